@@ -1,0 +1,120 @@
+"""Content-addressed store of shared stages: plain arrays on disk, one producer each, checked when read back."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+from zipfile import BadZipFile
+
+import numpy as np
+from filelock import FileLock
+from numpy.typing import NDArray
+
+from bench.rows import write_atomically
+
+Arrays = dict[str, NDArray[Any]]
+logger = logging.getLogger(__name__)
+
+
+class Keyed(Protocol):
+    """What the store needs to know of a stage."""
+
+    @property
+    def kind(self) -> str: ...
+    @property
+    def key(self) -> str: ...
+    def describe(self) -> Mapping[str, Any]: ...
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A stage's arrays, how long they took to make, and whether they were there already."""
+
+    arrays: Arrays
+    seconds: float
+    reused: bool
+
+
+class Store:
+    """Artifacts below one folder: ``<kind>/<key>.npz`` beside ``<key>.json``, which is written last.
+
+    The JSON holds the SHA-256 of the arrays' file, so that a damaged or half-written artifact counts as absent
+    and is made anew. Nothing is pickled: reading somebody else's store cannot run code. A failure is never stored.
+
+    Args:
+        root: folder; made when first written to.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def get(self, stage: Keyed, produce: Callable[[], Arrays]) -> Artifact:
+        """Load the stage's arrays, or produce and store them; of several processes only one produces."""
+        found = self.load(stage)
+        if found is not None:
+            return found
+        base = self._base(stage)
+        base.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{base}.lock"):
+            found = self.load(stage)
+            if found is not None:
+                return found
+            started = time.perf_counter()
+            arrays = produce()
+            seconds = time.perf_counter() - started
+            self._write(stage, arrays, seconds)
+        return Artifact(arrays, seconds, reused=False)
+
+    def load(self, stage: Keyed) -> Artifact | None:
+        """The stage's artifact, or None where there is none that is whole."""
+        base = self._base(stage)
+        try:
+            record = json.loads(base.with_suffix(".json").read_bytes())
+            content = base.with_suffix(".npz").read_bytes()
+            if hashlib.sha256(content).hexdigest() != record["sha256"]:
+                raise ValueError("the checksum does not match")
+            with np.load(io.BytesIO(content), allow_pickle=False) as file:
+                arrays = {name: file[name] for name in file.files}
+            return Artifact(arrays, float(record["seconds"]), reused=True)
+        except FileNotFoundError:
+            return None
+        except (ValueError, KeyError, TypeError, OSError, EOFError, BadZipFile) as error:
+            logger.warning("the cached %s %s is damaged (%s); it is made anew", stage.kind, base.name, error)
+            return None
+
+    def seconds(self, stage: Keyed) -> float:
+        """What it took to make the stage's artifact; 0 where there is none that is whole."""
+        try:
+            return float(json.loads(self._base(stage).with_suffix(".json").read_bytes())["seconds"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return 0.0
+
+    def __contains__(self, stage: Keyed) -> bool:
+        return self._base(stage).with_suffix(".json").exists()
+
+    def _base(self, stage: Keyed) -> Path:
+        return self.root / stage.kind / stage.key
+
+    def _write(self, stage: Keyed, arrays: Arrays, seconds: float) -> None:
+        for name, array in arrays.items():
+            if array.dtype.hasobject:
+                raise TypeError(f"{stage.kind}: array {name!r} holds Python objects, which only pickle could store.")
+        buffer = io.BytesIO()
+        np.savez(buffer, **arrays)  # type: ignore[arg-type]
+        content = buffer.getvalue()
+        record = {
+            "sha256": hashlib.sha256(content).hexdigest(),
+            "seconds": seconds,
+            "bytes": len(content),
+            "stage": stage.describe(),
+        }
+        base = self._base(stage)
+        write_atomically(base.with_suffix(".npz"), content)
+        write_atomically(base.with_suffix(".json"), json.dumps(record, indent=1).encode())

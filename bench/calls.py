@@ -1,0 +1,126 @@
+"""The small grammar in which a user names a plugin with parameters: ``ccs(beta=0.3, keep=hard)``."""
+
+from __future__ import annotations
+
+import ast
+import re
+import warnings
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from bench.errors import SpecError
+
+_CALL = re.compile(r"^\s*(?P<name>[A-Za-z0-9][\w.-]*)\s*(?:\((?P<args>.*)\))?\s*$", re.DOTALL)
+_BRACKETS = {")": "(", "]": "[", "}": "{"}
+_BARE = re.compile(r"[\w./\\~:@%+-]+")
+"""Text that needs no quotes: nothing in it means anything to the grammar."""
+
+
+class Call(NamedTuple):
+    """A plugin's name and the parameters that the user set, and only those."""
+
+    name: str
+    params: dict[str, Any]
+
+    def __str__(self) -> str:
+        if not self.params:
+            return self.name
+        inside = ", ".join(f"{key}={_text(value)}" for key, value in sorted(self.params.items()))
+        return f"{self.name}({inside})"
+
+
+def split_list(text: str) -> list[str]:
+    """Split a comma-separated list, leaving commas inside brackets and quotes alone.
+
+    Raises:
+        SpecError: brackets do not match, or an element is empty.
+    """
+    if not text.strip():
+        return []
+    parts: list[str] = []
+    opened: list[str] = []
+    quote, escaped, start = "", False, 0
+    for position, char in enumerate(text):
+        if escaped:
+            escaped = False
+        elif quote:
+            escaped = char == "\\"
+            quote = "" if char == quote else quote
+        elif char in "'\"":
+            quote = char
+        elif char in _BRACKETS.values():
+            opened.append(char)
+        elif char in _BRACKETS:
+            if not opened or opened.pop() != _BRACKETS[char]:
+                raise SpecError(f"brackets do not match in {text!r}.")
+        elif char == "," and not opened:
+            parts.append(text[start:position].strip())
+            start = position + 1
+    parts.append(text[start:].strip())
+    if opened or quote:
+        raise SpecError(f"brackets or quotes do not match in {text!r}.")
+    if not all(parts):
+        raise SpecError(f"empty element in the list {text!r}: a comma too many?")
+    return parts
+
+
+def parse_call(given: str | Mapping[str, Any]) -> Call:
+    """Read ``"ccs(beta=0.3)"``, or YAML's ``{"ccs": {"beta": 0.3}}``.
+
+    Values are Python literals; a bare word is a string, and ``true``/``false``/``none`` are what they say.
+
+    Raises:
+        SpecError: the text does not follow the grammar.
+    """
+    if isinstance(given, Mapping):
+        return _from_mapping(given)
+    match = _CALL.match(given) if isinstance(given, str) else None
+    if match is None:
+        raise SpecError(f"cannot read {given!r}; write a name, or name(parameter=value, ...).")
+    params: dict[str, Any] = {}
+    for part in split_list(match["args"] or ""):
+        key, equals, value = part.partition("=")
+        key = key.strip()
+        if not equals or not key.isidentifier() or not value.strip():
+            raise SpecError(f"cannot read {part!r} in {given!r}; write parameter=value.")
+        if key in params:
+            raise SpecError(f"parameter {key!r} is given twice in {given!r}.")
+        params[key] = _value(value.strip())
+    return Call(match["name"], params)
+
+
+def family(variant: str) -> str:
+    """The call with every mapping from rate to value emptied: what stays the same when a grid gets another rate."""
+    call = parse_call(variant)
+    return str(
+        Call(call.name, {key: {} if isinstance(value, Mapping) else value for key, value in call.params.items()})
+    )
+
+
+def _from_mapping(given: Mapping[str, Any]) -> Call:
+    if len(given) != 1:
+        raise SpecError(f"expected one name with its parameters, got {dict(given)!r}.")
+    [(name, params)] = given.items()
+    if not isinstance(params, Mapping | None):
+        raise SpecError(f"parameters of {name!r} must be a mapping, got {params!r}.")
+    call = parse_call(str(name))
+    if call.params:
+        raise SpecError(f"parameters of {call.name!r} are given twice: in {name!r} and as a mapping.")
+    return Call(call.name, {str(key): value for key, value in (params or {}).items()})
+
+
+def _value(text: str) -> Any:
+    word = {"true": True, "false": False, "none": None}
+    if text.lower() in word:
+        return word[text.lower()]
+    try:
+        with warnings.catch_warnings():
+            # Python warns of the backslash in 'C:\\data' and of 0x3and; neither is the user's concern here.
+            warnings.simplefilter("ignore")
+            return ast.literal_eval(text)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return text
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) and _BARE.fullmatch(value) and _value(value) == value else repr(value)

@@ -1,0 +1,135 @@
+"""Captions of tables, in whole sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from bench.reported import Reported, protocol_of, same_encoder
+from bench.rows import Row
+from bench.sheets import MISSING
+from bench.tables import NO_ENCODER, Block, parameters
+
+METRIC = {"last": "last-iteration test accuracy", "best": "best test accuracy seen during training"}
+_DIGITISED_ERROR = 0.1
+
+
+def caption(block: Block, *, compare: bool = False) -> list[str]:
+    """Everything a reader must know to read the numbers: what was measured, on what, and what is not comparable."""
+    first, recipe = block.rows[0], block.rows[0].recipe
+    cells = [cell for line in block.lines for cell in line.cells]
+    notes = [f"{METRIC[block.metric].capitalize()} in percent, {_seeds(block)}; columns: percent of the pool removed."]
+    proxies = sorted({row.proxy_model for row in block.rows} - {"-"})
+    # Another model may train its proxies by another recipe, which a row does not hold.
+    epochs = f", {recipe.proxy_epochs:,} epochs" if proxies == [block.model] else ""
+    proxy = f" Proxy: {proxies[0]}{epochs}." if proxies else ""
+    notes.append(
+        f"Pool: N = {first.pool_size:,} images of {block.dataset}. {_encoder(block)} "
+        f"Model: {block.model}, {recipe.iterations:,} iterations, batch {recipe.batch_size:,}.{proxy}"
+    )
+    dates = sorted(row.created[:10] for row in block.rows)
+    span = dates[0] if dates[0] == dates[-1] else f"{dates[0]} to {dates[-1]}"
+    notes += [*common(block.rows), f"Rows made {span} (UTC)."]
+    if any(cell.best for cell in cells):
+        notes.append("Bold: best of a column among methods that read no labels, and among those that read labels.")
+    incomplete = any(not cell.complete for cell in cells)
+    if any(cell.summary is None for cell in cells):
+        notes.append(f"{MISSING}: missing, no row.")
+    if incomplete and any(line.average is not None for line in block.lines):
+        notes.append("Avg: mean over the columns, only for methods whose cells are all complete.")
+    readers = [line for line in block.lines if line.encoder != NO_ENCODER and line.supervision != "labels"]
+    notes += label_leak(block.encoder, _encoder_supervision(block), [line.label for line in readers])
+    set_by_user = [(line.method, parameters(line.variant)) for line in block.lines if line.label == line.method]
+    notes += [f"{method}: {text}." for method, text in set_by_user if text]
+    return notes + (_reported_notes(block) if compare else [])
+
+
+def common(rows: Sequence[Row]) -> list[str]:
+    """What holds for all rows of a table: hardware and protocol; without dates, so that it is stable."""
+    devices = ", ".join(sorted({row.device for row in rows}))
+    scales = sorted({row.recipe.scale for row in rows})
+    notes = [f"Trained on {devices}. Protocol version {rows[0].protocol}."]
+    if scales[0] < 1:
+        factors = " and ".join(f"{scale:g}" for scale in scales)
+        notes.append(f"Scaled: iterations and proxy epochs times {factors}, not the full protocol.")
+    return notes
+
+
+def label_leak(encoder: str, supervision: str, methods: Iterable[str]) -> list[str]:
+    """A warning where methods that read no label rest on an encoder that was trained with labels."""
+    names = list(methods)
+    if supervision != "labels" or not names:
+        return []
+    rest = "rests" if len(names) == 1 else "rest"
+    return [
+        f"Warning: the encoder {encoder} was trained with labels (of its own training set); {', '.join(names)} {rest} "
+        "on it and so cannot be called free of labels without this remark."
+    ]
+
+
+def doubtful(found: Reported) -> bool:
+    """Whether a number is marked: a digitised point that lies below the figure or behind other curves."""
+    return found.error is not None and found.error > _DIGITISED_ERROR
+
+
+def _seeds(block: Block) -> str:
+    names = sorted({row.seed for row in block.rows})
+    listed = ", ".join(map(str, names))
+    most = block.max_seeds or len(names)
+    if any(cell.summary and cell.summary.n != most for line in block.all_lines for cell in line.cells):
+        listed = f"seeds used: {listed}; n = {most} where no n is shown"
+    elif len(names) > most:
+        listed = f"seeds used: {listed}"
+    return f"mean ± std over n = {most} seeds ({listed})" if most > 1 else f"one seed per cell ({listed}), so no std"
+
+
+def _encoder_supervision(block: Block) -> str:
+    return next((row.encoder_supervision for row in block.rows if row.encoder != NO_ENCODER), "-")
+
+
+def _encoder(block: Block) -> str:
+    if block.encoder == NO_ENCODER:
+        return "No encoder."
+    how = {"none": "not pretrained", "self-supervised": "self-supervised", "language": "trained with captions"}
+    supervision = _encoder_supervision(block)
+    without = [line.label for line in block.lines if line.encoder == NO_ENCODER]
+    unused = f", which {', '.join(without)} {'does' if len(without) == 1 else 'do'} not use" if without else ""
+    return f"Encoder: {block.encoder} ({how.get(supervision, f'trained with {supervision}')}){unused}."
+
+
+def _reported_notes(block: Block) -> list[str]:
+    protocol, first = protocol_of(block.dataset), block.rows[0]
+    found = [(line, cell.reported) for line in block.all_lines for cell in line.cells if cell.reported]
+    if not found:
+        if protocol and protocol.pool_size != first.pool_size:
+            sizes = f"the papers' pool has {protocol.pool_size:,} images, this one {first.pool_size:,}"
+            return [f"No reported numbers: {sizes}."]
+        return ["No reported numbers: the papers report none for this data set and these methods."]
+    notes = [
+        "Reported: the paper's number (ours minus it, in points). The papers report the best test accuracy seen during "
+        f"training; ours is {METRIC[block.metric]}{'' if block.metric == 'best' else ', which is never higher'}."
+    ]
+    for citation in dict.fromkeys(item.citation for _, item in found):
+        of_paper = [(line, item) for line, item in found if item.citation == citation]
+        names = ", ".join(dict.fromkeys(line.label for line, _ in of_paper))
+        kinds = ", ".join(sorted({item.kind for _, item in of_paper}))
+        note = f"{citation}: {names} ({kinds})."
+        if "DUAL protocol" in " ".join(item.note for _, item in of_paper):
+            note += " Its training protocol is another one."
+        notes.append(note)
+    if any(item.kind == "figure-digitised" for _, item in found):
+        marked = any(doubtful(item) for _, item in found)
+        notes.append(f"Digitised numbers are good to 0.1 points{', worse where marked *' if marked else ''}.")
+    if any(item.kind == "table" for _, item in found):
+        notes.append("Numbers of kind table were transcribed by others, not read from the paper itself.")
+    if protocol and (protocol.model, protocol.iterations) != (block.model, first.recipe.iterations):
+        notes.append(
+            f"ELFS and CCS trained {protocol.model} for {protocol.iterations:,} iterations; these rows: {block.model}, "
+            f"{first.recipe.iterations:,}."
+        )
+    others = {
+        line.label: item.encoder
+        for line, item in found
+        if line.encoder != NO_ENCODER and not same_encoder(item, line.encoder)
+    }
+    ours = block.encoder
+    return notes + [f"Encoder of the reported {label}: {encoder}; ours: {ours}." for label, encoder in others.items()]

@@ -1,0 +1,46 @@
+"""The ``bench`` command. Importing it imports neither torch nor Ray; each command imports what it needs."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from bench.cli.check import check
+from bench.cli.compare import compare
+from bench.cli.leaderboard import leaderboard
+from bench.cli.listing import Kind, show
+from bench.cli.run import run
+from bench.cli.table import table
+from bench.cli.train import train
+from bench.errors import BenchError
+
+app = typer.Typer(
+    name="bench",
+    help="Compare coreset selection methods: which images of a training set to keep, and what accuracy remains.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("run")(run)
+app.command("table")(table)
+app.command("leaderboard")(leaderboard)
+app.command("compare")(compare)
+app.command("train")(train)
+app.command("check")(check)
+
+
+@app.command("list")
+def list_plugins(kind: Annotated[Kind, typer.Argument(help="What to list.")]) -> None:
+    """List the registered methods, datasets, encoders or models with parameters, defaults and sources."""
+    show(kind)
+
+
+def main() -> None:
+    """Console entry point: exit code 2 for bad input, with one line that says what was given and what is valid."""
+    try:
+        app()
+    except BenchError as error:
+        typer.echo(f"Error: {error}", err=True)
+        sys.exit(2)

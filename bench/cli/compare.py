@@ -1,0 +1,49 @@
+"""``bench compare``: methods against a baseline at the same seeds, and how far their coresets and scores agree."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bench.cli.table import Folders, MetricName, MetricOption
+
+
+def compare(
+    folders: Folders,
+    baseline: Annotated[
+        str, typer.Option(help="Method, or variant such as 'ccs(beta=0.1)', that the others are compared with.")
+    ] = "random",
+    metric: MetricOption = MetricName.last,
+    overlap: Annotated[bool, typer.Option(help="Compare coresets and scores too.")] = True,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the files; by default FOLDER/tables of the first folder.")
+    ] = None,
+) -> None:
+    """Show paired differences with intervals, p-values and ranks, and overlaps; write Markdown and CSV."""
+    import numpy as np
+
+    from bench import comparison, comparison_text
+    from bench.cli._screen import show
+    from bench.sheets import markdown, write_text
+    from bench.tables import blocks, collect
+
+    made = [block for block in blocks(collect(folders), metric=metric.value) if block.lines]
+    baselines = comparison.find_baseline(made, baseline)
+    rng = np.random.default_rng(0)
+    rows = [(block, line, comparison.contests(block, line, rng)) for block, line in zip(made, baselines, strict=True)]
+    sheets = [comparison_text.contest_sheet(block, found, line) for block, line, found in rows]
+    paths = []
+    target = out or folders[0] / "tables"
+    if overlap:
+        agreeing = [(block, {rate: comparison.overlap(block, rate, folders) for rate in block.rates}) for block in made]
+        encoders = comparison.between_encoders(made, folders)
+        sheets += [sheet for block, found in agreeing for sheet in comparison_text.overlap_sheets(block, found)]
+        sheets += comparison_text.encoder_sheets(encoders)
+        paths += write_text(target, "overlap", {"csv": comparison_text.overlaps_csv(agreeing, encoders)})
+    for sheet in sheets:
+        show(sheet)
+    contents = {"md": markdown(sheets), "csv": comparison_text.contests_csv(rows)}
+    paths = write_text(target, "comparison", contents) + paths
+    typer.echo(f"Written: {', '.join(map(str, paths))}")

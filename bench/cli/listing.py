@@ -1,0 +1,54 @@
+"""``bench list``: what is registered, with parameters, defaults, supervision and source."""
+
+from __future__ import annotations
+
+import enum
+from typing import Any
+
+from bench import plugins
+from bench.registry import Entry, Registry
+
+
+class Kind(str, enum.Enum):
+    """What can be listed."""
+
+    methods = "methods"
+    datasets = "datasets"
+    encoders = "encoders"
+    models = "models"
+
+
+def show(kind: Kind) -> None:
+    """Print one table."""
+    from rich.console import Console
+    from rich.table import Table
+
+    registry: Registry[Any] = getattr(plugins, kind.value)
+    columns = {
+        Kind.methods: ("supervision", "parameters", "source"),
+        Kind.datasets: ("classes", "parameters", "recipe", "source"),
+        Kind.encoders: ("supervision", "parameters", "source"),
+        Kind.models: ("inputs", "parameters", "source"),
+    }[kind]
+    table = Table("name", *columns, "what it does", title=kind.value, title_justify="left", expand=False)
+    for entry in registry:
+        table.add_row(entry.name, *(_cell(entry, column) for column in columns), entry.summary)
+    console = Console()
+    if not console.is_terminal:
+        console.width = max(console.width, 200)
+    console.print(table)
+
+
+def _cell(entry: Entry[Any], column: str) -> str:
+    info = entry.info
+    if column == "parameters":
+        names = [item for item in entry.params.values() if item.name != "download"]
+        return ", ".join(f"{item.name}={item.default}" for item in names) or "-"
+    if column == "classes":
+        return "from disk" if info.num_classes is None else str(info.num_classes)
+    if column == "recipe":
+        recipe = info.recipe
+        return f"{info.model}, {recipe.iterations} iterations, proxy {recipe.proxy_epochs} epochs; {info.encoder}"
+    if column == "source":
+        return info.paper if hasattr(info, "paper") else info.source
+    return str(getattr(info, column))

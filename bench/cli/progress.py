@@ -1,0 +1,98 @@
+"""Live progress of a run: a bar on a terminal, one line per event elsewhere."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from bench.cells import Cell
+
+
+class ProgressReporter:
+    """A ``bench.runner.Reporter`` that a person can read.
+
+    Args:
+        console: where to.
+        quiet: print failures only.
+    """
+
+    def __init__(self, console: Console, *, quiet: bool = False) -> None:
+        self._console, self._quiet = console, quiet
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+            disable=quiet or not console.is_terminal,
+        )
+        self._task: TaskID | None = None
+        self._total = self._done = 0
+        self._started = time.monotonic()
+
+    def __enter__(self) -> ProgressReporter:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+    def stages_begin(self, total: int, reused: int) -> None:
+        """Announce the shared stages."""
+        self._begin("stages", total, f"{total} shared stages to compute, {reused} reused")
+
+    def stage_end(self, title: str, seconds: float, error: str | None) -> None:
+        """Report one stage."""
+        self._end(title, seconds, None if error is None else f"failed: {error}")
+
+    def cells_begin(self, total: int, finished: int) -> None:
+        """Announce the cells."""
+        self._begin("cells", total, f"{total} cells to train, {finished} already have a row")
+
+    def cell_end(self, cell: Cell, accuracy: float | None, seconds: float, error: str | None) -> None:
+        """Report one cell."""
+        words = [cell.dataset.label, cell.variant, f"rate {cell.rate:g}", f"seed {cell.seed}", cell.model.label]
+        if cell.encoder is not None:
+            words.insert(2, cell.encoder.label)
+        title = ", ".join(words) + ("" if accuracy is None else f": {accuracy:.2f} %")
+        self._end(title, seconds, None if error is None else f"failed: {error}")
+
+    def _begin(self, unit: str, total: int, line: str) -> None:
+        if self._task is not None:
+            self._bar.remove_task(self._task)
+        self._task = self._bar.add_task(unit, total=total)
+        self._total, self._done, self._started = total, 0, time.monotonic()
+        if not self._quiet:
+            self._console.print(line, highlight=False)
+
+    def _end(self, title: str, seconds: float, failure: str | None) -> None:
+        self._done += 1
+        if self._task is not None:
+            self._bar.advance(self._task)
+        if failure is not None:
+            self._console.print(
+                f"{self._count()} {title} {failure}", style="red", markup=False, highlight=False, soft_wrap=True
+            )
+        elif not self._quiet:
+            self._console.print(
+                f"{self._count()} {title} ({seconds:.1f} s)", markup=False, highlight=False, soft_wrap=True
+            )
+
+    def _count(self) -> str:
+        return f"[{self._done:>{len(str(self._total))}}/{self._total}]"

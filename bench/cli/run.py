@@ -1,0 +1,186 @@
+"""``bench run``: plan a grid, run what is missing, print the tables."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from bench.cli._machine import cache_folder, pick_device
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from bench.preflight import Plan
+    from bench.runner import Outcome
+    from bench.workspace import Workspace
+
+GRID, PLACE, MACHINE = "What to compare", "Where things are", "How to run"
+
+
+def run(
+    methods: Annotated[
+        str | None, typer.Option(help="Comma-separated, with parameters: 'elfs,ccs(beta=0.3)'.", rich_help_panel=GRID)
+    ] = None,
+    datasets: Annotated[str | None, typer.Option(help="Comma-separated.", rich_help_panel=GRID)] = None,
+    encoders: Annotated[
+        str | None,
+        typer.Option(
+            help="Comma-separated; NAME(weights=FILE) takes a local file. Default: the dataset's.", rich_help_panel=GRID
+        ),
+    ] = None,
+    models: Annotated[
+        str | None, typer.Option(help="Comma-separated. Default: the dataset's.", rich_help_panel=GRID)
+    ] = None,
+    rates: Annotated[
+        str | None, typer.Option(help="Fractions removed, in [0, 1): '0.5,0.9'.", rich_help_panel=GRID)
+    ] = None,
+    seeds: Annotated[
+        str | None, typer.Option(help="'3' means 0, 1, 2; '4,7' means 4 and 7; '4,' means 4.", rich_help_panel=GRID)
+    ] = None,
+    preset: Annotated[str | None, typer.Option(help="Packaged grid to start from.", rich_help_panel=GRID)] = None,
+    config: Annotated[Path | None, typer.Option(help="YAML file of the same names.", rich_help_panel=GRID)] = None,
+    pool_size: Annotated[
+        int | None, typer.Option(help="Draw this many training images as the pool.", rich_help_panel=GRID)
+    ] = None,
+    proxy_model: Annotated[
+        str | None, typer.Option(help="Network for training dynamics. Default: the model.", rich_help_panel=GRID)
+    ] = None,
+    recipe: Annotated[
+        str | None,
+        typer.Option(help="Fields of the training recipe: 'iterations=2000,proxy_epochs=20'.", rich_help_panel=GRID),
+    ] = None,
+    scale: Annotated[
+        float | None, typer.Option(help="Shorten iterations and proxy epochs by this factor.", rich_help_panel=GRID)
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder of rows, indices and tables.", rich_help_panel=PLACE)] = Path(
+        "runs/default"
+    ),
+    data_root: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the data sets.", envvar="BENCH_DATA_ROOT", rich_help_panel=PLACE),
+    ] = None,
+    cache_dir: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of shared stages. Default: the user's cache folder.",
+            envvar="BENCH_CACHE_DIR",
+            rich_help_panel=PLACE,
+        ),
+    ] = None,
+    download: Annotated[
+        bool, typer.Option("--download", help="Fetch missing data and weights.", rich_help_panel=PLACE)
+    ] = False,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.", rich_help_panel=MACHINE)] = "auto",
+    cpus_per_trial: Annotated[
+        int, typer.Option(min=1, help="CPUs, and threads, of each trial.", rich_help_panel=MACHINE)
+    ] = 1,
+    gpus_per_trial: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            help="GPUs of each trial; 0.25 packs four on one. Default: 1 on cuda.",
+            rich_help_panel=MACHINE,
+        ),
+    ] = None,
+    address: Annotated[
+        str | None, typer.Option(help="Address of a running Ray cluster.", rich_help_panel=MACHINE)
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show the cells and shared stages, run nothing.", rich_help_panel=MACHINE)
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.", rich_help_panel=MACHINE)] = False,
+) -> None:
+    """Run every method on every dataset at every rate, with every encoder, model and seed; then print the tables.
+
+    The same command again runs only the cells that have no row yet. Exit code: 0 all cells have rows, 1 some failed,
+    2 bad input, 130 interrupted.
+    """
+    from rich.console import Console
+
+    from bench.calls import parse_call
+    from bench.cells import check_names
+    from bench.preflight import check_writable, make_plan
+    from bench.runner import Resources
+    from bench.runner import run as run_plan
+    from bench.spec import load_spec
+
+    given: dict[str, Any] = {
+        "methods": methods,
+        "datasets": datasets,
+        "encoders": encoders,
+        "models": models,
+        "rates": rates,
+        "seeds": seeds,
+        "pool_size": pool_size,
+        "proxy_model": proxy_model,
+        "recipe": parse_call(f"recipe({recipe})").params if recipe is not None else None,
+        "scale": scale,
+    }
+    spec = load_spec(preset=preset, config=config, given=given)
+    check_names(spec)  # before the device, which costs an import of torch
+    used = pick_device(device, elsewhere=address is not None)
+    console = Console(highlight=False, markup=False)
+    plan = make_plan(
+        spec, out=out, data_root=data_root, download=download and not dry_run, tolerant=dry_run, device=used
+    )
+    place = _workspace(plan, out, cache_dir, data_root, used, cpus_per_trial)
+    if dry_run:
+        _show_plan(plan, place, console)
+        return
+    check_writable(place.cache)
+    gpus = gpus_per_trial if gpus_per_trial is not None else float(used == "cuda")
+    from bench.cli.progress import ProgressReporter
+
+    with ProgressReporter(console, quiet=quiet) as reporter:
+        outcome = run_plan(plan, place, Resources(cpus_per_trial, gpus, address), reporter)
+    _finish(plan, outcome, place, console)
+
+
+def _workspace(
+    plan: Plan, out: Path, cache: Path | None, data_root: Path | None, device: str, threads: int
+) -> Workspace:
+    from bench.workspace import Workspace
+
+    return Workspace(
+        out=out.resolve(),
+        cache=cache_folder(cache),
+        data_root=data_root.expanduser().resolve() if data_root else None,
+        weights=plan.weights,
+        device=device,
+        threads=threads,
+    )
+
+
+def _show_plan(plan: Plan, place: Workspace, console: Console) -> None:
+    console.print(f"{len(plan.cells)} cells, {len(plan.finished)} already have a row in {place.out}:", soft_wrap=True)
+    for cell in plan.cells:
+        mark = "done   " if cell.cell_id in plan.finished else "to run "
+        console.print(f"  {mark} {cell.cell_id}", soft_wrap=True)
+    stages = plan.stages(place.store)
+    console.print(f"{len(stages)} shared stages to compute, each once:")
+    for stage in stages:
+        console.print(f"  {stage.title()}", soft_wrap=True)
+    for problem in plan.problems:
+        console.print(f"A run would stop here: {problem}", style="red", soft_wrap=True)
+
+
+def _finish(plan: Plan, outcome: Outcome, place: Workspace, console: Console) -> None:
+    """Print the tables and say what is left; exit non-zero if anything is."""
+    from bench.cli.table import table
+
+    left = len(plan.cells) - outcome.written
+    if outcome.written:
+        table([place.out])
+    console.print(f"{outcome.written} of {len(plan.cells)} cells have a row in {place.out} ({outcome.seconds:.0f} s).")
+    for cell_id, reason in outcome.failed.items():
+        console.print(f"failed: {cell_id}: {reason}", style="red", soft_wrap=True)
+    if outcome.failed:
+        console.print(f"Records and tracebacks are in {place.out / 'failed'}.")
+    if outcome.interrupted:
+        console.print(f"Interrupted; {left} cells are left. The same command runs them.")
+        raise typer.Exit(130)
+    if left:
+        console.print(f"{left} cells are left. The same command tries them again.")
+        raise typer.Exit(1)

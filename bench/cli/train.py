@@ -1,0 +1,183 @@
+"""``bench train``: train on a published coreset without selecting again."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from bench.cli._machine import cache_folder, pick_device
+
+if TYPE_CHECKING:
+    from bench.retrain import Retraining
+    from bench.rows import Row
+
+WHAT, PLACE, MACHINE = "What to train", "Where things are", "How to run"
+
+
+class Seen(str, Enum):
+    """What the selection of a published coreset saw."""
+
+    none = "none"
+    pseudo = "pseudo"
+    labels = "labels"
+
+
+def train(
+    row: Annotated[
+        Path | None,
+        typer.Option(help="DIR/rows/CELL.json: train as this row did, on its coreset.", rich_help_panel=WHAT),
+    ] = None,
+    indices: Annotated[
+        Path | None,
+        typer.Option(help=".npy of positions in the full training split.", rich_help_panel=WHAT),
+    ] = None,
+    dataset: Annotated[str | None, typer.Option(help="Name, with parameters.", rich_help_panel=WHAT)] = None,
+    model: Annotated[str | None, typer.Option(help="Default: the dataset's.", rich_help_panel=WHAT)] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Default: 0.", rich_help_panel=WHAT)] = None,
+    recipe: Annotated[
+        str | None, typer.Option(help="Fields of the training recipe: 'iterations=2000'.", rich_help_panel=WHAT)
+    ] = None,
+    scale: Annotated[float | None, typer.Option(help="Shorten the recipe.", rich_help_panel=WHAT)] = None,
+    pool_size: Annotated[
+        int | None, typer.Option(help="The pool that the coreset was selected from.", rich_help_panel=WHAT)
+    ] = None,
+    encoder: Annotated[
+        str | None,
+        typer.Option(help="Of a model that reads embeddings; NAME(weights=FILE).", rich_help_panel=WHAT),
+    ] = None,
+    supervision: Annotated[
+        Seen | None,
+        typer.Option(help="What the selection saw. Default: labels, the cautious one.", rich_help_panel=WHAT),
+    ] = None,
+    sha256: Annotated[
+        str | None, typer.Option(help="What the coreset's SHA-256 must be.", rich_help_panel=WHAT)
+    ] = None,
+    fingerprint: Annotated[
+        str | None, typer.Option(help="What the data set's fingerprint must be.", rich_help_panel=WHAT)
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder of the new row.", rich_help_panel=PLACE)] = Path("runs/train"),
+    data_root: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the data sets.", envvar="BENCH_DATA_ROOT", rich_help_panel=PLACE),
+    ] = None,
+    cache_dir: Annotated[
+        Path | None,
+        typer.Option(help="Folder of shared stages.", envvar="BENCH_CACHE_DIR", rich_help_panel=PLACE),
+    ] = None,
+    download: Annotated[
+        bool, typer.Option("--download", help="Fetch missing data and weights.", rich_help_panel=PLACE)
+    ] = False,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.", rich_help_panel=MACHINE)] = "auto",
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="CPU threads. Default: the row's, or 1.", rich_help_panel=MACHINE)
+    ] = None,
+) -> None:
+    """Train on a published coreset without selecting again, and write a row of method `indices`.
+
+    Either --row alone, which reproduces that row's accuracy on the same device (--indices says where its coreset lies
+    if not beside it), or --indices with --dataset. Exit code: 0 done, 1 a row was not reproduced although device,
+    threads and packages are the same, 2 bad input.
+    """
+    from bench.preflight import check_writable
+    from bench.retrain import from_file, from_row, published_beside, train_published
+    from bench.rows import read_row, write_row
+    from bench.workspace import Workspace
+
+    settings: dict[str, Any] = {
+        "dataset": dataset,
+        "model": model,
+        "seed": seed,
+        "recipe": recipe,
+        "scale": scale,
+        "pool-size": pool_size,
+        "supervision": supervision,
+        "sha256": sha256,
+        "fingerprint": fingerprint,
+    }
+    _check(row, indices, settings)
+    check_writable(out)
+    places: dict[str, Any] = {"data_root": data_root, "download": download}
+    if row is not None:
+        origin = read_row(row)
+        job = from_row(origin, indices or published_beside(row, origin), encoder=encoder, **places)
+        usual = "cpu" if origin.device.startswith("cpu") else "auto"
+        device, threads = usual if device == "auto" else device, threads or origin.threads
+    else:
+        assert indices is not None
+        job = from_file(
+            indices,
+            _grid(dataset, model, seed, recipe, scale, pool_size, encoder),
+            supervision=supervision.value if supervision else "labels",
+            sha256=sha256 or "",
+            fingerprint=fingerprint or "",
+            **places,
+        )
+    workspace = Workspace(
+        out=out.resolve(),
+        cache=cache_folder(cache_dir),
+        data_root=data_root.expanduser().resolve() if data_root else None,
+        weights=dict(job.weights),
+        device=pick_device(device),
+        threads=threads or 1,
+    )
+    made = train_published(job, workspace)
+    path = write_row(made, workspace.out)
+    typer.echo(
+        f"{made.dataset}, {made.model}, seed {made.seed}, {made.budget} of {made.pool_size} images: "
+        f"{made.accuracy:.2f} % (best {made.best_accuracy:.2f} %). Written: {path}"
+    )
+    _compare(made, job)
+
+
+def _check(row: Path | None, indices: Path | None, settings: dict[str, Any]) -> None:
+    from bench.errors import SpecError
+
+    given = [f"--{name}" for name, value in settings.items() if value is not None]
+    if row is not None and given:
+        raise SpecError(f"--row says it all; leave {', '.join(given)} out, or use --indices with --dataset.")
+    if row is None and (indices is None or settings["dataset"] is None):
+        raise SpecError("give --row DIR/rows/CELL.json, or --indices FILE.npy with --dataset NAME.")
+
+
+def _grid(
+    dataset: str | None,
+    model: str | None,
+    seed: int | None,
+    recipe: str | None,
+    scale: float | None,
+    pool_size: int | None,
+    encoder: str | None,
+) -> dict[str, Any]:
+    from bench.calls import parse_call
+
+    return {
+        "datasets": dataset,
+        "models": model,
+        "seeds": [seed or 0],
+        "recipe": parse_call(f"recipe({recipe})").params if recipe else None,
+        "scale": scale,
+        "pool_size": pool_size,
+        "encoders": encoder,
+    }
+
+
+def _compare(made: Row, job: Retraining) -> None:
+    """Say whether the row was reproduced; exit 1 if it was not and nothing explains it."""
+    from bench.retrain import differences
+
+    origin = job.origin
+    if origin is None:
+        return
+    if (made.accuracy, made.curve) == (origin.accuracy, origin.curve):
+        typer.echo(f"Reproduced: the row has {origin.accuracy:.2f} % too, and the same learning curve.")
+        return
+    reasons = differences(made, origin)
+    typer.echo(
+        f"Not reproduced: the row has {origin.accuracy:.2f} %, {made.accuracy - origin.accuracy:+.2f} points now. "
+        f"Different: {'; '.join(reasons) or 'nothing that a row records'}."
+    )
+    if not reasons:
+        raise typer.Exit(1)

@@ -1,0 +1,179 @@
+"""TEMI: deep clustering of frozen embeddings (Adaloglou et al. 2023, arXiv 2303.17896), all heads in one batch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from bench.errors import DataError
+
+TEMPERATURE = 0.1
+TEACHER_MOMENTUM = 0.996
+SHORT_RUN_WINDOW = 24
+PRIOR_MOMENTUM = 0.9
+HIDDEN, BOTTLENECK = 512, 256
+
+
+@dataclass(frozen=True)
+class Clustering:
+    """``labels`` int64 [N] in [0, C); ``losses`` float64 [H], mean training loss of each head in the last epoch."""
+
+    labels: NDArray[np.int64]
+    losses: NDArray[np.float64]
+
+
+class Heads(nn.Module):
+    """H independent cluster heads: D -> 512 -> GELU -> 256, L2-normalised, then weight-normalised linear to C."""
+
+    def __init__(self, heads: int, features: int, clusters: int, generator: torch.Generator) -> None:
+        super().__init__()
+
+        def normal(*shape: int) -> nn.Parameter:
+            weight = torch.empty(shape)
+            return nn.Parameter(nn.init.trunc_normal_(weight, std=0.02, generator=generator))
+
+        self.first = normal(heads, features, HIDDEN)
+        self.first_bias = nn.Parameter(torch.zeros(heads, 1, HIDDEN))
+        self.second = normal(heads, HIDDEN, BOTTLENECK)
+        self.second_bias = nn.Parameter(torch.zeros(heads, 1, BOTTLENECK))
+        self.direction = normal(heads, BOTTLENECK, clusters)
+        self.gain = nn.Parameter(torch.ones(heads, 1, clusters))
+
+    def forward(self, embeddings: Tensor) -> Tensor:
+        """Logits [H, B, C] of embeddings [B, D]."""
+        # One matrix product for the first layers of all heads: they read the same embeddings.
+        flat = embeddings @ self.first.permute(1, 0, 2).reshape(embeddings.shape[1], -1)
+        hidden = flat.view(len(embeddings), len(self.first), HIDDEN).transpose(0, 1) + self.first_bias
+        bottleneck = torch.bmm(nn.functional.gelu(hidden), self.second) + self.second_bias
+        weight = self.gain * nn.functional.normalize(self.direction, dim=1)
+        return torch.bmm(nn.functional.normalize(bottleneck, dim=2), weight)
+
+
+def temi_loss(
+    student: tuple[Tensor, Tensor], teacher: tuple[Tensor, Tensor], prior: Tensor, *, beta: float = 0.6
+) -> Tensor:
+    """Loss of every head: weighted pointwise mutual information of an image and its neighbour, both directions.
+
+    For probabilities q_s of the student and q_t of the teacher: -w log sum_c (q_s(c|x) q_t(c|x'))^beta / pk(c),
+    where w, the mean over heads of sum_c q_t(c|x) q_t(c|x'), carries no gradient. Computed from logarithms: a product
+    of probabilities underflows once the gains have grown, and its power has an infinite derivative at 0.
+
+    Args:
+        student: log-probabilities of x and of x', each [H, B, C].
+        teacher: the same of the teacher, without gradient.
+        prior: pk, [H, C].
+        beta: 1 is plain pointwise mutual information.
+
+    Returns:
+        [H].
+    """
+    agreement = (teacher[0] + teacher[1]).exp().sum(2).mean(0)
+    # A cluster that no image has had for long may have a mean of exactly 0.
+    scale = prior.clamp_min(torch.finfo(prior.dtype).tiny).log()[:, None, :]
+    total = torch.zeros(len(prior), device=prior.device)
+    for own, other in ((student[0], teacher[1]), (student[1], teacher[0])):
+        information = (beta * (own + other) - scale).logsumexp(2)
+        total = total - (agreement * information).mean(1)
+    return total / 2
+
+
+def temi(
+    embeddings: NDArray[np.float32],
+    neighbors: NDArray[np.int64],
+    num_clusters: int,
+    *,
+    heads: int = 50,
+    epochs: int = 200,
+    lr: float = 1e-4,
+    batch_size: int | None = None,
+    warmup_epochs: int = 20,
+    beta: float = 0.6,
+    seed: int = 0,
+    device: str = "cpu",
+    progress: Callable[[int, int], None] | None = None,
+) -> Clustering:
+    """Cluster N images by their embeddings; no label is seen, and nothing is chosen by one.
+
+    The head with the lowest mean training loss in the last epoch labels the pool by the argmax of its teacher. (The
+    released code of ELFS takes the checkpoint with the best test accuracy against true labels instead, a leak.)
+    Deviations, none of which changes the paper's setting of 50,000 images and 200 epochs but the first: embeddings
+    are scaled so that their mean squared length is D, which makes one learning rate fit encoders of any scale; a small
+    pool gets smaller batches; and in a run of fewer than 6,000 steps the teacher follows faster, averaging over
+    1/24 of the run, since at momentum 0.996 it would still be near its random start at the end.
+
+    Args:
+        embeddings: float32 [N, D], finite.
+        neighbors: int64 [N, k], the images that may be drawn as x' for each x.
+        num_clusters: C, 1 to N.
+        heads: H.
+        epochs: passes over the pool.
+        lr: learning rate of AdamW at batch 256; it grows in proportion to the batch.
+        batch_size: None is N // 16, within 64 to 1024.
+        warmup_epochs: epochs of linear warm-up of the learning rate, cut to a tenth of ``epochs``.
+        beta: see ``temi_loss``.
+        seed: of initial weights, order and neighbours.
+        device: ``cpu`` or ``cuda``.
+        progress: called with (epochs done, epochs in all).
+
+    Raises:
+        DataError: a loss that is not finite.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    size = len(embeddings)
+    batch_size = min(size, batch_size or min(1024, max(64, size // 16)))
+    warmup_epochs = min(warmup_epochs, max(1, epochs // 10))
+    points = torch.from_numpy(_scaled(embeddings)).to(device)
+    near = torch.from_numpy(np.array(neighbors)).to(device)
+    student = Heads(heads, points.shape[1], num_clusters, generator).to(device)
+    teacher = Heads(heads, points.shape[1], num_clusters, generator).to(device).requires_grad_(False)
+    teacher.load_state_dict(student.state_dict())
+    optimiser = torch.optim.AdamW(student.parameters(), lr=lr * batch_size / 256, weight_decay=1e-4)
+    steps = math.ceil(size / batch_size)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda done: min(1.0, (done + 1) / (warmup_epochs * steps)))
+    momentum = min(TEACHER_MOMENTUM, max(0.5, 1 - SHORT_RUN_WINDOW / (steps * epochs)))
+    prior = torch.full((heads, num_clusters), 1 / num_clusters, device=device)
+    losses = torch.zeros(heads, device=device)
+    for epoch in range(epochs):
+        losses = torch.zeros(heads, device=device)
+        for part in torch.randperm(size, generator=generator).split(batch_size):
+            drawn = torch.randint(near.shape[1], (len(part),), generator=generator).to(device)
+            indices = part.to(device)
+            pair = (points[indices], points[near[indices, drawn]])
+            with torch.no_grad():
+                seen = (_log_probabilities(teacher, pair[0]), _log_probabilities(teacher, pair[1]))
+                mean = (seen[0].exp().mean(1) + seen[1].exp().mean(1)) / 2
+                prior = PRIOR_MOMENTUM * prior + (1 - PRIOR_MOMENTUM) * mean
+            shown = (_log_probabilities(student, pair[0]), _log_probabilities(student, pair[1]))
+            loss = temi_loss(shown, seen, prior, beta=beta)
+            optimiser.zero_grad(set_to_none=True)
+            # The sum over heads gives each head the gradient it would have alone.
+            loss.sum().backward()
+            optimiser.step()
+            schedule.step()
+            with torch.no_grad():
+                for slow, fast in zip(teacher.parameters(), student.parameters(), strict=True):
+                    slow.lerp_(fast, 1 - momentum)
+            losses += loss.detach() * len(part) / size
+        if not torch.isfinite(losses).all():
+            raise DataError(f"the clustering's loss is not finite in epoch {epoch + 1} of {epochs}.")
+        if progress is not None:
+            progress(epoch + 1, epochs)
+    best = int(losses.argmin())
+    with torch.no_grad():
+        labels = torch.cat([teacher(part)[best].argmax(1) for part in points.split(4096)])
+    return Clustering(labels.cpu().numpy(), losses.double().cpu().numpy())
+
+
+def _log_probabilities(module: Heads, embeddings: Tensor) -> Tensor:
+    return (module(embeddings) / TEMPERATURE).log_softmax(2)
+
+
+def _scaled(embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
+    length = float(np.sqrt(np.mean(np.sum(embeddings.astype(np.float64) ** 2, axis=1))))
+    return np.asarray(embeddings * (math.sqrt(embeddings.shape[1]) / (length or 1.0)), dtype=np.float32)

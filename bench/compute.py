@@ -1,0 +1,203 @@
+"""How each shared stage is computed: thin shells that load inputs, call a pure core and return arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.cache import Arrays, Artifact
+from bench.data import Dataset, Images, ImageView, read_only, take_images
+from bench.dynamics import Dynamics
+from bench.errors import DataError
+from bench.plugins import encoders, methods
+from bench.pool import Metric, Neighbors, Targets
+from bench.refs import Proxy, derive_seed
+from bench.selection import method_pool, run_method
+from bench.stages import Embeddings, NeighborLists, ProxyDynamics, PseudoLabels, Selection, Stage
+from bench.workspace import Workspace
+
+HELD_OUT = 0.1
+
+
+def run_stage(stage: Stage, workspace: Workspace) -> Artifact:
+    """The stage's arrays, from the store or computed now and stored; its inputs likewise."""
+    return workspace.store.get(stage, lambda: _COMPUTE[type(stage)](stage, workspace))
+
+
+def embed(stage: Embeddings, workspace: Workspace) -> Arrays:
+    """``embeddings`` float32 [N, D]."""
+    dataset = workspace.dataset(stage.dataset)
+    entry = encoders.get(stage.encoder.name)
+    encoder = entry.function(workspace.weights_of(stage.encoder), **stage.encoder.params)
+    pool, images = (_without_names(split.images) for split in (dataset.train, getattr(dataset, stage.split)))
+    encoder.fit(pool)
+    embeddings = encoder.embed(images, device=workspace.device, batch_size=256, progress=None)
+    if not np.isfinite(embeddings).all():
+        raise DataError(f"encoder {stage.encoder.label} gave embeddings that are not finite.")
+    return {"embeddings": embeddings}
+
+
+def find_neighbors(stage: NeighborLists, workspace: Workspace) -> Arrays:
+    """``indices`` int64 and ``distances`` float32, each [N, k]."""
+    from bench.knn import nearest_neighbors
+
+    embeddings = run_stage(stage.embeddings, workspace).arrays["embeddings"]
+    found = nearest_neighbors(embeddings, stage.k, stage.metric, threads=workspace.threads)
+    return {"indices": found.indices, "distances": found.distances}
+
+
+def cluster(stage: PseudoLabels, workspace: Workspace) -> Arrays:
+    """``labels`` int64 [N]; ``losses`` float64 [H] of TEMI's heads."""
+    embeddings = run_stage(stage.embeddings, workspace).arrays["embeddings"]
+    if not 1 <= stage.num_clusters <= len(embeddings):
+        raise DataError(f"num_clusters={stage.num_clusters} is not valid for a pool of {len(embeddings)} images.")
+    seed = derive_seed(stage.seed, "clustering")
+    if stage.clustering == "kmeans":
+        from bench.clustering.kmeans import kmeans_clusters
+
+        return {"labels": kmeans_clusters(embeddings, stage.num_clusters, seed=seed)}
+    from bench.clustering.temi import temi
+
+    near = run_stage(stage.neighbor_lists(), workspace).arrays["indices"]
+    options = {"heads": stage.heads, "epochs": stage.epochs}
+    found = temi(embeddings, near, stage.num_clusters, seed=seed, device=workspace.device, **options)  # type: ignore[arg-type]
+    return {"labels": found.labels, "losses": found.losses}
+
+
+def observe(stage: ProxyDynamics, workspace: Workspace) -> Arrays:
+    """Train the proxy on the whole pool and record its dynamics, arrays as in ``Dynamics``."""
+    from bench.training.fit import fit, proxy_iterations
+    from bench.training.recorder import DynamicsRecorder
+
+    dataset = workspace.dataset(stage.dataset)
+    targets, classes = _targets(stage, dataset, workspace)
+    recorder = DynamicsRecorder(len(targets), workspace.device)
+    fit(
+        stage.proxy.model,
+        _proxy_inputs(stage.proxy, stage, dataset, workspace),
+        targets,
+        dataset=dataset,
+        num_classes=classes,
+        recipe=stage.proxy.recipe,
+        iterations=proxy_iterations(stage.proxy.recipe, len(targets)),
+        seed=derive_seed(stage.seed, "proxy"),
+        device=workspace.device,
+        recorder=recorder,
+    )
+    return recorder.result().arrays()
+
+
+def choose(stage: Selection, workspace: Workspace) -> Arrays:
+    """``indices`` int64 [budget], sorted positions in the pool; beside them what the method reported."""
+    entry = methods.get(stage.method)
+    pool = method_pool(
+        entry,
+        stage.params,
+        StageSource(stage, workspace),
+        size=stage.dataset.size,
+        num_classes=stage.dataset.num_classes,
+        rate=stage.rate,
+    )
+    indices = run_method(entry, pool, stage.params, stage.budget, stage.seed)
+    return {"indices": indices, **pool.diagnostics.arrays()}
+
+
+class StageSource:
+    """A pool's parts out of the shared stages of one selection. Arrays are read-only.
+
+    Args:
+        selection: says which data set, encoder, proxy and seed.
+        workspace: where to find and store them.
+    """
+
+    def __init__(self, selection: Selection, workspace: Workspace) -> None:
+        self._selection, self._workspace = selection, workspace
+
+    def images(self) -> Images:
+        """See ``Pool.images``."""
+        images = self._dataset().train.images
+        return read_only(images) if isinstance(images, np.ndarray) else images
+
+    def embeddings(self) -> NDArray[np.float32]:
+        """See ``Pool.embeddings``."""
+        return self._arrays(self._selection.embeddings())["embeddings"]
+
+    def neighbors(self, k: int, metric: Metric) -> Neighbors:
+        """See ``Pool.neighbors``."""
+        arrays = self._arrays(self._selection.neighbor_lists(k, metric))
+        return Neighbors(arrays["indices"][:, :k], arrays["distances"][:, :k])
+
+    def pseudo_labels(self, **clustering: Any) -> NDArray[np.int64]:
+        """See ``Pool.pseudo_labels``."""
+        return self._arrays(self._selection.pseudo_labels(**clustering))["labels"]
+
+    def dynamics(self, of: Targets, **clustering: Any) -> Dynamics:
+        """See ``Pool.dynamics``."""
+        return Dynamics.from_arrays(self._arrays(self._selection.dynamics(of, **clustering)))
+
+    def rehearse(self, indices: NDArray[np.int64], **clustering: Any) -> float:
+        """See ``Pool.rehearse``."""
+        from bench.training.fit import fit, proxy_iterations
+
+        stage = self._selection.dynamics("pseudo", **clustering)
+        dataset = self._dataset()
+        targets, classes = _targets(stage, dataset, self._workspace)
+        shuffled = np.random.default_rng(derive_seed(stage.seed, "held-out")).permutation(len(targets))
+        held_out = np.sort(shuffled[: max(1, round(HELD_OUT * len(targets)))])
+        kept = np.setdiff1d(indices, held_out)
+        if len(kept) < 2:
+            return 0.0  # too few to train on, so nothing is predicted
+        inputs = _proxy_inputs(stage.proxy, stage, dataset, self._workspace)
+        recipe = stage.proxy.recipe.model_copy(update={"evaluations": 1})
+        scored = fit(
+            stage.proxy.model,
+            take_images(inputs, kept),
+            targets[kept],
+            dataset=dataset,
+            num_classes=classes,
+            recipe=recipe,
+            iterations=proxy_iterations(recipe, len(kept)),
+            seed=derive_seed(stage.seed, "rehearsal"),
+            device=self._workspace.device,
+            test=(take_images(inputs, held_out), targets[held_out]),
+        )
+        return scored[-1].accuracy / 100
+
+    def labels(self) -> NDArray[np.int64]:
+        """See ``Pool.labels``."""
+        return read_only(self._dataset().train.labels)
+
+    def _dataset(self) -> Dataset:
+        return self._workspace.dataset(self._selection.dataset)
+
+    def _arrays(self, stage: Stage) -> Arrays:
+        return {name: read_only(array) for name, array in run_stage(stage, self._workspace).arrays.items()}
+
+
+def _without_names(images: Images) -> Images:
+    return images if isinstance(images, np.ndarray) else ImageView(images)
+
+
+def _targets(stage: ProxyDynamics, dataset: Dataset, workspace: Workspace) -> tuple[NDArray[np.int64], int]:
+    """What the proxy is trained on, int64 [N], and how many outputs it has."""
+    if stage.pseudo_labels is None:
+        return dataset.train.labels, dataset.num_classes
+    return run_stage(stage.pseudo_labels, workspace).arrays["labels"], stage.pseudo_labels.num_clusters
+
+
+def _proxy_inputs(proxy: Proxy, stage: ProxyDynamics, dataset: Dataset, workspace: Workspace) -> Any:
+    if proxy.encoder is None:
+        return dataset.train.images
+    return run_stage(Embeddings(dataset=stage.dataset, encoder=proxy.encoder), workspace).arrays["embeddings"]
+
+
+_COMPUTE: dict[type[Stage], Callable[[Any, Workspace], Arrays]] = {
+    Embeddings: embed,
+    NeighborLists: find_neighbors,
+    PseudoLabels: cluster,
+    ProxyDynamics: observe,
+    Selection: choose,
+}

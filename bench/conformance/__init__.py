@@ -1,0 +1,102 @@
+"""The public conformance suite: whether a registered method keeps what the harness and its readers rely on.
+
+``bench check METHOD`` runs it; a plugin's own tests run it in two lines::
+
+    from bench.conformance import conformance_tests
+    test_my_method = conformance_tests("my-method")
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from bench.plugins import methods
+
+__all__ = ["Finding", "check_method", "conformance_tests"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """The outcome of one check of one method.
+
+    Attributes:
+        method: registered name.
+        check: name of the check.
+        title: what it asks, in a sentence.
+        outcome: ``passed``, ``failed`` or ``skipped``.
+        reason: why it failed or was skipped; empty where it passed.
+    """
+
+    method: str
+    check: str
+    title: str
+    outcome: Literal["passed", "failed", "skipped"]
+    reason: str = ""
+
+
+def check_method(name: str, checks: tuple[str, ...] | None = None) -> list[Finding]:
+    """Run the conformance suite on one registered method, on small pools of scikit-learn's digits.
+
+    Args:
+        name: registered name.
+        checks: names of the checks to run; None runs all.
+
+    Returns:
+        One finding per check, in the order of ``bench.conformance.checks.CHECKS``. A check never raises.
+
+    Raises:
+        UnknownName: no method or check has that name.
+    """
+    from bench.conformance.case import Case, Failed, Skipped
+    from bench.conformance.checks import CHECKS
+    from bench.errors import UnknownName
+
+    case = Case(methods.get(name))
+    valid = [check.name for check in CHECKS]
+    for wanted in checks or ():
+        if wanted not in valid:
+            raise UnknownName("check", wanted, valid)
+    findings = []
+    for check in CHECKS:
+        if checks is not None and check.name not in checks:
+            continue
+        try:
+            check.run(case)
+        except Failed as failure:
+            findings.append(Finding(name, check.name, check.title, "failed", str(failure)))
+        except Skipped as skip:
+            findings.append(Finding(name, check.name, check.title, "skipped", str(skip)))
+        else:
+            findings.append(Finding(name, check.name, check.title, "passed"))
+    return findings
+
+
+def conformance_tests(*names: str) -> Callable[..., None]:
+    """A pytest test with one case per method and check: assign it to a name that starts with ``test_``.
+
+    Args:
+        names: registered methods; none are all.
+
+    Returns:
+        A parametrised test function that fails or skips with the finding's reason.
+
+    Raises:
+        UnknownName: no method has that name.
+    """
+    import pytest
+
+    from bench.conformance.checks import CHECKS
+
+    chosen = [methods.get(name).name for name in names] or [entry.name for entry in methods]
+    cases = [pytest.param(name, check.name, id=f"{name}-{check.name}") for name in chosen for check in CHECKS]
+
+    @pytest.mark.parametrize(("method", "check"), cases)
+    def conforms(method: str, check: str) -> None:
+        [finding] = check_method(method, (check,))
+        outcomes: dict[str, Callable[[str], Any]] = {"failed": pytest.fail, "skipped": pytest.skip}
+        if finding.outcome in outcomes:
+            outcomes[finding.outcome](f"{finding.title} {finding.reason}")
+
+    return conforms

@@ -1,0 +1,154 @@
+"""One method under examination: every selection goes through here, so that each mishap becomes a reason."""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.conformance.samples import Sample
+from bench.errors import BenchError, LabelAccessError, UndeclaredNeed
+from bench.plugins import MethodInfo
+from bench.pool import PoolSource
+from bench.registry import Entry
+from bench.selection import method_pool, run_method
+
+
+class Failed(Exception):
+    """The method does not do what the check asks; the text says what it did."""
+
+
+class Skipped(Exception):
+    """The check does not apply to the method; the text says why."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call that a method made on its pool: the part's name and the arguments, defaults left out."""
+
+    part: str
+    options: Mapping[str, Any]
+
+
+class Recorder:
+    """Hands out the parts of a source and notes each call.
+
+    Args:
+        source: where the parts come from.
+    """
+
+    def __init__(self, source: PoolSource) -> None:
+        self._source = source
+        self.calls: list[Call] = []
+
+    def __getattr__(self, part: str) -> Any:
+        give = getattr(self._source, part)
+
+        def noted(*args: Any, **keywords: Any) -> Any:
+            options = dict(inspect.signature(give).bind(*args, **keywords).arguments)
+            options.update(options.pop("clustering", {}))
+            self.calls.append(Call(part, options))
+            return give(*args, **keywords)
+
+        return noted
+
+
+@dataclass(frozen=True)
+class Case:
+    """A registered method, run on small pools."""
+
+    entry: Entry[MethodInfo]
+
+    def budgets(self, size: int) -> list[int]:
+        """None, one, few, half and all of N images; all where the method does not prune."""
+        return [size] if self.entry.info.unpruned else sorted({0, min(1, size), size // 8, size // 2, size})
+
+    def budget(self, size: int) -> int:
+        """A third of the pool; all of it where the method does not prune."""
+        return size if self.entry.info.unpruned else size // 3
+
+    def attempt(
+        self,
+        sample: Sample,
+        budget: int,
+        params: Mapping[str, Any] | None = None,
+        *,
+        seed: int = 0,
+        recorder: Recorder | None = None,
+        numeric_warnings: bool = True,
+    ) -> NDArray[np.int64] | BenchError:
+        """Select as the harness does.
+
+        Args:
+            sample: the pool.
+            budget: n.
+            params: parameters that are set.
+            seed: of the selection.
+            recorder: stands for the sample's source where the calls on the pool are of interest.
+            numeric_warnings: whether a ``RuntimeWarning`` (overflow, 0 / 0, mean of nothing) is a failure.
+
+        Returns:
+            The coreset, int64 [n], or the error by which the method refused the request.
+
+        Raises:
+            Failed: the method read what it may not, returned no coreset, or raised anything but a ``BenchError``.
+        """
+        chosen = dict(params or {})
+        returned = False
+
+        def watched(*args: Any, **keywords: Any) -> Any:
+            nonlocal returned
+            result = self.entry.function(*args, **keywords)
+            returned = True
+            return result
+
+        where = _where(sample.size, budget, seed, chosen)
+        # The rate is what a method may read; for a budget of 0 there is none and the method is not called.
+        rate = 1 - max(budget, 1) / sample.size
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                if numeric_warnings:
+                    warnings.simplefilter("error", RuntimeWarning)
+                pool = method_pool(
+                    self.entry,
+                    chosen,
+                    cast("PoolSource", recorder or sample.source),
+                    size=sample.size,
+                    num_classes=sample.num_classes,
+                    rate=rate,
+                )
+                return run_method(replace(self.entry, function=watched), pool, chosen, budget, seed)
+        except (UndeclaredNeed, LabelAccessError) as error:
+            raise Failed(f"{where}: {error}") from error
+        except BenchError as error:
+            if returned:  # what the method returned was refused
+                raise Failed(f"{where}: {error}") from error
+            return error
+        except Exception as error:
+            raise Failed(f"{where}: {type(error).__name__}: {error}") from error
+
+    def coreset(
+        self,
+        sample: Sample,
+        budget: int,
+        params: Mapping[str, Any] | None = None,
+        *,
+        seed: int = 0,
+        recorder: Recorder | None = None,
+    ) -> NDArray[np.int64]:
+        """As ``attempt``, where a refusal is a failure too."""
+        result = self.attempt(sample, budget, params, seed=seed, recorder=recorder)
+        if isinstance(result, BenchError):
+            raise Failed(f"{_where(sample.size, budget, seed, params or {})}: refused: {result}") from result
+        return result
+
+
+def _where(size: int, budget: int, seed: int, params: Mapping[str, Any]) -> str:
+    given = "".join(f", {name}={value!r}" for name, value in params.items())
+    return f"n = {budget} of {size} images, seed {seed}{given}"

@@ -1,0 +1,114 @@
+"""The ends of the range that a method declares for a parameter, read from its annotation."""
+
+from __future__ import annotations
+
+import enum
+import math
+import types
+from collections.abc import Iterator
+from itertools import combinations, product
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from bench.errors import SpecError
+from bench.plugins import MethodInfo
+from bench.registry import Entry, Param
+
+FAR = 1e6
+"""Stands for the open end of a float's range."""
+_BOUNDS = ("ge", "gt", "le", "lt")
+
+
+def ends(param: Param, size: int) -> list[Any]:
+    """Values at the ends of a parameter's range: both bounds of a number, every value of a choice.
+
+    ``Annotated[int, Field(ge=1)]`` gives 1 and N + 1, an integer that no pool of N images can fill; a float without a
+    bound goes to 1e6, an exclusive bound to the nearest number inside. ``Literal``, ``bool``, enumerations and
+    ``None`` give all their values, a union the ends of each member. Text and containers have no ends.
+
+    Args:
+        param: with its annotation.
+        size: N of the pool that the values will be tried on.
+
+    Returns:
+        Values that the parameter's own validation accepts, without repetition, the default left out.
+    """
+    found: list[Any] = []
+    for value in _ends(param.annotation, {}, size):
+        try:
+            valid = param.validate(value, "")
+        except SpecError:
+            continue  # a rule of the annotation that bounds do not tell, such as a multiple
+        # 1, 1.0 and True are equal, and not the same choice.
+        if not any(type(valid) is type(other) and valid == other for other in [param.default, *found]):
+            found.append(valid)
+    return found
+
+
+def one_by_one(entry: Entry[MethodInfo], size: int) -> list[dict[str, Any]]:
+    """The defaults (an empty mapping), then each parameter at each of its ends and the others at their defaults."""
+    return [{}, *({name: value} for name, param in entry.params.items() for value in ends(param, size))]
+
+
+def choices(entry: Entry[MethodInfo], size: int) -> list[dict[str, Any]]:
+    """Those of ``one_by_one`` that set no number: what a method reads may depend on them."""
+    return [
+        params
+        for params in one_by_one(entry, size)
+        if all(isinstance(value, bool) or not isinstance(value, int | float) for value in params.values())
+    ]
+
+
+def pairs(entry: Entry[MethodInfo], size: int) -> Iterator[dict[str, Any]]:
+    """Every two parameters at every pair of their ends, the others at their defaults."""
+    for first, second in combinations(entry.params.values(), 2):
+        for values in product(ends(first, size), ends(second, size)):
+            yield {first.name: values[0], second.name: values[1]}
+
+
+def _ends(annotation: Any, bounds: dict[str, Any], size: int) -> list[Any]:
+    origin, inside = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _ends(inside[0], {**bounds, **_bounds(inside[1:])}, size)
+    if origin in (Union, types.UnionType):
+        return [value for member in inside for value in _ends(member, bounds, size)]
+    if origin is Literal:
+        return list(inside)
+    if annotation in (None, type(None)):
+        return [None]
+    if annotation is bool:
+        return [False, True]
+    if annotation is int:
+        return _integers(bounds, size)
+    if annotation is float:
+        return _floats(bounds)
+    if isinstance(annotation, type) and issubclass(annotation, enum.Enum):
+        return list(annotation)
+    return []
+
+
+def _bounds(metadata: tuple[Any, ...]) -> dict[str, Any]:
+    """``Field(ge=0)`` holds its constraints in a list; ``annotated_types.Ge(0)`` is one."""
+    constraints = [item for entry in metadata for item in getattr(entry, "metadata", [entry])]
+    return {
+        name: getattr(item, name) for item in constraints for name in _BOUNDS if getattr(item, name, None) is not None
+    }
+
+
+def _integers(bounds: dict[str, Any], size: int) -> list[int]:
+    low = bounds["ge"] if "ge" in bounds else bounds["gt"] + 1 if "gt" in bounds else None
+    high = bounds["le"] if "le" in bounds else bounds["lt"] - 1 if "lt" in bounds else None
+    if low is None:
+        low = min(-1, high if high is not None else 0)
+    if high is None:
+        high = max(size + 1, low)
+    return [low, high] if low > 0 or high < 0 else [low, 0, high]
+
+
+def _floats(bounds: dict[str, Any]) -> list[float]:
+    low = bounds["ge"] if "ge" in bounds else math.nextafter(bounds["gt"], math.inf) if "gt" in bounds else None
+    high = bounds["le"] if "le" in bounds else math.nextafter(bounds["lt"], -math.inf) if "lt" in bounds else None
+    if low is None:
+        low = min(-FAR, high if high is not None else 0.0)
+    if high is None:
+        high = max(FAR, low)
+    return [float(low), float(high)] if low > 0 or high < 0 else [float(low), 0.0, float(high)]

@@ -1,0 +1,188 @@
+"""The small real pools that methods are checked on, and what is done to them: cut, copied, flattened, spoilt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields, replace
+from functools import cache
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.data import make_dataset
+from bench.dynamics import Dynamics
+from bench.memory_pool import ArraySource
+
+Change = Callable[[str, NDArray], NDArray]
+EPOCHS = 8
+SIGNED = ("dynamics_labels.aum", "dynamics_labels.aum_logits", "dynamics_pseudo.aum", "dynamics_pseudo.aum_logits")
+"""The scores that may be negative."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A pool to check a method on.
+
+    Attributes:
+        source: every part that a method may read.
+        num_classes: C.
+    """
+
+    source: ArraySource
+    num_classes: int
+
+    @property
+    def size(self) -> int:
+        """N."""
+        return len(self.source.embeddings())
+
+    def arrays(self) -> Iterator[tuple[str, NDArray]]:
+        """All arrays with their names, such as ``embedding_array`` and ``dynamics_labels.aum``."""
+        for item in fields(self.source):
+            part = getattr(self.source, item.name)
+            if isinstance(part, np.ndarray):
+                yield item.name, part
+            elif isinstance(part, Dynamics):
+                for name, array in part.arrays().items():
+                    if array.ndim:  # the number of epochs is no array of images
+                        yield f"{item.name}.{name}", array
+
+    def changed(self, change: Change) -> Sample:
+        """The same pool with ``change(name, array)`` in place of every array."""
+        parts: dict[str, dict[str, NDArray]] = {}
+        for name, array in self.arrays():
+            part, _, inner = name.partition(".")
+            parts.setdefault(part, {})[inner] = change(name, array)
+        made: dict[str, Any] = {
+            part: arrays[""] if "" in arrays else replace(getattr(self.source, part), **arrays)
+            for part, arrays in parts.items()
+        }
+        return replace(self, source=replace(self.source, **made))
+
+    def rows(self, rows: NDArray[np.int64] | slice) -> Sample:
+        """The pool of these images only, in this order."""
+        return _with_rehearsal(self.changed(lambda name, array: array[rows].copy()))
+
+    def constant(self) -> Sample:
+        """Every image the same and every score equal; labels and pseudo-labels stay."""
+        return self.changed(lambda name, array: array if "label_" in name else np.full_like(array, array[0]))
+
+    def in_class(self, number: int) -> Sample:
+        """Every label and pseudo-label is ``number``."""
+        return self.changed(lambda name, array: np.full_like(array, number) if "label_" in name else array)
+
+    def one_sided(self, sign: Literal[-1, 1]) -> Sample:
+        """Embeddings and the scores that may be negative (``SIGNED``) all below 0, or all above."""
+
+        def move(name: str, array: NDArray) -> NDArray:
+            if name not in SIGNED and name != "embedding_array":
+                return array
+            one = array.dtype.type(1)
+            return array - array.max() - one if sign < 0 else array - array.min() + one
+
+        return self.changed(move)
+
+    def spoilt(self, wanted: str, value: float) -> Sample:
+        """The array of that name holds ``value`` for the image in the middle of the pool."""
+
+        def spoil(name: str, array: NDArray) -> NDArray:
+            made = array.copy()
+            if name == wanted:
+                made[len(made) // 2] = value
+            return made
+
+        return self.changed(spoil)
+
+    def shuffled(self, *wanted: str) -> Sample:
+        """These arrays, or all arrays of these dynamics, belong to other images than before."""
+        order = np.random.default_rng(1).permutation(self.size)
+        return self.changed(lambda name, array: array[order] if {name, name.partition(".")[0]} & {*wanted} else array)
+
+    def without_labels(self) -> Sample:
+        """A pool whose true labels, and what was trained on them, raise ``DataError``."""
+        return replace(self, source=replace(self.source, label_array=None, dynamics_labels=None))
+
+
+@cache
+def digits() -> Sample:
+    """300 of scikit-learn's digits sorted by class, as many data sets are stored, with the engine's own dynamics.
+
+    Made once per process: embeddings are the pixels, pseudo-labels come from k-means of unit rows, dynamics from
+    training ``small_cnn`` for 8 epochs on either labels. Arrays are read-only.
+    """
+    from sklearn.datasets import load_digits
+
+    from bench.clustering.kmeans import kmeans_clusters
+
+    raw = load_digits()
+    rows = np.argsort(raw.target, kind="stable")[::6]
+    images = np.rint(raw.images[rows] * (255 / 16)).astype(np.uint8)[:, None]
+    labels = raw.target[rows].astype(np.int64)
+    embeddings = (raw.data[rows] / 16).astype(np.float32)
+    pseudo = kmeans_clusters(embeddings, 10, seed=0)
+    source = ArraySource(
+        image_array=images,
+        embedding_array=embeddings,
+        label_array=labels,
+        pseudo_label_array=pseudo,
+        dynamics_labels=_observe(images, labels),
+        dynamics_pseudo=_observe(images, pseudo),
+    )
+    return _frozen(_with_rehearsal(Sample(source, 10)))
+
+
+@cache
+def few_digits() -> Sample:
+    """38 of ``digits``, still sorted by class, where a check needs many selections."""
+    return _frozen(digits().rows(slice(None, None, 8)))
+
+
+def _frozen(sample: Sample) -> Sample:
+    """Shared by every check, so that a method that gets at the array behind a view cannot spoil the next check."""
+    for _, array in sample.arrays():
+        array.flags.writeable = False
+    return sample
+
+
+def _observe(images: NDArray[np.uint8], targets: NDArray[np.int64]) -> Dynamics:
+    from bench.recipe import Recipe
+    from bench.refs import ModelRef
+    from bench.training.fit import fit, proxy_iterations
+    from bench.training.recorder import DynamicsRecorder
+
+    recipe = Recipe(proxy_epochs=EPOCHS, batch_size=64, lr=0.01, augmentation="none", precision="fp32")
+    split = (images, targets)
+    names = [str(number) for number in range(10)]
+    recorder = DynamicsRecorder(len(targets), "cpu")
+    fit(
+        ModelRef(name="small_cnn"),
+        images,
+        targets,
+        dataset=make_dataset(split, split, class_names=names, mean=(0.3055,), std=(0.3759,)),
+        num_classes=10,
+        recipe=recipe,
+        iterations=proxy_iterations(recipe, len(targets)),
+        seed=0,
+        device="cpu",
+        recorder=recorder,
+    )
+    # The recorder's arrays share memory with its tensors.
+    return Dynamics.from_arrays({name: array.copy() for name, array in recorder.result().arrays().items()})
+
+
+def _with_rehearsal(sample: Sample) -> Sample:
+    """Rehearse by the nearest kept image: no training, and defined for a pool of any size."""
+    from scipy.spatial.distance import cdist
+
+    embeddings, targets = sample.source.embeddings(), sample.source.pseudo_labels()
+    held_out = np.arange(sample.size) % 10 == 0
+
+    def rehearse(indices: NDArray[np.int64], **clustering: Any) -> float:
+        kept = indices[~held_out[indices]]
+        if not len(kept):
+            return 0.0
+        nearest = cdist(embeddings[held_out], embeddings[kept]).argmin(1)
+        return float((targets[kept][nearest] == targets[held_out]).mean())
+
+    return replace(sample, source=replace(sample.source, rehearsal=rehearse))

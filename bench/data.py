@@ -1,0 +1,228 @@
+"""Images and labels as the harness holds them: two splits, in memory or decoded from files as needed."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, TypeAlias, TypeVar, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.errors import DataError
+
+Array = TypeVar("Array", bound=NDArray[Any])
+
+
+@runtime_checkable
+class FileImages(Protocol):
+    """N images of one shape that are decoded from files as needed, for sets that do not fit in memory."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(N, C, H, W)."""
+        ...
+
+    @property
+    def fingerprint(self) -> str:
+        """Digest that changes when the files do."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, indices: NDArray[np.int64], /) -> NDArray[np.uint8]:
+        """Centre crops, uint8 [B, C, H, W]."""
+        ...
+
+    def augmented(self, indices: NDArray[np.int64], rng_seeds: Sequence[int], /) -> NDArray[np.uint8]:
+        """Random resized crops with random mirror, one seed per image, uint8 [B, C, H, W]."""
+        ...
+
+
+Images: TypeAlias = NDArray[np.uint8] | FileImages
+"""uint8 [N, C, H, W] in memory, or files that are read like such an array."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """One split. ``images`` uint8 [N, C, H, W]; ``labels`` int64 [N] in [0, num_classes)."""
+
+    images: Images
+    labels: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A training split (the pool) and a test split, with the class names in the order of their numbers.
+
+    Attributes:
+        train: the pool.
+        test: used for accuracy alone, never for a choice.
+        class_names: C names.
+        mean: per-channel mean of the training images in [0, 1].
+        std: per-channel standard deviation in [0, 1].
+        pool_index: int64 [N]; position of each pool image in the full training split.
+    """
+
+    train: Split
+    test: Split
+    class_names: tuple[str, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    pool_index: NDArray[np.int64]
+
+    @property
+    def num_classes(self) -> int:
+        """C."""
+        return len(self.class_names)
+
+
+def make_dataset(
+    train: tuple[Images, Sequence[int] | NDArray[np.integer]],
+    test: tuple[Images, Sequence[int] | NDArray[np.integer]],
+    *,
+    class_names: Sequence[str],
+    mean: Sequence[float],
+    std: Sequence[float],
+) -> Dataset:
+    """Check what a reader read and put it together.
+
+    Args:
+        train: images uint8 [N, C, H, W] and labels [N].
+        test: the same for the test split.
+        class_names: C names.
+        mean: per channel, in [0, 1].
+        std: per channel, in [0, 1].
+
+    Raises:
+        DataError: wrong shapes or types, labels outside [0, C), an empty split.
+    """
+    splits = {}
+    for name, (images, labels) in {"train": train, "test": test}.items():
+        numbers = np.asarray(labels).astype(np.int64)
+        if len(images.shape) != 4 or getattr(images, "dtype", np.uint8) != np.uint8:
+            raise DataError(f"{name} images must be uint8 [N, C, H, W], got shape {images.shape}.")
+        if numbers.shape != (len(images),) or len(images) == 0:
+            raise DataError(f"{name} split has {len(images)} images and labels of shape {numbers.shape}.")
+        if numbers.min() < 0 or numbers.max() >= len(class_names):
+            raise DataError(
+                f"{name} labels must lie in 0 to {len(class_names) - 1}, found {numbers.min()} to {numbers.max()}."
+            )
+        splits[name] = Split(images, numbers)
+    if splits["train"].images.shape[1:] != splits["test"].images.shape[1:]:
+        raise DataError(
+            f"train images are {splits['train'].images.shape[1:]} but test images {splits['test'].images.shape[1:]}."
+        )
+    index = np.arange(len(splits["train"]))
+    return Dataset(splits["train"], splits["test"], tuple(class_names), tuple(mean), tuple(std), index)
+
+
+def take_pool(dataset: Dataset, size: int | None) -> Dataset:
+    """Restrict the pool to ``size`` images, drawn uniformly with a fixed seed so that every run has the same pool.
+
+    Labels play no part in the draw: a label-free method must not be handed a stratified pool.
+
+    Raises:
+        DataError: ``size`` is above the number of training images.
+    """
+    if size is None:
+        return dataset
+    total = len(dataset.train)
+    if not 1 <= size <= total:
+        raise DataError(f"pool_size={size} is not valid: the training split has {total} images.")
+    index = np.sort(np.random.default_rng(0).choice(total, size, replace=False))
+    kept = take_images(dataset.train.images, index)
+    return replace(dataset, train=Split(kept, dataset.train.labels[index]), pool_index=index)
+
+
+def take_images(images: Images, index: NDArray[np.int64]) -> Images:
+    """The images at ``index``: a copy of an array, a view of files."""
+    return images[index] if isinstance(images, np.ndarray) else FileSubset(images, index)
+
+
+def read_only(array: Array) -> Array:
+    """A view that refuses assignment, so that a method cannot edit what others read."""
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
+def fingerprint(dataset: Dataset) -> str:
+    """SHA-256 of the content: pixels (or the files' own fingerprint), labels and class names."""
+    digest = hashlib.sha256()
+    for split in (dataset.train, dataset.test):
+        images = split.images
+        digest.update(repr(images.shape).encode())
+        if isinstance(images, np.ndarray):
+            digest.update(np.ascontiguousarray(images).data)
+        else:
+            digest.update(images.fingerprint.encode())
+        digest.update(np.ascontiguousarray(split.labels).data)
+    digest.update("\0".join(dataset.class_names).encode())
+    return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class FileSubset:
+    """Some of the images of a split that lies in files."""
+
+    images: FileImages
+    index: NDArray[np.int64]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (len(self.index), *self.images.shape[1:])
+
+    @property
+    def fingerprint(self) -> str:
+        return f"{self.images.fingerprint}:{hashlib.sha256(self.index.data).hexdigest()}"
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def __getitem__(self, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
+        return self.images[self.index[indices]]
+
+    def augmented(self, indices: NDArray[np.int64], rng_seeds: Sequence[int]) -> NDArray[np.uint8]:
+        return self.images.augmented(self.index[indices], rng_seeds)
+
+
+class ImageView:
+    """Images in files as a method sees them: pixels alone, since the names of files tell their classes.
+
+    The source is kept in closures and not in an attribute, so that ordinary attribute access does not reach it. A view
+    cannot be pickled.
+
+    Args:
+        images: what the view reads from.
+    """
+
+    __slots__ = ("_augmented", "_fingerprint", "_read", "_shape")
+
+    def __init__(self, images: FileImages) -> None:
+        # Functions around the source, not its bound methods: those have it as their __self__.
+        self._read = lambda indices: images[indices]
+        self._augmented = lambda indices, rng_seeds: images.augmented(indices, rng_seeds)
+        self._fingerprint = lambda: images.fingerprint
+        self._shape = images.shape
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self._shape
+
+    @property
+    def fingerprint(self) -> str:
+        return self._fingerprint()
+
+    def __len__(self) -> int:
+        return self._shape[0]
+
+    def __getitem__(self, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
+        return self._read(indices)
+
+    def augmented(self, indices: NDArray[np.int64], rng_seeds: Sequence[int]) -> NDArray[np.uint8]:
+        return self._augmented(indices, rng_seeds)

@@ -1,0 +1,83 @@
+"""What a method says about its choice besides the coreset: parameters it chose itself, and its scores."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.errors import SelectionError
+
+_CHOSEN = "chosen."
+
+
+@dataclass(frozen=True)
+class Diagnostics:
+    """Collected by ``Pool.report``, stored with the coreset and named in the row. Nothing is selected by it.
+
+    Attributes:
+        chosen: parameter -> the value that the method chose for it.
+        scores: float32 [N], high = hard; None where the method has no score.
+    """
+
+    chosen: Mapping[str, float] = field(default_factory=dict)
+    scores: NDArray[np.float32] | None = None
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """The parts that are there as arrays, for storage beside the indices."""
+        parts: dict[str, NDArray[Any]] = {_CHOSEN + name: np.array(value) for name, value in self.chosen.items()}
+        return parts if self.scores is None else {**parts, "scores": self.scores}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Diagnostics:
+        """Inverse of ``arrays``; other names are ignored, and a selection stored earlier has none."""
+        chosen = {name[len(_CHOSEN) :]: float(value) for name, value in arrays.items() if name.startswith(_CHOSEN)}
+        return cls(chosen, arrays.get("scores"))
+
+
+def check_scores(scores: Any, size: int) -> NDArray[np.float32]:
+    """One finite number per pool image, as a copy in float32.
+
+    Args:
+        scores: anything; valid are N finite real numbers. Not modified.
+        size: N.
+
+    Returns:
+        float32 [N]; scores that differ by less than float32 shows become equal.
+
+    Raises:
+        SelectionError: another shape or type, or a value that is NaN, infinite or too large for float32.
+    """
+    array = np.asarray(scores)
+    if array.shape != (size,) or array.dtype.kind not in "fiub":
+        raise SelectionError(
+            f"report(scores=...) got {array.dtype} of shape {array.shape}; expected one number, high = hard, for each "
+            f"of the {size} pool images."
+        )
+    with np.errstate(over="ignore"):
+        plain = array.astype(np.float32)
+    bad = int(np.count_nonzero(~np.isfinite(plain)))
+    if bad:
+        raise SelectionError(f"report(scores=...) got {bad} of {size} scores that are NaN or infinite.")
+    return plain
+
+
+def check_chosen(values: Mapping[str, Any]) -> dict[str, float]:
+    """Chosen parameters as finite floats.
+
+    Raises:
+        SelectionError: a value is no finite number.
+    """
+    found = {}
+    for name, value in values.items():
+        try:
+            found[name] = float(value)
+        except (TypeError, ValueError):
+            raise SelectionError(f"report({name}={value!r}): a chosen parameter is reported as one number.") from None
+        if not math.isfinite(found[name]):
+            raise SelectionError(f"report({name}={value!r}): the number must be finite.")
+    return found

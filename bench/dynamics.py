@@ -1,0 +1,84 @@
+"""Training dynamics as a method sees them: a few numbers per pool image, and which end of each is hard."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Score = Literal["aum", "aum-logits", "forgetting", "el2n", "dyn-unc", "dual"]
+
+
+@dataclass(frozen=True)
+class Dynamics:
+    """What a proxy's training showed of each of the N pool images. All arrays are [N].
+
+    p_t(i) is the softmax output for image i in epoch t, from the training forward pass (augmented view),
+    before the update; y is the label trained on (true or pseudo).
+
+    Attributes:
+        aum: float32, sum over epochs of p_t(i)[y] - max over c != y of p_t(i)[c]; low is hard.
+        aum_logits: float32, the same of logits (Pleiss et al. 2020); low is hard.
+        forgetting: int32, how often i went from correct in one epoch to wrong in the next; high is hard.
+        learned: bool, whether i was ever correct.
+        el2n: float32, mean over the first 10 epochs of the L2 norm of p_t(i) - onehot(y); high is hard.
+        correctness: float32, fraction of epochs in which i was correct; low is hard.
+        confidence: float32, mean over epochs of p_t(i)[y]; low is hard.
+        variability: float32, standard deviation over epochs of p_t(i)[y] (dataset cartography); high is ambiguous.
+        dyn_unc: float32, mean over all windows of 10 consecutive epochs of the standard deviation of p_t(i)[y] inside
+            the window, with 9 in the denominator (Dyn-Unc, He et al. 2024); high is uncertain.
+        dual: float32, mean over the windows of 10 epochs that lie in the first 30 of that standard deviation times
+            1 - the window's mean of p_t(i)[y] (DUAL, Cho et al. 2025); high is hard and uncertain. A proxy of fewer
+            than 10 epochs has one window, of all its epochs.
+        epochs: number of epochs observed.
+    """
+
+    aum: NDArray[np.float32]
+    aum_logits: NDArray[np.float32]
+    forgetting: NDArray[np.int32]
+    learned: NDArray[np.bool_]
+    el2n: NDArray[np.float32]
+    correctness: NDArray[np.float32]
+    confidence: NDArray[np.float32]
+    variability: NDArray[np.float32]
+    dyn_unc: NDArray[np.float32]
+    dual: NDArray[np.float32]
+    epochs: int
+
+    def __len__(self) -> int:
+        return len(self.aum)
+
+    def difficulty(self, score: Score = "aum", *, never_learned: Literal["hardest", "zero"] = "hardest") -> NDArray:
+        """One score per image with **high = hard**, whatever the score's own direction. float64 [N].
+
+        The high end of ``dyn-unc`` and ``dual`` is uncertain rather than mislabelled: an image that the proxy never
+        learns has a low spread, and with it a low score. What drops the hardest images because they may be mislabelled
+        (beta of ``ccs``, ``d2`` and ``elfs``) drops uncertain ones under these two.
+
+        Args:
+            score: which score; ``aum`` and ``aum-logits`` are negated.
+            never_learned: score of images that were never correct under ``forgetting``: ``hardest`` (Toneva et al.
+                2019), or ``zero``, the count that the released code of CCS and ELFS leaves them with (easiest).
+                ``hardest`` is one more than the highest count among the learned images. Toneva et al. say infinitely
+                many; the least number that ranks the same keeps sums of scores (D2's messages) and strata of equal
+                width (CCS) on the scale of the counts.
+        """
+        if score == "forgetting":
+            counts = self.forgetting.astype(np.float64)
+            if never_learned == "hardest":
+                counts[~self.learned] = counts[self.learned].max(initial=0) + 1
+            return counts
+        if score in ("aum", "aum-logits"):
+            return -(self.aum if score == "aum" else self.aum_logits).astype(np.float64)
+        return {"el2n": self.el2n, "dyn-unc": self.dyn_unc, "dual": self.dual}[score].astype(np.float64)
+
+    def arrays(self) -> dict[str, NDArray]:
+        """The fields as arrays, for storage."""
+        return {item.name: np.asarray(getattr(self, item.name)) for item in fields(self)}
+
+    @classmethod
+    def from_arrays(cls, arrays: dict[str, NDArray]) -> Dynamics:
+        """Inverse of ``arrays``."""
+        return cls(**{**arrays, "epochs": int(arrays["epochs"])})  # type: ignore[arg-type]

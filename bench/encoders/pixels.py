@@ -1,0 +1,139 @@
+"""Principal components of the pixels: an encoder without a network, for offline work on small images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from bench import BenchError, Images, register_encoder
+from bench.encoding import Encoder, batches
+
+_FIT_BATCH = 512
+
+
+@register_encoder("pixels", supervision="none", source="PCA of the pool's own pixels")
+def pixels(
+    weights: Path | None,
+    *,
+    components: Annotated[int, Field(ge=1)] = 64,
+    size: Annotated[int, Field(ge=1, le=64)] = 32,
+) -> Encoder:
+    """Standardised pixels, projected onto their principal components.
+
+    Source: PCA. Pixels are standardised per channel, not per position: on digits the constant border would otherwise
+    weigh as much as the strokes.
+
+    Args:
+        weights: None.
+        components: D; cut to what the pool's pixels span.
+        size: side in pixels above which images are made smaller first. The covariance has (C * size * size)^2
+            entries, hence the limit.
+
+    Returns:
+        An encoder that must be fitted on the pool before it embeds.
+    """
+    return PixelEncoder(components, size)
+
+
+class PixelEncoder:
+    """See ``pixels``."""
+
+    def __init__(self, components: int, size: int) -> None:
+        self._components = components
+        self._size = size
+        self._center: NDArray[np.float32] | None = None
+        self._projection: NDArray[np.float32] | None = None
+
+    def fit(self, images: Images) -> None:
+        """Learn standardisation and components from the pool, one pass over the images.
+
+        Args:
+            images: uint8 [N, C, H, W].
+        """
+        channels = images.shape[1]
+        total: NDArray[np.float64] | float = 0.0
+        products: NDArray[np.float64] | float = 0.0
+        for index in batches(len(images), _FIT_BATCH):
+            flat = self._flat(images, index).astype(np.float64)
+            total = total + flat.sum(axis=0)
+            products = products + flat.T @ flat
+        self._center, self._projection = principal_components(
+            np.asarray(total) / len(images), np.asarray(products) / len(images), channels, self._components, len(images)
+        )
+
+    def embed(
+        self, images: Images, *, device: str, batch_size: int, progress: Callable[[int], None] | None = None
+    ) -> NDArray[np.float32]:
+        """See ``Encoder.embed``; always on the CPU.
+
+        Raises:
+            BenchError: ``fit`` was not called, or the images have another shape than those of ``fit``.
+        """
+        if self._center is None or self._projection is None:
+            raise BenchError("encoder 'pixels' must be fitted on the pool's images before it can embed.")
+        parts = []
+        for index in batches(len(images), batch_size):
+            flat = self._flat(images, index)
+            if flat.shape[1] != len(self._center):
+                raise BenchError(
+                    f"encoder 'pixels' was fitted on {len(self._center)} values per image, got {flat.shape[1]}."
+                )
+            parts.append((flat - self._center) @ self._projection)
+            if progress is not None:
+                progress(len(index))
+        return np.concatenate(parts)
+
+    def _flat(self, images: Images, index: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Float32 [B, C * h * w] in [0, 1], h and w at most ``size``."""
+        scaled = np.divide(images[index], 255, dtype=np.float32)
+        if max(scaled.shape[-2:]) > self._size:
+            import torch
+
+            from bench.encoding_torch import resize
+
+            scaled = resize(torch.from_numpy(scaled), self._size).numpy()
+        return scaled.reshape(len(scaled), -1)
+
+
+def principal_components(
+    mean: NDArray[np.float64], second_moment: NDArray[np.float64], channels: int, components: int, count: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """PCA of channel-standardised pixels from the moments of the raw ones.
+
+    Source: the eigenvectors of the covariance are the right singular vectors of the centred data; all of them are
+    computed exactly (LAPACK), none by a randomised solver. Signs are fixed so that each component's largest entry is
+    positive.
+
+    Args:
+        mean: float64 [P] of the flattened pixels, channel by channel.
+        second_moment: float64 [P, P], mean of the outer products.
+        channels: number of equal parts that P splits into, each standardised by one mean and one deviation.
+        components: number wanted.
+        count: images behind the moments; more than ``count - 1`` components carry no variance.
+
+    Returns:
+        float32 [P], the centre to subtract, and float32 [P, D] to multiply with, standardisation included, by
+        decreasing variance. 1 <= D <= components.
+    """
+    from scipy.linalg import eigh
+
+    per_channel = mean.reshape(channels, -1).mean(axis=1)
+    square = np.diag(second_moment).reshape(channels, -1).mean(axis=1)
+    deviation = np.sqrt(np.maximum(square - per_channel**2, 0))
+    # Moments cancel: a constant channel shows a rounding error in place of zero.
+    deviation[deviation < 1e-6] = 1.0
+    scale = np.repeat(1 / deviation, len(mean) // channels)
+    covariance = (second_moment - np.outer(mean, mean)) * np.outer(scale, scale)
+    size = min(components, len(mean), max(count - 1, 1))
+    variance, vectors = eigh(covariance, subset_by_index=(len(mean) - size, len(mean) - 1))
+    variance, vectors = variance[::-1], vectors[:, ::-1]
+    spanned = max(1, int((variance > 1e-10 * max(variance[0], 1e-10)).sum()))
+    vectors = vectors[:, :spanned]
+    largest = vectors[np.abs(vectors).argmax(axis=0), np.arange(spanned)]
+    projection = scale[:, None] * vectors * np.where(largest < 0, -1.0, 1.0)
+    return np.asarray(mean, dtype=np.float32), np.asarray(projection, dtype=np.float32)

@@ -1,0 +1,106 @@
+"""ResNet encoders: torchvision's supervised ones, and the self-supervised ResNet-50 of DINO and SwAV."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+
+from bench import register_encoder
+from bench.encoding import Encoder
+from bench.weights import TorchvisionWeights, UrlWeights
+
+Size = Annotated[int, Field(ge=32)]
+# The classifier of supervised training, and the heads that self-supervised training throws away.
+_HEADS = ("fc.", "head.", "projection_head.", "prototypes.")
+
+
+@register_encoder(
+    "resnet18_imagenet",
+    supervision="labels",
+    source="He et al. 2016 (arXiv:1512.03385); torchvision ResNet18_Weights.IMAGENET1K_V1",
+    weights=TorchvisionWeights("ResNet18_Weights.IMAGENET1K_V1"),
+)
+def resnet18_imagenet(weights: Path | None, *, size: Size = 224) -> Encoder:
+    """ResNet-18 trained on ImageNet-1k labels, 512 pooled features.
+
+    Args:
+        weights: file with torchvision's parameter names.
+        size: side of the input in pixels.
+
+    Raises:
+        WeightsError: the file is unreadable or does not fit.
+    """
+    return _encoder("resnet18_imagenet", "resnet18", weights, size)
+
+
+@register_encoder(
+    "resnet50_imagenet",
+    supervision="labels",
+    source="He et al. 2016 (arXiv:1512.03385); torchvision ResNet50_Weights.IMAGENET1K_V1",
+    weights=TorchvisionWeights("ResNet50_Weights.IMAGENET1K_V1"),
+)
+def resnet50_imagenet(weights: Path | None, *, size: Size = 224) -> Encoder:
+    """ResNet-50 trained on ImageNet-1k labels, 2048 pooled features.
+
+    Source: torchvision's V1 weights, the plain recipe; a file with V2 loads as well.
+
+    Args:
+        weights: file with torchvision's parameter names.
+        size: side of the input in pixels.
+
+    Raises:
+        WeightsError: the file is unreadable or does not fit.
+    """
+    return _encoder("resnet50_imagenet", "resnet50", weights, size)
+
+
+@register_encoder(
+    "dino_resnet50",
+    supervision="self-supervised",
+    source="Caron et al. 2021 (arXiv:2104.14294), DINO ResNet-50",
+    weights=UrlWeights("https://dl.fbaipublicfiles.com/dino/dino_resnet50_pretrain/dino_resnet50_pretrain.pth"),
+)
+def dino_resnet50(weights: Path | None, *, size: Size = 224) -> Encoder:
+    """ResNet-50 trained by DINO on ImageNet without labels, 2048 pooled features.
+
+    Args:
+        weights: the backbone file of the authors, or their training checkpoint (its teacher is taken).
+        size: side of the input in pixels.
+
+    Raises:
+        WeightsError: the file is unreadable or does not fit.
+    """
+    return _encoder("dino_resnet50", "resnet50", weights, size)
+
+
+@register_encoder(
+    "swav_resnet50",
+    supervision="self-supervised",
+    source="Caron et al. 2020 (arXiv:2006.09882), SwAV ResNet-50, 800 epochs",
+    weights=UrlWeights("https://dl.fbaipublicfiles.com/deepcluster/swav_800ep_pretrain.pth.tar"),
+)
+def swav_resnet50(weights: Path | None, *, size: Size = 224) -> Encoder:
+    """ResNet-50 trained by SwAV on ImageNet without labels, 2048 pooled features; projection and prototypes dropped.
+
+    Args:
+        weights: the file of the authors.
+        size: side of the input in pixels.
+
+    Raises:
+        WeightsError: the file is unreadable or does not fit.
+    """
+    return _encoder("swav_resnet50", "resnet50", weights, size)
+
+
+def _encoder(name: str, architecture: str, weights: Path | None, size: int) -> Encoder:
+    from torch import nn
+    from torchvision.models import get_model
+
+    from bench.checkpoints import load_weights
+    from bench.encoding_torch import FrozenEncoder
+
+    network = get_model(architecture, weights=None)
+    network.fc = nn.Identity()
+    return FrozenEncoder(name, load_weights(network, weights, owner=name, ignore=_HEADS), size=size)

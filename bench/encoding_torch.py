@@ -1,0 +1,90 @@
+"""Frozen torch networks as encoders. Imports torch: import this module inside functions only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from bench.data import Images
+from bench.encoding import batches
+from bench.errors import DataError, WeightsError
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+class FrozenEncoder:
+    """A network without its classifier: resize, normalise, pooled features.
+
+    Args:
+        name: of the encoder, for messages.
+        module: maps float32 [B, 3, size, size] to features [B, D].
+        size: side in pixels that images are resized to.
+        mean: per channel, in [0, 1]; of the network's own training, not of the data set at hand.
+        std: per channel, in [0, 1].
+    """
+
+    def __init__(
+        self,
+        name: str,
+        module: nn.Module,
+        *,
+        size: int,
+        mean: Sequence[float] = IMAGENET_MEAN,
+        std: Sequence[float] = IMAGENET_STD,
+    ) -> None:
+        self.name = name
+        self.module = module.eval().requires_grad_(False)
+        self.size = size
+        self._mean = torch.tensor(mean).view(1, 3, 1, 1)
+        self._std = torch.tensor(std).view(1, 3, 1, 1)
+
+    def fit(self, images: Images) -> None:
+        """Nothing: the network is frozen."""
+
+    @torch.inference_mode()
+    def embed(
+        self, images: Images, *, device: str, batch_size: int, progress: Callable[[int], None] | None = None
+    ) -> NDArray[np.float32]:
+        """See ``Encoder.embed``. float32 on every device, so that stored embeddings suit all of them.
+
+        Images of one channel are repeated to three.
+        """
+        if images.shape[1] not in (1, 3):
+            raise DataError(f"encoder {self.name!r} takes images of 1 or 3 channels, got {images.shape[1]}.")
+        on = torch.device(device)
+        module, mean, std = self.module.to(on), self._mean.to(on), self._std.to(on)
+        parts = []
+        for index in batches(len(images), batch_size):
+            pixels = torch.from_numpy(np.ascontiguousarray(images[index])).to(on).float().div_(255)
+            inputs = (resize(pixels, self.size).expand(-1, 3, -1, -1) - mean) / std
+            features = module(inputs).float().cpu()
+            if not torch.isfinite(features).all():
+                raise WeightsError(
+                    f"encoder {self.name!r} gives numbers that are not finite; its weights file is damaged "
+                    "or made for another input."
+                )
+            parts.append(features.numpy())
+            if progress is not None:
+                progress(len(index))
+        return np.concatenate(parts)
+
+
+def resize(images: Tensor, size: int) -> Tensor:
+    """Bicubic resize with antialiasing, as Pillow does it.
+
+    Args:
+        images: float32 [B, C, H, W] in [0, 1].
+        size: side of the result in pixels.
+
+    Returns:
+        float32 [B, C, size, size] in [0, 1]: the overshoot of bicubic interpolation is cut off.
+    """
+    if images.shape[-2:] == (size, size):
+        return images
+    resized = nn.functional.interpolate(images, (size, size), mode="bicubic", antialias=True, align_corners=False)
+    return resized.clamp_(0, 1)

@@ -1,0 +1,62 @@
+"""Errors a user may see. Each says what was given, what is valid and, for a name, the nearest ones."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class BenchError(Exception):
+    """Base of every error that the harness raises on purpose; the CLI prints it without a traceback."""
+
+
+class SpecError(BenchError):
+    """The grid, a preset, a YAML file or a parameter is not valid."""
+
+
+class UnknownName(SpecError):
+    """A method, dataset, encoder, model or preset name that nothing is registered under."""
+
+    def __init__(self, kind: str, name: str, valid: Iterable[str]) -> None:
+        names = sorted(valid)
+        near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+        hint = f"Did you mean {' or '.join(near)}? " if near else ""
+        super().__init__(f"unknown {kind} {name!r}. {hint}Valid: {', '.join(names) or 'none'}.")
+
+
+def lower_first(message: str) -> str:
+    """Pydantic's message as the middle of a sentence: ``Value error, Input should`` becomes ``input should``."""
+    text = message.removeprefix("Value error, ")
+    return text[:1].lower() + text[1:]
+
+
+class RegistrationError(BenchError):
+    """A plugin declares something invalid, or a name that is already taken."""
+
+
+class LabelAccessError(BenchError):
+    """A method touched labels that its declared supervision forbids."""
+
+
+class UndeclaredNeed(BenchError):
+    """A method touched a part of the pool that its ``needs`` do not list."""
+
+
+class DataError(BenchError):
+    """A data set is missing, unreadable or corrupt."""
+
+
+class WeightsError(BenchError):
+    """Encoder weights are missing, unreadable or do not fit the architecture."""
+
+
+class SelectionError(BenchError):
+    """A method cannot meet the request, or returned something that is not a coreset."""
+
+
+class TrainingError(BenchError):
+    """Training cannot go on, for example because the loss is not finite."""
+
+
+class RowError(BenchError):
+    """A result row cannot be read, or does not fit the schema."""

@@ -1,0 +1,70 @@
+"""Exact nearest neighbours. Only here is faiss imported, after torch: the other order loads two OpenMP runtimes."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.errors import DataError
+from bench.pool import Metric, Neighbors
+
+_CHUNK = 4096
+
+
+def nearest_neighbors(
+    embeddings: NDArray[np.float32], k: int, metric: Metric = "cosine", *, threads: int = 1
+) -> Neighbors:
+    """Exact k nearest neighbours of every row among the other rows.
+
+    faiss ranks by its expanded form of the squared distance, which loses digits between near-duplicates, so the
+    distances of the k + 1 rows it finds are computed again from the differences and sorted.
+
+    Args:
+        embeddings: float32 [N, D], finite.
+        k: neighbours per row, 1 to N - 1.
+        metric: ``cosine`` normalises every row to length 1 first (a zero row stays zero).
+        threads: CPU threads of the search.
+
+    Returns:
+        indices int64 [N, k] and Euclidean distances float32 [N, k], nearest first, ties by index, self excluded.
+
+    Raises:
+        DataError: non-finite embeddings, or k out of range.
+    """
+    if not np.isfinite(embeddings).all():
+        raise DataError(f"the embeddings of {int((~np.isfinite(embeddings).all(1)).sum())} images are not finite.")
+    size = len(embeddings)
+    if not 1 <= k < size:
+        raise DataError(f"k={k} neighbours of {size} images: k must lie in 1 to {size - 1}.")
+    import torch  # noqa: F401, I001  (before faiss, see above)
+    import faiss
+
+    rows = normalise(embeddings) if metric == "cosine" else np.ascontiguousarray(embeddings, dtype=np.float32)
+    faiss.omp_set_num_threads(threads)
+    index = faiss.IndexFlatL2(rows.shape[1])
+    index.add(rows)
+    found = np.empty((size, k), dtype=np.int64)
+    distances = np.empty((size, k), dtype=np.float32)
+    for start in range(0, size, _CHUNK):
+        chunk = np.arange(start, min(start + _CHUNK, size))
+        candidates = index.search(rows[chunk], k + 1)[1]
+        found[chunk], distances[chunk] = _exact(rows, chunk, candidates)
+    return Neighbors(found, distances)
+
+
+def normalise(embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Rows of length 1, float32 [N, D]; a zero row stays zero."""
+    norms = np.linalg.norm(embeddings, axis=1, keepdims=True)
+    return np.ascontiguousarray(embeddings / np.where(norms == 0, 1, norms), dtype=np.float32)
+
+
+def _exact(
+    rows: NDArray[np.float32], chunk: NDArray[np.int64], candidates: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Sort ``candidates`` [B, k + 1] by true distance and leave out self, which ranks last if it is not among them."""
+    distances = np.empty(candidates.shape, dtype=np.float32)
+    for column in range(candidates.shape[1]):
+        distances[:, column] = np.linalg.norm(rows[candidates[:, column]] - rows[chunk], axis=1)
+    distances[candidates == chunk[:, None]] = np.inf
+    order = np.lexsort((candidates, distances), axis=1)[:, :-1]
+    return np.take_along_axis(candidates, order, 1), np.take_along_axis(distances, order, 1)

@@ -1,0 +1,46 @@
+"""From a data set's name and parameters to its images: what a worker calls."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from bench.data import Dataset, take_pool
+from bench.errors import DataError, SpecError
+from bench.plugins import datasets
+
+DOWNLOAD = "download"
+"""A reader's keyword that is no parameter of the data: it changes where they come from, not what they are."""
+
+
+def load_dataset(
+    name: str, params: Mapping[str, Any], *, root: Path | None, download: bool, pool_size: int | None
+) -> Dataset:
+    """Read a registered data set and restrict its pool.
+
+    Args:
+        name: under which the reader is registered.
+        params: its parameters that the user set.
+        root: directory that data sets on disk are looked up in (``--data-root``), or None.
+        download: whether the reader may fetch what is missing; readers that cannot are unaffected.
+        pool_size: number of training images to keep, or None for all.
+
+    Returns:
+        The data set; the same arguments and the same files give the same images in the same order.
+
+    Raises:
+        UnknownName: no such data set or parameter.
+        SpecError: a value outside a parameter's range.
+        DataError: missing or corrupt data, or a pool larger than the training split; names the data set.
+    """
+    entry = datasets.get(name)
+    if DOWNLOAD in params:
+        raise SpecError(f"dataset {name}: download is no parameter of the data; use --download.")
+    values = entry.resolve(params)
+    if DOWNLOAD in values:
+        values[DOWNLOAD] = download
+    try:
+        return take_pool(entry.function(None if root is None else root.expanduser(), **values), pool_size)
+    except DataError as error:
+        raise DataError(f"dataset {name}: {error}") from error

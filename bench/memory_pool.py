@@ -1,0 +1,123 @@
+"""A pool of given arrays, without cache, encoder or training: for tests, notebooks and checks of outside methods."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.data import Images, read_only
+from bench.dynamics import Dynamics
+from bench.errors import DataError
+from bench.pool import Metric, Neighbors, Targets
+
+Part = TypeVar("Part")
+_CELLS = 2**20
+"""Distances held at once by the neighbour search."""
+
+
+@dataclass(frozen=True)
+class ArraySource:
+    """Implements ``PoolSource`` from arrays; a part that was not given raises ``DataError``.
+
+    Every array it hands out is a read-only view, so that a method cannot edit the caller's data. The keywords of
+    ``pseudo_labels`` and ``dynamics`` that name a clustering are ignored: there is one.
+
+    Attributes:
+        image_array: uint8 [N, C, H, W].
+        embedding_array: float32 [N, D].
+        label_array: int64 [N].
+        pseudo_label_array: int64 [N].
+        dynamics_labels: of a proxy trained on true labels.
+        dynamics_pseudo: of a proxy trained on pseudo-labels.
+        rehearsal: int64 indices -> agreement in [0, 1], as ``Pool.rehearse``.
+    """
+
+    image_array: Images | None = None
+    embedding_array: NDArray[np.float32] | None = None
+    label_array: NDArray[np.int64] | None = None
+    pseudo_label_array: NDArray[np.int64] | None = None
+    dynamics_labels: Dynamics | None = None
+    dynamics_pseudo: Dynamics | None = None
+    rehearsal: Callable[[NDArray[np.int64]], float] | None = None
+
+    def images(self) -> Images:
+        """uint8 [N, C, H, W]."""
+        images = cast("Images", _given("image_array", self.image_array))
+        return read_only(images) if isinstance(images, np.ndarray) else images
+
+    def embeddings(self) -> NDArray[np.float32]:
+        """float32 [N, D]."""
+        return read_only(_given("embedding_array", self.embedding_array))
+
+    def neighbors(self, k: int, metric: Metric) -> Neighbors:
+        """Exact neighbours by brute force (``brute_force_neighbors``)."""
+        found = brute_force_neighbors(_given("embedding_array", self.embedding_array), k, metric)
+        return Neighbors(read_only(found.indices), read_only(found.distances))
+
+    def pseudo_labels(self, **clustering: Any) -> NDArray[np.int64]:
+        """int64 [N]."""
+        return read_only(_given("pseudo_label_array", self.pseudo_label_array))
+
+    def dynamics(self, of: Targets, **clustering: Any) -> Dynamics:
+        """The given dynamics of that proxy."""
+        given = self.dynamics_labels if of == "labels" else self.dynamics_pseudo
+        found = _given(f"dynamics_{of}", given)
+        arrays = {name: read_only(array) for name, array in found.arrays().items() if name != "epochs"}
+        return replace(found, **arrays)  # type: ignore[arg-type]
+
+    def rehearse(self, indices: NDArray[np.int64], **clustering: Any) -> float:
+        """The given function's answer."""
+        return _given("rehearsal", self.rehearsal)(indices)
+
+    def labels(self) -> NDArray[np.int64]:
+        """int64 [N]."""
+        return read_only(_given("label_array", self.label_array))
+
+
+def brute_force_neighbors(embeddings: NDArray[np.floating], k: int, metric: Metric = "cosine") -> Neighbors:
+    """Exact k nearest neighbours from all pairwise differences, a few rows at a time.
+
+    Slower than ``bench.knn`` and independent of it; distances come from differences, so copies are exactly 0 apart.
+
+    Args:
+        embeddings: [N, D], finite.
+        k: neighbours per image, 0 to N - 1.
+        metric: ``cosine`` normalises every row to length 1 first (a zero row stays zero).
+
+    Returns:
+        indices int64 [N, k] and Euclidean distances float32 [N, k], nearest first, ties by index, self excluded.
+
+    Raises:
+        DataError: an embedding is not finite, or k is out of range.
+    """
+    from scipy.spatial.distance import cdist
+
+    size = len(embeddings)
+    if not np.isfinite(embeddings).all():
+        raise DataError(f"the embeddings of {int((~np.isfinite(embeddings).all(1)).sum())} images are not finite.")
+    if not 0 <= k < max(size, 1):
+        raise DataError(f"k={k} neighbours of {size} images: k must lie in 0 to {max(size - 1, 0)}.")
+    rows = embeddings.astype(np.float64)
+    if metric == "cosine":
+        norms = np.linalg.norm(rows, axis=1, keepdims=True)
+        rows /= np.where(norms == 0, 1, norms)
+    indices = np.empty((size, k), dtype=np.int64)
+    distances = np.empty((size, k), dtype=np.float32)
+    step = max(1, _CELLS // max(size, 1))
+    for start in range(0, size, step):
+        chunk = np.arange(start, min(start + step, size))
+        apart = cdist(rows[chunk], rows).astype(np.float32)
+        apart[np.arange(len(chunk)), chunk] = np.inf
+        indices[chunk] = np.argsort(apart, axis=1, kind="stable")[:, :k]
+        distances[chunk] = np.take_along_axis(apart, indices[chunk], 1)
+    return Neighbors(indices, distances)
+
+
+def _given(name: str, part: Part | None) -> Part:
+    if part is None:
+        raise DataError(f"this ArraySource was made without {name}; pass {name}=... to give the pool that part.")
+    return part

@@ -1,0 +1,209 @@
+"""What each kind of plugin declares, and the four decorators that register them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+
+from bench.errors import RegistrationError
+from bench.recipe import Recipe
+from bench.registry import Registry
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+Info = TypeVar("Info", "DatasetInfo", "EncoderInfo", "ModelInfo")
+Supervision = Literal["none", "pseudo", "labels"]
+SUPERVISIONS: tuple[Supervision, ...] = get_args(Supervision)
+
+
+@dataclass(frozen=True)
+class Need:
+    """One part of the pool that a method reads, with the arguments it will read it with.
+
+    Args:
+        part: ``images``, ``embeddings``, ``neighbors``, ``pseudo_labels``, ``dynamics`` or ``rehearsal``.
+        options: keyword arguments of the call on the pool, so that the harness can compute it beforehand.
+    """
+
+    part: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    PARTS = ("images", "embeddings", "neighbors", "pseudo_labels", "dynamics", "rehearsal")
+
+
+def need(part: str, **options: Any) -> Need:
+    """``need("neighbors", k=10)`` announces the call ``pool.neighbors(k=10)``."""
+    if part not in Need.PARTS:
+        raise RegistrationError(f"a method cannot need {part!r}; valid: {', '.join(Need.PARTS)}.")
+    return Need(part, options)
+
+
+@dataclass(frozen=True)
+class MethodInfo:
+    """Declaration of a method.
+
+    Args:
+        supervision: what it may see at selection time: ``none``, ``pseudo`` (its own pseudo-labels) or ``labels``.
+        needs: parameters -> the parts of the pool it reads.
+        paper: where the method comes from.
+        version: raise it when the method's result changes, so that cached selections are not reused.
+        stochastic: whether different seeds may give different coresets on the same inputs.
+        unpruned: keeps the whole pool; its only rate is 0.
+        check: (parameters, rate) -> None; raises ``SpecError`` for a combination that cannot be met.
+    """
+
+    supervision: Supervision
+    needs: Callable[[Mapping[str, Any]], Sequence[Need]]
+    paper: str
+    version: int = 1
+    stochastic: bool = False
+    unpruned: bool = False
+    check: Callable[[Mapping[str, Any], float], None] = lambda params, rate: None
+
+
+@dataclass(frozen=True)
+class DatasetInfo:
+    """Declaration of a dataset.
+
+    Args:
+        num_classes: C, or None where only the data on disk tells.
+        image_size: side of the square images in pixels, or None where only the data on disk tells.
+        mean: per-channel mean of the training images in [0, 1].
+        std: per-channel standard deviation in [0, 1].
+        recipe: how models are trained on it.
+        model: default model.
+        encoder: default encoder.
+        source: where the images come from.
+        version: raise it when the images, normalisation or order change for a reason that their content does not show.
+    """
+
+    num_classes: int | None
+    image_size: int | None
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    recipe: Recipe
+    model: str
+    encoder: str
+    source: str
+    version: int = 1
+
+
+@dataclass(frozen=True)
+class EncoderInfo:
+    """Declaration of an encoder.
+
+    Args:
+        supervision: what it was trained with: ``none``, ``self-supervised``, ``language`` or ``labels``.
+        source: paper or package.
+        weights: object that locates or downloads the weights file; None where there are none.
+        version: raise it when the embeddings change, so that stored ones are not reused.
+    """
+
+    supervision: Literal["none", "self-supervised", "language", "labels"]
+    source: str
+    weights: Any = None
+    version: int = 1
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """Declaration of a model.
+
+    Args:
+        inputs: ``images`` or ``embeddings``.
+        source: paper.
+        recipe: fields of the dataset's recipe that this model overrides.
+        version: raise it when the network changes, so that stored results are not reused.
+    """
+
+    inputs: Literal["images", "embeddings"]
+    source: str
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+    version: int = 1
+
+
+methods: Registry[MethodInfo] = Registry("method", "bench.methods", "bench.methods", ("pool", "budget", "rng"))
+datasets: Registry[DatasetInfo] = Registry("dataset", "bench.datasets", "bench.datasets", ("root",))
+encoders: Registry[EncoderInfo] = Registry("encoder", "bench.encoders", "bench.encoders", ("weights",))
+models: Registry[ModelInfo] = Registry("model", "bench.models", "bench.models", ("shape", "num_classes"))
+
+
+def register_method(
+    name: str,
+    *,
+    supervision: Supervision,
+    needs: Sequence[str | Need] | Callable[[Mapping[str, Any]], Sequence[Need]] = (),
+    paper: str = "",
+    version: int = 1,
+    stochastic: bool = False,
+    unpruned: bool = False,
+    check: Callable[[Mapping[str, Any], float], None] = lambda params, rate: None,
+) -> Callable[[Function], Function]:
+    """Register ``function(pool, budget, rng, *, parameters)`` that returns ``budget`` pool indices.
+
+    Args:
+        name: what users type.
+        supervision: ``none``, ``pseudo`` or ``labels``; the pool refuses what it does not allow.
+        needs: parts of the pool that the method reads: names, ``need(...)`` objects, or a function from
+            the method's parameters to a list of ``need(...)``.
+        paper: citation, shown by ``bench list methods``.
+        version: see ``MethodInfo``.
+        stochastic: see ``MethodInfo``.
+        unpruned: see ``MethodInfo``.
+        check: see ``MethodInfo``.
+
+    Raises:
+        RegistrationError: see ``Registry.add``.
+    """
+    if supervision not in SUPERVISIONS:
+        raise RegistrationError(
+            f"method {name!r}: supervision must be one of {', '.join(SUPERVISIONS)}, got {supervision!r}."
+        )
+    if callable(needs):
+        wanted = needs
+    else:
+        fixed = tuple(item if isinstance(item, Need) else need(item) for item in needs)
+
+        def wanted(params: Mapping[str, Any]) -> Sequence[Need]:
+            return fixed
+
+    info = MethodInfo(supervision, wanted, paper, version, stochastic, unpruned, check)
+    return lambda function: methods.add(name, function, info)
+
+
+def register_dataset(name: str, **declaration: Any) -> Callable[[Function], Function]:
+    """Register ``function(root, *, download=False, parameters) -> Dataset``; keywords are ``DatasetInfo``'s."""
+    return lambda function: datasets.add(name, function, _declare(datasets, DatasetInfo, name, declaration))
+
+
+def register_encoder(name: str, **declaration: Any) -> Callable[[Function], Function]:
+    """Register ``function(weights, *, parameters) -> Encoder``; keywords are ``EncoderInfo``'s."""
+    return lambda function: encoders.add(name, function, _declare(encoders, EncoderInfo, name, declaration))
+
+
+def register_model(name: str, **declaration: Any) -> Callable[[Function], Function]:
+    """Register ``function(shape, num_classes, *, parameters) -> torch.nn.Module``; keywords are ``ModelInfo``'s."""
+    return lambda function: models.add(name, function, _declare(models, ModelInfo, name, declaration))
+
+
+def _declare(registry: Registry[Any], info: type[Info], name: str, declaration: Mapping[str, Any]) -> Info:
+    """The declaration, with its fields and the values of its closed choices checked."""
+    fields = [item.name for item in dataclasses.fields(info)]
+    required = [
+        item.name
+        for item in dataclasses.fields(info)
+        if item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING
+    ]
+    unknown = [key for key in declaration if key not in fields]
+    missing = [key for key in required if key not in declaration]
+    if unknown or missing:
+        what = f"has no field {', '.join(unknown)}" if unknown else f"lacks {', '.join(missing)}"
+        raise RegistrationError(f"{registry.kind} {name!r}: the declaration {what}; fields: {', '.join(fields)}.")
+    for key, hint in get_type_hints(info).items():
+        choices = get_args(hint) if get_origin(hint) is Literal else ()
+        if choices and declaration[key] not in choices:
+            raise RegistrationError(
+                f"{registry.kind} {name!r}: {key} must be one of {', '.join(choices)}, got {declaration[key]!r}."
+            )
+    return info(**declaration)

@@ -1,0 +1,189 @@
+"""Before anything starts: open every data set, find every weights file, and say what is missing."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bench.cache import Store
+from bench.calls import Call
+from bench.cells import WEIGHTS, Cell, check_names, encoder_calls, expand, reads_embeddings
+from bench.data import fingerprint
+from bench.errors import DataError, RowError, SpecError, WeightsError
+from bench.loading import load_dataset
+from bench.plugins import datasets, encoders, methods
+from bench.recipe import Precision
+from bench.refs import DatasetRef, EncoderRef
+from bench.rows import read_row
+from bench.spec import GridSpec
+from bench.stages import Stage, in_order
+from bench.weights import locate_weights
+from bench.workspace import file_sha256
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run will do.
+
+    Attributes:
+        cells: all cells of the grid.
+        finished: identities of the cells that have a row already.
+        weights: encoder label -> weights file.
+        problems: what would stop the run; only ``--dry-run`` goes on with any.
+    """
+
+    cells: list[Cell]
+    finished: set[str]
+    weights: dict[str, Path] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+
+    @property
+    def missing(self) -> list[Cell]:
+        """Cells without a row."""
+        return [cell for cell in self.cells if cell.cell_id not in self.finished]
+
+    def stages(self, store: Store) -> list[Stage]:
+        """Shared stages that the missing cells need and the store lacks, inputs before users."""
+        return in_order([stage for cell in self.missing for stage in cell.stages()], lambda stage: stage in store)
+
+
+def make_plan(
+    spec: GridSpec,
+    *,
+    out: Path | None,
+    data_root: Path | None = None,
+    download: bool = False,
+    tolerant: bool = False,
+    device: str = "cpu",
+) -> Plan:
+    """Check the grid against this machine and expand it.
+
+    Args:
+        spec: the grid.
+        out: folder of the rows, or None where none are to be found or written.
+        data_root: folder of the data sets.
+        download: whether missing data and weights may be fetched.
+        tolerant: collect what is missing instead of stopping at it (``--dry-run``).
+        device: what will train, ``cpu`` or ``cuda``; it decides what precision ``auto`` means.
+
+    Raises:
+        BenchError: the first name, parameter, folder, data set or weights file that is not valid.
+    """
+    check_names(spec)
+    if not tolerant and out is not None:
+        check_writable(out)
+    problems: list[str] = []
+    dataset_refs = {}
+    for call in spec.datasets:
+        try:
+            dataset_refs[str(call)] = _open_dataset(call, spec.pool_size, data_root, download)
+        except DataError as error:
+            if not tolerant:
+                raise
+            problems.append(str(error))
+            entry = datasets.get(call.name)
+            dataset_refs[str(call)] = DatasetRef(
+                name=call.name,
+                version=entry.info.version,
+                params=entry.changed(call.params),
+                pool_size=spec.pool_size,
+                num_classes=entry.info.num_classes or 0,
+            )
+    encoder_refs: dict[str, EncoderRef] = {}
+    weights: dict[str, Path] = {}
+    needed = reads_embeddings(spec)
+    for text, call in {str(call): call for dataset in spec.datasets for call in encoder_calls(spec, dataset)}.items():
+        try:
+            encoder_refs[text], path = _find_encoder(call, download, needed=needed)
+        except WeightsError as error:
+            if not tolerant:
+                raise
+            problems.append(str(error))
+            encoder_refs[text], path = _find_encoder(call, download, needed=False)
+        if path is not None and weights.setdefault(encoder_refs[text].label, path) != path:
+            raise SpecError(
+                f"encoder {encoder_refs[text].label} is given with two weights files, {path} and "
+                f"{weights[encoder_refs[text].label]}; a table could not tell them apart: use two runs with two --out."
+            )
+    cells = expand(spec, dataset_refs, encoder_refs, _precision(device))
+    return Plan(cells, set() if out is None else finished_cells(out, cells), weights, problems)
+
+
+def finished_cells(out: Path, cells: Iterable[Cell]) -> set[str]:
+    """Identities of the cells whose row is there, valid, and made by the present version of the method.
+
+    Raises:
+        RowError: a row of one of these cells is there but damaged; it says what to do.
+    """
+    found = set()
+    for cell in cells:
+        path = out / "rows" / f"{cell.cell_id}.json"
+        if path.exists():
+            try:
+                row = read_row(path)
+            except RowError as error:
+                raise RowError(f"{error} Delete it, and the cell is run again.") from error
+            if row.method_version == methods.get(cell.method).info.version:
+                found.add(row.cell_id)
+    return found
+
+
+def check_writable(folder: Path) -> None:
+    """Make ``folder`` and write to it once.
+
+    Raises:
+        SpecError: it cannot be made or written to, for example because no space is left.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise SpecError(f"cannot write to {folder}: it is a file, not a folder.")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=folder) as file:
+            file.write(b"\0" * 4096)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise SpecError(f"cannot write to {folder}: {error.strerror or error}.") from error
+
+
+def _open_dataset(call: Call, pool_size: int | None, root: Path | None, download: bool) -> DatasetRef:
+    entry = datasets.get(call.name)
+    params = entry.changed(call.params)
+    dataset = load_dataset(call.name, params, root=root, download=download, pool_size=pool_size)
+    return DatasetRef(
+        name=call.name,
+        version=entry.info.version,
+        params=params,
+        pool_size=pool_size,
+        fingerprint=fingerprint(dataset),
+        num_classes=dataset.num_classes,
+        size=len(dataset.train),
+    )
+
+
+def _precision(device: str) -> Precision:
+    if device == "cpu":
+        return "fp32"
+    import torch
+
+    # A driver without a GPU plans for workers that have one, and those of today compute in bf16.
+    emulated = torch.cuda.is_available() and not torch.cuda.is_bf16_supported(including_emulation=False)
+    return "fp32" if emulated else "bf16"
+
+
+def _find_encoder(call: Call, download: bool, *, needed: bool) -> tuple[EncoderRef, Path | None]:
+    entry = encoders.get(call.name)
+    params = entry.changed({name: value for name, value in call.params.items() if name != WEIGHTS})
+    if not needed:
+        return EncoderRef(name=call.name, version=entry.info.version, params=params), None
+    local = call.params.get(WEIGHTS)
+    path = locate_weights(entry, local=None if local is None else Path(str(local)).expanduser(), download=download)
+    if path is None:
+        return EncoderRef(name=call.name, version=entry.info.version, params=params), None
+    entry.function(path, **params)  # a file that is damaged or does not fit is better found now than by a worker
+    return EncoderRef(
+        name=call.name, version=entry.info.version, params=params, weights_sha256=file_sha256(path)
+    ), path.resolve()

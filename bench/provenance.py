@@ -1,0 +1,62 @@
+"""What a row records of the software and hardware that produced it."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import bench
+
+_PACKAGES = ("torch", "torchvision", "numpy", "scikit-learn", "faiss-cpu", "ray", "timm")
+
+
+@lru_cache(maxsize=1)
+def versions() -> dict[str, str]:
+    """Versions of Python, the harness and the packages that results depend on."""
+    found = {"python": platform.python_version(), "coreset-bench": bench.__version__}
+    for name in _PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+@lru_cache(maxsize=1)
+def git_state() -> tuple[str, bool]:
+    """Revision of the harness's own working tree and whether it has uncommitted changes; ("", False) outside git."""
+    folder = Path(bench.__file__).parent
+    try:
+        revision = _git(folder, "rev-parse", "HEAD")
+        return revision, bool(_git(folder, "status", "--porcelain", "--untracked-files=no"))
+    except (OSError, subprocess.SubprocessError):
+        return "", False
+
+
+def device_name(device: str) -> str:
+    """Name of the GPU, or of the processor."""
+    if device.startswith("cuda"):
+        import torch
+
+        return torch.cuda.get_device_name()
+    return f"cpu ({_processor()})"
+
+
+def _processor() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    done = subprocess.run(
+        ["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=True, timeout=20
+    )
+    return done.stdout.strip()

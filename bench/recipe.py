@@ -1,0 +1,69 @@
+"""How a network is trained: one frozen, hashable description for proxies and final models."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Augmentation = Literal["none", "crop", "crop-flip", "resized-crop-flip"]
+Precision = Literal["auto", "fp32", "bf16"]
+
+
+class Recipe(BaseModel):
+    """SGD with cosine decay per iteration, as in the papers' protocol (``methods.md``, "Evaluation protocol").
+
+    Attributes:
+        iterations: optimiser steps of a final model, whatever the coreset's size.
+        proxy_epochs: passes over the pool for a proxy.
+        batch_size: images per step; a coreset smaller than this is one batch.
+        lr: first learning rate.
+        lr_min: learning rate that the cosine ends at.
+        momentum: SGD momentum.
+        nesterov: Nesterov momentum.
+        weight_decay: L2 penalty on all parameters.
+        augmentation: ``crop`` is a random crop after reflect padding, ``flip`` a horizontal mirror,
+            ``resized-crop-flip`` ImageNet's random resized crop.
+        crop_padding: pixels of padding before the random crop.
+        evaluations: how often the test split is scored during training, evenly spaced, the last at the end.
+        precision: ``auto`` is bf16 autocast on a GPU that has it, fp32 elsewhere.
+        scale: factor by which ``scaled`` shortened the recipe; 1 is the full protocol.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    iterations: Annotated[int, Field(ge=1)] = 40_000
+    proxy_epochs: Annotated[int, Field(ge=1)] = 200
+    batch_size: Annotated[int, Field(ge=2)] = 256
+    lr: Annotated[float, Field(gt=0)] = 0.1
+    lr_min: Annotated[float, Field(ge=0)] = 1e-4
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    nesterov: bool = True
+    weight_decay: Annotated[float, Field(ge=0)] = 5e-4
+    augmentation: Augmentation = "crop-flip"
+    crop_padding: Annotated[int, Field(ge=0)] = 4
+    evaluations: Annotated[int, Field(ge=1)] = 50
+    precision: Precision = "auto"
+    scale: Annotated[float, Field(gt=0, le=1)] = 1.0
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Recipe:
+        if self.lr_min > self.lr:
+            raise ValueError(f"lr_min={self.lr_min} is above lr={self.lr}")
+        if self.nesterov and self.momentum == 0:
+            raise ValueError("nesterov needs momentum above 0")
+        return self
+
+    def at_precision(self, precision: Precision) -> Recipe:
+        """The recipe with ``auto`` replaced by what it means on the device at hand."""
+        return self.model_copy(update={"precision": precision}) if self.precision == "auto" else self
+
+    def scaled(self, factor: float) -> Recipe:
+        """Shorten iterations and proxy epochs in proportion, and mark the recipe as scaled."""
+        return self.model_copy(
+            update={
+                "iterations": max(1, round(self.iterations * factor)),
+                "proxy_epochs": max(1, round(self.proxy_epochs * factor)),
+                "scale": self.scale * factor,
+            }
+        )

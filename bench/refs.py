@@ -1,0 +1,97 @@
+"""Hashable references to data, encoders and networks: everything that changes a result, nothing that does not."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from bench.calls import Call
+from bench.recipe import Recipe
+
+
+class Frozen(BaseModel):
+    """Immutable, strict about unknown fields, hashed by its content."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def __hash__(self) -> int:
+        return hash(self.digest())
+
+    def digest(self) -> str:
+        """SHA-256 of the canonical JSON."""
+        text = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+class DatasetRef(Frozen):
+    """A data set as a grid uses it.
+
+    Attributes:
+        name: registered name.
+        version: the reader's declared version.
+        params: parameters that differ from their defaults.
+        pool_size: size of the drawn pool, or None for the whole training split.
+        fingerprint: SHA-256 of the content.
+        num_classes: C.
+        size: N, images in the pool.
+    """
+
+    name: str
+    version: int = 1
+    params: dict[str, Any] = {}
+    pool_size: int | None = None
+    fingerprint: str = ""
+    num_classes: int = 0
+    size: int = 0
+
+    @property
+    def label(self) -> str:
+        """Name with the parameters off their defaults, as tables show it."""
+        drawn = {} if self.pool_size is None else {"pool_size": self.pool_size}
+        return str(Call(self.name, {**self.params, **drawn}))
+
+
+class EncoderRef(Frozen):
+    """An encoder: name, declared version, parameters off their defaults, SHA-256 of its weights (empty without)."""
+
+    name: str
+    version: int = 1
+    params: dict[str, Any] = {}
+    weights_sha256: str = ""
+
+    @property
+    def label(self) -> str:
+        """Name with the parameters off their defaults, as tables show it."""
+        return str(Call(self.name, self.params))
+
+
+class ModelRef(Frozen):
+    """A network: registered name, declared version, and parameters that differ from their defaults."""
+
+    name: str
+    version: int = 1
+    params: dict[str, Any] = {}
+
+    @property
+    def label(self) -> str:
+        """Name with the parameters off their defaults, as tables show it."""
+        return str(Call(self.name, self.params))
+
+
+class Proxy(Frozen):
+    """The network that training dynamics are observed on, and how it is trained."""
+
+    model: ModelRef
+    recipe: Recipe
+    encoder: EncoderRef | None = None
+
+
+def derive_seed(seed: int, *purpose: str) -> int:
+    """An independent seed for one purpose: equal for equal arguments on every machine, 63 bits."""
+    words = hashlib.sha256("/".join(purpose).encode()).digest()
+    sequence = np.random.SeedSequence([seed, *np.frombuffer(words, dtype=np.uint32).tolist()])
+    return int(sequence.generate_state(1, np.uint64)[0] >> np.uint64(1))

@@ -1,0 +1,195 @@
+"""Registries of methods, datasets, encoders and models: decorators, entry points, look-up, parameters."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+import re
+import types
+import typing
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import entry_points
+from typing import Any, Generic, TypeVar
+
+from bench.errors import RegistrationError, SpecError, UnknownName, lower_first
+
+Info = TypeVar("Info")
+Function = TypeVar("Function", bound=Callable[..., Any])
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
+
+
+@dataclass(frozen=True)
+class Param:
+    """One hyper-parameter of a plugin: a keyword-only argument with a default."""
+
+    name: str
+    default: Any
+    annotation: Any
+
+    def validate(self, value: Any, owner: str) -> Any:
+        """Return ``value`` converted to the declared type, or say what is valid.
+
+        Raises:
+            SpecError: the value does not fit the annotation.
+        """
+        from pydantic import TypeAdapter, ValidationError
+
+        try:
+            return TypeAdapter(self.annotation).validate_python(value)
+        except ValidationError as error:
+            reasons = dict.fromkeys(lower_first(item["msg"]) for item in error.errors())
+            raise SpecError(f"{owner}: {self.name}={value!r} is not valid: {'; or '.join(reasons)}.") from None
+
+
+@dataclass(frozen=True)
+class Entry(Generic[Info]):
+    """One registered plugin: its function, where it was defined, its parameters and its declaration."""
+
+    kind: str
+    name: str
+    function: Callable[..., Any]
+    info: Info
+    params: Mapping[str, Param]
+
+    @property
+    def origin(self) -> str:
+        """Module and function that registered the name."""
+        return f"{self.function.__module__}.{self.function.__qualname__}"
+
+    @property
+    def summary(self) -> str:
+        """First line of the docstring."""
+        return (inspect.getdoc(self.function) or "").partition("\n")[0]
+
+    def resolve(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """All parameters: validated values where given, defaults elsewhere.
+
+        Raises:
+            SpecError: an unknown parameter or a value outside its declared range.
+        """
+        for name in given:
+            if name not in self.params:
+                raise UnknownName(f"parameter of {self.kind} {self.name!r}:", name, self.params)
+        owner = f"{self.kind} {self.name}"
+        return {
+            name: param.validate(given[name], owner) if name in given else param.default
+            for name, param in self.params.items()
+        }
+
+    def changed(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """The validated parameters that differ from their defaults: one spelling for each meaning.
+
+        Raises:
+            SpecError: see ``resolve``.
+        """
+        values = self.resolve(given)
+        return {name: value for name, value in values.items() if value != self.params[name].default}
+
+
+@dataclass
+class Registry(Generic[Info]):
+    """Names to plugins of one kind.
+
+    Args:
+        kind: singular noun, as error messages use it.
+        package: import name of the package whose modules are the built-in plugins.
+        group: entry-point group by which outside packages add theirs.
+        positional: names of the positional arguments that every plugin function takes.
+    """
+
+    kind: str
+    package: str
+    group: str
+    positional: tuple[str, ...]
+    _entries: dict[str, Entry[Info]] = field(default_factory=dict)
+    _discovered: bool = False
+
+    def add(self, name: str, function: Function, info: Info) -> Function:
+        """Validate and register ``function`` under ``name``; return it unchanged.
+
+        Raises:
+            RegistrationError: a bad name, signature or docstring, or a name that another origin holds.
+        """
+        entry = Entry(self.kind, name, function, info, self._params(name, function))
+        known = self._entries.get(name)
+        if known is not None and known.origin != entry.origin:
+            raise RegistrationError(
+                f"{self.kind} {name!r} is registered twice: by {known.origin} and by {entry.origin}; rename one."
+            )
+        self._entries[name] = entry
+        return function
+
+    def remove(self, name: str) -> None:
+        """Forget a name, for tests and notebooks that redefine a plugin."""
+        self._entries.pop(name, None)
+
+    def get(self, name: str) -> Entry[Info]:
+        """Look a plugin up.
+
+        Raises:
+            UnknownName: with the nearest names.
+        """
+        self._discover()
+        if name not in self._entries:
+            raise UnknownName(self.kind, name, self._entries)
+        return self._entries[name]
+
+    def __iter__(self) -> Iterator[Entry[Info]]:
+        self._discover()
+        return iter(sorted(self._entries.values(), key=lambda entry: entry.name))
+
+    def _discover(self) -> None:
+        if self._discovered:
+            return
+        self._discovered = True  # first, since a plugin's module may look another plugin up
+        try:
+            self._load_plugins()
+        except BaseException:
+            self._discovered = False  # the next look-up fails the same way instead of missing names
+            raise
+
+    def _load_plugins(self) -> None:
+        package = importlib.import_module(self.package)
+        for module in pkgutil.iter_modules(package.__path__):
+            if not module.name.startswith("_"):
+                importlib.import_module(f"{self.package}.{module.name}")
+        for point in entry_points(group=self.group):
+            try:
+                point.load()
+            except Exception as error:
+                raise RegistrationError(
+                    f"the plugin {point.value!r} of {point.dist.name if point.dist else 'an unknown package'} "
+                    f"(entry point group {self.group}) cannot be loaded: {error}"
+                ) from error
+
+    def _params(self, name: str, function: Callable[..., Any]) -> dict[str, Param]:
+        where = f"{self.kind} {name!r} ({function.__module__}.{function.__qualname__})"
+        if not _NAME.fullmatch(name):
+            raise RegistrationError(f"{where}: a name has lower-case letters, digits, '-' and '_' only.")
+        if not inspect.getdoc(function):
+            raise RegistrationError(f"{where}: the function needs a docstring; its first line is shown in listings.")
+        arguments = inspect.signature(function).parameters.values()
+        positional = [argument.name for argument in arguments if argument.kind is not argument.KEYWORD_ONLY]
+        keywords = [argument for argument in arguments if argument.kind is argument.KEYWORD_ONLY]
+        for argument in keywords:
+            if argument.default is argument.empty:
+                raise RegistrationError(f"{where}: parameter {argument.name!r} needs a default.")
+        if tuple(positional) != self.positional:
+            raise RegistrationError(
+                f"{where}: positional arguments must be ({', '.join(self.positional)}), got ({', '.join(positional)}); "
+                "hyper-parameters are keyword-only (put a * before them)."
+            )
+        try:
+            hints = _hints(function, [argument.name for argument in keywords])
+        except NameError as error:
+            raise RegistrationError(f"{where}: the annotation of a parameter cannot be evaluated: {error}.") from error
+        return {a.name: Param(a.name, a.default, hints.get(a.name, Any)) for a in keywords}
+
+
+def _hints(function: Callable[..., Any], names: list[str]) -> dict[str, Any]:
+    """Evaluated annotations of the named arguments only: the others may be importable to type checkers alone."""
+    annotations = {name: hint for name, hint in function.__annotations__.items() if name in names}
+    holder = types.SimpleNamespace(__annotations__=annotations)
+    return typing.get_type_hints(holder, globalns=function.__globals__, include_extras=True)

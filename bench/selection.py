@@ -1,0 +1,146 @@
+"""From a registered method to a checked coreset: budget, seed, the method's call, and what it may return."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import ROUND_HALF_EVEN, Decimal
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.errors import SelectionError, SpecError
+from bench.plugins import MethodInfo
+from bench.pool import Pool, PoolSource
+from bench.registry import Entry
+
+
+def budget_for(size: int, rate: float) -> int:
+    """round((1 - rate) * N), the number of images to keep.
+
+    Computed in decimal arithmetic from the shortest text of ``rate``: in binary floating point (1 - 0.9) * 50000 is
+    below 5000. An exact half goes to the even number, as Python's ``round`` does.
+
+    Args:
+        size: N.
+        rate: fraction of the pool to remove, in [0, 1).
+
+    Returns:
+        An integer in 0 to N.
+
+    Raises:
+        SpecError: rate is outside [0, 1), or the size is negative.
+    """
+    if not 0 <= rate < 1:
+        raise SpecError(f"rate={rate} is not valid; it is the fraction of the pool to remove, in [0, 1).")
+    if size < 0:
+        raise SpecError(f"a pool of {size} images is not valid; the size must be 0 or more.")
+    return int(((1 - Decimal(str(rate))) * size).to_integral_value(ROUND_HALF_EVEN))
+
+
+def method_pool(
+    entry: Entry[MethodInfo],
+    params: Mapping[str, Any],
+    source: PoolSource,
+    *,
+    size: int,
+    num_classes: int,
+    rate: float,
+) -> Pool:
+    """The pool as ``entry`` may see it: its declared supervision and its declared needs, and no more.
+
+    Args:
+        entry: the method.
+        params: parameters that the user set.
+        source: computes or loads the parts.
+        size: N.
+        num_classes: C.
+        rate: fraction of the pool to remove.
+
+    Raises:
+        SpecError: a parameter is not valid.
+    """
+    needs = {item.part for item in entry.info.needs(entry.resolve(params))}
+    return Pool(
+        size=size,
+        num_classes=num_classes,
+        rate=rate,
+        supervision=entry.info.supervision,
+        needs=needs,
+        source=source,
+    )
+
+
+def run_method(
+    entry: Entry[MethodInfo], pool: Pool, params: Mapping[str, Any], budget: int, seed: int
+) -> NDArray[np.int64]:
+    """Run one method and check what it returns.
+
+    The random state is seeded with ``seed`` and the method's name, so that two methods at one seed draw independently.
+
+    Args:
+        entry: the method.
+        pool: built for this method (``method_pool``); its source gives read-only arrays.
+        params: parameters that the user set.
+        budget: n, images to keep, in 0 to N. For 0 the method is not called.
+        seed: at least 0.
+
+    Returns:
+        int64 [n], sorted, unique, in 0 to N - 1.
+
+    Raises:
+        SelectionError: the budget or seed is not valid, an unpruned method is asked to prune, or the method returned
+            something that is not a coreset.
+        SpecError: a parameter is not valid.
+    """
+    size, owner = len(pool), f"method {entry.name!r}"
+    resolved = entry.resolve(params)
+    if not 0 <= budget <= size:
+        raise SelectionError(f"{owner} cannot keep {budget} of {size} images; the budget must lie in 0 to {size}.")
+    if entry.info.unpruned and budget != size:
+        raise SelectionError(f"{owner} keeps the whole pool of {size} images, not {budget}; its only rate is 0.")
+    if seed < 0:
+        raise SelectionError(f"{owner}: seed={seed} is not valid; it must be 0 or more.")
+    if budget == 0:
+        return np.empty(0, dtype=np.int64)
+    rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=tuple(entry.name.encode())))
+    return check_coreset(entry.function(pool, budget, rng, **resolved), size=size, budget=budget, owner=owner)
+
+
+def check_coreset(indices: Any, *, size: int, budget: int, owner: str) -> NDArray[np.int64]:
+    """Sort what a method returned, or say why it is not a coreset.
+
+    Args:
+        indices: anything; valid are n unique integers in 0 to N - 1, in any order. Not modified.
+        size: N.
+        budget: n.
+        owner: who returned it, for the message.
+
+    Returns:
+        int64 [n], sorted, unique.
+
+    Raises:
+        SelectionError: not one-dimensional, not integers, not n of them, repeated, or out of range.
+    """
+    wanted = f"{budget} unique pool indices from 0 to {size - 1} were expected"
+    try:
+        array = np.asarray(indices)
+    except (ValueError, TypeError) as error:
+        raise SelectionError(f"{owner} returned a {type(indices).__name__} that is no array: {error}.") from error
+    if array.ndim != 1:
+        raise SelectionError(f"{owner} returned an array of shape {array.shape}; {wanted}.")
+    if array.size and not np.issubdtype(array.dtype, np.integer):
+        mask = " It looks like a mask: return np.flatnonzero(mask)." if array.dtype == bool else ""
+        raise SelectionError(f"{owner} returned values of type {array.dtype}, not integers; {wanted}.{mask}")
+    if len(array) != budget:
+        raise SelectionError(f"{owner} returned {len(array)} indices; {wanted}.")
+    outside = (array < 0) | (array >= size)
+    if outside.any():
+        raise SelectionError(f"{owner} returned the index {array[outside][0]}; {wanted}.")
+    coreset = np.sort(array.astype(np.int64))
+    repeated = coreset[1:][coreset[1:] == coreset[:-1]]
+    if len(repeated):
+        raise SelectionError(
+            f"{owner} returned {len(np.unique(repeated))} indices more than once (index {repeated[0]} first); {wanted}."
+        )
+    return coreset

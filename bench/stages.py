@@ -1,0 +1,245 @@
+"""The shared stages of a grid as typed specifications: what each depends on, and the key it is stored under."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import sys
+from collections.abc import Callable, Iterable
+from types import ModuleType
+from typing import Any, ClassVar, Literal
+
+from bench.errors import SpecError
+from bench.plugins import Need, methods
+from bench.pool import Metric, Targets
+from bench.refs import DatasetRef, EncoderRef, Frozen, Proxy
+
+SHARED_NEIGHBORS = 50
+
+
+class Stage(Frozen):
+    """One computation whose result is stored by content and shared by cells, grids and runs."""
+
+    kind: ClassVar[str]
+    version: ClassVar[int] = 1
+
+    @property
+    def key(self) -> str:
+        """SHA-256 over kind, version of the code and specification."""
+        return hashlib.sha256(f"{self.kind}/{self.version}/{self.digest()}".encode()).hexdigest()
+
+    def inputs(self) -> list[Stage]:
+        """Stages that must be there first."""
+        return []
+
+    def describe(self) -> dict[str, Any]:
+        """The specification as JSON, stored beside the arrays."""
+        return {"kind": self.kind, "version": self.version, **self.model_dump(mode="json")}
+
+    def title(self) -> str:
+        """A few words for progress and ``--dry-run``."""
+        return self.kind
+
+
+class Embeddings(Stage):
+    """Embeddings of one split; an encoder that must be fitted is fitted on the pool."""
+
+    kind: ClassVar[str] = "embeddings"
+    dataset: DatasetRef
+    encoder: EncoderRef
+    split: Literal["train", "test"] = "train"
+
+    def title(self) -> str:
+        return f"embeddings of {self.dataset.label} ({self.split}) by {self.encoder.label}"
+
+
+class NeighborLists(Stage):
+    """Exact nearest neighbours of the pool's embeddings."""
+
+    kind: ClassVar[str] = "neighbors"
+    embeddings: Embeddings
+    k: int
+    metric: Metric
+
+    def inputs(self) -> list[Stage]:
+        return [self.embeddings]
+
+    def title(self) -> str:
+        source = self.embeddings
+        return f"{self.k} {self.metric} neighbours in {source.encoder.label} of {source.dataset.label}"
+
+
+def shared_neighbors(embeddings: Embeddings, k: int, metric: Metric) -> NeighborLists:
+    """The lists that requests for k neighbours are cut from: 50 for every k up to 50, at most N - 1."""
+    wanted = max(k, SHARED_NEIGHBORS)
+    size = embeddings.dataset.size
+    return NeighborLists(embeddings=embeddings, k=min(wanted, size - 1) if size else wanted, metric=metric)
+
+
+class PseudoLabels(Stage):
+    """Cluster numbers of the pool.
+
+    Attributes:
+        embeddings: what is clustered.
+        clustering: ``temi`` or ``kmeans`` (on L2-normalised embeddings).
+        num_clusters: how many.
+        heads: TEMI's heads.
+        epochs: TEMI's epochs.
+        seed: of the clustering.
+    """
+
+    kind: ClassVar[str] = "pseudo-labels"
+    version: ClassVar[int] = 2
+    embeddings: Embeddings
+    clustering: Literal["temi", "kmeans"] = "temi"
+    num_clusters: int
+    heads: int | None = 50
+    epochs: int | None = 200
+    seed: int
+
+    def inputs(self) -> list[Stage]:
+        return [self.embeddings, self.neighbor_lists()] if self.clustering == "temi" else [self.embeddings]
+
+    def neighbor_lists(self) -> NeighborLists:
+        """The neighbours that TEMI draws from."""
+        return shared_neighbors(self.embeddings, SHARED_NEIGHBORS, "cosine")
+
+    def title(self) -> str:
+        source = self.embeddings
+        return f"{self.clustering} pseudo-labels of {source.dataset.label} by {source.encoder.label}, seed {self.seed}"
+
+
+class ProxyDynamics(Stage):
+    """Training dynamics of a proxy on the whole pool, trained on true labels or on pseudo-labels."""
+
+    kind: ClassVar[str] = "dynamics"
+    version: ClassVar[int] = 2
+    dataset: DatasetRef
+    pseudo_labels: PseudoLabels | None
+    proxy: Proxy
+    seed: int
+
+    def inputs(self) -> list[Stage]:
+        needed: list[Stage] = [] if self.pseudo_labels is None else [self.pseudo_labels]
+        if self.proxy.encoder is not None:
+            needed.append(Embeddings(dataset=self.dataset, encoder=self.proxy.encoder))
+        return needed
+
+    def title(self) -> str:
+        source = self.pseudo_labels
+        labels = "true labels" if source is None else f"{source.clustering} of {source.embeddings.encoder.label}"
+        return f"proxy {self.proxy.model.label} on {self.dataset.label}, {labels}, seed {self.seed}"
+
+
+class Selection(Stage):
+    """One coreset: indices into the pool.
+
+    Attributes:
+        dataset: the pool.
+        method: registered name.
+        params: parameters that differ from their defaults.
+        code: ``method_code``, so that a coreset of an edited method is not read from the store.
+        encoder: None where the method reads no embeddings.
+        proxy: None where the method reads no training dynamics.
+        rate: fraction removed.
+        budget: images kept.
+        seed: of everything random.
+    """
+
+    kind: ClassVar[str] = "selection"
+    version: ClassVar[int] = 2
+    dataset: DatasetRef
+    method: str
+    params: dict[str, Any]
+    code: str
+    encoder: EncoderRef | None
+    proxy: Proxy | None
+    rate: float
+    budget: int
+    seed: int
+
+    def needs(self) -> list[Need]:
+        """What the method declared that it reads, with these parameters."""
+        entry = methods.get(self.method)
+        return list(entry.info.needs(entry.resolve(self.params)))
+
+    def inputs(self) -> list[Stage]:
+        stages = [stage for item in self.needs() for stage in self._stages_for(item)]
+        return list(dict.fromkeys(stages))
+
+    def _stages_for(self, item: Need) -> list[Stage]:
+        if item.part == "embeddings":
+            return [self.embeddings()]
+        if item.part == "neighbors":
+            return [self.neighbor_lists(**item.options)]
+        if item.part in ("pseudo_labels", "rehearsal"):
+            return [self.pseudo_labels(**item.options)]
+        if item.part == "dynamics":
+            default: Targets = "labels" if methods.get(self.method).info.supervision == "labels" else "pseudo"
+            return [self.dynamics(**{"of": default, **item.options})]
+        return []
+
+    def embeddings(self) -> Embeddings:
+        """The pool's embeddings."""
+        if self.encoder is None:
+            raise SpecError(f"method {self.method!r} reads embeddings, but the cell names no encoder.")
+        return Embeddings(dataset=self.dataset, encoder=self.encoder)
+
+    def neighbor_lists(self, k: int = SHARED_NEIGHBORS, metric: Metric = "cosine") -> NeighborLists:
+        """Neighbour lists of at least k; lists of up to 50 are cut from the same 50."""
+        return shared_neighbors(self.embeddings(), k, metric)
+
+    def pseudo_labels(self, **clustering: Any) -> PseudoLabels:
+        """Pseudo-labels with as many clusters as classes unless ``num_clusters`` says otherwise."""
+        wanted = {key: value for key, value in clustering.items() if value is not None}
+        wanted.setdefault("num_clusters", self.dataset.num_classes)
+        return PseudoLabels(embeddings=self.embeddings(), seed=self.seed, **wanted)
+
+    def dynamics(self, of: Targets = "labels", **clustering: Any) -> ProxyDynamics:
+        """Dynamics of the cell's proxy."""
+        if self.proxy is None:
+            raise SpecError(f"method {self.method!r} reads training dynamics, but the cell names no proxy.")
+        source = self.pseudo_labels(**clustering) if of == "pseudo" else None
+        return ProxyDynamics(dataset=self.dataset, pseudo_labels=source, proxy=self.proxy, seed=self.seed)
+
+    def title(self) -> str:
+        return f"{self.method} on {self.dataset.label} at rate {self.rate:g}, seed {self.seed}"
+
+
+def method_code(name: str) -> str:
+    """Digest of a method's declared version and of the source of its module and of those it imports beside it."""
+    entry = methods.get(name)
+    sources: dict[str, str] = {}
+
+    def visit(module: ModuleType | None) -> None:
+        if module is None or module.__name__ in sources:
+            return
+        try:
+            sources[module.__name__] = inspect.getsource(module)
+        except (OSError, TypeError):
+            sources[module.__name__] = ""
+        package = module.__name__.rpartition(".")[0]
+        for value in vars(module).values():
+            origin = value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", None)
+            if package and isinstance(origin, str) and origin.startswith(f"{package}."):
+                visit(sys.modules.get(origin))
+
+    visit(inspect.getmodule(entry.function))
+    text = "\0".join(f"{module}\0{source}" for module, source in sorted(sources.items()))
+    return hashlib.sha256(f"{entry.info.version}\0{text}".encode()).hexdigest()[:16]
+
+
+def in_order(stages: Iterable[Stage], present: Callable[[Stage], bool] = lambda stage: False) -> list[Stage]:
+    """The stages and all that they rest on, each once, inputs before users; what is present needs no inputs."""
+    ordered: dict[Stage, None] = {}
+
+    def visit(stage: Stage) -> None:
+        if stage in ordered or present(stage):
+            return
+        for needed in stage.inputs():
+            visit(needed)
+        ordered[stage] = None
+
+    for stage in stages:
+        visit(stage)
+    return list(ordered)

@@ -1,0 +1,262 @@
+"""Statistics over seeds. Needs neither torch nor Ray; scipy is imported where it is used."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+_ROUNDING = 1e-9
+
+
+class Summary(NamedTuple):
+    """What n values over seeds say.
+
+    Attributes:
+        mean: arithmetic mean.
+        std: sample standard deviation (n - 1 in the denominator); None for one value.
+        n: number of values.
+        ci_low: lower end of the 95 % interval of the mean; None for one value.
+        ci_high: upper end; None for one value.
+    """
+
+    mean: float
+    std: float | None
+    n: int
+    ci_low: float | None
+    ci_high: float | None
+
+
+def summarize(values: Sequence[float], *, level: float = 0.95) -> Summary:
+    """Mean, sample standard deviation and Student's t-interval of the mean.
+
+    The order of ``values`` does not change a single bit of the result (``math.fsum``).
+
+    Args:
+        values: one number per seed, at least one.
+        level: coverage of the interval, in (0, 1).
+
+    Returns:
+        A summary whose interval is centred on the mean; one value has neither std nor interval.
+
+    Raises:
+        ValueError: no value, or one that is not finite.
+    """
+    if not len(values) or not all(math.isfinite(value) for value in values):
+        raise ValueError(f"expected at least one value, all finite, got {list(values)!r}")
+    n = len(values)
+    mean = math.fsum(values) / n
+    if n == 1:
+        return Summary(mean, None, 1, None, None)
+    from scipy.special import stdtrit
+
+    std = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (n - 1))
+    half = float(stdtrit(n - 1, (1 + level) / 2)) * std / math.sqrt(n)
+    return Summary(mean, std, n, mean - half, mean + half)
+
+
+def paired_difference(ours: Mapping[int, float], baseline: Mapping[int, float]) -> Summary | None:
+    """Summary of ours minus the baseline at the same seed, over the seeds that both have.
+
+    Pairing takes out what a seed does to both, such as a lucky initialisation of the model.
+
+    Args:
+        ours: seed -> accuracy in percent.
+        baseline: seed -> accuracy in percent, usually of ``random``.
+
+    Returns:
+        Difference in points; positive is better than the baseline. None without a common seed.
+    """
+    common = sorted(ours.keys() & baseline.keys())
+    return summarize([ours[seed] - baseline[seed] for seed in common]) if common else None
+
+
+class PairedTest(NamedTuple):
+    """What n pairs at the same seeds say about a difference.
+
+    Attributes:
+        difference: summary of ours minus the baseline, in points; positive is better than the baseline.
+        p: two-sided p-value of the paired t-test; None for one pair, and where all differences are equal.
+        p_floor: 2 / 2^n, the smallest p-value that a test without an assumption on the distribution (all sign flips)
+            can give with n pairs: 0.25 for 3 seeds, 0.0625 for 5. A t-test below it rests on the differences being
+            normal, which so few seeds cannot show.
+        wins: seeds at which ours is better.
+        ties: seeds at which both are equal.
+    """
+
+    difference: Summary
+    p: float | None
+    p_floor: float
+    wins: int
+    ties: int
+
+    @property
+    def win_rate(self) -> float:
+        """Fraction of seeds won, a tie counting half, in [0, 1]."""
+        return (self.wins + self.ties / 2) / self.difference.n
+
+
+def paired_test(ours: Mapping[int, float], baseline: Mapping[int, float]) -> PairedTest | None:
+    """Test whether ours differs from the baseline at the same seed: Student's paired t-test, two-sided.
+
+    With n = 2 the test has one degree of freedom and needs a mean difference of 12.7 standard errors for p = 0.05.
+
+    Args:
+        ours: seed -> accuracy in percent.
+        baseline: seed -> accuracy in percent, usually of ``random``.
+
+    Returns:
+        Difference, p-value and wins over the seeds that both have; None without a common seed.
+
+    Raises:
+        ValueError: a value is not finite.
+    """
+    found = paired_difference(ours, baseline)
+    if found is None:
+        return None
+    differences = [ours[seed] - baseline[seed] for seed in ours.keys() & baseline.keys()]
+    wins, ties = sum(value > 0 for value in differences), sum(value == 0 for value in differences)
+    p = None
+    # Differences that are equal but for rounding have no spread to compare their mean with.
+    if found.std is not None and found.std > _ROUNDING * max(map(abs, differences)):
+        from scipy.special import stdtr
+
+        p = float(2 * stdtr(found.n - 1, -abs(found.mean) / (found.std / math.sqrt(found.n))))
+    return PairedTest(found, p, 2.0 ** (1 - found.n), wins, ties)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """p-values adjusted for their number by Holm's step-down method (Holm 1979), which assumes no independence.
+
+    Args:
+        p_values: each in [0, 1].
+
+    Returns:
+        Adjusted values in the order given, each in [p, 1]; the order of sizes is kept.
+    """
+    adjusted = [0.0] * len(p_values)
+    highest = 0.0
+    for done, place in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
+        highest = max(highest, min(1.0, (len(p_values) - done) * p_values[place]))
+        adjusted[place] = highest
+    return adjusted
+
+
+def ranks(values: ArrayLike) -> NDArray[np.float64]:
+    """Rank of each value along the last axis, 1 for the highest; equal values share the mean of their ranks.
+
+    Returns:
+        float64 of the same shape; n ranks sum to n * (n + 1) / 2.
+    """
+    array = np.asarray(values, dtype=np.float64)
+    above = (array[..., None, :] > array[..., :, None]).sum(axis=-1)
+    equal = (array[..., None, :] == array[..., :, None]).sum(axis=-1)
+    return above + (equal + 1) / 2
+
+
+class RankInterval(NamedTuple):
+    """Mean rank with its bootstrap interval; 1 is best.
+
+    Attributes:
+        rank: of the means over all seeds, averaged over the columns.
+        low: lower end of the interval.
+        high: upper end.
+    """
+
+    rank: float
+    low: float
+    high: float
+
+
+def rank_intervals(
+    accuracies: ArrayLike, rng: np.random.Generator, *, draws: int = 2000, level: float = 0.95
+) -> list[RankInterval]:
+    """Mean rank of each method over columns, with a percentile interval from a bootstrap over seeds.
+
+    Seeds are drawn with replacement, the same ones for every method and column: a seed is one repetition of the whole
+    comparison. S seeds have only (2S - 1)! / (S! (S - 1)!) different draws (10 for 3 seeds), so that the interval of
+    few seeds is coarse and too narrow; one seed has no spread at all.
+
+    Args:
+        accuracies: [M, K, S] in percent: methods, columns (such as rates), seeds; no holes.
+        rng: of the bootstrap.
+        draws: resamples.
+        level: coverage of the interval, in (0, 1).
+
+    Returns:
+        One interval per method; ``rank`` is exact, only the ends depend on ``rng``.
+
+    Raises:
+        ValueError: not three dimensions, an empty one, or a value that is not finite.
+    """
+    values = np.asarray(accuracies, dtype=np.float64)
+    if values.ndim != 3 or not values.size or not np.isfinite(values).all():
+        raise ValueError(f"expected finite accuracies [methods, columns, seeds], got shape {values.shape}")
+    seeds = values.shape[2]
+    observed = _mean_ranks(values, np.full((1, seeds), 1 / seeds))[0]
+    drawn = _mean_ranks(values, rng.multinomial(seeds, [1 / seeds] * seeds, size=draws) / seeds)
+    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2], axis=0)
+    return [RankInterval(*map(float, entry)) for entry in zip(observed, low, high, strict=True)]
+
+
+def _mean_ranks(values: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """[draws, M]: rank of the weighted means in each column, averaged over the columns."""
+    # Rounded, so that methods with the same accuracies in another order of summation share a rank.
+    means = np.round(np.einsum("mks,ds->dkm", values, weights), 9)
+    return ranks(means).mean(axis=1)
+
+
+def jaccard(one: NDArray[np.integer], other: NDArray[np.integer]) -> float:
+    """Images that two coresets share, as a fraction of those that either has.
+
+    Args:
+        one: unique pool positions.
+        other: unique pool positions.
+
+    Returns:
+        In [0, 1]; 1 for equal coresets, two empty ones included.
+    """
+    shared = len(np.intersect1d(one, other, assume_unique=True))
+    either = len(one) + len(other) - shared
+    return shared / either if either else 1.0
+
+
+def chance_jaccard(one: int, other: int, size: int) -> float:
+    """Jaccard overlap of two coresets drawn uniformly and independently, when they share what is expected.
+
+    Args:
+        one: budget of the first, in 0 to N.
+        other: budget of the second.
+        size: N, at least 1.
+
+    Returns:
+        In [0, 1]; f / (2 - f) where both keep the fraction f.
+    """
+    shared = one * other / size
+    either = one + other - shared
+    return shared / either if either else 1.0
+
+
+def kendall(one: NDArray[np.floating], other: NDArray[np.floating]) -> float | None:
+    """Kendall's tau-b of two scores of the same images (Kendall 1945), which allows for ties.
+
+    Args:
+        one: [N], high = hard.
+        other: [N], high = hard.
+
+    Returns:
+        In [-1, 1]: 1 for the same order, 0 for none in common; None where a score is constant or N < 2.
+
+    Raises:
+        ValueError: scores of different lengths.
+    """
+    if len(one) != len(other):
+        raise ValueError(f"scores of {len(one)} and {len(other)} images cannot be compared")
+    if len(one) < 2 or one.min() == one.max() or other.min() == other.max():
+        return None
+    from scipy.stats import kendalltau
+
+    return float(kendalltau(one, other).statistic)

@@ -1,0 +1,211 @@
+"""Images that stay in their files: decoded when asked for, cropped to one size, by a few threads."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.errors import DataError
+from bench.folders import ImageFiles, inside
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+Box = tuple[int, int, int, int]
+
+AREA = (0.08, 1.0)
+ASPECT = (3 / 4, 4 / 3)
+ATTEMPTS = 10
+
+
+@dataclass(frozen=True)
+class StreamedImages:
+    """N colour images in files, uint8 [N, 3, size, size]; fulfils ``bench.data.Images``. Pickles as paths alone.
+
+    Attributes:
+        files: where they are.
+        size: side of the images handed out, in pixels.
+        resize: length in pixels that the short side is scaled to before the centre crop; ``size`` or more.
+    """
+
+    files: ImageFiles
+    size: int
+    resize: int
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.size <= self.resize:
+            raise DataError(
+                f"image size {self.size} with the short side at {self.resize}: valid is 1 <= size <= resize."
+            )
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (len(self.files), 3, self.size, self.size)
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 over the relative names, the sizes in bytes and the crop; the pixels are not read."""
+        digest = hashlib.sha256(f"{self.size} {self.resize}\n".encode())
+        for name, size in zip(self.files.names, self.files.sizes.tolist(), strict=True):
+            digest.update(f"{name}\0{size}\n".encode(errors="surrogateescape"))
+        return digest.hexdigest()
+
+    def __getitem__(self, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """Scale the short side to ``resize`` and cut the centre.
+
+        Args:
+            indices: int64 [B].
+
+        Returns:
+            uint8 [B, 3, size, size].
+
+        Raises:
+            DataError: a file is missing, corrupt or lies outside the root.
+        """
+        return self._decode(indices, lambda _, image: centre_crop(image, self.size, self.resize))
+
+    def augmented(self, indices: NDArray[np.int64], rng_seeds: Sequence[int]) -> NDArray[np.uint8]:
+        """Random resized crop of the original image, mirrored half of the time.
+
+        Szegedy et al. 2015, "Going Deeper with Convolutions", with torchvision's defaults: 8 to 100 % of the area,
+        aspect ratio 3/4 to 4/3, bilinear.
+
+        Args:
+            indices: int64 [B].
+            rng_seeds: B seeds, 0 or more; an image with the same seed gives the same pixels in any batch.
+
+        Returns:
+            uint8 [B, 3, size, size].
+
+        Raises:
+            DataError: a file is missing, corrupt or lies outside the root.
+        """
+        if len(rng_seeds) != len(indices):
+            raise ValueError(f"{len(indices)} indices need as many seeds, got {len(rng_seeds)}")
+
+        return self._decode(
+            indices,
+            lambda number, image: random_crop(image, self.size, np.random.default_rng(rng_seeds[number])),
+        )
+
+    def _decode(self, indices: NDArray[np.int64], crop: Callable[[int, Image], NDArray[np.uint8]]) -> NDArray[np.uint8]:
+        taken = np.asarray(indices, dtype=np.int64)
+        batch = np.empty((len(taken), 3, self.size, self.size), dtype=np.uint8)
+
+        def one(number: int) -> None:
+            batch[number] = _read(self.files, int(taken[number]), lambda image: crop(number, image))
+
+        # Made per call: an executor cannot be pickled, and starting the threads costs less than decoding one image.
+        with ThreadPoolExecutor(_threads()) as executor:
+            for _ in executor.map(one, range(len(taken))):
+                pass
+        return batch
+
+
+def random_box(width: int, height: int, rng: np.random.Generator) -> Box:
+    """Draw the rectangle of a random resized crop.
+
+    Szegedy et al. 2015, with torchvision's fall-back: where ``ATTEMPTS`` draws do not fit, the largest centred
+    rectangle whose aspect ratio is allowed.
+
+    Args:
+        width: of the image, in pixels.
+        height: of the image, in pixels.
+        rng: source of randomness.
+
+    Returns:
+        (left, top, right, bottom) in pixels, inside the image and not empty.
+    """
+    for _ in range(ATTEMPTS):
+        area = width * height * rng.uniform(*AREA)
+        aspect = np.exp(rng.uniform(*np.log(ASPECT)))
+        wide, high = round(np.sqrt(area * aspect)), round(np.sqrt(area / aspect))
+        if 0 < wide <= width and 0 < high <= height:
+            left, top = int(rng.integers(width - wide + 1)), int(rng.integers(height - high + 1))
+            return left, top, left + wide, top + high
+    wide = min(width, max(1, round(height * ASPECT[1])))
+    high = min(height, max(1, round(width / ASPECT[0])))
+    left, top = (width - wide) // 2, (height - high) // 2
+    return left, top, left + wide, top + high
+
+
+def centre_crop(image: Image, size: int, resize: int) -> NDArray[np.uint8]:
+    """Scale the short side to ``resize`` (bilinear, antialiased) and cut the centre, rounding as torchvision does.
+
+    Args:
+        image: RGB.
+        size: side of the crop in pixels, at most ``resize``.
+        resize: length of the short side in pixels.
+
+    Returns:
+        uint8 [3, size, size].
+    """
+    from PIL.Image import Resampling
+
+    short = min(image.size)
+    width, height = (int(resize * side / short) for side in image.size)
+    left, top = round((width - size) / 2), round((height - size) / 2)
+    return _pixels(image.resize((width, height), Resampling.BILINEAR).crop((left, top, left + size, top + size)))
+
+
+def random_crop(image: Image, size: int, rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Scale ``random_box`` to ``size`` (bilinear, antialiased) and mirror the result half of the time.
+
+    Args:
+        image: RGB.
+        size: side of the result in pixels.
+        rng: source of randomness.
+
+    Returns:
+        uint8 [3, size, size].
+    """
+    from PIL.Image import Resampling
+
+    pixels = _pixels(image.resize((size, size), Resampling.BILINEAR, box=random_box(*image.size, rng)))
+    return pixels[:, :, ::-1] if rng.random() < 0.5 else pixels
+
+
+def _pixels(image: Image) -> NDArray[np.uint8]:
+    return np.asarray(image, dtype=np.uint8).transpose(2, 0, 1)
+
+
+def _read(files: ImageFiles, index: int, crop: Callable[[Image], NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    from PIL import Image
+
+    path = files.root / files.names[index]
+    # Checked again on opening: a link may have been changed since the folder was listed.
+    resolved = inside(path, files.root)
+    try:
+        with Image.open(resolved, formats=("JPEG", "PNG", "WEBP")) as image:
+            return crop(_rgb(image))
+    except MemoryError:
+        raise
+    # Pillow's decoders raise what the damage happens to cause: OSError, SyntaxError, struct.error and others.
+    except Exception as error:
+        reason = "it is not there any more" if isinstance(error, FileNotFoundError) else str(error) or repr(error)
+        raise DataError(f"cannot decode the image {path}: {reason}. Replace or remove the file.") from error
+
+
+def _rgb(image: Image) -> Image:
+    if image.mode in ("I", "F") or image.mode.startswith("I;"):
+        raise ValueError(f"pixel format {image.mode!r} has more than 8 bits per channel")
+    if image.mode == "P" and "transparency" in image.info:
+        return image.convert("RGBA").convert("RGB")
+    return image.convert("RGB")
+
+
+def _threads() -> int:
+    """CPUs of this trial: Ray tells a worker by ``OMP_NUM_THREADS`` how many are its own."""
+    given = os.environ.get("OMP_NUM_THREADS", "")
+    return min(16, int(given) if given.isdecimal() and int(given) else os.cpu_count() or 1)

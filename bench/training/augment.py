@@ -1,0 +1,135 @@
+"""Batched augmentation on the device that holds the images: uint8 in, normalised float out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from bench.errors import TrainingError
+from bench.recipe import Augmentation, Recipe
+
+SCALE, RATIO = (0.08, 1.0), (3 / 4, 4 / 3)
+_ATTEMPTS = 10
+
+
+def normaliser(mean: Sequence[float], std: Sequence[float], device: str) -> tuple[Tensor, Tensor]:
+    """Scale and shift, float32 [C, 1, 1], for which ``x * scale + shift`` is ``(x / 255 - mean) / std``."""
+    centre = torch.tensor(mean, device=device).view(-1, 1, 1)
+    spread = torch.tensor(std, device=device).view(-1, 1, 1)
+    return 1 / (255 * spread), -centre / spread
+
+
+def augment(images: Tensor, indices: Tensor, recipe: Recipe, generator: torch.Generator) -> Tensor:
+    """``images[indices]`` as the recipe augments them; see ``crop_and_flip`` and ``resized_crop_and_flip``."""
+    if recipe.augmentation == "none":
+        return images[indices]
+    if recipe.augmentation == "resized-crop-flip":
+        return resized_crop_and_flip(images[indices], generator)
+    return crop_and_flip(images, indices, kind=recipe.augmentation, padding=recipe.crop_padding, generator=generator)
+
+
+def crop_and_flip(
+    images: Tensor, indices: Tensor, *, kind: Augmentation, padding: int, generator: torch.Generator
+) -> Tensor:
+    """Take ``images[indices]`` with a random shift and mirror of each image, in one gather.
+
+    A crop of an image that was reflect-padded by ``padding`` is a shift by -padding to +padding pixels in which
+    positions outside are mirrored at the border; no padded copy is needed.
+
+    Args:
+        images: uint8 [N, C, H, W].
+        indices: int64 [B], on the device of ``images``.
+        kind: ``crop``, or ``crop-flip`` with the mirror.
+        padding: pixels, below H and W.
+        generator: CPU generator, so that every device draws the same numbers.
+
+    Returns:
+        uint8 [B, C, H, W].
+
+    Raises:
+        TrainingError: padding that reflection cannot fill.
+    """
+    batch, (height, width), device = len(indices), images.shape[2:], images.device
+    if padding >= min(height, width):
+        raise TrainingError(
+            f"crop_padding={padding} is not valid for images of {height}x{width} pixels: reflection fills at most "
+            f"{min(height, width) - 1}."
+        )
+    shift = torch.randint(-padding, padding + 1, (2, batch, 1), generator=generator).to(device)
+    rows = _reflect(torch.arange(height, device=device) + shift[0], height)
+    columns = _reflect(torch.arange(width, device=device) + shift[1], width)
+    if kind == "crop-flip":
+        mirrored = torch.rand((batch, 1), generator=generator).to(device) < 0.5
+        columns = torch.where(mirrored, columns.flip(1), columns)
+    channels = torch.arange(images.shape[1], device=device)
+    return images[
+        indices[:, None, None, None], channels[None, :, None, None], rows[:, None, :, None], columns[:, None, None, :]
+    ]
+
+
+def resized_crop_and_flip(images: Tensor, generator: torch.Generator) -> Tensor:
+    """Random resized crop and mirror of each image, the usual ImageNet augmentation (Szegedy et al. 2015).
+
+    The crop is drawn as in torchvision's ``RandomResizedCrop`` with its defaults: area 8 to 100 % of the image, aspect
+    ratio 3/4 to 4/3, ten attempts, then the largest centred crop of a valid ratio. It is resized bilinearly to the
+    image's own size; no crop is larger than its image, so there is nothing to anti-alias.
+
+    Args:
+        images: uint8 [B, C, H, W].
+        generator: CPU generator, so that every device draws the same numbers.
+
+    Returns:
+        uint8 [B, C, H, W].
+    """
+    height, width = images.shape[2:]
+    top, left, rows, columns = (part.to(images.device) for part in _draw_crops(len(images), height, width, generator))
+    mirrored = torch.rand((len(images), 1), generator=generator).to(images.device) < 0.5
+    low, high, down = _taps(top, rows, height)
+    near, far, across = _taps(left, columns, width)
+    near, far, across = (torch.where(mirrored, part.flip(1), part) for part in (near, far, across))
+    batch = torch.arange(len(images), device=images.device)[:, None, None, None]
+    channels = torch.arange(images.shape[1], device=images.device)[None, :, None, None]
+
+    def taken(vertical: Tensor, horizontal: Tensor) -> Tensor:
+        return images[batch, channels, vertical[:, None, :, None], horizontal[:, None, None, :]].float()
+
+    down, across = down[:, None, :, None], across[:, None, None, :]
+    upper = torch.lerp(taken(low, near), taken(low, far), across)
+    lower = torch.lerp(taken(high, near), taken(high, far), across)
+    return torch.lerp(upper, lower, down).round().to(torch.uint8)
+
+
+def _draw_crops(batch: int, height: int, width: int, generator: torch.Generator) -> tuple[Tensor, ...]:
+    """Top, left, height and width of one crop per image, each int64 [B]: the first attempt that fits."""
+
+    def uniform(low: float, high: float) -> Tensor:
+        return low + (high - low) * torch.rand((_ATTEMPTS, batch), generator=generator, dtype=torch.float64)
+
+    area = height * width * uniform(*SCALE)
+    ratio = uniform(math.log(RATIO[0]), math.log(RATIO[1])).exp()
+    columns, rows = (area * ratio).sqrt().round().long(), (area / ratio).sqrt().round().long()
+    fits = (columns >= 1) & (columns <= width) & (rows >= 1) & (rows <= height)
+    first = fits.int().argmax(0, keepdim=True)
+    found = fits.any(0)
+    columns = torch.where(found, columns.gather(0, first)[0], min(width, round(height * RATIO[1])))
+    rows = torch.where(found, rows.gather(0, first)[0], min(height, round(width / RATIO[0])))
+    place = torch.rand((2, batch), generator=generator, dtype=torch.float64)
+    top = torch.where(found, (place[0] * (height - rows + 1)).long(), (height - rows) // 2)
+    left = torch.where(found, (place[1] * (width - columns + 1)).long(), (width - columns) // 2)
+    return top, left, rows, columns
+
+
+def _taps(start: Tensor, length: Tensor, size: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Bilinear interpolation along one axis: two source pixels inside the crop and the second's weight, [B, size]."""
+    centres = torch.arange(size, device=start.device) + 0.5
+    position = (centres * length[:, None] / size - 0.5).clamp_min(0)
+    lower = position.long()
+    upper = torch.minimum(lower + 1, length[:, None] - 1)
+    return start[:, None] + lower, start[:, None] + upper, position - lower
+
+
+def _reflect(position: Tensor, size: int) -> Tensor:
+    return (size - 1) - ((size - 1) - position.abs()).abs()

@@ -1,0 +1,146 @@
+"""Sources of training and test batches: one tensor on the device, or image files decoded ahead of the device."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bench.data import FileImages
+from bench.recipe import Recipe
+from bench.training.augment import augment, normaliser
+
+
+class Batch(NamedTuple):
+    """``inputs`` float32 [B, ...], ``targets`` int64 [B], ``positions`` int64 [B] in the order the source was given."""
+
+    inputs: Tensor
+    targets: Tensor
+    positions: Tensor
+
+
+class Batches(Protocol):
+    """Inputs with targets that can be gone through again and again."""
+
+    def __len__(self) -> int: ...
+    def epoch(self, generator: torch.Generator) -> Iterator[Batch]: ...
+    def in_order(self) -> Iterator[Batch]: ...
+
+
+def split_epoch(order: Tensor, batch_size: int) -> list[Tensor]:
+    """Cut a permutation into batches; a last batch of one joins its neighbour, since batch norm needs two values."""
+    parts = list(order.split(batch_size))
+    if len(parts) > 1 and len(parts[-1]) == 1:
+        parts[-2:] = [torch.cat(parts[-2:])]
+    return parts
+
+
+class TensorBatches:
+    """Batches out of one tensor on the device; every image once per epoch.
+
+    Args:
+        inputs: uint8 [N, C, H, W] images, or float32 [N, D] embeddings, which are neither augmented nor normalised.
+        targets: int64 [N].
+        recipe: batch size and augmentation.
+        mean: per channel, in [0, 1].
+        std: per channel, in [0, 1].
+        device: ``cpu`` or ``cuda``.
+    """
+
+    def __init__(
+        self,
+        inputs: Tensor,
+        targets: Tensor,
+        *,
+        recipe: Recipe,
+        mean: Sequence[float],
+        std: Sequence[float],
+        device: str,
+    ) -> None:
+        self._inputs, self._targets = inputs.to(device), targets.to(device)
+        self._recipe = recipe
+        self._images = inputs.dtype == torch.uint8
+        self._scale, self._shift = normaliser(mean, std, device)
+
+    def __len__(self) -> int:
+        return len(self._targets)
+
+    def epoch(self, generator: torch.Generator) -> Iterator[Batch]:
+        """Shuffled and augmented; all random numbers come from ``generator`` (CPU)."""
+        order = torch.randperm(len(self), generator=generator)
+        for part in split_epoch(order, self._recipe.batch_size):
+            indices = part.to(self._targets.device)
+            if not self._images:
+                yield Batch(self._inputs[indices], self._targets[indices], indices)
+                continue
+            taken = augment(self._inputs, indices, self._recipe, generator)
+            yield Batch(self._normalised(taken), self._targets[indices], indices)
+
+    def in_order(self) -> Iterator[Batch]:
+        """As given, without augmentation, in batches large enough for evaluation."""
+        for indices in torch.arange(len(self), device=self._targets.device).split(1024):
+            inputs = self._inputs[indices]
+            yield Batch(self._normalised(inputs) if self._images else inputs, self._targets[indices], indices)
+
+    def _normalised(self, images: Tensor) -> Tensor:
+        return (images * self._scale + self._shift).contiguous(memory_format=torch.channels_last)
+
+
+class FileBatches:
+    """Batches out of image files; a thread decodes the next batch while the device works on this one.
+
+    Args:
+        images: N images in files, with ``augmented(indices, seeds)``.
+        targets: int64 [N].
+        recipe: batch size and augmentation.
+        mean: per channel, in [0, 1].
+        std: per channel, in [0, 1].
+        device: ``cpu`` or ``cuda``.
+    """
+
+    def __init__(
+        self,
+        images: FileImages,
+        targets: Tensor,
+        *,
+        recipe: Recipe,
+        mean: Sequence[float],
+        std: Sequence[float],
+        device: str,
+    ) -> None:
+        self._images, self._targets, self._recipe, self._device = images, targets, recipe, device
+        self._scale, self._shift = normaliser(mean, std, device)
+
+    def __len__(self) -> int:
+        return len(self._targets)
+
+    def epoch(self, generator: torch.Generator) -> Iterator[Batch]:
+        """Shuffled and augmented; all random numbers come from ``generator`` (CPU)."""
+        order = torch.randperm(len(self), generator=generator)
+        seeds = torch.randint(2**62, (len(self),), generator=generator)
+        parts = split_epoch(order, self._recipe.batch_size)
+        yield from self._decoded([(part, seeds[part]) for part in parts])
+
+    def in_order(self) -> Iterator[Batch]:
+        """As given: the centre crop of every image."""
+        yield from self._decoded([(part, None) for part in torch.arange(len(self)).split(256)])
+
+    def _decoded(self, parts: list[tuple[Tensor, Tensor | None]]) -> Iterator[Batch]:
+        with ThreadPoolExecutor(1) as reader:
+            waiting: list[Future[np.ndarray]] = [reader.submit(self._decode, *parts[0])]
+            for number, (part, _) in enumerate(parts):
+                images = waiting.pop().result()
+                if number + 1 < len(parts):
+                    waiting.append(reader.submit(self._decode, *parts[number + 1]))
+                inputs = torch.from_numpy(images).to(self._device) * self._scale + self._shift
+                inputs = inputs.contiguous(memory_format=torch.channels_last)
+                yield Batch(inputs, self._targets[part].to(self._device), part.to(self._device))
+
+    def _decode(self, part: Tensor, seeds: Tensor | None) -> np.ndarray:
+        if seeds is None or self._recipe.augmentation == "none":
+            return self._images[part.numpy()]
+        return self._images.augmented(part.numpy(), seeds.tolist())

@@ -1,0 +1,100 @@
+"""Build a network, train it and score it: what proxies, rehearsals and final models have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from bench.data import Dataset, Images
+from bench.plugins import models
+from bench.recipe import Recipe
+from bench.refs import ModelRef, derive_seed
+from bench.training.batches import Batches, FileBatches, TensorBatches
+from bench.training.loop import Evaluation, Progress, steps_per_epoch, train
+from bench.training.recorder import DynamicsRecorder
+
+Inputs = Images | NDArray[np.float32]
+
+
+def fit(
+    model: ModelRef,
+    inputs: Inputs,
+    targets: NDArray[np.int64],
+    *,
+    dataset: Dataset,
+    num_classes: int,
+    recipe: Recipe,
+    iterations: int,
+    seed: int,
+    device: str,
+    recorder: DynamicsRecorder | None = None,
+    test: tuple[Inputs, NDArray[np.int64]] | None = None,
+    progress: Progress | None = None,
+) -> list[Evaluation]:
+    """Train a fresh network; the same seed gives the same initial weights and order whatever the method.
+
+    Args:
+        model: which network.
+        inputs: uint8 images [n, C, H, W] or float32 embeddings [n, D].
+        targets: int64 [n], labels or pseudo-labels.
+        dataset: gives the normalisation.
+        num_classes: outputs of the network.
+        recipe: how to train.
+        iterations: optimiser steps.
+        seed: of weights, order and augmentation.
+        device: ``cpu`` or ``cuda``.
+        recorder: observes the training dynamics.
+        test: inputs and targets to score.
+        progress: see ``train``.
+
+    Returns:
+        The evaluations on ``test``, in order.
+
+    Raises:
+        TrainingError: see ``train``.
+    """
+
+    def batches(values: Inputs, wanted: NDArray[np.int64]) -> Batches:
+        return make_batches(values, wanted, recipe=recipe, dataset=dataset, device=device)
+
+    network = build_model(model, inputs.shape[1:], num_classes, derive_seed(seed, "weights")).to(device)
+    generator = torch.Generator().manual_seed(derive_seed(seed, "order"))
+    return train(
+        network.to(memory_format=torch.channels_last),
+        batches(inputs, targets),
+        recipe=recipe,
+        iterations=iterations,
+        generator=generator,
+        device=device,
+        recorder=recorder,
+        test=None if test is None else batches(*test),
+        num_classes=num_classes,
+        progress=progress,
+    )
+
+
+def proxy_iterations(recipe: Recipe, size: int) -> int:
+    """Optimiser steps of ``recipe.proxy_epochs`` passes over ``size`` images."""
+    return recipe.proxy_epochs * steps_per_epoch(size, recipe.batch_size)
+
+
+def build_model(model: ModelRef, shape: tuple[int, ...], num_classes: int, seed: int) -> nn.Module:
+    """A network with random weights that depend on ``seed`` alone, on the CPU."""
+    build: Callable[..., nn.Module] = models.get(model.name).function
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return build(shape, num_classes, **model.params)
+
+
+def make_batches(
+    inputs: Inputs, targets: NDArray[np.int64], *, recipe: Recipe, dataset: Dataset, device: str
+) -> Batches:
+    """In-memory images and embeddings become one tensor on the device; image files are decoded as needed."""
+    wanted = torch.from_numpy(np.array(targets))
+    kind = TensorBatches if isinstance(inputs, np.ndarray) else FileBatches
+    values = torch.from_numpy(inputs) if isinstance(inputs, np.ndarray) else inputs
+    return kind(values, wanted, recipe=recipe, mean=dataset.mean, std=dataset.std, device=device)  # type: ignore[arg-type]

@@ -1,0 +1,164 @@
+"""The one training loop, for proxies and final models."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from bench.errors import TrainingError
+from bench.recipe import Recipe
+from bench.training.batches import Batch, Batches
+from bench.training.recorder import DynamicsRecorder
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Test accuracy after ``iteration`` steps: ``accuracy`` in percent; of each class, NaN where it has no image."""
+
+    iteration: int
+    accuracy: float
+    per_class: tuple[float, ...]
+
+
+def train(
+    model: nn.Module,
+    batches: Batches,
+    *,
+    recipe: Recipe,
+    iterations: int,
+    generator: torch.Generator,
+    device: str,
+    recorder: DynamicsRecorder | None = None,
+    test: Batches | None = None,
+    num_classes: int = 0,
+    progress: Progress | None = None,
+) -> list[Evaluation]:
+    """Train in place for exactly ``iterations`` steps; score ``test`` evenly often, the last time at the end.
+
+    SGD with momentum and cosine decay per iteration, cross-entropy, all random numbers from ``generator``. The test
+    split is only scored: no step, stop or checkpoint depends on it.
+
+    Args:
+        model: on ``device``; takes the batches' inputs.
+        batches: at least 2 images.
+        recipe: learning rate, momentum, weight decay, precision, number of evaluations.
+        iterations: optimiser steps.
+        generator: CPU generator.
+        device: ``cpu`` or ``cuda``.
+        recorder: sees every batch before the update.
+        test: scored ``recipe.evaluations`` times, if given.
+        num_classes: C, for the per-class accuracy.
+        progress: called with (steps done, steps in all) about once per epoch.
+
+    Returns:
+        The evaluations in order; empty without ``test``.
+
+    Raises:
+        TrainingError: fewer than 2 images, or a loss that is not finite.
+    """
+    if len(batches) < 2:
+        raise TrainingError(
+            f"a network with batch normalisation cannot be trained on {len(batches)} image(s); 2 or more."
+        )
+    model.train()
+    optimiser = torch.optim.SGD(
+        model.parameters(),
+        lr=recipe.lr,
+        momentum=recipe.momentum,
+        nesterov=recipe.nesterov,
+        weight_decay=recipe.weight_decay,
+        fused=device.startswith("cuda"),
+    )
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, iterations, eta_min=recipe.lr_min)
+    score_at = _evenly(iterations, recipe.evaluations) if test is not None else set()
+    evaluations: list[Evaluation] = []
+    # Summed on the device and looked at once per epoch: a look at every step would make a GPU wait for the host.
+    total = torch.zeros((), device=device)
+    for step, batch, ends_epoch in _stream(batches, iterations, generator):
+        with precision(recipe, device):
+            logits = model(batch.inputs)
+            loss = functional.cross_entropy(logits, batch.targets)
+        if recorder is not None:
+            recorder.update(batch.positions, logits.detach(), batch.targets)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        optimiser.step()
+        schedule.step()
+        total += loss.detach()
+        if ends_epoch or step in score_at or step == iterations:
+            if not math.isfinite(total.item()):
+                raise TrainingError(
+                    f"the loss is not finite by iteration {step} of {iterations} (lr={recipe.lr}, "
+                    f"batch_size={recipe.batch_size}, precision={recipe.precision}); try a smaller learning rate."
+                )
+            if progress is not None:
+                progress(step, iterations)
+        if recorder is not None and ends_epoch:
+            recorder.end_epoch()
+        if test is not None and step in score_at:
+            evaluations.append(evaluate(model, test, step, num_classes, device=device))
+            model.train()
+    return evaluations
+
+
+@torch.no_grad()
+def evaluate(model: nn.Module, batches: Batches, iteration: int, num_classes: int, *, device: str) -> Evaluation:
+    """Accuracy on ``batches`` in evaluation mode, without augmentation; in fp32, since logits in bf16 tie too often."""
+    model.eval()
+    hits = torch.zeros(num_classes, device=device)
+    counts = torch.zeros(num_classes, device=device)
+    for batch in batches.in_order():
+        predicted = model(batch.inputs).argmax(1)
+        counts += torch.bincount(batch.targets, minlength=num_classes)
+        hits += torch.bincount(batch.targets[predicted == batch.targets], minlength=num_classes)
+    accuracy = 100 * (hits.sum() / counts.sum()).item()
+    return Evaluation(iteration, accuracy, tuple((100 * hits / counts).tolist()))
+
+
+def precision(recipe: Recipe, device: str) -> AbstractContextManager[object]:
+    """Autocast to bf16 where the recipe asks for it; a grid has replaced ``auto`` by then (``Recipe.at_precision``)."""
+    return torch.autocast(device.split(":")[0], torch.bfloat16, enabled=recipe.precision == "bf16")
+
+
+def prepare_torch(threads: int) -> None:
+    """Set this worker process up: its CPU threads, and kernels that give the same bits every time, fp32 in full."""
+    torch.set_num_threads(threads)
+    torch.backends.cudnn.deterministic = True
+    torch.backends.cudnn.benchmark = False
+    torch.backends.cudnn.allow_tf32 = False
+
+
+def _stream(batches: Batches, iterations: int, generator: torch.Generator) -> Iterator[tuple[int, Batch, bool]]:
+    """Epochs one after the other, cut after ``iterations`` batches: (step from 1, batch, whether it ends its epoch)."""
+    step = 0
+    while True:
+        held: Batch | None = None
+        for batch in batches.epoch(generator):
+            if held is not None:
+                step += 1
+                yield step, held, False
+                if step == iterations:
+                    return
+            held = batch
+        if held is not None:
+            step += 1
+            yield step, held, True
+            if step == iterations:
+                return
+
+
+def _evenly(total: int, times: int) -> set[int]:
+    return {round(total * part / times) for part in range(1, times + 1)} - {0}
+
+
+def steps_per_epoch(size: int, batch_size: int) -> int:
+    """Optimiser steps of one pass over ``size`` images, as ``split_epoch`` cuts them."""
+    return max(1, math.ceil(size / batch_size) - (size > batch_size and size % batch_size == 1))

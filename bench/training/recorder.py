@@ -1,0 +1,113 @@
+"""Training dynamics accumulated online: a few numbers per image, whatever the number of epochs and classes."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bench.dynamics import Dynamics
+
+EL2N_EPOCHS = 10
+WINDOW = 10
+"""Epochs per window of Dyn-Unc and DUAL."""
+DUAL_EPOCHS = 30
+"""DUAL looks at these first epochs, as its paper does on CIFAR."""
+
+
+class DynamicsRecorder:
+    """Sees every training batch of a proxy before the update. See ``Dynamics`` for what each number means.
+
+    Args:
+        size: N.
+        device: where the batches are.
+    """
+
+    def __init__(self, size: int, device: str) -> None:
+        self._epoch = 0
+        names = ("aum", "aum_logits", "el2n", "correctness", "confidence", "squares", "dyn_unc", "dual")
+        self._sums = {name: torch.zeros(size, device=device) for name in names}
+        self._recent = torch.zeros(size, WINDOW, device=device)
+        self._forgetting = torch.zeros(size, dtype=torch.int32, device=device)
+        self._was_correct = torch.zeros(size, dtype=torch.bool, device=device)
+        self._learned = torch.zeros(size, dtype=torch.bool, device=device)
+
+    @torch.no_grad()
+    def update(self, positions: Tensor, logits: Tensor, targets: Tensor) -> None:
+        """Add one batch: ``positions`` int64 [B] (each image once per epoch), ``logits`` [B, C], ``targets`` [B]."""
+        logits = logits.float()
+        probabilities = logits.softmax(1)
+        own = probabilities.gather(1, targets[:, None]).squeeze(1)
+        correct = logits.argmax(1) == targets
+        self._add("aum", positions, _margin(probabilities, own, targets))
+        self._add("aum_logits", positions, _margin(logits, logits.gather(1, targets[:, None]).squeeze(1), targets))
+        self._add("correctness", positions, correct.float())
+        self._add_confidence(positions, own)
+        self._add_window(positions, own)
+        if self._epoch < EL2N_EPOCHS:
+            # |p - onehot(y)|^2 = |p|^2 - 2 p[y] + 1, without the one-hot matrix
+            self._add("el2n", positions, (probabilities.square().sum(1) - 2 * own + 1).clamp_min(0).sqrt())
+        self._forgetting[positions] += (self._was_correct[positions] & ~correct).int()
+        self._was_correct[positions] = correct
+        self._learned[positions] |= correct
+
+    def end_epoch(self) -> None:
+        """Count an epoch."""
+        self._epoch += 1
+
+    def result(self) -> Dynamics:
+        """What was observed so far, as numpy arrays [N]."""
+        epochs = max(self._epoch, 1)
+        sums = {name: total.cpu().numpy() for name, total in self._sums.items()}
+        if self._epoch < WINDOW:
+            uncertain, dual = (values.cpu().numpy() for values in _window_scores(self._recent[:, : self._epoch]))
+        else:
+            uncertain = sums["dyn_unc"] / np.float32(epochs - WINDOW + 1)
+            dual = sums["dual"] / np.float32(min(epochs, DUAL_EPOCHS) - WINDOW + 1)
+        return Dynamics(
+            aum=sums["aum"],
+            aum_logits=sums["aum_logits"],
+            forgetting=self._forgetting.cpu().numpy(),
+            learned=self._learned.cpu().numpy(),
+            el2n=sums["el2n"] / np.float32(min(epochs, EL2N_EPOCHS)),
+            correctness=sums["correctness"] / np.float32(epochs),
+            confidence=sums["confidence"],
+            variability=np.sqrt(sums["squares"] / np.float32(epochs)),
+            dyn_unc=uncertain,
+            dual=dual,
+            epochs=self._epoch,
+        )
+
+    def _add_confidence(self, positions: Tensor, own: Tensor) -> None:
+        """Welford's running mean and sum of squared deviations: differences of large sums would lose the digits."""
+        mean = self._sums["confidence"][positions]
+        updated = mean + (own - mean) / (self._epoch + 1)
+        self._sums["confidence"][positions] = updated
+        self._add("squares", positions, (own - mean) * (own - updated))
+
+    def _add_window(self, positions: Tensor, own: Tensor) -> None:
+        """Keep the confidences of the last epochs in a ring, and score the window that this epoch completes."""
+        self._recent[positions, self._epoch % WINDOW] = own
+        if self._epoch + 1 < WINDOW:
+            return
+        uncertain, dual = _window_scores(self._recent[positions])
+        self._add("dyn_unc", positions, uncertain)
+        if self._epoch < DUAL_EPOCHS:
+            self._add("dual", positions, dual)
+
+    def _add(self, name: str, positions: Tensor, values: Tensor) -> None:
+        self._sums[name][positions] += values
+
+
+def _window_scores(confidences: Tensor) -> tuple[Tensor, Tensor]:
+    """Standard deviation [B], and the same times 1 - mean [B], of confidences [B, J]; 0 where J is below 2."""
+    if confidences.shape[1] < 2:
+        nothing = torch.zeros(len(confidences), device=confidences.device)
+        return nothing, nothing
+    spread, mean = torch.std_mean(confidences, dim=1)
+    return spread, spread * (1 - mean)
+
+
+def _margin(values: Tensor, own: Tensor, targets: Tensor) -> Tensor:
+    """``values[y]`` minus the largest other value, [B]."""
+    return own - values.scatter(1, targets[:, None], -torch.inf).amax(1)

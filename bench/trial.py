@@ -1,0 +1,169 @@
+"""One cell from its coreset to its row."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+import traceback
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.cells import Cell
+from bench.compute import run_stage
+from bench.data import Dataset, take_images
+from bench.diagnostics import Diagnostics
+from bench.errors import BenchError
+from bench.plugins import encoders, methods, models
+from bench.provenance import device_name, git_state, versions
+from bench.published import write_indices, write_scores
+from bench.refs import derive_seed
+from bench.rows import Row, StageUse, write_atomically, write_row
+from bench.stages import Embeddings, in_order
+from bench.workspace import Workspace
+
+
+def attempt_cell(cell: Cell, workspace: Workspace, stages: Mapping[str, StageUse] | None = None) -> dict[str, Any]:
+    """Run a cell and write its row; a failure becomes a record and a traceback file below ``failed/``.
+
+    Args:
+        cell: what to run.
+        workspace: where.
+        stages: key -> how the shared stages that the selection rests on came to be, as the run recorded it.
+
+    Returns:
+        ``{"accuracy": percent}`` or ``{"error": reason}``, with ``"seconds"``.
+    """
+    started = time.perf_counter()
+    try:
+        row = run_cell(cell, workspace, stages or {})
+        write_row(row, workspace.out)
+    except Exception as error:
+        reason = str(error) if isinstance(error, BenchError) else f"{type(error).__name__}: {error}"
+        record_failure(cell, reason, traceback.format_exc(), workspace)
+        return {"error": reason, "seconds": time.perf_counter() - started}
+    for leftover in _failure_files(cell, workspace):
+        leftover.unlink(missing_ok=True)
+    return {"accuracy": row.accuracy, "seconds": time.perf_counter() - started}
+
+
+def record_failure(cell: Cell, reason: str, details: str, workspace: Workspace) -> None:
+    """Store why a cell has no row: the cell and the reason as JSON, the details (a traceback) as text."""
+    record, text = _failure_files(cell, workspace)
+    content = {"cell": cell.model_dump(mode="json"), "reason": reason}
+    with suppress(OSError):  # a full disk may be what failed; the reason still reaches the user
+        write_atomically(text, details.encode())
+        write_atomically(record, json.dumps(content, indent=1).encode())
+
+
+def run_cell(cell: Cell, workspace: Workspace, stages: Mapping[str, StageUse]) -> Row:
+    """Select, train on the coreset, score the test split, and describe it all in a row.
+
+    Raises:
+        BenchError: selection or training cannot go on.
+    """
+    selection = cell.selection()
+    selected = run_stage(selection, workspace)
+    indices, diagnostics = selected.arrays["indices"], Diagnostics.from_arrays(selected.arrays)
+    dataset = workspace.dataset(cell.dataset)
+    measured = measure(cell, indices, dataset, workspace)
+    entry = methods.get(cell.method)
+    return Row(
+        cell_id=cell.cell_id,
+        dataset=cell.dataset.label,
+        method=cell.method,
+        variant=cell.variant,
+        method_version=methods.get(cell.method).info.version,
+        params=entry.resolve(cell.params),
+        supervision=entry.info.supervision,
+        encoder=cell.encoder.label if cell.encoder else "-",
+        encoder_supervision=encoders.get(cell.encoder.name).info.supervision if cell.encoder else "-",
+        encoder_weights=cell.encoder.weights_sha256 if cell.encoder else "",
+        rate=cell.rate,
+        budget=cell.budget,
+        pool_size=cell.dataset.size,
+        seed=cell.seed,
+        model=cell.model.label,
+        proxy_model=cell.proxy.model.label if cell.proxy else "-",
+        recipe=cell.recipe,
+        chosen=dict(diagnostics.chosen),
+        scores_sha256=write_scores(diagnostics.scores, workspace.out),
+        indices_sha256=write_indices(dataset.pool_index[indices], workspace.out, cell.cell_id),
+        fingerprint=cell.dataset.fingerprint,
+        stages=[stages[stage.key] for stage in in_order([selection]) if stage.key in stages],
+        select_seconds=selected.seconds,
+        **measured,
+    )
+
+
+def measure(cell: Cell, indices: NDArray[np.int64], dataset: Dataset, workspace: Workspace) -> dict[str, Any]:
+    """Train the cell's model on a coreset, whoever selected it, and score the test split.
+
+    Args:
+        cell: its data set, encoder, model, recipe and seed; its method plays no part.
+        indices: int64 [n], sorted positions in the pool.
+        dataset: the cell's.
+        workspace: where.
+
+    Returns:
+        The fields of a row that training decides, and those that say what trained.
+
+    Raises:
+        BenchError: training cannot go on.
+    """
+    from bench.training.fit import fit
+    from bench.training.loop import prepare_torch
+
+    prepare_torch(workspace.threads)
+    train_inputs, test_inputs = _inputs(cell, dataset, workspace)
+    labels = dataset.train.labels[indices]
+    started = time.perf_counter()
+    evaluations = fit(
+        cell.model,
+        take_images(train_inputs, indices),
+        labels,
+        dataset=dataset,
+        num_classes=dataset.num_classes,
+        recipe=cell.recipe,
+        iterations=cell.recipe.iterations,
+        seed=derive_seed(cell.seed, "model"),
+        device=workspace.device,
+        test=(test_inputs, dataset.test.labels),
+    )
+    seconds = time.perf_counter() - started
+    revision, dirty = git_state()
+    return {
+        "accuracy": evaluations[-1].accuracy,
+        "best_accuracy": max(item.accuracy for item in evaluations),
+        "per_class_accuracy": [None if math.isnan(value) else value for value in evaluations[-1].per_class],
+        "curve": [(item.iteration, item.accuracy) for item in evaluations],
+        "class_counts": np.bincount(labels, minlength=dataset.num_classes).tolist(),
+        "train_seconds": seconds,
+        "device": device_name(workspace.device),
+        "threads": workspace.threads,
+        "versions": versions(),
+        "git_revision": revision,
+        "git_dirty": dirty,
+        "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+    }
+
+
+def _failure_files(cell: Cell, workspace: Workspace) -> tuple[Path, Path]:
+    folder = workspace.out / "failed"
+    return folder / f"{cell.cell_id}.json", folder / f"{cell.cell_id}.txt"
+
+
+def _inputs(cell: Cell, dataset: Dataset, workspace: Workspace) -> tuple[Any, Any]:
+    if models.get(cell.model.name).info.inputs == "images" or cell.encoder is None:
+        return dataset.train.images, dataset.test.images
+    train, test = (
+        run_stage(Embeddings(dataset=cell.dataset, encoder=cell.encoder, split=split), workspace).arrays["embeddings"]
+        for split in ("train", "test")
+    )
+    return train, test

@@ -1,0 +1,51 @@
+"""What several readers need: the root, a fixed stratified split, the paper's recipe."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench import DataError, Recipe
+
+PAPER = Recipe(
+    iterations=40_000, proxy_epochs=200, batch_size=256, lr=0.1, lr_min=1e-4, weight_decay=5e-4, evaluations=50
+)
+"""ELFS (Zheng et al. 2025) and CCS (Zheng et al. 2023) on CIFAR, CINIC-10 and STL-10; test every 800 iterations."""
+
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+"""The constants that every torchvision model is trained with."""
+
+
+def required_root(root: Path | None, holds: str) -> Path:
+    """Return ``root``, or say that it is missing and what it should hold.
+
+    Raises:
+        DataError: ``root`` is None or not a directory.
+    """
+    if root is None:
+        raise DataError(f"no data folder was given. Use --data-root DIR, where DIR holds {holds}.")
+    if root.exists() and not root.is_dir():
+        raise DataError(f"the data folder {root} is a file. Use --data-root DIR, where DIR holds {holds}.")
+    return root
+
+
+def stratified_split(labels: NDArray[np.int64], test_fraction: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Hold out the same fraction of every class, by a draw whose seed is always 0.
+
+    Args:
+        labels: int64 [N].
+        test_fraction: in (0, 1).
+
+    Returns:
+        Positions int64 of the training and of the test images: disjoint, sorted, together all N. Of a class with n
+        images ``round(test_fraction * n)`` are held out, but at least 1 and at most n - 1; of a single image none.
+    """
+    rng = np.random.default_rng(0)
+    held = np.zeros(len(labels), dtype=bool)
+    for number in np.unique(labels):
+        members = np.flatnonzero(labels == number)
+        count = min(max(1, round(test_fraction * len(members))), len(members) - 1)
+        held[rng.permutation(members)[:count]] = True
+    return np.flatnonzero(~held), np.flatnonzero(held)

@@ -1,0 +1,108 @@
+"""Any directory of class folders."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from bench import DataError, Dataset, make_dataset, register_dataset
+from bench.datasets._common import IMAGENET_MEAN, IMAGENET_STD, PAPER, stratified_split
+from bench.folders import ImageFiles, class_folders, scan_classes
+from bench.streaming import StreamedImages
+
+TEST_NAMES = ("test", "val", "valid")
+
+Labelled: TypeAlias = tuple[ImageFiles, NDArray[np.int64]]
+
+
+@register_dataset(
+    "folder",
+    num_classes=None,
+    image_size=None,
+    mean=IMAGENET_MEAN,
+    std=IMAGENET_STD,
+    recipe=PAPER.model_copy(update={"crop_padding": 8}),
+    model="resnet18",
+    encoder="dino_vitb16",
+    source="your own JPEG, PNG or WebP images, one folder per class",
+)
+def folder(
+    root: Path | None,
+    *,
+    path: str = "",
+    size: Annotated[int, Field(ge=4, le=1024)] = 64,
+    test_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.2,
+    memory_gb: Annotated[float, Field(ge=0)] = 4.0,
+) -> Dataset:
+    """Any directory of class folders: with train/ and test/ (or val/, valid/) inside, or of classes alone.
+
+    Without a test folder a fixed stratified part is held out (``stratified_split``, seed 0). The short side is scaled
+    to ``size`` and the centre cut. Mean and std are ImageNet's published values, whatever the images.
+
+    Args:
+        root: directory that ``path`` is relative to.
+        path: the directory, relative to ``root`` or absolute; empty for ``root`` itself.
+        size: side of the images in pixels.
+        test_fraction: held out of each class where there is no test folder.
+        memory_gb: up to this many gigabytes (10^9 bytes) the images become one uint8 array; beyond, they are decoded
+            from their files in every epoch, and augmentation is a random resized crop of the original image.
+
+    Returns:
+        Images [N, 3, size, size], by class and then by name; classes in alphabetical order.
+
+    Raises:
+        DataError: missing folders, fewer than two classes, a class without images, a link that leads outside the
+            directory, or a corrupt file.
+    """
+    base = _directory(root, path)
+    *splits, classes = _splits(base, test_fraction)
+    fits = sum(len(files) for files, _ in splits) * 3 * size * size <= memory_gb * 1e9
+    streamed = [(StreamedImages(files, size, size), labels) for files, labels in splits]
+    pool, held = ((images[np.arange(len(images))] if fits else images, labels) for images, labels in streamed)
+    return make_dataset(pool, held, class_names=classes, mean=IMAGENET_MEAN, std=IMAGENET_STD)
+
+
+def _directory(root: Path | None, path: str) -> Path:
+    given = Path(path).expanduser()
+    if root is None and not given.is_absolute():
+        raise DataError(
+            f"path={path!r} is relative and no data folder was given. Use --data-root DIR, or an absolute path: "
+            "folder(path=/where/the/class/folders/are)."
+        )
+    base = given if root is None else root / given
+    if not base.is_dir():
+        raise DataError(
+            f"{base} is {'a file' if base.is_file() else 'missing'}. Use --data-root DIR and folder(path=...)."
+        )
+    return base.resolve()
+
+
+def _splits(base: Path, test_fraction: float) -> tuple[Labelled, Labelled, tuple[str, ...]]:
+    names = class_folders(base)
+    test_name = next((name for name in TEST_NAMES if name in names), None)
+    if "train" in names and test_name is not None:
+        classes = _at_least_two(base / "train", class_folders(base / "train"))
+        strangers = sorted(set(class_folders(base / test_name)) - set(classes))
+        if strangers:
+            raise DataError(f"{base / test_name} has classes that {base / 'train'} lacks: {', '.join(strangers)}.")
+        train = scan_classes(base, "train", classes)
+        return train, scan_classes(base, test_name, classes, empty_allowed=True), classes
+    if "train" in names and class_folders(base / "train"):
+        raise DataError(
+            f"{base} has train with class folders in it, but none of {', '.join(TEST_NAMES)} beside it. "
+            f"Add one, or use {base / 'train'} as path: a part of it is then held out."
+        )
+    classes = _at_least_two(base, names)
+    files, labels = scan_classes(base, "", classes)
+    kept, held = stratified_split(labels, test_fraction)
+    return (files.take(kept), labels[kept]), (files.take(held), labels[held]), classes
+
+
+def _at_least_two(folder: Path, classes: tuple[str, ...]) -> tuple[str, ...]:
+    if len(classes) < 2:
+        raise DataError(f"{folder} must hold at least two class folders, found {', '.join(classes) or 'none'}.")
+    return classes

@@ -1,0 +1,74 @@
+"""Coverage-centric coreset selection (Zheng et al. 2023): drop the hardest, then sample score strata."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from bench import Pool, Score, need, register_method
+
+from ._groups import fair_quotas, sample_groups
+from ._scores import beta_within_rate, count_hardest, hard_to_easy
+
+
+def stratified(
+    difficulty: NDArray[np.floating], budget: int, rng: np.random.Generator, *, beta: float, strata: int = 50
+) -> NDArray[np.int64]:
+    """Drop the floor(beta * N) hardest, then share the budget over equal-width strata of the scores that remain.
+
+    CCS (Zheng et al. 2023, algorithm 1). Unlike the released code it keeps exactly n images: the remainder of the
+    division is handed out, the highest score belongs to the last stratum, and scores that are all equal are one
+    stratum.
+
+    Args:
+        difficulty: [N], high = hard; finite. Not modified.
+        budget: n, images to keep.
+        rng: breaks ties of the scores and samples inside the strata.
+        beta: fraction of the pool that is dropped as too hard, in [0, 1).
+        strata: K, number of strata.
+
+    Returns:
+        int64 [n], unique.
+
+    Raises:
+        SelectionError: a score is not finite, or fewer than n images would remain.
+    """
+    dropped = count_hardest(beta, len(difficulty), budget)
+    remaining = hard_to_easy(difficulty, rng)[dropped:]
+    if not budget:
+        return remaining[:0]
+    scores = difficulty[remaining].astype(np.float64)
+    # Halved, so that the width of a range of extreme floats does not overflow.
+    above = scores / 2 - scores.min() / 2
+    width = above.max()
+    stratum = np.zeros(len(scores), dtype=np.int64)
+    if width > 0:
+        stratum = np.minimum((above / width * strata).astype(np.int64), strata - 1)
+    quotas = fair_quotas(np.bincount(stratum, minlength=strata), budget, rng)
+    return remaining[sample_groups(stratum, quotas, rng)]
+
+
+@register_method(
+    "ccs",
+    supervision="labels",
+    needs=(need("dynamics", of="labels"),),
+    paper="Zheng et al. 2023, arXiv:2210.15809",
+    stochastic=True,
+    check=beta_within_rate,
+)
+def ccs(
+    pool: Pool,
+    budget: int,
+    rng: np.random.Generator,
+    *,
+    beta: Annotated[float, Field(ge=0, lt=1)] = 0.0,
+    strata: Annotated[int, Field(ge=1)] = 50,
+    score: Score = "aum",
+) -> NDArray[np.int64]:
+    """Drop the beta * N hardest images, then share the budget over score strata and sample inside each."""
+    difficulty = pool.dynamics(of="labels").difficulty(score)
+    pool.report(scores=difficulty)
+    return stratified(difficulty, budget, rng, beta=beta, strata=strata)

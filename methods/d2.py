@@ -1,0 +1,293 @@
+"""D2 pruning (Maharana et al. 2023): message passing on the kNN graph balances difficulty and diversity."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from bench import Neighbors, Pool, Score, SelectionError, need, register_method
+
+from ._groups import fair_quotas
+from ._scores import beta_within_rate, check_finite, count_hardest, hard_to_easy
+from .prototypicality import centroid_distance
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+Kernel = Literal["code", "paper"]
+
+
+def symmetric_graph(neighbors_idx: NDArray[np.integer], neighbors_dist: NDArray[np.floating]) -> csr_array:
+    """Distances between images of which at least one lists the other as a neighbour.
+
+    Args:
+        neighbors_idx: [N, k], without self and without repetition in a row.
+        neighbors_dist: [N, k], at least 0. Of two directions that differ by rounding the larger counts.
+
+    Returns:
+        csr_array [N, N] float64, symmetric; a distance of 0 is stored as the smallest normal float, so that it is
+        an edge.
+
+    Raises:
+        SelectionError: a distance is negative or not finite.
+    """
+    from scipy.sparse import csr_array
+
+    check_finite("neighbour distances", neighbors_dist)
+    if (neighbors_dist < 0).any():
+        raise SelectionError("a neighbour distance is negative; distances must be 0 or more.")
+    size, k = neighbors_idx.shape
+    # Sparse arithmetic drops explicit zeros, and the edge between two copies of an image with them.
+    data = np.maximum(neighbors_dist.astype(np.float64), np.finfo(np.float64).tiny).ravel()
+    listed = csr_array((data, neighbors_idx.ravel(), np.arange(size + 1) * k), shape=(size, size))
+    return csr_array(listed.maximum(listed.T.tocsr()))
+
+
+def greedy_messages(
+    difficulty: NDArray[np.floating],
+    graph: csr_array,
+    budget: int,
+    gamma: float,
+    *,
+    kernel: Kernel = "code",
+    gamma_forward: float = 1.0,
+) -> NDArray[np.int64]:
+    """One forward message per edge, then n picks of the largest value, each with a reverse message.
+
+    A heap holds one upper bound per image and corrects it when it comes to the top, so that a pick costs its
+    neighbours and not the pool.
+
+    Args:
+        difficulty: s [N], high = hard; finite. Not modified.
+        graph: distances [N, N], symmetric.
+        budget: n, images to keep.
+        gamma: of the reverse message; small = a pick lowers its neighbours by more.
+        kernel: ``code`` is exp(-d) forward and exp(-gamma d) back; ``paper`` is exp(-gamma_forward d^2) forward
+            and exp(-gamma d^2) back.
+        gamma_forward: of the forward message; for ``paper`` alone.
+
+    Returns:
+        int64 [n], unique, in the order of the picks; of equal values the smallest index is picked first.
+
+    Raises:
+        SelectionError: a score is not finite, or n is outside 0 to N.
+    """
+    from scipy.sparse import csr_array
+
+    check_finite("scores", difficulty)
+    count_hardest(0.0, len(difficulty), budget)
+    scores = difficulty.astype(np.float64)
+    exponent = graph.data if kernel == "code" else graph.data**2
+    forward = np.exp(-exponent * (1.0 if kernel == "code" else gamma_forward))
+    value = scores + csr_array((forward, graph.indices, graph.indptr), shape=graph.shape) @ scores
+    reverse = np.exp(-gamma * exponent)
+    indices, starts = graph.indices, graph.indptr.tolist()
+
+    heap = list(zip((-value).tolist(), range(len(value)), strict=True))
+    heapq.heapify(heap)
+    taken = bytearray(len(value))
+    picks: list[int] = []
+    while len(picks) < budget:
+        bound, node = heapq.heappop(heap)
+        if taken[node]:
+            continue
+        current = value[node]
+        if -bound != current:
+            heapq.heappush(heap, (-float(current), node))
+            continue
+        taken[node] = True
+        picks.append(node)
+        edges = slice(starts[node], starts[node + 1])
+        value[indices[edges]] -= reverse[edges] * current
+        if current < 0:
+            # A negative value raises its neighbours above the bounds that the heap holds for them.
+            for other in indices[edges].tolist():
+                if not taken[other]:
+                    heapq.heappush(heap, (-float(value[other]), other))
+    return np.asarray(picks, dtype=np.int64)
+
+
+def message_passing(
+    difficulty: NDArray[np.floating],
+    neighbors_idx: NDArray[np.integer],
+    neighbors_dist: NDArray[np.floating],
+    budget: int,
+    gamma: float,
+    kernel: Kernel = "code",
+    gamma_forward: float = 1.0,
+) -> NDArray[np.int64]:
+    """D2's selection from a kNN list: ``symmetric_graph``, then ``greedy_messages``.
+
+    D2 (Maharana et al. 2023, section 3.2). x_i = s_i + sum over neighbours j of w_ij s_j; n times the largest x_i is
+    picked and each neighbour loses exp(-gamma d_ij) x_i. Arguments, result and errors as in those two.
+    """
+    graph = symmetric_graph(neighbors_idx, neighbors_dist)
+    return greedy_messages(difficulty, graph, budget, gamma, kernel=kernel, gamma_forward=gamma_forward)
+
+
+def diverse(
+    difficulty: NDArray[np.floating],
+    neighbors: Neighbors,
+    budget: int,
+    rng: np.random.Generator,
+    *,
+    gamma: float,
+    kernel: Kernel = "code",
+    gamma_forward: float = 1.0,
+    beta: float = 0.0,
+    classes: NDArray[np.integer] | None = None,
+) -> NDArray[np.int64]:
+    """Drop the floor(beta * N) hardest, then pass messages in what remains, as a whole or inside each class.
+
+    Deviation: the kNN list is that of the whole pool, restricted to the remaining images (or to one class); the
+    released code searches neighbours again. Nodes are shuffled first, so that equal values are not picked in the order
+    of the data set, which is often sorted by class.
+
+    Args:
+        difficulty: [N], high = hard; finite. Not modified.
+        neighbors: kNN list of the pool.
+        budget: n, images to keep.
+        rng: breaks ties.
+        gamma: see ``greedy_messages``.
+        kernel: see ``greedy_messages``.
+        gamma_forward: see ``greedy_messages``.
+        beta: fraction of the pool that is dropped as too hard, in [0, 1).
+        classes: [N] class numbers; where given, each class is selected by itself, with budgets as equal as the
+            classes' remaining images allow.
+
+    Returns:
+        int64 [n], unique.
+
+    Raises:
+        SelectionError: a score or distance is not finite, or fewer than n images would remain.
+    """
+    dropped = count_hardest(beta, len(difficulty), budget)
+    remaining = rng.permutation(hard_to_easy(difficulty, rng)[dropped:])
+    graph = symmetric_graph(neighbors.indices, neighbors.distances)
+
+    def select(nodes: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+        inside = graph[nodes][:, nodes]
+        picks = greedy_messages(difficulty[nodes], inside, count, gamma, kernel=kernel, gamma_forward=gamma_forward)
+        return nodes[picks]
+
+    if classes is None:
+        return select(remaining, budget)
+    quotas = fair_quotas(np.bincount(classes[remaining]), budget, rng)
+    return np.concatenate(
+        [select(remaining[classes[remaining] == number], int(quota)) for number, quota in enumerate(quotas)]
+    )
+
+
+def _neighbors(params: Mapping[str, Any]) -> Any:
+    return need("neighbors", k=params["k"], metric=params["metric"])
+
+
+@register_method(
+    "d2",
+    supervision="labels",
+    needs=lambda params: [_neighbors(params), need("dynamics", of="labels")],
+    paper="Maharana et al. 2023, arXiv:2310.07931",
+    stochastic=True,
+    check=beta_within_rate,
+)
+def d2(
+    pool: Pool,
+    budget: int,
+    rng: np.random.Generator,
+    *,
+    score: Score = "forgetting",
+    beta: Annotated[float, Field(ge=0, lt=1)] = 0.0,
+    k: Annotated[int, Field(ge=1)] = 10,
+    gamma: Annotated[float, Field(ge=0)] = 1.0,
+    kernel: Kernel = "code",
+    gamma_forward: Annotated[float, Field(ge=0)] = 1.0,
+    metric: Literal["cosine", "euclidean"] = "cosine",
+    per_class: bool = False,
+) -> NDArray[np.int64]:
+    """Message passing on the kNN graph with difficulty from true labels: difficult and diverse images.
+
+    D2 (Maharana et al. 2023). Deviation: ``metric="cosine"`` takes Euclidean distances between L2-normalised
+    embeddings, because exp(-d) underflows to 0 at the distances of raw ViT embeddings and the graph falls silent;
+    ``euclidean`` takes the embeddings as they are, as the released code does. AUM enters as max AUM - AUM, so that no
+    difficulty is negative.
+
+    Args:
+        pool: needs neighbours, dynamics on true labels and, for ``per_class``, labels.
+        budget: n, images to keep.
+        rng: breaks ties.
+        score: which score says what is hard.
+        beta: fraction of the pool that is dropped as too hard.
+        k: neighbours per image.
+        gamma: of the reverse message.
+        kernel: see ``greedy_messages``.
+        gamma_forward: of the forward message; for ``kernel="paper"`` alone.
+        metric: of the neighbours and their distances.
+        per_class: pass messages inside each class and balance the classes, instead of over the whole pool.
+
+    Returns:
+        int64 [n], unique.
+
+    Raises:
+        SelectionError: see ``diverse``.
+    """
+    difficulty = pool.dynamics(of="labels").difficulty(score)
+    if score in ("aum", "aum-logits"):
+        difficulty = difficulty - difficulty.min()
+    pool.report(scores=difficulty)
+    return diverse(
+        difficulty,
+        pool.neighbors(k=k, metric=metric),
+        budget,
+        rng,
+        gamma=gamma,
+        kernel=kernel,
+        gamma_forward=gamma_forward,
+        beta=beta,
+        classes=pool.labels if per_class else None,
+    )
+
+
+@register_method(
+    "d2-label-free",
+    supervision="none",
+    needs=lambda params: [
+        _neighbors(params),
+        *([need("embeddings")] if params["prior"] == "prototypicality" else []),
+    ],
+    paper="Maharana et al. 2023, arXiv:2310.07931",
+    stochastic=True,
+)
+def d2_label_free(
+    pool: Pool,
+    budget: int,
+    rng: np.random.Generator,
+    *,
+    prior: Literal["uniform", "prototypicality"] = "uniform",
+    k: Annotated[int, Field(ge=1)] = 10,
+    gamma: Annotated[float, Field(ge=0)] = 1.0,
+    kernel: Kernel = "code",
+    gamma_forward: Annotated[float, Field(ge=0)] = 1.0,
+    metric: Literal["cosine", "euclidean"] = "cosine",
+) -> NDArray[np.int64]:
+    """Message passing on the kNN graph with difficulty from no label: all equal, or distance to the own prototype.
+
+    D2 (Maharana et al. 2023), the self-supervised setting; deviations and arguments as in ``d2``.
+    """
+    uniform = prior == "uniform"
+    difficulty = np.ones(len(pool)) if uniform else centroid_distance(pool.embeddings, pool.num_classes, rng)
+    if not uniform:
+        pool.report(scores=difficulty)
+    return diverse(
+        difficulty,
+        pool.neighbors(k=k, metric=metric),
+        budget,
+        rng,
+        gamma=gamma,
+        kernel=kernel,
+        gamma_forward=gamma_forward,
+    )

@@ -1,0 +1,24 @@
+"""Dyn-Unc (He et al. 2024): spread of the confidence over windows of epochs."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench import Pool, need, register_method
+
+from ._scores import hardest
+
+
+@register_method(
+    "dynunc",
+    supervision="labels",
+    needs=(need("dynamics", of="labels"),),
+    paper="He et al. 2024, arXiv:2306.05175",
+    stochastic=True,
+)
+def dynunc(pool: Pool, budget: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Keep the images whose confidence varies most inside sliding windows of 10 epochs (high = uncertain)."""
+    difficulty = pool.dynamics(of="labels").difficulty("dyn-unc")
+    pool.report(scores=difficulty)
+    return hardest(difficulty, budget, rng)

@@ -1,0 +1,24 @@
+"""Early L2 norm of the error (Paul et al. 2021) of a proxy trained on true labels."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench import Pool, need, register_method
+
+from ._scores import hardest
+
+
+@register_method(
+    "el2n",
+    supervision="labels",
+    needs=(need("dynamics", of="labels"),),
+    paper="Paul et al. 2021, arXiv:2107.07075",
+    stochastic=True,
+)
+def el2n(pool: Pool, budget: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Keep the images of highest EL2N (hardest); one proxy, where the paper averages ten."""
+    difficulty = pool.dynamics(of="labels").difficulty("el2n")
+    pool.report(scores=difficulty)
+    return hardest(difficulty, budget, rng)

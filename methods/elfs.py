@@ -1,0 +1,147 @@
+"""ELFS (Zheng et al. 2025): double-end pruning by the training dynamics of a proxy on pseudo-labels."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from bench import Pool, Score, SelectionError, need, register_method
+
+from ._scores import beta_within_rate, count_hardest, hard_to_easy
+
+_log = logging.getLogger(__name__)
+
+
+def double_end(
+    difficulty: NDArray[np.floating], budget: int, beta: float, rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """Drop the floor(beta * N) hardest images (mostly mislabelled), keep the next n, drop the rest (easiest).
+
+    ELFS (Zheng et al. 2025, section 3.3). The released code returns nothing when beta equals the rate; here that
+    keeps the n easiest.
+
+    Args:
+        difficulty: [N], high = hard; finite. Not modified.
+        budget: n, images to keep.
+        beta: fraction of the pool that is dropped as too hard, in [0, 1).
+        rng: breaks ties of the scores.
+
+    Returns:
+        int64 [n], unique, hardest first.
+
+    Raises:
+        SelectionError: a score is not finite, or floor(beta * N) + n > N; it names the largest valid beta.
+    """
+    return _middle(hard_to_easy(difficulty, rng), budget, beta)
+
+
+def beta_grid(size: int, budget: int) -> list[float]:
+    """The candidates of ``beta="auto"``: those of 0, 0.1, ..., 0.9 with floor(beta * N) + n <= N, ascending."""
+    return [tenths / 10 for tenths in range(10) if tenths * size // 10 + budget <= size]
+
+
+def choose_beta(candidates: Sequence[float], evaluate: Callable[[float], float]) -> float:
+    """The candidate that ``evaluate`` scores highest; of equal ones the smallest.
+
+    A single candidate is returned without a call of ``evaluate``, which may train a network.
+
+    Args:
+        candidates: values of beta, at least one.
+        evaluate: beta -> how good it is, high = good.
+
+    Raises:
+        SelectionError: an evaluation is NaN.
+    """
+    if len(candidates) == 1:
+        return candidates[0]
+    scores = {beta: evaluate(beta) for beta in sorted(candidates)}
+    if any(np.isnan(score) for score in scores.values()):
+        raise SelectionError(f"cannot choose beta: an evaluation is NaN ({scores}).")
+    _log.info("beta: %s", ", ".join(f"{beta:g} -> {score:.4f}" for beta, score in scores.items()))
+    return max(scores, key=scores.__getitem__)
+
+
+def _middle(order: NDArray[np.int64], budget: int, beta: float) -> NDArray[np.int64]:
+    start = count_hardest(beta, len(order), budget)
+    return order[start : start + budget]
+
+
+def _clustering(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Keywords that name the pseudo-labels; heads and epochs belong to TEMI alone."""
+    temi = params["clustering"] == "temi"
+    return {
+        "clustering": params["clustering"],
+        "num_clusters": params["num_clusters"],
+        "heads": params["heads"] if temi else None,
+        "epochs": params["cluster_epochs"] if temi else None,
+    }
+
+
+def _needs(params: Mapping[str, Any]) -> list[Any]:
+    clustering = _clustering(params)
+    wanted = [need("embeddings"), need("dynamics", of="pseudo", **clustering)]
+    return [*wanted, need("rehearsal", **clustering)] if params["beta"] == "auto" else wanted
+
+
+@register_method(
+    "elfs",
+    supervision="pseudo",
+    needs=_needs,
+    paper="Zheng et al. 2025, arXiv:2406.04273",
+    stochastic=True,
+    check=beta_within_rate,
+)
+def elfs(
+    pool: Pool,
+    budget: int,
+    rng: np.random.Generator,
+    *,
+    beta: Annotated[float, Field(ge=0, lt=1)] | Literal["auto"] = "auto",
+    score: Score = "aum",
+    clustering: Literal["temi", "kmeans"] = "temi",
+    num_clusters: Annotated[int, Field(ge=2)] | None = None,
+    heads: Annotated[int, Field(ge=1)] = 50,
+    cluster_epochs: Annotated[int, Field(ge=1)] = 200,
+) -> NDArray[np.int64]:
+    """Drop the beta * N hardest images by pseudo-label dynamics, keep the next n; no true label is read.
+
+    ELFS (Zheng et al. 2025). The paper grid-searched beta per data set and rate by accuracy. ``beta="auto"`` uses no
+    true label: for each candidate of ``beta_grid`` the proxy's network is trained on the pseudo-labels of that
+    candidate's coreset, and the candidate that best predicts the pseudo-labels of a fixed held-out tenth of the pool
+    is taken (``Pool.rehearse``, ``choose_beta``).
+
+    Args:
+        pool: needs dynamics on pseudo-labels, and rehearsal where beta is ``auto``.
+        budget: n, images to keep.
+        rng: breaks ties of the scores, once for all candidates.
+        beta: fraction of the pool that is dropped as too hard.
+        score: which score says what is hard.
+        clustering: what gives the pseudo-labels.
+        num_clusters: number of pseudo-labels; None is the number of classes.
+        heads: TEMI's heads.
+        cluster_epochs: TEMI's epochs.
+
+    Returns:
+        int64 [n], unique, hardest first.
+
+    Raises:
+        SelectionError: see ``double_end`` and ``choose_beta``.
+    """
+    options = _clustering(
+        {"clustering": clustering, "num_clusters": num_clusters, "heads": heads, "cluster_epochs": cluster_epochs}
+    )
+    difficulty = pool.dynamics(of="pseudo", **options).difficulty(score)
+    order = hard_to_easy(difficulty, rng)
+    pool.report(scores=difficulty)
+    if beta == "auto":
+        beta = choose_beta(
+            beta_grid(len(pool), budget),
+            lambda candidate: pool.rehearse(np.sort(_middle(order, budget, candidate)), **options),
+        )
+        pool.report(beta=beta)
+    return _middle(order, budget, beta)

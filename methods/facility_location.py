@@ -1,0 +1,109 @@
+"""Facility location: every image should have a similar one among the kept."""
+
+from __future__ import annotations
+
+import heapq
+from typing import TYPE_CHECKING, Annotated
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from bench import Neighbors, Pool, need, register_method
+
+from ._scores import count_hardest
+from .d2 import symmetric_graph
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+
+def lazy_greedy(similarity: csr_array, budget: int) -> NDArray[np.int64]:
+    """Maximise f(S) = sum over i of max over j in S of similarity[j, i], one pick of the largest gain at a time.
+
+    Minoux 1978: a gain never grows, so an old gain is an upper bound, and only the top of a heap of bounds is
+    computed again. f(S) is at least 1 - 1/e of the best. Written here because the libraries do not fit: apricot-select
+    has had no release since 2021, and submodlib-py breaks ties by index and brings six dependencies for 20 lines.
+
+    Args:
+        similarity: [N, N], at least 0; what is not stored is 0. Row j says how well j stands for each image.
+        budget: n, images to pick.
+
+    Returns:
+        int64 [n], unique, in the order of the picks; of equal gains the smallest index is picked first.
+
+    Raises:
+        SelectionError: n is outside 0 to N.
+    """
+    size = similarity.shape[0]
+    count_hardest(0.0, size, budget)
+    indices, values, starts = similarity.indices, similarity.data, similarity.indptr.tolist()
+    covered = np.zeros(size)
+    heap = list(zip((-similarity.sum(axis=1)).tolist(), range(size), strict=True))
+    heapq.heapify(heap)
+    picks: list[int] = []
+    while len(picks) < budget:
+        node = heap[0][1]
+        row = slice(starts[node], starts[node + 1])
+        at = indices[row]
+        current = (-float(np.maximum(values[row] - covered[at], 0).sum()), node)
+        # Pushed and popped at once: what comes back is this image only if no bound comes before its gain.
+        heapq.heapreplace(heap, current)
+        if heap[0] == current:
+            heapq.heappop(heap)
+            picks.append(node)
+            covered[at] = np.maximum(covered[at], values[row])
+    return np.asarray(picks, dtype=np.int64)
+
+
+def cosine_similarity(neighbors: Neighbors) -> csr_array:
+    """Cosine similarities of images of which at least one lists the other, and 1 of each image with itself.
+
+    Args:
+        neighbors: kNN list by the cosine metric; its distances d give the cosine as 1 - d^2 / 2.
+
+    Returns:
+        csr_array [N, N] float64 in [0, 1], symmetric; negative cosines count as 0.
+
+    Raises:
+        SelectionError: a distance is negative or not finite.
+    """
+    from scipy.sparse import csr_array
+
+    graph = symmetric_graph(neighbors.indices, neighbors.distances)
+    graph.data = np.clip(1 - graph.data**2 / 2, 0, 1)
+    size = graph.shape[0]
+    itself = csr_array((np.ones(size), np.arange(size), np.arange(size + 1)), shape=(size, size))
+    return csr_array(graph + itself)
+
+
+@register_method(
+    "facility-location",
+    supervision="none",
+    needs=lambda params: [need("neighbors", k=params["k"], metric="cosine")],
+    paper="Wei et al. 2015, ICML (Submodularity in data subset selection)",
+    stochastic=True,
+)
+def facility_location(
+    pool: Pool, budget: int, rng: np.random.Generator, *, k: Annotated[int, Field(ge=1)] = 50
+) -> NDArray[np.int64]:
+    """Lazy greedy facility location on the cosine similarities of the kNN graph.
+
+    Wei et al. 2015. Deviation: similarities of images that are not among each other's k nearest count as 0, so that
+    memory is N * k and not N * N.
+
+    Args:
+        pool: needs neighbours by the cosine metric.
+        budget: n, images to keep.
+        rng: breaks ties.
+        k: neighbours per image.
+
+    Returns:
+        int64 [n], unique, in the order of the picks.
+
+    Raises:
+        SelectionError: a distance is not finite.
+    """
+    order = rng.permutation(len(pool))
+    similarity = cosine_similarity(pool.neighbors(k=k, metric="cosine"))
+    return order[lazy_greedy(similarity[order][:, order], budget)]

@@ -1,0 +1,14 @@
+"""No pruning: the accuracy that every coreset is measured against."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench import Pool, register_method
+
+
+@register_method("full", supervision="none", unpruned=True)
+def full(pool: Pool, budget: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Keep the whole pool (rate 0 only)."""
+    return np.arange(len(pool), dtype=np.int64)

@@ -1,0 +1,86 @@
+"""Herding (Welling 2009): the mean of the kept embeddings follows the mean of all."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from bench import Pool, register_method
+
+from ._embeddings import kmeans, unit_rows
+from ._groups import proportional_quotas
+from ._scores import count_hardest
+
+
+def follow_mean(rows: NDArray[np.floating], budget: int) -> NDArray[np.int64]:
+    """Pick n times the row with the largest <w, x>, where w starts at the mean and each pick adds mean - x.
+
+    Welling 2009, equations 17 and 18, without replacement. For rows of one length each pick is the row that brings
+    the mean of the picks nearest to the mean of all (Rebuffi et al. 2017, algorithm 4). N * n * D operations.
+
+    Args:
+        rows: [N, D], finite, of length 1. Not modified.
+        budget: n, rows to pick.
+
+    Returns:
+        int64 [n], unique, in the order of the picks; of equal values the smallest index is picked first.
+
+    Raises:
+        SelectionError: n is outside 0 to N.
+    """
+    count_hardest(0.0, len(rows), budget)
+    if not budget:
+        return np.empty(0, dtype=np.int64)
+    mean = rows.mean(0, dtype=np.float64)
+    weight = mean.copy()
+    taken = np.zeros(len(rows), dtype=bool)
+    picks = np.empty(budget, dtype=np.int64)
+    for step in range(budget):
+        value = rows @ weight.astype(rows.dtype)
+        value[taken] = -np.inf
+        pick = int(value.argmax())
+        picks[step] = pick
+        taken[pick] = True
+        weight += mean - rows[pick]
+    return picks
+
+
+@register_method(
+    "herding",
+    supervision="none",
+    needs=("embeddings",),
+    paper="Welling 2009, 10.1145/1553374.1553517",
+    stochastic=True,
+)
+def herding(
+    pool: Pool, budget: int, rng: np.random.Generator, *, clusters: Annotated[int, Field(ge=1)] = 1
+) -> NDArray[np.int64]:
+    """Match the mean of the L2-normalised embeddings, or the mean of each of several k-means clusters.
+
+    Deviation: the usual form herds inside each class; without labels the groups are k-means clusters (or the whole
+    pool), and each gets a share of the budget in proportion to its size.
+
+    Args:
+        pool: needs embeddings.
+        budget: n, images to keep.
+        rng: k-means, and ties.
+        clusters: how many means are followed.
+
+    Returns:
+        int64 [n], unique.
+
+    Raises:
+        SelectionError: an embedding is not finite.
+    """
+    order = rng.permutation(len(pool))
+    rows = unit_rows(pool.embeddings)[order]
+    if clusters == 1:
+        return order[follow_mean(rows, budget)]
+    groups = kmeans(rows, clusters, rng).labels_
+    quotas = proportional_quotas(np.bincount(groups), budget, rng)
+    members = [np.flatnonzero(groups == number) for number in range(len(quotas))]
+    picks = [nodes[follow_mean(rows[nodes], int(quota))] for nodes, quota in zip(members, quotas, strict=True)]
+    return order[np.concatenate(picks)]

@@ -1,0 +1,84 @@
+"""Moderate coreset (Xia et al. 2023): images at a middling distance from the centre of their class."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench import Pool, register_method
+
+from ._scores import check_finite, hardest
+
+Centre = Literal["mean", "median"]
+Scope = Literal["class", "pool"]
+
+
+def distance_from_median(
+    embeddings: NDArray[np.floating], classes: NDArray[np.integer], *, centre: Centre = "mean", scope: Scope = "class"
+) -> NDArray[np.float64]:
+    """How far each image's distance to its class centre is from the median of those distances.
+
+    Xia et al. 2023, section 3. Images of **low** value are to be kept; the copy of the method in the released code of
+    D2 keeps the high ones.
+
+    Args:
+        embeddings: [N, D], finite, used as the encoder gave them. Not modified.
+        classes: [N] class numbers.
+        centre: of a class: the mean of its embeddings (paper), or their median per dimension (released code).
+        scope: whose median distance counts: that of the own class, or that of the whole pool (released code).
+
+    Returns:
+        float64 [N], at least 0; 0 is an image at the median distance. Neither end is hard: high is atypical, too
+        easy or too hard.
+
+    Raises:
+        SelectionError: an embedding is not finite.
+    """
+    check_finite("embedding values", embeddings)
+    distances = np.zeros(len(embeddings))
+    groups = [np.flatnonzero(classes == number) for number in np.unique(classes)]
+    for members in groups:
+        rows = embeddings[members].astype(np.float64)
+        middle = rows.mean(0) if centre == "mean" else np.median(rows, axis=0)
+        distances[members] = np.linalg.norm(rows - middle, axis=1)
+    if scope == "pool":
+        groups = [np.arange(len(embeddings))] if len(embeddings) else []
+    for members in groups:
+        distances[members] -= np.median(distances[members])
+    return np.abs(distances)
+
+
+@register_method(
+    "moderate",
+    supervision="labels",
+    needs=("embeddings",),
+    paper="Xia et al. 2023, ICLR (Moderate Coreset)",
+    stochastic=True,
+)
+def moderate(
+    pool: Pool, budget: int, rng: np.random.Generator, *, centre: Centre = "mean", scope: Scope = "class"
+) -> NDArray[np.int64]:
+    """Keep the images whose distance to their class centre is nearest to the median distance.
+
+    Xia et al. 2023. Deviation: embeddings of the cell's frozen encoder, where the paper takes those of a network
+    trained on the labels. ``centre="median", scope="pool"`` are the released code's choices. The reported score is
+    ``distance_from_median``: high = atypical, so the coreset is its low end.
+
+    Args:
+        pool: needs embeddings, and labels for the class centres.
+        budget: n, images to keep.
+        rng: breaks ties.
+        centre: see ``distance_from_median``.
+        scope: see ``distance_from_median``.
+
+    Returns:
+        int64 [n], unique, the most typical distance first.
+
+    Raises:
+        SelectionError: an embedding is not finite.
+    """
+    atypical = distance_from_median(pool.embeddings, pool.labels, centre=centre, scope=scope)
+    pool.report(scores=atypical)
+    return hardest(-atypical, budget, rng)

@@ -1,0 +1,168 @@
+"""The installed ``bench`` command in a process of its own, up to where Ray would start."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+BENCH = shutil.which("bench", path=str(Path(sys.executable).parent)) or shutil.which("bench")
+
+
+def run(folder: Path, *arguments: str, columns: int = 250) -> subprocess.CompletedProcess[str]:
+    """Run ``bench`` in ``folder`` without the settings of this machine's user."""
+    if BENCH is None:
+        pytest.skip("the bench command is not installed in this environment")
+    own = {"HOME": str(folder), "XDG_CACHE_HOME": str(folder / ".cache"), "COLUMNS": str(columns), "NO_COLOR": "1"}
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("BENCH_", "TORCH_HOME", "HF_"))}
+    return subprocess.run(
+        [BENCH, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        cwd=folder,
+        env=kept | own | {"OMP_NUM_THREADS": "1", "RAY_TMPDIR": str(folder / "ray")},
+    )
+
+
+def python(code: str) -> str:
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True).stdout
+
+
+def test_help_of_every_command(tmp_path: Path) -> None:
+    overview = run(tmp_path, "--help")
+    assert overview.returncode == 0
+    for command in ("run", "table", "leaderboard", "list"):
+        assert command in overview.stdout
+        done = run(tmp_path, command, "-h")
+        assert done.returncode == 0, done.stderr
+        assert "Usage: bench" in done.stdout
+    options = run(tmp_path, "run", "--help").stdout
+    for option in ("--methods", "--rates", "--data-root", "--dry-run", "--gpus-per-trial", "BENCH_CACHE_DIR"):
+        assert option in options
+
+
+def test_help_and_listing_import_nothing_heavy() -> None:
+    loaded = python(
+        "import sys\n"
+        "from typer.testing import CliRunner\n"
+        "from bench.cli import app\n"
+        "runner = CliRunner()\n"
+        "assert runner.invoke(app, ['--help']).exit_code == 0\n"
+        "assert runner.invoke(app, ['run', '--help']).exit_code == 0\n"
+        "for kind in ('methods', 'datasets', 'encoders', 'models'):\n"
+        "    assert runner.invoke(app, ['list', kind]).exit_code == 0\n"
+        "heavy = {'torch', 'torchvision', 'ray', 'pandas', 'sklearn', 'scipy', 'faiss', 'timm'}\n"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    assert loaded.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("kind", "names"),
+    [
+        ("methods", ["elfs", "ccs", "d2-label-free", "pseudo", "heads=50", "arXiv:2210.15809"]),
+        ("datasets", ["digits", "cifar100", "from disk", "resnet34, 300000 iterations, proxy 60 epochs"]),
+        ("encoders", ["pixels", "components=64", "dino_vitb16", "self-supervised"]),
+        ("models", ["small_cnn", "linear_probe", "embeddings", "stem=auto"]),
+    ],
+)
+def test_listings_show_names_parameters_and_sources(tmp_path: Path, kind: str, names: list[str]) -> None:
+    done = run(tmp_path, "list", kind)
+    assert done.returncode == 0, done.stderr
+    text = " ".join(done.stdout.replace("│", " ").split())
+    for name in names:
+        assert name in text or name in done.stdout
+
+
+BAD_INPUT = [
+    (("--methods", "elsf"), "unknown method 'elsf'. Did you mean elfs"),
+    (("--rates", "1.5"), "rates (from the command line): input should be less than 1, got 1.5."),
+    (("--datasets", "folder(pth=x)"), "unknown parameter of dataset 'folder': 'pth'. Did you mean path"),
+    (("--methods", "ccs(beta=0.95)", "--rates", "0.9"), "method ccs: beta=0.95 is not valid at rate 0.9"),
+    (("--datasets", "cifar10", "--data-root", "nowhere"), "cifar-10-batches-py/data_batch_1 is missing"),
+    (("--methods", "elfs", "--encoders", "dino_vitb16"), "dino_vitb16(weights=FILE)"),
+    (("--preset", "paper-cifar"), "unknown preset 'paper-cifar'. Did you mean paper-cifar"),
+    (("--config", "bad.yaml"), "bad.yaml is not valid YAML"),
+    (("--device", "gpu"), "device 'gpu' is not valid; valid: auto, cpu, cuda."),
+    (("--recipe", "iteration=3"), "recipe (from the command line): unknown field 'iteration'. Did you mean iterations"),
+    (("--out", "bad.yaml"), "cannot write to bad.yaml: it is a file, not a folder."),
+]
+
+
+@pytest.mark.parametrize(("arguments", "says"), BAD_INPUT)
+def test_bad_input_is_one_line_before_anything_starts(tmp_path: Path, arguments: tuple[str, ...], says: str) -> None:
+    (tmp_path / "bad.yaml").write_text("methods: [ccs")
+    started = time.monotonic()
+    done = run(tmp_path, "run", *arguments)
+    assert time.monotonic() - started < 30  # about 2 s on an idle machine; Ray alone would take longer
+    assert done.returncode == 2
+    [line] = done.stderr.splitlines()
+    assert line.startswith("Error: ")
+    assert says in line
+    assert done.stdout == ""
+    assert not (tmp_path / "ray").exists()
+    assert not list(tmp_path.glob("runs/default/*"))
+
+
+def test_a_gpu_that_is_not_there(tmp_path: Path) -> None:
+    import torch
+
+    if torch.cuda.is_available():
+        pytest.skip("this machine has a GPU")
+    done = run(tmp_path, "run", "--device", "cuda")
+    assert done.returncode == 2
+    assert done.stderr == (
+        "Error: --device cuda was given, but torch sees no GPU on this machine; leave it out, or use cpu.\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("run", "--bogus"), "No such option"),
+        (("run", "--cpus-per-trial", "0"), "--cpus-per-trial"),
+        (("lst",), "No such command 'lst'"),
+        (("list", "method"), "'methods'"),
+        (("table",), "Missing argument"),
+    ],
+)
+def test_wrong_usage_is_readable(tmp_path: Path, arguments: tuple[str, ...], says: str) -> None:
+    done = run(tmp_path, *arguments)
+    assert done.returncode == 2
+    assert "Usage: bench" in done.stderr
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_dry_run_shows_cells_stages_and_what_would_stop_it(tmp_path: Path) -> None:
+    done = run(
+        tmp_path,
+        *("run", "--dry-run", "--methods", "full,elfs(heads=2)", "--rates", "0.9", "--datasets", "digits,cifar10"),
+        *("--encoders", "pixels", "--models", "small_cnn", "--device", "cpu", "--out", "new [folder]"),
+        columns=80,
+    )
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[0] == f"4 cells, 0 already have a row in {tmp_path / 'new [folder]'}:"
+    assert [line.rpartition("-")[0].strip() for line in lines[1:5]] == [
+        "to run  digits-full-none-r0-s0-small_cnn",
+        "to run  digits-elfs-pixels-r90-s0-small_cnn",
+        "to run  cifar10-full-none-r0-s0-small_cnn",
+        "to run  cifar10-elfs-pixels-r90-s0-small_cnn",
+    ]
+    assert "shared stages to compute, each once:" in lines[5]
+    assert "  temi pseudo-labels of digits by pixels, seed 0" in lines
+    assert lines[-1].startswith("A run would stop here: dataset cifar10: no data folder was given.")
+    assert [item.name for item in tmp_path.iterdir() if not item.name.startswith(".")] == []
+
+
+def test_the_module_is_the_command() -> None:
+    assert "Usage: " in python(
+        "import sys, runpy; sys.argv = ['bench', '-h']\nrunpy.run_module('bench', run_name='__main__')"
+    )

@@ -1,0 +1,312 @@
+"""Every check can fail: for each, methods that are broken in the way it looks for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Annotated, Any
+
+import numpy as np
+import pytest
+from pydantic import Field
+
+from bench import BenchError, SelectionError, need, register_method
+from bench.conformance import check_method
+from bench.conformance.checks import CHECKS
+from bench.errors import SpecError, UnknownName
+from bench.plugins import methods
+
+NAME = "on-trial"
+LABELS = {"supervision": "labels", "needs": (need("dynamics", of="labels"),)}
+EMBEDDINGS = {"supervision": "none", "needs": ("embeddings",)}
+
+
+@contextmanager
+def registered(function: Callable[..., Any], **declaration: Any) -> Iterator[None]:
+    function.__doc__ = function.__doc__ or "Keep some images."
+    register_method(NAME, **{"supervision": "none", **declaration})(function)
+    try:
+        yield
+    finally:
+        methods.remove(NAME)
+
+
+def failures(function: Callable[..., Any], *checks: str, **declaration: Any) -> dict[str, str]:
+    with registered(function, **declaration):
+        return {item.check: item.reason for item in check_method(NAME, checks or None) if item.outcome == "failed"}
+
+
+def first(pool, budget, rng):
+    return np.arange(budget)
+
+
+def sound(pool, budget, rng, *, power: Annotated[float, Field(ge=0, le=2)] = 1.0, own: bool = False):
+    """Keep the images of lowest AUM, as a careful author would write it."""
+    found = pool.dynamics("labels")
+    scores = (found.confidence if own else found.aum) * power
+    if not np.isfinite(scores).all():
+        raise SelectionError("a score is NaN or infinite.")
+    order = rng.permutation(len(pool))
+    return order[np.argsort(scores[order], kind="stable")][:budget]
+
+
+def test_a_sound_method_passes_every_check():
+    with registered(sound, stochastic=True, **LABELS):
+        found = check_method(NAME)
+    assert [(item.check, item.reason) for item in found if item.outcome == "failed"] == []
+    assert {item.check: item.reason for item in found if item.outcome == "skipped"} == {
+        "labels": "declares that it reads labels",
+        "nan-embeddings": "reads no embeddings",
+    }
+    assert [item.check for item in found] == [check.name for check in CHECKS]
+    assert all(item.reason == "" for item in found if item.outcome == "passed")
+
+
+def bad_docstring(pool, budget, rng):
+    """keep the first ones"""
+    return np.arange(budget)
+
+
+def bad_default(pool, budget, rng, *, k: Annotated[int, Field(ge=1)] = 0):
+    return np.arange(budget)
+
+
+def truncated(pool, budget, rng):
+    return rng.permutation(len(pool))[: int((1 - pool.rate) * len(pool) - 1e-9)]
+
+
+def rate_as_kept(pool, budget, rng):
+    return rng.permutation(len(pool))[: round(pool.rate * len(pool))]
+
+
+def repeated(pool, budget, rng):
+    return rng.integers(0, len(pool), budget)
+
+
+def empty_at_the_end(pool, budget, rng):
+    order, start = rng.permutation(len(pool)), len(pool) - budget
+    return order[start : start - len(pool) + budget] if start else order
+
+
+def unseeded(pool, budget, rng):
+    return np.random.default_rng().permutation(len(pool))[:budget]
+
+
+def unseeded_ties(pool, budget, rng):
+    shuffled = np.random.default_rng().permutation(len(pool))
+    return shuffled[np.argsort(pool.dynamics("labels").aum[shuffled], kind="stable")][:budget]
+
+
+def drawing(pool, budget, rng):
+    return rng.permutation(len(pool))[:budget]
+
+
+def globally_drawn(pool, budget, rng):
+    np.random.seed(int(rng.integers(2**31)))  # noqa: NPY002
+    return np.random.permutation(len(pool))[:budget]  # noqa: NPY002
+
+
+def sorting_in_place(pool, budget, rng):
+    scores = pool.dynamics("labels").aum
+    scores -= scores.min()
+    return np.argsort(scores)[:budget]
+
+
+def editing_behind_the_view(pool, budget, rng):
+    pool.dynamics("labels").aum.base[0] = 5
+    return np.arange(budget)
+
+
+def peeking(pool, budget, rng):
+    return np.argsort(pool._source.label_array, kind="stable")[-budget:]
+
+
+def peeking_with_care(pool, budget, rng):
+    with suppress(BenchError):
+        return np.argsort(pool._source.labels(), kind="stable")[-budget:]
+    return np.arange(len(pool))[-budget:]
+
+
+def peeking_at_the_proxy(pool, budget, rng):
+    with suppress(BenchError):
+        return np.argsort(pool._source.dynamics("labels").aum)[:budget]
+    return np.arange(budget)
+
+
+def undeclared(pool, budget, rng):
+    return np.argsort(pool.neighbors(5).distances[:, 0])[:budget]
+
+
+def other_neighbors(pool, budget, rng, *, k: Annotated[int, Field(ge=1, le=200)] = 10):
+    return np.argsort(pool.neighbors(k).distances[:, -1])[:budget]
+
+
+def zero_end(pool, budget, rng, *, step: Annotated[int, Field(ge=0)] = 1):
+    return (np.arange(len(pool)) // step)[:budget]
+
+
+def far_end(pool, budget, rng, *, group: Annotated[int, Field(ge=1)] = 1):
+    return np.arange(len(pool)).reshape(-1)[[group - 1]] if budget == 1 else np.arange(budget)
+
+
+def bad_pair(pool, budget, rng, *, one: bool = False, other: bool = False):
+    return np.arange(budget + (one and other))
+
+
+def bad_check(params, rate):
+    return params["other"] / (1 if not params["one"] else 0)
+
+
+def many_assumed(pool, budget, rng):
+    np.argpartition(np.zeros(len(pool)), 10)
+    return np.arange(budget)
+
+
+def classes_assumed(pool, budget, rng):
+    share = len(pool) / (len(np.unique(pool.labels)) - 1)
+    return np.arange(budget) + int(share * 0)
+
+
+def distinct_only(pool, budget, rng):
+    return np.sort(np.unique(pool.embeddings, axis=0, return_index=True)[1])[:budget]
+
+
+def spread_assumed(pool, budget, rng):
+    scores = pool.dynamics("labels").confidence
+    return np.argsort((scores - scores.min()) / (scores.max() - scores.min()))[:budget]
+
+
+def top_is_positive(pool, budget, rng):
+    """Strata end a little above the largest score, as in the released code of CCS."""
+    scores = pool.dynamics("labels").aum
+    return np.flatnonzero(scores <= scores.max() * 1.0001)[:budget]
+
+
+def top_of_the_difficulty(pool, budget, rng):
+    scores = -pool.dynamics("labels").aum
+    return np.flatnonzero(scores <= scores.max() * 1.0001)[:budget]
+
+
+def swallows_nan(pool, budget, rng):
+    try:
+        return np.argsort(np.linalg.norm(pool.embeddings, axis=1))[:budget]
+    except SelectionError:
+        return np.arange(budget)
+
+
+def unclear_about_nan(pool, budget, rng):
+    try:
+        return np.argsort(np.linalg.norm(pool.embeddings, axis=1))[:budget]
+    except SelectionError:
+        raise SelectionError("something is wrong.") from None
+
+
+def swallows_nan_scores(pool, budget, rng):
+    try:
+        return np.argsort(pool.dynamics("labels").variability)[:budget]
+    except SelectionError:
+        return np.arange(budget)
+
+
+def by_position(pool, budget, rng):
+    kept = np.arange(budget)
+    kept[-1] = rng.integers(budget - 1, len(pool))
+    return kept
+
+
+FLAGGED = [
+    ("declaration", bad_docstring, {}, "one sentence"),
+    ("declaration", bad_default, {}, "k=0 is not valid"),
+    ("declaration", first, {"needs": lambda params: ["embeddings"]}, "made of need"),
+    ("declaration", first, {"needs": lambda params: [need("neighbors", k=params["k"])]}, "KeyError: 'k'"),
+    ("exact", truncated, {"stochastic": True}, "returned 0 indices; 1 unique"),
+    ("exact", rate_as_kept, {"stochastic": True}, "returned 299 indices; 1 unique"),
+    ("exact", repeated, {"stochastic": True}, "more than once"),
+    ("exact", empty_at_the_end, {"stochastic": True}, "returned 0 indices"),
+    ("same-seed", unseeded, {"stochastic": True}, "kept different images; draw from rng"),
+    ("same-seed", unseeded_ties, {"stochastic": True, **LABELS}, "kept different images; draw from rng"),
+    ("seeds", drawing, {}, "declare stochastic=True"),
+    ("seeds", first, {"stochastic": True}, "declare stochastic=False"),
+    ("global-state", globally_drawn, {"stochastic": True}, "global random state of numpy changed"),
+    ("inputs", sorting_in_place, LABELS, "read-only"),
+    ("inputs", editing_behind_the_view, LABELS, "edited dynamics_labels.aum in place"),
+    ("labels", peeking, {}, "n = 100 of 300 images, seed 0: "),
+    ("labels", peeking_with_care, {}, "another one where labels are permuted: labels reach"),
+    ("labels", peeking_at_the_proxy, {}, "another one where labels cannot be read: labels reach"),
+    ("needs", undeclared, {}, "reads pool.neighbors but does not declare it"),
+    ("needs", other_neighbors, {"needs": (need("neighbors", k=10),)}, r"k=200\) but declares .*k=50"),
+    ("supervision", first, {"supervision": "labels"}, "declare supervision='none'"),
+    ("supervision", first, {"supervision": "pseudo"}, "declare supervision='none'"),
+    ("parameters", zero_end, {}, "returned 0|more than once|ZeroDivisionError|divide"),
+    ("parameters", far_end, {}, "group=39: IndexError"),
+    ("parameters", bad_pair, {}, "one=True, other=True: .*returned 13 indices"),
+    ("parameters", bad_pair, {"check": bad_check}, r"check \(one=True\) at rate .*ZeroDivisionError"),
+    ("tiny", many_assumed, {}, "n = 1 of 1 images, seed 0: ValueError"),
+    ("one-class", classes_assumed, {"supervision": "labels"}, "ZeroDivisionError"),
+    ("duplicates", distinct_only, EMBEDDINGS, "returned 38 indices"),
+    ("constant", spread_assumed, LABELS, "RuntimeWarning: invalid value"),
+    ("negative", top_is_positive, LABELS, "returned 299 indices; 300 unique"),
+    ("negative", top_of_the_difficulty, LABELS, "returned 299 indices; 300 unique"),
+    ("nan-embeddings", swallows_nan, EMBEDDINGS, "one nan in embedding_array goes unnoticed"),
+    ("nan-embeddings", unclear_about_nan, EMBEDDINGS, "without saying so: something is wrong"),
+    ("nan-scores", swallows_nan_scores, LABELS, "one nan in dynamics_labels.variability goes unnoticed"),
+    ("ties", by_position, {"stochastic": True}, "break ties by rng"),
+]
+
+
+@pytest.mark.parametrize(
+    ("check", "function", "declaration", "reason"), FLAGGED, ids=[f"{row[0]}-{row[1].__name__}" for row in FLAGGED]
+)
+def test_broken_methods_are_flagged(check, function, declaration, reason):
+    found = failures(function, check, **declaration)
+    assert set(found) == {check}
+    assert re.search(reason, found[check]), found[check]
+
+
+def test_every_check_has_a_method_that_fails_it():
+    assert {row[0] for row in FLAGGED} == {check.name for check in CHECKS}
+
+
+def test_a_fault_is_reported_where_it_is_and_nowhere_else():
+    assert set(failures(by_position, stochastic=True)) == {"ties"}
+    assert set(failures(swallows_nan, **EMBEDDINGS)) == {"nan-embeddings"}
+    assert set(failures(top_is_positive, **LABELS)) == {"negative"}
+
+
+def test_declared_limits_are_respected():
+    def fraction(pool, budget, rng, *, beta: Annotated[float, Field(ge=0, lt=1)] = 0.0):
+        start = int(beta * len(pool))
+        return np.arange(len(pool))[start : start + budget]
+
+    def within_rate(params, rate):
+        if params["beta"] > rate:
+            raise SpecError("beta is above the rate.")
+
+    assert "returned 1 indices; 19 unique" in failures(fraction, "parameters")["parameters"]
+    assert failures(fraction, "parameters", check=within_rate) == {}
+
+
+def test_a_refusal_is_no_failure_at_the_end_of_a_range_and_one_elsewhere():
+    def refusing(pool, budget, rng, *, k: Annotated[int, Field(ge=1)] = 1):
+        if k >= len(pool):
+            raise SelectionError(f"k={k} is too many.")
+        return np.arange(budget)
+
+    assert failures(refusing, "parameters") == {}
+    assert "refused: k=1 is too many" in failures(refusing, "tiny")["tiny"]
+
+
+def test_needs_may_be_named_without_the_options_that_are_defaults():
+    def reading(pool, budget, rng):
+        assert pool.neighbors(10, metric="cosine")
+        return np.argsort(pool.dynamics("labels").el2n)[:budget]
+
+    assert failures(reading, "needs", supervision="labels", needs=("dynamics", "neighbors")) == {}
+
+
+def test_unknown_names_are_refused_with_the_nearest():
+    with pytest.raises(UnknownName, match="Did you mean random"):
+        check_method("randm")
+    with pytest.raises(UnknownName, match="Did you mean ties"):
+        check_method("random", ("tie",))

@@ -1,0 +1,215 @@
+"""Readers of class folders: folder, cinic10, imagenet."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from bench import DataError, Dataset
+from bench.data import fingerprint
+from bench.errors import SpecError
+from bench.loading import load_dataset
+from bench.streaming import StreamedImages
+
+CINIC_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+
+
+def load(name: str, root: Path | None, *, pool_size: int | None = None, **params: Any) -> Dataset:
+    return load_dataset(name, params, root=root, download=False, pool_size=pool_size)
+
+
+def first_photograph(photographs: Path) -> Path:
+    return min((photographs / "n01440764").iterdir())
+
+
+def test_train_and_val_folders(imagenette: Path) -> None:
+    dataset = load("folder", imagenette.parent, path="imagenette-mini")
+    assert dataset.train.images.shape == (300, 3, 64, 64)
+    assert dataset.test.images.shape == (100, 3, 64, 64)
+    assert np.bincount(dataset.train.labels).tolist() == [30] * 10
+    assert (dataset.class_names[0], dataset.class_names[9]) == ("n01440764", "n03888257")
+    assert isinstance(dataset.train.images, np.ndarray)
+
+
+def test_streamed_and_in_memory_images_are_the_same(imagenette: Path) -> None:
+    indices = np.array([0, 299, 17])
+    held = load("folder", None, path=str(imagenette), size=32)
+    streamed = load("folder", None, path=str(imagenette), size=32, memory_gb=0)
+    assert isinstance(streamed.train.images, StreamedImages)
+    assert np.array_equal(held.train.images[indices], streamed.train.images[indices])
+    assert np.array_equal(held.train.labels, streamed.train.labels)
+
+
+def test_memory_limit_counts_both_splits(imagenette: Path) -> None:
+    needed = 400 * 3 * 16 * 16 / 1e9
+    assert isinstance(load("folder", imagenette, size=16, memory_gb=needed * 1.001).train.images, np.ndarray)
+    assert isinstance(load("folder", imagenette, size=16, memory_gb=needed * 0.999).train.images, StreamedImages)
+
+
+def test_pool_of_streamed_images(imagenette: Path) -> None:
+    whole = load("folder", imagenette, size=32, memory_gb=0)
+    part = load("folder", imagenette, size=32, memory_gb=0, pool_size=20)
+    assert part.train.images.shape == (20, 3, 32, 32)
+    assert np.array_equal(part.train.images[np.arange(20)], whole.train.images[part.pool_index])
+    assert np.array_equal(part.train.labels, whole.train.labels[part.pool_index])
+    seeds = [5, 6]
+    augmented = whole.train.images.augmented(part.pool_index[[3, 8]], seeds)  # type: ignore[attr-defined]
+    assert np.array_equal(part.train.images.augmented(np.array([3, 8]), seeds), augmented)  # type: ignore[attr-defined]
+    assert len(part.test) == 100
+    assert fingerprint(part) != fingerprint(whole)
+
+
+def test_without_test_folder_a_fixed_part_of_each_class_is_held_out(photographs: Path) -> None:
+    dataset = load("folder", photographs, size=16, test_fraction=0.4)
+    assert np.bincount(dataset.test.labels).tolist() == [2, 2]
+    assert np.bincount(dataset.train.labels).tolist() == [3, 2]
+    again = load("folder", photographs, size=16, test_fraction=0.4)
+    assert fingerprint(dataset) == fingerprint(again)
+    images = np.concatenate([np.asarray(dataset.train.images), np.asarray(dataset.test.images)])
+    assert len(np.unique(images, axis=0)) == 9, "every photograph is in one of the splits"
+
+
+def test_nested_folders_belong_to_their_class(photographs: Path) -> None:
+    before = load("folder", photographs, size=16)
+    file = first_photograph(photographs)
+    (file.parent / "a" / "b").mkdir(parents=True)
+    file.rename(file.parent / "a" / "b" / file.name)
+    after = load("folder", photographs, size=16)
+    assert len(after.train) + len(after.test) == 9
+    assert after.class_names == before.class_names
+
+
+def test_other_and_hidden_files_are_left_out(photographs: Path) -> None:
+    (photographs / "n01440764" / "notes.txt").write_text("not an image")
+    (photographs / "n01440764" / ".hidden.png").write_bytes(b"not an image")
+    (photographs / ".cache").mkdir()
+    dataset = load("folder", photographs, size=16)
+    assert (len(dataset.train) + len(dataset.test), dataset.num_classes) == (9, 2)
+
+
+def test_an_empty_class_is_named(photographs: Path) -> None:
+    (photographs / "empty").mkdir()
+    with pytest.raises(DataError, match=rf"{photographs / 'empty'} holds no image"):
+        load("folder", photographs)
+
+
+@pytest.mark.parametrize("damage", ["truncated", "text", "empty"])
+def test_a_corrupt_image_is_named(photographs: Path, damage: str) -> None:
+    file = first_photograph(photographs)
+    file.write_bytes({"truncated": file.read_bytes()[:-2000], "text": b"<html>", "empty": b""}[damage])
+    with pytest.raises(DataError, match=rf"cannot decode the image {file}"):
+        load("folder", photographs)
+
+
+def test_a_link_to_a_file_outside_is_refused(photographs: Path, tmp_path: Path) -> None:
+    outside = tmp_path / "outside.jpg"
+    first_photograph(photographs).rename(outside)
+    (photographs / "n01440764" / "link.jpg").symlink_to(outside)
+    with pytest.raises(DataError, match=r"link\.jpg leads outside"):
+        load("folder", photographs)
+
+
+def test_a_link_to_a_class_outside_is_refused(photographs: Path, tmp_path: Path) -> None:
+    (photographs / "n03028079").rename(tmp_path / "churches")
+    (photographs / "n03028079").symlink_to(tmp_path / "churches", target_is_directory=True)
+    with pytest.raises(DataError, match="n03028079 leads outside"):
+        load("folder", photographs)
+
+
+def test_the_data_folder_itself_may_be_a_link(photographs: Path, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(photographs, target_is_directory=True)
+    assert len(load("folder", tmp_path, path="link", size=16).test) == 2
+
+
+def test_a_circle_of_links_is_refused(photographs: Path) -> None:
+    (photographs / "n01440764" / "again").symlink_to(photographs / "n01440764", target_is_directory=True)
+    with pytest.raises(DataError, match="leads back to"):
+        load("folder", photographs)
+
+
+def test_train_without_test_folder_is_explained(imagenette: Path, tmp_path: Path) -> None:
+    shutil.copytree(imagenette / "train", tmp_path / "train")
+    with pytest.raises(DataError, match="none of test, val, valid beside it"):
+        load("folder", tmp_path)
+
+
+def test_a_test_class_that_training_lacks_is_named(photographs: Path, tmp_path: Path) -> None:
+    shutil.copytree(photographs, tmp_path / "data" / "train")
+    shutil.copytree(photographs, tmp_path / "data" / "test")
+    (tmp_path / "data" / "test" / "n03028079").rename(tmp_path / "data" / "test" / "n09999999")
+    with pytest.raises(DataError, match="n09999999"):
+        load("folder", tmp_path / "data")
+
+
+def test_one_class_is_not_enough(photographs: Path) -> None:
+    shutil.rmtree(photographs / "n03028079")
+    with pytest.raises(DataError, match="at least two class folders, found n01440764"):
+        load("folder", photographs)
+
+
+def test_a_missing_path_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=rf"{tmp_path / 'nowhere'} is missing"):
+        load("folder", tmp_path, path="nowhere")
+
+
+@pytest.mark.parametrize("params", [{"size": 0}, {"test_fraction": 1}, {"memory_gb": -1}])
+def test_parameters_outside_their_range_are_refused(params: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match=next(iter(params))):
+        load("folder", tmp_path, **params)
+
+
+@pytest.fixture
+def cinic(imagenette: Path, tmp_path: Path) -> Path:
+    """Photographs at 32x32 as PNG in the layout of CINIC-10, three per class and split."""
+    for split in ("train", "valid", "test"):
+        for name, source in zip(CINIC_CLASSES, sorted((imagenette / "train").iterdir()), strict=True):
+            (tmp_path / "CINIC-10" / split / name).mkdir(parents=True)
+            start = {"train": 0, "valid": 3, "test": 6}[split]
+            for file in sorted(source.iterdir())[start : start + 3]:
+                with Image.open(file) as image:
+                    image.resize((32, 32)).save(tmp_path / "CINIC-10" / split / name / f"{file.stem}.png")
+    return tmp_path
+
+
+def test_cinic10_layout(cinic: Path) -> None:
+    merged, alone = load("cinic10", cinic), load("cinic10", cinic, merge_valid=False)
+    assert (len(merged.train), len(alone.train), len(merged.test)) == (60, 30, 30)
+    assert np.array_equal(np.asarray(merged.train.images)[:30], np.asarray(alone.train.images))
+    assert np.bincount(merged.train.labels).tolist() == [6] * 10
+    file = min((cinic / "CINIC-10" / "valid" / "cat").iterdir())
+    with Image.open(file) as image:
+        expected = np.asarray(image.convert("RGB")).transpose(2, 0, 1)
+    assert np.array_equal(np.asarray(merged.train.images)[30 + 3 * 3], expected)
+
+
+@pytest.mark.parametrize("name", ["valid", "test/cat"])
+def test_an_incomplete_cinic10_is_explained(cinic: Path, name: str) -> None:
+    shutil.rmtree(cinic / "CINIC-10" / name)
+    with pytest.raises(DataError, match=rf"{cinic / 'CINIC-10' / name} is missing: .* not complete"):
+        load("cinic10", cinic)
+
+
+def test_imagenet_layout_is_streamed(imagenette: Path, tmp_path: Path) -> None:
+    files = sorted((imagenette / "train").glob("*/*"))
+    for split in ("train", "val"):
+        for number in range(1000):
+            folder = tmp_path / "imagenet" / split / f"n{number:08d}"
+            folder.mkdir(parents=True)
+            shutil.copyfile(files[number % 7], folder / f"{folder.name}_{split}.JPEG")
+    dataset = load("imagenet", tmp_path)
+    assert isinstance(dataset.train.images, StreamedImages)
+    assert (dataset.train.images.shape, dataset.num_classes) == ((1000, 3, 224, 224), 1000)
+    batch = dataset.train.images[np.array([3, 10, 4])]
+    assert np.array_equal(batch[0], batch[1]), "classes 3 and 10 hold the same photograph"
+    assert not np.array_equal(batch[0], batch[2])
+
+
+def test_a_part_of_imagenet_is_sent_to_folder(imagenette: Path, tmp_path: Path) -> None:
+    shutil.copytree(imagenette, tmp_path / "imagenet")
+    with pytest.raises(DataError, match=r"found 10 and 10\. .*folder\(path="):
+        load("imagenet", tmp_path)

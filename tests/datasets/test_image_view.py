@@ -1,0 +1,80 @@
+"""What a method reaches through ``pool.images`` where the images lie in class folders."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bench.data import Dataset, FileImages
+from bench.loading import load_dataset
+from bench.memory_pool import ArraySource
+from bench.pool import Pool
+
+
+def opened(dataset: Dataset) -> Pool:
+    size = len(dataset.train)
+    source = ArraySource(image_array=dataset.train.images, label_array=dataset.train.labels)
+    return Pool(size=size, num_classes=2, rate=0.5, supervision="none", needs=["images"], source=source)
+
+
+@pytest.fixture(params=[None, 5], ids=["whole", "part"])
+def dataset(photographs: Path, request: pytest.FixtureRequest) -> Dataset:
+    params = {"size": 16, "memory_gb": 0}
+    return load_dataset("folder", params, root=photographs, download=False, pool_size=request.param)
+
+
+def reached(start: object) -> Iterator[object]:
+    """All that attributes lead to from ``start``: slots, properties, instance dictionaries, owners of bound methods."""
+    waiting, seen = [start], {}
+    while waiting:
+        found: Any = waiting.pop()
+        if id(found) in seen:
+            continue
+        seen[id(found)] = found
+        yield found
+        if isinstance(found, dict):
+            waiting += [*found, *found.values()]
+        elif isinstance(found, tuple | list | set):
+            waiting += found
+        elif not isinstance(found, str | bytes | int | float | np.ndarray | Path | type | None):
+            names = [name for name in dir(found) if not name.startswith("__")]
+            extra = ("__dict__", "__self__", "__defaults__", "__kwdefaults__", "__wrapped__")
+            waiting += [getattr(found, name) for name in (*names, *extra) if hasattr(found, name)]
+
+
+def tells(found: object) -> bool:
+    """Whether it is a path, names a photograph or its class, or may hold one number per image."""
+    if isinstance(found, Path | np.ndarray):
+        return True
+    return isinstance(found, str) and any(part in found for part in ("n01440764", "n03028079", ".JPEG"))
+
+
+def test_the_search_finds_names_where_they_are_within_reach(dataset: Dataset) -> None:
+    assert any(tells(found) for found in reached(dataset.train.images))
+
+
+def test_no_attribute_of_a_label_free_pools_images_tells_a_label(dataset: Dataset) -> None:
+    images = opened(dataset).images
+    assert [found for found in reached(images) if tells(found)] == []
+    assert not hasattr(images, "__dict__")
+
+
+def test_the_view_reads_the_same_pixels(dataset: Dataset) -> None:
+    view, images = opened(dataset).images, dataset.train.images
+    assert isinstance(view, FileImages)
+    assert not isinstance(images, np.ndarray)
+    assert (view.shape, len(view), view.fingerprint) == (images.shape, len(images), images.fingerprint)
+    indices = np.array([3, 0])
+    assert np.array_equal(view[indices], images[indices])
+    assert np.array_equal(view.augmented(indices, [7, 8]), images.augmented(indices, [7, 8]))
+
+
+def test_images_in_memory_stay_an_array(photographs: Path) -> None:
+    dataset = load_dataset("folder", {"size": 16}, root=photographs, download=False, pool_size=None)
+    images = opened(dataset).images
+    assert isinstance(images, np.ndarray)
+    assert not images.flags.writeable

@@ -1,0 +1,203 @@
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import logging
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bench.cache import Store
+
+
+@dataclass(frozen=True)
+class Named:
+    """The least that a stage must have."""
+
+    key: str
+    kind: str = "numbers"
+
+    def describe(self) -> Mapping[str, Any]:
+        return {"key": self.key}
+
+
+STAGE = Named("abc")
+
+
+def arrays() -> dict[str, Any]:
+    return {"floats": np.linspace(0, 1, 7, dtype=np.float32), "counts": np.arange(6).reshape(2, 3)}
+
+
+def never() -> dict[str, Any]:
+    raise AssertionError("the stage is stored, so it must not be produced")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "store")
+
+
+def files(store: Store) -> tuple[Path, Path]:
+    base = store.root / STAGE.kind / STAGE.key
+    return base.with_suffix(".npz"), base.with_suffix(".json")
+
+
+def test_what_is_stored_comes_back_with_its_type_and_shape(store):
+    assert STAGE not in store
+    assert store.load(STAGE) is None
+    made = store.get(STAGE, arrays)
+    found = store.get(STAGE, never)
+    assert STAGE in store
+    assert (made.reused, found.reused) == (False, True)
+    assert found.seconds == made.seconds
+    assert found.arrays.keys() == arrays().keys()
+    for name, array in arrays().items():
+        assert found.arrays[name].dtype == array.dtype
+        np.testing.assert_array_equal(found.arrays[name], array)
+
+
+def test_stages_do_not_share_a_file(store):
+    store.get(STAGE, arrays)
+    other = store.get(Named("abd"), lambda: {"floats": np.zeros(2)})
+    assert not other.reused
+    assert set(store.get(STAGE, never).arrays) == {"floats", "counts"}
+
+
+@pytest.mark.parametrize("shape", [(0,), (0, 5), (3, 0)])
+def test_empty_arrays_keep_their_shape(store, shape):
+    store.get(STAGE, lambda: {"empty": np.empty(shape, dtype=np.int32)})
+    found = store.get(STAGE, never).arrays["empty"]
+    assert (found.shape, found.dtype) == (shape, np.int32)
+
+
+@pytest.mark.parametrize("which", [0, 1])
+@pytest.mark.parametrize("damage", ["cut", "change"])
+def test_damage_at_any_place_is_noticed_and_mended(store, caplog, which, damage):
+    store.get(STAGE, arrays)
+    path = files(store)[which]
+    whole = path.read_bytes()
+    # The description at the end of the record is for people; what matters stands before it.
+    end = len(whole) if which == 0 or damage == "cut" else whole.index(b'"bytes"')
+    for position in range(0, end, 10):
+        changed = bytes([whole[position] ^ 0xFF])
+        path.write_bytes(whole[:position] + (b"" if damage == "cut" else changed + whole[position + 1 :]))
+        caplog.clear()
+        with caplog.at_level(logging.WARNING):
+            again = store.get(STAGE, arrays)
+        assert not again.reused, f"damage at byte {position} went unnoticed"
+        assert "damaged" in caplog.text
+        np.testing.assert_array_equal(again.arrays["counts"], arrays()["counts"])
+        assert store.get(STAGE, never).reused
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_a_missing_half_counts_as_absent(store, which):
+    store.get(STAGE, arrays)
+    files(store)[which].unlink()
+    assert store.load(STAGE) is None
+    assert not store.get(STAGE, arrays).reused
+
+
+@pytest.mark.parametrize("record", ["[]", "3", "null", "{}", '{"sha256": 5, "seconds": []}'])
+def test_a_record_of_another_form_is_damage(store, caplog, record):
+    store.get(STAGE, arrays)
+    files(store)[1].write_text(record)
+    assert store.load(STAGE) is None
+    assert "damaged" in caplog.text
+
+
+def test_a_failing_producer_stores_nothing(store):
+    def fail() -> dict[str, Any]:
+        raise RuntimeError("no result")
+
+    with pytest.raises(RuntimeError, match="no result"):
+        store.get(STAGE, fail)
+    assert STAGE not in store
+    assert not any(path.exists() for path in files(store))
+    assert not store.get(STAGE, arrays).reused
+
+
+def test_objects_are_refused_before_anything_is_stored(store):
+    with pytest.raises(TypeError, match=r"'names' holds Python objects"):
+        store.get(STAGE, lambda: {"names": np.array(["a", None], dtype=object)})
+    assert STAGE not in store
+
+
+class Trap:
+    """Unpickling this writes a file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> Any:
+        return (Path.write_text, (self.path, "code was run"))
+
+
+@pytest.mark.parametrize("form", ["npz", "npy", "pickle"])
+def test_a_pickle_with_a_valid_checksum_is_not_loaded(store, tmp_path, caplog, form):
+    import pickle
+
+    sprung = tmp_path / "sprung"
+    content = io.BytesIO()
+    if form == "npz":
+        np.savez(content, floats=np.array([Trap(sprung)], dtype=object))
+    elif form == "npy":
+        np.save(content, np.array([Trap(sprung)], dtype=object), allow_pickle=True)
+    else:
+        pickle.dump(Trap(sprung), content)
+    npz, record = files(store)
+    npz.parent.mkdir(parents=True)
+    npz.write_bytes(content.getvalue())
+    record.write_text(json.dumps({"sha256": hashlib.sha256(content.getvalue()).hexdigest(), "seconds": 1.0}))
+    assert store.load(STAGE) is None
+    assert "damaged" in caplog.text
+    assert not sprung.exists()
+
+
+def test_a_plain_array_file_in_place_of_the_archive_is_damage(store, caplog):
+    content = io.BytesIO()
+    np.save(content, np.arange(3))
+    npz, record = files(store)
+    npz.parent.mkdir(parents=True)
+    npz.write_bytes(content.getvalue())
+    record.write_text(json.dumps({"sha256": hashlib.sha256(content.getvalue()).hexdigest(), "seconds": 1.0}))
+    assert store.load(STAGE) is None
+    assert "damaged" in caplog.text
+
+
+WORKER = """
+import sys, time
+from pathlib import Path
+import numpy as np
+sys.path.insert(0, sys.argv[2])
+from test_cache import Named
+from bench.cache import Store
+
+root = Path(sys.argv[1])
+def produce():
+    (root / f"produced-{sys.argv[3]}").touch()
+    time.sleep(0.3)
+    return {"x": np.arange(5)}
+
+(root / f"ready-{sys.argv[3]}").touch()
+while len(list(root.glob("ready-*"))) < 8:
+    time.sleep(0.01)
+assert Store(root).get(Named("shared"), produce).arrays["x"].tolist() == [0, 1, 2, 3, 4]
+"""
+
+
+def test_of_eight_processes_one_produces(tmp_path):
+    here = str(Path(__file__).parent)
+    workers = [
+        subprocess.Popen([sys.executable, "-c", WORKER, str(tmp_path), here, str(number)]) for number in range(8)
+    ]
+    assert [worker.wait(timeout=120) for worker in workers] == [0] * 8
+    assert len(list(tmp_path.glob("ready-*"))) == 8
+    assert len(list(tmp_path.glob("produced-*"))) == 1

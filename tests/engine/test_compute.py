@@ -1,0 +1,200 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bench import compute
+from bench.cells import Cell
+from bench.compute import StageSource, run_stage
+from bench.data import Dataset, take_pool
+from bench.errors import LabelAccessError, TrainingError
+from bench.loading import load_dataset
+from bench.plugins import datasets, methods
+from bench.preflight import make_plan
+from bench.selection import method_pool
+from bench.spec import load_spec
+from bench.stages import in_order
+from bench.workspace import Workspace
+
+TINY = {
+    "datasets": "digits",
+    "pool_size": 120,
+    "rates": "0.5",
+    "recipe": {"iterations": 4, "proxy_epochs": 4, "evaluations": 1},
+}
+ELFS = "elfs(heads=2, cluster_epochs=3)"
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    return Workspace(out=tmp_path / "out", cache=tmp_path / "cache")
+
+
+def cells(workspace: Workspace, **given) -> list[Cell]:
+    return make_plan(load_spec(given={**TINY, **given}), out=workspace.out).cells
+
+
+@pytest.fixture
+def permuted() -> Iterator[str]:
+    """The digits with their true labels permuted: the same images, other classes."""
+
+    def permuted_digits(root: Path | None) -> Dataset:
+        """Digits whose labels say nothing."""
+        plain = load_dataset("digits", {}, root=None, download=False, pool_size=None)
+        shuffled = np.random.default_rng(5).permutation(plain.train.labels)
+        return replace(plain, train=replace(plain.train, labels=shuffled))
+
+    datasets.add("permuted-digits", permuted_digits, datasets.get("digits").info)
+    yield "permuted-digits"
+    datasets.remove("permuted-digits")
+
+
+@pytest.mark.parametrize("method", [ELFS, "elfs(beta=0.2, clustering=kmeans)", "d2-label-free", "prototypicality"])
+def test_true_labels_cannot_reach_a_label_free_coreset(workspace, permuted, method):
+    [plain], [other] = (cells(workspace, methods=method, datasets=name) for name in ("digits", permuted))
+    assert plain.dataset.fingerprint != other.dataset.fingerprint
+    coresets = [run_stage(cell.selection(), workspace) for cell in (plain, other)]
+    assert not any(coreset.reused for coreset in coresets)
+    np.testing.assert_array_equal(*(coreset.arrays["indices"] for coreset in coresets))
+
+
+def test_true_labels_do_reach_a_supervised_coreset(workspace, permuted):
+    """The test above would notice: the same comparison for a method that reads labels differs."""
+    [plain], [other] = (cells(workspace, methods="ccs(beta=0.1)", datasets=name) for name in ("digits", permuted))
+    first, second = (run_stage(cell.selection(), workspace).arrays["indices"] for cell in (plain, other))
+    assert first.tolist() != second.tolist()
+
+
+@pytest.mark.parametrize(("method", "supervision"), [(ELFS, "pseudo"), ("d2-label-free", "none")])
+def test_a_label_free_method_cannot_read_labels_through_its_pool(workspace, method, supervision):
+    [cell] = cells(workspace, methods=method)
+    selection, entry = cell.selection(), methods.get(cell.method)
+    pool = method_pool(
+        entry, cell.params, StageSource(selection, workspace), size=120, num_classes=10, rate=selection.rate
+    )
+    with pytest.raises(LabelAccessError, match=f"supervision='{supervision}' may not read pool.labels"):
+        _ = pool.labels
+    if supervision == "pseudo":
+        with pytest.raises(LabelAccessError, match=r"may not read pool.dynamics\('labels'\)"):
+            pool.dynamics("labels")
+
+
+def source_of(workspace: Workspace, method: str = ELFS, **given) -> StageSource:
+    [cell] = cells(workspace, methods=method, **given)
+    return StageSource(cell.selection(), workspace)
+
+
+CLUSTERING = {"heads": 2, "epochs": 3}
+
+
+def test_every_array_is_read_only(workspace):
+    source = source_of(workspace)
+    dynamics = source.dynamics("pseudo", **CLUSTERING)
+    near = source.neighbors(5, "cosine")
+    arrays = [
+        source.images(),
+        source.embeddings(),
+        source.labels(),
+        source.pseudo_labels(**CLUSTERING),
+        near.indices,
+        near.distances,
+        dynamics.aum,
+        dynamics.forgetting,
+        dynamics.learned,
+    ]
+    for array in arrays:
+        assert len(array) == 120
+        with pytest.raises(ValueError, match="read-only"):
+            array[0] = array[1]
+
+
+def test_neighbours_of_every_k_are_cut_from_one_list(workspace):
+    source = source_of(workspace)
+    few, many = source.neighbors(3, "cosine"), source.neighbors(50, "cosine")
+    np.testing.assert_array_equal(few.indices, many.indices[:, :3])
+    np.testing.assert_array_equal(few.distances, many.distances[:, :3])
+    assert len(list((workspace.cache / "neighbors").glob("*.npz"))) == 1
+    assert source.neighbors(60, "cosine").indices.shape == (120, 60)
+    assert len(list((workspace.cache / "neighbors").glob("*.npz"))) == 2
+
+
+def test_a_coreset_is_stored_and_its_inputs_are_shared(workspace):
+    [cell] = cells(workspace, methods=ELFS)
+    first = run_stage(cell.selection(), workspace)
+    again = run_stage(cell.selection(), workspace)
+    assert (first.reused, again.reused) == (False, True)
+    np.testing.assert_array_equal(first.arrays["indices"], again.arrays["indices"])
+    assert all(stage in workspace.store for stage in in_order([cell.selection()]))
+    kept = {path.parent.name: len(list(path.parent.glob("*.npz"))) for path in workspace.cache.glob("*/*.npz")}
+    assert kept == {"embeddings": 1, "neighbors": 1, "pseudo-labels": 1, "dynamics": 1, "selection": 1}
+
+
+class Listening:
+    """Stands before ``fit`` and keeps what it was given."""
+
+    def __init__(self, fit) -> None:
+        self.fit, self.calls = fit, []
+
+    def __call__(self, model, inputs, targets, **more):
+        self.calls.append((inputs, targets, more))
+        return self.fit(model, inputs, targets, **more)
+
+
+def test_rehearsal_trains_on_pseudo_labels_without_the_held_out_tenth(workspace, monkeypatch):
+    from bench.training import fit as module
+
+    source = source_of(workspace)
+    pseudo = source.pseudo_labels(**CLUSTERING)
+    images = np.asarray(source.images())
+    listening = Listening(module.fit)
+    monkeypatch.setattr(module, "fit", listening)
+    scores = [source.rehearse(np.arange(0, 120, step), **CLUSTERING) for step in (1, 2)]
+    assert all(0 <= score <= 1 for score in scores)
+    held = []
+    for (inputs, targets, more), step in zip(listening.calls, (1, 2), strict=True):
+        test_inputs, test_targets = more["test"]
+        place = {image.tobytes(): number for number, image in enumerate(images)}
+        trained, scored = ([place[image.tobytes()] for image in part] for part in (inputs, test_inputs))
+        assert not set(trained) & set(scored)
+        assert set(trained) | (set(scored) & set(range(0, 120, step))) == set(range(0, 120, step))
+        np.testing.assert_array_equal(targets, pseudo[trained])
+        np.testing.assert_array_equal(test_targets, pseudo[scored])
+        held.append(scored)
+    assert held[0] == held[1], "candidates are compared on different images"
+    assert len(held[0]) == 12
+    assert source.rehearse(np.arange(0, 120, 2), **CLUSTERING) == scores[1]
+
+
+def test_rehearsal_on_too_few_images_predicts_nothing(workspace):
+    assert source_of(workspace).rehearse(np.array([4]), **CLUSTERING) == 0.0
+
+
+def test_a_failing_proxy_stores_no_dynamics(workspace):
+    [cell] = cells(workspace, methods="aum", recipe={"iterations": 4, "proxy_epochs": 20, "lr": 1e12, "evaluations": 1})
+    with pytest.raises(TrainingError, match="not finite"):
+        run_stage(cell.selection(), workspace)
+    assert not list(workspace.cache.glob("*/*.npz"))
+
+
+def test_embeddings_as_the_proxys_input(workspace):
+    [cell] = cells(workspace, methods=ELFS, models="linear_probe")
+    assert cell.proxy.encoder is not None
+    coreset = run_stage(cell.selection(), workspace).arrays["indices"]
+    assert len(coreset) == cell.budget == 60
+    assert not list((workspace.cache / "embeddings").glob("*.tmp*"))
+    assert len(list((workspace.cache / "embeddings").glob("*.npz"))) == 1
+
+
+def test_the_workspace_keeps_the_pool_and_travels_as_json(workspace):
+    [cell] = cells(workspace, methods="random")
+    again = Workspace.model_validate_json(workspace.model_dump_json())
+    assert again == workspace
+    opened = again.dataset(cell.dataset)
+    assert opened is workspace.dataset(cell.dataset)
+    full = load_dataset("digits", {}, root=None, download=False, pool_size=None)
+    np.testing.assert_array_equal(opened.train.images, take_pool(full, 120).train.images)
+    assert set(compute._COMPUTE) == {type(stage) for stage in in_order(cells(workspace, methods=ELFS)[0].stages())}

@@ -1,0 +1,309 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from bench import Dataset, Recipe
+from bench.errors import TrainingError
+from bench.refs import ModelRef
+from bench.training.batches import TensorBatches, split_epoch
+from bench.training.fit import build_model, fit, make_batches, proxy_iterations
+from bench.training.loop import evaluate, steps_per_epoch, train
+from bench.training.recorder import DynamicsRecorder
+
+CNN, PROBE = ModelRef(name="small_cnn"), ModelRef(name="linear_probe")
+RECIPE = Recipe(
+    iterations=20, proxy_epochs=12, batch_size=32, lr=0.05, augmentation="crop", crop_padding=1, evaluations=4
+)
+MEAN, STD = (0.3,), (0.4,)
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def batches_of(dataset: Dataset, split: str = "train", recipe: Recipe = RECIPE) -> TensorBatches:
+    part = getattr(dataset, split)
+    return make_batches(part.images, part.labels, recipe=recipe, dataset=dataset, device="cpu")
+
+
+def run(
+    dataset: Dataset, *, iterations: int = 20, seed: int = 0, test: bool = True, recipe: Recipe = RECIPE, **more
+) -> tuple[dict[str, torch.Tensor], list]:
+    """Train a small network; its weights and evaluations."""
+    model = build_model(CNN, (1, 8, 8), 10, seed)
+    scored = train(
+        model,
+        batches_of(dataset, recipe=recipe),
+        recipe=recipe,
+        iterations=iterations,
+        generator=generator(seed),
+        device="cpu",
+        test=batches_of(dataset, "test") if test else None,
+        num_classes=10,
+        **more,
+    )
+    return {name: value.clone() for name, value in model.state_dict().items()}, scored
+
+
+@pytest.mark.parametrize("batch_size", [2, 3, 8])
+@pytest.mark.parametrize("size", [2, 3, 7, 8, 9, 16, 17, 40])
+def test_every_image_once_per_epoch_in_as_many_batches_as_announced(size, batch_size):
+    images = torch.arange(size, dtype=torch.uint8)[:, None, None, None].expand(-1, 1, 2, 2)
+    recipe = Recipe(batch_size=batch_size, augmentation="crop-flip", crop_padding=1)
+    batches = TensorBatches(images, torch.arange(size), recipe=recipe, mean=MEAN, std=STD, device="cpu")
+    source = generator()
+    orders = []
+    for _ in range(2):
+        parts = list(batches.epoch(source))
+        positions = torch.cat([part.positions for part in parts])
+        orders.append(positions.tolist())
+        assert sorted(orders[-1]) == list(range(size))
+        assert len(parts) == steps_per_epoch(size, batch_size)
+        assert all(2 <= len(part.targets) <= batch_size + 1 for part in parts)
+        for part in parts:
+            assert part.targets.tolist() == part.positions.tolist()
+            pixels = (part.inputs[:, 0, 0, 0] * STD[0] + MEAN[0]) * 255
+            assert pixels.round().long().tolist() == part.positions.tolist()
+    assert len(orders[0]) < 16 or orders[0] != orders[1]
+
+
+def test_only_a_last_batch_of_one_joins_its_neighbour():
+    assert [len(part) for part in split_epoch(torch.arange(9), 4)] == [4, 5]
+    assert [len(part) for part in split_epoch(torch.arange(10), 4)] == [4, 4, 2]
+    assert [len(part) for part in split_epoch(torch.arange(1), 4)] == [1]
+
+
+def test_test_images_come_in_order_and_unaugmented(digits):
+    inputs = torch.cat([batch.inputs for batch in batches_of(digits, "test").in_order()])
+    plain = (digits.test.images / 255 - digits.mean[0]) / digits.std[0]
+    np.testing.assert_allclose(inputs.numpy(), plain, atol=1e-5)
+
+
+class Listening(DynamicsRecorder):
+    """Keeps every output beside the running numbers."""
+
+    def __init__(self, size: int, classes: int, epochs: int) -> None:
+        super().__init__(size, "cpu")
+        self.logits = np.full((epochs, size, classes), np.nan)
+        self.now = 0
+
+    def update(self, positions, logits, targets):
+        self.logits[self.now, positions.numpy()] = logits.float().numpy()
+        super().update(positions, logits, targets)
+
+    def end_epoch(self):
+        self.now += 1
+        super().end_epoch()
+
+
+@pytest.mark.parametrize("epochs", [1, 3, 12])
+def test_recorder_agrees_with_outputs_stored_in_full(few_digits, epochs):
+    recipe = RECIPE.model_copy(update={"proxy_epochs": epochs})
+    labels = few_digits.train.labels.copy()
+    labels[::7] = (labels[::7] + 1) % 10  # some wrong ones, so that not everything is learned
+    recorder = Listening(200, 10, epochs)
+    fit(
+        CNN,
+        few_digits.train.images,
+        labels,
+        dataset=few_digits,
+        num_classes=10,
+        recipe=recipe,
+        iterations=proxy_iterations(recipe, 200),
+        seed=0,
+        device="cpu",
+        recorder=recorder,
+    )
+    found, logits = recorder.result(), recorder.logits
+    assert np.isfinite(logits).all()
+    assert found.epochs == epochs
+    exponentials = np.exp(logits - logits.max(2, keepdims=True))
+    probabilities = exponentials / exponentials.sum(2, keepdims=True)
+    rows = np.arange(200)
+
+    def margins(outputs):
+        own = outputs[:, rows, labels]
+        others = outputs.copy()
+        others[:, rows, labels] = -np.inf
+        return (own - others.max(2)).sum(0)
+
+    correct = logits.argmax(2) == labels
+    own = probabilities[:, rows, labels]
+    errors = np.linalg.norm(probabilities - np.eye(10)[labels], axis=2)
+    np.testing.assert_allclose(found.aum, margins(probabilities), atol=1e-5)
+    np.testing.assert_allclose(found.aum_logits, margins(logits), rtol=1e-5, atol=1e-4)
+    np.testing.assert_array_equal(found.forgetting, (correct[:-1] & ~correct[1:]).sum(0))
+    np.testing.assert_array_equal(found.learned, correct.any(0))
+    np.testing.assert_allclose(found.el2n, errors[:10].mean(0), atol=1e-5)
+    np.testing.assert_allclose(found.correctness, correct.mean(0), atol=1e-6)
+    np.testing.assert_allclose(found.confidence, own.mean(0), atol=1e-6)
+    np.testing.assert_allclose(found.variability, own.std(0), atol=1e-5)
+    if epochs == 12:
+        assert found.forgetting.max() > 0
+        assert not found.learned.all()
+        assert np.abs(errors.mean(0) - found.el2n).max() > 1e-3, "the window of 10 epochs plays no part in this test"
+
+
+def test_cosine_from_lr_to_lr_min_in_the_right_number_of_steps(few_digits, monkeypatch):
+    rates = []
+    taken = torch.optim.SGD.step
+
+    def step(self, *arguments, **options):
+        rates.append(self.param_groups[0]["lr"])
+        return taken(self, *arguments, **options)
+
+    monkeypatch.setattr(torch.optim.SGD, "step", step)
+    recipe = RECIPE.model_copy(update={"lr": 0.1, "lr_min": 1e-3})
+    run(few_digits, iterations=17, test=False, recipe=recipe)
+    expected = [1e-3 + (0.1 - 1e-3) * (1 + math.cos(math.pi * done / 17)) / 2 for done in range(17)]
+    np.testing.assert_allclose(rates, expected, rtol=1e-9)
+
+
+def test_one_step_is_that_of_the_definition(few_digits):
+    """Nesterov SGD with weight decay on one batch, written out."""
+    recipe = RECIPE.model_copy(update={"batch_size": 200, "augmentation": "none", "lr": 0.1})
+    start = build_model(CNN, (1, 8, 8), 10, 0)
+    inputs = torch.from_numpy(((few_digits.train.images / 255 - MEAN[0]) / STD[0]).astype(np.float32))
+    nn.functional.cross_entropy(start(inputs), torch.from_numpy(few_digits.train.labels)).backward()
+    expected = {}
+    for name, weight in start.named_parameters():
+        gradient = weight.grad + recipe.weight_decay * weight
+        expected[name] = (weight - recipe.lr * (1 + recipe.momentum) * gradient).detach()
+    model = build_model(CNN, (1, 8, 8), 10, 0)
+    batches = TensorBatches(
+        torch.from_numpy(few_digits.train.images),
+        torch.from_numpy(few_digits.train.labels),
+        recipe=recipe,
+        mean=MEAN,
+        std=STD,
+        device="cpu",
+    )
+    train(model, batches, recipe=recipe, iterations=1, generator=generator(), device="cpu")
+    for name, weight in model.named_parameters():
+        torch.testing.assert_close(weight.detach(), expected[name], rtol=1e-4, atol=1e-5)
+
+
+def test_same_seed_same_weights_and_other_seed_others(few_digits):
+    first, again, other = run(few_digits), run(few_digits), run(few_digits, seed=1)
+    assert first[1] == again[1]
+    for name, value in first[0].items():
+        assert torch.equal(value, again[0][name]), name
+    assert not torch.equal(first[0]["classifier.weight"], other[0]["classifier.weight"])
+
+
+def test_global_random_state_plays_no_part_and_is_left_alone(few_digits):
+    torch.manual_seed(1)
+    before = torch.random.get_rng_state()
+    first = run(few_digits)
+    assert torch.equal(before, torch.random.get_rng_state())
+    torch.manual_seed(2)
+    assert torch.equal(first[0]["classifier.weight"], run(few_digits)[0]["classifier.weight"])
+
+
+def test_scoring_the_test_set_does_not_touch_training(few_digits):
+    with_test, without = run(few_digits)[0], run(few_digits, test=False)[0]
+    for name, value in with_test.items():
+        assert torch.equal(value, without[name]), name
+
+
+@pytest.mark.parametrize(
+    ("iterations", "times", "expected"),
+    [(20, 4, [5, 10, 15, 20]), (7, 3, [2, 5, 7]), (3, 10, [1, 2, 3]), (1, 1, [1]), (9, 1, [9])],
+)
+def test_evaluation_points(few_digits, iterations, times, expected):
+    recipe = RECIPE.model_copy(update={"evaluations": times})
+    steps = []
+    _, scored = run(
+        few_digits, iterations=iterations, recipe=recipe, progress=lambda done, total: steps.append((done, total))
+    )
+    assert [item.iteration for item in scored] == expected
+    assert steps[-1] == (iterations, iterations)
+
+
+def test_accuracy_is_that_of_the_predictions_and_an_absent_class_has_none(few_digits):
+    model = build_model(CNN, (1, 8, 8), 10, 0)
+    train(model, batches_of(few_digits), recipe=RECIPE, iterations=30, generator=generator(), device="cpu")
+    kept = few_digits.test.labels != 3
+    images, labels = few_digits.test.images[kept], few_digits.test.labels[kept]
+    batches = make_batches(images, labels, recipe=RECIPE, dataset=few_digits, device="cpu")
+    found = evaluate(model, batches, 5, 10, device="cpu")
+    with torch.no_grad():
+        inputs = torch.from_numpy(((images / 255 - few_digits.mean[0]) / few_digits.std[0]).astype(np.float32))
+        right = (model.eval()(inputs).argmax(1).numpy() == labels).astype(float)
+    assert found.iteration == 5
+    assert found.accuracy == pytest.approx(100 * right.mean(), abs=1e-4)
+    assert math.isnan(found.per_class[3])
+    for number in set(range(10)) - {3}:
+        assert found.per_class[number] == pytest.approx(100 * right[labels == number].mean(), abs=1e-4)
+    assert 20 < found.accuracy < 100
+
+
+@pytest.mark.parametrize("recipe", [RECIPE.model_copy(update={"lr": 1e12})])
+def test_a_loss_that_is_not_finite_names_the_learning_rate(few_digits, recipe):
+    with pytest.raises(TrainingError, match=r"loss is not finite by iteration \d+ of 40 \(lr=1000000000000.0"):
+        run(few_digits, iterations=40, recipe=recipe)
+
+
+@pytest.mark.parametrize("size", [0, 1])
+def test_fewer_than_two_images(few_digits, size):
+    with pytest.raises(TrainingError, match=rf"{size} image\(s\); 2 or more"):
+        fit(
+            CNN,
+            few_digits.train.images[:size],
+            few_digits.train.labels[:size],
+            dataset=few_digits,
+            num_classes=10,
+            recipe=RECIPE,
+            iterations=2,
+            seed=0,
+            device="cpu",
+        )
+
+
+def test_bf16_trains_on_the_cpu_and_differs_from_fp32(few_digits):
+    recipe = RECIPE.model_copy(update={"precision": "bf16"})
+    weights, scored = run(few_digits, iterations=60, recipe=recipe)
+    assert all(torch.isfinite(value).all() for value in weights.values())
+    assert weights["classifier.weight"].dtype == torch.float32
+    assert scored[-1].accuracy > 50
+    assert not torch.equal(weights["classifier.weight"], run(few_digits, iterations=60)[0]["classifier.weight"])
+
+
+def test_resized_crops_train(few_digits):
+    recipe = RECIPE.model_copy(update={"augmentation": "resized-crop-flip"})
+    weights, _ = run(few_digits, recipe=recipe)
+    assert all(torch.isfinite(value).all() for value in weights.values())
+    assert not torch.equal(weights["classifier.weight"], run(few_digits)[0]["classifier.weight"])
+
+
+def test_linear_probe_on_embeddings(few_digits):
+    """Embeddings are taken as they are: neither augmented nor normalised."""
+    train_inputs, test_inputs = (
+        split.images.reshape(len(split), -1).astype(np.float32) / 255 for split in (few_digits.train, few_digits.test)
+    )
+    batches = make_batches(train_inputs, few_digits.train.labels, recipe=RECIPE, dataset=few_digits, device="cpu")
+    for batch in batches.epoch(generator()):
+        np.testing.assert_array_equal(batch.inputs.numpy(), train_inputs[batch.positions.numpy()])
+    scored = fit(
+        PROBE,
+        train_inputs,
+        few_digits.train.labels,
+        dataset=few_digits,
+        num_classes=10,
+        recipe=RECIPE,
+        iterations=100,
+        seed=0,
+        device="cpu",
+        test=(test_inputs, few_digits.test.labels),
+    )
+    assert scored[-1].accuracy > 70
+
+
+def test_training_learns(digits):
+    _, scored = run(digits, iterations=150)
+    assert scored[-1].accuracy > 85

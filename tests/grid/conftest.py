@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from bench.cells import Cell, check_names, encoder_calls, expand
+from bench.plugins import datasets, encoders
+from bench.refs import DatasetRef, EncoderRef
+from bench.spec import GridSpec, load_spec
+
+SIZES = {"digits": 1438, "cifar10": 50_000, "cifar100": 50_000, "stl10": 5_000, "imagenet": 1_281_167}
+
+
+def references(spec: GridSpec) -> tuple[dict[str, DatasetRef], dict[str, EncoderRef]]:
+    """Stand-ins for data and weights that need not be on the machine: only names, sizes and digests count here."""
+    data = {
+        str(call): DatasetRef(
+            name=call.name,
+            params=datasets.get(call.name).changed(call.params),
+            pool_size=spec.pool_size,
+            fingerprint="f" * 64,
+            num_classes=datasets.get(call.name).info.num_classes or 0,
+            size=spec.pool_size or SIZES[call.name],
+        )
+        for call in spec.datasets
+    }
+    found = {
+        str(call): EncoderRef(name=call.name, params=encoders.get(call.name).changed(call.params))
+        for dataset in spec.datasets
+        for call in encoder_calls(spec, dataset)
+    }
+    return data, found
+
+
+@pytest.fixture
+def cells_of() -> Callable[..., list[Cell]]:
+    """Expand a grid: fields as the command line gives them, ``preset`` by name."""
+
+    def expanded(preset: str | None = None, **given: Any) -> list[Cell]:
+        spec = load_spec(preset=preset, given=given)
+        check_names(spec)
+        return expand(spec, *references(spec))
+
+    return expanded

@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.cache import Store
+from bench.errors import DataError, RowError, SpecError, WeightsError
+from bench.preflight import Plan, check_writable, make_plan
+from bench.provenance import device_name, git_state, versions
+from bench.spec import load_spec
+
+SHARED = Path(os.environ.get("BENCH_SHARED", Path(__file__).parents[2].parent / "shared"))
+LITE0 = SHARED / "weights" / "tf_efficientnet_lite0_timm_fp16.safetensors"
+
+
+def plan(out: Path, *, data_root: Path | None = None, tolerant: bool = False, **given: Any) -> Plan:
+    fields = {"methods": "random,elfs(heads=2)", "rates": "0.9", "pool_size": 200} | given
+    return make_plan(load_spec(given=fields), out=out, data_root=data_root, tolerant=tolerant)
+
+
+@pytest.fixture
+def no_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine on which no encoder's weights were ever downloaded."""
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+
+
+def test_a_plan_refers_to_the_content_of_the_data(tmp_path: Path) -> None:
+    made = plan(tmp_path)
+    assert [cell.method for cell in made.cells] == ["random", "elfs"]
+    for cell in made.cells:
+        assert (cell.dataset.size, cell.dataset.num_classes, cell.budget) == (200, 10, 20)
+        assert len(cell.dataset.fingerprint) == 64
+    assert plan(tmp_path, pool_size=201).cells[0].dataset.fingerprint != made.cells[0].dataset.fingerprint
+    assert made.missing == made.cells
+    assert made.problems == []
+    kinds = [stage.kind for stage in made.stages(Store(tmp_path / "cache"))]
+    assert kinds.index("pseudo-labels") < kinds.index("dynamics") < len(kinds) - 1
+
+
+def test_a_damaged_row_is_named_with_a_way_out(tmp_path: Path) -> None:
+    cell = plan(tmp_path).cells[0]
+    path = tmp_path / "rows" / f"{cell.cell_id}.json"
+    path.parent.mkdir()
+    path.write_text("{")
+    with pytest.raises(RowError) as caught:
+        plan(tmp_path)
+    assert str(path) in str(caught.value)
+    assert "Delete it, and the cell is run again." in str(caught.value)
+    (path.parent / "of-another-grid.json").write_text("{")
+    path.unlink()
+    assert plan(tmp_path).finished == set()
+
+
+def test_missing_data_say_where_and_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"dataset cifar10: no data folder was given\. Use --data-root DIR"):
+        plan(tmp_path / "out", datasets="cifar10")
+    root = tmp_path / "data"
+    with pytest.raises(DataError) as caught:
+        plan(tmp_path / "out", datasets="cifar10", data_root=root)
+    assert f"{root / 'cifar-10-batches-py'}" in str(caught.value)
+    assert "--download" in str(caught.value)
+    with pytest.raises(DataError, match="pool_size=5000 is not valid: the training split has 1438 images"):
+        plan(tmp_path / "out", pool_size=5000)
+
+
+@pytest.mark.usefixtures("no_weights")
+def test_missing_weights_say_what_to_type(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError) as caught:
+        plan(tmp_path, encoders="swav_resnet50")
+    for words in ("'swav_resnet50' needs", "--download", "swav_resnet50(weights=FILE)", "pixels"):
+        assert words in str(caught.value)
+    with pytest.raises(WeightsError, match="weights=/no/such/file is not a file"):
+        plan(tmp_path, encoders="swav_resnet50(weights=/no/such/file)")
+    with pytest.raises(WeightsError, match="'pixels' has no weights"):
+        plan(tmp_path, encoders="pixels(weights=/no/such/file)")
+    assert plan(tmp_path, methods="random", encoders="swav_resnet50").problems == []
+
+
+@pytest.mark.usefixtures("no_weights")
+def test_a_dry_run_collects_what_is_missing_and_writes_nothing(tmp_path: Path) -> None:
+    made = plan(tmp_path / "out", datasets="digits,cifar10", encoders="swav_resnet50", tolerant=True)
+    assert [problem.split()[0] for problem in made.problems] == ["dataset", "encoder"]
+    assert [(cell.dataset.name, cell.method) for cell in made.cells] == [
+        ("digits", "random"),
+        ("digits", "elfs"),
+        ("cifar10", "random"),
+        ("cifar10", "elfs"),
+    ]
+    assert made.stages(Store(tmp_path / "cache"))
+    assert not (tmp_path / "out").exists()
+    with pytest.raises(SpecError, match="unknown method"):
+        plan(tmp_path / "out", methods="elsf", tolerant=True)
+
+
+def test_a_weights_file_is_part_of_the_cell_and_one_encoder_has_one(tmp_path: Path) -> None:
+    if not LITE0.is_file():
+        pytest.skip(f"needs the shared weights {LITE0.name}; set BENCH_SHARED to the folder that holds weights/")
+    pytest.importorskip("timm", reason="the encoder is built by timm")
+    copy = Path(shutil.copyfile(LITE0, tmp_path / "copy.safetensors"))
+    made = plan(tmp_path, encoders=f"efficientnet_lite0(weights={LITE0})")
+    encoder = made.cells[-1].encoder
+    assert encoder is not None
+    assert len(encoder.weights_sha256) == 64
+    assert encoder.params == {}
+    assert made.weights == {"efficientnet_lite0": LITE0.resolve()}
+    with pytest.raises(SpecError, match="efficientnet_lite0 is given with two weights files"):
+        plan(tmp_path, encoders=f"efficientnet_lite0(weights={LITE0}),efficientnet_lite0(weights={copy})")
+
+
+def test_names_are_checked_before_a_folder_is_made(tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match="unknown method"):
+        plan(tmp_path / "out", methods="elsf")
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_unwritable_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(SpecError, match=r"cannot write to .*file: it is a file, not a folder\."):
+        plan(tmp_path / "file")
+    with pytest.raises(SpecError, match="Not a directory"):
+        check_writable(tmp_path / "file" / "below")
+    check_writable(tmp_path / "new" / "folder")
+    assert list((tmp_path / "new" / "folder").iterdir()) == []
+
+
+def test_provenance_names_software_and_hardware() -> None:
+    found = versions()
+    assert {"python", "coreset-bench", "torch", "numpy", "ray"} <= set(found)
+    assert all(text[0].isdigit() for text in found.values())
+    assert device_name("cpu").startswith("cpu (")
+    revision, dirty = git_state()
+    assert len(revision) in (0, 40)
+    assert isinstance(dirty, bool)

@@ -1,0 +1,224 @@
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.calls import Call
+from bench.cells import Cell
+from bench.errors import SpecError, UnknownName
+from bench.spec import GridSpec, load_spec, preset_names
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "grid.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_the_command_line_beats_the_file_and_the_file_beats_the_preset(tmp_path: Path) -> None:
+    preset = load_spec(preset="smoke", given={})
+    config = write(tmp_path, "rates: [0.5, 0.7]\nseeds: 2\nrecipe: {iterations: 50, lr: 0.2}\n")
+    spec = load_spec(preset="smoke", config=config, given={"rates": "0.8", "recipe": {"iterations": 9}, "scale": None})
+    assert spec.rates == (0.8,)
+    assert spec.seeds == (0, 1)
+    assert spec.recipe == {"iterations": 9, "lr": 0.2, "proxy_epochs": preset.recipe["proxy_epochs"]}
+    assert spec.methods == preset.methods
+    assert spec.pool_size == preset.pool_size
+    assert spec.scale == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "seeds"), [("3", (0, 1, 2)), (3, (0, 1, 2)), ("4,7", (4, 7)), ([4], (4,)), ("7,", (7,)), ("7, 7", (7,))]
+)
+def test_one_number_counts_seeds_and_a_list_names_them(given: Any, seeds: tuple[int, ...]) -> None:
+    assert load_spec(given={"seeds": given}).seeds == seeds
+
+
+def test_calls_and_rates_are_read_and_repetitions_dropped() -> None:
+    spec = load_spec(given={"methods": "ccs(beta=0.3),ccs( beta = 0.3 ),full", "rates": "0.9,0.90,0"})
+    assert spec.methods == (Call("ccs", {"beta": 0.3}), Call("full", {}))
+    assert spec.rates == (0.9, 0.0)
+    assert load_spec(given={"proxy_model": "small_cnn"}).proxy_model == Call("small_cnn", {})
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"rates": "1.0"}, "less than 1, got 1.0"),
+        ({"rates": "-0.1"}, "greater than or equal to 0, got -0.1"),
+        ({"rates": "nan"}, "got nan"),
+        ({"rates": "half"}, "must be numbers, got 'half'"),
+        ({"rates": ""}, "needs at least one value"),
+        ({"rates": []}, "needs at least one value"),
+        ({"seeds": "0"}, "one number is how many seeds to use, 1 to 1000, got 0"),
+        ({"seeds": "-1"}, "got -1"),
+        ({"seeds": "99999999999999999999"}, "1 to 1000"),
+        ({"seeds": "1,-2"}, "greater than or equal to 0, got -2"),
+        ({"seeds": "1.5"}, "must be whole numbers"),
+        ({"seeds": True}, "must be whole numbers"),
+        ({"seeds": ""}, "needs at least one value"),
+        ({"seeds": []}, "needs at least one value"),
+        ({"methods": ""}, "needs at least one value"),
+        ({"methods": 3}, "expected a list of names, got 3"),
+        ({"methods": "ccs,,elfs"}, "a comma too many?"),
+        ({"datasets": []}, "needs at least one value"),
+        ({"pool_size": 0}, "greater than or equal to 1, got 0"),
+        ({"scale": 0}, "greater than 0, got 0"),
+        ({"scale": 1.5}, "less than or equal to 1, got 1.5"),
+        ({"recipe": {"iteration": 3}}, "unknown field 'iteration'. Did you mean iterations"),
+        ({"recipe": {"scale": 0.5}}, "unknown field 'scale'"),
+        ({"recipe": [3]}, "valid dictionary, got [3]"),
+        ({"proxy_model": "resnet18("}, "cannot read 'resnet18('"),
+    ],
+)
+def test_an_invalid_value_is_reported_with_its_field_and_where_it_was_set(given: dict[str, Any], says: str) -> None:
+    [field] = given
+    with pytest.raises(SpecError, match=r"^[^\n]+$") as caught:
+        load_spec(given=given)
+    assert str(caught.value).startswith(f"{field} (from the command line): ")
+    assert says in str(caught.value)
+
+
+def test_an_invalid_value_of_a_file_names_the_file(tmp_path: Path) -> None:
+    config = write(tmp_path, "rates: [0.5, 2]\n")
+    with pytest.raises(SpecError) as caught:
+        load_spec(config=config, given={"seeds": "2"})
+    assert str(caught.value).startswith(f"rates (from {config}): ")
+
+
+def test_unknown_presets_and_fields_get_the_nearest_name(tmp_path: Path) -> None:
+    with pytest.raises(UnknownName, match=r"unknown preset 'paper-cifar11'\. Did you mean paper-cifar10"):
+        load_spec(preset="paper-cifar11", given={})
+    config = write(tmp_path, "method: [ccs]\n")
+    with pytest.raises(UnknownName) as caught:
+        load_spec(config=config, given={})
+    assert str(config) in str(caught.value)
+    assert "'method'. Did you mean methods" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("methods: [ccs", "is not valid YAML"),
+        ("methods: !!python/object/apply:os.getcwd []", "is not valid YAML"),
+        ("rates: 2025-13-01", "is not valid YAML: month must be in 1..12"),
+        ("rates: " + "[" * 5000, "is not valid YAML"),
+        ("- ccs\n- aum\n", "must hold fields such as 'methods:' and 'rates:', got list"),
+        ("", "got NoneType"),
+        ("methods: null", "expected a list of names, got None"),
+        ("rates: [[0.5]]", "must be numbers"),
+        ("recipe: {1: 2}", "valid string, got 1"),
+    ],
+)
+def test_unusable_yaml_is_refused(tmp_path: Path, text: str, says: str) -> None:
+    config = write(tmp_path, text)
+    with pytest.raises(SpecError, match=r"^[^\n]+$") as caught:
+        load_spec(config=config, given={})
+    assert str(config) in str(caught.value)
+    assert says in str(caught.value)
+
+
+def test_unreadable_files_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match=r"missing\.yaml: No such file or directory"):
+        load_spec(config=tmp_path / "missing.yaml", given={})
+    with pytest.raises(SpecError, match="Is a directory"):
+        load_spec(config=tmp_path, given={})
+    (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(SpecError, match="not UTF-8 text"):
+        load_spec(config=tmp_path / "binary.yaml", given={})
+
+
+def test_the_yaml_of_every_field(tmp_path: Path) -> None:
+    config = write(
+        tmp_path,
+        """
+methods: [full, "ccs(strata=20)", {ccs: {beta: {0.5: 0.0, 0.9: 0.3}}}]
+datasets: digits
+encoders: [pixels]
+models: [small_cnn, linear_probe]
+rates: 0.9
+seeds: [4]
+pool_size: 400
+proxy_model: small_cnn
+recipe: {iterations: 30}
+scale: 0.5
+""",
+    )
+    assert load_spec(config=config, given={}) == GridSpec.model_validate(
+        {
+            "methods": "full,ccs(strata=20),ccs(beta={0.5: 0.0, 0.9: 0.3})",
+            "datasets": "digits",
+            "encoders": "pixels",
+            "models": "small_cnn,linear_probe",
+            "rates": "0.9",
+            "seeds": "4,",
+            "pool_size": 400,
+            "proxy_model": "small_cnn",
+            "recipe": {"iterations": 30},
+            "scale": 0.5,
+        }
+    )
+
+
+@pytest.mark.parametrize("preset", preset_names())
+def test_every_preset_expands_to_distinct_cells_of_valid_names(
+    preset: str, cells_of: Callable[..., list[Cell]]
+) -> None:
+    cells = cells_of(preset)
+    spec = load_spec(preset=preset, given={})
+    assert len({cell.cell_id for cell in cells}) == len(cells)
+    assert {cell.method for cell in cells} == {call.name for call in spec.methods}
+    assert {cell.seed for cell in cells} == set(spec.seeds)
+    assert all(cell.stages() for cell in cells)
+
+
+def facts(*, dataset: str, method: str) -> dict[str, str]:
+    text = files("bench").joinpath("paper/hyperparameters.csv").read_text(encoding="utf-8")
+    return {
+        row["name"] + (f" at {row['pruning_rate']}" if row["pruning_rate"] else ""): row["value"]
+        for row in csv.DictReader(text.splitlines())
+        if row["dataset"] == dataset and row["method"] == method
+    }
+
+
+@pytest.mark.parametrize(
+    ("preset", "dataset", "group"),
+    [("paper-cifar10", "CIFAR10", "CIFAR/STL10/SVHN/CINIC10"), ("paper-imagenet", "ImageNet-1K", "ImageNet-1K")],
+)
+def test_the_papers_presets_train_as_the_paper_reports(
+    preset: str, dataset: str, group: str, cells_of: Callable[..., list[Cell]]
+) -> None:
+    known = facts(dataset=dataset, method="ELFS") | facts(dataset=group, method="ELFS")
+    cells = cells_of(preset)
+    recipe, model = cells[0].recipe, cells[0].model.name
+    assert {cell.recipe for cell in cells} == {recipe}
+    assert model == known["network"].lower()
+    assert recipe.iterations == int(known["coreset training length"].split()[0])
+    assert recipe.proxy_epochs == int(known["proxy training length"].split()[0])
+    assert recipe.batch_size == int(known["batch size"])
+    assert recipe.lr == float(known["lr"])
+    assert recipe.weight_decay == float(known["weight decay"])
+    assert recipe.iterations / recipe.evaluations == int(known["test interval (iterations)"])
+    assert recipe.momentum == 0.9
+    assert recipe.nesterov == ("no Nesterov" not in known["optimizer"])
+    assert recipe.scale == 1
+    assert {cell.rate for cell in cells} == {0, 0.3, 0.5, 0.7, 0.8, 0.9}
+
+
+@pytest.mark.parametrize(("preset", "dataset"), [("paper-cifar10", "CIFAR10"), ("paper-imagenet", "ImageNet-1K")])
+def test_the_papers_presets_run_ccs_at_the_reported_betas(
+    preset: str, dataset: str, cells_of: Callable[..., list[Cell]]
+) -> None:
+    known = {
+        int(name.rpartition(" ")[2]): float(value)
+        for name, value in facts(dataset=dataset, method="CCS (AUM)").items()
+        if name.startswith("beta")
+    }
+    betas = {round(100 * cell.rate): cell.params.get("beta", 0) for cell in cells_of(preset) if cell.method == "ccs"}
+    assert known
+    assert known.items() <= betas.items()

@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from bench.cells import Cell
+from bench.errors import SpecError
+from bench.refs import DatasetRef, EncoderRef, derive_seed
+from bench.stages import Embeddings, NeighborLists, Stage, in_order, method_code, shared_neighbors
+
+Expand = Callable[..., list[Cell]]
+
+
+def stages_of(cells: list[Cell]) -> list[Stage]:
+    return in_order([stage for cell in cells for stage in cell.stages()])
+
+
+def count(stages: list[Stage], kind: str) -> int:
+    return sum(stage.kind == kind for stage in stages)
+
+
+def test_inputs_come_before_their_users_and_every_stage_once(cells_of: Expand) -> None:
+    stages = stages_of(cells_of("demo"))
+    keys = [stage.key for stage in stages]
+    assert len(set(keys)) == len(keys)
+    for position, stage in enumerate(stages):
+        assert all(keys.index(needed.key) < position for needed in stage.inputs())
+    assert [stage.kind for stage in stages[-1:]] == ["selection"]
+
+
+def test_one_proxy_serves_every_rate_and_every_method_on_true_labels(cells_of: Expand) -> None:
+    cells = cells_of(methods="aum,forgetting,el2n,ccs,ccs(beta=0.1),d2", rates="0.3,0.5,0.9", seeds=2)
+    stages = stages_of(cells)
+    assert count(stages, "dynamics") == 2  # one per seed
+    assert count(stages, "embeddings") == count(stages, "neighbors") == 1  # of d2
+    assert count(stages, "selection") == len(cells) == 36
+
+
+def test_pseudo_labels_depend_on_encoder_and_seed_alone(cells_of: Expand) -> None:
+    cells = cells_of(methods="elfs,elfs(beta=0.2)", rates="0.5,0.9", seeds=2, encoders="pixels,pixels(size=16)")
+    stages = stages_of(cells)
+    assert count(stages, "pseudo-labels") == count(stages, "dynamics") == 4
+    assert count(stages, "embeddings") == 2
+
+
+def test_neighbour_lists_up_to_50_are_cut_from_the_same_50(cells_of: Expand) -> None:
+    cells = cells_of(methods="elfs,d2(k=5),d2(k=15),d2(k=50)", rates="0.9")
+    cosine = {s.key for s in stages_of(cells) if isinstance(s, NeighborLists) and s.metric == "cosine"}
+    euclidean = {s.key for s in stages_of(cells) if isinstance(s, NeighborLists) and s.metric == "euclidean"}
+    assert len(cosine) <= 1
+    assert len(euclidean) <= 1
+    more = [s for s in stages_of(cells_of(methods="d2(k=60)", rates="0.9")) if isinstance(s, NeighborLists)]
+    assert [stage.k for stage in more] == [60]
+
+
+@pytest.mark.parametrize(("size", "k", "lists"), [(1438, 10, 50), (1438, 60, 60), (30, 10, 29), (0, 10, 50)])
+def test_lists_are_never_longer_than_the_pool(size: int, k: int, lists: int) -> None:
+    embeddings = Embeddings(dataset=DatasetRef(name="digits", size=size), encoder=EncoderRef(name="pixels"))
+    assert shared_neighbors(embeddings, k, "cosine").k == lists
+
+
+def test_what_is_there_hides_what_it_rests_on(cells_of: Expand) -> None:
+    cells = cells_of(methods="aum", proxy_model="linear_probe", rates="0.9")
+    wanted = [stage for cell in cells for stage in cell.stages()]
+    assert [stage.kind for stage in in_order(wanted)] == ["embeddings", "dynamics", "selection"]
+    assert [stage.kind for stage in in_order(wanted, lambda stage: stage.kind == "dynamics")] == ["selection"]
+    assert in_order(wanted, lambda stage: stage.kind == "selection") == []
+
+
+def test_every_stage_describes_and_names_itself(cells_of: Expand) -> None:
+    for stage in stages_of(cells_of("demo")):
+        assert stage.describe()["kind"] == stage.kind
+        assert "digits" in stage.title()
+        assert len(stage.key) == 64
+
+
+def test_the_code_of_a_method_is_part_of_its_selection(cells_of: Expand) -> None:
+    [cell] = cells_of(methods="ccs", rates="0.9")
+    selection = cell.selection()
+    assert selection.code == method_code("ccs") != method_code("elfs")
+    assert selection.model_copy(update={"code": "edited"}).key != selection.key
+
+
+def test_a_selection_says_what_the_cell_lacks(cells_of: Expand) -> None:
+    [cell] = cells_of(methods="elfs", rates="0.9")
+    with pytest.raises(SpecError, match="'elfs' reads embeddings, but the cell names no encoder"):
+        cell.selection().model_copy(update={"encoder": None}).embeddings()
+    with pytest.raises(SpecError, match="'elfs' reads training dynamics, but the cell names no proxy"):
+        cell.selection().model_copy(update={"proxy": None}).dynamics()
+
+
+def test_derived_seeds_differ_by_seed_and_purpose() -> None:
+    seeds = {derive_seed(seed, *words) for seed in range(20) for words in (("a",), ("b",), ("a", "b"))}
+    assert len(seeds) == 60
+    assert all(0 <= seed < 2**63 for seed in seeds)
+    assert derive_seed(3, "training") == derive_seed(3, "training")

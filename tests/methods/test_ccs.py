@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench import SelectionError
+from bench.methods.ccs import stratified
+
+
+def rng(seed=0):
+    return np.random.default_rng(seed)
+
+
+def test_budgets_by_hand():
+    # Width 1 over [0, 4]: strata of 8, 1, 0 and 4 scores, the last one holding the maximum.
+    scores = np.array([0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 1.5, 3.1, 3.2, 3.3, 4.0])
+    kept = stratified(scores, 8, rng(), beta=0.0, strata=4)
+    # Smallest first: 0 of 0, 1 of 1, then (8 - 1) // 2 = 3 of 4, then the remaining 4 of 8.
+    assert [int(((kept >= a) & (kept < b)).sum()) for a, b in [(0, 8), (8, 9), (9, 13)]] == [4, 1, 3]
+
+
+def test_remainder_of_the_division_is_handed_out():
+    scores = np.repeat([0.0, 1.0, 2.0], [10, 20, 30])
+    kept = stratified(scores, 8, rng(), beta=0.0, strata=3)
+    assert np.bincount(scores[kept].astype(int)).tolist() == [2, 3, 3]
+
+
+@pytest.mark.parametrize("level", [0.0, 1.0, -1.0, 1e300, -1e300])
+def test_equal_scores_are_one_stratum(level):
+    kept = stratified(np.full(40, level), 7, rng(), beta=0.25)
+    assert len(set(kept.tolist())) == 7
+
+
+@pytest.mark.parametrize("shift", [0.0, -5.0, -1000.0])
+def test_top_score_is_reachable_whatever_the_sign(shift):
+    scores = np.linspace(0, 1, 50) + shift
+    assert sorted(stratified(scores, 50, rng(), beta=0.0).tolist()) == list(range(50))
+    assert 49 in stratified(scores, 49, rng(3), beta=0.0, strata=49).tolist()
+
+
+def test_range_of_extreme_floats_does_not_overflow():
+    scores = np.array([-1.7e308, 0.0, 1.7e308])
+    assert len(stratified(scores, 2, rng(), beta=0.0)) == 2
+
+
+@given(
+    st.lists(st.floats(-100, 100, width=32), min_size=1, max_size=60),
+    st.sampled_from([0.0, 0.1, 0.29, 0.5]),
+    st.integers(1, 12),
+    st.integers(0, 2**31),
+    st.data(),
+)
+def test_against_the_definition(scores, beta, strata, seed, data):
+    scores = np.array(scores, dtype=np.float32)
+    size, dropped = len(scores), int(round(beta * 100) * len(scores) // 100)
+    budget = data.draw(st.integers(0, size - dropped))
+    kept = stratified(scores, budget, rng(seed), beta=beta, strata=strata)
+    assert len(set(kept.tolist())) == budget
+    remaining = np.sort(scores)[: size - dropped].astype(np.float64)
+    assert not budget or scores[kept].max() <= remaining[-1]
+    if not budget:
+        return
+    low, width = remaining[0], remaining[-1] - remaining[0]
+
+    def counts(values):
+        numbers = [min(int((v - low) / width * strata), strata - 1) if width else 0 for v in values]
+        return np.bincount(numbers, minlength=strata).tolist()
+
+    found = sorted(zip(counts(remaining), counts(scores[kept].astype(np.float64)), strict=True))
+    left = budget
+    for position, (stratum_size, quota) in enumerate(found):
+        expected = min(stratum_size, left // (strata - position))
+        assert quota == expected
+        left -= expected
+    assert left == 0
+
+
+def test_hardest_are_dropped_and_beta_too_large_is_refused():
+    scores = np.arange(100.0)
+    assert stratified(scores, 50, rng(), beta=0.3).max() < 70
+    with pytest.raises(SelectionError, match=r"largest valid beta is 0\.5"):
+        stratified(scores, 50, rng(), beta=0.6)
+
+
+def test_whole_remainder_is_kept_when_beta_is_the_rate():
+    kept = stratified(np.arange(100.0), 10, rng(), beta=0.9)
+    assert sorted(kept.tolist()) == list(range(10))
+
+
+def test_scale_of_imagenet():
+    scores = rng().gamma(2.0, size=1_281_167)
+    start = time.perf_counter()
+    kept = stratified(scores, 128_117, rng(), beta=0.3)
+    assert time.perf_counter() - start < 2
+    assert len(np.unique(kept)) == 128_117

@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench import SelectionError
+from bench.errors import SpecError
+from bench.methods.elfs import beta_grid, choose_beta, double_end
+from bench.plugins import methods
+from bench.selection import method_pool, run_method
+
+
+def rng(seed=0):
+    return np.random.default_rng(seed)
+
+
+@given(
+    st.lists(st.floats(-100, 100, width=32), min_size=1, max_size=60, unique=True),
+    st.integers(0, 9),
+    st.data(),
+)
+def test_double_end_against_sorting(scores, tenths, data):
+    difficulty = np.array(scores)
+    dropped = tenths * len(scores) // 10
+    budget = data.draw(st.integers(0, len(scores) - dropped))
+    by_hand = sorted(range(len(scores)), key=lambda i: -scores[i])[dropped : dropped + budget]
+    assert double_end(difficulty, budget, tenths / 10, rng()).tolist() == by_hand
+
+
+def test_beta_equal_to_the_rate_keeps_the_easiest():
+    kept = double_end(np.arange(100.0), 10, 0.9, rng())
+    assert sorted(kept.tolist()) == list(range(10))
+
+
+def test_beta_above_the_rate_is_refused_by_name():
+    with pytest.raises(SelectionError, match=r"beta=0\.95 drops .* largest valid beta is 0\.9\."):
+        double_end(np.arange(100.0), 10, 0.95, rng())
+
+
+@pytest.mark.parametrize(
+    ("size", "budget", "last", "count"),
+    [(1000, 100, 0.9, 10), (1000, 700, 0.3, 4), (1000, 999, 0.0, 1), (1000, 50, 0.9, 10), (1797, 180, 0.9, 10)],
+)
+def test_grid_holds_every_valid_tenth(size, budget, last, count):
+    grid = beta_grid(size, budget)
+    assert (grid[0], grid[-1], len(grid)) == (0.0, last, count)
+    for beta in grid:
+        assert len(double_end(np.arange(float(size)), budget, beta, rng())) == budget
+
+
+def test_choice_is_the_best_and_the_smallest_of_equals():
+    assert choose_beta([0.2, 0.0, 0.1], {0.0: 0.5, 0.1: 0.7, 0.2: 0.7}.__getitem__) == 0.1
+    assert choose_beta([0.0, 0.1], lambda beta: 1.0) == 0.0
+
+
+def test_single_candidate_is_not_evaluated():
+    def evaluate(beta):
+        raise AssertionError
+
+    assert choose_beta([0.0], evaluate) == 0.0
+
+
+def test_nan_evaluation_is_refused():
+    with pytest.raises(SelectionError, match="NaN"):
+        choose_beta([0.0, 0.1], lambda beta: float("nan"))
+
+
+@pytest.mark.parametrize("budget", [180, 540])
+def test_auto_is_the_best_fixed_beta_by_rehearsal_and_reads_no_label(digits, budget):
+    entry = methods.get("elfs")
+    blind = replace(digits, label_array=None, dynamics_labels=None)
+
+    def run(**params):
+        pool = method_pool(entry, params, blind, size=1797, num_classes=10, rate=0.9)
+        return run_method(entry, pool, params, budget, seed=3)
+
+    fixed = [run(beta=beta) for beta in beta_grid(1797, budget)]
+    rehearsed = [blind.rehearse(kept) for kept in fixed]
+    assert len(set(rehearsed)) > 1
+    assert run().tolist() == fixed[int(np.argmax(rehearsed))].tolist()
+
+
+def test_needs_follow_the_parameters():
+    entry = methods.get("elfs")
+
+    def declared(**params):
+        return {item.part: dict(item.options) for item in entry.info.needs(entry.resolve(params))}
+
+    assert set(declared()) == {"embeddings", "dynamics", "rehearsal"}
+    assert set(declared(beta=0.3)) == {"embeddings", "dynamics"}
+    temi = {"clustering": "temi", "num_clusters": 20, "heads": 8, "epochs": 5}
+    assert declared(num_clusters=20, heads=8, cluster_epochs=5)["rehearsal"] == temi
+    kmeans = {"of": "pseudo", "clustering": "kmeans", "num_clusters": None, "heads": None, "epochs": None}
+    assert declared(clustering="kmeans", heads=8)["dynamics"] == kmeans
+
+
+@pytest.mark.parametrize("beta", [1.0, -0.1, "automatic"])
+def test_beta_outside_its_range_is_refused(beta):
+    with pytest.raises(SpecError, match="method elfs: beta="):
+        methods.get("elfs").resolve({"beta": beta})

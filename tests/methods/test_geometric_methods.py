@@ -1,0 +1,232 @@
+"""k-center, herding, moderate and facility location against slow loops, and on digits."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.sparse import csr_array
+
+from bench import SelectionError
+from bench.methods._embeddings import unit_rows
+from bench.methods._groups import proportional_quotas
+from bench.methods.facility_location import cosine_similarity, lazy_greedy
+from bench.methods.herding import follow_mean
+from bench.methods.kcenter import farthest_first
+from bench.methods.moderate import distance_from_median
+from bench.plugins import methods
+from bench.selection import method_pool, run_method
+
+
+def run(name, source, budget, seed=0, **params):
+    entry = methods.get(name)
+    size = len(source.labels())
+    pool = method_pool(entry, params, source, size=size, num_classes=10, rate=0.5)
+    return run_method(entry, pool, params, budget, seed)
+
+
+@st.composite
+def point_sets(draw, most=9):
+    size = draw(st.integers(1, most))
+    points = [[float(draw(st.integers(-4, 4))) for _ in range(2)] for _ in range(size)]
+    return np.array(points), draw(st.integers(0, size))
+
+
+# k-center
+
+
+def radius(points, centres):
+    return max(min(math.dist(point, points[c]) for c in centres) for point in points)
+
+
+@settings(max_examples=200)
+@given(point_sets())
+def test_every_centre_is_the_farthest_with_ties_by_index(case):
+    points, budget = case  # whole numbers, so that the expanded form of the distance is exact
+    by_hand = [0][:budget]
+    while len(by_hand) < budget:
+        left = [i for i in range(len(points)) if i not in by_hand]
+        by_hand.append(max(left, key=lambda i: (min(math.dist(points[i], points[c]) for c in by_hand), -i)))
+    assert farthest_first(points, budget).tolist() == by_hand
+
+
+@settings(max_examples=50, deadline=None)
+@given(point_sets(most=7))
+def test_the_radius_is_at_most_twice_the_best(case):
+    points, budget = case
+    if budget:
+        best = min(radius(points, centres) for centres in itertools.combinations(range(len(points)), budget))
+        assert radius(points, farthest_first(points, budget)) <= 2 * best + 1e-9
+
+
+def test_kcenter_covers_the_digits_better_than_chance(digits):
+    rows = unit_rows(digits.embeddings())
+
+    def reach(kept):
+        return np.sqrt(np.maximum(2 - 2 * rows @ rows[kept].T, 0)).min(1).max()
+
+    chance = [reach(np.random.default_rng(seed).choice(1797, 180, replace=False)) for seed in range(5)]
+    assert reach(run("kcenter", digits, 180)) < 0.8 * min(chance)
+
+
+# herding
+
+
+@settings(max_examples=200)
+@given(point_sets())
+def test_each_pick_brings_the_mean_nearest(case):
+    points, budget = case
+    norms = np.linalg.norm(points, axis=1, keepdims=True)
+    rows = np.where(norms == 0, [[1.0, 0.0]], points / np.where(norms == 0, 1, norms))
+    picks = follow_mean(rows, budget).tolist()
+    assert len(set(picks)) == budget
+    mean = rows.sum(0) / len(rows)
+    for step, pick in enumerate(picks):
+        left = [i for i in range(len(rows)) if i not in picks[:step]]
+        gaps = {i: math.dist(mean, sum(rows[j] for j in [*picks[:step], i]) / (step + 1)) for i in left}
+        assert gaps[pick] == pytest.approx(min(gaps.values()), abs=1e-7)
+
+
+def test_herding_matches_the_mean_of_the_digits(digits):
+    rows = unit_rows(digits.embeddings())
+
+    def gap(kept):
+        return np.linalg.norm(rows[kept].mean(0) - rows.mean(0))
+
+    chance = [gap(np.random.default_rng(seed).choice(1797, 90, replace=False)) for seed in range(5)]
+    assert gap(run("herding", digits, 90)) < 0.2 * min(chance)
+
+
+def test_herding_by_clusters_matches_the_mean_of_every_class_better(digits):
+    rows, labels = unit_rows(digits.embeddings()), digits.labels()
+
+    def gap(kept):
+        means = [np.linalg.norm(rows[kept][labels[kept] == c].mean(0) - rows[labels == c].mean(0)) for c in range(10)]
+        return np.mean(means)
+
+    chance = [gap(np.random.default_rng(seed).choice(1797, 180, replace=False)) for seed in range(5)]
+    assert gap(run("herding", digits, 180, clusters=10)) < 0.7 * min(chance)
+
+
+@given(st.lists(st.integers(0, 30), min_size=1, max_size=8), st.floats(0, 1), st.integers(0, 5))
+def test_proportional_quotas_are_the_share_rounded(sizes, part, seed):
+    sizes = np.array(sizes)
+    total = int(sizes.sum())
+    budget = round(part * total)
+    quotas = proportional_quotas(sizes, budget, np.random.default_rng(seed))
+    assert quotas.sum() == budget
+    for size, quota in zip(sizes.tolist(), quotas.tolist(), strict=True):
+        assert quota <= size
+        assert total == 0 or abs(quota - budget * size / total) < 1
+
+
+# moderate
+
+
+@settings(max_examples=200)
+@given(point_sets(), st.data(), st.sampled_from(["mean", "median"]), st.sampled_from(["class", "pool"]))
+def test_distance_from_the_median_by_hand(case, data, centre, scope):
+    points, _ = case
+    labels = np.array([data.draw(st.integers(0, 2)) for _ in points])
+    middle = {"mean": np.mean, "median": np.median}[centre]
+    apart = []
+    for point, label in zip(points, labels, strict=True):
+        mine = [p for p, other in zip(points, labels, strict=True) if other == label]
+        apart.append(math.dist(point, [middle([p[d] for p in mine]) for d in range(2)]))
+    expected = []
+    for own, label in zip(apart, labels, strict=True):
+        shared = [d for d, other in zip(apart, labels, strict=True) if scope == "pool" or other == label]
+        expected.append(abs(own - np.median(shared)))
+    np.testing.assert_allclose(distance_from_median(points, labels, centre=centre, scope=scope), expected, atol=1e-9)
+
+
+def test_moderate_is_not_inverted(digits):
+    # Distances of one class: the released copy in D2's code keeps both ends, the method keeps the middle.
+    embeddings, labels = digits.embeddings().astype(np.float64), digits.labels()
+    kept = run("moderate", digits, 540)
+    for number in range(10):
+        members = np.flatnonzero(labels == number)
+        apart = np.linalg.norm(embeddings[members] - embeddings[members].mean(0), axis=1)
+        middle, inside = np.median(apart), np.isin(members, kept)
+        assert np.abs(apart[inside] - middle).max() < np.abs(apart[~inside] - middle).max()
+        assert apart.min() < apart[inside].min()
+        assert apart[inside].max() < apart.max()
+    assert np.isin(run("moderate", digits, 200), kept).all()
+
+
+def test_moderate_with_the_released_codes_options_is_the_middle_of_the_ranking(digits):
+    embeddings, labels = digits.embeddings().astype(np.float64), digits.labels()
+    apart = np.empty(1797)
+    for number in range(10):
+        members = labels == number
+        apart[members] = np.linalg.norm(embeddings[members] - np.median(embeddings[members], axis=0), axis=1)
+    ranks = np.argsort(np.argsort(apart))[run("moderate", digits, 300, centre="median", scope="pool")]
+    assert ranks.max() - ranks.min() == 299
+    assert ranks.min() < 898 < ranks.max()
+
+
+# facility location
+
+
+@st.composite
+def similarities(draw):
+    size = draw(st.integers(1, 8))
+    dense = np.eye(size)
+    for i, j in itertools.combinations(range(size), 2):
+        dense[i, j] = dense[j, i] = draw(st.integers(0, 4)) / 4  # exact sums, so that ties are ties
+    return dense, draw(st.integers(0, size))
+
+
+def served(dense, chosen):
+    return sum(max((dense[j, i] for j in chosen), default=0.0) for i in range(len(dense)))
+
+
+@settings(max_examples=200)
+@given(similarities())
+def test_lazy_greedy_is_greedy_with_ties_by_index(case):
+    dense, budget = case
+    by_hand: list[int] = []
+    while len(by_hand) < budget:
+        left = [j for j in range(len(dense)) if j not in by_hand]
+        by_hand.append(max(left, key=lambda j: (served(dense, [*by_hand, j]), -j)))
+    assert lazy_greedy(csr_array(dense), budget).tolist() == by_hand
+
+
+@settings(max_examples=50, deadline=None)
+@given(similarities())
+def test_greedy_reaches_its_guarantee(case):
+    dense, budget = case
+    best = max(served(dense, chosen) for chosen in itertools.combinations(range(len(dense)), budget))
+    assert served(dense, lazy_greedy(csr_array(dense), budget).tolist()) >= (1 - 1 / math.e) * best - 1e-9
+
+
+def test_similarities_are_the_cosines_of_neighbours(some_digits):
+    rows = unit_rows(some_digits.embeddings()).astype(np.float64)
+    found = cosine_similarity(some_digits.neighbors(5, "cosine")).toarray()
+    listed = np.zeros_like(found, dtype=bool)
+    np.put_along_axis(listed, some_digits.neighbors(5, "cosine").indices, True, axis=1)
+    listed |= listed.T | np.eye(len(rows), dtype=bool)
+    np.testing.assert_allclose(found, np.where(listed, rows @ rows.T, 0), atol=1e-5)
+    assert found.min() >= 0
+    assert (found == found.T).all()
+
+
+def test_facility_location_serves_the_digits_better_than_chance(digits):
+    rows = unit_rows(digits.embeddings())
+
+    def nearest(kept):
+        return (rows @ rows[kept].T).max(1).mean()
+
+    chance = [nearest(np.random.default_rng(seed).choice(1797, 90, replace=False)) for seed in range(5)]
+    kept = run("facility-location", digits, 90)
+    assert 1 - nearest(kept) < 0.9 * (1 - max(chance))
+
+
+@pytest.mark.parametrize("core", [farthest_first, follow_mean])
+def test_a_budget_beyond_the_pool_is_refused(core):
+    with pytest.raises(SelectionError, match="cannot keep 4 of 3 images"):
+        core(np.eye(3), 4)

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from bench.plugins import methods
+from bench.selection import method_pool, run_method
+
+CASES = [
+    ("aum", {}, "aum", -1),
+    ("aum", {"margin": "logits"}, "aum_logits", -1),
+    ("el2n", {}, "el2n", 1),
+    ("dynunc", {}, "dyn_unc", 1),
+    ("dual", {}, "dual", 1),
+]
+
+
+def run(name, source, budget, seed=0, **params):
+    entry = methods.get(name)
+    size = len(source.labels())
+    pool = method_pool(entry, params, source, size=size, num_classes=10, rate=0.5)
+    return run_method(entry, pool, params, budget, seed)
+
+
+@pytest.mark.parametrize(("name", "params", "field", "sign"), CASES)
+def test_hard_end_is_kept(digits, name, params, field, sign):
+    scores = sign * getattr(digits.dynamics_labels, field)
+    kept = run(name, digits, 200, **params)
+    assert scores[kept].min() >= np.delete(scores, kept).max()
+
+
+def test_mislabelled_images_are_hard(digits):
+    # The direction of a score is checked by what it should find: images whose loss stays high.
+    confidence = digits.dynamics_labels.confidence
+    for name in ("aum", "el2n", "forgetting", "dual"):
+        kept = run(name, digits, 100)
+        assert confidence[kept].mean() < confidence.mean() - 0.1
+
+
+def test_never_learned_images_rank_at_either_end(digits):
+    learned = digits.dynamics_labels.learned.copy()
+    counts = digits.dynamics_labels.forgetting.copy()
+    never = np.arange(0, 1797, 100)
+    learned[never], counts[never] = False, 0
+    source = replace(digits, dynamics_labels=replace(digits.dynamics_labels, learned=learned, forgetting=counts))
+    assert set(never) <= set(run("forgetting", source, 50).tolist())
+    kept = run("forgetting", source, 50, never_learned="zero")
+    assert counts[kept].min() >= np.sort(counts)[-50]
+    assert not set(never) & set(kept.tolist())
+
+
+def test_never_learned_images_lie_one_above_the_highest_count(digits):
+    # One of them at the number of epochs would fill D2's sums and leave CCS' strata of equal width empty.
+    counts = np.array([0, 3, 0, 5, 0, 1], dtype=np.int32)
+    learned = np.array([True, True, False, True, False, True])
+    dynamics = replace(digits.dynamics_labels, forgetting=counts, learned=learned, epochs=200)
+    assert dynamics.difficulty("forgetting").tolist() == [0, 3, 6, 5, 6, 1]
+    assert dynamics.difficulty("forgetting", never_learned="zero").tolist() == counts.tolist()
+    none = replace(dynamics, forgetting=0 * counts, learned=np.zeros(6, dtype=bool))
+    assert none.difficulty("forgetting").tolist() == [1] * 6
+
+
+def test_forgetting_ties_depend_on_the_seed_alone(digits):
+    assert run("forgetting", digits, 900, seed=0).tolist() == run("forgetting", digits, 900, seed=0).tolist()
+    assert run("forgetting", digits, 900, seed=0).tolist() != run("forgetting", digits, 900, seed=1).tolist()
+    labels = digits.labels()[run("forgetting", digits, 900)]
+    assert np.bincount(labels, minlength=10).min() > 20

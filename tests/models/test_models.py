@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from bench import BenchError
+from bench.errors import SpecError
+from bench.plugins import models
+from bench.recipe import Recipe
+
+
+def build(name, shape, num_classes=10, seed=0, **params):
+    entry = models.get(name)
+    torch.manual_seed(seed)
+    return entry.function(shape, num_classes, **entry.resolve(params))
+
+
+def size(module):
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [
+        ("small_cnn", (1, 8, 8)),
+        ("small_cnn", (1, 28, 28)),
+        ("small_cnn", (3, 32, 32)),
+        ("small_cnn", (5, 9, 17)),
+        ("resnet18", (1, 28, 28)),
+        ("resnet18", (3, 32, 32)),
+        ("resnet34", (3, 224, 224)),
+        ("resnet50", (4, 32, 32)),
+        ("linear_probe", (61,)),
+    ],
+)
+def test_logits_have_the_right_shape_and_every_parameter_learns(name, shape):
+    module = build(name, shape, 7)
+    logits = module(torch.randn(4, *shape))
+    assert logits.shape == (4, 7)
+    torch.nn.functional.cross_entropy(logits, torch.arange(4)).backward()
+    assert all(parameter.grad is not None and parameter.grad.abs().sum() > 0 for parameter in module.parameters())
+
+
+@pytest.mark.parametrize("name", ["small_cnn", "resnet18", "linear_probe"])
+def test_weights_come_from_the_seed(name):
+    shape = (12,) if name == "linear_probe" else (3, 32, 32)
+    one, same, other = (build(name, shape, seed=seed).state_dict() for seed in (1, 1, 2))
+    assert all(torch.equal(one[key], same[key]) for key in one)
+    assert any(not torch.equal(one[key], other[key]) for key in one)
+
+
+@pytest.mark.parametrize(
+    ("name", "count"), [("resnet18", 11_173_962), ("resnet34", 21_282_122), ("resnet50", 23_520_842)]
+)
+def test_resnets_with_the_small_stem_have_the_published_size(name, count):
+    # The counts of the CIFAR ResNets that the papers' released code trains.
+    assert size(build(name, (3, 32, 32))) == count
+
+
+def test_small_cnn_is_small():
+    assert 80_000 < size(build("small_cnn", (1, 8, 8))) < 120_000
+
+
+@pytest.mark.parametrize(("side", "stem", "small"), [(32, "auto", True), (96, "auto", True), (97, "auto", False)])
+def test_stem_follows_the_side(side, stem, small):
+    module = build("resnet18", (3, side, side), stem=stem)
+    assert module.conv1.stride == ((1, 1) if small else (2, 2))
+    assert isinstance(module.maxpool, torch.nn.Identity) == small
+
+
+def test_stem_can_be_chosen():
+    assert build("resnet18", (3, 32, 32), stem="imagenet").conv1.kernel_size == (7, 7)
+    assert build("resnet18", (1, 224, 224), stem="cifar").conv1.kernel_size == (3, 3)
+    with pytest.raises(BenchError, match="stem='tiny' is not valid"):
+        build("resnet18", (3, 32, 32), stem="tiny")
+
+
+def test_imagenet_stem_is_torchvisions_network():
+    from torchvision.models import resnet34
+
+    ours = build("resnet34", (3, 224, 224), 1000)
+    torch.manual_seed(0)
+    theirs = resnet34(weights=None)
+    assert all(torch.equal(value, theirs.state_dict()[key]) for key, value in ours.state_dict().items())
+
+
+def test_replaced_stem_is_initialised_like_the_rest():
+    weight = build("resnet18", (3, 32, 32)).conv1.weight
+    assert weight.std().item() == pytest.approx((2 / (64 * 9)) ** 0.5, rel=0.1)
+
+
+def test_linear_probe_does_not_depend_on_the_scale_of_the_embeddings():
+    module = build("linear_probe", (16,))
+    inputs = torch.randn(64, 16)
+    torch.testing.assert_close(module(inputs), module(inputs * 1000 + 5), atol=1e-3, rtol=1e-3)
+    assert size(module) == 16 * 10 + 10
+
+
+@pytest.mark.parametrize(("name", "shape"), [("small_cnn", (64,)), ("small_cnn", (3, 2, 2)), ("resnet18", (64,))])
+def test_wrong_shapes_are_explained(name, shape):
+    with pytest.raises(SpecError, match=rf"{name}.*\(C, H, W\)"):
+        build(name, shape)
+    with pytest.raises(SpecError, match=r"embeddings \(D,\)"):
+        build("linear_probe", (3, 32, 32))
+
+
+def test_recipe_overrides_are_fields_of_the_recipe():
+    for entry in models:
+        Recipe(**entry.info.recipe)
+    assert models.get("linear_probe").info.recipe["augmentation"] == "none"
+
+
+def test_small_cnn_learns_digits():
+    from sklearn.datasets import load_digits
+
+    data = load_digits()
+    images = torch.from_numpy(data.images).float()[:, None] / 8 - 1
+    labels = torch.from_numpy(data.target).long()
+    generator = torch.Generator().manual_seed(0)
+    order = torch.randperm(len(labels), generator=generator)
+    train, test = order[:1400], order[1400:]
+    module = build("small_cnn", (1, 8, 8))
+    optimiser = torch.optim.SGD(module.parameters(), 0.05, momentum=0.9, nesterov=True)
+    for _ in range(150):
+        batch = train[torch.randint(len(train), (64,), generator=generator)]
+        optimiser.zero_grad()
+        torch.nn.functional.cross_entropy(module(images[batch]), labels[batch]).backward()
+        optimiser.step()
+    module.eval()
+    with torch.no_grad():
+        assert (module(images[test]).argmax(1) == labels[test]).float().mean() > 0.95
+
+
+def test_discovery_imports_no_heavy_library():
+    code = (
+        "import sys; from bench.plugins import encoders, models; list(encoders), list(models);"
+        "print(*[name for name in ('torch', 'torchvision', 'timm', 'scipy', 'sklearn') if name in sys.modules])"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == ""

@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from bench.calls import parse_call
+from bench.recipe import Recipe
+from bench.rows import Row
+
+SUPERVISION = {"elfs": "pseudo", "aum": "labels", "ccs": "labels", "d2": "labels", "el2n": "labels"}
+DEFAULTS: dict[str, dict[str, Any]] = {
+    "ccs": {"beta": 0.0, "strata": 50, "score": "aum"},
+    "elfs": {"beta": "auto", "score": "aum", "clustering": "temi", "heads": 50, "cluster_epochs": 200},
+    "prototypicality": {"keep": "hard"},
+}
+WITH_ENCODER = ("elfs", "prototypicality", "d2", "d2-label-free")
+
+
+def make_row(variant: str = "random", rate: float = 0.5, seed: int = 0, accuracy: float = 50.0, **changes: Any) -> Row:
+    """A valid row of a small CNN on digits; ``changes`` replace fields."""
+    call = parse_call(variant)
+    supervision = SUPERVISION.get(call.name, "none")
+    uses = {"encoder": call.name in WITH_ENCODER, "proxy_model": supervision != "none"}
+    uses["encoder_supervision"] = uses["encoder"]
+    usual = {"encoder": "pixels", "encoder_supervision": "none", "proxy_model": "small_cnn"}
+    optional = {key: changes.pop(key, usual[key]) if used else "-" for key, used in uses.items()}
+    changes = {key: value for key, value in changes.items() if key not in uses} | optional
+    pool_size = changes.get("pool_size", 1437)
+    fields: dict[str, Any] = {
+        "dataset": "digits",
+        "method": call.name,
+        "variant": variant,
+        "params": DEFAULTS.get(call.name, {}) | call.params,
+        "supervision": supervision,
+        "encoder_weights": "",
+        "rate": rate,
+        "budget": round((1 - rate) * pool_size),
+        "pool_size": pool_size,
+        "seed": seed,
+        "model": "small_cnn",
+        "recipe": Recipe(iterations=400, proxy_epochs=20),
+        "accuracy": accuracy,
+        "best_accuracy": min(accuracy + 0.75, 100.0),
+        "per_class_accuracy": [accuracy] * 10,
+        "curve": [(400, accuracy)],
+        "class_counts": [10] * 10,
+        "fingerprint": "f" * 64,
+        "stages": [],
+        "train_seconds": 3.5,
+        "select_seconds": 0.1,
+        "device": "cpu",
+        "threads": 1,
+        "versions": {"torch": "2.8"},
+        "git_revision": "",
+        "git_dirty": False,
+        "created": f"2025-11-2{seed}T10:00:00+00:00",
+    } | changes
+    identity = "|".join(str(fields[key]) for key in ("dataset", "variant", "encoder", "rate", "seed", "model"))
+    digest = hashlib.sha256(identity.encode()).hexdigest()
+    return Row(**({"cell_id": f"{call.name}-{digest[:12]}", "indices_sha256": digest} | fields))
+
+
+def make_grid(means: dict[str, list[float]], rates: list[float], seeds: int = 3, **changes: Any) -> list[Row]:
+    """Rows of a grid: variant -> mean accuracy per rate, spread by half a point around it; ``full`` has one mean."""
+    return [
+        make_row(variant, rate, seed, mean + 0.5 * (seed - (seeds - 1) / 2), **dict(changes))
+        for variant, column in means.items()
+        for rate, mean in zip([0.0] if variant == "full" else rates, column, strict=True)
+        for seed in range(seeds)
+    ]
+
+
+@pytest.fixture
+def row() -> Callable[..., Row]:
+    return make_row
+
+
+@pytest.fixture
+def grid() -> Callable[..., list[Row]]:
+    return make_grid

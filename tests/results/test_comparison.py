@@ -1,0 +1,205 @@
+from __future__ import annotations
+
+import csv
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import stats as oracle
+from typer.testing import CliRunner
+
+from bench.cli import app
+from bench.comparison import between_encoders, contests, find_baseline, overlap
+from bench.comparison_text import contest_sheet, encoder_sheets, overlap_sheets
+from bench.errors import DataError, SpecError, UnknownName
+from bench.published import indices_path, scores_path, write_indices, write_scores
+from bench.rows import Row, write_row
+from bench.tables import blocks
+
+Grid = Callable[..., list[Row]]
+MEANS = {"random": [90.0, 80.0], "elfs": [92.0, 86.0], "aum": [95.0, 60.0]}
+RATES = [0.5, 0.9]
+AT_90 = {name: column[1:] for name, column in MEANS.items()}
+
+
+def put(rows: list[Row], folder: Path) -> list[Row]:
+    """Write rows with a coreset each; the methods with scores rank by their seed's own noise around one truth."""
+    truth = np.random.default_rng(0).normal(size=rows[0].pool_size)
+    written = []
+    for row in rows:
+        own = int(hashlib.sha256(f"{row.variant}{row.encoder}{row.seed}".encode()).hexdigest()[:8], 16)
+        scores = (truth + np.random.default_rng(own).normal(size=row.pool_size)).astype(np.float32)
+        order = np.argsort(-scores) if row.method != "random" else np.random.default_rng(own).permutation(len(scores))
+        changes = {"indices_sha256": write_indices(order[: row.budget], folder, row.cell_id)}
+        if row.method != "random":
+            changes["scores_sha256"] = write_scores(scores, folder)
+        written.append(row.model_copy(update=changes))
+        write_row(written[-1], folder)
+    return written
+
+
+def accuracies(rows: list[Row], method: str, rate: float) -> list[float]:
+    return [row.accuracy for row in rows if (row.method, row.rate) == (method, rate)]
+
+
+def coreset(folder: Path, row: Row) -> set[int]:
+    return set(np.load(indices_path(folder, row.cell_id)).tolist())
+
+
+def test_contests_agree_with_scipy_at_each_rate_and_over_all(grid: Grid) -> None:
+    rows = grid(MEANS, RATES, 4)
+    rows = [
+        row.model_copy(update={"accuracy": row.accuracy + 0.3 * ((row.seed * 7 + i) % 5)}) for i, row in enumerate(rows)
+    ]
+    [block] = blocks(rows)
+    found = contests(block, find_baseline([block], "random")[0], np.random.default_rng(0))
+    assert list(found) == [0.5, 0.9, None]
+    for rate, group in found.items():
+        values = {
+            name: np.mean(
+                [
+                    [r.accuracy for r in rows if (r.method, r.rate) == (name, each)]
+                    for each in ([rate] if rate else RATES)
+                ],
+                axis=0,
+            )
+            for name in MEANS
+        }
+        for contest in group:
+            if contest.line.method == "random":
+                assert contest.test is None
+                continue
+            assert contest.test is not None
+            expected = oracle.ttest_rel(values[contest.line.method], values["random"])
+            assert contest.test.p == pytest.approx(expected.pvalue, rel=1e-9)
+            assert contest.test.difference.mean == pytest.approx(
+                values[contest.line.method].mean() - values["random"].mean()
+            )
+            assert contest.p_holm is not None
+            assert contest.p_holm >= contest.test.p
+    order = {contest.line.method: contest.rank.rank for contest in found[0.9] if contest.rank}
+    assert order == {"elfs": 1, "random": 2, "aum": 3}
+    mean_ranks = {contest.line.method: contest.rank.rank for contest in found[None] if contest.rank}
+    assert mean_ranks == {"elfs": 1.5, "random": 2.5, "aum": 2.0}
+
+
+def test_a_method_with_a_hole_is_tested_on_common_seeds_and_not_ranked(grid: Grid) -> None:
+    rows = [row for row in grid(MEANS, RATES) if (row.method, row.seed, row.rate) != ("aum", 2, 0.9)]
+    [block] = blocks(rows)
+    found = contests(block, find_baseline([block], "random")[0], np.random.default_rng(0))
+    aum = next(contest for contest in found[0.9] if contest.line.method == "aum")
+    assert aum.test is not None
+    assert aum.test.difference.n == 2
+    assert aum.rank is None
+    assert all(contest.rank for contest in found[0.5])
+
+
+def test_full_is_a_baseline_at_every_rate(grid: Grid) -> None:
+    [block] = blocks(grid({"full": [97.0], **MEANS}, RATES))
+    found = contests(block, find_baseline([block], "full")[0], np.random.default_rng(0))
+    means = {c.line.method: c.test.difference.mean for c in found[0.9] if c.test}
+    assert means == pytest.approx({"random": -17, "elfs": -11, "aum": -37})
+
+
+def test_baseline_names_one_line_or_is_refused(grid: Grid) -> None:
+    made = blocks(grid({"ccs(beta=0.1)": [1.0], "ccs(beta=0.2)": [2.0], "random": [3.0]}, [0.5]))
+    assert [line and line.variant for line in find_baseline(made, "ccs(beta=0.2)")] == ["ccs(beta=0.2)"]
+    with pytest.raises(SpecError, match=r"ambiguous .* 'ccs\(beta=0.1\)' or 'ccs\(beta=0.2\)'"):
+        find_baseline(made, "ccs")
+    with pytest.raises(UnknownName, match="Did you mean random"):
+        find_baseline(made, "randm")
+
+
+def test_overlap_is_the_mean_over_seeds_by_hand(grid: Grid, tmp_path: Path) -> None:
+    rows = put(grid(MEANS, RATES), tmp_path)
+    [block] = blocks(rows)
+    found = overlap(block, 0.9, [tmp_path])
+    at = {name: found.labels.index(name) for name in MEANS}
+    by = {(row.method, row.seed): coreset(tmp_path, row) for row in rows if row.rate == 0.9}
+
+    def mean(pairs: list[tuple[set[int], set[int]]]) -> float:
+        return float(np.mean([len(one & other) / len(one | other) for one, other in pairs]))
+
+    key = tuple(sorted((at["elfs"], at["aum"])))
+    assert found.coresets[key].mean == pytest.approx(mean([(by["elfs", s], by["aum", s]) for s in range(3)]))  # type: ignore[index]
+    pairs = [(by["aum", a], by["aum", b]) for a, b in ((0, 1), (0, 2), (1, 2))]
+    assert found.coresets[at["aum"], at["aum"]] == (pytest.approx(mean(pairs)), 3)
+    assert found.missing == 0
+    files = {(r.method, r.seed): np.load(scores_path(tmp_path, r.scores_sha256)) for r in rows if r.scores_sha256}
+    taus = [oracle.kendalltau(files["elfs", seed], files["aum", seed]).statistic for seed in range(3)]
+    assert found.scores[key].mean == pytest.approx(np.mean(taus))  # type: ignore[index]
+    assert all(at["random"] not in pair for pair in found.scores)
+    # Random coresets overlap as often as chance says.
+    other = next(value for pair, value in found.coresets.items() if pair == (at["random"], at["random"]))
+    assert other.mean == pytest.approx(found.chance, abs=0.04)
+
+
+def test_scores_that_are_the_same_at_all_rates_are_shown_once(grid: Grid, tmp_path: Path) -> None:
+    [block] = blocks(put(grid(MEANS, RATES), tmp_path))
+    sheets = overlap_sheets(block, {rate: overlap(block, rate, [tmp_path]) for rate in block.rates})
+    titles = [sheet.title.partition("model small_cnn, ")[2] for sheet in sheets]
+    assert titles == [
+        "50 % removed: overlap of coresets",
+        "90 % removed: overlap of coresets",
+        "50 %, 90 % removed: agreement of scores",
+    ]
+
+
+def test_missing_files_are_named_and_damaged_ones_refused(grid: Grid, tmp_path: Path) -> None:
+    rows = put(grid(AT_90, [0.9]), tmp_path)
+    [block] = blocks(rows)
+    indices_path(tmp_path, rows[0].cell_id).unlink()
+    found = overlap(block, 0.9, [tmp_path])
+    assert (found.missing, found.total) == (1, 9)
+    assert any("1 of 9 rows have no indices file" in note for note in overlap_sheets(block, {0.9: found})[0].notes)
+    np.save(indices_path(tmp_path, rows[0].cell_id), np.arange(rows[0].budget))
+    with pytest.raises(DataError, match="not the coreset that was published"):
+        overlap(block, 0.9, [tmp_path])
+
+
+def test_encoders_are_compared_at_the_same_seed(grid: Grid, tmp_path: Path) -> None:
+    rows = put(grid(AT_90, [0.9]), tmp_path)
+    rows += put(grid({"elfs": [85.0]}, [0.9], encoder="dino_vits16", encoder_supervision="self-supervised"), tmp_path)
+    [found] = between_encoders(blocks(rows), [tmp_path])
+    pairs = [[coreset(tmp_path, row) for row in rows if (row.method, row.seed) == ("elfs", seed)] for seed in range(3)]
+    assert (found.label, found.coresets.n) == ("elfs", 3)
+    assert found.coresets.mean == pytest.approx(np.mean([len(a & b) / len(a | b) for a, b in pairs]))
+    assert found.scores.n == 3
+    [sheet] = encoder_sheets([found])
+    assert "encoder dino_vits16 against pixels" in sheet.title
+
+
+def test_few_seeds_and_chosen_parameters_are_said(grid: Grid) -> None:
+    rows = [
+        r.model_copy(update={"chosen": {"beta": 0.1 * r.seed}}) if r.method == "elfs" else r for r in grid(MEANS, RATES)
+    ]
+    [block] = blocks(rows)
+    [line] = find_baseline([block], "random")
+    notes = contest_sheet(block, contests(block, line, np.random.default_rng(0)), line).notes
+    assert "elfs chose beta at 90 % removed: 0, 0.1, 0.2 (seeds 0, 1, 2)." in notes
+    assert any("with 3 pairs no test without assumptions gives p below 0.25" in note for note in notes)
+
+
+def test_command_writes_the_same_files_again(grid: Grid, tmp_path: Path) -> None:
+    put(grid({"full": [97.0], **MEANS}, RATES), tmp_path / "run")
+    written = []
+    for _ in range(2):
+        done = CliRunner().invoke(app, ["compare", str(tmp_path / "run"), "--out", str(tmp_path / "out")])
+        assert done.exit_code == 0, done.output
+        written.append({path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()})
+    assert written[0].keys() == {"comparison.md", "comparison.csv", "overlap.csv"}
+    assert written[0] == written[1]
+    assert "+6.00" in done.output
+    records = list(csv.DictReader(written[0]["comparison.csv"].decode().splitlines()))
+    elfs = next(record for record in records if (record["method"], record["rate"]) == ("elfs", "0.9"))
+    # Equal differences at every seed have no spread, so no p-value.
+    assert (elfs["difference"], elfs["pairs"], elfs["p"], elfs["win_rate"]) == ("6.000000", "3", "", "1.000000")
+
+
+def test_rows_of_the_first_version_are_read(grid: Grid, tmp_path: Path) -> None:
+    [row] = grid({"random": [90.0]}, [0.5], 1)
+    old = row.model_dump_json(exclude={"chosen", "scores_sha256"})
+    assert "chosen" not in old
+    assert Row.model_validate_json(old) == row

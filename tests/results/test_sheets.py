@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from bench.errors import BenchError
+from bench.sheets import (
+    MISSING,
+    Field,
+    Section,
+    Sheet,
+    escape_latex,
+    escape_markdown,
+    latex,
+    markdown,
+    to_csv,
+    write_text,
+)
+
+SHEET = Sheet(
+    title="a_b, 50 % & more",
+    columns=("method", "30 %", "90 %"),
+    sections=(
+        Section("no labels", ((Field("x_1|y"), Field("1.0 ± 0.2", bold=True), Field(MISSING)),)),
+        Section("", ((Field("#z", faint=True), Field("2.0"), Field("")),)),
+    ),
+    lead="full_data: 99 %",
+    notes=("100 % & {braces}.",),
+)
+
+
+def test_latex_escapes_every_special_character() -> None:
+    assert escape_latex(f"50 % a_b & #1 $x {{y}} ± {MISSING}") == r"50 \% a\_b \& \#1 \$x \{y\} $\pm$ --"
+    assert escape_latex("\\~^") == r"\textbackslash{}\textasciitilde{}\textasciicircum{}"
+
+
+def test_latex_lines_have_as_many_cells_as_the_table_has_columns() -> None:
+    text = latex([SHEET, SHEET])
+    body = [line for line in text.splitlines() if line.endswith(r"\\") and "multicolumn" not in line]
+    assert len(body) == 2 * 3
+    assert all(len(re.findall(r"(?<!\\)&", line)) == 2 for line in body)
+    assert len(re.findall(r"(?<!\\)\{", text)) == len(re.findall(r"(?<!\\)\}", text))
+    assert text.count("\\begin{table}") == text.count("\\end{table}") == 2
+    assert "\\begin{tabular}{lrr}" in text
+    assert "\\textbf{1.0 $\\pm$ 0.2}" in text
+    assert text.isascii()
+
+
+def test_latex_has_no_unescaped_special_character_outside_commands() -> None:
+    text = latex([SHEET]).removeprefix("% needs")
+    assert not re.search(r"(?<!\\)[%#_]", text)
+
+
+def test_markdown_lines_have_as_many_cells_as_the_table_has_columns() -> None:
+    lines = [line for line in markdown([SHEET]).splitlines() if line.startswith("|")]
+    assert [len(re.findall(r"(?<!\\)\|", line)) for line in lines] == [4] * 5
+    assert lines[1] == "| :-- | --: | --: |"
+    assert lines[3] == rf"| x_1\|y | **1.0 ± 0.2** | {MISSING} |"
+
+
+def test_markdown_escapes_what_github_reads_as_markup() -> None:
+    assert escape_markdown("a*b* <i> `c` [d] _e_ pool_size") == r"a\*b\* \<i\> \`c\` \[d\] \_e\_ pool_size"
+
+
+def test_csv_quotes_and_formats() -> None:
+    records = [{"a": 'x, "y"', "b": 0.1, "c": None, "d": True, "e": 3}]
+    assert to_csv(records) == 'a,b,c,d,e\n"x, ""y""",0.100000,,1,3\n'
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(BenchError, match=r"cannot write .*accuracy.md"):
+        write_text(tmp_path / "file", "accuracy", {"md": "x"})

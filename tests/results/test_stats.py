@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats as oracle
+
+from bench.stats import (
+    chance_jaccard,
+    holm,
+    jaccard,
+    kendall,
+    paired_difference,
+    paired_test,
+    rank_intervals,
+    ranks,
+    summarize,
+)
+
+
+def test_summary_agrees_with_scipy() -> None:
+    values = [81.2, 80.7, 82.9, 79.95, 81.0]
+    found = summarize(values)
+    low, high = oracle.t.interval(0.95, len(values) - 1, np.mean(values), oracle.sem(values))
+    assert found.n == 5
+    assert found.mean == pytest.approx(np.mean(values), abs=1e-12)
+    assert found.std == pytest.approx(np.std(values, ddof=1), abs=1e-12)
+    assert (found.ci_low, found.ci_high) == pytest.approx((low, high), abs=1e-9)
+
+
+def test_one_seed_has_neither_std_nor_interval() -> None:
+    assert summarize([50.0]) == (50.0, None, 1, None, None)
+
+
+def test_summary_does_not_depend_on_the_order() -> None:
+    values = list(np.random.default_rng(0).normal(80, 3, 50))
+    assert summarize(values) == summarize(values[::-1]) == summarize(sorted(values))
+
+
+@pytest.mark.parametrize("values", [[], [1.0, math.nan], [math.inf]])
+def test_summary_refuses_nothing_and_non_finite_values(values: list[float]) -> None:
+    with pytest.raises(ValueError, match="at least one value, all finite"):
+        summarize(values)
+
+
+def test_paired_difference_uses_common_seeds_and_agrees_with_scipy() -> None:
+    ours, random = {0: 81.0, 1: 84.5, 2: 79.0, 7: 10.0}, {2: 78.5, 1: 82.0, 0: 80.7, 9: 99.0}
+    found = paired_difference(ours, random)
+    test = oracle.ttest_rel([81.0, 84.5, 79.0], [80.7, 82.0, 78.5]).confidence_interval(0.95)
+    assert found is not None
+    assert found.n == 3
+    assert found.mean == pytest.approx((0.3 + 2.5 + 0.5) / 3)
+    assert (found.ci_low, found.ci_high) == pytest.approx((test.low, test.high), abs=1e-9)
+
+
+def test_paired_difference_without_a_common_seed_is_none() -> None:
+    assert paired_difference({0: 1.0}, {1: 1.0}) is None
+
+
+def test_highest_value_ranks_first_and_ties_share() -> None:
+    values = [3.0, 9.0, 3.0, 1.0, 9.0, 9.0]
+    np.testing.assert_array_equal(ranks(values), oracle.rankdata([-value for value in values]))
+
+
+def test_ranks_of_a_table_are_those_of_its_lines() -> None:
+    values = np.random.default_rng(0).integers(0, 4, (3, 5, 6)).astype(float)
+    np.testing.assert_array_equal(ranks(values), oracle.rankdata(-values, axis=-1))
+
+
+@pytest.mark.parametrize("seeds", [2, 3, 5, 30])
+def test_paired_test_agrees_with_scipy(seeds: int) -> None:
+    rng = np.random.default_rng(seeds)
+    ours, random = rng.normal(81, 2, seeds), rng.normal(80, 2, seeds)
+    found = paired_test(dict(enumerate(ours)), {**dict(enumerate(random)), 99: 1.0})
+    expected = oracle.ttest_rel(ours, random)
+    assert found is not None
+    assert found.p == pytest.approx(expected.pvalue, rel=1e-9)
+    assert found.wins == (ours > random).sum()
+    assert found.win_rate == np.mean(ours > random)
+
+
+@pytest.mark.parametrize("seeds", [2, 3, 5])
+def test_p_floor_is_the_smallest_p_of_all_sign_flips(seeds: int) -> None:
+    ours = np.arange(1.0, seeds + 1)
+    flips = oracle.permutation_test((ours, np.zeros(seeds)), lambda a, b: np.mean(a - b), permutation_type="samples")
+    found = paired_test(dict(enumerate(ours)), dict.fromkeys(range(seeds), 0.0))
+    assert found is not None
+    assert found.p_floor == pytest.approx(flips.pvalue)
+
+
+@pytest.mark.parametrize(("ours", "ties", "win_rate"), [([0.1, 0.2, 0.3], 0, 1.0), ([0.0, 0.1, 0.2], 3, 0.5)])
+def test_equal_differences_have_no_p_value(ours: list[float], ties: int, win_rate: float) -> None:
+    random = [0.0, 0.1, 0.2]
+    found = paired_test(dict(enumerate(ours)), dict(enumerate(random)))
+    assert found is not None
+    assert found.p is None
+    assert (found.ties, found.win_rate) == (ties, win_rate)
+
+
+def test_one_pair_has_no_p_value_and_none_no_test() -> None:
+    found = paired_test({0: 2.0}, {0: 1.0, 1: 5.0})
+    assert found is not None
+    assert (found.p, found.p_floor, found.wins) == (None, 1.0, 1)
+    assert paired_test({0: 2.0}, {1: 5.0}) is None
+
+
+def test_holm_by_hand() -> None:
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.6, 0.9]) == [1.0, 1.0]
+    assert holm([]) == []
+
+
+def test_rank_intervals_agree_with_a_bootstrap_written_as_loops() -> None:
+    values = np.random.default_rng(0).normal([[[80.0]], [[80.5]], [[82.0]]], 1.0, (3, 2, 5))
+    found = rank_intervals(values, np.random.default_rng(1), draws=4000)
+    again = rank_intervals(values, np.random.default_rng(1), draws=4000)
+    rng = np.random.default_rng(2)
+    drawn = []
+    for _ in range(4000):
+        chosen = rng.integers(0, 5, 5)
+        drawn.append(oracle.rankdata(-values[:, :, chosen].mean(2), axis=0).mean(1))
+    low, high = np.quantile(drawn, [0.025, 0.975], axis=0)
+    observed = oracle.rankdata(-values.mean(2), axis=0).mean(1)
+    np.testing.assert_allclose([entry.rank for entry in found], observed)
+    np.testing.assert_allclose([entry.low for entry in found], low, atol=0.26)
+    np.testing.assert_allclose([entry.high for entry in found], high, atol=0.26)
+    assert found == again
+
+
+def test_equal_methods_share_a_rank_in_every_draw() -> None:
+    values = np.random.default_rng(0).normal(80, 1, (1, 1, 7)).repeat(2, axis=0)
+    assert rank_intervals(values, np.random.default_rng(0)) == [(1.5, 1.5, 1.5)] * 2
+
+
+@pytest.mark.parametrize("values", [[[1.0]], [[[math.nan]]], np.empty((0, 1, 1))])
+def test_rank_intervals_refuse_holes(values: object) -> None:
+    with pytest.raises(ValueError, match=r"\[methods, columns, seeds\]"):
+        rank_intervals(values, np.random.default_rng(0))  # type: ignore[arg-type]
+
+
+def test_jaccard_against_sets_and_chance() -> None:
+    rng = np.random.default_rng(0)
+    drawn = [np.sort(rng.choice(2000, 600, replace=False)) for _ in range(8)]
+    found = [jaccard(one, other) for one in drawn for other in drawn]
+    by_hand = [len({*a.tolist()} & {*b.tolist()}) / len({*a.tolist()} | {*b.tolist()}) for a in drawn for b in drawn]
+    assert found == by_hand
+    apart = [value for number, value in enumerate(found) if number % 9]
+    assert np.mean(apart) == pytest.approx(chance_jaccard(600, 600, 2000), abs=0.01)
+    assert chance_jaccard(600, 600, 2000) == pytest.approx(0.3 / 1.7)
+    assert jaccard(drawn[0][:0], drawn[0][:0]) == 1.0
+
+
+def test_kendall_by_counting_pairs_with_ties() -> None:
+    rng = np.random.default_rng(0)
+    one, other = rng.integers(0, 6, 60).astype(float), rng.integers(0, 6, 60).astype(float)
+    first = np.sign(one[:, None] - one)[np.triu_indices(60, 1)]
+    second = np.sign(other[:, None] - other)[np.triu_indices(60, 1)]
+    expected = (first * second).sum() / math.sqrt((first != 0).sum() * (second != 0).sum())
+    assert kendall(one, other) == pytest.approx(expected, abs=1e-12)
+    assert kendall(one, -one) == pytest.approx(-1)
+    assert kendall(one, np.ones(60)) is None
+    with pytest.raises(ValueError, match="60 and 59"):
+        kendall(one, other[1:])

@@ -1,0 +1,194 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bench.errors import RowError
+from bench.recipe import Recipe
+from bench.rows import Row, write_row
+from bench.tables import Block, Line, blocks, collect, parameters
+
+Make = Callable[..., Row]
+Grid = Callable[..., list[Row]]
+RATES = [0.5, 0.9]
+
+
+def line_of(block: Block, label: str) -> Line:
+    return next(line for line in block.lines if line.label == label)
+
+
+def test_blocks_are_split_by_data_set_encoder_and_model(grid: Grid) -> None:
+    means = {"random": [90.0, 80.0], "elfs": [91.0, 82.0]}
+    rows = [
+        *grid(means, RATES),
+        *grid({"elfs": [92.0, 83.0]}, RATES, encoder="vit"),
+        *grid(means, RATES, model="probe"),
+    ]
+    made = blocks(rows)
+    assert [(b.model, b.encoder) for b in made] == [("probe", "pixels"), ("small_cnn", "pixels"), ("small_cnn", "vit")]
+    # random uses no encoder: its line stands in the blocks of both encoders.
+    assert [[line.label for line in block.lines] for block in made] == [["random", "elfs"]] * 3
+
+
+def test_only_methods_without_encoder_make_one_block(grid: Grid) -> None:
+    [block] = blocks(grid({"random": [90.0, 80.0], "aum": [91.0, 60.0]}, RATES))
+    assert block.encoder == "-"
+    assert block.name == "digits, no encoder, model small_cnn"
+
+
+def test_lines_are_grouped_by_supervision_with_full_apart(grid: Grid) -> None:
+    means = {"aum": [1.0, 1.0], "elfs": [1.0, 1.0], "prototypicality": [1.0, 1.0], "random": [1.0, 1.0], "full": [97.0]}
+    [block] = blocks(grid(means, RATES))
+    assert [line.label for line in block.lines] == ["random", "prototypicality", "elfs", "aum"]
+    assert block.rates == (0.5, 0.9)
+    assert block.full is not None
+    assert block.full.cells[0].summary is not None
+    assert block.full.cells[0].summary.mean == pytest.approx(97.0)
+
+
+def test_a_missing_cell_stays_missing_and_ends_the_average(grid: Grid) -> None:
+    rows = grid({"random": [90.0, 80.0], "aum": [91.0, 60.0]}, RATES)
+    rows = [row for row in rows if (row.method, row.rate) != ("aum", 0.9)]
+    [block] = blocks(rows)
+    assert line_of(block, "random").average == pytest.approx(85.0)
+    assert line_of(block, "aum").cells[1].summary is None
+    assert line_of(block, "aum").average is None
+
+
+def test_fewer_seeds_are_incomplete_and_cannot_be_best(grid: Grid) -> None:
+    rows = grid({"random": [90.0, 80.0], "prototypicality": [99.0, 79.0], "elfs": [91.0, 78.0]}, RATES)
+    rows = [row for row in rows if (row.method, row.rate, row.seed) != ("prototypicality", 0.5, 2)]
+    [block] = blocks(rows)
+    cell = line_of(block, "prototypicality").cells[0]
+    assert (cell.seeds, cell.complete, cell.best) == ((0, 1), False, False)
+    assert line_of(block, "prototypicality").average is None
+    assert [line.cells[0].best for line in block.lines] == [False, False, True]
+
+
+def test_extra_seeds_of_full_do_not_make_the_others_incomplete(grid: Grid) -> None:
+    [block] = blocks([*grid({"full": [97.0]}, [], seeds=5), *grid({"random": [90.0, 80.0]}, RATES, seeds=2)])
+    assert block.max_seeds == 2
+    assert all(cell.complete for cell in block.lines[0].cells)
+
+
+def test_best_is_marked_per_family_ties_at_the_shown_decimals_included(grid: Grid) -> None:
+    means = {"random": [90.0, 80.0], "elfs": [90.04, 82.0], "aum": [95.0, 60.0], "ccs": [94.0, 70.0]}
+    [block] = blocks(grid(means, RATES))
+    best = {line.label: tuple(cell.best for cell in line.cells) for line in block.lines}
+    assert best == {"random": (True, False), "elfs": (True, True), "aum": (True, False), "ccs": (False, True)}
+    assert {line.label for line in block.lines if line.best_average} == {"elfs", "ccs"}
+
+
+def test_a_lone_method_of_a_family_is_not_marked_best(grid: Grid) -> None:
+    [block] = blocks(grid({"random": [90.0, 80.0], "aum": [91.0, 60.0]}, RATES))
+    assert not any(cell.best for line in block.lines for cell in line.cells)
+
+
+def test_labels_name_the_variant_only_where_a_method_has_several(grid: Grid) -> None:
+    means = {"ccs(beta=0.1)": [90.0, 80.0], "ccs(beta=0.3)": [89.0, 81.0], "elfs(heads=10)": [88.0, 79.0]}
+    [block] = blocks(grid(means, RATES))
+    assert [line.label for line in block.lines] == ["elfs", "ccs(beta=0.1)", "ccs(beta=0.3)"]
+
+
+def test_a_parameter_given_per_rate_makes_one_line(row: Make) -> None:
+    variant = "ccs(beta={0.5: 0.0, 0.9: 0.3})"
+    base = {"strata": 50, "score": "aum"}
+    rows = [row(variant, 0.5, params={"beta": 0.0, **base}), row(variant, 0.9, params={"beta": 0.3, **base})]
+    [block] = blocks(rows)
+    assert [(line.label, [cell.complete for cell in line.cells]) for line in block.lines] == [("ccs", [True, True])]
+    with pytest.raises(RowError, match="parameter strata: 50 and 20"):
+        blocks([rows[0], row(variant, 0.9, params={"beta": 0.3, **base, "strata": 20})])
+    with pytest.raises(RowError, match=r"parameter beta: 0\.0 and 0\.1"):
+        blocks([rows[0], row(variant, 0.5, 1, params={"beta": 0.1, **base})])
+
+
+def test_metric_best_shows_the_best_accuracy(row: Make) -> None:
+    rows = [row("random", 0.5, 0, 80.0, best_accuracy=83.0)]
+    means = [block.lines[0].cells[0].summary for metric in ("last", "best") for block in blocks(rows, metric=metric)]
+    assert [summary.mean for summary in means if summary] == [80.0, 83.0]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"protocol": 2}, "protocol: 1 and 2"),
+        ({"recipe": Recipe(iterations=800, proxy_epochs=20)}, "recipe.iterations: 400 and 800"),
+        ({"fingerprint": "0" * 64}, "fingerprint"),
+        ({"pool_size": 1000}, "pool_size: 1437 and 1000"),
+    ],
+)
+def test_rows_that_are_not_comparable_are_refused(row: Make, change: dict[str, object], said: str) -> None:
+    one, other = row("aum", 0.5, 0), row("random", 0.5, 1, **change)
+    with pytest.raises(RowError, match=said) as caught:
+        blocks([one, other])
+    assert one.cell_id in str(caught.value)
+    assert other.cell_id in str(caught.value)
+
+
+def test_another_protocol_is_refused_even_in_another_block(row: Make) -> None:
+    with pytest.raises(RowError, match="one table cannot mix"):
+        blocks([row("random"), row("random", dataset="mnist5k", protocol=2)])
+
+
+@pytest.mark.parametrize("change", [{"encoder_weights": "b" * 64}, {"encoder_supervision": "labels"}])
+def test_one_encoder_with_two_weights_is_refused(row: Make, change: dict[str, str]) -> None:
+    with pytest.raises(RowError, match=next(iter(change))):
+        blocks([row("elfs"), row("prototypicality", **change), row("random")])
+
+
+def test_two_proxies_in_one_block_are_refused(row: Make) -> None:
+    with pytest.raises(RowError, match="proxy_model: 'small_cnn' and 'resnet18'"):
+        blocks([row("aum"), row("elfs", proxy_model="resnet18"), row("random")])
+
+
+def test_one_variant_with_two_sets_of_defaults_is_refused(row: Make) -> None:
+    old = row("ccs", seed=1, params={"beta": 0.1, "strata": 50, "score": "aum"})
+    with pytest.raises(RowError, match=r"parameter beta: 0\.0 and 0\.1"):
+        blocks([row("ccs"), old])
+
+
+def test_two_rows_of_one_seed_are_refused(row: Make) -> None:
+    with pytest.raises(RowError, match=r"two rows for random, rate 0\.5, seed 0"):
+        blocks([row("random"), row("random", cell_id="random-other")])
+
+
+def test_collect_reads_several_folders_and_counts_a_shared_row_once(tmp_path: Path, row: Make) -> None:
+    write_row(row(seed=0), tmp_path / "a")
+    write_row(row(seed=0, train_seconds=9.0), tmp_path / "b")
+    write_row(row(seed=1), tmp_path / "b")
+    found = collect([tmp_path / "a", tmp_path / "b"])
+    assert [item.seed for item in found] == [0, 1]
+
+
+def test_collect_refuses_a_cell_with_two_results(tmp_path: Path, row: Make) -> None:
+    write_row(row(accuracy=80.0), tmp_path / "a")
+    write_row(row(accuracy=81.0), tmp_path / "b")
+    with pytest.raises(RowError, match="with different results"):
+        collect([tmp_path / "a", tmp_path / "b"])
+
+
+def test_collect_says_what_is_wrong_with_a_folder(tmp_path: Path, row: Make) -> None:
+    write_row(row(), tmp_path / "digits-run")
+    with pytest.raises(RowError, match=r"is not a folder\. Did you mean digits-run"):
+        collect([tmp_path / "digit-run"])
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(RowError, match="holds no rows"):
+        collect([tmp_path / "empty"])
+
+
+def test_reported_numbers_are_attached_at_whole_percent_only(row: Make) -> None:
+    paper = {"dataset": "cifar10", "pool_size": 50_000}
+    rows = [row("elfs", rate, 0, 86.0, **paper) for rate in (0.9, 0.895)]
+    [block] = blocks(rows, compare=True)
+    other, cell = block.lines[0].cells
+    assert other.reported is None
+    assert cell.reported is not None
+    assert cell.difference == pytest.approx(86.0 - cell.reported.accuracy)
+    assert all(cell.reported is None for line in blocks(rows)[0].lines for cell in line.cells)
+
+
+def test_parameters_are_those_the_user_set() -> None:
+    assert parameters("elfs(heads=10, cluster_epochs=50)") == "cluster_epochs=50, heads=10"
+    assert parameters("random") == ""

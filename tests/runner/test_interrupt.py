@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from bench.rows import read_rows
+
+pytestmark = pytest.mark.slow
+
+
+class Command:
+    """``bench run`` in a process of its own, whose lines are read as they come."""
+
+    def __init__(self, folder: Path, *arguments: str) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "bench", "run", "--out", str(folder / "out"), "--device", "cpu", *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+            env={**os.environ, "BENCH_CACHE_DIR": str(folder / "cache")},
+        )
+        self.lines: list[str] = []
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.lines.append(line)
+
+    def wait_for(self, condition, what: str) -> None:
+        """Wait at most two minutes."""
+        end = time.monotonic() + 120
+        while not condition():
+            assert time.monotonic() < end, f"no {what} in {self.lines}"
+            assert self.process.poll() is None, f"ended before {what}: {self.lines}"
+            time.sleep(0.05)
+
+    def interrupt(self) -> float:
+        """Press Ctrl-C, which every process of the terminal's group sees; return the seconds until the end."""
+        started = time.monotonic()
+        os.killpg(self.process.pid, signal.SIGINT)
+        self.process.wait(timeout=60)
+        seconds = time.monotonic() - started
+        self.close()
+        return seconds
+
+    def close(self) -> None:
+        self.process.wait(timeout=300)
+        self._reader.join()
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+
+    @property
+    def text(self) -> str:
+        return "".join(self.lines)
+
+
+def finish(folder: Path, *arguments: str) -> str:
+    command = Command(folder, *arguments)
+    command.close()
+    assert command.process.returncode == 0, command.text
+    return command.text
+
+
+def test_interrupt_while_cells_train(tmp_path):
+    # Long enough that not all six are done when the first is.
+    arguments = ("--methods", "random", "--rates", "0.5", "--seeds", "6", "--recipe", "iterations=600,evaluations=1")
+    command = Command(tmp_path, *arguments)
+    rows = tmp_path / "out" / "rows"
+    command.wait_for(lambda: rows.exists() and any(rows.glob("*.json")), "row")
+    seconds = command.interrupt()
+    there = list(read_rows(tmp_path / "out"))  # raises if any is not whole
+    assert 1 <= len(there) < 6
+    assert command.process.returncode == 130
+    assert seconds < 20, command.text
+    assert f"Interrupted; {6 - len(there)} cells are left. The same command runs them." in command.text
+    assert "Traceback" not in command.text
+    text = finish(tmp_path, *arguments)
+    assert "0 shared stages to compute" in text
+    assert f"{6 - len(there)} cells to train, {len(there)} already have a row" in text
+    assert len(list(read_rows(tmp_path / "out"))) == 6
+
+
+def test_interrupt_while_stages_are_computed(tmp_path):
+    recipe = "iterations=20,evaluations=1,proxy_epochs="
+    arguments = ("--methods", "aum,random", "--rates", "0.5", "--seeds", "2", "--pool-size", "300", "--recipe")
+    command = Command(tmp_path, *arguments, f"{recipe}100000")
+    command.wait_for(lambda: any((tmp_path / "cache").glob("dynamics/*.lock")), "proxy under way")
+    seconds = command.interrupt()
+    assert command.process.returncode == 130
+    assert seconds < 20, command.text
+    assert "Interrupted; 4 cells are left. The same command runs them." in command.text
+    assert "Traceback" not in command.text
+    assert not list((tmp_path / "cache").glob("dynamics/*.npz"))
+    for record in (tmp_path / "cache").glob("*/*.json"):
+        json.loads(record.read_text())
+    # The same grid with proxies that end: locks left behind by the killed processes hold nobody up.
+    finish(tmp_path, *arguments, f"{recipe}3")
+    assert len(list(read_rows(tmp_path / "out"))) == 4

@@ -1,0 +1,188 @@
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bench.cells import Cell
+from bench.errors import SpecError
+from bench.preflight import Plan, make_plan
+from bench.rows import Row, read_row, read_rows
+from bench.runner import Outcome, Resources, run
+from bench.spec import load_spec
+from bench.trial import attempt_cell
+from bench.workspace import Workspace
+
+pytestmark = pytest.mark.usefixtures("ray_session")
+
+TINY = {
+    "datasets": "digits",
+    "rates": "0.9",
+    "pool_size": 300,
+    "recipe": {"iterations": 8, "proxy_epochs": 2, "evaluations": 1},
+}
+
+
+class Events:
+    """A reporter that remembers."""
+
+    def __init__(self) -> None:
+        self.stages: list[tuple[str, str | None]] = []
+        self.cells: dict[str, str | None] = {}
+        self.begun: list[tuple[str, int, int]] = []
+
+    def stages_begin(self, total: int, reused: int) -> None:
+        self.begun.append(("stages", total, reused))
+
+    def stage_end(self, title: str, seconds: float, error: str | None) -> None:
+        self.stages.append((title, error))
+
+    def cells_begin(self, total: int, finished: int) -> None:
+        self.begun.append(("cells", total, finished))
+
+    def cell_end(self, cell: Cell, accuracy: float | None, seconds: float, error: str | None) -> None:
+        assert cell.cell_id not in self.cells, "a cell ended twice"
+        assert (accuracy is None) == (error is not None)
+        self.cells[cell.cell_id] = error
+
+
+def place(folder: Path) -> Workspace:
+    return Workspace(out=folder / "out", cache=folder / "cache")
+
+
+def go(workspace: Workspace, resources: Resources | None = None, **given) -> tuple[Plan, Outcome, Events]:
+    events = Events()
+    preset = given.pop("preset", None)
+    plan = make_plan(load_spec(preset=preset, given=given if preset else {**TINY, **given}), out=workspace.out)
+    return plan, run(plan, workspace, resources or Resources(), events), events
+
+
+def rows_of(workspace: Workspace) -> dict[str, Row]:
+    return {row.cell_id: row for row in read_rows(workspace.out)}
+
+
+def record_of(workspace: Workspace, cell: Cell) -> tuple[str, str]:
+    path = workspace.out / "failed" / f"{cell.cell_id}.json"
+    record = json.loads(path.read_text())
+    assert Cell.model_validate(record["cell"]) == cell
+    return record["reason"], path.with_suffix(".txt").read_text()
+
+
+@pytest.mark.slow
+def test_smoke_grid_from_start_to_rows(tmp_path):
+    workspace = place(tmp_path)
+    plan, outcome, events = go(workspace, preset="smoke")
+    rows = rows_of(workspace)
+    assert set(rows) == {cell.cell_id for cell in plan.cells} == set(events.cells)
+    assert (outcome.written, outcome.failed, outcome.interrupted) == (4, {}, False)
+    assert sorted(path.name for path in workspace.out.iterdir()) == ["indices", "rows"]
+    by_method = {row.method: row for row in rows.values()}
+    kinds = ["embeddings", "neighbors", "pseudo-labels", "dynamics", "selection"]
+    assert [use.kind for use in by_method["elfs"].stages] == kinds
+    assert [use.kind for use in by_method["random"].stages] == ["selection"]
+    assert not any(use.reused for row in rows.values() for use in row.stages)
+    for row in rows.values():
+        indices = np.load(workspace.out / "indices" / f"{row.cell_id}.npy")
+        assert hashlib.sha256(indices.astype("<i8").tobytes()).hexdigest() == row.indices_sha256
+        assert len(indices) == row.budget == 40
+    [cell] = [cell for cell in plan.cells if cell.method == "elfs"]
+    check_against_this_process(cell, by_method["elfs"], tmp_path)
+
+
+def check_against_this_process(cell: Cell, row: Row, folder: Path) -> None:
+    """A trial on Ray and one in this process, with a cache of its own, give the same row."""
+    alone = place(folder / "alone")
+    attempt_cell(cell, alone)
+    own = {"created", "train_seconds", "select_seconds", "stages"}
+    here = read_row(alone.out / "rows" / f"{cell.cell_id}.json")
+    assert here.model_dump(exclude=own) == row.model_dump(exclude=own)
+
+
+def test_grid_then_nothing_then_only_what_is_new(tmp_path):
+    workspace = place(tmp_path)
+    plan, outcome, events = go(workspace, methods="aum")
+    [cell] = plan.cells
+    assert (outcome.written, outcome.failed, outcome.interrupted) == (1, {}, False)
+    assert events.cells == {cell.cell_id: None}
+    assert events.begun == [("stages", 2, 0), ("cells", 1, 0)]
+    before = {path: path.stat().st_mtime_ns for path in (workspace.out / "rows").iterdir()}
+    check_against_this_process(cell, rows_of(workspace)[cell.cell_id], tmp_path)
+
+    _, again, nothing = go(workspace, methods="aum")
+    assert (again.written, nothing.begun, nothing.cells) == (1, [], {})
+
+    larger, outcome, only = go(workspace, methods="aum,random", rates="0.9,0.8")
+    assert outcome.written == len(larger.cells) == 4
+    assert set(only.cells) == {item.cell_id for item in larger.cells} - {cell.cell_id}
+    assert only.begun == [("stages", 3, 1), ("cells", 3, 1)]
+    assert all(path.stat().st_mtime_ns == modified for path, modified in before.items())
+    [row] = [row for row in rows_of(workspace).values() if (row.method, row.rate) == ("aum", 0.8)]
+    assert [(use.kind, use.reused) for use in row.stages] == [("dynamics", True), ("selection", False)]
+
+
+def test_failing_stages_are_recorded_and_the_others_finish(tmp_path, troublemakers):
+    workspace = place(tmp_path)
+    plan, outcome, events = go(
+        workspace,
+        methods="random,raises,dies,refuses(above=50),aum,forgetting",
+        proxy_model="dies-in-training",
+        models="small_cnn",
+        rates="0.5,0.9",
+    )
+    by_name = {(cell.method, cell.rate): cell for cell in plan.cells}
+    fine = {("random", 0.5), ("random", 0.9), ("refuses", 0.9)}
+    assert set(rows_of(workspace)) == {by_name[name].cell_id for name in fine}
+    assert set(outcome.failed) == {cell.cell_id for name, cell in by_name.items() if name not in fine}
+    assert {name for name, error in events.cells.items() if error} == set(outcome.failed)
+    assert (outcome.written, outcome.interrupted) == (3, False)
+    reason, details = record_of(workspace, by_name["raises", 0.9])
+    assert reason.endswith("ZeroDivisionError: this method divides by zero")
+    assert "in raises" in details
+    reason, details = record_of(workspace, by_name["refuses", 0.5])
+    assert reason.endswith("cannot keep 150, at most 50")
+    assert "SelectionError" in details
+    reason, details = record_of(workspace, by_name["dies", 0.5])
+    assert reason.endswith("the worker was lost")
+    assert "dies on digits" in reason
+    assert details
+    reasons = {record_of(workspace, cell)[0] for cell in plan.cells if cell.proxy is not None}
+    assert len(reasons) == 1, "aum and forgetting rest on one proxy"
+    assert "proxy dies-in-training" in reasons.pop()
+    assert len(list((workspace.out / "failed").glob("*.json"))) == 9
+
+
+@pytest.mark.slow
+def test_a_trial_that_fails_or_dies_leaves_the_others_alone(tmp_path, troublemakers):
+    workspace = place(tmp_path)
+    plan, outcome, _ = go(workspace, methods="random", models="dies-in-training,small_cnn", seeds=2)
+    dead = [cell for cell in plan.cells if cell.model.name == "dies-in-training"]
+    assert set(outcome.failed) == {cell.cell_id for cell in dead}
+    assert {row.model for row in rows_of(workspace).values()} == {"small_cnn"}
+    assert (outcome.written, outcome.interrupted) == (2, False)
+    for cell in dead:
+        reason, details = record_of(workspace, cell)
+        assert reason == "the trial's process was lost"
+        assert "died" in details
+
+    _, outcome, events = go(workspace, methods="random", recipe={**TINY["recipe"], "lr": 1e12, "iterations": 20})
+    assert outcome.written == 0
+    assert "not finite" in next(iter(outcome.failed.values()))
+    assert events.stages == [], "the coreset of the run before is used again"
+
+
+@pytest.mark.parametrize(
+    ("resources", "message"),
+    [
+        (Resources(cpus=64), r"asks for 64 CPU\(s\) and 0 GPU\(s\), but no node has as many: 2 CPU.*--cpus-per-trial"),
+        (Resources(gpus=99), r"asks for 1 CPU\(s\) and 99 GPU\(s\), but no node.*--gpus-per-trial"),
+    ],
+)
+def test_more_than_a_node_has_is_refused_before_anything_runs(tmp_path, resources, message):
+    workspace = place(tmp_path)
+    with pytest.raises(SpecError, match=message):
+        go(workspace, resources, methods="random")
+    assert not list(tmp_path.rglob("*.json"))
+    assert not workspace.cache.exists()

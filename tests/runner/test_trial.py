@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+
+from bench.cells import Cell
+from bench.loading import load_dataset
+from bench.preflight import make_plan
+from bench.published import write_indices
+from bench.rows import read_row
+from bench.spec import load_spec
+from bench.trial import attempt_cell
+from bench.workspace import Workspace
+
+TINY = {
+    "datasets": "digits",
+    "methods": "random",
+    "rates": "0.9",
+    "pool_size": 300,
+    "recipe": {"iterations": 12, "proxy_epochs": 2, "evaluations": 3},
+}
+
+
+def place(folder: Path) -> Workspace:
+    return Workspace(out=folder / "out", cache=folder / "cache")
+
+
+def one_cell(workspace: Workspace, **given) -> Cell:
+    [cell] = make_plan(load_spec(given={**TINY, **given}), out=workspace.out).cells
+    return cell
+
+
+def row_of(cell: Cell, workspace: Workspace):
+    return read_row(workspace.out / "rows" / f"{cell.cell_id}.json")
+
+
+def failure_of(cell: Cell, workspace: Workspace) -> tuple[dict, str]:
+    record = workspace.out / "failed" / f"{cell.cell_id}.json"
+    return json.loads(record.read_text()), record.with_suffix(".txt").read_text()
+
+
+def test_row_says_what_was_trained_and_how_it_went(tmp_path):
+    workspace = place(tmp_path)
+    cell = one_cell(workspace, methods="ccs(beta=0.1)")
+    result = attempt_cell(cell, workspace)
+    row = row_of(cell, workspace)
+    assert result["accuracy"] == row.accuracy
+    assert result["seconds"] > 0
+    assert (row.cell_id, row.method, row.params["beta"], row.supervision) == (cell.cell_id, "ccs", 0.1, "labels")
+    assert (row.rate, row.budget, row.pool_size, row.seed) == (0.9, 30, 300, 0)
+    assert (row.encoder, row.model, row.proxy_model) == ("-", "small_cnn", "small_cnn")
+    assert row.recipe == cell.recipe
+    assert [step for step, _ in row.curve] == [4, 8, 12]
+    assert row.accuracy == row.curve[-1][1]
+    assert row.best_accuracy == max(accuracy for _, accuracy in row.curve)
+    assert sum(row.class_counts) == 30
+    test = load_dataset("digits", {}, root=None, download=False, pool_size=None).test.labels
+    mean = sum(share * (test == number).sum() for number, share in enumerate(row.per_class_accuracy)) / len(test)
+    assert math.isclose(row.accuracy, mean, abs_tol=1e-3)
+    assert not (workspace.out / "failed").exists()
+
+
+def test_published_indices_are_places_in_the_full_training_split(tmp_path):
+    workspace = place(tmp_path)
+    cell = one_cell(workspace)
+    attempt_cell(cell, workspace)
+    row = row_of(cell, workspace)
+    path = workspace.out / "indices" / f"{cell.cell_id}.npy"
+    indices = np.load(path, allow_pickle=False)
+    assert indices.dtype == np.dtype("<i8")
+    assert hashlib.sha256(indices.tobytes()).hexdigest() == row.indices_sha256
+    full = load_dataset("digits", {}, root=None, download=False, pool_size=None)
+    pool = load_dataset("digits", {}, root=None, download=False, pool_size=300)
+    assert len(np.unique(indices)) == row.budget
+    assert set(indices) <= set(pool.pool_index)
+    assert indices.max() >= 300, "these would be places in the pool"
+    assert np.bincount(full.train.labels[indices], minlength=10).tolist() == row.class_counts
+
+
+def test_digest_is_that_of_little_endian_bytes(tmp_path):
+    digest = write_indices(np.array([1, 258], dtype=">i8"), tmp_path, "name")
+    assert digest == hashlib.sha256(bytes([1, 0, 0, 0, 0, 0, 0, 0, 2, 1, 0, 0, 0, 0, 0, 0])).hexdigest()
+
+
+def test_two_places_with_caches_of_their_own_agree(tmp_path):
+    rows = []
+    for name in ("first", "second"):
+        workspace = place(tmp_path / name)
+        cell = one_cell(workspace, methods="elfs(heads=2, cluster_epochs=3)")
+        attempt_cell(cell, workspace)
+        rows.append(row_of(cell, workspace))
+    own = {"created", "train_seconds", "select_seconds"}
+    assert rows[0].model_dump(exclude=own) == rows[1].model_dump(exclude=own)
+
+
+def test_seeds_differ(tmp_path):
+    workspace = place(tmp_path)
+    first, second = make_plan(load_spec(given={**TINY, "seeds": 2}), out=workspace.out).cells
+    for cell in (first, second):
+        attempt_cell(cell, workspace)
+    assert row_of(first, workspace).indices_sha256 != row_of(second, workspace).indices_sha256
+
+
+def test_a_loss_that_is_not_finite_is_recorded_with_the_learning_rate(tmp_path):
+    workspace = place(tmp_path)
+    cell = one_cell(workspace, recipe={**TINY["recipe"], "lr": 1e12, "iterations": 30})
+    result = attempt_cell(cell, workspace)
+    assert "not finite" in result["error"]
+    assert "lr=1000000000000.0" in result["error"]
+    record, details = failure_of(cell, workspace)
+    assert record["reason"] == result["error"]
+    assert Cell.model_validate(record["cell"]) == cell
+    assert details.startswith("Traceback")
+    assert not (workspace.out / "rows").exists()
+
+
+def test_success_removes_the_record_of_an_earlier_failure(tmp_path):
+    workspace = place(tmp_path)
+    cell = one_cell(workspace)
+    failed = workspace.out / "failed"
+    failed.mkdir(parents=True, exist_ok=True)
+    for suffix in ("json", "txt"):
+        (failed / f"{cell.cell_id}.{suffix}").write_text("{}")
+    assert "accuracy" in attempt_cell(cell, workspace)
+    assert not list(failed.iterdir())
+
+
+def test_an_unexpected_error_is_recorded_with_its_type(tmp_path, troublemakers):
+    workspace = place(tmp_path)
+    cell = one_cell(workspace, methods="raises")
+    assert attempt_cell(cell, workspace)["error"] == "ZeroDivisionError: this method divides by zero"
+    assert "in raises" in failure_of(cell, workspace)[1]
+
+
+def test_a_full_disk_does_not_hide_the_reason(tmp_path, troublemakers):
+    workspace = place(tmp_path)
+    cell = one_cell(workspace, methods="raises")
+    workspace.out.mkdir(exist_ok=True)
+    (workspace.out / "failed").write_text("a file where the folder should be")
+    assert "divides by zero" in attempt_cell(cell, workspace)["error"]
+
+
+def test_embeddings_train_a_linear_probe(tmp_path):
+    workspace = place(tmp_path)
+    cell = one_cell(workspace, models="linear_probe")
+    result = attempt_cell(cell, workspace)
+    assert result["accuracy"] > 20
+    assert row_of(cell, workspace).encoder == "pixels"
+    assert len(list((workspace.cache / "embeddings").glob("*.npz"))) == 2

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bench import Pool, SelectionError
+from bench.cache import Store
+from bench.diagnostics import Diagnostics
+from bench.memory_pool import ArraySource
+
+
+def pool(size: int = 4) -> Pool:
+    return Pool(size=size, num_classes=2, rate=0.5, supervision="none", needs=(), source=ArraySource())
+
+
+def test_a_report_survives_the_store_without_pickle(tmp_path: Path) -> None:
+    class Kept:
+        kind, key = "selection", "0"
+
+        def describe(self) -> dict[str, Any]:
+            return {}
+
+    made = pool()
+    made.report(beta=0.1, scores=[4, 3, 2, 1])
+    made.report(beta=np.float64(0.3), gamma=2)
+    store, stage = Store(tmp_path), Kept()
+    store.get(stage, lambda: {"indices": np.arange(2), **made.diagnostics.arrays()})
+    again = store.load(stage)
+    assert again is not None
+    found = Diagnostics.from_arrays(again.arrays)
+    assert found.chosen == {"beta": 0.3, "gamma": 2.0}
+    assert found.scores is not None
+    assert found.scores.dtype == np.float32
+    assert found.scores.tolist() == [4, 3, 2, 1]
+
+
+def test_a_selection_stored_earlier_reports_nothing() -> None:
+    assert Diagnostics.from_arrays({"indices": np.arange(3)}) == Diagnostics()
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"scores": np.ones(3)}, r"shape \(3,\); expected one number, high = hard, for each of the 4"),
+        ({"scores": np.ones((4, 1))}, r"shape \(4, 1\)"),
+        ({"scores": ["a", "b", "c", "d"]}, "expected one number"),
+        ({"scores": [1.0, np.nan, np.inf, 1e300]}, "3 of 4 scores that are NaN or infinite"),
+        ({"beta": "auto"}, "reported as one number"),
+        ({"beta": float("nan")}, "must be finite"),
+    ],
+)
+def test_what_is_no_report_is_refused(given: dict[str, Any], message: str) -> None:
+    with pytest.raises(SelectionError, match=message):
+        pool().report(**given)
+
+
+def test_a_report_is_a_copy() -> None:
+    scores, made = np.ones(4, dtype=np.float32), pool()
+    made.report(scores=scores)
+    scores[:] = 2
+    assert made.diagnostics.scores is not None
+    assert made.diagnostics.scores.tolist() == [1, 1, 1, 1]

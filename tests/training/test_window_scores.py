@@ -1,0 +1,100 @@
+"""Dyn-Unc and DUAL, accumulated online, against the same scores from all outputs of all epochs."""
+
+from __future__ import annotations
+
+import statistics
+
+import numpy as np
+import pytest
+import torch
+
+from bench.dynamics import Dynamics
+from bench.training.recorder import DynamicsRecorder
+
+CLASSES = 4
+
+
+def outputs(epochs, size, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    drift = torch.linspace(0, 3, epochs)[:, None, None]
+    logits = torch.randn(epochs, size, CLASSES, generator=generator) * 2
+    targets = torch.randint(CLASSES, (size,), generator=generator)
+    return logits + drift * torch.nn.functional.one_hot(targets, CLASSES), targets
+
+
+def observe(logits, targets, batch=7):
+    recorder = DynamicsRecorder(len(targets), "cpu")
+    generator = torch.Generator().manual_seed(1)
+    for epoch in logits:
+        for positions in torch.randperm(len(targets), generator=generator).split(batch):
+            recorder.update(positions, epoch[positions], targets[positions])
+        recorder.end_epoch()
+    return recorder.result()
+
+
+def by_hand(logits, targets, image):
+    """Both scores of one image from its stored confidences, in plain Python."""
+    stored = logits.double().softmax(2)[:, image, targets[image]].tolist()
+
+    def windows(values):
+        length = min(10, len(values))
+        return [values[start : start + length] for start in range(len(values) - length + 1)]
+
+    def spread(window):
+        return statistics.stdev(window) if len(window) > 1 else 0.0
+
+    dyn_unc = statistics.fmean(spread(window) for window in windows(stored))
+    dual = statistics.fmean(spread(window) * (1 - statistics.fmean(window)) for window in windows(stored[:30]))
+    return dyn_unc, dual
+
+
+@pytest.mark.parametrize("epochs", [1, 2, 9, 10, 11, 29, 30, 31, 45])
+def test_online_scores_are_those_of_the_stored_outputs(epochs):
+    logits, targets = outputs(epochs, 23)
+    dynamics = observe(logits, targets)
+    expected = np.array([by_hand(logits, targets, image) for image in range(23)])
+    assert dynamics.dyn_unc.dtype == dynamics.dual.dtype == np.float32
+    np.testing.assert_allclose(dynamics.dyn_unc, expected[:, 0], rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(dynamics.dual, expected[:, 1], rtol=1e-4, atol=1e-6)
+
+
+def test_dual_does_not_look_beyond_epoch_30_and_dyn_unc_does():
+    logits, targets = outputs(45, 23)
+    changed = logits.clone()
+    changed[30:] = changed[30:].flip(2)
+    first, second = observe(logits, targets), observe(changed, targets)
+    np.testing.assert_array_equal(first.dual, second.dual)
+    assert np.abs(first.dyn_unc - second.dyn_unc).max() > 1e-3
+
+
+def test_steady_images_are_certain_and_dual_prefers_the_harder_of_two_equal_spreads():
+    # Three images: always right, right one epoch in five, and right four epochs in five.
+    wobble = torch.tensor([[3.0, 0, 0, 0] if epoch % 5 == 0 else [0, 3.0, 0, 0] for epoch in range(20)])
+    logits = torch.stack([torch.tensor([[3.0, 0, 0, 0]]).expand(20, 4), wobble, wobble[:, [1, 0, 2, 3]]], dim=1)
+    dynamics = observe(logits, torch.zeros(3, dtype=torch.int64))
+    assert dynamics.dyn_unc[0] == pytest.approx(0, abs=1e-6)
+    assert dynamics.dyn_unc[1] == pytest.approx(dynamics.dyn_unc[2], rel=1e-4)
+    assert dynamics.dual[1] > 1.5 * dynamics.dual[2] > dynamics.dual[0]
+    assert dynamics.difficulty("dual").argmax() == 1
+    assert dynamics.difficulty("dyn-unc").argmin() == 0
+
+
+def test_memory_does_not_grow_with_the_number_of_epochs():
+    def held(epochs):
+        logits, targets = outputs(1, 50)
+        recorder = DynamicsRecorder(50, "cpu")
+        for _ in range(epochs):
+            recorder.update(torch.arange(50), logits[0], targets)
+            recorder.end_epoch()
+        tensors = [value for value in vars(recorder).values() if isinstance(value, torch.Tensor)]
+        tensors += vars(recorder)["_sums"].values()
+        return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+
+    assert held(2) == held(40)
+
+
+def test_the_new_fields_survive_storage():
+    dynamics = observe(*outputs(12, 5))
+    again = Dynamics.from_arrays(dynamics.arrays())
+    np.testing.assert_array_equal(again.dyn_unc, dynamics.dyn_unc)
+    np.testing.assert_array_equal(again.dual, dynamics.dual)
