@@ -9,17 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.cache import Arrays, Artifact
-from bench.data import Dataset, Images, ImageView, read_only, take_images
+from bench.data import Dataset, Images, ImageView, read_only
 from bench.dynamics import Dynamics
 from bench.errors import DataError
 from bench.plugins import encoders, methods
 from bench.pool import Metric, Neighbors, Targets
-from bench.refs import Proxy, derive_seed
+from bench.refs import Proxy
 from bench.selection import method_pool, run_method
 from bench.stages import Embeddings, NeighborLists, ProxyDynamics, PseudoLabels, Selection, Stage
 from bench.workspace import Workspace
-
-HELD_OUT = 0.1
 
 
 def run_stage(stage: Stage, workspace: Workspace) -> Artifact:
@@ -51,43 +49,36 @@ def find_neighbors(stage: NeighborLists, workspace: Workspace) -> Arrays:
 
 def cluster(stage: PseudoLabels, workspace: Workspace) -> Arrays:
     """``labels`` int64 [N]; ``losses`` float64 [H] of TEMI's heads."""
-    embeddings = run_stage(stage.embeddings, workspace).arrays["embeddings"]
-    if not 1 <= stage.num_clusters <= len(embeddings):
-        raise DataError(f"num_clusters={stage.num_clusters} is not valid for a pool of {len(embeddings)} images.")
-    seed = derive_seed(stage.seed, "clustering")
-    if stage.clustering == "kmeans":
-        from bench.clustering.kmeans import kmeans_clusters
+    from bench.clustering.assign import assign_clusters
 
-        return {"labels": kmeans_clusters(embeddings, stage.num_clusters, seed=seed)}
-    from bench.clustering.temi import temi
-
-    near = run_stage(stage.neighbor_lists(), workspace).arrays["indices"]
-    options = {"heads": stage.heads, "epochs": stage.epochs}
-    found = temi(embeddings, near, stage.num_clusters, seed=seed, device=workspace.device, **options)  # type: ignore[arg-type]
-    return {"labels": found.labels, "losses": found.losses}
+    return assign_clusters(
+        run_stage(stage.embeddings, workspace).arrays["embeddings"],
+        lambda: run_stage(stage.neighbor_lists(), workspace).arrays["indices"],
+        clustering=stage.clustering,
+        num_clusters=stage.num_clusters,
+        heads=stage.heads,
+        epochs=stage.epochs,
+        seed=stage.seed,
+        device=workspace.device,
+    )
 
 
 def observe(stage: ProxyDynamics, workspace: Workspace) -> Arrays:
     """Train the proxy on the whole pool and record its dynamics, arrays as in ``Dynamics``."""
-    from bench.training.fit import fit, proxy_iterations
-    from bench.training.recorder import DynamicsRecorder
+    from bench.training.proxy import observe_dynamics
 
     dataset = workspace.dataset(stage.dataset)
     targets, classes = _targets(stage, dataset, workspace)
-    recorder = DynamicsRecorder(len(targets), workspace.device)
-    fit(
-        stage.proxy.model,
+    observed = observe_dynamics(
+        stage.proxy,
         _proxy_inputs(stage.proxy, stage, dataset, workspace),
         targets,
-        dataset=dataset,
         num_classes=classes,
-        recipe=stage.proxy.recipe,
-        iterations=proxy_iterations(stage.proxy.recipe, len(targets)),
-        seed=derive_seed(stage.seed, "proxy"),
+        dataset=dataset,
+        seed=stage.seed,
         device=workspace.device,
-        recorder=recorder,
     )
-    return recorder.result().arrays()
+    return observed.arrays()
 
 
 def choose(stage: Selection, workspace: Workspace) -> Arrays:
@@ -140,31 +131,21 @@ class StageSource:
 
     def rehearse(self, indices: NDArray[np.int64], **clustering: Any) -> float:
         """See ``Pool.rehearse``."""
-        from bench.training.fit import fit, proxy_iterations
+        from bench.training.proxy import rehearse
 
         stage = self._selection.dynamics("pseudo", **clustering)
         dataset = self._dataset()
         targets, classes = _targets(stage, dataset, self._workspace)
-        shuffled = np.random.default_rng(derive_seed(stage.seed, "held-out")).permutation(len(targets))
-        held_out = np.sort(shuffled[: max(1, round(HELD_OUT * len(targets)))])
-        kept = np.setdiff1d(indices, held_out)
-        if len(kept) < 2:
-            return 0.0  # too few to train on, so nothing is predicted
-        inputs = _proxy_inputs(stage.proxy, stage, dataset, self._workspace)
-        recipe = stage.proxy.recipe.model_copy(update={"evaluations": 1})
-        scored = fit(
-            stage.proxy.model,
-            take_images(inputs, kept),
-            targets[kept],
-            dataset=dataset,
+        return rehearse(
+            stage.proxy,
+            _proxy_inputs(stage.proxy, stage, dataset, self._workspace),
+            targets,
+            indices,
             num_classes=classes,
-            recipe=recipe,
-            iterations=proxy_iterations(recipe, len(kept)),
-            seed=derive_seed(stage.seed, "rehearsal"),
+            dataset=dataset,
+            seed=stage.seed,
             device=self._workspace.device,
-            test=(take_images(inputs, held_out), targets[held_out]),
         )
-        return scored[-1].accuracy / 100
 
     def labels(self) -> NDArray[np.int64]:
         """See ``Pool.labels``."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, TypeAlias, TypeVar, runtime_checkable
+from typing import Any, Protocol, TypeAlias, TypeVar, overload, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -139,8 +139,12 @@ def take_pool(dataset: Dataset, size: int | None) -> Dataset:
     return replace(dataset, train=Split(kept, dataset.train.labels[index]), pool_index=index)
 
 
-def take_images(images: Images, index: NDArray[np.int64]) -> Images:
-    """The images at ``index``: a copy of an array, a view of files."""
+@overload
+def take_images(images: Images, index: NDArray[np.int64]) -> Images: ...
+@overload
+def take_images(images: Images | NDArray[np.float32], index: NDArray[np.int64]) -> Images | NDArray[np.float32]: ...
+def take_images(images: Any, index: NDArray[np.int64]) -> Any:
+    """The images (or embeddings) at ``index``: a copy of an array, a view of files."""
     return images[index] if isinstance(images, np.ndarray) else FileSubset(images, index)
 
 

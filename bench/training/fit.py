@@ -25,7 +25,7 @@ def fit(
     inputs: Inputs,
     targets: NDArray[np.int64],
     *,
-    dataset: Dataset,
+    dataset: Dataset | None,
     num_classes: int,
     recipe: Recipe,
     iterations: int,
@@ -41,7 +41,7 @@ def fit(
         model: which network.
         inputs: uint8 images [n, C, H, W] or float32 embeddings [n, D].
         targets: int64 [n], labels or pseudo-labels.
-        dataset: gives the normalisation.
+        dataset: gives the normalisation of images; None for embeddings, which are taken as they are.
         num_classes: outputs of the network.
         recipe: how to train.
         iterations: optimiser steps.
@@ -91,10 +91,11 @@ def build_model(model: ModelRef, shape: tuple[int, ...], num_classes: int, seed:
 
 
 def make_batches(
-    inputs: Inputs, targets: NDArray[np.int64], *, recipe: Recipe, dataset: Dataset, device: str
+    inputs: Inputs, targets: NDArray[np.int64], *, recipe: Recipe, dataset: Dataset | None, device: str
 ) -> Batches:
     """In-memory images and embeddings become one tensor on the device; image files are decoded as needed."""
     wanted = torch.from_numpy(np.array(targets))
     kind = TensorBatches if isinstance(inputs, np.ndarray) else FileBatches
     values = torch.from_numpy(inputs) if isinstance(inputs, np.ndarray) else inputs
-    return kind(values, wanted, recipe=recipe, mean=dataset.mean, std=dataset.std, device=device)  # type: ignore[arg-type]
+    mean, std = (dataset.mean, dataset.std) if dataset else ((0.0,), (1.0,))
+    return kind(values, wanted, recipe=recipe, mean=mean, std=std, device=device)  # type: ignore[arg-type]

@@ -145,7 +145,7 @@ class Listening:
 
 
 def test_rehearsal_trains_on_pseudo_labels_without_the_held_out_tenth(workspace, monkeypatch):
-    from bench.training import fit as module
+    from bench.training import proxy as module
 
     source = source_of(workspace)
     pseudo = source.pseudo_labels(**CLUSTERING)

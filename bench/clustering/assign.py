@@ -1,0 +1,60 @@
+"""Pseudo-labels of embeddings by the clustering of one's choice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.cache import Arrays
+from bench.errors import DataError
+from bench.refs import derive_seed
+
+Algorithm = Literal["temi", "kmeans"]
+
+
+def assign_clusters(
+    embeddings: NDArray[np.float32],
+    neighbors: Callable[[], NDArray[np.int64]],
+    *,
+    clustering: Algorithm,
+    num_clusters: int,
+    heads: int | None,
+    epochs: int | None,
+    seed: int,
+    device: str,
+    progress: Callable[[int, int], None] | None = None,
+) -> Arrays:
+    """Cluster the pool.
+
+    Args:
+        embeddings: float32 [N, D].
+        neighbors: gives int64 [N, k]; called for TEMI alone.
+        clustering: ``temi``, or ``kmeans`` on L2-normalised embeddings.
+        num_clusters: C, 1 to N.
+        heads: TEMI's heads.
+        epochs: TEMI's epochs.
+        seed: the cell's.
+        device: ``cpu`` or ``cuda``.
+        progress: called by TEMI with (epochs done, epochs in all).
+
+    Returns:
+        ``labels`` int64 [N] in [0, C); ``losses`` float64 [H] of TEMI's heads.
+
+    Raises:
+        DataError: C is out of range, or a loss is not finite.
+    """
+    if not 1 <= num_clusters <= len(embeddings):
+        raise DataError(f"num_clusters={num_clusters} is not valid for a pool of {len(embeddings)} images.")
+    own_seed = derive_seed(seed, "clustering")
+    if clustering == "kmeans":
+        from bench.clustering.kmeans import kmeans_clusters
+
+        return {"labels": kmeans_clusters(embeddings, num_clusters, seed=own_seed)}
+    from bench.clustering.temi import temi
+
+    options = {"heads": heads, "epochs": epochs}
+    found = temi(embeddings, neighbors(), num_clusters, seed=own_seed, device=device, progress=progress, **options)  # type: ignore[arg-type]
+    return {"labels": found.labels, "losses": found.losses}

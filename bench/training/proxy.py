@@ -1,0 +1,102 @@
+"""What a proxy is trained for: its training dynamics, and how well part of the pool predicts the rest of it."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.data import Dataset, take_images
+from bench.dynamics import Dynamics
+from bench.refs import Proxy, derive_seed
+from bench.training.fit import Inputs, fit, proxy_iterations
+from bench.training.loop import Progress
+from bench.training.recorder import DynamicsRecorder
+
+HELD_OUT = 0.1
+
+
+def observe_dynamics(
+    proxy: Proxy,
+    inputs: Inputs,
+    targets: NDArray[np.int64],
+    *,
+    num_classes: int,
+    dataset: Dataset | None,
+    seed: int,
+    device: str,
+    progress: Progress | None = None,
+) -> Dynamics:
+    """Train the proxy on the whole pool and record its dynamics.
+
+    Args:
+        proxy: network and recipe.
+        inputs: uint8 images [N, C, H, W] or float32 embeddings [N, D].
+        targets: int64 [N], labels or pseudo-labels.
+        num_classes: outputs of the network.
+        dataset: gives the normalisation of images; None for embeddings.
+        seed: the cell's.
+        device: ``cpu`` or ``cuda``.
+        progress: called with (steps done, steps in all).
+    """
+    recorder = DynamicsRecorder(len(targets), device)
+    fit(
+        proxy.model,
+        inputs,
+        targets,
+        dataset=dataset,
+        num_classes=num_classes,
+        recipe=proxy.recipe,
+        iterations=proxy_iterations(proxy.recipe, len(targets)),
+        seed=derive_seed(seed, "proxy"),
+        device=device,
+        recorder=recorder,
+        progress=progress,
+    )
+    return recorder.result()
+
+
+def rehearse(
+    proxy: Proxy,
+    inputs: Inputs,
+    targets: NDArray[np.int64],
+    indices: NDArray[np.int64],
+    *,
+    num_classes: int,
+    dataset: Dataset | None,
+    seed: int,
+    device: str,
+) -> float:
+    """Train the proxy's network on the targets at ``indices`` only, and score it on a fixed held-out tenth.
+
+    Args:
+        proxy: network and recipe.
+        inputs: of the whole pool, as in ``observe_dynamics``.
+        targets: int64 [N].
+        indices: int64, a candidate coreset; what of it is held out is not trained on.
+        num_classes: outputs of the network.
+        dataset: as in ``observe_dynamics``.
+        seed: the cell's; it draws the held-out tenth.
+        device: ``cpu`` or ``cuda``.
+
+    Returns:
+        Accuracy in [0, 1]; 0 where fewer than 2 images are left to train on.
+    """
+    shuffled = np.random.default_rng(derive_seed(seed, "held-out")).permutation(len(targets))
+    held_out = np.sort(shuffled[: max(1, round(HELD_OUT * len(targets)))])
+    kept = np.setdiff1d(indices, held_out)
+    if len(kept) < 2:
+        return 0.0
+    recipe = proxy.recipe.model_copy(update={"evaluations": 1})
+    scored = fit(
+        proxy.model,
+        take_images(inputs, kept),
+        targets[kept],
+        dataset=dataset,
+        num_classes=num_classes,
+        recipe=recipe,
+        iterations=proxy_iterations(recipe, len(kept)),
+        seed=derive_seed(seed, "rehearsal"),
+        device=device,
+        test=(take_images(inputs, held_out), targets[held_out]),
+    )
+    return scored[-1].accuracy / 100
