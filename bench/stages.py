@@ -25,8 +25,12 @@ class Stage(Frozen):
 
     @property
     def key(self) -> str:
-        """SHA-256 over kind, version of the code and specification."""
-        return hashlib.sha256(f"{self.kind}/{self.version}/{self.digest()}".encode()).hexdigest()
+        """SHA-256 over kind, version of the code, specification, and the keys of all that it rests on.
+
+        A specification names its inputs but not the versions of their code.
+        """
+        parts = (self.kind, str(self.version), self.digest(), *(needed.key for needed in self.inputs()))
+        return hashlib.sha256("/".join(parts).encode()).hexdigest()
 
     def inputs(self) -> list[Stage]:
         """Stages that must be there first."""

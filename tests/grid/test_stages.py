@@ -7,7 +7,16 @@ import pytest
 from bench.cells import Cell
 from bench.errors import SpecError
 from bench.refs import DatasetRef, EncoderRef, derive_seed
-from bench.stages import Embeddings, NeighborLists, Stage, in_order, method_code, shared_neighbors
+from bench.stages import (
+    Embeddings,
+    NeighborLists,
+    ProxyDynamics,
+    PseudoLabels,
+    Stage,
+    in_order,
+    method_code,
+    shared_neighbors,
+)
 
 Expand = Callable[..., list[Cell]]
 
@@ -73,6 +82,19 @@ def test_every_stage_describes_and_names_itself(cells_of: Expand) -> None:
         assert stage.describe()["kind"] == stage.kind
         assert "digits" in stage.title()
         assert len(stage.key) == 64
+
+
+@pytest.mark.parametrize("changed", [Embeddings, NeighborLists, PseudoLabels, ProxyDynamics])
+def test_a_new_version_of_a_stage_renews_all_that_rests_on_it(
+    changed: type[Stage], cells_of: Expand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [cell] = cells_of(methods="elfs", rates="0.9")
+    stages = in_order([cell.selection()])
+    before = [stage.key for stage in stages]
+    monkeypatch.setattr(changed, "version", changed.version + 1)
+    first = next(place for place, stage in enumerate(stages) if isinstance(stage, changed))
+    renewed = [old != stage.key for old, stage in zip(before, stages, strict=True)]
+    assert renewed == [place >= first for place in range(len(stages))]
 
 
 def test_the_code_of_a_method_is_part_of_its_selection(cells_of: Expand) -> None:
