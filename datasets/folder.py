@@ -49,7 +49,8 @@ def folder(
         size: side of the images in pixels.
         test_fraction: held out of each class where there is no test folder.
         memory_gb: up to this many gigabytes (10^9 bytes) the images become one uint8 array; beyond, they are decoded
-            from their files in every epoch, and augmentation is a random resized crop of the original image.
+            from their files in every epoch, to the same pixels. Only ``resized-crop-flip`` then differs: it cuts from
+            the original image.
 
     Returns:
         Images [N, 3, size, size], by class and then by name; classes in alphabetical order.

@@ -119,28 +119,43 @@ class FileBatches:
         return len(self._targets)
 
     def epoch(self, generator: torch.Generator) -> Iterator[Batch]:
-        """Shuffled and augmented; all random numbers come from ``generator`` (CPU)."""
+        """Shuffled and augmented; all random numbers come from ``generator`` (CPU).
+
+        A resized crop is cut from the original image while it is decoded, any other from its centre crop, as it would
+        be in memory.
+        """
         order = torch.randperm(len(self), generator=generator)
-        seeds = torch.randint(2**62, (len(self),), generator=generator)
         parts = split_epoch(order, self._recipe.batch_size)
-        yield from self._decoded([(part, seeds[part]) for part in parts])
+        if self._recipe.augmentation == "resized-crop-flip":
+            seeds = torch.randint(2**62, (len(self),), generator=generator)
+            for part, images in self._decoded(parts, seeds):
+                yield self._batch(part, images)
+            return
+        for part, images in self._decoded(parts):
+            everyone = torch.arange(len(part), device=images.device)
+            yield self._batch(part, augment(images, everyone, self._recipe, generator))
 
     def in_order(self) -> Iterator[Batch]:
         """As given: the centre crop of every image."""
-        yield from self._decoded([(part, None) for part in torch.arange(len(self)).split(256)])
+        for part, images in self._decoded(list(torch.arange(len(self)).split(256))):
+            yield self._batch(part, images)
 
-    def _decoded(self, parts: list[tuple[Tensor, Tensor | None]]) -> Iterator[Batch]:
+    def _batch(self, part: Tensor, images: Tensor) -> Batch:
+        inputs = (images * self._scale + self._shift).contiguous(memory_format=torch.channels_last)
+        return Batch(inputs, self._targets[part].to(self._device), part.to(self._device))
+
+    def _decoded(self, parts: list[Tensor], seeds: Tensor | None = None) -> Iterator[tuple[Tensor, Tensor]]:
+        """Each part with its images, uint8 [B, C, H, W]: random resized crops by ``seeds`` [N], or centre crops."""
+
+        def decode(part: Tensor) -> np.ndarray:
+            if seeds is None:
+                return self._images[part.numpy()]
+            return self._images.augmented(part.numpy(), seeds[part].tolist())
+
         with ThreadPoolExecutor(1) as reader:
-            waiting: list[Future[np.ndarray]] = [reader.submit(self._decode, *parts[0])]
-            for number, (part, _) in enumerate(parts):
+            waiting: list[Future[np.ndarray]] = [reader.submit(decode, parts[0])]
+            for number, part in enumerate(parts):
                 images = waiting.pop().result()
                 if number + 1 < len(parts):
-                    waiting.append(reader.submit(self._decode, *parts[number + 1]))
-                inputs = torch.from_numpy(images).to(self._device) * self._scale + self._shift
-                inputs = inputs.contiguous(memory_format=torch.channels_last)
-                yield Batch(inputs, self._targets[part].to(self._device), part.to(self._device))
-
-    def _decode(self, part: Tensor, seeds: Tensor | None) -> np.ndarray:
-        if seeds is None or self._recipe.augmentation == "none":
-            return self._images[part.numpy()]
-        return self._images.augmented(part.numpy(), seeds.tolist())
+                    waiting.append(reader.submit(decode, parts[number + 1]))
+                yield part, torch.from_numpy(images).to(self._device)

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -279,6 +281,50 @@ def test_resized_crops_train(few_digits):
     weights, _ = run(few_digits, recipe=recipe)
     assert all(torch.isfinite(value).all() for value in weights.values())
     assert not torch.equal(weights["classifier.weight"], run(few_digits)[0]["classifier.weight"])
+
+
+@dataclass(frozen=True)
+class Filed:
+    """Images that stand for files; resized crops of them would be black."""
+
+    pixels: np.ndarray
+    fingerprint = ""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.pixels.shape
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    def __getitem__(self, indices: np.ndarray) -> np.ndarray:
+        return self.pixels[indices]
+
+    def augmented(self, indices: np.ndarray, rng_seeds: Sequence[int]) -> np.ndarray:
+        return np.zeros_like(self.pixels[indices])
+
+
+@pytest.mark.parametrize("kind", ["none", "crop", "crop-flip"])
+def test_images_in_files_are_augmented_as_the_recipe_says(few_digits, kind):
+    """The same pixels as from memory: where the images lie is no part of a recipe."""
+    recipe = RECIPE.model_copy(update={"augmentation": kind})
+    in_memory, in_files = few_digits.train.images, Filed(few_digits.train.images)
+    epochs = []
+    for images in (in_memory, in_files):
+        batches = make_batches(images, few_digits.train.labels, recipe=recipe, dataset=few_digits, device="cpu")
+        source = generator(3)
+        epochs.append([batch for _ in range(2) for batch in batches.epoch(source)])
+    for one, other in zip(*epochs, strict=True):
+        assert all(torch.equal(part, same) for part, same in zip(one, other, strict=True))
+
+
+def test_resized_crops_of_files_are_cut_while_decoding(few_digits):
+    recipe = RECIPE.model_copy(update={"augmentation": "resized-crop-flip"})
+    images = Filed(few_digits.train.images)
+    batches = make_batches(images, few_digits.train.labels, recipe=recipe, dataset=few_digits, device="cpu")
+    black = torch.tensor(-few_digits.mean[0] / few_digits.std[0])
+    assert all(torch.isclose(batch.inputs, black).all() for batch in batches.epoch(generator()))
+    assert not any(torch.isclose(batch.inputs, black).all() for batch in batches.in_order())
 
 
 def test_linear_probe_on_embeddings(few_digits):
