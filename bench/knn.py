@@ -9,6 +9,10 @@ from bench.errors import DataError
 from bench.pool import Metric, Neighbors
 
 _CHUNK = 4096
+_SPARE = 16
+"""Rows that faiss is asked for beyond k + 1, to see whether its rounding could have hidden a nearer one."""
+_DIRECT = 16
+"""Up to this many queries at a time, faiss sums squared differences; beyond, it multiplies matrices."""
 
 
 def nearest_neighbors(
@@ -16,8 +20,9 @@ def nearest_neighbors(
 ) -> Neighbors:
     """Exact k nearest neighbours of every row among the other rows.
 
-    faiss ranks by its expanded form of the squared distance, which loses digits between near-duplicates, so the
-    distances of the k + 1 rows it finds are computed again from the differences and sorted.
+    faiss ranks by its expanded form of the squared distance, which loses digits between near-duplicates. The distances
+    of the rows it finds are computed again from the differences and sorted; a row whose k-th distance is too near to
+    those that faiss left out, by the error bound of the expanded form, is searched again without it.
 
     Args:
         embeddings: float32 [N, D], finite.
@@ -45,10 +50,17 @@ def nearest_neighbors(
     index.add(rows)
     found = np.empty((size, k), dtype=np.int64)
     distances = np.empty((size, k), dtype=np.float32)
+    lengths = np.linalg.norm(rows, axis=1)
+    rounding = rows.shape[1] * np.finfo(np.float32).eps * (lengths + lengths.max()) ** 2
     for start in range(0, size, _CHUNK):
         chunk = np.arange(start, min(start + _CHUNK, size))
-        candidates = index.search(rows[chunk], k + 1)[1]
-        found[chunk], distances[chunk] = _exact(rows, chunk, candidates)
+        squares, candidates = index.search(rows[chunk], min(k + 1 + _SPARE, size))
+        found[chunk], distances[chunk] = _exact(rows, chunk, candidates, k)
+        doubtful = distances[chunk, -1] ** 2 > squares[:, -1] - rounding[chunk]
+        left = chunk[doubtful & (candidates.shape[1] < size)]
+        for again in np.split(left, range(_DIRECT, len(left), _DIRECT)):
+            if len(again):
+                found[again], distances[again] = _exact(rows, again, index.search(rows[again], k + 1)[1], k)
     return Neighbors(found, distances)
 
 
@@ -59,12 +71,12 @@ def normalise(embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _exact(
-    rows: NDArray[np.float32], chunk: NDArray[np.int64], candidates: NDArray[np.int64]
+    rows: NDArray[np.float32], chunk: NDArray[np.int64], candidates: NDArray[np.int64], k: int
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Sort ``candidates`` [B, k + 1] by true distance and leave out self, which ranks last if it is not among them."""
+    """The k nearest of ``candidates`` [B, more than k] by true distance, self left out."""
     distances = np.empty(candidates.shape, dtype=np.float32)
     for column in range(candidates.shape[1]):
         distances[:, column] = np.linalg.norm(rows[candidates[:, column]] - rows[chunk], axis=1)
     distances[candidates == chunk[:, None]] = np.inf
-    order = np.lexsort((candidates, distances), axis=1)[:, :-1]
+    order = np.lexsort((candidates, distances), axis=1)[:, :k]
     return np.take_along_axis(candidates, order, 1), np.take_along_axis(distances, order, 1)

@@ -61,6 +61,7 @@ class NeighborLists(Stage):
     """Exact nearest neighbours of the pool's embeddings."""
 
     kind: ClassVar[str] = "neighbors"
+    version: ClassVar[int] = 2
     embeddings: Embeddings
     k: int
     metric: Metric

@@ -62,6 +62,18 @@ def test_indices_are_those_of_brute_force_where_distances_are_apart():
     np.testing.assert_array_equal(found.indices, np.argsort(distances, axis=1)[:, :10])
 
 
+@pytest.mark.parametrize("metric", ["cosine", "euclidean"])
+@pytest.mark.parametrize("offset", [0, 10])
+def test_near_duplicates_are_told_apart(offset, metric):
+    """Squared distances here are below the rounding error of |x|^2 - 2xy + |y|^2 in float32."""
+    rng = np.random.default_rng(0)
+    groups = np.repeat(rng.normal(size=(100, 64)) + offset, 20, axis=0)
+    embeddings = (groups + 1e-3 * rng.normal(size=groups.shape)).astype(np.float32)
+    rows = normalise(embeddings) if metric == "cosine" else embeddings
+    found = nearest_neighbors(embeddings, 10, metric)
+    np.testing.assert_allclose(found.distances, brute_force(rows, 10), rtol=1e-3)
+
+
 def test_more_rows_than_one_chunk():
     rows = np.random.default_rng(1).normal(size=(4200, 4)).astype(np.float32)
     found = nearest_neighbors(rows, 3, "euclidean")
