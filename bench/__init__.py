@@ -1,5 +1,6 @@
 """Compare coreset selection methods. What a plugin needs is importable from here; none of it imports torch or Ray."""
 
+from bench.clustering.kmeans import fit_kmeans
 from bench.data import Dataset, Images, Split, make_dataset
 from bench.dynamics import Dynamics, Score
 from bench.errors import BenchError, DataError, SelectionError, SpecError, WeightsError
@@ -23,6 +24,7 @@ __all__ = [
     "SpecError",
     "Split",
     "WeightsError",
+    "fit_kmeans",
     "make_dataset",
     "need",
     "register_dataset",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.clustering.kmeans import fit_kmeans
+from bench import fit_kmeans
 
 from ._scores import check_finite
 
@@ -33,7 +33,7 @@ def unit_rows(embeddings: NDArray[np.floating]) -> NDArray[np.float32]:
 
 
 def kmeans(embeddings: NDArray[np.floating], clusters: int, rng: np.random.Generator, *, inits: int = 10) -> KMeans:
-    """Fit k-means (``bench.clustering.kmeans``); fewer distinct images than clusters leave clusters empty.
+    """Fit k-means (``bench.fit_kmeans``); fewer distinct images than clusters leave clusters empty.
 
     Args:
         embeddings: [N, D], finite; N at least 1.
