@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from bench.cells import Cell
-from bench.errors import BenchError, SpecError
-from bench.preflight import Plan
-from bench.rows import StageUse, read_row
+from bench.errors import BenchError, RowError, SpecError
+from bench.preflight import Plan, finished_cells
+from bench.rows import StageUse
 from bench.stages import Stage, in_order
 from bench.trial import record_failure
 from bench.workspace import Workspace
@@ -347,9 +347,9 @@ def _callback(on_end: Any) -> Callback:
 
 
 def _has_row(cell: Cell, workspace: Workspace) -> bool:
-    path = workspace.out / "rows" / f"{cell.cell_id}.json"
-    with suppress(Exception):
-        return path.exists() and read_row(path).cell_id == cell.cell_id
+    """A damaged row counts as none, and so does one by another version of the method."""
+    with suppress(RowError):
+        return bool(finished_cells(workspace.out, [cell]))
     return False
 
 

@@ -3,15 +3,18 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from bench.cells import Cell
 from bench.loading import load_dataset
-from bench.preflight import make_plan
+from bench.plugins import methods
+from bench.preflight import Plan, make_plan
 from bench.published import write_indices
 from bench.rows import read_row
+from bench.runner import Resources, run
 from bench.spec import load_spec
 from bench.trial import attempt_cell
 from bench.workspace import Workspace
@@ -95,6 +98,19 @@ def test_two_places_with_caches_of_their_own_agree(tmp_path):
         rows.append(row_of(cell, workspace))
     own = {"created", "train_seconds", "select_seconds"}
     assert rows[0].model_dump(exclude=own) == rows[1].model_dump(exclude=own)
+
+
+def test_a_row_of_another_version_of_the_method_is_no_result(tmp_path, monkeypatch):
+    workspace = place(tmp_path)
+    cell = one_cell(workspace)
+    attempt_cell(cell, workspace)
+    # Nothing is missing, so that Ray is not started and the reporter hears nothing.
+    plan = Plan([cell], {cell.cell_id}, {}, [])
+    assert run(plan, workspace, Resources(), reporter=None).written == 1
+    entry = methods.get("random")
+    newer = replace(entry, info=replace(entry.info, version=2))
+    monkeypatch.setattr(methods, "get", lambda name: newer)
+    assert run(plan, workspace, Resources(), reporter=None).written == 0
 
 
 def test_seeds_differ(tmp_path):
