@@ -92,6 +92,17 @@ def scan_classes(
     return ImageFiles(root, tuple(names), np.array(sizes, dtype=np.int64)), np.array(labels, dtype=np.int64)
 
 
+def scan_images(root: Path) -> ImageFiles:
+    """List the image files below ``root``, at any depth, sorted by path; links as in ``scan_classes``.
+
+    Raises:
+        DataError: a folder cannot be listed, or a link leads outside or round in a circle.
+    """
+    root = root.resolve()
+    found = sorted(_image_files(root, root, ()))
+    return ImageFiles(root, tuple(name for name, _ in found), np.array([size for _, size in found], dtype=np.int64))
+
+
 def inside(path: Path, root: Path) -> Path:
     """Resolve ``path`` and check that it lies below ``root``, which must be resolved already.
 

@@ -97,12 +97,12 @@ def make_plan(
     needed = reads_embeddings(spec)
     for text, call in {str(call): call for dataset in spec.datasets for call in encoder_calls(spec, dataset)}.items():
         try:
-            encoder_refs[text], path = _find_encoder(call, download, needed=needed)
+            encoder_refs[text], path = find_encoder(call, download, needed=needed)
         except WeightsError as error:
             if not tolerant:
                 raise
             problems.append(str(error))
-            encoder_refs[text], path = _find_encoder(call, download, needed=False)
+            encoder_refs[text], path = find_encoder(call, download, needed=False)
         if path is not None and weights.setdefault(encoder_refs[text].label, path) != path:
             raise SpecError(
                 f"encoder {encoder_refs[text].label} is given with two weights files, {path} and "
@@ -174,7 +174,13 @@ def _precision(device: str) -> Precision:
     return "fp32" if emulated else "bf16"
 
 
-def _find_encoder(call: Call, download: bool, *, needed: bool) -> tuple[EncoderRef, Path | None]:
+def find_encoder(call: Call, download: bool, *, needed: bool) -> tuple[EncoderRef, Path | None]:
+    """Look the encoder's weights file up and load it once; ``needed=False`` names the encoder without its weights.
+
+    Raises:
+        UnknownName: no such encoder or parameter.
+        WeightsError: no weights file, or one that is damaged or does not fit.
+    """
     entry = encoders.get(call.name)
     params = entry.changed({name: value for name, value in call.params.items() if name != WEIGHTS})
     if not needed:

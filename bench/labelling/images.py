@@ -1,0 +1,167 @@
+"""Unlabelled image files: found at any depth, turned upright, embedded shard by shard, damaged ones left out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.cache import Arrays, Store
+from bench.encoding import Encoder
+from bench.errors import DataError
+from bench.folders import SUFFIXES, ImageFiles, scan_images
+from bench.refs import EncoderRef
+from bench.stages import Stage
+from bench.streaming import StreamedImages
+
+SHARD = 512
+"""Images that are embedded and stored at a time: what an interruption can lose."""
+
+
+class Skipped(NamedTuple):
+    """A file that could not be used, and why."""
+
+    name: str
+    reason: str
+
+
+class Embedded(NamedTuple):
+    """What became of the image files.
+
+    Attributes:
+        embeddings: float32 [M, D], of the images that could be read.
+        positions: int64 [M], where they lie among the files, ascending.
+        skipped: the others.
+    """
+
+    embeddings: NDArray[np.float32]
+    positions: NDArray[np.int64]
+    skipped: tuple[Skipped, ...]
+
+
+class TolerantImages:
+    """Images in files of which some may be damaged: those come as black, and are remembered.
+
+    Args:
+        images: what they are read from.
+    """
+
+    def __init__(self, images: StreamedImages) -> None:
+        self.images = images
+        self.problems: dict[int, str] = {}
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.images.shape
+
+    @property
+    def fingerprint(self) -> str:
+        return self.images.fingerprint
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
+        try:
+            return self.images[indices]
+        except DataError:
+            return np.stack([self._one(int(index)) for index in indices])
+
+    def augmented(self, indices: NDArray[np.int64], rng_seeds: object) -> NDArray[np.uint8]:
+        """Not for training: a damaged image must not be trained on."""
+        raise DataError("images that may be damaged are only embedded, never trained on.")
+
+    def _one(self, index: int) -> NDArray[np.uint8]:
+        try:
+            return self.images[np.array([index])][0]
+        except DataError as error:
+            self.problems[index] = str(error.__cause__ or error)
+            return np.zeros(self.shape[1:], dtype=np.uint8)
+
+
+class EmbeddingShard(Stage):
+    """Embeddings of some of the files; found by their relative names and sizes, wherever the folder lies."""
+
+    kind = "embedding-shard"
+    files: str
+    fitted_on: str
+    encoder: EncoderRef
+
+
+def find_images(folder: Path) -> ImageFiles:
+    """All JPEG, PNG and WebP files below a folder, at any depth, sorted by path.
+
+    Raises:
+        DataError: no such folder, none in it, or a link that leads outside.
+    """
+    if not folder.is_dir():
+        what = "is a file" if folder.exists() else "does not exist"
+        raise DataError(f"{folder} {what}; --images takes a folder of images ({', '.join(SUFFIXES)}).")
+    files = scan_images(folder)
+    if not len(files):
+        raise DataError(f"{folder} holds no image ({', '.join(SUFFIXES)}), at any depth.")
+    return files
+
+
+def embed_files(
+    files: ImageFiles,
+    encoder: Encoder,
+    ref: EncoderRef,
+    *,
+    store: Store,
+    size: int,
+    device: str,
+    progress: Callable[[int], None],
+) -> Embedded:
+    """Embed image files; every finished shard is stored, so that an interrupted run goes on where it was.
+
+    Args:
+        files: N files.
+        encoder: called for shards that the store lacks; fitted on all files first if it must be.
+        ref: what the shards are stored under.
+        store: of finished shards.
+        size: the short side is scaled to this many pixels and the centre cut.
+        device: ``cpu`` or ``cuda``.
+        progress: called with the number of files done since the last call.
+
+    Raises:
+        DataError: no file could be read.
+    """
+    whole = TolerantImages(StreamedImages(files, size, size, upright=True))
+
+    @cache
+    def fitted() -> Encoder:
+        encoder.fit(whole)
+        return encoder
+
+    parts, positions, skipped = [], [], []
+    for start in range(0, len(files), SHARD):
+        inside = np.arange(start, min(start + SHARD, len(files)))
+        shard = TolerantImages(StreamedImages(files.take(inside), size, size, upright=True))
+        # Only an encoder without weights learns from the images; what it gives depends on all of them.
+        stage = EmbeddingShard(
+            files=shard.fingerprint, fitted_on="" if ref.weights_sha256 else whole.fingerprint, encoder=ref
+        )
+        arrays = store.get(stage, lambda shard=shard: _embed(fitted(), shard, device)).arrays  # type: ignore[misc]
+        parts.append(arrays["embeddings"])
+        positions.append(start + arrays["readable"])
+        unreadable = np.setdiff1d(np.arange(len(inside)), arrays["readable"])
+        names = [files.names[start + place] for place in unreadable]
+        skipped += [Skipped(name, str(reason)) for name, reason in zip(names, arrays["reasons"], strict=True)]
+        progress(len(inside))
+    found = np.concatenate(positions)
+    if not len(found):
+        raise DataError(f"none of the {len(files)} image files could be read; the first: {skipped[0].reason}.")
+    return Embedded(np.concatenate(parts), found, tuple(skipped))
+
+
+def _embed(encoder: Encoder, shard: TolerantImages, device: str) -> Arrays:
+    embeddings = encoder.embed(shard, device=device, batch_size=64)
+    bad = sorted(shard.problems)
+    readable = np.setdiff1d(np.arange(len(shard)), np.array(bad, dtype=np.int64))
+    reasons = np.array([shard.problems[index] for index in bad], dtype=np.str_)
+    return {"embeddings": embeddings[readable], "readable": readable, "reasons": reasons}

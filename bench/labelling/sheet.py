@@ -1,0 +1,53 @@
+"""A contact sheet: small pictures of the first images to label."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+from bench.folders import ImageFiles, inside
+from bench.rows import write_atomically
+
+THUMBNAIL = 120
+"""Side of a picture in pixels."""
+_GAP, _TEXT = 8, 16
+
+
+def contact_sheet(files: ImageFiles, positions: Sequence[int], captions: Sequence[str], *, columns: int = 10) -> bytes:
+    """Pictures side by side, each with a line of text below.
+
+    Args:
+        files: where the pictures are; all of them readable.
+        positions: which ones, in the order in which they are shown.
+        captions: a line for each, cut to the picture's width.
+        columns: pictures per line.
+
+    Returns:
+        A JPEG file.
+    """
+    from PIL import Image, ImageDraw, ImageOps
+
+    columns = min(columns, len(positions))
+    lines = -(-len(positions) // columns)
+    step = THUMBNAIL + _GAP
+    sheet = Image.new("RGB", (columns * step + _GAP, lines * (step + _TEXT) + _GAP), "white")
+    draw = ImageDraw.Draw(sheet)
+    for number, (position, caption) in enumerate(zip(positions, captions, strict=True)):
+        left, top = _GAP + number % columns * step, _GAP + number // columns * (step + _TEXT)
+        with Image.open(inside(files.root / files.names[position], files.root)) as image:
+            image.draft("RGB", (THUMBNAIL, THUMBNAIL))
+            upright = ImageOps.exif_transpose(image).convert("RGB")
+        upright.thumbnail((THUMBNAIL, THUMBNAIL))
+        sheet.paste(upright, (left + (THUMBNAIL - upright.width) // 2, top + (THUMBNAIL - upright.height) // 2))
+        while caption and draw.textlength(caption) > THUMBNAIL:
+            caption = caption[:-1]
+        draw.text((left, top + THUMBNAIL + 1), caption, fill="black")
+    buffer = io.BytesIO()
+    sheet.save(buffer, "JPEG", quality=85)
+    return buffer.getvalue()
+
+
+def write_contact_sheet(path: Path, files: ImageFiles, positions: Sequence[int], captions: Sequence[str]) -> None:
+    """Write ``contact_sheet`` to a file, whole or not at all."""
+    write_atomically(path, contact_sheet(files, positions, captions))

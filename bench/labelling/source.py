@@ -1,0 +1,150 @@
+"""The pool of one's own items: embeddings are all there is, and no label exists that a method could read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.cache import Arrays, Store
+from bench.data import read_only
+from bench.dynamics import Dynamics
+from bench.errors import LabelAccessError, SelectionError
+from bench.pool import Metric, Neighbors, Targets
+from bench.recipe import Recipe
+from bench.refs import ModelRef, Proxy
+from bench.stages import SHARED_NEIGHBORS, Stage
+
+Ticker = Callable[[int, int], None]
+"""Called with (done, in all)."""
+
+PROXY = Proxy(
+    model=ModelRef(name="linear_probe"),
+    recipe=Recipe(proxy_epochs=50, augmentation="none", crop_padding=0, evaluations=1, precision="fp32"),
+)
+"""A linear probe on the embeddings: seconds on a CPU, and it needs no images."""
+
+
+class OwnStage(Stage):
+    """One computation on the user's embeddings, stored by their content."""
+
+    kind = "labelling"
+    part: str
+    embeddings: str
+    options: dict[str, Any]
+
+
+@dataclass
+class EmbeddingSource:
+    """Implements ``PoolSource``; everything it computes is stored, so that an interrupted selection goes on.
+
+    Attributes:
+        array: float32 [N, D].
+        fingerprint: SHA-256 of the array.
+        num_classes: clusters that pseudo-labels have unless the method says otherwise.
+        seed: of clustering and proxy.
+        store: of what was computed.
+        device: ``cpu`` or ``cuda``.
+        threads: CPU threads.
+        stage: told what begins; returns whom to tell how far it is.
+    """
+
+    array: NDArray[np.float32]
+    fingerprint: str
+    num_classes: int
+    seed: int
+    store: Store
+    device: str
+    threads: int
+    stage: Callable[[str], Ticker]
+
+    def images(self) -> NoReturn:
+        """Refused: methods for one's own items read embeddings."""
+        raise SelectionError("the method reads images; `bench select` gives a method embeddings only.")
+
+    def embeddings(self) -> NDArray[np.float32]:
+        """float32 [N, D]."""
+        return read_only(self.array)
+
+    def neighbors(self, k: int, metric: Metric) -> Neighbors:
+        """See ``Pool.neighbors``."""
+        from bench.knn import nearest_neighbors
+
+        wanted = min(max(k, SHARED_NEIGHBORS), len(self.array) - 1)
+
+        def search() -> Arrays:
+            self.stage(f"{wanted} nearest neighbours of {len(self.array):,} items")
+            found = nearest_neighbors(self.array, wanted, metric, threads=self.threads)
+            return {"indices": found.indices, "distances": found.distances}
+
+        arrays = self._stored("neighbors", {"k": wanted, "metric": metric}, search)
+        return Neighbors(arrays["indices"][:, :k], arrays["distances"][:, :k])
+
+    def pseudo_labels(self, **clustering: Any) -> NDArray[np.int64]:
+        """See ``Pool.pseudo_labels``."""
+        from bench.clustering.assign import assign_clusters
+
+        options = self._clustering(clustering)
+
+        def assign() -> Arrays:
+            temi = options["clustering"] == "temi"
+            # Searched first, so that the two are told apart in the progress.
+            near = self.neighbors(SHARED_NEIGHBORS, "cosine").indices if temi else np.empty((0, 0), dtype=np.int64)
+            tick = self.stage(f"{options['clustering']}: {options['num_clusters']} clusters")
+            return assign_clusters(
+                self.array, lambda: near, seed=self.seed, device=self.device, progress=tick, **options
+            )
+
+        return self._stored("pseudo-labels", {**options, "seed": self.seed}, assign)["labels"]
+
+    def dynamics(self, of: Targets, **clustering: Any) -> Dynamics:
+        """See ``Pool.dynamics``; of pseudo-labels alone."""
+        from bench.training.proxy import observe_dynamics
+
+        if of == "labels":
+            self.labels()
+        options = self._clustering(clustering)
+        targets = self.pseudo_labels(**clustering)
+
+        def observe() -> Arrays:
+            tick = self.stage("proxy: training dynamics on the pseudo-labels")
+            classes = options["num_clusters"]
+            given: dict[str, Any] = {"num_classes": classes, "dataset": None, "seed": self.seed, "device": self.device}
+            return observe_dynamics(PROXY, self.array, targets, progress=tick, **given).arrays()
+
+        named = {**options, "seed": self.seed, "proxy": PROXY.model_dump(mode="json")}
+        return Dynamics.from_arrays(self._stored("dynamics", named, observe))
+
+    def rehearse(self, indices: NDArray[np.int64], **clustering: Any) -> float:
+        """See ``Pool.rehearse``."""
+        from bench.training.proxy import rehearse
+
+        self.stage("choosing beta: the proxy on a candidate coreset")
+        return rehearse(
+            PROXY,
+            self.array,
+            self.pseudo_labels(**clustering),
+            indices,
+            num_classes=self._clustering(clustering)["num_clusters"],
+            dataset=None,
+            seed=self.seed,
+            device=self.device,
+        )
+
+    def labels(self) -> NoReturn:
+        """Refused: there are none."""
+        raise LabelAccessError("the method reads labels, and unlabelled items have none; choose a label-free method.")
+
+    def _clustering(self, given: dict[str, Any]) -> dict[str, Any]:
+        wanted = {key: value for key, value in given.items() if value is not None}
+        temi = {"heads": 50, "epochs": 200} if wanted.get("clustering", "temi") == "temi" else {}
+        plain = {"clustering": "temi", "num_clusters": self.num_classes, "heads": None, "epochs": None}
+        return {**plain, **temi, **wanted}
+
+    def _stored(self, part: str, options: dict[str, Any], compute: Callable[[], Arrays]) -> Arrays:
+        stage = OwnStage(part=part, embeddings=self.fingerprint, options=options)
+        arrays = self.store.get(stage, compute).arrays
+        return {name: read_only(array) for name, array in arrays.items()}

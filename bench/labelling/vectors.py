@@ -1,0 +1,44 @@
+"""Embeddings that the user brings: text, audio, tables, or images that were embedded elsewhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.errors import DataError
+
+
+def read_embeddings(path: Path) -> NDArray[np.float32]:
+    """Read embeddings from a ``.npy`` file; nothing in it is executed.
+
+    Args:
+        path: a matrix of numbers [N, D], one line per item.
+
+    Returns:
+        float32 [N, D].
+
+    Raises:
+        DataError: unreadable, another shape or type, fewer than 2 items, or a number that is not finite.
+    """
+    try:
+        stored = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise DataError(f"cannot read {path} as a .npy file: {error}.") from error
+    if not isinstance(stored, np.ndarray):
+        raise DataError(f"{path} is an archive of arrays; expected one matrix [N, D] in a .npy file.")
+    if stored.ndim != 2 or stored.dtype.kind not in "fiu" or len(stored) < 2:
+        raise DataError(
+            f"{path} holds {stored.dtype} of shape {stored.shape}; expected numbers of shape [N, D], one line for each "
+            "of at least 2 items."
+        )
+    with np.errstate(over="ignore"):
+        embeddings = np.array(stored, dtype=np.float32)
+    bad = np.flatnonzero(~np.isfinite(embeddings).all(axis=1))
+    if len(bad):
+        raise DataError(
+            f"{path} holds NaN, infinity or numbers too large for float32 in {len(bad)} of {len(embeddings)} "
+            f"lines, first in line {bad[0]} (counted from 0)."
+        )
+    return embeddings

@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bench.calls import Call, parse_call
+from bench.errors import DataError, LabelAccessError, SpecError, UnknownName
+from bench.labelling.choose import affordable, check_method
+from bench.labelling.duplicates import without_duplicates
+from bench.labelling.order import round_robin
+from bench.labelling.vectors import read_embeddings
+from bench.plugins import methods
+
+
+@given(st.lists(st.integers(0, 4), max_size=40), st.integers(0, 3))
+def test_every_prefix_is_spread_over_the_clusters(clusters, seed):
+    given_clusters = np.array(clusters, dtype=np.int64)
+    order = round_robin(given_clusters, np.random.default_rng(seed))
+    assert sorted(order.tolist()) == list(range(len(clusters)))
+    for length in range(len(clusters) + 1):
+        taken = np.bincount(given_clusters[order[:length]], minlength=5)
+        left = np.bincount(given_clusters[order[length:]], minlength=5) > 0
+        if left.any():
+            assert taken.max() <= taken[left].min() + 1
+
+
+def test_order_depends_on_the_seed_alone():
+    clusters = np.repeat([0, 1, 2], 20)
+    first, again, other = (round_robin(clusters, np.random.default_rng(seed)) for seed in (0, 0, 1))
+    np.testing.assert_array_equal(first, again)
+    assert (first != other).any()
+
+
+def cosine(one, other):
+    return float(one @ other / np.linalg.norm(one) / np.linalg.norm(other))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(2, 30), st.sampled_from([0.9, 0.99, 1.0]), st.integers(0, 10))
+def test_no_two_items_that_stay_are_near_duplicates(size, similarity, seed):
+    rng = np.random.default_rng(seed)
+    centres = rng.normal(size=(4, 6))
+    rows = (
+        centres[rng.integers(4, size=size)] + rng.choice([0, 0.05, 0.5], size=(size, 1)) * rng.normal(size=(size, 6))
+    ).astype(np.float32)
+    kept = without_duplicates(rows, similarity)
+    dropped = np.setdiff1d(np.arange(size), kept)
+    for a in kept:
+        assert all(cosine(rows[a], rows[b]) < similarity + 1e-5 for b in kept if b != a) or similarity == 1.0
+    for a in dropped:
+        assert any(cosine(rows[a], rows[b]) > similarity - 1e-5 for b in kept if b < a)
+
+
+def test_many_copies_leave_one():
+    rows = np.vstack([np.tile([1.0, 0, 0], (70, 1)), np.tile([0, 1.0, 0], (3, 1))]).astype(np.float32)
+    np.testing.assert_array_equal(without_duplicates(rows, 0.98), [0, 70])
+
+
+def test_a_method_that_reads_labels_is_refused_with_those_that_do_not():
+    with pytest.raises(LabelAccessError, match=r"'ccs' reads labels.*Label-free:.*elfs"):
+        check_method(Call("ccs", {}), budget=5, items=20, classes=3)
+    with pytest.raises(UnknownName, match="Did you mean elfs"):
+        check_method(Call("efls", {}), budget=5, items=20, classes=3)
+
+
+@pytest.mark.parametrize(
+    ("budget", "classes", "what"), [(1, 3, "--budget 1"), (21, 3, "--budget 21"), (5, 21, "--classes 21")]
+)
+def test_what_the_items_do_not_allow_is_refused(budget, classes, what):
+    with pytest.raises(SpecError, match=what):
+        check_method(Call("elfs", {}), budget=budget, items=20, classes=classes)
+
+
+@pytest.mark.parametrize("items", [20, 1_000, 100_000, 1_000_000])
+def test_heads_and_epochs_shrink_with_the_pool_unless_they_are_given(items):
+    entry = methods.get("elfs")
+    params = affordable(entry, Call("elfs", {}), items, "cpu").params
+    assert 3 <= params["heads"] <= 50
+    assert 5 <= params["cluster_epochs"] <= 200
+    assert params["heads"] * params["cluster_epochs"] * items <= max(1_000_000, 15 * items)
+    assert affordable(entry, parse_call("elfs(heads=7,cluster_epochs=9)"), items, "cpu").params == {
+        "heads": 7,
+        "cluster_epochs": 9,
+    }
+    kmeans = parse_call("elfs(clustering=kmeans)")
+    assert affordable(entry, kmeans, items, "cpu") == kmeans
+
+
+@pytest.mark.parametrize(
+    ("array", "message"),
+    [
+        (np.zeros(5), r"shape \(5,\)"),
+        (np.zeros((1, 3)), r"shape \(1, 3\)"),
+        (np.array([["a", "b"]] * 3), "holds <U1"),
+        (np.array([[0.0, 1.0], [np.nan, 0.0]]), r"NaN.* in 1 of 2 lines, first in line 1"),
+        (np.array([[0.0, 1e300], [1.0, 0.0]]), "too large for float32"),
+    ],
+)
+def test_embeddings_that_are_no_matrix_of_numbers_are_refused(tmp_path, array, message):
+    np.save(tmp_path / "x.npy", array)
+    with pytest.raises(DataError, match=message):
+        read_embeddings(tmp_path / "x.npy")
+
+
+def test_pickled_embeddings_are_not_executed(tmp_path):
+    np.save(tmp_path / "x.npy", np.array([[{}, 1]] * 2, dtype=object), allow_pickle=True)
+    with pytest.raises(DataError, match="cannot read"):
+        read_embeddings(tmp_path / "x.npy")
+    np.savez(tmp_path / "x.npz", a=np.zeros((3, 3)))
+    with pytest.raises(DataError, match="archive"):
+        read_embeddings(tmp_path / "x.npz")

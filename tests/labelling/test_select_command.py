@@ -1,0 +1,134 @@
+"""``bench select`` as a practitioner calls it, on digits written to files and on embeddings in memory."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from sklearn.datasets import load_digits
+from typer.testing import CliRunner, Result
+
+from bench.cli import app
+from bench.errors import BenchError
+
+QUICK = "elfs(heads=2,cluster_epochs=3)"
+
+
+def select(folder: Path, *arguments: str) -> Result:
+    given = ("select", "--classes", "10", "--cache-dir", str(folder / "cache"), "--threads", "1", "--device", "cpu")
+    return CliRunner().invoke(app, [*given, "--out", str(folder / "to_label.csv"), *arguments])
+
+
+def lines(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """120 digits as PNG and JPEG in nested folders, a copy of one, a damaged and an empty file, and a text."""
+    folder = tmp_path / "photos"
+    for number, pixels in enumerate(load_digits().images[:120]):
+        target = folder / ("a" if number % 2 else "b/c") / f"{number:03}.{'png' if number % 3 else 'jpg'}"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray((pixels * 15.9).astype(np.uint8)).resize((24, 24)).save(target)
+    (folder / "z_copy.png").write_bytes((folder / "a/001.png").read_bytes())
+    (folder / "broken.jpg").write_bytes((folder / "b/c/000.jpg").read_bytes()[:200])
+    (folder / "empty.png").write_bytes(b"")
+    (folder / "notes.txt").write_text("no image")
+    return folder
+
+
+def test_images_to_label(tmp_path: Path, photos: Path) -> None:
+    arguments = ("--images", str(photos), "--encoder", "pixels", "--image-size", "16", "--method", QUICK)
+    done = select(tmp_path, *arguments, "--budget", "30", "--skip-duplicates", "--similarity", "0.9999")
+    assert done.exit_code == 0, done.output
+    assert "30 of 123 items chosen by elfs(cluster_epochs=3, heads=2), beta = " in done.output
+    assert "1 near-duplicates were left out." in done.output
+    assert "2 files could not be read" in done.output
+    rows = lines(tmp_path / "to_label.csv")
+    assert [row["order"] for row in rows] == [str(number + 1) for number in range(30)]
+    names = [row["file"] for row in rows]
+    assert len(set(names)) == 30
+    assert all((photos / name).is_file() for name in names)
+    assert not {"broken.jpg", "empty.png", "z_copy.png"} & set(names)
+    assert all(0 <= int(row["cluster"]) < 10 and np.isfinite(float(row["score"])) for row in rows)
+    assert [row["file"] for row in lines(tmp_path / "to_label.skipped.csv")] == ["broken.jpg", "empty.png"]
+    with Image.open(tmp_path / "to_label.jpg") as sheet:
+        assert sheet.size == (10 * 128 + 8, 3 * 144 + 8)
+
+
+def test_the_same_command_again_computes_nothing_and_gives_the_same(tmp_path: Path, photos: Path, monkeypatch) -> None:
+    from bench.encoders.pixels import PixelEncoder
+
+    arguments = ("--images", str(photos), "--encoder", "pixels", "--budget", "20", "--method", QUICK)
+    assert select(tmp_path, *arguments).exit_code == 0
+    first = (tmp_path / "to_label.csv").read_bytes()
+    monkeypatch.setattr(PixelEncoder, "embed", lambda *_, **__: pytest.fail("embedded again"))
+    monkeypatch.setattr("bench.training.proxy.observe_dynamics", lambda *_, **__: pytest.fail("observed again"))
+    assert select(tmp_path, *arguments).exit_code == 0
+    assert (tmp_path / "to_label.csv").read_bytes() == first
+
+
+def test_embeddings_to_label_as_json(tmp_path: Path) -> None:
+    np.save(tmp_path / "digits.npy", load_digits().data[:200])
+    done = select(tmp_path, "--embeddings", str(tmp_path / "digits.npy"), "--budget", "25", "--method", QUICK, "--json")
+    assert done.exit_code == 0, done.output
+    summary = json.loads(done.stdout)
+    assert (summary["budget"], summary["items"], summary["skipped_files"]) == (25, 200, 0)
+    rows = lines(tmp_path / "to_label.csv")
+    assert sorted({int(row["item"]) for row in rows}) == sorted(int(row["item"]) for row in rows)
+    assert all(0 <= int(row["item"]) < 200 for row in rows)
+
+
+@pytest.mark.parametrize("method", ["random", "d2-label-free", "prototypicality", "kcenter"])
+def test_every_kind_of_label_free_method_selects(tmp_path: Path, method: str) -> None:
+    np.save(tmp_path / "x.npy", load_digits().data[:150])
+    done = select(tmp_path, "--embeddings", str(tmp_path / "x.npy"), "--budget", "20", "--method", method, "-q")
+    assert done.exit_code == 0, done.output
+    assert len(lines(tmp_path / "to_label.csv")) == 20
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--budget", "5"], "either --images FOLDER or --embeddings"),
+        (["--budget", "5", "--images", "nowhere"], "nowhere does not exist"),
+        (["--budget", "5", "--embeddings", "nowhere.npy"], "cannot read nowhere.npy"),
+    ],
+)
+def test_bad_input_is_one_clear_error(tmp_path: Path, arguments: list[str], message: str) -> None:
+    done = select(tmp_path, *arguments)
+    assert isinstance(done.exception, BenchError)
+    assert message in str(done.exception)
+    assert not (tmp_path / "to_label.csv").exists()
+
+
+def test_a_folder_without_a_readable_image(tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for name in ("a.jpg", "b.jpg", "c.png"):
+        (folder / name).write_bytes(b"no image")
+    done = select(tmp_path, "--images", str(folder), "--encoder", "pixels", "--budget", "2", "--classes", "2")
+    assert isinstance(done.exception, BenchError)
+    assert "none of the 3 image files could be read" in str(done.exception)
+
+
+def test_photographs_are_turned_upright(tmp_path: Path) -> None:
+    from bench.folders import scan_images
+    from bench.streaming import StreamedImages
+
+    pixels = np.zeros((8, 8, 3), dtype=np.uint8)
+    pixels[:2] = 255
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was turned: show it rotated by 90 degrees clockwise
+    Image.fromarray(pixels).save(tmp_path / "turned.png", exif=exif)
+    files = scan_images(tmp_path)
+    upright, as_stored = (StreamedImages(files, 8, 8, upright=turn)[np.array([0])][0, 0] for turn in (True, False))
+    assert as_stored[:2].min() == 255
+    assert upright[:, -2:].min() == 255
+    assert upright[:, :6].max() == 0
