@@ -89,15 +89,20 @@ def write_text(folder: Path, name: str, contents: dict[str, str]) -> list[Path]:
     Raises:
         BenchError: the folder cannot be written.
     """
-    paths = []
-    for suffix, content in contents.items():
-        path = folder / f"{name}.{suffix}"
-        try:
-            write_atomically(path, content.encode("utf-8"))
-        except OSError as error:
-            raise BenchError(f"cannot write {path}: {error.strerror}.") from error
-        paths.append(path)
-    return paths
+    return [write_bytes(folder / f"{name}.{suffix}", content.encode("utf-8")) for suffix, content in contents.items()]
+
+
+def write_bytes(path: Path, content: bytes) -> Path:
+    """Write a file whole or not at all; return its path.
+
+    Raises:
+        BenchError: the folder cannot be written.
+    """
+    try:
+        write_atomically(path, content)
+    except OSError as error:
+        raise BenchError(f"cannot write {path}: {error.strerror}.") from error
+    return path
 
 
 _LATEX = {

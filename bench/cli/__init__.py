@@ -12,6 +12,7 @@ from bench.cli.compare import compare
 from bench.cli.doctor import doctor
 from bench.cli.leaderboard import leaderboard
 from bench.cli.listing import Kind, show
+from bench.cli.plot import plot
 from bench.cli.run import run
 from bench.cli.select import select
 from bench.cli.table import table
@@ -29,6 +30,7 @@ app.command("run")(run)
 app.command("table")(table)
 app.command("leaderboard")(leaderboard)
 app.command("compare")(compare)
+app.command("plot")(plot)
 app.command("train")(train)
 app.command("select")(select)
 app.command("check")(check)

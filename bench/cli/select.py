@@ -157,8 +157,8 @@ def _write(
     out: Path, chosen: Chosen, files: ImageFiles | None, embedded: Embedded | None, total: int
 ) -> dict[str, Any]:
     """Write the CSV and what lies beside it; return what there is to say."""
-    from bench.labelling.sheet import write_contact_sheet
-    from bench.sheets import to_csv, write_text
+    from bench.labelling.sheet import contact_sheet
+    from bench.sheets import to_csv, write_bytes, write_text
 
     positions = chosen.positions if embedded is None else embedded.positions[chosen.positions]
     names = [str(position) if files is None else files.names[position] for position in positions.tolist()]
@@ -189,7 +189,7 @@ def _write(
         summary |= {"skipped_files": len(lines), "skipped": str(skipped)}
     sheet = out.with_suffix(".jpg")
     captions = [f"{number + 1}: {Path(name).name}" for number, name in enumerate(names[:PICTURES])]
-    write_contact_sheet(sheet, files, positions[:PICTURES].tolist(), captions)
+    write_bytes(sheet, contact_sheet(files, positions[:PICTURES].tolist(), captions))
     return {**summary, "contact_sheet": str(sheet)}
 
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from pathlib import Path
 
 from bench.folders import ImageFiles, inside
-from bench.rows import write_atomically
 
 THUMBNAIL = 120
 """Side of a picture in pixels."""
@@ -46,8 +44,3 @@ def contact_sheet(files: ImageFiles, positions: Sequence[int], captions: Sequenc
     buffer = io.BytesIO()
     sheet.save(buffer, "JPEG", quality=85)
     return buffer.getvalue()
-
-
-def write_contact_sheet(path: Path, files: ImageFiles, positions: Sequence[int], captions: Sequence[str]) -> None:
-    """Write ``contact_sheet`` to a file, whole or not at all."""
-    write_atomically(path, contact_sheet(files, positions, captions))

@@ -1,0 +1,1 @@
+"""Figures drawn from rows alone: what ``bench plot`` writes and ``bench report`` shows."""

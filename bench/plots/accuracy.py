@@ -1,0 +1,104 @@
+"""Accuracy against the fraction removed, ours and the papers'; accuracy against cost."""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+from typing import TYPE_CHECKING
+
+from bench.captions import METRIC
+from bench.plots.style import Draw, Theme, looks, new_figure
+from bench.rows import Row
+from bench.stats import summarize
+from bench.table_text import percent
+from bench.tables import Block
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def accuracy_against_rate(block: Block) -> Draw:
+    """Mean test accuracy over seeds with its 95 % interval; the papers' numbers dotted, where the block has any."""
+    return partial(_against_rate, block)
+
+
+def accuracy_against_cost(block: Block, rate: float) -> Draw:
+    """Mean test accuracy against the mean seconds that one cell costs by itself, at one rate."""
+    return partial(_against_cost, block, rate)
+
+
+def cost(row: Row) -> float:
+    """Seconds of a cell by itself: its shared stages, the selection and the training, whoever paid for them."""
+    return sum(stage.seconds for stage in row.stages) + row.select_seconds + row.train_seconds
+
+
+def _against_rate(block: Block, look: Theme) -> Figure:
+    figure, axes = new_figure(6.2, 3.8)
+    drawn = looks([line.label for line in block.lines])
+    removed = [100 * rate for rate in block.rates]
+    for line in block.lines:
+        own = drawn[line.label]
+        known = [(x, cell.summary) for x, cell in zip(removed, line.cells, strict=True) if cell.summary]
+        places = [x for x, _ in known]
+        means = [summary.mean for _, summary in known]
+        style = {"color": own.color, "marker": own.marker, "markersize": 5, "linewidth": 1.4}
+        axes.plot(places, means, dashes=own.dashes or (None, None), label=line.label, **style)
+        if all(summary.ci_low is not None for _, summary in known):
+            low, high = ([getattr(summary, end) for _, summary in known] for end in ("ci_low", "ci_high"))
+            axes.fill_between(places, low, high, color=own.color, alpha=0.12, linewidth=0)
+        reported = [(x, cell.reported.accuracy) for x, cell in zip(removed, line.cells, strict=True) if cell.reported]
+        if reported:
+            axes.plot(
+                *zip(*reported, strict=True),
+                color=own.color,
+                linestyle=":",
+                linewidth=1,
+                marker=own.marker,
+                markersize=5,
+                markerfacecolor="none",
+                label=f"{line.label}, reported",
+            )
+    if block.full and block.full.cells[0].summary:
+        axes.axhline(block.full.cells[0].summary.mean, color="#8a8f96", linewidth=0.8, label="full data")
+    axes.set(xlabel="removed (%)", ylabel=f"{METRIC[block.metric]} (%)", xticks=removed)
+    figure.suptitle(block.name, fontsize=9)
+    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=8)
+    return figure
+
+
+def _against_cost(block: Block, rate: float, look: Theme) -> Figure:
+    from matplotlib.ticker import LogFormatter
+
+    figure, axes = new_figure(6.2, 3.8)
+    drawn = looks([line.label for line in block.lines])
+    for line in block.lines:
+        cell = line.cells[block.rates.index(rate)]
+        rows = [row for row in block.rows if row.variant == line.variant and math.isclose(row.rate, rate)]
+        if not cell.summary or not rows:
+            continue
+        seconds = summarize([cost(row) for row in rows]).mean
+        spread = None if cell.summary.ci_low is None else cell.summary.mean - cell.summary.ci_low
+        own = drawn[line.label]
+        axes.errorbar(
+            seconds,
+            cell.summary.mean,
+            yerr=spread,
+            color=own.color,
+            marker=own.marker,
+            markersize=6,
+            linestyle="none",
+            elinewidth=0.8,
+            capsize=2,
+            label=line.label,
+        )
+    axes.set(
+        xscale="log",
+        xlabel="seconds of one cell: shared stages, selection and training",
+        ylabel=f"{METRIC[block.metric]} (%)",
+    )
+    # Plain seconds: a cell takes seconds to hours, and powers of ten hide which.
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_formatter(LogFormatter(labelOnlyBase=False, minor_thresholds=(2, 0.5)))
+    figure.suptitle(f"{block.name}, {percent(rate)} removed", fontsize=9)
+    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=8)
+    return figure

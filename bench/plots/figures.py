@@ -1,0 +1,95 @@
+"""Which figures there are, and what each needs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from bench.comparison import overlap
+from bench.errors import SpecError
+from bench.plots.accuracy import accuracy_against_cost, accuracy_against_rate
+from bench.plots.coresets import class_balance, coreset_overlap, score_distributions, scored
+from bench.plots.style import Draw
+from bench.tables import Block
+
+
+class Figure(NamedTuple):
+    """One figure, not yet drawn.
+
+    Attributes:
+        kind: a name of ``KINDS``.
+        name: file name without suffix.
+        title: what it shows, as a sentence for readers who cannot see it.
+        block: its block's place among all blocks.
+        rate: fraction removed; None where it shows all rates.
+        draw: draws it.
+    """
+
+    kind: str
+    name: str
+    title: str
+    block: int
+    rate: float | None
+    draw: Draw
+
+
+Make = Callable[[Block, float, Sequence[Path]], "tuple[str, Draw] | None"]
+
+
+def _cost(block: Block, rate: float, folders: Sequence[Path]) -> tuple[str, Draw]:
+    return "accuracy against the seconds of one cell", accuracy_against_cost(block, rate)
+
+
+def _scores(block: Block, rate: float, folders: Sequence[Path]) -> tuple[str, Draw] | None:
+    found = scored(block, rate, folders)
+    return (
+        ("scores of the images that were kept and dropped", score_distributions(block, rate, found)) if found else None
+    )
+
+
+def _balance(block: Block, rate: float, folders: Sequence[Path]) -> tuple[str, Draw]:
+    return "class balance of the coresets", class_balance(block, rate)
+
+
+def _overlap(block: Block, rate: float, folders: Sequence[Path]) -> tuple[str, Draw] | None:
+    found = overlap(block, rate, folders)
+    return ("overlap of the coresets", coreset_overlap(block, rate, found)) if found.coresets else None
+
+
+_PER_RATE: dict[str, Make] = {"cost": _cost, "scores": _scores, "balance": _balance, "overlap": _overlap}
+KINDS = ("accuracy", *_PER_RATE)
+
+
+def figures(
+    blocks: Sequence[Block], folders: Sequence[Path], *, kinds: Sequence[str] = KINDS, rates: Sequence[float] = ()
+) -> Iterator[Figure]:
+    """The figures that the rows and the files beside them allow.
+
+    Args:
+        blocks: from ``bench.tables.blocks``; those without a pruned line are left out.
+        folders: where the rows came from.
+        kinds: of ``KINDS``.
+        rates: for figures of one rate; empty for every rate of the block.
+
+    Raises:
+        SpecError: no block has one of the rates.
+    """
+    known = {rate for block in blocks for rate in block.rates}
+    for rate in rates:
+        if rate not in known:
+            raise SpecError(f"no row has rate {rate:g}; there are {', '.join(f'{one:g}' for one in sorted(known))}.")
+    for number, block in enumerate(blocks):
+        if not block.lines:
+            continue
+        slug = re.sub(r"[^\w.]+", "-", f"{block.dataset}-{block.encoder}-{block.model}").strip("-")
+        if "accuracy" in kinds:
+            title = f"{block.name}: accuracy against the percentage removed"
+            yield Figure("accuracy", f"accuracy-{slug}", title, number, None, accuracy_against_rate(block))
+        for rate in [rate for rate in block.rates if not rates or rate in rates]:
+            for kind in [kind for kind in _PER_RATE if kind in kinds]:
+                made = _PER_RATE[kind](block, rate, folders)
+                if made is not None:
+                    title = f"{block.name}, {100 * rate:g} % removed: {made[0]}"
+                    yield Figure(kind, f"{kind}-{slug}-r{100 * rate:g}", title, number, rate, made[1])
