@@ -13,6 +13,7 @@ from bench.cli.doctor import doctor
 from bench.cli.leaderboard import leaderboard
 from bench.cli.listing import Kind, show
 from bench.cli.plot import plot
+from bench.cli.report import report
 from bench.cli.run import run
 from bench.cli.select import select
 from bench.cli.table import table
@@ -31,6 +32,7 @@ app.command("table")(table)
 app.command("leaderboard")(leaderboard)
 app.command("compare")(compare)
 app.command("plot")(plot)
+app.command("report")(report)
 app.command("train")(train)
 app.command("select")(select)
 app.command("check")(check)

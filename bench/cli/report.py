@@ -1,0 +1,39 @@
+"""``bench report``: one HTML page that shows everything."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bench.cli.table import Folders, MetricName, MetricOption
+
+
+def report(
+    folders: Folders,
+    metric: MetricOption = MetricName.last,
+    compare: Annotated[
+        bool, typer.Option("--compare-paper/--no-compare-paper", help="Show the numbers that the papers report.")
+    ] = True,
+    data_root: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the data sets, for contact sheets.", envvar="BENCH_DATA_ROOT"),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="HTML file to write; by default FOLDER/report.html of the first folder.")
+    ] = None,
+) -> None:
+    """Write one self-contained HTML page: leaderboard, tables, figures and contact sheets. It needs no network."""
+    from bench.plots.figures import figures
+    from bench.report.gallery import galleries
+    from bench.report.page import page
+    from bench.sheets import write_bytes
+    from bench.tables import blocks, collect
+
+    made = blocks(collect(folders), metric=metric.value, compare=compare)
+    sheets, missing = galleries(made, folders, data_root)
+    for reason in missing:
+        typer.echo(reason, err=True)
+    text = page(made, figures(made, folders), sheets, compare=compare)
+    typer.echo(f"Written: {write_bytes(out or folders[0] / 'report.html', text.encode('utf-8'))}")

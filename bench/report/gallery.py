@@ -1,0 +1,126 @@
+"""Contact sheets of what a method kept and dropped, from the data set's own images."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.calls import parse_call
+from bench.data import Dataset, fingerprint
+from bench.errors import BenchError
+from bench.loading import load_dataset
+from bench.published import indices_path, pool_positions, read_indices, read_scores, scores_path
+from bench.report.page import Gallery
+from bench.rows import Row
+from bench.tables import Block
+
+SHOWN = 16
+"""Pictures per sheet."""
+_SIDE = 48
+
+
+def galleries(blocks: Sequence[Block], folders: Sequence[Path], root: Path | None) -> tuple[list[Gallery], list[str]]:
+    """Contact sheets of the first seed of every method that reported scores.
+
+    Args:
+        blocks: from ``bench.tables.blocks``.
+        folders: where the rows came from.
+        root: folder of the data sets.
+
+    Returns:
+        The sheets, and for each data set without any a sentence that says why.
+    """
+    made, missing = [], {}
+    opened: dict[str, Dataset] = {}
+    for number, block in enumerate(blocks):
+        rows = [row for row in _first_rows(block) if _files(row, folders)]
+        if not rows or block.dataset in missing:
+            continue
+        try:
+            dataset = opened.setdefault(block.dataset, _open(rows[0], root))
+        except BenchError as error:
+            missing[block.dataset] = f"No pictures of {block.dataset}: {error}"
+            continue
+        for row in rows:
+            found = _files(row, folders)
+            if found is not None:
+                made.append(Gallery(number, round(row.rate, 9), row.variant, _pictures(row, *found, dataset)))
+    return made, list(missing.values())
+
+
+def ends(scores: NDArray[np.floating], kept: NDArray[np.bool_], count: int = SHOWN) -> dict[str, NDArray[np.int64]]:
+    """Positions of the images at three ends.
+
+    Args:
+        scores: [N], high = hard.
+        kept: bool [N].
+        count: at most so many of each.
+
+    Returns:
+        ``hardest kept``, ``hardest dropped`` and ``easiest dropped``, each int64, most extreme first.
+    """
+    order = np.argsort(-scores, kind="stable")
+    inside, outside = order[kept[order]], order[~kept[order]]
+    return {
+        "hardest kept": inside[:count],
+        "hardest dropped": outside[:count],
+        "easiest dropped": outside[::-1][:count],
+    }
+
+
+def tile(images: NDArray[np.uint8], *, columns: int = 8) -> bytes:
+    """Images uint8 [n, C, H, W] side by side, small ones enlarged without smoothing; a PNG file."""
+    from PIL import Image
+
+    columns = min(columns, len(images))
+    lines = math.ceil(len(images) / columns)
+    sheet = Image.new("RGB", (columns * (_SIDE + 2), lines * (_SIDE + 2)), "white")
+    for number, image in enumerate(images):
+        pixels = np.broadcast_to(image, (3, *image.shape[1:])).transpose(1, 2, 0)
+        picture = Image.fromarray(np.ascontiguousarray(pixels))
+        kind = Image.Resampling.NEAREST if max(picture.size) < _SIDE else Image.Resampling.LANCZOS
+        place = (number % columns * (_SIDE + 2), number // columns * (_SIDE + 2))
+        sheet.paste(picture.resize((_SIDE, _SIDE), kind), place)
+    buffer = io.BytesIO()
+    sheet.save(buffer, "PNG", optimize=True)
+    return buffer.getvalue()
+
+
+def _first_rows(block: Block) -> list[Row]:
+    found: dict[tuple[str, float], Row] = {}
+    for line in block.lines:
+        for row in block.rows:
+            if row.variant == line.variant and row.scores_sha256:
+                key = (line.variant, round(row.rate, 9))
+                found[key] = min(found.get(key, row), row, key=lambda one: one.seed)
+    return list(found.values())
+
+
+def _files(row: Row, folders: Sequence[Path]) -> tuple[Path, Path] | None:
+    for folder in folders:
+        scores, indices = scores_path(folder, row.scores_sha256), indices_path(folder, row.cell_id)
+        if scores.exists() and indices.exists():
+            return scores, indices
+    return None
+
+
+def _open(row: Row, root: Path | None) -> Dataset:
+    call = parse_call(row.dataset)
+    pool_size = call.params.pop("pool_size", None)
+    dataset = load_dataset(call.name, call.params, root=root, download=False, pool_size=pool_size)
+    if fingerprint(dataset) != row.fingerprint:
+        raise BenchError("the data set on this machine is not the one of the rows.")
+    return dataset
+
+
+def _pictures(row: Row, scores: Path, indices: Path, dataset: Dataset) -> tuple[tuple[str, bytes], ...]:
+    values = read_scores(scores, sha256=row.scores_sha256)
+    kept = np.zeros(len(values), dtype=bool)
+    kept[pool_positions(read_indices(indices, sha256=row.indices_sha256), dataset)] = True
+    found = ends(values, kept)
+    return tuple((title, tile(dataset.train.images[places])) for title, places in found.items() if len(places))

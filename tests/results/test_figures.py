@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from bench.cli import app
+from bench.errors import BenchError
+from bench.plots.style import looks
+from bench.rows import write_row
+
+
+@pytest.fixture
+def run_folder(tmp_path: Path, grid) -> Path:
+    for row in grid({"full": [97.0], "random": [90, 80], "elfs": [91, 85], "ccs": [92, 84]}, [0.5, 0.9]):
+        write_row(row, tmp_path / "run")
+    return tmp_path / "run"
+
+
+def plot(*arguments: str) -> list[Path]:
+    done = CliRunner().invoke(app, ["plot", *arguments])
+    assert done.exit_code == 0, (done.output, done.exception)
+    return [Path(line) for line in done.stdout.split()]
+
+
+@pytest.mark.parametrize("kind", ["accuracy", "cost", "balance"])
+def test_figures_are_drawn_in_every_format_with_the_same_bytes_again(run_folder: Path, kind: str) -> None:
+    paths = plot(kind, str(run_folder), "--rates", "0.9")
+    assert [path.suffix for path in paths] == [".png", ".svg", ".pdf"]
+    first = [path.read_bytes() for path in paths]
+    with Image.open(paths[0]) as picture:
+        assert min(picture.size) > 150
+    assert b"elfs" in first[1]
+    assert first[2].startswith(b"%PDF")
+    assert [path.read_bytes() for path in plot(kind, str(run_folder), "--rates", "0.9")] == first
+
+
+def test_each_rate_has_a_figure(run_folder: Path) -> None:
+    names = [path.name for path in plot("cost", str(run_folder), "--format", "svg")]
+    assert names == ["cost-digits-pixels-small_cnn-r50.svg", "cost-digits-pixels-small_cnn-r90.svg"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["cost", "--rates", "0.7"], r"no row has rate 0.7; there are 0.5, 0.9"),
+        (["cost", "--rates", "much"], "'much' is not valid"),
+        (["cost", "--format", "gif"], "unknown format 'gif'.*Valid: pdf, png, svg"),
+        (["scores"], "allow no scores figure"),
+    ],
+)
+def test_what_cannot_be_drawn_is_said(run_folder: Path, arguments: list[str], message: str) -> None:
+    done = CliRunner().invoke(app, ["plot", arguments[0], str(run_folder), *arguments[1:]])
+    assert isinstance(done.exception, BenchError)
+    with pytest.raises(BenchError, match=message):
+        raise done.exception
+
+
+def test_methods_differ_in_colour_and_in_marker() -> None:
+    labels = ["random", *(f"m{number}" for number in range(9))]
+    found = looks(labels)
+    assert (
+        len({look.color for look in found.values()})
+        == len({look.marker for name, look in found.items() if name != "random"}) + 1
+        == 10
+    )
+    assert looks(labels) == found

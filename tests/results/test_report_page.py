@@ -1,0 +1,182 @@
+"""The report in a real browser: it opens without an error or a request, sorts, filters, and shows the rows' numbers."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from bench.cli import app
+from bench.leaderboard import standings
+from bench.published import write_indices, write_scores
+from bench.report.gallery import ends
+from bench.rows import write_row
+from bench.tables import blocks, collect
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright, an extra of development")
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+QUIET = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+MEANS = {"random": (90.0, 80.0), "prototypicality": (91.0, 70.0), "elfs": (89.0, 85.0), "ccs": (92.0, 81.0)}
+NASTY = "ccs(score='</script><img src=x onerror=alert(1)>')"
+
+
+@pytest.fixture
+def folder(tmp_path: Path, row) -> Path:
+    """Rows of four methods on digits at two rates, three seeds, with coresets and scores; one cell is missing."""
+    out = tmp_path / "rows of a run"
+    rng = np.random.default_rng(0)
+    for variant, means in MEANS.items():
+        for rate, mean in zip((0.5, 0.9), means, strict=True):
+            for seed in range(3):
+                if (variant, rate, seed) == ("prototypicality", 0.9, 2):
+                    continue
+                made = row(variant, rate, seed, mean + 0.25 * seed)
+                indices = np.sort(rng.choice(made.pool_size, made.budget, replace=False))
+                scores = None if variant == "random" else rng.normal(size=made.pool_size).astype(np.float32)
+                changes = {
+                    "indices_sha256": write_indices(indices, out, made.cell_id),
+                    "scores_sha256": write_scores(scores, out),
+                }
+                write_row(made.model_copy(update=changes), out)
+    return out
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[object]:
+    if CHROMIUM is None:
+        pytest.skip("needs Chromium (on Debian: apt-get install chromium)")
+    with sync_api.sync_playwright() as driver:
+        running = driver.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        yield running
+        running.close()
+
+
+@pytest.fixture
+def page(browser, folder: Path, tmp_path: Path) -> Iterator[object]:
+    """The report, opened; whatever the browser complains of or asks the network for fails the test."""
+    done = CliRunner().invoke(app, ["report", str(folder), "--out", str(tmp_path / "report.html")])
+    assert done.exit_code == 0, done.output
+    opened = browser.new_page()
+    complaints: list[str] = []
+    opened.on("console", lambda message: complaints.append(message.text))
+    opened.on("pageerror", lambda error: complaints.append(str(error)))
+    opened.on("request", lambda request: complaints.append(request.url) if request.url.startswith("http") else None)
+    opened.goto((tmp_path / "report.html").as_uri())
+    yield opened
+    opened.close()
+    assert not complaints
+
+
+def texts(page, name: str) -> list[list[str]]:
+    rows = page.locator(f"#{name} tbody tr:not(.group)").all()
+    return [row.locator("th, td").all_inner_texts() for row in rows]
+
+
+def expected(folder: Path, rates: set[float], supervision: set[str]) -> list[tuple[str, str]]:
+    rows = [row for row in collect([folder]) if row.rate in rates and row.supervision in supervision]
+    return [
+        (entry.label, "\N{EN DASH}" if entry.mean_rank is None else f"{entry.mean_rank:.2f}")
+        for entry in standings(blocks(rows))
+    ]
+
+
+def test_numbers_on_the_page_are_those_of_the_rows(page, folder: Path) -> None:
+    [block] = blocks(collect([folder]))
+    shown = {line[0]: line[1:] for line in texts(page, "table-0")}
+    for line in block.lines:
+        for text, cell in zip(shown[line.label], line.cells, strict=False):
+            assert text.startswith(f"{cell.summary.mean:.1f} ± {cell.summary.std:.1f}")
+
+
+@pytest.mark.parametrize(
+    ("choices", "rates", "supervision"),
+    [
+        ({}, {0.5, 0.9}, {"none", "pseudo", "labels"}),
+        ({"rate": "0.5"}, {0.5}, {"none", "pseudo", "labels"}),
+        ({"rate": "0.9", "supervision": "none"}, {0.9}, {"none"}),
+    ],
+)
+def test_the_filtered_leaderboard_is_the_one_of_the_filtered_rows(
+    page, folder: Path, choices, rates, supervision
+) -> None:
+    for name, value in choices.items():
+        page.select_option(f"select[name={name}]", value)
+    shown = [(line[1], line[3]) for line in texts(page, "leaderboard")]
+    assert shown == expected(folder, rates, supervision)
+
+
+def test_tables_sort_by_mouse_and_by_keyboard(page) -> None:
+    def accuracies() -> list[str]:
+        return [line[5] for line in texts(page, "leaderboard")]
+
+    page.click("#leaderboard thead th:nth-child(6) button")
+    falling = [float(text) for text in accuracies() if text != "\N{EN DASH}"]
+    assert falling == sorted(falling, reverse=True)
+    page.focus("#leaderboard thead th:nth-child(6) button")
+    page.keyboard.press("Enter")
+    rising = [float(text) for text in accuracies() if text != "\N{EN DASH}"]
+    assert rising == sorted(rising)
+    assert page.get_attribute("#leaderboard thead th:nth-child(6)", "aria-sort") == "ascending"
+    assert accuracies()[-1] == "\N{EN DASH}", "what is missing stays last"
+
+
+def test_the_page_fits_a_phone_and_has_a_dark_mode(page) -> None:
+    page.set_viewport_size({"width": 375, "height": 800})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 375
+    colours = []
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        colours.append(page.evaluate("getComputedStyle(document.body).backgroundColor"))
+    assert colours == ["rgb(255, 255, 255)", "rgb(21, 24, 28)"]
+
+
+def test_every_picture_is_there_and_described(page) -> None:
+    page.evaluate("document.querySelectorAll('details').forEach(part => part.open = true)")
+    sizes = page.evaluate(
+        "Promise.all([...document.images].map(async image => {"
+        " image.loading = 'eager'; await image.decode(); return [image.naturalWidth, image.alt] }))"
+    )
+    assert all(width > 0 and text for width, text in sizes)
+    told = " ".join(text for _, text in sizes)
+    for what in (
+        "accuracy against the percentage",
+        "seconds of one cell",
+        "class balance",
+        "overlap",
+        "kept and dropped",
+    ):
+        assert what in told
+
+
+def test_what_rows_say_cannot_run_in_the_page(browser, folder: Path, tmp_path: Path, row) -> None:
+    out = tmp_path / "run"
+    shutil.copytree(folder, out)
+    for seed in range(3):
+        made = row("ccs", 0.5, seed, 60.0)
+        nasty = {"variant": NASTY, "cell_id": f"nasty-{seed}", "indices_sha256": hashlib.sha256(b"x").hexdigest()}
+        write_row(made.model_copy(update=nasty), out)
+    assert CliRunner().invoke(app, ["report", str(out)]).exit_code == 0
+    opened = browser.new_page()
+    opened.on("dialog", lambda dialog: pytest.fail(f"the page ran {dialog.message}"))
+    opened.goto((out / "report.html").as_uri())
+    assert any("</script>" in line[1] for line in texts(opened, "leaderboard"))
+    assert opened.locator("img[src=x]").count() == 0
+    opened.close()
+
+
+def test_contact_sheets_show_the_ends() -> None:
+    scores = np.array([0.1, 0.9, 0.5, 0.7, 0.3])
+    kept = np.array([True, False, True, True, False])
+    found = {name: places.tolist() for name, places in ends(scores, kept, count=2).items()}
+    assert found == {"hardest kept": [3, 2], "hardest dropped": [1, 4], "easiest dropped": [4, 1]}
