@@ -63,13 +63,14 @@ def page(blocks: Sequence[Block], drawn: Iterable[Figure], galleries: Sequence[G
 
 
 def _summary(blocks: Sequence[Block]) -> str:
-    rows = {row.cell_id: row for block in blocks for row in block.rows}.values()
+    rows = list({row.cell_id: row for block in blocks for row in block.rows}.values())
     days = sorted({row.created[:10] for row in rows})
     devices = ", ".join(sorted({row.device for row in rows}))
-    seeds = sorted({row.seed for row in rows})
+    seeds = ", ".join(map(str, sorted({row.seed for row in rows})))
+    span = days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
     return (
-        f"{len(rows)} rows of {len({row.method for row in rows})} methods, seeds {', '.join(map(str, seeds))}, made "
-        f"{' to '.join(days[:: max(1, len(days) - 1)])} (UTC) on {devices}. Protocol version {next(iter(rows)).protocol}."
+        f"{len(rows)} rows of {len({row.method for row in rows})} methods, seeds {seeds}, made {span} (UTC) on "
+        f"{devices}. Protocol version {rows[0].protocol}."
     )
 
 

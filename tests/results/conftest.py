@@ -73,11 +73,11 @@ def make_grid(means: dict[str, list[float]], rates: list[float], seeds: int = 3,
     ]
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def row() -> Callable[..., Row]:
     return make_row
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def grid() -> Callable[..., list[Row]]:
     return make_grid

@@ -31,10 +31,10 @@ MEANS = {"random": (90.0, 80.0), "prototypicality": (91.0, 70.0), "elfs": (89.0,
 NASTY = "ccs(score='</script><img src=x onerror=alert(1)>')"
 
 
-@pytest.fixture
-def folder(tmp_path: Path, row) -> Path:
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, row) -> Path:
     """Rows of four methods on digits at two rates, three seeds, with coresets and scores; one cell is missing."""
-    out = tmp_path / "rows of a run"
+    out = tmp_path_factory.mktemp("rows of a run")
     rng = np.random.default_rng(0)
     for variant, means in MEANS.items():
         for rate, mean in zip((0.5, 0.9), means, strict=True):
@@ -62,17 +62,22 @@ def browser() -> Iterator[object]:
         running.close()
 
 
-@pytest.fixture
-def page(browser, folder: Path, tmp_path: Path) -> Iterator[object]:
-    """The report, opened; whatever the browser complains of or asks the network for fails the test."""
-    done = CliRunner().invoke(app, ["report", str(folder), "--out", str(tmp_path / "report.html")])
+@pytest.fixture(scope="module")
+def report(folder: Path) -> Path:
+    done = CliRunner().invoke(app, ["report", str(folder)])
     assert done.exit_code == 0, done.output
+    return folder / "report.html"
+
+
+@pytest.fixture
+def page(browser, report: Path) -> Iterator[object]:
+    """The report, opened; whatever the browser complains of or asks the network for fails the test."""
     opened = browser.new_page()
     complaints: list[str] = []
     opened.on("console", lambda message: complaints.append(message.text))
     opened.on("pageerror", lambda error: complaints.append(str(error)))
     opened.on("request", lambda request: complaints.append(request.url) if request.url.startswith("http") else None)
-    opened.goto((tmp_path / "report.html").as_uri())
+    opened.goto(report.as_uri())
     yield opened
     opened.close()
     assert not complaints
