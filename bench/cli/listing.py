@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import enum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from bench import plugins
-from bench.registry import Entry, Registry
+if TYPE_CHECKING:
+    from bench.registry import Entry, Registry
 
 
 class Kind(str, enum.Enum):
@@ -22,6 +22,8 @@ def show(kind: Kind) -> None:
     """Print one table."""
     from rich.console import Console
     from rich.table import Table
+
+    from bench import plugins
 
     registry: Registry[Any] = getattr(plugins, kind.value)
     columns = {
