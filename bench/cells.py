@@ -20,6 +20,8 @@ from bench.stages import Embeddings, Selection, Stage, method_code
 
 WEIGHTS = "weights"
 """The parameter that every encoder call takes beside the encoder's own: a local weights file."""
+POOL_SIZE = "pool_size"
+"""What a data set's label shows of a drawn pool; in a grid it is no parameter of the data set."""
 _READS_EMBEDDINGS = {"embeddings", "neighbors", "pseudo_labels", "rehearsal"}
 _READS_DYNAMICS = {"dynamics", "rehearsal"}
 
@@ -100,6 +102,8 @@ def check_names(spec: GridSpec) -> None:
         SpecError: a parameter outside its range, or without a value for one of the rates.
     """
     for call in spec.datasets:
+        if POOL_SIZE in call.params:
+            raise SpecError(f"dataset {call.name}: the pool's size is the grid's; use --pool-size (YAML: pool_size).")
         datasets.get(call.name).resolve(call.params)
     for call in spec.encoders:
         encoders.get(call.name).resolve({name: value for name, value in call.params.items() if name != WEIGHTS})

@@ -17,11 +17,11 @@ class SpecError(BenchError):
 class UnknownName(SpecError):
     """A method, dataset, encoder, model or preset name that nothing is registered under."""
 
-    def __init__(self, kind: str, name: str, valid: Iterable[str]) -> None:
+    def __init__(self, kind: str, name: str, valid: Iterable[str], *, also: str = "") -> None:
         names = sorted(valid)
         near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
         hint = f"Did you mean {' or '.join(near)}? " if near else ""
-        super().__init__(f"unknown {kind} {name!r}. {hint}Valid: {', '.join(names) or 'none'}.")
+        super().__init__(f"unknown {kind} {name!r}. {hint}Valid: {', '.join(names) or 'none'}.{also}")
 
 
 def lower_first(message: str) -> str:

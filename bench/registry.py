@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import logging
 import pkgutil
 import re
 import types
@@ -17,6 +18,7 @@ from bench.errors import RegistrationError, SpecError, UnknownName, lower_first
 
 Info = TypeVar("Info")
 Function = TypeVar("Function", bound=Callable[..., Any])
+logger = logging.getLogger(__name__)
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 
 
@@ -104,6 +106,7 @@ class Registry(Generic[Info]):
     group: str
     positional: tuple[str, ...]
     _entries: dict[str, Entry[Info]] = field(default_factory=dict)
+    _broken: list[str] = field(default_factory=list)
     _discovered: bool = False
 
     def add(self, name: str, function: Function, info: Info) -> Function:
@@ -133,7 +136,7 @@ class Registry(Generic[Info]):
         """
         self._discover()
         if name not in self._entries:
-            raise UnknownName(self.kind, name, self._entries)
+            raise UnknownName(self.kind, name, self._entries, also="".join(f" Also, {told}." for told in self._broken))
         return self._entries[name]
 
     def __iter__(self) -> Iterator[Entry[Info]]:
@@ -144,6 +147,7 @@ class Registry(Generic[Info]):
         if self._discovered:
             return
         self._discovered = True  # first, since a plugin's module may look another plugin up
+        self._broken.clear()
         try:
             self._load_plugins()
         except BaseException:
@@ -159,10 +163,15 @@ class Registry(Generic[Info]):
             try:
                 point.load()
             except Exception as error:
-                raise RegistrationError(
+                told = (
                     f"the plugin {point.value!r} of {point.dist.name if point.dist else 'an unknown package'} "
                     f"(entry point group {self.group}) cannot be loaded: {error}"
-                ) from error
+                )
+                if isinstance(error, RegistrationError):
+                    raise RegistrationError(told) from error
+                # One package that does not import must not take every other method away.
+                logger.warning(told)
+                self._broken.append(told)
 
     def _params(self, name: str, function: Callable[..., Any]) -> dict[str, Param]:
         where = f"{self.kind} {name!r} ({function.__module__}.{function.__qualname__})"

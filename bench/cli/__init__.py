@@ -11,7 +11,7 @@ from bench.cli.check import check
 from bench.cli.compare import compare
 from bench.cli.doctor import doctor
 from bench.cli.leaderboard import leaderboard
-from bench.cli.listing import Kind, show
+from bench.cli.listing import Kind, show, show_reference
 from bench.cli.plot import plot
 from bench.cli.report import report
 from bench.cli.run import run
@@ -40,9 +40,15 @@ app.command("doctor")(doctor)
 
 
 @app.command("list")
-def list_plugins(kind: Annotated[Kind, typer.Argument(help="What to list.")]) -> None:
+def list_plugins(
+    kind: Annotated[Kind, typer.Argument(help="What to list.")],
+    markdown: Annotated[bool, typer.Option("--markdown", help="Methods only: print the page docs/methods.md.")] = False,
+) -> None:
     """List the registered methods, datasets, encoders or models with parameters, defaults and sources."""
-    show(kind)
+    if markdown:
+        show_reference(kind)
+    else:
+        show(kind)
 
 
 def main() -> None:

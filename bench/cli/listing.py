@@ -41,6 +41,18 @@ def show(kind: Kind) -> None:
     console.print(table)
 
 
+def show_reference(kind: Kind) -> None:
+    """Print the reference page of the methods."""
+    import typer
+
+    from bench.errors import SpecError
+    from bench.reference import methods_page
+
+    if kind is not Kind.methods:
+        raise SpecError(f"--markdown prints the reference of methods, not of {kind.value}.")
+    typer.echo(methods_page(), nl=False)
+
+
 def _cell(entry: Entry[Any], column: str) -> str:
     info = entry.info
     if column == "parameters":
@@ -52,5 +64,5 @@ def _cell(entry: Entry[Any], column: str) -> str:
         recipe = info.recipe
         return f"{info.model}, {recipe.iterations} iterations, proxy {recipe.proxy_epochs} epochs; {info.encoder}"
     if column == "source":
-        return info.paper if hasattr(info, "paper") else info.source
+        return (info.paper if hasattr(info, "paper") else info.source) or entry.origin
     return str(getattr(info, column))

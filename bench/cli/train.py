@@ -129,6 +129,11 @@ def train(
         f"{made.dataset}, {made.model}, seed {made.seed}, {made.budget} of {made.pool_size} images: "
         f"{made.accuracy:.2f} % (best {made.best_accuracy:.2f} %). Written: {path}"
     )
+    if row is None and not (sha256 and fingerprint):
+        missing = " and ".join(
+            name for name, value in (("--sha256", sha256), ("--fingerprint", fingerprint)) if not value
+        )
+        typer.echo(f"Not checked where the coreset comes from: {missing} was not given.")
     _compare(made, job)
 
 

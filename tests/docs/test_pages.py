@@ -1,0 +1,110 @@
+"""What the documentation shows must work."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bench import plugins
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+EXAMPLE = ROOT / "examples" / "outside-method"
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the example package installed in it, as pip installs it."""
+    folder = tmp_path_factory.mktemp("site")
+    source = tmp_path_factory.mktemp("source") / "outside-method"
+    source.mkdir()
+    for file in EXAMPLE.iterdir():
+        if file.is_file():
+            (source / file.name).write_bytes(file.read_bytes())
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
+    if subprocess.run([sys.executable, "-m", "pip", "--version"], capture_output=True, check=False).returncode:
+        pytest.skip("needs pip in this environment")
+    done = subprocess.run([*command, "--target", str(folder), str(source)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def bench(site: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": str(site), "COLUMNS": "250", "NO_COLOR": "1"}
+    command = [sys.executable, "-m", "bench", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment, cwd=site, check=False)
+
+
+def test_the_outside_package_is_found_and_conforms(site: Path) -> None:
+    listed = bench(site, "list", "methods")
+    assert re.search(r"middle.*at=0\.5", listed.stdout), listed.stderr
+    checked = bench(site, "check", "middle")
+    assert checked.returncode == 0, checked.stdout
+    assert " 0 failed" in checked.stdout
+
+
+def test_the_outside_package_is_short_and_shown_whole() -> None:
+    files = [EXAMPLE / "pyproject.toml", EXAMPLE / "bench_middle.py"]
+    assert sum(len(file.read_text().splitlines()) for file in files) < 40
+    page = (DOCS / "add-a-method.md").read_text()
+    assert all(file.read_text() in page for file in files)
+
+
+def test_the_data_set_encoder_and_model_of_the_page_work() -> None:
+    import numpy as np
+    import torch
+
+    blocks = re.findall(r"^```python\n(.*?)^```", (DOCS / "add-data-and-encoders.md").read_text(), re.M | re.S)
+    names: dict[str, object] = {"__name__": "docs_page"}
+    try:
+        for block in blocks:
+            exec(compile(block, "add-data-and-encoders.md", "exec"), names)
+        dataset = plugins.datasets.get("stripes").function(None)
+        assert dataset.train.images.shape == (600, 1, 8, 8)
+        encoder = plugins.encoders.get("columns").function(None)
+        assert encoder.embed(dataset.train.images, device="cpu", batch_size=64).shape == (600, 8)
+        network = plugins.models.get("one_layer").function((1, 8, 8), 2)
+        assert network(torch.zeros(3, 1, 8, 8)).shape == (3, 2)
+        assert set(np.unique(dataset.test.labels)) == {0, 1}
+    finally:
+        plugins.datasets.remove("stripes")
+        plugins.encoders.remove("columns")
+        plugins.models.remove("one_layer")
+
+
+def test_every_link_leads_somewhere() -> None:
+    for page in [*DOCS.glob("*.md"), ROOT / "README.md"]:
+        for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text()):
+            if "://" not in target:
+                assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_every_command_of_the_pages_exists() -> None:
+    from typer.main import get_command
+
+    from bench.cli import app
+
+    commands = get_command(app).commands  # type: ignore[attr-defined]
+    for page in [*DOCS.glob("*.md"), ROOT / "README.md"]:
+        for block in re.findall(r"^```(?:bash)?\n(.*?)^```", page.read_text(), re.M | re.S):
+            for line in block.replace("\\\n", " ").splitlines():
+                words = line.partition(" #")[0].split()
+                if words[:1] != ["bench"]:
+                    continue
+                assert words[1] in commands, f"{page.name}: {line}"
+                known = {
+                    name for option in commands[words[1]].params for name in (*option.opts, *option.secondary_opts)
+                }
+                given = {word for word in words if word.startswith("--")}
+                assert given <= known, f"{page.name}: {line}: {sorted(given - known)}"
+
+
+def test_the_reference_of_methods_is_current() -> None:
+    from bench.reference import methods_page
+
+    assert (DOCS / "methods.md").read_text() == methods_page(), "run: bench list methods --markdown > docs/methods.md"
