@@ -58,7 +58,7 @@ def theme(name: Theme) -> Iterator[None]:
     import seaborn
 
     ink, grid = _INK[name], _GRID[name]
-    settings: dict[str, Any] = {
+    settings: Any = {
         "svg.hashsalt": "coreset-bench",
         "svg.fonttype": "none",
         "pdf.fonttype": 42,

@@ -122,7 +122,7 @@ def _table(made: Sheet, name: str) -> str:
 
 
 def _picture(figure: Figure) -> str:
-    light, dark = (_uri("image/svg+xml", save(figure.draw, "svg", look=look)) for look in ("light", "dark"))  # type: ignore[arg-type]
+    light, dark = (_uri("image/svg+xml", save(figure.draw, "svg", look=look)) for look in ("light", "dark"))
     return (
         f"<figure><figcaption>{escape(HEADINGS[figure.kind])}</figcaption><picture>"
         f'<source srcset="{dark}" media="(prefers-color-scheme: dark)">'
