@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from bench.dynamics import Dynamics, Score
     from bench.errors import BenchError, DataError, SelectionError, SpecError, WeightsError
     from bench.plugins import need, register_dataset, register_encoder, register_method, register_model
-    from bench.pool import Neighbors, Pool
+    from bench.pool import Neighbors, Outputs, Pool
     from bench.recipe import Recipe
 
 __version__ = "0.1.0"
@@ -22,7 +22,7 @@ _HOME = {
     "dynamics": ("Dynamics", "Score"),
     "errors": ("BenchError", "DataError", "SelectionError", "SpecError", "WeightsError"),
     "plugins": ("need", "register_dataset", "register_encoder", "register_method", "register_model"),
-    "pool": ("Neighbors", "Pool"),
+    "pool": ("Neighbors", "Outputs", "Pool"),
     "recipe": ("Recipe",),
 }
 
@@ -33,6 +33,7 @@ __all__ = [
     "Dynamics",
     "Images",
     "Neighbors",
+    "Outputs",
     "Pool",
     "Recipe",
     "Score",

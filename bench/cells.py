@@ -23,7 +23,7 @@ WEIGHTS = "weights"
 POOL_SIZE = "pool_size"
 """What a data set's label shows of a drawn pool; in a grid it is no parameter of the data set."""
 _READS_EMBEDDINGS = {"embeddings", "neighbors", "pseudo_labels", "rehearsal"}
-_READS_DYNAMICS = {"dynamics", "rehearsal"}
+_READS_PROXY = {"dynamics", "rehearsal", "gradient_norms", "outputs"}
 
 
 class Cell(Frozen):
@@ -40,7 +40,7 @@ class Cell(Frozen):
         seed: of everything random.
         model: trained on the coreset.
         recipe: how it is trained.
-        proxy: what training dynamics are observed on; None where the method reads none.
+        proxy: the network that the method has trained to look at the pool; None where it has none trained.
         protocol: version of the evaluation protocol.
     """
 
@@ -160,7 +160,7 @@ def reads_embeddings(spec: GridSpec) -> bool:
     reads = {
         part for call in spec.methods for rate in _rates(call, spec) for part in _reads(call.name, at_rate(call, rate))
     }
-    networks = [*trained, *(proxies if reads & _READS_DYNAMICS else [])]
+    networks = [*trained, *(proxies if reads & _READS_PROXY else [])]
     by_network = any(models.get(name).info.inputs == "embeddings" for name in networks)
     return by_network or bool(reads & _READS_EMBEDDINGS)
 
@@ -209,7 +209,7 @@ def _block(
         for rate in _rates(call, spec):
             params = entry.changed(at_rate(call, rate))
             reads = _reads(call.name, params)
-            uses_proxy = proxy if reads & _READS_DYNAMICS else None
+            uses_proxy = proxy if reads & _READS_PROXY else None
             uses_encoder = (
                 bool(reads & _READS_EMBEDDINGS)
                 or models.get(model.name).info.inputs == "embeddings"

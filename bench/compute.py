@@ -13,10 +13,10 @@ from bench.data import Dataset, Images, ImageView, read_only
 from bench.dynamics import Dynamics
 from bench.errors import DataError
 from bench.plugins import encoders, methods
-from bench.pool import Metric, Neighbors, Targets
-from bench.refs import Proxy
+from bench.pool import Metric, Neighbors, Outputs, Targets
+from bench.refs import DatasetRef, Proxy
 from bench.selection import method_pool, run_method
-from bench.stages import Embeddings, NeighborLists, ProxyDynamics, PseudoLabels, Selection, Stage
+from bench.stages import Embeddings, GradientNorms, NeighborLists, ProxyDynamics, PseudoLabels, Selection, Stage
 from bench.workspace import Workspace
 
 
@@ -71,7 +71,7 @@ def observe(stage: ProxyDynamics, workspace: Workspace) -> Arrays:
     targets, classes = _targets(stage, dataset, workspace)
     observed = observe_dynamics(
         stage.proxy,
-        _proxy_inputs(stage.proxy, stage, dataset, workspace),
+        _proxy_inputs(stage.proxy, stage.dataset, workspace),
         targets,
         num_classes=classes,
         dataset=dataset,
@@ -79,6 +79,26 @@ def observe(stage: ProxyDynamics, workspace: Workspace) -> Arrays:
         device=workspace.device,
     )
     return observed.arrays()
+
+
+def measure_gradients(stage: GradientNorms, workspace: Workspace) -> Arrays:
+    """``norms`` float32 [N], the mean over the networks."""
+    from bench.training.proxy import mean_gradient_norms
+
+    dataset = workspace.dataset(stage.dataset)
+    norms = mean_gradient_norms(
+        stage.proxy,
+        _proxy_inputs(stage.proxy, stage.dataset, workspace),
+        dataset.train.labels,
+        num_classes=dataset.num_classes,
+        dataset=dataset,
+        networks=stage.networks,
+        epochs=stage.epochs,
+        layers=stage.layers,
+        seed=stage.seed,
+        device=workspace.device,
+    )
+    return {"norms": norms}
 
 
 def choose(stage: Selection, workspace: Workspace) -> Arrays:
@@ -138,7 +158,7 @@ class StageSource:
         targets, classes = _targets(stage, dataset, self._workspace)
         return rehearse(
             stage.proxy,
-            _proxy_inputs(stage.proxy, stage, dataset, self._workspace),
+            _proxy_inputs(stage.proxy, stage.dataset, self._workspace),
             targets,
             indices,
             num_classes=classes,
@@ -146,6 +166,31 @@ class StageSource:
             seed=stage.seed,
             device=self._workspace.device,
         )
+
+    def gradient_norms(self, **options: Any) -> NDArray[np.float32]:
+        """See ``Pool.gradient_norms``."""
+        return self._arrays(self._selection.gradient_norms(**options))["norms"]
+
+    def outputs(self, indices: NDArray[np.int64]) -> Outputs:
+        """See ``Pool.outputs``."""
+        from bench.training.proxy import trained_outputs
+
+        dataset, proxy = self._dataset(), self._selection.network()
+        found = trained_outputs(
+            proxy,
+            _proxy_inputs(proxy, self._selection.dataset, self._workspace),
+            indices,
+            self.reveal(indices),
+            num_classes=dataset.num_classes,
+            dataset=dataset,
+            seed=self._selection.seed,
+            device=self._workspace.device,
+        )
+        return Outputs(*map(read_only, found))
+
+    def reveal(self, indices: NDArray[np.int64]) -> NDArray[np.int64]:
+        """See ``Pool.reveal``."""
+        return self._dataset().train.labels[indices]
 
     def labels(self) -> NDArray[np.int64]:
         """See ``Pool.labels``."""
@@ -169,10 +214,10 @@ def _targets(stage: ProxyDynamics, dataset: Dataset, workspace: Workspace) -> tu
     return run_stage(stage.pseudo_labels, workspace).arrays["labels"], stage.pseudo_labels.num_clusters
 
 
-def _proxy_inputs(proxy: Proxy, stage: ProxyDynamics, dataset: Dataset, workspace: Workspace) -> Any:
+def _proxy_inputs(proxy: Proxy, dataset: DatasetRef, workspace: Workspace) -> Any:
     if proxy.encoder is None:
-        return dataset.train.images
-    return run_stage(Embeddings(dataset=stage.dataset, encoder=proxy.encoder), workspace).arrays["embeddings"]
+        return workspace.dataset(dataset).train.images
+    return run_stage(Embeddings(dataset=dataset, encoder=proxy.encoder), workspace).arrays["embeddings"]
 
 
 _COMPUTE: dict[type[Stage], Callable[[Any, Workspace], Arrays]] = {
@@ -180,5 +225,6 @@ _COMPUTE: dict[type[Stage], Callable[[Any, Workspace], Arrays]] = {
     NeighborLists: find_neighbors,
     PseudoLabels: cluster,
     ProxyDynamics: observe,
+    GradientNorms: measure_gradients,
     Selection: choose,
 }

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from bench.data import Images, read_only
 from bench.dynamics import Dynamics
 from bench.errors import DataError
-from bench.pool import Metric, Neighbors, Targets
+from bench.pool import Metric, Neighbors, Outputs, Targets
 
 Part = TypeVar("Part")
 _CELLS = 2**20
@@ -34,6 +34,9 @@ class ArraySource:
         dynamics_labels: of a proxy trained on true labels.
         dynamics_pseudo: of a proxy trained on pseudo-labels.
         rehearsal: int64 indices -> agreement in [0, 1], as ``Pool.rehearse``.
+        gradient_norm_array: float32 [N].
+        network: (embeddings [N, D], indices int64 [m], their labels int64 [m]) -> what it says of the pool, as
+            ``Pool.outputs``; it is given no other label.
     """
 
     image_array: Images | None = None
@@ -43,6 +46,8 @@ class ArraySource:
     dynamics_labels: Dynamics | None = None
     dynamics_pseudo: Dynamics | None = None
     rehearsal: Callable[[NDArray[np.int64]], float] | None = None
+    gradient_norm_array: NDArray[np.float32] | None = None
+    network: Callable[[NDArray[np.float32], NDArray[np.int64], NDArray[np.int64]], Outputs] | None = None
 
     def images(self) -> Images:
         """uint8 [N, C, H, W]."""
@@ -72,6 +77,19 @@ class ArraySource:
     def rehearse(self, indices: NDArray[np.int64], **clustering: Any) -> float:
         """The given function's answer."""
         return _given("rehearsal", self.rehearsal)(indices)
+
+    def gradient_norms(self, **options: Any) -> NDArray[np.float32]:
+        """float32 [N]."""
+        return read_only(_given("gradient_norm_array", self.gradient_norm_array))
+
+    def outputs(self, indices: NDArray[np.int64]) -> Outputs:
+        """What the given network says after training on these images."""
+        network = _given("network", self.network)
+        return Outputs(*map(read_only, network(self.embeddings(), indices, self.reveal(indices))))
+
+    def reveal(self, indices: NDArray[np.int64]) -> NDArray[np.int64]:
+        """int64 [m] labels of these images."""
+        return _given("label_array", self.label_array)[indices]
 
     def labels(self) -> NDArray[np.int64]:
         """int64 [N]."""

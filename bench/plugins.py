@@ -13,7 +13,8 @@ from bench.registry import Registry
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 Info = TypeVar("Info", "DatasetInfo", "EncoderInfo", "ModelInfo")
-Supervision = Literal["none", "pseudo", "labels"]
+Supervision = Literal["none", "pseudo", "coreset", "labels"]
+"""What a method may see, from nothing to everything: each allows what those before it allow."""
 SUPERVISIONS: tuple[Supervision, ...] = get_args(Supervision)
 
 
@@ -22,14 +23,23 @@ class Need:
     """One part of the pool that a method reads, with the arguments it will read it with.
 
     Args:
-        part: ``images``, ``embeddings``, ``neighbors``, ``pseudo_labels``, ``dynamics`` or ``rehearsal``.
+        part: one of ``Need.PARTS``; each is a property or method of the pool (``rehearsal``: ``rehearse``).
         options: keyword arguments of the call on the pool, so that the harness can compute it beforehand.
     """
 
     part: str
     options: Mapping[str, Any] = field(default_factory=dict)
 
-    PARTS = ("images", "embeddings", "neighbors", "pseudo_labels", "dynamics", "rehearsal")
+    PARTS = (
+        "images",
+        "embeddings",
+        "neighbors",
+        "pseudo_labels",
+        "dynamics",
+        "rehearsal",
+        "gradient_norms",
+        "outputs",
+    )
 
 
 def need(part: str, **options: Any) -> Need:
@@ -44,7 +54,8 @@ class MethodInfo:
     """Declaration of a method.
 
     Args:
-        supervision: what it may see at selection time: ``none``, ``pseudo`` (its own pseudo-labels) or ``labels``.
+        supervision: what it may see at selection time: ``none``, ``pseudo`` (its own pseudo-labels), ``coreset`` (the
+            labels of images that it has committed itself to keep) or ``labels`` (all).
         needs: parameters -> the parts of the pool it reads.
         paper: where the method comes from.
         version: raise it when the method's result changes, so that cached selections are not reused.
@@ -144,7 +155,7 @@ def register_method(
 
     Args:
         name: what users type.
-        supervision: ``none``, ``pseudo`` or ``labels``; the pool refuses what it does not allow.
+        supervision: see ``MethodInfo``; the pool refuses what it does not allow.
         needs: parts of the pool that the method reads: names, ``need(...)`` objects, or a function from
             the method's parameters to a list of ``need(...)``.
         paper: citation, shown by ``bench list methods``.

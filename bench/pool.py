@@ -12,7 +12,7 @@ from bench.data import Images, ImageView
 from bench.diagnostics import Diagnostics, check_chosen, check_scores
 from bench.dynamics import Dynamics
 from bench.errors import LabelAccessError, SelectionError, UndeclaredNeed
-from bench.plugins import Supervision
+from bench.plugins import SUPERVISIONS, Supervision
 
 Metric = Literal["cosine", "euclidean"]
 Targets = Literal["labels", "pseudo"]
@@ -30,6 +30,21 @@ class Neighbors(NamedTuple):
     distances: NDArray[np.float32]
 
 
+class Outputs(NamedTuple):
+    """What a network says of each pool image, without augmentation.
+
+    The gradient of image i's loss by the weights of the last layer, for a label y, is the outer product of
+    ``probabilities[i]`` - onehot(y) and ``features[i]``: these two factors need N * (C + D) numbers, not N * C * D.
+
+    Attributes:
+        probabilities: float32 [N, C], softmax.
+        features: float32 [N, D], the input of the last linear layer.
+    """
+
+    probabilities: NDArray[np.float32]
+    features: NDArray[np.float32]
+
+
 class PoolSource(Protocol):
     """Where a pool's parts come from: the artifact cache, or arrays in memory."""
 
@@ -39,6 +54,9 @@ class PoolSource(Protocol):
     def pseudo_labels(self, **clustering: Any) -> NDArray[np.int64]: ...
     def dynamics(self, of: Targets, **clustering: Any) -> Dynamics: ...
     def rehearse(self, indices: NDArray[np.int64], **clustering: Any) -> float: ...
+    def gradient_norms(self, **options: Any) -> NDArray[np.float32]: ...
+    def outputs(self, indices: NDArray[np.int64]) -> Outputs: ...
+    def reveal(self, indices: NDArray[np.int64]) -> NDArray[np.int64]: ...
     def labels(self) -> NDArray[np.int64]: ...
 
 
@@ -52,6 +70,7 @@ class Pool:
         size: N.
         num_classes: C; known to every method, as in the papers.
         rate: fraction of the pool to be removed, in [0, 1).
+        budget: n, and so the number of images whose labels ``reveal`` gives a method of supervision ``coreset``.
         supervision: of the method that will see this pool.
         needs: names of the parts that the method declared.
         source: computes or loads the parts.
@@ -63,6 +82,7 @@ class Pool:
         size: int,
         num_classes: int,
         rate: float,
+        budget: int,
         supervision: Supervision,
         needs: Collection[str],
         source: PoolSource,
@@ -72,6 +92,8 @@ class Pool:
         self._needs = frozenset(needs)
         self._source = source
         self._diagnostics = Diagnostics()
+        self._budget = budget
+        self._revealed = np.zeros(size, dtype=bool)
         self.num_classes = num_classes
         self.rate = rate
 
@@ -122,6 +144,58 @@ class Pool:
         self._allowed("pseudo", "rehearse()")
         return self._source.rehearse(indices, **clustering)
 
+    def gradient_norms(self, **options: Any) -> NDArray[np.float32]:
+        """float32 [N] mean gradient norms early in training, high = hard. Keywords: ``bench.stages.GradientNorms``'."""
+        self._declared("gradient_norms")
+        self._allowed("labels", "gradient_norms()")
+        return _finite(self._source.gradient_norms(**options), "the gradient norms")
+
+    def reveal(self, indices: ArrayLike) -> NDArray[np.int64]:
+        """True labels of images that the method thereby commits itself to keep, for ``supervision="coreset"``.
+
+        Such a method pays for as many labels as one that reads none: whoever trains on a coreset has its n images
+        labelled. So it may ask for n images in all, and a coreset that lacks one of them is refused.
+
+        Args:
+            indices: int [m] positions in the pool; those asked for before cost nothing.
+
+        Returns:
+            int64 [m].
+
+        Raises:
+            LabelAccessError: the supervision does not allow it, or more than n images would be revealed.
+            SelectionError: not positions in the pool.
+        """
+        self._allowed("coreset", "reveal()")
+        wanted = np.asarray(indices)
+        if wanted.ndim != 1 or (wanted.size and not np.issubdtype(wanted.dtype, np.integer)):
+            raise SelectionError(f"reveal() takes pool indices [m], got {wanted.dtype} of shape {wanted.shape}.")
+        wanted = wanted.astype(np.int64)
+        if wanted.size and not 0 <= wanted.min() <= wanted.max() < len(self):
+            raise SelectionError(f"reveal() takes pool indices from 0 to {len(self) - 1}.")
+        revealed = self._revealed.copy()
+        revealed[wanted] = True
+        if self._supervision == "coreset" and (count := int(revealed.sum())) > self._budget:
+            raise LabelAccessError(f"the method asks for the labels of {count} images; its budget is {self._budget}.")
+        self._revealed = revealed
+        return self._source.reveal(wanted)
+
+    @property
+    def revealed(self) -> NDArray[np.int64]:
+        """int64, sorted: the images whose labels ``reveal`` gave so far."""
+        return np.flatnonzero(self._revealed)
+
+    def outputs(self) -> Outputs:
+        """Train the proxy's network on the images revealed so far; what it says of the whole pool.
+
+        A fresh network each time, from the same initial weights, for the proxy's number of passes over the revealed
+        images. Fewer than two cannot train it: the outputs are then those of the initial weights.
+        """
+        self._declared("outputs")
+        self._allowed("coreset", "outputs()")
+        found = self._source.outputs(self.revealed)
+        return Outputs(*(_finite(part, f"the network's {name}") for name, part in found._asdict().items()))
+
     @property
     def labels(self) -> NDArray[np.int64]:
         """int64 [N] true labels. Read-only."""
@@ -157,8 +231,7 @@ class Pool:
             )
 
     def _allowed(self, wanted: Supervision, what: str) -> None:
-        order: tuple[Supervision, ...] = ("none", "pseudo", "labels")
-        if order.index(self._supervision) < order.index(wanted):
+        if SUPERVISIONS.index(self._supervision) < SUPERVISIONS.index(wanted):
             raise LabelAccessError(
                 f"a method with supervision={self._supervision!r} may not read pool.{what}; "
                 f"it needs supervision={wanted!r}."
@@ -167,6 +240,8 @@ class Pool:
 
 def _finite(values: NDArray[Any], what: str) -> NDArray[Any]:
     """Refuse NaN here, once for all methods: a sort would silently put it at one end."""
-    if not np.isfinite(values).all():
-        raise SelectionError(f"{what} of {int((~np.isfinite(values)).sum())} images are not finite (NaN or infinite).")
+    bad = ~np.isfinite(values)
+    if bad.any():
+        images = int(bad.any(axis=tuple(range(1, bad.ndim))).sum())
+        raise SelectionError(f"{what} of {images} images are not finite (NaN or infinite).")
     return values

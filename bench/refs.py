@@ -83,7 +83,7 @@ class ModelRef(Frozen):
 
 
 class Proxy(Frozen):
-    """The network that training dynamics are observed on, and how it is trained."""
+    """The network that a method looks at the pool with (training dynamics and the like), and how it is trained."""
 
     model: ModelRef
     recipe: Recipe

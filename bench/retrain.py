@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from bench.calls import Call, parse_call
 from bench.cells import Cell
 from bench.errors import DataError, SpecError
-from bench.plugins import encoders
+from bench.plugins import Supervision, encoders
 from bench.preflight import make_plan
 from bench.published import coreset_sha256, indices_path, pool_positions, read_indices, write_indices
 from bench.rows import Row
@@ -23,7 +23,6 @@ from bench.workspace import Workspace
 
 METHOD = "indices"
 """Method name of rows that were trained on a published coreset."""
-Supervision = Literal["none", "pseudo", "labels"]
 
 
 class Retraining(NamedTuple):

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from bench.errors import RowError, lower_first
+from bench.plugins import Supervision
 from bench.recipe import Recipe
 
 PROTOCOL = 1
@@ -38,7 +39,7 @@ class Row(BaseModel):
         variant: the method as the user wrote it, for example ``ccs(beta=0.3)``; one line of a table.
         method_version: the method's declared version.
         params: all its parameters.
-        supervision: what the method saw: ``none``, ``pseudo`` or ``labels``.
+        supervision: what the method saw: ``none``, ``pseudo``, ``coreset`` or ``labels``.
         encoder: name with parameters, or ``-`` where the cell uses none.
         encoder_supervision: what the encoder was trained with, or ``-``.
         encoder_weights: SHA-256 of the weights file, or empty.
@@ -79,7 +80,7 @@ class Row(BaseModel):
     variant: str
     method_version: int = 1
     params: dict[str, Any]
-    supervision: Literal["none", "pseudo", "labels"]
+    supervision: Supervision
     encoder: str
     encoder_supervision: str
     encoder_weights: str

@@ -65,6 +65,7 @@ def method_pool(
         size=size,
         num_classes=num_classes,
         rate=rate,
+        budget=budget_for(size, rate),
         supervision=entry.info.supervision,
         needs=needs,
         source=source,
@@ -90,7 +91,7 @@ def run_method(
 
     Raises:
         SelectionError: the budget or seed is not valid, an unpruned method is asked to prune, or the method returned
-            something that is not a coreset.
+            something that is not a coreset, or one that lacks an image whose label it had revealed.
         SpecError: a parameter is not valid.
     """
     size, owner = len(pool), f"method {entry.name!r}"
@@ -104,7 +105,14 @@ def run_method(
     if budget == 0:
         return np.empty(0, dtype=np.int64)
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=tuple(entry.name.encode())))
-    return check_coreset(entry.function(pool, budget, rng, **resolved), size=size, budget=budget, owner=owner)
+    coreset = check_coreset(entry.function(pool, budget, rng, **resolved), size=size, budget=budget, owner=owner)
+    dropped = np.setdiff1d(pool.revealed, coreset)
+    if entry.info.supervision == "coreset" and len(dropped):
+        raise SelectionError(
+            f"{owner} read the labels of {len(dropped)} images that it does not keep (image {dropped[0]} first); "
+            "supervision='coreset' allows those of its coreset alone."
+        )
+    return coreset
 
 
 def check_coreset(indices: Any, *, size: int, budget: int, owner: str) -> NDArray[np.int64]:

@@ -15,6 +15,7 @@ from bench.pool import Metric, Targets
 from bench.refs import DatasetRef, EncoderRef, Frozen, Proxy
 
 SHARED_NEIGHBORS = 50
+Layers = Literal["all", "last"]
 
 
 class Stage(Frozen):
@@ -126,14 +127,44 @@ class ProxyDynamics(Stage):
 
     def inputs(self) -> list[Stage]:
         needed: list[Stage] = [] if self.pseudo_labels is None else [self.pseudo_labels]
-        if self.proxy.encoder is not None:
-            needed.append(Embeddings(dataset=self.dataset, encoder=self.proxy.encoder))
-        return needed
+        return needed + proxy_inputs(self.proxy, self.dataset)
 
     def title(self) -> str:
         source = self.pseudo_labels
         labels = "true labels" if source is None else f"{source.clustering} of {source.embeddings.encoder.label}"
         return f"proxy {self.proxy.model.label} on {self.dataset.label}, {labels}, seed {self.seed}"
+
+
+class GradientNorms(Stage):
+    """Norms of each pool image's loss gradient early in training on true labels, averaged over networks.
+
+    Attributes:
+        dataset: the pool.
+        proxy: the network and its recipe.
+        networks: how many are averaged, each with weights and order of its own.
+        epochs: of training before the gradients are taken; 0 is at initialisation, and the proxy's epochs the most.
+        layers: gradient by all weights, or by those of the last linear layer alone.
+        seed: of weights, order and augmentation.
+    """
+
+    kind: ClassVar[str] = "gradient-norms"
+    dataset: DatasetRef
+    proxy: Proxy
+    networks: int = 10
+    epochs: int = 10
+    layers: Layers = "all"
+    seed: int
+
+    def inputs(self) -> list[Stage]:
+        return proxy_inputs(self.proxy, self.dataset)
+
+    def title(self) -> str:
+        return f"gradient norms of {self.proxy.model.label} on {self.dataset.label}, seed {self.seed}"
+
+
+def proxy_inputs(proxy: Proxy, dataset: DatasetRef) -> list[Stage]:
+    """The embeddings that the proxy's network takes in place of images, if it does."""
+    return [] if proxy.encoder is None else [Embeddings(dataset=dataset, encoder=proxy.encoder)]
 
 
 class Selection(Stage):
@@ -145,7 +176,7 @@ class Selection(Stage):
         params: parameters that differ from their defaults.
         code: ``method_code``, so that a coreset of an edited method is not read from the store.
         encoder: None where the method reads no embeddings.
-        proxy: None where the method reads no training dynamics.
+        proxy: None where the method needs no network trained.
         rate: fraction removed.
         budget: images kept.
         seed: of everything random.
@@ -182,6 +213,10 @@ class Selection(Stage):
         if item.part == "dynamics":
             default: Targets = "labels" if methods.get(self.method).info.supervision == "labels" else "pseudo"
             return [self.dynamics(**{"of": default, **item.options})]
+        if item.part == "gradient_norms":
+            return [self.gradient_norms(**item.options)]
+        if item.part == "outputs":
+            return proxy_inputs(self.network(), self.dataset)
         return []
 
     def embeddings(self) -> Embeddings:
@@ -202,10 +237,19 @@ class Selection(Stage):
 
     def dynamics(self, of: Targets = "labels", **clustering: Any) -> ProxyDynamics:
         """Dynamics of the cell's proxy."""
-        if self.proxy is None:
-            raise SpecError(f"method {self.method!r} reads training dynamics, but the cell names no proxy.")
+        proxy = self.network()
         source = self.pseudo_labels(**clustering) if of == "pseudo" else None
-        return ProxyDynamics(dataset=self.dataset, pseudo_labels=source, proxy=self.proxy, seed=self.seed)
+        return ProxyDynamics(dataset=self.dataset, pseudo_labels=source, proxy=proxy, seed=self.seed)
+
+    def gradient_norms(self, **options: Any) -> GradientNorms:
+        """Gradient norms of the cell's proxy; keywords are the stage's."""
+        return GradientNorms(dataset=self.dataset, proxy=self.network(), seed=self.seed, **options)
+
+    def network(self) -> Proxy:
+        """The cell's proxy."""
+        if self.proxy is None:
+            raise SpecError(f"method {self.method!r} needs a network trained, but the cell names no proxy.")
+        return self.proxy
 
     def title(self) -> str:
         return f"{self.method} on {self.dataset.label} at rate {self.rate:g}, seed {self.seed}"

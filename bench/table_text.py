@@ -9,7 +9,12 @@ from bench.captions import caption, doubtful
 from bench.sheets import MISSING, Field, Section, Sheet, to_csv
 from bench.tables import DECIMALS, NO_ENCODER, Block, Cell, Line
 
-_SUPERVISION = {"none": "no labels", "pseudo": "pseudo-labels", "labels": "labels"}
+_SUPERVISION = {
+    "none": "no labels",
+    "pseudo": "pseudo-labels",
+    "coreset": "labels of the coreset only",
+    "labels": "labels",
+}
 
 
 def sheet(block: Block, *, compare: bool = False) -> Sheet:

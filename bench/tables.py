@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from bench.calls import Call, family, parse_call
 from bench.errors import RowError, SpecError
+from bench.plugins import SUPERVISIONS, Supervision
 from bench.recipe import Recipe
 from bench.reported import Reported, reported
 from bench.rows import Row, read_rows
@@ -69,7 +70,7 @@ class Line:
     label: str
     method: str
     variant: str
-    supervision: str
+    supervision: Supervision
     encoder: str
     cells: tuple[Cell, ...]
     average: float | None = None
@@ -77,8 +78,8 @@ class Line:
 
     @property
     def family(self) -> bool:
-        """Whether the method read true labels; best cells are marked in each family apart."""
-        return self.supervision == "labels"
+        """Whether the method read true labels, all or its coreset's; best cells are marked in each family apart."""
+        return self.supervision in ("coreset", "labels")
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ class Block:
         metric: which accuracy.
         rates: ascending.
         full: no pruning, where it was run.
-        lines: label-free first, then pseudo-labels, then labels.
+        lines: in the order of ``bench.plugins.SUPERVISIONS``, label-free first.
         rows: what the block was made of, in a fixed order.
         max_seeds: seeds of the pruned cell that has most; 0 without one.
     """
@@ -346,4 +347,4 @@ def _order(row: Row) -> tuple[Any, ...]:
 
 
 def _line_order(line: Line) -> tuple[Any, ...]:
-    return ("none", "pseudo", "labels").index(line.supervision), line.method != "random", line.method, line.variant
+    return SUPERVISIONS.index(line.supervision), line.method != "random", line.method, line.variant

@@ -22,6 +22,7 @@ class Seen(str, Enum):
 
     none = "none"
     pseudo = "pseudo"
+    coreset = "coreset"
     labels = "labels"
 
 

@@ -51,7 +51,8 @@ class Recorder:
 
         def noted(*args: Any, **keywords: Any) -> Any:
             options = dict(inspect.signature(give).bind(*args, **keywords).arguments)
-            options.update(options.pop("clustering", {}))
+            for keywords_of_the_part in ("clustering", "options"):
+                options.update(options.pop(keywords_of_the_part, {}))
             self.calls.append(Call(part, options))
             return give(*args, **keywords)
 

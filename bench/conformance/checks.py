@@ -17,8 +17,8 @@ from bench.conformance import ranges
 from bench.conformance.case import Call, Case, Failed, Recorder, Skipped
 from bench.conformance.samples import Sample, digits, few_digits
 from bench.errors import BenchError, SpecError
-from bench.plugins import Need, need
-from bench.stages import SHARED_NEIGHBORS, PseudoLabels
+from bench.plugins import SUPERVISIONS, Need, need
+from bench.stages import SHARED_NEIGHBORS, GradientNorms, PseudoLabels
 
 LEAST_OF_A_CLASS = 5
 """Of 150 equal images out of 300 in ten classes, a draw takes fewer than 5 of some class less than once in 10^5."""
@@ -107,11 +107,11 @@ def inputs(case: Case) -> None:
 
 def labels(case: Case) -> None:
     """A label-free method selects the same where labels raise, and where they belong to other images."""
-    if case.entry.info.supervision == "labels":
+    if case.entry.info.supervision in ("coreset", "labels"):
         raise Skipped("declares that it reads labels")
     others = {
         "where labels cannot be read": digits().without_labels(),
-        "where labels are permuted": digits().shuffled("label_array", "dynamics_labels"),
+        "where labels are permuted": digits().shuffled("label_array", "dynamics_labels", "gradient_norm_array"),
     }
     for params in ranges.choices(case.entry, digits().size):
         budget = case.budget(digits().size)
@@ -119,6 +119,18 @@ def labels(case: Case) -> None:
         for what, sample in others.items():
             if not np.array_equal(case.coreset(sample, budget, params), expected):
                 raise Failed(f"the coreset is another one {what}{_text(params)}: labels reach the method.")
+
+
+def coreset_labels(case: Case) -> None:
+    """A method that reads the labels of its coreset alone selects the same where all other labels are others."""
+    if case.entry.info.supervision != "coreset":
+        raise Skipped("does not declare supervision='coreset'")
+    sample = digits()
+    for params in ranges.choices(case.entry, sample.size):
+        for budget in case.budgets(sample.size):
+            kept = case.coreset(sample, budget, params)
+            if not np.array_equal(case.coreset(sample.other_labels(kept), budget, params), kept):
+                raise Failed(f"labels of images outside the coreset changed it{_text(params)}; read pool.reveal alone.")
 
 
 def needs(case: Case) -> None:
@@ -140,7 +152,7 @@ def needs(case: Case) -> None:
 
 
 def supervision(case: Case) -> None:
-    """The method reads labels, or pseudo-labels, if it declares to."""
+    """The method reads labels, those of its coreset, or pseudo-labels, if it declares to."""
     declared = case.entry.info.supervision
     if declared == "none":
         raise Skipped("declares the least supervision")
@@ -150,7 +162,7 @@ def supervision(case: Case) -> None:
         if _allowed(case, params, _rate(case, sample)):
             read |= {_sees(call) for call in _calls(case, sample, params)}
     if declared not in read:
-        least = "pseudo" if "pseudo" in read else "none"
+        least = max(read & {*SUPERVISIONS}, key=SUPERVISIONS.index, default="none")
         raise Failed(
             f"supervision={declared!r} is declared, but with no parameter is it used; declare supervision={least!r}."
         )
@@ -214,10 +226,11 @@ def nan_embeddings(case: Case) -> None:
 def nan_scores(case: Case) -> None:
     """A NaN or infinity in a score that the method uses is refused by name."""
     sample, budget = few_digits(), case.budget(few_digits().size)
-    names = [name for name, array in sample.arrays() if name.startswith("dynamics") and array.dtype.kind == "f"]
+    scores = ("dynamics", "gradient_norm")
+    names = [name for name, array in sample.arrays() if name.startswith(scores) and array.dtype.kind == "f"]
     used = False
     for params in ranges.choices(case.entry, sample.size):
-        if "dynamics" not in {call.part for call in _calls(case, sample, params)}:
+        if not {"dynamics", "gradient_norms"} & {call.part for call in _calls(case, sample, params)}:
             continue
         expected = case.coreset(sample, budget, params)
         for name in names:
@@ -260,6 +273,7 @@ CHECKS: tuple[Check, ...] = tuple(
         global_state,
         inputs,
         labels,
+        coreset_labels,
         needs,
         supervision,
         parameters,
@@ -298,9 +312,11 @@ def _calls(case: Case, sample: Sample, params: Mapping[str, Any]) -> list[Call]:
 
 
 def _sees(call: Call) -> str:
-    if call.part in ("pseudo_labels", "rehearse"):
-        return "pseudo"
-    return str(call.options.get("of", "none")) if call.part == "dynamics" else "labels" if call.part == "labels" else ""
+    """The least supervision that allows the call."""
+    if call.part == "dynamics":
+        return str(call.options["of"])
+    least = {"pseudo_labels": "pseudo", "rehearse": "pseudo", "reveal": "coreset", "outputs": "coreset"}
+    return {**least, "gradient_norms": "labels", "labels": "labels"}.get(call.part, "none")
 
 
 def _normal(case: Case, item: Need, sample: Sample) -> Need:
@@ -316,6 +332,9 @@ def _normal(case: Case, item: Need, sample: Sample) -> Need:
     if item.part in ("dynamics", "pseudo_labels", "rehearsal"):
         filled = {name: PseudoLabels.model_fields[name].default for name in ("clustering", "heads", "epochs")}
         return Need(item.part, {**filled, "num_clusters": sample.num_classes, **options})
+    if item.part == "gradient_norms":
+        filled = {name: GradientNorms.model_fields[name].default for name in ("networks", "epochs", "layers")}
+        return Need(item.part, {**filled, **options})
     return Need(item.part, options)
 
 

@@ -10,12 +10,17 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.data import make_dataset
+from bench.data import Dataset, make_dataset
 from bench.dynamics import Dynamics
 from bench.memory_pool import ArraySource
+from bench.pool import Outputs
+from bench.recipe import Recipe
+from bench.refs import ModelRef
 
 Change = Callable[[str, NDArray], NDArray]
 EPOCHS = 8
+CNN = ModelRef(name="small_cnn")
+RECIPE = Recipe(proxy_epochs=EPOCHS, batch_size=64, lr=0.01, augmentation="none", precision="fp32")
 SIGNED = ("dynamics_labels.aum", "dynamics_labels.aum_logits", "dynamics_pseudo.aum", "dynamics_pseudo.aum_logits")
 """The scores that may be negative."""
 
@@ -101,7 +106,22 @@ class Sample:
 
     def without_labels(self) -> Sample:
         """A pool whose true labels, and what was trained on them, raise ``DataError``."""
-        return replace(self, source=replace(self.source, label_array=None, dynamics_labels=None))
+        hidden = {"label_array": None, "dynamics_labels": None, "gradient_norm_array": None}
+        return replace(self, source=replace(self.source, **hidden))
+
+    def other_labels(self, kept: NDArray[np.int64]) -> Sample:
+        """Every image but those in ``kept`` has another label, and what was trained on labels is permuted."""
+        order = np.random.default_rng(1).permutation(self.size)
+        outside = np.setdiff1d(np.arange(self.size), kept)
+
+        def change(name: str, array: NDArray) -> NDArray:
+            if name == "label_array":
+                made = array.copy()
+                made[outside] = (made[outside] + 1) % self.num_classes
+                return made
+            return array[order] if name.startswith(("dynamics_labels", "gradient_norm")) else array
+
+        return self.changed(change)
 
 
 @cache
@@ -128,6 +148,8 @@ def digits() -> Sample:
         pseudo_label_array=pseudo,
         dynamics_labels=_observe(images, labels),
         dynamics_pseudo=_observe(images, pseudo),
+        gradient_norm_array=_gradient_norms(images, labels),
+        network=nearest_mean,
     )
     return _frozen(_with_rehearsal(Sample(source, 10)))
 
@@ -146,29 +168,54 @@ def _frozen(sample: Sample) -> Sample:
 
 
 def _observe(images: NDArray[np.uint8], targets: NDArray[np.int64]) -> Dynamics:
-    from bench.recipe import Recipe
-    from bench.refs import ModelRef
     from bench.training.fit import fit, proxy_iterations
     from bench.training.recorder import DynamicsRecorder
 
-    recipe = Recipe(proxy_epochs=EPOCHS, batch_size=64, lr=0.01, augmentation="none", precision="fp32")
-    split = (images, targets)
-    names = [str(number) for number in range(10)]
     recorder = DynamicsRecorder(len(targets), "cpu")
     fit(
-        ModelRef(name="small_cnn"),
+        CNN,
         images,
         targets,
-        dataset=make_dataset(split, split, class_names=names, mean=(0.3055,), std=(0.3759,)),
+        dataset=_as_dataset(images, targets),
         num_classes=10,
-        recipe=recipe,
-        iterations=proxy_iterations(recipe, len(targets)),
+        recipe=RECIPE,
+        iterations=proxy_iterations(RECIPE, len(targets)),
         seed=0,
         device="cpu",
         recorder=recorder,
     )
     # The recorder's arrays share memory with its tensors.
     return Dynamics.from_arrays({name: array.copy() for name, array in recorder.result().arrays().items()})
+
+
+def _gradient_norms(images: NDArray[np.uint8], labels: NDArray[np.int64]) -> NDArray[np.float32]:
+    from bench.training.fit import fresh_network, make_batches
+    from bench.training.outputs import gradient_norms
+
+    network, _ = fresh_network(CNN, images.shape[1:], 10, seed=0, device="cpu")
+    batches = make_batches(images, labels, recipe=RECIPE, dataset=_as_dataset(images, labels), device="cpu")
+    return gradient_norms(network, batches, layers="all")
+
+
+def _as_dataset(images: NDArray[np.uint8], targets: NDArray[np.int64]) -> Dataset:
+    split, names = (images, targets), [str(number) for number in range(10)]
+    return make_dataset(split, split, class_names=names, mean=(0.3055,), std=(0.3759,))
+
+
+def nearest_mean(
+    embeddings: NDArray[np.float32], indices: NDArray[np.int64], labels: NDArray[np.int64], *, classes: int = 10
+) -> Outputs:
+    """Softmax over minus the distances to the class means of the labelled images: no training, defined for any number.
+
+    A class without a labelled image, and every class where there is none, has the pool's mean.
+    """
+    from scipy.spatial.distance import cdist
+    from scipy.special import softmax
+
+    means = np.tile(embeddings.mean(0), (classes, 1))
+    for number in np.unique(labels):
+        means[number] = embeddings[indices[labels == number]].mean(0)
+    return Outputs(softmax(-cdist(embeddings, means), axis=1).astype(np.float32), embeddings.copy())
 
 
 def _with_rehearsal(sample: Sample) -> Sample:

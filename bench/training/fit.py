@@ -61,10 +61,9 @@ def fit(
     def batches(values: Inputs, wanted: NDArray[np.int64]) -> Batches:
         return make_batches(values, wanted, recipe=recipe, dataset=dataset, device=device)
 
-    network = build_model(model, inputs.shape[1:], num_classes, derive_seed(seed, "weights")).to(device)
-    generator = torch.Generator().manual_seed(derive_seed(seed, "order"))
+    network, generator = fresh_network(model, inputs.shape[1:], num_classes, seed=seed, device=device)
     return train(
-        network.to(memory_format=torch.channels_last),
+        network,
         batches(inputs, targets),
         recipe=recipe,
         iterations=iterations,
@@ -75,6 +74,15 @@ def fit(
         num_classes=num_classes,
         progress=progress,
     )
+
+
+def fresh_network(
+    model: ModelRef, shape: tuple[int, ...], num_classes: int, *, seed: int, device: str
+) -> tuple[nn.Module, torch.Generator]:
+    """An untrained network on the device, and the generator (CPU) of the order and augmentation to train it with."""
+    network = build_model(model, shape, num_classes, derive_seed(seed, "weights"))
+    generator = torch.Generator().manual_seed(derive_seed(seed, "order"))
+    return network.to(device, memory_format=torch.channels_last), generator  # type: ignore[call-overload]
 
 
 def proxy_iterations(recipe: Recipe, size: int) -> int:

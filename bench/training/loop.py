@@ -40,6 +40,7 @@ def train(
     test: Batches | None = None,
     num_classes: int = 0,
     progress: Progress | None = None,
+    horizon: int | None = None,
 ) -> list[Evaluation]:
     """Train in place for exactly ``iterations`` steps; score ``test`` evenly often, the last time at the end.
 
@@ -57,6 +58,8 @@ def train(
         test: scored ``recipe.evaluations`` times, if given.
         num_classes: C, for the per-class accuracy.
         progress: called with (steps done, steps in all) about once per epoch.
+        horizon: steps over which the learning rate decays, where that is not ``iterations``: a training that is
+            stopped early goes on as if it were not.
 
     Returns:
         The evaluations in order; empty without ``test``.
@@ -77,7 +80,7 @@ def train(
         weight_decay=recipe.weight_decay,
         fused=device.startswith("cuda"),
     )
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, iterations, eta_min=recipe.lr_min)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, horizon or iterations, eta_min=recipe.lr_min)
     score_at = _evenly(iterations, recipe.evaluations) if test is not None else set()
     evaluations: list[Evaluation] = []
     # Summed on the device and looked at once per epoch: a look at every step would make a GPU wait for the host.

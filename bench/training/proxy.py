@@ -1,4 +1,4 @@
-"""What a proxy is trained for: its training dynamics, and how well part of the pool predicts the rest of it."""
+"""What a proxy is trained for: its training dynamics, how well part of the pool predicts the rest, its gradients."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ from numpy.typing import NDArray
 
 from bench.data import Dataset, take_images
 from bench.dynamics import Dynamics
+from bench.pool import Outputs
 from bench.refs import Proxy, derive_seed
-from bench.training.fit import Inputs, fit, proxy_iterations
-from bench.training.loop import Progress
+from bench.stages import Layers
+from bench.training.fit import Inputs, fit, fresh_network, make_batches, proxy_iterations
+from bench.training.loop import Progress, steps_per_epoch, train
+from bench.training.outputs import gradient_norms, read_outputs
 from bench.training.recorder import DynamicsRecorder
 
 HELD_OUT = 0.1
@@ -100,3 +103,94 @@ def rehearse(
         test=(take_images(inputs, held_out), targets[held_out]),
     )
     return scored[-1].accuracy / 100
+
+
+def trained_outputs(
+    proxy: Proxy,
+    inputs: Inputs,
+    indices: NDArray[np.int64],
+    labels: NDArray[np.int64],
+    *,
+    num_classes: int,
+    dataset: Dataset | None,
+    seed: int,
+    device: str,
+) -> Outputs:
+    """Train the proxy's network on a few labelled images; what it says of the whole pool.
+
+    Args:
+        proxy: network and recipe.
+        inputs: of the whole pool, as in ``observe_dynamics``.
+        indices: int64 [m], the labelled images; fewer than 2 leave the initial weights as they are.
+        labels: int64 [m], theirs.
+        num_classes: outputs of the network.
+        dataset: as in ``observe_dynamics``.
+        seed: the cell's.
+        device: ``cpu`` or ``cuda``.
+    """
+    recipe = proxy.recipe
+    network, generator = fresh_network(
+        proxy.model, inputs.shape[1:], num_classes, seed=derive_seed(seed, "outputs"), device=device
+    )
+    if len(indices) >= 2:
+        train(
+            network,
+            make_batches(take_images(inputs, indices), labels, recipe=recipe, dataset=dataset, device=device),
+            recipe=recipe,
+            iterations=proxy_iterations(recipe, len(indices)),
+            generator=generator,
+            device=device,
+        )
+    unlabelled = np.zeros(len(inputs), dtype=np.int64)
+    return read_outputs(network, make_batches(inputs, unlabelled, recipe=recipe, dataset=dataset, device=device))
+
+
+def mean_gradient_norms(
+    proxy: Proxy,
+    inputs: Inputs,
+    targets: NDArray[np.int64],
+    *,
+    num_classes: int,
+    dataset: Dataset | None,
+    networks: int,
+    epochs: int,
+    layers: Layers,
+    seed: int,
+    device: str,
+) -> NDArray[np.float32]:
+    """Mean over fresh networks of each image's gradient norm after a few epochs (GraNd, Paul et al. 2021).
+
+    Args:
+        proxy: network and recipe.
+        inputs: as in ``observe_dynamics``.
+        targets: int64 [N].
+        num_classes: outputs of a network.
+        dataset: as in ``observe_dynamics``.
+        networks: how many, each with weights and order of its own.
+        epochs: before the gradients are taken, under the schedule of the whole proxy; at most the proxy's.
+        layers: see ``gradient_norms``.
+        seed: the cell's.
+        device: ``cpu`` or ``cuda``.
+
+    Returns:
+        float32 [N], high = hard.
+    """
+    recipe, size = proxy.recipe, len(targets)
+    batches = make_batches(inputs, targets, recipe=recipe, dataset=dataset, device=device)
+    iterations = min(epochs, recipe.proxy_epochs) * steps_per_epoch(size, recipe.batch_size)
+    total = np.zeros(size)
+    for number in range(networks):
+        own = derive_seed(seed, "gradient-norms", str(number))
+        network, generator = fresh_network(proxy.model, inputs.shape[1:], num_classes, seed=own, device=device)
+        if iterations:
+            train(
+                network,
+                batches,
+                recipe=recipe,
+                iterations=iterations,
+                horizon=proxy_iterations(recipe, size),
+                generator=generator,
+                device=device,
+            )
+        total += gradient_norms(network, batches, layers=layers)
+    return (total / networks).astype(np.float32)

@@ -108,7 +108,7 @@ def test_a_selection_says_what_the_cell_lacks(cells_of: Expand) -> None:
     [cell] = cells_of(methods="elfs", rates="0.9")
     with pytest.raises(SpecError, match="'elfs' reads embeddings, but the cell names no encoder"):
         cell.selection().model_copy(update={"encoder": None}).embeddings()
-    with pytest.raises(SpecError, match="'elfs' reads training dynamics, but the cell names no proxy"):
+    with pytest.raises(SpecError, match="'elfs' needs a network trained, but the cell names no proxy"):
         cell.selection().model_copy(update={"proxy": None}).dynamics()
 
 

@@ -1,0 +1,122 @@
+"""What a trained network says of every image: class probabilities, penultimate features, gradient norms."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.func import functional_call, grad, vmap
+from torch.nn import functional
+
+from bench.errors import TrainingError
+from bench.pool import Outputs
+from bench.stages import Layers
+from bench.training.batches import Batches
+
+_HELD = 2**27
+"""Gradient entries held at once: half a GB in float32."""
+
+
+def last_linear(network: nn.Module) -> nn.Linear:
+    """The layer that gives the logits.
+
+    Raises:
+        TrainingError: the network has no linear layer.
+    """
+    linear = [module for module in network.modules() if isinstance(module, nn.Linear)]
+    if not linear:
+        raise TrainingError(f"a {type(network).__name__} has no linear layer, so no penultimate features to give.")
+    return linear[-1]
+
+
+@torch.no_grad()
+def read_outputs(network: nn.Module, batches: Batches) -> Outputs:
+    """Probabilities and penultimate features in evaluation mode, without augmentation, in fp32.
+
+    Args:
+        network: on the batches' device; left in evaluation mode.
+        batches: N images.
+
+    Returns:
+        float32 [N, C] and [N, D], in the order of the batches.
+
+    Raises:
+        TrainingError: the last linear layer does not give the network's logits.
+    """
+    parts = [(logits.softmax(1).cpu(), features.cpu()) for logits, features, _ in _forward(network, batches)]
+    return Outputs(*(torch.cat(part).numpy() for part in zip(*parts, strict=True)))
+
+
+def gradient_norms(network: nn.Module, batches: Batches, *, layers: Layers) -> NDArray[np.float32]:
+    """L2 norm of each image's cross-entropy gradient by the weights, in evaluation mode, without augmentation.
+
+    Evaluation mode, because batch norm in training mode would mix the images of a batch.
+
+    Args:
+        network: on the batches' device; left in evaluation mode.
+        batches: N images with their labels.
+        layers: ``all`` weights, or those of the ``last`` linear layer, for which the norm is that of the error
+            (softmax minus onehot) times that of the features, bias included.
+
+    Returns:
+        float32 [N], in the order of the batches.
+
+    Raises:
+        TrainingError: see ``read_outputs``.
+    """
+    found = _full_norms(network, batches) if layers == "all" else _last_norms(network, batches)
+    return torch.cat(list(found)).cpu().numpy()
+
+
+def _full_norms(network: nn.Module, batches: Batches) -> Iterator[Tensor]:
+    network.eval()
+    weights = {name: weight.detach() for name, weight in network.named_parameters()}
+    buffers = dict(network.named_buffers())
+
+    def loss(given: dict[str, Tensor], inputs: Tensor, target: Tensor) -> Tensor:
+        logits = functional_call(network, (given, buffers), (inputs[None],))
+        return functional.cross_entropy(logits, target[None])
+
+    def norm(inputs: Tensor, target: Tensor) -> Tensor:
+        # Squared inside the map, so that the gradients of one chunk are all that is held.
+        parts: Any = grad(loss)(weights, inputs, target).values()
+        return torch.stack([part.square().sum() for part in parts]).sum().sqrt()
+
+    entries = sum(weight.numel() for weight in weights.values())
+    norms = vmap(norm, chunk_size=max(1, _HELD // entries))
+    for batch in batches.in_order():
+        yield norms(batch.inputs, batch.targets)
+
+
+@torch.no_grad()
+def _last_norms(network: nn.Module, batches: Batches) -> Iterator[Tensor]:
+    bias = 1 if last_linear(network).bias is not None else 0
+    for logits, features, targets in _forward(network, batches):
+        errors = logits.softmax(1)
+        errors[torch.arange(len(targets)), targets] -= 1
+        yield errors.norm(dim=1) * (features.square().sum(1) + bias).sqrt()
+
+
+def _forward(network: nn.Module, batches: Batches) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Logits [B, C], input of the last layer [B, D] and targets [B], batch by batch."""
+    network.eval()
+    seen: dict[str, Tensor] = {}
+
+    def keep(layer: nn.Module, given: tuple[Tensor, ...], logits: Tensor) -> None:
+        seen.update(features=given[0], logits=logits)
+
+    layer = last_linear(network)
+    handle = layer.register_forward_hook(keep)
+    try:
+        for batch in batches.in_order():
+            logits: Tensor = network(batch.inputs)
+            given = seen.pop("logits", None)
+            if given is not logits:
+                raise TrainingError(f"the last linear layer of a {type(network).__name__} does not give its logits.")
+            yield logits, seen["features"], batch.targets
+    finally:
+        handle.remove()

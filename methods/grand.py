@@ -1,0 +1,63 @@
+"""GraNd (Paul et al. 2021): expected norm of the loss gradient early in training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from bench import Pool, need, register_method
+
+from ._scores import hardest
+
+
+def _needs(params: Mapping[str, Any]) -> list[Any]:
+    return [need("gradient_norms", **{name: params[name] for name in ("networks", "epochs", "layers")})]
+
+
+@register_method(
+    "grand",
+    supervision="labels",
+    needs=_needs,
+    paper="Paul et al. 2021, arXiv:2107.07075",
+    stochastic=True,
+)
+def grand(
+    pool: Pool,
+    budget: int,
+    rng: np.random.Generator,
+    *,
+    networks: Annotated[int, Field(ge=1)] = 10,
+    epochs: Annotated[int, Field(ge=0)] = 10,
+    layers: Literal["all", "last"] = "all",
+) -> NDArray[np.int64]:
+    """Keep the images of largest mean gradient norm (hardest) over several networks after a few epochs.
+
+    Paul et al. 2021, definition 2.1: the expectation over initial weights and order of the L2 norm of an image's loss
+    gradient by all weights, at one time early in training; the mean over ten networks stands for it. Deviations: the
+    gradient is taken in evaluation mode, so that batch norm does not mix images, and without augmentation; and of the
+    paper's times (initialisation to 20 epochs) the default is 10 epochs, under the proxy's own recipe as if it went
+    on, since the score at initialisation did not beat random pruning when the paper was replicated (Kirsch 2023,
+    arXiv:2303.14753).
+
+    Args:
+        pool: needs gradient norms.
+        budget: n, images to keep.
+        rng: breaks ties.
+        networks: how many are averaged.
+        epochs: of training before the gradients are taken; cut to the proxy's.
+        layers: gradient by ``all`` weights as in the paper, or by those of the ``last`` layer, which costs a forward
+            pass in place of a gradient per image.
+
+    Returns:
+        int64 [n], unique, hardest first.
+
+    Raises:
+        SelectionError: a norm is not finite.
+    """
+    norms = pool.gradient_norms(networks=networks, epochs=epochs, layers=layers)
+    pool.report(scores=norms)
+    return hardest(norms, budget, rng)
