@@ -216,7 +216,7 @@ def nan_embeddings(case: Case) -> None:
     """A NaN or infinity in the embeddings is refused by name."""
     sample, read = few_digits(), False
     for params in ranges.choices(case.entry, sample.size):
-        if {"embeddings", "neighbors"} & {call.part for call in _calls(case, sample, params)}:
+        if {"embeddings", "neighbors", "outputs"} & {call.part for call in _calls(case, sample, params)}:
             read = True
             _refuses(case, sample, "embedding_array", params)
     if not read:

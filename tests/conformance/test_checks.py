@@ -57,6 +57,7 @@ def test_a_sound_method_passes_every_check():
     assert [(item.check, item.reason) for item in found if item.outcome == "failed"] == []
     assert {item.check: item.reason for item in found if item.outcome == "skipped"} == {
         "labels": "declares that it reads labels",
+        "coreset-labels": "does not declare supervision='coreset'",
         "nan-embeddings": "reads no embeddings",
     }
     assert [item.check for item in found] == [check.name for check in CHECKS]
@@ -132,6 +133,23 @@ def peeking_at_the_proxy(pool, budget, rng):
     with suppress(BenchError):
         return np.argsort(pool._source.dynamics("labels").aum)[:budget]
     return np.arange(budget)
+
+
+def peeking_beyond(pool, budget, rng):
+    kept = np.arange(budget)
+    if budget > 1:
+        pool.reveal(kept[:1])
+        kept[-1] = budget - 1 + int(np.argmax(pool._source.labels()[budget - 1 :]))
+    return kept
+
+
+def asking_for_too_much(pool, budget, rng):
+    return np.argsort(pool.reveal(np.arange(len(pool))), kind="stable")[:budget]
+
+
+def dropping_what_it_asked_for(pool, budget, rng):
+    pool.reveal(np.arange(budget))
+    return np.arange(len(pool))[-budget:]
 
 
 def undeclared(pool, budget, rng):
@@ -234,6 +252,11 @@ FLAGGED = [
     ("labels", peeking, {}, "n = 100 of 300 images, seed 0: "),
     ("labels", peeking_with_care, {}, "another one where labels are permuted: labels reach"),
     ("labels", peeking_at_the_proxy, {}, "another one where labels cannot be read: labels reach"),
+    ("coreset-labels", peeking_beyond, {"supervision": "coreset"}, "outside the coreset changed it"),
+    ("exact", asking_for_too_much, {"supervision": "coreset"}, "asks for the labels of 300 images; its budget is 1"),
+    ("exact", dropping_what_it_asked_for, {"supervision": "coreset"}, "labels of 1 images that it does not keep"),
+    ("supervision", first, {"supervision": "coreset"}, "declare supervision='none'"),
+    ("supervision", asking_for_too_much, {"supervision": "labels"}, "declare supervision='coreset'"),
     ("needs", undeclared, {}, "reads pool.neighbors but does not declare it"),
     ("needs", other_neighbors, {"needs": (need("neighbors", k=10),)}, r"k=200\) but declares .*k=50"),
     ("supervision", first, {"supervision": "labels"}, "declare supervision='none'"),

@@ -197,4 +197,58 @@ def test_the_workspace_keeps_the_pool_and_travels_as_json(workspace):
     assert opened is workspace.dataset(cell.dataset)
     full = load_dataset("digits", {}, root=None, download=False, pool_size=None)
     np.testing.assert_array_equal(opened.train.images, take_pool(full, 120).train.images)
-    assert set(compute._COMPUTE) == {type(stage) for stage in in_order(cells(workspace, methods=ELFS)[0].stages())}
+    planned = [stage for cell in cells(workspace, methods=f"{ELFS},grand") for stage in cell.stages()]
+    assert set(compute._COMPUTE) == {type(stage) for stage in in_order(planned)}
+
+
+def test_gradient_norms_are_the_mean_over_networks_of_their_own(workspace):
+    source = source_of(workspace, "grand")
+    options = {"epochs": 2, "layers": "last"}
+    two = source.gradient_norms(networks=2, **options)
+    assert (two.shape, two.dtype) == ((120,), np.float32)
+    one = source.gradient_norms(networks=1, **options)
+    second = 2 * two - one
+    assert (second > 0).all()
+    assert np.abs(second - one).max() > 1e-3
+    assert len(list((workspace.cache / "gradient-norms").glob("*.npz"))) == 2
+
+
+def test_gradient_norms_of_a_training_longer_than_the_proxys_are_those_of_its_end(workspace):
+    source = source_of(workspace, "grand")
+    norms = [source.gradient_norms(networks=1, epochs=epochs) for epochs in (0, 4, 9)]
+    np.testing.assert_array_equal(norms[1], norms[2])
+    assert np.abs(norms[0] - norms[1]).max() > 1e-3
+
+
+def test_outputs_depend_on_the_revealed_labels_alone(workspace, permuted):
+    plain, other = (source_of(workspace, "badge", datasets=name) for name in ("digits", permuted))
+    same = np.flatnonzero(plain.labels() == other.labels())
+    assert 2 <= len(same) < 40
+    for chosen in ([], [5], same):
+        first, second = (source.outputs(np.array(chosen, dtype=np.int64)) for source in (plain, other))
+        for one, two in zip(first, second, strict=True):
+            np.testing.assert_array_equal(one, two)
+            assert len(one) == 120
+    differing = np.flatnonzero(plain.labels() != other.labels())[:20]
+    first, second = (source.outputs(differing).probabilities for source in (plain, other))
+    assert np.abs(first - second).max() > 1e-3
+
+
+def test_a_proxy_learns_from_what_was_revealed(workspace):
+    recipe = {"iterations": 4, "proxy_epochs": 40, "evaluations": 1}
+    source = source_of(workspace, "badge", recipe=recipe)
+    probabilities, features = source.outputs(np.arange(60))
+    assert (probabilities.argmax(1) == source.labels())[60:].mean() > 0.5
+    assert np.isfinite(features).all()
+    np.testing.assert_array_equal(probabilities, source.outputs(np.arange(60)).probabilities)
+
+
+@pytest.mark.parametrize("method", ["badge(rounds=3)", "grand(networks=2, layers=last)"])
+def test_methods_that_train_networks_take_embeddings_too(workspace, method):
+    [cell] = cells(workspace, methods=method, models="linear_probe")
+    assert cell.proxy is not None
+    assert cell.proxy.encoder is not None
+    assert cell.selection().inputs()
+    coreset = run_stage(cell.selection(), workspace)
+    assert len(coreset.arrays["indices"]) == 60
+    assert run_stage(cell.selection(), workspace).reused

@@ -1,0 +1,132 @@
+"""Outputs and gradient norms of a network, against one image at a time by plain autograd."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+from bench import Recipe
+from bench.errors import TrainingError
+from bench.refs import ModelRef
+from bench.training import outputs as module
+from bench.training.fit import fresh_network, make_batches
+from bench.training.loop import train
+from bench.training.outputs import gradient_norms, last_linear, read_outputs
+
+RECIPE = Recipe(batch_size=32, lr=0.05, augmentation="crop", crop_padding=1, precision="fp32")
+
+
+def batches_of(dataset, size=40, inputs=None):
+    inputs = dataset.train.images if inputs is None else inputs
+    labels = dataset.train.labels[:size]
+    return make_batches(inputs[:size], labels, recipe=RECIPE, dataset=dataset, device="cpu")
+
+
+def trained(dataset, name, steps=6, inputs=None):
+    batches = batches_of(dataset, inputs=inputs)
+    shape = (dataset.train.images if inputs is None else inputs).shape[1:]
+    network, generator = fresh_network(ModelRef(name=name), shape, 10, seed=3, device="cpu")
+    if steps:
+        train(network, batches, recipe=RECIPE, iterations=steps, generator=generator, device="cpu")
+    return network, batches
+
+
+def by_hand(network, batches, weights):
+    """One backward pass per image."""
+    network.eval()
+    norms = []
+    for batch in batches.in_order():
+        for image, target in zip(batch.inputs, batch.targets, strict=True):
+            network.zero_grad()
+            functional.cross_entropy(network(image[None]), target[None]).backward()
+            norms.append(torch.cat([weight.grad.flatten() for weight in weights]).norm().item())
+    return norms
+
+
+@pytest.mark.parametrize(("name", "size", "steps"), [("small_cnn", 20, 6), ("resnet18", 5, 0)])
+def test_norms_are_those_of_one_backward_pass_per_image(few_digits, monkeypatch, name, size, steps):
+    network, _ = trained(few_digits, name, steps)
+    batches, weights = batches_of(few_digits, size), list(network.parameters())
+    # Chunks of 3 images, which 20 and 5 are no multiple of.
+    monkeypatch.setattr(module, "_HELD", 3 * sum(weight.numel() for weight in weights))
+    found = gradient_norms(network, batches, layers="all")
+    assert (found.shape, found.dtype) == ((size,), np.float32)
+    np.testing.assert_allclose(found, by_hand(network, batches, weights), rtol=1e-3, atol=1e-6)
+    last = gradient_norms(network, batches, layers="last")
+    np.testing.assert_allclose(last, by_hand(network, batches, [*last_linear(network).parameters()]), rtol=1e-3)
+    assert (last <= found).all()
+    assert np.std(found) > 0
+
+
+def test_a_probe_has_one_layer(few_digits):
+    pixels = few_digits.train.images.reshape(200, -1).astype(np.float32) / 255
+    network, batches = trained(few_digits, "linear_probe", inputs=pixels)
+    every, last = (gradient_norms(network, batches, layers=layers) for layers in ("all", "last"))
+    np.testing.assert_allclose(every, last, rtol=1e-4)
+    np.testing.assert_allclose(read_outputs(network, batches).features, network.norm(torch.from_numpy(pixels[:40])))
+
+
+def test_last_layer_without_bias(few_digits):
+    network, batches = trained(few_digits, "small_cnn")
+    network.classifier.bias = None
+    found = gradient_norms(network, batches, layers="last")
+    np.testing.assert_allclose(found, by_hand(network, batches, [network.classifier.weight]), rtol=1e-3)
+
+
+def test_outputs_are_the_softmax_and_what_the_last_layer_takes(few_digits):
+    network, batches = trained(few_digits, "small_cnn")
+    found = read_outputs(network, batches)
+    assert (found.probabilities.shape, found.features.shape) == ((40, 10), (40, 128))
+    assert {part.dtype for part in found} == {np.dtype(np.float32)}
+    images = ((few_digits.train.images[:40] / 255 - few_digits.mean[0]) / few_digits.std[0]).astype(np.float32)
+    with torch.no_grad():
+        features = network[:-1](torch.from_numpy(images))
+        np.testing.assert_allclose(found.features, features, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(found.probabilities, network.classifier(features).softmax(1), rtol=1e-4, atol=1e-5)
+    assert not network.classifier._forward_hooks
+
+
+def test_the_network_is_not_changed(few_digits):
+    network, batches = trained(few_digits, "small_cnn")
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    read_outputs(network, batches)
+    for layers in ("all", "last"):
+        gradient_norms(network, batches, layers=layers)
+    for name, value in network.state_dict().items():
+        assert torch.equal(value, before[name]), name
+
+
+def test_a_network_without_a_last_linear_layer_is_refused(few_digits):
+    batches = batches_of(few_digits)
+    with pytest.raises(TrainingError, match="a Flatten has no linear layer"):
+        read_outputs(nn.Flatten(), batches)
+    bent = nn.Sequential(nn.Flatten(), nn.Linear(64, 10), nn.ReLU())
+    with pytest.raises(TrainingError, match="does not give its logits"):
+        read_outputs(bent, batches)
+    assert not bent[1]._forward_hooks
+
+
+def test_a_training_stopped_early_follows_the_long_schedule(few_digits, monkeypatch):
+    rates = []
+    taken = torch.optim.SGD.step
+
+    def step(self, *arguments, **options):
+        rates.append(self.param_groups[0]["lr"])
+        return taken(self, *arguments, **options)
+
+    monkeypatch.setattr(torch.optim.SGD, "step", step)
+    for iterations, horizon in ((20, None), (7, 20)):
+        network, generator = fresh_network(ModelRef(name="small_cnn"), (1, 8, 8), 10, seed=0, device="cpu")
+        train(
+            network,
+            batches_of(few_digits),
+            recipe=RECIPE,
+            iterations=iterations,
+            horizon=horizon,
+            generator=generator,
+            device="cpu",
+        )
+    assert rates[20:] == rates[:7]

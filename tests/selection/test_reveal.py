@@ -1,0 +1,145 @@
+"""Labels of the coreset only: what was not asked for cannot be read, and what was asked for is kept."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from bench import Outputs, SelectionError
+from bench.errors import LabelAccessError, UndeclaredNeed
+from bench.memory_pool import ArraySource
+from bench.plugins import MethodInfo, need
+from bench.registry import Entry
+from bench.selection import method_pool, run_method
+
+LABELS = np.arange(10) * 11
+
+
+def network(embeddings, indices, labels):
+    """Tells what it was given: the indices in the probabilities, the labels in the features."""
+    shown = np.zeros((10, 2), dtype=np.float32)
+    shown[: len(indices), 0], shown[: len(indices), 1] = indices, labels
+    return Outputs(shown[:, :1], shown[:, 1:])
+
+
+SOURCE = ArraySource(embedding_array=np.eye(10, dtype=np.float32), label_array=LABELS, network=network)
+
+
+def entry_of(function=lambda pool, budget, rng: np.arange(budget), supervision="coreset", needs=("outputs",)):
+    wanted = tuple(map(need, needs))
+    return Entry("method", "mine", function, MethodInfo(supervision, lambda params: wanted, ""), {})
+
+
+def pool_of(source=SOURCE, rate=0.5, **declaration):
+    return method_pool(entry_of(**declaration), {}, source, size=10, num_classes=2, rate=rate)
+
+
+def test_labels_come_one_by_one_and_no_further_than_the_budget():
+    pool = pool_of()
+    assert pool.reveal([7, 2]).tolist() == [77, 22]
+    assert pool.reveal(np.array([2, 7, 2], dtype=np.int32)).tolist() == [22, 77, 22]  # free: asked for before
+    assert pool.reveal([]).tolist() == []
+    assert pool.reveal([0, 1, 9]).dtype == np.int64
+    assert pool.revealed.tolist() == [0, 1, 2, 7, 9]
+    with pytest.raises(LabelAccessError, match="labels of 6 images; its budget is 5"):
+        pool.reveal([9, 3])
+    assert pool.revealed.tolist() == [0, 1, 2, 7, 9], "a refused request reveals nothing"
+
+
+@pytest.mark.parametrize(("rate", "budget"), [(0.9, 1), (0.25, 8), (0.0, 10)])
+def test_the_limit_is_the_budget_of_the_rate(rate, budget):
+    pool = pool_of(rate=rate)
+    assert len(pool.reveal(np.arange(budget))) == budget
+    if budget < 10:
+        with pytest.raises(LabelAccessError, match=f"its budget is {budget}"):
+            pool.reveal([budget])
+
+
+def test_no_other_way_leads_to_a_label():
+    pool = pool_of(needs=("outputs", "dynamics", "gradient_norms"))
+    pool.reveal([3])
+    for read in (lambda: pool.labels, lambda: pool.dynamics("labels"), pool.gradient_norms):
+        with pytest.raises(LabelAccessError, match="supervision='coreset' may not read"):
+            read()
+
+
+def test_the_network_is_given_the_revealed_labels_alone():
+    pool = pool_of()
+    assert not pool.outputs().probabilities.any()
+    pool.reveal([8])
+    pool.reveal([4])
+    found = pool.outputs()
+    assert found.probabilities[:3, 0].tolist() == [4, 8, 0]
+    assert found.features[:3, 0].tolist() == [44, 88, 0]
+    for part in found:
+        with pytest.raises(ValueError, match="read-only"):
+            part[0] = 1
+
+
+@pytest.mark.parametrize("supervision", ["none", "pseudo"])
+def test_label_free_methods_get_none(supervision):
+    pool = pool_of(supervision=supervision)
+    with pytest.raises(LabelAccessError, match=r"may not read pool.reveal\(\); it needs supervision='coreset'"):
+        pool.reveal([0])
+    with pytest.raises(LabelAccessError, match=r"may not read pool.outputs\(\)"):
+        pool.outputs()
+
+
+def test_a_method_that_reads_all_labels_has_no_limit():
+    pool = pool_of(supervision="labels")
+    assert pool.reveal(np.arange(10)).tolist() == LABELS.tolist()
+
+
+def test_outputs_are_declared():
+    with pytest.raises(UndeclaredNeed, match="'outputs'"):
+        pool_of(needs=()).outputs()
+
+
+@pytest.mark.parametrize(
+    ("indices", "message"),
+    [
+        ([0.5], "got float64"),
+        (np.ones(10, dtype=bool), "got bool"),
+        ([[1]], "shape"),
+        ([-1], "0 to 9"),
+        ([10], "0 to 9"),
+    ],
+)
+def test_what_is_no_index_is_refused(indices, message):
+    with pytest.raises(SelectionError, match=message):
+        pool_of().reveal(indices)
+
+
+@pytest.mark.parametrize("part", [0, 1])
+def test_outputs_that_are_not_finite_are_refused(part):
+    def broken(*given):
+        parts = [np.ones((10, 2), dtype=np.float32), np.ones((10, 3), dtype=np.float32)]
+        parts[part][4] = np.nan
+        return Outputs(*parts)
+
+    name = Outputs._fields[part]
+    with pytest.raises(SelectionError, match=f"the network's {name} of 1 images are not finite"):
+        pool_of(ArraySource(embedding_array=np.eye(10), label_array=LABELS, network=broken)).outputs()
+
+
+def run(function, supervision="coreset"):
+    entry = entry_of(function, supervision)
+    return run_method(entry, method_pool(entry, {}, SOURCE, size=10, num_classes=2, rate=0.5), {}, 5, 0)
+
+
+def test_a_coreset_without_a_revealed_image_is_refused():
+    def discarding(pool, budget, rng):
+        pool.reveal(np.arange(budget))
+        return np.arange(budget) + 2
+
+    with pytest.raises(SelectionError, match=r"read the labels of 2 images that it does not keep \(image 0 first\)"):
+        run(discarding)
+    assert run(discarding, "labels").tolist() == [2, 3, 4, 5, 6]
+
+
+def test_the_revealed_ones_are_kept_in_the_end():
+    def keeping(pool, budget, rng):
+        pool.reveal([6, 1])
+        return np.array([6, 1, 9, 0, 4])
+
+    assert run(keeping).tolist() == [0, 1, 4, 6, 9]
