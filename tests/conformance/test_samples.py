@@ -29,6 +29,16 @@ def test_no_array_behind_a_view_can_be_written():
                 array[0] = 0
 
 
+def test_other_labels_are_others_outside_the_kept_images_alone():
+    sample, kept = digits(), np.arange(0, 300, 7)
+    changed = sample.other_labels(kept)
+    same = changed.source.labels() == sample.source.labels()
+    assert np.flatnonzero(same).tolist() == kept.tolist()
+    assert (changed.source.gradient_norms() != sample.source.gradient_norms()).any()
+    assert (changed.source.dynamics("labels").aum != sample.source.dynamics("labels").aum).any()
+    assert (changed.source.embeddings() == sample.source.embeddings()).all()
+
+
 def test_changes_leave_the_original_and_do_what_they_say():
     sample = digits()
     before = {name: array.copy() for name, array in sample.arrays()}

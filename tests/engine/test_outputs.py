@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional
 
@@ -12,6 +14,7 @@ from bench import Recipe
 from bench.errors import TrainingError
 from bench.refs import ModelRef
 from bench.training import outputs as module
+from bench.training.batches import TensorBatches
 from bench.training.fit import fresh_network, make_batches
 from bench.training.loop import train
 from bench.training.outputs import gradient_norms, last_linear, read_outputs
@@ -59,6 +62,21 @@ def test_norms_are_those_of_one_backward_pass_per_image(few_digits, monkeypatch,
     np.testing.assert_allclose(last, by_hand(network, batches, [*last_linear(network).parameters()]), rtol=1e-3)
     assert (last <= found).all()
     assert np.std(found) > 0
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 6), st.integers(1, 5), st.integers(2, 4), st.booleans(), st.integers(0, 2**31))
+def test_norms_of_any_small_network(size, width, classes, bias, seed):
+    drawn = np.random.default_rng(seed)
+    inputs = drawn.normal(size=(size, 3)).astype(np.float32)
+    labels = drawn.integers(0, classes, size)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        network = nn.Sequential(nn.Linear(3, width), nn.Tanh(), nn.Linear(width, classes, bias=bias))
+    batches = TensorBatches(*map(torch.from_numpy, (inputs, labels)), recipe=RECIPE, mean=(0,), std=(1,), device="cpu")
+    for layers, weights in (("all", network.parameters()), ("last", network[2].parameters())):
+        expected = by_hand(network, batches, list(weights))
+        np.testing.assert_allclose(gradient_norms(network, batches, layers=layers), expected, rtol=1e-4, atol=1e-6)
 
 
 def test_a_probe_has_one_layer(few_digits):

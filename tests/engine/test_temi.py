@@ -5,6 +5,8 @@ import math
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -76,18 +78,27 @@ def perturbed(heads: Heads, seed: int) -> Heads:
     return heads
 
 
-@pytest.mark.parametrize("beta", [0.6, 1.0])
-def test_batched_heads_equal_one_module_per_head(beta):
-    student, teacher = perturbed(Heads(3, 7, 4, generator(1)), 2), perturbed(Heads(3, 7, 4, generator(3)), 4)
+@settings(max_examples=8, deadline=None)
+@given(
+    heads=st.integers(1, 3),
+    features=st.integers(1, 7),
+    clusters=st.integers(1, 5),
+    images=st.integers(1, 6),
+    beta=st.sampled_from([0.6, 1.0]),
+    seed=st.integers(0, 2**31),
+)
+def test_batched_heads_equal_one_module_per_head(heads, features, clusters, images, beta, seed):
+    shape = heads, features, clusters
+    student, teacher = (perturbed(Heads(*shape, generator(seed + n)), seed + n + 1) for n in (0, 2))
     teacher.requires_grad_(False)
-    x, near = torch.randn(6, 7, generator=generator(5)), torch.randn(6, 7, generator=generator(6))
-    prior = torch.rand(3, 4, generator=generator(7)).softmax(1)
+    x, near = (torch.randn(images, features, generator=generator(seed + n)) for n in (4, 5))
+    prior = torch.rand(heads, clusters, generator=generator(seed + 6)).softmax(1)
     q_s = tuple((student(side) / 0.1).log_softmax(2) for side in (x, near))
     q_t = tuple((teacher(side) / 0.1).log_softmax(2) for side in (x, near))
     fast = temi_loss(q_s, q_t, prior, beta=beta)
     fast.sum().backward()
-    singles = [OneHead(student, number) for number in range(3)]
-    slow = slow_loss(singles, [OneHead(teacher, number) for number in range(3)], list(prior), x, near, beta)
+    singles = [OneHead(student, number) for number in range(heads)]
+    slow = slow_loss(singles, [OneHead(teacher, number) for number in range(heads)], list(prior), x, near, beta)
     torch.stack(slow).sum().backward()
     torch.testing.assert_close(fast.detach(), torch.stack(slow).detach(), rtol=1e-4, atol=1e-5)
     for number, single in enumerate(singles):

@@ -10,7 +10,7 @@ from bench.calls import parse_call
 from bench.recipe import Recipe
 from bench.rows import Row
 
-SUPERVISION = {"elfs": "pseudo", "aum": "labels", "ccs": "labels", "d2": "labels", "el2n": "labels"}
+SUPERVISION = {"elfs": "pseudo", "badge": "coreset", "aum": "labels", "ccs": "labels", "d2": "labels", "el2n": "labels"}
 DEFAULTS: dict[str, dict[str, Any]] = {
     "ccs": {"beta": 0.0, "strata": 50, "score": "aum"},
     "elfs": {"beta": "auto", "score": "aum", "clustering": "temi", "heads": 50, "cluster_epochs": 200},

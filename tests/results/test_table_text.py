@@ -28,6 +28,12 @@ def test_layout(grid: Grid) -> None:
     assert "elfs: beta=0.4." in made.notes
 
 
+def test_labels_of_the_coreset_only_have_a_section_between(grid: Grid) -> None:
+    [block] = blocks(grid({**MEANS, "badge": [91.5, 83.0]}, RATES))
+    headings = [section.heading for section in sheet(block).sections]
+    assert headings == ["no labels", "pseudo-labels", "labels of the coreset only", "labels"]
+
+
 def test_holes_and_unequal_seeds_are_shown(grid: Grid) -> None:
     rows = [row for row in grid(MEANS, RATES) if (row.method, row.rate) != ("aum", 0.9)]
     rows = [row for row in rows if (row.method, row.rate, row.seed) != ("random", 0.5, 2)]

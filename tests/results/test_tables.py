@@ -39,9 +39,9 @@ def test_only_methods_without_encoder_make_one_block(grid: Grid) -> None:
 
 
 def test_lines_are_grouped_by_supervision_with_full_apart(grid: Grid) -> None:
-    means = {"aum": [1.0, 1.0], "elfs": [1.0, 1.0], "prototypicality": [1.0, 1.0], "random": [1.0, 1.0], "full": [97.0]}
-    [block] = blocks(grid(means, RATES))
-    assert [line.label for line in block.lines] == ["random", "prototypicality", "elfs", "aum"]
+    names = ("aum", "badge", "elfs", "prototypicality", "random")
+    [block] = blocks(grid({**{name: [1.0, 1.0] for name in names}, "full": [97.0]}, RATES))
+    assert [line.label for line in block.lines] == ["random", "prototypicality", "elfs", "badge", "aum"]
     assert block.rates == (0.5, 0.9)
     assert block.full is not None
     assert block.full.cells[0].summary is not None
@@ -79,6 +79,13 @@ def test_best_is_marked_per_family_ties_at_the_shown_decimals_included(grid: Gri
     best = {line.label: tuple(cell.best for cell in line.cells) for line in block.lines}
     assert best == {"random": (True, False), "elfs": (True, True), "aum": (True, False), "ccs": (False, True)}
     assert {line.label for line in block.lines if line.best_average} == {"elfs", "ccs"}
+
+
+def test_labels_of_the_coreset_are_labels_when_the_best_are_marked(grid: Grid) -> None:
+    means = {"random": [90.0, 80.0], "elfs": [91.0, 79.0], "badge": [93.0, 85.0], "aum": [92.0, 86.0]}
+    [block] = blocks(grid(means, RATES))
+    best = {line.label: tuple(cell.best for cell in line.cells) for line in block.lines}
+    assert best == {"random": (False, True), "elfs": (True, False), "badge": (True, False), "aum": (False, True)}
 
 
 def test_a_lone_method_of_a_family_is_not_marked_best(grid: Grid) -> None:

@@ -1,0 +1,82 @@
+"""Every score of the recorder against the definitions in plain Python, from outputs that are stored in full."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bench.training.recorder import DynamicsRecorder
+
+
+def softmax(logits):
+    exponentials = [math.exp(value - max(logits)) for value in logits]
+    return [value / sum(exponentials) for value in exponentials]
+
+
+def margin(values, label):
+    return values[label] - max(value for c, value in enumerate(values) if c != label)
+
+
+def windows(values, length):
+    length = min(length, len(values))
+    return [values[start : start + length] for start in range(len(values) - length + 1)]
+
+
+def spread(window):
+    return statistics.stdev(window) if len(window) > 1 else 0.0
+
+
+def by_hand(logits, label):
+    """The scores of one image whose outputs of all epochs are ``logits`` [T][C]."""
+    outputs = [softmax(epoch) for epoch in logits]
+    # Of equal outputs the first class is predicted, as argmax has it.
+    correct = [epoch.index(max(epoch)) == label for epoch in logits]
+    own = [p[label] for p in outputs]
+    errors = [math.sqrt(sum((v - (c == label)) ** 2 for c, v in enumerate(p))) for p in outputs[:10]]
+    return {
+        "aum": sum(margin(p, label) for p in outputs),
+        "aum_logits": sum(margin(epoch, label) for epoch in logits),
+        "forgetting": sum(before and not after for before, after in pairwise(correct)),
+        "learned": any(correct),
+        "el2n": statistics.fmean(errors),
+        "correctness": statistics.fmean(map(float, correct)),
+        "confidence": statistics.fmean(own),
+        "variability": statistics.pstdev(own),
+        "dyn_unc": statistics.fmean(map(spread, windows(own, 10))),
+        "dual": statistics.fmean(spread(w) * (1 - statistics.fmean(w)) for w in windows(own[:30], 10)),
+    }
+
+
+@st.composite
+def trainings(draw):
+    """Logits [T, N, C] on a grid of halves, so that equal outputs occur; labels; batches of any sizes per epoch."""
+    epochs, size, classes = draw(st.integers(1, 33)), draw(st.integers(1, 4)), draw(st.integers(2, 4))
+    drawn = np.random.default_rng(draw(st.integers(0, 2**31))).integers(-8, 9, (epochs, size, classes)) / 2
+    labels = [draw(st.integers(0, classes - 1)) for _ in range(size)]
+    return drawn.astype(np.float32), labels, draw(st.integers(1, size)), draw(st.integers(0, 2**31))
+
+
+@settings(max_examples=60, deadline=None)
+@given(trainings())
+def test_online_numbers_are_the_definitions(training):
+    logits, labels, batch, seed = training
+    recorder, targets = DynamicsRecorder(len(labels), "cpu"), torch.tensor(labels)
+    order = torch.Generator().manual_seed(seed)
+    for epoch in torch.from_numpy(logits):
+        for part in torch.randperm(len(labels), generator=order).split(batch):
+            recorder.update(part, epoch[part], targets[part])
+        recorder.end_epoch()
+    found = recorder.result().arrays()
+    assert int(found.pop("epochs")) == len(logits)
+    for image, label in enumerate(labels):
+        expected = by_hand(logits[:, image].tolist(), label)
+        assert set(expected) == set(found)
+        for name, value in expected.items():
+            assert found[name][image] == pytest.approx(value, rel=1e-4, abs=1e-5), name
