@@ -50,7 +50,7 @@ def grand(
         networks: how many are averaged.
         epochs: of training before the gradients are taken; cut to the proxy's.
         layers: gradient by ``all`` weights as in the paper, or by those of the ``last`` layer, which costs a forward
-            pass in place of a gradient per image.
+            pass in place of a gradient per image; without a GPU, a ResNet needs that.
 
     Returns:
         int64 [n], unique, hardest first.

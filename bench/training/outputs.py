@@ -19,6 +19,8 @@ from bench.training.batches import Batches
 
 _HELD = 2**27
 """Gradient entries held at once: half a GB in float32."""
+_IMAGES = 256
+"""Images whose gradients are held at once: of a small network, the activations count for more."""
 
 
 def last_linear(network: nn.Module) -> nn.Linear:
@@ -87,7 +89,7 @@ def _full_norms(network: nn.Module, batches: Batches) -> Iterator[Tensor]:
         return torch.stack([part.square().sum() for part in parts]).sum().sqrt()
 
     entries = sum(weight.numel() for weight in weights.values())
-    norms = vmap(norm, chunk_size=max(1, _HELD // entries))
+    norms = vmap(norm, chunk_size=min(_IMAGES, max(1, _HELD // entries)))
     for batch in batches.in_order():
         yield norms(batch.inputs, batch.targets)
 
