@@ -70,10 +70,10 @@ class Pool:
         size: N.
         num_classes: C; known to every method, as in the papers.
         rate: fraction of the pool to be removed, in [0, 1).
-        budget: n, and so the number of images whose labels ``reveal`` gives a method of supervision ``coreset``.
         supervision: of the method that will see this pool.
         needs: names of the parts that the method declared.
         source: computes or loads the parts.
+        budget: n, and so the number of images whose labels ``reveal`` gives a method of supervision ``coreset``.
     """
 
     def __init__(
@@ -82,10 +82,10 @@ class Pool:
         size: int,
         num_classes: int,
         rate: float,
-        budget: int,
         supervision: Supervision,
         needs: Collection[str],
         source: PoolSource,
+        budget: int = 0,
     ) -> None:
         self._size = size
         self._supervision = supervision

@@ -97,7 +97,7 @@ def test_a_row_cut_anywhere_is_refused_by_name(tmp_path: Path) -> None:
         ({"accuracy": None}, "accuracy: input should be a valid number"),
         ({"rate": 1.0}, "rate: input should be less than 1"),
         ({"indices_sha256": "abc"}, "indices_sha256: string should match"),
-        ({"supervision": "some"}, "supervision: input should be 'none', 'pseudo' or 'labels'"),
+        ({"supervision": "some"}, "supervision: input should be 'none', 'pseudo', 'coreset' or 'labels'"),
         ({"recipe": {"iterations": 0}}, "recipe.iterations: "),
         ({"surprise": 1}, "surprise: extra inputs are not permitted"),
     ],
