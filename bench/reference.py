@@ -11,6 +11,7 @@ from bench.sheets import escape_markdown
 _SUPERVISION = {
     "none": "reads images or embeddings alone",
     "pseudo": "reads its own pseudo-labels",
+    "coreset": "reads the true labels of images that it then keeps",
     "labels": "reads true labels",
 }
 

@@ -53,8 +53,9 @@ def check_method(call: Call, *, budget: int, items: int, classes: int) -> Entry[
         LabelAccessError: the method needs labels.
     """
     entry = methods.get(call.name)
-    if entry.info.supervision == "labels":
-        free = ", ".join(item.name for item in methods if item.info.supervision != "labels" and not item.info.unpruned)
+    if entry.info.supervision in ("coreset", "labels"):
+        able = [item.name for item in methods if item.info.supervision in ("none", "pseudo") and not item.info.unpruned]
+        free = ", ".join(able)
         raise LabelAccessError(f"method {call.name!r} reads labels, and these items have none. Label-free: {free}.")
     params = entry.resolve(call.params)
     if not 2 <= budget <= items:

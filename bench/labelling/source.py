@@ -134,6 +134,18 @@ class EmbeddingSource:
             device=self.device,
         )
 
+    def gradient_norms(self, **options: Any) -> NoReturn:
+        """Refused, as ``labels``."""
+        self.labels()
+
+    def outputs(self, indices: NDArray[np.int64]) -> NoReturn:
+        """Refused, as ``labels``."""
+        self.labels()
+
+    def reveal(self, indices: NDArray[np.int64]) -> NoReturn:
+        """Refused, as ``labels``."""
+        self.labels()
+
     def labels(self) -> NoReturn:
         """Refused: there are none."""
         raise LabelAccessError("the method reads labels, and unlabelled items have none; choose a label-free method.")
