@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from bench.reported import Reported, protocol_of, same_encoder
+from bench.reported import Reported, not_run, protocol_of, same_encoder
 from bench.rows import Row
 from bench.sheets import MISSING
 from bench.tables import NO_ENCODER, Block, parameters
@@ -96,6 +96,14 @@ def _encoder(block: Block) -> str:
     return f"Encoder: {block.encoder} ({how.get(supervision, f'trained with {supervision}')}){unused}."
 
 
+def _not_run(block: Block) -> list[str]:
+    """Why a method has no reported number although the papers have the method."""
+    lines = [line for line in block.lines if not any(cell.reported for cell in line.cells)]
+    params = {row.variant: row.params for row in block.rows}
+    papers = [(line.label, not_run(line.method, params.get(line.variant, {}))) for line in lines]
+    return [f"No reported number for {label}: the papers ran it with {ran}." for label, ran in papers if ran]
+
+
 def _reported_notes(block: Block) -> list[str]:
     protocol, first = protocol_of(block.dataset), block.rows[0]
     found = [(line, cell.reported) for line in block.all_lines for cell in line.cells if cell.reported]
@@ -116,6 +124,7 @@ def _reported_notes(block: Block) -> list[str]:
         if "DUAL protocol" in " ".join(item.note for _, item in of_paper):
             note += " Its training protocol is another one."
         notes.append(note)
+    notes += _not_run(block)
     if any(item.kind == "figure-digitised" for _, item in found):
         marked = any(doubtful(item) for _, item in found)
         notes.append(f"Digitised numbers are good to 0.1 points{', worse where marked *' if marked else ''}.")

@@ -21,7 +21,7 @@ def contest_sheet(block: Block, made: Contests, baseline: Line | None) -> Sheet:
     sections = [
         Section(
             "mean over all rates" if rate is None else f"{percent(rate)} removed",
-            tuple(_fields(item) for item in group),
+            tuple(_fields(item, block.max_seeds) for item in group),
         )
         for rate, group in made.items()
     ]
@@ -160,7 +160,7 @@ def _contest_record(block: Block, baseline: Line | None, contest: Contest) -> di
     }
 
 
-def _fields(contest: Contest) -> tuple[Field, ...]:
+def _fields(contest: Contest, most: int) -> tuple[Field, ...]:
     summary, test, rank = contest.summary, contest.test, contest.rank
     difference = test and test.difference
     interval = MISSING
@@ -168,8 +168,8 @@ def _fields(contest: Contest) -> tuple[Field, ...]:
         interval = f"[{_signed(difference.ci_low)}, {_signed(difference.ci_high)}]"
     return (
         Field(contest.line.label),
-        Field(MISSING if summary is None else f"{summary.mean:.2f}"),
-        Field(_signed(difference.mean) if difference else MISSING),
+        Field(MISSING if summary is None else f"{summary.mean:.2f}{_of(summary.n, most)}"),
+        Field(f"{_signed(difference.mean)}{_of(difference.n, most)}" if difference else MISSING),
         Field(interval),
         Field(_p(test.p if test else None)),
         Field(_p(contest.p_holm)),
@@ -226,6 +226,11 @@ _SEEDS_FOR_SIGNS = 6
 
 def _mean(value: Agreement) -> str:
     return MISSING if value.mean is None else f"{value.mean:.2f}"
+
+
+def _of(n: int, most: int) -> str:
+    """The number of seeds, where it is not that of the whole block."""
+    return "" if n == most else f" (n={n})"
 
 
 def _signed(value: float) -> str:

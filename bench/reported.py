@@ -132,6 +132,25 @@ def reported(dataset: str, pool_size: int, method: str, params: Mapping[str, Any
     return {}
 
 
+def not_run(method: str, params: Mapping[str, Any]) -> str:
+    """With what parameters the papers ran a method, where they are others than these; empty otherwise.
+
+    Args:
+        method: our name.
+        params: all its parameters.
+    """
+    names = [name for name in _NAMES if name.method == method]
+    unlike = [
+        [
+            f"{key}={' or '.join(map(str, ran))}"
+            for key, ran in name.when.items()
+            if key in params and params[key] not in ran
+        ]
+        for name in names
+    ]
+    return ", ".join(min(unlike, key=len)) if unlike and all(unlike) else ""
+
+
 def same_encoder(number: Reported, encoder: str) -> bool:
     """Whether the paper's number and ours rest on one encoder, as far as the paper says."""
     return number.encoder == "-" or (encoder in ENCODERS and ENCODERS[encoder] in number.encoder)

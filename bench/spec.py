@@ -155,7 +155,8 @@ def _mapping(text: str, where: str) -> Mapping[str, Any]:
     except (yaml.YAMLError, ValueError, RecursionError) as error:  # 2025-13-01 is a ValueError
         raise SpecError(f"{where} is not valid YAML: {' '.join(str(error).split())}.") from None
     if not isinstance(content, Mapping):
-        raise SpecError(f"{where} must hold fields such as 'methods:' and 'rates:', got {type(content).__name__}.")
+        what = "nothing" if content is None else f"a {type(content).__name__}"
+        raise SpecError(f"{where} must hold fields such as 'methods:' and 'rates:', and holds {what}.")
     return content
 
 

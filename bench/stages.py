@@ -252,7 +252,7 @@ class Selection(Stage):
         return self.proxy
 
     def title(self) -> str:
-        return f"{self.method} on {self.dataset.label} at rate {self.rate:g}, seed {self.seed}"
+        return f"coreset of {self.method} on {self.dataset.label} at rate {self.rate:g}, seed {self.seed}"
 
 
 def method_code(name: str) -> str:

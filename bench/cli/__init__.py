@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+import bench
 from bench.cli.check import check
 from bench.cli.compare import compare
 from bench.cli.doctor import doctor
@@ -49,6 +50,21 @@ def list_plugins(
         show_reference(kind)
     else:
         show(kind)
+
+
+def _version(given: bool) -> None:
+    if given:
+        typer.echo(f"coreset-bench {bench.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def overall(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Compare coreset selection methods: which images of a training set to keep, and what accuracy remains."""
 
 
 def main() -> None:

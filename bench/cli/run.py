@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -154,14 +155,19 @@ def _workspace(
 
 
 def _show_plan(plan: Plan, place: Workspace, console: Console) -> None:
+    from bench.stages import Selection
+
     console.print(f"{len(plan.cells)} cells, {len(plan.finished)} already have a row in {place.out}:", soft_wrap=True)
     for cell in plan.cells:
         mark = "done   " if cell.cell_id in plan.finished else "to run "
         console.print(f"  {mark} {cell.cell_id}", soft_wrap=True)
     stages = plan.stages(place.store)
-    console.print(f"{len(stages)} shared stages to compute, each once:")
+    counts = Counter(stage.kind for stage in stages)
+    kinds = ", ".join(f"{count} {kind}" for kind, count in counts.items())
+    console.print(f"{len(stages)} shared stages to compute, each once{f': {kinds}' if kinds else ''}", soft_wrap=True)
     for stage in stages:
-        console.print(f"  {stage.title()}", soft_wrap=True)
+        if stage.kind != Selection.kind:  # of these there are as many as cells
+            console.print(f"  {stage.title()}", soft_wrap=True)
     for problem in plan.problems:
         console.print(f"A run would stop here: {problem}", style="red", soft_wrap=True)
 

@@ -203,3 +203,14 @@ def test_rows_of_the_first_version_are_read(grid: Grid, tmp_path: Path) -> None:
     old = row.model_dump_json(exclude={"chosen", "scores_sha256"})
     assert "chosen" not in old
     assert Row.model_validate_json(old) == row
+
+
+def test_a_missing_seed_is_shown_beside_the_numbers_it_touches(grid) -> None:
+    rows = [row for row in grid({"random": [90.0], "ccs": [91.0]}, [0.5]) if (row.method, row.seed) != ("ccs", 2)]
+    [block] = blocks(rows)
+    [baseline] = find_baseline([block], "random")
+    sheet = contest_sheet(block, contests(block, baseline, np.random.default_rng(0)), baseline)
+    texts = {line[0].text: [field.text for field in line] for section in sheet.sections for line in section.lines}
+    assert texts["random"][1] == "90.00"
+    assert texts["ccs"][1].endswith("(n=2)")
+    assert texts["ccs"][2].endswith("(n=2)")

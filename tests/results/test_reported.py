@@ -130,3 +130,21 @@ def test_the_table_of_names_uses_registered_names() -> None:
     assert PROTOCOLS.keys() <= {entry.name for entry in datasets}
     assert ENCODERS.keys() <= {entry.name for entry in encoders}
     assert {protocol.model for protocol in PROTOCOLS.values()} <= {entry.name for entry in models}
+
+
+def test_what_the_papers_ran_otherwise_is_said(grid) -> None:
+    from bench.captions import caption
+    from bench.reported import not_run
+    from bench.tables import blocks
+
+    assert not_run("elfs", {"heads": 5, "cluster_epochs": 200, "score": "aum"}) == "heads=50"
+    assert not_run("elfs", {"heads": 50, "cluster_epochs": 200, "score": "aum"}) == not_run("nobody", {}) == ""
+    rows = grid(
+        {"random": [79.0], "elfs(heads=5)": [80.0]},
+        [0.9],
+        dataset="cifar10",
+        pool_size=50_000,
+        model="resnet18",
+    )
+    [block] = blocks(rows, compare=True)
+    assert "No reported number for elfs: the papers ran it with heads=50." in caption(block, compare=True)
