@@ -6,9 +6,8 @@ import hashlib
 import io
 import json
 import logging
-import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 from zipfile import BadZipFile
@@ -18,9 +17,11 @@ from filelock import FileLock
 from numpy.typing import NDArray
 
 from bench.rows import write_atomically
+from bench.usage import Usage, measured
 
 Arrays = dict[str, NDArray[Any]]
 logger = logging.getLogger(__name__)
+_PEAKS = ("peak_bytes", "peak_gpu_bytes")
 
 
 class Keyed(Protocol):
@@ -66,11 +67,10 @@ class Store:
             found = self.load(stage)
             if found is not None:
                 return found
-            started = time.perf_counter()
-            arrays = produce()
-            seconds = time.perf_counter() - started
-            self._write(stage, arrays, seconds)
-        return Artifact(arrays, seconds, reused=False)
+            with measured() as usage:
+                arrays = produce()
+            self._write(stage, arrays, usage)
+        return Artifact(arrays, usage.seconds, reused=False)
 
     def load(self, stage: Keyed) -> Artifact | None:
         """The stage's artifact, or None where there is none that is whole."""
@@ -96,13 +96,21 @@ class Store:
         except (OSError, ValueError, KeyError, TypeError):
             return 0.0
 
+    def peaks(self, stage: Keyed) -> dict[str, int | None]:
+        """``peak_bytes`` and ``peak_gpu_bytes`` of the making of the stage's artifact; None where not measured."""
+        try:
+            record = json.loads(self._base(stage).with_suffix(".json").read_bytes())
+            return {name: None if record.get(name) is None else int(record[name]) for name in _PEAKS}
+        except (OSError, ValueError, TypeError, AttributeError):
+            return dict.fromkeys(_PEAKS)
+
     def __contains__(self, stage: Keyed) -> bool:
         return self._base(stage).with_suffix(".json").exists()
 
     def _base(self, stage: Keyed) -> Path:
         return self.root / stage.kind / stage.key
 
-    def _write(self, stage: Keyed, arrays: Arrays, seconds: float) -> None:
+    def _write(self, stage: Keyed, arrays: Arrays, usage: Usage) -> None:
         for name, array in arrays.items():
             if array.dtype.hasobject:
                 raise TypeError(f"{stage.kind}: array {name!r} holds Python objects, which only pickle could store.")
@@ -111,7 +119,7 @@ class Store:
         content = buffer.getvalue()
         record = {
             "sha256": hashlib.sha256(content).hexdigest(),
-            "seconds": seconds,
+            **asdict(usage),
             "bytes": len(content),
             "stage": stage.describe(),
         }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -12,7 +11,7 @@ from bench.calls import Call, family
 from bench.errors import SpecError, lower_first
 from bench.plugins import datasets, encoders, methods, models
 from bench.recipe import Precision, Recipe
-from bench.refs import DatasetRef, EncoderRef, Frozen, ModelRef, Proxy
+from bench.refs import DatasetRef, EncoderRef, Frozen, ModelRef, Proxy, cell_name
 from bench.rows import PROTOCOL
 from bench.selection import budget_for
 from bench.spec import GridSpec
@@ -65,8 +64,8 @@ class Cell(Frozen):
     def cell_id(self) -> str:
         """Readable and unique: safe as a file name."""
         encoder = self.encoder.name if self.encoder else "none"
-        words = (self.dataset.name, self.method, encoder, f"r{100 * self.rate:g}", f"s{self.seed}", self.model.name)
-        return re.sub(r"[^\w.-]", "_", "-".join(words)) + f"-{self.digest()[:12]}"
+        name = cell_name(self.dataset.name, self.method, encoder, self.rate, self.seed, self.model.name)
+        return f"{name}-{self.digest()[:12]}"
 
     def selection(self) -> Selection:
         """The coreset as a shared stage: models and variants that do not change it share it."""

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.data import Dataset
-from bench.errors import DataError
+from bench.errors import DataError, lower_first
 from bench.rows import write_atomically
 
 
@@ -84,9 +84,11 @@ def read_scores(path: Path, *, sha256: str) -> NDArray[np.float32]:
     """Read the scores [N] that a row names, high = hard.
 
     Raises:
-        DataError: unreadable, or another hash.
+        DataError: unreadable, not float32, or another hash.
     """
     array = _read(path)
+    if array.dtype != np.float32:
+        raise DataError(f"{path} holds {array.dtype}; scores are float32.")
     found = hashlib.sha256(array.astype("<f4").tobytes()).hexdigest()
     if found != sha256:
         raise DataError(f"{path} is damaged: SHA-256 {found}, not {sha256}.")
@@ -118,10 +120,12 @@ def pool_positions(indices: NDArray[np.int64], dataset: Dataset) -> NDArray[np.i
 
 
 def _read(path: Path) -> NDArray[Any]:
+    """An array from a ``.npy`` file; one that is shorter than its header says is refused before memory is taken."""
     try:
-        return np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise DataError(f"cannot read {path} as a .npy file: {error}.") from error
+        return np.array(np.lib.format.open_memmap(path, mode="r"))
+    except (OSError, ValueError, EOFError, OverflowError, MemoryError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise DataError(f"cannot read {path} as a .npy file: {lower_first(reason).rstrip('.')}.") from error
 
 
 def _npy(array: NDArray[Any]) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from typing import Any
 
 import numpy as np
@@ -95,3 +96,9 @@ def derive_seed(seed: int, *purpose: str) -> int:
     words = hashlib.sha256("/".join(purpose).encode()).digest()
     sequence = np.random.SeedSequence([seed, *np.frombuffer(words, dtype=np.uint32).tolist()])
     return int(sequence.generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+
+def cell_name(dataset: str, method: str, encoder: str, rate: float, seed: int, model: str) -> str:
+    """The readable beginning of a cell's identity, from bare names (encoder ``none`` without one); a safe file name."""
+    words = (dataset, method, encoder, f"r{100 * rate:g}", f"s{seed}", model)
+    return re.sub(r"[^\w.-]", "_", "-".join(words))

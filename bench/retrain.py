@@ -159,6 +159,7 @@ def train_published(job: Retraining, workspace: Workspace) -> Row:
     cell = job.cell.model_copy(update=update)
     return Row(
         cell_id=cell.cell_id,
+        config_sha256=cell.digest(),
         dataset=cell.dataset.label,
         method=METHOD,
         variant=cell.variant,

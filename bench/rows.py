@@ -6,7 +6,7 @@ import os
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -16,24 +16,54 @@ from bench.recipe import Recipe
 
 PROTOCOL = 1
 """Version of the evaluation protocol. Rows of different versions are never shown in one table."""
+KNOWN_PROTOCOLS = (1,)
+"""All versions that there have been."""
+SCHEMA_VERSION: Final = 2
+"""Version of the row's fields that this harness writes; it reads all versions up to it."""
+DIGEST = "^[0-9a-f]{64}$"
+
+# What reaches file names, terminals and tables: no control characters, and no way out of a folder.
+FileName = Annotated[str, Field(pattern=r"^\w[\w.-]*$", max_length=240)]
+Label = Annotated[str, Field(pattern=r"^\P{Cc}*$")]
+Count = Annotated[int, Field(ge=0)]
+Percent = Annotated[float, Field(ge=0, le=100)]
+Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class StageUse(BaseModel):
-    """One shared stage that a row's selection rests on."""
+    """One shared stage that a row rests on.
+
+    Attributes:
+        kind: ``embeddings``, ``neighbors``, ``pseudo-labels``, ``dynamics`` or ``selection``.
+        key: what it is stored under, a SHA-256 of all that decides its content.
+        seconds: wall time of whoever computed it.
+        reused: whether it was there before the run that wrote the row.
+        paid_seconds: the row's part of what the run spent on the stage: its ``seconds`` divided by the cells of the
+            run that rest on it, 0 where it was reused. The sum over a run's rows counts every stage once.
+        peak_bytes: as ``train_peak_bytes``, of the process that computed the stage.
+        peak_gpu_bytes: as ``train_peak_gpu_bytes``, of the process that computed the stage.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    kind: str
-    key: str
-    seconds: float
+    kind: Label
+    key: Label
+    seconds: Seconds
     reused: bool
+    paid_seconds: Seconds | None = None
+    peak_bytes: Count | None = None
+    peak_gpu_bytes: Count | None = None
 
 
 class Row(BaseModel):
     """The result of one cell.
 
     Attributes:
+        schema_version: version of these fields; what a later version added is empty in rows of an earlier one.
+        protocol: version of the evaluation protocol; rows of different versions cannot be compared.
         cell_id: file name of the row and identity of the cell.
+        config_sha256: of the cell's configuration as canonical JSON: everything that decides the result; the last
+            12 characters of ``cell_id`` are its first. Empty in rows of version 1.
         dataset: name with the parameters that the user set, for example ``cifar10(pool_size=5000)``.
         method: name of the method.
         variant: the method as the user wrote it, for example ``ccs(beta=0.3)``; one line of a table.
@@ -52,16 +82,24 @@ class Row(BaseModel):
         recipe: how the model was trained.
         accuracy: test accuracy after the last iteration, in percent.
         best_accuracy: best test accuracy seen during training, in percent; for comparison with papers only.
-        per_class_accuracy: test accuracy of each class in percent, None for a class without test images.
+        best_iteration: first iteration with ``best_accuracy``; times the batch size, divided by the budget, it is
+            the epoch.
+        per_class_accuracy: last test accuracy of each class in percent, None for a class without test images.
         curve: pairs (iteration, test accuracy in percent).
         class_counts: images of each class in the coreset; computed after selection.
+        test_class_counts: images of each class in the test split. Empty in rows of version 1.
         chosen: parameters that the method chose itself, for example beta where ``beta=auto``.
         scores_sha256: of the float32 little-endian bytes of the method's scores [N], high = hard; empty without any.
-        indices_sha256: of the int64 little-endian bytes of the kept positions in the full training split.
+            The file is ``scores/SHA256.npy``.
+        indices_sha256: of the int64 little-endian bytes of the kept positions in the full training split. The file is
+            ``indices/CELL_ID.npy``.
         fingerprint: SHA-256 of the data set's content.
-        stages: shared stages that the selection rests on.
+        stages: shared stages that the coreset rests on, and the model's embeddings where it reads them; inputs first.
         train_seconds: wall time of training and evaluation.
-        select_seconds: wall time of the selection itself, without its stages.
+        train_peak_bytes: most memory that the whole process had resident meanwhile, libraries included; None where
+            the system does not tell.
+        train_peak_gpu_bytes: most memory that torch had allocated on the GPU meanwhile; None without a GPU.
+        select_seconds: wall time of the selection itself, without the stages it rests on.
         device: what trained the model.
         threads: CPU threads of the trial.
         versions: package versions.
@@ -72,43 +110,48 @@ class Row(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
 
-    schema_version: Literal[1] = 1
-    protocol: int = PROTOCOL
-    cell_id: str
-    dataset: str
-    method: str
-    variant: str
+    schema_version: Literal[1, 2] = SCHEMA_VERSION
+    protocol: Annotated[int, Field(ge=1)] = PROTOCOL
+    cell_id: FileName
+    config_sha256: Annotated[str, Field(pattern=f"{DIGEST}|^$")] = ""
+    dataset: Label
+    method: Label
+    variant: Label
     method_version: int = 1
     params: dict[str, Any]
     supervision: Supervision
-    encoder: str
-    encoder_supervision: str
-    encoder_weights: str
+    encoder: Label
+    encoder_supervision: Label
+    encoder_weights: Label
     rate: Annotated[float, Field(ge=0, lt=1)]
-    budget: Annotated[int, Field(ge=0)]
+    budget: Count
     pool_size: Annotated[int, Field(ge=1)]
     seed: int
-    model: str
-    proxy_model: str
+    model: Label
+    proxy_model: Label
     recipe: Recipe
-    accuracy: Annotated[float, Field(ge=0, le=100)]
-    best_accuracy: Annotated[float, Field(ge=0, le=100)]
-    per_class_accuracy: list[float | None]
-    curve: list[tuple[int, float]]
-    class_counts: list[int]
-    chosen: dict[str, float] = {}
-    scores_sha256: str = ""
-    indices_sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
-    fingerprint: str
+    accuracy: Percent
+    best_accuracy: Percent
+    best_iteration: Count | None = None
+    per_class_accuracy: list[Percent | None]
+    curve: list[tuple[int, Percent]]
+    class_counts: list[Count]
+    test_class_counts: list[Count] = []
+    chosen: dict[Label, float] = {}
+    scores_sha256: Annotated[str, Field(pattern=f"{DIGEST}|^$")] = ""
+    indices_sha256: Annotated[str, Field(pattern=DIGEST)]
+    fingerprint: Label
     stages: list[StageUse]
-    train_seconds: float
-    select_seconds: float
-    device: str
-    threads: int
-    versions: dict[str, str]
-    git_revision: str
+    train_seconds: Seconds
+    train_peak_bytes: Count | None = None
+    train_peak_gpu_bytes: Count | None = None
+    select_seconds: Seconds
+    device: Label
+    threads: Count
+    versions: dict[Label, Label]
+    git_revision: Label
     git_dirty: bool
-    created: str
+    created: Label
 
 
 def write_row(row: Row, folder: Path) -> Path:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from bench.cells import Cell
+from bench.costs import attributed
 from bench.errors import BenchError, RowError, SpecError
 from bench.preflight import Plan, finished_cells
 from bench.rows import StageUse
@@ -107,6 +108,7 @@ def run(plan: Plan, workspace: Workspace, resources: Resources, reporter: Report
                 uses, broken = _run_stages(plan, workspace, resources, reporter)
                 cells = _runnable(plan.missing, broken, failed, workspace, reporter)
                 reporter.cells_begin(len(cells), len(plan.finished))
+                uses = attributed(cells, uses)
                 interrupted = _run_cells(cells, uses, workspace, resources, reporter, failed)
             except KeyboardInterrupt:
                 interrupted = True

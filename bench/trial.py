@@ -26,6 +26,7 @@ from bench.published import write_indices, write_scores
 from bench.refs import derive_seed
 from bench.rows import Row, StageUse, write_atomically, write_row
 from bench.stages import Embeddings, in_order
+from bench.usage import measured
 from bench.workspace import Workspace
 
 
@@ -72,10 +73,11 @@ def run_cell(cell: Cell, workspace: Workspace, stages: Mapping[str, StageUse]) -
     selected = run_stage(selection, workspace)
     indices, diagnostics = selected.arrays["indices"], Diagnostics.from_arrays(selected.arrays)
     dataset = workspace.dataset(cell.dataset)
-    measured = measure(cell, indices, dataset, workspace)
+    trained = measure(cell, indices, dataset, workspace)
     entry = methods.get(cell.method)
     return Row(
         cell_id=cell.cell_id,
+        config_sha256=cell.digest(),
         dataset=cell.dataset.label,
         method=cell.method,
         variant=cell.variant,
@@ -96,9 +98,9 @@ def run_cell(cell: Cell, workspace: Workspace, stages: Mapping[str, StageUse]) -
         scores_sha256=write_scores(diagnostics.scores, workspace.out),
         indices_sha256=write_indices(dataset.pool_index[indices], workspace.out, cell.cell_id),
         fingerprint=cell.dataset.fingerprint,
-        stages=[stages[stage.key] for stage in in_order([selection]) if stage.key in stages],
+        stages=_stages_used(cell, workspace, stages),
         select_seconds=selected.seconds,
-        **measured,
+        **trained,
     )
 
 
@@ -123,28 +125,32 @@ def measure(cell: Cell, indices: NDArray[np.int64], dataset: Dataset, workspace:
     prepare_torch(workspace.threads)
     train_inputs, test_inputs = _inputs(cell, dataset, workspace)
     labels = dataset.train.labels[indices]
-    started = time.perf_counter()
-    evaluations = fit(
-        cell.model,
-        take_images(train_inputs, indices),
-        labels,
-        dataset=dataset,
-        num_classes=dataset.num_classes,
-        recipe=cell.recipe,
-        iterations=cell.recipe.iterations,
-        seed=derive_seed(cell.seed, "model"),
-        device=workspace.device,
-        test=(test_inputs, dataset.test.labels),
-    )
-    seconds = time.perf_counter() - started
+    with measured() as usage:
+        evaluations = fit(
+            cell.model,
+            take_images(train_inputs, indices),
+            labels,
+            dataset=dataset,
+            num_classes=dataset.num_classes,
+            recipe=cell.recipe,
+            iterations=cell.recipe.iterations,
+            seed=derive_seed(cell.seed, "model"),
+            device=workspace.device,
+            test=(test_inputs, dataset.test.labels),
+        )
+    best = max(evaluations, key=lambda item: item.accuracy)  # the first of several
     revision, dirty = git_state()
     return {
         "accuracy": evaluations[-1].accuracy,
-        "best_accuracy": max(item.accuracy for item in evaluations),
+        "best_accuracy": best.accuracy,
+        "best_iteration": best.iteration,
         "per_class_accuracy": [None if math.isnan(value) else value for value in evaluations[-1].per_class],
         "curve": [(item.iteration, item.accuracy) for item in evaluations],
         "class_counts": np.bincount(labels, minlength=dataset.num_classes).tolist(),
-        "train_seconds": seconds,
+        "test_class_counts": np.bincount(dataset.test.labels, minlength=dataset.num_classes).tolist(),
+        "train_seconds": usage.seconds,
+        "train_peak_bytes": usage.peak_bytes,
+        "train_peak_gpu_bytes": usage.peak_gpu_bytes,
         "device": device_name(workspace.device),
         "threads": workspace.threads,
         "versions": versions(),
@@ -152,6 +158,14 @@ def measure(cell: Cell, indices: NDArray[np.int64], dataset: Dataset, workspace:
         "git_dirty": dirty,
         "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
     }
+
+
+def _stages_used(cell: Cell, workspace: Workspace, uses: Mapping[str, StageUse]) -> list[StageUse]:
+    return [
+        uses[stage.key].model_copy(update=workspace.store.peaks(stage))
+        for stage in in_order(cell.stages())
+        if stage.key in uses
+    ]
 
 
 def _failure_files(cell: Cell, workspace: Workspace) -> tuple[Path, Path]:

@@ -10,6 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# How long an example takes says how busy the machine is; pytest-timeout ends what hangs.
+settings.register_profile("bench", deadline=None)
+settings.load_profile("bench")
 
 PLUGIN = "bench_troublemakers"
 

@@ -11,14 +11,17 @@ import bench
 from bench.cli.check import check
 from bench.cli.compare import compare
 from bench.cli.doctor import doctor
+from bench.cli.export import export
 from bench.cli.leaderboard import leaderboard
 from bench.cli.listing import Kind, show, show_reference
 from bench.cli.plot import plot
 from bench.cli.report import report
 from bench.cli.run import run
+from bench.cli.schema import schema
 from bench.cli.select import select
 from bench.cli.table import table
 from bench.cli.train import train
+from bench.cli.validate import validate
 from bench.errors import BenchError
 
 app = typer.Typer(
@@ -36,6 +39,9 @@ app.command("plot")(plot)
 app.command("report")(report)
 app.command("train")(train)
 app.command("select")(select)
+app.command("validate")(validate)
+app.command("export")(export)
+app.command("schema")(schema)
 app.command("check")(check)
 app.command("doctor")(doctor)
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -96,7 +97,7 @@ def check_against_this_process(cell: Cell, row: Row, folder: Path) -> None:
     """A trial on Ray and one in this process, with a cache of its own, give the same row."""
     alone = place(folder / "alone")
     attempt_cell(cell, alone)
-    own = {"created", "train_seconds", "select_seconds", "stages"}
+    own = {"created", "train_seconds", "train_peak_bytes", "select_seconds", "stages"}
     here = read_row(alone.out / "rows" / f"{cell.cell_id}.json")
     assert here.model_dump(exclude=own) == row.model_dump(exclude=own)
 
@@ -121,6 +122,12 @@ def test_grid_then_nothing_then_only_what_is_new(tmp_path):
     assert all(path.stat().st_mtime_ns == modified for path, modified in before.items())
     [row] = [row for row in rows_of(workspace).values() if (row.method, row.rate) == ("aum", 0.8)]
     assert [(use.kind, use.reused) for use in row.stages] == [("dynamics", True), ("selection", False)]
+    dynamics, selection = row.stages
+    assert dynamics.paid_seconds == 0
+    assert selection.paid_seconds == selection.seconds > 0
+    assert dynamics.seconds > 0, "what the first run paid is still told"
+    if sys.platform == "linux":
+        assert all(use.peak_bytes > 50e6 for use in row.stages), "processes with torch in them, in bytes"
 
 
 def test_failing_stages_are_recorded_and_the_others_finish(tmp_path, troublemakers):

@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -60,9 +61,14 @@ def test_row_says_what_was_trained_and_how_it_went(tmp_path):
     assert [step for step, _ in row.curve] == [4, 8, 12]
     assert row.accuracy == row.curve[-1][1]
     assert row.best_accuracy == max(accuracy for _, accuracy in row.curve)
+    assert row.best_iteration == next(step for step, accuracy in row.curve if accuracy == row.best_accuracy)
     assert sum(row.class_counts) == 30
+    assert row.cell_id.endswith(row.config_sha256[:12])
+    if sys.platform == "linux":
+        assert 50e6 < row.train_peak_bytes < 64e9, "a process with torch in it, in bytes"
     test = load_dataset("digits", {}, root=None, download=False, pool_size=None).test.labels
     mean = sum(share * (test == number).sum() for number, share in enumerate(row.per_class_accuracy)) / len(test)
+    assert row.test_class_counts == np.bincount(test).tolist()
     assert math.isclose(row.accuracy, mean, abs_tol=1e-3)
     assert not (workspace.out / "failed").exists()
 
@@ -96,7 +102,7 @@ def test_two_places_with_caches_of_their_own_agree(tmp_path):
         cell = one_cell(workspace, methods="elfs(heads=2, cluster_epochs=3)")
         attempt_cell(cell, workspace)
         rows.append(row_of(cell, workspace))
-    own = {"created", "train_seconds", "select_seconds"}
+    own = {"created", "train_seconds", "train_peak_bytes", "select_seconds"}
     assert rows[0].model_dump(exclude=own) == rows[1].model_dump(exclude=own)
 
 
