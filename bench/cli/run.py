@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,6 +19,14 @@ if TYPE_CHECKING:
     from bench.workspace import Workspace
 
 GRID, PLACE, MACHINE = "What to compare", "Where things are", "How to run"
+TRACK = "Tracking"
+
+
+class WandbChoice(str, Enum):
+    """Whether wandb sends anything."""
+
+    offline = "offline"
+    online = "online"
 
 
 def run(
@@ -88,6 +97,15 @@ def run(
     address: Annotated[
         str | None, typer.Option(help="Address of a running Ray cluster.", rich_help_panel=MACHINE)
     ] = None,
+    track: Annotated[
+        str | None, typer.Option(help="wandb, tensorboard, or both, comma-separated.", rich_help_panel=TRACK)
+    ] = None,
+    wandb_mode: Annotated[
+        WandbChoice, typer.Option(help="An offline run is sent later, by `wandb sync`.", rich_help_panel=TRACK)
+    ] = WandbChoice.offline,
+    track_curves: Annotated[
+        bool, typer.Option("--track-curves", help="Each cell's learning curve too.", rich_help_panel=TRACK)
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show the cells and shared stages, run nothing.", rich_help_panel=MACHINE)
     ] = False,
@@ -106,6 +124,7 @@ def run(
     from bench.runner import Resources
     from bench.runner import run as run_plan
     from bench.spec import load_spec
+    from bench.tracking import make_trackers, tracked
 
     given: dict[str, Any] = {
         "methods": methods,
@@ -120,6 +139,7 @@ def run(
         "scale": scale,
     }
     spec = load_spec(preset=preset, config=config, given=given)
+    trackers = make_trackers(track, mode=wandb_mode.value, curves=track_curves)
     check_names(spec)  # before the device, which costs an import of torch
     used = pick_device(device, elsewhere=address is not None)
     console = Console(highlight=False, markup=False)
@@ -134,7 +154,13 @@ def run(
     gpus = gpus_per_trial if gpus_per_trial is not None else float(used == "cuda")
     from bench.cli.progress import ProgressReporter
 
-    with ProgressReporter(console, quiet=quiet) as reporter:
+    def warn(line: str) -> None:
+        console.print(line, style="yellow", soft_wrap=True)
+
+    with (
+        ProgressReporter(console, quiet=quiet) as progress,
+        tracked(progress, trackers, plan.cells, place.out, warn) as reporter,
+    ):
         outcome = run_plan(plan, place, Resources(cpus_per_trial, gpus, address), reporter)
     _finish(plan, outcome, place, console)
 
