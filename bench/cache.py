@@ -10,18 +10,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
-from zipfile import BadZipFile
 
 import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
+from pydantic import BaseModel
 
-from bench.rows import write_atomically
+from bench.rows import Count, Seconds, write_atomically
 from bench.usage import Usage, measured
 
 Arrays = dict[str, NDArray[Any]]
 logger = logging.getLogger(__name__)
-_PEAKS = ("peak_bytes", "peak_gpu_bytes")
 
 
 class Keyed(Protocol):
@@ -41,6 +40,15 @@ class Artifact:
     arrays: Arrays
     seconds: float
     reused: bool
+
+
+class _Record(BaseModel):
+    """What is read of the JSON beside an artifact."""
+
+    sha256: str
+    seconds: Seconds
+    peak_bytes: Count | None = None
+    peak_gpu_bytes: Count | None = None
 
 
 class Store:
@@ -76,39 +84,44 @@ class Store:
         """The stage's artifact, or None where there is none that is whole."""
         base = self._base(stage)
         try:
-            record = json.loads(base.with_suffix(".json").read_bytes())
+            record = self._record(stage)
             content = base.with_suffix(".npz").read_bytes()
-            if hashlib.sha256(content).hexdigest() != record["sha256"]:
+            if hashlib.sha256(content).hexdigest() != record.sha256:
                 raise ValueError("the checksum does not match")
             with np.load(io.BytesIO(content), allow_pickle=False) as file:
                 arrays = {name: file[name] for name in file.files}
-            return Artifact(arrays, float(record["seconds"]), reused=True)
+            return Artifact(arrays, record.seconds, reused=True)
         except FileNotFoundError:
             return None
-        except (ValueError, KeyError, TypeError, OSError, EOFError, BadZipFile) as error:
+        except MemoryError:
+            raise
+        except Exception as error:  # zipfile, zlib and numpy's parser of headers each raise their own
             logger.warning("the cached %s %s is damaged (%s); it is made anew", stage.kind, base.name, error)
             return None
 
     def seconds(self, stage: Keyed) -> float:
         """What it took to make the stage's artifact; 0 where there is none that is whole."""
         try:
-            return float(json.loads(self._base(stage).with_suffix(".json").read_bytes())["seconds"])
-        except (OSError, ValueError, KeyError, TypeError):
+            return self._record(stage).seconds
+        except (OSError, ValueError):
             return 0.0
 
     def peaks(self, stage: Keyed) -> dict[str, int | None]:
         """``peak_bytes`` and ``peak_gpu_bytes`` of the making of the stage's artifact; None where not measured."""
         try:
-            record = json.loads(self._base(stage).with_suffix(".json").read_bytes())
-            return {name: None if record.get(name) is None else int(record[name]) for name in _PEAKS}
-        except (OSError, ValueError, TypeError, AttributeError):
-            return dict.fromkeys(_PEAKS)
+            record = self._record(stage)
+        except (OSError, ValueError):
+            return {"peak_bytes": None, "peak_gpu_bytes": None}
+        return {"peak_bytes": record.peak_bytes, "peak_gpu_bytes": record.peak_gpu_bytes}
 
     def __contains__(self, stage: Keyed) -> bool:
         return self._base(stage).with_suffix(".json").exists()
 
     def _base(self, stage: Keyed) -> Path:
         return self.root / stage.kind / stage.key
+
+    def _record(self, stage: Keyed) -> _Record:
+        return _Record.model_validate_json(self._base(stage).with_suffix(".json").read_bytes())
 
     def _write(self, stage: Keyed, arrays: Arrays, usage: Usage) -> None:
         for name, array in arrays.items():

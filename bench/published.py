@@ -123,7 +123,7 @@ def _read(path: Path) -> NDArray[Any]:
     """An array from a ``.npy`` file; one that is shorter than its header says is refused before memory is taken."""
     try:
         return np.array(np.lib.format.open_memmap(path, mode="r"))
-    except (OSError, ValueError, EOFError, OverflowError, MemoryError) as error:
+    except Exception as error:  # numpy reads the header as Python text, whose tokenizer raises its own
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise DataError(f"cannot read {path} as a .npy file: {lower_first(reason).rstrip('.')}.") from error
 

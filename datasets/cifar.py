@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench import DataError, Dataset, make_dataset, register_dataset
+from bench.datasets._cifar_files import read_batch, unpack
 from bench.datasets._common import PAPER, required_root
 from bench.datasets._torchvision import Source, SplitArrays, read_splits
 
@@ -19,6 +20,7 @@ CIFAR100_MEAN, CIFAR100_STD = (0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762)
 CIFAR10_FOLDER, CIFAR100_FOLDER = "cifar-10-batches-py", "cifar-100-python"
 CIFAR10_FILES = (*(f"data_batch_{number}" for number in range(1, 6)), "test_batch", "batches.meta")
 CIFAR100_FILES = ("train", "test", "meta")
+SIDE = 32
 SUBSET_FILE = "cifar-100-subset/cifar100_subset_5k_1k.npz"
 
 
@@ -131,10 +133,18 @@ def _cifar(
 
     def read(base: Path, train: bool, fetch: bool) -> SplitArrays:
         from torchvision import datasets
+        from torchvision.datasets.utils import download_url
 
-        split = getattr(datasets, reader)(str(base), train=train, download=fetch)
-        names[:] = split.classes
-        return _channels_first(split.data), np.asarray(split.targets, dtype=np.int64)
+        source: Any = getattr(datasets, reader)
+        if fetch and not all((base / path).is_file() for path in paths):
+            download_url(source.url, base, source.filename, source.tgz_md5)
+            unpack(base / source.filename, paths, base)
+        listed = source.train_list if train else source.test_list
+        batches = [read_batch(base / folder / name, md5) for name, md5 in listed]
+        names[:] = read_batch(base / folder / source.meta["filename"], source.meta["md5"])[source.meta["key"]]
+        images = np.concatenate([batch["data"] for batch in batches]).reshape(-1, 3, SIDE, SIDE)
+        labels = [batch["labels" if "labels" in batch else "fine_labels"] for batch in batches]
+        return images, np.concatenate(labels).astype(np.int64)
 
     def checksums() -> Mapping[str, str]:
         from torchvision import datasets
