@@ -37,7 +37,7 @@ def python(code: str) -> str:
 def test_help_of_every_command(tmp_path: Path) -> None:
     overview = run(tmp_path, "--help")
     assert overview.returncode == 0
-    for command in ("run", "table", "leaderboard", "list"):
+    for command in ("run", "table", "leaderboard", "list", "export", "validate", "schema"):
         assert command in overview.stdout
         done = run(tmp_path, command, "-h")
         assert done.returncode == 0, done.stderr

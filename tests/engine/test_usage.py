@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bench import usage
+from bench.usage import measured
+
+MIB = 2**20
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells the peak and lets it be reset")
+def test_the_peak_is_that_of_the_block_alone() -> None:
+    with measured() as before:
+        pass
+    with measured() as large:
+        np.ones(200 * MIB, dtype=np.uint8)
+    with measured() as after:
+        np.ones(20 * MIB, dtype=np.uint8)
+    assert None not in (before.peak_bytes, large.peak_bytes, after.peak_bytes)
+    assert 190 * MIB < large.peak_bytes - before.peak_bytes < 300 * MIB
+    assert after.peak_bytes < large.peak_bytes - 100 * MIB
+
+
+def test_seconds_are_told_even_of_a_block_that_raises() -> None:
+    uses = []
+
+    def fail() -> None:
+        with measured() as used:
+            uses.append(used)
+            time.sleep(0.01)
+            raise ValueError("on purpose")
+
+    with pytest.raises(ValueError, match="on purpose"):
+        fail()
+    assert uses[0].seconds >= 0.01
+
+
+def test_a_system_that_does_not_tell_gives_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(usage, "_CLEAR", tmp_path / "nowhere" / "clear_refs")
+    with measured() as used:
+        pass
+    assert used.peak_bytes is None
+
+
+def test_a_gpu_that_nobody_uses_is_not_opened() -> None:
+    import torch
+
+    if torch.cuda.is_initialized():
+        pytest.skip("another test uses the GPU")
+    with measured() as used:
+        pass
+    assert used.peak_gpu_bytes is None
+    assert not torch.cuda.is_initialized()
