@@ -137,6 +137,18 @@ def test_labels_with_control_characters_are_refused(row_with: Callable[..., Path
     assert "\x1b" not in str(caught.value)
 
 
+@pytest.mark.parametrize("field", ["dataset", "variant", "encoder", "device"])
+def test_labels_are_text_in_the_report(row_with: Callable[..., Path], field: str) -> None:
+    path = row_with(**{field: "<img src=x onerror=alert(1)>", "created": '"><script>alert(2)</script>'})
+    done = CliRunner().invoke(app, ["report", str(path.parents[1])])
+    if done.exit_code:
+        assert type(done.exception).__module__ == "bench.errors", done.exception
+        return
+    html = (path.parents[1] / "report.html").read_text()
+    assert "<img src=x" not in html
+    assert "<script>alert" not in html
+
+
 def test_names_in_wandb_are_plain() -> None:
     assert _plain("../a b-c.d/e\n") == "___a_b_c_d_e_"
 
