@@ -4,6 +4,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 RUN_DIR ?= runs/demo
+# Which tests `make test` runs; CI runs the slow ones too.
+MARKERS ?= not slow and not gpu
 
 .PHONY: demo test test-slow lint setup clean
 
@@ -11,7 +13,7 @@ demo: $(READY)
 	$(BIN)/bench run --preset demo --out $(RUN_DIR)
 
 test: $(READY) lint
-	$(BIN)/python -m pytest -m "not slow and not gpu"
+	$(BIN)/python -m pytest -m "$(MARKERS)"
 
 test-slow: $(READY)
 	$(BIN)/python -m pytest -m "slow"
