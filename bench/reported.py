@@ -148,7 +148,7 @@ def not_run(method: str, params: Mapping[str, Any]) -> str:
         ]
         for name in names
     ]
-    return ", ".join(min(unlike, key=len)) if unlike and all(unlike) else ""
+    return ", ".join(sorted(unlike, key=len)[0]) if unlike and all(unlike) else ""
 
 
 def same_encoder(number: Reported, encoder: str) -> bool:
