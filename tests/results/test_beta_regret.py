@@ -17,7 +17,7 @@ MakeRow = Callable[..., Row]
 @pytest.fixture(scope="module")
 def script() -> ModuleType:
     """The script that makes the figure of results/elfs-beta."""
-    path = Path(__file__).parents[2] / "benchmarks" / "beta_regret.py"
+    path = Path(__file__).parents[2] / "results" / "elfs-beta" / "beta_regret.py"
     spec = importlib.util.spec_from_file_location("beta_regret", path)
     assert spec is not None
     assert spec.loader is not None

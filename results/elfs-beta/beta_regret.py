@@ -1,6 +1,6 @@
 """How far ELFS's own choice of beta is from the best fixed beta: a table and a figure, from rows alone.
 
-python benchmarks/beta_regret.py FOLDER    writes FOLDER/tables/beta_regret.md and FOLDER/tables/beta_regret.png
+python results/elfs-beta/beta_regret.py FOLDER    writes FOLDER/tables/beta_regret.md and FOLDER/tables/beta_regret.png
 """
 
 from __future__ import annotations
