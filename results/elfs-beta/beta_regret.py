@@ -95,7 +95,7 @@ def table(rates: Mapping[float, Rate], notes: Iterable[str] = ()) -> str:
 
 def figure(rates: Mapping[float, Rate], title: str) -> Figure:
     """Accuracy over beta, one panel per rate, with the automatic choice of every seed and the random baseline."""
-    drawing = Figure(figsize=(4 * len(rates), 3.6), layout="constrained")
+    drawing = Figure(figsize=(max(6, 4 * len(rates)), 4), layout="constrained")
     panels = drawing.subplots(1, len(rates), squeeze=False)[0]
     for panel, (removed, rate) in zip(panels, rates.items(), strict=True):
         betas = sorted(rate.fixed)
@@ -120,7 +120,8 @@ def figure(rates: Mapping[float, Rate], title: str) -> Figure:
         panel.set_xlabel("beta")
         panel.grid(alpha=0.3)
     panels[0].set_ylabel("test accuracy, %")
-    panels[0].legend(loc="lower left", fontsize="small")
+    # Below the panels, where it hides no point.
+    drawing.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize="small")
     drawing.suptitle(title)
     return drawing
 
