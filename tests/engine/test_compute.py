@@ -215,7 +215,8 @@ def test_the_workspace_keeps_the_pool_and_travels_as_json(workspace):
     assert opened is workspace.dataset(cell.dataset)
     full = load_dataset("digits", {}, root=None, download=False, pool_size=None)
     np.testing.assert_array_equal(opened.train.images, take_pool(full, 120).train.images)
-    planned = [stage for cell in cells(workspace, methods=f"{ELFS},grand") for stage in cell.stages()]
+    names = f"{ELFS},elfs(num_clusters=estimate),grand"
+    planned = [stage for cell in cells(workspace, methods=names) for stage in cell.stages()]
     assert set(compute._COMPUTE) == {type(stage) for stage in in_order(planned)}
 
 
