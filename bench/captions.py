@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from bench.calls import family
 from bench.reported import Reported, not_run, protocol_of, same_encoder
 from bench.rows import Row
 from bench.sheets import MISSING
-from bench.tables import NO_ENCODER, Block, parameters
+from bench.stats import summarize
+from bench.tables import NO_ENCODER, Block, Line, parameters
 
 METRIC = {"last": "last-iteration test accuracy", "best": "best test accuracy seen during training"}
 _DIGITISED_ERROR = 0.1
@@ -40,6 +42,7 @@ def caption(block: Block, *, compare: bool = False) -> list[str]:
     notes += label_leak(block.encoder, _encoder_supervision(block), [line.label for line in readers])
     set_by_user = [(line.method, parameters(line.variant)) for line in block.lines if line.label == line.method]
     notes += [f"{method}: {text}." for method, text in set_by_user if text]
+    notes += _pseudo_label_notes(block)
     return notes + (_reported_notes(block) if compare else [])
 
 
@@ -102,6 +105,43 @@ def _not_run(block: Block) -> list[str]:
     params = {row.variant: row.params for row in block.rows}
     papers = [(line.label, not_run(line.method, params.get(line.variant, {}))) for line in lines]
     return [f"No reported number for {label}: the papers ran it with {ran}." for label, ran in papers if ran]
+
+
+def _pseudo_label_notes(block: Block) -> list[str]:
+    """How good the pseudo-labels were; one note for all lines that say the same, such as variants of beta."""
+    lines_of: dict[str, list[Line]] = {}
+    for line in block.lines:
+        # All rates of a seed share its pseudo-labels.
+        found = {row.seed: row.pseudo_labels for row in block.rows if family(row.variant) == family(line.variant)}
+        known = [found[seed] for seed in sorted(found)]
+        measured = [item for item in known if item is not None]
+        if measured:
+            clusters = sorted({item.clusters for item in measured})
+            text = (
+                f"{_spread([item.accuracy for item in measured], 1)} % accurate, "
+                f"NMI {_spread([item.nmi for item in measured], 2)}, ARI {_spread([item.ari for item in measured], 2)} "
+                f"({' to '.join(map(str, dict.fromkeys((clusters[0], clusters[-1]))))} clusters, n = {len(measured)})"
+            )
+            lines_of.setdefault(text, []).append(line)
+    notes = []
+    for text, lines in lines_of.items():
+        whole = {
+            line.method for line in lines if all(other in lines for other in block.lines if other.method == line.method)
+        }
+        names = dict.fromkeys(line.method if line.method in whole else line.label for line in lines)
+        notes.append(f"{', '.join(names)}: pseudo-labels {text}.")
+    if notes:
+        notes.append(
+            "Accuracy of pseudo-labels: after the best one-to-one matching of clusters and classes, by true labels; "
+            "computed after selection, and nothing is chosen by it."
+        )
+    return notes
+
+
+def _spread(values: Sequence[float], decimals: int) -> str:
+    summary = summarize(values)
+    spread = "" if summary.std is None else f" ± {summary.std:.{decimals}f}"
+    return f"{summary.mean:.{decimals}f}{spread}"
 
 
 def _reported_notes(block: Block) -> list[str]:

@@ -16,7 +16,17 @@ from bench.plugins import encoders, methods
 from bench.pool import Metric, Neighbors, Outputs, Targets
 from bench.refs import DatasetRef, Proxy
 from bench.selection import method_pool, run_method
-from bench.stages import Embeddings, GradientNorms, NeighborLists, ProxyDynamics, PseudoLabels, Selection, Stage
+from bench.stages import (
+    ClusterCount,
+    Embeddings,
+    GradientNorms,
+    NeighborLists,
+    ProxyDynamics,
+    PseudoLabels,
+    Selection,
+    Stage,
+    in_order,
+)
 from bench.workspace import Workspace
 
 
@@ -47,6 +57,20 @@ def find_neighbors(stage: NeighborLists, workspace: Workspace) -> Arrays:
     return {"indices": found.indices, "distances": found.distances}
 
 
+def count_clusters(stage: ClusterCount, workspace: Workspace) -> Arrays:
+    """``num_clusters`` int64 [], with the candidates and their silhouettes."""
+    from bench.clustering.count import estimate_num_clusters
+
+    return estimate_num_clusters(run_stage(stage.embeddings, workspace).arrays["embeddings"], seed=stage.seed)
+
+
+def num_clusters(stage: PseudoLabels, workspace: Workspace) -> int:
+    """The stage's number of clusters, as given or as estimated."""
+    if stage.num_clusters == "estimate":
+        return int(run_stage(stage.cluster_count(), workspace).arrays["num_clusters"])
+    return stage.num_clusters
+
+
 def cluster(stage: PseudoLabels, workspace: Workspace) -> Arrays:
     """``labels`` int64 [N]; ``losses`` float64 [H] of TEMI's heads."""
     from bench.clustering.assign import assign_clusters
@@ -55,7 +79,7 @@ def cluster(stage: PseudoLabels, workspace: Workspace) -> Arrays:
         run_stage(stage.embeddings, workspace).arrays["embeddings"],
         lambda: run_stage(stage.neighbor_lists(), workspace).arrays["indices"],
         clustering=stage.clustering,
-        num_clusters=stage.num_clusters,
+        num_clusters=num_clusters(stage, workspace),
         heads=stage.heads,
         epochs=stage.epochs,
         seed=stage.seed,
@@ -112,6 +136,9 @@ def choose(stage: Selection, workspace: Workspace) -> Arrays:
         num_classes=stage.dataset.num_classes,
         rate=stage.rate,
     )
+    for source in in_order([stage]):
+        if isinstance(source, PseudoLabels) and source.num_clusters == "estimate":
+            pool.report(num_clusters=num_clusters(source, workspace))
     indices = run_method(entry, pool, stage.params, stage.budget, stage.seed)
     return {"indices": indices, **pool.diagnostics.arrays()}
 
@@ -211,7 +238,7 @@ def _targets(stage: ProxyDynamics, dataset: Dataset, workspace: Workspace) -> tu
     """What the proxy is trained on, int64 [N], and how many outputs it has."""
     if stage.pseudo_labels is None:
         return dataset.train.labels, dataset.num_classes
-    return run_stage(stage.pseudo_labels, workspace).arrays["labels"], stage.pseudo_labels.num_clusters
+    return run_stage(stage.pseudo_labels, workspace).arrays["labels"], num_clusters(stage.pseudo_labels, workspace)
 
 
 def _proxy_inputs(proxy: Proxy, dataset: DatasetRef, workspace: Workspace) -> Any:
@@ -223,6 +250,7 @@ def _proxy_inputs(proxy: Proxy, dataset: DatasetRef, workspace: Workspace) -> An
 _COMPUTE: dict[type[Stage], Callable[[Any, Workspace], Arrays]] = {
     Embeddings: embed,
     NeighborLists: find_neighbors,
+    ClusterCount: count_clusters,
     PseudoLabels: cluster,
     ProxyDynamics: observe,
     GradientNorms: measure_gradients,

@@ -68,7 +68,8 @@ class Pool:
 
     Args:
         size: N.
-        num_classes: C; known to every method, as in the papers.
+        num_classes: C; known to every method, label-free ones too, as in the papers. A method that must do without
+            takes pseudo-labels with ``num_clusters="estimate"``.
         rate: fraction of the pool to be removed, in [0, 1).
         supervision: of the method that will see this pool.
         needs: names of the parts that the method declared.
@@ -119,7 +120,10 @@ class Pool:
         return self._source.neighbors(min(k, len(self) - 1), metric)
 
     def pseudo_labels(self, **clustering: Any) -> NDArray[np.int64]:
-        """int64 [N] cluster numbers in [0, num_clusters). Keywords: ``bench.stages.PseudoLabels``' options."""
+        """int64 [N] cluster numbers in [0, num_clusters). Keywords: ``bench.stages.PseudoLabels``' options.
+
+        ``num_clusters`` is C unless given; ``"estimate"`` takes it from the embeddings, and the row names it.
+        """
         self._declared("pseudo_labels")
         self._allowed("pseudo", "pseudo_labels")
         return self._source.pseudo_labels(**clustering)

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from bench.errors import RowError, lower_first
 from bench.plugins import Supervision
+from bench.pseudo_quality import PseudoLabelQuality
 from bench.recipe import Recipe
 
 PROTOCOL = 1
@@ -89,6 +90,8 @@ class Row(BaseModel):
         class_counts: images of each class in the coreset; computed after selection.
         test_class_counts: images of each class in the test split. Empty in rows of version 1.
         chosen: parameters that the method chose itself, for example beta where ``beta=auto``.
+        pseudo_labels: how well the pseudo-labels that the selection rests on agree with the true labels; computed after
+            selection; None where it rests on none.
         scores_sha256: of the float32 little-endian bytes of the method's scores [N], high = hard; empty without any.
             The file is ``scores/SHA256.npy``.
         indices_sha256: of the int64 little-endian bytes of the kept positions in the full training split. The file is
@@ -138,6 +141,7 @@ class Row(BaseModel):
     class_counts: list[Count]
     test_class_counts: list[Count] = []
     chosen: dict[Label, float] = {}
+    pseudo_labels: PseudoLabelQuality | None = None
     scores_sha256: Annotated[str, Field(pattern=f"{DIGEST}|^$")] = ""
     indices_sha256: Annotated[str, Field(pattern=DIGEST)]
     fingerprint: Label

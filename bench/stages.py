@@ -82,13 +82,28 @@ def shared_neighbors(embeddings: Embeddings, k: int, metric: Metric) -> Neighbor
     return NeighborLists(embeddings=embeddings, k=min(wanted, size - 1) if size else wanted, metric=metric)
 
 
+class ClusterCount(Stage):
+    """How many clusters the pool's embeddings have, by ``bench.clustering.count``."""
+
+    kind: ClassVar[str] = "cluster-count"
+    embeddings: Embeddings
+    seed: int
+
+    def inputs(self) -> list[Stage]:
+        return [self.embeddings]
+
+    def title(self) -> str:
+        source = self.embeddings
+        return f"number of clusters of {source.dataset.label} by {source.encoder.label}, seed {self.seed}"
+
+
 class PseudoLabels(Stage):
     """Cluster numbers of the pool.
 
     Attributes:
         embeddings: what is clustered.
         clustering: ``temi`` or ``kmeans`` (on L2-normalised embeddings).
-        num_clusters: how many.
+        num_clusters: how many, or ``estimate``, which takes them from ``cluster_count``.
         heads: TEMI's heads.
         epochs: TEMI's epochs.
         seed: of the clustering.
@@ -98,13 +113,22 @@ class PseudoLabels(Stage):
     version: ClassVar[int] = 2
     embeddings: Embeddings
     clustering: Literal["temi", "kmeans"] = "temi"
-    num_clusters: int
+    num_clusters: int | Literal["estimate"]
     heads: int | None = 50
     epochs: int | None = 200
     seed: int
 
     def inputs(self) -> list[Stage]:
-        return [self.embeddings, self.neighbor_lists()] if self.clustering == "temi" else [self.embeddings]
+        needed: list[Stage] = [self.embeddings]
+        if self.clustering == "temi":
+            needed.append(self.neighbor_lists())
+        if self.num_clusters == "estimate":
+            needed.append(self.cluster_count())
+        return needed
+
+    def cluster_count(self) -> ClusterCount:
+        """The estimate that ``num_clusters="estimate"`` stands for."""
+        return ClusterCount(embeddings=self.embeddings, seed=self.seed)
 
     def neighbor_lists(self) -> NeighborLists:
         """The neighbours that TEMI draws from."""

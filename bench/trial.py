@@ -22,10 +22,11 @@ from bench.diagnostics import Diagnostics
 from bench.errors import BenchError
 from bench.plugins import encoders, methods, models
 from bench.provenance import device_name, git_state, versions
+from bench.pseudo_quality import PseudoLabelQuality, pseudo_label_quality
 from bench.published import write_indices, write_scores
 from bench.refs import derive_seed
 from bench.rows import Row, StageUse, write_atomically, write_row
-from bench.stages import Embeddings, in_order
+from bench.stages import Embeddings, PseudoLabels, Selection, in_order
 from bench.usage import measured
 from bench.workspace import Workspace
 
@@ -95,6 +96,7 @@ def run_cell(cell: Cell, workspace: Workspace, stages: Mapping[str, StageUse]) -
         proxy_model=cell.proxy.model.label if cell.proxy else "-",
         recipe=cell.recipe,
         chosen=dict(diagnostics.chosen),
+        pseudo_labels=_pseudo_label_quality(selection, dataset, workspace),
         scores_sha256=write_scores(diagnostics.scores, workspace.out),
         indices_sha256=write_indices(dataset.pool_index[indices], workspace.out, cell.cell_id),
         fingerprint=cell.dataset.fingerprint,
@@ -166,6 +168,14 @@ def _stages_used(cell: Cell, workspace: Workspace, uses: Mapping[str, StageUse])
         for stage in in_order(cell.stages())
         if stage.key in uses
     ]
+
+
+def _pseudo_label_quality(selection: Selection, dataset: Dataset, workspace: Workspace) -> PseudoLabelQuality | None:
+    """Of the first pseudo-labels that the method declared; read here, once its coreset is fixed."""
+    stage = next((item for item in in_order([selection]) if isinstance(item, PseudoLabels)), None)
+    if stage is None:
+        return None
+    return pseudo_label_quality(run_stage(stage, workspace).arrays["labels"], dataset.train.labels)
 
 
 def _failure_files(cell: Cell, workspace: Workspace) -> tuple[Path, Path]:

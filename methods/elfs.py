@@ -104,7 +104,7 @@ def elfs(
     beta: Annotated[float, Field(ge=0, lt=1)] | Literal["auto"] = "auto",
     score: Score = "aum",
     clustering: Literal["temi", "kmeans"] = "temi",
-    num_clusters: Annotated[int, Field(ge=2)] | None = None,
+    num_clusters: Annotated[int, Field(ge=2)] | Literal["estimate"] | None = None,
     heads: Annotated[int, Field(ge=1)] = 50,
     cluster_epochs: Annotated[int, Field(ge=1)] = 200,
 ) -> NDArray[np.int64]:
@@ -120,9 +120,11 @@ def elfs(
         budget: n, images to keep.
         rng: breaks ties of the scores, once for all candidates.
         beta: fraction of the pool that is dropped as too hard.
-        score: which score says what is hard.
-        clustering: what gives the pseudo-labels.
-        num_clusters: number of pseudo-labels; None is the number of classes.
+        score: which score of the pseudo-label dynamics says what is hard.
+        clustering: what gives the pseudo-labels: TEMI, or k-means on L2-normalised embeddings, which is Euclidean
+            and not spherical (``bench.clustering.kmeans``).
+        num_clusters: number of pseudo-labels. None is the number of classes, which the paper takes as known;
+            ``estimate`` takes it from the embeddings (``bench.clustering.count``), and the row names it.
         heads: TEMI's heads.
         cluster_epochs: TEMI's epochs.
 

@@ -122,6 +122,24 @@ def test_neighbours_of_every_k_are_cut_from_one_list(workspace):
     assert len(list((workspace.cache / "neighbors").glob("*.npz"))) == 2
 
 
+def test_every_clustering_and_score_of_elfs_selects_by_its_own_ranking(workspace):
+    grid = [(clustering, score) for clustering in ("temi", "kmeans") for score in ("aum", "forgetting", "el2n")]
+    names = [
+        f"elfs(clustering={clustering}, score={score}, beta=0.2, heads=2, cluster_epochs=3)"
+        for clustering, score in grid
+    ]
+    coresets = {}
+    for (clustering, score), cell in zip(grid, cells(workspace, methods=",".join(names)), strict=True):
+        found = run_stage(cell.selection(), workspace).arrays
+        coresets[clustering, score] = found["indices"]
+        removed = np.argsort(-found["scores"], kind="stable")[:24]
+        kept = found["scores"][found["indices"]]
+        assert len(kept) == 60
+        assert kept.max() <= found["scores"][removed].min(), "the 0.2 N hardest come before all that is kept"
+        assert kept.min() >= np.sort(found["scores"])[36], "and the easiest are what is left out at the other end"
+    assert len({tuple(coreset) for coreset in coresets.values()}) == len(grid)
+
+
 def test_a_coreset_is_stored_and_its_inputs_are_shared(workspace):
     [cell] = cells(workspace, methods=ELFS)
     first = run_stage(cell.selection(), workspace)
@@ -197,7 +215,8 @@ def test_the_workspace_keeps_the_pool_and_travels_as_json(workspace):
     assert opened is workspace.dataset(cell.dataset)
     full = load_dataset("digits", {}, root=None, download=False, pool_size=None)
     np.testing.assert_array_equal(opened.train.images, take_pool(full, 120).train.images)
-    planned = [stage for cell in cells(workspace, methods=f"{ELFS},grand") for stage in cell.stages()]
+    names = f"{ELFS},elfs(num_clusters=estimate),grand"
+    planned = [stage for cell in cells(workspace, methods=names) for stage in cell.stages()]
     assert set(compute._COMPUTE) == {type(stage) for stage in in_order(planned)}
 
 

@@ -108,6 +108,7 @@ def test_a_row_cut_anywhere_is_refused_by_name(tmp_path: Path) -> None:
         ({"indices_sha256": "abc"}, "indices_sha256: string should match"),
         ({"supervision": "some"}, "supervision: input should be 'none', 'pseudo', 'coreset' or 'labels'"),
         ({"recipe": {"iterations": 0}}, "recipe.iterations: "),
+        ({"pseudo_labels": {"accuracy": 101, "nmi": 0, "ari": 0, "clusters": 1}}, "pseudo_labels.accuracy: input"),
         ({"surprise": 1}, "surprise: extra inputs are not permitted"),
     ],
 )
@@ -127,6 +128,14 @@ def test_bytes_that_are_no_text_and_files_that_cannot_be_read_are_row_errors(tmp
         read_row(tmp_path / "missing.json")
     with pytest.raises(RowError, match="Is a directory"):
         read_row(tmp_path)
+
+
+def test_a_row_written_before_pseudo_labels_were_compared_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "row.json"
+    fields = make().model_dump(mode="json")
+    del fields["pseudo_labels"]
+    path.write_text(json.dumps(fields), encoding="utf-8")
+    assert read_row(path).pseudo_labels is None
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:

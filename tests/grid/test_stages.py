@@ -69,6 +69,14 @@ def test_lists_are_never_longer_than_the_pool(size: int, k: int, lists: int) -> 
     assert shared_neighbors(embeddings, k, "cosine").k == lists
 
 
+def test_an_estimated_number_of_clusters_is_a_stage_of_its_own(cells_of: Expand) -> None:
+    cells = cells_of(methods="elfs,elfs(num_clusters=12),elfs(num_clusters=estimate)", rates="0.5,0.9", seeds=2)
+    stages = stages_of(cells)
+    assert count(stages, "cluster-count") == 2  # one per seed
+    assert count(stages, "pseudo-labels") == 6
+    assert {s.num_clusters for s in stages if isinstance(s, PseudoLabels)} == {10, 12, "estimate"}
+
+
 def test_what_is_there_hides_what_it_rests_on(cells_of: Expand) -> None:
     cells = cells_of(methods="aum", proxy_model="linear_probe", rates="0.9")
     wanted = [stage for cell in cells for stage in cell.stages()]

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from bench.pseudo_quality import PseudoLabelQuality
 from bench.recipe import Recipe
 from bench.rows import Row
 from bench.sheets import MISSING, latex, markdown
@@ -145,3 +146,27 @@ def test_renderings_do_not_depend_on_the_order_of_the_rows(grid: Grid) -> None:
         return markdown(sheets), latex(sheets), table_csv(made)
 
     assert render(rows) == render(rows[::-1])
+
+
+def test_caption_says_how_good_the_pseudo_labels_were(grid: Grid) -> None:
+    def rows(variant: str, accuracies: list[float]) -> list[Row]:
+        return [
+            row.model_copy(
+                update={
+                    "pseudo_labels": PseudoLabelQuality(accuracy=accuracies[row.seed], nmi=0.5, ari=0.4, clusters=10)
+                }
+            )
+            for row in grid({variant: [91.0, 82.0]}, RATES)
+        ]
+
+    plain = grid({"random": [90.0, 80.0]}, RATES)
+    [block] = blocks([*plain, *rows("elfs", [70, 71, 72]), *rows("elfs(beta=0.4)", [70, 71, 72])])
+    notes = sheet(block).notes
+    quality = "pseudo-labels 71.0 ± 1.0 % accurate, NMI 0.50 ± 0.00, ARI 0.40 ± 0.00 (10 clusters, n = 3)."
+    assert f"elfs: {quality}" in notes
+    assert "nothing is chosen by it" in notes[-1]
+    [block] = blocks([*plain, *rows("elfs", [70, 71, 72]), *rows("elfs(num_clusters=12)", [60, 60, 60])])
+    texts = [note for note in sheet(block).notes if "pseudo-labels" in note and "accurate" in note]
+    assert [text.partition(": ")[0] for text in texts] == ["elfs", "elfs(num_clusters=12)"]
+    [block] = blocks(plain)
+    assert "pseudo-labels" not in " ".join(sheet(block).notes)

@@ -10,13 +10,16 @@ from pathlib import Path
 import numpy as np
 
 from bench.cells import Cell
+from bench.compute import run_stage
 from bench.loading import load_dataset
 from bench.plugins import methods
 from bench.preflight import Plan, make_plan
+from bench.pseudo_quality import pseudo_label_quality
 from bench.published import write_indices
 from bench.rows import read_row
 from bench.runner import Resources, run
 from bench.spec import load_spec
+from bench.stages import PseudoLabels, in_order
 from bench.trial import attempt_cell
 from bench.workspace import Workspace
 
@@ -117,6 +120,31 @@ def test_a_row_of_another_version_of_the_method_is_no_result(tmp_path, monkeypat
     newer = replace(entry, info=replace(entry.info, version=2))
     monkeypatch.setattr(methods, "get", lambda name: newer)
     assert run(plan, workspace, Resources(), reporter=None).written == 0
+
+
+def test_pseudo_labels_are_compared_with_true_labels_once_the_coreset_is_fixed(tmp_path):
+    workspace = place(tmp_path)
+    given, estimated, random = make_plan(
+        load_spec(
+            given={
+                **TINY,
+                "methods": "elfs(clustering=kmeans, beta=0.1),"
+                "elfs(clustering=kmeans, beta=0.1, num_clusters=estimate),random",
+            }
+        ),
+        out=workspace.out,
+    ).cells
+    for cell in (given, estimated, random):
+        assert "accuracy" in attempt_cell(cell, workspace)
+    rows = [row_of(cell, workspace) for cell in (given, estimated, random)]
+    labels = load_dataset("digits", {}, root=None, download=False, pool_size=300).train.labels
+    for cell, row in zip((given, estimated), rows, strict=False):
+        [stage] = [item for item in in_order([cell.selection()]) if isinstance(item, PseudoLabels)]
+        assert row.pseudo_labels == pseudo_label_quality(run_stage(stage, workspace).arrays["labels"], labels)
+        assert 50 < row.pseudo_labels.accuracy < 100
+    assert (rows[0].pseudo_labels.clusters, rows[0].chosen) == (10, {})
+    assert rows[1].chosen == {"num_clusters": rows[1].pseudo_labels.clusters}
+    assert rows[2].pseudo_labels is None
 
 
 def test_seeds_differ(tmp_path):

@@ -1,0 +1,59 @@
+"""How well pseudo-labels agree with true labels: a diagnostic, computed after selection, that no method can see."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from bench.errors import DataError
+
+
+class PseudoLabelQuality(BaseModel):
+    """Agreement of a pool's pseudo-labels with its true labels; high = good. Nothing is selected or chosen by it.
+
+    Attributes:
+        accuracy: percent of the pool that is right under the best one-to-one matching of clusters and classes.
+        nmi: normalised mutual information, arithmetic mean of the entropies, 0 to 1.
+        ari: adjusted Rand index, about 0 for random labels, 1 for equal partitions.
+        clusters: cluster numbers that occur.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    accuracy: Annotated[float, Field(ge=0, le=100)]
+    nmi: Annotated[float, Field(ge=0, le=1)]
+    ari: Annotated[float, Field(ge=-1, le=1)]
+    clusters: Annotated[int, Field(ge=1)]
+
+
+def pseudo_label_quality(pseudo_labels: NDArray[np.integer], labels: NDArray[np.integer]) -> PseudoLabelQuality:
+    """Compare pseudo-labels with true labels.
+
+    The three measures of the deep-clustering literature (Adaloglou et al. 2023, section 4). Matching is one-to-one:
+    of several clusters that share a class only one counts, and a cluster or class that is left over counts as wrong.
+
+    Args:
+        pseudo_labels: [N] cluster numbers, 0 or more; gaps are allowed.
+        labels: [N] true labels, 0 or more.
+
+    Raises:
+        DataError: the arrays are empty or of different shapes.
+    """
+    if pseudo_labels.shape != labels.shape or pseudo_labels.ndim != 1 or not len(labels):
+        raise DataError(f"pseudo-labels of shape {pseudo_labels.shape} cannot be compared with labels {labels.shape}.")
+    from scipy.optimize import linear_sum_assignment
+    from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
+    from sklearn.metrics.cluster import contingency_matrix
+
+    shared = contingency_matrix(labels, pseudo_labels)
+    matched = shared[linear_sum_assignment(shared, maximize=True)].sum()
+    return PseudoLabelQuality(
+        accuracy=100 * matched / len(labels),
+        # Rounding can take a perfect agreement to just above 1.
+        nmi=min(1.0, float(normalized_mutual_info_score(labels, pseudo_labels))),
+        ari=float(adjusted_rand_score(labels, pseudo_labels)),
+        clusters=shared.shape[1],
+    )
