@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
-import hashlib
-import io
+import errno
 import json
 import logging
-from collections.abc import Callable, Mapping
+import os
+import socket
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
+from bench.files import sha256_of, writing
 from bench.rows import Count, Seconds, write_atomically
 from bench.usage import Usage, measured
 
 Arrays = dict[str, NDArray[Any]]
 logger = logging.getLogger(__name__)
+
+_POLL = 0.2
+_NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
 
 
 class Keyed(Protocol):
@@ -31,6 +38,10 @@ class Keyed(Protocol):
     @property
     def key(self) -> str: ...
     def describe(self) -> Mapping[str, Any]: ...
+
+
+class Busy(Exception):
+    """Another process is producing the stage at this moment."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +68,12 @@ class Store:
     The JSON holds the SHA-256 of the arrays' file, so that a damaged or half-written artifact counts as absent
     and is made anew. Nothing is pickled: reading somebody else's store cannot run code. A failure is never stored.
 
+    One process at a time produces an artifact, holding ``<key>.lock`` by ``flock``. The kernel drops that lock when its
+    holder dies, however it dies, so no lock is ever stale; the empty file means nothing by itself. The lock reaches
+    across machines on NFS (2.6.12 and later; a server frees the locks of a machine that died once its lease runs
+    out), GPFS, CephFS and Lustre mounted with ``-o flock``. On a file system without locks the store warns and goes on:
+    two processes may then do the same work, but every file is still whole and the same stage gives the same bytes.
+
     Args:
         root: folder; made when first written to.
     """
@@ -64,33 +81,47 @@ class Store:
     def __init__(self, root: Path) -> None:
         self.root = root
 
-    def get(self, stage: Keyed, produce: Callable[[], Arrays]) -> Artifact:
-        """Load the stage's arrays, or produce and store them; of several processes only one produces."""
+    def get(self, stage: Keyed, produce: Callable[[], Arrays], *, wait: bool = True) -> Artifact:
+        """Load the stage's arrays, or produce and store them; of several processes only one produces.
+
+        Args:
+            stage: what is wanted.
+            produce: makes the arrays.
+            wait: for another process that is producing them.
+
+        Raises:
+            Busy: another process is producing them, and ``wait`` is false.
+            TypeError: an array holds Python objects.
+        """
         found = self.load(stage)
         if found is not None:
             return found
-        base = self._base(stage)
-        base.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{base}.lock"):
+        with self._locked(stage, wait=wait):
             found = self.load(stage)
             if found is not None:
                 return found
+            logger.info("cache miss: computing %s %s", stage.kind, stage.key)
             with measured() as usage:
                 arrays = produce()
             self._write(stage, arrays, usage)
         return Artifact(arrays, usage.seconds, reused=False)
 
     def load(self, stage: Keyed) -> Artifact | None:
-        """The stage's artifact, or None where there is none that is whole."""
+        """The stage's artifact, or None where there is none that is whole.
+
+        The file is checked a piece at a time before it is read, so that memory holds the arrays once.
+        """
         base = self._base(stage)
         try:
             record = self._record(stage)
-            content = base.with_suffix(".npz").read_bytes()
-            if hashlib.sha256(content).hexdigest() != record.sha256:
-                raise ValueError("the checksum does not match")
-            with np.load(io.BytesIO(content), allow_pickle=False) as file:
-                arrays = {name: file[name] for name in file.files}
-            return Artifact(arrays, record.seconds, reused=True)
+            # One open file for the check and the arrays: another process may put a new one in its place in between.
+            with base.with_suffix(".npz").open("rb") as file:
+                if sha256_of(file) != record.sha256:
+                    raise ValueError("the checksum does not match")
+                file.seek(0)
+                with np.load(file, allow_pickle=False) as content:
+                    arrays = {name: content[name] for name in content.files}
+            found = Artifact(arrays, record.seconds, reused=True)
         except FileNotFoundError:
             return None
         except MemoryError:
@@ -98,6 +129,10 @@ class Store:
         except Exception as error:  # zipfile, zlib and numpy's parser of headers each raise their own
             logger.warning("the cached %s %s is damaged (%s); it is made anew", stage.kind, base.name, error)
             return None
+        logger.info("cache hit: %s %s", stage.kind, stage.key)
+        with suppress(OSError):  # somebody else's store may be read-only; its times of use are then unknown
+            os.utime(base.with_suffix(".json"))
+        return found
 
     def seconds(self, stage: Keyed) -> float:
         """What it took to make the stage's artifact; 0 where there is none that is whole."""
@@ -123,19 +158,44 @@ class Store:
     def _record(self, stage: Keyed) -> _Record:
         return _Record.model_validate_json(self._base(stage).with_suffix(".json").read_bytes())
 
+    @contextmanager
+    def _locked(self, stage: Keyed, *, wait: bool) -> Iterator[None]:
+        base = self._base(stage)
+        base.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(f"{base}.lock")
+        try:
+            try:
+                lock.acquire(blocking=False)
+            except Timeout:
+                if not wait:
+                    raise Busy(f"another process is computing {stage.kind} {stage.key}") from None
+                logger.info("waiting for another process that computes %s %s", stage.kind, stage.key)
+                lock.acquire(poll_interval=_POLL)
+        except (OSError, NotImplementedError) as error:
+            if isinstance(error, OSError) and error.errno not in _NO_LOCKS:
+                raise
+            logger.warning("%s has no file locks; two processes may compute the same stage", self.root)
+        try:
+            yield
+        finally:
+            lock.release()
+
     def _write(self, stage: Keyed, arrays: Arrays, usage: Usage) -> None:
         for name, array in arrays.items():
             if array.dtype.hasobject:
                 raise TypeError(f"{stage.kind}: array {name!r} holds Python objects, which only pickle could store.")
-        buffer = io.BytesIO()
-        np.savez(buffer, **arrays)  # type: ignore[arg-type]
-        content = buffer.getvalue()
+        base = self._base(stage)
+        with writing(base.with_suffix(".npz")) as file:
+            np.savez(file, **arrays)  # type: ignore[arg-type]
+            file.seek(0)
+            digest = sha256_of(file)
+            size = file.tell()
         record = {
-            "sha256": hashlib.sha256(content).hexdigest(),
+            "sha256": digest,
             **asdict(usage),
-            "bytes": len(content),
+            "bytes": size,
+            "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            "host": socket.gethostname(),
             "stage": stage.describe(),
         }
-        base = self._base(stage)
-        write_atomically(base.with_suffix(".npz"), content)
         write_atomically(base.with_suffix(".json"), json.dumps(record, indent=1).encode())

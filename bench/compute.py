@@ -30,9 +30,13 @@ from bench.stages import (
 from bench.workspace import Workspace
 
 
-def run_stage(stage: Stage, workspace: Workspace) -> Artifact:
-    """The stage's arrays, from the store or computed now and stored; its inputs likewise."""
-    return workspace.store.get(stage, lambda: _COMPUTE[type(stage)](stage, workspace))
+def run_stage(stage: Stage, workspace: Workspace, *, wait: bool = True) -> Artifact:
+    """The stage's arrays, from the store or computed now and stored; its inputs likewise.
+
+    Raises:
+        Busy: another process is computing it, and ``wait`` is false.
+    """
+    return workspace.store.get(stage, lambda: _COMPUTE[type(stage)](stage, workspace), wait=wait)
 
 
 def embed(stage: Embeddings, workspace: Workspace) -> Arrays:

@@ -58,5 +58,13 @@ class TrainingError(BenchError):
     """Training cannot go on, for example because the loss is not finite."""
 
 
+class NotFinite(TrainingError):
+    """The loss is not finite."""
+
+
+class TimeLimit(BenchError):
+    """A stage or a cell took longer than the run allows."""
+
+
 class RowError(BenchError):
     """A result row cannot be read, or does not fit the schema."""

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
 from bench.cache import Store
 from bench.calls import Call
 from bench.cells import WEIGHTS, Cell, check_names, encoder_calls, expand, reads_embeddings
 from bench.data import fingerprint
 from bench.errors import DataError, RowError, SpecError, WeightsError
+from bench.estimates import Named, Shape, dataset_of, estimate
+from bench.inventory import sweep
 from bench.loading import load_dataset
 from bench.plugins import datasets, encoders, methods
 from bench.recipe import Precision
@@ -33,17 +38,37 @@ class Plan:
         finished: identities of the cells that have a row already.
         weights: encoder label -> weights file.
         problems: what would stop the run; only ``--dry-run`` goes on with any.
+        damaged: rows that were incomplete and have been set aside; their cells are run again.
+        shapes: data set's label -> its size.
     """
 
     cells: list[Cell]
     finished: set[str]
     weights: dict[str, Path] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
+    damaged: list[Path] = field(default_factory=list)
+    shapes: dict[str, Shape] = field(default_factory=dict)
 
     @property
     def missing(self) -> list[Cell]:
         """Cells without a row."""
         return [cell for cell in self.cells if cell.cell_id not in self.finished]
+
+    def estimates(self, store: Store) -> tuple[Named, Named]:
+        """What the stages to compute and the missing cells will take, as far as their data sets are known."""
+        stages = [(stage.title(), stage) for stage in self.stages(store) if self._knows(stage)]
+        cells = [(cell.cell_id, cell) for cell in self.missing if self._knows(cell)]
+        return (
+            [(title, estimate(stage, self.shapes)) for title, stage in stages],
+            [(title, estimate(cell, self.shapes)) for title, cell in cells],
+        )
+
+    def memory(self, *work: Stage | Cell) -> int:
+        """Bytes that the largest of some stages or cells is estimated to take; 0 where nothing is known."""
+        return max((estimate(item, self.shapes).memory for item in work if self._knows(item)), default=0)
+
+    def _knows(self, work: Stage | Cell) -> bool:
+        return dataset_of(work).label in self.shapes
 
     def stages(self, store: Store) -> list[Stage]:
         """Shared stages that the missing cells need and the store lacks, inputs before users."""
@@ -76,10 +101,12 @@ def make_plan(
     if not tolerant and out is not None:
         check_writable(out)
     problems: list[str] = []
-    dataset_refs = {}
+    dataset_refs: dict[str, DatasetRef] = {}
+    shapes: dict[str, Shape] = {}
     for call in spec.datasets:
         try:
-            dataset_refs[str(call)] = _open_dataset(call, spec.pool_size, data_root, download)
+            opened, shape = _open_dataset(call, spec.pool_size, data_root, download)
+            dataset_refs[str(call)], shapes[opened.label] = opened, shape
         except DataError as error:
             if not tolerant:
                 raise
@@ -109,19 +136,25 @@ def make_plan(
                 f"{weights[encoder_refs[text].label]}; a table could not tell them apart: use two runs with two --out."
             )
     cells = expand(spec, dataset_refs, encoder_refs, _precision(device))
-    return Plan(cells, set() if out is None else finished_cells(out, cells), weights, problems)
+    if out is None:
+        return Plan(cells, set(), weights, problems, shapes=shapes)
+    damaged = []
+    if not tolerant:
+        damaged = set_aside(out, cells)
+        sweep(out)
+    return Plan(cells, finished_cells(out, cells), weights, problems, damaged, shapes)
 
 
 def finished_cells(out: Path, cells: Iterable[Cell]) -> set[str]:
     """Identities of the cells whose row is there, valid, and made by the present version of the method.
 
     Raises:
-        RowError: a row of one of these cells is there but damaged; it says what to do.
+        RowError: a row of one of these cells is whole but not valid, for example of a later version of the harness.
     """
     found = set()
     for cell in cells:
-        path = out / "rows" / f"{cell.cell_id}.json"
-        if path.exists():
+        path = _row_of(cell, out)
+        if path.exists() and not is_cut(path):
             try:
                 row = read_row(path)
             except RowError as error:
@@ -129,6 +162,35 @@ def finished_cells(out: Path, cells: Iterable[Cell]) -> set[str]:
             if row.method_version == methods.get(cell.method).info.version:
                 found.add(row.cell_id)
     return found
+
+
+def set_aside(out: Path, cells: Iterable[Cell]) -> list[Path]:
+    """Move the rows of these cells that a power cut left incomplete to ``damaged/``, so that the cells run again.
+
+    Returns:
+        Where the rows are now.
+    """
+    moved = []
+    for cell in cells:
+        path = _row_of(cell, out)
+        if path.exists() and is_cut(path):
+            target = out / "damaged" / path.name
+            target.parent.mkdir(exist_ok=True)
+            moved.append(path.replace(target))
+    return moved
+
+
+def is_cut(path: Path) -> bool:
+    """Whether a JSON file is incomplete: neither the first part of an object nor the zeros of a lost block are JSON."""
+    try:
+        json.loads(path.read_bytes())
+    except ValueError:
+        return True
+    return False
+
+
+def _row_of(cell: Cell, out: Path) -> Path:
+    return out / "rows" / f"{cell.cell_id}.json"
 
 
 def check_writable(folder: Path) -> None:
@@ -149,11 +211,13 @@ def check_writable(folder: Path) -> None:
         raise SpecError(f"cannot write to {folder}: {error.strerror or error}.") from error
 
 
-def _open_dataset(call: Call, pool_size: int | None, root: Path | None, download: bool) -> DatasetRef:
+def _open_dataset(call: Call, pool_size: int | None, root: Path | None, download: bool) -> tuple[DatasetRef, Shape]:
     entry = datasets.get(call.name)
     params = entry.changed(call.params)
     dataset = load_dataset(call.name, params, root=root, download=download, pool_size=pool_size)
-    return DatasetRef(
+    images = dataset.train.images
+    shape = Shape(len(dataset.train), len(dataset.test), tuple(images.shape[1:]), isinstance(images, np.ndarray))
+    reference = DatasetRef(
         name=call.name,
         version=entry.info.version,
         params=params,
@@ -162,6 +226,7 @@ def _open_dataset(call: Call, pool_size: int | None, root: Path | None, download
         num_classes=dataset.num_classes,
         size=len(dataset.train),
     )
+    return reference, shape
 
 
 def _precision(device: str) -> Precision:

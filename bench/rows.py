@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -11,6 +9,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from bench.errors import RowError, lower_first
+from bench.files import writing
 from bench.plugins import Supervision
 from bench.pseudo_quality import PseudoLabelQuality
 from bench.recipe import Recipe
@@ -192,15 +191,6 @@ def read_rows(folder: Path) -> Iterator[Row]:
 
 
 def write_atomically(target: Path, content: bytes) -> None:
-    """Write a temporary file beside ``target``, flush it to disk and rename it."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.parent / f".tmp-{uuid.uuid4().hex}"
-    try:
-        with temporary.open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(target)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    """Write ``content`` so that a reader of ``target`` sees all of it or nothing (``bench.files.writing``)."""
+    with writing(target) as file:
+        file.write(content)

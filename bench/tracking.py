@@ -6,12 +6,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from bench.calls import split_list
 from bench.cells import Cell
 from bench.errors import RowError, SpecError, UnknownName
 from bench.rows import Row, read_row
+
+if TYPE_CHECKING:
+    from bench.runner import Reporter
 
 WandbMode = Literal["offline", "online"]
 _PACKAGES = {"wandb": "wandb", "tensorboard": "tensorboardX"}
@@ -40,15 +43,6 @@ class Tracker(Protocol):
 
     def end(self, rows: Sequence[Row]) -> None:
         """Close, with the rows of all cells of the grid that have one, this run's or earlier."""
-
-
-class Listener(Protocol):
-    """The part of ``bench.runner.Reporter`` that tracking passes on."""
-
-    def stages_begin(self, total: int, reused: int) -> None: ...
-    def stage_end(self, title: str, seconds: float, error: str | None) -> None: ...
-    def cells_begin(self, total: int, finished: int) -> None: ...
-    def cell_end(self, cell: Cell, accuracy: float | None, seconds: float, error: str | None) -> None: ...
 
 
 def make_trackers(names: str | None, *, mode: WandbMode = "offline", curves: bool = False) -> list[Tracker]:
@@ -83,8 +77,8 @@ def make_trackers(names: str | None, *, mode: WandbMode = "offline", curves: boo
 
 @contextmanager
 def tracked(
-    listener: Listener, trackers: Sequence[Tracker], cells: Sequence[Cell], out: Path, warn: Callable[[str], None]
-) -> Iterator[Listener]:
+    listener: Reporter, trackers: Sequence[Tracker], cells: Sequence[Cell], out: Path, warn: Callable[[str], None]
+) -> Iterator[Reporter]:
     """Let trackers hear what a reporter is told.
 
     Args:
@@ -112,7 +106,7 @@ class TrackingReporter:
 
     def __init__(
         self,
-        listener: Listener,
+        listener: Reporter,
         trackers: Sequence[Tracker],
         cells: Sequence[Cell],
         out: Path,
@@ -123,13 +117,25 @@ class TrackingReporter:
         self._trackers = list(trackers)
         self._tell(lambda tracker: tracker.begin(out, describe(cells)))
 
-    def stages_begin(self, total: int, reused: int) -> None:
+    def stages_begin(self, total: int, reused: dict[str, int]) -> None:
         """Pass on."""
         self._listener.stages_begin(total, reused)
 
-    def stage_end(self, title: str, seconds: float, error: str | None) -> None:
+    def stage_end(self, title: str, seconds: float, *, reused: bool = False, error: str | None = None) -> None:
         """Pass on."""
-        self._listener.stage_end(title, seconds, error)
+        self._listener.stage_end(title, seconds, reused=reused, error=error)
+
+    def waiting(self, title: str) -> None:
+        """Pass on."""
+        self._listener.waiting(title)
+
+    def retry(self, title: str, reason: str) -> None:
+        """Pass on."""
+        self._listener.retry(title, reason)
+
+    def session_lost(self, again: bool) -> None:
+        """Pass on."""
+        self._listener.session_lost(again)
 
     def cells_begin(self, total: int, finished: int) -> None:
         """Pass on."""

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import math
 import time
-import traceback
 from collections.abc import Mapping
-from contextlib import suppress
 from datetime import datetime, timezone
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,49 +15,46 @@ from bench.cells import Cell
 from bench.compute import run_stage
 from bench.data import Dataset, take_images
 from bench.diagnostics import Diagnostics
-from bench.errors import BenchError
+from bench.failures import fault_of, forget_failure, record_failure
+from bench.limits import mark_of, time_limit
 from bench.plugins import encoders, methods, models
 from bench.provenance import device_name, git_state, versions
 from bench.pseudo_quality import PseudoLabelQuality, pseudo_label_quality
 from bench.published import write_indices, write_scores
 from bench.refs import derive_seed
-from bench.rows import Row, StageUse, write_atomically, write_row
+from bench.rows import Row, StageUse, write_row
 from bench.stages import Embeddings, PseudoLabels, Selection, in_order
 from bench.usage import measured
 from bench.workspace import Workspace
 
 
-def attempt_cell(cell: Cell, workspace: Workspace, stages: Mapping[str, StageUse] | None = None) -> dict[str, Any]:
+def attempt_cell(
+    cell: Cell, workspace: Workspace, stages: Mapping[str, StageUse] | None = None, *, attempt: int = 1
+) -> dict[str, Any]:
     """Run a cell and write its row; a failure becomes a record and a traceback file below ``failed/``.
 
     Args:
         cell: what to run.
-        workspace: where.
+        workspace: where, and how long it may take.
         stages: key -> how the shared stages that the selection rests on came to be, as the run recorded it.
+        attempt: which try this is, from 1.
 
     Returns:
-        ``{"accuracy": percent}`` or ``{"error": reason}``, with ``"seconds"``.
+        ``{"accuracy": percent}`` or ``{"error": reason, "fault": ...}``, with ``"seconds"``.
     """
+    import bench.training.fit  # noqa: F401  (an import of torch that the limit cuts short would break the next cell)
+
     started = time.perf_counter()
     try:
-        row = run_cell(cell, workspace, stages or {})
+        with time_limit(workspace.time_limit, mark_of(cell.cell_id, workspace.out)):
+            row = run_cell(cell, workspace, stages or {})
         write_row(row, workspace.out)
     except Exception as error:
-        reason = str(error) if isinstance(error, BenchError) else f"{type(error).__name__}: {error}"
-        record_failure(cell, reason, traceback.format_exc(), workspace)
-        return {"error": reason, "seconds": time.perf_counter() - started}
-    for leftover in _failure_files(cell, workspace):
-        leftover.unlink(missing_ok=True)
+        fault = fault_of(error).model_copy(update={"attempts": attempt})
+        record_failure(cell, fault, workspace.out)
+        return {"error": fault.reason, "fault": fault.model_dump(), "seconds": time.perf_counter() - started}
+    forget_failure(cell.cell_id, workspace.out)
     return {"accuracy": row.accuracy, "seconds": time.perf_counter() - started}
-
-
-def record_failure(cell: Cell, reason: str, details: str, workspace: Workspace) -> None:
-    """Store why a cell has no row: the cell and the reason as JSON, the details (a traceback) as text."""
-    record, text = _failure_files(cell, workspace)
-    content = {"cell": cell.model_dump(mode="json"), "reason": reason}
-    with suppress(OSError):  # a full disk may be what failed; the reason still reaches the user
-        write_atomically(text, details.encode())
-        write_atomically(record, json.dumps(content, indent=1).encode())
 
 
 def run_cell(cell: Cell, workspace: Workspace, stages: Mapping[str, StageUse]) -> Row:
@@ -176,11 +169,6 @@ def _pseudo_label_quality(selection: Selection, dataset: Dataset, workspace: Wor
     if stage is None:
         return None
     return pseudo_label_quality(run_stage(stage, workspace).arrays["labels"], dataset.train.labels)
-
-
-def _failure_files(cell: Cell, workspace: Workspace) -> tuple[Path, Path]:
-    folder = workspace.out / "failed"
-    return folder / f"{cell.cell_id}.json", folder / f"{cell.cell_id}.txt"
 
 
 def _inputs(cell: Cell, dataset: Dataset, workspace: Workspace) -> tuple[Any, Any]:

@@ -24,6 +24,7 @@ class Workspace(BaseModel):
         weights: encoder label -> weights file.
         device: ``cpu`` or ``cuda``.
         threads: CPU threads of one trial.
+        time_limit: seconds that a stage or a cell may take, or None.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -34,6 +35,7 @@ class Workspace(BaseModel):
     weights: dict[str, Path] = {}
     device: str = "cpu"
     threads: int = 1
+    time_limit: float | None = None
 
     @property
     def store(self) -> Store:

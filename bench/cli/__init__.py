@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 import bench
+from bench.cli.cache import cache
 from bench.cli.check import check
 from bench.cli.compare import compare
 from bench.cli.doctor import doctor
@@ -44,6 +45,7 @@ app.command("export")(export)
 app.command("schema")(schema)
 app.command("check")(check)
 app.command("doctor")(doctor)
+app.add_typer(cache)
 
 
 @app.command("list")

@@ -53,13 +53,29 @@ class ProgressReporter:
     ) -> None:
         self._bar.stop()
 
-    def stages_begin(self, total: int, reused: int) -> None:
-        """Announce the shared stages."""
-        self._begin("stages", total, f"{total} shared stages to compute, {reused} reused")
+    def stages_begin(self, total: int, reused: dict[str, int]) -> None:
+        """Announce the shared stages: how many are computed, and how many of each kind the store has already."""
+        kinds = ", ".join(f"{number} {kind}" for kind, number in reused.items())
+        line = f"{total} shared stages to compute, {sum(reused.values())} reused{f' ({kinds})' if kinds else ''}"
+        self._begin("stages", total, line)
 
-    def stage_end(self, title: str, seconds: float, error: str | None) -> None:
+    def stage_end(self, title: str, seconds: float, *, reused: bool = False, error: str | None = None) -> None:
         """Report one stage."""
-        self._end(title, seconds, None if error is None else f"failed: {error}")
+        failure = None if error is None else f"failed: {error}"
+        self._end(f"{title}, computed by another run" if reused else title, seconds, failure)
+
+    def waiting(self, title: str) -> None:
+        """Report a stage that another run is computing."""
+        self._note(f"{title}: another run is computing it; waiting for it without a CPU or GPU")
+
+    def retry(self, title: str, reason: str) -> None:
+        """Report a failure that is not the end yet."""
+        self._note(f"{title}: {reason}; it will be tried again", style="yellow")
+
+    def session_lost(self, again: bool) -> None:
+        """Report that Ray is gone."""
+        after = "starting it again" if again else "giving up"
+        self._note(f"Ray's processes died on every node; {after}", style="red")
 
     def cells_begin(self, total: int, finished: int) -> None:
         """Announce the cells."""
@@ -79,7 +95,7 @@ class ProgressReporter:
         self._task = self._bar.add_task(unit, total=total)
         self._total, self._done, self._started = total, 0, time.monotonic()
         if not self._quiet:
-            self._console.print(line, highlight=False)
+            self._console.print(line, highlight=False, soft_wrap=True)
 
     def _end(self, title: str, seconds: float, failure: str | None) -> None:
         self._done += 1
@@ -93,6 +109,10 @@ class ProgressReporter:
             self._console.print(
                 f"{self._count()} {title} ({seconds:.1f} s)", markup=False, highlight=False, soft_wrap=True
             )
+
+    def _note(self, line: str, style: str = "") -> None:
+        if not self._quiet or style == "red":
+            self._console.print(line, style=style, markup=False, highlight=False, soft_wrap=True)
 
     def _count(self) -> str:
         return f"[{self._done:>{len(str(self._total))}}/{self._total}]"

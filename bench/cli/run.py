@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -106,8 +107,26 @@ def run(
     track_curves: Annotated[
         bool, typer.Option("--track-curves", help="Each cell's learning curve too.", rich_help_panel=TRACK)
     ] = False,
+    time_limit: Annotated[
+        str | None,
+        typer.Option(help="Longest that one shared stage or one cell may take: '90s', '2h'.", rich_help_panel=MACHINE),
+    ] = None,
+    retries: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            help="Tries again for what was killed, ran out of memory or could not read or write a file.",
+            rich_help_panel=MACHINE,
+        ),
+    ] = 1,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show the cells and shared stages, run nothing.", rich_help_panel=MACHINE)
+    ] = False,
+    force: Annotated[
+        bool,
+        typer.Option(
+            "--force", help="Start although memory or disk will not do by the estimates.", rich_help_panel=MACHINE
+        ),
     ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.", rich_help_panel=MACHINE)] = False,
 ) -> None:
@@ -121,7 +140,8 @@ def run(
     from bench.calls import parse_call
     from bench.cells import check_names
     from bench.preflight import check_writable, make_plan
-    from bench.runner import Resources
+    from bench.quantities import parse_seconds
+    from bench.ray_session import Resources
     from bench.runner import run as run_plan
     from bench.spec import load_spec
     from bench.tracking import make_trackers, tracked
@@ -138,6 +158,7 @@ def run(
         "recipe": parse_call(f"recipe({recipe})").params if recipe is not None else None,
         "scale": scale,
     }
+    limit = None if time_limit is None else parse_seconds(time_limit)
     spec = load_spec(preset=preset, config=config, given=given)
     trackers = make_trackers(track, mode=wandb_mode.value, curves=track_curves)
     check_names(spec)  # before the device, which costs an import of torch
@@ -146,11 +167,19 @@ def run(
     plan = make_plan(
         spec, out=out, data_root=data_root, download=download and not dry_run, tolerant=dry_run, device=used
     )
-    place = _workspace(plan, out, cache_dir, data_root, used, cpus_per_trial)
+    place = _workspace(plan, out, cache_dir, data_root, used, cpus_per_trial, limit)
     if dry_run:
         _show_plan(plan, place, console)
         return
     check_writable(place.cache)
+    if force:
+        plan = replace(plan, shapes={})
+    elif address is None:
+        _check_estimates(plan, place)
+    for path in plan.damaged:
+        console.print(
+            f"A row was incomplete and is run again; what is left of it: {path}", style="yellow", soft_wrap=True
+        )
     gpus = gpus_per_trial if gpus_per_trial is not None else float(used == "cuda")
     from bench.cli.progress import ProgressReporter
 
@@ -161,12 +190,18 @@ def run(
         ProgressReporter(console, quiet=quiet) as progress,
         tracked(progress, trackers, plan.cells, place.out, warn) as reporter,
     ):
-        outcome = run_plan(plan, place, Resources(cpus_per_trial, gpus, address), reporter)
+        outcome = run_plan(plan, place, Resources(cpus_per_trial, gpus, address), reporter, retries=retries)
     _finish(plan, outcome, place, console)
 
 
 def _workspace(
-    plan: Plan, out: Path, cache: Path | None, data_root: Path | None, device: str, threads: int
+    plan: Plan,
+    out: Path,
+    cache: Path | None,
+    data_root: Path | None,
+    device: str,
+    threads: int,
+    time_limit: float | None,
 ) -> Workspace:
     from bench.workspace import Workspace
 
@@ -177,12 +212,21 @@ def _workspace(
         weights=plan.weights,
         device=device,
         threads=threads,
+        time_limit=time_limit,
     )
 
 
-def _show_plan(plan: Plan, place: Workspace, console: Console) -> None:
-    from bench.stages import Selection
+def _check_estimates(plan: Plan, place: Workspace) -> None:
+    """Refuse what this machine cannot hold."""
+    from bench.errors import SpecError
+    from bench.estimates import shortages, this_machine
 
+    lacking = shortages(*plan.estimates(place.store), this_machine(), cache=place.cache, out=place.out)
+    if lacking:
+        raise SpecError(f"{' '.join(lacking)} These are estimates; --force starts all the same.")
+
+
+def _show_plan(plan: Plan, place: Workspace, console: Console) -> None:
     console.print(f"{len(plan.cells)} cells, {len(plan.finished)} already have a row in {place.out}:", soft_wrap=True)
     for cell in plan.cells:
         mark = "done   " if cell.cell_id in plan.finished else "to run "
@@ -191,11 +235,37 @@ def _show_plan(plan: Plan, place: Workspace, console: Console) -> None:
     counts = Counter(stage.kind for stage in stages)
     kinds = ", ".join(f"{count} {kind}" for kind, count in counts.items())
     console.print(f"{len(stages)} shared stages to compute, each once{f': {kinds}' if kinds else ''}", soft_wrap=True)
-    for stage in stages:
-        if stage.kind != Selection.kind:  # of these there are as many as cells
-            console.print(f"  {stage.title()}", soft_wrap=True)
+    _show_estimates(plan, place, console)
     for problem in plan.problems:
         console.print(f"A run would stop here: {problem}", style="red", soft_wrap=True)
+
+
+def _show_estimates(plan: Plan, place: Workspace, console: Console) -> None:
+    """Per stage and for all cells: memory and disk, beside what this machine has."""
+    from bench.estimates import free_disk, shortages, this_machine
+    from bench.quantities import show_bytes
+    from bench.stages import Selection
+
+    stages, cells = plan.estimates(place.store)
+    known = dict(stages)
+    for stage in plan.stages(place.store):
+        if stage.kind == Selection.kind:  # of these there are as many as cells
+            continue
+        title = stage.title()
+        taken = known.get(title)
+        amounts = f" (memory {show_bytes(taken.memory)}, disk {show_bytes(taken.disk)})" if taken else ""
+        console.print(f"  {title}{amounts}", soft_wrap=True)
+    machine = this_machine()
+    for name, group, folder in (("Stages", stages, place.cache), ("Cells", cells, place.out)):
+        if group:
+            memory, disk = max(item.memory for _, item in group), sum(item.disk for _, item in group)
+            console.print(
+                f"{name}: up to {show_bytes(memory)} of memory each, of {show_bytes(machine.memory)}; "
+                f"{show_bytes(disk)} on disk, of {show_bytes(free_disk(folder))} free. (Estimates.)",
+                soft_wrap=True,
+            )
+    for lack in shortages(stages, cells, machine, cache=place.cache, out=place.out):
+        console.print(f"A run would stop here: {lack}", style="red", soft_wrap=True)
 
 
 def _finish(plan: Plan, outcome: Outcome, place: Workspace, console: Console) -> None:
@@ -206,6 +276,8 @@ def _finish(plan: Plan, outcome: Outcome, place: Workspace, console: Console) ->
     if outcome.written:
         table([place.out])
     console.print(f"{outcome.written} of {len(plan.cells)} cells have a row in {place.out} ({outcome.seconds:.0f} s).")
+    if plan.missing:
+        console.print(f"Shared stages: {outcome.stages_computed} computed, {outcome.stages_reused} reused.")
     for cell_id, reason in outcome.failed.items():
         console.print(f"failed: {cell_id}: {reason}", style="red", soft_wrap=True)
     if outcome.failed:
@@ -213,6 +285,8 @@ def _finish(plan: Plan, outcome: Outcome, place: Workspace, console: Console) ->
     if outcome.interrupted:
         console.print(f"Interrupted; {left} cells are left. The same command runs them.")
         raise typer.Exit(130)
+    if outcome.lost:
+        console.print("Ray's processes died (killed, out of memory?); the log of its raylet is below /tmp/ray.")
     if left:
         console.print(f"{left} cells are left. The same command tries them again.")
         raise typer.Exit(1)

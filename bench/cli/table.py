@@ -40,6 +40,7 @@ def table(
 ) -> None:
     """Show mean ± std over seeds, one block per data set, encoder and model; write Markdown, CSV and LaTeX."""
     from bench.cli._screen import show
+    from bench.failures import summary
     from bench.sheets import latex, markdown, write_text
     from bench.table_text import sheet, table_csv
     from bench.tables import blocks, collect
@@ -52,3 +53,7 @@ def table(
     contents = {"md": markdown(sheets), "csv": table_csv(made), "tex": latex(sheets)}
     paths = write_text(out or folders[0] / "tables", name, contents)
     typer.echo(f"Written: {', '.join(map(str, paths))}")
+    for folder in folders:
+        failed = summary(folder)
+        if failed is not None:
+            typer.echo(f"{failed} and stand in no table; the reasons are in {folder / 'failed'}.")

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from bench.errors import TrainingError
+from bench.errors import NotFinite, TrainingError
 from bench.recipe import Recipe
 from bench.training.batches import Batch, Batches
 from bench.training.recorder import DynamicsRecorder
@@ -65,7 +65,7 @@ def train(
         The evaluations in order; empty without ``test``.
 
     Raises:
-        TrainingError: fewer than 2 images, or a loss that is not finite.
+        TrainingError: fewer than 2 images, or (``NotFinite``) a loss that is not finite.
     """
     if len(batches) < 2:
         raise TrainingError(
@@ -98,7 +98,7 @@ def train(
         total += loss.detach()
         if ends_epoch or step in score_at or step == iterations:
             if not math.isfinite(total.item()):
-                raise TrainingError(
+                raise NotFinite(
                     f"the loss is not finite by iteration {step} of {iterations} (lr={recipe.lr}, "
                     f"batch_size={recipe.batch_size}, precision={recipe.precision}); try a smaller learning rate."
                 )

@@ -156,8 +156,9 @@ def test_a_dry_run_shows_cells_stages_and_what_would_stop_it(tmp_path: Path) -> 
         "to run  cifar10-full-none-r0-s0-small_cnn",
         "to run  cifar10-elfs-pixels-r90-s0-small_cnn",
     ]
-    assert "shared stages to compute, each once:" in lines[5]
-    assert "  temi pseudo-labels of digits by pixels, seed 0" in lines
+    assert "shared stages to compute, each once: " in lines[5]
+    assert any(line.startswith("  temi pseudo-labels of digits by pixels, seed 0 (memory ") for line in lines)
+    assert any(line.startswith("Cells: up to ") and "of memory each, of " in line for line in lines)
     assert lines[-1].startswith("A run would stop here: dataset cifar10: no data folder was given.")
     assert [item.name for item in tmp_path.iterdir() if not item.name.startswith(".")] == []
 

@@ -4,8 +4,6 @@ import hashlib
 import io
 import json
 import logging
-import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -170,34 +168,3 @@ def test_a_plain_array_file_in_place_of_the_archive_is_damage(store, caplog):
     record.write_text(json.dumps({"sha256": hashlib.sha256(content.getvalue()).hexdigest(), "seconds": 1.0}))
     assert store.load(STAGE) is None
     assert "damaged" in caplog.text
-
-
-WORKER = """
-import sys, time
-from pathlib import Path
-import numpy as np
-sys.path.insert(0, sys.argv[2])
-from test_cache import Named
-from bench.cache import Store
-
-root = Path(sys.argv[1])
-def produce():
-    (root / f"produced-{sys.argv[3]}").touch()
-    time.sleep(0.3)
-    return {"x": np.arange(5)}
-
-(root / f"ready-{sys.argv[3]}").touch()
-while len(list(root.glob("ready-*"))) < 8:
-    time.sleep(0.01)
-assert Store(root).get(Named("shared"), produce).arrays["x"].tolist() == [0, 1, 2, 3, 4]
-"""
-
-
-def test_of_eight_processes_one_produces(tmp_path):
-    here = str(Path(__file__).parent)
-    workers = [
-        subprocess.Popen([sys.executable, "-c", WORKER, str(tmp_path), here, str(number)]) for number in range(8)
-    ]
-    assert [worker.wait(timeout=120) for worker in workers] == [0] * 8
-    assert len(list(tmp_path.glob("ready-*"))) == 8
-    assert len(list(tmp_path.glob("produced-*"))) == 1

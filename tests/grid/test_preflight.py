@@ -41,18 +41,33 @@ def test_a_plan_refers_to_the_content_of_the_data(tmp_path: Path) -> None:
     assert kinds.index("pseudo-labels") < kinds.index("dynamics") < len(kinds) - 1
 
 
-def test_a_damaged_row_is_named_with_a_way_out(tmp_path: Path) -> None:
+def test_an_incomplete_row_is_set_aside_and_its_cell_runs_again(tmp_path: Path) -> None:
+    cell, other = plan(tmp_path).cells
+    path = tmp_path / "rows" / f"{cell.cell_id}.json"
+    path.parent.mkdir()
+    (path.parent / "of-another-grid.json").write_text("{")
+    for content in (b"", b"{", b"\0" * 4096):
+        path.write_bytes(content)
+        assert plan(tmp_path, tolerant=True).missing == [cell, other]
+        assert path.exists(), "a dry run changes nothing"
+        made = plan(tmp_path)
+        assert made.missing == [cell, other]
+        assert made.damaged == [tmp_path / "damaged" / path.name]
+        assert made.damaged[0].read_bytes() == content
+        assert not path.exists()
+    assert (path.parent / "of-another-grid.json").exists()
+
+
+def test_a_whole_row_that_is_not_valid_is_named_with_a_way_out(tmp_path: Path) -> None:
     cell = plan(tmp_path).cells[0]
     path = tmp_path / "rows" / f"{cell.cell_id}.json"
     path.parent.mkdir()
-    path.write_text("{")
+    path.write_text('{"schema_version": 99}')
     with pytest.raises(RowError) as caught:
         plan(tmp_path)
     assert str(path) in str(caught.value)
     assert "Delete it, and the cell is run again." in str(caught.value)
-    (path.parent / "of-another-grid.json").write_text("{")
-    path.unlink()
-    assert plan(tmp_path).finished == set()
+    assert path.exists()
 
 
 def test_missing_data_say_where_and_what_to_do(tmp_path: Path) -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
+import time
+from pathlib import Path
 
 import numpy as np
 
@@ -28,6 +31,44 @@ def refuses(pool, budget, rng, *, above: int = 0):
 def dies(pool, budget, rng):
     """Kill the process that runs the selection."""
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+@register_method("dies-once", supervision="none")
+def dies_once(pool, budget, rng, *, mark: str = ""):
+    """Kill the process unless the file ``mark`` is there; make it before."""
+    if not Path(mark).exists():
+        Path(mark).touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return np.arange(budget)
+
+
+@register_method("hungry", supervision="none")
+def hungry(pool, budget, rng, *, megabytes: int = 300):
+    """Ask for more and more memory in a process that may have ``megabytes`` more than it has."""
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + megabytes * 2**20, before[1]))
+    try:
+        kept = []
+        while True:
+            kept.append(np.ones(2**22))
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)
+
+
+@register_method("sleeps", supervision="none")
+def sleeps(pool, budget, rng, *, deaf: bool = False):
+    """Never end; where ``deaf``, not for a signal either."""
+    if deaf:
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGALRM})
+    while True:
+        time.sleep(0.1)
+
+
+@register_method("cannot-read", supervision="none")
+def cannot_read(pool, budget, rng):
+    """Read a file that is not there."""
+    return np.load("/no/such/file.npy")
 
 
 @register_model("dies-in-training", inputs="images", source="test")

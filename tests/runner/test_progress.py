@@ -22,9 +22,10 @@ def report(cells: list[Cell], *, terminal: bool = False, quiet: bool = False) ->
     written = io.StringIO()
     console = Console(file=written, force_terminal=terminal, width=60, highlight=False, color_system=None)
     with ProgressReporter(console, quiet=quiet) as reporter:
-        reporter.stages_begin(2, 5)
-        reporter.stage_end("proxy [small]", 1.25, None)
-        reporter.stage_end("neighbours", 0.0, "out of [memory]")
+        reporter.stages_begin(2, {"embeddings": 4, "dynamics": 1})
+        reporter.retry("neighbours", "the [worker] was lost")
+        reporter.stage_end("proxy [small]", 1.25)
+        reporter.stage_end("neighbours", 0.0, error="out of [memory]")
         reporter.cells_begin(12, 4)
         reporter.cell_end(cells[0], 71.254, 3.04, None)
         reporter.cell_end(cells[1], None, 0.0, "loss [is] not finite")
@@ -34,7 +35,8 @@ def report(cells: list[Cell], *, terminal: bool = False, quiet: bool = False) ->
 
 def test_one_line_per_event_where_output_is_piped(cells):
     assert report(cells).splitlines() == [
-        "2 shared stages to compute, 5 reused",
+        "2 shared stages to compute, 5 reused (4 embeddings, 1 dynamics)",
+        "neighbours: the [worker] was lost; it will be tried again",
         "[1/2] proxy [small] (1.2 s)",
         "[2/2] neighbours failed: out of [memory]",
         "12 cells to train, 4 already have a row",

@@ -11,8 +11,9 @@ import pytest
 from bench.cells import Cell
 from bench.errors import SpecError
 from bench.preflight import Plan, make_plan
+from bench.ray_session import Resources
 from bench.rows import Row, read_row, read_rows
-from bench.runner import Outcome, Resources, run
+from bench.runner import Outcome, run
 from bench.spec import load_spec
 from bench.trial import attempt_cell
 from bench.workspace import Workspace
@@ -34,12 +35,23 @@ class Events:
         self.stages: list[tuple[str, str | None]] = []
         self.cells: dict[str, str | None] = {}
         self.begun: list[tuple[str, int, int]] = []
+        self.waited: list[str] = []
+        self.retried: list[tuple[str, str]] = []
 
-    def stages_begin(self, total: int, reused: int) -> None:
-        self.begun.append(("stages", total, reused))
+    def stages_begin(self, total: int, reused: dict[str, int]) -> None:
+        self.begun.append(("stages", total, sum(reused.values())))
 
-    def stage_end(self, title: str, seconds: float, error: str | None) -> None:
+    def stage_end(self, title: str, seconds: float, *, reused: bool = False, error: str | None = None) -> None:
         self.stages.append((title, error))
+
+    def waiting(self, title: str) -> None:
+        self.waited.append(title)
+
+    def retry(self, title: str, reason: str) -> None:
+        self.retried.append((title, reason))
+
+    def session_lost(self, again: bool) -> None:
+        raise AssertionError("Ray died")
 
     def cells_begin(self, total: int, finished: int) -> None:
         self.begun.append(("cells", total, finished))
@@ -54,11 +66,13 @@ def place(folder: Path) -> Workspace:
     return Workspace(out=folder / "out", cache=folder / "cache")
 
 
-def go(workspace: Workspace, resources: Resources | None = None, **given) -> tuple[Plan, Outcome, Events]:
+def go(
+    workspace: Workspace, resources: Resources | None = None, *, retries: int = 0, **given
+) -> tuple[Plan, Outcome, Events]:
     events = Events()
     preset = given.pop("preset", None)
     plan = make_plan(load_spec(preset=preset, given=given if preset else {**TINY, **given}), out=workspace.out)
-    return plan, run(plan, workspace, resources or Resources(), events), events
+    return plan, run(plan, workspace, resources or Resources(), events, retries=retries), events
 
 
 def rows_of(workspace: Workspace) -> dict[str, Row]:

@@ -45,11 +45,20 @@ class Silent:
     def __init__(self) -> None:
         self.heard: list[str] = []
 
-    def stages_begin(self, total: int, reused: int) -> None:
+    def stages_begin(self, total: int, reused: dict[str, int]) -> None:
         self.heard.append("stages_begin")
 
-    def stage_end(self, title: str, seconds: float, error: str | None) -> None:
+    def stage_end(self, title: str, seconds: float, *, reused: bool = False, error: str | None = None) -> None:
         self.heard.append("stage_end")
+
+    def waiting(self, title: str) -> None:
+        self.heard.append("waiting")
+
+    def retry(self, title: str, reason: str) -> None:
+        self.heard.append("retry")
+
+    def session_lost(self, again: bool) -> None:
+        self.heard.append("session_lost")
 
     def cells_begin(self, total: int, finished: int) -> None:
         self.heard.append("cells_begin")
@@ -74,8 +83,10 @@ def report(grid: tuple[list[Cell], Workspace], trackers: Sequence[Tracker]) -> t
     cells, workspace = grid
     listener, warnings = Silent(), []
     with tracked(listener, trackers, cells, workspace.out, warnings.append) as reporter:
-        reporter.stages_begin(1, 0)
-        reporter.stage_end("a stage", 1.0, None)
+        reporter.stages_begin(1, {})
+        reporter.waiting("a stage")
+        reporter.retry("a stage", "it was killed")
+        reporter.stage_end("a stage", 1.0)
         reporter.cells_begin(3, 0)
         for cell in cells[:2]:
             reporter.cell_end(cell, 50.0, 1.0, None)
@@ -83,7 +94,7 @@ def report(grid: tuple[list[Cell], Workspace], trackers: Sequence[Tracker]) -> t
     return listener, warnings
 
 
-EVENTS = ["stages_begin", "stage_end", "cells_begin", "cell_end", "cell_end", "cell_end"]
+EVENTS = ["stages_begin", "waiting", "retry", "stage_end", "cells_begin", "cell_end", "cell_end", "cell_end"]
 
 
 def chunks(content: bytes) -> Iterator[bytes]:

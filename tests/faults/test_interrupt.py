@@ -1,75 +1,13 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
-import sys
-import threading
-import time
-from pathlib import Path
 
 import pytest
+from bench_command import Command, finish
 
 from bench.rows import read_rows
 
 pytestmark = pytest.mark.slow
-
-
-class Command:
-    """``bench run`` in a process of its own, whose lines are read as they come."""
-
-    def __init__(self, folder: Path, *arguments: str) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "bench", "run", "--out", str(folder / "out"), "--device", "cpu", *arguments],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-            env={**os.environ, "BENCH_CACHE_DIR": str(folder / "cache")},
-        )
-        self.lines: list[str] = []
-        self._reader = threading.Thread(target=self._read)
-        self._reader.start()
-
-    def _read(self) -> None:
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            self.lines.append(line)
-
-    def wait_for(self, condition, what: str) -> None:
-        """Wait at most two minutes."""
-        end = time.monotonic() + 120
-        while not condition():
-            assert time.monotonic() < end, f"no {what} in {self.lines}"
-            assert self.process.poll() is None, f"ended before {what}: {self.lines}"
-            time.sleep(0.05)
-
-    def interrupt(self) -> float:
-        """Press Ctrl-C, which every process of the terminal's group sees; return the seconds until the end."""
-        started = time.monotonic()
-        os.killpg(self.process.pid, signal.SIGINT)
-        self.process.wait(timeout=60)
-        seconds = time.monotonic() - started
-        self.close()
-        return seconds
-
-    def close(self) -> None:
-        self.process.wait(timeout=300)
-        self._reader.join()
-        assert self.process.stdout is not None
-        self.process.stdout.close()
-
-    @property
-    def text(self) -> str:
-        return "".join(self.lines)
-
-
-def finish(folder: Path, *arguments: str) -> str:
-    command = Command(folder, *arguments)
-    command.close()
-    assert command.process.returncode == 0, command.text
-    return command.text
 
 
 def test_interrupt_while_cells_train(tmp_path):

@@ -1,0 +1,164 @@
+"""Fan cells out over Ray Tune: one trial per cell, in actors that are used again for the next."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.cells import Cell
+from bench.errors import RowError
+from bench.failures import Fault, lost, record_failure, timed_out
+from bench.limits import mark_of, read_mark
+from bench.preflight import finished_cells
+from bench.ray_session import Resources
+from bench.rows import Row, StageUse, read_row
+from bench.stages import in_order
+from bench.workspace import Workspace
+
+if TYPE_CHECKING:
+    from ray.tune import Callback
+
+_LOST = "the trial's process was lost"
+_UNKNOWN = "nothing is known of its end"
+OnEnd = Callable[[Cell, dict[str, Any]], None]
+
+
+def run_cells(
+    cells: list[Cell],
+    uses: dict[str, StageUse],
+    workspace: Workspace,
+    resources: Resources,
+    on_end: OnEnd,
+    *,
+    attempt: int = 1,
+    memory: int = 0,
+) -> dict[str, Fault]:
+    """Run every cell once; return why those failed that did. After Ctrl-C, Tune returns early without a word.
+
+    Args:
+        cells: at least one.
+        uses: key -> how the shared stages came to be.
+        workspace: where.
+        resources: of one trial.
+        on_end: told of every cell that ended, with what ``attempt_cell`` returns.
+        attempt: which try this is.
+        memory: bytes of a trial; Ray runs no more trials at once than fit on a node.
+    """
+    from ray import tune
+
+    by_id = {cell.cell_id: cell for cell in cells}
+    faults: dict[str, Fault] = {}
+
+    def ended(cell_id: str, result: dict[str, Any]) -> None:
+        if result.get("error"):
+            faults[cell_id] = Fault.model_validate(result["fault"])
+        on_end(by_id[cell_id], result)
+
+    def died(cell_id: str, details: str) -> None:
+        row = row_of(by_id[cell_id], workspace)
+        if row is not None:  # it had done all but report it
+            ended(cell_id, {"accuracy": row.accuracy, "seconds": 0.0})
+            return
+        stood = read_mark(mark_of(cell_id, workspace.out))
+        if stood is None:
+            fault = lost(_LOST, details)
+        else:
+            fault = timed_out(f"not done after {workspace.time_limit:g} s, and did not react", stood)
+        fault = fault.model_copy(update={"attempts": attempt})
+        record_failure(by_id[cell_id], fault, workspace.out)
+        ended(cell_id, {"error": fault.reason, "fault": fault.model_dump(), "seconds": 0.0})
+
+    configs = []
+    for cell in cells:
+        rests_on = [uses[stage.key].model_dump() for stage in in_order(cell.stages()) if stage.key in uses]
+        configs.append({"id": cell.cell_id, "cell": cell.model_dump_json(), "stages": rests_on, "attempt": attempt})
+    with tempfile.TemporaryDirectory(prefix="bench-tune-") as scratch:
+        storage = workspace.out / ".tune" if resources.address else Path(scratch)
+        storage.mkdir(parents=True, exist_ok=True)
+        asked = {"cpu": resources.cpus, "gpu": resources.gpus, "memory": memory}
+        tuner = tune.Tuner(
+            tune.with_resources(_trainable(), {name: amount for name, amount in asked.items() if amount}),
+            param_space={"trial": tune.grid_search(configs), "workspace": workspace.model_dump_json()},
+            tune_config=tune.TuneConfig(
+                reuse_actors=True,
+                trial_name_creator=_trial_name,
+                trial_dirname_creator=_trial_name,
+            ),
+            run_config=tune.RunConfig(
+                name="grid",
+                storage_path=str(storage.resolve()),
+                verbose=0,
+                callbacks=[_callback(ended, died)],
+                failure_config=tune.FailureConfig(max_failures=0),
+                checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
+            ),
+        )
+        results = tuner.fit()
+        for result in (results[number] for number in range(len(results))):
+            cell_id = Path(result.path).name
+            if result.error is not None and cell_id not in faults:
+                died(cell_id, str(result.error))  # no actor could be started for it, which no callback tells
+    return faults
+
+
+def row_of(cell: Cell, workspace: Workspace) -> Row | None:
+    """The cell's row; a damaged row counts as none, and so does one by another version of the method."""
+    with suppress(RowError):
+        if finished_cells(workspace.out, [cell]):
+            return read_row(workspace.out / "rows" / f"{cell.cell_id}.json")
+    return None
+
+
+def _trial_name(trial: Any) -> str:
+    return str(trial.config["trial"]["id"])
+
+
+def _trainable() -> type:
+    from ray import tune
+
+    class CellTrainable(tune.Trainable):
+        """One cell per trial; the actor, its imports and its data set are used again for the next."""
+
+        def setup(self, config: dict[str, Any]) -> None:
+            self._config = config
+
+        def step(self) -> dict[str, Any]:
+            from bench.trial import attempt_cell
+
+            trial = self._config["trial"]
+            workspace = Workspace.model_validate_json(self._config["workspace"])
+            uses = {item["key"]: StageUse(**item) for item in trial["stages"]}
+            cell = Cell.model_validate_json(trial["cell"])
+            return {"done": True, **attempt_cell(cell, workspace, uses, attempt=trial["attempt"])}
+
+        def reset_config(self, new_config: dict[str, Any]) -> bool:
+            self._config = new_config
+            return True
+
+    return CellTrainable
+
+
+def _callback(ended: Callable[[str, dict[str, Any]], None], died: Callable[[str, str], None]) -> Callback:
+    from ray import tune
+
+    class Listener(tune.Callback):
+        """Passes the end of a trial on. Tune stores a copy of it, which needs no listeners."""
+
+        ended: Any = None
+        died: Any = None
+
+        def __getstate__(self) -> dict[str, Any]:
+            return {}
+
+        def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+            self.ended(trial.config["trial"]["id"], trial.last_result)
+
+        def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+            self.died(trial.config["trial"]["id"], trial.get_error() or _UNKNOWN)
+
+    callback = Listener()
+    callback.ended, callback.died = ended, died
+    return callback

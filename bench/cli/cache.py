@@ -1,0 +1,153 @@
+"""``bench cache``: what the store of shared stages holds, whether it is whole, and how to make room."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bench.cli._machine import cache_folder
+
+if TYPE_CHECKING:
+    from bench.inventory import Stored
+
+cache = typer.Typer(
+    name="cache",
+    help="The shared stages on disk: embeddings, neighbours, pseudo-labels, proxy dynamics, selections.",
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Folder = Annotated[
+    Path | None,
+    typer.Option("--cache-dir", help="Default: the user's cache folder.", envvar="BENCH_CACHE_DIR"),
+]
+Kinds = Annotated[str | None, typer.Option(help="Comma-separated kinds, for example 'selection,dynamics'.")]
+
+
+@cache.command("list")
+def list_stages(
+    cache_dir: Folder = None,
+    kind: Kinds = None,
+    long: Annotated[bool, typer.Option("--long", "-l", help="One line per artifact.")] = False,
+) -> None:
+    """Show number, size and age of the artifacts of each kind."""
+    import time
+
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+
+    from bench.quantities import show_bytes, show_seconds
+
+    root, items = _look(cache_dir, kind)
+    console = Console(highlight=False, markup=False)
+    if not console.is_terminal:
+        console.width = max(console.width, 160)
+    now = time.time()
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    columns = ("kind", "key", "what", "size", "age", "last used") if long else ("kind", "number", "size", "age", "used")
+    for name in columns:
+        table.add_column(name, justify="left" if name in ("kind", "key", "what") else "right")
+    if long:
+        for item in items:
+            ages = (show_seconds(now - item.created), f"{show_seconds(now - item.used)} ago")
+            table.add_row(item.kind, item.key[:12], item.title, show_bytes(item.size), *ages)
+    else:
+        for name in dict.fromkeys(item.kind for item in items):
+            group = [item for item in items if item.kind == name]
+            oldest, newest = (show_seconds(now - pick(item.created for item in group)) for pick in (min, max))
+            used = f"{show_seconds(now - max(item.used for item in group))} ago"
+            ages = (oldest if oldest == newest else f"{newest} to {oldest}", used)
+            table.add_row(name, f"{len(group):,}", show_bytes(sum(item.size for item in group)), *ages)
+    if items:
+        console.print(table)
+        console.print()
+    console.print(f"{_amount(items)} in {root}", soft_wrap=True)
+
+
+@cache.command()
+def verify(cache_dir: Folder = None, kind: Kinds = None) -> None:
+    """Read every artifact and compare its checksum; exit code 1 if one is damaged.
+
+    Damage costs no more than time: a run that needs the artifact makes it anew.
+    """
+    from bench.inventory import damage
+
+    root, items = _look(cache_dir, kind)
+    broken = 0
+    for item in items:
+        reason = damage(item)
+        if reason is not None:
+            broken += 1
+            typer.echo(f"damaged: {item.kind} {item.key}: {reason}")
+    typer.echo(f"{_amount(items)} in {root}: {broken} damaged.")
+    if broken:
+        typer.echo("A run makes them anew; `bench cache prune --damaged` deletes them.")
+        raise typer.Exit(1)
+
+
+@cache.command()
+def prune(
+    cache_dir: Folder = None,
+    kind: Kinds = None,
+    older_than: Annotated[str | None, typer.Option(help="Made at least so long ago: '30d', '12h'.")] = None,
+    unused_for: Annotated[str | None, typer.Option(help="Not read for so long: '30d', '12h'.")] = None,
+    max_size: Annotated[
+        str | None, typer.Option(help="The longest unused, until the rest has at most this size: '50GB'.")
+    ] = None,
+    damaged: Annotated[bool, typer.Option("--damaged", help="What `verify` reports.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="All artifacts, or all of --kind.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go, delete nothing.")] = False,
+) -> None:
+    """Delete artifacts that fulfil every given condition, and files that killed processes left behind.
+
+    Rows do not need them: a deleted artifact costs no more than the time to make it again.
+    """
+    from bench.errors import SpecError
+    from bench.inventory import damage, remove, sweep, to_prune
+    from bench.quantities import parse_bytes, parse_seconds, show_bytes
+
+    conditions = (older_than, unused_for, max_size, damaged or None)
+    if everything == any(condition is not None for condition in conditions):
+        raise SpecError("say what to delete: --older-than, --unused-for, --max-size or --damaged, or else --all.")
+    limits = {
+        "older_than": None if older_than is None else parse_seconds(older_than),
+        "unused_for": None if unused_for is None else parse_seconds(unused_for),
+    }
+    largest = None if max_size is None else parse_bytes(max_size)
+    root, items = _look(cache_dir, kind)
+    if damaged:
+        items = [item for item in items if damage(item) is not None]
+    chosen = to_prune(items, max_bytes=largest, **limits)
+    if dry_run:
+        for item in chosen:
+            typer.echo(f"would delete {item.kind} {item.key[:12]} ({show_bytes(item.size)}) {item.title}")
+        typer.echo(f"{_amount(chosen)} of {root} would be deleted.")
+        return
+    gone = [item for item in chosen if remove(item)]
+    freed = sweep(root)
+    more = f", and {show_bytes(freed)} of abandoned temporary files" if freed else ""
+    typer.echo(f"{_amount(gone)} deleted from {root}{more}.")
+    if len(gone) < len(chosen):
+        typer.echo(f"{len(chosen) - len(gone)} kept: a running process is making them.")
+
+
+def _look(cache_dir: Path | None, kind: str | None) -> tuple[Path, list[Stored]]:
+    from bench.errors import SpecError
+    from bench.inventory import kinds_in, stored
+
+    root = cache_folder(cache_dir)
+    kinds = [word.strip() for word in kind.split(",")] if kind else []
+    present = kinds_in(root)
+    for name in kinds:
+        if name not in present:
+            raise SpecError(f"{root} has no artifacts of kind {name!r}; it has {', '.join(present) or 'none at all'}.")
+    return root, stored(root, kinds)
+
+
+def _amount(items: list[Stored]) -> str:
+    from bench.quantities import show_bytes
+
+    return f"{len(items):,} artifact{'s' * (len(items) != 1)}, {show_bytes(sum(item.size for item in items))},"

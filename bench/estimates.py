@@ -1,0 +1,198 @@
+"""What a stage or a cell will take of memory and disk, by simple formulas, before anything runs.
+
+N images of the pool, T test images, P bytes per image (0 where images stay in their files), B the batch size, H heads:
+
+- every process: 900 MB for Python, torch and Ray;
+- data set: (N + T) P, and N P once more for the images that a network is trained on;
+- embeddings: N D 4 bytes on disk, twice in memory; D counts as 2048 until an encoder says otherwise;
+- neighbours: N k 12 bytes on disk; in memory beside them the embeddings as read, normalised, and in the index;
+- pseudo-labels: embeddings, and for each head 5 copies of its weights (weights, gradient, two moments, teacher) and
+  4 copies of the activations of a batch of up to 1024;
+- training: data set, 4 copies of the parameters, 2 copies of the activations of a batch, counted layer by layer;
+- gradient norms: training twice over; 8 N bytes on disk;
+- dynamics: 64 N bytes on disk; a selection 16 N; a row, its coreset and its scores 50 kB and 12 N.
+
+They are meant to be right within a factor of two, and to err upwards.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+from bench.cells import Cell
+from bench.quantities import show_bytes
+from bench.recipe import Recipe
+from bench.refs import DatasetRef, ModelRef
+from bench.stages import Embeddings, GradientNorms, NeighborLists, ProxyDynamics, PseudoLabels, Selection, Stage
+
+PROCESS = 900 * 10**6
+WIDTH = 2048
+UNKNOWN_ACTIVATIONS = 500
+"""Activations per input value of a network that cannot be counted; a ResNet-18 on 32 x 32 pixels has about as many."""
+_HIDDEN, _BOTTLENECK, _TEMI_BATCH = 512, 256, 1024
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A data set's size: images of both splits, shape (C, H, W) of one, and whether they are held in memory."""
+
+    train: int
+    test: int
+    image: tuple[int, ...]
+    in_memory: bool = True
+
+    @property
+    def bytes(self) -> int:
+        """Of both splits in memory."""
+        return (self.train + self.test) * self.per_image
+
+    @property
+    def per_image(self) -> int:
+        """Bytes of one image in memory."""
+        size = 1
+        for length in self.image:
+            size *= length
+        return size if self.in_memory else 0
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Bytes of memory that a process takes at its peak, and of disk that its result takes."""
+
+    memory: int
+    disk: int
+
+
+Named: TypeAlias = Sequence[tuple[str, Estimate]]
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What this machine has: ``memory`` in bytes, or those that its container may use."""
+
+    memory: int
+
+
+def estimate(work: Stage | Cell, shapes: Mapping[str, Shape]) -> Estimate:
+    """Memory and disk of one stage or cell.
+
+    Args:
+        work: what is run.
+        shapes: data set's label -> its size.
+    """
+    if isinstance(work, Cell):
+        shape = shapes[work.dataset.label]
+        memory = PROCESS + _training(work.model, work.recipe, shape, work.dataset, work.budget)
+        return Estimate(memory, 50_000 + 12 * shape.train)
+    shape = shapes[dataset_of(work).label]
+    size = shape.train
+    embeddings = size * WIDTH * 4
+    if isinstance(work, Embeddings):
+        rows = shape.test if work.split == "test" else size
+        return Estimate(PROCESS + shape.bytes + 2 * rows * WIDTH * 4, rows * WIDTH * 4)
+    if isinstance(work, NeighborLists):
+        return Estimate(PROCESS + 3 * embeddings + 2 * size * work.k * 12, size * work.k * 12)
+    if isinstance(work, PseudoLabels):
+        return Estimate(PROCESS + 2 * embeddings + _heads(work), size * 8)
+    if isinstance(work, GradientNorms):
+        training = _training(work.proxy.model, work.proxy.recipe, shape, work.dataset, size)
+        return Estimate(PROCESS + 2 * training, 8 * size)
+    if isinstance(work, ProxyDynamics):
+        memory = PROCESS + _training(work.proxy.model, work.proxy.recipe, shape, work.dataset, size)
+        return Estimate(memory, 64 * size)
+    assert isinstance(work, Selection)
+    reads = 2 * embeddings if work.encoder is not None else 0
+    rehearses = any(item.part == "rehearsal" for item in work.needs())
+    trains = 0
+    if rehearses and work.proxy is not None:
+        trains = _training(work.proxy.model, work.proxy.recipe, shape, work.dataset, work.budget)
+    return Estimate(PROCESS + shape.bytes + reads + trains, 16 * size)
+
+
+def dataset_of(work: Stage | Cell) -> DatasetRef:
+    """The data set that a stage or cell works on."""
+    if isinstance(work, (NeighborLists, PseudoLabels)):
+        return work.embeddings.dataset
+    assert isinstance(work, (Cell, Embeddings, GradientNorms, ProxyDynamics, Selection))
+    return work.dataset
+
+
+def this_machine() -> Machine:
+    """Memory, as a container limits it where it does."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+        try:
+            memory = min(memory, int(Path(path).read_text()))
+        except (OSError, ValueError):
+            continue
+    return Machine(memory)
+
+
+def free_disk(folder: Path) -> int:
+    """Free bytes on the disk that holds ``folder``, which need not exist yet."""
+    while not folder.exists():
+        folder = folder.parent
+    return shutil.disk_usage(folder).free
+
+
+def shortages(stages: Named, cells: Named, machine: Machine, *, cache: Path, out: Path) -> list[str]:
+    """What this machine lacks, one sentence each.
+
+    Args:
+        stages: titles and estimates of the shared stages to compute.
+        cells: identities and estimates of the cells to train.
+        machine: what there is.
+        cache: folder of the shared stages.
+        out: folder of the rows.
+    """
+    found = []
+    if stages or cells:
+        title, largest = max([*stages, *cells], key=lambda item: item[1].memory)
+        if largest.memory > machine.memory:
+            found.append(
+                f"{title} needs about {show_bytes(largest.memory)} of memory, and this machine has "
+                f"{show_bytes(machine.memory)}; a smaller batch_size (--recipe), model or --pool-size takes less."
+            )
+    for name, folder, needed in (
+        ("shared stages", cache, sum(item.disk for _, item in stages)),
+        ("rows", out, sum(item.disk for _, item in cells)),
+    ):
+        free = free_disk(folder)
+        if needed > free:
+            found.append(
+                f"the {name} need about {show_bytes(needed)} on disk, and {folder} has {show_bytes(free)} free."
+            )
+    return found
+
+
+def _training(model: ModelRef, recipe: Recipe, shape: Shape, dataset: DatasetRef, images: int) -> int:
+    """Bytes of data, network and batch, without those of the process."""
+    from bench.plugins import models
+    from bench.training.footprint import footprint
+
+    inputs = shape.image if models.get(model.name).info.inputs == "images" else (WIDTH,)
+    values = 1
+    for length in inputs:
+        values *= length
+    data = shape.bytes + images * shape.per_image
+    if inputs == (WIDTH,):
+        data = 2 * (shape.train + shape.test) * WIDTH * 4
+    found = footprint(model, inputs, max(2, dataset.num_classes))
+    parameters, activations = found or (0, UNKNOWN_ACTIVATIONS * values)
+    batch = max(2, min(recipe.batch_size, images))
+    return data + 4 * 4 * parameters + 2 * 4 * batch * (activations + values)
+
+
+def _heads(stage: PseudoLabels) -> int:
+    """Bytes of TEMI's heads and batches; k-means keeps next to nothing."""
+    if stage.clustering != "temi":
+        return 0
+    heads = stage.heads or 1
+    weights = WIDTH * _HIDDEN + _HIDDEN * _BOTTLENECK + _BOTTLENECK * stage.num_clusters
+    batch = _TEMI_BATCH * (_HIDDEN + _BOTTLENECK + 2 * stage.num_clusters)
+    return 4 * heads * (5 * weights + 4 * batch)

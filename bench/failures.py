@@ -1,0 +1,156 @@
+"""Why a cell has no row: a versioned record beside the rows, with the traceback in a file of its own."""
+
+from __future__ import annotations
+
+import traceback
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from bench.cells import Cell
+from bench.errors import BenchError, NotFinite, TimeLimit
+from bench.rows import write_atomically
+
+FOLDER = "failed"
+_KILLED_FOR_MEMORY = "running low on memory"
+Status = Literal["error", "out-of-memory", "not-finite", "time-limit", "lost"]
+
+
+class Fault(BaseModel):
+    """What went wrong, in one line and in full; travels from a worker to the driver.
+
+    Attributes:
+        status: ``error`` is an exception, ``lost`` a process that died without a word (killed, crashed, node gone).
+        reason: one line.
+        details: a traceback, or what is known in its place.
+        passing: whether the same work may go well the next time; the same seed gives the same exception.
+        stage: title of the shared stage that failed; empty where it was the cell itself.
+        attempts: how often it was tried.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    status: Status
+    reason: str
+    details: str = ""
+    passing: bool = False
+    stage: str = ""
+    attempts: int = 1
+
+
+class Failure(BaseModel):
+    """The record of a cell that failed: ``failed/CELL_ID.json``. A row of the cell, once there is one, replaces it.
+
+    Attributes:
+        schema_version: of this record.
+        cell_id: of the cell.
+        status: as in ``Fault``.
+        reason: one line.
+        stage: title of the shared stage that failed; empty where it was the cell itself.
+        attempts: how often the run tried.
+        traceback: name of the file beside the record that holds the details.
+        created: UTC, ISO 8601.
+        cell: the cell's configuration.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    schema_version: Literal[1] = 1
+    cell_id: str
+    status: Status
+    reason: str
+    stage: str = ""
+    attempts: Annotated[int, Field(ge=1)] = 1
+    traceback: str
+    created: str
+    cell: dict[str, Any]
+
+
+def fault_of(error: BaseException, stage: str = "") -> Fault:
+    """Classify an exception that was caught where it was raised.
+
+    Memory may be free again, and a file system may answer again, when the other trials are done; nothing else that
+    raises is worth another try.
+    """
+    text = " ".join(str(error).split())
+    reason = text if text and isinstance(error, BenchError) else f"{type(error).__name__}: {text}"
+    details = "".join(traceback.format_exception(error))
+    status: Status = "error"
+    if isinstance(error, NotFinite):
+        status = "not-finite"
+    elif isinstance(error, TimeLimit):
+        status = "time-limit"
+    elif _is_out_of_memory(error):
+        status = "out-of-memory"
+    passing = status == "out-of-memory" or isinstance(error, OSError)
+    return Fault(
+        status=status, reason=f"{stage}: {reason}" if stage else reason, details=details, passing=passing, stage=stage
+    )
+
+
+def lost(reason: str, details: str, stage: str = "") -> Fault:
+    """The fault of a process that died; ``details`` are Ray's words, which tell when Ray killed it for its memory."""
+    status: Status = "out-of-memory" if _KILLED_FOR_MEMORY in details else "lost"
+    return Fault(status=status, reason=reason, details=details, passing=True, stage=stage)
+
+
+def timed_out(reason: str, details: str, stage: str = "") -> Fault:
+    """The fault of a process that the watchdog ended (``bench.limits``); ``details`` say where it hung."""
+    return Fault(status="time-limit", reason=reason, details=details, stage=stage)
+
+
+def record_failure(cell: Cell, fault: Fault, out: Path) -> None:
+    """Write the record and the traceback file. A full disk may hold neither; the reason still reaches the user."""
+    record, text = failure_files(cell.cell_id, out)
+    failure = Failure(
+        cell_id=cell.cell_id,
+        status=fault.status,
+        reason=fault.reason,
+        stage=fault.stage,
+        attempts=fault.attempts,
+        traceback=text.name,
+        created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        cell=cell.model_dump(mode="json"),
+    )
+    with suppress(OSError):
+        write_atomically(text, fault.details.encode(errors="replace"))
+        write_atomically(record, failure.model_dump_json(indent=1).encode(errors="replace"))
+
+
+def forget_failure(cell_id: str, out: Path) -> None:
+    """Delete the record of a cell that has a row now."""
+    for path in failure_files(cell_id, out):
+        path.unlink(missing_ok=True)
+
+
+def read_failures(out: Path) -> Iterator[Failure]:
+    """The records of the cells that still have no row; damaged records are passed over, since they are no results."""
+    for path in sorted((out / FOLDER).glob("*.json")):
+        if (out / "rows" / path.name).exists():
+            continue
+        with suppress(OSError, ValidationError):
+            yield Failure.model_validate_json(path.read_bytes())
+
+
+def summary(out: Path) -> str | None:
+    """``2 cells failed (1 error, 1 lost)``, for a folder where cells failed that still have no row."""
+    counts = Counter(failure.status for failure in read_failures(out))
+    total = counts.total()
+    kinds = ", ".join(f"{number} {status}" for status, number in counts.most_common())
+    return f"{total} cell{'s' * (total != 1)} failed ({kinds})" if total else None
+
+
+def failure_files(cell_id: str, out: Path) -> tuple[Path, Path]:
+    """Paths of a cell's record and of its traceback."""
+    return out / FOLDER / f"{cell_id}.json", out / FOLDER / f"{cell_id}.txt"
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    """Python's, numpy's and torch's ways to say so; torch's CPU allocator raises a plain RuntimeError."""
+    named = any(kind.__name__ == "OutOfMemoryError" for kind in type(error).__mro__)
+    return isinstance(error, MemoryError) or named or "can't allocate memory" in str(error)

@@ -1,0 +1,69 @@
+"""A limit on the time that a stage or a cell may take, also where it never comes back to Python."""
+
+from __future__ import annotations
+
+import faulthandler
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+from bench.errors import TimeLimit
+
+GRACE = 10.0
+"""Seconds after the limit at which a process that does not react is ended."""
+
+
+@contextmanager
+def time_limit(seconds: float | None, mark: Path) -> Iterator[None]:
+    """Raise ``TimeLimit`` in the block when its time is up; end the process if that does not help.
+
+    A signal interrupts Python code. Code that hangs outside Python, or that catches the error, is stopped by a watchdog
+    thread, which writes where every thread stood to ``mark`` and exits; ``read_mark`` finds it.
+
+    Args:
+        seconds: the limit; None is none, and then nothing is set up.
+        mark: file that is there while the block runs under a limit.
+
+    Raises:
+        TimeLimit: the time is up.
+    """
+    if seconds is None:
+        yield
+        return
+
+    def ring(number: int, frame: FrameType | None) -> None:
+        raise TimeLimit(f"not done after {seconds:g} s, the time limit (--time-limit).")
+
+    mark.parent.mkdir(parents=True, exist_ok=True)
+    heeds = threading.current_thread() is threading.main_thread()
+    with mark.open("w") as file:
+        faulthandler.dump_traceback_later(seconds + GRACE if heeds else seconds, exit=True, file=file)
+        before = signal.signal(signal.SIGALRM, ring) if heeds else None
+        try:
+            if heeds:
+                signal.setitimer(signal.ITIMER_REAL, seconds)
+            yield
+        finally:
+            if heeds:
+                signal.setitimer(signal.ITIMER_REAL, 0)
+                signal.signal(signal.SIGALRM, before)
+            faulthandler.cancel_dump_traceback_later()
+            mark.unlink(missing_ok=True)
+
+
+def mark_of(name: str, out: Path) -> Path:
+    """Where a stage or cell that runs under a limit is marked."""
+    return out / "failed" / f".{name}.running"
+
+
+def read_mark(mark: Path) -> str | None:
+    """What the watchdog wrote before it ended the process, or None where it did not; the file is deleted."""
+    try:
+        text = mark.read_text(errors="replace")
+        mark.unlink()
+    except OSError:
+        return None
+    return text or None

@@ -1,0 +1,52 @@
+"""Amounts that a person writes and reads: bytes and spans of time."""
+
+from __future__ import annotations
+
+import re
+
+from bench.errors import SpecError
+
+_BYTES = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+_SECONDS = {"s": 1, "min": 60, "h": 3600, "d": 86400}
+
+
+def parse_bytes(text: str) -> int:
+    """``10GB`` as a number of bytes; decimal units, B, KB, MB, GB and TB.
+
+    Raises:
+        SpecError: not a size.
+    """
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)b?\s*", text, re.IGNORECASE)
+    if found is None:
+        raise SpecError(f"size {text!r} is not valid; write it like 500MB, 10GB or 1.5TB.")
+    unit = found[2].upper()
+    return round(float(found[1]) * _BYTES[f"{unit}B" if unit else ""])
+
+
+def parse_seconds(text: str) -> float:
+    """``30d`` as a number of seconds; s, min, h and d, and seconds without a unit.
+
+    Raises:
+        SpecError: not a span of time above 0.
+    """
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(s|min|h|d)?\s*", text)
+    if found is None or float(found[1]) == 0:
+        raise SpecError(f"time {text!r} is not valid; write it like 90s, 30min, 12h or 30d.")
+    return float(found[1]) * _SECONDS[found[2] or "s"]
+
+
+def show_bytes(size: float) -> str:
+    """``1.2 GB``."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 999.5:
+            return f"{size:.0f} {unit}" if unit == "B" or size >= 99.5 else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} TB"
+
+
+def show_seconds(seconds: float) -> str:
+    """``3 d``: the largest unit that is not below 1."""
+    for unit, length in reversed(_SECONDS.items()):
+        if seconds >= length:
+            return f"{seconds / length:.0f} {unit}"
+    return "0 s"

@@ -1,0 +1,147 @@
+"""The Ray session of a run: one on this machine, or a running cluster; noticing when all of it is gone."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from bench.errors import SpecError
+
+_SETTINGS = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_GLOBAL_CHECKPOINT_S": "3600",
+    "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
+}
+_LOOK = 3.0
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What one trial gets, and which Ray cluster gives it.
+
+    Attributes:
+        cpus: CPUs of a stage or trial, which are also its threads.
+        gpus: GPUs of a stage or trial; fractions pack several on one.
+        address: of a running cluster, or None for one on this machine.
+    """
+
+    cpus: int = 1
+    gpus: float = 0.0
+    address: str | None = None
+
+
+@dataclass
+class Session:
+    """A Ray session in use.
+
+    Attributes:
+        memory: bytes that Ray hands out on the node that has most of them; more must not be asked for.
+        lost: whether no node is alive any more.
+    """
+
+    memory: int
+    lost: bool = False
+
+
+def use_ray_settings() -> None:
+    """Set the environment variables that Ray reads when it is imported, except those that the user set."""
+    for name, value in _SETTINGS.items():
+        os.environ.setdefault(name, value)
+
+
+@contextmanager
+def ray_session(resources: Resources) -> Iterator[Session]:
+    """A Ray session: the caller's if one is up, else the cluster at the address, else one on this machine.
+
+    The processes of a session on this machine end with this process, however it ends: the kernel kills Ray's servers,
+    and a worker exits once it misses them. If the nodes die first, Ray would wait for others for ever; then the block
+    is interrupted (``KeyboardInterrupt``) and the session marked as lost.
+
+    Raises:
+        SpecError: no cluster answers, or none of its nodes has what a trial asks for.
+    """
+    use_ray_settings()
+    if resources.address is None:
+        os.environ.setdefault("RAY_AUTH_MODE", "disabled")  # a session that this process alone uses and ends
+    import ray
+
+    # Tune prints a traceback for each trial that is lost; the run records and reports it.
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
+    if ray.is_initialized():
+        with _watched(check_capacity(resources)) as session:
+            yield session
+        return
+    local = resources.address is None
+    options: dict[str, Any] = {"include_dashboard": False}
+    try:
+        ray.init(
+            address="local" if local else resources.address,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            **(options if local else {}),
+        )
+    except ConnectionError as error:
+        raise SpecError(f"no Ray cluster answers at {resources.address!r}: {error}.") from error
+    try:
+        with _watched(check_capacity(resources)) as session:
+            yield session
+    finally:
+        ray.shutdown()
+
+
+def check_capacity(resources: Resources) -> int:
+    """Refuse what no single node has: Ray would wait for it for ever.
+
+    Returns:
+        Bytes of memory that Ray hands out on the node that has most of them, among those that have the rest.
+
+    Raises:
+        SpecError: says what the nodes have.
+    """
+    import ray
+
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    fitting = [node for node in nodes if node.get("CPU", 0) >= resources.cpus and node.get("GPU", 0) >= resources.gpus]
+    if fitting:
+        return max(int(node.get("memory", 0)) for node in fitting)
+    found = "; ".join(f"{node.get('CPU', 0):g} CPU(s) and {node.get('GPU', 0):g} GPU(s)" for node in nodes) or "none"
+    raise SpecError(
+        f"a trial asks for {resources.cpus} CPU(s) and {resources.gpus:g} GPU(s), but no node has as many: {found}. "
+        "Lower --cpus-per-trial or --gpus-per-trial."
+    )
+
+
+@contextmanager
+def _watched(memory: int) -> Iterator[Session]:
+    import ray
+
+    session, ended = Session(memory), threading.Event()
+
+    def watch() -> None:
+        while not ended.wait(_LOOK):
+            try:
+                alive = any(node["Alive"] for node in ray.nodes())
+            except Exception:  # Ray itself ends this process when its control service is gone for a minute
+                continue
+            if not alive and not ended.is_set():
+                session.lost = True
+                os.kill(os.getpid(), signal.SIGINT)
+                return
+
+    watcher = threading.Thread(target=watch, name="bench-ray-watch", daemon=True)
+    watcher.start()
+    try:
+        yield session
+    finally:
+        ended.set()
+        watcher.join()

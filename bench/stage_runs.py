@@ -1,0 +1,193 @@
+"""Compute the shared stages that a run lacks, each as one Ray task that starts when its inputs are there."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from bench.failures import Fault, fault_of, lost, timed_out
+from bench.limits import mark_of, read_mark, time_limit
+from bench.preflight import Plan
+from bench.ray_session import Resources
+from bench.rows import StageUse
+from bench.stages import Stage, in_order
+from bench.workspace import Workspace
+
+if TYPE_CHECKING:
+    from bench.runner import Reporter
+
+_PAUSE = 2.0
+"""Seconds until a stage that another run is computing is looked at again."""
+
+
+class StageEnd(NamedTuple):
+    """How a stage ended.
+
+    Attributes:
+        seconds: what it took to compute, whoever did.
+        reused: whether it was there already.
+        fault: why it failed, if it did.
+        busy: another run is computing it.
+    """
+
+    seconds: float = 0.0
+    reused: bool = False
+    fault: dict[str, Any] | None = None
+    busy: bool = False
+
+
+class _Queue:
+    """Stages that are not done, by key: those that wait for inputs, those that run, those that another run computes.
+
+    Args:
+        stages: inputs before users.
+    """
+
+    def __init__(self, stages: list[Stage]) -> None:
+        self.stages = {stage.key: stage for stage in stages}
+        self.inputs = {stage.key: [needed.key for needed in stage.inputs()] for stage in stages}
+        self.running: dict[Any, str] = {}
+        self._missing = {key: {needed for needed in keys if needed in self.stages} for key, keys in self.inputs.items()}
+        self._parked: dict[str, float] = {}
+
+    @property
+    def done(self) -> bool:
+        return not (self._missing or self.running or self._parked)
+
+    @property
+    def pause(self) -> float | None:
+        """Seconds until there may be something to start; None if only the end of a task can change that."""
+        return _PAUSE if self._parked else None
+
+    def startable(self) -> list[str]:
+        """Take out what needs nothing more, and what was parked for long enough."""
+        now = time.monotonic()
+        ready = [key for key, missing in self._missing.items() if not missing]
+        due = [key for key, since in self._parked.items() if now - since >= _PAUSE]
+        for key in ready:
+            del self._missing[key]
+        for key in due:
+            del self._parked[key]
+        return ready + due
+
+    def again(self, key: str) -> None:
+        self._missing[key] = set()
+
+    def park(self, key: str) -> None:
+        self._parked[key] = time.monotonic()
+
+    def finish(self, key: str) -> None:
+        for missing in self._missing.values():
+            missing.discard(key)
+
+
+def run_stages(
+    plan: Plan, workspace: Workspace, resources: Resources, reporter: Reporter, *, retries: int, memory: int
+) -> tuple[dict[str, StageUse], dict[str, Fault]]:
+    """Compute what the store lacks.
+
+    A task gets its CPUs and GPUs only when its inputs are stored, and gives them back at once if another run, with the
+    same store, is computing its stage: nothing is held while something is waited for.
+
+    Args:
+        plan: whose missing cells need the stages.
+        workspace: where.
+        resources: of one task.
+        reporter: told of every stage.
+        retries: how often a stage is tried again that may go well the next time.
+        memory: bytes, the most that Ray hands out to one task.
+
+    Returns:
+        key -> how each stage came to be, and key -> why of those that failed or rest on one that did.
+    """
+    import ray
+
+    wanted = in_order([stage for cell in plan.missing for stage in cell.stages()])
+    todo = plan.stages(workspace.store)
+    new = {stage.key for stage in todo}
+    present = [stage for stage in wanted if stage.key not in new and stage in workspace.store]
+    uses = {
+        stage.key: StageUse(kind=stage.kind, key=stage.key, seconds=workspace.store.seconds(stage), reused=True)
+        for stage in present
+    }
+    reporter.stages_begin(len(todo), dict(Counter(stage.kind for stage in present)))
+    # What kills a process once mostly kills it again, so Ray's own three retries are replaced by those of the run.
+    remote = ray.remote(num_cpus=resources.cpus, num_gpus=resources.gpus, max_retries=0)(_stage_task)
+    broken: dict[str, Fault] = {}
+    attempts: Counter[str] = Counter()
+    announced: set[str] = set()
+    queue = _Queue(todo)
+
+    def end(key: str, seconds: float, *, reused: bool = False, fault: Fault | None = None) -> None:
+        stage = queue.stages[key]
+        if fault is None:
+            uses[key] = StageUse(kind=stage.kind, key=key, seconds=seconds, reused=reused)
+        else:
+            broken[key] = fault
+        queue.finish(key)
+        reporter.stage_end(stage.title(), seconds, reused=reused, error=fault.reason if fault else None)
+
+    while not queue.done:
+        for key in queue.startable():
+            upstream = next((broken[needed] for needed in queue.inputs[key] if needed in broken), None)
+            if upstream is not None:
+                end(key, 0.0, fault=upstream)
+            else:
+                stage = queue.stages[key]
+                # Ray runs no more at once than fit together by the estimates; the largest may run alone.
+                sized = remote.options(memory=min(plan.memory(stage), memory) or None)
+                queue.running[sized.remote(stage, workspace)] = key
+        if not queue.running:
+            time.sleep(queue.pause or 0)
+            continue
+        for task in ray.wait(list(queue.running), num_returns=1, timeout=queue.pause)[0]:
+            key = queue.running.pop(task)
+            stage = queue.stages[key]
+            result = _result(task, stage, workspace)
+            if result.busy:
+                queue.park(key)
+                if key not in announced:
+                    announced.add(key)
+                    reporter.waiting(stage.title())
+                continue
+            attempts[key] += 1
+            fault = None if result.fault is None else Fault(**{**result.fault, "attempts": attempts[key]})
+            if fault is not None and fault.passing and attempts[key] <= retries:
+                reporter.retry(stage.title(), fault.reason)
+                queue.again(key)
+            else:
+                end(key, result.seconds, reused=result.reused, fault=fault)
+    return uses, broken
+
+
+def _result(task: Any, stage: Stage, workspace: Workspace) -> StageEnd:
+    """The task's own report, or what can be told of one whose process died."""
+    import ray
+
+    try:
+        return StageEnd(*ray.get(task))
+    except ray.exceptions.RayError as error:
+        title, stood = stage.title(), read_mark(mark_of(stage.key, workspace.out))
+        if stood is not None:
+            fault = timed_out(f"{title}: not done within the time limit, and did not react", stood, title)
+        else:
+            fault = lost(f"{title}: the worker was lost", str(error), title)
+        return StageEnd(fault=fault.model_dump())
+
+
+def _stage_task(stage: Stage, workspace: Workspace) -> StageEnd:
+    """Body of a Ray task."""
+    from bench.cache import Busy
+    from bench.compute import run_stage
+    from bench.training.loop import prepare_torch
+
+    prepare_torch(workspace.threads)
+    try:
+        with time_limit(workspace.time_limit, mark_of(stage.key, workspace.out)):
+            artifact = run_stage(stage, workspace, wait=False)
+    except Busy:
+        return StageEnd(busy=True)
+    except Exception as error:
+        return StageEnd(fault=fault_of(error, stage.title()).model_dump())
+    return StageEnd(artifact.seconds, artifact.reused)

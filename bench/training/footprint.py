@@ -1,0 +1,51 @@
+"""What a network takes: its parameters and the values that it keeps per image for the backward pass."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from bench.refs import ModelRef
+
+
+class Footprint(NamedTuple):
+    """``parameters`` of the network and ``activations`` per image, both in numbers of values."""
+
+    parameters: int
+    activations: int
+
+
+@lru_cache(maxsize=64)
+def footprint(model: ModelRef, shape: tuple[int, ...], num_classes: int) -> Footprint | None:
+    """Count by one forward pass without memory or arithmetic, on torch's meta device.
+
+    Args:
+        model: which network.
+        shape: of one input, (C, H, W) or (D,).
+        num_classes: outputs.
+
+    Returns:
+        The sum over all layers; None for a network that cannot be run this way.
+    """
+    from bench.training.fit import build_model
+
+    counted = 0
+
+    def count(module: nn.Module, inputs: object, output: object) -> None:
+        nonlocal counted
+        if isinstance(output, Tensor):
+            counted += output.numel()
+
+    try:
+        with torch.device("meta"), torch.no_grad():
+            network = build_model(model, shape, num_classes, 0)
+            for module in network.modules():
+                if not list(module.children()):
+                    module.register_forward_hook(count)
+            network(torch.empty(2, *shape))
+    except Exception:  # an outside network may do what the meta device cannot
+        return None
+    return Footprint(sum(value.numel() for value in network.parameters()), counted // 2)

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from bench.cache import Store
+from bench.cli import app
+from bench.errors import SpecError
+
+
+class Named:
+    kind = "numbers"
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+
+    def describe(self) -> dict[str, str]:
+        return {}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for key in ("a" * 64, "b" * 64):
+        Store(tmp_path).get(Named(key), lambda: {"x": np.zeros(5000, dtype=np.uint8)})
+    return tmp_path
+
+
+def bench(folder: Path, *arguments: str) -> tuple[int, str]:
+    done = CliRunner().invoke(app, ["cache", *arguments, "--cache-dir", str(folder)])
+    if isinstance(done.exception, SpecError):
+        raise done.exception
+    return done.exit_code, done.output
+
+
+def test_list_sums_up_and_shows_each(folder):
+    code, text = bench(folder, "list")
+    assert code == 0
+    assert text.splitlines()[2].split()[:2] == ["numbers", "2"]
+    assert text.splitlines()[-1].startswith("2 artifacts, ")
+    code, text = bench(folder, "list", "--long")
+    assert [line.split()[1] for line in text.splitlines() if line.startswith("numbers")] == ["a" * 12, "b" * 12]
+    assert bench(folder / "empty", "list") == (0, f"0 artifacts, 0 B, in {folder / 'empty'}\n")
+
+
+def test_verify_names_what_is_damaged_and_prune_deletes_it(folder):
+    code, text = bench(folder, "verify")
+    assert (code, text.endswith(": 0 damaged.\n")) == (0, True)
+    arrays = folder / "numbers" / f"{'b' * 64}.npz"
+    arrays.write_bytes(arrays.read_bytes()[:-7])
+    code, text = bench(folder, "verify")
+    assert code == 1
+    assert f"damaged: numbers {'b' * 64}: the checksum does not match" in text
+    assert "1 damaged" in text
+    code, text = bench(folder, "prune", "--damaged", "--dry-run")
+    assert (code, arrays.exists()) == (0, True)
+    assert "would delete numbers bbbbbbbbbbbb" in text
+    assert bench(folder, "prune", "--damaged")[0] == 0
+    assert not arrays.exists()
+    assert bench(folder, "verify")[0] == 0
+    assert Named("a" * 64) in Store(folder)
+
+
+def test_prune_wants_to_be_told_what(folder):
+    with pytest.raises(SpecError, match="say what to delete"):
+        bench(folder, "prune")
+    with pytest.raises(SpecError, match="say what to delete"):
+        bench(folder, "prune", "--all", "--max-size", "1GB")
+    with pytest.raises(SpecError, match="no artifacts of kind 'selections'; it has numbers"):
+        bench(folder, "prune", "--all", "--kind", "selections")
+    assert "0 artifacts, 0 B, deleted" in bench(folder, "prune", "--unused-for", "1d")[1]
+    assert "1 artifact, " in bench(folder, "prune", "--max-size", "6kB")[1]
+    assert "1 artifact, " in bench(folder, "prune", "--all")[1]
+    assert not any(path.is_file() for path in folder.rglob("*"))

@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from filelock import FileLock
+
+from bench.cache import Store
+from bench.errors import SpecError
+from bench.inventory import damage, remove, stored, sweep, to_prune
+from bench.quantities import parse_bytes, parse_seconds, show_bytes, show_seconds
+
+DAY = 86400.0
+
+
+@dataclass(frozen=True)
+class Named:
+    key: str
+    kind: str = "numbers"
+
+    def describe(self) -> Mapping[str, Any]:
+        inner = {"dataset": {"name": "digits"}, "encoder": {"name": "pixels"}}
+        return {"kind": self.kind, "embeddings": inner, "method": "elfs", "rate": 0.9, "seed": 3}
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    store = Store(tmp_path / "store")
+    for number, stage in enumerate((Named("a"), Named("b"), Named("c", "others"))):
+        store.get(stage, lambda number=number: {"x": np.zeros(1000 * (number + 1), dtype=np.uint8)})
+        used = time.time() - (number + 1) * DAY
+        os.utime(store.root / stage.kind / f"{stage.key}.json", (used, used))
+        os.utime(store.root / stage.kind / f"{stage.key}.npz", (used, used))
+    return store
+
+
+def test_every_artifact_is_described(store):
+    items = stored(store.root)
+    assert [(item.kind, item.key) for item in items] == [("numbers", "a"), ("numbers", "b"), ("others", "c")]
+    assert [item.size // 1000 for item in items] == [1, 2, 3]
+    assert items[0].title == "digits, pixels, elfs, rate 0.9, seed 3"
+    assert abs(items[0].created - time.time()) < 60
+    assert abs(time.time() - items[0].used - DAY) < 60
+    assert [item.key for item in stored(store.root, ["others"])] == ["c"]
+    assert stored(store.root / "nothing here") == []
+
+
+def test_reading_counts_as_use(store):
+    store.load(Named("b"))
+    assert time.time() - stored(store.root)[1].used < 60
+
+
+@pytest.mark.parametrize("suffix", [".json", ".npz"])
+def test_damage_at_every_tenth_byte_is_found(store, suffix):
+    [item, *_] = stored(store.root)
+    path = item.record.with_suffix(suffix)
+    whole = path.read_bytes()
+    assert damage(item) is None
+    for length in range(0, len(whole), 10):
+        path.write_bytes(whole[:length])
+        assert damage(item), f"cut to {length} bytes"
+    path.unlink()
+    assert damage(item) == f"{suffix[1:]} file missing"
+    assert len(stored(store.root)) == 3, "half an artifact takes room too"
+
+
+def test_limits_choose_the_longest_unused(store):
+    items = stored(store.root)
+    keys = lambda chosen: [item.key for item in chosen]  # noqa: E731
+    assert keys(to_prune(items)) == ["c", "b", "a"]
+    assert keys(to_prune(items, unused_for=1.5 * DAY)) == ["c", "b"]
+    assert to_prune(items, older_than=DAY) == [], "they were made just now"
+    assert keys(to_prune(items, older_than=DAY, now=time.time() + 2 * DAY)) == ["c", "b", "a"]
+    total = sum(item.size for item in items)
+    assert to_prune(items, max_bytes=total) == []
+    assert keys(to_prune(items, max_bytes=total - 1)) == ["c"]
+    assert keys(to_prune(items, max_bytes=items[0].size)) == ["c", "b"]
+    assert keys(to_prune(items, max_bytes=0, unused_for=2.5 * DAY)) == ["c"], "every condition must hold"
+
+
+def test_what_is_being_made_is_not_removed(store):
+    [item, other, _] = stored(store.root)
+    with FileLock(item.record.with_suffix(".lock")):
+        assert not remove(item)
+    assert Named("a") in store
+    assert remove(item)
+    assert remove(other)
+    assert sorted(path.name for path in store.root.rglob("*") if path.is_file()) == ["c.json", "c.lock", "c.npz"]
+    assert not store.get(Named("a"), lambda: {"x": np.zeros(3)}).reused
+
+
+def test_abandoned_temporary_files_are_swept_and_fresh_ones_kept(store):
+    old, fresh = (store.root / "numbers" / f".tmp-{name}" for name in ("old", "fresh"))
+    for path in (old, fresh):
+        path.write_bytes(b"0123456789")
+    os.utime(old, (0, time.time() - 2 * 3600))
+    assert sweep(store.root) == 10
+    assert fresh.exists()
+    assert not old.exists()
+    assert len(stored(store.root)) == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [("10GB", 10**10), ("1.5 kb", 1500), ("7", 7), ("3B", 3), ("2T", 2 * 10**12)]
+)
+def test_sizes(text, size):
+    assert parse_bytes(text) == size
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("90", 90), ("1.5h", 5400), ("30d", 30 * DAY), ("2min", 120)])
+def test_times(text, seconds):
+    assert parse_seconds(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "-1", "ten", "10 apples", "1e400", "0", "inf", "nan"])
+def test_what_is_no_amount_is_refused(text):
+    with pytest.raises(SpecError, match="write it like"):
+        parse_seconds(text)
+    if text != "0":
+        with pytest.raises(SpecError, match="write it like"):
+            parse_bytes(text)
+
+
+def test_amounts_are_short():
+    assert [show_bytes(size) for size in (0, 999, 1500, 99_600, 10**9, 2.5e12)] == [
+        "0 B",
+        "999 B",
+        "1.5 kB",
+        "100 kB",
+        "1.0 GB",
+        "2.5 TB",
+    ]
+    assert [show_seconds(span) for span in (0.2, 59, 61, 7300, 3 * DAY)] == ["0 s", "59 s", "1 min", "2 h", "3 d"]

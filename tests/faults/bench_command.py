@@ -1,0 +1,105 @@
+"""The command line in a process of its own, for tests that interrupt or kill it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+
+class Command:
+    """``bench run`` in a process of its own, whose lines are read as they come."""
+
+    def __init__(self, folder: Path, *arguments: str) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "bench", "run", "--out", str(folder / "out"), "--device", "cpu", *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+            env={**os.environ, "BENCH_CACHE_DIR": str(folder / "cache")},
+        )
+        self.lines: list[str] = []
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.lines.append(line)
+
+    def wait_for(self, condition: Callable[[], object], what: str) -> None:
+        """Wait at most four minutes."""
+        end = time.monotonic() + 240
+        while not condition():
+            assert time.monotonic() < end, f"no {what} in {self.lines}"
+            assert self.process.poll() is None, f"ended before {what}: {self.lines}"
+            time.sleep(0.05)
+
+    def interrupt(self) -> float:
+        """Press Ctrl-C, which every process of the terminal's group sees; return the seconds until the end."""
+        started = time.monotonic()
+        os.killpg(self.process.pid, signal.SIGINT)
+        self.process.wait(timeout=60)
+        seconds = time.monotonic() - started
+        self.close()
+        return seconds
+
+    def kill(self) -> None:
+        """As ``kill -9`` of the driver alone."""
+        self.process.kill()
+        self.close()
+
+    def descendants(self) -> dict[int, str]:
+        """Process number -> name of everything that the command started and that still runs."""
+        children: dict[int, list[int]] = {}
+        names: dict[int, str] = {}
+        for path in Path("/proc").glob("[0-9]*/stat"):
+            with suppress(OSError):
+                head, _, tail = path.read_text().rpartition(")")
+                number, name = head.split(" (", 1)
+                state, parent = tail.split()[:2]
+                if state != "Z":
+                    children.setdefault(int(parent), []).append(int(number))
+                    names[int(number)] = name
+        found: dict[int, str] = {}
+        left = [self.process.pid]
+        while left:
+            for child in children.get(left.pop(), []):
+                found[child] = names[child]
+                left.append(child)
+        return found
+
+    def close(self) -> None:
+        self.process.wait(timeout=300)
+        self._reader.join()
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+
+    @property
+    def text(self) -> str:
+        return "".join(self.lines)
+
+
+def finish(folder: Path, *arguments: str) -> str:
+    command = Command(folder, *arguments)
+    command.close()
+    assert command.process.returncode == 0, command.text
+    return command.text
+
+
+def alive(processes: dict[int, str]) -> dict[int, str]:
+    """Those that still run under the same name; a zombie does not."""
+    found = {}
+    for number, name in processes.items():
+        with suppress(OSError):
+            head, _, tail = Path(f"/proc/{number}/stat").read_text().rpartition(")")
+            if tail.split()[0] != "Z" and head.split(" (", 1)[1] == name:
+                found[number] = name
+    return found

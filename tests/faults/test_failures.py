@@ -1,0 +1,198 @@
+"""What goes wrong in a stage or a cell becomes a record; the others go on; a later success replaces it."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from bench.cells import Cell
+from bench.errors import NotFinite, TimeLimit
+from bench.failures import Failure, fault_of, lost, read_failures, record_failure, summary
+from bench.limits import mark_of, read_mark, time_limit
+from bench.preflight import Plan, make_plan
+from bench.ray_session import Resources
+from bench.rows import read_rows
+from bench.runner import Outcome, run
+from bench.spec import load_spec
+from bench.trial import attempt_cell
+from bench.workspace import Workspace
+
+TINY = {
+    "datasets": "digits",
+    "rates": "0.9",
+    "pool_size": 300,
+    "recipe": {"iterations": 8, "proxy_epochs": 2, "evaluations": 1},
+}
+
+
+class Notes:
+    """A reporter that remembers tries."""
+
+    def __init__(self) -> None:
+        self.retried: list[str] = []
+        self.ended: Counter[str] = Counter()
+
+    def stages_begin(self, total: int, reused: dict[str, int]) -> None: ...
+
+    def stage_end(self, title: str, seconds: float, *, reused: bool = False, error: str | None = None) -> None: ...
+
+    def cells_begin(self, total: int, finished: int) -> None: ...
+
+    def cell_end(self, cell: Cell, accuracy: float | None, seconds: float, error: str | None) -> None:
+        self.ended[cell.cell_id] += 1
+
+    def waiting(self, title: str) -> None: ...
+
+    def retry(self, title: str, reason: str) -> None:
+        self.retried.append(title)
+
+    def session_lost(self, again: bool) -> None:
+        raise AssertionError("Ray died")
+
+
+def go(folder: Path, *, limit: float | None = None, retries: int = 0, **given) -> tuple[Plan, Outcome, Notes]:
+    workspace = Workspace(out=folder / "out", cache=folder / "cache", time_limit=limit)
+    plan = make_plan(load_spec(given={**TINY, **given}), out=workspace.out)
+    notes = Notes()
+    return plan, run(plan, workspace, Resources(), notes, retries=retries), notes
+
+
+def failures(folder: Path) -> dict[str, Failure]:
+    return {failure.cell["method"]: failure for failure in read_failures(folder / "out")}
+
+
+def test_exceptions_are_classified():
+    import torch
+
+    with pytest.raises(RuntimeError) as caught:
+        torch.empty(2**60, dtype=torch.uint8)
+    assert fault_of(caught.value).status == "out-of-memory"
+    assert fault_of(MemoryError()).passing
+    assert fault_of(torch.OutOfMemoryError("CUDA out of memory")).status == "out-of-memory"
+    assert fault_of(NotFinite("the loss is not finite")).status == "not-finite"
+    assert not fault_of(NotFinite("the loss is not finite")).passing
+    assert fault_of(TimeLimit("slow")).status == "time-limit"
+    assert (fault_of(OSError("stale handle")).status, fault_of(OSError("stale handle")).passing) == ("error", True)
+    assert (fault_of(ValueError("wrong")).status, fault_of(ValueError("wrong")).passing) == ("error", False)
+    assert fault_of(ValueError("of\n two  lines"), "a stage").reason == "a stage: ValueError: of two lines"
+    assert lost("gone", "the worker crashed").status == "lost"
+    killed = "Task was killed due to the node running low on memory."
+    assert lost("gone", killed).status == "out-of-memory"
+
+
+def test_a_record_can_be_read_back_and_a_damaged_one_is_no_result(tmp_path):
+    [cell] = make_plan(load_spec(given={**TINY, "methods": "random"}), out=tmp_path).cells
+    record_failure(cell, fault_of(ValueError("wrong")).model_copy(update={"attempts": 2}), tmp_path)
+    [failure] = read_failures(tmp_path)
+    assert (failure.schema_version, failure.status, failure.attempts) == (1, "error", 2)
+    assert Cell.model_validate(failure.cell) == cell
+    assert "ValueError: wrong" in (tmp_path / "failed" / failure.traceback).read_text()
+    assert summary(tmp_path) == "1 cell failed (1 error)"
+    path = tmp_path / "failed" / f"{cell.cell_id}.json"
+    whole = path.read_bytes()
+    for length in range(0, len(whole), 10):
+        path.write_bytes(whole[:length])
+        assert list(read_failures(tmp_path)) == []
+    assert summary(tmp_path) is None
+    assert make_plan(load_spec(given={**TINY, "methods": "random"}), out=tmp_path).missing == [cell]
+
+
+def test_time_limit_interrupts_python_and_leaves_no_trace(tmp_path):
+    mark = mark_of("cell", tmp_path)
+
+    def work() -> None:
+        with time_limit(0.2, mark):
+            assert mark.exists()
+            time.sleep(60)
+
+    started = time.monotonic()
+    with pytest.raises(TimeLimit, match=r"not done after 0\.2 s, the time limit"):
+        work()
+    assert time.monotonic() - started < 30
+    assert not mark.exists()
+    with time_limit(0.2, mark):
+        pass
+    with time_limit(None, mark):
+        time.sleep(0.3)  # the limit of the block before no longer counts
+    assert read_mark(mark) is None
+
+
+def test_a_cell_over_the_time_limit_is_recorded_and_succeeds_with_more_time(tmp_path):
+    given = {**TINY, "methods": "random", "recipe": {"iterations": 100_000, "evaluations": 1}}
+    short = Workspace(out=tmp_path / "out", cache=tmp_path / "cache", time_limit=1.0)
+    [cell] = make_plan(load_spec(given=given), out=short.out).cells
+    assert "time limit" in attempt_cell(cell, short)["error"]
+    [failure] = read_failures(short.out)
+    assert failure.status == "time-limit"
+    assert "in train" in (short.out / "failed" / failure.traceback).read_text()
+    assert sorted(path.suffix for path in (short.out / "failed").iterdir()) == [".json", ".txt"]
+
+
+def test_a_cell_on_a_full_disk_fails_and_succeeds_when_there_is_room(small_disk, tmp_path):
+    workspace = Workspace(out=small_disk / "out", cache=tmp_path / "cache")
+    [cell] = make_plan(load_spec(given={**TINY, "methods": "random"}), out=workspace.out).cells
+    filler = small_disk / "filler"
+    with pytest.raises(OSError, match="No space left"):
+        filler.write_bytes(bytes(4 * 2**20))
+    assert "No space left" in attempt_cell(cell, workspace)["error"]
+    assert not list(workspace.out.glob("*/*.json")), "neither half a row nor half a record"
+    filler.unlink()
+    assert "accuracy" in attempt_cell(cell, workspace)
+    assert [row.cell_id for row in read_rows(workspace.out)] == [cell.cell_id]
+
+
+@pytest.mark.usefixtures("ray_session", "troublemakers")
+def test_each_kind_of_failure_has_its_record_and_the_others_go_on(tmp_path):
+    mark = tmp_path / "mark"
+    methods = f"random,raises,hungry,cannot-read,dies,dies-once(mark={mark})"
+    _, outcome, notes = go(tmp_path, methods=methods, retries=1)
+    found = failures(tmp_path)
+    assert {name: (item.status, item.attempts) for name, item in found.items()} == {
+        "raises": ("error", 1),
+        "hungry": ("out-of-memory", 2),
+        "cannot-read": ("error", 2),
+        "dies": ("lost", 2),
+    }
+    assert {row.method for row in read_rows(tmp_path / "out")} == {"random", "dies-once"}
+    assert (outcome.written, len(outcome.failed), outcome.interrupted, outcome.lost) == (2, 4, False, False)
+    assert set(notes.ended.values()) == {1}, "every cell ends once, however often it is tried"
+    again = {item.stage for name, item in found.items() if name != "raises"}
+    assert {title for title in notes.retried if "dies-once" not in title} == again
+    assert len(notes.retried) == 4, "and dies-once, which then goes well"
+    stored = {path.parent.name: path for path in (tmp_path / "cache").glob("*/*.json")}
+    assert set(stored) == {"selection"}
+    assert len(list((tmp_path / "cache" / "selection").glob("*.json"))) == 2, "a failure is never stored"
+    for item in found.values():
+        assert (tmp_path / "out" / "failed" / item.traceback).read_text()
+        assert item.cell["method"] in item.stage
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("ray_session", "troublemakers")
+def test_what_does_not_react_to_the_limit_is_ended(tmp_path):
+    _, outcome, _ = go(tmp_path, methods="random,sleeps(deaf=true)", retries=1, limit=10)
+    [failure] = read_failures(tmp_path / "out")
+    assert failure.status == "time-limit"
+    assert failure.attempts == 1
+    assert "in sleeps" in (tmp_path / "out" / "failed" / failure.traceback).read_text()
+    assert outcome.written == 1
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("ray_session", "troublemakers")
+def test_a_trial_that_is_killed_is_tried_again_and_a_success_removes_its_record(tmp_path):
+    plan, outcome, notes = go(tmp_path, methods="random", models="dies-in-training,small_cnn", retries=1)
+    [failure] = read_failures(tmp_path / "out")
+    assert (failure.status, failure.attempts) == ("lost", 2)
+    assert len(notes.retried) == 1
+    assert (outcome.written, set(notes.ended.values())) == (1, {1})
+    [dead] = [cell for cell in plan.cells if cell.model.name == "dies-in-training"]
+    # Its process dies in the fifth forward pass; two iterations and one evaluation have fewer.
+    short = {**TINY["recipe"], "iterations": 1}
+    plan, outcome, _ = go(tmp_path, methods="random", models="dies-in-training", recipe=short)
+    assert dead.cell_id not in {cell.cell_id for cell in plan.cells}
+    assert outcome.written == 1
+    assert len(list(read_failures(tmp_path / "out"))) == 1

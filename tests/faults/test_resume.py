@@ -1,0 +1,159 @@
+"""After the driver, its Ray node or the power is gone: the same command runs what is missing, and nothing else."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from bench_command import Command, alive, finish
+
+from bench.cache import Arrays
+from bench.cells import Cell
+from bench.compute import observe
+from bench.preflight import finished_cells, make_plan, set_aside
+from bench.rows import read_rows
+from bench.spec import load_spec
+from bench.stages import ProxyDynamics
+from bench.trial import attempt_cell
+from bench.workspace import Workspace
+
+TINY = {
+    "datasets": "digits",
+    "methods": "random",
+    "rates": "0.9",
+    "pool_size": 300,
+    "seeds": 2,
+    "recipe": {"iterations": 4, "evaluations": 1},
+}
+SIX = ("--methods", "random", "--rates", "0.5", "--seeds", "6", "--recipe", "iterations=300,evaluations=1")
+
+
+def contents(folder: Path) -> dict[str, tuple[bytes, int]]:
+    """Name -> bytes and time of change of every row."""
+    rows = (folder / "out" / "rows").glob("*.json")
+    return {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in rows}
+
+
+@pytest.fixture
+def two_rows(tmp_path: Path) -> tuple[Workspace, list[Cell]]:
+    workspace = Workspace(out=tmp_path / "out", cache=tmp_path / "cache")
+    cells = make_plan(load_spec(given=TINY), out=workspace.out).cells
+    for cell in cells:
+        assert "accuracy" in attempt_cell(cell, workspace)
+    return workspace, cells
+
+
+def test_a_row_cut_at_any_byte_runs_again_and_the_other_stays(two_rows):
+    workspace, cells = two_rows
+    first, second = (workspace.out / "rows" / f"{cell.cell_id}.json" for cell in cells)
+    whole, other = first.read_bytes(), second.read_bytes()
+    for length in range(0, len(whole), 10):
+        first.write_bytes(whole[:length])
+        assert set_aside(workspace.out, cells) == [workspace.out / "damaged" / first.name]
+        assert finished_cells(workspace.out, cells) == {cells[1].cell_id}, f"cut to {length} bytes"
+    assert second.read_bytes() == other
+    assert "accuracy" in attempt_cell(cells[0], workspace)
+    assert finished_cells(workspace.out, cells) == {cell.cell_id for cell in cells}
+    again, before = (next(read_rows(folder)) for folder in (workspace.out, restored(workspace.out, first, whole)))
+    own = {"created", "train_seconds", "select_seconds", "train_peak_bytes"}
+    assert again.model_dump(exclude=own) == before.model_dump(exclude=own)
+
+
+def restored(out: Path, path: Path, whole: bytes) -> Path:
+    """A folder that holds the row as it was before it was cut."""
+    copy = out.parent / "before" / "rows" / path.name
+    copy.parent.mkdir(parents=True)
+    copy.write_bytes(whole)
+    return copy.parents[1]
+
+
+@pytest.mark.slow
+def test_driver_killed(tmp_path):
+    command = Command(tmp_path, *SIX)
+    command.wait_for(lambda: contents(tmp_path), "row")
+    started = command.descendants()
+    assert "raylet" in started.values()
+    command.kill()
+    before = contents(tmp_path)
+    assert 1 <= len(before) < 6
+    killed = time.monotonic()
+    # The next run begins at once, while what is left of the killed one is still ending.
+    text = finish(tmp_path, *SIX)
+    after = contents(tmp_path)
+    assert len(after) == 6
+    assert "0 shared stages to compute, 6 reused (6 selection)" in text
+    # An orphaned trial may still have finished its row before the second run looked.
+    assert {name: content for name, content in after.items() if name in before} == before
+    while alive(started):
+        assert time.monotonic() - killed < 150, f"orphans: {alive(started)}"
+        time.sleep(1)
+    assert "6 already have a row" in finish_nothing(tmp_path)
+
+
+def finish_nothing(folder: Path) -> str:
+    """The same command once more, which finds all there."""
+    before = contents(folder)
+    text = finish(folder, *SIX, "--dry-run")
+    assert contents(folder) == before
+    return text
+
+
+@pytest.mark.slow
+def test_ray_node_killed(tmp_path):
+    command = Command(tmp_path, *SIX)
+    command.wait_for(lambda: contents(tmp_path), "row")
+    before = contents(tmp_path)
+    for number, name in command.descendants().items():
+        if name == "raylet" or name.startswith("ray::"):
+            os.kill(number, signal.SIGKILL)
+    command.close()
+    assert command.process.returncode == 0, command.text
+    assert "Ray's processes died on every node; starting it again" in command.text
+    after = contents(tmp_path)
+    assert len(after) == 6
+    assert {name: content for name, content in after.items() if name in before} == before
+    assert not list((tmp_path / "out" / "failed").glob("*.json"))
+
+
+@pytest.mark.slow
+def test_trial_killed(tmp_path):
+    command = Command(tmp_path, *SIX)
+    command.wait_for(lambda: contents(tmp_path), "row")
+    trials = [number for number, name in command.descendants().items() if name.startswith("ray::ResourceTr")]
+    os.kill(trials[0], signal.SIGKILL)
+    command.close()
+    assert command.process.returncode == 0, command.text
+    assert "the trial's process was lost; it will be tried again" in command.text
+    assert len(contents(tmp_path)) == 6
+    assert not list((tmp_path / "out" / "failed").iterdir())
+
+
+@pytest.mark.slow
+def test_a_stage_that_another_run_computes_is_waited_for_and_reused(tmp_path):
+    given = {**TINY, "methods": "aum", "rates": "0.3,0.5,0.7,0.8,0.9", "seeds": 1}
+    workspace = Workspace(out=tmp_path / "here", cache=tmp_path / "cache")
+    plan = make_plan(load_spec(given=given), out=workspace.out)
+    [proxy] = [stage for stage in plan.stages(workspace.store) if isinstance(stage, ProxyDynamics)]
+    command: list[Command] = []
+
+    def compute() -> Arrays:
+        """This process is the other run; it is not done before the command has noticed."""
+        recipe = ("--recipe", "iterations=4,evaluations=1", "--pool-size", "300")
+        command.append(Command(tmp_path, "--methods", "aum", "--rates", given["rates"], "--seeds", "1", *recipe))
+        command[0].wait_for(lambda: "another run is computing it" in command[0].text, "word of the other run")
+        return observe(proxy, workspace)
+
+    made = workspace.store.get(proxy, compute)
+    command[0].close()
+    text = command[0].text
+    assert command[0].process.returncode == 0, text
+    assert "computed by another run" in text
+    assert "Shared stages: 5 computed, 1 reused." in text
+    assert len(list((tmp_path / "cache" / "dynamics").glob("*.json"))) == 1, "one proxy for five rates"
+    rows = list(read_rows(tmp_path / "out"))
+    assert len(rows) == 5
+    used = [use for row in rows for use in row.stages if use.kind == "dynamics"]
+    assert {(use.key, use.reused, use.seconds) for use in used} == {(proxy.key, True, made.seconds)}

@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bench.cells import Cell
+from bench.estimates import Estimate, Machine, Shape, estimate, free_disk, shortages, this_machine
+from bench.preflight import make_plan
+from bench.spec import load_spec
+from bench.stages import Embeddings, NeighborLists, ProxyDynamics, PseudoLabels, Selection
+
+CIFAR = {"cifar10": Shape(50_000, 10_000, (3, 32, 32))}
+GB = 10**9
+
+
+@pytest.fixture
+def cells(cells_of) -> list[Cell]:
+    return cells_of(
+        methods="elfs,random", datasets="cifar10", rates="0.9", encoders="pixels", models="resnet18", seeds="0,"
+    )
+
+
+def test_every_stage_of_the_paper_is_estimated(cells):
+    elfs = next(cell for cell in cells if cell.method == "elfs")
+    selection = elfs.selection()
+    images, embeddings = 60_000 * 3072, 50_000 * 2048 * 4
+    sizes = {}
+    for stage in [selection, *selection.inputs(), selection.embeddings(), selection.neighbor_lists()]:
+        sizes[type(stage)] = estimate(stage, CIFAR)
+    assert set(sizes) >= {Embeddings, NeighborLists, PseudoLabels, ProxyDynamics, Selection}
+    assert sizes[Embeddings].disk == embeddings
+    assert sizes[Embeddings].memory > images + 2 * embeddings
+    assert sizes[NeighborLists].disk == 50_000 * 50 * 12
+    assert sizes[NeighborLists].memory > 3 * embeddings
+    assert GB < sizes[PseudoLabels].memory < 8 * GB
+    assert images < sizes[ProxyDynamics].memory < 8 * GB
+    cell = estimate(elfs, CIFAR)
+    assert images < cell.memory < sizes[ProxyDynamics].memory, "a coreset is smaller than the pool"
+    assert cell.disk < 10**6
+
+
+def test_what_grows_the_work_grows_the_estimate(cells):
+    cell = cells[-1]
+    smaller = cell.model_copy(update={"recipe": cell.recipe.model_copy(update={"batch_size": 16})})
+    assert estimate(smaller, CIFAR).memory < estimate(cell, CIFAR).memory
+    files = {"cifar10": Shape(50_000, 10_000, (3, 32, 32), in_memory=False)}
+    difference = estimate(cell, CIFAR).memory - estimate(cell, files).memory
+    assert difference == (60_000 + cell.budget) * 3072
+
+
+def test_a_resnet18_is_counted_by_hand():
+    from bench.refs import ModelRef
+    from bench.training.footprint import footprint
+
+    found = footprint(ModelRef(name="resnet18"), (3, 32, 32), 10)
+    assert found is not None
+    assert 11_170_000 < found.parameters < 11_180_000  # 11.17 million, as the papers say
+    assert 500_000 < found.activations < 2_000_000
+    doubled = footprint(ModelRef(name="resnet18"), (3, 64, 64), 10)
+    assert doubled is not None
+    assert doubled.parameters == found.parameters
+    assert 3.9 < doubled.activations / found.activations < 4.1
+
+
+def test_shortages_say_what_is_missing(tmp_path):
+    stages = [("proxy", Estimate(20 * GB, 10)), ("embeddings", Estimate(GB, 10))]
+    cells = [("cell", Estimate(2 * GB, 10))]
+    enough = Machine(32 * GB)
+    assert shortages(stages, cells, enough, cache=tmp_path / "new" / "cache", out=tmp_path) == []
+    assert shortages([], [], enough, cache=tmp_path, out=tmp_path) == []
+    [lack] = shortages(stages, cells, Machine(16 * GB), cache=tmp_path, out=tmp_path)
+    assert lack.startswith("proxy needs about 20.0 GB of memory, and this machine has 16.0 GB; a smaller batch_size")
+    huge = [("embeddings", Estimate(GB, free_disk(tmp_path) + GB))]
+    [lack] = shortages(huge, cells, enough, cache=tmp_path, out=tmp_path)
+    assert lack.startswith("the shared stages need about ")
+    assert str(tmp_path) in lack
+
+
+def test_this_machine_has_memory():
+    assert 10**8 < this_machine().memory < 10**14
+
+
+def test_a_plan_knows_its_data_sets_and_nothing_of_missing_ones(tmp_path: Path):
+    given = {"methods": "random", "datasets": "digits,cifar10", "rates": "0.9", "pool_size": 200}
+    plan = make_plan(load_spec(given=given), out=tmp_path, tolerant=True)
+    assert plan.shapes == {"digits(pool_size=200)": Shape(200, 359, (1, 8, 8))}
+    by_name = {cell.dataset.name: cell for cell in plan.cells}
+    assert plan.memory(by_name["digits"]) > 0
+    assert plan.memory(by_name["cifar10"]) == 0
+    assert plan.memory() == 0
