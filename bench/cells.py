@@ -16,6 +16,7 @@ from bench.rows import PROTOCOL
 from bench.selection import budget_for
 from bench.spec import GridSpec
 from bench.stages import Embeddings, Selection, Stage, method_code
+from bench.variants import check_modifiers
 
 WEIGHTS = "weights"
 """The parameter that every encoder call takes beside the encoder's own: a local weights file."""
@@ -64,7 +65,8 @@ class Cell(Frozen):
     def cell_id(self) -> str:
         """Readable and unique: safe as a file name."""
         encoder = self.encoder.name if self.encoder else "none"
-        name = cell_name(self.dataset.name, self.method, encoder, self.rate, self.seed, self.model.name)
+        data = str(Call(self.dataset.name, {}, self.dataset.modifiers))
+        name = cell_name(data, self.method, encoder, self.rate, self.seed, self.model.name)
         return f"{name}-{self.digest()[:12]}"
 
     def selection(self) -> Selection:
@@ -104,6 +106,7 @@ def check_names(spec: GridSpec) -> None:
         if POOL_SIZE in call.params:
             raise SpecError(f"dataset {call.name}: the pool's size is the grid's; use --pool-size (YAML: pool_size).")
         datasets.get(call.name).resolve(call.params)
+        check_modifiers(call.name, call.modifiers)
     for call in spec.encoders:
         encoders.get(call.name).resolve({name: value for name, value in call.params.items() if name != WEIGHTS})
     for call in (*spec.models, *((spec.proxy_model,) if spec.proxy_model else ())):

@@ -20,6 +20,7 @@ from bench.refs import DatasetRef, EncoderRef
 from bench.rows import read_row
 from bench.spec import GridSpec
 from bench.stages import Stage, in_order
+from bench.variants import check_modifiers
 from bench.weights import locate_weights
 from bench.workspace import file_sha256
 
@@ -89,6 +90,7 @@ def make_plan(
                 name=call.name,
                 version=entry.info.version,
                 params=entry.changed(call.params),
+                modifiers=check_modifiers(call.name, call.modifiers),
                 pool_size=spec.pool_size,
                 num_classes=entry.info.num_classes or 0,
             )
@@ -152,11 +154,13 @@ def check_writable(folder: Path) -> None:
 def _open_dataset(call: Call, pool_size: int | None, root: Path | None, download: bool) -> DatasetRef:
     entry = datasets.get(call.name)
     params = entry.changed(call.params)
-    dataset = load_dataset(call.name, params, root=root, download=download, pool_size=pool_size)
+    modifiers = check_modifiers(call.name, call.modifiers)
+    dataset = load_dataset(call.name, params, root=root, download=download, pool_size=pool_size, modifiers=modifiers)
     return DatasetRef(
         name=call.name,
         version=entry.info.version,
         params=params,
+        modifiers=modifiers,
         pool_size=pool_size,
         fingerprint=fingerprint(dataset),
         num_classes=dataset.num_classes,

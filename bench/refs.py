@@ -8,7 +8,7 @@ import re
 from typing import Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
 
 from bench.calls import Call
 from bench.recipe import Recipe
@@ -35,6 +35,8 @@ class DatasetRef(Frozen):
         name: registered name.
         version: the reader's declared version.
         params: parameters that differ from their defaults.
+        modifiers: what makes the training split long-tailed or noisy, see ``bench.variants``; applied before the pool
+            is drawn.
         pool_size: size of the drawn pool, or None for the whole training split.
         fingerprint: SHA-256 of the content.
         num_classes: C.
@@ -44,6 +46,7 @@ class DatasetRef(Frozen):
     name: str
     version: int = 1
     params: dict[str, Any] = {}
+    modifiers: dict[str, int | float] = {}
     pool_size: int | None = None
     fingerprint: str = ""
     num_classes: int = 0
@@ -51,9 +54,15 @@ class DatasetRef(Frozen):
 
     @property
     def label(self) -> str:
-        """Name with the parameters off their defaults, as tables show it."""
+        """Name with the parameters off their defaults and the modifiers, as tables show it."""
         drawn = {} if self.pool_size is None else {"pool_size": self.pool_size}
-        return str(Call(self.name, {**self.params, **drawn}))
+        return str(Call(self.name, {**self.params, **drawn}, self.modifiers))
+
+    @model_serializer(mode="wrap")
+    def _plain_without_modifiers(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Left out where empty: a data set has the digest that it had before there were modifiers."""
+        fields: dict[str, Any] = serialize(self)
+        return fields if self.modifiers else {key: value for key, value in fields.items() if key != "modifiers"}
 
 
 class EncoderRef(Frozen):

@@ -70,6 +70,20 @@ def test_row_is_reproduced_exactly(run: Path, row_file: Path, tmp_path: Path) ->
     assert bench("table", run, tmp_path, "--out", tmp_path / "t")[0] == 0
 
 
+def test_row_of_a_long_tailed_and_noisy_pool_is_reproduced(tmp_path: Path) -> None:
+    origin = make(tmp_path, "aum", datasets="digits@imbalance=5@noise=0.2@seed=1")
+    assert origin.dataset == "digits(pool_size=400)@imbalance=5@noise=0.2@seed=1"
+    row_file = tmp_path / "rows" / f"{origin.cell_id}.json"
+    code, output, _ = bench("train", "--row", row_file, "--out", tmp_path / "again")
+    assert (code, "Reproduced" in output) == (0, True), output
+    # The coreset's images are in the pool of this version alone.
+    with pytest.raises(DataError, match="not in the pool of 400 images"):
+        other = {**GRID, "datasets": "digits@imbalance=5@noise=0.2@seed=2"}
+        train_published(
+            from_file(indices_path(tmp_path, origin.cell_id), other), Workspace(out=tmp_path, cache=tmp_path)
+        )
+
+
 def test_model_on_embeddings_is_reproduced(tmp_path: Path) -> None:
     origin = make(tmp_path, "random", models="linear_probe")
     assert origin.encoder == "pixels"
