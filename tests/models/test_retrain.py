@@ -77,11 +77,10 @@ def test_row_of_a_long_tailed_and_noisy_pool_is_reproduced(tmp_path: Path) -> No
     code, output, _ = bench("train", "--row", row_file, "--out", tmp_path / "again")
     assert (code, "Reproduced" in output) == (0, True), output
     # The coreset's images are in the pool of this version alone.
+    other = {**GRID, "datasets": "digits@imbalance=5@noise=0.2@seed=2"}
+    job, place = from_file(indices_path(tmp_path, origin.cell_id), other), Workspace(out=tmp_path, cache=tmp_path)
     with pytest.raises(DataError, match="not in the pool of 400 images"):
-        other = {**GRID, "datasets": "digits@imbalance=5@noise=0.2@seed=2"}
-        train_published(
-            from_file(indices_path(tmp_path, origin.cell_id), other), Workspace(out=tmp_path, cache=tmp_path)
-        )
+        train_published(job, place)
 
 
 def test_model_on_embeddings_is_reproduced(tmp_path: Path) -> None:
