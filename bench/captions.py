@@ -23,6 +23,8 @@ def caption(block: Block, *, compare: bool = False) -> list[str]:
     # Another model may train its proxies by another recipe, which a row does not hold.
     epochs = f", {recipe.proxy_epochs:,} epochs" if proxies == [block.model] else ""
     proxy = f" Proxy: {proxies[0]}{epochs}." if proxies else ""
+    if proxies and proxies != [block.model]:
+        proxy += f" Transfer: what reads training dynamics selected with the proxy and trains {block.model}."
     notes.append(
         f"Pool: N = {first.pool_size:,} images of {block.dataset}. {_encoder(block)} "
         f"Model: {block.model}, {recipe.iterations:,} iterations, batch {recipe.batch_size:,}.{proxy}"
