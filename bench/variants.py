@@ -150,11 +150,11 @@ def describe(modifiers: Mapping[str, int | float]) -> str:
     variant = Variant.model_validate(dict(modifiers))
     parts = []
     if variant.imbalance is not None:
-        parts.append(f"long-tailed, {variant.imbalance:g} times as many images in the largest class as in the smallest")
+        parts.append(f"long-tailed (the largest class {variant.imbalance:g} times the smallest)")
     if variant.noise:
-        parts.append(f"{100 * variant.noise:g} % of the labels replaced by another class")
+        parts.append(f"with {100 * variant.noise:g} % of the labels replaced by another class")
     return (
-        f"training split {' and '.join(parts)}; the test split is unchanged, so accuracy is over its own class balance "
+        f"training split {', '.join(parts)}; the test split is unchanged, so accuracy is over its own class balance "
         "and true labels"
         if parts
         else ""

@@ -79,9 +79,9 @@ def test_caption_says_what_the_rows_say(grid: Grid) -> None:
 def test_caption_says_what_a_long_tailed_and_noisy_version_is(grid: Grid) -> None:
     [block] = blocks(grid({"random": [90.0]}, [0.5], dataset="digits(pool_size=1437)@imbalance=10@noise=0.2"))
     assert (
-        "digits(pool_size=1437)@imbalance=10@noise=0.2: training split long-tailed, 10 times as many images in the "
-        "largest class as in the smallest and 20 % of the labels replaced by another class; the test split is "
-        "unchanged, so accuracy is over its own class balance and true labels."
+        "digits(pool_size=1437)@imbalance=10@noise=0.2: training split long-tailed (the largest class 10 times the "
+        "smallest), with 20 % of the labels replaced by another class; the test split is unchanged, so accuracy is "
+        "over its own class balance and true labels."
     ) in sheet(block).notes
     assert not any("test split" in note for note in sheet(blocks(grid({"random": [90.0]}, [0.5]))[0]).notes)
 
