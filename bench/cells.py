@@ -70,10 +70,11 @@ class Cell(Frozen):
         return f"{name}-{self.digest()[:12]}"
 
     def selection(self) -> Selection:
-        """The coreset as a shared stage: models and variants that do not change it share it."""
+        """The coreset as a shared stage: models, variants and label noise that do not change it share it."""
         reads = _reads(self.method, self.params)
+        label_free = methods.get(self.method).info.supervision in ("none", "pseudo")
         return Selection(
-            dataset=self.dataset,
+            dataset=self.dataset.without_noise() if label_free else self.dataset,
             method=self.method,
             params=self.params,
             code=method_code(self.method),
@@ -88,9 +89,10 @@ class Cell(Frozen):
         """What must be there before the model is trained."""
         needed: list[Stage] = [self.selection()]
         if models.get(self.model.name).info.inputs == "embeddings" and self.encoder is not None:
+            images = self.dataset.without_noise()
             needed += [
-                Embeddings(dataset=self.dataset, encoder=self.encoder),
-                Embeddings(dataset=self.dataset, encoder=self.encoder, split="test"),
+                Embeddings(dataset=images, encoder=self.encoder),
+                Embeddings(dataset=images, encoder=self.encoder, split="test"),
             ]
         return needed
 

@@ -6,6 +6,7 @@ import os
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from bench.cache import Store
@@ -16,7 +17,7 @@ from bench.errors import DataError, RowError, SpecError, WeightsError
 from bench.loading import load_dataset
 from bench.plugins import datasets, encoders, methods
 from bench.recipe import Precision
-from bench.refs import DatasetRef, EncoderRef
+from bench.refs import DatasetRef, EncoderRef, clean_modifiers
 from bench.rows import read_row
 from bench.spec import GridSpec
 from bench.stages import Stage, in_order
@@ -155,7 +156,9 @@ def _open_dataset(call: Call, pool_size: int | None, root: Path | None, download
     entry = datasets.get(call.name)
     params = entry.changed(call.params)
     modifiers = check_modifiers(call.name, call.modifiers)
-    dataset = load_dataset(call.name, params, root=root, download=download, pool_size=pool_size, modifiers=modifiers)
+    opened = partial(load_dataset, call.name, params, root=root, download=download, pool_size=pool_size)
+    dataset = opened(modifiers=modifiers)
+    clean = clean_modifiers(modifiers)
     return DatasetRef(
         name=call.name,
         version=entry.info.version,
@@ -163,6 +166,7 @@ def _open_dataset(call: Call, pool_size: int | None, root: Path | None, download
         modifiers=modifiers,
         pool_size=pool_size,
         fingerprint=fingerprint(dataset),
+        clean_fingerprint=fingerprint(opened(modifiers=clean)) if clean != modifiers else "",
         num_classes=dataset.num_classes,
         size=len(dataset.train),
     )

@@ -9,12 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bench.cells import Cell
 from bench.data import Dataset, fingerprint
 from bench.errors import DataError, SpecError, UnknownName
 from bench.loading import load_dataset
 from bench.preflight import make_plan
 from bench.published import pool_positions
 from bench.spec import load_spec
+from bench.stages import in_order
 from bench.trial import run_cell
 from bench.variants import check_modifiers, describe, long_tailed, modified, noisy
 from bench.workspace import Workspace
@@ -179,22 +181,48 @@ def test_images_in_files_can_be_long_tailed_and_noisy(imagenette: Path) -> None:
     assert np.array_equal(version.train.images[np.arange(5)], whole.train.images[version.pool_index[:5]])
 
 
-LABEL_FREE = "random,prototypicality,elfs(clustering=kmeans,beta=0.1)"
 GRID = {"rates": "0.5", "seeds": [2], "pool_size": 200, "recipe": {"iterations": 4, "proxy_epochs": 2}}
+METHODS = "random,prototypicality,elfs(clustering=kmeans,beta=0.1),aum"
 
 
-def coresets(folder: Path, dataset: str, methods: str) -> dict[str, str]:
-    plan = make_plan(load_spec(given={**GRID, "datasets": dataset, "methods": methods}), out=folder)
-    place = Workspace(out=folder, cache=folder / "cache")
-    return {cell.method: run_cell(cell, place, {}).indices_sha256 for cell in plan.cells}
+def cells(dataset: str, folder: Path, **changes: object) -> dict[str, Cell]:
+    grid = {**GRID, "datasets": dataset, "methods": METHODS, **changes}
+    return {cell.method: cell for cell in make_plan(load_spec(given=grid), out=folder).cells}
 
 
-def test_a_label_free_method_cannot_tell_that_labels_are_noisy(tmp_path: Path) -> None:
-    clean = coresets(tmp_path, "digits", f"{LABEL_FREE},aum")
-    dirty = coresets(tmp_path, "digits@noise=0.4", f"{LABEL_FREE},aum")
-    assert {name: clean[name] == dirty[name] for name in clean} == {
+def test_a_label_free_method_gets_the_same_coreset_whatever_the_noise(tmp_path: Path) -> None:
+    """Also where nothing is shared: each version has a cache of its own."""
+    found = []
+    for dataset in ("digits", "digits@noise=0.4"):
+        place = Workspace(out=tmp_path, cache=tmp_path / dataset)
+        found.append(
+            {name: run_cell(cell, place, {}).indices_sha256 for name, cell in cells(dataset, tmp_path).items()}
+        )
+    assert {name: found[0][name] == found[1][name] for name in found[0]} == {
         "random": True,
         "prototypicality": True,
         "elfs": True,
         "aum": False,
     }
+
+
+@pytest.mark.parametrize(
+    ("plain", "version"),
+    [("digits", "digits@noise=0.4@seed=1"), ("digits@imbalance=5", "digits@imbalance=5@noise=0.4")],
+)
+def test_stages_that_read_no_label_are_shared_with_the_data_set_without_noise(
+    plain: str, version: str, tmp_path: Path
+) -> None:
+    clean, dirty = cells(plain, tmp_path), cells(version, tmp_path)
+    for name in ("random", "prototypicality", "elfs"):
+        assert clean[name].cell_id != dirty[name].cell_id
+        assert in_order([clean[name].selection()]) == in_order([dirty[name].selection()])
+    assert set(in_order([clean["aum"].selection()])).isdisjoint(in_order([dirty["aum"].selection()]))
+    probes = [cells(name, tmp_path, models="linear_probe")["aum"].stages() for name in (plain, version)]
+    assert {stage.kind for stage in set(probes[0]) & set(probes[1])} == {"embeddings"}
+
+
+def test_an_imbalance_shares_nothing_since_the_images_are_others(tmp_path: Path) -> None:
+    whole, tailed = cells("digits", tmp_path), cells("digits@imbalance=5", tmp_path)
+    stages = [set(in_order([cell.selection() for cell in of.values()])) for of in (whole, tailed)]
+    assert stages[0].isdisjoint(stages[1])
