@@ -16,6 +16,7 @@ from bench.rows import Row, read_row, write_row
 from bench.selection import budget_for
 from bench.spec import load_spec
 from bench.trial import run_cell
+from bench.validation import identity_problems
 from bench.workspace import Workspace
 
 RECIPE = {"iterations": 40, "proxy_epochs": 2, "evaluations": 4}
@@ -73,6 +74,7 @@ def test_row_is_reproduced_exactly(run: Path, row_file: Path, tmp_path: Path) ->
 def test_row_of_a_long_tailed_and_noisy_pool_is_reproduced(tmp_path: Path) -> None:
     origin = make(tmp_path, "aum", datasets="digits@imbalance=5@noise=0.2@seed=1")
     assert origin.dataset == "digits(pool_size=400)@imbalance=5@noise=0.2@seed=1"
+    assert list(identity_problems(origin, origin.cell_id)) == []
     row_file = tmp_path / "rows" / f"{origin.cell_id}.json"
     code, output, _ = bench("train", "--row", row_file, "--out", tmp_path / "again")
     assert (code, "Reproduced" in output) == (0, True), output
