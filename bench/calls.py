@@ -1,4 +1,4 @@
-"""The small grammar in which a user names a plugin with parameters: ``ccs(beta=0.3, keep=hard)``."""
+"""The small grammar in which a user names a plugin: ``ccs(beta=0.3, keep=hard)``, ``digits@imbalance=10@noise=0.2``."""
 
 from __future__ import annotations
 
@@ -10,23 +10,25 @@ from typing import Any, NamedTuple
 
 from bench.errors import SpecError
 
-_CALL = re.compile(r"^\s*(?P<name>[A-Za-z0-9][\w.-]*)\s*(?:\((?P<args>.*)\))?\s*$", re.DOTALL)
+_CALL = re.compile(
+    r"^\s*(?P<name>[A-Za-z0-9][\w.-]*)\s*(?:\((?P<args>.*)\))?\s*(?P<modifiers>(?:@[^@()]*)*)$", re.DOTALL
+)
 _BRACKETS = {")": "(", "]": "[", "}": "{"}
 _BARE = re.compile(r"[\w./\\~:@%+-]+")
 """Text that needs no quotes: nothing in it means anything to the grammar."""
 
 
 class Call(NamedTuple):
-    """A plugin's name and the parameters that the user set, and only those."""
+    """A plugin's name, and the parameters and modifiers (``@noise=0.2``) that the user set, and only those."""
 
     name: str
     params: dict[str, Any]
+    modifiers: Mapping[str, int | float] = {}
 
     def __str__(self) -> str:
-        if not self.params:
-            return self.name
         inside = ", ".join(f"{key}={_text(value)}" for key, value in sorted(self.params.items()))
-        return f"{self.name}({inside})"
+        after = "".join(f"@{key}={_number(value)}" for key, value in sorted(self.modifiers.items()))
+        return f"{self.name}({inside}){after}" if inside else f"{self.name}{after}"
 
 
 def split_list(text: str) -> list[str]:
@@ -65,9 +67,10 @@ def split_list(text: str) -> list[str]:
 
 
 def parse_call(given: str | Mapping[str, Any]) -> Call:
-    """Read ``"ccs(beta=0.3)"``, or YAML's ``{"ccs": {"beta": 0.3}}``.
+    """Read ``"ccs(beta=0.3)"``, ``"digits@noise=0.2"``, or YAML's ``{"ccs": {"beta": 0.3}}``.
 
-    Values are Python literals; a bare word is a string, and ``true``/``false``/``none`` are what they say.
+    Values are Python literals; a bare word is a string, and ``true``/``false``/``none`` are what they say. The value of
+    a modifier is a number.
 
     Raises:
         SpecError: the text does not follow the grammar.
@@ -86,7 +89,7 @@ def parse_call(given: str | Mapping[str, Any]) -> Call:
         if key in params:
             raise SpecError(f"parameter {key!r} is given twice in {given!r}.")
         params[key] = _value(value.strip())
-    return Call(match["name"], params)
+    return Call(match["name"], params, _modifiers(match["modifiers"], given))
 
 
 def family(variant: str) -> str:
@@ -106,7 +109,20 @@ def _from_mapping(given: Mapping[str, Any]) -> Call:
     call = parse_call(str(name))
     if call.params:
         raise SpecError(f"parameters of {call.name!r} are given twice: in {name!r} and as a mapping.")
-    return Call(call.name, {str(key): value for key, value in (params or {}).items()})
+    return Call(call.name, {str(key): value for key, value in (params or {}).items()}, call.modifiers)
+
+
+def _modifiers(text: str, whole: str) -> dict[str, int | float]:
+    found: dict[str, int | float] = {}
+    for part in text.split("@")[1:]:
+        key, _, written = (item.strip() for item in part.partition("="))
+        value = _value(written)
+        if not key.isidentifier() or isinstance(value, bool) or not isinstance(value, int | float):
+            raise SpecError(f"cannot read '@{part}' in {whole!r}; write @modifier=number, such as @noise=0.2.")
+        if key in found:
+            raise SpecError(f"modifier @{key} is given twice in {whole!r}.")
+        found[key] = value
+    return found
 
 
 def _value(text: str) -> Any:
@@ -120,6 +136,11 @@ def _value(text: str) -> Any:
             return ast.literal_eval(text)
     except (ValueError, SyntaxError, MemoryError, RecursionError):
         return text
+
+
+def _number(value: int | float) -> str:
+    """``100`` for 100.0 too, so that a number has one spelling."""
+    return repr(value).removesuffix(".0")
 
 
 def _text(value: Any) -> str:

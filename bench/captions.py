@@ -9,7 +9,8 @@ from bench.reported import Reported, not_run, protocol_of, same_encoder
 from bench.rows import Row
 from bench.sheets import MISSING
 from bench.stats import summarize
-from bench.tables import NO_ENCODER, Block, Line, parameters
+from bench.tables import NO_ENCODER, Block, Line, dataset_modifiers, parameters
+from bench.variants import describe
 
 METRIC = {"last": "last-iteration test accuracy", "best": "best test accuracy seen during training"}
 _DIGITISED_ERROR = 0.1
@@ -24,6 +25,8 @@ def caption(block: Block, *, compare: bool = False) -> list[str]:
     # Another model may train its proxies by another recipe, which a row does not hold.
     epochs = f", {recipe.proxy_epochs:,} epochs" if proxies == [block.model] else ""
     proxy = f" Proxy: {proxies[0]}{epochs}." if proxies else ""
+    if proxies and proxies != [block.model]:
+        proxy += f" Transfer: what reads training dynamics selected with the proxy and trains {block.model}."
     notes.append(
         f"Pool: N = {first.pool_size:,} images of {block.dataset}. {_encoder(block)} "
         f"Model: {block.model}, {recipe.iterations:,} iterations, batch {recipe.batch_size:,}.{proxy}"
@@ -47,10 +50,10 @@ def caption(block: Block, *, compare: bool = False) -> list[str]:
 
 
 def common(rows: Sequence[Row]) -> list[str]:
-    """What holds for all rows of a table: hardware and protocol; without dates, so that it is stable."""
+    """What holds for all rows of a table: hardware, protocol and data; without dates, so that it is stable."""
     devices = ", ".join(sorted({row.device for row in rows}))
     scales = sorted({row.recipe.scale for row in rows})
-    notes = [f"Trained on {devices}. Protocol version {rows[0].protocol}."]
+    notes = [f"Trained on {devices}. Protocol version {rows[0].protocol}.", *_versions(rows)]
     if scales[0] < 1:
         factors = " and ".join(f"{scale:g}" for scale in scales)
         notes.append(f"Scaled: iterations and proxy epochs times {factors}, not the full protocol.")
@@ -72,6 +75,12 @@ def label_leak(encoder: str, supervision: str, methods: Iterable[str]) -> list[s
 def doubtful(found: Reported) -> bool:
     """Whether a number is marked: a digitised point that lies below the figure or behind other curves."""
     return found.error is not None and found.error > _DIGITISED_ERROR
+
+
+def _versions(rows: Iterable[Row]) -> list[str]:
+    """One sentence on each data set whose training split was made long-tailed or noisy."""
+    modifiers = {row.dataset: dataset_modifiers(row.dataset) for row in rows}
+    return [f"{name}: {describe(given)}." for name, given in sorted(modifiers.items()) if given]
 
 
 def _seeds(block: Block) -> str:

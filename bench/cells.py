@@ -16,6 +16,7 @@ from bench.rows import PROTOCOL
 from bench.selection import budget_for
 from bench.spec import GridSpec
 from bench.stages import Embeddings, Selection, Stage, method_code
+from bench.variants import check_modifiers
 
 WEIGHTS = "weights"
 """The parameter that every encoder call takes beside the encoder's own: a local weights file."""
@@ -64,14 +65,16 @@ class Cell(Frozen):
     def cell_id(self) -> str:
         """Readable and unique: safe as a file name."""
         encoder = self.encoder.name if self.encoder else "none"
-        name = cell_name(self.dataset.name, self.method, encoder, self.rate, self.seed, self.model.name)
+        data = str(Call(self.dataset.name, {}, self.dataset.modifiers))
+        name = cell_name(data, self.method, encoder, self.rate, self.seed, self.model.name)
         return f"{name}-{self.digest()[:12]}"
 
     def selection(self) -> Selection:
-        """The coreset as a shared stage: models and variants that do not change it share it."""
+        """The coreset as a shared stage: models, variants and label noise that do not change it share it."""
         reads = _reads(self.method, self.params)
+        label_free = methods.get(self.method).info.supervision in ("none", "pseudo")
         return Selection(
-            dataset=self.dataset,
+            dataset=self.dataset.without_noise() if label_free else self.dataset,
             method=self.method,
             params=self.params,
             code=method_code(self.method),
@@ -86,9 +89,10 @@ class Cell(Frozen):
         """What must be there before the model is trained."""
         needed: list[Stage] = [self.selection()]
         if models.get(self.model.name).info.inputs == "embeddings" and self.encoder is not None:
+            images = self.dataset.without_noise()
             needed += [
-                Embeddings(dataset=self.dataset, encoder=self.encoder),
-                Embeddings(dataset=self.dataset, encoder=self.encoder, split="test"),
+                Embeddings(dataset=images, encoder=self.encoder),
+                Embeddings(dataset=images, encoder=self.encoder, split="test"),
             ]
         return needed
 
@@ -104,6 +108,7 @@ def check_names(spec: GridSpec) -> None:
         if POOL_SIZE in call.params:
             raise SpecError(f"dataset {call.name}: the pool's size is the grid's; use --pool-size (YAML: pool_size).")
         datasets.get(call.name).resolve(call.params)
+        check_modifiers(call.name, call.modifiers)
     for call in spec.encoders:
         encoders.get(call.name).resolve({name: value for name, value in call.params.items() if name != WEIGHTS})
     for call in (*spec.models, *((spec.proxy_model,) if spec.proxy_model else ())):

@@ -248,7 +248,7 @@ def _targets(stage: ProxyDynamics, dataset: Dataset, workspace: Workspace) -> tu
 def _proxy_inputs(proxy: Proxy, dataset: DatasetRef, workspace: Workspace) -> Any:
     if proxy.encoder is None:
         return workspace.dataset(dataset).train.images
-    return run_stage(Embeddings(dataset=dataset, encoder=proxy.encoder), workspace).arrays["embeddings"]
+    return run_stage(Embeddings(dataset=dataset.without_noise(), encoder=proxy.encoder), workspace).arrays["embeddings"]
 
 
 _COMPUTE: dict[type[Stage], Callable[[Any, Workspace], Arrays]] = {

@@ -136,7 +136,7 @@ def take_pool(dataset: Dataset, size: int | None) -> Dataset:
         raise DataError(f"pool_size={size} is not valid: the training split has {total} images.")
     index = np.sort(np.random.default_rng(0).choice(total, size, replace=False))
     kept = take_images(dataset.train.images, index)
-    return replace(dataset, train=Split(kept, dataset.train.labels[index]), pool_index=index)
+    return replace(dataset, train=Split(kept, dataset.train.labels[index]), pool_index=dataset.pool_index[index])
 
 
 @overload

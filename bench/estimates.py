@@ -35,6 +35,8 @@ WIDTH = 2048
 UNKNOWN_ACTIVATIONS = 500
 """Activations per input value of a network that cannot be counted; a ResNet-18 on 32 x 32 pixels has about as many."""
 _HIDDEN, _BOTTLENECK, _TEMI_BATCH = 512, 256, 1024
+_MOST_ESTIMATED = 200
+"""Clusters that ``num_clusters="estimate"`` finds at most."""
 
 
 @dataclass(frozen=True)
@@ -193,6 +195,7 @@ def _heads(stage: PseudoLabels) -> int:
     if stage.clustering != "temi":
         return 0
     heads = stage.heads or 1
-    weights = WIDTH * _HIDDEN + _HIDDEN * _BOTTLENECK + _BOTTLENECK * stage.num_clusters
-    batch = _TEMI_BATCH * (_HIDDEN + _BOTTLENECK + 2 * stage.num_clusters)
+    clusters = _MOST_ESTIMATED if stage.num_clusters == "estimate" else stage.num_clusters
+    weights = WIDTH * _HIDDEN + _HIDDEN * _BOTTLENECK + _BOTTLENECK * clusters
+    batch = _TEMI_BATCH * (_HIDDEN + _BOTTLENECK + 2 * clusters)
     return 4 * heads * (5 * weights + 4 * batch)

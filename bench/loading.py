@@ -4,20 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
+from bench.calls import Call
 from bench.data import Dataset, take_pool
 from bench.errors import DataError, SpecError
 from bench.plugins import datasets
+from bench.variants import check_modifiers, modified
 
 DOWNLOAD = "download"
 """A reader's keyword that is no parameter of the data: it changes where they come from, not what they are."""
 
 
 def load_dataset(
-    name: str, params: Mapping[str, Any], *, root: Path | None, download: bool, pool_size: int | None
+    name: str,
+    params: Mapping[str, Any],
+    *,
+    root: Path | None,
+    download: bool,
+    pool_size: int | None,
+    modifiers: Mapping[str, int | float] = MappingProxyType({}),
 ) -> Dataset:
-    """Read a registered data set and restrict its pool.
+    """Read a registered data set, modify its training split, and draw the pool from what that leaves.
 
     Args:
         name: under which the reader is registered.
@@ -25,14 +34,16 @@ def load_dataset(
         root: directory that data sets on disk are looked up in (``--data-root``), or None.
         download: whether the reader may fetch what is missing; readers that cannot are unaffected.
         pool_size: number of training images to keep, or None for all.
+        modifiers: see ``bench.variants``.
 
     Returns:
         The data set; the same arguments and the same files give the same images in the same order.
 
     Raises:
-        UnknownName: no such data set or parameter.
-        SpecError: a value outside a parameter's range.
-        DataError: missing or corrupt data, or a pool larger than the training split; names the data set.
+        UnknownName: no such data set, parameter or modifier.
+        SpecError: a value outside the range of a parameter or modifier.
+        DataError: missing or corrupt data, a modifier that would leave a class without images, or a pool larger than
+            the training split; names the data set.
     """
     entry = datasets.get(name)
     if DOWNLOAD in params:
@@ -41,6 +52,7 @@ def load_dataset(
     if DOWNLOAD in values:
         values[DOWNLOAD] = download
     try:
-        return take_pool(entry.function(None if root is None else root.expanduser(), **values), pool_size)
+        whole = entry.function(None if root is None else root.expanduser(), **values)
+        return take_pool(modified(whole, check_modifiers(name, modifiers)), pool_size)
     except DataError as error:
-        raise DataError(f"dataset {name}: {error}") from error
+        raise DataError(f"dataset {Call(name, {}, modifiers)}: {error}") from error

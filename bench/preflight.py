@@ -7,6 +7,7 @@ import os
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -21,10 +22,11 @@ from bench.inventory import sweep
 from bench.loading import load_dataset
 from bench.plugins import datasets, encoders, methods
 from bench.recipe import Precision
-from bench.refs import DatasetRef, EncoderRef
+from bench.refs import DatasetRef, EncoderRef, clean_modifiers
 from bench.rows import read_row
 from bench.spec import GridSpec
 from bench.stages import Stage, in_order
+from bench.variants import check_modifiers
 from bench.weights import locate_weights
 from bench.workspace import file_sha256
 
@@ -116,6 +118,7 @@ def make_plan(
                 name=call.name,
                 version=entry.info.version,
                 params=entry.changed(call.params),
+                modifiers=check_modifiers(call.name, call.modifiers),
                 pool_size=spec.pool_size,
                 num_classes=entry.info.num_classes or 0,
             )
@@ -214,15 +217,20 @@ def check_writable(folder: Path) -> None:
 def _open_dataset(call: Call, pool_size: int | None, root: Path | None, download: bool) -> tuple[DatasetRef, Shape]:
     entry = datasets.get(call.name)
     params = entry.changed(call.params)
-    dataset = load_dataset(call.name, params, root=root, download=download, pool_size=pool_size)
+    modifiers = check_modifiers(call.name, call.modifiers)
+    opened = partial(load_dataset, call.name, params, root=root, download=download, pool_size=pool_size)
+    dataset = opened(modifiers=modifiers)
+    clean = clean_modifiers(modifiers)
     images = dataset.train.images
     shape = Shape(len(dataset.train), len(dataset.test), tuple(images.shape[1:]), isinstance(images, np.ndarray))
     reference = DatasetRef(
         name=call.name,
         version=entry.info.version,
         params=params,
+        modifiers=modifiers,
         pool_size=pool_size,
         fingerprint=fingerprint(dataset),
+        clean_fingerprint=fingerprint(opened(modifiers=clean)) if clean != modifiers else "",
         num_classes=dataset.num_classes,
         size=len(dataset.train),
     )

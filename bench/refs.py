@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
 
 from bench.calls import Call
 from bench.recipe import Recipe
@@ -35,8 +36,11 @@ class DatasetRef(Frozen):
         name: registered name.
         version: the reader's declared version.
         params: parameters that differ from their defaults.
+        modifiers: what makes the training split long-tailed or noisy, see ``bench.variants``; applied before the pool
+            is drawn.
         pool_size: size of the drawn pool, or None for the whole training split.
         fingerprint: SHA-256 of the content.
+        clean_fingerprint: that of the same images with their own labels; empty where no label was replaced.
         num_classes: C.
         size: N, images in the pool.
     """
@@ -44,16 +48,31 @@ class DatasetRef(Frozen):
     name: str
     version: int = 1
     params: dict[str, Any] = {}
+    modifiers: dict[str, int | float] = {}
     pool_size: int | None = None
     fingerprint: str = ""
+    clean_fingerprint: str = ""
     num_classes: int = 0
     size: int = 0
 
     @property
     def label(self) -> str:
-        """Name with the parameters off their defaults, as tables show it."""
+        """Name with the parameters off their defaults and the modifiers, as tables show it."""
         drawn = {} if self.pool_size is None else {"pool_size": self.pool_size}
-        return str(Call(self.name, {**self.params, **drawn}))
+        return str(Call(self.name, {**self.params, **drawn}, self.modifiers))
+
+    def without_noise(self) -> DatasetRef:
+        """The same images with their own labels: all that a stage which reads no label depends on."""
+        if not self.clean_fingerprint:
+            return self
+        clean = {"modifiers": clean_modifiers(self.modifiers), "fingerprint": self.clean_fingerprint}
+        return self.model_copy(update={**clean, "clean_fingerprint": ""})
+
+    @model_serializer(mode="wrap")
+    def _plain_without_modifiers(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Left out where empty: a data set has the digest that it had before there were modifiers."""
+        fields: dict[str, Any] = serialize(self)
+        return {key: value for key, value in fields.items() if value or key not in ("modifiers", "clean_fingerprint")}
 
 
 class EncoderRef(Frozen):
@@ -89,6 +108,12 @@ class Proxy(Frozen):
     model: ModelRef
     recipe: Recipe
     encoder: EncoderRef | None = None
+
+
+def clean_modifiers(modifiers: Mapping[str, int | float]) -> dict[str, int | float]:
+    """The modifiers without label noise, and without a seed that would have nothing left to draw."""
+    kept = {name: value for name, value in modifiers.items() if name != "noise"}
+    return {} if set(kept) == {"seed"} else kept
 
 
 def derive_seed(seed: int, *purpose: str) -> int:

@@ -96,11 +96,15 @@ _ERROR = re.compile(r"est\. error \+-(\d+(?:\.\d+)?)")
 
 
 def protocol_of(dataset: str) -> Protocol | None:
-    """The papers' protocol for a row's data set, whatever its parameters; None where they report nothing."""
+    """The papers' protocol for a row's data set, whatever its parameters; None where they report nothing.
+
+    They report nothing on long-tailed or noisy versions.
+    """
     try:
-        return PROTOCOLS.get(parse_call(dataset).name)
+        call = parse_call(dataset)
     except SpecError:
         return None
+    return None if call.modifiers else PROTOCOLS.get(call.name)
 
 
 def reported(dataset: str, pool_size: int, method: str, params: Mapping[str, Any]) -> dict[int, Reported]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from bench.calls import Call, parse_call, split_list
 from bench.errors import SpecError, UnknownName, lower_first
@@ -25,7 +25,7 @@ class GridSpec(BaseModel):
 
     Attributes:
         methods: calls such as ``ccs(beta=0.3)``; a parameter may be a mapping from rate to value.
-        datasets: calls such as ``digits`` or ``folder(path=photos)``.
+        datasets: calls such as ``digits``, ``folder(path=photos)`` or ``cifar100@imbalance=100`` (``bench.variants``).
         encoders: calls; empty means each dataset's default.
         models: calls; empty means each dataset's default.
         rates: fractions of the pool to remove, each in [0, 1).
@@ -51,17 +51,18 @@ class GridSpec(BaseModel):
 
     @field_validator("methods", "datasets", "encoders", "models", mode="before")
     @classmethod
-    def _calls(cls, given: Any) -> tuple[Call, ...]:
+    def _calls(cls, given: Any, info: ValidationInfo) -> tuple[Call, ...]:
         items = split_list(given) if isinstance(given, str) else given
         if not isinstance(items, list | tuple):
             raise SpecError(f"expected a list of names, got {given!r}.")
-        calls = [item if isinstance(item, Call) else parse_call(item) for item in items]
+        read = parse_call if info.field_name == "datasets" else _unmodified
+        calls = [item if isinstance(item, Call) else read(item) for item in items]
         return tuple({str(call): call for call in calls}.values())
 
     @field_validator("proxy_model", mode="before")
     @classmethod
     def _call(cls, given: Any) -> Call | None:
-        return given if given is None or isinstance(given, Call) else parse_call(given)
+        return given if given is None or isinstance(given, Call) else _unmodified(given)
 
     @field_validator("rates", mode="before")
     @classmethod
@@ -172,6 +173,13 @@ def _validated(fields: Mapping[str, Any], origin: Mapping[str, str]) -> GridSpec
         except SpecError as error:
             raise SpecError(f"{where}: {error}") from None
     return GridSpec.model_validate(fields)
+
+
+def _unmodified(given: Any) -> Call:
+    call = parse_call(given)
+    if call.modifiers:
+        raise SpecError(f"only a data set takes modifiers such as @noise=0.2, got {str(call)!r}.")
+    return call
 
 
 def _numbers(given: Any, kind: type) -> tuple[Any, ...]:

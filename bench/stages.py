@@ -188,7 +188,7 @@ class GradientNorms(Stage):
 
 def proxy_inputs(proxy: Proxy, dataset: DatasetRef) -> list[Stage]:
     """The embeddings that the proxy's network takes in place of images, if it does."""
-    return [] if proxy.encoder is None else [Embeddings(dataset=dataset, encoder=proxy.encoder)]
+    return [] if proxy.encoder is None else [Embeddings(dataset=dataset.without_noise(), encoder=proxy.encoder)]
 
 
 class Selection(Stage):
@@ -247,7 +247,7 @@ class Selection(Stage):
         """The pool's embeddings."""
         if self.encoder is None:
             raise SpecError(f"method {self.method!r} reads embeddings, but the cell names no encoder.")
-        return Embeddings(dataset=self.dataset, encoder=self.encoder)
+        return Embeddings(dataset=self.dataset.without_noise(), encoder=self.encoder)
 
     def neighbor_lists(self, k: int = SHARED_NEIGHBORS, metric: Metric = "cosine") -> NeighborLists:
         """Neighbour lists of at least k; lists of up to 50 are cut from the same 50."""
@@ -263,7 +263,8 @@ class Selection(Stage):
         """Dynamics of the cell's proxy."""
         proxy = self.network()
         source = self.pseudo_labels(**clustering) if of == "pseudo" else None
-        return ProxyDynamics(dataset=self.dataset, pseudo_labels=source, proxy=proxy, seed=self.seed)
+        dataset = self.dataset if source is None else self.dataset.without_noise()
+        return ProxyDynamics(dataset=dataset, pseudo_labels=source, proxy=proxy, seed=self.seed)
 
     def gradient_norms(self, **options: Any) -> GradientNorms:
         """Gradient norms of the cell's proxy; keywords are the stage's."""

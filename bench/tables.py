@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -181,6 +181,14 @@ def parameters(variant: str) -> str:
     except SpecError:
         return ""
     return str(call)[len(call.name) + 1 : -1] if call.params else ""
+
+
+def dataset_modifiers(dataset: str) -> Mapping[str, int | float]:
+    """The modifiers in a row's data set, such as ``{"noise": 0.2}``."""
+    try:
+        return parse_call(dataset).modifiers
+    except SpecError:
+        return {}
 
 
 def _block(dataset: str, encoder: str, model: str, rows: list[Row], metric: Metric, compare: bool) -> Block:

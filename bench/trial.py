@@ -174,8 +174,9 @@ def _pseudo_label_quality(selection: Selection, dataset: Dataset, workspace: Wor
 def _inputs(cell: Cell, dataset: Dataset, workspace: Workspace) -> tuple[Any, Any]:
     if models.get(cell.model.name).info.inputs == "images" or cell.encoder is None:
         return dataset.train.images, dataset.test.images
+    images = cell.dataset.without_noise()
     train, test = (
-        run_stage(Embeddings(dataset=cell.dataset, encoder=cell.encoder, split=split), workspace).arrays["embeddings"]
+        run_stage(Embeddings(dataset=images, encoder=cell.encoder, split=split), workspace).arrays["embeddings"]
         for split in ("train", "test")
     )
     return train, test

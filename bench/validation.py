@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.calls import parse_call
+from bench.calls import Call, parse_call
 from bench.errors import BenchError, RowError
 from bench.published import coreset_sha256, indices_path, read_indices, read_scores, scores_path
 from bench.refs import cell_name
@@ -171,4 +171,6 @@ def _stays_in(path: Path, run: Path) -> None:
 
 def _name(row: Row) -> str:
     encoder = parse_call(row.encoder).name if row.encoder != "-" else "none"
-    return cell_name(parse_call(row.dataset).name, row.method, encoder, row.rate, row.seed, parse_call(row.model).name)
+    data = parse_call(row.dataset)
+    version = str(Call(data.name, {}, data.modifiers))
+    return cell_name(version, row.method, encoder, row.rate, row.seed, parse_call(row.model).name)

@@ -83,7 +83,9 @@ def _open(ref_json: str, root: Path | None) -> Dataset:
     from bench.loading import load_dataset
 
     ref = DatasetRef.model_validate_json(ref_json)
-    dataset = load_dataset(ref.name, ref.params, root=root, download=False, pool_size=ref.pool_size)
+    dataset = load_dataset(
+        ref.name, ref.params, root=root, download=False, pool_size=ref.pool_size, modifiers=ref.modifiers
+    )
     if fingerprint(dataset) != ref.fingerprint:
         raise DataError(
             f"{ref.label} on this machine (--data-root {root}) is not the data that the run was planned with; "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from bench import DataError, Dataset, make_dataset, register_dataset
 from bench.datasets._cifar_files import read_batch, unpack
 from bench.datasets._common import PAPER, required_root
+from bench.datasets._npz import read_arrays
 from bench.datasets._torchvision import Source, SplitArrays, read_splits
 
 CIFAR10_MEAN, CIFAR10_STD = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)
@@ -111,13 +111,9 @@ def cifar100_subset(root: Path | None) -> Dataset:
     path = required_root(root, SUBSET_FILE) / SUBSET_FILE
     if not path.is_file():
         raise DataError(f"{path} is missing. Use --data-root DIR, where DIR holds {SUBSET_FILE}.")
-    try:
-        # Opened here, since numpy leaves the file open when its content is damaged.
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            train, test = ((_channels_first(arrays[f"x_{name}"]), arrays[f"y_{name}"]) for name in ("train", "test"))
-            names = [str(name) for name in arrays["fine_label_names"]]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise DataError(f"{path} is corrupt or another file: {error}. Fetch it again.") from error
+    arrays = read_arrays(path, ("x_train", "y_train", "x_test", "y_test", "fine_label_names"))
+    train, test = ((_channels_first(arrays[f"x_{name}"]), arrays[f"y_{name}"]) for name in ("train", "test"))
+    names = [str(name) for name in arrays["fine_label_names"]]
     return make_dataset(train, test, class_names=names, mean=CIFAR100_MEAN, std=CIFAR100_STD)
 
 

@@ -39,6 +39,10 @@ def show(kind: Kind) -> None:
     if not console.is_terminal:
         console.width = max(console.width, 200)
     console.print(table)
+    if kind is Kind.datasets:
+        console.print(
+            "Any of them can be made long-tailed and noisy: NAME@imbalance=100@noise=0.2@seed=0.", soft_wrap=True
+        )
 
 
 def show_reference(kind: Kind) -> None:

@@ -34,7 +34,13 @@ def run(
     methods: Annotated[
         str | None, typer.Option(help="Comma-separated, with parameters: 'elfs,ccs(beta=0.3)'.", rich_help_panel=GRID)
     ] = None,
-    datasets: Annotated[str | None, typer.Option(help="Comma-separated.", rich_help_panel=GRID)] = None,
+    datasets: Annotated[
+        str | None,
+        typer.Option(
+            help="Comma-separated; NAME@imbalance=100@noise=0.2 is a long-tailed and noisy version.",
+            rich_help_panel=GRID,
+        ),
+    ] = None,
     encoders: Annotated[
         str | None,
         typer.Option(
@@ -42,7 +48,8 @@ def run(
         ),
     ] = None,
     models: Annotated[
-        str | None, typer.Option(help="Comma-separated. Default: the dataset's.", rich_help_panel=GRID)
+        str | None,
+        typer.Option(help="Comma-separated, trained on the coresets. Default: the dataset's.", rich_help_panel=GRID),
     ] = None,
     rates: Annotated[
         str | None, typer.Option(help="Fractions removed, in [0, 1): '0.5,0.9'.", rich_help_panel=GRID)
@@ -56,7 +63,11 @@ def run(
         int | None, typer.Option(help="Draw this many training images as the pool.", rich_help_panel=GRID)
     ] = None,
     proxy_model: Annotated[
-        str | None, typer.Option(help="Network for training dynamics. Default: the model.", rich_help_panel=GRID)
+        str | None,
+        typer.Option(
+            help="Network for training dynamics, so that all models share each coreset. Default: each model its own.",
+            rich_help_panel=GRID,
+        ),
     ] = None,
     recipe: Annotated[
         str | None,

@@ -35,7 +35,9 @@ def train(
         Path | None,
         typer.Option(help=".npy of positions in the full training split.", rich_help_panel=WHAT),
     ] = None,
-    dataset: Annotated[str | None, typer.Option(help="Name, with parameters.", rich_help_panel=WHAT)] = None,
+    dataset: Annotated[
+        str | None, typer.Option(help="Name, with parameters and modifiers.", rich_help_panel=WHAT)
+    ] = None,
     model: Annotated[str | None, typer.Option(help="Default: the dataset's.", rich_help_panel=WHAT)] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Default: 0.", rich_help_panel=WHAT)] = None,
     recipe: Annotated[

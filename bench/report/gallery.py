@@ -112,7 +112,9 @@ def _files(row: Row, folders: Sequence[Path]) -> tuple[Path, Path] | None:
 def _open(row: Row, root: Path | None) -> Dataset:
     call = parse_call(row.dataset)
     pool_size = call.params.pop("pool_size", None)
-    dataset = load_dataset(call.name, call.params, root=root, download=False, pool_size=pool_size)
+    dataset = load_dataset(
+        call.name, call.params, root=root, download=False, pool_size=pool_size, modifiers=call.modifiers
+    )
     if fingerprint(dataset) != row.fingerprint:
         raise BenchError("the data set on this machine is not the one of the rows.")
     return dataset

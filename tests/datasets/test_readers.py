@@ -28,7 +28,7 @@ WANTED = {
     "stl10",
     "svhn",
 }
-WITH_DOWNLOAD = {"cifar10", "cifar100", "fashion_mnist", "stl10", "svhn"}
+WITH_DOWNLOAD = {"cifar10", "cifar100", "fashion_mnist", "medmnist", "stl10", "svhn"}
 WITHOUT_ROOT = {"digits", "mnist5k"}
 
 
@@ -181,6 +181,7 @@ def test_a_damaged_subset_file_is_named(content: bytes, tmp_path: Path) -> None:
 def test_a_subset_file_with_pickled_objects_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "cifar-100-subset" / "cifar100_subset_5k_1k.npz"
     file.parent.mkdir()
-    np.savez(file, x_train=np.array([{}], dtype=object))
+    names = ("x_train", "y_train", "x_test", "y_test", "fine_label_names")
+    np.savez(file, **{name: np.array([{}], dtype=object) for name in names})
     with pytest.raises(DataError, match=r"cifar100_subset_5k_1k\.npz is corrupt"):
         load("cifar100-subset", tmp_path)

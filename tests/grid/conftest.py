@@ -9,6 +9,7 @@ from bench.cells import Cell, check_names, encoder_calls, expand
 from bench.plugins import datasets, encoders
 from bench.refs import DatasetRef, EncoderRef
 from bench.spec import GridSpec, load_spec
+from bench.variants import check_modifiers
 
 SIZES = {"digits": 1438, "cifar10": 50_000, "cifar100": 50_000, "stl10": 5_000, "imagenet": 1_281_167}
 
@@ -19,6 +20,7 @@ def references(spec: GridSpec) -> tuple[dict[str, DatasetRef], dict[str, Encoder
         str(call): DatasetRef(
             name=call.name,
             params=datasets.get(call.name).changed(call.params),
+            modifiers=check_modifiers(call.name, call.modifiers),
             pool_size=spec.pool_size,
             fingerprint="f" * 64,
             num_classes=datasets.get(call.name).info.num_classes or 0,

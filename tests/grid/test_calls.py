@@ -16,7 +16,8 @@ SCALARS = (
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=20)
 )
 VALUES = SCALARS | st.lists(SCALARS, max_size=3) | st.dictionaries(st.floats(0, 1), SCALARS, max_size=3)
-CALLS = st.builds(Call, NAMES, st.dictionaries(KEYS, VALUES, max_size=3))
+NUMBERS = st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+CALLS = st.builds(Call, NAMES, st.dictionaries(KEYS, VALUES, max_size=3), st.dictionaries(KEYS, NUMBERS, max_size=3))
 
 
 @given(CALLS)
@@ -27,6 +28,9 @@ CALLS = st.builds(Call, NAMES, st.dictionaries(KEYS, VALUES, max_size=3))
 @example(Call("folder", {"path": ""}))
 @example(Call("folder", {"path": "None"}))
 @example(Call("ccs", {"beta": {0.9: 0.3, 0.5: 0.0}}))
+@example(Call("folder", {"path": "a)@noise=0.2"}))
+@example(Call("folder", {"path": "a)@noise=0.2"}, {"noise": 1e-30}))
+@example(Call("digits", {}, {"imbalance": 100.0, "noise": -0.2, "seed": 3}))
 def test_the_text_of_a_call_reads_back_as_the_same_call(call: Call) -> None:
     assert parse_call(str(call)) == call
 
@@ -36,7 +40,7 @@ def test_a_list_of_calls_splits_at_the_commas_between_them(calls: list[Call]) ->
     assert [parse_call(part) for part in split_list(", ".join(map(str, calls)))] == calls
 
 
-@given(st.text(alphabet=st.sampled_from("abc01=,.()[]{}'\"\\ \n\0-é٣")) | st.text())
+@given(st.text(alphabet=st.sampled_from("abc01=,.@()[]{}'\"\\ \n\0-é٣")) | st.text())
 @example("ccs(" + "(" * 5000 + ")" * 5000 + ")")
 @example("ccs(beta=" + "[" * 5000 + "]" * 5000 + ")")
 @example("ccs(beta=" + "-" * 50_000 + "1)")
@@ -67,8 +71,27 @@ def test_values_are_literals_and_bare_words_are_strings(text: str, params: dict[
 
 
 @pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("digits@noise=0.2", Call("digits", {}, {"noise": 0.2})),
+        ("digits @ noise = 0.2 @ imbalance = 1e2 ", Call("digits", {}, {"noise": 0.2, "imbalance": 100})),
+        ("folder(path=a@b, size=8)@noise=0.2", Call("folder", {"path": "a@b", "size": 8}, {"noise": 0.2})),
+        ("folder()@noise=0.2", Call("folder", {}, {"noise": 0.2})),
+    ],
+)
+def test_modifiers_follow_the_call(text: str, expected: Call) -> None:
+    assert parse_call(text) == expected
+
+
+def test_a_modifier_has_one_spelling() -> None:
+    written = ["digits@noise=0.20@imbalance=100", "digits@imbalance=1e2@noise=.2", "digits@imbalance=100.0@noise=0.2"]
+    assert {str(parse_call(text)) for text in written} == {"digits@imbalance=100@noise=0.2"}
+
+
+@pytest.mark.parametrize(
     ("given_value", "expected"),
     [
+        ({"folder@noise=0.2": {"path": "photos"}}, Call("folder", {"path": "photos"}, {"noise": 0.2})),
         ({"ccs": {"beta": 0.3}}, Call("ccs", {"beta": 0.3})),
         ({"ccs": None}, Call("ccs", {})),
         ({"ccs": {"beta": {0.9: 0.3}}}, Call("ccs", {"beta": {0.9: 0.3}})),
@@ -90,6 +113,16 @@ def test_yaml_mappings(given_value: dict[str, Any], expected: Call) -> None:
         ("ccs(2x=1)", "write parameter=value"),
         ("ccs(beta=1, beta=2)", "'beta' is given twice"),
         ("ccs(beta=1,,x=2)", "empty element"),
+        ("digits@", "cannot read '@' in 'digits@'; write @modifier=number, such as @noise=0.2"),
+        ("digits@noise", "cannot read '@noise' in 'digits@noise'"),
+        ("digits@noise=", "cannot read '@noise=' in"),
+        ("digits@noise=a_lot", "cannot read '@noise=a_lot' in"),
+        ("digits@noise=true", "cannot read '@noise=true' in"),
+        ("digits@noise=nan", "cannot read '@noise=nan' in"),
+        ("digits@0.2", "cannot read '@0.2' in"),
+        ("digits@noise=0.1@noise=0.2", "modifier @noise is given twice"),
+        ("folder@noise=0.2(path=x)", "write a name"),
+        ("@noise=0.2", "write a name"),
         ("ccs(beta=(1])", "brackets do not match"),
         ("ccs(beta=[1)", "brackets or quotes do not match"),
         ("ccs(path='x)", "brackets or quotes do not match"),

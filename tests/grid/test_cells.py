@@ -94,6 +94,8 @@ BASE: dict[str, Any] = {"methods": "elfs", "encoders": "pixels", "rates": "0.9",
         {"methods": "elfs(cluster_epochs=20)"},
         {"methods": "d2"},
         {"datasets": "cifar10"},
+        {"datasets": "digits@noise=0.2"},
+        {"datasets": "digits@imbalance=10"},
         {"encoders": "pixels(size=16)"},
         {"models": "resnet18"},
         {"rates": "0.8"},
@@ -140,6 +142,15 @@ def pinned(**changes: Any) -> Cell:
 def test_the_identity_is_stable_across_releases() -> None:
     # A change here makes every row on everybody's disk unknown to the next run: raise PROTOCOL if results differ.
     assert pinned().cell_id == "digits-ccs-none-r90-s3-small_cnn-9c0d93d3f7b7"
+
+
+def test_modifiers_stand_in_the_label_and_the_file_name_and_survive_json() -> None:
+    ref = DatasetRef(name="folder", params={"size": 8}, modifiers={"noise": 0.2, "imbalance": 10.0}, pool_size=50)
+    assert ref.label == "folder(pool_size=50, size=8)@imbalance=10@noise=0.2"
+    cell = pinned(dataset=ref)
+    assert cell.cell_id.startswith("folder_imbalance_10_noise_0.2-ccs-none-")
+    assert Cell.model_validate_json(cell.model_dump_json()) == cell
+    assert "modifiers" not in pinned().model_dump_json()
 
 
 def test_a_new_protocol_is_a_new_cell() -> None:
@@ -206,6 +217,11 @@ def test_an_encoder_is_looked_for_only_where_it_is_read(given: dict[str, Any], e
     [
         ({"methods": "elsf"}, "unknown method 'elsf'. Did you mean elfs"),
         ({"datasets": "digit"}, "unknown dataset 'digit'. Did you mean digits"),
+        (
+            {"datasets": "digits@imbalence=10"},
+            "unknown modifier of dataset 'digits': 'imbalence'. Did you mean imbalance",
+        ),
+        ({"datasets": "digits@noise=2"}, "dataset digits: @noise=2 is not valid: input should be less than or equal"),
         ({"encoders": "pixel"}, "unknown encoder 'pixel'. Did you mean pixels"),
         ({"models": "resnet81"}, "unknown model 'resnet81'. Did you mean resnet"),
         ({"proxy_model": "resnet81"}, "unknown model 'resnet81'"),

@@ -133,6 +133,18 @@ def test_unreadable_files_are_refused(tmp_path: Path) -> None:
         load_spec(config=tmp_path / "binary.yaml", given={})
 
 
+def test_a_data_set_alone_takes_modifiers(tmp_path: Path) -> None:
+    config = tmp_path / "grid.yaml"
+    config.write_text("datasets:\n  - digits@imbalance=10\n  - folder@noise=0.2: {path: photos}\n")
+    assert load_spec(config=config, given={}).datasets == (
+        Call("digits", {}, {"imbalance": 10}),
+        Call("folder", {"path": "photos"}, {"noise": 0.2}),
+    )
+    for field in ("methods", "encoders", "models", "proxy_model"):
+        with pytest.raises(SpecError, match=rf"^{field} .* only a data set takes modifiers .* got 'aum@noise=0.2'"):
+            load_spec(given={field: "aum@noise=0.2"})
+
+
 def test_the_yaml_of_every_field(tmp_path: Path) -> None:
     config = write(
         tmp_path,

@@ -16,6 +16,7 @@ from bench.rows import Row, read_row, write_row
 from bench.selection import budget_for
 from bench.spec import load_spec
 from bench.trial import run_cell
+from bench.validation import identity_problems
 from bench.workspace import Workspace
 
 RECIPE = {"iterations": 40, "proxy_epochs": 2, "evaluations": 4}
@@ -68,6 +69,20 @@ def test_row_is_reproduced_exactly(run: Path, row_file: Path, tmp_path: Path) ->
     assert (made.method, made.variant) == ("indices", "indices(of='elfs(clustering=kmeans)')")
     assert indices_path(tmp_path, made.cell_id).read_bytes() == indices_path(run, origin.cell_id).read_bytes()
     assert bench("table", run, tmp_path, "--out", tmp_path / "t")[0] == 0
+
+
+def test_row_of_a_long_tailed_and_noisy_pool_is_reproduced(tmp_path: Path) -> None:
+    origin = make(tmp_path, "aum", datasets="digits@imbalance=5@noise=0.2@seed=1")
+    assert origin.dataset == "digits(pool_size=400)@imbalance=5@noise=0.2@seed=1"
+    assert list(identity_problems(origin, origin.cell_id)) == []
+    row_file = tmp_path / "rows" / f"{origin.cell_id}.json"
+    code, output, _ = bench("train", "--row", row_file, "--out", tmp_path / "again")
+    assert (code, "Reproduced" in output) == (0, True), output
+    # The coreset's images are in the pool of this version alone.
+    other = {**GRID, "datasets": "digits@imbalance=5@noise=0.2@seed=2"}
+    job, place = from_file(indices_path(tmp_path, origin.cell_id), other), Workspace(out=tmp_path, cache=tmp_path)
+    with pytest.raises(DataError, match="not in the pool of 400 images"):
+        train_published(job, place)
 
 
 def test_model_on_embeddings_is_reproduced(tmp_path: Path) -> None:

@@ -112,6 +112,12 @@ def test_a_part_of_the_pool_has_no_numbers() -> None:
     assert protocol_of("digits") is None
 
 
+def test_a_long_tailed_or_noisy_version_has_no_numbers() -> None:
+    assert reported("cifar10", 50_000, "elfs", {})
+    assert reported("cifar10@noise=0.2", 50_000, "elfs", {}) == {}
+    assert protocol_of("cifar10@imbalance=100") is None
+
+
 def test_estimated_errors_are_read_from_the_notes() -> None:
     numbers = reported("cifar10", 50_000, "aum", {})
     assert numbers[50].error == 0.07

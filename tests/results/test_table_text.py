@@ -77,6 +77,16 @@ def test_caption_says_what_the_rows_say(grid: Grid) -> None:
     assert "Scaled" not in text
 
 
+def test_caption_says_what_a_long_tailed_and_noisy_version_is(grid: Grid) -> None:
+    [block] = blocks(grid({"random": [90.0]}, [0.5], dataset="digits(pool_size=1437)@imbalance=10@noise=0.2"))
+    assert (
+        "digits(pool_size=1437)@imbalance=10@noise=0.2: training split long-tailed (the largest class 10 times the "
+        "smallest), with 20 % of the labels replaced by another class; the test split is unchanged, so accuracy is "
+        "over its own class balance and true labels."
+    ) in sheet(block).notes
+    assert not any("test split" in note for note in sheet(blocks(grid({"random": [90.0]}, [0.5]))[0]).notes)
+
+
 def test_caption_warns_of_an_encoder_trained_with_labels_and_of_a_scaled_recipe(grid: Grid) -> None:
     rows = grid(MEANS, RATES, encoder_supervision="labels", recipe=Recipe().scaled(0.1))
     text = " ".join(sheet(blocks(rows)[0]).notes)

@@ -1,0 +1,172 @@
+"""Long-tailed and noisy versions of any data set: ``cifar100@imbalance=100``, ``digits@noise=0.2``.
+
+They change the training split alone and never the test split. Whatever the order in which they are written, images are
+removed first, then labels are replaced, and then the pool is drawn (``--pool-size``). A version is data and not a
+repetition: what is drawn depends on ``@seed`` (0 if it is not given) and not on the seeds of the grid.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Annotated
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from bench.data import Dataset, Split, take_images
+from bench.errors import DataError, SpecError, UnknownName, lower_first
+from bench.refs import derive_seed
+
+
+class Variant(BaseModel):
+    """The modifiers of a data set.
+
+    Attributes:
+        imbalance: largest over smallest class of the training split, see ``long_tailed``; None leaves it as it is.
+        noise: fraction of the training labels that are replaced by another class, see ``noisy``.
+        seed: of what is drawn.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    imbalance: Annotated[float, Field(ge=1)] | None = None
+    noise: Annotated[float, Field(ge=0, le=1)] = 0.0
+    seed: Annotated[int, Field(ge=0)] = 0
+
+
+def check_modifiers(dataset: str, given: Mapping[str, int | float]) -> dict[str, int | float]:
+    """The validated modifiers that change something: one spelling for each meaning.
+
+    Args:
+        dataset: name, for messages.
+        given: name -> value.
+
+    Raises:
+        UnknownName: no such modifier, with the nearest names.
+        SpecError: a value out of range, or a seed with nothing to draw.
+    """
+    for name in given:
+        if name not in Variant.model_fields:
+            raise UnknownName(f"modifier of dataset {dataset!r}:", name, Variant.model_fields)
+    if set(given) == {"seed"}:
+        raise SpecError(f"dataset {dataset}: @seed draws nothing without @imbalance or @noise.")
+    try:
+        checked = Variant.model_validate(dict(given)).model_dump(exclude_defaults=True)
+    except ValidationError as error:
+        first = error.errors()[0]
+        what = f"@{first['loc'][0]}={first['input']}"
+        raise SpecError(f"dataset {dataset}: {what} is not valid: {lower_first(first['msg'])}.") from None
+    return {} if set(checked) == {"seed"} else checked
+
+
+def modified(dataset: Dataset, modifiers: Mapping[str, int | float]) -> Dataset:
+    """The long-tailed or noisy version of a data set, with the test split and the normalisation as they were.
+
+    Args:
+        dataset: its whole training split is the pool.
+        modifiers: from ``check_modifiers``.
+
+    Returns:
+        ``pool_index`` holds the places of the images that stay in the training split that was given.
+
+    Raises:
+        DataError: a class would be left without images, or there is only one.
+    """
+    variant = Variant.model_validate(dict(modifiers))
+    images, labels, index = dataset.train.images, dataset.train.labels, dataset.pool_index
+    if dataset.num_classes < 2 and modifiers:
+        raise DataError("a data set of one class has no long-tailed or noisy version.")
+    if variant.imbalance is not None:
+        rng = np.random.default_rng(derive_seed(variant.seed, "imbalance"))
+        kept = long_tailed(labels, dataset.num_classes, variant.imbalance, rng)
+        images, labels, index = take_images(images, kept), labels[kept], index[kept]
+        _all_classes(labels, dataset, f"@imbalance={variant.imbalance:g}")
+    if variant.noise:
+        rng = np.random.default_rng(derive_seed(variant.seed, "noise"))
+        labels = noisy(labels, dataset.num_classes, variant.noise, rng)
+        _all_classes(labels, dataset, f"@noise={variant.noise:g}")
+    return replace(dataset, train=Split(images, labels), pool_index=index)
+
+
+def long_tailed(
+    labels: NDArray[np.int64], num_classes: int, imbalance: float, rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """Choose the images of a long-tailed version with an exponential profile of class sizes.
+
+    Cui et al. 2019 (Class-Balanced Loss, arXiv:1901.05555): the class of rank r keeps floor(n * imbalance^(-r/(C-1)))
+    images, drawn uniformly. There, classes have equal sizes and rank in the order of their numbers. Here, they rank by
+    size, ties by number, and n is the largest number for which every class has enough images, so that the ratio holds
+    on data whose classes differ in size; on balanced data the sizes are those of the paper.
+
+    Args:
+        labels: int64 [N]. Not modified.
+        num_classes: C, at least 2.
+        imbalance: largest over smallest class, at least 1; exact up to rounding down to whole images.
+        rng: draws the images; for one state, a larger ratio keeps a subset of what a smaller one keeps of a class,
+            where n is the same.
+
+    Returns:
+        int64, sorted positions of the images that stay. A class can be empty.
+    """
+    sizes = np.bincount(labels, minlength=num_classes)
+    ranked = np.argsort(-sizes, kind="stable")
+    shares = imbalance ** (-np.arange(num_classes) / (num_classes - 1))
+    largest = (sizes[ranked] / shares).min()
+    # Rounding down alone would turn 500 * 0.01 into 4 where floating point gives 4.999999.
+    targets = np.floor(largest * shares + 1e-9).astype(np.int64)
+    shuffled = rng.permutation(len(labels))
+    kept = [shuffled[labels[shuffled] == number][:target] for number, target in zip(ranked, targets, strict=True)]
+    return np.sort(np.concatenate(kept))
+
+
+def noisy(labels: NDArray[np.int64], num_classes: int, noise: float, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Replace labels by symmetric noise that never draws the true class.
+
+    Exactly round(noise * N) labels become wrong, each one of the other C - 1 classes with equal probability. The other
+    convention in the field draws from all C classes, the true one included (DivideMix, Li et al. 2020): its noise rate
+    r is ``noise = r * (C - 1) / C`` here, on average.
+
+    Args:
+        labels: int64 [N] in [0, C). Not modified.
+        num_classes: C, at least 2.
+        noise: fraction of labels to replace, in [0, 1].
+        rng: for one state, a larger fraction replaces the same labels by the same classes and some more.
+
+    Returns:
+        int64 [N].
+    """
+    order = rng.permutation(len(labels))
+    shift = rng.integers(1, num_classes, size=len(labels))
+    replaced = order[: round(noise * len(labels))]
+    result = labels.copy()
+    result[replaced] = (labels[replaced] + shift[replaced]) % num_classes
+    return result
+
+
+def describe(modifiers: Mapping[str, int | float]) -> str:
+    """What a reader of a table must know of a version; empty without modifiers."""
+    variant = Variant.model_validate(dict(modifiers))
+    parts = []
+    if variant.imbalance is not None:
+        parts.append(f"long-tailed (the largest class {variant.imbalance:g} times the smallest)")
+    if variant.noise:
+        parts.append(f"with {100 * variant.noise:g} % of the labels replaced by another class")
+    return (
+        f"training split {', '.join(parts)}; the test split is unchanged, so accuracy is over its own class balance "
+        "and true labels"
+        if parts
+        else ""
+    )
+
+
+def _all_classes(labels: NDArray[np.int64], dataset: Dataset, modifier: str) -> None:
+    counts = np.bincount(labels, minlength=dataset.num_classes)
+    if counts.min() == 0:
+        before = np.bincount(dataset.train.labels, minlength=dataset.num_classes)
+        empty = [dataset.class_names[number] for number in np.flatnonzero(counts == 0)]
+        raise DataError(
+            f"{modifier} would leave {len(empty)} of {dataset.num_classes} classes without images ({empty[0]} first); "
+            f"the classes of the training split have {before.min()} to {before.max()} images."
+        )

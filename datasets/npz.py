@@ -1,0 +1,79 @@
+"""Any npz file of images and labels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench import DataError, Dataset, make_dataset, register_dataset
+from bench.datasets._common import PAPER
+from bench.datasets._npz import class_numbers, read_arrays, square_images
+
+
+@register_dataset(
+    "npz",
+    num_classes=None,
+    image_size=None,
+    mean=(0.5,),
+    std=(0.5,),
+    recipe=PAPER,
+    model="resnet18",
+    encoder="dino_vitb16",
+    source="your own images in one npz file: x_train, y_train, x_test, y_test",
+)
+def npz(root: Path | None, *, path: str = "") -> Dataset:
+    """Any npz file of images and labels with the arrays x_train, y_train, x_test and y_test.
+
+    The layout of Keras' ``mnist.npz``. Images are uint8 [N, S, S], [N, S, S, 1] or [N, S, S, 3], labels whole numbers
+    from 0, [N] or [N, 1]. An array ``class_names`` of texts is optional. Mean and std are measured on the training
+    images.
+
+    Args:
+        root: directory that ``path`` is relative to.
+        path: the file, relative to ``root`` or absolute.
+
+    Returns:
+        Images uint8 [N, 1 or 3, S, S] in the file's order.
+
+    Raises:
+        DataError: no such file, not an npz file, pickled objects in it, or arrays of another type or shape.
+    """
+    file = _file(root, path)
+    arrays = read_arrays(file, ("x_train", "y_train", "x_test", "y_test"), optional=("class_names",))
+    train, test = (
+        (
+            square_images(arrays[f"x_{split}"], f"{file}: x_{split}"),
+            class_numbers(arrays[f"y_{split}"], f"{file}: y_{split}"),
+        )
+        for split in ("train", "test")
+    )
+    names = arrays.get("class_names", np.arange(max(labels.max(initial=0) for _, labels in (train, test)) + 1))
+    mean, std = _measured(train[0])
+    return make_dataset(train, test, class_names=[str(name) for name in names.ravel()], mean=mean, std=std)
+
+
+def _measured(images: NDArray[np.uint8]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and std of each channel in [0, 1], from counts of the 256 grey levels; a std of 0 becomes 1."""
+    levels = np.arange(256) / 255
+    means, stds = [], []
+    for channel in range(images.shape[1]):
+        counts = np.bincount(images[:, channel].ravel(), minlength=256)
+        mean = float(counts @ levels / max(counts.sum(), 1))
+        std = float(np.sqrt(counts @ (levels - mean) ** 2 / max(counts.sum(), 1)))
+        means.append(round(mean, 4))
+        stds.append(round(std, 4) or 1.0)
+    return tuple(means), tuple(stds)
+
+
+def _file(root: Path | None, path: str) -> Path:
+    given = Path(path).expanduser()
+    if not path or (root is None and not given.is_absolute()):
+        raise DataError(
+            f"path={path!r} names no file. Use npz(path=/where/it/is.npz), or --data-root DIR with npz(path=FILE)."
+        )
+    file = given if root is None else root / given
+    if not file.is_file():
+        raise DataError(f"{file} is {'a folder' if file.is_dir() else 'missing'}. Use npz(path=FILE).")
+    return file

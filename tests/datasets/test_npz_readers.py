@@ -1,0 +1,226 @@
+"""The readers of npz files, on real images: handwritten digits in the layouts of MedMNIST and of Keras.
+
+No package ships a file of MedMNIST, so these tests cannot read one of its own; the layout is that of the package
+``medmnist``, whose own class reads the same file here.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+
+from bench import DataError, Dataset
+from bench.errors import BenchError, SpecError, UnknownName
+from bench.loading import load_dataset
+
+DIGITS = load_digits()
+IMAGES = np.rint(DIGITS.images * (255 / 16)).astype(np.uint8).repeat(4, axis=1).repeat(4, axis=2)[:, 2:-2, 2:-2]
+LABELS = DIGITS.target.astype(np.uint8)
+PARTS = {"train": slice(0, 546), "val": slice(546, 624), "test": slice(624, 780)}
+"""As many images as breastmnist has; its two classes are odd and even digits here."""
+
+
+def load(dataset: str, root: Path | None, /, **params: Any) -> Dataset:
+    return load_dataset(dataset, params, root=root, download=False, pool_size=None)
+
+
+def medmnist_file(folder: Path, name: str = "breastmnist.npz", **changes: Any) -> Path:
+    arrays: dict[str, Any] = {}
+    for part, where in PARTS.items():
+        arrays |= {f"{part}_images": IMAGES[where], f"{part}_labels": LABELS[where, None] % 2}
+    np.savez_compressed(folder / name, **(arrays | changes))
+    return folder / name
+
+
+def npz_file(folder: Path, **changes: Any) -> Path:
+    arrays = {"x_train": IMAGES[:100], "y_train": LABELS[:100], "x_test": IMAGES[100:150], "y_test": LABELS[100:150]}
+    kept = {key: value for key, value in (arrays | changes).items() if value is not None}
+    np.savez(folder / "mine.npz", **kept)
+    return folder / "mine.npz"
+
+
+def test_grey_medmnist_is_what_its_own_class_reads(tmp_path: Path) -> None:
+    package = pytest.importorskip("medmnist", reason="the package whose file layout this is")
+    medmnist_file(tmp_path)
+    dataset = load("medmnist", tmp_path, name="breastmnist")
+    assert dataset.class_names == ("malignant", "normal, benign")
+    assert (dataset.mean, dataset.std) == ((0.5,), (0.5,))
+    for split, part in ((dataset.train, "train"), (dataset.test, "test")):
+        original = package.BreastMNIST(split=part, root=str(tmp_path))
+        assert len(split) == len(original)
+        assert np.array_equal(split.images, original.imgs[:, None])
+        assert split.labels.tolist() == original.labels[:, 0].tolist()
+
+
+def test_colour_medmnist_of_another_size(tmp_path: Path) -> None:
+    large = {f"{part}_images": np.zeros((4, 64, 64, 3), np.uint8) for part in PARTS}
+    large["train_images"][..., 1] = 7
+    labels = {f"{part}_labels": np.array([[0], [1], [6], [3]]) for part in PARTS}
+    medmnist_file(tmp_path, "dermamnist_64.npz", **large, **labels)
+    dataset = load("medmnist", tmp_path, name="dermamnist", size=64)
+    assert dataset.train.images.shape == (4, 3, 64, 64)
+    assert [int(channel.max()) for channel in np.asarray(dataset.train.images)[0]] == [0, 7, 0]
+    assert (dataset.num_classes, dataset.class_names[4], dataset.mean) == (7, "melanoma", (0.5, 0.5, 0.5))
+
+
+@pytest.mark.parametrize(
+    ("params", "kind", "says"),
+    [
+        ({}, DataError, "dataset medmnist: say which one, for example medmnist(name=bloodmnist); valid: pathmnist"),
+        ({"name": "chestmnist"}, DataError, "chestmnist has several labels per image"),
+        ({"name": "organmnist3d"}, DataError, "organmnist3d has volumes"),
+        ({"name": "bloodmist"}, UnknownName, "unknown set of medmnist: 'bloodmist'. Did you mean bloodmnist"),
+        ({"name": "bloodmnist", "size": 32}, SpecError, "size=32 is not valid: input should be 28, 64, 128 or 224"),
+        ({"name": "bloodmnist"}, DataError, "bloodmnist.npz is missing. Use --data-root DIR"),
+        ({"name": "bloodmnist", "size": 64}, DataError, "bloodmnist_64.npz?download=1."),
+    ],
+)
+def test_what_medmnist_cannot_read_is_explained(
+    params: dict[str, Any], kind: type[BenchError], says: str, tmp_path: Path
+) -> None:
+    pytest.importorskip("medmnist", reason="it holds the catalogue")
+    with pytest.raises(kind) as caught:
+        load("medmnist", tmp_path, **params)
+    assert says in str(caught.value)
+
+
+def test_the_eleven_flat_sets_with_one_label_are_offered() -> None:
+    pytest.importorskip("medmnist", reason="it holds the catalogue")
+    with pytest.raises(DataError) as caught:
+        load("medmnist", None)
+    offered = str(caught.value).rpartition("valid: ")[2].rstrip(".").split(", ")
+    names = ("path", "derma", "oct", "pneumonia", "retina", "breast", "blood", "tissue", "organa", "organc", "organs")
+    assert sorted(offered) == sorted(f"{name}mnist" for name in names)
+
+
+def test_medmnist_without_its_package_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "medmnist", None)
+    with pytest.raises(DataError, match=r"pip install 'coreset-bench\[medmnist\]'"):
+        load("medmnist", None, name="bloodmnist")
+
+
+def test_the_catalogue_is_read_without_importing_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("medmnist", reason="it holds the catalogue")
+    for name in [name for name in sys.modules if name.partition(".")[0] == "medmnist"]:
+        monkeypatch.delitem(sys.modules, name)
+    medmnist_file(tmp_path)
+    load("medmnist", tmp_path, name="breastmnist")
+    assert "medmnist" not in sys.modules
+
+
+def test_a_failed_download_names_the_file_and_its_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("medmnist", reason="it holds the catalogue")
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")  # nothing listens there
+    with pytest.raises(DataError, match=r"breastmnist\.npz could not be fetched: .*Fetch https://zenodo\.org/"):
+        load_dataset("medmnist", {"name": "breastmnist"}, root=tmp_path, download=True, pool_size=None)
+
+
+def test_npz_reads_grey_images_and_measures_them(tmp_path: Path) -> None:
+    dataset = load("npz", tmp_path, path=npz_file(tmp_path).name)
+    assert np.array_equal(dataset.train.images, IMAGES[:100, None])
+    assert np.array_equal(dataset.test.labels, LABELS[100:150])
+    assert dataset.class_names == tuple("0123456789")
+    assert dataset.mean == (pytest.approx((IMAGES[:100] / 255).mean(), abs=1e-4),)
+    assert dataset.std == (pytest.approx((IMAGES[:100] / 255).std(), abs=1e-4),)
+
+
+def test_npz_reads_colours_names_and_a_column_of_labels(tmp_path: Path) -> None:
+    colours = np.stack([IMAGES[:100], IMAGES[:100] // 2, np.zeros_like(IMAGES[:100])], axis=3)
+    names = np.array([f"digit {number}" for number in range(10)])
+    path = npz_file(
+        tmp_path,
+        x_train=colours,
+        y_train=LABELS[:100, None],
+        x_test=colours[:50],
+        y_test=LABELS[:50],
+        class_names=names,
+    )
+    dataset = load("npz", None, path=str(path))
+    assert dataset.class_names == tuple(names)
+    assert np.array_equal(dataset.train.images, colours.transpose(0, 3, 1, 2))
+    assert (dataset.mean[2], dataset.std[2]) == (0.0, 1.0), "a dark channel must not divide by zero"
+
+
+def test_npz_reads_the_shared_part_of_cifar100(cifar100_subset_root: Path) -> None:
+    own = load("cifar100-subset", cifar100_subset_root)
+    general = load("npz", cifar100_subset_root, path="cifar-100-subset/cifar100_subset_5k_1k.npz")
+    assert np.array_equal(own.train.images, general.train.images)
+    assert np.array_equal(own.test.labels, general.test.labels)
+
+
+class Trap:
+    """Touches a file if it is ever unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, tuple[Path]]:
+        return Path.touch, (self.path,)
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"y_test": None}, "mine.npz lacks y_test; it holds x_test, x_train, y_train."),
+        ({"x_train": IMAGES[:100] / 255}, "x_train is float64 of shape (100, 28, 28); images must be uint8"),
+        ({"x_train": IMAGES[:100, None].repeat(3, axis=1)}, "shape (100, 3, 28, 28); images must be"),
+        ({"x_train": IMAGES[:100, :20]}, "shape (100, 20, 28); images must be uint8, square"),
+        ({"x_train": LABELS[:100]}, "x_train is uint8 of shape (100,)"),
+        ({"y_train": np.eye(10)[LABELS[:100]]}, "y_train is float64 of shape (100, 10); labels must be whole numbers"),
+        ({"y_train": np.eye(10, dtype=int)[LABELS[:100]]}, "one class per image"),
+        ({"y_train": LABELS[:99]}, "train split has 100 images and labels of shape (99,)"),
+        ({"y_train": LABELS[:100].astype(int) - 1}, "train labels must lie in 0 to 9, found -1 to 8"),
+        ({"class_names": np.array(["zero", "one"])}, "labels must lie in 0 to 1"),
+        ({"x_test": IMAGES[:0], "y_test": LABELS[:0]}, "test split has 0 images"),
+        ({"x_test": IMAGES[100:150, 2:-2, 2:-2]}, "train images are (1, 28, 28) but test images (1, 24, 24)"),
+    ],
+)
+def test_wrong_arrays_are_explained(changes: dict[str, Any], says: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=rf"^dataset npz: .*{re.escape(says)}"):
+        load("npz", tmp_path, path=npz_file(tmp_path, **changes).name)
+
+
+def test_pickled_objects_are_refused_and_not_run(tmp_path: Path) -> None:
+    touched = tmp_path / "touched"
+    path = npz_file(tmp_path, y_train=np.array([Trap(touched)] * 100, dtype=object))
+    with pytest.raises(DataError, match=r"mine\.npz is corrupt, or holds objects"):
+        load("npz", tmp_path, path=path.name)
+    assert not touched.exists()
+    with np.load(path, allow_pickle=True) as trusting:
+        trusting["y_train"]
+    assert touched.exists(), "the trap works where it is sprung"
+
+
+@pytest.mark.parametrize("damage", ["cut", "text", "npy", "flipped"])
+def test_damaged_files_are_named(damage: str, tmp_path: Path) -> None:
+    path = npz_file(tmp_path)
+    content = bytearray(path.read_bytes())
+    content[2000:2100] = bytes(100)
+    other = tmp_path / "array.npy"
+    np.save(other, IMAGES)
+    damaged = {"cut": path.read_bytes()[:5000], "text": b"label,pixel\n", "npy": other.read_bytes(), "flipped": content}
+    path.write_bytes(damaged[damage])
+    with pytest.raises(DataError, match=r"mine\.npz is corrupt"):
+        load("npz", tmp_path, path=path.name)
+
+
+@pytest.mark.parametrize(
+    ("params", "says"),
+    [
+        ({}, "names no file. Use npz(path="),
+        ({"path": "missing.npz"}, "missing.npz is missing"),
+        ({"path": "."}, "is a folder"),
+    ],
+)
+def test_a_file_that_is_not_there_is_explained(params: dict[str, str], says: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError) as caught:
+        load("npz", tmp_path, **params)
+    assert says in str(caught.value)
+    with pytest.raises(DataError, match="names no file"):
+        load("npz", None, path="relative.npz")
