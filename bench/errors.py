@@ -66,5 +66,9 @@ class TimeLimit(BenchError):
     """A stage or a cell took longer than the run allows."""
 
 
+class RunError(BenchError):
+    """A run cannot start or go on, for a reason that lies in the machine."""
+
+
 class RowError(BenchError):
     """A result row cannot be read, or does not fit the schema."""

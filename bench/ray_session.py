@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from bench.errors import SpecError
+from bench.errors import RunError, SpecError
 
 _SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -92,8 +92,14 @@ def ray_session(resources: Resources) -> Iterator[Session]:
         )
     except ConnectionError as error:
         raise SpecError(f"no Ray cluster answers at {resources.address!r}: {error}.") from error
+    except Exception as error:  # Ray raises plain exceptions where its servers do not come up in time
+        reason = " ".join(str(error).split())
+        raise RunError(
+            f"Ray could not start ({reason}). Is the machine overloaded, or its disk full? Rows that are written stay; "
+            "the same command runs what is missing."
+        ) from error
     try:
-        with _watched(check_capacity(resources)) as session:
+        with _watched(check_capacity(resources)) as session, _terminable():
             yield session
     finally:
         ray.shutdown()
@@ -119,6 +125,19 @@ def check_capacity(resources: Resources) -> int:
         f"a trial asks for {resources.cpus} CPU(s) and {resources.gpus:g} GPU(s), but no node has as many: {found}. "
         "Lower --cpus-per-trial or --gpus-per-trial."
     )
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """Take SIGTERM, which a batch system sends before it kills, for Ctrl-C; Ray's own handler would just exit."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager

@@ -44,8 +44,15 @@ class Command:
 
     def interrupt(self) -> float:
         """Press Ctrl-C, which every process of the terminal's group sees; return the seconds until the end."""
+        return self._ended(lambda: os.killpg(self.process.pid, signal.SIGINT))
+
+    def terminate(self) -> float:
+        """As a batch system does before it kills: SIGTERM to the driver alone; return the seconds until the end."""
+        return self._ended(self.process.terminate)
+
+    def _ended(self, stop: Callable[[], None]) -> float:
         started = time.monotonic()
-        os.killpg(self.process.pid, signal.SIGINT)
+        stop()
         self.process.wait(timeout=60)
         seconds = time.monotonic() - started
         self.close()

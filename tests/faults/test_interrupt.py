@@ -10,13 +10,14 @@ from bench.rows import read_rows
 pytestmark = pytest.mark.slow
 
 
-def test_interrupt_while_cells_train(tmp_path):
+@pytest.mark.parametrize("how", [Command.interrupt, Command.terminate])
+def test_interrupt_while_cells_train(tmp_path, how):
     # Long enough that not all six are done when the first is.
     arguments = ("--methods", "random", "--rates", "0.5", "--seeds", "6", "--recipe", "iterations=600,evaluations=1")
     command = Command(tmp_path, *arguments)
     rows = tmp_path / "out" / "rows"
     command.wait_for(lambda: rows.exists() and any(rows.glob("*.json")), "row")
-    seconds = command.interrupt()
+    seconds = how(command)
     there = list(read_rows(tmp_path / "out"))  # raises if any is not whole
     assert 1 <= len(there) < 6
     assert command.process.returncode == 130
