@@ -21,11 +21,20 @@ from bench.stages import SHARED_NEIGHBORS, Stage
 Ticker = Callable[[int, int], None]
 """Called with (done, in all)."""
 
-PROXY = Proxy(
-    model=ModelRef(name="linear_probe"),
-    recipe=Recipe(proxy_epochs=50, augmentation="none", crop_padding=0, evaluations=1, precision="fp32"),
-)
-"""A linear probe on the embeddings: seconds on a CPU, and it needs no images."""
+_LARGE = 10_000
+
+
+def proxy_for(size: int) -> Proxy:
+    """A linear probe on the embeddings of ``size`` items: it takes seconds on a CPU and needs no images."""
+    recipe = Recipe(
+        proxy_epochs=30,
+        batch_size=256 if size < _LARGE else 1024,
+        augmentation="none",
+        crop_padding=0,
+        evaluations=1,
+        precision="fp32",
+    )
+    return Proxy(model=ModelRef(name="linear_probe"), recipe=recipe)
 
 
 class OwnStage(Stage):
@@ -60,6 +69,11 @@ class EmbeddingSource:
     device: str
     threads: int
     stage: Callable[[str], Ticker]
+
+    @property
+    def proxy(self) -> Proxy:
+        """What training dynamics are observed on."""
+        return proxy_for(len(self.array))
 
     def images(self) -> NoReturn:
         """Refused: methods for one's own items read embeddings."""
@@ -113,9 +127,9 @@ class EmbeddingSource:
             tick = self.stage("proxy: training dynamics on the pseudo-labels")
             classes = options["num_clusters"]
             given: dict[str, Any] = {"num_classes": classes, "dataset": None, "seed": self.seed, "device": self.device}
-            return observe_dynamics(PROXY, self.array, targets, progress=tick, **given).arrays()
+            return observe_dynamics(self.proxy, self.array, targets, progress=tick, **given).arrays()
 
-        named = {**options, "seed": self.seed, "proxy": PROXY.model_dump(mode="json")}
+        named = {**options, "seed": self.seed, "proxy": self.proxy.model_dump(mode="json")}
         return Dynamics.from_arrays(self._stored("dynamics", named, observe))
 
     def rehearse(self, indices: NDArray[np.int64], **clustering: Any) -> float:
@@ -124,7 +138,7 @@ class EmbeddingSource:
 
         self.stage("choosing beta: the proxy on a candidate coreset")
         return rehearse(
-            PROXY,
+            self.proxy,
             self.array,
             self.pseudo_labels(**clustering),
             indices,
