@@ -1,0 +1,75 @@
+"""``python -m benchmarks [NAME ...]``: run benchmarks, print their tables, write them into README.md."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import pkgutil
+import sys
+import traceback
+from pathlib import Path
+from types import ModuleType
+from typing import Annotated, get_args
+
+import typer
+
+import benchmarks
+from benchmarks._common import README, Clock, Meter, Result, Skip, describe_run, section, table, write_section
+
+_THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+def names() -> list[str]:
+    """Names of all benchmarks: the modules of this package without a leading underscore."""
+    return [found.name for found in pkgutil.iter_modules(benchmarks.__path__) if not found.name.startswith("_")]
+
+
+def run(name: str, meter: Meter, *, tiny: bool = False) -> tuple[ModuleType, list[Result]]:
+    """Run one benchmark, at the sizes of its ``TINY`` where asked; ``Skip`` where it cannot run here."""
+    module = importlib.import_module(f"benchmarks.{name}")
+    return module, module.run(meter, **(module.TINY if tiny else {}))
+
+
+def main(
+    chosen: Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Which; all if none.")] = None,
+    repeats: Annotated[int | None, typer.Option(min=1, help="Repetitions instead of each benchmark's own.")] = None,
+    clock: Annotated[str, typer.Option(help="wall, or cpu: processor seconds, for a machine that is shared.")] = "wall",
+    device: Annotated[str, typer.Option(help="cpu or cuda, of the benchmarks that train.")] = "cpu",
+    threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = os.cpu_count() or 1,
+    tiny: Annotated[bool, typer.Option(help="Tiny sizes: shows that it runs, measures nothing.")] = False,
+    write: Annotated[bool, typer.Option(help="Write the tables into README.md beside this file.")] = False,
+    readme: Annotated[Path, typer.Option(hidden=True)] = README,
+) -> None:
+    """Measure the harness against the obvious alternatives, in one run, with interleaved repetitions."""
+    known = names()
+    if unknown := sorted(set(chosen or ()) - set(known)):
+        raise typer.BadParameter(f"unknown benchmark {unknown[0]!r}; valid: {', '.join(known)}.")
+    if clock not in get_args(Clock):
+        raise typer.BadParameter(f"clock {clock!r} is not valid; valid: {', '.join(get_args(Clock))}.")
+    if tiny and write:
+        raise typer.BadParameter("--tiny measures nothing, so it cannot be combined with --write.")
+    # Before numpy and torch are loaded: their pools read this once.
+    os.environ.update(dict.fromkeys(_THREAD_VARIABLES, str(threads)))
+    meter = Meter(repeats, clock, device, threads)  # type: ignore[arg-type]
+    failed = False
+    for name in chosen or known:
+        before = os.getloadavg()[0]
+        try:
+            module, results = run(name, meter, tiny=tiny)
+        except Skip as reason:
+            print(f"{name}: skipped, {reason}\n", flush=True)
+            continue
+        except Exception:
+            traceback.print_exc()
+            failed = True
+            continue
+        title = (module.__doc__ or "").strip().splitlines()[0]
+        setting = describe_run(meter, (before, os.getloadavg()[0]))
+        print(f"{name}: {title}\n\n{table(results)}\n\n{setting}\n", flush=True)
+        if write:
+            readme.write_text(write_section(section(name, title, results, setting), name, readme.read_text()))
+    sys.exit(int(failed))
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,46 @@
+"""Embedding extraction, resize and normalisation included, against the bare encoder on ready tensors."""
+
+from __future__ import annotations
+
+import torch
+
+from bench import BenchError
+from bench.encoders._timm import timm_network
+from bench.encoding_torch import FrozenEncoder, resize
+from benchmarks import _data
+from benchmarks._common import Meter, Result, Skip, Target, timed
+
+TINY = {"size": 8, "networks": {"tf_efficientnet_lite0": 32}}
+NETWORKS = {"tf_efficientnet_lite0": 128, "vit_small_patch16_224": 224}
+
+
+def run(meter: Meter, *, size: int = 512, batch: int = 256, networks: dict[str, int] = NETWORKS) -> list[Result]:
+    """Images of 32x32 through timm's networks with random weights, which cost what trained ones cost."""
+    pool, results = _data.images(size), []
+    for name, side in networks.items():
+        # A vision transformer at 224 px costs about fifty times as much.
+        count = size if side < 224 or meter.device != "cpu" else size // 16
+        images, at_once = pool[:count], min(batch, count)
+        try:
+            encoder = FrozenEncoder(name, timm_network(name, owner=name, extra="vit"), size=side)
+        except BenchError as error:
+            raise Skip(str(error)) from error
+        inputs = resize(torch.from_numpy(images).float() / 255, side).to(meter.device)
+
+        def ours(encoder: FrozenEncoder = encoder, images=images, at_once: int = at_once) -> None:
+            encoder.embed(images, device=meter.device, batch_size=at_once)
+
+        def bare(encoder: FrozenEncoder = encoder, inputs: torch.Tensor = inputs, at_once: int = at_once) -> None:
+            with torch.inference_mode():
+                for part in inputs.split(at_once):
+                    encoder.module(part).cpu()
+
+        results.append(
+            timed(
+                f"{count:,} images of 32x32 by {name} at {side} px",
+                *meter.compare(ours, bare, repeats=3),
+                alternative="bare network on ready tensors",
+                target=Target("other / ours", "at least", 0.95),
+            )
+        )
+    return results

@@ -1,0 +1,40 @@
+"""Scoring a test split, normalisation and per-class counts included, against a bare loop over ready tensors."""
+
+from __future__ import annotations
+
+import torch
+
+from bench import Recipe
+from bench.refs import ModelRef
+from bench.training.fit import build_model, make_batches
+from bench.training.loop import evaluate
+from benchmarks import _data
+from benchmarks._common import Meter, Result, timed
+
+TINY = {"size": 200}
+
+
+def run(meter: Meter, *, size: int = 10_000) -> list[Result]:
+    """CIFAR-10's test split in size."""
+    dataset = _data.dataset(1, test=size)
+    source = make_batches(
+        dataset.test.images, dataset.test.labels, recipe=Recipe(), dataset=dataset, device=meter.device
+    )
+    ready = list(source.in_order())
+    model = build_model(ModelRef(name="small_cnn"), (3, 32, 32), dataset.num_classes, 0).to(meter.device)
+    model = model.to(memory_format=torch.channels_last)
+
+    @torch.no_grad()
+    def bare() -> None:
+        model.eval()
+        hits = sum((model(batch.inputs).argmax(1) == batch.targets).sum() for batch in ready)
+        float(hits)
+
+    return [
+        timed(
+            f"{size:,} images of 32x32, small_cnn",
+            *meter.compare(lambda: evaluate(model, source, 1, dataset.num_classes, device=meter.device), bare),
+            alternative="bare loop over ready tensors",
+            ratio="other / ours",
+        )
+    ]

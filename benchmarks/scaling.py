@@ -1,0 +1,97 @@
+"""What each selection costs as the pool grows from 1,000 to 100,000 images, and the exact neighbour search."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from bench import Neighbors
+from bench.knn import nearest_neighbors
+from bench.memory_pool import ArraySource
+from bench.plugins import methods
+from bench.pool import Metric
+from bench.selection import budget_for, method_pool, run_method
+from benchmarks import _data
+from benchmarks._common import Meter, Result, Times, slope
+
+TINY = {"sizes": (100, 200), "only": ("d2", "elfs"), "limit": 5.0}
+RATE, K = 0.9, 10
+PARAMS = {"elfs": {"beta": 0.3}}
+"""``auto`` trains networks, which is no selection."""
+
+
+@dataclass(frozen=True)
+class Given(ArraySource):
+    """A pool whose neighbour lists are there already."""
+
+    lists: Neighbors | None = None
+
+    def neighbors(self, k: int, metric: Metric) -> Neighbors:
+        if self.lists is None:
+            return super().neighbors(k, metric)
+        return Neighbors(self.lists.indices[:, :k], self.lists.distances[:, :k])
+
+
+def run(
+    meter: Meter,
+    *,
+    sizes: tuple[int, ...] = (1_000, 3_000, 10_000, 30_000, 100_000),
+    features: int = 64,
+    limit: float = 120.0,
+    only: tuple[str, ...] = (),
+) -> list[Result]:
+    """Every registered method at rate 0.9, given what it needs; stops where the next size would pass ``limit`` s."""
+    pools = {size: make_pool(size, features) for size in sizes}
+    costs: dict[str, Callable[[Given], object]] = {
+        f"exact search of {K} neighbours in {features} features": lambda pool: nearest_neighbors(
+            pool.embeddings(), K, threads=meter.threads
+        )
+    }
+    for entry in methods:
+        if not entry.info.unpruned and (not only or entry.name in only):
+            costs[f"`{entry.name}`"] = partial(select, entry.name)
+    return [growth(meter, what, cost, pools, limit) for what, cost in costs.items()]
+
+
+def make_pool(size: int, features: int) -> Given:
+    """All that a method may ask for, of N images."""
+    dynamics, labels = _data.dynamics(size), np.random.default_rng(0).integers(_data.CLUSTERS, size=size)
+    return Given(
+        embedding_array=_data.embeddings(size, features),
+        label_array=labels,
+        pseudo_label_array=labels,
+        dynamics_labels=dynamics,
+        dynamics_pseudo=dynamics,
+        lists=_data.spatial_neighbors(size, K),
+    )
+
+
+def select(name: str, pool: Given) -> None:
+    """One coreset by one method."""
+    entry, params, size = methods.get(name), PARAMS.get(name, {}), len(pool.labels())
+    seen = method_pool(entry, params, pool, size=size, num_classes=_data.CLUSTERS, rate=RATE)
+    run_method(entry, seen, params, budget_for(size, RATE), seed=0)
+
+
+def growth(meter: Meter, what: str, cost: Callable[[Given], object], pools: dict[int, Given], limit: float) -> Result:
+    """Time at every size, until the square of the growth in N says that the next would pass ``limit`` seconds."""
+    sizes = list(pools)
+    measured: dict[int, Times] = {}
+    for last, size in zip([None, *sizes[:-1]], sizes, strict=True):
+        if last is not None and measured[last].best * (size / last) ** 2 > limit:
+            break
+        (measured[size],) = meter.compare(partial(cost, pools[size]), repeats=3)
+    reached, seconds = list(measured), [times.best for times in measured.values()]
+    exponent = f", N^{slope(reached[-2:], seconds[-2:]):.2f} at the end" if len(reached) > 1 else ""
+    stopped = "" if reached == sizes else f"; larger pools would pass {limit:g} s"
+    return Result(
+        f"{what}, N = {reached[-1]:,}{exponent}{stopped}",
+        seconds[-1],
+        "s",
+        measured[reached[-1]].count,
+        other=seconds[0],
+        alternative=f"N = {reached[0]:,}",
+    )
