@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
+import json
 import os
 import pkgutil
 import sys
 import traceback
 from pathlib import Path
 from types import ModuleType
-from typing import Annotated, get_args
+from typing import Annotated, Any, get_args
 
 import typer
 
@@ -24,10 +26,12 @@ def names() -> list[str]:
     return [found.name for found in pkgutil.iter_modules(benchmarks.__path__) if not found.name.startswith("_")]
 
 
-def run(name: str, meter: Meter, *, tiny: bool = False) -> tuple[ModuleType, list[Result]]:
-    """Run one benchmark, at the sizes of its ``TINY`` where asked; ``Skip`` where it cannot run here."""
+def run(
+    name: str, meter: Meter, *, tiny: bool = False, changed: dict[str, Any] | None = None
+) -> tuple[ModuleType, list[Result]]:
+    """Run one benchmark, at the sizes of its ``TINY`` or with ``changed`` ones; ``Skip`` where it cannot run here."""
     module = importlib.import_module(f"benchmarks.{name}")
-    return module, module.run(meter, **(module.TINY if tiny else {}))
+    return module, module.run(meter, **(module.TINY if tiny else {}), **(changed or {}))
 
 
 def main(
@@ -37,17 +41,24 @@ def main(
     device: Annotated[str, typer.Option(help="cpu or cuda, of the benchmarks that train.")] = "cpu",
     threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = os.cpu_count() or 1,
     tiny: Annotated[bool, typer.Option(help="Tiny sizes: shows that it runs, measures nothing.")] = False,
+    sizes: Annotated[
+        list[str] | None, typer.Option("--set", help="NAME=NUMBER: a size other than the full one, as in size=10000.")
+    ] = None,
     write: Annotated[bool, typer.Option(help="Write the tables into README.md beside this file.")] = False,
     readme: Annotated[Path, typer.Option(hidden=True)] = README,
 ) -> None:
     """Measure the harness against the obvious alternatives, in one run, with interleaved repetitions."""
     known = names()
-    if unknown := sorted(set(chosen or ()) - set(known)):
-        raise typer.BadParameter(f"unknown benchmark {unknown[0]!r}; valid: {', '.join(known)}.")
+    for name in chosen or ():
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]}? " if near else ""
+            raise typer.BadParameter(f"unknown benchmark {name!r}; {hint}Valid: {', '.join(known)}.")
     if clock not in get_args(Clock):
         raise typer.BadParameter(f"clock {clock!r} is not valid; valid: {', '.join(get_args(Clock))}.")
     if tiny and write:
         raise typer.BadParameter("--tiny measures nothing, so it cannot be combined with --write.")
+    changed = dict(map(_parse, sizes or ()))
     # Before numpy and torch are loaded: their pools read this once.
     os.environ.update(dict.fromkeys(_THREAD_VARIABLES, str(threads)))
     meter = Meter(repeats, clock, device, threads)  # type: ignore[arg-type]
@@ -55,7 +66,7 @@ def main(
     for name in chosen or known:
         before = os.getloadavg()[0]
         try:
-            module, results = run(name, meter, tiny=tiny)
+            module, results = run(name, meter, tiny=tiny, changed=changed)
         except Skip as reason:
             print(f"{name}: skipped, {reason}\n", flush=True)
             continue
@@ -69,6 +80,14 @@ def main(
         if write:
             readme.write_text(write_section(section(name, title, results, setting), name, readme.read_text()))
     sys.exit(int(failed))
+
+
+def _parse(text: str) -> tuple[str, Any]:
+    name, _, value = text.partition("=")
+    try:
+        return name, json.loads(value)
+    except json.JSONDecodeError as error:
+        raise typer.BadParameter(f"--set {text!r} is not valid; it must read NAME=NUMBER.") from error
 
 
 if __name__ == "__main__":

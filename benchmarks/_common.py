@@ -194,8 +194,8 @@ def peak_memory(function: Callable[..., object], **arguments: Any) -> float:
         "print(own_peak())"
     )
     command = [sys.executable, "-c", code, function.__module__, function.__name__, json.dumps(arguments)]
-    paths = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
-    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": paths})
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, sys.path)])}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
     if done.returncode:
         raise RuntimeError(f"{function.__name__} failed in its own process: {done.stderr[-2000:]}")
     return int(done.stdout.split()[-1]) / 1e9

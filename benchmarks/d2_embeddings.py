@@ -9,14 +9,14 @@ from bench import Neighbors
 from bench.knn import nearest_neighbors, normalise
 from bench.methods.d2 import diverse
 from benchmarks import _data
-from benchmarks._common import Meter, Result, Target, peak_memory, timed
+from benchmarks._common import Meter, Result, Target, timed
 
 TINY = {"size": 300, "features": 8}
 K = 10
 
 
 def run(meter: Meter, *, size: int = 50_000, features: int = 384) -> list[Result]:
-    """Whole, beyond the neighbours, and in memory."""
+    """Whole, and beyond the neighbours."""
     rows, difficulty = _data.embeddings(size, features), _data.scores(size)
     ready = normalise(rows)
     lists: list[Neighbors] = []
@@ -28,7 +28,6 @@ def run(meter: Meter, *, size: int = 50_000, features: int = 384) -> list[Result
     bare_search(ready[: K + 1], K, meter.threads)  # Imports faiss.
     whole, bare = meter.compare(ours, lambda: bare_search(ready, K, meter.threads), repeats=2, warm_up=False)
     (messages,) = meter.compare(lambda: choose(difficulty, lists[0]))
-    memory = peak_memory(alone, size=size, features=features, threads=meter.threads)
     shape = f"{size:,} x {features}"
     search = "bare faiss search"
     return [
@@ -40,13 +39,6 @@ def run(meter: Meter, *, size: int = 50_000, features: int = 384) -> list[Result
             target=Target("ours / other", "at most", 1.2),
         ),
         timed(f"D2 on {shape}, beyond the neighbours", messages, target=Target("ours", "at most", 2)),
-        Result(
-            f"peak memory of a process that does only this, {shape}",
-            memory,
-            "GB",
-            1,
-            target=Target("ours", "at most", 2),
-        ),
     ]
 
 
@@ -63,8 +55,3 @@ def bare_search(rows: NDArray[np.float32], k: int, threads: int) -> None:
     index = faiss.IndexFlatL2(rows.shape[1])
     index.add(rows)
     index.search(rows, k + 1)
-
-
-def alone(size: int, features: int, threads: int) -> None:
-    """The whole of D2, in a process of its own."""
-    choose(_data.scores(size), nearest_neighbors(_data.embeddings(size, features), K, threads=threads))

@@ -83,7 +83,7 @@ def growth(meter: Meter, what: str, cost: Callable[[Given], object], pools: dict
     for last, size in zip([None, *sizes[:-1]], sizes, strict=True):
         if last is not None and measured[last].best * (size / last) ** 2 > limit:
             break
-        (measured[size],) = meter.compare(partial(cost, pools[size]), repeats=3)
+        (measured[size],) = meter.compare(partial(cost, pools[size]), repeats=2, warm_up=size == sizes[0])
     reached, seconds = list(measured), [times.best for times in measured.values()]
     exponent = f", N^{slope(reached[-2:], seconds[-2:]):.2f} at the end" if len(reached) > 1 else ""
     stopped = "" if reached == sizes else f"; larger pools would pass {limit:g} s"

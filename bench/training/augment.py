@@ -34,10 +34,11 @@ def augment(images: Tensor, indices: Tensor, recipe: Recipe, generator: torch.Ge
 def crop_and_flip(
     images: Tensor, indices: Tensor, *, kind: Augmentation, padding: int, generator: torch.Generator
 ) -> Tensor:
-    """Take ``images[indices]`` with a random shift and mirror of each image, in one gather.
+    """Take ``images[indices]`` with a random shift and mirror of each image.
 
     A crop of an image that was reflect-padded by ``padding`` is a shift by -padding to +padding pixels in which
-    positions outside are mirrored at the border; no padded copy is needed.
+    positions outside are mirrored at the border; no padded copy is needed. Whole rows of pixels are taken first and
+    shifted sideways then: on a CPU that costs a quarter of indexing single pixels.
 
     Args:
         images: uint8 [N, C, H, W].
@@ -64,10 +65,10 @@ def crop_and_flip(
     if kind == "crop-flip":
         mirrored = torch.rand((batch, 1), generator=generator).to(device) < 0.5
         columns = torch.where(mirrored, columns.flip(1), columns)
-    channels = torch.arange(images.shape[1], device=device)
-    return images[
-        indices[:, None, None, None], channels[None, :, None, None], rows[:, None, :, None], columns[:, None, None, :]
-    ]
+    channels = torch.arange(images.shape[1], device=device)[:, None]
+    lines = (indices[:, None, None] * len(channels) + channels) * height + rows[:, None, :]
+    taken = images.reshape(-1, width).index_select(0, lines.flatten()).view(batch, len(channels), height, width)
+    return taken.gather(3, columns[:, None, None, :].expand_as(taken))
 
 
 def resized_crop_and_flip(images: Tensor, generator: torch.Generator) -> Tensor:

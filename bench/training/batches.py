@@ -61,7 +61,7 @@ class TensorBatches:
         std: Sequence[float],
         device: str,
     ) -> None:
-        self._inputs, self._targets = inputs.to(device), targets.to(device)
+        self._inputs, self._targets = inputs.to(device).contiguous(), targets.to(device)
         self._recipe = recipe
         self._images = inputs.dtype == torch.uint8
         self._scale, self._shift = normaliser(mean, std, device)
@@ -87,7 +87,7 @@ class TensorBatches:
             yield Batch(self._normalised(inputs) if self._images else inputs, self._targets[indices], indices)
 
     def _normalised(self, images: Tensor) -> Tensor:
-        return (images * self._scale + self._shift).contiguous(memory_format=torch.channels_last)
+        return (images * self._scale).add_(self._shift).contiguous(memory_format=torch.channels_last)
 
 
 class FileBatches:
@@ -141,7 +141,7 @@ class FileBatches:
             yield self._batch(part, images)
 
     def _batch(self, part: Tensor, images: Tensor) -> Batch:
-        inputs = (images * self._scale + self._shift).contiguous(memory_format=torch.channels_last)
+        inputs = (images * self._scale).add_(self._shift).contiguous(memory_format=torch.channels_last)
         return Batch(inputs, self._targets[part].to(self._device), part.to(self._device))
 
     def _decoded(self, parts: list[Tensor], seeds: Tensor | None = None) -> Iterator[tuple[Tensor, Tensor]]:

@@ -1,0 +1,91 @@
+"""Every benchmark runs at a tiny size, and the command prints and writes what it should."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from typer.testing import CliRunner
+
+from benchmarks import __main__ as command
+from benchmarks._common import Meter, Result, Skip
+
+
+@pytest.fixture(scope="module")
+def app():
+    import typer
+
+    app = typer.Typer()
+    app.command()(command.main)
+    return app
+
+
+@pytest.fixture
+def keep_environment(monkeypatch):
+    for name in command._THREAD_VARIABLES:
+        monkeypatch.setenv(name, os.environ.get(name, "1"))
+
+
+def test_there_are_benchmarks():
+    assert {"d2_embeddings", "d2_graph", "orderings", "dynamics", "temi_heads", "loop_bare"} <= set(command.names())
+
+
+@pytest.mark.parametrize("name", command.names())
+def test_every_benchmark_runs_at_a_tiny_size(name):
+    meter = Meter(repeats=1, threads=1)
+    try:
+        module, results = command.run(name, meter, tiny=True)
+    except Skip as reason:
+        assert name.startswith("gpu_")
+        pytest.skip(str(reason))
+    assert module.__doc__
+    assert results
+    for result in results:
+        assert isinstance(result, Result)
+        assert result.ours > 0
+        assert result.other is None or (result.other > 0 and result.alternative)
+        assert result.met in (None, True, False)
+
+
+def test_the_command_prints_a_table_and_writes_it_into_the_page(app, keep_environment, tmp_path, monkeypatch):
+    page = tmp_path / "README.md"
+    page.write_text("# Speed and memory\n")
+    full = command.run
+    monkeypatch.setattr(command, "run", lambda name, meter, *, tiny, changed: full(name, meter, tiny=True))
+    done = CliRunner().invoke(
+        app, ["orderings", "--repeats", "2", "--threads", "1", "--clock", "cpu", "--write", "--readme", str(page)]
+    )
+    assert done.exit_code == 0, done.output
+    assert "numpy argsort" in done.output
+    for text in ("### `orderings`", "| measured", "1 thread; processor seconds; load "):
+        assert text in page.read_text()
+
+
+def test_a_failing_benchmark_does_not_stop_the_others(app, keep_environment, monkeypatch):
+    full = command.run
+
+    def broken(name, meter, *, tiny, changed):
+        if name == "d2_graph":
+            raise ZeroDivisionError
+        return full(name, meter, tiny=tiny)
+
+    monkeypatch.setattr(command, "run", broken)
+    done = CliRunner().invoke(app, ["d2_graph", "orderings", "--tiny", "--threads", "1"])
+    assert done.exit_code == 1
+    assert "numpy argsort" in done.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["orderigns"], "did you mean orderings"),
+        (["--clock", "sun"], "valid: wall, cpu"),
+        (["orderings", "--tiny", "--write"], "measures nothing"),
+        (["orderings", "--set", "size:3"], "NAME=NUMBER"),
+    ],
+)
+def test_bad_input_is_refused_before_anything_runs(app, keep_environment, arguments, message, monkeypatch):
+    monkeypatch.setattr(command, "run", lambda *a, **k: pytest.fail("ran"))
+    done = CliRunner().invoke(app, arguments)
+    assert done.exit_code == 2
+    assert message in " ".join(done.output.replace("│", " ").split())
