@@ -13,12 +13,12 @@ from bench.training.recorder import DynamicsRecorder
 from benchmarks import _data
 from benchmarks._common import Meter, Result, Target, Times, peak_memory, timed
 
-TINY = {"size": 512, "epochs": 12}
+TINY = {"size": 512, "epochs": 12, "pool": 1_000}
 BEFORE = 11
 """Epochs that each recorder has seen: the dearest ones follow, in which the windows of Dyn-Unc and DUAL are scored."""
 
 
-def run(meter: Meter, *, size: int = 5_120, epochs: int = 100) -> list[Result]:
+def run(meter: Meter, *, size: int = 5_120, epochs: int = 100, pool: int = 50_000) -> list[Result]:
     """The recorder's own time in an epoch, since the difference of two epochs is noisier than 3 % of one.
 
     The small network: the recorder costs the same beside every network, and no other is faster.
@@ -31,9 +31,9 @@ def run(meter: Meter, *, size: int = 5_120, epochs: int = 100) -> list[Result]:
         alternative="the rest of the epoch",
         target=Target("ours / other", "at most", 0.03),
     )
-    short, long = (peak_memory(record_only, size=50_000, classes=100, epochs=count) for count in (epochs // 10, epochs))
+    short, long = (peak_memory(record_only, size=pool, classes=100, epochs=count) for count in (epochs // 10, epochs))
     memory = Result(
-        f"peak memory of a process that records {epochs} epochs of 50,000 images in 100 classes",
+        f"peak memory of a process that records {epochs} epochs of {pool:,} images in 100 classes",
         long,
         "GB",
         1,

@@ -38,7 +38,7 @@ class Given(ArraySource):
 def run(
     meter: Meter,
     *,
-    sizes: tuple[int, ...] = (1_000, 3_000, 10_000, 30_000, 100_000),
+    sizes: tuple[int, ...] = (1_000, 10_000, 100_000),
     features: int = 64,
     limit: float = 120.0,
     only: tuple[str, ...] = (),
@@ -77,21 +77,23 @@ def select(name: str, pool: Given) -> None:
 
 
 def growth(meter: Meter, what: str, cost: Callable[[Given], object], pools: dict[int, Given], limit: float) -> Result:
-    """Time at every size, until the square of the growth in N says that the next would pass ``limit`` seconds."""
-    sizes = list(pools)
+    """Time at every size, until the next would pass ``limit`` seconds if it grew as before (at first: as N^2)."""
     measured: dict[int, Times] = {}
-    for last, size in zip([None, *sizes[:-1]], sizes, strict=True):
-        if last is not None and measured[last].best * (size / last) ** 2 > limit:
+    exponent = 2.0
+    for size in pools:
+        reached, seconds = list(measured), [times.best for times in measured.values()]
+        if len(reached) > 1:
+            exponent = slope(reached, seconds)
+        if reached and seconds[-1] * (size / reached[-1]) ** exponent > limit:
             break
-        (measured[size],) = meter.compare(partial(cost, pools[size]), repeats=2, warm_up=size == sizes[0])
-    reached, seconds = list(measured), [times.best for times in measured.values()]
-    exponent = f", N^{slope(reached[-2:], seconds[-2:]):.2f} at the end" if len(reached) > 1 else ""
-    stopped = "" if reached == sizes else f"; larger pools would pass {limit:g} s"
+        (measured[size],) = meter.compare(partial(cost, pools[size]), repeats=2, warm_up=not reached)
+    sizes = list(measured)
+    stopped = "" if len(sizes) == len(pools) else f" (larger pools would pass {limit:g} s)"
     return Result(
-        f"{what}, N = {reached[-1]:,}{exponent}{stopped}",
-        seconds[-1],
+        f"{what}, N = {sizes[-1]:,}{stopped}",
+        measured[sizes[-1]].best,
         "s",
-        measured[reached[-1]].count,
-        other=seconds[0],
-        alternative=f"N = {reached[0]:,}",
+        measured[sizes[-1]].count,
+        other=measured[sizes[0]].best,
+        alternative=f"N = {sizes[0]:,}",
     )
