@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Literal
@@ -122,7 +122,7 @@ class Result:
         alternative: what the alternative is.
         target: what is wanted.
         ratio: which way round the ratio is shown, where there is an alternative and no target on it.
-        spread: lowest and highest ratio of one repetition.
+        spread: quartiles of the ratios of single repetitions.
     """
 
     what: str
@@ -160,7 +160,7 @@ class Result:
 
 
 def timed(what: str, ours: Times, other: Times | None = None, **more: Any) -> Result:
-    """A result in seconds out of interleaved times: minima, and the range of the ratio over repetitions.
+    """A result in seconds out of interleaved times: minima, and the quartiles of the ratio over repetitions.
 
     Args:
         what: see ``Result``.
@@ -169,11 +169,12 @@ def timed(what: str, ours: Times, other: Times | None = None, **more: Any) -> Re
         more: other fields of ``Result``.
     """
     result = Result(what, ours.best, "s", ours.count, other=other.best if other else None, **more)
-    if other is None:
+    if other is None or other.count < 2:
         return result
     turned = result.figure == "other / ours"
     ratios = [b / a if turned else a / b for a, b in zip(ours.seconds, other.seconds, strict=True)]
-    return Result(**{**result.__dict__, "spread": (min(ratios), max(ratios))})
+    low, _, high = statistics.quantiles(ratios, n=4, method="inclusive")
+    return replace(result, spread=(low, high))
 
 
 def peak_memory(function: Callable[..., object], **arguments: Any) -> float:
@@ -239,7 +240,7 @@ def describe_run(meter: Meter, load: Sequence[float]) -> str:
 
 def table(results: Sequence[Result]) -> str:
     """Results as a Markdown table, columns aligned so that it reads on a terminal too."""
-    header = ["measured", "ours", "alternative", "ratio (range)", "target", "met", "n"]
+    header = ["measured", "ours", "alternative", "ratio (middle half)", "target", "met", "n"]
     lines = [header, *([_shown(result) for result in results])]
     widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
     rule = ["-" * width for width in widths]
@@ -253,7 +254,7 @@ def _shown(result: Result) -> list[str]:
     value = result.value(result.figure)
     if value is not None:
         ratio = f"{result.figure} = {value:.3g}"
-        if result.spread and result.n > 1:
+        if result.spread:
             ratio += f" ({result.spread[0]:.3g} to {result.spread[1]:.3g})"
     if result.target:
         unit = f" {result.unit}" if result.target.figure == "ours" else ""
