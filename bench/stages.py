@@ -110,7 +110,7 @@ class PseudoLabels(Stage):
     """
 
     kind: ClassVar[str] = "pseudo-labels"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     embeddings: Embeddings
     clustering: Literal["temi", "kmeans"] = "temi"
     num_clusters: int | Literal["estimate"]

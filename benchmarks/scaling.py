@@ -44,7 +44,7 @@ def run(
     features: int = 64,
     limit: float = 120.0,
 ) -> list[Result]:
-    """Every registered method at rate 0.9, given what it needs; a method stops where the next size would pass ``limit`` s."""
+    """Every registered method at rate 0.9, given what it needs; it stops where the next size would pass ``limit`` s."""
     pools = {size: make_pool(size, features) for size in sizes}
     costs: dict[str, Callable[[Given], object]] = {
         f"exact search of {K} neighbours in {features} features": lambda pool: nearest_neighbors(

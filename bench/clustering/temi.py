@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -18,6 +20,10 @@ TEACHER_MOMENTUM = 0.996
 SHORT_RUN_WINDOW = 24
 PRIOR_MOMENTUM = 0.9
 HIDDEN, BOTTLENECK = 512, 256
+Pair: TypeAlias = tuple[Tensor, Tensor]
+"""Something of x, and the same of its neighbour x'."""
+_CACHED = 1_000_000
+"""Numbers of a hidden layer that a CPU's cache holds beside the weights."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +51,17 @@ class Heads(nn.Module):
         self.direction = normal(heads, BOTTLENECK, clusters)
         self.gain = nn.Parameter(torch.ones(heads, 1, clusters))
 
+    def split(self, size: int) -> list[Heads]:
+        """The same heads in modules of at most ``size``, with weights of their own."""
+        parts = []
+        for start in range(0, len(self.first), size):
+            part = copy.deepcopy(self)
+            for name, weight in self.named_parameters():
+                own = weight.detach()[start : start + size].clone()
+                setattr(part, name, nn.Parameter(own, requires_grad=weight.requires_grad))
+            parts.append(part)
+        return parts
+
     def forward(self, embeddings: Tensor) -> Tensor:
         """Logits [H, B, C] of embeddings [B, D]."""
         # One matrix product for the first layers of all heads: they read the same embeddings.
@@ -56,7 +73,7 @@ class Heads(nn.Module):
 
 
 def temi_loss(
-    student: tuple[Tensor, Tensor], teacher: tuple[Tensor, Tensor], prior: Tensor, *, beta: float = 0.6
+    student: Pair, teacher: Pair, prior: Tensor, *, beta: float = 0.6, agreement: Tensor | None = None
 ) -> Tensor:
     """Loss of every head: weighted pointwise mutual information of an image and its neighbour, both directions.
 
@@ -69,11 +86,13 @@ def temi_loss(
         teacher: the same of the teacher, without gradient.
         prior: pk, [H, C].
         beta: 1 is plain pointwise mutual information.
+        agreement: w, [B], where these are not all the heads; None computes it from ``teacher``.
 
     Returns:
         [H].
     """
-    agreement = (teacher[0] + teacher[1]).exp().sum(2).mean(0)
+    if agreement is None:
+        agreement = agreements(teacher).mean(0)
     # A cluster that no image has had for long may have a mean of exactly 0.
     scale = prior.clamp_min(torch.finfo(prior.dtype).tiny).log()[:, None, :]
     total = torch.zeros(len(prior), device=prior.device)
@@ -81,6 +100,11 @@ def temi_loss(
         information = (beta * (own + other) - scale).logsumexp(2)
         total = total - (agreement * information).mean(1)
     return total / 2
+
+
+def agreements(teacher: Pair) -> Tensor:
+    """How far each head's teacher puts x and x' into one cluster: sum_c q_t(c|x) q_t(c|x'), [H, B]."""
+    return (teacher[0] + teacher[1]).exp().sum(2)
 
 
 def temi(
@@ -130,14 +154,16 @@ def temi(
     warmup_epochs = min(warmup_epochs, max(1, epochs // 10))
     points = torch.from_numpy(_scaled(embeddings)).to(device)
     near = torch.from_numpy(np.array(neighbors)).to(device)
-    student = Heads(heads, points.shape[1], num_clusters, generator).to(device)
-    teacher = Heads(heads, points.shape[1], num_clusters, generator).to(device).requires_grad_(False)
-    teacher.load_state_dict(student.state_dict())
-    optimiser = torch.optim.AdamW(student.parameters(), lr=lr * batch_size / 256, weight_decay=1e-4)
+    whole = Heads(heads, points.shape[1], num_clusters, generator).to(device)
+    students = whole.split(_heads_at_once(heads, batch_size, device))
+    teachers = [copy.deepcopy(student).requires_grad_(False) for student in students]
+    weights: list[Tensor] = [weight for student in students for weight in student.parameters()]
+    slow: list[Tensor] = [weight for teacher in teachers for weight in teacher.parameters()]
+    optimiser = torch.optim.AdamW(weights, lr=lr * batch_size / 256, weight_decay=1e-4)
     steps = math.ceil(size / batch_size)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda done: min(1.0, (done + 1) / (warmup_epochs * steps)))
     momentum = min(TEACHER_MOMENTUM, max(0.5, 1 - SHORT_RUN_WINDOW / (steps * epochs)))
-    prior = torch.full((heads, num_clusters), 1 / num_clusters, device=device)
+    priors = [torch.full((len(part.first), num_clusters), 1 / num_clusters, device=device) for part in students]
     losses = torch.zeros(heads, device=device)
     for epoch in range(epochs):
         losses = torch.zeros(heads, device=device)
@@ -146,28 +172,40 @@ def temi(
             indices = part.to(device)
             pair = (points[indices], points[near[indices, drawn]])
             with torch.no_grad():
-                seen = (_log_probabilities(teacher, pair[0]), _log_probabilities(teacher, pair[1]))
-                mean = (seen[0].exp().mean(1) + seen[1].exp().mean(1)) / 2
-                prior = PRIOR_MOMENTUM * prior + (1 - PRIOR_MOMENTUM) * mean
-            shown = (_log_probabilities(student, pair[0]), _log_probabilities(student, pair[1]))
-            loss = temi_loss(shown, seen, prior, beta=beta)
+                seen = [_pair(teacher, pair) for teacher in teachers]
+                agreement = torch.cat([agreements(own) for own in seen]).mean(0)
+                for prior, own in zip(priors, seen, strict=True):
+                    prior.lerp_((own[0].exp().mean(1) + own[1].exp().mean(1)) / 2, 1 - PRIOR_MOMENTUM)
             optimiser.zero_grad(set_to_none=True)
-            # The sum over heads gives each head the gradient it would have alone.
-            loss.sum().backward()
+            step = []
+            for student, own, prior in zip(students, seen, priors, strict=True):
+                loss = temi_loss(_pair(student, pair), own, prior, beta=beta, agreement=agreement)
+                # The sum over heads gives each head the gradient it would have alone.
+                loss.sum().backward()
+                step.append(loss.detach())
             optimiser.step()
             schedule.step()
             with torch.no_grad():
-                for slow, fast in zip(teacher.parameters(), student.parameters(), strict=True):
-                    slow.lerp_(fast, 1 - momentum)
-            losses += loss.detach() * len(part) / size
+                torch._foreach_lerp_(slow, weights, 1 - momentum)
+            losses += torch.cat(step) * len(part) / size
         if not torch.isfinite(losses).all():
             raise DataError(f"the clustering's loss is not finite in epoch {epoch + 1} of {epochs}.")
         if progress is not None:
             progress(epoch + 1, epochs)
     best = int(losses.argmin())
+    group = len(teachers[0].first)
     with torch.no_grad():
-        labels = torch.cat([teacher(part)[best].argmax(1) for part in points.split(4096)])
+        labels = torch.cat([teachers[best // group](part)[best % group].argmax(1) for part in points.split(4096)])
     return Clustering(labels.cpu().numpy(), losses.double().cpu().numpy())
+
+
+def _heads_at_once(heads: int, batch: int, device: str) -> int:
+    """All on a GPU, which waits for the host otherwise; on a CPU as many as its cache holds the hidden layers of."""
+    return heads if device != "cpu" else max(1, min(heads, _CACHED // (batch * HIDDEN)))
+
+
+def _pair(module: Heads, pair: Pair) -> Pair:
+    return _log_probabilities(module, pair[0]), _log_probabilities(module, pair[1])
 
 
 def _log_probabilities(module: Heads, embeddings: Tensor) -> Tensor:

@@ -160,7 +160,6 @@ def replay(points: Tensor, near: Tensor, clusters: int, heads: int, epochs: int,
     """TEMI with one module per head, from the same random numbers: losses of the last epoch, labels."""
     source = generator(seed)
     initial = Heads(heads, points.shape[1], clusters, source)
-    Heads(heads, points.shape[1], clusters, source)  # the teacher's, which the student's replace
     students = [OneHead(initial, number) for number in range(heads)]
     teachers = [OneHead(initial, number) for number in range(heads)]
     size = len(points)
@@ -289,3 +288,14 @@ def test_kmeans_clusters(digits, pixels):
     np.testing.assert_array_equal(found, kmeans_clusters(rows * 4, 10, seed=0))
     assert accuracy(found, digits.train.labels) > 0.6
     assert kmeans_clusters(rows[:5], 1, seed=2**40).tolist() == [0] * 5
+
+
+def test_heads_trained_in_parts_are_those_trained_together(monkeypatch):
+    rng = np.random.default_rng(0)
+    points = rng.normal(size=(80, 6)).astype(np.float32)
+    near = nearest_neighbors(points, 5).indices
+    together = temi(points, near, 4, heads=5, epochs=3, seed=1)
+    monkeypatch.setattr(module, "_heads_at_once", lambda heads, batch, device: 2)
+    apart = temi(points, near, 4, heads=5, epochs=3, seed=1)
+    np.testing.assert_allclose(apart.losses, together.losses, rtol=1e-5)
+    np.testing.assert_array_equal(apart.labels, together.labels)
