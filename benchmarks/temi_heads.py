@@ -1,4 +1,4 @@
-"""TEMI with all heads in one batch, against one module per head; and the time of an epoch of 50,000 images."""
+"""TEMI with its heads in batches, against one module per head; and the time of an epoch of 50,000 images."""
 
 from __future__ import annotations
 
