@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from bench.calls import family
+from bench.comparison import chosen
 from bench.reported import Reported, not_run, protocol_of, same_encoder
 from bench.rows import Row
 from bench.sheets import MISSING
@@ -45,6 +46,7 @@ def caption(block: Block, *, compare: bool = False) -> list[str]:
     notes += label_leak(block.encoder, _encoder_supervision(block), [line.label for line in readers])
     set_by_user = [(line.method, parameters(line.variant)) for line in block.lines if line.label == line.method]
     notes += [f"{method}: {text}." for method, text in set_by_user if text]
+    notes += _chosen(block)
     notes += _pseudo_label_notes(block)
     return notes + (_reported_notes(block) if compare else [])
 
@@ -106,6 +108,15 @@ def _encoder(block: Block) -> str:
     without = [line.label for line in block.lines if line.encoder == NO_ENCODER]
     unused = f", which {', '.join(without)} {'does' if len(without) == 1 else 'do'} not use" if without else ""
     return f"Encoder: {block.encoder} ({how.get(supervision, f'trained with {supervision}')}){unused}."
+
+
+def _chosen(block: Block) -> list[str]:
+    """What methods chose themselves, by seed, one sentence for each method and parameter."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for label, rate, name, values in chosen(block):
+        texts = ", ".join(f"{value:g}" for value in values.values())
+        found.setdefault((label, name), []).append(f"{texts} at {100 * rate:g} %")
+    return [f"{label} chose {name}, by seed: {'; '.join(parts)}." for (label, name), parts in found.items()]
 
 
 def _not_run(block: Block) -> list[str]:
