@@ -286,7 +286,10 @@ def _finish(plan: Plan, outcome: Outcome, place: Workspace, console: Console) ->
     left = len(plan.cells) - outcome.written
     if outcome.written:
         table([place.out])
-    console.print(f"{outcome.written} of {len(plan.cells)} cells have a row in {place.out} ({outcome.seconds:.0f} s).")
+    console.print(
+        f"{outcome.written} of {len(plan.cells)} cells have a row in {place.out} ({outcome.seconds:.0f} s).",
+        soft_wrap=True,
+    )
     if plan.missing:
         console.print(f"Shared stages: {outcome.stages_computed} computed, {outcome.stages_reused} reused.")
     for cell_id, reason in outcome.failed.items():

