@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 RUN_DIR ?= runs/demo
-# Which tests `make test` runs; CI runs the slow ones too.
+# Which tests `make test` runs.
 MARKERS ?= not slow and not gpu
 
 .PHONY: demo test test-slow lint setup clean

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -119,7 +120,13 @@ def wandb_records(out: Path) -> tuple[Path, list[Any]]:
     from wandb.proto import wandb_internal_pb2
 
     [file] = (out / "wandb").glob("offline-run-*/run-*.wandb")
-    return file.parent, [wandb_internal_pb2.Record.FromString(chunk) for chunk in chunks(file.read_bytes())]
+    end = time.monotonic() + 30
+    while True:
+        records = [wandb_internal_pb2.Record.FromString(chunk) for chunk in chunks(file.read_bytes())]
+        # wandb's own process may still be writing when `finish` has returned.
+        if {"run", "exit"} <= {record.WhichOneof("record_type") for record in records} or time.monotonic() > end:
+            return file.parent, records
+        time.sleep(0.1)
 
 
 def history(records: Sequence[Any]) -> list[dict[str, Any]]:
