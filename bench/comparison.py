@@ -142,7 +142,7 @@ def overlap(block: Block, rate: float, folders: Sequence[Path]) -> Overlap:
     Raises:
         DataError: a file does not have the SHA-256 that its row names.
     """
-    rows = {(line.label, row.seed): row for line in block.lines for row in _rows(block, line, rate).values()}
+    rows = {(line.label, row.seed): row for line in block.lines for row in block.rows_of(line, rate).values()}
     labels = tuple(line.label for line in block.lines)
     files = read_files(rows.values(), folders)
     coresets, scores = files.of(rows)
@@ -191,8 +191,8 @@ def between_encoders(blocks: Sequence[Block], folders: Sequence[Path]) -> list[E
             if line.encoder == NO_ENCODER or line.variant not in theirs:
                 continue
             for rate in one.rates:
-                rows = {("one", seed): row for seed, row in _rows(one, line, rate).items()}
-                rows |= {("other", seed): row for seed, row in _rows(other, theirs[line.variant], rate).items()}
+                rows = {("one", seed): row for seed, row in one.rows_of(line, rate).items()}
+                rows |= {("other", seed): row for seed, row in other.rows_of(theirs[line.variant], rate).items()}
                 files = read_files(rows.values(), folders)
                 coresets, scores = files.of(rows)
                 pair = "one", "other"
@@ -281,7 +281,7 @@ def chosen(block: Block) -> list[tuple[str, float, str, dict[int, float]]]:
     """Parameters that methods chose themselves: label, rate, parameter and seed -> value."""
     found = []
     for line, rate in itertools.product(block.lines, block.rates):
-        rows = _rows(block, line, rate)
+        rows = block.rows_of(line, rate)
         for name in sorted({name for row in rows.values() for name in row.chosen}):
             values = {seed: row.chosen[name] for seed, row in sorted(rows.items()) if name in row.chosen}
             found.append((line.label, rate, name, values))
@@ -327,12 +327,8 @@ def _ranked(
     return made
 
 
-def _rows(block: Block, line: Line, rate: float) -> dict[int, Row]:
-    return {row.seed: row for row in block.rows if row.variant == line.variant and round(row.rate, 9) == rate}
-
-
 def _accuracies(block: Block, line: Line, rate: float) -> dict[int, float]:
-    rows = _rows(block, line, rate)
+    rows = block.rows_of(line, rate)
     return {seed: row.accuracy if block.metric == "last" else row.best_accuracy for seed, row in sorted(rows.items())}
 
 

@@ -113,6 +113,10 @@ class Block:
         """``full`` first, where it was run, then the pruned ones."""
         return (self.full, *self.lines) if self.full else self.lines
 
+    def rows_of(self, line: Line, rate: float) -> dict[int, Row]:
+        """Seed -> row of one of the block's lines at one rate, in the rows' order."""
+        return {row.seed: row for row in self.rows if row.variant == line.variant and _rate(row) == rate}
+
     @property
     def name(self) -> str:
         """Data set, encoder and model in words."""

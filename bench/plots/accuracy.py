@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -73,10 +72,10 @@ def _against_cost(block: Block, rate: float, look: Theme) -> Figure:
     drawn = looks([line.label for line in block.lines])
     for line in block.lines:
         cell = line.cells[block.rates.index(rate)]
-        rows = [row for row in block.rows if row.variant == line.variant and math.isclose(row.rate, rate)]
+        rows = block.rows_of(line, rate)
         if not cell.summary or not rows:
             continue
-        seconds = summarize([cost(row) for row in rows]).mean
+        seconds = summarize([cost(row) for row in rows.values()]).mean
         spread = None if cell.summary.ci_low is None else cell.summary.mean - cell.summary.ci_low
         own = drawn[line.label]
         axes.errorbar(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -52,8 +51,8 @@ def scored(block: Block, rate: float, folders: Sequence[Path]) -> list[Scored]:
     """
     found = []
     for line in block.lines:
-        rows = [row for row in block.rows if row.variant == line.variant and math.isclose(row.rate, rate)]
-        row = min(rows, key=lambda row: row.seed, default=None)
+        rows = block.rows_of(line, rate)
+        row = rows[min(rows)] if rows else None
         if row is None or not row.scores_sha256:
             continue
         folder = next((one for one in folders if scores_path(one, row.scores_sha256).exists()), None)
@@ -77,7 +76,7 @@ def score_distributions(block: Block, rate: float, found: Sequence[Scored]) -> D
 def _class_balance(block: Block, rate: float, look: Theme) -> Figure:
     lines, values = [], []
     for line in block.lines:
-        rows = [row for row in block.rows if row.variant == line.variant and math.isclose(row.rate, rate)]
+        rows = block.rows_of(line, rate).values()
         if rows:
             counts = np.array([row.class_counts for row in rows], dtype=np.float64)
             lines.append(line.label)

@@ -38,5 +38,5 @@ def leaderboard_data(blocks: Sequence[Block]) -> list[dict[str, Any]]:
 
 
 def _seconds(block: Block, line: Line, rate: float) -> float | None:
-    rows = [row for row in block.rows if row.variant == line.variant and round(row.rate, 9) == rate]
-    return summarize([cost(row) for row in rows]).mean if rows else None
+    rows = block.rows_of(line, rate)
+    return summarize([cost(row) for row in rows.values()]).mean if rows else None

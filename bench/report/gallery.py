@@ -38,18 +38,19 @@ def galleries(blocks: Sequence[Block], folders: Sequence[Path], root: Path | Non
     made, missing = [], {}
     opened: dict[str, Dataset] = {}
     for number, block in enumerate(blocks):
-        rows = [row for row in _first_rows(block) if _files(row, folders)]
-        if not rows or block.dataset in missing:
+        files = [(row, _files(row, folders)) for row in _first_rows(block)]
+        there = [(row, found) for row, found in files if found is not None]
+        if not there or block.dataset in missing:
             continue
         try:
-            dataset = opened.setdefault(block.dataset, _open(rows[0], root))
+            if block.dataset not in opened:
+                opened[block.dataset] = _open(there[0][0], root)
         except BenchError as error:
             missing[block.dataset] = f"No pictures of {block.dataset}: {error}"
             continue
-        for row in rows:
-            found = _files(row, folders)
-            if found is not None:
-                made.append(Gallery(number, round(row.rate, 9), row.variant, _pictures(row, *found, dataset)))
+        dataset = opened[block.dataset]
+        for row, found in there:
+            made.append(Gallery(number, round(row.rate, 9), row.variant, _pictures(row, *found, dataset)))
     return made, list(missing.values())
 
 
@@ -92,13 +93,13 @@ def tile(images: NDArray[np.uint8], *, columns: int = 8) -> bytes:
 
 
 def _first_rows(block: Block) -> list[Row]:
-    found: dict[tuple[str, float], Row] = {}
+    """The first seed with scores, of every method at every rate."""
+    found = []
     for line in block.lines:
-        for row in block.rows:
-            if row.variant == line.variant and row.scores_sha256:
-                key = (line.variant, round(row.rate, 9))
-                found[key] = min(found.get(key, row), row, key=lambda one: one.seed)
-    return list(found.values())
+        for rate in block.rates:
+            scored = [row for row in block.rows_of(line, rate).values() if row.scores_sha256]
+            found += sorted(scored, key=lambda row: row.seed)[:1]
+    return found
 
 
 def _files(row: Row, folders: Sequence[Path]) -> tuple[Path, Path] | None:
