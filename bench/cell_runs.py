@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Callable
 from contextlib import suppress
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from bench.cells import Cell
 from bench.errors import RowError
 from bench.failures import Fault, lost, record_failure, timed_out
-from bench.limits import mark_of, read_mark
+from bench.limits import end_process, mark_of, read_mark
 from bench.preflight import finished_cells
 from bench.ray_session import Resources
 from bench.rows import Row, StageUse, read_row
@@ -62,11 +63,8 @@ def run_cells(
         if row is not None:  # it had done all but report it
             ended(cell_id, {"accuracy": row.accuracy, "seconds": 0.0})
             return
-        stood = read_mark(mark_of(cell_id, workspace.out))
-        if stood is None:
-            fault = lost(_LOST, details)
-        else:
-            fault = timed_out(f"not done after {workspace.time_limit:g} s, and did not react", stood)
+        words = read_mark(mark_of(cell_id, workspace.out))
+        fault = lost(_LOST, details) if words is None else timed_out(words, workspace.time_limit)
         fault = fault.model_copy(update={"attempts": attempt})
         record_failure(by_id[cell_id], fault, workspace.out)
         ended(cell_id, {"error": fault.reason, "fault": fault.model_dump(), "seconds": 0.0})
@@ -132,7 +130,10 @@ def _trainable() -> type:
             workspace = Workspace.model_validate_json(self._config["workspace"])
             uses = {item["key"]: StageUse(**item) for item in trial["stages"]}
             cell = Cell.model_validate_json(trial["cell"])
-            return {"done": True, **attempt_cell(cell, workspace, uses, attempt=trial["attempt"])}
+            result = attempt_cell(cell, workspace, uses, attempt=trial["attempt"])
+            if result.get("fault", {}).get("status") == "time-limit":
+                end_process(json.dumps(result["fault"]), mark_of(cell.cell_id, workspace.out))
+            return {"done": True, **result}
 
         def reset_config(self, new_config: dict[str, Any]) -> bool:
             self._config = new_config

@@ -59,7 +59,7 @@ class TrainingError(BenchError):
 
 
 class NotFinite(TrainingError):
-    """The loss is not finite."""
+    """The loss of a network or of a clustering is not finite."""
 
 
 class TimeLimit(BenchError):

@@ -99,9 +99,14 @@ def lost(reason: str, details: str, stage: str = "") -> Fault:
     return Fault(status=status, reason=reason, details=details, passing=True, stage=stage)
 
 
-def timed_out(reason: str, details: str, stage: str = "") -> Fault:
-    """The fault of a process that the watchdog ended (``bench.limits``); ``details`` say where it hung."""
-    return Fault(status="time-limit", reason=reason, details=details, stage=stage)
+def timed_out(last_words: str, limit: float | None, stage: str = "") -> Fault:
+    """The fault of a process that ended at the time limit (``bench.limits``), by what it wrote before: its own fault as
+    JSON, or where it hung when the watchdog ended it.
+    """
+    with suppress(ValidationError):
+        return Fault.model_validate_json(last_words)
+    reason = f"not done after {limit or 0:g} s, the time limit (--time-limit), and did not react."
+    return Fault(status="time-limit", reason=f"{stage}: {reason}" if stage else reason, details=last_words, stage=stage)
 
 
 def record_failure(cell: Cell, fault: Fault, out: Path) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import faulthandler
+import os
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
+from typing import NoReturn
 
 from bench.errors import TimeLimit
 
@@ -59,8 +61,19 @@ def mark_of(name: str, out: Path) -> Path:
     return out / "failed" / f".{name}.running"
 
 
+def end_process(last_words: str, mark: Path) -> NoReturn:
+    """End this process, as the watchdog does: what the limit cut short, such as an import, may be left half done."""
+    with suppress(OSError):
+        mark.parent.mkdir(parents=True, exist_ok=True)
+        mark.write_text(last_words)
+    os._exit(1)
+
+
 def read_mark(mark: Path) -> str | None:
-    """What the watchdog wrote before it ended the process, or None where it did not; the file is deleted."""
+    """What a process wrote before it was ended at the limit, or None where it was not; the file is deleted.
+
+    It is where every thread stood if the watchdog ended it, else what was given to ``end_process``.
+    """
     try:
         text = mark.read_text(errors="replace")
         mark.unlink()

@@ -144,6 +144,9 @@ def train_published(job: Retraining, workspace: Workspace) -> Row:
         DataError: a position is outside the pool.
         TrainingError: training cannot go on.
     """
+    from bench.training.loop import prepare_torch
+
+    prepare_torch(workspace.threads)
     dataset = workspace.dataset(job.cell.dataset)
     inside = pool_positions(job.indices, dataset)
     rate = job.origin.rate if job.origin else rate_of(len(inside), len(dataset.train))

@@ -6,8 +6,9 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from bench.errors import TimeLimit
 from bench.failures import Fault, fault_of, lost, timed_out
-from bench.limits import mark_of, read_mark, time_limit
+from bench.limits import end_process, mark_of, read_mark, time_limit
 from bench.preflight import Plan
 from bench.ray_session import Resources
 from bench.rows import StageUse
@@ -168,11 +169,11 @@ def _result(task: Any, stage: Stage, workspace: Workspace) -> StageEnd:
     try:
         return StageEnd(*ray.get(task))
     except ray.exceptions.RayError as error:
-        title, stood = stage.title(), read_mark(mark_of(stage.key, workspace.out))
-        if stood is not None:
-            fault = timed_out(f"{title}: not done within the time limit, and did not react", stood, title)
-        else:
+        title, words = stage.title(), read_mark(mark_of(stage.key, workspace.out))
+        if words is None:
             fault = lost(f"{title}: the worker was lost", str(error), title)
+        else:
+            fault = timed_out(words, workspace.time_limit, title)
         return StageEnd(fault=fault.model_dump())
 
 
@@ -183,11 +184,14 @@ def _stage_task(stage: Stage, workspace: Workspace) -> StageEnd:
     from bench.training.loop import prepare_torch
 
     prepare_torch(workspace.threads)
+    mark = mark_of(stage.key, workspace.out)
     try:
-        with time_limit(workspace.time_limit, mark_of(stage.key, workspace.out)):
+        with time_limit(workspace.time_limit, mark):
             artifact = run_stage(stage, workspace, wait=False)
     except Busy:
         return StageEnd(busy=True)
+    except TimeLimit as error:
+        end_process(fault_of(error, stage.title()).model_dump_json(), mark)
     except Exception as error:
         return StageEnd(fault=fault_of(error, stage.title()).model_dump())
     return StageEnd(artifact.seconds, artifact.reused)

@@ -42,7 +42,7 @@ def attempt_cell(
     Returns:
         ``{"accuracy": percent}`` or ``{"error": reason, "fault": ...}``, with ``"seconds"``.
     """
-    import bench.training.fit  # noqa: F401  (an import of torch that the limit cuts short would break the next cell)
+    import bench.training.fit  # noqa: F401  (the limit is for the work, not for the import of torch)
 
     started = time.perf_counter()
     try:
@@ -63,6 +63,9 @@ def run_cell(cell: Cell, workspace: Workspace, stages: Mapping[str, StageUse]) -
     Raises:
         BenchError: selection or training cannot go on.
     """
+    from bench.training.loop import prepare_torch
+
+    prepare_torch(workspace.threads)
     selection = cell.selection()
     selected = run_stage(selection, workspace)
     indices, diagnostics = selected.arrays["indices"], Diagnostics.from_arrays(selected.arrays)
@@ -115,9 +118,7 @@ def measure(cell: Cell, indices: NDArray[np.int64], dataset: Dataset, workspace:
         BenchError: training cannot go on.
     """
     from bench.training.fit import fit
-    from bench.training.loop import prepare_torch
 
-    prepare_torch(workspace.threads)
     train_inputs, test_inputs = _inputs(cell, dataset, workspace)
     labels = dataset.train.labels[indices]
     with measured() as usage:

@@ -44,7 +44,8 @@ def assign_clusters(
         ``labels`` int64 [N] in [0, C); ``losses`` float64 [H] of TEMI's heads.
 
     Raises:
-        DataError: C is out of range, or a loss is not finite.
+        DataError: C is out of range.
+        NotFinite: a loss is not finite.
     """
     if not 1 <= num_clusters <= len(embeddings):
         raise DataError(f"num_clusters={num_clusters} is not valid for a pool of {len(embeddings)} images.")

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from bench.errors import DataError
+from bench.errors import NotFinite
 
 TEMPERATURE = 0.1
 TEACHER_MOMENTUM = 0.996
@@ -146,7 +146,7 @@ def temi(
         progress: called with (epochs done, epochs in all).
 
     Raises:
-        DataError: a loss that is not finite.
+        NotFinite: a loss that is not finite.
     """
     generator = torch.Generator().manual_seed(seed)
     size = len(embeddings)
@@ -189,7 +189,7 @@ def temi(
                 torch._foreach_lerp_(slow, weights, 1 - momentum)
             losses += torch.cat(step) * len(part) / size
         if not torch.isfinite(losses).all():
-            raise DataError(f"the clustering's loss is not finite in epoch {epoch + 1} of {epochs}.")
+            raise NotFinite(f"the clustering's loss is not finite in epoch {epoch + 1} of {epochs}.")
         if progress is not None:
             progress(epoch + 1, epochs)
     best = int(losses.argmin())

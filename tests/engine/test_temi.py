@@ -13,7 +13,7 @@ from torch.nn import functional
 from bench.clustering import temi as module
 from bench.clustering.kmeans import kmeans_clusters
 from bench.clustering.temi import Heads, temi, temi_loss
-from bench.errors import DataError
+from bench.errors import NotFinite
 from bench.knn import nearest_neighbors
 
 
@@ -253,7 +253,7 @@ def test_progress_and_a_loss_that_is_not_finite(pixels):
     assert seen == [(1, 3), (2, 3), (3, 3)]
     broken = rows[:100].copy()
     broken[0, 0] = np.nan
-    with pytest.raises(DataError, match="not finite in epoch 1 of 3"):
+    with pytest.raises(NotFinite, match="not finite in epoch 1 of 3"):
         temi(broken, near[:100] % 100, 3, heads=1, epochs=3)
 
 

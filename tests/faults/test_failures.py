@@ -53,11 +53,13 @@ class Notes:
         raise AssertionError("Ray died")
 
 
-def go(folder: Path, *, limit: float | None = None, retries: int = 0, **given) -> tuple[Plan, Outcome, Notes]:
+def go(
+    folder: Path, *, limit: float | None = None, retries: int = 0, resources: Resources | None = None, **given
+) -> tuple[Plan, Outcome, Notes]:
     workspace = Workspace(out=folder / "out", cache=folder / "cache", time_limit=limit)
     plan = make_plan(load_spec(given={**TINY, **given}), out=workspace.out)
     notes = Notes()
-    return plan, run(plan, workspace, Resources(), notes, retries=retries), notes
+    return plan, run(plan, workspace, resources or Resources(), notes, retries=retries), notes
 
 
 def failures(folder: Path) -> dict[str, Failure]:
@@ -182,6 +184,23 @@ def test_what_does_not_react_to_the_limit_is_ended(tmp_path):
     assert failure.attempts == 1
     assert "in sleeps" in (tmp_path / "out" / "failed" / failure.traceback).read_text()
     assert outcome.written == 1
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("ray_session", "troublemakers")
+def test_a_process_whose_work_was_cut_takes_no_other(tmp_path):
+    names = ("late", "swift")
+    late, swift = (
+        f"sleeps-in-training(mark={tmp_path / name},seconds={seconds})"
+        for name, seconds in zip(names, (60, 0), strict=True)
+    )
+    one_at_a_time = Resources(cpus=2)
+    _, outcome, _ = go(tmp_path, methods="random", models=f"{late},{swift}", limit=5, resources=one_at_a_time)
+    [failure] = read_failures(tmp_path / "out")
+    assert failure.status == "time-limit"
+    assert "in forward" in (tmp_path / "out" / "failed" / failure.traceback).read_text()
+    assert outcome.written == 1
+    assert len({(tmp_path / name).read_text() for name in names}) == 2
 
 
 @pytest.mark.slow
