@@ -53,8 +53,9 @@ def label_free(incomplete: str) -> list[str]:
     """Methods that select without labels."""
     from bench import plugins
 
-    free = {entry.name for entry in plugins.methods if entry.info.supervision in ("none", "pseudo")}
-    return _starting([name for name in names("methods") if name in free], incomplete)
+    infos = {entry.name: entry.info for entry in plugins.methods}
+    free = [name for name, info in infos.items() if info.supervision in ("none", "pseudo") and not info.unpruned]
+    return _starting(free, incomplete)
 
 
 def presets(incomplete: str) -> list[str]:
