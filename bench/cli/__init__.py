@@ -8,13 +8,14 @@ from typing import Annotated
 import typer
 
 import bench
+from bench.cli._output import JSON, JsonOption, print_json
 from bench.cli.cache import cache
 from bench.cli.check import check
 from bench.cli.compare import compare
 from bench.cli.doctor import doctor
 from bench.cli.export import export
 from bench.cli.leaderboard import leaderboard
-from bench.cli.listing import Kind, show, show_reference
+from bench.cli.listing import Kind, document, show, show_reference
 from bench.cli.plot import plot
 from bench.cli.report import report
 from bench.cli.run import run
@@ -52,9 +53,12 @@ app.add_typer(cache)
 def list_plugins(
     kind: Annotated[Kind, typer.Argument(help="What to list.")],
     markdown: Annotated[bool, typer.Option("--markdown", help="Methods only: print the page docs/methods.md.")] = False,
+    json_output: JsonOption = False,
 ) -> None:
     """List the registered methods, datasets, encoders or models with parameters, defaults and sources."""
-    if markdown:
+    if json_output:
+        print_json(document(kind))
+    elif markdown:
         show_reference(kind)
     else:
         show(kind)
@@ -76,9 +80,14 @@ def overall(
 
 
 def main() -> None:
-    """Console entry point: exit code 2 for bad input, with one line that says what was given and what is valid."""
+    """Console entry point: exit code 2 for bad input, with one line that says what was given and what is valid.
+
+    With ``--json`` the same line stands on standard output too, as ``{"error": LINE, "kind": CLASS, "exit_code": 2}``.
+    """
     try:
         app()
     except BenchError as error:
         typer.echo(f"Error: {error}", err=True)
+        if JSON in sys.argv[1:]:
+            print_json({"error": str(error), "kind": type(error).__name__, "exit_code": 2})
         sys.exit(2)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from bench.cli._machine import cache_folder
+from bench.cli._output import JsonOption, print_json
 
 if TYPE_CHECKING:
     from bench.inventory import Stored
@@ -31,6 +32,7 @@ def list_stages(
     cache_dir: Folder = None,
     kind: Kinds = None,
     long: Annotated[bool, typer.Option("--long", "-l", help="One line per artifact.")] = False,
+    json_output: JsonOption = False,
 ) -> None:
     """Show number, size and age of the artifacts of each kind."""
     import time
@@ -42,6 +44,9 @@ def list_stages(
     from bench.quantities import show_bytes, show_seconds
 
     root, items = _look(cache_dir, kind)
+    if json_output:
+        print_json({"folder": str(root), "artifacts": [_plain(item) for item in items]})
+        return
     console = Console(highlight=False, markup=False)
     if not console.is_terminal:
         console.width = max(console.width, 160)
@@ -68,7 +73,7 @@ def list_stages(
 
 
 @cache.command()
-def verify(cache_dir: Folder = None, kind: Kinds = None) -> None:
+def verify(cache_dir: Folder = None, kind: Kinds = None, json_output: JsonOption = False) -> None:
     """Read every artifact and compare its checksum; exit code 1 if one is damaged.
 
     Damage costs no more than time: a run that needs the artifact makes it anew.
@@ -76,15 +81,17 @@ def verify(cache_dir: Folder = None, kind: Kinds = None) -> None:
     from bench.inventory import damage
 
     root, items = _look(cache_dir, kind)
-    broken = 0
-    for item in items:
-        reason = damage(item)
-        if reason is not None:
-            broken += 1
+    broken = [(item, reason) for item in items if (reason := damage(item)) is not None]
+    if json_output:
+        damaged = [{**_plain(item), "reason": reason} for item, reason in broken]
+        print_json({"folder": str(root), "artifacts": len(items), "damaged": damaged})
+    else:
+        for item, reason in broken:
             typer.echo(f"damaged: {item.kind} {item.key}: {reason}")
-    typer.echo(f"{_amount(items)} in {root}: {broken} damaged.")
+        typer.echo(f"{_amount(items)} in {root}: {len(broken)} damaged.")
+        if broken:
+            typer.echo("A run makes them anew; `bench cache prune --damaged` deletes them.")
     if broken:
-        typer.echo("A run makes them anew; `bench cache prune --damaged` deletes them.")
         raise typer.Exit(1)
 
 
@@ -100,6 +107,7 @@ def prune(
     damaged: Annotated[bool, typer.Option("--damaged", help="What `verify` reports.")] = False,
     everything: Annotated[bool, typer.Option("--all", help="All artifacts, or all of --kind.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go, delete nothing.")] = False,
+    json_output: JsonOption = False,
 ) -> None:
     """Delete artifacts that fulfil every given condition, and files that killed processes left behind.
 
@@ -121,6 +129,10 @@ def prune(
     if damaged:
         items = [item for item in items if damage(item) is not None]
     chosen = to_prune(items, max_bytes=largest, **limits)
+    told: dict[str, Any] = {"folder": str(root), "dry_run": dry_run}
+    if dry_run and json_output:
+        print_json({**told, "artifacts": [_plain(item) for item in chosen], "kept": 0, "temporary_bytes": 0})
+        return
     if dry_run:
         for item in chosen:
             typer.echo(f"would delete {item.kind} {item.key[:12]} ({show_bytes(item.size)}) {item.title}")
@@ -128,6 +140,10 @@ def prune(
         return
     gone = [item for item in chosen if remove(item)]
     freed = sweep(root)
+    if json_output:
+        artifacts = [_plain(item) for item in gone]
+        print_json({**told, "artifacts": artifacts, "kept": len(chosen) - len(gone), "temporary_bytes": freed})
+        return
     more = f", and {show_bytes(freed)} of abandoned temporary files" if freed else ""
     typer.echo(f"{_amount(gone)} deleted from {root}{more}.")
     if len(gone) < len(chosen):
@@ -145,6 +161,17 @@ def _look(cache_dir: Path | None, kind: str | None) -> tuple[Path, list[Stored]]
         if name not in present:
             raise SpecError(f"{root} has no artifacts of kind {name!r}; it has {', '.join(present) or 'none at all'}.")
     return root, stored(root, kinds)
+
+
+def _plain(item: Stored) -> dict[str, Any]:
+    return {
+        "kind": item.kind,
+        "key": item.key,
+        "title": item.title,
+        "bytes": item.size,
+        "created": item.created,
+        "used": item.used,
+    }
 
 
 def _amount(items: list[Stored]) -> str:

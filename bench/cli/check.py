@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import time
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
+
+from bench.cli import _complete
+from bench.cli._output import JsonOption, coloured, print_json
 
 COLOURS = {"passed": "green", "failed": "red", "skipped": "yellow"}
 
 
 def check(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[METHOD]...", help="Methods to check; all if none is named.")
+        list[str] | None,
+        typer.Argument(
+            metavar="[METHOD]...",
+            help="Methods to check; all if none is named.",
+            autocompletion=_complete.one_of("methods"),
+        ),
     ] = None,
+    json_output: JsonOption = False,
 ) -> None:
     """Check that methods do what the harness relies on; exit code 1 if a check failed."""
     from bench.conformance import check_method
@@ -22,13 +32,21 @@ def check(
     chosen = [methods.get(name).name for name in names or ()] or [entry.name for entry in methods]
     started = time.perf_counter()
     counts = dict.fromkeys(COLOURS, 0)
+    findings = []
     for name in chosen:
         for finding in check_method(name):
             counts[finding.outcome] += 1
-            outcome = typer.style(f"{finding.outcome:<7}", fg=COLOURS[finding.outcome])
+            if json_output:
+                findings.append(asdict(finding))
+                continue
+            outcome = coloured(f"{finding.outcome:<7}", COLOURS[finding.outcome])
             reason = f": {finding.reason}" if finding.reason else ""
             typer.echo(f"{name:<{max(map(len, chosen))}}  {outcome}  {finding.check}{reason}")
-    told = ", ".join(f"{count} {outcome}" for outcome, count in counts.items())
-    typer.echo(f"{len(chosen)} methods: {told} in {time.perf_counter() - started:.1f} s")
+    seconds = time.perf_counter() - started
+    if json_output:
+        print_json({"methods": chosen, "counts": counts, "findings": findings, "seconds": round(seconds, 1)})
+    else:
+        told = ", ".join(f"{count} {outcome}" for outcome, count in counts.items())
+        typer.echo(f"{len(chosen)} method{'s' * (len(chosen) != 1)}: {told} in {seconds:.1f} s")
     if counts["failed"]:
         raise typer.Exit(1)

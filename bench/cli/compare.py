@@ -7,13 +7,18 @@ from typing import Annotated
 
 import typer
 
+from bench.cli import _complete
 from bench.cli.table import Folders, MetricName, MetricOption
 
 
 def compare(
     folders: Folders,
     baseline: Annotated[
-        str, typer.Option(help="Method, or variant such as 'ccs(beta=0.1)', that the others are compared with.")
+        str,
+        typer.Option(
+            help="Method, or variant such as 'ccs(beta=0.1)', that the others are compared with.",
+            autocompletion=_complete.one_of("methods"),
+        ),
     ] = "random",
     metric: MetricOption = MetricName.last,
     overlap: Annotated[bool, typer.Option(help="Compare coresets and scores too.")] = True,

@@ -8,26 +8,25 @@ from typing import Annotated
 import typer
 
 from bench.cli._machine import cache_folder
+from bench.cli._output import JsonOption, coloured, print_json
 
 COLOURS = {"ok": "green", "warning": "yellow", "problem": "red"}
 
 
 def doctor(
     cache_dir: Annotated[Path | None, typer.Option(help="Folder of shared stages.", envvar="BENCH_CACHE_DIR")] = None,
-    json_output: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
+    json_output: JsonOption = False,
 ) -> None:
     """Report versions, devices, threads, space and known bad combinations; exit code 1 if something does not work."""
-    import json
-
     from bench.doctor import examine
 
     findings = examine(cache_folder(cache_dir))
     if json_output:
-        typer.echo(json.dumps([finding._asdict() for finding in findings], indent=1))
+        print_json({"findings": [finding._asdict() for finding in findings]})
     else:
         width = max(len(finding.topic) for finding in findings)
         for finding in findings:
-            level = typer.style(f"{finding.level:<7}", fg=COLOURS[finding.level])
+            level = coloured(f"{finding.level:<7}", COLOURS[finding.level])
             typer.echo(f"{level}  {finding.topic:<{width}}  {finding.found}")
             if finding.advice:
                 typer.echo(f"{'':<{width + 11}}{finding.advice}")

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bench.cli.table import Folders, MetricName, MetricOption
+
+if TYPE_CHECKING:
+    from bench.tables import Block
 
 
 def leaderboard(
@@ -16,8 +19,14 @@ def leaderboard(
         Path | None, typer.Option(help="Folder for the files; by default FOLDER/tables of the first folder.")
     ] = None,
     metric: MetricOption = MetricName.last,
+    figures: Annotated[
+        bool, typer.Option("--figures", help="Draw accuracy against rate and cost too, as SVG in OUT/figures.")
+    ] = False,
 ) -> None:
-    """Rank methods by mean rank over every data set, encoder, model and rate; write Markdown, CSV and LaTeX."""
+    """Rank methods by mean rank over every data set, encoder, model and rate; write Markdown, CSV and LaTeX.
+
+    The same rows give the same bytes, of the figures with the same version of matplotlib.
+    """
     from bench.cli._screen import show
     from bench.leaderboard import leaderboard_csv, leaderboard_sheet
     from bench.sheets import latex, markdown, write_text
@@ -27,5 +36,17 @@ def leaderboard(
     board = leaderboard_sheet(made)
     show(board)
     contents = {"md": markdown([board]), "csv": leaderboard_csv(made), "tex": latex([board])}
-    paths = write_text(out or folders[0] / "tables", "leaderboard", contents)
+    target = out or folders[0] / "tables"
+    paths = write_text(target, "leaderboard", contents)
+    if figures:
+        paths += _draw(made, folders, target / "figures")
     typer.echo(f"Written: {', '.join(map(str, paths))}")
+
+
+def _draw(made: list[Block], folders: list[Path], target: Path) -> list[Path]:
+    from bench.plots.figures import figures
+    from bench.plots.style import save
+    from bench.sheets import write_bytes
+
+    drawn = figures(made, folders, kinds=("accuracy", "cost"))
+    return [write_bytes(target / f"{figure.name}.svg", save(figure.draw, "svg")) for figure in drawn]

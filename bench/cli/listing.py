@@ -45,6 +45,14 @@ def show(kind: Kind) -> None:
         )
 
 
+def document(kind: Kind) -> dict[str, Any]:
+    """The same as plain values."""
+    from bench import plugins
+
+    registry: Registry[Any] = getattr(plugins, kind.value)
+    return {kind.value: [_plain(entry, kind) for entry in registry]}
+
+
 def show_reference(kind: Kind) -> None:
     """Print the reference page of the methods."""
     import typer
@@ -55,6 +63,20 @@ def show_reference(kind: Kind) -> None:
     if kind is not Kind.methods:
         raise SpecError(f"--markdown prints the reference of methods, not of {kind.value}.")
     typer.echo(methods_page(), nl=False)
+
+
+def _plain(entry: Entry[Any], kind: Kind) -> dict[str, Any]:
+    known = {
+        "name": entry.name,
+        "what": entry.summary,
+        "parameters": {item.name: item.default for item in entry.params.values() if item.name != "download"},
+        "source": _cell(entry, "source"),
+        "version": entry.info.version,
+    }
+    if kind is Kind.datasets:
+        return {**known, "classes": entry.info.num_classes}
+    column = "inputs" if kind is Kind.models else "supervision"
+    return {**known, column: _cell(entry, column)}
 
 
 def _cell(entry: Entry[Any], column: str) -> str:

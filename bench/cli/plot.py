@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from bench.cli import _complete
 from bench.cli.table import Folders, MetricName, MetricOption
 
 
@@ -25,7 +26,9 @@ def plot(
     kind: Annotated[FigureKind, typer.Argument(help="What to show.")],
     folders: Folders,
     rates: Annotated[str | None, typer.Option(help="For figures of one rate: '0.5,0.9'. Default: every rate.")] = None,
-    formats: Annotated[str, typer.Option("--format", help="Comma-separated: png, svg, pdf.")] = "png,svg,pdf",
+    formats: Annotated[
+        str, typer.Option("--format", help="Comma-separated: png, svg, pdf.", autocompletion=_complete.formats)
+    ] = "png,svg,pdf",
     metric: MetricOption = MetricName.last,
     compare: Annotated[bool, typer.Option("--compare-paper", help="Draw the papers' numbers too.")] = False,
     out: Annotated[

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import replace
 from enum import Enum
 from pathlib import Path
@@ -10,7 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bench.cli import _complete
 from bench.cli._machine import cache_folder, pick_device
+from bench.cli._output import JSON, print_json
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -32,24 +33,36 @@ class WandbChoice(str, Enum):
 
 def run(
     methods: Annotated[
-        str | None, typer.Option(help="Comma-separated, with parameters: 'elfs,ccs(beta=0.3)'.", rich_help_panel=GRID)
+        str | None,
+        typer.Option(
+            help="Comma-separated, with parameters: 'elfs,ccs(beta=0.3)'.",
+            autocompletion=_complete.several("methods"),
+            rich_help_panel=GRID,
+        ),
     ] = None,
     datasets: Annotated[
         str | None,
         typer.Option(
             help="Comma-separated; NAME@imbalance=100@noise=0.2 is a long-tailed and noisy version.",
+            autocompletion=_complete.several("datasets"),
             rich_help_panel=GRID,
         ),
     ] = None,
     encoders: Annotated[
         str | None,
         typer.Option(
-            help="Comma-separated; NAME(weights=FILE) takes a local file. Default: the dataset's.", rich_help_panel=GRID
+            help="Comma-separated; NAME(weights=FILE) takes a local file. Default: the dataset's.",
+            autocompletion=_complete.several("encoders"),
+            rich_help_panel=GRID,
         ),
     ] = None,
     models: Annotated[
         str | None,
-        typer.Option(help="Comma-separated, trained on the coresets. Default: the dataset's.", rich_help_panel=GRID),
+        typer.Option(
+            help="Comma-separated, trained on the coresets. Default: the dataset's.",
+            autocompletion=_complete.several("models"),
+            rich_help_panel=GRID,
+        ),
     ] = None,
     rates: Annotated[
         str | None, typer.Option(help="Fractions removed, in [0, 1): '0.5,0.9'.", rich_help_panel=GRID)
@@ -57,7 +70,10 @@ def run(
     seeds: Annotated[
         str | None, typer.Option(help="'3' means 0, 1, 2; '4,7' means 4 and 7; '4,' means 4.", rich_help_panel=GRID)
     ] = None,
-    preset: Annotated[str | None, typer.Option(help="Packaged grid to start from.", rich_help_panel=GRID)] = None,
+    preset: Annotated[
+        str | None,
+        typer.Option(help="Packaged grid to start from.", autocompletion=_complete.presets, rich_help_panel=GRID),
+    ] = None,
     config: Annotated[Path | None, typer.Option(help="YAML file of the same names.", rich_help_panel=GRID)] = None,
     pool_size: Annotated[
         int | None, typer.Option(help="Draw this many training images as the pool.", rich_help_panel=GRID)
@@ -66,6 +82,7 @@ def run(
         str | None,
         typer.Option(
             help="Network for training dynamics, so that all models share each coreset. Default: each model its own.",
+            autocompletion=_complete.one_of("models"),
             rich_help_panel=GRID,
         ),
     ] = None,
@@ -94,7 +111,9 @@ def run(
     download: Annotated[
         bool, typer.Option("--download", help="Fetch missing data and weights.", rich_help_panel=PLACE)
     ] = False,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.", rich_help_panel=MACHINE)] = "auto",
+    device: Annotated[
+        str, typer.Option(help="auto, cpu or cuda.", autocompletion=_complete.devices, rich_help_panel=MACHINE)
+    ] = "auto",
     cpus_per_trial: Annotated[
         int, typer.Option(min=1, help="CPUs, and threads, of each trial.", rich_help_panel=MACHINE)
     ] = 1,
@@ -110,7 +129,12 @@ def run(
         str | None, typer.Option(help="Address of a running Ray cluster.", rich_help_panel=MACHINE)
     ] = None,
     track: Annotated[
-        str | None, typer.Option(help="wandb, tensorboard, or both, comma-separated.", rich_help_panel=TRACK)
+        str | None,
+        typer.Option(
+            help="wandb, tensorboard, or both, comma-separated.",
+            autocompletion=_complete.trackers,
+            rich_help_panel=TRACK,
+        ),
     ] = None,
     wandb_mode: Annotated[
         WandbChoice, typer.Option(help="An offline run is sent later, by `wandb sync`.", rich_help_panel=TRACK)
@@ -140,6 +164,12 @@ def run(
         ),
     ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.", rich_help_panel=MACHINE)] = False,
+    json_output: Annotated[
+        bool,
+        typer.Option(
+            JSON, help="Print the summary, or the plan, as JSON; progress to standard error.", rich_help_panel=MACHINE
+        ),
+    ] = False,
 ) -> None:
     """Run every method on every dataset at every rate, with every encoder, model and seed; then print the tables.
 
@@ -174,13 +204,19 @@ def run(
     trackers = make_trackers(track, mode=wandb_mode.value, curves=track_curves)
     check_names(spec)  # before the device, which costs an import of torch
     used = pick_device(device, elsewhere=address is not None)
-    console = Console(highlight=False, markup=False)
+    console = Console(stderr=json_output, highlight=False, markup=False)
     plan = make_plan(
         spec, out=out, data_root=data_root, download=download and not dry_run, tolerant=dry_run, device=used
     )
     place = _workspace(plan, out, cache_dir, data_root, used, cpus_per_trial, limit)
     if dry_run:
-        _show_plan(plan, place, console)
+        from bench.cli._plan import plan_document, show_plan
+
+        document = plan_document(plan, place)
+        if json_output:
+            print_json(document)
+        else:
+            show_plan(document, console)
         return
     check_writable(place.cache)
     if force:
@@ -202,7 +238,12 @@ def run(
         tracked(progress, trackers, plan.cells, place.out, warn) as reporter,
     ):
         outcome = run_plan(plan, place, Resources(cpus_per_trial, gpus, address), reporter, retries=retries)
-    _finish(plan, outcome, place, console)
+    code = _exit_code(plan, outcome)
+    if json_output:
+        print_json({**_summary(plan, outcome, place), "exit_code": code})
+    else:
+        _tell(plan, outcome, place, console)
+    raise typer.Exit(code)
 
 
 def _workspace(
@@ -237,50 +278,32 @@ def _check_estimates(plan: Plan, place: Workspace) -> None:
         raise SpecError(f"{' '.join(lacking)} These are estimates; --force starts all the same.")
 
 
-def _show_plan(plan: Plan, place: Workspace, console: Console) -> None:
-    console.print(f"{len(plan.cells)} cells, {len(plan.finished)} already have a row in {place.out}:", soft_wrap=True)
-    for cell in plan.cells:
-        mark = "done   " if cell.cell_id in plan.finished else "to run "
-        console.print(f"  {mark} {cell.cell_id}", soft_wrap=True)
-    stages = plan.stages(place.store)
-    counts = Counter(stage.kind for stage in stages)
-    kinds = ", ".join(f"{count} {kind}" for kind, count in counts.items())
-    console.print(f"{len(stages)} shared stages to compute, each once{f': {kinds}' if kinds else ''}", soft_wrap=True)
-    _show_estimates(plan, place, console)
-    for problem in plan.problems:
-        console.print(f"A run would stop here: {problem}", style="red", soft_wrap=True)
+def _exit_code(plan: Plan, outcome: Outcome) -> int:
+    if outcome.interrupted:
+        return 130
+    return int(outcome.written < len(plan.cells))
 
 
-def _show_estimates(plan: Plan, place: Workspace, console: Console) -> None:
-    """Per stage and for all cells: memory and disk, beside what this machine has."""
-    from bench.estimates import free_disk, shortages, this_machine
-    from bench.quantities import show_bytes
-    from bench.stages import Selection
+def _summary(plan: Plan, outcome: Outcome, place: Workspace) -> dict[str, Any]:
+    """How the run ended, as plain values; the tables are written as they are without ``--json``."""
+    from bench.cli.table import write_tables
 
-    stages, cells = plan.estimates(place.store)
-    known = dict(stages)
-    for stage in plan.stages(place.store):
-        if stage.kind == Selection.kind:  # of these there are as many as cells
-            continue
-        title = stage.title()
-        taken = known.get(title)
-        amounts = f" (memory {show_bytes(taken.memory)}, disk {show_bytes(taken.disk)})" if taken else ""
-        console.print(f"  {title}{amounts}", soft_wrap=True)
-    machine = this_machine()
-    for name, group, folder in (("Stages", stages, place.cache), ("Cells", cells, place.out)):
-        if group:
-            memory, disk = max(item.memory for _, item in group), sum(item.disk for _, item in group)
-            console.print(
-                f"{name}: up to {show_bytes(memory)} of memory each, of {show_bytes(machine.memory)}; "
-                f"{show_bytes(disk)} on disk, of {show_bytes(free_disk(folder))} free. (Estimates.)",
-                soft_wrap=True,
-            )
-    for lack in shortages(stages, cells, machine, cache=place.cache, out=place.out):
-        console.print(f"A run would stop here: {lack}", style="red", soft_wrap=True)
+    return {
+        "out": str(place.out),
+        "cells": len(plan.cells),
+        "written": outcome.written,
+        "failed": [{"cell_id": cell_id, "reason": reason} for cell_id, reason in outcome.failed.items()],
+        "left": len(plan.cells) - outcome.written,
+        "interrupted": outcome.interrupted,
+        "ray_lost": outcome.lost,
+        "stages": {"computed": outcome.stages_computed, "reused": outcome.stages_reused},
+        "seconds": round(outcome.seconds, 1),
+        "tables": [str(path) for path in write_tables([place.out])[1]] if outcome.written else [],
+    }
 
 
-def _finish(plan: Plan, outcome: Outcome, place: Workspace, console: Console) -> None:
-    """Print the tables and say what is left; exit non-zero if anything is."""
+def _tell(plan: Plan, outcome: Outcome, place: Workspace, console: Console) -> None:
+    """Print the tables and say what is left."""
     from bench.cli.table import table
 
     left = len(plan.cells) - outcome.written
@@ -295,12 +318,11 @@ def _finish(plan: Plan, outcome: Outcome, place: Workspace, console: Console) ->
     for cell_id, reason in outcome.failed.items():
         console.print(f"failed: {cell_id}: {reason}", style="red", soft_wrap=True)
     if outcome.failed:
-        console.print(f"Records and tracebacks are in {place.out / 'failed'}.")
+        console.print(f"Records and tracebacks are in {place.out / 'failed'}.", soft_wrap=True)
     if outcome.interrupted:
         console.print(f"Interrupted; {left} cells are left. The same command runs them.")
-        raise typer.Exit(130)
+        return
     if outcome.lost:
         console.print("Ray's processes died (killed, out of memory?); the log of its raylet is below /tmp/ray.")
     if left:
         console.print(f"{left} cells are left. The same command tries them again.")
-        raise typer.Exit(1)

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bench.cli import _complete
 from bench.cli._machine import cache_folder, pick_device
+from bench.cli._output import JSON, print_json
 
 if TYPE_CHECKING:
     from bench.cli._stages import StageProgress
@@ -40,12 +42,22 @@ def select(
         typer.Option(help=".npy of numbers [N, D]: text, audio, tables, images.", rich_help_panel=ITEMS),
     ] = None,
     encoder: Annotated[
-        str, typer.Option(help="Of --images; NAME(weights=FILE) takes a local file.", rich_help_panel=ITEMS)
+        str,
+        typer.Option(
+            help="Of --images; NAME(weights=FILE) takes a local file.",
+            autocompletion=_complete.one_of("encoders"),
+            rich_help_panel=ITEMS,
+        ),
     ] = "dino_vits16",
     image_size: Annotated[
         int, typer.Option(min=16, max=1024, help="Pixels that the short side is scaled to.", rich_help_panel=ITEMS)
     ] = 224,
-    method: Annotated[str, typer.Option(help="A label-free method, with parameters.", rich_help_panel=CHOICE)] = "elfs",
+    method: Annotated[
+        str,
+        typer.Option(
+            help="A label-free method, with parameters.", autocompletion=_complete.label_free, rich_help_panel=CHOICE
+        ),
+    ] = "elfs",
     skip_duplicates: Annotated[
         bool, typer.Option("--skip-duplicates", help="Keep near-duplicates out.", rich_help_panel=CHOICE)
     ] = False,
@@ -66,13 +78,16 @@ def select(
         ),
     ] = None,
     download: Annotated[bool, typer.Option("--download", help="Fetch missing weights.", rich_help_panel=PLACE)] = False,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.", rich_help_panel=MACHINE)] = "auto",
+    device: Annotated[
+        str, typer.Option(help="auto, cpu or cuda.", autocompletion=_complete.devices, rich_help_panel=MACHINE)
+    ] = "auto",
     threads: Annotated[
         int | None, typer.Option(min=1, help="CPU threads. Default: all.", rich_help_panel=MACHINE)
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.", rich_help_panel=MACHINE)] = False,
     json_output: Annotated[
-        bool, typer.Option("--json", help="Print the summary as JSON.", rich_help_panel=MACHINE)
+        bool,
+        typer.Option(JSON, help="Print the summary as JSON; progress to standard error.", rich_help_panel=MACHINE),
     ] = False,
 ) -> None:
     """Choose which of your own unlabelled images to label, without a single label.
@@ -111,7 +126,7 @@ def select(
     store = Store(cache_folder(cache_dir))
     embedded: Embedded | None = None
     with ExitStack() as stack:
-        progress = stack.enter_context(StageProgress(quiet=quiet or json_output))
+        progress = stack.enter_context(StageProgress(quiet=quiet))
         if files is not None:
             embedded = _embed(files, encoder, store, image_size, used, download, progress)
             vectors = embedded.embeddings
@@ -194,10 +209,8 @@ def _write(
 
 
 def _report(summary: dict[str, Any], as_json: bool) -> None:
-    import json
-
     if as_json:
-        typer.echo(json.dumps(summary))
+        print_json(summary)
         return
     parameters = "".join(f", {name} = {value:g}" for name, value in summary["chosen"].items())
     typer.echo(f"{summary['budget']:,} of {summary['items']:,} items chosen by {summary['method']}{parameters}.")

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from bench.sheets import Sheet
 
 
 class MetricName(str, Enum):
@@ -41,19 +44,27 @@ def table(
     """Show mean ± std over seeds, one block per data set, encoder and model; write Markdown, CSV and LaTeX."""
     from bench.cli._screen import show
     from bench.failures import summary
-    from bench.sheets import latex, markdown, write_text
-    from bench.table_text import sheet, table_csv
-    from bench.tables import blocks, collect
 
-    made = blocks(collect(folders), metric=metric.value, compare=compare is not None)
-    sheets = [sheet(block, compare=compare is not None) for block in made]
+    sheets, paths = write_tables(folders, metric, compare is not None, out)
     for item in sheets:
         show(item)
-    name = "accuracy" if metric is MetricName.last else "best_accuracy"
-    contents = {"md": markdown(sheets), "csv": table_csv(made), "tex": latex(sheets)}
-    paths = write_text(out or folders[0] / "tables", name, contents)
     typer.echo(f"Written: {', '.join(map(str, paths))}")
     for folder in folders:
         failed = summary(folder)
         if failed is not None:
             typer.echo(f"{failed} and stand in no table; the reasons are in {folder / 'failed'}.")
+
+
+def write_tables(
+    folders: list[Path], metric: MetricName = MetricName.last, compare: bool = False, out: Path | None = None
+) -> tuple[list[Sheet], list[Path]]:
+    """Write the accuracy tables as Markdown, CSV and LaTeX; return them and where they are."""
+    from bench.sheets import latex, markdown, write_text
+    from bench.table_text import sheet, table_csv
+    from bench.tables import blocks, collect
+
+    made = blocks(collect(folders), metric=metric.value, compare=compare)
+    sheets = [sheet(block, compare=compare) for block in made]
+    name = "accuracy" if metric is MetricName.last else "best_accuracy"
+    contents = {"md": markdown(sheets), "csv": table_csv(made), "tex": latex(sheets)}
+    return sheets, write_text(out or folders[0] / "tables", name, contents)

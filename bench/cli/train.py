@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bench.cli import _complete
 from bench.cli._machine import cache_folder, pick_device
+from bench.cli._output import JSON, print_json
 
 if TYPE_CHECKING:
-    from bench.retrain import Retraining
     from bench.rows import Row
 
 WHAT, PLACE, MACHINE = "What to train", "Where things are", "How to run"
@@ -36,9 +37,17 @@ def train(
         typer.Option(help=".npy of positions in the full training split.", rich_help_panel=WHAT),
     ] = None,
     dataset: Annotated[
-        str | None, typer.Option(help="Name, with parameters and modifiers.", rich_help_panel=WHAT)
+        str | None,
+        typer.Option(
+            help="Name, with parameters and modifiers.",
+            autocompletion=_complete.one_of("datasets"),
+            rich_help_panel=WHAT,
+        ),
     ] = None,
-    model: Annotated[str | None, typer.Option(help="Default: the dataset's.", rich_help_panel=WHAT)] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(help="Default: the dataset's.", autocompletion=_complete.one_of("models"), rich_help_panel=WHAT),
+    ] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Default: 0.", rich_help_panel=WHAT)] = None,
     recipe: Annotated[
         str | None, typer.Option(help="Fields of the training recipe: 'iterations=2000'.", rich_help_panel=WHAT)
@@ -49,7 +58,11 @@ def train(
     ] = None,
     encoder: Annotated[
         str | None,
-        typer.Option(help="Of a model that reads embeddings; NAME(weights=FILE).", rich_help_panel=WHAT),
+        typer.Option(
+            help="Of a model that reads embeddings; NAME(weights=FILE).",
+            autocompletion=_complete.one_of("encoders"),
+            rich_help_panel=WHAT,
+        ),
     ] = None,
     supervision: Annotated[
         Seen | None,
@@ -73,10 +86,15 @@ def train(
     download: Annotated[
         bool, typer.Option("--download", help="Fetch missing data and weights.", rich_help_panel=PLACE)
     ] = False,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.", rich_help_panel=MACHINE)] = "auto",
+    device: Annotated[
+        str, typer.Option(help="auto, cpu or cuda.", autocompletion=_complete.devices, rich_help_panel=MACHINE)
+    ] = "auto",
     threads: Annotated[
         int | None, typer.Option(min=1, help="CPU threads. Default: the row's, or 1.", rich_help_panel=MACHINE)
     ] = None,
+    json_output: Annotated[
+        bool, typer.Option(JSON, help="Print the summary as JSON.", rich_help_panel=MACHINE)
+    ] = False,
 ) -> None:
     """Train on a published coreset without selecting again, and write a row of method `indices`.
 
@@ -85,7 +103,7 @@ def train(
     threads and packages are the same, 2 bad input.
     """
     from bench.preflight import check_writable
-    from bench.retrain import from_file, from_row, published_beside, train_published
+    from bench.retrain import differences, from_file, from_row, published_beside, train_published
     from bench.rows import read_row, write_row
     from bench.workspace import Workspace
 
@@ -128,16 +146,27 @@ def train(
     )
     made = train_published(job, workspace)
     path = write_row(made, workspace.out)
-    typer.echo(
-        f"{made.dataset}, {made.model}, seed {made.seed}, {made.budget} of {made.pool_size} images: "
-        f"{made.accuracy:.2f} % (best {made.best_accuracy:.2f} %). Written: {path}"
-    )
-    if row is None and not (sha256 and fingerprint):
-        missing = " and ".join(
-            name for name, value in (("--sha256", sha256), ("--fingerprint", fingerprint)) if not value
+    reproduced = _reproduced(made, job.origin)
+    reasons = [] if job.origin is None or reproduced else differences(made, job.origin)
+    if json_output:
+        print_json(
+            {
+                "row": str(path),
+                "accuracy": made.accuracy,
+                "best_accuracy": made.best_accuracy,
+                "row_accuracy": job.origin and job.origin.accuracy,
+                "reproduced": reproduced,
+                "differences": reasons,
+            }
         )
-        typer.echo(f"Not checked where the coreset comes from: {missing} was not given.")
-    _compare(made, job)
+    else:
+        _tell(made, path, job.origin, reasons)
+        if row is None and not (sha256 and fingerprint):
+            pair = (("--sha256", sha256), ("--fingerprint", fingerprint))
+            missing = " and ".join(name for name, value in pair if not value)
+            typer.echo(f"Not checked where the coreset comes from: {missing} was not given.")
+    if reproduced is False and not reasons:
+        raise typer.Exit(1)
 
 
 def _check(row: Path | None, indices: Path | None, settings: dict[str, Any]) -> None:
@@ -172,20 +201,22 @@ def _grid(
     }
 
 
-def _compare(made: Row, job: Retraining) -> None:
-    """Say whether the row was reproduced; exit 1 if it was not and nothing explains it."""
-    from bench.retrain import differences
+def _reproduced(made: Row, origin: Row | None) -> bool | None:
+    """Whether accuracy and learning curve are the row's; None where there is no row to reproduce."""
+    return None if origin is None else (made.accuracy, made.curve) == (origin.accuracy, origin.curve)
 
-    origin = job.origin
+
+def _tell(made: Row, path: Path, origin: Row | None, reasons: list[str]) -> None:
+    typer.echo(
+        f"{made.dataset}, {made.model}, seed {made.seed}, {made.budget} of {made.pool_size} images: "
+        f"{made.accuracy:.2f} % (best {made.best_accuracy:.2f} %). Written: {path}"
+    )
     if origin is None:
         return
-    if (made.accuracy, made.curve) == (origin.accuracy, origin.curve):
+    if _reproduced(made, origin):
         typer.echo(f"Reproduced: the row has {origin.accuracy:.2f} % too, and the same learning curve.")
         return
-    reasons = differences(made, origin)
     typer.echo(
         f"Not reproduced: the row has {origin.accuracy:.2f} %, {made.accuracy - origin.accuracy:+.2f} points now. "
         f"Different: {'; '.join(reasons) or 'nothing that a row records'}."
     )
-    if not reasons:
-        raise typer.Exit(1)

@@ -7,12 +7,15 @@ from typing import Annotated
 
 import typer
 
+from bench.cli._output import JsonOption, print_json
+
 
 def validate(
     paths: Annotated[
         list[Path],
         typer.Argument(metavar="PATH...", help="Output folders of `bench run`, or row files.", show_default=False),
     ],
+    json_output: JsonOption = False,
 ) -> None:
     """Check rows against the schema, themselves, their file names, coresets and scores; one line per problem.
 
@@ -22,11 +25,13 @@ def validate(
     from bench.validation import problems_of, row_files
 
     files = list(dict.fromkeys(file for path in paths for file in row_files(path)))
-    problems = 0
-    for file in files:
-        for problem in problems_of(file):
-            problems += 1
+    found = [(file, problem) for file in files for problem in problems_of(file)]
+    if json_output:
+        problems = [{"file": str(file), "problem": problem} for file, problem in found]
+        print_json({"rows": len(files), "problems": problems})
+    else:
+        for file, problem in found:
             typer.echo(problem if problem.startswith(str(file)) else f"{file}: {problem}")
-    typer.echo(f"{len(files)} rows checked, {problems} problems.")
-    if problems:
+        typer.echo(f"{len(files)} rows checked, {len(found)} problems.")
+    if found:
         raise typer.Exit(1)

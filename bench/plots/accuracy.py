@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from typing import TYPE_CHECKING
 
 from bench.captions import METRIC
 from bench.plots.style import Draw, Theme, looks, new_figure
 from bench.rows import Row
-from bench.stats import summarize
+from bench.stats import Summary, summarize
 from bench.table_text import percent
 from bench.tables import Block
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def accuracy_against_rate(block: Block) -> Draw:
-    """Mean test accuracy over seeds with its 95 % interval; the papers' numbers dotted, where the block has any."""
+    """Mean test accuracy over seeds with its ``band``; the papers' numbers dotted, where the block has any."""
     return partial(_against_rate, block)
 
 
@@ -31,6 +32,26 @@ def cost(row: Row) -> float:
     return sum(stage.seconds for stage in row.stages) + row.select_seconds + row.train_seconds
 
 
+def band(summary: Summary) -> tuple[float, float] | None:
+    """What is drawn around a mean: its 95 % interval, cut at 0 and 100; of two seeds both values; of one nothing.
+
+    Student's interval of two values is 18 standard deviations wide, so it would hide all else.
+    """
+    if summary.std is None or summary.ci_low is None or summary.ci_high is None:
+        return None
+    if summary.n == 2:
+        return summary.mean - summary.std / math.sqrt(2), summary.mean + summary.std / math.sqrt(2)
+    return max(0.0, summary.ci_low), min(100.0, summary.ci_high)
+
+
+def _band_words(block: Block) -> str:
+    """What ``band`` shows in this block, for under its title; empty where it shows nothing."""
+    most = block.max_seeds
+    if most < 2:
+        return "one seed"
+    return "both of n = 2 seeds" if most == 2 else f"95 % interval of the mean, n = {most} seeds"
+
+
 def _against_rate(block: Block, look: Theme) -> Figure:
     figure, axes = new_figure(6.2, 3.8)
     drawn = looks([line.label for line in block.lines])
@@ -42,8 +63,9 @@ def _against_rate(block: Block, look: Theme) -> Figure:
         means = [summary.mean for _, summary in known]
         style = {"color": own.color, "marker": own.marker, "markersize": 5, "linewidth": 1.4}
         axes.plot(places, means, dashes=own.dashes or (None, None), label=line.label, **style)
-        if all(summary.ci_low is not None for _, summary in known):
-            low, high = ([getattr(summary, end) for _, summary in known] for end in ("ci_low", "ci_high"))
+        bands = [found for _, summary in known if (found := band(summary))]
+        if bands and len(bands) == len(known):
+            low, high = zip(*bands, strict=True)
             axes.fill_between(places, low, high, color=own.color, alpha=0.12, linewidth=0)
         reported = [(x, cell.reported.accuracy) for x, cell in zip(removed, line.cells, strict=True) if cell.reported]
         if reported:
@@ -60,13 +82,13 @@ def _against_rate(block: Block, look: Theme) -> Figure:
     if block.full and block.full.cells[0].summary:
         axes.axhline(block.full.cells[0].summary.mean, color="#8a8f96", linewidth=0.8, label="full data")
     axes.set(xlabel="removed (%)", ylabel=f"{METRIC[block.metric]} (%)", xticks=removed)
-    figure.suptitle(block.name, fontsize=9)
+    figure.suptitle(f"{block.name}\nbands: {_band_words(block)}", fontsize=9)
     axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=8)
     return figure
 
 
 def _against_cost(block: Block, rate: float, look: Theme) -> Figure:
-    from matplotlib.ticker import LogFormatter
+    from matplotlib.ticker import LogLocator, NullLocator
 
     figure, axes = new_figure(6.2, 3.8)
     drawn = looks([line.label for line in block.lines])
@@ -76,7 +98,8 @@ def _against_cost(block: Block, rate: float, look: Theme) -> Figure:
         if not cell.summary or not rows:
             continue
         seconds = summarize([cost(row) for row in rows.values()]).mean
-        spread = None if cell.summary.ci_low is None else cell.summary.mean - cell.summary.ci_low
+        ends = band(cell.summary)
+        spread = None if ends is None else [[cell.summary.mean - ends[0]], [ends[1] - cell.summary.mean]]
         own = drawn[line.label]
         axes.errorbar(
             seconds,
@@ -96,8 +119,11 @@ def _against_cost(block: Block, rate: float, look: Theme) -> Figure:
         ylabel=f"{METRIC[block.metric]} (%)",
     )
     # Plain seconds: a cell takes seconds to hours, and powers of ten hide which.
+    low, high = axes.get_xlim()
+    subs = (1, 1.5, 2, 3, 4, 6, 8) if high < 10 * low else (1, 2, 5) if high < 300 * low else (1,)
+    axes.xaxis.set_major_locator(LogLocator(subs=subs))
+    axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter("{x:g}")
-    axes.xaxis.set_minor_formatter(LogFormatter(labelOnlyBase=False, minor_thresholds=(2, 0.5)))
-    figure.suptitle(f"{block.name}, {percent(rate)} removed", fontsize=9)
+    figure.suptitle(f"{block.name}, {percent(rate)} removed\nbars: {_band_words(block)}", fontsize=9)
     axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=8)
     return figure

@@ -18,10 +18,10 @@ _INK = {"light": "#1b1f24", "dark": "#e6e6e6"}
 _GRID = {"light": "#d5d9de", "dark": "#3c424a"}
 _MARKERS = "osD^vPX<>p*h"
 _DASHES = ((), (4, 1.5), (1, 1), (6, 1.5, 1, 1.5))
-# Bytes must not depend on when a figure was drawn.
+# Bytes must not depend on when a figure was drawn. SVG keeps matplotlib's version, on which its bytes do depend.
 _METADATA: dict[str, dict[str, Any]] = {
     "png": {"Software": None},
-    "svg": {"Date": None, "Creator": None},
+    "svg": {"Date": None},
     "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
 }
 

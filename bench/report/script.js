@@ -59,6 +59,14 @@ function mean(values) {
   return values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 
+// Rounds as Python does, half to even, so that the page and the tables show the same digits; toFixed rounds half up.
+function fixed(value, digits) {
+  const halves = value * 2 ** (digits + 1);
+  if (!Number.isInteger(halves) || halves % 2 === 0) return value.toFixed(digits);
+  const below = Math.floor(value * 10 ** digits);
+  return ((below + (below % 2)) / 10 ** digits).toFixed(digits);
+}
+
 function standings(cells) {
   const columns = columnsOf(cells);
   const methods = [...new Set(cells.map((cell) => cell.method))];
@@ -90,11 +98,12 @@ function show() {
   const body = document.createElement("tbody");
   for (const entry of entries) {
     const row = body.insertRow();
-    const seeds = [...new Set(entry.seeds)].sort((a, b) => a - b).join(", ");
+    const used = entry.seeds.filter((number) => number > 0);
+    const seeds = [...new Set([Math.min(...used), Math.max(...used)])].join(" to ");
     const whole = entry.rank !== null;
     const place = 1 + entries.filter((other) => other.rank !== null && other.rank < entry.rank).length;
-    const texts = [whole ? String(place) : MISSING, entry.method, entry.supervision, whole ? entry.rank.toFixed(2) : MISSING,
-      whole ? String(entry.wins) : MISSING, whole ? entry.accuracy.toFixed(1) : MISSING, seeds];
+    const texts = [whole ? String(place) : MISSING, entry.method, entry.supervision, whole ? fixed(entry.rank, 2) : MISSING,
+      whole ? String(entry.wins) : MISSING, whole ? fixed(entry.accuracy, 1) : MISSING, seeds];
     for (const text of texts) row.insertCell().textContent = text;
   }
   while (table.tBodies.length) table.tBodies[0].remove();

@@ -15,7 +15,7 @@ NMS = "RuntimeError: operator torchvision::nms does not exist"
 def test_this_machine_is_well(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["doctor", "--cache-dir", str(tmp_path), "--json"])
     assert done.exit_code == 0, done.output
-    findings = {item["topic"]: item for item in json.loads(done.stdout)}
+    findings = {item["topic"]: item for item in json.loads(done.stdout)["findings"]}
     assert findings["torch and torchvision"]["level"] == "ok"
     assert str(tmp_path) in findings["disk (cache)"]["found"]
     assert findings["OpenMP"]["level"] in ("ok", "warning")

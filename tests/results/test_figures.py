@@ -8,8 +8,10 @@ from typer.testing import CliRunner
 
 from bench.cli import app
 from bench.errors import BenchError
+from bench.plots.accuracy import band
 from bench.plots.style import looks
 from bench.rows import write_row
+from bench.stats import summarize
 
 
 @pytest.fixture
@@ -56,6 +58,13 @@ def test_what_cannot_be_drawn_is_said(run_folder: Path, arguments: list[str], me
     assert isinstance(done.exception, BenchError)
     with pytest.raises(BenchError, match=message):
         raise done.exception
+
+
+def test_a_band_stays_where_accuracies_are() -> None:
+    assert band(summarize([90.0])) is None
+    assert band(summarize([94.0, 96.0])) == pytest.approx((94.0, 96.0))
+    low, high = band(summarize([97.0, 98.0, 99.9]))
+    assert (low > 94, high) == (True, 100.0)
 
 
 def test_methods_differ_in_colour_and_in_marker() -> None:

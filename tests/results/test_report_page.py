@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from bench.cli import app
-from bench.leaderboard import standings
+from bench.leaderboard import leaderboard_sheet
 from bench.published import write_indices, write_scores
 from bench.report.gallery import ends
 from bench.rows import write_row
@@ -88,12 +88,10 @@ def texts(page, name: str) -> list[list[str]]:
     return [row.locator("th, td").all_inner_texts() for row in rows]
 
 
-def expected(folder: Path, rates: set[float], supervision: set[str]) -> list[tuple[str, str]]:
+def expected(folder: Path, rates: set[float], supervision: set[str]) -> list[list[str]]:
     rows = [row for row in collect([folder]) if row.rate in rates and row.supervision in supervision]
-    return [
-        (entry.label, "\N{EN DASH}" if entry.mean_rank is None else f"{entry.mean_rank:.2f}")
-        for entry in standings(blocks(rows))
-    ]
+    board = leaderboard_sheet(blocks(rows))
+    return [[field.text for field in line] for section in board.sections for line in section.lines]
 
 
 def test_numbers_on_the_page_are_those_of_the_rows(page, folder: Path) -> None:
@@ -117,8 +115,12 @@ def test_the_filtered_leaderboard_is_the_one_of_the_filtered_rows(
 ) -> None:
     for name, value in choices.items():
         page.select_option(f"select[name={name}]", value)
-    shown = [(line[1], line[3]) for line in texts(page, "leaderboard")]
-    assert shown == expected(folder, rates, supervision)
+    assert texts(page, "leaderboard") == expected(folder, rates, supervision)
+
+
+def test_a_method_with_a_hole_is_not_ranked_and_its_seeds_are_told(page) -> None:
+    [line] = [line for line in texts(page, "leaderboard") if line[1] == "prototypicality"]
+    assert (line[0], line[6]) == ("\N{EN DASH}", "2 to 3")
 
 
 def test_tables_sort_by_mouse_and_by_keyboard(page) -> None:

@@ -1,0 +1,84 @@
+"""What the shell offers behind an option: registered names, also behind a comma. Imports neither torch nor Ray."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+Complete = Callable[[str], list[str]]
+_TRACKERS, _DEVICES, _FORMATS = ("wandb", "tensorboard"), ("auto", "cpu", "cuda"), ("png", "svg", "pdf")
+
+
+def one_of(kind: str) -> Complete:
+    """Names of a kind: ``methods``, ``datasets``, ``encoders`` or ``models``."""
+
+    def complete(incomplete: str) -> list[str]:
+        return _starting(names(kind), incomplete)
+
+    return complete
+
+
+def several(kind: str) -> Complete:
+    """The same for a comma-separated list: what stands before the last comma is kept, and not offered again.
+
+    Inside the parentheses of a call nothing is offered.
+    """
+
+    def complete(incomplete: str) -> list[str]:
+        return listed(names(kind), incomplete)
+
+    return complete
+
+
+def listed(valid: Iterable[str], incomplete: str) -> list[str]:
+    """Comma-separated lists that go on with one of some names."""
+    head, comma, last = incomplete.rpartition(",")
+    if incomplete.count("(") > incomplete.count(")"):
+        return []
+    taken = {item.partition("(")[0] for item in head.split(",")}
+    return [f"{head}{comma}{name}" for name in _starting(valid, last) if name not in taken]
+
+
+def names(kind: str) -> list[str]:
+    """Registered names; none where plugins cannot be read, since a completion has no place for an error."""
+    from bench import plugins
+    from bench.errors import BenchError
+
+    try:
+        return [entry.name for entry in getattr(plugins, kind)]
+    except BenchError:
+        return []
+
+
+def label_free(incomplete: str) -> list[str]:
+    """Methods that select without labels."""
+    from bench import plugins
+
+    infos = {entry.name: entry.info for entry in plugins.methods}
+    free = [name for name, info in infos.items() if info.supervision in ("none", "pseudo") and not info.unpruned]
+    return _starting(free, incomplete)
+
+
+def presets(incomplete: str) -> list[str]:
+    """Packaged grids."""
+    from bench.spec import preset_names
+
+    return _starting(preset_names(), incomplete)
+
+
+def trackers(incomplete: str) -> list[str]:
+    """Of ``--track``."""
+    return listed(_TRACKERS, incomplete)
+
+
+def formats(incomplete: str) -> list[str]:
+    """Of figures."""
+    return listed(_FORMATS, incomplete)
+
+
+def devices(incomplete: str) -> list[str]:
+    """Of ``--device``."""
+    return _starting(_DEVICES, incomplete)
+
+
+def _starting(valid: Iterable[str], beginning: str) -> list[str]:
+    return [name for name in valid if name.startswith(beginning)]

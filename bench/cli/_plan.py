@@ -1,0 +1,92 @@
+"""What ``bench run --dry-run`` says: the cells, the shared stages, and what both will take."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from bench.estimates import Estimate, free_disk, shortages, this_machine
+from bench.quantities import show_bytes
+from bench.stages import Selection
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from bench.preflight import Plan
+    from bench.workspace import Workspace
+
+
+def plan_document(plan: Plan, place: Workspace) -> dict[str, Any]:
+    """The plan as plain values; bytes are None where the data set, and so the size, is not known."""
+    stages, cells = plan.estimates(place.store)
+    machine = this_machine()
+    of_stages, of_cells = dict(stages), dict(cells)
+    return {
+        "out": str(place.out),
+        "cells": [
+            {
+                "cell_id": cell.cell_id,
+                "dataset": cell.dataset.label,
+                "variant": cell.variant,
+                "encoder": cell.encoder and cell.encoder.label,
+                "rate": cell.rate,
+                "budget": cell.budget,
+                "seed": cell.seed,
+                "model": cell.model.label,
+                "finished": cell.cell_id in plan.finished,
+                **_bytes(of_cells.get(cell.cell_id)),
+            }
+            for cell in plan.cells
+        ],
+        "stages": [
+            {
+                "kind": stage.kind,
+                "title": stage.title(),
+                "key": stage.key,
+                **_bytes(of_stages.get(stage.title())),
+            }
+            for stage in plan.stages(place.store)
+        ],
+        "machine": {
+            "memory_bytes": machine.memory,
+            "cache_free_bytes": free_disk(place.cache),
+            "out_free_bytes": free_disk(place.out),
+        },
+        "problems": [*shortages(stages, cells, machine, cache=place.cache, out=place.out), *plan.problems],
+    }
+
+
+def show_plan(document: dict[str, Any], console: Console) -> None:
+    """Print a plan for people."""
+
+    def line(text: str, style: str = "") -> None:
+        console.print(text, style=style, soft_wrap=True)
+
+    cells, stages, machine = document["cells"], document["stages"], document["machine"]
+    line(f"{len(cells)} cells, {sum(cell['finished'] for cell in cells)} already have a row in {document['out']}:")
+    for cell in cells:
+        line(f"  {'done   ' if cell['finished'] else 'to run '} {cell['cell_id']}")
+    kinds = ", ".join(f"{count} {kind}" for kind, count in Counter(stage["kind"] for stage in stages).items())
+    line(f"{len(stages)} shared stages to compute, each once{f': {kinds}' if kinds else ''}")
+    for stage in stages:
+        if stage["kind"] == Selection.kind:  # of these there are as many as cells
+            continue
+        memory, disk = stage["memory_bytes"], stage["disk_bytes"]
+        taken = "" if memory is None else f" (memory {show_bytes(memory)}, disk {show_bytes(disk)})"
+        line(f"  {stage['title']}{taken}")
+    for name, group, free in (("Stages", stages, "cache_free_bytes"), ("Cells", cells, "out_free_bytes")):
+        known = [item for item in group if item["memory_bytes"] is not None]
+        if known:
+            line(
+                f"{name}: up to {show_bytes(max(item['memory_bytes'] for item in known))} of memory each, of "
+                f"{show_bytes(machine['memory_bytes'])}; {show_bytes(sum(item['disk_bytes'] for item in known))} "
+                f"on disk, of {show_bytes(machine[free])} free. (Estimates.)"
+            )
+    for problem in document["problems"]:
+        line(f"A run would stop here: {problem}", "red")
+
+
+def _bytes(taken: Estimate | None) -> dict[str, int | None]:
+    if taken is None:
+        return {"memory_bytes": None, "disk_bytes": None}
+    return {"memory_bytes": taken.memory, "disk_bytes": taken.disk}

@@ -1,0 +1,181 @@
+"""What a program relies on: exit codes as docs/command-line.md lists them, and one JSON object per command."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+from test_commands import run
+from typer.testing import CliRunner
+
+from bench.cli import app
+from bench.cli.listing import Kind
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "command-line.md").read_text()
+TINY = ("--datasets", "digits", "--rates", "0.9", "--pool-size", "300", "--recipe", "iterations=8,evaluations=1")
+
+
+def ask(*arguments: str, code: int = 0) -> dict:
+    """Run a command in this process, which must print one JSON object and nothing else."""
+    done = CliRunner().invoke(app, [*arguments, "--json"])
+    assert done.exit_code == code, (done.output, done.exception)
+    return json.loads(done.stdout)
+
+
+def fields(command: str) -> set[str]:
+    """The top-level fields that the page lists for a command."""
+    [line] = [line for line in PAGE.splitlines() if line.startswith(f"| `{command}` |")]
+    outer = re.sub(r"\([^)]*\)", "", line.split("|")[2])
+    return set(re.findall(r"`([a-z_]+)`", outer)) - {"contact_sheet", "skipped"}
+
+
+@pytest.mark.usefixtures("ray_session", "troublemakers")
+def test_a_run_ends_with_its_summary(tmp_path: Path) -> None:
+    places = ("--out", str(tmp_path / "out"), "--cache-dir", str(tmp_path / "cache"), "--device", "cpu")
+    plan = ask("run", "--methods", "random,raises", *TINY, *places, "--dry-run")
+    assert set(plan) == fields("run --dry-run")
+    assert [(cell["variant"], cell["budget"], cell["finished"]) for cell in plan["cells"]] == [
+        ("random", 30, False),
+        ("raises", 30, False),
+    ]
+    assert [stage["kind"] for stage in plan["stages"]] == ["selection", "selection"]
+    assert all(item["memory_bytes"] > 0 for item in (*plan["cells"], *plan["stages"]))
+    assert not (tmp_path / "out").exists()
+
+    summary = ask("run", "--methods", "random,raises", *TINY, *places, code=1)
+    assert set(summary) == fields("run")
+    assert (summary["cells"], summary["written"], summary["left"], summary["exit_code"]) == (2, 1, 1, 1)
+    [failed] = summary["failed"]
+    assert failed["cell_id"] == plan["cells"][1]["cell_id"]
+    assert "divides by zero" in failed["reason"]
+    assert all(Path(path).is_file() for path in summary["tables"])
+
+    again = ask("run", "--methods", "random", *TINY, *places)
+    assert (again["written"], again["exit_code"]) == (1, 0)
+    assert ask("validate", str(tmp_path / "out")) == {"rows": 1, "problems": []}
+
+    [row] = (tmp_path / "out" / "rows").glob("*.json")
+    trained = ask("train", "--row", str(row), "--out", str(tmp_path / "retrained"))
+    assert set(trained) == fields("train")
+    assert (trained["reproduced"], trained["differences"]) == (True, [])
+
+    row.write_text(row.read_text().replace('"budget": 30', '"budget": 31'))
+    told = ask("validate", str(tmp_path / "out"), code=1)
+    assert {item["file"] for item in told["problems"]} == {str(row)}
+
+
+def test_select_prints_its_summary_and_progress_elsewhere(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", load_digits().data[:200])
+    choice = (
+        "--embeddings",
+        "x.npy",
+        "--classes",
+        "10",
+        "--budget",
+        "20",
+        "--method",
+        "elfs(heads=2,cluster_epochs=3)",
+    )
+    done = run(tmp_path, "select", *choice, "--json")
+    assert done.returncode == 0, done.stderr
+    assert set(json.loads(done.stdout)) == fields("select")
+    assert "neighbours" in done.stderr
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+def test_listings_as_json(kind: Kind) -> None:
+    from bench import plugins
+
+    listed = ask("list", kind.value)[kind.value]
+    assert [item["name"] for item in listed] == [entry.name for entry in getattr(plugins, kind.value)]
+    assert all({"name", "what", "parameters", "source", "version"} <= item.keys() for item in listed)
+
+
+@pytest.mark.usefixtures("troublemakers")
+def test_check_tells_what_failed() -> None:
+    assert set(ask("check", "random")) == fields("check")
+    told = ask("check", "raises", code=1)
+    failed = [item for item in told["findings"] if item["outcome"] == "failed"]
+    assert len(failed) == told["counts"]["failed"] > 0
+
+
+def test_the_cache_as_json(tmp_path: Path) -> None:
+    from bench.cache import Store
+
+    class Named:
+        kind, key = "numbers", "a" * 64
+
+        def describe(self) -> dict[str, str]:
+            return {}
+
+    Store(tmp_path).get(Named(), lambda: {"x": np.zeros(5000, dtype=np.uint8)})
+    place = ("--cache-dir", str(tmp_path))
+    [item] = ask("cache", "list", *place)["artifacts"]
+    assert (item["kind"], item["key"]) == ("numbers", "a" * 64)
+    assert ask("cache", "verify", *place)["damaged"] == []
+    arrays = tmp_path / "numbers" / f"{'a' * 64}.npz"
+    arrays.write_bytes(arrays.read_bytes()[:-7])
+    assert len(ask("cache", "verify", *place, code=1)["damaged"]) == 1
+    assert len(ask("cache", "prune", "--all", *place)["artifacts"]) == 1
+    assert ask("cache", "list", *place)["artifacts"] == []
+
+
+def test_doctor_says_when_something_does_not_work(monkeypatch) -> None:
+    from bench import doctor
+
+    assert set(ask("doctor")) == fields("doctor")
+    broken = doctor.Finding("torch", "problem", "it is not there", "install it")
+    monkeypatch.setattr(doctor, "examine", lambda cache: [broken])
+    assert ask("doctor", code=1)["findings"] == [broken._asdict()]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("run", "--methods", "elsf"),
+        ("select", "--budget", "5", "--classes", "3"),
+        ("train", "--row", "nowhere.json"),
+        ("table", "nowhere"),
+        ("validate", "nowhere"),
+        ("check", "elsf"),
+        ("cache", "prune"),
+        ("leaderboard", "nowhere"),
+        ("compare", "nowhere"),
+        ("plot", "accuracy", "nowhere"),
+        ("report", "nowhere"),
+        ("export", "nowhere"),
+    ],
+)
+def test_bad_input_is_2(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    has_json = arguments[0] not in ("table", "leaderboard", "compare", "plot", "report", "export")
+    done = run(tmp_path, *arguments, *(["--json"] * has_json))
+    assert done.returncode == 2, done.stderr
+    [line] = done.stderr.splitlines()
+    if has_json:
+        told = json.loads(done.stdout)
+        assert line == f"Error: {told['error']}"
+        assert told["exit_code"] == 2
+    else:
+        assert done.stdout == ""
+
+
+def test_interrupting_a_choice_is_130(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", load_digits().data)
+    command = [sys.executable, "-m", "bench", "select", "--embeddings", "x.npy", "--classes", "10", "--budget", "50"]
+    command += ["--cache-dir", "cache", "--threads", "1", "--method", "elfs(heads=50,cluster_epochs=1000)"]
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        assert "neighbours" in process.stderr.readline()  # clustering has begun
+        process.send_signal(signal.SIGINT)
+        text = process.stderr.read()
+    assert process.returncode == 130
+    assert "Traceback" not in text
+    assert not (tmp_path / "to_label.csv").exists()
