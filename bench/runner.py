@@ -13,6 +13,7 @@ from bench.costs import attributed
 from bench.failures import Fault, record_failure
 from bench.preflight import Plan
 from bench.ray_session import Resources, Session, ray_session
+from bench.rows import StageUse
 from bench.stage_runs import run_stages
 from bench.stages import in_order
 from bench.workspace import Workspace
@@ -68,17 +69,17 @@ def run(plan: Plan, workspace: Workspace, resources: Resources, reporter: Report
         SpecError: the cluster cannot give what one trial asks for.
     """
     started = time.perf_counter()
-    outcome = Outcome()
+    work = _Run(plan, workspace, resources, reporter, retries)
+    outcome = work.outcome
     finished: set[str] = set()
     for attempt in range(1, retries + 2):
         left = [cell for cell in plan.missing if cell.cell_id not in finished]
         if not left:
             break
-        todo = replace(plan, finished=plan.finished | finished)
         session = None
         try:
             with ray_session(resources) as session:
-                _run_all(todo, workspace, resources, session, reporter, outcome, retries)
+                work.go(replace(plan, finished=plan.finished | finished), session)
         except KeyboardInterrupt:
             outcome.interrupted = session is None or not session.lost
         finished |= {cell.cell_id for cell in left if row_of(cell, workspace)} | outcome.failed.keys()
@@ -88,46 +89,69 @@ def run(plan: Plan, workspace: Workspace, resources: Resources, reporter: Report
             break
         reporter.session_lost(again=attempt <= retries)
     outcome.written = sum(row_of(cell, workspace) is not None for cell in plan.cells)
+    outcome.stages_reused = sum(use.reused for use in work.uses.values())
+    outcome.stages_computed = len(work.uses) - outcome.stages_reused
     outcome.seconds = time.perf_counter() - started
     return outcome
 
 
-def _run_all(
-    plan: Plan,
-    workspace: Workspace,
-    resources: Resources,
-    session: Session,
-    reporter: Reporter,
-    outcome: Outcome,
-    retries: int,
-) -> None:
-    """Stages, then cells, in one Ray session; ``outcome`` is filled as it goes on."""
-    uses, broken = run_stages(plan, workspace, resources, reporter, retries=retries, memory=session.memory)
-    outcome.stages_reused = sum(use.reused for use in uses.values())
-    outcome.stages_computed += len(uses) - outcome.stages_reused
-    cells = []
-    for cell in plan.missing:
-        fault = next((broken[stage.key] for stage in in_order(cell.stages()) if stage.key in broken), None)
-        if fault is None:
-            cells.append(cell)
-            continue
-        outcome.failed[cell.cell_id] = fault.reason
-        record_failure(cell, fault, workspace.out)
-    reporter.cells_begin(len(plan.missing), len(plan.finished))
-    for cell in plan.missing:
-        if cell.cell_id in outcome.failed:
-            reporter.cell_end(cell, None, 0.0, outcome.failed[cell.cell_id])
-    uses = attributed(cells, uses)
-    memory = min(plan.memory(*cells), session.memory)
-    for attempt in range(1, retries + 2):
-        if not cells:
-            return
-        on_end = _listener(reporter, outcome, last=attempt > retries)
-        faults = run_cells(cells, uses, workspace, resources, on_end, attempt=attempt, memory=memory)
-        if _stopped(cells, faults, workspace):
-            return
-        # Again when all others are done, and their memory is free.
-        cells = [cell for cell in cells if cell.cell_id in faults and faults[cell.cell_id].passing]
+@dataclass
+class _Run:
+    """What the Ray sessions of one run share.
+
+    Attributes:
+        plan: the whole run; a session after a lost one gets what is left of it.
+        outcome: filled as the run goes on.
+        uses: key -> how each shared stage came to be, likewise.
+    """
+
+    plan: Plan
+    workspace: Workspace
+    resources: Resources
+    reporter: Reporter
+    retries: int
+    outcome: Outcome = field(default_factory=Outcome)
+    uses: dict[str, StageUse] = field(default_factory=dict)
+
+    def go(self, plan: Plan, session: Session) -> None:
+        """Stages, then cells, in one Ray session."""
+        broken = run_stages(
+            plan,
+            self.workspace,
+            self.resources,
+            self.reporter,
+            self.uses,
+            retries=self.retries,
+            memory=session.memory,
+        )
+        blocked = {cell.cell_id: fault for cell in plan.missing if (fault := _fault_below(cell, broken)) is not None}
+        self.reporter.cells_begin(len(plan.missing), len(plan.finished))
+        for cell in plan.missing:
+            if cell.cell_id in blocked:
+                fault = blocked[cell.cell_id]
+                self.outcome.failed[cell.cell_id] = fault.reason
+                record_failure(cell, fault, self.workspace.out)
+                self.reporter.cell_end(cell, None, 0.0, fault.reason)
+        # Over the cells of all sessions, so that those of a later one do not pay a second time.
+        uses = attributed([cell for cell in self.plan.missing if cell.cell_id not in blocked], self.uses)
+        self._train([cell for cell in plan.missing if cell.cell_id not in blocked], uses, session)
+
+    def _train(self, cells: list[Cell], uses: dict[str, StageUse], session: Session) -> None:
+        memory = min(self.plan.memory(*cells), session.memory)
+        for attempt in range(1, self.retries + 2):
+            if not cells:
+                return
+            on_end = _listener(self.reporter, self.outcome, last=attempt > self.retries)
+            faults = run_cells(cells, uses, self.workspace, self.resources, on_end, attempt=attempt, memory=memory)
+            if _stopped(cells, faults, self.workspace):
+                return
+            # Again when all others are done, and their memory is free.
+            cells = [cell for cell in cells if cell.cell_id in faults and faults[cell.cell_id].passing]
+
+
+def _fault_below(cell: Cell, broken: dict[str, Fault]) -> Fault | None:
+    """Why the first of the cell's stages that failed did."""
+    return next((broken[stage.key] for stage in in_order(cell.stages()) if stage.key in broken), None)
 
 
 def _listener(reporter: Reporter, outcome: Outcome, *, last: bool) -> OnEnd:

@@ -84,8 +84,15 @@ class _Queue:
 
 
 def run_stages(
-    plan: Plan, workspace: Workspace, resources: Resources, reporter: Reporter, *, retries: int, memory: int
-) -> tuple[dict[str, StageUse], dict[str, Fault]]:
+    plan: Plan,
+    workspace: Workspace,
+    resources: Resources,
+    reporter: Reporter,
+    uses: dict[str, StageUse],
+    *,
+    retries: int,
+    memory: int,
+) -> dict[str, Fault]:
     """Compute what the store lacks.
 
     A task gets its CPUs and GPUs only when its inputs are stored, and gives them back at once if another run, with the
@@ -96,11 +103,13 @@ def run_stages(
         workspace: where.
         resources: of one task.
         reporter: told of every stage.
+        uses: key -> how each stage came to be, which is filled as they end; what is there stays, so that a stage
+            which an earlier Ray session of this run computed does not count as reused.
         retries: how often a stage is tried again that may go well the next time.
         memory: bytes, the most that Ray hands out to one task.
 
     Returns:
-        key -> how each stage came to be, and key -> why of those that failed or rest on one that did.
+        Key -> why, of the stages that failed or rest on one that did.
     """
     import ray
 
@@ -108,13 +117,12 @@ def run_stages(
     todo = plan.stages(workspace.store)
     new = {stage.key for stage in todo}
     present = [stage for stage in wanted if stage.key not in new and stage in workspace.store]
-    uses = {
-        stage.key: StageUse(kind=stage.kind, key=stage.key, seconds=workspace.store.seconds(stage), reused=True)
-        for stage in present
-    }
+    for stage in present:
+        seconds = workspace.store.seconds(stage)
+        uses.setdefault(stage.key, StageUse(kind=stage.kind, key=stage.key, seconds=seconds, reused=True))
     reporter.stages_begin(len(todo), dict(Counter(stage.kind for stage in present)))
     # What kills a process once mostly kills it again, so Ray's own three retries are replaced by those of the run.
-    remote = ray.remote(num_cpus=resources.cpus, num_gpus=resources.gpus, max_retries=0)(_stage_task)
+    remote = ray.remote(num_cpus=resources.cpus, max_retries=0)(_stage_task)
     broken: dict[str, Fault] = {}
     attempts: Counter[str] = Counter()
     announced: set[str] = set()
@@ -137,7 +145,10 @@ def run_stages(
             else:
                 stage = queue.stages[key]
                 # Ray runs no more at once than fit together by the estimates; the largest may run alone.
-                sized = remote.options(memory=min(plan.memory(stage), memory) or None)
+                sized = remote.options(
+                    memory=min(plan.memory(stage), memory) or None,
+                    num_gpus=resources.gpus if stage.uses_gpu() else 0,
+                )
                 queue.running[sized.remote(stage, workspace)] = key
         if not queue.running:
             time.sleep(queue.pause or 0)
@@ -159,7 +170,7 @@ def run_stages(
                 queue.again(key)
             else:
                 end(key, result.seconds, reused=result.reused, fault=fault)
-    return uses, broken
+    return broken
 
 
 def _result(task: Any, stage: Stage, workspace: Workspace) -> StageEnd:

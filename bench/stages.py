@@ -41,6 +41,10 @@ class Stage(Frozen):
         """The specification as JSON, stored beside the arrays."""
         return {"kind": self.kind, "version": self.version, **self.model_dump(mode="json")}
 
+    def uses_gpu(self) -> bool:
+        """Whether a GPU, where the run has one, does any of the work; a stage that does not never holds one."""
+        return True
+
     def title(self) -> str:
         """A few words for progress and ``--dry-run``."""
         return self.kind
@@ -70,6 +74,9 @@ class NeighborLists(Stage):
     def inputs(self) -> list[Stage]:
         return [self.embeddings]
 
+    def uses_gpu(self) -> bool:
+        return False
+
     def title(self) -> str:
         source = self.embeddings
         return f"{self.k} {self.metric} neighbours in {source.encoder.label} of {source.dataset.label}"
@@ -91,6 +98,9 @@ class ClusterCount(Stage):
 
     def inputs(self) -> list[Stage]:
         return [self.embeddings]
+
+    def uses_gpu(self) -> bool:
+        return False
 
     def title(self) -> str:
         source = self.embeddings
@@ -125,6 +135,9 @@ class PseudoLabels(Stage):
         if self.num_clusters == "estimate":
             needed.append(self.cluster_count())
         return needed
+
+    def uses_gpu(self) -> bool:
+        return self.clustering == "temi"
 
     def cluster_count(self) -> ClusterCount:
         """The estimate that ``num_clusters="estimate"`` stands for."""
@@ -226,6 +239,9 @@ class Selection(Stage):
     def inputs(self) -> list[Stage]:
         stages = [stage for item in self.needs() for stage in self._stages_for(item)]
         return list(dict.fromkeys(stages))
+
+    def uses_gpu(self) -> bool:
+        return any(item.part in ("rehearsal", "outputs") for item in self.needs())
 
     def _stages_for(self, item: Need) -> list[Stage]:
         if item.part == "embeddings":

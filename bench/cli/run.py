@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from contextlib import redirect_stdout
 from dataclasses import replace
 from enum import Enum
 from pathlib import Path
@@ -234,6 +236,7 @@ def run(
         console.print(line, style="yellow", soft_wrap=True)
 
     with (
+        redirect_stdout(sys.stderr if json_output else sys.stdout),  # Ray prints there that a node has died
         ProgressReporter(console, quiet=quiet) as progress,
         tracked(progress, trackers, plan.cells, place.out, warn) as reporter,
     ):

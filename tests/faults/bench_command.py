@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import IO
 
 
 class Command:
@@ -20,19 +21,29 @@ class Command:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "bench", "run", "--out", str(folder / "out"), "--device", "cpu", *arguments],
             stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
             env={**os.environ, "BENCH_CACHE_DIR": str(folder / "cache")},
         )
         self.lines: list[str] = []
-        self._reader = threading.Thread(target=self._read)
-        self._reader.start()
+        self._printed: list[str] = []
+        self._readers = [
+            threading.Thread(target=self._read, args=(stream, kept))
+            for stream, kept in (
+                (self.process.stdout, [self._printed, self.lines]),
+                (self.process.stderr, [self.lines]),
+            )
+        ]
+        for reader in self._readers:
+            reader.start()
 
-    def _read(self) -> None:
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            self.lines.append(line)
+    @staticmethod
+    def _read(stream: IO[str], kept: list[list[str]]) -> None:
+        with stream:
+            for line in stream:
+                for lines in kept:
+                    lines.append(line)
 
     def wait_for(self, condition: Callable[[], object], what: str) -> None:
         """Wait at most four minutes."""
@@ -85,12 +96,17 @@ class Command:
 
     def close(self) -> None:
         self.process.wait(timeout=300)
-        self._reader.join()
-        assert self.process.stdout is not None
-        self.process.stdout.close()
+        for reader in self._readers:
+            reader.join()
+
+    @property
+    def output(self) -> str:
+        """What it wrote to standard output alone."""
+        return "".join(self._printed)
 
     @property
     def text(self) -> str:
+        """What it wrote to standard output and standard error."""
         return "".join(self.lines)
 
 

@@ -22,6 +22,7 @@ def test_interrupt_while_cells_train(tmp_path, how):
     assert 1 <= len(there) < 6
     assert command.process.returncode == 130
     assert seconds < 20, command.text
+    assert "Shared stages: 6 computed, 0 reused." in command.text
     assert f"Interrupted; {6 - len(there)} cells are left. The same command runs them." in command.text
     assert "Traceback" not in command.text
     text = finish(tmp_path, *arguments)

@@ -112,6 +112,7 @@ def test_ray_node_killed(tmp_path):
     command.close()
     assert command.process.returncode == 0, command.text
     assert "Ray's processes died on every node; starting it again" in command.text
+    assert "Shared stages: 6 computed, 0 reused." in command.text
     after = contents(tmp_path)
     assert len(after) == 6
     assert {name: content for name, content in after.items() if name in before} == before

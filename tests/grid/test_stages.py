@@ -125,3 +125,20 @@ def test_derived_seeds_differ_by_seed_and_purpose() -> None:
     assert len(seeds) == 60
     assert all(0 <= seed < 2**63 for seed in seeds)
     assert derive_seed(3, "training") == derive_seed(3, "training")
+
+
+def test_only_stages_that_a_gpu_works_on_ask_for_one(cells_of: Expand) -> None:
+    [elfs] = cells_of(methods="elfs(beta=0.1)", rates="0.5", seeds=1)
+    [rehearsing] = cells_of(methods="elfs", rates="0.5", seeds=1)
+    [on_kmeans] = cells_of(methods="elfs(clustering=kmeans,num_clusters=estimate)", rates="0.5", seeds=1)
+    asking = {stage.kind: stage.uses_gpu() for stage in in_order(elfs.stages())}
+    assert asking == {
+        "embeddings": True,
+        "neighbors": False,
+        "pseudo-labels": True,
+        "dynamics": True,
+        "selection": False,
+    }
+    assert rehearsing.selection().uses_gpu()
+    by_kind = {stage.kind: stage.uses_gpu() for stage in in_order(on_kmeans.stages())}
+    assert (by_kind["pseudo-labels"], by_kind["cluster-count"]) == (False, False)

@@ -3,18 +3,21 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from bench.cells import Cell
+from bench.compute import run_stage
 from bench.errors import SpecError
 from bench.preflight import Plan, make_plan
 from bench.ray_session import Resources
-from bench.rows import Row, read_row, read_rows
+from bench.rows import Row, StageUse, read_row, read_rows
 from bench.runner import Outcome, run
 from bench.spec import load_spec
+from bench.stage_runs import run_stages
 from bench.trial import attempt_cell
 from bench.workspace import Workspace
 
@@ -207,3 +210,25 @@ def test_more_than_a_node_has_is_refused_before_anything_runs(tmp_path, resource
         go(workspace, resources, methods="random")
     assert not list(tmp_path.rglob("*.json"))
     assert not workspace.cache.exists()
+
+
+def test_a_stage_that_needs_no_gpu_waits_for_none(tmp_path):
+    """Ray has no GPU here, so a stage that asked for one would never start."""
+    workspace = place(tmp_path)
+    plan = make_plan(load_spec(given={**TINY, "methods": "d2-label-free"}), out=workspace.out)
+    [cell] = plan.cells
+    run_stage(cell.selection().embeddings(), workspace)
+    uses: dict[str, StageUse] = {}
+
+    def compute() -> None:
+        run_stages(plan, workspace, Resources(gpus=1), Events(), uses, retries=0, memory=0)
+
+    thread = threading.Thread(target=compute, daemon=True)
+    thread.start()
+    thread.join(60)
+    assert not thread.is_alive()
+    assert [(use.kind, use.reused) for use in uses.values()] == [
+        ("embeddings", True),
+        ("neighbors", False),
+        ("selection", False),
+    ]

@@ -1,0 +1,77 @@
+"""Several Ray nodes on this machine, one of which dies in the middle of a grid."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from bench_command import Command
+
+from bench.rows import read_rows
+
+GRID = (
+    *("--datasets", "digits", "--methods", "random,aum", "--rates", "0.5", "--seeds", "3"),
+    *("--recipe", "iterations=300,proxy_epochs=4,evaluations=1"),
+)
+
+
+@pytest.fixture
+def cluster() -> Iterator[Any]:
+    """A head node that computes nothing, and two nodes of one CPU."""
+    from bench.ray_session import use_ray_settings
+
+    use_ray_settings()
+    from ray.cluster_utils import Cluster
+
+    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+    try:
+        for _ in range(2):
+            made.add_node(num_cpus=1)
+        made.wait_for_nodes()
+        yield made
+    finally:
+        made.shutdown()
+
+
+def objects_stored(address: str) -> int:
+    """How many objects the object stores of all nodes hold."""
+    ray = Path(sys.executable).with_name("ray")
+    done = subprocess.run(
+        [ray, "memory", "--address", address, "--stats-only"], capture_output=True, text=True, check=True, timeout=120
+    )
+    [found] = re.findall(r"(\d+) objects", done.stdout)
+    return int(found)
+
+
+@pytest.mark.slow
+def test_a_node_that_dies_costs_no_row_and_the_object_store_holds_no_data_set(tmp_path, cluster):
+    command = Command(tmp_path, *GRID, "--json", "--address", cluster.address)
+
+    def rows() -> list[Path]:
+        return list((tmp_path / "out" / "rows").glob("*.json"))
+
+    try:
+        command.wait_for(rows, "row")
+        assert objects_stored(cluster.address) == 0
+        early = {path: path.read_bytes() for path in rows()}
+        assert len(early) < 6
+        first, second = sorted(cluster.worker_nodes, key=id)
+        cluster.remove_node(second, allow_graceful=False)
+        command.close()
+    finally:
+        with suppress(ProcessLookupError):
+            command.process.kill()
+    assert command.process.returncode == 0, command.text
+    summary = json.loads(command.output)
+    assert (summary["written"], summary["left"], summary["failed"]) == (6, 0, [])
+    assert summary["stages"] == {"computed": 9, "reused": 0}
+    assert first in cluster.worker_nodes
+    assert all(path.read_bytes() == content for path, content in early.items())
+    assert len(list(read_rows(tmp_path / "out"))) == 6
