@@ -20,7 +20,9 @@ class Footprint(NamedTuple):
 
 @lru_cache(maxsize=64)
 def footprint(model: ModelRef, shape: tuple[int, ...], num_classes: int) -> Footprint | None:
-    """Count by one forward pass without memory or arithmetic, on torch's meta device.
+    """Count by one forward pass of two empty inputs on the CPU, in evaluation mode.
+
+    Torch's meta device would need no arithmetic, but loads 150 MB of libraries into the driver.
 
     Args:
         model: which network.
@@ -28,7 +30,7 @@ def footprint(model: ModelRef, shape: tuple[int, ...], num_classes: int) -> Foot
         num_classes: outputs.
 
     Returns:
-        The sum over all layers; None for a network that cannot be run this way.
+        The sum over all layers; None for a network that fails.
     """
     from bench.training.fit import build_model
 
@@ -40,12 +42,12 @@ def footprint(model: ModelRef, shape: tuple[int, ...], num_classes: int) -> Foot
             counted += output.numel()
 
     try:
-        with torch.device("meta"), torch.no_grad():
-            network = build_model(model, shape, num_classes, 0)
+        network = build_model(model, shape, num_classes, 0).eval()
+        with torch.no_grad():
             for module in network.modules():
                 if not list(module.children()):
                     module.register_forward_hook(count)
-            network(torch.empty(2, *shape))
-    except Exception:  # an outside network may do what the meta device cannot
+            network(torch.zeros(2, *shape))
+    except Exception:  # why, its training will say
         return None
     return Footprint(sum(value.numel() for value in network.parameters()), counted // 2)
