@@ -30,7 +30,13 @@ def test_there_are_benchmarks():
     assert {"d2_embeddings", "d2_graph", "orderings", "dynamics", "temi_heads", "loop_bare"} <= set(command.names())
 
 
-@pytest.mark.parametrize("name", command.names())
+GRIDS = {"memory_estimates", "orchestration", "thousand_cells"}
+"""They start a Ray session of their own."""
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name in GRIDS)) for name in command.names()]
+)
 def test_every_benchmark_runs_at_a_tiny_size(name):
     meter = Meter(repeats=1, threads=1)
     try:

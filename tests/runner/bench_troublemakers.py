@@ -93,7 +93,7 @@ def dies_in_training(shape, num_classes, *, after: int = 5):
 
 @register_model("sleeps-in-training", inputs="images", source="test")
 def sleeps_in_training(shape, num_classes, *, mark: str = "mark", seconds: float = 0.0):
-    """A linear network that writes its process number to the file ``mark`` and takes ``seconds`` per step of training."""
+    """A linear network that writes its process number to the file ``mark`` and takes ``seconds`` per step."""
     from torch import nn
 
     class Slow(nn.Module):
