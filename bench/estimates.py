@@ -6,6 +6,7 @@ N images of the pool, T test images, P bytes per image (0 where images stay in t
 - data set: (N + T) P, and N P once more for the images that a network is trained on;
 - embeddings: N D 4 bytes on disk, twice in memory; D counts as 2048 until an encoder says otherwise;
 - neighbours: N k 12 bytes on disk; in memory beside them the embeddings as read, normalised, and in the index;
+- number of clusters: embeddings twice in memory, next to nothing on disk;
 - pseudo-labels: embeddings, and for each head 5 copies of its weights (weights, gradient, two moments, teacher) and
   4 copies of the activations of a batch of up to 1024;
 - training: data set, 4 copies of the parameters, 2 copies of the activations of a batch, counted layer by layer;
@@ -28,7 +29,16 @@ from bench.cells import Cell
 from bench.quantities import show_bytes
 from bench.recipe import Recipe
 from bench.refs import DatasetRef, ModelRef
-from bench.stages import Embeddings, GradientNorms, NeighborLists, ProxyDynamics, PseudoLabels, Selection, Stage
+from bench.stages import (
+    ClusterCount,
+    Embeddings,
+    GradientNorms,
+    NeighborLists,
+    ProxyDynamics,
+    PseudoLabels,
+    Selection,
+    Stage,
+)
 
 PROCESS = 1_100 * 10**6
 WIDTH = 2048
@@ -100,6 +110,8 @@ def estimate(work: Stage | Cell, shapes: Mapping[str, Shape]) -> Estimate:
         return Estimate(PROCESS + shape.bytes + 2 * rows * WIDTH * 4, rows * WIDTH * 4)
     if isinstance(work, NeighborLists):
         return Estimate(PROCESS + 3 * embeddings + 2 * size * work.k * 12, size * work.k * 12)
+    if isinstance(work, ClusterCount):
+        return Estimate(PROCESS + 2 * embeddings, 4096)
     if isinstance(work, PseudoLabels):
         return Estimate(PROCESS + 2 * embeddings + _heads(work), size * 8)
     if isinstance(work, GradientNorms):
@@ -119,7 +131,7 @@ def estimate(work: Stage | Cell, shapes: Mapping[str, Shape]) -> Estimate:
 
 def dataset_of(work: Stage | Cell) -> DatasetRef:
     """The data set that a stage or cell works on."""
-    if isinstance(work, (NeighborLists, PseudoLabels)):
+    if isinstance(work, (ClusterCount, NeighborLists, PseudoLabels)):
         return work.embeddings.dataset
     assert isinstance(work, (Cell, Embeddings, GradientNorms, ProxyDynamics, Selection))
     return work.dataset

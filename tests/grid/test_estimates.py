@@ -8,7 +8,7 @@ from bench.cells import Cell
 from bench.estimates import Estimate, Machine, Shape, estimate, free_disk, shortages, this_machine
 from bench.preflight import make_plan
 from bench.spec import load_spec
-from bench.stages import Embeddings, NeighborLists, ProxyDynamics, PseudoLabels, Selection
+from bench.stages import Embeddings, NeighborLists, ProxyDynamics, PseudoLabels, Selection, in_order
 
 CIFAR = {"cifar10": Shape(50_000, 10_000, (3, 32, 32))}
 GB = 10**9
@@ -38,6 +38,15 @@ def test_every_stage_of_the_paper_is_estimated(cells):
     cell = estimate(elfs, CIFAR)
     assert images < cell.memory < sizes[ProxyDynamics].memory, "a coreset is smaller than the pool"
     assert cell.disk < 10**6
+
+
+def test_an_estimated_number_of_clusters_is_estimated_too(cells_of):
+    [cell] = cells_of(
+        methods="elfs(num_clusters=estimate)", datasets="cifar10", rates="0.9", encoders="pixels", seeds="0,"
+    )
+    count = cell.selection().pseudo_labels(num_clusters="estimate").cluster_count()
+    assert count in in_order([cell.selection()])
+    assert estimate(count, CIFAR).memory > 50_000 * 2048 * 4
 
 
 def test_what_grows_the_work_grows_the_estimate(cells):
