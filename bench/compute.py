@@ -11,14 +11,16 @@ from numpy.typing import NDArray
 from bench.cache import Arrays, Artifact
 from bench.data import Dataset, Images, ImageView, read_only
 from bench.dynamics import Dynamics
+from bench.encoding import FittedEncoder, make_encoder
 from bench.errors import DataError
-from bench.plugins import encoders, methods
+from bench.plugins import methods
 from bench.pool import Metric, Neighbors, Outputs, Targets
 from bench.refs import DatasetRef, Proxy
 from bench.selection import method_pool, run_method
 from bench.stages import (
     ClusterCount,
     Embeddings,
+    EncoderFit,
     GradientNorms,
     NeighborLists,
     ProxyDynamics,
@@ -39,13 +41,21 @@ def run_stage(stage: Stage, workspace: Workspace, *, wait: bool = True) -> Artif
     return workspace.store.get(stage, lambda: _COMPUTE[type(stage)](stage, workspace), wait=wait)
 
 
+def fit_encoder(stage: EncoderFit, workspace: Workspace) -> Arrays:
+    """The encoder's state, arrays as it names them; it is handed images alone."""
+    encoder = make_encoder(stage.encoder, workspace.weights_of(stage.encoder))
+    assert isinstance(encoder, FittedEncoder)
+    images = workspace.dataset(stage.dataset).train.images
+    return encoder.fit(_without_names(images), device=workspace.device)
+
+
 def embed(stage: Embeddings, workspace: Workspace) -> Arrays:
     """``embeddings`` float32 [N, D]."""
-    dataset = workspace.dataset(stage.dataset)
-    entry = encoders.get(stage.encoder.name)
-    encoder = entry.function(workspace.weights_of(stage.encoder), **stage.encoder.params)
-    pool, images = (_without_names(split.images) for split in (dataset.train, getattr(dataset, stage.split)))
-    encoder.fit(pool)
+    encoder = make_encoder(stage.encoder, workspace.weights_of(stage.encoder))
+    for fitted in stage.inputs():
+        assert isinstance(encoder, FittedEncoder)
+        encoder.restore(run_stage(fitted, workspace).arrays)
+    images = _without_names(getattr(workspace.dataset(stage.dataset), stage.split).images)
     embeddings = encoder.embed(images, device=workspace.device, batch_size=256, progress=None)
     if not np.isfinite(embeddings).all():
         raise DataError(f"encoder {stage.encoder.label} gave embeddings that are not finite.")
@@ -252,6 +262,7 @@ def _proxy_inputs(proxy: Proxy, dataset: DatasetRef, workspace: Workspace) -> An
 
 
 _COMPUTE: dict[type[Stage], Callable[[Any, Workspace], Arrays]] = {
+    EncoderFit: fit_encoder,
     Embeddings: embed,
     NeighborLists: find_neighbors,
     ClusterCount: count_clusters,

@@ -1,27 +1,25 @@
-"""What an encoder is: frozen after ``fit``, it turns images into embeddings."""
+"""What an encoder is: it turns images into embeddings, frozen as it came or fitted to the pool first."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bench.data import Images
-from bench.errors import DataError
+from bench.errors import BenchError, DataError
+from bench.plugins import encoders
+from bench.refs import EncoderRef
+
+State = dict[str, NDArray[Any]]
+"""What an encoder learned, as named arrays without Python objects, so that it can be stored without pickle."""
 
 
 class Encoder(Protocol):
     """Images to embeddings. No encoder sees a label of the data set at hand."""
-
-    def fit(self, images: Images) -> None:
-        """Learn what the encoder must know of the pool's images, without labels; nothing for a frozen network.
-
-        Args:
-            images: the pool, uint8 [N, C, H, W].
-        """
-        ...
 
     def embed(
         self, images: Images, *, device: str, batch_size: int, progress: Callable[[int], None] | None = None
@@ -42,6 +40,56 @@ class Encoder(Protocol):
             DataError: the number of channels does not suit the encoder.
         """
         ...
+
+
+@runtime_checkable
+class FittedEncoder(Encoder, Protocol):
+    """An encoder that learns from the pool's images before it embeds; it is registered with ``fitted=True``.
+
+    The harness fits it once per pool, stores what it learned, and restores that wherever images are embedded.
+    """
+
+    def fit(self, images: Images, *, device: str, progress: Callable[[int, int], None] | None = None) -> State:
+        """Learn from the pool's images, without labels. All random numbers follow from the encoder's parameters.
+
+        Args:
+            images: the pool, uint8 [N, C, H, W].
+            device: torch device, for example ``cpu`` or ``cuda:0``.
+            progress: called with (steps done, steps in all).
+
+        Returns:
+            All that ``restore`` needs in another process.
+        """
+        ...
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Take over what ``fit`` of an encoder with the same parameters returned."""
+        ...
+
+
+def make_encoder(ref: EncoderRef, weights: Path | None) -> Encoder:
+    """Build an encoder as it was registered; one that must be fitted is not fitted yet.
+
+    Args:
+        ref: which one, with which parameters.
+        weights: its weights file, or None where it has none.
+
+    Raises:
+        BenchError: what its function returned is not what its declaration says.
+        WeightsError: the file is damaged or does not fit.
+    """
+    entry = encoders.get(ref.name)
+    made: Encoder = entry.function(weights, **ref.params)
+    if entry.info.fitted and not isinstance(made, FittedEncoder):
+        raise BenchError(
+            f"encoder {ref.name!r} is registered with fitted=True, so it needs fit(images, *, device, progress=None) "
+            "and restore(state) beside embed()."
+        )
+    if hasattr(made, "fit") and not entry.info.fitted:
+        raise BenchError(
+            f"encoder {ref.name!r} has fit(), but is not registered with fitted=True; without that it is never fitted."
+        )
+    return made
 
 
 def batches(total: int, size: int) -> list[NDArray[np.int64]]:

@@ -43,9 +43,6 @@ class FrozenEncoder:
         self._mean = torch.tensor(mean).view(1, 3, 1, 1)
         self._std = torch.tensor(std).view(1, 3, 1, 1)
 
-    def fit(self, images: Images) -> None:
-        """Nothing: the network is frozen."""
-
     @torch.inference_mode()
     def embed(
         self, images: Images, *, device: str, batch_size: int, progress: Callable[[int], None] | None = None

@@ -4,6 +4,7 @@ N images of the pool, T test images, P bytes per image (0 where images stay in t
 
 - every process: 1.1 GB for Python, torch, Ray, and what an earlier cell left in a worker that is used again;
 - data set: (N + T) P, and N P once more for the images that a network is trained on;
+- fitting an encoder: data set, and what the encoder declares; its state counts as 50 MB on disk;
 - embeddings: N D 4 bytes on disk, twice in memory; D counts as 2048 until an encoder says otherwise;
 - neighbours: N k 12 bytes on disk; in memory beside them the embeddings as read, normalised, and in the index;
 - number of clusters: embeddings twice in memory, next to nothing on disk;
@@ -32,6 +33,7 @@ from bench.refs import DatasetRef, ModelRef
 from bench.stages import (
     ClusterCount,
     Embeddings,
+    EncoderFit,
     GradientNorms,
     NeighborLists,
     ProxyDynamics,
@@ -42,6 +44,7 @@ from bench.stages import (
 
 PROCESS = 1_100 * 10**6
 WIDTH = 2048
+FITTED = 50 * 10**6
 UNKNOWN_ACTIVATIONS = 500
 """Activations per input value of a network that cannot be counted; a ResNet-18 on 32 x 32 pixels has about as many."""
 _VMAP = 200 * 10**6
@@ -105,6 +108,8 @@ def estimate(work: Stage | Cell, shapes: Mapping[str, Shape]) -> Estimate:
     shape = shapes[dataset_of(work).label]
     size = shape.train
     embeddings = size * WIDTH * 4
+    if isinstance(work, EncoderFit):
+        return Estimate(PROCESS + shape.bytes + _fitting(work, shape), FITTED)
     if isinstance(work, Embeddings):
         rows = shape.test if work.split == "test" else size
         return Estimate(PROCESS + shape.bytes + 2 * rows * WIDTH * 4, rows * WIDTH * 4)
@@ -133,7 +138,7 @@ def dataset_of(work: Stage | Cell) -> DatasetRef:
     """The data set that a stage or cell works on."""
     if isinstance(work, (ClusterCount, NeighborLists, PseudoLabels)):
         return work.embeddings.dataset
-    assert isinstance(work, (Cell, Embeddings, GradientNorms, ProxyDynamics, Selection))
+    assert isinstance(work, (Cell, Embeddings, EncoderFit, GradientNorms, ProxyDynamics, Selection))
     return work.dataset
 
 
@@ -201,6 +206,14 @@ def _training(model: ModelRef, recipe: Recipe, shape: Shape, dataset: DatasetRef
     parameters, activations = found or (0, UNKNOWN_ACTIVATIONS * values)
     batch = max(2, min(recipe.batch_size, images))
     return data + 4 * 4 * parameters + 2 * 4 * batch * (activations + values)
+
+
+def _fitting(stage: EncoderFit, shape: Shape) -> int:
+    """Bytes that the encoder says it takes to be fitted."""
+    from bench.plugins import encoders
+
+    entry = encoders.get(stage.encoder.name)
+    return entry.info.memory(entry.resolve(stage.encoder.params), shape.train, shape.image)
 
 
 def _heads(stage: PseudoLabels) -> int:

@@ -109,12 +109,17 @@ class EncoderInfo:
         source: paper or package.
         weights: object that locates or downloads the weights file; None where there are none.
         version: raise it when the embeddings change, so that stored ones are not reused.
+        fitted: it learns from the pool's images before it embeds, see ``bench.encoding.FittedEncoder``.
+        memory: (all parameters, images N, shape (C, H, W)) -> bytes that fitting takes beside images in memory, for the
+            estimates before a run.
     """
 
     supervision: Literal["none", "self-supervised", "language", "labels"]
     source: str
     weights: Any = None
     version: int = 1
+    fitted: bool = False
+    memory: Callable[[Mapping[str, Any], int, tuple[int, ...]], int] = lambda params, images, shape: 0
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from bench.cache import Store
 from bench.calls import Call
 from bench.cells import WEIGHTS, Cell, check_names, encoder_calls, expand, reads_embeddings
 from bench.data import fingerprint
+from bench.encoding import make_encoder
 from bench.errors import DataError, RowError, SpecError, WeightsError
 from bench.estimates import Named, Shape, dataset_of, estimate
 from bench.inventory import sweep
@@ -260,9 +261,7 @@ def find_encoder(call: Call, download: bool, *, needed: bool) -> tuple[EncoderRe
         return EncoderRef(name=call.name, version=entry.info.version, params=params), None
     local = call.params.get(WEIGHTS)
     path = locate_weights(entry, local=None if local is None else Path(str(local)).expanduser(), download=download)
-    if path is None:
-        return EncoderRef(name=call.name, version=entry.info.version, params=params), None
-    entry.function(path, **params)  # a file that is damaged or does not fit is better found now than by a worker
-    return EncoderRef(
-        name=call.name, version=entry.info.version, params=params, weights_sha256=file_sha256(path)
-    ), path.resolve()
+    digest = "" if path is None else file_sha256(path)
+    ref = EncoderRef(name=call.name, version=entry.info.version, params=params, weights_sha256=digest)
+    make_encoder(ref, path)  # a file that is damaged or does not fit is better found now than by a worker
+    return ref, None if path is None else path.resolve()

@@ -10,7 +10,7 @@ from types import ModuleType
 from typing import Any, ClassVar, Literal
 
 from bench.errors import SpecError
-from bench.plugins import Need, methods
+from bench.plugins import Need, encoders, methods
 from bench.pool import Metric, Targets
 from bench.refs import DatasetRef, EncoderRef, Frozen, Proxy
 
@@ -50,13 +50,28 @@ class Stage(Frozen):
         return self.kind
 
 
+class EncoderFit(Stage):
+    """What an encoder that is registered as ``fitted`` learned from the pool's images; both splits rest on it."""
+
+    kind: ClassVar[str] = "encoder"
+    dataset: DatasetRef
+    encoder: EncoderRef
+
+    def title(self) -> str:
+        return f"{self.encoder.label} fitted to the images of {self.dataset.label}"
+
+
 class Embeddings(Stage):
-    """Embeddings of one split; an encoder that must be fitted is fitted on the pool."""
+    """Embeddings of one split; an encoder that must be fitted is fitted to the pool."""
 
     kind: ClassVar[str] = "embeddings"
     dataset: DatasetRef
     encoder: EncoderRef
     split: Literal["train", "test"] = "train"
+
+    def inputs(self) -> list[Stage]:
+        fitted = encoders.get(self.encoder.name).info.fitted
+        return [EncoderFit(dataset=self.dataset, encoder=self.encoder)] if fitted else []
 
     def title(self) -> str:
         return f"embeddings of {self.dataset.label} ({self.split}) by {self.encoder.label}"

@@ -152,20 +152,10 @@ def _embed(
 ) -> Embedded:
     from bench.calls import parse_call
     from bench.labelling.images import embed_files
-    from bench.plugins import encoders
     from bench.preflight import find_encoder
 
-    ref, path = find_encoder(parse_call(name), download, needed=True)
-    encoder = encoders.get(ref.name).function(path, **ref.params)
-    tick = progress.stage(f"embedding {len(files):,} images with {ref.label}")
-    done = 0
-
-    def advance(count: int) -> None:
-        nonlocal done
-        done += count
-        tick(done, len(files))
-
-    return embed_files(files, encoder, ref, store=store, size=size, device=device, progress=advance)
+    ref, weights = find_encoder(parse_call(name), download, needed=True)
+    return embed_files(files, ref, weights, store=store, size=size, device=device, stage=progress.stage)
 
 
 def _write(

@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
 from bench import BenchError, Images, register_encoder
-from bench.encoding import Encoder, batches
+from bench.encoding import FittedEncoder, State, batches
 
 _FIT_BATCH = 512
 
 
-@register_encoder("pixels", supervision="none", source="PCA of the pool's own pixels")
+def _memory(params: Mapping[str, Any], images: int, shape: tuple[int, ...]) -> int:
+    """The covariance, its eigenvectors and two working copies."""
+    side = min(params["size"], max(shape[1:]))
+    return 4 * 8 * (shape[0] * side * side) ** 2
+
+
+@register_encoder("pixels", supervision="none", source="PCA of the pool's own pixels", fitted=True, memory=_memory)
 def pixels(
     weights: Path | None,
     *,
     components: Annotated[int, Field(ge=1)] = 64,
     size: Annotated[int, Field(ge=1, le=64)] = 32,
-) -> Encoder:
+) -> FittedEncoder:
     """Standardised pixels, projected onto their principal components.
 
     Source: PCA. Pixels are standardised per channel, not per position: on digits the constant border would otherwise
@@ -49,11 +55,11 @@ class PixelEncoder:
         self._center: NDArray[np.float32] | None = None
         self._projection: NDArray[np.float32] | None = None
 
-    def fit(self, images: Images) -> None:
-        """Learn standardisation and components from the pool, one pass over the images.
+    def fit(self, images: Images, *, device: str, progress: Callable[[int, int], None] | None = None) -> State:
+        """See ``FittedEncoder.fit``: one pass over the images, always on the CPU.
 
-        Args:
-            images: uint8 [N, C, H, W].
+        Returns:
+            ``center`` float32 [P] and ``projection`` float32 [P, D] of ``principal_components``.
         """
         channels = images.shape[1]
         total: NDArray[np.float64] | float = 0.0
@@ -62,9 +68,16 @@ class PixelEncoder:
             flat = self._flat(images, index).astype(np.float64)
             total = total + flat.sum(axis=0)
             products = products + flat.T @ flat
-        self._center, self._projection = principal_components(
+            if progress is not None:
+                progress(int(index[-1]) + 1, len(images))
+        center, projection = principal_components(
             np.asarray(total) / len(images), np.asarray(products) / len(images), channels, self._components, len(images)
         )
+        return {"center": center, "projection": projection}
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """See ``FittedEncoder.restore``."""
+        self._center, self._projection = state["center"], state["projection"]
 
     def embed(
         self, images: Images, *, device: str, batch_size: int, progress: Callable[[int], None] | None = None
@@ -72,7 +85,7 @@ class PixelEncoder:
         """See ``Encoder.embed``; always on the CPU.
 
         Raises:
-            BenchError: ``fit`` was not called, or the images have another shape than those of ``fit``.
+            BenchError: ``restore`` was not called, or the images have another shape than those of ``fit``.
         """
         if self._center is None or self._projection is None:
             raise BenchError("encoder 'pixels' must be fitted on the pool's images before it can embed.")

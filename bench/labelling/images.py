@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,9 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.cache import Arrays, Store
-from bench.encoding import Encoder
+from bench.encoding import Encoder, FittedEncoder, make_encoder
 from bench.errors import DataError
 from bench.folders import SUFFIXES, ImageFiles, scan_images
+from bench.labelling.source import Ticker
+from bench.plugins import encoders
 from bench.refs import EncoderRef
 from bench.stages import Stage
 from bench.streaming import StreamedImages
@@ -83,6 +85,14 @@ class TolerantImages:
             return np.zeros(self.shape[1:], dtype=np.uint8)
 
 
+class FittedToFiles(Stage):
+    """What an encoder learned from the files; found by their relative names and sizes, wherever the folder lies."""
+
+    kind = "encoder"
+    files: str
+    encoder: EncoderRef
+
+
 class EmbeddingShard(Stage):
     """Embeddings of some of the files; found by their relative names and sizes, wherever the folder lies."""
 
@@ -109,50 +119,57 @@ def find_images(folder: Path) -> ImageFiles:
 
 def embed_files(
     files: ImageFiles,
-    encoder: Encoder,
     ref: EncoderRef,
+    weights: Path | None,
     *,
     store: Store,
     size: int,
     device: str,
-    progress: Callable[[int], None],
+    stage: Callable[[str], Ticker],
 ) -> Embedded:
     """Embed image files; every finished shard is stored, so that an interrupted run goes on where it was.
 
     Args:
         files: N files.
-        encoder: called for shards that the store lacks; fitted on all files first if it must be.
-        ref: what the shards are stored under.
-        store: of finished shards.
+        ref: the encoder; fitted to all files before it embeds the first shard that the store lacks, if it must be.
+        weights: its weights file, or None where it has none.
+        store: of what was fitted and of finished shards.
         size: the short side is scaled to this many pixels and the centre cut.
         device: ``cpu`` or ``cuda``.
-        progress: called with the number of files done since the last call.
+        stage: told what begins; returns whom to tell how far it is.
 
     Raises:
         DataError: no file could be read.
     """
     whole = TolerantImages(StreamedImages(files, size, size, upright=True))
 
+    def embedding() -> Ticker:
+        return stage(f"embedding {len(files):,} images with {ref.label}")
+
     @cache
-    def fitted() -> Encoder:
-        encoder.fit(whole)
+    def ready() -> Encoder:
+        encoder = make_encoder(ref, weights)
+        if isinstance(encoder, FittedEncoder):
+            told = stage(f"fitting {ref.label} to {len(files):,} images")
+            fit = partial(encoder.fit, whole, device=device, progress=told)
+            encoder.restore(store.get(FittedToFiles(files=whole.fingerprint, encoder=ref), fit).arrays)
+            embedding()
         return encoder
 
+    fitted_on = whole.fingerprint if encoders.get(ref.name).info.fitted else ""
     parts, positions, skipped = [], [], []
+    embedding()
     for start in range(0, len(files), SHARD):
         inside = np.arange(start, min(start + SHARD, len(files)))
         shard = TolerantImages(StreamedImages(files.take(inside), size, size, upright=True))
-        # Only an encoder without weights learns from the images; what it gives depends on all of them.
-        stage = EmbeddingShard(
-            files=shard.fingerprint, fitted_on="" if ref.weights_sha256 else whole.fingerprint, encoder=ref
-        )
-        arrays = store.get(stage, lambda shard=shard: _embed(fitted(), shard, device)).arrays  # type: ignore[misc]
+        wanted = EmbeddingShard(files=shard.fingerprint, fitted_on=fitted_on, encoder=ref)
+        arrays = store.get(wanted, lambda shard=shard: _embed(ready(), shard, device)).arrays  # type: ignore[misc]
         parts.append(arrays["embeddings"])
         positions.append(start + arrays["readable"])
         unreadable = np.setdiff1d(np.arange(len(inside)), arrays["readable"])
         names = [files.names[start + place] for place in unreadable]
         skipped += [Skipped(name, str(reason)) for name, reason in zip(names, arrays["reasons"], strict=True)]
-        progress(len(inside))
+        embedding()(start + len(inside), len(files))
     found = np.concatenate(positions)
     if not len(found):
         raise DataError(f"none of the {len(files)} image files could be read; the first: {skipped[0].reason}.")

@@ -8,6 +8,12 @@ from bench.encoders.pixels import pixels
 from bench.plugins import encoders
 
 
+def fitted(images, **params):
+    encoder = pixels(None, **params)
+    encoder.restore(encoder.fit(images, device="cpu"))
+    return encoder
+
+
 def embed(encoder, images, batch_size=100):
     return encoder.embed(images, device="cpu", batch_size=batch_size)
 
@@ -16,8 +22,7 @@ def test_equals_scikit_learns_pca_of_the_standardised_pixels(cifar):
     from sklearn.decomposition import PCA
 
     images = cifar[0][:300, :, :8, :8]
-    encoder = pixels(None, components=20)
-    encoder.fit(images)
+    encoder = fitted(images, components=20)
     scaled = images.astype(np.float64) / 255
     scaled = (scaled - scaled.mean(axis=(0, 2, 3), keepdims=True)) / scaled.std(axis=(0, 2, 3), keepdims=True)
     reference = PCA(20, svd_solver="full").fit_transform(scaled.reshape(300, -1))
@@ -27,9 +32,7 @@ def test_equals_scikit_learns_pca_of_the_standardised_pixels(cifar):
 
 
 def test_is_deterministic_and_independent_of_batch_size(digits):
-    first, second = pixels(None), pixels(None)
-    first.fit(digits)
-    second.fit(digits.copy())
+    first, second = fitted(digits), fitted(digits.copy())
     one = embed(first, digits)
     assert one.dtype == np.float32
     np.testing.assert_array_equal(one, embed(second, digits))
@@ -37,21 +40,18 @@ def test_is_deterministic_and_independent_of_batch_size(digits):
 
 
 def test_components_are_cut_to_what_the_pixels_span(digits):
-    encoder = pixels(None, components=64)
-    encoder.fit(digits)
+    encoder = fitted(digits, components=64)
     # Three of the 64 positions of scikit-learn's digits are always empty.
     constant = int((digits.reshape(len(digits), -1).std(axis=0) == 0).sum())
     assert constant == 3
     assert embed(encoder, digits).shape == (1797, 61)
-    few = pixels(None, components=64)
-    few.fit(digits[:5])
+    few = fitted(digits[:5], components=64)
     assert embed(few, digits).shape == (1797, 4)
 
 
 @pytest.mark.parametrize("images", [np.zeros((4, 1, 8, 8), np.uint8), np.full((1, 3, 8, 8), 77, np.uint8)])
 def test_images_without_variance_give_finite_equal_embeddings(images):
-    encoder = pixels(None)
-    encoder.fit(images)
+    encoder = fitted(images)
     result = embed(encoder, images)
     assert result.shape == (len(images), 1)
     assert np.isfinite(result).all()
@@ -63,23 +63,20 @@ def test_keeps_neighbours_of_the_same_digit(digits):
     from sklearn.neighbors import KNeighborsClassifier
 
     labels = load_digits().target
-    encoder = pixels(None)
-    encoder.fit(digits[:1200])
+    encoder = fitted(digits[:1200])
     train, test = embed(encoder, digits[:1200]), embed(encoder, digits[1200:])
     assert KNeighborsClassifier(5).fit(train, labels[:1200]).score(test, labels[1200:]) > 0.93
 
 
 def test_large_images_are_made_smaller(cifar):
     images = cifar[0][:50]
-    encoder = pixels(None, components=8, size=8)
-    encoder.fit(images)
+    encoder = fitted(images, components=8, size=8)
     assert encoder._center.shape == (3 * 8 * 8,)
     assert embed(encoder, images).shape == (50, 8)
 
 
 def test_reports_progress_by_batch(digits):
-    encoder = pixels(None)
-    encoder.fit(digits)
+    encoder = fitted(digits)
     seen = []
     encoder.embed(digits, device="cpu", batch_size=1000, progress=seen.append)
     assert seen == [1000, 797]
@@ -88,8 +85,7 @@ def test_reports_progress_by_batch(digits):
 def test_misuse_is_explained(digits, cifar):
     with pytest.raises(BenchError, match="must be fitted"):
         embed(pixels(None), digits)
-    encoder = pixels(None)
-    encoder.fit(digits)
+    encoder = fitted(digits)
     with pytest.raises(BenchError, match="fitted on 64 values per image, got 3072"):
         embed(encoder, cifar[0][:2])
     with pytest.raises(DataError, match="batch_size=0"):

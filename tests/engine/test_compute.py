@@ -148,7 +148,7 @@ def test_a_coreset_is_stored_and_its_inputs_are_shared(workspace):
     np.testing.assert_array_equal(first.arrays["indices"], again.arrays["indices"])
     assert all(stage in workspace.store for stage in in_order([cell.selection()]))
     kept = {path.parent.name: len(list(path.parent.glob("*.npz"))) for path in workspace.cache.glob("*/*.npz")}
-    assert kept == {"embeddings": 1, "neighbors": 1, "pseudo-labels": 1, "dynamics": 1, "selection": 1}
+    assert kept == {"encoder": 1, "embeddings": 1, "neighbors": 1, "pseudo-labels": 1, "dynamics": 1, "selection": 1}
 
 
 class Listening:

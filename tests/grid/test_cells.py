@@ -194,7 +194,7 @@ def test_a_linear_probe_reads_the_embeddings_of_both_splits(cells_of: Expand) ->
 def test_a_probe_as_proxy_needs_the_pool_s_embeddings_first(cells_of: Expand) -> None:
     [cell] = cells_of(methods="aum", proxy_model="linear_probe", rates="0.9")
     assert cell.encoder is not None
-    assert [stage.kind for stage in in_order(cell.stages())] == ["embeddings", "dynamics", "selection"]
+    assert [stage.kind for stage in in_order(cell.stages())] == ["encoder", "embeddings", "dynamics", "selection"]
 
 
 @pytest.mark.parametrize(

@@ -80,7 +80,7 @@ def test_an_estimated_number_of_clusters_is_a_stage_of_its_own(cells_of: Expand)
 def test_what_is_there_hides_what_it_rests_on(cells_of: Expand) -> None:
     cells = cells_of(methods="aum", proxy_model="linear_probe", rates="0.9")
     wanted = [stage for cell in cells for stage in cell.stages()]
-    assert [stage.kind for stage in in_order(wanted)] == ["embeddings", "dynamics", "selection"]
+    assert [stage.kind for stage in in_order(wanted)] == ["encoder", "embeddings", "dynamics", "selection"]
     assert [stage.kind for stage in in_order(wanted, lambda stage: stage.kind == "dynamics")] == ["selection"]
     assert in_order(wanted, lambda stage: stage.kind == "selection") == []
 
