@@ -86,10 +86,10 @@ def resized_crop_and_flip(images: Tensor, generator: torch.Generator) -> Tensor:
         uint8 [B, C, H, W].
     """
     height, width = images.shape[2:]
-    top, left, rows, columns = (part.to(images.device) for part in _draw_crops(len(images), height, width, generator))
+    top, left, rows, columns = (part.to(images.device) for part in draw_crops(len(images), height, width, generator))
     mirrored = torch.rand((len(images), 1), generator=generator).to(images.device) < 0.5
-    low, high, down = _taps(top, rows, height)
-    near, far, across = _taps(left, columns, width)
+    low, high, down = taps(top, rows, height)
+    near, far, across = taps(left, columns, width)
     near, far, across = (torch.where(mirrored, part.flip(1), part) for part in (near, far, across))
     batch = torch.arange(len(images), device=images.device)[:, None, None, None]
     channels = torch.arange(images.shape[1], device=images.device)[None, :, None, None]
@@ -103,13 +103,23 @@ def resized_crop_and_flip(images: Tensor, generator: torch.Generator) -> Tensor:
     return torch.lerp(upper, lower, down).round().to(torch.uint8)
 
 
-def _draw_crops(batch: int, height: int, width: int, generator: torch.Generator) -> tuple[Tensor, ...]:
-    """Top, left, height and width of one crop per image, each int64 [B]: the first attempt that fits."""
+def draw_crops(
+    batch: int, height: int, width: int, generator: torch.Generator, *, share: tuple[float, float] = SCALE
+) -> tuple[Tensor, ...]:
+    """Top, left, height and width of one crop per image, each int64 [B]: the first attempt that fits.
+
+    Args:
+        batch: B.
+        height: of the images, in pixels.
+        width: of the images, in pixels.
+        generator: CPU generator.
+        share: smallest and largest share of the image's area.
+    """
 
     def uniform(low: float, high: float) -> Tensor:
         return low + (high - low) * torch.rand((_ATTEMPTS, batch), generator=generator, dtype=torch.float64)
 
-    area = height * width * uniform(*SCALE)
+    area = height * width * uniform(*share)
     ratio = uniform(math.log(RATIO[0]), math.log(RATIO[1])).exp()
     columns, rows = (area * ratio).sqrt().round().long(), (area / ratio).sqrt().round().long()
     fits = (columns >= 1) & (columns <= width) & (rows >= 1) & (rows <= height)
@@ -123,7 +133,7 @@ def _draw_crops(batch: int, height: int, width: int, generator: torch.Generator)
     return top, left, rows, columns
 
 
-def _taps(start: Tensor, length: Tensor, size: int) -> tuple[Tensor, Tensor, Tensor]:
+def taps(start: Tensor, length: Tensor, size: int) -> tuple[Tensor, Tensor, Tensor]:
     """Bilinear interpolation along one axis: two source pixels inside the crop and the second's weight, [B, size]."""
     centres = torch.arange(size, device=start.device) + 0.5
     position = (centres * length[:, None] / size - 0.5).clamp_min(0)

@@ -152,7 +152,7 @@ def test_every_encoder_declares_what_it_was_trained_with(name):
     found = encoders.get(name)
     assert found.info.supervision in ("none", "self-supervised", "language", "labels")
     assert "size" in found.params
-    assert (found.info.weights is None) == (name == "pixels")
+    assert (found.info.weights is None) == found.info.fitted == (name in ("pixels", "simsiam"))
 
 
 def test_torchvision_knows_the_declared_names():
