@@ -11,9 +11,9 @@ from bench import compute
 from bench.cells import Cell
 from bench.compute import StageSource, run_stage
 from bench.data import Dataset, take_pool
-from bench.errors import LabelAccessError, TrainingError
+from bench.errors import BenchError, LabelAccessError, TrainingError
 from bench.loading import load_dataset
-from bench.plugins import datasets, methods
+from bench.plugins import EncoderInfo, datasets, encoders, methods
 from bench.preflight import make_plan
 from bench.selection import method_pool
 from bench.spec import load_spec
@@ -196,6 +196,96 @@ def test_a_failing_proxy_stores_no_dynamics(workspace):
     with pytest.raises(TrainingError, match="not finite"):
         run_stage(cell.selection(), workspace)
     assert not list(workspace.cache.glob("*/*.npz"))
+
+
+SIMSIAM = "simsiam(epochs=1, size=8, width=8)"
+
+
+@pytest.fixture
+def trainings(monkeypatch) -> list[int]:
+    """How many images every training of the encoder was given."""
+    from bench.encoders.simsiam import SimSiamEncoder
+
+    counts, fit = [], SimSiamEncoder.fit
+
+    def counted(self, images, **more):
+        counts.append(len(images))
+        return fit(self, images, **more)
+
+    monkeypatch.setattr(SimSiamEncoder, "fit", counted)
+    return counts
+
+
+def test_a_fitted_encoder_is_trained_once_for_splits_rates_methods_and_later_runs(workspace, trainings):
+    given = {"encoders": SIMSIAM, "models": "linear_probe", "rates": "0.3,0.5,0.7,0.8,0.9"}
+    grid = cells(workspace, methods="d2-label-free,prototypicality", **given)
+    wanted = in_order([stage for cell in grid for stage in cell.stages()])
+    assert [stage.kind for stage in wanted].count("encoder") == 1
+    for stage in wanted:
+        run_stage(stage, workspace)
+    assert trainings == [120]
+    splits = {stage.split: run_stage(stage, workspace) for stage in wanted if stage.kind == "embeddings"}
+    assert splits["train"].arrays["embeddings"].shape == (120, 32)
+    assert len(splits["test"].arrays["embeddings"]) > 120
+    [later] = cells(workspace, methods="kcenter", encoders=SIMSIAM)
+    run_stage(later.selection(), workspace)
+    assert trainings == [120]
+    [other] = cells(workspace, methods="kcenter", encoders=SIMSIAM.replace("epochs=1", "epochs=1, seed=1"))
+    run_stage(other.selection(), workspace)
+    assert trainings == [120, 120]
+
+
+def test_a_fitted_encoder_that_is_stored_embeds_the_same(workspace):
+    [cell] = cells(workspace, methods="kcenter", encoders=SIMSIAM)
+    first = run_stage(cell.selection().embeddings(), workspace).arrays["embeddings"]
+    for path in (workspace.cache / "embeddings").iterdir():
+        path.unlink()
+    again = run_stage(cell.selection().embeddings(), workspace)
+    assert not again.reused
+    np.testing.assert_array_equal(again.arrays["embeddings"], first)
+
+
+def test_true_labels_cannot_reach_a_fitted_encoder(workspace, permuted):
+    [plain], [other] = (cells(workspace, methods="kcenter", encoders=SIMSIAM, datasets=n) for n in ("digits", permuted))
+    states = [run_stage(cell.selection().embeddings().inputs()[0], workspace) for cell in (plain, other)]
+    assert not any(state.reused for state in states)
+    for name, array in states[0].arrays.items():
+        np.testing.assert_array_equal(array, states[1].arrays[name])
+
+
+def test_noise_in_the_labels_trains_no_other_encoder(workspace):
+    names = ("digits", "digits@noise=0.2")
+    [plain], [noisy] = (cells(workspace, methods="kcenter", encoders=SIMSIAM, datasets=name) for name in names)
+    assert plain.selection().embeddings().inputs() == noisy.selection().embeddings().inputs()
+
+
+def test_a_collapsed_encoder_stores_nothing(workspace, monkeypatch):
+    monkeypatch.setattr("bench.training.siamese.LEAST_RANK", 1000.0)
+    [cell] = cells(workspace, methods="kcenter", encoders=SIMSIAM)
+    with pytest.raises(TrainingError, match="collapsed"):
+        run_stage(cell.selection(), workspace)
+    assert not list(workspace.cache.glob("*/*.npz"))
+
+
+@pytest.mark.parametrize(
+    ("fitted", "parts", "message"),
+    [
+        (True, ("embed",), r"fitted=True, so it needs fit\(images.*restore\(state\)"),
+        (True, ("embed", "fit"), "fitted=True, so it needs"),
+        (False, ("embed", "fit"), "is not registered with fitted=True"),
+    ],
+)
+def test_an_encoder_that_is_not_what_it_declares_is_refused_before_work_starts(workspace, fitted, parts, message):
+    def odd(weights):
+        """An encoder with some of its functions."""
+        return type("Odd", (), dict.fromkeys(parts, lambda self, *_, **__: None))()
+
+    encoders.add("odd", odd, EncoderInfo(supervision="none", source="", fitted=fitted))
+    try:
+        with pytest.raises(BenchError, match=message):
+            cells(workspace, methods="kcenter", encoders="odd")
+    finally:
+        encoders.remove("odd")
 
 
 def test_embeddings_as_the_proxys_input(workspace):

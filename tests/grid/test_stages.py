@@ -133,6 +133,7 @@ def test_only_stages_that_a_gpu_works_on_ask_for_one(cells_of: Expand) -> None:
     [on_kmeans] = cells_of(methods="elfs(clustering=kmeans,num_clusters=estimate)", rates="0.5", seeds=1)
     asking = {stage.kind: stage.uses_gpu() for stage in in_order(elfs.stages())}
     assert asking == {
+        "encoder": True,
         "embeddings": True,
         "neighbors": False,
         "pseudo-labels": True,

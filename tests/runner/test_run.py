@@ -228,6 +228,7 @@ def test_a_stage_that_needs_no_gpu_waits_for_none(tmp_path):
     thread.join(60)
     assert not thread.is_alive()
     assert [(use.kind, use.reused) for use in uses.values()] == [
+        ("encoder", True),
         ("embeddings", True),
         ("neighbors", False),
         ("selection", False),
