@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from bench import plugins
+from bench.encoding import make_encoder
+from bench.refs import EncoderRef
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -66,7 +68,7 @@ def test_the_data_set_encoder_and_model_of_the_page_work() -> None:
             exec(compile(block, "add-data-and-encoders.md", "exec"), names)
         dataset = plugins.datasets.get("stripes").function(None)
         assert dataset.train.images.shape == (600, 1, 8, 8)
-        encoder = plugins.encoders.get("columns").function(None)
+        encoder = make_encoder(EncoderRef(name="columns"), None)
         assert encoder.embed(dataset.train.images, device="cpu", batch_size=64).shape == (600, 8)
         network = plugins.models.get("one_layer").function((1, 8, 8), 2)
         assert network(torch.zeros(3, 1, 8, 8)).shape == (3, 2)
