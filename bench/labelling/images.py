@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,7 +15,6 @@ from bench.encoding import Encoder, FittedEncoder, make_encoder
 from bench.errors import DataError
 from bench.folders import SUFFIXES, ImageFiles, scan_images
 from bench.labelling.source import Ticker
-from bench.plugins import encoders
 from bench.refs import EncoderRef
 from bench.stages import Stage
 from bench.streaming import StreamedImages
@@ -131,7 +130,7 @@ def embed_files(
 
     Args:
         files: N files.
-        ref: the encoder; fitted to all files before it embeds the first shard that the store lacks, if it must be.
+        ref: the encoder; fitted to all files first, if it must be.
         weights: its weights file, or None where it has none.
         store: of what was fitted and of finished shards.
         size: the short side is scaled to this many pixels and the centre cut.
@@ -143,33 +142,25 @@ def embed_files(
     """
     whole = TolerantImages(StreamedImages(files, size, size, upright=True))
 
-    def embedding() -> Ticker:
-        return stage(f"embedding {len(files):,} images with {ref.label}")
-
-    @cache
-    def ready() -> Encoder:
-        encoder = make_encoder(ref, weights)
-        if isinstance(encoder, FittedEncoder):
-            told = stage(f"fitting {ref.label} to {len(files):,} images")
-            fit = partial(encoder.fit, whole, device=device, progress=told)
-            encoder.restore(store.get(FittedToFiles(files=whole.fingerprint, encoder=ref), fit).arrays)
-            embedding()
-        return encoder
-
-    fitted_on = whole.fingerprint if encoders.get(ref.name).info.fitted else ""
+    encoder = make_encoder(ref, weights)
+    if isinstance(encoder, FittedEncoder):
+        told = stage(f"fitting {ref.label} to {len(files):,} images")
+        fit = partial(encoder.fit, whole, device=device, progress=told)
+        encoder.restore(store.get(FittedToFiles(files=whole.fingerprint, encoder=ref), fit).arrays)
+    fitted_on = whole.fingerprint if isinstance(encoder, FittedEncoder) else ""
     parts, positions, skipped = [], [], []
-    embedding()
+    tick = stage(f"embedding {len(files):,} images with {ref.label}")
     for start in range(0, len(files), SHARD):
         inside = np.arange(start, min(start + SHARD, len(files)))
         shard = TolerantImages(StreamedImages(files.take(inside), size, size, upright=True))
         wanted = EmbeddingShard(files=shard.fingerprint, fitted_on=fitted_on, encoder=ref)
-        arrays = store.get(wanted, lambda shard=shard: _embed(ready(), shard, device)).arrays  # type: ignore[misc]
+        arrays = store.get(wanted, lambda shard=shard: _embed(encoder, shard, device)).arrays  # type: ignore[misc]
         parts.append(arrays["embeddings"])
         positions.append(start + arrays["readable"])
         unreadable = np.setdiff1d(np.arange(len(inside)), arrays["readable"])
         names = [files.names[start + place] for place in unreadable]
         skipped += [Skipped(name, str(reason)) for name, reason in zip(names, arrays["reasons"], strict=True)]
-        embedding()(start + len(inside), len(files))
+        tick(start + len(inside), len(files))
     found = np.concatenate(positions)
     if not len(found):
         raise DataError(f"none of the {len(files)} image files could be read; the first: {skipped[0].reason}.")
