@@ -23,6 +23,8 @@ from rich.text import Text
 from bench.cells import Cell
 from bench.cli._watch import Watch
 
+_FIGURES = 48
+"""Columns of a terminal that a bar, counts and times take."""
 _LONGEST_RATE = 3600.0
 """Seconds over which rich measures how fast it goes on; its own 30 are less than one cell takes."""
 
@@ -38,12 +40,13 @@ class ProgressReporter:
 
     def __init__(self, console: Console, *, quiet: bool = False, out: Path | None = None) -> None:
         self._console, self._quiet = console, quiet
+        titles = max(20, console.width - _FIGURES)
         self._bar = Progress(
-            TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis")),
-            BarColumn(bar_width=20),
-            _Count(),
-            TimeElapsedColumn(),
-            _Left(),
+            TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True, max_width=titles)),
+            BarColumn(bar_width=10),
+            _Count(table_column=Column(no_wrap=True)),
+            TimeElapsedColumn(table_column=Column(no_wrap=True)),
+            _Left(table_column=Column(no_wrap=True)),
             console=console,
             transient=True,
             speed_estimate_period=_LONGEST_RATE,
