@@ -17,6 +17,7 @@ from bench.preflight import finished_cells
 from bench.ray_session import Resources
 from bench.rows import Row, StageUse, read_row
 from bench.stages import in_order
+from bench.underway import forget
 from bench.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ def run_cells(
         on_end(by_id[cell_id], result)
 
     def died(cell_id: str, details: str) -> None:
+        forget(workspace.out, cell_id, by_id[cell_id].selection().key)
         row = row_of(by_id[cell_id], workspace)
         if row is not None:  # it had done all but report it
             ended(cell_id, {"accuracy": row.accuracy, "seconds": 0.0})

@@ -69,6 +69,13 @@ class Cell(Frozen):
         name = cell_name(data, self.method, encoder, self.rate, self.seed, self.model.name)
         return f"{name}-{self.digest()[:12]}"
 
+    def title(self) -> str:
+        """A few words for progress."""
+        words = [self.dataset.label, self.variant, f"rate {self.rate:g}", f"seed {self.seed}", self.model.label]
+        if self.encoder is not None:
+            words.insert(2, self.encoder.label)
+        return ", ".join(words)
+
     def selection(self) -> Selection:
         """The coreset as a shared stage: models, variants and label noise that do not change it share it."""
         reads = _reads(self.method, self.params)

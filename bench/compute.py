@@ -29,6 +29,7 @@ from bench.stages import (
     Stage,
     in_order,
 )
+from bench.underway import Progress, announced, counted
 from bench.workspace import Workspace
 
 
@@ -38,31 +39,36 @@ def run_stage(stage: Stage, workspace: Workspace, *, wait: bool = True) -> Artif
     Raises:
         Busy: another process is computing it, and ``wait`` is false.
     """
-    return workspace.store.get(stage, lambda: _COMPUTE[type(stage)](stage, workspace), wait=wait)
+
+    def produce() -> Arrays:
+        with announced(workspace.out, stage.key, stage.title()) as progress:
+            return _COMPUTE[type(stage)](stage, workspace, progress)
+
+    return workspace.store.get(stage, produce, wait=wait)
 
 
-def fit_encoder(stage: EncoderFit, workspace: Workspace) -> Arrays:
+def fit_encoder(stage: EncoderFit, workspace: Workspace, progress: Progress) -> Arrays:
     """The encoder's state, arrays as it names them; it is handed images alone."""
     encoder = make_encoder(stage.encoder, workspace.weights_of(stage.encoder))
     assert isinstance(encoder, FittedEncoder)
     images = workspace.dataset(stage.dataset).train.images
-    return encoder.fit(_without_names(images), device=workspace.device)
+    return encoder.fit(_without_names(images), device=workspace.device, progress=progress)
 
 
-def embed(stage: Embeddings, workspace: Workspace) -> Arrays:
+def embed(stage: Embeddings, workspace: Workspace, progress: Progress) -> Arrays:
     """``embeddings`` float32 [N, D]."""
     encoder = make_encoder(stage.encoder, workspace.weights_of(stage.encoder))
     for fitted in stage.inputs():
         assert isinstance(encoder, FittedEncoder)
         encoder.restore(run_stage(fitted, workspace).arrays)
     images = _without_names(getattr(workspace.dataset(stage.dataset), stage.split).images)
-    embeddings = encoder.embed(images, device=workspace.device, batch_size=256, progress=None)
+    embeddings = encoder.embed(images, device=workspace.device, batch_size=256, progress=counted(progress, len(images)))
     if not np.isfinite(embeddings).all():
         raise DataError(f"encoder {stage.encoder.label} gave embeddings that are not finite.")
     return {"embeddings": embeddings}
 
 
-def find_neighbors(stage: NeighborLists, workspace: Workspace) -> Arrays:
+def find_neighbors(stage: NeighborLists, workspace: Workspace, progress: Progress) -> Arrays:
     """``indices`` int64 and ``distances`` float32, each [N, k]."""
     from bench.knn import nearest_neighbors
 
@@ -71,7 +77,7 @@ def find_neighbors(stage: NeighborLists, workspace: Workspace) -> Arrays:
     return {"indices": found.indices, "distances": found.distances}
 
 
-def count_clusters(stage: ClusterCount, workspace: Workspace) -> Arrays:
+def count_clusters(stage: ClusterCount, workspace: Workspace, progress: Progress) -> Arrays:
     """``num_clusters`` int64 [], with the candidates and their silhouettes."""
     from bench.clustering.count import estimate_num_clusters
 
@@ -85,7 +91,7 @@ def num_clusters(stage: PseudoLabels, workspace: Workspace) -> int:
     return stage.num_clusters
 
 
-def cluster(stage: PseudoLabels, workspace: Workspace) -> Arrays:
+def cluster(stage: PseudoLabels, workspace: Workspace, progress: Progress) -> Arrays:
     """``labels`` int64 [N]; ``losses`` float64 [H] of TEMI's heads."""
     from bench.clustering.assign import assign_clusters
 
@@ -98,10 +104,11 @@ def cluster(stage: PseudoLabels, workspace: Workspace) -> Arrays:
         epochs=stage.epochs,
         seed=stage.seed,
         device=workspace.device,
+        progress=progress,
     )
 
 
-def observe(stage: ProxyDynamics, workspace: Workspace) -> Arrays:
+def observe(stage: ProxyDynamics, workspace: Workspace, progress: Progress) -> Arrays:
     """Train the proxy on the whole pool and record its dynamics, arrays as in ``Dynamics``."""
     from bench.training.proxy import observe_dynamics
 
@@ -115,11 +122,12 @@ def observe(stage: ProxyDynamics, workspace: Workspace) -> Arrays:
         dataset=dataset,
         seed=stage.seed,
         device=workspace.device,
+        progress=progress,
     )
     return observed.arrays()
 
 
-def measure_gradients(stage: GradientNorms, workspace: Workspace) -> Arrays:
+def measure_gradients(stage: GradientNorms, workspace: Workspace, progress: Progress) -> Arrays:
     """``norms`` float32 [N], the mean over the networks."""
     from bench.training.proxy import mean_gradient_norms
 
@@ -135,11 +143,12 @@ def measure_gradients(stage: GradientNorms, workspace: Workspace) -> Arrays:
         layers=stage.layers,
         seed=stage.seed,
         device=workspace.device,
+        progress=progress,
     )
     return {"norms": norms}
 
 
-def choose(stage: Selection, workspace: Workspace) -> Arrays:
+def choose(stage: Selection, workspace: Workspace, progress: Progress) -> Arrays:
     """``indices`` int64 [budget], sorted positions in the pool; beside them what the method reported."""
     entry = methods.get(stage.method)
     pool = method_pool(
@@ -261,7 +270,7 @@ def _proxy_inputs(proxy: Proxy, dataset: DatasetRef, workspace: Workspace) -> An
     return run_stage(Embeddings(dataset=dataset.without_noise(), encoder=proxy.encoder), workspace).arrays["embeddings"]
 
 
-_COMPUTE: dict[type[Stage], Callable[[Any, Workspace], Arrays]] = {
+_COMPUTE: dict[type[Stage], Callable[[Any, Workspace, Progress], Arrays]] = {
     EncoderFit: fit_encoder,
     Embeddings: embed,
     NeighborLists: find_neighbors,

@@ -13,6 +13,7 @@ from bench.preflight import Plan
 from bench.ray_session import Resources
 from bench.rows import StageUse
 from bench.stages import Stage, in_order
+from bench.underway import forget
 from bench.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -180,6 +181,7 @@ def _result(task: Any, stage: Stage, workspace: Workspace) -> StageEnd:
     try:
         return StageEnd(*ray.get(task))
     except ray.exceptions.RayError as error:
+        forget(workspace.out, stage.key)
         title, words = stage.title(), read_mark(mark_of(stage.key, workspace.out))
         if words is None:
             fault = lost(f"{title}: the worker was lost", str(error), title)

@@ -24,6 +24,7 @@ from bench.published import write_indices, write_scores
 from bench.refs import derive_seed
 from bench.rows import Row, StageUse, write_row
 from bench.stages import Embeddings, PseudoLabels, Selection, in_order
+from bench.underway import Progress, announced
 from bench.usage import measured
 from bench.workspace import Workspace
 
@@ -70,7 +71,8 @@ def run_cell(cell: Cell, workspace: Workspace, stages: Mapping[str, StageUse]) -
     selected = run_stage(selection, workspace)
     indices, diagnostics = selected.arrays["indices"], Diagnostics.from_arrays(selected.arrays)
     dataset = workspace.dataset(cell.dataset)
-    trained = measure(cell, indices, dataset, workspace)
+    with announced(workspace.out, cell.cell_id, cell.title()) as progress:
+        trained = measure(cell, indices, dataset, workspace, progress)
     entry = methods.get(cell.method)
     return Row(
         cell_id=cell.cell_id,
@@ -102,7 +104,13 @@ def run_cell(cell: Cell, workspace: Workspace, stages: Mapping[str, StageUse]) -
     )
 
 
-def measure(cell: Cell, indices: NDArray[np.int64], dataset: Dataset, workspace: Workspace) -> dict[str, Any]:
+def measure(
+    cell: Cell,
+    indices: NDArray[np.int64],
+    dataset: Dataset,
+    workspace: Workspace,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
     """Train the cell's model on a coreset, whoever selected it, and score the test split.
 
     Args:
@@ -110,6 +118,7 @@ def measure(cell: Cell, indices: NDArray[np.int64], dataset: Dataset, workspace:
         indices: int64 [n], sorted positions in the pool.
         dataset: the cell's.
         workspace: where.
+        progress: called with (steps done, steps in all).
 
     Returns:
         The fields of a row that training decides, and those that say what trained.
@@ -133,6 +142,7 @@ def measure(cell: Cell, indices: NDArray[np.int64], dataset: Dataset, workspace:
             seed=derive_seed(cell.seed, "model"),
             device=workspace.device,
             test=(test_inputs, dataset.test.labels),
+            progress=progress,
         )
     best = max(evaluations, key=lambda item: item.accuracy)  # the first of several
     revision, dirty = git_state()

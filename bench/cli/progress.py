@@ -1,8 +1,9 @@
-"""Live progress of a run: a bar on a terminal, one line per event elsewhere."""
+"""Live progress of a run: bars on a terminal, one line per event elsewhere."""
 
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from types import TracebackType
 
 from rich.console import Console
@@ -10,13 +11,22 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    Task,
     TaskID,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.table import Column
+from rich.text import Text
 
 from bench.cells import Cell
+from bench.cli._watch import Watch
+
+_FIGURES = 48
+"""Columns of a terminal that a bar, counts and times take."""
+_LONGEST_RATE = 3600.0
+"""Seconds over which rich measures how fast it goes on; its own 30 are less than one cell takes."""
 
 
 class ProgressReporter:
@@ -25,32 +35,41 @@ class ProgressReporter:
     Args:
         console: where to.
         quiet: print failures only.
+        out: the run's folder, to show what is being computed; None shows what has ended only.
     """
 
-    def __init__(self, console: Console, *, quiet: bool = False) -> None:
+    def __init__(self, console: Console, *, quiet: bool = False, out: Path | None = None) -> None:
         self._console, self._quiet = console, quiet
+        titles = max(20, console.width - _FIGURES)
         self._bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
+            TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True, max_width=titles)),
+            BarColumn(bar_width=10),
+            _Count(table_column=Column(no_wrap=True)),
+            TimeElapsedColumn(table_column=Column(no_wrap=True)),
+            _Left(table_column=Column(no_wrap=True)),
             console=console,
             transient=True,
+            speed_estimate_period=_LONGEST_RATE,
             disable=quiet or not console.is_terminal,
         )
+        self._watch: Watch | None = None
+        if out is not None and not quiet:
+            self._watch = Watch(out, self._bar, console, lines=not console.is_terminal)
         self._task: TaskID | None = None
         self._total = self._done = 0
         self._started = time.monotonic()
 
     def __enter__(self) -> ProgressReporter:
         self._bar.start()
+        if self._watch is not None:
+            self._watch.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._watch is not None:
+            self._watch.stop()
         self._bar.stop()
 
     def stages_begin(self, total: int, reused: dict[str, int]) -> None:
@@ -83,10 +102,7 @@ class ProgressReporter:
 
     def cell_end(self, cell: Cell, accuracy: float | None, seconds: float, error: str | None) -> None:
         """Report one cell."""
-        words = [cell.dataset.label, cell.variant, f"rate {cell.rate:g}", f"seed {cell.seed}", cell.model.label]
-        if cell.encoder is not None:
-            words.insert(2, cell.encoder.label)
-        title = ", ".join(words) + ("" if accuracy is None else f": {accuracy:.2f} %")
+        title = cell.title() + ("" if accuracy is None else f": {accuracy:.2f} %")
         self._end(title, seconds, None if error is None else f"failed: {error}")
 
     def _begin(self, unit: str, total: int, line: str) -> None:
@@ -116,3 +132,18 @@ class ProgressReporter:
 
     def _count(self) -> str:
         return f"[{self._done:>{len(str(self._total))}}/{self._total}]"
+
+
+class _Count(MofNCompleteColumn):
+    """How far a task is; nothing where no end is in sight."""
+
+    def render(self, task: Task) -> Text:
+        return Text() if task.total is None else super().render(task)
+
+
+class _Left(TimeRemainingColumn):
+    """The time left; nothing until it can be told."""
+
+    def render(self, task: Task) -> Text:
+        known = task.total is not None and task.time_remaining is not None
+        return Text.assemble(super().render(task), " left") if known else Text()

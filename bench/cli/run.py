@@ -237,7 +237,7 @@ def run(
 
     with (
         redirect_stdout(sys.stderr if json_output else sys.stdout),  # Ray prints there that a node has died
-        ProgressReporter(console, quiet=quiet) as progress,
+        ProgressReporter(console, quiet=quiet, out=place.out) as progress,
         tracked(progress, trackers, plan.cells, place.out, warn) as reporter,
     ):
         outcome = run_plan(plan, place, Resources(cpus_per_trial, gpus, address), reporter, retries=retries)

@@ -157,6 +157,7 @@ def mean_gradient_norms(
     layers: Layers,
     seed: int,
     device: str,
+    progress: Progress | None = None,
 ) -> NDArray[np.float32]:
     """Mean over fresh networks of each image's gradient norm after a few epochs (GraNd, Paul et al. 2021).
 
@@ -171,6 +172,7 @@ def mean_gradient_norms(
         layers: see ``gradient_norms``.
         seed: the cell's.
         device: ``cpu`` or ``cuda``.
+        progress: called with (networks done, networks in all).
 
     Returns:
         float32 [N], high = hard.
@@ -193,4 +195,6 @@ def mean_gradient_norms(
                 device=device,
             )
         total += gradient_norms(network, batches, layers=layers)
+        if progress is not None:
+            progress(number + 1, networks)
     return (total / networks).astype(np.float32)

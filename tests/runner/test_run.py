@@ -4,6 +4,8 @@ import hashlib
 import json
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +21,7 @@ from bench.runner import Outcome, run
 from bench.spec import load_spec
 from bench.stage_runs import run_stages
 from bench.trial import attempt_cell
+from bench.underway import underway
 from bench.workspace import Workspace
 
 pytestmark = pytest.mark.usefixtures("ray_session")
@@ -63,6 +66,25 @@ class Events:
         assert cell.cell_id not in self.cells, "a cell ended twice"
         assert (accuracy is None) == (error is not None)
         self.cells[cell.cell_id] = error
+
+
+@contextmanager
+def seen_underway(workspace: Workspace) -> Iterator[set[str]]:
+    """The titles of what the workers announce while the block runs."""
+    titles: set[str] = set()
+    stop = threading.Event()
+
+    def look() -> None:
+        while not stop.wait(0.002):
+            titles.update(item.title for item in underway(workspace.out).values())
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    try:
+        yield titles
+    finally:
+        stop.set()
+        thread.join()
 
 
 def place(folder: Path) -> Workspace:
@@ -121,8 +143,10 @@ def check_against_this_process(cell: Cell, row: Row, folder: Path) -> None:
 
 def test_grid_then_nothing_then_only_what_is_new(tmp_path):
     workspace = place(tmp_path)
-    plan, outcome, events = go(workspace, methods="aum")
+    with seen_underway(workspace) as titles:
+        plan, outcome, events = go(workspace, methods="aum")
     [cell] = plan.cells
+    assert {cell.title(), *(stage.title() for stage in cell.stages()[0].inputs())} <= titles
     assert (outcome.written, outcome.failed, outcome.interrupted) == (1, {}, False)
     assert events.cells == {cell.cell_id: None}
     assert events.begun == [("stages", 2, 0), ("cells", 1, 0)]
@@ -176,6 +200,7 @@ def test_failing_stages_are_recorded_and_the_others_finish(tmp_path, troublemake
     assert len(reasons) == 1, "aum and forgetting rest on one proxy"
     assert "proxy dies-in-training" in reasons.pop()
     assert len(list((workspace.out / "failed").glob("*.json"))) == 9
+    assert underway(workspace.out) == {}, "also of workers that died"
 
 
 @pytest.mark.slow
@@ -190,6 +215,7 @@ def test_a_trial_that_fails_or_dies_leaves_the_others_alone(tmp_path, troublemak
         reason, details = record_of(workspace, cell)
         assert reason == "the trial's process was lost"
         assert "died" in details
+    assert underway(workspace.out) == {}
 
     _, outcome, events = go(workspace, methods="random", recipe={**TINY["recipe"], "lr": 1e12, "iterations": 20})
     assert outcome.written == 0

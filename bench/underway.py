@@ -1,0 +1,102 @@
+"""What a run computes at this moment, and how far it is: small files that workers write and the driver reads.
+
+Files, since a run's folder is all that every node shares. They are progress, not results: no stage can fail by them.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import NamedTuple
+
+Progress = Callable[[int, int], None]
+
+_EVERY = 1.0
+"""Seconds between two writes of the same file."""
+
+
+class Underway(NamedTuple):
+    """Something that is being computed.
+
+    Attributes:
+        title: a few words.
+        done: steps, images or epochs done.
+        total: how many there are in all, or None where no end is in sight.
+    """
+
+    title: str
+    done: int = 0
+    total: int | None = None
+
+
+@contextmanager
+def announced(out: Path, name: str, title: str) -> Iterator[Progress]:
+    """Show what the block computes to whoever calls ``underway``.
+
+    Args:
+        out: the run's folder.
+        name: a stage's key or a cell's id.
+        title: a few words.
+
+    Yields:
+        To be called with (done, in all), as often as is convenient.
+    """
+    file = _folder(out) / f"{name}.json"
+    written = -_EVERY
+
+    def tell(done: int, total: int | None) -> None:
+        nonlocal written
+        if time.monotonic() - written < _EVERY:
+            return
+        with suppress(OSError):
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(json.dumps(Underway(title, done, total)))
+        written = time.monotonic()
+
+    tell(0, None)
+    written = -_EVERY  # the first report of how far it is comes at once
+    try:
+        yield tell
+    finally:
+        forget(out, name)
+
+
+def counted(progress: Progress, total: int) -> Callable[[int], None]:
+    """Turn a report of (done, in all) into one of how many are done since the last call, of ``total`` in all."""
+    done = 0
+
+    def advance(count: int) -> None:
+        nonlocal done
+        done += count
+        progress(done, total)
+
+    return advance
+
+
+def forget(out: Path, *names: str) -> None:
+    """Take down what is not computed any more, for example because its process died."""
+    with suppress(OSError):
+        for name in names:
+            (_folder(out) / f"{name}.json").unlink(missing_ok=True)
+        _folder(out).rmdir()  # works once it is empty
+
+
+def forget_all(out: Path) -> None:
+    """Take down everything, such as what a run that was killed left behind."""
+    forget(out, *(path.stem for path in _folder(out).glob("*.json")))
+
+
+def underway(out: Path) -> dict[str, Underway]:
+    """Name -> what is being computed below a run's folder; a file that is being written is left out."""
+    found = {}
+    for path in sorted(_folder(out).glob("*.json")):
+        with suppress(OSError, ValueError, TypeError):
+            found[path.stem] = Underway(*json.loads(path.read_text()))
+    return found
+
+
+def _folder(out: Path) -> Path:
+    return out / ".underway"
