@@ -12,6 +12,8 @@ N images of the pool, T test images, P bytes per image (0 where images stay in t
   4 copies of the activations of a batch of up to 1024;
 - training: data set, 4 copies of the parameters, 2 copies of the activations of a batch, counted layer by layer;
 - gradient norms: training twice over, and 200 MB for what torch loads for them; 8 N bytes on disk;
+- on a GPU, 500 MB for CUDA and what is above of training, gradient norms, or pseudo-labels without the process; what an
+  encoder takes there is not estimated;
 - dynamics: 64 N bytes on disk; a selection 16 N; a row, its coreset and its scores 50 kB and 12 N.
 
 They are meant to err upwards; ``python -m benchmarks memory_estimates`` compares them with measured peaks.
@@ -43,6 +45,7 @@ from bench.stages import (
 )
 
 PROCESS = 1_100 * 10**6
+CUDA = 500 * 10**6
 WIDTH = 2048
 FITTED = 50 * 10**6
 UNKNOWN_ACTIVATIONS = 500
@@ -78,10 +81,11 @@ class Shape:
 
 @dataclass(frozen=True)
 class Estimate:
-    """Bytes of memory that a process takes at its peak, and of disk that its result takes."""
+    """Bytes of memory that a process takes at its peak, of disk that its result takes, and of a GPU where one works."""
 
     memory: int
     disk: int
+    gpu: int = 0
 
 
 Named: TypeAlias = Sequence[tuple[str, Estimate]]
@@ -89,9 +93,15 @@ Named: TypeAlias = Sequence[tuple[str, Estimate]]
 
 @dataclass(frozen=True)
 class Machine:
-    """What this machine has: ``memory`` in bytes, or those that its container may use."""
+    """What this machine has.
+
+    Attributes:
+        memory: bytes, or those that its container may use.
+        gpu_memory: bytes of the smallest GPU; None where none is asked for.
+    """
 
     memory: int
+    gpu_memory: int | None = None
 
 
 def estimate(work: Stage | Cell, shapes: Mapping[str, Shape]) -> Estimate:
@@ -103,8 +113,8 @@ def estimate(work: Stage | Cell, shapes: Mapping[str, Shape]) -> Estimate:
     """
     if isinstance(work, Cell):
         shape = shapes[work.dataset.label]
-        memory = PROCESS + _training(work.model, work.recipe, shape, work.dataset, work.budget)
-        return Estimate(memory, 50_000 + 12 * shape.train)
+        training = _training(work.model, work.recipe, shape, work.dataset, work.budget)
+        return Estimate(PROCESS + training, 50_000 + 12 * shape.train, CUDA + training)
     shape = shapes[dataset_of(work).label]
     size = shape.train
     embeddings = size * WIDTH * 4
@@ -118,20 +128,21 @@ def estimate(work: Stage | Cell, shapes: Mapping[str, Shape]) -> Estimate:
     if isinstance(work, ClusterCount):
         return Estimate(PROCESS + 2 * embeddings, 4096)
     if isinstance(work, PseudoLabels):
-        return Estimate(PROCESS + 2 * embeddings + _heads(work), size * 8)
+        heads = _heads(work)
+        return Estimate(PROCESS + 2 * embeddings + heads, size * 8, CUDA + embeddings + heads if heads else 0)
     if isinstance(work, GradientNorms):
         training = _training(work.proxy.model, work.proxy.recipe, shape, work.dataset, size)
-        return Estimate(PROCESS + _VMAP + 2 * training, 8 * size)
+        return Estimate(PROCESS + _VMAP + 2 * training, 8 * size, CUDA + 2 * training)
     if isinstance(work, ProxyDynamics):
-        memory = PROCESS + _training(work.proxy.model, work.proxy.recipe, shape, work.dataset, size)
-        return Estimate(memory, 64 * size)
+        training = _training(work.proxy.model, work.proxy.recipe, shape, work.dataset, size)
+        return Estimate(PROCESS + training, 64 * size, CUDA + training)
     assert isinstance(work, Selection)
     reads = 2 * embeddings if work.encoder is not None else 0
     rehearses = any(item.part == "rehearsal" for item in work.needs())
     trains = 0
     if rehearses and work.proxy is not None:
         trains = _training(work.proxy.model, work.proxy.recipe, shape, work.dataset, work.budget)
-    return Estimate(PROCESS + shape.bytes + reads + trains, 16 * size)
+    return Estimate(PROCESS + shape.bytes + reads + trains, 16 * size, CUDA + trains if trains else 0)
 
 
 def dataset_of(work: Stage | Cell) -> DatasetRef:
@@ -142,15 +153,24 @@ def dataset_of(work: Stage | Cell) -> DatasetRef:
     return work.dataset
 
 
-def this_machine() -> Machine:
-    """Memory, as a container limits it where it does."""
+def this_machine(device: str = "cpu") -> Machine:
+    """Memory, as a container limits it where it does, and that of the GPUs where ``device`` is one."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
         try:
             memory = min(memory, int(Path(path).read_text()))
         except (OSError, ValueError):
             continue
-    return Machine(memory)
+    return Machine(memory, _gpu_memory() if device != "cpu" else None)
+
+
+def _gpu_memory() -> int | None:
+    import torch
+
+    return min(
+        (torch.cuda.get_device_properties(number).total_memory for number in range(torch.cuda.device_count())),
+        default=None,
+    )
 
 
 def free_disk(folder: Path) -> int:
@@ -160,7 +180,7 @@ def free_disk(folder: Path) -> int:
     return shutil.disk_usage(folder).free
 
 
-def shortages(stages: Named, cells: Named, machine: Machine, *, cache: Path, out: Path) -> list[str]:
+def shortages(stages: Named, cells: Named, machine: Machine, *, cache: Path, out: Path, gpus: float = 0.0) -> list[str]:
     """What this machine lacks, one sentence each.
 
     Args:
@@ -169,6 +189,7 @@ def shortages(stages: Named, cells: Named, machine: Machine, *, cache: Path, out
         machine: what there is.
         cache: folder of the shared stages.
         out: folder of the rows.
+        gpus: of one stage or trial; a fraction is its share of one GPU's memory.
     """
     found = []
     if stages or cells:
@@ -177,6 +198,14 @@ def shortages(stages: Named, cells: Named, machine: Machine, *, cache: Path, out
             found.append(
                 f"{title} needs about {show_bytes(largest.memory)} of memory, and this machine has "
                 f"{show_bytes(machine.memory)}; a smaller batch_size (--recipe), model or --pool-size takes less."
+            )
+    if (stages or cells) and machine.gpu_memory is not None:
+        title, largest = max([*stages, *cells], key=lambda item: item[1].gpu)
+        share = int(machine.gpu_memory * min(1.0, gpus or 1.0))
+        if largest.gpu > share:
+            found.append(
+                f"{title} needs about {show_bytes(largest.gpu)} of GPU memory, and its share is {show_bytes(share)}; a "
+                "smaller batch_size (--recipe) takes less, more --gpus-per-trial (up to 1) gives more."
             )
     for name, folder, needed in (
         ("shared stages", cache, sum(item.disk for _, item in stages)),

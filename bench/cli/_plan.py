@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from bench.workspace import Workspace
 
 
-def plan_document(plan: Plan, place: Workspace) -> dict[str, Any]:
+def plan_document(plan: Plan, place: Workspace, gpus: float) -> dict[str, Any]:
     """The plan as plain values; bytes are None where the data set, and so the size, is not known."""
     stages, cells = plan.estimates(place.store)
-    machine = this_machine()
+    machine = this_machine(place.device)
     of_stages, of_cells = dict(stages), dict(cells)
     return {
         "out": str(place.out),
@@ -52,7 +52,10 @@ def plan_document(plan: Plan, place: Workspace) -> dict[str, Any]:
             "cache_free_bytes": free_disk(place.cache),
             "out_free_bytes": free_disk(place.out),
         },
-        "problems": [*shortages(stages, cells, machine, cache=place.cache, out=place.out), *plan.problems],
+        "problems": [
+            *shortages(stages, cells, machine, cache=place.cache, out=place.out, gpus=gpus),
+            *plan.problems,
+        ],
     }
 
 

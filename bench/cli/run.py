@@ -211,10 +211,11 @@ def run(
         spec, out=out, data_root=data_root, download=download and not dry_run, tolerant=dry_run, device=used
     )
     place = _workspace(plan, out, cache_dir, data_root, used, cpus_per_trial, limit)
+    gpus = gpus_per_trial if gpus_per_trial is not None else float(used == "cuda")
     if dry_run:
         from bench.cli._plan import plan_document, show_plan
 
-        document = plan_document(plan, place)
+        document = plan_document(plan, place, gpus)
         if json_output:
             print_json(document)
         else:
@@ -224,12 +225,11 @@ def run(
     if force:
         plan = replace(plan, shapes={})
     elif address is None:
-        _check_estimates(plan, place)
+        _check_estimates(plan, place, gpus)
     for path in plan.damaged:
         console.print(
             f"A row was incomplete and is run again; what is left of it: {path}", style="yellow", soft_wrap=True
         )
-    gpus = gpus_per_trial if gpus_per_trial is not None else float(used == "cuda")
     from bench.cli.progress import ProgressReporter
 
     def warn(line: str) -> None:
@@ -271,12 +271,13 @@ def _workspace(
     )
 
 
-def _check_estimates(plan: Plan, place: Workspace) -> None:
+def _check_estimates(plan: Plan, place: Workspace, gpus: float) -> None:
     """Refuse what this machine cannot hold."""
     from bench.errors import SpecError
     from bench.estimates import shortages, this_machine
 
-    lacking = shortages(*plan.estimates(place.store), this_machine(), cache=place.cache, out=place.out)
+    machine = this_machine(place.device)
+    lacking = shortages(*plan.estimates(place.store), machine, cache=place.cache, out=place.out, gpus=gpus)
     if lacking:
         raise SpecError(f"{' '.join(lacking)} These are estimates; --force starts all the same.")
 

@@ -16,6 +16,8 @@ from bench_command import Command
 
 from bench.rows import read_rows
 
+pytestmark = pytest.mark.faults
+
 GRID = (
     *("--datasets", "digits", "--methods", "random,aum", "--rates", "0.5", "--seeds", "3"),
     *("--recipe", "iterations=300,proxy_epochs=4,evaluations=1"),

@@ -20,6 +20,8 @@ from bench.spec import load_spec
 from bench.trial import attempt_cell
 from bench.workspace import Workspace
 
+pytestmark = pytest.mark.faults
+
 TINY = {
     "datasets": "digits",
     "rates": "0.9",

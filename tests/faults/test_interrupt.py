@@ -7,7 +7,7 @@ from bench_command import Command, finish
 
 from bench.rows import read_rows
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.faults, pytest.mark.slow]
 
 
 @pytest.mark.parametrize("how", [Command.interrupt, Command.terminate])

@@ -20,6 +20,8 @@ from bench.stages import ProxyDynamics
 from bench.trial import attempt_cell
 from bench.workspace import Workspace
 
+pytestmark = pytest.mark.faults
+
 TINY = {
     "datasets": "digits",
     "methods": "random",

@@ -7,7 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from bench.cache import Store
+
+pytestmark = pytest.mark.faults
 
 PREAMBLE = """
 import os, resource, signal, sys, time

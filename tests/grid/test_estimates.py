@@ -98,3 +98,21 @@ def test_a_plan_knows_its_data_sets_and_nothing_of_missing_ones(tmp_path: Path):
     assert plan.memory(by_name["digits"]) > 0
     assert plan.memory(by_name["cifar10"]) == 0
     assert plan.memory() == 0
+
+
+def test_a_gpu_that_is_too_small_is_refused_by_the_share_of_a_trial(cells, tmp_path):
+    elfs = next(cell for cell in cells if cell.method == "elfs")
+    needed = estimate(elfs, CIFAR)
+    assert GB < needed.gpu < needed.memory
+    asking = {stage.kind: estimate(stage, CIFAR).gpu > 0 for stage in in_order(elfs.stages())}
+    assert asking["dynamics"]
+    assert asking["pseudo-labels"]
+    assert not asking["neighbors"]
+    work = [(elfs.cell_id, needed)]
+    large = Machine(64 * GB, 2 * needed.gpu)
+    places = {"cache": tmp_path, "out": tmp_path}
+    assert shortages([], work, large, gpus=1, **places) == shortages([], work, large, gpus=0.5, **places) == []
+    [lack] = shortages([], work, large, gpus=0.25, **places)
+    assert lack.startswith(f"{elfs.cell_id} needs about ")
+    assert "of GPU memory, and its share is " in lack
+    assert shortages([], work, Machine(64 * GB), gpus=0.25, **places) == []
