@@ -1,4 +1,4 @@
-"""Progress of long stages, one after the other: a bar with the time left on a terminal, a line each elsewhere."""
+"""Progress of long stages, one after the other: a bar with the time left on a terminal, lines elsewhere."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from types import TracebackType
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from bench.cli._watch import SAY, running_line
+from bench.underway import Underway
 
 
 class StageProgress:
@@ -33,7 +36,7 @@ class StageProgress:
         )
         self._task: TaskID | None = None
         self._title = ""
-        self._started = 0.0
+        self._started = self._said = 0.0
 
     def __enter__(self) -> StageProgress:
         self._bar.start()
@@ -54,15 +57,24 @@ class StageProgress:
         """
         if title != self._title:
             self._end()
-            self._title, self._started = title, time.monotonic()
+            self._title = title
+            self._started = self._said = time.monotonic()
             self._task = self._bar.add_task(title, total=None)
         task = self._task
 
         def tick(done: int, total: int) -> None:
             if task is not None:
                 self._bar.update(task, completed=done, total=total)
+                self._say(Underway(title, done, total))
 
         return tick
+
+    def _say(self, item: Underway) -> None:
+        now = time.monotonic()
+        if self._quiet or self._console.is_terminal or now - self._said < SAY:
+            return
+        self._said = now
+        self._console.print(running_line(item, now - self._started), soft_wrap=True)
 
     def _end(self) -> None:
         if self._task is None:

@@ -14,7 +14,7 @@ from bench.underway import Underway, forget_all, underway
 
 _LOOK = 1.0
 """Seconds between two looks at the run's folder."""
-_SAY = 60.0
+SAY = 60.0
 """Seconds between two lines about the same stage or cell where there is no terminal."""
 _SHOWN = 10
 """Bars at most, so that a run of many workers does not fill the screen."""
@@ -70,9 +70,9 @@ class Watch:
                 self._seen[name] = _Seen(now, now, self._bars.add_task(item.title, total=None, visible=False))
             seen = self._seen[name]
             self._bars.update(seen.bar, completed=item.done, total=item.total)
-            if self._lines and now - seen.said >= _SAY:
+            if self._lines and now - seen.said >= SAY:
                 self._seen[name] = seen._replace(said=now)
-                self._console.print(_line(item, now - seen.since), markup=False, highlight=False, soft_wrap=True)
+                self._console.print(running_line(item, now - seen.since), markup=False, highlight=False, soft_wrap=True)
         for number, seen in enumerate(self._seen.values()):
             self._bars.update(seen.bar, visible=number < _SHOWN)
 
@@ -81,7 +81,13 @@ class Watch:
             self.look(underway(self._out), time.monotonic())
 
 
-def _line(item: Underway, seconds: float) -> str:
+def running_line(item: Underway, seconds: float) -> str:
+    """What is computed, for how long now, and how far it is.
+
+    Args:
+        item: what.
+        seconds: since its begin.
+    """
     words = f"running for {seconds / 60:.0f} min: {item.title}"
     if not item.total:
         return words

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -106,6 +107,33 @@ def test_every_command_of_the_pages_exists() -> None:
                 }
                 given = {word for word in words if word.startswith("--")}
                 assert given <= known, f"{page.name}: {line}: {sorted(given - known)}"
+
+
+def grids() -> list[list[str]]:
+    """The arguments of every ``bench run`` of the pages that needs no outside package and no shell variable."""
+    found = []
+    for page in [*sorted(DOCS.glob("*.md")), ROOT / "README.md"]:
+        for block in re.findall(r"^```(?:bash)?\n(.*?)^```", page.read_text(), re.M | re.S):
+            for line in block.replace("\\\n", " ").splitlines():
+                if line.startswith("bench run ") and "$" not in line and "middle" not in line:
+                    words = shlex.split(line, comments=True)[1:]
+                    found.append([word for word in words if word != "--dry-run"])
+    return [list(words) for words in dict.fromkeys(map(tuple, found))]
+
+
+@pytest.mark.parametrize("arguments", grids(), ids=" ".join)
+def test_every_grid_of_the_pages_can_be_planned(
+    arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from typer.testing import CliRunner
+
+    from bench.cli import app
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("BENCH_CACHE_DIR", str(tmp_path / "cache"))
+    done = CliRunner().invoke(app, [*arguments, "--dry-run"])
+    assert done.exit_code == 0, done.output
+    assert "shared stages to compute" in done.output
 
 
 def test_the_reference_of_methods_is_current() -> None:

@@ -75,7 +75,7 @@ def seen_underway(workspace: Workspace) -> Iterator[set[str]]:
     stop = threading.Event()
 
     def look() -> None:
-        while not stop.wait(0.002):
+        while not stop.wait(0.02):
             titles.update(item.title for item in underway(workspace.out).values())
 
     thread = threading.Thread(target=look)
