@@ -99,7 +99,7 @@ def ray_session(resources: Resources) -> Iterator[Session]:
             "the same command runs what is missing."
         ) from error
     try:
-        with _watched(check_capacity(resources)) as session, _terminable():
+        with _stoppable(), _watched(check_capacity(resources)) as session:
             yield session
     finally:
         ray.shutdown()
@@ -128,16 +128,24 @@ def check_capacity(resources: Resources) -> int:
 
 
 @contextmanager
-def _terminable() -> Iterator[None]:
-    """Take SIGTERM, which a batch system sends before it kills, for Ctrl-C; Ray's own handler would just exit."""
+def _stoppable() -> Iterator[None]:
+    """Let SIGINT interrupt the block, and SIGTERM, which a batch system sends before it kills, do the same.
+
+    A script that starts a command in the background makes it ignore SIGINT; then neither SIGTERM nor a lost session
+    could end it. Ray's own handler of SIGTERM would just exit.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    if before[signal.SIGINT] is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextmanager

@@ -15,15 +15,22 @@ from typing import IO
 
 
 class Command:
-    """``bench run`` in a process of its own, whose lines are read as they come."""
+    """``bench run`` in a process of its own, whose lines are read as they come.
 
-    def __init__(self, folder: Path, *arguments: str) -> None:
+    Args:
+        folder: holds the rows and the cache.
+        arguments: of the command.
+        background: ignore SIGINT from the start, as what a script starts with ``&`` does.
+    """
+
+    def __init__(self, folder: Path, *arguments: str, background: bool = False) -> None:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "bench", "run", "--out", str(folder / "out"), "--device", "cpu", *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
+            preexec_fn=(lambda: signal.signal(signal.SIGINT, signal.SIG_IGN)) if background else None,
             env={**os.environ, "BENCH_CACHE_DIR": str(folder / "cache")},
         )
         self.lines: list[str] = []

@@ -31,12 +31,13 @@ def test_interrupt_while_cells_train(tmp_path, how):
     assert len(list(read_rows(tmp_path / "out"))) == 6
 
 
-def test_interrupt_while_stages_are_computed(tmp_path):
+@pytest.mark.parametrize(("how", "background"), [(Command.interrupt, False), (Command.terminate, True)])
+def test_interrupt_while_stages_are_computed(tmp_path, how, background):
     recipe = "iterations=20,evaluations=1,proxy_epochs="
     arguments = ("--methods", "aum,random", "--rates", "0.5", "--seeds", "2", "--pool-size", "300", "--recipe")
-    command = Command(tmp_path, *arguments, f"{recipe}100000")
+    command = Command(tmp_path, *arguments, f"{recipe}100000", background=background)
     command.wait_for(lambda: any((tmp_path / "cache").glob("dynamics/*.lock")), "proxy under way")
-    seconds = command.interrupt()
+    seconds = how(command)
     assert command.process.returncode == 130
     assert seconds < 20, command.text
     assert "Interrupted; 4 cells are left. The same command runs them." in command.text
