@@ -138,9 +138,8 @@ def estimate(work: Stage | Cell, shapes: Mapping[str, Shape]) -> Estimate:
         return Estimate(PROCESS + training, 64 * size, CUDA + training)
     assert isinstance(work, Selection)
     reads = 2 * embeddings if work.encoder is not None else 0
-    rehearses = any(item.part == "rehearsal" for item in work.needs())
     trains = 0
-    if rehearses and work.proxy is not None:
+    if work.uses_gpu() and work.proxy is not None:
         trains = _training(work.proxy.model, work.proxy.recipe, shape, work.dataset, work.budget)
     return Estimate(PROCESS + shape.bytes + reads + trains, 16 * size, CUDA + trains if trains else 0)
 

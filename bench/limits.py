@@ -32,6 +32,8 @@ def time_limit(seconds: float | None, mark: Path) -> Iterator[None]:
     Raises:
         TimeLimit: the time is up.
     """
+    with suppress(OSError):
+        mark.unlink(missing_ok=True)  # of a run that was ended before it could read it
     if seconds is None:
         yield
         return

@@ -103,6 +103,7 @@ class _Run:
         plan: the whole run; a session after a lost one gets what is left of it.
         outcome: filled as the run goes on.
         uses: key -> how each shared stage came to be, likewise.
+        blocked: cells that rest on a stage which failed.
     """
 
     plan: Plan
@@ -112,6 +113,7 @@ class _Run:
     retries: int
     outcome: Outcome = field(default_factory=Outcome)
     uses: dict[str, StageUse] = field(default_factory=dict)
+    blocked: set[str] = field(default_factory=set)
 
     def go(self, plan: Plan, session: Session) -> None:
         """Stages, then cells, in one Ray session."""
@@ -124,17 +126,18 @@ class _Run:
             retries=self.retries,
             memory=session.memory,
         )
-        blocked = {cell.cell_id: fault for cell in plan.missing if (fault := _fault_below(cell, broken)) is not None}
+        faults = {cell.cell_id: fault for cell in plan.missing if (fault := _fault_below(cell, broken)) is not None}
+        self.blocked |= faults.keys()
         self.reporter.cells_begin(len(plan.missing), len(plan.finished))
         for cell in plan.missing:
-            if cell.cell_id in blocked:
-                fault = blocked[cell.cell_id]
+            if cell.cell_id in faults:
+                fault = faults[cell.cell_id]
                 self.outcome.failed[cell.cell_id] = fault.reason
                 record_failure(cell, fault, self.workspace.out)
                 self.reporter.cell_end(cell, None, 0.0, fault.reason)
         # Over the cells of all sessions, so that those of a later one do not pay a second time.
-        uses = attributed([cell for cell in self.plan.missing if cell.cell_id not in blocked], self.uses)
-        self._train([cell for cell in plan.missing if cell.cell_id not in blocked], uses, session)
+        uses = attributed([cell for cell in self.plan.missing if cell.cell_id not in self.blocked], self.uses)
+        self._train([cell for cell in plan.missing if cell.cell_id not in faults], uses, session)
 
     def _train(self, cells: list[Cell], uses: dict[str, StageUse], session: Session) -> None:
         memory = min(self.plan.memory(*cells), session.memory)

@@ -123,7 +123,9 @@ def run_stages(
         uses.setdefault(stage.key, StageUse(kind=stage.kind, key=stage.key, seconds=seconds, reused=True))
     reporter.stages_begin(len(todo), dict(Counter(stage.kind for stage in present)))
     # What kills a process once mostly kills it again, so Ray's own three retries are replaced by those of the run.
-    remote = ray.remote(num_cpus=resources.cpus, max_retries=0)(_stage_task)
+    # A worker of a task that is declared with a GPU ends with it, and gives the GPU's memory back.
+    without_gpu = ray.remote(num_cpus=resources.cpus, max_retries=0)(_stage_task)
+    with_gpu = ray.remote(num_cpus=resources.cpus, num_gpus=resources.gpus, max_retries=0)(_stage_task)
     broken: dict[str, Fault] = {}
     attempts: Counter[str] = Counter()
     announced: set[str] = set()
@@ -146,10 +148,8 @@ def run_stages(
             else:
                 stage = queue.stages[key]
                 # Ray runs no more at once than fit together by the estimates; the largest may run alone.
-                sized = remote.options(
-                    memory=min(plan.memory(stage), memory) or None,
-                    num_gpus=resources.gpus if stage.uses_gpu() else 0,
-                )
+                remote = with_gpu if stage.uses_gpu() else without_gpu
+                sized = remote.options(memory=min(plan.memory(stage), memory) or None)
                 queue.running[sized.remote(stage, workspace)] = key
         if not queue.running:
             time.sleep(queue.pause or 0)

@@ -42,7 +42,7 @@ class Stage(Frozen):
         return {"kind": self.kind, "version": self.version, **self.model_dump(mode="json")}
 
     def uses_gpu(self) -> bool:
-        """Whether a GPU, where the run has one, does any of the work; a stage that does not never holds one."""
+        """Whether a GPU, where the run has one, may do some of the work; a stage of which none does holds none."""
         return True
 
     def title(self) -> str:

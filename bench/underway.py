@@ -53,7 +53,9 @@ def announced(out: Path, name: str, title: str) -> Iterator[Progress]:
             return
         with suppress(OSError):
             file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(json.dumps(Underway(title, done, total)))
+            unfinished = file.with_suffix(".tmp")
+            unfinished.write_text(json.dumps(Underway(title, done, total)))
+            unfinished.replace(file)
         written = time.monotonic()
 
     tell(0, None)
@@ -86,16 +88,22 @@ def forget(out: Path, *names: str) -> None:
 
 def forget_all(out: Path) -> None:
     """Take down everything, such as what a run that was killed left behind."""
-    forget(out, *(path.stem for path in _folder(out).glob("*.json")))
+    forget(out, *(path.stem for path in _files(out)))
 
 
 def underway(out: Path) -> dict[str, Underway]:
-    """Name -> what is being computed below a run's folder; a file that is being written is left out."""
+    """Name -> what is being computed below a run's folder."""
     found = {}
-    for path in sorted(_folder(out).glob("*.json")):
+    for path in sorted(_files(out)):
         with suppress(OSError, ValueError, TypeError):
             found[path.stem] = Underway(*json.loads(path.read_text()))
     return found
+
+
+def _files(out: Path) -> list[Path]:
+    with suppress(OSError):  # the folder is taken away whenever it is empty
+        return list(_folder(out).glob("*.json"))
+    return []
 
 
 def _folder(out: Path) -> Path:

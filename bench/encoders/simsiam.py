@@ -127,7 +127,8 @@ class SimSiamEncoder:
 
         if self._state is None:
             raise BenchError("encoder 'simsiam' must be fitted to the pool's images before it can embed.")
-        network = _network(self._width)
+        with torch.random.fork_rng(devices=[]):
+            network = _network(self._width)
         network.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in self._state.items()})
         frozen = FrozenEncoder("simsiam", network, size=self._size, mean=(MEAN,) * 3, std=(STD,) * 3)
         return frozen.embed(images, device=device, batch_size=batch_size, progress=progress)

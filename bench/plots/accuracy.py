@@ -28,8 +28,8 @@ def accuracy_against_cost(block: Block, rate: float) -> Draw:
 
 
 def cost(row: Row) -> float:
-    """Seconds of a cell by itself: its shared stages, the selection and the training, whoever paid for them."""
-    return sum(stage.seconds for stage in row.stages) + row.select_seconds + row.train_seconds
+    """Seconds of a cell by itself: its stages, of which the selection is one, and the training, whoever paid."""
+    return sum(stage.seconds for stage in row.stages) + row.train_seconds
 
 
 def band(summary: Summary) -> tuple[float, float] | None:

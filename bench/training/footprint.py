@@ -20,7 +20,7 @@ class Footprint(NamedTuple):
 
 @lru_cache(maxsize=64)
 def footprint(model: ModelRef, shape: tuple[int, ...], num_classes: int) -> Footprint | None:
-    """Count by one forward pass of two empty inputs on the CPU, in evaluation mode.
+    """Count by one forward pass of two inputs of zeros on the CPU, in evaluation mode.
 
     Torch's meta device would need no arithmetic, but loads 150 MB of libraries into the driver.
 

@@ -149,7 +149,7 @@ def train_siamese(
             )
         if progress is not None:
             progress(step, steps)
-    measure_statistics(nn.Sequential(backbone, heads.projector), images, schedule.batch_size)
+    measure_statistics(nn.Sequential(backbone, heads.projector), images, schedule.batch_size, generator)
     return health(projections(backbone, heads, images))
 
 
@@ -162,7 +162,7 @@ def similarity_loss(heads: Heads, first: Tensor, second: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def measure_statistics(network: nn.Module, images: Tensor, batch_size: int) -> None:
+def measure_statistics(network: nn.Module, images: Tensor, batch_size: int, generator: torch.Generator) -> None:
     """Replace BatchNorm's running statistics by the mean over batches of the images without augmentation.
 
     Source: "precise BN", Wu and Johnson 2021 (arXiv:2105.07576), section 3. Those of training belong to augmented
@@ -172,13 +172,14 @@ def measure_statistics(network: nn.Module, images: Tensor, batch_size: int) -> N
         network: in place; it is in training mode afterwards.
         images: uint8 [N, C, S, S].
         batch_size: at least 2.
+        generator: of the batches; in the order of a folder of classes, a batch would be one class.
     """
     for layer in network.modules():
         if isinstance(layer, (nn.BatchNorm1d, nn.BatchNorm2d)):
             layer.reset_running_stats()
             layer.momentum = None
     network.train()
-    for part in split_epoch(torch.arange(len(images), device=images.device), batch_size):
+    for part in split_epoch(torch.randperm(len(images), generator=generator).to(images.device), batch_size):
         network(normalised(images[part].float().div_(255)))
 
 

@@ -110,9 +110,18 @@ def test_a_collapsed_network_is_an_error(few, monkeypatch):
 def test_statistics_are_those_of_the_images_as_they_are(few):
     network = torch.nn.Sequential(torch.nn.BatchNorm2d(3))
     images = torch.from_numpy(few)
-    measure_statistics(network, images, batch_size=50)
+    measure_statistics(network, images, batch_size=50, generator=torch.Generator().manual_seed(0))
     plain = normalised(images.float() / 255)
     torch.testing.assert_close(network[0].running_mean, plain.mean((0, 2, 3)))
+
+
+def test_statistics_do_not_depend_on_a_pool_that_is_sorted_by_class():
+    network = torch.nn.Sequential(torch.nn.BatchNorm2d(3))
+    images = torch.zeros(200, 1, 4, 4, dtype=torch.uint8)
+    images[100:] = 255
+    measure_statistics(network, images, batch_size=50, generator=torch.Generator().manual_seed(0))
+    whole = normalised(images.float() / 255)[:, :1].var()
+    torch.testing.assert_close(network[0].running_var[0], whole, rtol=0.1, atol=0.0)
 
 
 def test_training_that_blows_up_is_an_error(few):
