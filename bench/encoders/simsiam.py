@@ -52,8 +52,9 @@ def simsiam(
     ours, three blocks of 3x3 convolution, BatchNorm and ReLU as in ``small_cnn``, with the last one wider, made to
     train on CPU cores. The same seed, device and number of threads give the same weights.
 
-    Fitting sees no label. The defaults do not hold as chosen without labels, though: a prototype was tried with several
-    learning rates, batch sizes and lengths on 5,000 training images of CIFAR-10, and printed kNN accuracy on their labels.
+    Fitting sees no label. The defaults were not chosen without labels, though: a prototype was tried with several
+    learning rates, batch sizes and lengths on 5,000 training images of CIFAR-10 and printed the accuracy of kNN on
+    their labels.
 
     Args:
         weights: None.
