@@ -10,14 +10,13 @@ from bench.rows import read_rows
 pytestmark = [pytest.mark.faults, pytest.mark.slow]
 
 
-@pytest.mark.parametrize("how", [Command.interrupt, Command.terminate])
-def test_interrupt_while_cells_train(tmp_path, how):
+def test_ctrl_c_while_cells_train(tmp_path):
     # Long enough that not all six are done when the first is.
     arguments = ("--methods", "random", "--rates", "0.5", "--seeds", "6", "--recipe", "iterations=600,evaluations=1")
     command = Command(tmp_path, *arguments)
     rows = tmp_path / "out" / "rows"
     command.wait_for(lambda: rows.exists() and any(rows.glob("*.json")), "row")
-    seconds = how(command)
+    seconds = command.interrupt()
     there = list(read_rows(tmp_path / "out"))  # raises if any is not whole
     assert 1 <= len(there) < 6
     assert command.process.returncode == 130
@@ -31,13 +30,12 @@ def test_interrupt_while_cells_train(tmp_path, how):
     assert len(list(read_rows(tmp_path / "out"))) == 6
 
 
-@pytest.mark.parametrize(("how", "background"), [(Command.interrupt, False), (Command.terminate, True)])
-def test_interrupt_while_stages_are_computed(tmp_path, how, background):
+def test_sigterm_in_the_background_while_stages_are_computed(tmp_path):
     recipe = "iterations=20,evaluations=1,proxy_epochs="
     arguments = ("--methods", "aum,random", "--rates", "0.5", "--seeds", "2", "--pool-size", "300", "--recipe")
-    command = Command(tmp_path, *arguments, f"{recipe}100000", background=background)
+    command = Command(tmp_path, *arguments, f"{recipe}100000", background=True)
     command.wait_for(lambda: any((tmp_path / "cache").glob("dynamics/*.lock")), "proxy under way")
-    seconds = how(command)
+    seconds = command.terminate()
     assert command.process.returncode == 130
     assert seconds < 20, command.text
     assert "Interrupted; 4 cells are left. The same command runs them." in command.text
