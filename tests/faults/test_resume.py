@@ -147,7 +147,7 @@ def test_a_stage_that_another_run_computes_is_waited_for_and_reused(tmp_path):
         recipe = ("--recipe", "iterations=4,evaluations=1", "--pool-size", "300")
         command.append(Command(tmp_path, "--methods", "aum", "--rates", given["rates"], "--seeds", "1", *recipe))
         command[0].wait_for(lambda: "another run is computing it" in command[0].text, "word of the other run")
-        return observe(proxy, workspace)
+        return observe(proxy, workspace, lambda done, total: None)
 
     made = workspace.store.get(proxy, compute)
     command[0].close()
