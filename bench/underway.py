@@ -16,6 +16,7 @@ Progress = Callable[[int, int], None]
 
 _EVERY = 1.0
 """Seconds between two writes of the same file."""
+_UNFINISHED = ".tmp"
 
 
 class Underway(NamedTuple):
@@ -53,7 +54,7 @@ def announced(out: Path, name: str, title: str) -> Iterator[Progress]:
             return
         with suppress(OSError):
             file.parent.mkdir(parents=True, exist_ok=True)
-            unfinished = file.with_suffix(".tmp")
+            unfinished = file.with_suffix(_UNFINISHED)
             unfinished.write_text(json.dumps(Underway(title, done, total)))
             unfinished.replace(file)
         written = time.monotonic()
@@ -82,13 +83,14 @@ def forget(out: Path, *names: str) -> None:
     """Take down what is not computed any more, for example because its process died."""
     with suppress(OSError):
         for name in names:
-            (_folder(out) / f"{name}.json").unlink(missing_ok=True)
+            for suffix in (".json", _UNFINISHED):
+                (_folder(out) / f"{name}{suffix}").unlink(missing_ok=True)
         _folder(out).rmdir()  # works once it is empty
 
 
 def forget_all(out: Path) -> None:
     """Take down everything, such as what a run that was killed left behind."""
-    forget(out, *(path.stem for path in _files(out)))
+    forget(out, *(path.stem for path in _files(out, "*")))
 
 
 def underway(out: Path) -> dict[str, Underway]:
@@ -100,9 +102,9 @@ def underway(out: Path) -> dict[str, Underway]:
     return found
 
 
-def _files(out: Path) -> list[Path]:
+def _files(out: Path, pattern: str = "*.json") -> list[Path]:
     with suppress(OSError):  # the folder is taken away whenever it is empty
-        return list(_folder(out).glob("*.json"))
+        return list(_folder(out).glob(pattern))
     return []
 
 

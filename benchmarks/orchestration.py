@@ -21,8 +21,8 @@ def run(
     """One grid, one CPU for each trial; work is what its rows say that stages and trainings took."""
     recipe = ("--recipe", f"iterations={iterations},evaluations=1,augmentation=crop,crop_padding=1")
     grid = run_grid([*GRID, *recipe, "--methods", methods, "--seeds", str(seeds)], meter.device)
-    slots = len(os.sched_getaffinity(0))
-    share = 1 - work(grid.rows) / slots / grid.seconds
+    slots, seconds = len(os.sched_getaffinity(0)), work(grid.rows)
+    share = 1 - seconds / slots / grid.seconds
     stages = len({use.key for row in grid.rows for use in row.stages})
-    what = f"{len(grid.rows)} cells and {stages} stages of {work(grid.rows):.0f} s, {slots} at once"
+    what = f"{len(grid.rows)} cells and {stages} stages of {seconds:.0f} s, {slots} at once"
     return [Result(what, 100 * share, "%", 1, target=Target("ours", "at most", 15))]

@@ -87,6 +87,7 @@ def test_progress_that_cannot_be_written_or_read_fails_nothing(tmp_path):
     with announced(tmp_path, "a", "training"):
         (tmp_path / ".underway" / "a.json").write_text('["half a fi')
         (tmp_path / ".underway" / "b.json").write_text("7")
+        (tmp_path / ".underway" / "c.tmp").write_text("of a worker that was killed")
         assert underway(tmp_path) == {}
     forget_all(tmp_path)
     forget(tmp_path, "never there")
