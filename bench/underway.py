@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 Progress = Callable[[int, int], None]
+"""Called with (done, in all)."""
 
 _EVERY = 1.0
 """Seconds between two writes of the same file."""

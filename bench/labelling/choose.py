@@ -14,11 +14,12 @@ from bench.calls import Call
 from bench.errors import LabelAccessError, SpecError
 from bench.labelling.duplicates import without_duplicates
 from bench.labelling.order import round_robin
-from bench.labelling.source import EmbeddingSource, Ticker
+from bench.labelling.source import EmbeddingSource
 from bench.plugins import MethodInfo, methods
 from bench.refs import derive_seed
 from bench.registry import Entry
 from bench.selection import method_pool, run_method
+from bench.underway import Progress
 
 EFFORT = {"cpu": 1_000_000, "cuda": 100_000_000}
 """Items times heads times epochs of TEMI that a default selection spends, where the least of each allows it."""
@@ -92,7 +93,7 @@ def choose(
     store: Store,
     device: str,
     threads: int,
-    stage: Callable[[str], Ticker],
+    stage: Callable[[str], Progress],
 ) -> Chosen:
     """Run a label-free method on embeddings.
 

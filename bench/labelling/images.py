@@ -14,10 +14,10 @@ from bench.cache import Arrays, Store
 from bench.encoding import Encoder, FittedEncoder, make_encoder
 from bench.errors import DataError
 from bench.folders import SUFFIXES, ImageFiles, scan_images
-from bench.labelling.source import Ticker
 from bench.refs import EncoderRef
 from bench.stages import Stage
 from bench.streaming import StreamedImages
+from bench.underway import Progress
 
 SHARD = 512
 """Images that are embedded and stored at a time: what an interruption can lose."""
@@ -124,7 +124,7 @@ def embed_files(
     store: Store,
     size: int,
     device: str,
-    stage: Callable[[str], Ticker],
+    stage: Callable[[str], Progress],
 ) -> Embedded:
     """Embed image files; every finished shard is stored, so that an interrupted run goes on where it was.
 

@@ -17,9 +17,7 @@ from bench.pool import Metric, Neighbors, Targets
 from bench.recipe import Recipe
 from bench.refs import ModelRef, Proxy
 from bench.stages import SHARED_NEIGHBORS, Stage
-
-Ticker = Callable[[int, int], None]
-"""Called with (done, in all)."""
+from bench.underway import Progress
 
 _LARGE = 10_000
 
@@ -68,7 +66,7 @@ class EmbeddingSource:
     store: Store
     device: str
     threads: int
-    stage: Callable[[str], Ticker]
+    stage: Callable[[str], Progress]
 
     @property
     def proxy(self) -> Proxy:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
@@ -15,8 +15,7 @@ from bench.errors import NotFinite, TrainingError
 from bench.recipe import Recipe
 from bench.training.batches import Batch, Batches
 from bench.training.recorder import DynamicsRecorder
-
-Progress = Callable[[int, int], None]
+from bench.underway import Progress
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,9 @@ from torch.nn import functional
 
 from bench.errors import NotFinite, TrainingError
 from bench.training.batches import split_epoch
-from bench.training.loop import Progress, steps_per_epoch
+from bench.training.loop import steps_per_epoch
 from bench.training.views import random_view
+from bench.underway import Progress
 
 OUTPUTS, BOTTLENECK = 256, 64
 MOMENTUM, WEIGHT_DECAY = 0.9, 5e-4
