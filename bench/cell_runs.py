@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from bench.cells import Cell
 from bench.errors import RowError
-from bench.failures import Fault, lost, record_failure, timed_out
-from bench.limits import end_process, mark_of, read_mark
+from bench.failures import Fault, fault_of_death, record_failure
+from bench.limits import end_process, mark_of
 from bench.preflight import finished_cells
 from bench.ray_session import Resources
 from bench.rows import Row, StageUse, read_row
@@ -23,7 +23,6 @@ from bench.workspace import Workspace
 if TYPE_CHECKING:
     from ray.tune import Callback
 
-_LOST = "the trial's process was lost"
 _UNKNOWN = "nothing is known of its end"
 OnEnd = Callable[[Cell, dict[str, Any]], None]
 
@@ -65,11 +64,10 @@ def run_cells(
         if row is not None:  # it had done all but report it
             ended(cell_id, {"accuracy": row.accuracy, "seconds": 0.0})
             return
-        words = read_mark(mark_of(cell_id, workspace.out))
-        fault = lost(_LOST, details) if words is None else timed_out(words, workspace.time_limit)
+        fault = fault_of_death(mark_of(cell_id, workspace.out), details, limit=workspace.time_limit)
         fault = fault.model_copy(update={"attempts": attempt})
         record_failure(by_id[cell_id], fault, workspace.out)
-        ended(cell_id, {"error": fault.reason, "fault": fault.model_dump(), "seconds": 0.0})
+        ended(cell_id, {"error": fault.reason, "fault": fault.model_dump(), "seconds": fault.seconds})
 
     configs = []
     for cell in cells:

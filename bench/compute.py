@@ -73,7 +73,7 @@ def find_neighbors(stage: NeighborLists, workspace: Workspace, progress: Progres
     from bench.knn import nearest_neighbors
 
     embeddings = run_stage(stage.embeddings, workspace).arrays["embeddings"]
-    found = nearest_neighbors(embeddings, stage.k, stage.metric, threads=workspace.threads)
+    found = nearest_neighbors(embeddings, stage.k, stage.metric, threads=workspace.threads, progress=progress)
     return {"indices": found.indices, "distances": found.distances}
 
 
@@ -81,7 +81,8 @@ def count_clusters(stage: ClusterCount, workspace: Workspace, progress: Progress
     """``num_clusters`` int64 [], with the candidates and their silhouettes."""
     from bench.clustering.count import estimate_num_clusters
 
-    return estimate_num_clusters(run_stage(stage.embeddings, workspace).arrays["embeddings"], seed=stage.seed)
+    embeddings = run_stage(stage.embeddings, workspace).arrays["embeddings"]
+    return estimate_num_clusters(embeddings, seed=stage.seed, progress=progress)
 
 
 def num_clusters(stage: PseudoLabels, workspace: Workspace) -> int:

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from bench.cells import Cell
 from bench.errors import BenchError, NotFinite, TimeLimit
+from bench.limits import read_mark
 from bench.rows import write_atomically
 
 FOLDER = "failed"
@@ -31,6 +32,7 @@ class Fault(BaseModel):
         passing: whether the same work may go well the next time; the same seed gives the same exception.
         stage: title of the shared stage that failed; empty where it was the cell itself.
         attempts: how often it was tried.
+        seconds: how long it had run, as far as that is known.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -41,6 +43,7 @@ class Fault(BaseModel):
     passing: bool = False
     stage: str = ""
     attempts: int = 1
+    seconds: float = 0.0
 
 
 class Failure(BaseModel):
@@ -99,14 +102,29 @@ def lost(reason: str, details: str, stage: str = "") -> Fault:
     return Fault(status=status, reason=reason, details=details, passing=True, stage=stage)
 
 
-def timed_out(last_words: str, limit: float | None, stage: str = "") -> Fault:
-    """The fault of a process that ended at the time limit (``bench.limits``), by what it wrote before: its own fault as
-    JSON, or where it hung when the watchdog ended it.
+def fault_of_death(mark: Path, details: str, *, limit: float | None, stage: str = "") -> Fault:
+    """The fault of a process that died: at the time limit, by what it wrote before, or nobody knows why.
+
+    Args:
+        mark: of ``bench.limits.time_limit``; the process left there its own fault as JSON, or where it hung when the
+            watchdog ended it.
+        details: Ray's words.
+        limit: seconds, the time limit of the run.
+        stage: title of the shared stage that it computed; empty where it was a cell.
     """
+    last_words = read_mark(mark)
+    if last_words is None:
+        return lost(f"{stage}: the worker was lost" if stage else "the trial's process was lost", details, stage)
     with suppress(ValidationError):
-        return Fault.model_validate_json(last_words)
+        return Fault.model_validate_json(last_words).model_copy(update={"seconds": limit or 0.0})
     reason = f"not done after {limit or 0:g} s, the time limit (--time-limit), and did not react."
-    return Fault(status="time-limit", reason=f"{stage}: {reason}" if stage else reason, details=last_words, stage=stage)
+    return Fault(
+        status="time-limit",
+        reason=f"{stage}: {reason}" if stage else reason,
+        details=last_words,
+        stage=stage,
+        seconds=limit or 0.0,
+    )
 
 
 def record_failure(cell: Cell, fault: Fault, out: Path) -> None:

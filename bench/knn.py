@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from bench.errors import DataError
 from bench.pool import Metric, Neighbors
+from bench.underway import Progress
 
 _CHUNK = 4096
 _SPARE = 16
@@ -16,7 +17,12 @@ _DIRECT = 16
 
 
 def nearest_neighbors(
-    embeddings: NDArray[np.float32], k: int, metric: Metric = "cosine", *, threads: int = 1
+    embeddings: NDArray[np.float32],
+    k: int,
+    metric: Metric = "cosine",
+    *,
+    threads: int = 1,
+    progress: Progress | None = None,
 ) -> Neighbors:
     """Exact k nearest neighbours of every row among the other rows.
 
@@ -29,6 +35,7 @@ def nearest_neighbors(
         k: neighbours per row, 1 to N - 1.
         metric: ``cosine`` normalises every row to length 1 first (a zero row stays zero).
         threads: CPU threads of the search.
+        progress: called with (rows done, N).
 
     Returns:
         indices int64 [N, k] and Euclidean distances float32 [N, k], nearest first, ties by index, self excluded.
@@ -61,6 +68,8 @@ def nearest_neighbors(
         for again in np.split(left, range(_DIRECT, len(left), _DIRECT)):
             if len(again):
                 found[again], distances[again] = _exact(rows, again, index.search(rows[again], k + 1)[1], k)
+        if progress is not None:
+            progress(int(chunk[-1]) + 1, size)
     return Neighbors(found, distances)
 
 

@@ -112,6 +112,7 @@ class EncoderInfo:
         fitted: it learns from the pool's images before it embeds, see ``bench.encoding.FittedEncoder``.
         memory: (all parameters, images N, shape (C, H, W)) -> bytes that fitting takes beside images in memory, for the
             estimates before a run.
+        gpu: whether a GPU does some of its work; one of which none does holds none.
     """
 
     supervision: Literal["none", "self-supervised", "language", "labels"]
@@ -120,6 +121,7 @@ class EncoderInfo:
     version: int = 1
     fitted: bool = False
     memory: Callable[[Mapping[str, Any], int, tuple[int, ...]], int] = lambda params, images, shape: 0
+    gpu: bool = True
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from bench.rows import Row
 from bench.selection import budget_for
 from bench.spec import GridSpec, load_spec
 from bench.trial import measure
+from bench.underway import Progress
 from bench.workspace import Workspace
 
 METHOD = "indices"
@@ -127,7 +128,7 @@ def from_file(
     return Retraining(cell, positions, weights, None, indices.stem, supervision)
 
 
-def train_published(job: Retraining, workspace: Workspace) -> Row:
+def train_published(job: Retraining, workspace: Workspace, progress: Progress | None = None) -> Row:
     """Train on the published coreset, score the test split, and publish it again beside a row of method ``indices``.
 
     The row's variant says what the coreset came from, for example ``indices(of=elfs)``; its encoder and proxy are
@@ -136,6 +137,7 @@ def train_published(job: Retraining, workspace: Workspace) -> Row:
     Args:
         job: from ``from_row`` or ``from_file``.
         workspace: where; its ``out`` receives the indices. The row itself is not written.
+        progress: called with (steps done, steps in all).
 
     Returns:
         A row; on the device, threads and package versions of ``job.origin``, its accuracies are the origin's.
@@ -179,7 +181,7 @@ def train_published(job: Retraining, workspace: Workspace) -> Row:
         fingerprint=cell.dataset.fingerprint,
         stages=[],
         select_seconds=0.0,
-        **measure(cell, inside, dataset, workspace),
+        **measure(cell, inside, dataset, workspace, progress),
     )
 
 

@@ -11,6 +11,7 @@ from bench.cell_runs import OnEnd, row_of, run_cells
 from bench.cells import Cell
 from bench.costs import attributed
 from bench.failures import Fault, record_failure
+from bench.ledger import Ledger
 from bench.preflight import Plan
 from bench.ray_session import Resources, Session, ray_session
 from bench.rows import StageUse
@@ -89,8 +90,8 @@ def run(plan: Plan, workspace: Workspace, resources: Resources, reporter: Report
             break
         reporter.session_lost(again=attempt <= retries)
     outcome.written = sum(row_of(cell, workspace) is not None for cell in plan.cells)
-    outcome.stages_reused = sum(use.reused for use in work.uses.values())
-    outcome.stages_computed = len(work.uses) - outcome.stages_reused
+    outcome.stages_reused = sum(use.reused for use in work.ledger.uses.values())
+    outcome.stages_computed = len(work.ledger.uses) - outcome.stages_reused
     outcome.seconds = time.perf_counter() - started
     return outcome
 
@@ -102,7 +103,7 @@ class _Run:
     Attributes:
         plan: the whole run; a session after a lost one gets what is left of it.
         outcome: filled as the run goes on.
-        uses: key -> how each shared stage came to be, likewise.
+        ledger: how each shared stage came to be, likewise.
         blocked: cells that rest on a stage which failed.
     """
 
@@ -112,7 +113,7 @@ class _Run:
     reporter: Reporter
     retries: int
     outcome: Outcome = field(default_factory=Outcome)
-    uses: dict[str, StageUse] = field(default_factory=dict)
+    ledger: Ledger = field(default_factory=Ledger)
     blocked: set[str] = field(default_factory=set)
 
     def go(self, plan: Plan, session: Session) -> None:
@@ -122,7 +123,7 @@ class _Run:
             self.workspace,
             self.resources,
             self.reporter,
-            self.uses,
+            self.ledger,
             retries=self.retries,
             memory=session.memory,
         )
@@ -136,7 +137,7 @@ class _Run:
                 record_failure(cell, fault, self.workspace.out)
                 self.reporter.cell_end(cell, None, 0.0, fault.reason)
         # Over the cells of all sessions, so that those of a later one do not pay a second time.
-        uses = attributed([cell for cell in self.plan.missing if cell.cell_id not in self.blocked], self.uses)
+        uses = attributed([cell for cell in self.plan.missing if cell.cell_id not in self.blocked], self.ledger.uses)
         self._train([cell for cell in plan.missing if cell.cell_id not in faults], uses, session)
 
     def _train(self, cells: list[Cell], uses: dict[str, StageUse], session: Session) -> None:

@@ -7,11 +7,11 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bench.errors import TimeLimit
-from bench.failures import Fault, fault_of, lost, timed_out
-from bench.limits import end_process, mark_of, read_mark, time_limit
+from bench.failures import Fault, fault_of, fault_of_death
+from bench.ledger import Ledger
+from bench.limits import end_process, mark_of, time_limit
 from bench.preflight import Plan
 from bench.ray_session import Resources
-from bench.rows import StageUse
 from bench.stages import Stage, in_order
 from bench.underway import forget
 from bench.workspace import Workspace
@@ -27,7 +27,7 @@ class StageEnd(NamedTuple):
     """How a stage ended.
 
     Attributes:
-        seconds: what it took to compute, whoever did.
+        seconds: what it took to compute, whoever did; until it failed, as far as that is known.
         reused: whether it was there already.
         fault: why it failed, if it did.
         busy: another run is computing it.
@@ -89,7 +89,7 @@ def run_stages(
     workspace: Workspace,
     resources: Resources,
     reporter: Reporter,
-    uses: dict[str, StageUse],
+    ledger: Ledger,
     *,
     retries: int,
     memory: int,
@@ -104,8 +104,7 @@ def run_stages(
         workspace: where.
         resources: of one task.
         reporter: told of every stage.
-        uses: key -> how each stage came to be, which is filled as they end; what is there stays, so that a stage
-            which an earlier Ray session of this run computed does not count as reused.
+        ledger: of the run, which is filled as stages end.
         retries: how often a stage is tried again that may go well the next time.
         memory: bytes, the most that Ray hands out to one task.
 
@@ -119,8 +118,7 @@ def run_stages(
     new = {stage.key for stage in todo}
     present = [stage for stage in wanted if stage.key not in new and stage in workspace.store]
     for stage in present:
-        seconds = workspace.store.seconds(stage)
-        uses.setdefault(stage.key, StageUse(kind=stage.kind, key=stage.key, seconds=seconds, reused=True))
+        ledger.found(stage, workspace.store.seconds(stage))
     reporter.stages_begin(len(todo), dict(Counter(stage.kind for stage in present)))
     # What kills a process once mostly kills it again, so Ray's own three retries are replaced by those of the run.
     # A worker of a task that is declared with a GPU ends with it, and gives the GPU's memory back.
@@ -131,22 +129,19 @@ def run_stages(
     announced: set[str] = set()
     queue = _Queue(todo)
 
-    def end(key: str, seconds: float, *, reused: bool = False, fault: Fault | None = None) -> None:
-        stage = queue.stages[key]
-        if fault is None:
-            uses[key] = StageUse(kind=stage.kind, key=key, seconds=seconds, reused=reused)
-        else:
-            broken[key] = fault
+    def fail(key: str, seconds: float, fault: Fault) -> None:
+        broken[key] = fault
         queue.finish(key)
-        reporter.stage_end(stage.title(), seconds, reused=reused, error=fault.reason if fault else None)
+        reporter.stage_end(queue.stages[key].title(), seconds, error=fault.reason)
 
     while not queue.done:
         for key in queue.startable():
             upstream = next((broken[needed] for needed in queue.inputs[key] if needed in broken), None)
             if upstream is not None:
-                end(key, 0.0, fault=upstream)
+                fail(key, 0.0, upstream)
             else:
                 stage = queue.stages[key]
+                ledger.begin(stage)
                 # Ray runs no more at once than fit together by the estimates; the largest may run alone.
                 remote = with_gpu if stage.uses_gpu() else without_gpu
                 sized = remote.options(memory=min(plan.memory(stage), memory) or None)
@@ -159,18 +154,24 @@ def run_stages(
             stage = queue.stages[key]
             result = _result(task, stage, workspace)
             if result.busy:
+                ledger.refused(stage)
                 queue.park(key)
                 if key not in announced:
                     announced.add(key)
                     reporter.waiting(stage.title())
                 continue
             attempts[key] += 1
-            fault = None if result.fault is None else Fault(**{**result.fault, "attempts": attempts[key]})
-            if fault is not None and fault.passing and attempts[key] <= retries:
+            if result.fault is None:
+                ledger.ended(stage, result.seconds, stored=result.reused)
+                queue.finish(key)
+                reporter.stage_end(stage.title(), result.seconds, reused=ledger.uses[key].reused)
+                continue
+            fault = Fault(**{**result.fault, "attempts": attempts[key]})
+            if fault.passing and attempts[key] <= retries:
                 reporter.retry(stage.title(), fault.reason)
                 queue.again(key)
             else:
-                end(key, result.seconds, reused=result.reused, fault=fault)
+                fail(key, result.seconds, fault)
     return broken
 
 
@@ -182,12 +183,9 @@ def _result(task: Any, stage: Stage, workspace: Workspace) -> StageEnd:
         return StageEnd(*ray.get(task))
     except ray.exceptions.RayError as error:
         forget(workspace.out, stage.key)
-        title, words = stage.title(), read_mark(mark_of(stage.key, workspace.out))
-        if words is None:
-            fault = lost(f"{title}: the worker was lost", str(error), title)
-        else:
-            fault = timed_out(words, workspace.time_limit, title)
-        return StageEnd(fault=fault.model_dump())
+        mark = mark_of(stage.key, workspace.out)
+        fault = fault_of_death(mark, str(error), limit=workspace.time_limit, stage=stage.title())
+        return StageEnd(fault.seconds, fault=fault.model_dump())
 
 
 def _stage_task(stage: Stage, workspace: Workspace) -> StageEnd:

@@ -57,6 +57,9 @@ class EncoderFit(Stage):
     dataset: DatasetRef
     encoder: EncoderRef
 
+    def uses_gpu(self) -> bool:
+        return encoders.get(self.encoder.name).info.gpu
+
     def title(self) -> str:
         return f"{self.encoder.label} fitted to the images of {self.dataset.label}"
 
@@ -72,6 +75,9 @@ class Embeddings(Stage):
     def inputs(self) -> list[Stage]:
         fitted = encoders.get(self.encoder.name).info.fitted
         return [EncoderFit(dataset=self.dataset, encoder=self.encoder)] if fitted else []
+
+    def uses_gpu(self) -> bool:
+        return encoders.get(self.encoder.name).info.gpu
 
     def title(self) -> str:
         return f"embeddings of {self.dataset.label} ({self.split}) by {self.encoder.label}"

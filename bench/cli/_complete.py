@@ -52,8 +52,12 @@ def names(kind: str) -> list[str]:
 def label_free(incomplete: str) -> list[str]:
     """Methods that select without labels."""
     from bench import plugins
+    from bench.errors import BenchError
 
-    infos = {entry.name: entry.info for entry in plugins.methods}
+    try:
+        infos = {entry.name: entry.info for entry in plugins.methods}
+    except BenchError:
+        return []
     free = [name for name, info in infos.items() if info.supervision in ("none", "pseudo") and not info.unpruned]
     return _starting(free, incomplete)
 

@@ -49,6 +49,7 @@ def plan_document(plan: Plan, place: Workspace, gpus: float) -> dict[str, Any]:
         ],
         "machine": {
             "memory_bytes": machine.memory,
+            "gpu_memory_bytes": machine.gpu_memory,
             "cache_free_bytes": free_disk(place.cache),
             "out_free_bytes": free_disk(place.out),
         },
@@ -74,22 +75,41 @@ def show_plan(document: dict[str, Any], console: Console) -> None:
     for stage in stages:
         if stage["kind"] == Selection.kind:  # of these there are as many as cells
             continue
-        memory, disk = stage["memory_bytes"], stage["disk_bytes"]
-        taken = "" if memory is None else f" (memory {show_bytes(memory)}, disk {show_bytes(disk)})"
-        line(f"  {stage['title']}{taken}")
+        line(f"  {stage['title']}{_taken(stage, machine)}")
     for name, group, free in (("Stages", stages, "cache_free_bytes"), ("Cells", cells, "out_free_bytes")):
         known = [item for item in group if item["memory_bytes"] is not None]
         if known:
             line(
                 f"{name}: up to {show_bytes(max(item['memory_bytes'] for item in known))} of memory each, of "
-                f"{show_bytes(machine['memory_bytes'])}; {show_bytes(sum(item['disk_bytes'] for item in known))} "
+                f"{show_bytes(machine['memory_bytes'])}; {_on_gpu(known, machine)}"
+                f"{show_bytes(sum(item['disk_bytes'] for item in known))} "
                 f"on disk, of {show_bytes(machine[free])} free. (Estimates.)"
             )
     for problem in document["problems"]:
         line(f"A run would stop here: {problem}", "red")
 
 
+def _taken(stage: dict[str, Any], machine: dict[str, Any]) -> str:
+    if stage["memory_bytes"] is None:
+        return ""
+    on_gpu = machine["gpu_memory_bytes"] is not None and stage["gpu_bytes"]
+    words = [
+        f"memory {show_bytes(stage['memory_bytes'])}",
+        *([f"GPU {show_bytes(stage['gpu_bytes'])}"] if on_gpu else []),
+        f"disk {show_bytes(stage['disk_bytes'])}",
+    ]
+    return f" ({', '.join(words)})"
+
+
+def _on_gpu(group: list[dict[str, Any]], machine: dict[str, Any]) -> str:
+    """``up to 2.1 GB of GPU memory each, of 80 GB; `` on a machine with GPUs."""
+    if machine["gpu_memory_bytes"] is None:
+        return ""
+    most = max(item["gpu_bytes"] for item in group)
+    return f"up to {show_bytes(most)} of GPU memory each, of {show_bytes(machine['gpu_memory_bytes'])}; "
+
+
 def _bytes(taken: Estimate | None) -> dict[str, int | None]:
     if taken is None:
-        return {"memory_bytes": None, "disk_bytes": None}
-    return {"memory_bytes": taken.memory, "disk_bytes": taken.disk}
+        return {"memory_bytes": None, "gpu_bytes": None, "disk_bytes": None}
+    return {"memory_bytes": taken.memory, "gpu_bytes": taken.gpu, "disk_bytes": taken.disk}

@@ -92,8 +92,10 @@ def train(
     threads: Annotated[
         int | None, typer.Option(min=1, help="CPU threads. Default: the row's, or 1.", rich_help_panel=MACHINE)
     ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.", rich_help_panel=MACHINE)] = False,
     json_output: Annotated[
-        bool, typer.Option(JSON, help="Print the summary as JSON.", rich_help_panel=MACHINE)
+        bool,
+        typer.Option(JSON, help="Print the summary as JSON; progress to standard error.", rich_help_panel=MACHINE),
     ] = False,
 ) -> None:
     """Train on a published coreset without selecting again, and write a row of method `indices`.
@@ -102,6 +104,7 @@ def train(
     if not beside it), or --indices with --dataset. Exit code: 0 done, 1 a row was not reproduced although device,
     threads and packages are the same, 2 bad input.
     """
+    from bench.cli._stages import StageProgress
     from bench.preflight import check_writable
     from bench.retrain import differences, from_file, from_row, published_beside, train_published
     from bench.rows import read_row, write_row
@@ -144,7 +147,8 @@ def train(
         device=pick_device(device),
         threads=threads or 1,
     )
-    made = train_published(job, workspace)
+    with StageProgress(quiet=quiet) as shown:
+        made = train_published(job, workspace, shown.stage(job.cell.title()))
     path = write_row(made, workspace.out)
     reproduced = _reproduced(made, job.origin)
     reasons = [] if job.origin is None or reproduced else differences(made, job.origin)

@@ -10,13 +10,14 @@ from bench.clustering.kmeans import fit_kmeans
 from bench.errors import DataError
 from bench.knn import normalise
 from bench.refs import derive_seed
+from bench.underway import Progress
 
 SAMPLE = 2000
 IMAGES_PER_CLUSTER = 10
 STEP = 2**0.25
 
 
-def estimate_num_clusters(embeddings: NDArray[np.floating], *, seed: int) -> Arrays:
+def estimate_num_clusters(embeddings: NDArray[np.floating], *, seed: int, progress: Progress | None = None) -> Arrays:
     """The number of clusters with the highest mean silhouette; no label is read.
 
     Rousseeuw 1987, over k-means (3 starts) of at most 2,000 L2-normalised embeddings drawn at random. The candidates
@@ -26,6 +27,7 @@ def estimate_num_clusters(embeddings: NDArray[np.floating], *, seed: int) -> Arr
     Args:
         embeddings: [N, D], finite.
         seed: the cell's; it draws the sample and the starts.
+        progress: called with (candidates tried, K).
 
     Returns:
         ``num_clusters`` int64 [], of equally good ones the smallest; ``candidates`` int64 [K], ascending;
@@ -53,6 +55,8 @@ def estimate_num_clusters(embeddings: NDArray[np.floating], *, seed: int) -> Arr
         labels = fit_kmeans(points, int(count), seed=own_seed, inits=3).labels_
         if len(np.unique(labels)) > 1:
             silhouettes[place] = silhouette_score(distances, labels, metric="precomputed")
+        if progress is not None:
+            progress(place + 1, len(candidates))
     if silhouettes.max() == -1:
         raise DataError("the number of clusters cannot be estimated: all embeddings point the same way.")
     best = candidates[silhouettes.argmax()]

@@ -22,7 +22,9 @@ def _memory(params: Mapping[str, Any], images: int, shape: tuple[int, ...]) -> i
     return 4 * 8 * (shape[0] * side * side) ** 2
 
 
-@register_encoder("pixels", supervision="none", source="PCA of the pool's own pixels", fitted=True, memory=_memory)
+@register_encoder(
+    "pixels", supervision="none", source="PCA of the pool's own pixels", fitted=True, memory=_memory, gpu=False
+)
 def pixels(
     weights: Path | None,
     *,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -11,13 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.cache import Arrays, Store
-from bench.encoding import Encoder, FittedEncoder, make_encoder
+from bench.encoding import Encoder, FittedEncoder, batches, make_encoder
 from bench.errors import DataError
 from bench.folders import SUFFIXES, ImageFiles, scan_images
 from bench.refs import EncoderRef
 from bench.stages import Stage
 from bench.streaming import StreamedImages
-from bench.underway import Progress
+from bench.underway import Progress, counted
 
 SHARD = 512
 """Images that are embedded and stored at a time: what an interruption can lose."""
@@ -72,6 +73,12 @@ class TolerantImages:
         except DataError:
             return np.stack([self._one(int(index)) for index in indices])
 
+    def found(self) -> Arrays:
+        """Once all were asked for: ``readable`` int64, ascending positions; ``reasons`` why the others were not."""
+        bad = sorted(self.problems)
+        readable = np.setdiff1d(np.arange(len(self)), np.array(bad, dtype=np.int64))
+        return {"readable": readable, "reasons": np.array([self.problems[index] for index in bad], dtype=np.str_)}
+
     def augmented(self, indices: NDArray[np.int64], rng_seeds: object) -> NDArray[np.uint8]:
         """Not for training: a damaged image must not be trained on."""
         raise DataError("images that may be damaged are only embedded, never trained on.")
@@ -84,8 +91,15 @@ class TolerantImages:
             return np.zeros(self.shape[1:], dtype=np.uint8)
 
 
+class ReadableFiles(Stage):
+    """Which of the files can be decoded; found by their relative names and sizes, wherever the folder lies."""
+
+    kind = "readable-files"
+    files: str
+
+
 class FittedToFiles(Stage):
-    """What an encoder learned from the files; found by their relative names and sizes, wherever the folder lies."""
+    """What an encoder learned from the files that can be read; found as ``ReadableFiles`` are."""
 
     kind = "encoder"
     files: str
@@ -93,7 +107,7 @@ class FittedToFiles(Stage):
 
 
 class EmbeddingShard(Stage):
-    """Embeddings of some of the files; found by their relative names and sizes, wherever the folder lies."""
+    """Embeddings of some of the files; found as ``ReadableFiles`` are."""
 
     kind = "embedding-shard"
     files: str
@@ -130,7 +144,7 @@ def embed_files(
 
     Args:
         files: N files.
-        ref: the encoder; fitted to all files first, if it must be.
+        ref: the encoder; fitted to all files that can be read first, if it must be.
         weights: its weights file, or None where it has none.
         store: of what was fitted and of finished shards.
         size: the short side is scaled to this many pixels and the centre cut.
@@ -140,21 +154,22 @@ def embed_files(
     Raises:
         DataError: no file could be read.
     """
-    whole = TolerantImages(StreamedImages(files, size, size, upright=True))
-
     encoder = make_encoder(ref, weights)
+    fitted_on = ""
     if isinstance(encoder, FittedEncoder):
-        told = stage(f"fitting {ref.label} to {len(files):,} images")
-        fit = partial(encoder.fit, whole, device=device, progress=told)
-        encoder.restore(store.get(FittedToFiles(files=whole.fingerprint, encoder=ref), fit).arrays)
-    fitted_on = whole.fingerprint if isinstance(encoder, FittedEncoder) else ""
+        images = _readable(StreamedImages(files, size, size, upright=True), store, stage)
+        told = stage(f"fitting {ref.label} to {len(images):,} images")
+        fit = partial(encoder.fit, images, device=device, progress=told)
+        fitted_on = images.fingerprint
+        encoder.restore(store.get(FittedToFiles(files=fitted_on, encoder=ref), fit).arrays)
     parts, positions, skipped = [], [], []
     tick = stage(f"embedding {len(files):,} images with {ref.label}")
     for start in range(0, len(files), SHARD):
         inside = np.arange(start, min(start + SHARD, len(files)))
         shard = TolerantImages(StreamedImages(files.take(inside), size, size, upright=True))
         wanted = EmbeddingShard(files=shard.fingerprint, fitted_on=fitted_on, encoder=ref)
-        arrays = store.get(wanted, lambda shard=shard: _embed(encoder, shard, device)).arrays  # type: ignore[misc]
+        produce = partial(_embed, encoder, shard, device, partial(_from, start, len(files), tick))
+        arrays = store.get(wanted, produce).arrays
         parts.append(arrays["embeddings"])
         positions.append(start + arrays["readable"])
         unreadable = np.setdiff1d(np.arange(len(inside)), arrays["readable"])
@@ -163,13 +178,37 @@ def embed_files(
         tick(start + len(inside), len(files))
     found = np.concatenate(positions)
     if not len(found):
-        raise DataError(f"none of the {len(files)} image files could be read; the first: {skipped[0].reason}.")
+        raise _none_readable(len(files), skipped[0].reason)
     return Embedded(np.concatenate(parts), found, tuple(skipped))
 
 
-def _embed(encoder: Encoder, shard: TolerantImages, device: str) -> Arrays:
-    embeddings = encoder.embed(shard, device=device, batch_size=64)
-    bad = sorted(shard.problems)
-    readable = np.setdiff1d(np.arange(len(shard)), np.array(bad, dtype=np.int64))
-    reasons = np.array([shard.problems[index] for index in bad], dtype=np.str_)
-    return {"embeddings": embeddings[readable], "readable": readable, "reasons": reasons}
+def _embed(encoder: Encoder, shard: TolerantImages, device: str, progress: Progress) -> Arrays:
+    embeddings = encoder.embed(shard, device=device, batch_size=64, progress=counted(progress, len(shard)))
+    found = shard.found()
+    return {"embeddings": embeddings[found["readable"]], **found}
+
+
+def _readable(images: StreamedImages, store: Store, stage: Callable[[str], Progress]) -> StreamedImages:
+    """Those that can be decoded."""
+
+    def decode() -> Arrays:
+        tick = stage(f"looking through {len(images):,} images")
+        tolerant = TolerantImages(images)
+        for index in batches(len(images), SHARD):
+            tolerant[index]
+            tick(int(index[-1]) + 1, len(images))
+        return tolerant.found()
+
+    found = store.get(ReadableFiles(files=images.fingerprint), decode).arrays
+    if not len(found["readable"]):
+        raise _none_readable(len(images), str(found["reasons"][0]))
+    return replace(images, files=images.files.take(found["readable"]))
+
+
+def _none_readable(count: int, reason: str) -> DataError:
+    return DataError(f"none of the {count} image files could be read; the first: {reason}.")
+
+
+def _from(start: int, total: int, progress: Progress, done: int, part: int) -> None:
+    """Pass on how far a part of the work is that begins at ``start``."""
+    progress(start + done, total)

@@ -88,8 +88,8 @@ class EmbeddingSource:
         wanted = min(max(k, SHARED_NEIGHBORS), len(self.array) - 1)
 
         def search() -> Arrays:
-            self.stage(f"{wanted} nearest neighbours of {len(self.array):,} items")
-            found = nearest_neighbors(self.array, wanted, metric, threads=self.threads)
+            tick = self.stage(f"{wanted} nearest neighbours of {len(self.array):,} items")
+            found = nearest_neighbors(self.array, wanted, metric, threads=self.threads, progress=tick)
             return {"indices": found.indices, "distances": found.distances}
 
         arrays = self._stored("neighbors", {"k": wanted, "metric": metric}, search)

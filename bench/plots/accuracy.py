@@ -46,10 +46,13 @@ def band(summary: Summary) -> tuple[float, float] | None:
 
 def _band_words(block: Block) -> str:
     """What ``band`` shows in this block, for under its title; empty where it shows nothing."""
-    most = block.max_seeds
-    if most < 2:
+    counts = sorted({cell.summary.n for line in block.lines for cell in line.cells if cell.summary})
+    if not counts or counts[-1] < 2:
         return "one seed"
-    return "both of n = 2 seeds" if most == 2 else f"95 % interval of the mean, n = {most} seeds"
+    if counts[-1] == 2:
+        return "both of n = 2 seeds" if counts[0] == 2 else "both of n = 2 seeds, none at n = 1"
+    words = f"95 % interval of the mean, n = {' to '.join(map(str, dict.fromkeys((counts[0], counts[-1]))))} seeds"
+    return words + (" (both values where n = 2)" if 2 in counts else "")
 
 
 def _against_rate(block: Block, look: Theme) -> Figure:

@@ -50,6 +50,13 @@ def test_a_seed_repeats_and_length_does_not_count():
     np.testing.assert_allclose(first["silhouettes"], scaled["silhouettes"], atol=1e-4)
 
 
+def test_every_candidate_is_reported():
+    reports = []
+    found = estimate_num_clusters(directions(2), seed=0, progress=lambda *report: reports.append(report))
+    total = len(found["candidates"])
+    assert reports == [(number, total) for number in range(1, total + 1)]
+
+
 def test_grid_is_geometric_and_ends_at_a_tenth():
     assert candidate_counts(2000)[:8].tolist() == [2, 3, 4, 5, 6, 7, 8, 10]
     for size in (20, 21, 200, 1000, 2000):

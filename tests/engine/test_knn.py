@@ -118,6 +118,13 @@ def test_k_out_of_range(k, size):
         nearest_neighbors(np.eye(size, dtype=np.float32), k)
 
 
+def test_every_chunk_is_reported():
+    reports = []
+    rows = np.random.default_rng(0).normal(size=(5_000, 4)).astype(np.float32)
+    nearest_neighbors(rows, 3, progress=lambda *report: reports.append(report))
+    assert reports == [(4_096, 5_000), (5_000, 5_000)]
+
+
 def test_threads_change_nothing_and_the_input_is_left_alone():
     rows = np.random.default_rng(2).normal(size=(500, 8)).astype(np.float32)
     before = rows.copy()

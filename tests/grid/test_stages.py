@@ -130,16 +130,18 @@ def test_derived_seeds_differ_by_seed_and_purpose() -> None:
 def test_only_stages_that_a_gpu_works_on_ask_for_one(cells_of: Expand) -> None:
     [elfs] = cells_of(methods="elfs(beta=0.1)", rates="0.5", seeds=1)
     [rehearsing] = cells_of(methods="elfs", rates="0.5", seeds=1)
+    [on_network] = cells_of(methods="d2-label-free", rates="0.5", seeds=1, encoders="simsiam")
     [on_kmeans] = cells_of(methods="elfs(clustering=kmeans,num_clusters=estimate)", rates="0.5", seeds=1)
     asking = {stage.kind: stage.uses_gpu() for stage in in_order(elfs.stages())}
     assert asking == {
-        "encoder": True,
-        "embeddings": True,
+        "encoder": False,  # pixels work on the CPU alone
+        "embeddings": False,
         "neighbors": False,
         "pseudo-labels": True,
         "dynamics": True,
         "selection": False,
     }
     assert rehearsing.selection().uses_gpu()
+    assert [stage.kind for stage in in_order(on_network.stages()) if stage.uses_gpu()] == ["encoder", "embeddings"]
     by_kind = {stage.kind: stage.uses_gpu() for stage in in_order(on_kmeans.stages())}
     assert (by_kind["pseudo-labels"], by_kind["cluster-count"]) == (False, False)

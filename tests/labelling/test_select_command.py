@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,11 @@ from PIL import Image
 from sklearn.datasets import load_digits
 from typer.testing import CliRunner, Result
 
+from bench.cache import Store
 from bench.cli import app
 from bench.errors import BenchError
+from bench.labelling.images import embed_files, find_images
+from bench.refs import EncoderRef
 
 QUICK = "elfs(heads=2,cluster_epochs=3)"
 
@@ -116,6 +120,26 @@ def test_a_folder_without_a_readable_image(tmp_path: Path) -> None:
     done = select(tmp_path, "--images", str(folder), "--encoder", "pixels", "--budget", "2", "--classes", "2")
     assert isinstance(done.exception, BenchError)
     assert "none of the 3 image files could be read" in str(done.exception)
+
+
+def test_an_encoder_is_fitted_to_readable_files_alone(tmp_path: Path, photos: Path) -> None:
+    sets = {}
+    for damaged in ("with", "without"):
+        folder = tmp_path / damaged
+        shutil.copytree(photos, folder / "photos")
+        if damaged == "without":
+            (folder / "photos/broken.jpg").unlink()
+            (folder / "photos/empty.png").unlink()
+        files = find_images(folder / "photos")
+        ref, store = EncoderRef(name="pixels"), Store(folder / "cache")
+        told: list[tuple[int, int]] = []
+        report = lambda *given, told=told: told.append(given)  # noqa: E731
+        sets[damaged] = embed_files(
+            files, ref, None, store=store, size=16, device="cpu", stage=lambda title, report=report: report
+        )
+        assert told[-1] == (len(files), len(files))
+    assert [item.name for item in sets["with"].skipped] == ["broken.jpg", "empty.png"]
+    np.testing.assert_allclose(sets["with"].embeddings, sets["without"].embeddings, atol=1e-4)
 
 
 def test_photographs_are_turned_upright(tmp_path: Path) -> None:

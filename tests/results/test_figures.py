@@ -8,10 +8,11 @@ from typer.testing import CliRunner
 
 from bench.cli import app
 from bench.errors import BenchError
-from bench.plots.accuracy import band
+from bench.plots.accuracy import accuracy_against_rate, band
 from bench.plots.style import looks
 from bench.rows import write_row
 from bench.stats import summarize
+from bench.tables import blocks
 
 
 @pytest.fixture
@@ -65,6 +66,23 @@ def test_a_band_stays_where_accuracies_are() -> None:
     assert band(summarize([94.0, 96.0])) == pytest.approx((94.0, 96.0))
     low, high = band(summarize([97.0, 98.0, 99.9]))
     assert (low > 94, high) == (True, 100.0)
+
+
+@pytest.mark.parametrize(
+    ("of_random", "of_elfs", "words"),
+    [
+        (1, 1, "one seed"),
+        (2, 2, "both of n = 2 seeds"),
+        (2, 1, "both of n = 2 seeds, none at n = 1"),
+        (3, 3, "95 % interval of the mean, n = 3 seeds"),
+        (3, 2, "95 % interval of the mean, n = 2 to 3 seeds (both values where n = 2)"),
+    ],
+)
+def test_a_figure_says_what_its_bands_are(grid, of_random: int, of_elfs: int, words: str) -> None:
+    rows = [*grid({"random": [80]}, [0.5], of_random), *grid({"elfs": [80]}, [0.5], of_elfs)]
+    [block] = blocks(rows)
+    figure = accuracy_against_rate(block)("light")
+    assert figure.get_suptitle().endswith(f"bands: {words}")
 
 
 def test_methods_differ_in_colour_and_in_marker() -> None:

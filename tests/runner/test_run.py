@@ -14,9 +14,10 @@ import pytest
 from bench.cells import Cell
 from bench.compute import run_stage
 from bench.errors import SpecError
+from bench.ledger import Ledger
 from bench.preflight import Plan, make_plan
 from bench.ray_session import Resources
-from bench.rows import Row, StageUse, read_row, read_rows
+from bench.rows import Row, read_row, read_rows
 from bench.runner import Outcome, run
 from bench.spec import load_spec
 from bench.stage_runs import run_stages
@@ -244,16 +245,16 @@ def test_a_stage_that_needs_no_gpu_waits_for_none(tmp_path):
     plan = make_plan(load_spec(given={**TINY, "methods": "d2-label-free"}), out=workspace.out)
     [cell] = plan.cells
     run_stage(cell.selection().embeddings(), workspace)
-    uses: dict[str, StageUse] = {}
+    ledger = Ledger()
 
     def compute() -> None:
-        run_stages(plan, workspace, Resources(gpus=1), Events(), uses, retries=0, memory=0)
+        run_stages(plan, workspace, Resources(gpus=1), Events(), ledger, retries=0, memory=0)
 
     thread = threading.Thread(target=compute, daemon=True)
     thread.start()
     thread.join(60)
     assert not thread.is_alive()
-    assert [(use.kind, use.reused) for use in uses.values()] == [
+    assert [(use.kind, use.reused) for use in ledger.uses.values()] == [
         ("encoder", True),
         ("embeddings", True),
         ("neighbors", False),
