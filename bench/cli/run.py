@@ -13,6 +13,7 @@ import typer
 
 from bench.cli import _complete
 from bench.cli._machine import cache_folder, pick_device
+from bench.cli._options import MACHINE, PLACE, CacheOption, DataRootOption, DeviceOption, DownloadOption, QuietOption
 from bench.cli._output import JSON, print_json
 
 if TYPE_CHECKING:
@@ -22,8 +23,7 @@ if TYPE_CHECKING:
     from bench.runner import Outcome
     from bench.workspace import Workspace
 
-GRID, PLACE, MACHINE = "What to compare", "Where things are", "How to run"
-TRACK = "Tracking"
+GRID, TRACK = "What to compare", "Tracking"
 
 
 class WandbChoice(str, Enum):
@@ -98,24 +98,10 @@ def run(
     out: Annotated[Path, typer.Option(help="Folder of rows, indices and tables.", rich_help_panel=PLACE)] = Path(
         "runs/default"
     ),
-    data_root: Annotated[
-        Path | None,
-        typer.Option(help="Folder of the data sets.", envvar="BENCH_DATA_ROOT", rich_help_panel=PLACE),
-    ] = None,
-    cache_dir: Annotated[
-        Path | None,
-        typer.Option(
-            help="Folder of shared stages. Default: the user's cache folder.",
-            envvar="BENCH_CACHE_DIR",
-            rich_help_panel=PLACE,
-        ),
-    ] = None,
-    download: Annotated[
-        bool, typer.Option("--download", help="Fetch missing data and weights.", rich_help_panel=PLACE)
-    ] = False,
-    device: Annotated[
-        str, typer.Option(help="auto, cpu or cuda.", autocompletion=_complete.devices, rich_help_panel=MACHINE)
-    ] = "auto",
+    data_root: DataRootOption = None,
+    cache_dir: CacheOption = None,
+    download: DownloadOption = False,
+    device: DeviceOption = "auto",
     cpus_per_trial: Annotated[
         int, typer.Option(min=1, help="CPUs, and threads, of each trial.", rich_help_panel=MACHINE)
     ] = 1,
@@ -165,7 +151,7 @@ def run(
             "--force", help="Start although memory or disk will not do by the estimates.", rich_help_panel=MACHINE
         ),
     ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.", rich_help_panel=MACHINE)] = False,
+    quiet: QuietOption = False,
     json_output: Annotated[
         bool,
         typer.Option(

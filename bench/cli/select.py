@@ -11,7 +11,8 @@ import typer
 
 from bench.cli import _complete
 from bench.cli._machine import cache_folder, pick_device
-from bench.cli._output import JSON, print_json
+from bench.cli._options import MACHINE, PLACE, CacheOption, DeviceOption, QuietOption, SummaryOption
+from bench.cli._output import print_json
 
 if TYPE_CHECKING:
     from bench.cli._stages import StageProgress
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from bench.labelling.choose import Chosen
     from bench.labelling.images import Embedded
 
-ITEMS, CHOICE, PLACE, MACHINE = "What to choose from", "How to choose", "Where things are", "How to run"
+ITEMS, CHOICE = "What to choose from", "How to choose"
 PICTURES = 100
 
 
@@ -69,26 +70,14 @@ def select(
     out: Annotated[
         Path, typer.Option(help="CSV to write; a contact sheet and a list of skipped files lie beside it.")
     ] = Path("to_label.csv"),
-    cache_dir: Annotated[
-        Path | None,
-        typer.Option(
-            help="Folder of finished work. Default: the user's cache folder.",
-            envvar="BENCH_CACHE_DIR",
-            rich_help_panel=PLACE,
-        ),
-    ] = None,
+    cache_dir: CacheOption = None,
     download: Annotated[bool, typer.Option("--download", help="Fetch missing weights.", rich_help_panel=PLACE)] = False,
-    device: Annotated[
-        str, typer.Option(help="auto, cpu or cuda.", autocompletion=_complete.devices, rich_help_panel=MACHINE)
-    ] = "auto",
+    device: DeviceOption = "auto",
     threads: Annotated[
         int | None, typer.Option(min=1, help="CPU threads. Default: all.", rich_help_panel=MACHINE)
     ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.", rich_help_panel=MACHINE)] = False,
-    json_output: Annotated[
-        bool,
-        typer.Option(JSON, help="Print the summary as JSON; progress to standard error.", rich_help_panel=MACHINE),
-    ] = False,
+    quiet: QuietOption = False,
+    json_output: SummaryOption = False,
 ) -> None:
     """Choose which of your own unlabelled images to label, without a single label.
 

@@ -10,12 +10,22 @@ import typer
 
 from bench.cli import _complete
 from bench.cli._machine import cache_folder, pick_device
-from bench.cli._output import JSON, print_json
+from bench.cli._options import (
+    MACHINE,
+    PLACE,
+    CacheOption,
+    DataRootOption,
+    DeviceOption,
+    DownloadOption,
+    QuietOption,
+    SummaryOption,
+)
+from bench.cli._output import print_json
 
 if TYPE_CHECKING:
     from bench.rows import Row
 
-WHAT, PLACE, MACHINE = "What to train", "Where things are", "How to run"
+WHAT = "What to train"
 
 
 class Seen(str, Enum):
@@ -75,28 +85,15 @@ def train(
         str | None, typer.Option(help="What the data set's fingerprint must be.", rich_help_panel=WHAT)
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder of the new row.", rich_help_panel=PLACE)] = Path("runs/train"),
-    data_root: Annotated[
-        Path | None,
-        typer.Option(help="Folder of the data sets.", envvar="BENCH_DATA_ROOT", rich_help_panel=PLACE),
-    ] = None,
-    cache_dir: Annotated[
-        Path | None,
-        typer.Option(help="Folder of shared stages.", envvar="BENCH_CACHE_DIR", rich_help_panel=PLACE),
-    ] = None,
-    download: Annotated[
-        bool, typer.Option("--download", help="Fetch missing data and weights.", rich_help_panel=PLACE)
-    ] = False,
-    device: Annotated[
-        str, typer.Option(help="auto, cpu or cuda.", autocompletion=_complete.devices, rich_help_panel=MACHINE)
-    ] = "auto",
+    data_root: DataRootOption = None,
+    cache_dir: CacheOption = None,
+    download: DownloadOption = False,
+    device: DeviceOption = "auto",
     threads: Annotated[
         int | None, typer.Option(min=1, help="CPU threads. Default: the row's, or 1.", rich_help_panel=MACHINE)
     ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.", rich_help_panel=MACHINE)] = False,
-    json_output: Annotated[
-        bool,
-        typer.Option(JSON, help="Print the summary as JSON; progress to standard error.", rich_help_panel=MACHINE),
-    ] = False,
+    quiet: QuietOption = False,
+    json_output: SummaryOption = False,
 ) -> None:
     """Train on a published coreset without selecting again, and write a row of method `indices`.
 
