@@ -19,6 +19,7 @@ from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
+from bench.errors import TimeLimit
 from bench.files import sha256_of, writing
 from bench.rows import Count, Seconds, write_atomically
 from bench.usage import Usage, measured
@@ -27,7 +28,7 @@ Arrays = dict[str, NDArray[Any]]
 logger = logging.getLogger(__name__)
 
 _POLL = 0.2
-_NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
+NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
 
 
 class Keyed(Protocol):
@@ -62,6 +63,11 @@ class _Record(BaseModel):
     peak_gpu_bytes: Count | None = None
 
 
+def lock_of(record: Path) -> FileLock:
+    """What a process holds while it produces the artifact of this record, or throws it away."""
+    return FileLock(record.with_suffix(".lock"), fallback_to_soft=False)
+
+
 class Store:
     """Artifacts below one folder: ``<kind>/<key>.npz`` beside ``<key>.json``, which is written last.
 
@@ -73,6 +79,7 @@ class Store:
     across machines on NFS (2.6.12 and later; a server frees the locks of a machine that died once its lease runs
     out), GPFS, CephFS and Lustre mounted with ``-o flock``. On a file system without locks the store warns and goes on:
     two processes may then do the same work, but every file is still whole and the same stage gives the same bytes.
+    A lock file that is locked by its mere existence never takes the place of ``flock``: one left behind would block.
 
     Args:
         root: folder; made when first written to.
@@ -124,7 +131,7 @@ class Store:
             found = Artifact(arrays, record.seconds, reused=True)
         except FileNotFoundError:
             return None
-        except MemoryError:
+        except (MemoryError, TimeLimit):
             raise
         except Exception as error:  # zipfile, zlib and numpy's parser of headers each raise their own
             logger.warning("the cached %s %s is damaged (%s); it is made anew", stage.kind, base.name, error)
@@ -133,6 +140,27 @@ class Store:
         with suppress(OSError):  # somebody else's store may be read-only; its times of use are then unknown
             os.utime(base.with_suffix(".json"))
         return found
+
+    def discard_damaged(self, stage: Keyed) -> bool:
+        """Read the stage's artifact, and take it out of the store where it is not whole.
+
+        Returns:
+            Whether it was taken out. The arrays stay until they are replaced; without the record they are absent.
+        """
+        if stage not in self or self._whole(stage):
+            return False
+        with suppress(OSError):
+            self._base(stage).with_suffix(".json").unlink(missing_ok=True)
+        return True
+
+    def _whole(self, stage: Keyed) -> bool:
+        try:
+            with self._base(stage).with_suffix(".npz").open("rb") as file:
+                return sha256_of(file) == self._record(stage).sha256
+        except FileNotFoundError:
+            return False
+        except (OSError, ValueError, RecursionError) as error:
+            return isinstance(error, OSError)  # what cannot be read now may be whole all the same
 
     def seconds(self, stage: Keyed) -> float:
         """What it took to make the stage's artifact; 0 where there is none that is whole."""
@@ -162,7 +190,7 @@ class Store:
     def _locked(self, stage: Keyed, *, wait: bool) -> Iterator[None]:
         base = self._base(stage)
         base.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(f"{base}.lock")
+        lock = lock_of(base.with_suffix(".json"))
         try:
             try:
                 lock.acquire(blocking=False)
@@ -172,7 +200,7 @@ class Store:
                 logger.info("waiting for another process that computes %s %s", stage.kind, stage.key)
                 lock.acquire(poll_interval=_POLL)
         except (OSError, NotImplementedError) as error:
-            if isinstance(error, OSError) and error.errno not in _NO_LOCKS:
+            if isinstance(error, OSError) and error.errno not in NO_LOCKS:
                 raise
             logger.warning("%s has no file locks; two processes may compute the same stage", self.root)
         try:

@@ -5,17 +5,15 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.cells import Cell
-from bench.errors import RowError
 from bench.failures import Fault, fault_of_death, record_failure
 from bench.limits import end_process, mark_of
-from bench.preflight import finished_cells
 from bench.ray_session import Resources
-from bench.rows import Row, StageUse, read_row
+from bench.resume import valid_row
+from bench.rows import StageUse
 from bench.stages import in_order
 from bench.underway import forget
 from bench.workspace import Workspace
@@ -60,7 +58,7 @@ def run_cells(
 
     def died(cell_id: str, details: str) -> None:
         forget(workspace.out, cell_id, by_id[cell_id].selection().key)
-        row = row_of(by_id[cell_id], workspace)
+        row = valid_row(workspace.out, by_id[cell_id])
         if row is not None:  # it had done all but report it
             ended(cell_id, {"accuracy": row.accuracy, "seconds": 0.0})
             return
@@ -100,14 +98,6 @@ def run_cells(
             if result.error is not None and cell_id not in faults:
                 died(cell_id, str(result.error))  # no actor could be started for it, which no callback tells
     return faults
-
-
-def row_of(cell: Cell, workspace: Workspace) -> Row | None:
-    """The cell's row; a damaged row counts as none, and so does one by another version of the method."""
-    with suppress(RowError):
-        if finished_cells(workspace.out, [cell]):
-            return read_row(workspace.out / "rows" / f"{cell.cell_id}.json")
-    return None
 
 
 def _trial_name(trial: Any) -> str:

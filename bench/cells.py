@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from bench.calls import Call, family
+from bench.code_digest import code_digest
 from bench.errors import SpecError, lower_first
 from bench.plugins import datasets, encoders, methods, models
 from bench.recipe import Precision, Recipe
@@ -15,7 +16,7 @@ from bench.refs import DatasetRef, EncoderRef, Frozen, ModelRef, Proxy, cell_nam
 from bench.rows import PROTOCOL
 from bench.selection import budget_for
 from bench.spec import GridSpec
-from bench.stages import Embeddings, Selection, Stage, method_code
+from bench.stages import Embeddings, Selection, Stage
 from bench.variants import check_modifiers
 
 WEIGHTS = "weights"
@@ -79,12 +80,13 @@ class Cell(Frozen):
     def selection(self) -> Selection:
         """The coreset as a shared stage: models, variants and label noise that do not change it share it."""
         reads = _reads(self.method, self.params)
-        label_free = methods.get(self.method).info.supervision in ("none", "pseudo")
+        entry = methods.get(self.method)
+        label_free = entry.info.supervision in ("none", "pseudo")
         return Selection(
             dataset=self.dataset.without_noise() if label_free else self.dataset,
             method=self.method,
             params=self.params,
-            code=method_code(self.method),
+            code=code_digest(entry.function.__module__, entry.info.version),
             encoder=self.encoder if reads & _READS_EMBEDDINGS else None,
             proxy=self.proxy,
             rate=self.rate,
@@ -94,7 +96,9 @@ class Cell(Frozen):
 
     def stages(self) -> list[Stage]:
         """What must be there before the model is trained."""
-        needed: list[Stage] = [self.selection()]
+        selection = self.selection()
+        # Selected already or not, the row tells how good the pseudo-labels are.
+        needed: list[Stage] = [selection, *selection.all_pseudo_labels()[:1]]
         if models.get(self.model.name).info.inputs == "embeddings" and self.encoder is not None:
             images = self.dataset.without_noise()
             needed += [

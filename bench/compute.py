@@ -27,24 +27,23 @@ from bench.stages import (
     PseudoLabels,
     Selection,
     Stage,
-    in_order,
 )
 from bench.underway import Progress, announced, counted
 from bench.workspace import Workspace
 
 
-def run_stage(stage: Stage, workspace: Workspace, *, wait: bool = True) -> Artifact:
+def run_stage(stage: Stage, workspace: Workspace) -> Artifact:
     """The stage's arrays, from the store or computed now and stored; its inputs likewise.
 
     Raises:
-        Busy: another process is computing it, and ``wait`` is false.
+        Busy: another process is computing it or one of its inputs, and ``workspace.wait`` is false.
     """
 
     def produce() -> Arrays:
         with announced(workspace.out, stage.key, stage.title()) as progress:
             return _COMPUTE[type(stage)](stage, workspace, progress)
 
-    return workspace.store.get(stage, produce, wait=wait)
+    return workspace.store.get(stage, produce, wait=workspace.wait)
 
 
 def fit_encoder(stage: EncoderFit, workspace: Workspace, progress: Progress) -> Arrays:
@@ -160,8 +159,8 @@ def choose(stage: Selection, workspace: Workspace, progress: Progress) -> Arrays
         num_classes=stage.dataset.num_classes,
         rate=stage.rate,
     )
-    for source in in_order([stage]):
-        if isinstance(source, PseudoLabels) and source.num_clusters == "estimate":
+    for source in stage.all_pseudo_labels():
+        if source.num_clusters == "estimate":
             pool.report(num_clusters=num_clusters(source, workspace))
     indices = run_method(entry, pool, stage.params, stage.budget, stage.seed)
     return {"indices": indices, **pool.diagnostics.arrays()}

@@ -24,6 +24,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -155,12 +156,31 @@ def dataset_of(work: Stage | Cell) -> DatasetRef:
 def this_machine(device: str = "cpu") -> Machine:
     """Memory, as a container limits it where it does, and that of the GPUs where ``device`` is one."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+    for path in memory_limits():
         try:
-            memory = min(memory, int(Path(path).read_text()))
+            memory = min(memory, int(path.read_text()))
         except (OSError, ValueError):
             continue
     return Machine(memory, _gpu_memory() if device != "cpu" else None)
+
+
+def memory_limits(groups: Path = Path("/proc/self/cgroup"), root: Path = Path("/sys/fs/cgroup")) -> list[Path]:
+    """Files that may limit the memory of this process: of its control group, as Slurm makes one for each job, and of
+    all above it.
+
+    Args:
+        groups: the kernel's list of the groups of this process, ``number:controllers:/path`` each.
+        root: where they are mounted.
+    """
+    found = [root / "memory.max", root / "memory/memory.limit_in_bytes"]
+    with suppress(OSError):
+        for line in groups.read_text().splitlines():
+            number, controllers, path = line.split(":", 2)
+            base, name = (root, "memory.max") if number == "0" else (root / "memory", "memory.limit_in_bytes")
+            if number == "0" or "memory" in controllers.split(","):
+                inside = base / path.lstrip("/")
+                found += [folder / name for folder in (inside, *inside.parents) if folder.is_relative_to(base)]
+    return found
 
 
 def _gpu_memory() -> int | None:

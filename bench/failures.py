@@ -10,7 +10,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from bench.cells import Cell
 from bench.errors import BenchError, NotFinite, TimeLimit
@@ -20,6 +20,14 @@ from bench.rows import write_atomically
 FOLDER = "failed"
 _KILLED_FOR_MEMORY = "running low on memory"
 Status = Literal["error", "out-of-memory", "not-finite", "time-limit", "lost"]
+
+
+def _printable(text: str) -> str:
+    """The text with the bytes of a file name that are no UTF-8 written out: they cannot be printed or stored."""
+    return text.encode(errors="surrogateescape").decode(errors="backslashreplace")
+
+
+Printable = Annotated[str, AfterValidator(_printable)]
 
 
 class Fault(BaseModel):
@@ -38,10 +46,10 @@ class Fault(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     status: Status
-    reason: str
-    details: str = ""
+    reason: Printable
+    details: Printable = ""
     passing: bool = False
-    stage: str = ""
+    stage: Printable = ""
     attempts: int = 1
     seconds: float = 0.0
 
@@ -152,12 +160,13 @@ def forget_failure(cell_id: str, out: Path) -> None:
 
 
 def read_failures(out: Path) -> Iterator[Failure]:
-    """The records of the cells that still have no row; damaged records are passed over, since they are no results."""
+    """The records of the cells that have no row since; damaged records are passed over, since they are no results."""
     for path in sorted((out / FOLDER).glob("*.json")):
-        if (out / "rows" / path.name).exists():
-            continue
+        row = out / "rows" / path.name
         with suppress(OSError, ValidationError):
-            yield Failure.model_validate_json(path.read_bytes())
+            # An older row is there where the method's version was raised.
+            if not row.exists() or row.stat().st_mtime_ns < path.stat().st_mtime_ns:
+                yield Failure.model_validate_json(path.read_bytes())
 
 
 def summary(out: Path) -> str | None:

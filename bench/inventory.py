@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
+from bench.cache import NO_LOCKS, lock_of
 from bench.files import leftovers, sha256_of
 
 ABANDONED = 3600.0
@@ -73,7 +74,7 @@ def damage(item: Stored) -> str | None:
         return f"{Path(error.filename).suffix[1:]} file missing"
     except OSError as error:
         return f"cannot be read: {error.strerror or error}"
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return "the record cannot be read"
 
 
@@ -121,13 +122,19 @@ def remove(item: Stored) -> bool:
 
     The record goes first, so that a reader that comes in between finds nothing rather than half.
     """
-    lock = FileLock(item.record.with_suffix(".lock"))
+    lock = lock_of(item.record)
     try:
-        with lock.acquire(blocking=False):
-            for suffix in (".json", ".npz", ".lock"):
-                item.record.with_suffix(suffix).unlink(missing_ok=True)
+        lock.acquire(blocking=False)
     except Timeout:
         return False
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise
+    try:
+        for suffix in (".json", ".npz", ".lock"):
+            item.record.with_suffix(suffix).unlink(missing_ok=True)
+    finally:
+        lock.release()
     return True
 
 
@@ -150,7 +157,7 @@ def _look_at(base: Path) -> Stored:
         raise FileNotFoundError(base)
     used = max(item.st_mtime for item in stats)
     created, title = min(item.st_mtime for item in stats), ""
-    with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
+    with suppress(OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         content = json.loads(record.read_bytes())
         title = _title(content["stage"])
         created = datetime.fromisoformat(content["created"]).timestamp()

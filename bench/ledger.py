@@ -1,23 +1,38 @@
-"""How the shared stages of a run came to be, over all the Ray sessions that it took."""
+"""How the shared stages of a run came to be, and which of their cost no row has paid yet."""
 
 from __future__ import annotations
 
+import json
 from collections import Counter
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
 
 from bench.rows import StageUse
 from bench.stages import Stage
+
+NAME = "stages.jsonl"
 
 
 class Ledger:
     """Tells a stage that was there before the run from one that a worker of the run stored and died.
 
+    What is computed is written to ``OUT/stages.jsonl``, one line each, so that the next run into the same folder knows
+    what a run that was killed had spent.
+
+    Args:
+        out: the run's folder.
+
     Attributes:
         uses: stage's key -> how it came to be, of the stages that are done.
+        spent: stage's key -> seconds that earlier runs into the folder spent on it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, out: Path) -> None:
         self.uses: dict[str, StageUse] = {}
+        self._path = out / NAME
         self._begun: Counter[str] = Counter()
+        self.spent = _read(self._path)
 
     def begin(self, stage: Stage) -> None:
         """A worker of this run sets about the stage."""
@@ -44,3 +59,26 @@ class Ledger:
 
     def _enter(self, stage: Stage, seconds: float, *, reused: bool) -> None:
         self.uses[stage.key] = StageUse(kind=stage.kind, key=stage.key, seconds=seconds, reused=reused)
+        if not reused:
+            with suppress(OSError), self._path.open("a") as file:
+                file.write(json.dumps({"key": stage.key, "seconds": seconds}) + "\n")
+
+
+def unpaid(spent: Mapping[str, float], uses: Iterable[StageUse]) -> dict[str, float]:
+    """Stage's key -> seconds that were spent on it, less what was paid: ``uses`` are those of the folder's rows."""
+    left = dict(spent)
+    for use in uses:
+        if use.key in left:
+            left[use.key] = max(0.0, left[use.key] - (use.paid_seconds or 0.0))
+    return left
+
+
+def _read(path: Path) -> dict[str, float]:
+    """A line that a power cut left incomplete is passed over."""
+    spent: dict[str, float] = {}
+    with suppress(OSError):
+        for line in path.read_bytes().splitlines():
+            with suppress(ValueError, TypeError, KeyError, RecursionError):
+                entry = json.loads(line)
+                spent[str(entry["key"])] = spent.get(str(entry["key"]), 0.0) + max(0.0, float(entry["seconds"]))
+    return spent

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
 import tempfile
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -17,14 +15,14 @@ from bench.calls import Call
 from bench.cells import WEIGHTS, Cell, check_names, encoder_calls, expand, reads_embeddings
 from bench.data import fingerprint
 from bench.encoding import make_encoder
-from bench.errors import DataError, RowError, SpecError, WeightsError
+from bench.errors import DataError, SpecError, WeightsError
 from bench.estimates import Named, Shape, dataset_of, estimate
 from bench.inventory import sweep
 from bench.loading import load_dataset
-from bench.plugins import datasets, encoders, methods
+from bench.plugins import datasets, encoders
 from bench.recipe import Precision
 from bench.refs import DatasetRef, EncoderRef, clean_modifiers
-from bench.rows import read_row
+from bench.resume import finished_row, selected_otherwise, set_aside
 from bench.spec import GridSpec
 from bench.stages import Stage, in_order
 from bench.variants import check_modifiers
@@ -43,6 +41,7 @@ class Plan:
         problems: what would stop the run; only ``--dry-run`` goes on with any.
         damaged: rows that were incomplete and have been set aside; their cells are run again.
         shapes: data set's label -> its size.
+        outdated: identities of finished cells whose coreset was selected by other code than the present.
     """
 
     cells: list[Cell]
@@ -51,6 +50,7 @@ class Plan:
     problems: list[str] = field(default_factory=list)
     damaged: list[Path] = field(default_factory=list)
     shapes: dict[str, Shape] = field(default_factory=dict)
+    outdated: list[str] = field(default_factory=list)
 
     @property
     def missing(self) -> list[Cell]:
@@ -146,55 +146,9 @@ def make_plan(
     if not tolerant:
         damaged = set_aside(out, cells)
         sweep(out)
-    return Plan(cells, finished_cells(out, cells), weights, problems, damaged, shapes)
-
-
-def finished_cells(out: Path, cells: Iterable[Cell]) -> set[str]:
-    """Identities of the cells whose row is there, valid, and made by the present version of the method.
-
-    Raises:
-        RowError: a row of one of these cells is whole but not valid, for example of a later version of the harness.
-    """
-    found = set()
-    for cell in cells:
-        path = _row_of(cell, out)
-        if path.exists() and not is_cut(path):
-            try:
-                row = read_row(path)
-            except RowError as error:
-                raise RowError(f"{error} Delete it, and the cell is run again.") from error
-            if row.method_version == methods.get(cell.method).info.version:
-                found.add(row.cell_id)
-    return found
-
-
-def set_aside(out: Path, cells: Iterable[Cell]) -> list[Path]:
-    """Move the rows of these cells that a power cut left incomplete to ``damaged/``, so that the cells run again.
-
-    Returns:
-        Where the rows are now.
-    """
-    moved = []
-    for cell in cells:
-        path = _row_of(cell, out)
-        if path.exists() and is_cut(path):
-            target = out / "damaged" / path.name
-            target.parent.mkdir(exist_ok=True)
-            moved.append(path.replace(target))
-    return moved
-
-
-def is_cut(path: Path) -> bool:
-    """Whether a JSON file is incomplete: neither the first part of an object nor the zeros of a lost block are JSON."""
-    try:
-        json.loads(path.read_bytes())
-    except ValueError:
-        return True
-    return False
-
-
-def _row_of(cell: Cell, out: Path) -> Path:
-    return out / "rows" / f"{cell.cell_id}.json"
+    rows = {cell.cell_id: row for cell in cells if (row := finished_row(out, cell)) is not None}
+    outdated = [cell.cell_id for cell in cells if cell.cell_id in rows and selected_otherwise(rows[cell.cell_id], cell)]
+    return Plan(cells, set(rows), weights, problems, damaged, shapes, outdated)
 
 
 def check_writable(folder: Path) -> None:

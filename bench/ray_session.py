@@ -112,10 +112,12 @@ def check_capacity(resources: Resources) -> int:
         Bytes of memory that Ray hands out on the node that has most of them, among those that have the rest.
 
     Raises:
-        SpecError: says what the nodes have.
+        SpecError: says what the nodes have, or that a trial asks for one and a half GPUs.
     """
     import ray
 
+    if resources.gpus > 1 and resources.gpus % 1:
+        raise SpecError(f"--gpus-per-trial {resources.gpus:g} is not valid: a fraction of one GPU, or whole ones.")
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     fitting = [node for node in nodes if node.get("CPU", 0) >= resources.cpus and node.get("GPU", 0) >= resources.gpus]
     if fitting:

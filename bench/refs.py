@@ -39,7 +39,7 @@ class DatasetRef(Frozen):
         modifiers: what makes the training split long-tailed or noisy, see ``bench.variants``; applied before the pool
             is drawn.
         pool_size: size of the drawn pool, or None for the whole training split.
-        fingerprint: SHA-256 of the content.
+        fingerprint: SHA-256 of the content; of images in files, of their names and sizes.
         clean_fingerprint: that of the same images with their own labels; empty where no label was replaced.
         num_classes: C.
         size: N, images in the pool.

@@ -34,12 +34,14 @@ class StageUse(BaseModel):
     """One shared stage that a row rests on.
 
     Attributes:
-        kind: ``embeddings``, ``neighbors``, ``pseudo-labels``, ``dynamics`` or ``selection``.
+        kind: ``encoder``, ``embeddings``, ``neighbors``, ``cluster-count``, ``pseudo-labels``, ``dynamics``,
+            ``gradient-norms`` or ``selection``.
         key: what it is stored under, a SHA-256 of all that decides its content.
         seconds: wall time of whoever computed it.
         reused: whether it was there before the run that wrote the row.
-        paid_seconds: the row's part of what the run spent on the stage: its ``seconds`` divided by the cells of the
-            run that rest on it, 0 where it was reused. The sum over a run's rows counts every stage once.
+        paid_seconds: the row's part of what runs into its folder spent on the stage: its ``seconds`` divided by the
+            cells of the run that rest on it; where it was reused, what an earlier run spent and no row has paid,
+            likewise divided, else 0. The sum over a folder's rows counts every stage once.
         peak_bytes: as ``train_peak_bytes``, of the process that computed the stage.
         peak_gpu_bytes: as ``train_peak_gpu_bytes``, of the process that computed the stage.
     """
@@ -95,7 +97,7 @@ class Row(BaseModel):
             The file is ``scores/SHA256.npy``.
         indices_sha256: of the int64 little-endian bytes of the kept positions in the full training split. The file is
             ``indices/CELL_ID.npy``.
-        fingerprint: SHA-256 of the data set's content.
+        fingerprint: SHA-256 of the data set's content; of images in files, of their names and sizes.
         stages: shared stages that the coreset rests on, and the model's embeddings where it reads them; inputs first.
         train_seconds: wall time of training and evaluation.
         train_peak_bytes: most memory that the whole process had resident meanwhile, libraries included; None where

@@ -3,33 +3,26 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from pathlib import Path
+from typing import Any
 
-from bench.cell_runs import OnEnd, row_of, run_cells
+from bench.cell_runs import OnEnd, run_cells
 from bench.cells import Cell
 from bench.costs import attributed
+from bench.errors import RowError
 from bench.failures import Fault, record_failure
-from bench.ledger import Ledger
+from bench.ledger import Ledger, unpaid
 from bench.preflight import Plan
 from bench.ray_session import Resources, Session, ray_session
-from bench.rows import StageUse
+from bench.reporting import Reporter
+from bench.resume import valid_row
+from bench.rows import StageUse, read_row
 from bench.stage_runs import run_stages
 from bench.stages import in_order
 from bench.workspace import Workspace
-
-
-class Reporter(Protocol):
-    """Who is told how a run goes on."""
-
-    def stages_begin(self, total: int, reused: dict[str, int]) -> None: ...
-    def stage_end(self, title: str, seconds: float, *, reused: bool = False, error: str | None = None) -> None: ...
-    def cells_begin(self, total: int, finished: int) -> None: ...
-    def cell_end(self, cell: Cell, accuracy: float | None, seconds: float, error: str | None) -> None: ...
-    def waiting(self, title: str) -> None: ...
-    def retry(self, title: str, reason: str) -> None: ...
-    def session_lost(self, again: bool) -> None: ...
 
 
 @dataclass
@@ -83,13 +76,13 @@ def run(plan: Plan, workspace: Workspace, resources: Resources, reporter: Report
                 work.go(replace(plan, finished=plan.finished | finished), session)
         except KeyboardInterrupt:
             outcome.interrupted = session is None or not session.lost
-        finished |= {cell.cell_id for cell in left if row_of(cell, workspace)} | outcome.failed.keys()
+        finished |= {cell.cell_id for cell in left if valid_row(workspace.out, cell)} | outcome.failed.keys()
         outcome.lost = session is not None and session.lost
         if not outcome.lost:
             outcome.interrupted |= any(cell.cell_id not in finished for cell in left)
             break
         reporter.session_lost(again=attempt <= retries)
-    outcome.written = sum(row_of(cell, workspace) is not None for cell in plan.cells)
+    outcome.written = sum(valid_row(workspace.out, cell) is not None for cell in plan.cells)
     outcome.stages_reused = sum(use.reused for use in work.ledger.uses.values())
     outcome.stages_computed = len(work.ledger.uses) - outcome.stages_reused
     outcome.seconds = time.perf_counter() - started
@@ -104,6 +97,7 @@ class _Run:
         plan: the whole run; a session after a lost one gets what is left of it.
         outcome: filled as the run goes on.
         ledger: how each shared stage came to be, likewise.
+        owed: seconds of stages that earlier runs into the folder left unpaid.
         blocked: cells that rest on a stage which failed.
     """
 
@@ -113,8 +107,13 @@ class _Run:
     reporter: Reporter
     retries: int
     outcome: Outcome = field(default_factory=Outcome)
-    ledger: Ledger = field(default_factory=Ledger)
+    ledger: Ledger = field(init=False)
+    owed: dict[str, float] = field(init=False)
     blocked: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.ledger = Ledger(self.workspace.out)
+        self.owed = unpaid(self.ledger.spent, _uses(self.workspace.out))
 
     def go(self, plan: Plan, session: Session) -> None:
         """Stages, then cells, in one Ray session."""
@@ -137,7 +136,8 @@ class _Run:
                 record_failure(cell, fault, self.workspace.out)
                 self.reporter.cell_end(cell, None, 0.0, fault.reason)
         # Over the cells of all sessions, so that those of a later one do not pay a second time.
-        uses = attributed([cell for cell in self.plan.missing if cell.cell_id not in self.blocked], self.ledger.uses)
+        payers = [cell for cell in self.plan.missing if cell.cell_id not in self.blocked]
+        uses = attributed(payers, self.ledger.uses, self.owed)
         self._train([cell for cell in plan.missing if cell.cell_id not in faults], uses, session)
 
     def _train(self, cells: list[Cell], uses: dict[str, StageUse], session: Session) -> None:
@@ -151,6 +151,13 @@ class _Run:
                 return
             # Again when all others are done, and their memory is free.
             cells = [cell for cell in cells if cell.cell_id in faults and faults[cell.cell_id].passing]
+
+
+def _uses(out: Path) -> Iterator[StageUse]:
+    """Of all rows of the folder that are valid, this grid's and others."""
+    for path in sorted((out / "rows").glob("*.json")):
+        with suppress(RowError):
+            yield from read_row(path).stages
 
 
 def _fault_below(cell: Cell, broken: dict[str, Fault]) -> Fault | None:
@@ -175,4 +182,4 @@ def _listener(reporter: Reporter, outcome: Outcome, *, last: bool) -> OnEnd:
 
 def _stopped(cells: Iterable[Cell], faults: dict[str, Fault], workspace: Workspace) -> bool:
     """Whether Tune returned before every cell had ended, which it does after Ctrl-C."""
-    return any(cell.cell_id not in faults and row_of(cell, workspace) is None for cell in cells)
+    return any(cell.cell_id not in faults and valid_row(workspace.out, cell) is None for cell in cells)

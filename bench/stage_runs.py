@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
+from bench.cache import Busy, Store
 from bench.errors import TimeLimit
 from bench.failures import Fault, fault_of, fault_of_death
 from bench.ledger import Ledger
 from bench.limits import end_process, mark_of, time_limit
+from bench.notes import collected
 from bench.preflight import Plan
 from bench.ray_session import Resources
+from bench.reporting import Reporter
 from bench.stages import Stage, in_order
 from bench.underway import forget
 from bench.workspace import Workspace
-
-if TYPE_CHECKING:
-    from bench.runner import Reporter
 
 _PAUSE = 2.0
 """Seconds until a stage that another run is computing is looked at again."""
@@ -31,12 +31,14 @@ class StageEnd(NamedTuple):
         reused: whether it was there already.
         fault: why it failed, if it did.
         busy: another run is computing it.
+        notes: what the user should know besides.
     """
 
     seconds: float = 0.0
     reused: bool = False
     fault: dict[str, Any] | None = None
     busy: bool = False
+    notes: tuple[str, ...] = ()
 
 
 class _Queue:
@@ -113,13 +115,15 @@ def run_stages(
     """
     import ray
 
+    for title in _discard_damaged(plan, workspace.store):
+        reporter.note(f"{title} was damaged in {workspace.cache} and is computed again")
     wanted = in_order([stage for cell in plan.missing for stage in cell.stages()])
     todo = plan.stages(workspace.store)
     new = {stage.key for stage in todo}
     present = [stage for stage in wanted if stage.key not in new and stage in workspace.store]
     for stage in present:
         ledger.found(stage, workspace.store.seconds(stage))
-    reporter.stages_begin(len(todo), dict(Counter(stage.kind for stage in present)))
+    reporter.stages_begin(todo, present)
     # What kills a process once mostly kills it again, so Ray's own three retries are replaced by those of the run.
     # A worker of a task that is declared with a GPU ends with it, and gives the GPU's memory back.
     without_gpu = ray.remote(num_cpus=resources.cpus, max_retries=0)(_stage_task)
@@ -132,7 +136,7 @@ def run_stages(
     def fail(key: str, seconds: float, fault: Fault) -> None:
         broken[key] = fault
         queue.finish(key)
-        reporter.stage_end(queue.stages[key].title(), seconds, error=fault.reason)
+        reporter.stage_end(queue.stages[key], seconds, error=fault.reason)
 
     while not queue.done:
         for key in queue.startable():
@@ -153,6 +157,8 @@ def run_stages(
             key = queue.running.pop(task)
             stage = queue.stages[key]
             result = _result(task, stage, workspace)
+            for line in result.notes:
+                reporter.note(line)
             if result.busy:
                 ledger.refused(stage)
                 queue.park(key)
@@ -164,7 +170,7 @@ def run_stages(
             if result.fault is None:
                 ledger.ended(stage, result.seconds, stored=result.reused)
                 queue.finish(key)
-                reporter.stage_end(stage.title(), result.seconds, reused=ledger.uses[key].reused)
+                reporter.stage_end(stage, result.seconds, reused=ledger.uses[key].reused)
                 continue
             fault = Fault(**{**result.fault, "attempts": attempts[key]})
             if fault.passing and attempts[key] <= retries:
@@ -173,6 +179,26 @@ def run_stages(
             else:
                 fail(key, result.seconds, fault)
     return broken
+
+
+def _discard_damaged(plan: Plan, store: Store) -> list[str]:
+    """Take stages that are needed and damaged out of the store, so that none is left to a trial to compute.
+
+    Returns:
+        Their titles.
+    """
+    checked: dict[Stage, bool] = {}
+    damaged = []
+
+    def whole(stage: Stage) -> bool:
+        if stage not in checked:
+            discarded = store.discard_damaged(stage)
+            damaged.extend([stage.title()] if discarded else [])
+            checked[stage] = stage in store
+        return checked[stage]
+
+    in_order([stage for cell in plan.missing for stage in cell.stages()], whole)
+    return damaged
 
 
 def _result(task: Any, stage: Stage, workspace: Workspace) -> StageEnd:
@@ -190,19 +216,18 @@ def _result(task: Any, stage: Stage, workspace: Workspace) -> StageEnd:
 
 def _stage_task(stage: Stage, workspace: Workspace) -> StageEnd:
     """Body of a Ray task."""
-    from bench.cache import Busy
     from bench.compute import run_stage
     from bench.training.loop import prepare_torch
 
     prepare_torch(workspace.threads)
     mark = mark_of(stage.key, workspace.out)
     try:
-        with time_limit(workspace.time_limit, mark):
-            artifact = run_stage(stage, workspace, wait=False)
+        with collected() as notes, time_limit(workspace.time_limit, mark):
+            artifact = run_stage(stage, workspace.model_copy(update={"wait": False}))
     except Busy:
         return StageEnd(busy=True)
     except TimeLimit as error:
         end_process(fault_of(error, stage.title()).model_dump_json(), mark)
     except Exception as error:
         return StageEnd(fault=fault_of(error, stage.title()).model_dump())
-    return StageEnd(artifact.seconds, artifact.reused)
+    return StageEnd(artifact.seconds, artifact.reused, notes=tuple(notes))

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import inspect
-import sys
 from collections.abc import Callable, Iterable
-from types import ModuleType
 from typing import Any, ClassVar, Literal
 
 from bench.errors import SpecError
@@ -232,7 +229,7 @@ class Selection(Stage):
         dataset: the pool.
         method: registered name.
         params: parameters that differ from their defaults.
-        code: ``method_code``, so that a coreset of an edited method is not read from the store.
+        code: ``bench.code_digest``, so that a coreset of an edited method is not read from the store.
         encoder: None where the method reads no embeddings.
         proxy: None where the method needs no network trained.
         rate: fraction removed.
@@ -296,6 +293,10 @@ class Selection(Stage):
         wanted.setdefault("num_clusters", self.dataset.num_classes)
         return PseudoLabels(embeddings=self.embeddings(), seed=self.seed, **wanted)
 
+    def all_pseudo_labels(self) -> list[PseudoLabels]:
+        """Those that the selection rests on, in the order in which the method declared them."""
+        return [stage for stage in in_order([self]) if isinstance(stage, PseudoLabels)]
+
     def dynamics(self, of: Targets = "labels", **clustering: Any) -> ProxyDynamics:
         """Dynamics of the cell's proxy."""
         proxy = self.network()
@@ -315,29 +316,6 @@ class Selection(Stage):
 
     def title(self) -> str:
         return f"coreset of {self.method} on {self.dataset.label} at rate {self.rate:g}, seed {self.seed}"
-
-
-def method_code(name: str) -> str:
-    """Digest of a method's declared version and of the source of its module and of those it imports beside it."""
-    entry = methods.get(name)
-    sources: dict[str, str] = {}
-
-    def visit(module: ModuleType | None) -> None:
-        if module is None or module.__name__ in sources:
-            return
-        try:
-            sources[module.__name__] = inspect.getsource(module)
-        except (OSError, TypeError):
-            sources[module.__name__] = ""
-        package = module.__name__.rpartition(".")[0]
-        for value in vars(module).values():
-            origin = value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", None)
-            if package and isinstance(origin, str) and origin.startswith(f"{package}."):
-                visit(sys.modules.get(origin))
-
-    visit(inspect.getmodule(entry.function))
-    text = "\0".join(f"{module}\0{source}" for module, source in sorted(sources.items()))
-    return hashlib.sha256(f"{entry.info.version}\0{text}".encode()).hexdigest()[:16]
 
 
 def in_order(stages: Iterable[Stage], present: Callable[[Stage], bool] = lambda stage: False) -> list[Stage]:

@@ -6,15 +6,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from bench.calls import split_list
 from bench.cells import Cell
 from bench.errors import RowError, SpecError, UnknownName
+from bench.reporting import Reporter
 from bench.rows import Row, read_row
-
-if TYPE_CHECKING:
-    from bench.runner import Reporter
 
 WandbMode = Literal["offline", "online"]
 _PACKAGES = {"wandb": "wandb", "tensorboard": "tensorboardX"}
@@ -77,73 +75,39 @@ def make_trackers(names: str | None, *, mode: WandbMode = "offline", curves: boo
 
 @contextmanager
 def tracked(
-    listener: Reporter, trackers: Sequence[Tracker], cells: Sequence[Cell], out: Path, warn: Callable[[str], None]
-) -> Iterator[Reporter]:
-    """Let trackers hear what a reporter is told.
+    trackers: Sequence[Tracker], cells: Sequence[Cell], out: Path, warn: Callable[[str], None]
+) -> Iterator[TrackingReporter]:
+    """Tell trackers of the cells of the run in the block, and of all rows at its end.
 
     Args:
-        listener: is told everything first.
         trackers: may be none.
         cells: of the whole grid.
         out: the run's folder.
         warn: shows one line when a tracker fails.
     """
-    if not trackers:
-        yield listener
-        return
-    tracking = TrackingReporter(listener, trackers, cells, out, warn)
+    tracking = TrackingReporter(trackers, cells, out, warn)
     try:
         yield tracking
     finally:
         tracking.close()
 
 
-class TrackingReporter:
-    """A ``bench.runner.Reporter`` that passes everything on, and tells trackers of cells.
+class TrackingReporter(Reporter):
+    """Tells trackers of cells.
 
     Args: as of ``tracked``.
     """
 
     def __init__(
-        self,
-        listener: Reporter,
-        trackers: Sequence[Tracker],
-        cells: Sequence[Cell],
-        out: Path,
-        warn: Callable[[str], None],
+        self, trackers: Sequence[Tracker], cells: Sequence[Cell], out: Path, warn: Callable[[str], None]
     ) -> None:
-        self._listener, self._cells, self._out, self._warn = listener, cells, out, warn
+        self._cells, self._out, self._warn = cells, out, warn
         self._counts = {"done": 0, "failed": 0}
         self._trackers = list(trackers)
         self._tell(lambda tracker: tracker.begin(out, describe(cells)))
 
-    def stages_begin(self, total: int, reused: dict[str, int]) -> None:
-        """Pass on."""
-        self._listener.stages_begin(total, reused)
-
-    def stage_end(self, title: str, seconds: float, *, reused: bool = False, error: str | None = None) -> None:
-        """Pass on."""
-        self._listener.stage_end(title, seconds, reused=reused, error=error)
-
-    def waiting(self, title: str) -> None:
-        """Pass on."""
-        self._listener.waiting(title)
-
-    def retry(self, title: str, reason: str) -> None:
-        """Pass on."""
-        self._listener.retry(title, reason)
-
-    def session_lost(self, again: bool) -> None:
-        """Pass on."""
-        self._listener.session_lost(again)
-
-    def cells_begin(self, total: int, finished: int) -> None:
-        """Pass on."""
-        self._listener.cells_begin(total, finished)
-
     def cell_end(self, cell: Cell, accuracy: float | None, seconds: float, error: str | None) -> None:
-        """Pass on, then tell the trackers of the row that the cell wrote."""
-        self._listener.cell_end(cell, accuracy, seconds, error)
+        """Tell the trackers of the row that the cell wrote."""
         row = self._row(cell) if error is None else None
         self._counts["done" if error is None else "failed"] += 1
         self._tell(lambda tracker: tracker.cell_end(row, dict(self._counts)))

@@ -12,8 +12,9 @@ from bench.rows import Row
 from bench.tracking import WandbMode
 
 PROJECT = "coreset-bench"
-_PATIENCE = 60.0
-"""Seconds that wandb may take to connect, and to send what is left; an offline run needs neither."""
+_CONNECT, _SEND = 60.0, 15.0
+"""Seconds that wandb may take to connect, and to send what is left, which Ctrl-C waits for; then ``wandb sync`` sends
+it. An offline run needs neither."""
 
 
 class WandbTracker:
@@ -45,9 +46,9 @@ class WandbTracker:
             "disable_code": True,
             "disable_git": True,
             "disable_job_creation": True,
-            "finish_timeout": _PATIENCE,
+            "finish_timeout": _SEND,
             "finish_timeout_raises": True,
-            "init_timeout": _PATIENCE,
+            "init_timeout": _CONNECT,
             "quiet": True,
             "silent": True,
             "x_disable_machine_info": True,

@@ -22,8 +22,9 @@ from bench.provenance import device_name, git_state, versions
 from bench.pseudo_quality import PseudoLabelQuality, pseudo_label_quality
 from bench.published import write_indices, write_scores
 from bench.refs import derive_seed
+from bench.resume import valid_row
 from bench.rows import Row, StageUse, write_row
-from bench.stages import Embeddings, PseudoLabels, Selection, in_order
+from bench.stages import Embeddings, Selection, in_order
 from bench.underway import Progress, announced
 from bench.usage import measured
 from bench.workspace import Workspace
@@ -47,9 +48,15 @@ def attempt_cell(
 
     started = time.perf_counter()
     try:
-        with time_limit(workspace.time_limit, mark_of(cell.cell_id, workspace.out)):
-            row = run_cell(cell, workspace, stages or {})
-        write_row(row, workspace.out)
+        # Another run into the same folder may have been faster: a finished row is never touched.
+        row = valid_row(workspace.out, cell)
+        if row is None:
+            with time_limit(workspace.time_limit, mark_of(cell.cell_id, workspace.out)):
+                row = run_cell(cell, workspace, stages or {})
+            meanwhile = valid_row(workspace.out, cell)
+            row = meanwhile or row
+            if meanwhile is None:
+                write_row(row, workspace.out)
     except Exception as error:
         fault = fault_of(error).model_copy(update={"attempts": attempt})
         record_failure(cell, fault, workspace.out)
@@ -176,10 +183,9 @@ def _stages_used(cell: Cell, workspace: Workspace, uses: Mapping[str, StageUse])
 
 def _pseudo_label_quality(selection: Selection, dataset: Dataset, workspace: Workspace) -> PseudoLabelQuality | None:
     """Of the first pseudo-labels that the method declared; read here, once its coreset is fixed."""
-    stage = next((item for item in in_order([selection]) if isinstance(item, PseudoLabels)), None)
-    if stage is None:
-        return None
-    return pseudo_label_quality(run_stage(stage, workspace).arrays["labels"], dataset.train.labels)
+    for stage in selection.all_pseudo_labels()[:1]:
+        return pseudo_label_quality(run_stage(stage, workspace).arrays["labels"], dataset.train.labels)
+    return None
 
 
 def _inputs(cell: Cell, dataset: Dataset, workspace: Workspace) -> tuple[Any, Any]:

@@ -25,6 +25,7 @@ class Workspace(BaseModel):
         device: ``cpu`` or ``cuda``.
         threads: CPU threads of one trial.
         time_limit: seconds that a stage or a cell may take, or None.
+        wait: whether to wait for a stage that another process is computing.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -36,6 +37,7 @@ class Workspace(BaseModel):
     device: str = "cpu"
     threads: int = 1
     time_limit: float | None = None
+    wait: bool = True
 
     @property
     def store(self) -> Store:

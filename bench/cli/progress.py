@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -22,6 +24,8 @@ from rich.text import Text
 
 from bench.cells import Cell
 from bench.cli._watch import Watch
+from bench.reporting import Reporter
+from bench.stages import Stage
 
 _FIGURES = 48
 """Columns of a terminal that a bar, counts and times take."""
@@ -29,8 +33,8 @@ _LONGEST_RATE = 3600.0
 """Seconds over which rich measures how fast it goes on; its own 30 are less than one cell takes."""
 
 
-class ProgressReporter:
-    """A ``bench.runner.Reporter`` that a person can read.
+class ProgressReporter(Reporter):
+    """What a person reads while a run goes on.
 
     Args:
         console: where to.
@@ -72,15 +76,16 @@ class ProgressReporter:
             self._watch.stop()
         self._bar.stop()
 
-    def stages_begin(self, total: int, reused: dict[str, int]) -> None:
+    def stages_begin(self, todo: Sequence[Stage], present: Sequence[Stage]) -> None:
         """Announce the shared stages: how many are computed, and how many of each kind the store has already."""
+        reused = Counter(stage.kind for stage in present)
         kinds = ", ".join(f"{number} {kind}" for kind, number in reused.items())
-        line = f"{total} shared stages to compute, {sum(reused.values())} reused{f' ({kinds})' if kinds else ''}"
-        self._begin("stages", total, line)
+        line = f"{len(todo)} shared stages to compute, {len(present)} reused{f' ({kinds})' if kinds else ''}"
+        self._begin("stages", len(todo), line)
 
-    def stage_end(self, title: str, seconds: float, *, reused: bool = False, error: str | None = None) -> None:
+    def stage_end(self, stage: Stage, seconds: float, *, reused: bool = False, error: str | None = None) -> None:
         """Report one stage."""
-        failure = None if error is None else f"failed: {error}"
+        title, failure = stage.title(), None if error is None else f"failed: {error}"
         self._end(f"{title}, computed by another run" if reused else title, seconds, failure)
 
     def waiting(self, title: str) -> None:
@@ -95,6 +100,10 @@ class ProgressReporter:
         """Report that Ray is gone."""
         after = "starting it again" if again else "giving up"
         self._note(f"Ray's processes died on every node; {after}", style="red")
+
+    def note(self, text: str) -> None:
+        """Report what went wrong without harm."""
+        self._note(text, style="yellow")
 
     def cells_begin(self, total: int, finished: int) -> None:
         """Announce the cells."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from contextlib import redirect_stdout
-from dataclasses import replace
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -168,9 +167,12 @@ def run(
 
     from bench.calls import parse_call
     from bench.cells import check_names
+    from bench.errors import BenchError
     from bench.preflight import check_writable, make_plan
     from bench.quantities import parse_seconds
     from bench.ray_session import Resources
+    from bench.reporting import Several
+    from bench.run_log import RunLog
     from bench.runner import run as run_plan
     from bench.spec import load_spec
     from bench.tracking import make_trackers, tracked
@@ -207,29 +209,38 @@ def run(
         else:
             show_plan(document, console)
         return
-    check_writable(place.cache)
-    if force:
-        plan = replace(plan, shapes={})
-    elif address is None:
+    if plan.stages(place.store):
+        check_writable(place.cache)
+    if address is None and not force:
         _check_estimates(plan, place, gpus)
-    for path in plan.damaged:
-        console.print(
-            f"A row was incomplete and is run again; what is left of it: {path}", style="yellow", soft_wrap=True
-        )
     from bench.cli.progress import ProgressReporter
 
     def warn(line: str) -> None:
         console.print(line, style="yellow", soft_wrap=True)
 
+    for path in plan.damaged:
+        warn(f"A row was incomplete and is run again; what is left of it: {path}")
+    if plan.outdated:
+        warn(
+            f"{len(plan.outdated)} finished rows were selected by other code of their method or of a stage than the "
+            f"present, such as {plan.outdated[0]}. They stay; take another --out, or delete them, to run them anew."
+        )
+
     with (
         redirect_stdout(sys.stderr if json_output else sys.stdout),  # Ray prints there that a node has died
         ProgressReporter(console, quiet=quiet, out=place.out) as progress,
-        tracked(progress, trackers, plan.cells, place.out, warn) as reporter,
+        tracked(trackers, plan.cells, place.out, warn) as tracking,
     ):
+        reporter = Several(progress, RunLog(place.out), tracking)
         outcome = run_plan(plan, place, Resources(cpus_per_trial, gpus, address), reporter, retries=retries)
     code = _exit_code(plan, outcome)
+    try:
+        tables = _write_tables(place.out, shown=not json_output) if outcome.written else []
+    except BenchError as error:  # of a row that another grid wrote there, for example
+        tables, code = [], code or 1
+        warn(f"No tables were made: {error}")
     if json_output:
-        print_json({**_summary(plan, outcome, place), "exit_code": code})
+        print_json({**_summary(plan, outcome, place), "tables": tables, "exit_code": code})
     else:
         _tell(plan, outcome, place, console)
     raise typer.Exit(code)
@@ -275,9 +286,7 @@ def _exit_code(plan: Plan, outcome: Outcome) -> int:
 
 
 def _summary(plan: Plan, outcome: Outcome, place: Workspace) -> dict[str, Any]:
-    """How the run ended, as plain values; the tables are written as they are without ``--json``."""
-    from bench.cli.table import write_tables
-
+    """How the run ended, as plain values."""
     return {
         "out": str(place.out),
         "cells": len(plan.cells),
@@ -288,17 +297,22 @@ def _summary(plan: Plan, outcome: Outcome, place: Workspace) -> dict[str, Any]:
         "ray_lost": outcome.lost,
         "stages": {"computed": outcome.stages_computed, "reused": outcome.stages_reused},
         "seconds": round(outcome.seconds, 1),
-        "tables": [str(path) for path in write_tables([place.out])[1]] if outcome.written else [],
     }
 
 
-def _tell(plan: Plan, outcome: Outcome, place: Workspace, console: Console) -> None:
-    """Print the tables and say what is left."""
-    from bench.cli.table import table
+def _write_tables(out: Path, *, shown: bool) -> list[str]:
+    """Write the tables of the folder, and show them on request; return where they are."""
+    from bench.cli.table import table, write_tables
 
+    if shown:
+        table([out])
+        return []
+    return [str(path) for path in write_tables([out])[1]]
+
+
+def _tell(plan: Plan, outcome: Outcome, place: Workspace, console: Console) -> None:
+    """Say how the run ended and what is left."""
     left = len(plan.cells) - outcome.written
-    if outcome.written:
-        table([place.out])
     console.print(
         f"{outcome.written} of {len(plan.cells)} cells have a row in {place.out} ({outcome.seconds:.0f} s).",
         soft_wrap=True,

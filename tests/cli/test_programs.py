@@ -62,6 +62,12 @@ def test_a_run_ends_with_its_summary(tmp_path: Path) -> None:
     assert (again["written"], again["exit_code"]) == (1, 0)
     assert ask("validate", str(tmp_path / "out")) == {"rows": 1, "problems": []}
 
+    foreign = tmp_path / "out" / "rows" / "of-another-grid.json"
+    foreign.write_text("{")
+    told = ask("run", "--methods", "random", *TINY, *places, code=1)
+    assert (told["written"], told["tables"], told["exit_code"]) == (1, [], 1), "its own cells are told all the same"
+    foreign.unlink()
+
     [row] = (tmp_path / "out" / "rows").glob("*.json")
     trained = ask("train", "--row", str(row), "--out", str(tmp_path / "retrained"))
     assert set(trained) == fields("train")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections import Counter
 from pathlib import Path
@@ -9,11 +10,12 @@ from pathlib import Path
 import pytest
 
 from bench.cells import Cell
-from bench.errors import NotFinite, TimeLimit
+from bench.errors import DataError, NotFinite, TimeLimit
 from bench.failures import Failure, fault_of, lost, read_failures, record_failure, summary
 from bench.limits import mark_of, read_mark, time_limit
 from bench.preflight import Plan, make_plan
 from bench.ray_session import Resources
+from bench.reporting import Reporter
 from bench.rows import read_rows
 from bench.runner import Outcome, run
 from bench.spec import load_spec
@@ -30,23 +32,15 @@ TINY = {
 }
 
 
-class Notes:
-    """A reporter that remembers tries."""
+class Notes(Reporter):
+    """Remembers tries."""
 
     def __init__(self) -> None:
         self.retried: list[str] = []
         self.ended: Counter[str] = Counter()
 
-    def stages_begin(self, total: int, reused: dict[str, int]) -> None: ...
-
-    def stage_end(self, title: str, seconds: float, *, reused: bool = False, error: str | None = None) -> None: ...
-
-    def cells_begin(self, total: int, finished: int) -> None: ...
-
     def cell_end(self, cell: Cell, accuracy: float | None, seconds: float, error: str | None) -> None:
         self.ended[cell.cell_id] += 1
-
-    def waiting(self, title: str) -> None: ...
 
     def retry(self, title: str, reason: str) -> None:
         self.retried.append(title)
@@ -85,6 +79,30 @@ def test_exceptions_are_classified():
     assert lost("gone", "the worker crashed").status == "lost"
     killed = "Task was killed due to the node running low on memory."
     assert lost("gone", killed).status == "out-of-memory"
+
+
+def test_a_file_name_that_is_no_utf8_can_be_reported(tmp_path):
+    [cell] = make_plan(load_spec(given={**TINY, "methods": "random"}), out=tmp_path).cells
+    name = os.fsdecode(b"caf\xe9.jpg")
+    fault = fault_of(DataError(f"cannot decode the image {name}"), stage=f"embeddings of {name}")
+    assert "caf\\xe9.jpg" in fault.reason
+    record_failure(cell, fault, tmp_path)
+    [failure] = read_failures(tmp_path)
+    assert failure.reason == fault.reason
+    fault.model_dump_json()
+
+
+def test_a_failure_since_the_last_row_is_told(tmp_path):
+    """The row of an older version of a method stays until there is one of the present version."""
+    [cell] = make_plan(load_spec(given={**TINY, "methods": "random"}), out=tmp_path).cells
+    row = tmp_path / "rows" / f"{cell.cell_id}.json"
+    row.parent.mkdir()
+    row.touch()
+    os.utime(row, (1, 1))
+    record_failure(cell, fault_of(ValueError("wrong")), tmp_path)
+    assert summary(tmp_path) == "1 cell failed (1 error)"
+    row.touch()
+    assert summary(tmp_path) is None
 
 
 def test_a_record_can_be_read_back_and_a_damaged_one_is_no_result(tmp_path):

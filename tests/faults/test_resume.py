@@ -13,7 +13,8 @@ from bench_command import Command, alive, finish
 from bench.cache import Arrays
 from bench.cells import Cell
 from bench.compute import observe
-from bench.preflight import finished_cells, make_plan, set_aside
+from bench.preflight import make_plan
+from bench.resume import set_aside, valid_row
 from bench.rows import read_rows
 from bench.spec import load_spec
 from bench.stages import ProxyDynamics
@@ -39,6 +40,10 @@ def contents(folder: Path) -> dict[str, tuple[bytes, int]]:
     return {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in rows}
 
 
+def finished(out: Path, cells: list[Cell]) -> set[str]:
+    return {cell.cell_id for cell in cells if valid_row(out, cell) is not None}
+
+
 @pytest.fixture
 def two_rows(tmp_path: Path) -> tuple[Workspace, list[Cell]]:
     workspace = Workspace(out=tmp_path / "out", cache=tmp_path / "cache")
@@ -55,10 +60,10 @@ def test_a_row_cut_at_any_byte_runs_again_and_the_other_stays(two_rows):
     for length in range(0, len(whole), 10):
         first.write_bytes(whole[:length])
         assert set_aside(workspace.out, cells) == [workspace.out / "damaged" / first.name]
-        assert finished_cells(workspace.out, cells) == {cells[1].cell_id}, f"cut to {length} bytes"
+        assert finished(workspace.out, cells) == {cells[1].cell_id}, f"cut to {length} bytes"
     assert second.read_bytes() == other
     assert "accuracy" in attempt_cell(cells[0], workspace)
-    assert finished_cells(workspace.out, cells) == {cell.cell_id for cell in cells}
+    assert finished(workspace.out, cells) == {cell.cell_id for cell in cells}
     again, before = (next(read_rows(folder)) for folder in (workspace.out, restored(workspace.out, first, whole)))
     own = {"created", "train_seconds", "select_seconds", "train_peak_bytes"}
     assert again.model_dump(exclude=own) == before.model_dump(exclude=own)

@@ -124,17 +124,28 @@ assert store.get(stage, produce, wait=False).reused
     assert len(list(tmp_path.glob("produced-*"))) == 1
 
 
-def test_a_file_system_without_locks_warns_and_works(tmp_path):
+@pytest.mark.parametrize("number", ["ENOLCK", "ENOSYS", "EOPNOTSUPP"])
+def test_a_file_system_without_locks_warns_and_works(tmp_path, number):
+    """A file that another process left at the lock's place, whatever it holds, means nothing."""
     script(
         tmp_path,
-        """
+        f"""
 import errno, fcntl, logging
+from bench.inventory import remove, stored
 def refuse(*_):
-    raise OSError(errno.ENOLCK, "No locks available")
+    raise OSError(errno.{number}, "No locks available")
 fcntl.flock = refuse
 logging.basicConfig(filename=root / "log")
 assert not store.get(stage, produce).reused
+[item] = stored(store.root)
+item.record.with_suffix(".lock").write_text("1234\\nanother-host\\n")
 assert store.get(stage, produce).reused
+item.record.unlink()
+assert not store.get(stage, produce, wait=False).reused
+item.record.with_suffix(".lock").write_text("")
+item.record.unlink()
+assert not store.get(stage, produce, wait=False).reused
+assert remove(item) and not stored(store.root)
 """,
     )
     assert "has no file locks" in (tmp_path / "log").read_text()

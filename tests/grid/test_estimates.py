@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from bench.cells import Cell
-from bench.estimates import Estimate, Machine, Shape, estimate, free_disk, shortages, this_machine
+from bench.estimates import Estimate, Machine, Shape, estimate, free_disk, memory_limits, shortages, this_machine
 from bench.preflight import make_plan
 from bench.spec import load_spec
 from bench.stages import Embeddings, NeighborLists, ProxyDynamics, PseudoLabels, Selection, in_order
@@ -84,6 +84,20 @@ def test_shortages_say_what_is_missing(tmp_path):
     [lack] = shortages(huge, cells, enough, cache=tmp_path, out=tmp_path)
     assert lack.startswith("the shared stages need about ")
     assert str(tmp_path) in lack
+
+
+def test_the_limits_of_a_job_and_of_all_above_it_count(tmp_path):
+    groups = tmp_path / "cgroup"
+    groups.write_text("0::/slurm/job_7/step_0\n4:memory:/job:9\n3:cpuset:/\n")
+    root = tmp_path / "fs"
+    assert set(memory_limits(groups, root)) == {
+        root / "memory.max",
+        root / "slurm/memory.max",
+        root / "slurm/job_7/memory.max",
+        root / "slurm/job_7/step_0/memory.max",
+        root / "memory/memory.limit_in_bytes",
+        root / "memory/job:9/memory.limit_in_bytes",
+    }
 
 
 def test_this_machine_has_memory():

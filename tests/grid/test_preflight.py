@@ -11,7 +11,10 @@ from bench.cache import Store
 from bench.errors import DataError, RowError, SpecError, WeightsError
 from bench.preflight import Plan, check_writable, make_plan
 from bench.provenance import device_name, git_state, versions
+from bench.rows import StageUse
 from bench.spec import load_spec
+from bench.trial import attempt_cell
+from bench.workspace import Workspace
 
 SHARED = Path(os.environ.get("BENCH_SHARED", Path(__file__).parents[2].parent / "shared"))
 LITE0 = SHARED / "weights" / "tf_efficientnet_lite0_timm_fp16.safetensors"
@@ -68,6 +71,32 @@ def test_a_whole_row_that_is_not_valid_is_named_with_a_way_out(tmp_path: Path) -
     assert str(path) in str(caught.value)
     assert "Delete it, and the cell is run again." in str(caught.value)
     assert path.exists()
+
+
+def test_a_row_is_not_cut_where_it_cannot_be_read_at_all(tmp_path: Path) -> None:
+    [cell] = plan(tmp_path, methods="random").cells
+    path = tmp_path / "rows" / f"{cell.cell_id}.json"
+    path.parent.mkdir()
+    path.write_text("[" * 200_000)
+    with pytest.raises(RowError, match="is not a valid row"):
+        plan(tmp_path, methods="random")
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(RowError, match="cannot read the row"):
+        plan(tmp_path, methods="random")
+
+
+def test_rows_that_other_code_selected_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    workspace = Workspace(out=tmp_path / "out", cache=tmp_path / "cache")
+    given = {"methods": "random", "recipe": {"iterations": 2, "evaluations": 1}}
+    [cell] = plan(workspace.out, **given).cells
+    [stage] = cell.stages()
+    use = StageUse(kind=stage.kind, key=stage.key, seconds=1.0, reused=False)
+    assert "error" not in attempt_cell(cell, workspace, {stage.key: use})
+    assert plan(workspace.out, **given).outdated == []
+    monkeypatch.setattr("bench.cells.code_digest", lambda module, version: "edited")
+    made = plan(workspace.out, **given)
+    assert (made.outdated, made.missing) == ([cell.cell_id], [])
 
 
 def test_missing_data_say_where_and_what_to_do(tmp_path: Path) -> None:

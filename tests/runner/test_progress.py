@@ -11,6 +11,7 @@ from bench.cli._watch import Watch
 from bench.cli.progress import ProgressReporter
 from bench.preflight import make_plan
 from bench.spec import load_spec
+from bench.stages import Stage
 from bench.underway import Underway, announced, counted, forget, forget_all, underway
 
 
@@ -20,14 +21,32 @@ def cells(tmp_path: Path) -> list[Cell]:
     return make_plan(load_spec(given=given), out=tmp_path / "out").cells
 
 
+class Titled(Stage):
+    """A stage of a given title."""
+
+    words: str
+
+    def title(self) -> str:
+        return self.words
+
+
+class Embedding(Titled):
+    kind = "embeddings"
+
+
+class Proxy(Titled):
+    kind = "dynamics"
+
+
 def report(cells: list[Cell], *, terminal: bool = False, quiet: bool = False) -> str:
     written = io.StringIO()
     console = Console(file=written, force_terminal=terminal, width=60, highlight=False, color_system=None)
     with ProgressReporter(console, quiet=quiet) as reporter:
-        reporter.stages_begin(2, {"embeddings": 4, "dynamics": 1})
+        proxy, present = Proxy(words="proxy [small]"), [Embedding(words=word) for word in "abcd"]
+        reporter.stages_begin([proxy, proxy], [*present, proxy])
         reporter.retry("neighbours", "the [worker] was lost")
-        reporter.stage_end("proxy [small]", 1.25)
-        reporter.stage_end("neighbours", 0.0, error="out of [memory]")
+        reporter.stage_end(proxy, 1.25)
+        reporter.stage_end(Proxy(words="neighbours"), 0.0, error="out of [memory]")
         reporter.cells_begin(12, 4)
         reporter.cell_end(cells[0], 71.254, 3.04, None)
         reporter.cell_end(cells[1], None, 0.0, "loss [is] not finite")

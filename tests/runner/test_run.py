@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,10 +18,12 @@ from bench.errors import SpecError
 from bench.ledger import Ledger
 from bench.preflight import Plan, make_plan
 from bench.ray_session import Resources
+from bench.reporting import Reporter
 from bench.rows import Row, read_row, read_rows
 from bench.runner import Outcome, run
 from bench.spec import load_spec
 from bench.stage_runs import run_stages
+from bench.stages import Stage
 from bench.trial import attempt_cell
 from bench.underway import underway
 from bench.workspace import Workspace
@@ -35,7 +38,7 @@ TINY = {
 }
 
 
-class Events:
+class Events(Reporter):
     """A reporter that remembers."""
 
     def __init__(self) -> None:
@@ -44,12 +47,16 @@ class Events:
         self.begun: list[tuple[str, int, int]] = []
         self.waited: list[str] = []
         self.retried: list[tuple[str, str]] = []
+        self.notes: list[str] = []
 
-    def stages_begin(self, total: int, reused: dict[str, int]) -> None:
-        self.begun.append(("stages", total, sum(reused.values())))
+    def stages_begin(self, todo: Sequence[Stage], present: Sequence[Stage]) -> None:
+        self.begun.append(("stages", len(todo), len(present)))
 
-    def stage_end(self, title: str, seconds: float, *, reused: bool = False, error: str | None = None) -> None:
-        self.stages.append((title, error))
+    def stage_end(self, stage: Stage, seconds: float, *, reused: bool = False, error: str | None = None) -> None:
+        self.stages.append((stage.title(), error))
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
 
     def waiting(self, title: str) -> None:
         self.waited.append(title)
@@ -119,7 +126,7 @@ def test_smoke_grid_from_start_to_rows(tmp_path):
     rows = rows_of(workspace)
     assert set(rows) == {cell.cell_id for cell in plan.cells} == set(events.cells)
     assert (outcome.written, outcome.failed, outcome.interrupted) == (4, {}, False)
-    assert sorted(path.name for path in workspace.out.iterdir()) == ["indices", "rows", "scores"]
+    assert sorted(path.name for path in workspace.out.iterdir()) == ["indices", "rows", "scores", "stages.jsonl"]
     by_method = {row.method: row for row in rows.values()}
     kinds = ["embeddings", "neighbors", "pseudo-labels", "dynamics", "selection"]
     assert [use.kind for use in by_method["elfs"].stages] == kinds
@@ -204,6 +211,26 @@ def test_failing_stages_are_recorded_and_the_others_finish(tmp_path, troublemake
     assert underway(workspace.out) == {}, "also of workers that died"
 
 
+def test_stages_that_were_pruned_or_damaged_are_computed_before_the_cells(tmp_path):
+    """Else a trial would compute them, or wait for another that does, and hold its CPU and GPU meanwhile."""
+    workspace = place(tmp_path)
+    given = {"methods": "elfs(clustering=kmeans,beta=0.1)"}
+    [cell] = go(workspace, **given)[0].cells
+    [row] = rows_of(workspace).values()
+    # Another cell of the same coreset, of which the row tells how good the pseudo-labels are.
+    shutil.rmtree(workspace.cache / "pseudo-labels")
+    [arrays] = (workspace.cache / "selection").glob("*.npz")
+    arrays.write_bytes(arrays.read_bytes()[:-9])
+    again = {**TINY["recipe"], "iterations": 9}
+    _, outcome, events = go(workspace, **given, recipe=again)
+    assert (outcome.written, outcome.failed) == (1, {})
+    assert sorted(title.partition(" ")[0] for title, _ in events.stages) == ["coreset", "kmeans"]
+    assert [line.partition(" was damaged")[0] for line in events.notes] == [cell.selection().title()]
+    [other] = [item for item in rows_of(workspace).values() if item.cell_id != row.cell_id]
+    assert other.indices_sha256 == row.indices_sha256
+    assert {use.kind: use.reused for use in other.stages}["pseudo-labels"] is False
+
+
 @pytest.mark.slow
 def test_a_trial_that_fails_or_dies_leaves_the_others_alone(tmp_path, troublemakers):
     workspace = place(tmp_path)
@@ -228,6 +255,7 @@ def test_a_trial_that_fails_or_dies_leaves_the_others_alone(tmp_path, troublemak
     ("resources", "message"),
     [
         (Resources(cpus=64), r"asks for 64 CPU\(s\) and 0 GPU\(s\), but no node has as many: 2 CPU.*--cpus-per-trial"),
+        (Resources(gpus=1.5), r"--gpus-per-trial 1.5 is not valid: a fraction of one GPU, or whole ones"),
         (Resources(gpus=99), r"asks for 1 CPU\(s\) and 99 GPU\(s\), but no node.*--gpus-per-trial"),
     ],
 )
@@ -245,7 +273,7 @@ def test_a_stage_that_needs_no_gpu_waits_for_none(tmp_path):
     plan = make_plan(load_spec(given={**TINY, "methods": "d2-label-free"}), out=workspace.out)
     [cell] = plan.cells
     run_stage(cell.selection().embeddings(), workspace)
-    ledger = Ledger()
+    ledger = Ledger(workspace.out)
 
     def compute() -> None:
         run_stages(plan, workspace, Resources(gpus=1), Events(), ledger, retries=0, memory=0)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from bench import trial
 from bench.cells import Cell
 from bench.compute import run_stage
 from bench.loading import load_dataset
@@ -120,6 +121,20 @@ def test_a_row_of_another_version_of_the_method_is_no_result(tmp_path, monkeypat
     newer = replace(entry, info=replace(entry.info, version=2))
     monkeypatch.setattr(methods, "get", lambda name: newer)
     assert run(plan, workspace, Resources(), reporter=None).written == 0
+
+
+def test_a_finished_row_is_never_touched(tmp_path, monkeypatch):
+    """Two runs into one folder may both find that a cell is missing."""
+    workspace = place(tmp_path)
+    cell = one_cell(workspace)
+    first = attempt_cell(cell, workspace)
+    [path] = (workspace.out / "rows").iterdir()
+    written = path.read_bytes(), path.stat().st_mtime_ns
+    assert attempt_cell(cell, workspace)["accuracy"] == first["accuracy"]
+    looks = iter([None, read_row(path)])
+    monkeypatch.setattr(trial, "valid_row", lambda out, cell: next(looks))  # it is written while this one trains
+    assert attempt_cell(cell, workspace)["accuracy"] == first["accuracy"]
+    assert (path.read_bytes(), path.stat().st_mtime_ns) == written
 
 
 def test_pseudo_labels_are_compared_with_true_labels_once_the_coreset_is_fixed(tmp_path):
