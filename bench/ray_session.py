@@ -173,4 +173,4 @@ def _watched(memory: int) -> Iterator[Session]:
         yield session
     finally:
         ended.set()
-        watcher.join()
+        watcher.join(_LOOK)  # Ray may not answer any more; it is a daemon

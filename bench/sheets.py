@@ -84,12 +84,16 @@ def escape_latex(text: str) -> str:
 
 
 def write_text(folder: Path, name: str, contents: dict[str, str]) -> list[Path]:
-    """Write ``folder/name.SUFFIX`` for each suffix, each file whole or not at all.
+    """Write ``folder/name.SUFFIX`` for each suffix, each file whole or not at all, in UTF-8; file names that are
+    none stay as they are.
 
     Raises:
         BenchError: the folder cannot be written.
     """
-    return [write_bytes(folder / f"{name}.{suffix}", content.encode("utf-8")) for suffix, content in contents.items()]
+    return [
+        write_bytes(folder / f"{name}.{suffix}", content.encode("utf-8", "surrogateescape"))
+        for suffix, content in contents.items()
+    ]
 
 
 def write_bytes(path: Path, content: bytes) -> Path:

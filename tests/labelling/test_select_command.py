@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -120,6 +121,15 @@ def test_a_folder_without_a_readable_image(tmp_path: Path) -> None:
     done = select(tmp_path, "--images", str(folder), "--encoder", "pixels", "--budget", "2", "--classes", "2")
     assert isinstance(done.exception, BenchError)
     assert "none of the 3 image files could be read" in str(done.exception)
+
+
+def test_a_file_name_that_is_no_utf8_is_written_as_it_is(tmp_path: Path, photos: Path) -> None:
+    (photos / "a/001.png").rename(photos / os.fsdecode(b"caf\xe9.png"))
+    (photos / os.fsdecode(b"broken\xe9.jpg")).write_bytes(b"no image")
+    done = select(tmp_path, "--images", str(photos), "--encoder", "pixels", "--method", "random", "--budget", "121")
+    assert done.exit_code == 0, done.output
+    assert b"caf\xe9.png" in (tmp_path / "to_label.csv").read_bytes()
+    assert b"broken\xe9.jpg" in (tmp_path / "to_label.skipped.csv").read_bytes()
 
 
 def test_an_encoder_is_fitted_to_readable_files_alone(tmp_path: Path, photos: Path) -> None:
