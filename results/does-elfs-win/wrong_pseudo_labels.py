@@ -1,0 +1,102 @@
+"""Does ELFS drop the wrong pseudo-labels? Their share among what it dropped as too hard, kept, and dropped as too easy.
+
+python results/does-elfs-win/wrong_pseudo_labels.py FOLDER --cache-dir DIR [--data-root DIR]    prints a Markdown table
+
+FOLDER is what ``bench run`` wrote with ``elfs`` at fixed betas, DIR the store of shared stages that it used. True
+labels are read afterwards and choose nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections import defaultdict
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.calls import parse_call
+from bench.loading import load_dataset
+from bench.published import indices_path, pool_positions, read_indices, read_scores, scores_path
+from bench.rows import Row, read_rows
+from bench.stats import summarize
+
+COLUMNS = ("encoder", "removed", "beta", "whole pool", "dropped, too hard", "kept", "dropped, too easy")
+
+
+class Shares(NamedTuple):
+    """Percent of wrong pseudo-labels; NaN of nothing."""
+
+    pool: float
+    hard: float
+    kept: float
+    easy: float
+
+
+def wrong(pseudo_labels: NDArray[np.int64], labels: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which pseudo-labels are wrong under the best one-to-one matching of clusters and classes, bool [N]."""
+    from scipy.optimize import linear_sum_assignment
+    from sklearn.metrics.cluster import contingency_matrix
+
+    classes, clusters = linear_sum_assignment(contingency_matrix(labels, pseudo_labels), maximize=True)
+    class_of = dict(zip(np.unique(pseudo_labels)[clusters], np.unique(labels)[classes], strict=True))
+    return np.array([class_of.get(cluster, -1) for cluster in pseudo_labels]) != labels
+
+
+def shares(mistaken: NDArray[np.bool_], scores: NDArray[np.float32], kept: NDArray[np.int64], beta: float) -> Shares:
+    """Split the pool as ELFS did.
+
+    Args:
+        mistaken: bool [N].
+        scores: float32 [N], high = hard.
+        kept: int64 [n], positions of the coreset.
+        beta: share of the pool that was dropped as too hard.
+    """
+    left = np.setdiff1d(np.arange(len(scores)), kept)
+    by_difficulty = left[np.argsort(-scores[left], kind="stable")]
+    hard, easy = np.split(by_difficulty, [int(beta * len(scores))])
+    return Shares(
+        *(100 * mistaken[part].mean() if len(part) else np.nan for part in (np.arange(len(scores)), hard, kept, easy))
+    )
+
+
+def table(folder: Path, cache: Path, root: Path | None) -> str:
+    """A line per encoder, rate and beta, mean over seeds."""
+    found: dict[tuple[str, float, float], list[Shares]] = defaultdict(list)
+    for row in read_rows(folder):
+        if row.method == "elfs":
+            found[row.encoder, row.rate, float(row.params["beta"])].append(_of_row(row, folder, cache, root))
+    lines = [
+        [encoder, f"{100 * rate:.0f} %", f"{beta:g}"]
+        + [f"{summarize(list(column)).mean:.0f} %" for column in zip(*measured, strict=True)]
+        for (encoder, rate, beta), measured in sorted(found.items())
+    ]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in ([*COLUMNS], ["--"] * len(COLUMNS), *lines))
+
+
+def _of_row(row: Row, folder: Path, cache: Path, root: Path | None) -> Shares:
+    call = parse_call(row.dataset)
+    params = {key: value for key, value in call.params.items() if key != "pool_size"}
+    size = call.params.get("pool_size")
+    dataset = load_dataset(call.name, params, root=root, download=False, pool_size=size, modifiers=call.modifiers)
+    [key] = [use.key for use in row.stages if use.kind == "pseudo-labels"]
+    with np.load(cache / "pseudo-labels" / f"{key}.npz", allow_pickle=False) as stored:
+        mistaken = wrong(stored["labels"], dataset.train.labels)
+    scores = read_scores(scores_path(folder, row.scores_sha256), sha256=row.scores_sha256)
+    kept = read_indices(indices_path(folder, row.cell_id), sha256=row.indices_sha256)
+    return shares(mistaken, scores, pool_positions(kept, dataset), float(row.params["beta"]))
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--cache-dir", type=Path, required=True)
+    parser.add_argument("--data-root", type=Path)
+    given = parser.parse_args()
+    print(table(given.folder, given.cache_dir, given.data_root))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,67 @@
+"""The script of results/does-elfs-win that says where the wrong pseudo-labels went."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+from bench.preflight import make_plan
+from bench.rows import StageUse, read_rows
+from bench.spec import load_spec
+from bench.stages import in_order
+from bench.trial import attempt_cell
+from bench.workspace import Workspace
+
+
+@pytest.fixture(scope="module")
+def script() -> ModuleType:
+    path = Path(__file__).parents[2] / "results" / "does-elfs-win" / "wrong_pseudo_labels.py"
+    spec = importlib.util.spec_from_file_location("wrong_pseudo_labels", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_clusters_are_matched_to_classes_one_to_one(script: ModuleType) -> None:
+    labels = np.array([0, 0, 0, 1, 1, 2, 2])
+    clusters = np.array([7, 7, 4, 4, 4, 5, 9])
+    assert script.wrong(clusters, labels).tolist() == [False, False, True, False, False, False, True]
+
+
+def test_the_pool_is_split_at_both_ends(script: ModuleType) -> None:
+    scores = np.arange(10, dtype=np.float32)  # the last is the hardest
+    mistaken = np.array([0, 0, 1, 0, 0, 0, 1, 1, 1, 1], dtype=bool)
+    found = script.shares(mistaken, scores, kept=np.array([4, 5, 6, 7]), beta=0.2)
+    assert found == (50.0, 100.0, 50.0, 25.0)
+    assert np.isnan(script.shares(mistaken, scores, kept=np.arange(8), beta=0.2).easy)
+
+
+def test_the_table_is_made_from_a_run_and_its_store(script: ModuleType, tmp_path: Path) -> None:
+    workspace = Workspace(out=tmp_path / "out", cache=tmp_path / "cache")
+    given = {
+        "datasets": "digits",
+        "methods": "random,elfs(clustering=kmeans,beta=0.2)",
+        "rates": "0.5",
+        "pool_size": 300,
+        "recipe": {"iterations": 2, "proxy_epochs": 2, "evaluations": 1},
+    }
+    for cell in make_plan(load_spec(given=given), out=workspace.out).cells:
+        uses = {
+            stage.key: StageUse(kind=stage.kind, key=stage.key, seconds=0.0, reused=False)
+            for stage in in_order(cell.stages())
+        }
+        assert "error" not in attempt_cell(cell, workspace, uses)
+    head, _, line = script.table(workspace.out, workspace.cache, None).splitlines()
+    assert [cell.strip() for cell in head.strip("|").split("|")] == list(script.COLUMNS)
+    encoder, removed, beta, pool, *_ = [cell.strip() for cell in line.strip("|").split("|")]
+    assert (encoder, removed, beta) == ("pixels", "50 %", "0.2")
+    [row] = [row for row in read_rows(workspace.out) if row.method == "elfs"]
+    assert row.pseudo_labels is not None
+    assert float(pool.removesuffix(" %")) == pytest.approx(100 - row.pseudo_labels.accuracy, abs=0.51)
