@@ -149,9 +149,11 @@ class Store:
         """
         if stage not in self or self._whole(stage):
             return False
-        with suppress(OSError):
-            self._base(stage).with_suffix(".json").unlink(missing_ok=True)
-        return True
+        with suppress(Busy, OSError), self._locked(stage, wait=False):
+            if stage in self and not self._whole(stage):  # no other process has put a new one there meanwhile
+                self._base(stage).with_suffix(".json").unlink()
+                return True
+        return False
 
     def _whole(self, stage: Keyed) -> bool:
         try:
