@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench.cache import Store
+from bench.cache import Store, lock_of
 
 
 @dataclass(frozen=True)
@@ -168,3 +168,26 @@ def test_a_plain_array_file_in_place_of_the_archive_is_damage(store, caplog):
     record.write_text(json.dumps({"sha256": hashlib.sha256(content.getvalue()).hexdigest(), "seconds": 1.0}))
     assert store.load(STAGE) is None
     assert "damaged" in caplog.text
+
+
+@pytest.mark.parametrize("damage", ["cut arrays", "no arrays", "no JSON", "nested JSON"])
+def test_what_is_not_whole_is_taken_out(tmp_path: Path, damage: str) -> None:
+    store = Store(tmp_path)
+    assert not store.discard_damaged(STAGE), "there is nothing"
+    store.get(STAGE, arrays)
+    assert not store.discard_damaged(STAGE), "it is whole"
+    record, data = (tmp_path / STAGE.kind / f"{STAGE.key}.{suffix}" for suffix in ("json", "npz"))
+    whole = {path: path.read_bytes() for path in (record, data)}
+    if damage == "cut arrays":
+        data.write_bytes(whole[data][:-1])
+    elif damage == "no arrays":
+        data.unlink()
+    else:
+        record.write_text("{" if damage == "no JSON" else "[" * 200_000)
+    with lock_of(record):
+        assert not store.discard_damaged(STAGE), "another process is replacing it"
+    assert STAGE in store
+    assert store.discard_damaged(STAGE)
+    assert STAGE not in store
+    np.testing.assert_array_equal(store.get(STAGE, arrays).arrays["counts"], arrays()["counts"])
+    assert store.load(STAGE) is not None
