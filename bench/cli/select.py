@@ -132,7 +132,7 @@ def select(
             threads=threads,
             stage=progress.stage,
         )
-    summary = _write(out, chosen, files, embedded, total)
+    summary = _write(out, chosen, files, embedded, len(vectors))
     _report({**summary, "seconds": round(time.perf_counter() - started, 1)}, json_output)
 
 

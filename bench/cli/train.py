@@ -23,6 +23,7 @@ from bench.cli._options import (
 from bench.cli._output import print_json
 
 if TYPE_CHECKING:
+    from bench.retrain import Retraining
     from bench.rows import Row
 
 WHAT = "What to train"
@@ -145,7 +146,7 @@ def train(
         threads=threads or 1,
     )
     with StageProgress(quiet=quiet) as shown:
-        made = train_published(job, workspace, shown.stage(job.cell.title()))
+        made = train_published(job, workspace, shown.stage(_title(job)))
     path = write_row(made, workspace.out)
     reproduced = _reproduced(made, job.origin)
     reasons = [] if job.origin is None or reproduced else differences(made, job.origin)
@@ -168,6 +169,11 @@ def train(
             typer.echo(f"Not checked where the coreset comes from: {missing} was not given.")
     if reproduced is False and not reasons:
         raise typer.Exit(1)
+
+
+def _title(job: Retraining) -> str:
+    cell = job.cell
+    return f"{cell.model.label} on {len(job.indices):,} images of {cell.dataset.label}, seed {cell.seed}"
 
 
 def _check(row: Path | None, indices: Path | None, settings: dict[str, Any]) -> None:

@@ -105,7 +105,8 @@ class EmbeddingSource:
             temi = options["clustering"] == "temi"
             # Searched first, so that the two are told apart in the progress.
             near = self.neighbors(SHARED_NEIGHBORS, "cosine").indices if temi else np.empty((0, 0), dtype=np.int64)
-            tick = self.stage(f"{options['clustering']}: {options['num_clusters']} clusters")
+            effort = f", {options['heads']} heads, {options['epochs']} epochs" if temi else ""
+            tick = self.stage(f"{options['clustering']}: {options['num_clusters']} clusters{effort}")
             return assign_clusters(
                 self.array, lambda: near, seed=self.seed, device=self.device, progress=tick, **options
             )

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.comparison import Overlap
-from bench.plots.style import Draw, Theme, heat, new_figure
+from bench.plots.style import Draw, Theme, entitle, heat, new_figure
 from bench.published import indices_path, read_indices, read_scores, scores_path
 from bench.rows import Row
 from bench.table_text import percent
@@ -87,7 +87,7 @@ def _class_balance(block: Block, rate: float, look: Theme) -> Figure:
     bar = {"label": "relative to equal shares"}
     heat(axes, np.array(values), lines, names, ".1f", cmap="cividis", vmin=0, vmax=2, cbar_kws=bar)
     axes.set(xlabel="class")
-    figure.suptitle(f"{block.name}, {percent(rate)} removed", fontsize=9)
+    entitle(figure, f"{block.name}, {percent(rate)} removed")
     return figure
 
 
@@ -100,7 +100,7 @@ def _coreset_overlap(block: Block, rate: float, found: Overlap, look: Theme) -> 
     figure, axes = new_figure(2.6 + 0.5 * size, 1.8 + 0.42 * size)
     labels = list(found.labels)
     heat(axes, values, labels, labels, ".2f", cmap="cividis", vmin=0, vmax=1, cbar_kws={"label": "Jaccard overlap"})
-    figure.suptitle(f"{block.name}, {percent(rate)} removed; by chance {found.chance:.2f}", fontsize=9)
+    entitle(figure, f"{block.name}, {percent(rate)} removed; by chance {found.chance:.2f}")
     axes.tick_params(axis="x", rotation=90)
     return figure
 
@@ -121,5 +121,5 @@ def _score_distributions(block: Block, rate: float, found: Sequence[Scored], loo
     figure.supylabel("images", fontsize=8)
     handles, labels = grid[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower right", ncols=2, fontsize=8)
-    figure.suptitle(f"{block.name}, {percent(rate)} removed", fontsize=9)
+    entitle(figure, f"{block.name}, {percent(rate)} removed")
     return figure

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import textwrap
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -16,6 +17,8 @@ Draw = Callable[[Theme], "Figure"]
 FORMATS = ("png", "svg", "pdf")
 _INK = {"light": "#1b1f24", "dark": "#e6e6e6"}
 _GRID = {"light": "#d5d9de", "dark": "#3c424a"}
+_LETTERS_PER_INCH = 15
+"""Of a title in its size, on average."""
 _MARKERS = "osD^vPX<>p*h"
 _DASHES = ((), (4, 1.5), (1, 1), (6, 1.5, 1, 1.5))
 # Bytes must not depend on when a figure was drawn. SVG keeps matplotlib's version, on which its bytes do depend.
@@ -84,6 +87,12 @@ def new_figure(width: float, height: float, **more: Any) -> tuple[Figure, Any]:
 
     figure = Figure(figsize=(width, height), layout="constrained")
     return figure, figure.subplots(**more)
+
+
+def entitle(figure: Figure, text: str) -> None:
+    """Put a title above the figure, in as many lines as its width asks for."""
+    width = int(figure.get_figwidth() * _LETTERS_PER_INCH)
+    figure.suptitle(textwrap.fill(text, width, break_long_words=False), fontsize=9)
 
 
 def save(draw: Draw, kind: str, *, look: Theme = "light") -> bytes:
