@@ -194,9 +194,9 @@ def _report(summary: dict[str, Any], as_json: bool) -> None:
     parameters = "".join(f", {name} = {value:g}" for name, value in summary["chosen"].items())
     typer.echo(f"{summary['budget']:,} of {summary['items']:,} items chosen by {summary['method']}{parameters}.")
     if summary["duplicates_left_out"]:
-        typer.echo(f"{summary['duplicates_left_out']:,} near-duplicates were left out.")
+        typer.echo(f"Near-duplicates left out: {summary['duplicates_left_out']:,}.")
     if summary["skipped_files"]:
-        typer.echo(f"{summary['skipped_files']:,} files could not be read: {summary['skipped']}")
+        typer.echo(f"Files that could not be read: {summary['skipped_files']:,}, listed in {summary['skipped']}")
     typer.echo(
         f"Written: {summary['to_label']}" + (f", {summary['contact_sheet']}" if "contact_sheet" in summary else "")
     )

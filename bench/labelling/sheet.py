@@ -37,6 +37,8 @@ def contact_sheet(files: ImageFiles, positions: Sequence[int], captions: Sequenc
             image.draft("RGB", (THUMBNAIL, THUMBNAIL))
             upright = ImageOps.exif_transpose(image).convert("RGB")
         upright.thumbnail((THUMBNAIL, THUMBNAIL))
+        if max(upright.size) < THUMBNAIL:
+            upright = ImageOps.contain(upright, (THUMBNAIL, THUMBNAIL))
         sheet.paste(upright, (left + (THUMBNAIL - upright.width) // 2, top + (THUMBNAIL - upright.height) // 2))
         while caption and draw.textlength(caption) > THUMBNAIL:
             caption = caption[:-1]

@@ -53,8 +53,8 @@ def test_images_to_label(tmp_path: Path, photos: Path) -> None:
     done = select(tmp_path, *arguments, "--budget", "30", "--skip-duplicates", "--similarity", "0.9999")
     assert done.exit_code == 0, done.output
     assert "30 of 121 items chosen by elfs(cluster_epochs=3, heads=2), beta = " in done.output
-    assert "1 near-duplicates were left out." in done.output
-    assert "2 files could not be read" in done.output
+    assert "Near-duplicates left out: 1." in done.output
+    assert "Files that could not be read: 2" in done.output
     rows = lines(tmp_path / "to_label.csv")
     assert [row["order"] for row in rows] == [str(number + 1) for number in range(30)]
     names = [row["file"] for row in rows]
