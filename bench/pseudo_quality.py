@@ -44,16 +44,30 @@ def pseudo_label_quality(pseudo_labels: NDArray[np.integer], labels: NDArray[np.
     """
     if pseudo_labels.shape != labels.shape or pseudo_labels.ndim != 1 or not len(labels):
         raise DataError(f"pseudo-labels of shape {pseudo_labels.shape} cannot be compared with labels {labels.shape}.")
-    from scipy.optimize import linear_sum_assignment
     from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
-    from sklearn.metrics.cluster import contingency_matrix
 
-    shared = contingency_matrix(labels, pseudo_labels)
-    matched = shared[linear_sum_assignment(shared, maximize=True)].sum()
     return PseudoLabelQuality(
-        accuracy=100 * matched / len(labels),
+        accuracy=100 * int(right(pseudo_labels, labels).sum()) / len(labels),
         # Rounding can take a perfect agreement to just above 1.
         nmi=min(1.0, float(normalized_mutual_info_score(labels, pseudo_labels))),
         ari=float(adjusted_rand_score(labels, pseudo_labels)),
-        clusters=shared.shape[1],
+        clusters=len(np.unique(pseudo_labels)),
     )
+
+
+def right(pseudo_labels: NDArray[np.integer], labels: NDArray[np.integer]) -> NDArray[np.bool_]:
+    """Which pseudo-labels are right under the best one-to-one matching of clusters and classes.
+
+    Args:
+        pseudo_labels: [N] cluster numbers, 0 or more; gaps are allowed.
+        labels: [N] true labels, 0 or more.
+
+    Returns:
+        bool [N]; False for a cluster that is left over.
+    """
+    from scipy.optimize import linear_sum_assignment
+    from sklearn.metrics.cluster import contingency_matrix
+
+    classes, clusters = linear_sum_assignment(contingency_matrix(labels, pseudo_labels), maximize=True)
+    class_of = dict(zip(np.unique(pseudo_labels)[clusters], np.unique(labels)[classes], strict=True))
+    return np.array([class_of.get(cluster, -1) for cluster in pseudo_labels]) == labels

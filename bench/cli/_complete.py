@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
 Complete = Callable[[str], list[str]]
 _TRACKERS, _DEVICES, _FORMATS = ("wandb", "tensorboard"), ("auto", "cpu", "cuda"), ("png", "svg", "pdf")
@@ -39,25 +40,13 @@ def listed(valid: Iterable[str], incomplete: str) -> list[str]:
 
 
 def names(kind: str) -> list[str]:
-    """Registered names; none where plugins cannot be read, since a completion has no place for an error."""
-    from bench import plugins
-    from bench.errors import BenchError
-
-    try:
-        return [entry.name for entry in getattr(plugins, kind)]
-    except BenchError:
-        return []
+    """Registered names."""
+    return [entry.name for entry in _entries(kind)]
 
 
 def label_free(incomplete: str) -> list[str]:
     """Methods that select without labels."""
-    from bench import plugins
-    from bench.errors import BenchError
-
-    try:
-        infos = {entry.name: entry.info for entry in plugins.methods}
-    except BenchError:
-        return []
+    infos = {entry.name: entry.info for entry in _entries("methods")}
     free = [name for name, info in infos.items() if info.supervision in ("none", "pseudo") and not info.unpruned]
     return _starting(free, incomplete)
 
@@ -82,6 +71,17 @@ def formats(incomplete: str) -> list[str]:
 def devices(incomplete: str) -> list[str]:
     """Of ``--device``."""
     return _starting(_DEVICES, incomplete)
+
+
+def _entries(kind: str) -> list[Any]:
+    """What is registered; nothing where plugins cannot be read, since a completion has no place for an error."""
+    from bench import plugins
+    from bench.errors import BenchError
+
+    try:
+        return list(getattr(plugins, kind))
+    except BenchError:
+        return []
 
 
 def _starting(valid: Iterable[str], beginning: str) -> list[str]:

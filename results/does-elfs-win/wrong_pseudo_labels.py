@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from bench.calls import parse_call
 from bench.loading import load_dataset
+from bench.pseudo_quality import right
 from bench.published import indices_path, pool_positions, read_indices, read_scores, scores_path
 from bench.rows import Row, read_rows
 from bench.stats import summarize
@@ -32,16 +33,6 @@ class Shares(NamedTuple):
     hard: float
     kept: float
     easy: float
-
-
-def wrong(pseudo_labels: NDArray[np.int64], labels: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Which pseudo-labels are wrong under the best one-to-one matching of clusters and classes, bool [N]."""
-    from scipy.optimize import linear_sum_assignment
-    from sklearn.metrics.cluster import contingency_matrix
-
-    classes, clusters = linear_sum_assignment(contingency_matrix(labels, pseudo_labels), maximize=True)
-    class_of = dict(zip(np.unique(pseudo_labels)[clusters], np.unique(labels)[classes], strict=True))
-    return np.array([class_of.get(cluster, -1) for cluster in pseudo_labels]) != labels
 
 
 def shares(mistaken: NDArray[np.bool_], scores: NDArray[np.float32], kept: NDArray[np.int64], beta: float) -> Shares:
@@ -82,7 +73,7 @@ def _of_row(row: Row, folder: Path, cache: Path, root: Path | None) -> Shares:
     dataset = load_dataset(call.name, params, root=root, download=False, pool_size=size, modifiers=call.modifiers)
     [key] = [use.key for use in row.stages if use.kind == "pseudo-labels"]
     with np.load(cache / "pseudo-labels" / f"{key}.npz", allow_pickle=False) as stored:
-        mistaken = wrong(stored["labels"], dataset.train.labels)
+        mistaken = ~right(stored["labels"], dataset.train.labels)
     scores = read_scores(scores_path(folder, row.scores_sha256), sha256=row.scores_sha256)
     kept = read_indices(indices_path(folder, row.cell_id), sha256=row.indices_sha256)
     return shares(mistaken, scores, pool_positions(kept, dataset), float(row.params["beta"]))

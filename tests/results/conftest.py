@@ -1,7 +1,11 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
+import sys
 from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -71,6 +75,22 @@ def make_grid(means: dict[str, list[float]], rates: list[float], seeds: int = 3,
         for rate, mean in zip([0.0] if variant == "full" else rates, column, strict=True)
         for seed in range(seeds)
     ]
+
+
+@pytest.fixture(scope="session")
+def script_of() -> Callable[[str], ModuleType]:
+    """Imports a script below ``results/`` by its path there."""
+
+    def load(path: str) -> ModuleType:
+        place = Path(__file__).parents[2] / "results" / path
+        spec = importlib.util.spec_from_file_location(place.stem, place)
+        assert spec is not None
+        assert spec.loader is not None
+        module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+    return load
 
 
 @pytest.fixture(scope="session")

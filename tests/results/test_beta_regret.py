@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import importlib.util
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -15,15 +14,9 @@ MakeRow = Callable[..., Row]
 
 
 @pytest.fixture(scope="module")
-def script() -> ModuleType:
+def script(script_of: Callable[[str], ModuleType]) -> ModuleType:
     """The script that makes the figure of results/elfs-beta."""
-    path = Path(__file__).parents[2] / "results" / "elfs-beta" / "beta_regret.py"
-    spec = importlib.util.spec_from_file_location("beta_regret", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return script_of("elfs-beta/beta_regret.py")
 
 
 @pytest.fixture
