@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from bench import Pool, need, register_method
 
-from ._scores import hardest
+from ._scores import beta_within_rate, count_hardest, hard_to_easy
 
 
 @register_method(
@@ -18,11 +19,22 @@ from ._scores import hardest
     needs=(need("dynamics", of="labels"),),
     paper="Pleiss et al. 2020, arXiv:2001.10528",
     stochastic=True,
+    check=beta_within_rate,
 )
 def aum(
-    pool: Pool, budget: int, rng: np.random.Generator, *, margin: Literal["softmax", "logits"] = "softmax"
+    pool: Pool,
+    budget: int,
+    rng: np.random.Generator,
+    *,
+    margin: Literal["softmax", "logits"] = "softmax",
+    beta: Annotated[float, Field(ge=0, lt=1)] = 0.0,
 ) -> NDArray[np.int64]:
-    """Keep the images of lowest AUM (hardest); softmax margins as in CCS and ELFS, or logits as in the paper."""
+    """Keep the images of lowest AUM (hardest); softmax margins as in CCS and ELFS, or logits as in the paper.
+
+    With ``beta`` the floor(beta * N) hardest are dropped first, as ELFS does: the same cut by true labels, which tells
+    what pseudo-labels cost.
+    """
     difficulty = pool.dynamics(of="labels").difficulty("aum" if margin == "softmax" else "aum-logits")
     pool.report(scores=difficulty)
-    return hardest(difficulty, budget, rng)
+    dropped = count_hardest(beta, len(pool), budget)
+    return hard_to_easy(difficulty, rng)[dropped : dropped + budget]

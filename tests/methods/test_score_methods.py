@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from bench.errors import SpecError
 from bench.plugins import methods
 from bench.selection import method_pool, run_method
 
@@ -37,6 +38,16 @@ def test_mislabelled_images_are_hard(digits):
     for name in ("aum", "el2n", "forgetting", "dual"):
         kept = run(name, digits, 100)
         assert confidence[kept].mean() < confidence.mean() - 0.1
+
+
+def test_aum_with_beta_drops_the_hardest_first(digits):
+    aum = digits.dynamics_labels.aum
+    kept = run("aum", digits, 200, beta=0.25)
+    order = np.argsort(aum, kind="stable")
+    dropped = int(0.25 * len(aum))
+    assert set(kept.tolist()) == set(order[dropped : dropped + 200].tolist())
+    with pytest.raises(SpecError, match=r"beta=0\.6 is not valid at rate 0\.5"):
+        methods.get("aum").info.check({"beta": 0.6}, 0.5)
 
 
 def test_never_learned_images_rank_at_either_end(digits):
