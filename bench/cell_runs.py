@@ -121,6 +121,8 @@ def _trainable() -> type:
             uses = {item["key"]: StageUse(**item) for item in trial["stages"]}
             cell = Cell.model_validate_json(trial["cell"])
             result = attempt_cell(cell, workspace, uses, attempt=trial["attempt"])
+            if workspace.device != "cpu":
+                _release_gpu()
             if result.get("fault", {}).get("status") == "time-limit":
                 end_process(json.dumps(result["fault"]), mark_of(cell.cell_id, workspace.out))
             return {"done": True, **result}
@@ -153,3 +155,10 @@ def _callback(ended: Callable[[str, dict[str, Any]], None], died: Callable[[str,
     callback = Listener()
     callback.ended, callback.died = ended, died
     return callback
+
+
+def _release_gpu() -> None:
+    """Give back what torch keeps of the GPU's memory: a neighbour on the same GPU may need it."""
+    import torch
+
+    torch.cuda.empty_cache()

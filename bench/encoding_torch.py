@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from bench.data import Images
 from bench.encoding import batches
 from bench.errors import DataError, WeightsError
+from bench.to_device import to_device
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -57,7 +58,7 @@ class FrozenEncoder:
         module, mean, std = self.module.to(on), self._mean.to(on), self._std.to(on)
         parts = []
         for index in batches(len(images), batch_size):
-            pixels = torch.from_numpy(np.ascontiguousarray(images[index])).to(on).float().div_(255)
+            pixels = to_device(torch.from_numpy(np.ascontiguousarray(images[index])), on).float().div_(255)
             inputs = (resize(pixels, self.size).expand(-1, 3, -1, -1) - mean) / std
             features = module(inputs).float().cpu()
             if not torch.isfinite(features).all():

@@ -6,8 +6,10 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from bench.errors import SpecError
+
 Augmentation = Literal["none", "crop", "crop-flip", "resized-crop-flip"]
-Precision = Literal["auto", "fp32", "bf16"]
+Precision = Literal["auto", "fp32", "tf32", "bf16"]
 
 
 class Recipe(BaseModel):
@@ -26,7 +28,8 @@ class Recipe(BaseModel):
             ``resized-crop-flip`` ImageNet's random resized crop.
         crop_padding: pixels of padding before the random crop.
         evaluations: how often the test split is scored during training, evenly spaced, the last at the end.
-        precision: ``auto`` is bf16 autocast on a GPU that has it, fp32 elsewhere.
+        precision: ``auto`` is bf16 autocast on a GPU that has it, fp32 elsewhere; ``tf32`` is fp32 but for the products
+            of convolutions and linear layers, on a GPU that has it.
         scale: factor by which ``scaled`` shortened the recipe; 1 is the full protocol.
     """
 
@@ -55,7 +58,15 @@ class Recipe(BaseModel):
         return self
 
     def at_precision(self, precision: Precision) -> Recipe:
-        """The recipe with ``auto`` replaced by what it means on the device at hand."""
+        """The recipe with ``auto`` replaced by what it means on the device at hand.
+
+        Raises:
+            SpecError: tf32 where ``auto`` means fp32: what lacks bf16 (a CPU, a GPU before Ampere) lacks tf32 too.
+        """
+        if self.precision == "tf32" and precision == "fp32":
+            raise SpecError(
+                "precision=tf32 needs a GPU of the Ampere generation or newer; valid here: auto, fp32, bf16."
+            )
         return self.model_copy(update={"precision": precision}) if self.precision == "auto" else self
 
     def scaled(self, factor: float) -> Recipe:

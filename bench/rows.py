@@ -102,7 +102,7 @@ class Row(BaseModel):
         train_seconds: wall time of training and evaluation.
         train_peak_bytes: most memory that the whole process had resident meanwhile, libraries included; None where
             the system does not tell.
-        train_peak_gpu_bytes: most memory that torch had allocated on the GPU meanwhile; None without a GPU.
+        train_peak_gpu_bytes: most memory that torch held on the GPU meanwhile; None without a GPU.
         select_seconds: wall time of the selection itself, without the stages it rests on.
         device: what trained the model.
         threads: CPU threads of the trial.

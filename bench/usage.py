@@ -22,7 +22,8 @@ class Usage:
         seconds: wall time.
         peak_bytes: most memory that the whole process had resident meanwhile, shared pages and libraries included;
             None where the system does not tell (outside Linux).
-        peak_gpu_bytes: most memory that torch had allocated on the current GPU meanwhile; None without one.
+        peak_gpu_bytes: most memory that torch held on the current GPU meanwhile, its cache included and CUDA's own
+            few hundred MB left out; None without one.
     """
 
     seconds: float = 0.0
@@ -42,11 +43,13 @@ def measured() -> Iterator[Usage]:
     try:
         yield usage
     finally:
-        usage.seconds = time.perf_counter() - started
-        usage.peak_bytes = _peak() if resettable else None
         # What loaded torch inside the block started counting there.
         cuda = cuda or _cuda()
-        usage.peak_gpu_bytes = cuda.max_memory_allocated() if cuda is not None else None
+        if cuda is not None:
+            cuda.synchronize()
+        usage.seconds = time.perf_counter() - started
+        usage.peak_bytes = _peak() if resettable else None
+        usage.peak_gpu_bytes = cuda.max_memory_reserved() if cuda is not None else None
 
 
 def _reset_peak() -> bool:

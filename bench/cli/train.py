@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from enum import Enum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -210,7 +212,12 @@ def _grid(
 
 def _reproduced(made: Row, origin: Row | None) -> bool | None:
     """Whether accuracy and learning curve are the row's; None where there is no row to reproduce."""
-    return None if origin is None else (made.accuracy, made.curve) == (origin.accuracy, origin.curve)
+    if origin is None:
+        return None
+    steps, accuracies = zip(*made.curve, (0, made.accuracy), strict=True)
+    their_steps, theirs = zip(*origin.curve, (0, origin.accuracy), strict=True)
+    # Rows of before 2026-11-25 18:00 hold quotients in float32.
+    return steps == their_steps and all(map(partial(math.isclose, abs_tol=1e-4), accuracies, theirs))
 
 
 def _tell(made: Row, path: Path, origin: Row | None, reasons: list[str]) -> None:

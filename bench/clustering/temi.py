@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from bench.errors import NotFinite
+from bench.to_device import to_device
 
 TEMPERATURE = 0.1
 TEACHER_MOMENTUM = 0.996
@@ -159,7 +160,8 @@ def temi(
     teachers = [copy.deepcopy(student).requires_grad_(False) for student in students]
     weights: list[Tensor] = [weight for student in students for weight in student.parameters()]
     slow: list[Tensor] = [weight for teacher in teachers for weight in teacher.parameters()]
-    optimiser = torch.optim.AdamW(weights, lr=lr * batch_size / 256, weight_decay=1e-4)
+    rate = lr * batch_size / 256
+    optimiser = torch.optim.AdamW(weights, lr=rate, weight_decay=1e-4, fused=points.is_cuda)
     steps = math.ceil(size / batch_size)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda done: min(1.0, (done + 1) / (warmup_epochs * steps)))
     momentum = min(TEACHER_MOMENTUM, max(0.5, 1 - SHORT_RUN_WINDOW / (steps * epochs)))
@@ -168,8 +170,8 @@ def temi(
     for epoch in range(epochs):
         losses = torch.zeros(heads, device=device)
         for part in torch.randperm(size, generator=generator).split(batch_size):
-            drawn = torch.randint(near.shape[1], (len(part),), generator=generator).to(device)
-            indices = part.to(device)
+            drawn = to_device(torch.randint(near.shape[1], (len(part),), generator=generator), device)
+            indices = to_device(part, device)
             pair = (points[indices], points[near[indices, drawn]])
             with torch.no_grad():
                 seen = [_pair(teacher, pair) for teacher in teachers]

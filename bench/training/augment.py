@@ -10,6 +10,7 @@ from torch import Tensor
 
 from bench.errors import TrainingError
 from bench.recipe import Augmentation, Recipe
+from bench.to_device import to_device
 
 SCALE, RATIO = (0.08, 1.0), (3 / 4, 4 / 3)
 _ATTEMPTS = 10
@@ -59,11 +60,11 @@ def crop_and_flip(
             f"crop_padding={padding} is not valid for images of {height}x{width} pixels: reflection fills at most "
             f"{min(height, width) - 1}."
         )
-    shift = torch.randint(-padding, padding + 1, (2, batch, 1), generator=generator).to(device)
+    shift = to_device(torch.randint(-padding, padding + 1, (2, batch, 1), generator=generator), device)
     rows = _reflect(torch.arange(height, device=device) + shift[0], height)
     columns = _reflect(torch.arange(width, device=device) + shift[1], width)
     if kind == "crop-flip":
-        mirrored = torch.rand((batch, 1), generator=generator).to(device) < 0.5
+        mirrored = to_device(torch.rand((batch, 1), generator=generator) < 0.5, device)
         columns = torch.where(mirrored, columns.flip(1), columns)
     channels = torch.arange(images.shape[1], device=device)[:, None]
     lines = (indices[:, None, None] * len(channels) + channels) * height + rows[:, None, :]
@@ -86,8 +87,9 @@ def resized_crop_and_flip(images: Tensor, generator: torch.Generator) -> Tensor:
         uint8 [B, C, H, W].
     """
     height, width = images.shape[2:]
-    top, left, rows, columns = (part.to(images.device) for part in draw_crops(len(images), height, width, generator))
-    mirrored = torch.rand((len(images), 1), generator=generator).to(images.device) < 0.5
+    drawn = draw_crops(len(images), height, width, generator)
+    top, left, rows, columns = (to_device(part, images.device) for part in drawn)
+    mirrored = to_device(torch.rand((len(images), 1), generator=generator) < 0.5, images.device)
     low, high, down = taps(top, rows, height)
     near, far, across = taps(left, columns, width)
     near, far, across = (torch.where(mirrored, part.flip(1), part) for part in (near, far, across))

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple, Protocol
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from bench.data import FileImages
 from bench.recipe import Recipe
+from bench.to_device import to_device
 from bench.training.augment import augment, normaliser
 
 
@@ -73,7 +73,7 @@ class TensorBatches:
         """Shuffled and augmented; all random numbers come from ``generator`` (CPU)."""
         order = torch.randperm(len(self), generator=generator)
         for part in split_epoch(order, self._recipe.batch_size):
-            indices = part.to(self._targets.device)
+            indices = to_device(part, self._targets.device)
             if not self._images:
                 yield Batch(self._inputs[indices], self._targets[indices], indices)
                 continue
@@ -142,20 +142,22 @@ class FileBatches:
 
     def _batch(self, part: Tensor, images: Tensor) -> Batch:
         inputs = (images * self._scale).add_(self._shift).contiguous(memory_format=torch.channels_last)
-        return Batch(inputs, self._targets[part].to(self._device), part.to(self._device))
+        return Batch(inputs, to_device(self._targets[part], self._device), to_device(part, self._device))
 
     def _decoded(self, parts: list[Tensor], seeds: Tensor | None = None) -> Iterator[tuple[Tensor, Tensor]]:
         """Each part with its images, uint8 [B, C, H, W]: random resized crops by ``seeds`` [N], or centre crops."""
 
-        def decode(part: Tensor) -> np.ndarray:
-            if seeds is None:
-                return self._images[part.numpy()]
-            return self._images.augmented(part.numpy(), seeds[part].tolist())
+        def decode(part: Tensor) -> Tensor:
+            positions = part.numpy()
+            images = (
+                self._images[positions] if seeds is None else self._images.augmented(positions, seeds[part].tolist())
+            )
+            return to_device(torch.from_numpy(images), self._device)
 
         with ThreadPoolExecutor(1) as reader:
-            waiting: list[Future[np.ndarray]] = [reader.submit(decode, parts[0])]
+            waiting: list[Future[Tensor]] = [reader.submit(decode, parts[0])]
             for number, part in enumerate(parts):
                 images = waiting.pop().result()
                 if number + 1 < len(parts):
                     waiting.append(reader.submit(decode, parts[number + 1]))
-                yield part, torch.from_numpy(images).to(self._device)
+                yield part, images

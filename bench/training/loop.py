@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -16,6 +16,9 @@ from bench.recipe import Recipe
 from bench.training.batches import Batch, Batches
 from bench.training.recorder import DynamicsRecorder
 from bench.underway import Progress
+
+LOOK_EVERY = 100
+"""Steps that must lie between two looks at the loss, each of which makes a GPU wait for the host."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,7 @@ def train(
         recorder: sees every batch before the update.
         test: scored ``recipe.evaluations`` times, if given.
         num_classes: C, for the per-class accuracy.
-        progress: called with (steps done, steps in all) about once per epoch.
+        progress: called with (steps done, steps in all) once per epoch, of short epochs every ``LOOK_EVERY`` steps.
         horizon: steps over which the learning rate decays, where that is not ``iterations``: a training that is
             stopped early goes on as if it were not.
 
@@ -82,20 +85,23 @@ def train(
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, horizon or iterations, eta_min=recipe.lr_min)
     score_at = _evenly(iterations, recipe.evaluations) if test is not None else set()
     evaluations: list[Evaluation] = []
-    # Summed on the device and looked at once per epoch: a look at every step would make a GPU wait for the host.
+    # Summed on the device: a look at every step would make a GPU wait for the host.
     total = torch.zeros((), device=device)
+    looked = 0
     for step, batch, ends_epoch in _stream(batches, iterations, generator):
-        with precision(recipe, device):
-            logits = model(batch.inputs)
-            loss = functional.cross_entropy(logits, batch.targets)
+        optimiser.zero_grad(set_to_none=True)
+        with tf32(recipe):
+            with precision(recipe, device):
+                logits = model(batch.inputs)
+                loss = functional.cross_entropy(logits, batch.targets)
+            loss.backward()
         if recorder is not None:
             recorder.update(batch.positions, logits.detach(), batch.targets)
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
         optimiser.step()
         schedule.step()
         total += loss.detach()
-        if ends_epoch or step in score_at or step == iterations:
+        if (ends_epoch and step - looked >= LOOK_EVERY) or step in score_at or step == iterations:
+            looked = step
             if not math.isfinite(total.item()):
                 raise NotFinite(
                     f"the loss is not finite by iteration {step} of {iterations} (lr={recipe.lr}, "
@@ -106,28 +112,40 @@ def train(
         if recorder is not None and ends_epoch:
             recorder.end_epoch()
         if test is not None and step in score_at:
-            evaluations.append(evaluate(model, test, step, num_classes, device=device))
+            evaluations.append(evaluate(model, test, step, num_classes))
             model.train()
     return evaluations
 
 
 @torch.no_grad()
-def evaluate(model: nn.Module, batches: Batches, iteration: int, num_classes: int, *, device: str) -> Evaluation:
+def evaluate(model: nn.Module, batches: Batches, iteration: int, num_classes: int) -> Evaluation:
     """Accuracy on ``batches`` in evaluation mode, without augmentation; in fp32, since logits in bf16 tie too often."""
     model.eval()
-    hits = torch.zeros(num_classes, device=device)
-    counts = torch.zeros(num_classes, device=device)
-    for batch in batches.in_order():
-        predicted = model(batch.inputs).argmax(1)
-        counts += torch.bincount(batch.targets, minlength=num_classes)
-        hits += torch.bincount(batch.targets[predicted == batch.targets], minlength=num_classes)
-    accuracy = 100 * (hits.sum() / counts.sum()).item()
-    return Evaluation(iteration, accuracy, tuple((100 * hits / counts).tolist()))
+    seen = [(model(batch.inputs).argmax(1) == batch.targets, batch.targets) for batch in batches.in_order()]
+    correct, targets = (torch.cat(parts).cpu() for parts in zip(*seen, strict=True))
+    counts = torch.bincount(targets, minlength=num_classes).double()
+    hits = torch.bincount(targets[correct], minlength=num_classes).double()
+    return Evaluation(iteration, 100 * hits.sum().item() / len(targets), tuple((100 * hits / counts).tolist()))
 
 
 def precision(recipe: Recipe, device: str) -> AbstractContextManager[object]:
     """Autocast to bf16 where the recipe asks for it; a grid has replaced ``auto`` by then (``Recipe.at_precision``)."""
-    return torch.autocast(device.split(":")[0], torch.bfloat16, enabled=recipe.precision == "bf16")
+    return torch.autocast(device.split(":")[0], torch.bfloat16) if recipe.precision == "bf16" else nullcontext()
+
+
+@contextmanager
+def tf32(recipe: Recipe) -> Iterator[None]:
+    """Products in TF32 where the recipe asks for it, of the backward pass too; as before afterwards."""
+    before = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
+    try:
+        _allow_tf32(recipe.precision == "tf32", recipe.precision == "tf32")
+        yield
+    finally:
+        _allow_tf32(*before)
+
+
+def _allow_tf32(products: bool, convolutions: bool) -> None:
+    torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = products, convolutions
 
 
 def prepare_torch(threads: int) -> None:
@@ -135,7 +153,7 @@ def prepare_torch(threads: int) -> None:
     torch.set_num_threads(threads)
     torch.backends.cudnn.deterministic = True
     torch.backends.cudnn.benchmark = False
-    torch.backends.cudnn.allow_tf32 = False
+    _allow_tf32(False, False)
 
 
 def _stream(batches: Batches, iterations: int, generator: torch.Generator) -> Iterator[tuple[int, Batch, bool]]:

@@ -99,7 +99,7 @@ def _last_norms(network: nn.Module, batches: Batches) -> Iterator[Tensor]:
     bias = 1 if last_linear(network).bias is not None else 0
     for logits, features, targets in _forward(network, batches):
         errors = logits.softmax(1)
-        errors[torch.arange(len(targets)), targets] -= 1
+        errors[torch.arange(len(targets), device=targets.device), targets] -= 1
         yield errors.norm(dim=1) * (features.square().sum(1) + bias).sqrt()
 
 

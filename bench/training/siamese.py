@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from bench.errors import NotFinite, TrainingError
+from bench.to_device import to_device
 from bench.training.batches import split_epoch
 from bench.training.loop import steps_per_epoch
 from bench.training.views import random_view
@@ -126,6 +127,7 @@ def train_siamese(
         lr=rate,
         momentum=MOMENTUM,
         weight_decay=WEIGHT_DECAY,
+        fused=images.is_cuda,
     )
     decay = [lambda step: (1 + math.cos(math.pi * step / steps)) / 2, lambda step: 1.0]
     rates = torch.optim.lr_scheduler.LambdaLR(optimiser, decay)
@@ -135,7 +137,7 @@ def train_siamese(
         # Looked at once per epoch: a look at every step would make a GPU wait for the host.
         total = torch.zeros((), device=images.device)
         for part in split_epoch(torch.randperm(len(images), generator=generator), schedule.batch_size):
-            batch = images[part.to(images.device)]
+            batch = images[to_device(part, images.device)]
             views = torch.cat([random_view(batch, generator), random_view(batch, generator)])
             loss = similarity_loss(heads, *backbone(normalised(views)).chunk(2))
             optimiser.zero_grad(set_to_none=True)

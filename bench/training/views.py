@@ -7,6 +7,7 @@ import math
 import torch
 from torch import Tensor
 
+from bench.to_device import to_device
 from bench.training.augment import draw_crops, taps
 
 CROP = (0.2, 1.0)
@@ -56,9 +57,9 @@ def crop_and_mirror(images: Tensor, generator: torch.Generator) -> Tensor:
     across = torch.where(mirrored, across.flip(1), across)
     # Rows and columns change places after each product: one large product per image is four times as fast as C small.
     lines = images.float().div_(255).view(batch, channels * height, width)
-    lines = torch.bmm(lines, across.to(images.device).transpose(1, 2)).view(batch, channels, height, width)
+    lines = torch.bmm(lines, to_device(across, images.device).transpose(1, 2)).view(batch, channels, height, width)
     lines = lines.transpose(2, 3).reshape(batch, channels * width, height)
-    lines = torch.bmm(lines, down.to(images.device).transpose(1, 2)).view(batch, channels, width, height)
+    lines = torch.bmm(lines, to_device(down, images.device).transpose(1, 2)).view(batch, channels, width, height)
     return lines.transpose(2, 3).contiguous()
 
 
@@ -92,8 +93,9 @@ def jitter(images: Tensor, generator: torch.Generator) -> Tensor:
         saturation = torch.where(drawn[5] < GREY, torch.zeros(()), 1 + SATURATION * amount[2])
         mixing = (saturation * mixing + (1 - saturation) * grey) @ _hue_turns(2 * math.pi * HUE * amount[3])
     device = images.device
-    mean = torch.einsum("bchw,c->b", images, luma.to(device)).div(images[0, 0].numel()).view(-1, 1, 1)
-    gain, shift = (brightness * contrast * mixing).to(device), (brightness * (1 - contrast)).to(device) * mean
+    mean = torch.einsum("bchw,c->b", images, to_device(luma, device)).div(images[0, 0].numel()).view(-1, 1, 1)
+    gain = to_device(brightness * contrast * mixing, device)
+    shift = to_device(brightness * (1 - contrast), device) * mean
     return torch.bmm(gain, images.flatten(2)).add_(shift).clamp_(0, 1).view_as(images)
 
 

@@ -233,7 +233,7 @@ def test_accuracy_is_that_of_the_predictions_and_an_absent_class_has_none(few_di
     kept = few_digits.test.labels != 3
     images, labels = few_digits.test.images[kept], few_digits.test.labels[kept]
     batches = make_batches(images, labels, recipe=RECIPE, dataset=few_digits, device="cpu")
-    found = evaluate(model, batches, 5, 10, device="cpu")
+    found = evaluate(model, batches, 5, 10)
     with torch.no_grad():
         inputs = torch.from_numpy(((images / 255 - few_digits.mean[0]) / few_digits.std[0]).astype(np.float32))
         right = (model.eval()(inputs).argmax(1).numpy() == labels).astype(float)
@@ -274,6 +274,32 @@ def test_bf16_trains_on_the_cpu_and_differs_from_fp32(few_digits):
     assert weights["classifier.weight"].dtype == torch.float32
     assert scored[-1].accuracy > 50
     assert not torch.equal(weights["classifier.weight"], run(few_digits, iterations=60)[0]["classifier.weight"])
+
+
+@pytest.mark.parametrize("asked", ["tf32", "fp32"])
+def test_tf32_holds_for_the_steps_alone(few_digits, asked):
+    def allowed() -> tuple[bool, bool]:
+        return torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
+
+    before, seen = allowed(), {"forward": set(), "backward": set(), "evaluation": set()}
+    model = build_model(CNN, (1, 8, 8), 10, 0)
+    model.register_forward_hook(lambda *_: seen["forward" if model.training else "evaluation"].add(allowed()))
+    model.classifier.weight.register_hook(lambda _: seen["backward"].add(allowed()))
+    recipe = RECIPE.model_copy(update={"precision": asked})
+    source, test = batches_of(few_digits, recipe=recipe), batches_of(few_digits, "test")
+    train(
+        model,
+        source,
+        recipe=recipe,
+        iterations=4,
+        generator=generator(),
+        device="cpu",
+        test=test,
+        num_classes=10,
+    )
+    products = {(True, True)} if asked == "tf32" else {(False, False)}
+    assert seen == {"forward": products, "backward": products, "evaluation": {before}}
+    assert allowed() == before
 
 
 def test_resized_crops_train(few_digits):

@@ -263,3 +263,9 @@ def test_a_scaled_grid_is_marked(cells_of: Expand) -> None:
 
 def test_the_default_grid_is_valid() -> None:
     check_names(GridSpec())
+
+
+def test_tf32_is_refused_where_nothing_has_it(cells_of: Expand) -> None:
+    with pytest.raises(SpecError, match=r"precision=tf32 needs a GPU of the Ampere generation or newer; valid here: "):
+        cells_of(methods="random", recipe={"precision": "tf32"})
+    assert Recipe(precision="tf32").at_precision("bf16").precision == "tf32"
