@@ -7,7 +7,7 @@ from torch import Tensor
 
 from bench import Recipe
 from bench.refs import ModelRef
-from bench.training.fit import build_model, make_batches
+from bench.training.fit import fresh_network, make_batches
 from bench.training.loop import steps_per_epoch, train
 from bench.training.recorder import DynamicsRecorder
 from benchmarks import _data
@@ -48,8 +48,8 @@ def shares(meter: Meter, size: int) -> tuple[Times, Times]:
     """Seconds per epoch inside the recorder, and outside."""
     dataset = _data.dataset(size)
     recipe = Recipe(precision="bf16" if meter.device != "cpu" else "fp32")
-    model = build_model(ModelRef(name="small_cnn"), (3, 32, 32), dataset.num_classes, 0).to(meter.device)
-    model = model.to(memory_format=torch.channels_last)
+    small = ModelRef(name="small_cnn")
+    model, _ = fresh_network(small, (3, 32, 32), dataset.num_classes, seed=0, device=meter.device)
     batches = make_batches(
         dataset.train.images, dataset.train.labels, recipe=recipe, dataset=dataset, device=meter.device
     )

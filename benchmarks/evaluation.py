@@ -6,7 +6,7 @@ import torch
 
 from bench import Recipe
 from bench.refs import ModelRef
-from bench.training.fit import build_model, make_batches
+from bench.training.fit import fresh_network, make_batches
 from bench.training.loop import evaluate
 from benchmarks import _data
 from benchmarks._common import Meter, Result, timed
@@ -21,8 +21,8 @@ def run(meter: Meter, *, size: int = 10_000) -> list[Result]:
         dataset.test.images, dataset.test.labels, recipe=Recipe(), dataset=dataset, device=meter.device
     )
     ready = list(source.in_order())
-    model = build_model(ModelRef(name="small_cnn"), (3, 32, 32), dataset.num_classes, 0).to(meter.device)
-    model = model.to(memory_format=torch.channels_last)
+    small = ModelRef(name="small_cnn")
+    model, _ = fresh_network(small, (3, 32, 32), dataset.num_classes, seed=0, device=meter.device)
 
     @torch.no_grad()
     def bare() -> None:

@@ -91,9 +91,13 @@ def growth(meter: Meter, what: str, cost: Callable[[Given], object], pools: dict
             break
         (measured[size],) = meter.compare(partial(cost, pools[size]), repeats=2, warm_up=not reached)
     sizes = list(measured)
-    stopped = "" if len(sizes) == len(pools) else f" (larger pools would pass {limit:g} s)"
+    between = [f"{measured[size].best:.3g} s at {size:,}" for size in sizes[1:-1]]
+    if len(sizes) > 1:
+        between.append(f"as N^{slope(sizes, [times.best for times in measured.values()]):.2f}")
+    if len(sizes) < len(pools):
+        between.append(f"larger pools would pass {limit:g} s")
     return Result(
-        f"{what}, N = {sizes[-1]:,}{stopped}",
+        f"{what}, N = {sizes[-1]:,}" + (f" ({'; '.join(between)})" if between else ""),
         measured[sizes[-1]].best,
         "s",
         measured[sizes[-1]].count,
