@@ -149,7 +149,9 @@ def run_stages(
                 # Ray runs no more at once than fit together by the estimates; the largest may run alone.
                 remote = with_gpu if stage.uses_gpu() else without_gpu
                 sized = remote.options(memory=min(plan.memory(stage), memory) or None)
-                queue.running[sized.remote(stage, workspace)] = key
+                # A task that asked for no GPU must not open one, for an input that has gone missing, say.
+                place = workspace if stage.uses_gpu() else workspace.model_copy(update={"device": "cpu"})
+                queue.running[sized.remote(stage, place)] = key
         if not queue.running:
             time.sleep(queue.pause or 0)
             continue

@@ -82,9 +82,9 @@ class TensorBatches:
 
     def in_order(self) -> Iterator[Batch]:
         """As given, without augmentation, in batches large enough for evaluation."""
-        for indices in torch.arange(len(self), device=self._targets.device).split(1024):
-            inputs = self._inputs[indices]
-            yield Batch(self._normalised(inputs) if self._images else inputs, self._targets[indices], indices)
+        positions = torch.arange(len(self), device=self._targets.device)
+        for inputs, *rest in zip(*(whole.split(1024) for whole in (self._inputs, self._targets, positions)), strict=True):
+            yield Batch(self._normalised(inputs) if self._images else inputs, *rest)
 
     def _normalised(self, images: Tensor) -> Tensor:
         return (images * self._scale).add_(self._shift).contiguous(memory_format=torch.channels_last)
