@@ -83,7 +83,8 @@ class TensorBatches:
     def in_order(self) -> Iterator[Batch]:
         """As given, without augmentation, in batches large enough for evaluation."""
         positions = torch.arange(len(self), device=self._targets.device)
-        for inputs, *rest in zip(*(whole.split(1024) for whole in (self._inputs, self._targets, positions)), strict=True):
+        parts = (whole.split(1024) for whole in (self._inputs, self._targets, positions))
+        for inputs, *rest in zip(*parts, strict=True):
             yield Batch(self._normalised(inputs) if self._images else inputs, *rest)
 
     def _normalised(self, images: Tensor) -> Tensor:
