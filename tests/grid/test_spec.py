@@ -50,6 +50,12 @@ def test_calls_and_rates_are_read_and_repetitions_dropped() -> None:
     ("given", "says"),
     [
         ({"rates": "1.0"}, "less than 1, got 1.0"),
+        ({"rates": "90"}, "the fraction of the pool that is removed, at least 0 and less than 1, got '90'"),
+        ({"rates": "30,0.5,90"}, "if percent was meant, write 0.3,0.5,0.9."),
+        ({"rates": "50%"}, "got '50%'; if percent was meant, write 0.5."),
+        ({"rates": [70]}, "write 0.7."),
+        ({"rates": "100"}, "less than 1, got 100.0"),
+        ({"rates": "150%"}, "must be numbers, got '150%'"),
         ({"rates": "-0.1"}, "greater than or equal to 0, got -0.1"),
         ({"rates": "nan"}, "got nan"),
         ({"rates": "half"}, "must be numbers, got 'half'"),
