@@ -60,7 +60,7 @@ def make_trackers(names: str | None, *, mode: WandbMode = "offline", curves: boo
         if name not in _PACKAGES:
             raise UnknownName("tracker", name, _PACKAGES)
         if find_spec(_PACKAGES[name]) is None:
-            how = install_command("wandb") if name == "wandb" else "pip install tensorboardX, which comes with ray[tune]"
+            how = install_command("wandb") if name == "wandb" else "pip install tensorboardX"
             raise SpecError(f"--track {name} needs the package {_PACKAGES[name]}: {how}.")
     made: list[Tracker] = []
     if "wandb" in chosen:
