@@ -81,7 +81,7 @@ def test_the_data_set_encoder_and_model_of_the_page_work() -> None:
 
 
 def test_every_link_leads_somewhere() -> None:
-    for page in [*DOCS.glob("*.md"), ROOT / "README.md"]:
+    for page in [*DOCS.glob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md"]:
         for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text()):
             if "://" not in target:
                 assert (page.parent / target).exists(), f"{page.name}: {target}"
@@ -102,9 +102,11 @@ def test_every_command_of_the_pages_exists() -> None:
                 if words[:1] != ["bench"] or words[1] in general:
                     continue
                 assert words[1] in commands, f"{page.name}: {line}"
-                known = {
-                    name for option in commands[words[1]].params for name in (*option.opts, *option.secondary_opts)
-                }
+                command = commands[words[1]]
+                if hasattr(command, "commands"):  # a group, such as cache
+                    assert words[2] in command.commands, f"{page.name}: {line}"
+                    command = command.commands[words[2]]
+                known = {name for option in command.params for name in (*option.opts, *option.secondary_opts)}
                 given = {word for word in words if word.startswith("--")}
                 assert given <= known, f"{page.name}: {line}: {sorted(given - known)}"
 
