@@ -10,7 +10,9 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
+from bench import __version__ as bench_version
 from bench import plugins
 from bench.encoding import make_encoder
 from bench.refs import EncoderRef
@@ -136,6 +138,12 @@ def test_every_grid_of_the_pages_can_be_planned(
     done = CliRunner().invoke(app, [*arguments, "--dry-run"])
     assert done.exit_code == 0, done.output
     assert "shared stages to compute" in done.output
+
+
+def test_the_citation_names_this_version_and_licence() -> None:
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert cited["version"] == bench_version
+    assert f'license = "{cited["license"]}"' in (ROOT / "pyproject.toml").read_text(encoding="utf-8")
 
 
 def test_the_reference_of_methods_is_current() -> None:
