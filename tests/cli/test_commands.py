@@ -83,6 +83,7 @@ def test_listings_show_names_parameters_and_sources(tmp_path: Path, kind: str, n
 BAD_INPUT = [
     (("--methods", "elsf"), "unknown method 'elsf'. Did you mean elfs"),
     (("--rates", "1.5"), "rates (from the command line): input should be less than 1, got 1.5."),
+    (("--rates", "90"), "got '90'; if percent was meant, write 0.9."),
     (("--datasets", "folder(pth=x)"), "unknown parameter of dataset 'folder': 'pth'. Did you mean path"),
     (("--methods", "ccs(beta=0.95)", "--rates", "0.9"), "method ccs: beta=0.95 is not valid at rate 0.9"),
     (("--datasets", "cifar10", "--data-root", "nowhere"), "cifar-10-batches-py/data_batch_1 is missing"),

@@ -44,8 +44,41 @@ def test_what_is_missing_is_said() -> None:
     required, *extras = packages({"torch": "2.8.0"})
     assert required.level == "problem"
     assert "ray" in required.advice
-    assert all("coreset-bench[" in item.advice for item in extras)
+    assert {item.topic for item in extras} >= {"timm", "wandb", "medmnist"}
+    assert all("pip install -e '.[" in item.advice for item in extras)
     assert all(item.level == "ok" for item in extras)
+
+
+@pytest.fixture
+def frappe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The metadata of an installed distribution whose command and package are called bench too."""
+    folder = tmp_path / "frappe_bench-5.0.dist-info"
+    folder.mkdir()
+    (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: frappe-bench\nVersion: 5.0\n")
+    (folder / "entry_points.txt").write_text("[console_scripts]\nbench = bench.cli:cli\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    return folder
+
+
+def named_bench(tmp_path: Path) -> dict[str, str]:
+    done = CliRunner().invoke(app, ["doctor", "--cache-dir", str(tmp_path), "--json"])
+    return next(item for item in json.loads(done.stdout)["findings"] if item["topic"] == "the name bench")
+
+
+def test_nobody_else_is_called_bench(tmp_path: Path) -> None:
+    assert named_bench(tmp_path)["level"] == "ok"
+
+
+def test_another_command_called_bench_is_named(tmp_path: Path, frappe: Path) -> None:
+    found = named_bench(tmp_path)
+    assert (found["level"], found["found"]) == ("warning", "frappe-bench installs a command bench too")
+    assert "type coreset-bench" in found["advice"]
+
+
+def test_another_package_called_bench_is_a_problem(tmp_path: Path, frappe: Path) -> None:
+    (frappe / "top_level.txt").write_text("bench\n")
+    found = named_bench(tmp_path)
+    assert (found["level"], found["found"]) == ("problem", "import bench may find a package of frappe-bench")
 
 
 @pytest.mark.parametrize(

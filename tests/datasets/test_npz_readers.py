@@ -101,7 +101,7 @@ def test_the_eleven_flat_sets_with_one_label_are_offered() -> None:
 
 def test_medmnist_without_its_package_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "medmnist", None)
-    with pytest.raises(DataError, match=r"pip install 'coreset-bench\[medmnist\]'"):
+    with pytest.raises(DataError, match=r"pip install -e '\.\[medmnist\]' in a checkout"):
         load("medmnist", None, name="bloodmnist")
 
 

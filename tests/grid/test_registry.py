@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -109,6 +110,16 @@ def test_an_unknown_name_gets_the_nearest_ones() -> None:
     with pytest.raises(UnknownName) as caught:
         plugins.methods.get("zzzzzz")
     assert "Did you mean" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "near"),
+    [("dunno", None), ("css", "ccs"), ("ELFS", "elfs"), ("forgeting", "forgetting"), ("kcentre", "kcenter")],
+)
+def test_only_names_that_look_alike_are_offered(given: str, near: str | None) -> None:
+    with pytest.raises(UnknownName) as caught:
+        plugins.methods.get(given)
+    assert re.findall(r"Did you mean (.*?)\? Valid", str(caught.value)) == ([near] if near else [])
 
 
 def test_discovery_finds_every_built_in_plugin_once_and_sorted() -> None:

@@ -11,7 +11,11 @@ import pytest
 from bench.calls import Call
 from bench.cells import Cell
 from bench.errors import SpecError, UnknownName
+from bench.methods.elfs import beta_grid
+from bench.plugins import methods
 from bench.spec import GridSpec, load_spec, preset_names
+from bench.training.fit import proxy_iterations
+from bench.training.proxy import HELD_OUT
 
 
 def write(folder: Path, text: str) -> Path:
@@ -50,6 +54,12 @@ def test_calls_and_rates_are_read_and_repetitions_dropped() -> None:
     ("given", "says"),
     [
         ({"rates": "1.0"}, "less than 1, got 1.0"),
+        ({"rates": "90"}, "the fraction of the pool that is removed, at least 0 and less than 1, got '90'"),
+        ({"rates": "30,0.5,90"}, "if percent was meant, write 0.3,0.5,0.9."),
+        ({"rates": "50%"}, "got '50%'; if percent was meant, write 0.5."),
+        ({"rates": [70]}, "write 0.7."),
+        ({"rates": "100"}, "less than 1, got 100.0"),
+        ({"rates": "150%"}, "must be numbers, got '150%'"),
         ({"rates": "-0.1"}, "greater than or equal to 0, got -0.1"),
         ({"rates": "nan"}, "got nan"),
         ({"rates": "half"}, "must be numbers, got 'half'"),
@@ -198,9 +208,33 @@ def facts(*, dataset: str, method: str) -> dict[str, str]:
     }
 
 
+def betas_known(dataset: str, method: str) -> dict[int, float]:
+    """Percent removed -> beta, as a paper reports it."""
+    return {
+        int(name.rpartition(" ")[2]): float(value)
+        for name, value in facts(dataset=dataset, method=method).items()
+        if name.startswith("beta")
+    }
+
+
+def betas_run(cells: list[Cell], method: str) -> dict[int, float | str]:
+    """Percent removed -> beta that a method runs at."""
+    resolve = methods.get(method).resolve
+    return {round(100 * cell.rate): resolve(cell.params)["beta"] for cell in cells if cell.method == method}
+
+
+CIFAR = "CIFAR/STL10/SVHN/CINIC10"
+
+
+# The paper states network and lengths for CIFAR-10; its code trains the sets of the same group alike.
 @pytest.mark.parametrize(
     ("preset", "dataset", "group"),
-    [("paper-cifar10", "CIFAR10", "CIFAR/STL10/SVHN/CINIC10"), ("paper-imagenet", "ImageNet-1K", "ImageNet-1K")],
+    [
+        ("paper-cifar10", "CIFAR10", CIFAR),
+        ("paper-cifar100", "CIFAR10", CIFAR),
+        ("paper-stl10", "CIFAR10", CIFAR),
+        ("paper-imagenet", "ImageNet-1K", "ImageNet-1K"),
+    ],
 )
 def test_the_papers_presets_train_as_the_paper_reports(
     preset: str, dataset: str, group: str, cells_of: Callable[..., list[Cell]]
@@ -222,15 +256,76 @@ def test_the_papers_presets_train_as_the_paper_reports(
     assert {cell.rate for cell in cells} == {0, 0.3, 0.5, 0.7, 0.8, 0.9}
 
 
+@pytest.mark.parametrize("method", [("elfs", "ELFS (AUM)"), ("ccs", "CCS (AUM)"), ("d2", "D2 (supervised)")])
 @pytest.mark.parametrize(("preset", "dataset"), [("paper-cifar10", "CIFAR10"), ("paper-imagenet", "ImageNet-1K")])
-def test_the_papers_presets_run_ccs_at_the_reported_betas(
-    preset: str, dataset: str, cells_of: Callable[..., list[Cell]]
+def test_the_papers_presets_run_the_reported_betas(
+    preset: str, dataset: str, method: tuple[str, str], cells_of: Callable[..., list[Cell]]
 ) -> None:
-    known = {
-        int(name.rpartition(" ")[2]): float(value)
-        for name, value in facts(dataset=dataset, method="CCS (AUM)").items()
-        if name.startswith("beta")
-    }
-    betas = {round(100 * cell.rate): cell.params.get("beta", 0) for cell in cells_of(preset) if cell.method == "ccs"}
+    known = betas_known(dataset, method[1])
     assert known
-    assert known.items() <= betas.items()
+    assert known.items() <= betas_run(cells_of(preset), method[0]).items()
+
+
+def test_where_the_papers_name_no_beta_elfs_chooses_it_without_labels(cells_of: Callable[..., list[Cell]]) -> None:
+    for preset, dataset in (("paper-cifar10", "CIFAR10"), ("paper-cifar100", "CIFAR100"), ("paper-stl10", "STL10")):
+        known = betas_known(dataset, "ELFS (AUM)")
+        run = betas_run(cells_of(preset), "elfs")
+        assert {percent for percent, beta in run.items() if beta == "auto"} == run.keys() - known.keys()
+
+
+def test_cifar100_runs_ccs_at_the_betas_of_cifar10_since_no_others_are_known(
+    cells_of: Callable[..., list[Cell]],
+) -> None:
+    assert not betas_known("CIFAR100", "CCS (AUM)")
+    assert betas_run(cells_of("paper-cifar100"), "ccs") == betas_known("CIFAR10", "CCS (AUM)")
+
+
+def test_the_papers_presets_run_d2_as_its_readme_does(cells_of: Callable[..., list[Cell]]) -> None:
+    for preset, dataset in (("paper-cifar10", "CIFAR10"), ("paper-imagenet", "ImageNet-1K")):
+        known = facts(dataset=dataset, method="D2 (supervised)")
+        score = {"accumulated_margin": "aum"}.get(known["score at 90"], known["score at 90"])
+        [params] = {
+            tuple(methods.get("d2").resolve(cell.params)[name] for name in ("k", "gamma", "score"))
+            for cell in cells_of(preset)
+            if cell.method == "d2"
+        }
+        assert params == (int(known["k (nearest neighbours) at 90"]), float(known["gamma at 90"]), score)
+
+
+def test_the_cifar_presets_have_every_curve_of_the_papers_figure(cells_of: Callable[..., list[Cell]]) -> None:
+    ours = {
+        "Random": "random",
+        "Prototypicality": "prototypicality",
+        "D2 (label-free variant)": "d2-label-free",
+        "BADGE": "badge",
+        "ELFS": "elfs",
+    }
+    text = files("bench").joinpath("paper/reported_results.csv").read_text(encoding="utf-8")
+    for preset, dataset in (("paper-cifar10", "CIFAR10"), ("paper-cifar100", "CIFAR100")):
+        curves = {
+            row["method"]
+            for row in csv.DictReader(text.splitlines())
+            if "evaluation.png" in row["table_or_figure"] and row["dataset"] == dataset
+        } - {"Best supervised (envelope curve)"}
+        assert curves == ours.keys()
+        assert set(ours.values()) <= {cell.method for cell in cells_of(preset)}
+
+
+@pytest.mark.parametrize("preset", [name for name in preset_names() if name.startswith("paper-")])
+def test_the_page_says_how_large_the_papers_grids_are(preset: str, cells_of: Callable[..., list[Cell]]) -> None:
+    cells = cells_of(preset)
+    recipe, size = cells[0].recipe, cells[0].dataset.size
+    rehearsed = [
+        round((1 - HELD_OUT) * cell.budget)
+        for cell in cells
+        if cell.method == "elfs" and methods.get("elfs").resolve(cell.params)["beta"] == "auto"
+        for _ in beta_grid(size, cell.budget)
+    ]
+    # All rounds of ten but the first, which is uniform, train a network on what is labelled so far.
+    badge = [cell.budget * done // 10 for cell in cells if cell.method == "badge" for done in range(1, 10)]
+    proxies = {(cell.seed, cell.method == "elfs" and cell.encoder) for cell in cells if cell.proxy}
+    iterations = sum(proxy_iterations(recipe, part) for part in (*rehearsed, *badge, *[size] * len(proxies)))
+    whole = len(cells) + round(iterations / recipe.iterations)
+    page = (Path(__file__).parents[2] / "docs" / "reproduce-the-paper.md").read_text(encoding="utf-8")
+    line = f"| `{preset}` | {len(cells)} | {len(rehearsed)} | {len(badge)} | {len(proxies)} | {whole} |"
+    assert line in page

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import struct
+import subprocess
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -233,6 +235,8 @@ def test_names_are_checked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bench.tracking.find_spec", lambda name: None)
     with pytest.raises(SpecError, match="--track tensorboard needs the package tensorboardX: pip install tensorboardX"):
         make_trackers("tensorboard")
+    with pytest.raises(SpecError, match=r"--track wandb needs the package wandb: pip install -e '\.\[wandb\]' in a"):
+        make_trackers("wandb")
 
 
 @pytest.mark.usefixtures("ray_session")
@@ -251,6 +255,16 @@ def test_bench_run_tracks_and_survives_a_tracker_that_fails(tmp_path: Path, monk
     folder, _ = wandb_records(tmp_path / "out")
     [table] = (folder / "files" / "media" / "table").iterdir()
     assert row.cell_id in table.read_text()
+
+
+def test_a_run_that_needs_wandb_says_so_before_anything_starts(tmp_path: Path) -> None:
+    # None in sys.modules is how Python itself marks a module that cannot be imported.
+    code = "import sys; sys.modules['wandb'] = None; from bench.cli import main; main()"
+    command = [sys.executable, "-c", code, "run", "--track", "wandb", "--out", str(tmp_path / "out")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+    assert done.returncode == 2, done.stderr
+    assert "--track wandb needs the package wandb: pip install -e '.[wandb]'" in " ".join(done.stderr.split())
+    assert not (tmp_path / "out").exists()
 
 
 def test_an_unknown_tracker_stops_before_anything_starts(tmp_path: Path) -> None:
