@@ -104,7 +104,7 @@ def run_cell(cell: Cell, workspace: Workspace, stages: Mapping[str, StageUse]) -
         proxy_model=cell.proxy.model.label if cell.proxy else "-",
         recipe=cell.recipe,
         chosen=dict(diagnostics.chosen),
-        pseudo_labels=_pseudo_label_quality(selection, dataset, workspace),
+        pseudo_labels=_pseudo_label_quality(selection, cell, workspace),
         scores_sha256=write_scores(diagnostics.scores, workspace.out),
         indices_sha256=write_indices(dataset.pool_index[indices], workspace.out, cell.cell_id),
         fingerprint=cell.dataset.fingerprint,
@@ -184,10 +184,14 @@ def _stages_used(cell: Cell, workspace: Workspace, uses: Mapping[str, StageUse])
     ]
 
 
-def _pseudo_label_quality(selection: Selection, dataset: Dataset, workspace: Workspace) -> PseudoLabelQuality | None:
-    """Of the first pseudo-labels that the method declared; read here, once its coreset is fixed."""
+def _pseudo_label_quality(selection: Selection, cell: Cell, workspace: Workspace) -> PseudoLabelQuality | None:
+    """Of the first pseudo-labels that the method declared; read here, once its coreset is fixed.
+
+    The true labels are those before ``@noise``, which replaces what a network is trained on.
+    """
     for stage in selection.all_pseudo_labels()[:1]:
-        return pseudo_label_quality(run_stage(stage, workspace).arrays["labels"], dataset.train.labels)
+        true_labels = workspace.dataset(cell.dataset.without_noise()).train.labels
+        return pseudo_label_quality(run_stage(stage, workspace).arrays["labels"], true_labels)
     return None
 
 

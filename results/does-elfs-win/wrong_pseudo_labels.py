@@ -20,6 +20,7 @@ from bench.calls import parse_call
 from bench.loading import load_dataset
 from bench.pseudo_quality import right
 from bench.published import indices_path, pool_positions, read_indices, read_scores, scores_path
+from bench.refs import clean_modifiers
 from bench.rows import Row, read_rows
 from bench.stats import summarize
 
@@ -70,7 +71,8 @@ def _of_row(row: Row, folder: Path, cache: Path, root: Path | None) -> Shares:
     call = parse_call(row.dataset)
     params = {key: value for key, value in call.params.items() if key != "pool_size"}
     size = call.params.get("pool_size")
-    dataset = load_dataset(call.name, params, root=root, download=False, pool_size=size, modifiers=call.modifiers)
+    modifiers = clean_modifiers(call.modifiers)  # the true labels, also of a data set with label noise
+    dataset = load_dataset(call.name, params, root=root, download=False, pool_size=size, modifiers=modifiers)
     [key] = [use.key for use in row.stages if use.kind == "pseudo-labels"]
     with np.load(cache / "pseudo-labels" / f"{key}.npz", allow_pickle=False) as stored:
         mistaken = ~right(stored["labels"], dataset.train.labels)

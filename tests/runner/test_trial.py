@@ -162,6 +162,21 @@ def test_pseudo_labels_are_compared_with_true_labels_once_the_coreset_is_fixed(t
     assert rows[2].pseudo_labels is None
 
 
+def test_pseudo_labels_are_compared_with_true_labels_under_label_noise_too(tmp_path):
+    workspace = place(tmp_path)
+    cells = make_plan(
+        load_spec(
+            given={**TINY, "datasets": "digits,digits@noise=0.4", "methods": "elfs(clustering=kmeans, beta=0.1)"}
+        ),
+        out=workspace.out,
+    ).cells
+    for cell in cells:
+        assert "accuracy" in attempt_cell(cell, workspace)
+    clean, noisy = (row_of(cell, workspace) for cell in cells)
+    assert "@noise=0.4" in noisy.dataset
+    assert noisy.pseudo_labels == clean.pseudo_labels
+
+
 def test_seeds_differ(tmp_path):
     workspace = place(tmp_path)
     first, second = make_plan(load_spec(given={**TINY, "seeds": 2}), out=workspace.out).cells
