@@ -51,7 +51,7 @@ def nearest_neighbors(
     import torch  # noqa: F401, I001  (before faiss, see above)
     import faiss
 
-    rows = normalise(embeddings) if metric == "cosine" else np.ascontiguousarray(embeddings, dtype=np.float32)
+    rows = unit_rows(embeddings) if metric == "cosine" else np.ascontiguousarray(embeddings, dtype=np.float32)
     faiss.omp_set_num_threads(threads)
     index = faiss.IndexFlatL2(rows.shape[1])
     index.add(rows)
@@ -73,8 +73,15 @@ def nearest_neighbors(
     return Neighbors(found, distances)
 
 
-def normalise(embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Rows of length 1, float32 [N, D]; a zero row stays zero."""
+def unit_rows(embeddings: NDArray[np.floating]) -> NDArray[np.float32]:
+    """The embeddings with every row scaled to length 1.
+
+    Args:
+        embeddings: [N, D], finite. Not modified.
+
+    Returns:
+        float32 [N, D]; a zero row stays zero.
+    """
     norms = np.linalg.norm(embeddings, axis=1, keepdims=True)
     return np.ascontiguousarray(embeddings / np.where(norms == 0, 1, norms), dtype=np.float32)
 

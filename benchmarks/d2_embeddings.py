@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench import Neighbors
-from bench.knn import nearest_neighbors, normalise
+from bench.knn import nearest_neighbors, unit_rows
 from bench.methods.d2 import diverse
 from benchmarks import _data
 from benchmarks._common import Meter, Result, Target, timed
@@ -18,7 +18,7 @@ K = 10
 def run(meter: Meter, *, size: int = 50_000, features: int = 384) -> list[Result]:
     """Whole, and beyond the neighbours."""
     rows, difficulty = _data.embeddings(size, features), _data.scores(size)
-    ready = normalise(rows)
+    ready = unit_rows(rows)
     lists: list[Neighbors] = []
 
     def ours() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from bench.methods._scores import hardest
+from bench import hardest
 from bench.methods.ccs import stratified
 from bench.methods.elfs import double_end
 from benchmarks import _data

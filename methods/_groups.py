@@ -6,30 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def fair_quotas(sizes: NDArray[np.integer], budget: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Split ``budget`` over groups as equally as their sizes allow.
-
-    CCS (Zheng et al. 2023, algorithm 1): from the smallest group up, each takes
-    min(its size, remaining budget // remaining groups). Groups of one size are visited in an order drawn from ``rng``,
-    because the remainder of the division goes to the last ones.
-
-    Args:
-        sizes: [G] images per group; groups may be empty.
-        budget: n, at most sum(sizes).
-        rng: orders groups of one size.
-
-    Returns:
-        int64 [G] that sums to n, each in 0 to the group's size; two groups that keep images back differ by at most 1.
-    """
-    quotas = np.zeros(len(sizes), dtype=np.int64)
-    shuffled = rng.permutation(len(sizes))
-    left = budget
-    for visited, group in enumerate(shuffled[np.argsort(sizes[shuffled], kind="stable")]):
-        quotas[group] = min(int(sizes[group]), left // (len(sizes) - visited))
-        left -= int(quotas[group])
-    return quotas
-
-
 def proportional_quotas(sizes: NDArray[np.integer], budget: int, rng: np.random.Generator) -> NDArray[np.int64]:
     """Split ``budget`` over groups in proportion to their sizes, by the largest remainder.
 

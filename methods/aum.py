@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from bench import Pool, need, register_method
+from bench import Pool, hard_to_easy, need, register_method
 
-from ._scores import beta_within_rate, count_hardest, hard_to_easy
+from ._scores import beta_within_rate, count_hardest
 
 
 @register_method(

@@ -8,9 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from bench import Pool, register_method
-
-from ._scores import check_finite, count_hardest
+from bench import Pool, check_budget, check_finite, register_method
 
 
 def gradient_seeds(
@@ -38,7 +36,7 @@ def gradient_seeds(
     """
     check_finite("gradient errors", errors)
     check_finite("gradient features", features)
-    count_hardest(0.0, len(errors), budget)
+    check_budget(len(errors), budget)
     squares = np.einsum("nc,nc->n", errors, errors) * np.einsum("nd,nd->n", features, features)
     apart = np.full(len(errors), np.inf)
     left = np.ones(len(errors), dtype=bool)

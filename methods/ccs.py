@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from bench import Pool, Score, need, register_method
+from bench import Pool, Score, fair_quotas, hard_to_easy, need, register_method
 
-from ._groups import fair_quotas, sample_groups
-from ._scores import beta_within_rate, count_hardest, hard_to_easy
+from ._groups import sample_groups
+from ._scores import beta_within_rate, count_hardest
 
 
 def stratified(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -10,16 +11,29 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from bench import Neighbors, Pool, Score, SelectionError, need, register_method
+from bench import (
+    Neighbors,
+    Pool,
+    Score,
+    SelectionError,
+    check_budget,
+    check_finite,
+    fair_quotas,
+    hard_to_easy,
+    need,
+    register_method,
+)
 
-from ._groups import fair_quotas
-from ._scores import beta_within_rate, check_finite, count_hardest, hard_to_easy
+from ._scores import beta_within_rate, count_hardest
 from .prototypicality import centroid_distance
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
 Kernel = Literal["code", "paper"]
+SILENT = 1e-3
+"""A median forward weight below this is warned of."""
+_log = logging.getLogger(__name__)
 
 
 def symmetric_graph(neighbors_idx: NDArray[np.integer], neighbors_dist: NDArray[np.floating]) -> csr_array:
@@ -48,6 +62,41 @@ def symmetric_graph(neighbors_idx: NDArray[np.integer], neighbors_dist: NDArray[
     return csr_array(listed.maximum(listed.T.tocsr()))
 
 
+def edge_weights(
+    distances: NDArray[np.floating], gamma: float, *, kernel: Kernel = "code", gamma_forward: float = 1.0
+) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+    """How much of a value the forward and the reverse message carry over edges of these distances.
+
+    Args:
+        distances: [...], at least 0. Not modified.
+        gamma: of the reverse message.
+        kernel: ``code`` is exp(-d) forward and exp(-gamma d) back; ``paper`` is exp(-gamma_forward d^2) forward
+            and exp(-gamma d^2) back.
+        gamma_forward: of the forward message; for ``paper`` alone.
+
+    Returns:
+        Two arrays of the shape of ``distances``, each in [0, 1].
+    """
+    exponent = distances if kernel == "code" else distances**2
+    return np.exp(-exponent * (1.0 if kernel == "code" else gamma_forward)), np.exp(-gamma * exponent)
+
+
+def warn_if_silent(distances: NDArray[np.floating], weights: NDArray[np.floating]) -> None:
+    """Warn where neighbours are so far apart that no message arrives: D2 then picks by difficulty nearly alone.
+
+    Args:
+        distances: of the edges.
+        weights: of the forward message over them.
+    """
+    if weights.size and (middle := float(np.median(weights))) < SILENT:
+        _log.warning(
+            "d2: neighbours are too far apart for messages (median distance %.3g, forward weight %.2g), so difficulty "
+            "decides nearly alone; metric=cosine brings them nearer",
+            np.median(distances),
+            middle,
+        )
+
+
 def greedy_messages(
     difficulty: NDArray[np.floating],
     graph: csr_array,
@@ -67,9 +116,8 @@ def greedy_messages(
         graph: distances [N, N], symmetric.
         budget: n, images to keep.
         gamma: of the reverse message; small = a pick lowers its neighbours by more.
-        kernel: ``code`` is exp(-d) forward and exp(-gamma d) back; ``paper`` is exp(-gamma_forward d^2) forward
-            and exp(-gamma d^2) back.
-        gamma_forward: of the forward message; for ``paper`` alone.
+        kernel: see ``edge_weights``.
+        gamma_forward: see ``edge_weights``.
 
     Returns:
         int64 [n], unique, in the order of the picks; of equal values the smallest index is picked first.
@@ -80,12 +128,10 @@ def greedy_messages(
     from scipy.sparse import csr_array
 
     check_finite("scores", difficulty)
-    count_hardest(0.0, len(difficulty), budget)
+    check_budget(len(difficulty), budget)
     scores = difficulty.astype(np.float64)
-    exponent = graph.data if kernel == "code" else graph.data**2
-    forward = np.exp(-exponent * (1.0 if kernel == "code" else gamma_forward))
+    forward, reverse = edge_weights(graph.data, gamma, kernel=kernel, gamma_forward=gamma_forward)
     value = scores + csr_array((forward, graph.indices, graph.indptr), shape=graph.shape) @ scores
-    reverse = np.exp(-gamma * exponent)
     indices, starts = graph.indices, graph.indptr.tolist()
 
     heap = list(zip((-value).tolist(), range(len(value)), strict=True))
@@ -112,24 +158,6 @@ def greedy_messages(
     return np.asarray(picks, dtype=np.int64)
 
 
-def message_passing(
-    difficulty: NDArray[np.floating],
-    neighbors_idx: NDArray[np.integer],
-    neighbors_dist: NDArray[np.floating],
-    budget: int,
-    gamma: float,
-    kernel: Kernel = "code",
-    gamma_forward: float = 1.0,
-) -> NDArray[np.int64]:
-    """D2's selection from a kNN list: ``symmetric_graph``, then ``greedy_messages``.
-
-    D2 (Maharana et al. 2023, section 3.2). x_i = s_i + sum over neighbours j of w_ij s_j; n times the largest x_i is
-    picked and each neighbour loses exp(-gamma d_ij) x_i. Arguments, result and errors as in those two.
-    """
-    graph = symmetric_graph(neighbors_idx, neighbors_dist)
-    return greedy_messages(difficulty, graph, budget, gamma, kernel=kernel, gamma_forward=gamma_forward)
-
-
 def diverse(
     difficulty: NDArray[np.floating],
     neighbors: Neighbors,
@@ -144,9 +172,10 @@ def diverse(
 ) -> NDArray[np.int64]:
     """Drop the floor(beta * N) hardest, then pass messages in what remains, as a whole or inside each class.
 
-    Deviation: the kNN list is that of the whole pool, restricted to the remaining images (or to one class); the
-    released code searches neighbours again. Nodes are shuffled first, so that equal values are not picked in the order
-    of the data set, which is often sorted by class.
+    D2 (Maharana et al. 2023, section 3.2). x_i = s_i + sum over neighbours j of w_ij s_j; n times the largest x_i is
+    picked and each neighbour loses exp(-gamma d_ij) x_i. Deviation: the kNN list is that of the whole pool, restricted
+    to the remaining images (or to one class); the released code searches neighbours again. Nodes are shuffled first,
+    so that equal values are not picked in the order of the data set, which is often sorted by class.
 
     Args:
         difficulty: [N], high = hard; finite. Not modified.
@@ -169,6 +198,7 @@ def diverse(
     dropped = count_hardest(beta, len(difficulty), budget)
     remaining = rng.permutation(hard_to_easy(difficulty, rng)[dropped:])
     graph = symmetric_graph(neighbors.indices, neighbors.distances)
+    warn_if_silent(graph.data, edge_weights(graph.data, gamma, kernel=kernel, gamma_forward=gamma_forward)[0])
 
     def select(nodes: NDArray[np.int64], count: int) -> NDArray[np.int64]:
         inside = graph[nodes][:, nodes]
@@ -211,10 +241,11 @@ def d2(
 ) -> NDArray[np.int64]:
     """Message passing on the kNN graph with difficulty from true labels: difficult and diverse images.
 
-    D2 (Maharana et al. 2023). Deviation: ``metric="cosine"`` takes Euclidean distances between L2-normalised
-    embeddings, because exp(-d) underflows to 0 at the distances of raw ViT embeddings and the graph falls silent;
-    ``euclidean`` takes the embeddings as they are, as the released code does. AUM enters as max AUM - AUM, so that no
-    difficulty is negative.
+    D2 (Maharana et al. 2023). Deviations: embeddings of the cell's frozen encoder, where the paper takes those of a
+    network trained on the labels; and ``metric="cosine"``, Euclidean distances between L2-normalised embeddings,
+    because exp(-d) is next to 0 where an encoder's raw embeddings lie far apart. ``euclidean`` takes the embeddings as
+    they are, as the released code does with its own; a median weight next to 0 is warned of. AUM enters as
+    max AUM - AUM, so that no difficulty is negative.
 
     Args:
         pool: needs neighbours, dynamics on true labels and, for ``per_class``, labels.
@@ -224,7 +255,7 @@ def d2(
         beta: fraction of the pool that is dropped as too hard.
         k: neighbours per image.
         gamma: of the reverse message.
-        kernel: see ``greedy_messages``.
+        kernel: see ``edge_weights``.
         gamma_forward: of the forward message; for ``kernel="paper"`` alone.
         metric: of the neighbours and their distances.
         per_class: pass messages inside each class and balance the classes, instead of over the whole pool.

@@ -5,9 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from bench import Pool, need, register_method
-
-from ._scores import hardest
+from bench import Pool, hardest, need, register_method
 
 
 @register_method(

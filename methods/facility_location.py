@@ -9,9 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from bench import Neighbors, Pool, need, register_method
+from bench import Neighbors, Pool, check_budget, need, register_method
 
-from ._scores import count_hardest
 from .d2 import symmetric_graph
 
 if TYPE_CHECKING:
@@ -36,7 +35,7 @@ def lazy_greedy(similarity: csr_array, budget: int) -> NDArray[np.int64]:
         SelectionError: n is outside 0 to N.
     """
     size = similarity.shape[0]
-    count_hardest(0.0, size, budget)
+    check_budget(size, budget)
     indices, values, starts = similarity.indices, similarity.data, similarity.indptr.tolist()
     covered = np.zeros(size)
     heap = list(zip((-similarity.sum(axis=1)).tolist(), range(size), strict=True))

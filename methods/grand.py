@@ -9,9 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from bench import Pool, need, register_method
-
-from ._scores import hardest
+from bench import Pool, hardest, need, register_method
 
 
 def _needs(params: Mapping[str, Any]) -> list[Any]:

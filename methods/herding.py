@@ -8,11 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from bench import Pool, register_method
+from bench import Pool, check_budget, fit_kmeans, register_method, unit_rows
 
-from ._embeddings import kmeans, unit_rows
 from ._groups import proportional_quotas
-from ._scores import count_hardest
 
 
 def follow_mean(rows: NDArray[np.floating], budget: int) -> NDArray[np.int64]:
@@ -31,7 +29,7 @@ def follow_mean(rows: NDArray[np.floating], budget: int) -> NDArray[np.int64]:
     Raises:
         SelectionError: n is outside 0 to N.
     """
-    count_hardest(0.0, len(rows), budget)
+    check_budget(len(rows), budget)
     if not budget:
         return np.empty(0, dtype=np.int64)
     mean = rows.mean(0, dtype=np.float64)
@@ -79,7 +77,7 @@ def herding(
     rows = unit_rows(pool.embeddings)[order]
     if clusters == 1:
         return order[follow_mean(rows, budget)]
-    groups = kmeans(rows, clusters, rng).labels_
+    groups = fit_kmeans(rows, min(clusters, len(rows)), seed=int(rng.integers(2**31))).labels_
     quotas = proportional_quotas(np.bincount(groups), budget, rng)
     members = [np.flatnonzero(groups == number) for number in range(len(quotas))]
     picks = [nodes[follow_mean(rows[nodes], int(quota))] for nodes, quota in zip(members, quotas, strict=True)]

@@ -5,10 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from bench import Pool, register_method
-
-from ._embeddings import unit_rows
-from ._scores import count_hardest
+from bench import Pool, check_budget, register_method, unit_rows
 
 
 def farthest_first(rows: NDArray[np.floating], budget: int) -> NDArray[np.int64]:
@@ -27,7 +24,7 @@ def farthest_first(rows: NDArray[np.floating], budget: int) -> NDArray[np.int64]
     Raises:
         SelectionError: n is outside 0 to N.
     """
-    count_hardest(0.0, len(rows), budget)
+    check_budget(len(rows), budget)
     squares = np.einsum("nd,nd->n", rows, rows)
     apart = np.full(len(rows), np.inf)
     picks = np.empty(budget, dtype=np.int64)

@@ -7,9 +7,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from bench import Pool, register_method
-
-from ._scores import check_finite, hardest
+from bench import Pool, check_finite, hardest, register_method
 
 Centre = Literal["mean", "median"]
 Scope = Literal["class", "pool"]

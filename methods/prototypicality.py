@@ -8,10 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from bench import Pool, register_method
-
-from ._embeddings import kmeans
-from ._scores import hardest
+from bench import Pool, check_finite, fit_kmeans, hardest, register_method
 
 _ROWS = 65_536
 
@@ -33,7 +30,9 @@ def centroid_distance(
     Raises:
         SelectionError: an embedding is not finite.
     """
-    model = kmeans(embeddings, num_clusters, rng, inits=inits)
+    check_finite("embedding values", embeddings)
+    clusters = min(num_clusters, len(embeddings))
+    model = fit_kmeans(embeddings, clusters, seed=int(rng.integers(2**31)), inits=inits)
     distances = np.empty(len(embeddings), dtype=np.float64)
     for start in range(0, len(embeddings), _ROWS):
         rows = slice(start, start + _ROWS)

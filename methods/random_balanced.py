@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from bench import Pool, register_method
+from bench import Pool, fair_quotas, register_method
 
-from ._groups import fair_quotas, sample_groups
+from ._groups import sample_groups
 
 
 def balanced(labels: NDArray[np.integer], num_classes: int, budget: int, rng: np.random.Generator) -> NDArray[np.int64]:

@@ -8,9 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from bench import Pool, register_method
-
-from ._scores import check_finite, hardest
+from bench import Pool, check_finite, hardest, register_method
 
 SAMPLES_PER_IMAGE = 20
 MOST_SAMPLES = 1_000_000

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from bench.cache import Arrays
 from bench.clustering.kmeans import fit_kmeans
 from bench.errors import DataError
-from bench.knn import normalise
+from bench.knn import unit_rows
 from bench.refs import derive_seed
 from bench.underway import Progress
 
@@ -47,7 +47,7 @@ def estimate_num_clusters(embeddings: NDArray[np.floating], *, seed: int, progre
             f"{2 * IMAGES_PER_CLUSTER} are needed; give num_clusters."
         )
     drawn = np.sort(np.random.default_rng(own_seed).choice(len(embeddings), size, replace=False))
-    points = normalise(embeddings[drawn])
+    points = unit_rows(embeddings[drawn])
     distances = pairwise_distances(points)
     np.fill_diagonal(distances, 0)  # rounding leaves small numbers there, which silhouette_score refuses
     silhouettes = np.full(len(candidates), -1.0)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.knn import normalise
+from bench.knn import unit_rows
 
 if TYPE_CHECKING:
     from sklearn.cluster import KMeans
@@ -50,4 +50,4 @@ def kmeans_clusters(embeddings: NDArray[np.float32], num_clusters: int, *, seed:
     Returns:
         int64 [N] cluster numbers in [0, C); with fewer than C distinct directions some numbers do not occur.
     """
-    return fit_kmeans(normalise(embeddings), num_clusters, seed=seed % 2**32).labels_.astype(np.int64)
+    return fit_kmeans(unit_rows(embeddings), num_clusters, seed=seed % 2**32).labels_.astype(np.int64)

@@ -7,7 +7,7 @@ from sklearn.datasets import make_blobs
 from bench.clustering.count import candidate_counts, estimate_num_clusters
 from bench.clustering.kmeans import fit_kmeans
 from bench.errors import DataError
-from bench.knn import normalise
+from bench.knn import unit_rows
 
 
 def directions(clusters, *, per_cluster=30, seed=0):
@@ -26,7 +26,7 @@ def test_clear_groups_are_counted(clusters):
 def test_the_estimate_has_the_highest_silhouette_by_definition():
     points = directions(5, per_cluster=10, seed=3)
     found = estimate_num_clusters(points, seed=0)
-    rows = normalise(points).astype(np.float64)
+    rows = unit_rows(points).astype(np.float64)
     apart = np.linalg.norm(rows[:, None] - rows[None], axis=2)
 
     def silhouette(labels):
@@ -37,7 +37,7 @@ def test_the_estimate_has_the_highest_silhouette_by_definition():
             values.append(0 if (labels == own).sum() == 1 else (outside - inside) / max(inside, outside))
         return np.mean(values)
 
-    by_hand = [silhouette(fit_kmeans(normalise(points), int(k), seed=0).labels_) for k in found["candidates"]]
+    by_hand = [silhouette(fit_kmeans(unit_rows(points), int(k), seed=0).labels_) for k in found["candidates"]]
     np.testing.assert_allclose(found["silhouettes"], by_hand, atol=1e-5)
     assert found["num_clusters"] == found["candidates"][np.argmax(by_hand)] == 5
 

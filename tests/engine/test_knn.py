@@ -8,7 +8,7 @@ from hypothesis.extra.numpy import arrays
 from scipy.spatial.distance import cdist
 
 from bench.errors import DataError
-from bench.knn import nearest_neighbors, normalise
+from bench.knn import nearest_neighbors, unit_rows
 
 
 def brute_force(rows: np.ndarray, k: int) -> np.ndarray:
@@ -20,7 +20,7 @@ def brute_force(rows: np.ndarray, k: int) -> np.ndarray:
 
 def check(embeddings: np.ndarray, k: int, metric: str) -> None:
     found = nearest_neighbors(embeddings, k, metric)
-    rows = normalise(embeddings) if metric == "cosine" else embeddings
+    rows = unit_rows(embeddings) if metric == "cosine" else embeddings
     size = len(embeddings)
     assert (found.indices.shape, found.indices.dtype) == ((size, k), np.int64)
     assert (found.distances.shape, found.distances.dtype) == ((size, k), np.float32)
@@ -69,7 +69,7 @@ def test_near_duplicates_are_told_apart(offset, metric):
     rng = np.random.default_rng(0)
     groups = np.repeat(rng.normal(size=(100, 64)) + offset, 20, axis=0)
     embeddings = (groups + 1e-3 * rng.normal(size=groups.shape)).astype(np.float32)
-    rows = normalise(embeddings) if metric == "cosine" else embeddings
+    rows = unit_rows(embeddings) if metric == "cosine" else embeddings
     found = nearest_neighbors(embeddings, 10, metric)
     np.testing.assert_allclose(found.distances, brute_force(rows, 10), rtol=1e-3)
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 import time
 import tracemalloc
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,9 +12,15 @@ from hypothesis import strategies as st
 
 from bench import Neighbors, SelectionError
 from bench.memory_pool import brute_force_neighbors
-from bench.methods.d2 import diverse, message_passing, symmetric_graph
+from bench.methods.d2 import diverse, greedy_messages, symmetric_graph
+from bench.notes import collected
 from bench.plugins import methods
 from bench.selection import method_pool, run_method
+
+
+def message_passing(scores, indices, distances, budget, gamma, kernel="code", gamma_forward=1.0):
+    graph = symmetric_graph(indices, distances)
+    return greedy_messages(scores, graph, budget, gamma, kernel=kernel, gamma_forward=gamma_forward)
 
 
 def edges_of(indices, distances):
@@ -170,6 +177,31 @@ def test_margins_enter_without_negative_difficulty(digits):
     rng = np.random.default_rng(np.random.SeedSequence(0, spawn_key=tuple(b"d2")))
     by_hand = diverse(aum.max() - aum, digits.neighbors(10, "cosine"), 180, rng, gamma=1.0)
     assert kept.tolist() == sorted(by_hand.tolist())
+
+
+@pytest.mark.parametrize("per_class", [False, True])
+def test_a_graph_whose_messages_die_out_is_warned_of(digits, per_class):
+    """Embeddings as long as those of a ViT: the picks are those of the score alone."""
+    far = replace(digits, embedding_array=100 * digits.embeddings())
+    entry = methods.get("d2")
+    difficulty = digits.dynamics_labels.difficulty("el2n")
+
+    def select(**params):
+        given = {"score": "el2n", "per_class": per_class, **params}
+        pool = method_pool(entry, given, far, size=1797, num_classes=10, rate=0.9)
+        with collected() as notes:
+            kept = run_method(entry, pool, given, 180, seed=0)
+        return set(kept.tolist()), notes
+
+    hardest = set(np.argsort(-difficulty)[:180].tolist())
+    silent, notes = select(metric="euclidean")
+    assert len(notes) == 1
+    assert "too far apart for messages" in notes[0]
+    assert "metric=cosine" in notes[0]
+    assert per_class or silent == hardest
+    spread, notes = select(metric="cosine")
+    assert notes == []
+    assert spread != silent
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
-from bench import SelectionError
-from bench.methods._embeddings import unit_rows
+from bench import SelectionError, unit_rows
 from bench.methods._groups import proportional_quotas
 from bench.methods.facility_location import cosine_similarity, lazy_greedy
 from bench.methods.herding import follow_mean

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.methods._groups import fair_quotas, sample_groups
+from bench import fair_quotas
+from bench.methods._groups import sample_groups
 from bench.methods.random_balanced import balanced
 from bench.methods.random_uniform import uniform
 

@@ -1,0 +1,37 @@
+"""The public names, once: type checkers read this file, and ``bench/__init__.py`` makes lazy imports of it."""
+
+from .clustering.kmeans import fit_kmeans as fit_kmeans
+from .conformance import conformance_tests as conformance_tests
+from .data import Dataset as Dataset
+from .data import FileImages as FileImages
+from .data import Images as Images
+from .data import Split as Split
+from .data import make_dataset as make_dataset
+from .dynamics import Dynamics as Dynamics
+from .dynamics import Score as Score
+from .encoding import Encoder as Encoder
+from .encoding import FittedEncoder as FittedEncoder
+from .encoding_torch import FrozenEncoder as FrozenEncoder
+from .errors import BenchError as BenchError
+from .errors import DataError as DataError
+from .errors import SelectionError as SelectionError
+from .errors import SpecError as SpecError
+from .errors import WeightsError as WeightsError
+from .knn import unit_rows as unit_rows
+from .plugins import need as need
+from .plugins import register_dataset as register_dataset
+from .plugins import register_encoder as register_encoder
+from .plugins import register_method as register_method
+from .plugins import register_model as register_model
+from .pool import Neighbors as Neighbors
+from .pool import Outputs as Outputs
+from .pool import Pool as Pool
+from .ranking import check_budget as check_budget
+from .ranking import check_finite as check_finite
+from .ranking import fair_quotas as fair_quotas
+from .ranking import hard_to_easy as hard_to_easy
+from .ranking import hardest as hardest
+from .recipe import Recipe as Recipe
+from .rows import read_rows as read_rows
+
+__version__: str
