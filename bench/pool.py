@@ -210,9 +210,9 @@ class Pool:
         """Say something about the selection that the row shall show; it changes nothing about the coreset.
 
         Args:
-            scores: one finite number per pool image, high = hard, whatever the score's own direction; where neither
-                end is hard, the method's docstring says what high means. ``bench compare`` shows how far the scores of
-                two methods agree.
+            scores: one finite number per pool image, high = hard, whatever the score's own direction. A score of which
+                neither end is hard is not reported: ``bench compare`` shows how far two methods agree on what is hard,
+                and reports show the images at both ends.
             chosen: parameters that the method chose itself, such as ``beta=0.3``. A name given again replaces the
                 earlier value.
 

@@ -88,7 +88,6 @@ _NAMES = (
     _Name("d2", {"score": ("forgetting", "aum")}, (("DUAL", "D2"),)),
     # "dual" has no entry: the curve in the DUAL paper is with its Beta sampling, which ours leaves out.
     _Name("dynunc", {}, (("DUAL", "Dyn-Unc"),)),
-    _Name("tdds", {}, (("TDDS", "TDDS"), ("DUAL", "TDDS"))),
     _Name("zcore", _ZCORE, (("ZCore", "ZCore"),)),
 )
 _KINDS = ("text", "table", "figure-digitised", "readme", "successor-table")

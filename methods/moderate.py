@@ -61,8 +61,8 @@ def moderate(
     """Keep the images whose distance to their class centre is nearest to the median distance.
 
     Xia et al. 2023. Deviation: embeddings of the cell's frozen encoder, where the paper takes those of a network
-    trained on the labels. ``centre="median", scope="pool"`` are the released code's choices. The reported score is
-    ``distance_from_median``: high = atypical, so the coreset is its low end.
+    trained on the labels. ``centre="median", scope="pool"`` are the released code's choices. No score is reported,
+    since neither end of ``distance_from_median`` is hard.
 
     Args:
         pool: needs embeddings, and labels for the class centres.
@@ -78,5 +78,4 @@ def moderate(
         SelectionError: an embedding is not finite.
     """
     atypical = distance_from_median(pool.embeddings, pool.labels, centre=centre, scope=scope)
-    pool.report(scores=atypical)
     return hardest(-atypical, budget, rng)

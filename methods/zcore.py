@@ -110,8 +110,8 @@ def zcore(
 
     ZCore (Griffin et al. 2024), scores of ``subspace_scores`` on top of a uniform random start in [0, 1). Deviations:
     the embeddings of one encoder, where the paper joins two; and a number of samples that grows with the pool up to
-    the paper's 1,000,000 (which pools of 50,000 images or more get). The reported score is the one ranked by, start
-    included: high = covers much and repeats little, which is what the coreset takes first and says nothing of labels.
+    the paper's 1,000,000 (which pools of 50,000 images or more get). No score is reported: high = covers much and
+    repeats little, which is not hard.
 
     Args:
         pool: needs embeddings.
@@ -136,5 +136,4 @@ def zcore(
     dims, points = draw_points(embeddings, count, subspace, rng)
     scores = subspace_scores(embeddings[order], dims, points, neighbors=neighbors, exponent=exponent)
     scores += rng.random(len(pool))
-    pool.report(scores=scores[np.argsort(order)])
     return order[hardest(scores, budget, rng)]

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from bench import Dynamics, plugins
+from bench import Dynamics, SpecError, plugins
 from bench.calls import parse_call, split_list
+from bench.conformance import check_method
 from bench.memory_pool import ArraySource
 from bench.selection import method_pool, run_method
 from bench.spec import load_spec, preset_names
@@ -48,6 +49,9 @@ def test_the_method_of_the_readme_selects() -> None:
         for keep, expected in (("hard", range(20)), ("easy", range(180, 200))):
             pool = method_pool(entry, {"keep": keep}, source, size=200, num_classes=10, rate=0.9)
             np.testing.assert_array_equal(run_method(entry, pool, {"keep": keep}, 20, seed=0), list(expected))
+        with pytest.raises(SpecError, match="keep='hrd' is not valid"):
+            entry.resolve({"keep": "hrd"})
+        assert [found for found in check_method("least-confident") if found.outcome == "failed"] == []
     finally:
         plugins.methods.remove("least-confident")
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -36,7 +37,7 @@ def fit(
     test: tuple[Inputs, NDArray[np.int64]] | None = None,
     progress: Progress | None = None,
 ) -> list[Evaluation]:
-    """Train a fresh network; the same seed gives the same initial weights and order whatever the method.
+    """Train a fresh network; the same seed gives the same initial weights, order and dropout whatever the method.
 
     Args:
         model: which network.
@@ -46,7 +47,7 @@ def fit(
         num_classes: outputs of the network.
         recipe: how to train.
         iterations: optimiser steps.
-        seed: of weights, order and augmentation.
+        seed: of weights, order, augmentation, and of layers that draw, such as dropout.
         device: ``cpu`` or ``cuda``.
         recorder: observes the training dynamics.
         test: inputs and targets to score.
@@ -63,18 +64,19 @@ def fit(
         return make_batches(values, wanted, recipe=recipe, dataset=dataset, device=device)
 
     network, generator = fresh_network(model, inputs.shape[1:], num_classes, seed=seed, device=device)
-    return train(
-        network,
-        batches(inputs, targets),
-        recipe=recipe,
-        iterations=iterations,
-        generator=generator,
-        device=device,
-        recorder=recorder,
-        test=None if test is None else batches(*test),
-        num_classes=num_classes,
-        progress=progress,
-    )
+    with seeded(derive_seed(seed, "layers"), device):
+        return train(
+            network,
+            batches(inputs, targets),
+            recipe=recipe,
+            iterations=iterations,
+            generator=generator,
+            device=device,
+            recorder=recorder,
+            test=None if test is None else batches(*test),
+            num_classes=num_classes,
+            progress=progress,
+        )
 
 
 def fresh_network(
@@ -94,9 +96,21 @@ def proxy_iterations(recipe: Recipe, size: int) -> int:
 def build_model(model: ModelRef, shape: tuple[int, ...], num_classes: int, seed: int) -> nn.Module:
     """A network with random weights that depend on ``seed`` alone, on the CPU."""
     build: Callable[..., nn.Module] = models.get(model.name).function
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(seed, "cpu"):
         return build(shape, num_classes, **model.params)
+
+
+@contextmanager
+def seeded(seed: int, device: str) -> Iterator[None]:
+    """Seed torch's global generators, from which initial weights and dropout come, and put them back afterwards.
+
+    Args:
+        seed: at least 0.
+        device: ``cpu`` or ``cuda``, whose generator is seeded too.
+    """
+    with torch.random.fork_rng(devices=[device] if device.startswith("cuda") else []):
+        torch.manual_seed(seed)
+        yield
 
 
 def make_batches(

@@ -5,7 +5,7 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from bench import register_method
+from bench import hard_to_easy, register_method
 
 
 @register_method("middle", supervision="none", needs=("embeddings",), paper="an example", stochastic=True)
@@ -13,7 +13,6 @@ def middle(pool, budget, rng, *, at: Annotated[float, Field(ge=0, le=1)] = 0.5):
     """Keep the images around a quantile of the distance to the mean embedding (high = far from it)."""
     distance = np.linalg.norm(pool.embeddings - pool.embeddings.mean(axis=0), axis=1)
     pool.report(scores=distance)
-    order = rng.permutation(len(pool))  # so that ties are not broken by the order of the files
-    order = order[np.argsort(distance[order], kind="stable")]
+    order = hard_to_easy(distance, rng)[::-1]  # near to far; ties are broken by rng, not by the order of the files
     start = round(at * (len(pool) - budget))
     return order[start : start + budget]

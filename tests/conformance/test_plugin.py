@@ -30,7 +30,7 @@ TESTS = """
 from pathlib import Path
 from typer.testing import CliRunner
 from bench.cli import app
-from bench.conformance import conformance_tests
+from bench import conformance_tests
 
 test_mine = conformance_tests("outside-good", "outside-bad")
 

@@ -8,12 +8,13 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import yaml
 
+from bench import Score, plugins
 from bench import __version__ as bench_version
-from bench import plugins
 from bench.encoding import make_encoder
 from bench.refs import EncoderRef
 
@@ -144,6 +145,11 @@ def test_the_citation_names_this_version_and_licence() -> None:
     cited = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
     assert cited["version"] == bench_version
     assert f'license = "{cited["license"]}"' in (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+
+
+def test_the_page_on_elfs_names_every_score() -> None:
+    page = (DOCS / "elfs.md").read_text()
+    assert [score for score in get_args(Score) if f"`{score}`" not in page] == []
 
 
 def test_the_reference_of_methods_is_current() -> None:

@@ -27,7 +27,6 @@ def run(digits, name, **params):
         ("forgetting", {}),
         ("dynunc", {}),
         ("dual", {}),
-        ("zcore", {"samples": 2000}),
         ("prototypicality", {}),
         ("ccs", {"strata": 1797}),
         ("elfs", {"beta": 0.0}),
@@ -48,9 +47,9 @@ def test_keeping_the_easy_ones_does_not_turn_the_score(digits):
     assert found.scores[kept].max() <= np.delete(found.scores, kept).min()
 
 
-def test_moderate_reports_how_atypical_an_image_is_and_keeps_the_low_end(digits):
-    kept, found = run(digits, "moderate")
-    assert found.scores[kept].max() <= np.delete(found.scores, kept).min()
+@pytest.mark.parametrize(("name", "params"), [("moderate", {}), ("zcore", {"samples": 2000})])
+def test_a_score_without_a_hard_end_is_not_reported(digits, name, params):
+    assert run(digits, name, **params)[1].scores is None
 
 
 def test_d2_reports_its_difficulty_and_a_uniform_prior_reports_none(digits):

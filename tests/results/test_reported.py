@@ -97,13 +97,13 @@ def test_what_the_papers_tuned_or_their_code_does_keeps_the_numbers(method: str,
     assert reported(name, PROTOCOLS[name].pool_size, method, {**methods.get(method).resolve({}), **params})
 
 
-def test_the_table_of_names_uses_declared_parameters() -> None:
+def test_the_table_of_names_uses_registered_methods_and_declared_parameters() -> None:
     known = {entry.name: entry for entry in methods}
+    assert {name.method for name in _NAMES} <= known.keys()
     for name in _NAMES:
-        if name.method in known:
-            for param, values in name.when.items():
-                for value in values:
-                    known[name.method].resolve({param: value})
+        for param, values in name.when.items():
+            for value in values:
+                known[name.method].resolve({param: value})
 
 
 def test_a_part_of_the_pool_has_no_numbers() -> None:

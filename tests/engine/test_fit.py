@@ -1,0 +1,95 @@
+"""A network that draws as it trains must not depend on what its process drew before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from bench import Dataset, Dynamics, Recipe, plugins, register_model
+from bench.refs import ModelRef, derive_seed
+from bench.training.fit import build_model, fit, make_batches
+from bench.training.loop import Evaluation, train
+from bench.training.recorder import DynamicsRecorder
+
+RECIPE = Recipe(iterations=21, batch_size=32, lr=0.05, augmentation="crop", crop_padding=1, evaluations=4)
+
+
+@pytest.fixture
+def dropout_model() -> Iterator[ModelRef]:
+    @register_model("dropout-test", inputs="images", source="this test")
+    def dropout(shape: tuple[int, ...], num_classes: int) -> nn.Module:
+        """One layer behind dropout."""
+        return nn.Sequential(nn.Flatten(), nn.Dropout(0.5), nn.Linear(int(np.prod(shape)), num_classes))
+
+    yield ModelRef(name="dropout-test")
+    plugins.models.remove("dropout-test")
+
+
+def run(dataset: Dataset, model: ModelRef, *, seed: int = 0, device: str = "cpu") -> tuple[list[Evaluation], Dynamics]:
+    recorder = DynamicsRecorder(200, device)
+    scored = fit(
+        model,
+        dataset.train.images,
+        dataset.train.labels,
+        dataset=dataset,
+        num_classes=10,
+        recipe=RECIPE,
+        iterations=21,
+        seed=seed,
+        device=device,
+        recorder=recorder,
+        test=(dataset.test.images, dataset.test.labels),
+    )
+    return scored, recorder.result()
+
+
+def check_independence(dataset: Dataset, model: ModelRef, device: str) -> None:
+    torch.manual_seed(1)
+    first, seen = run(dataset, model, device=device)
+    torch.rand(100, device=device)  # what another cell of the same process may have drawn
+    second, again = run(dataset, model, device=device)
+    assert [item.accuracy for item in first] == [item.accuracy for item in second]
+    np.testing.assert_array_equal(seen.aum, again.aum)
+    other, _ = run(dataset, model, seed=1, device=device)
+    assert [item.accuracy for item in first] != [item.accuracy for item in other]
+
+
+def test_dropout_depends_on_the_seed_alone(few_digits: Dataset, dropout_model: ModelRef) -> None:
+    check_independence(few_digits, dropout_model, "cpu")
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_dropout_depends_on_the_seed_alone_on_a_gpu(few_digits: Dataset, dropout_model: ModelRef) -> None:
+    check_independence(few_digits, dropout_model, "cuda")
+
+
+def test_training_leaves_the_global_generator_as_it_was(few_digits: Dataset, dropout_model: ModelRef) -> None:
+    before = torch.random.get_rng_state()
+    run(few_digits, dropout_model)
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
+def test_a_model_that_draws_nothing_is_trained_as_by_the_loop_alone(few_digits: Dataset) -> None:
+    model = ModelRef(name="small_cnn")
+    scored, _ = run(few_digits, model)
+
+    def batches(split: str):
+        part = getattr(few_digits, split)
+        return make_batches(part.images, part.labels, recipe=RECIPE, dataset=few_digits, device="cpu")
+
+    by_hand = train(
+        build_model(model, few_digits.train.images.shape[1:], 10, derive_seed(0, "weights")),
+        batches("train"),
+        recipe=RECIPE,
+        iterations=21,
+        generator=torch.Generator().manual_seed(derive_seed(0, "order")),
+        device="cpu",
+        test=batches("test"),
+        num_classes=10,
+    )
+    assert [item.accuracy for item in scored] == [item.accuracy for item in by_hand]
