@@ -1,4 +1,7 @@
-"""ResNet encoders: torchvision's supervised ones, and the self-supervised ResNet-50 of DINO and SwAV."""
+"""ResNet encoders: torchvision's supervised ones, and the self-supervised ResNet-50 of DINO and SwAV.
+
+All take a weights file with torchvision's parameter names and the side of the input in pixels; see ``_encoder``.
+"""
 
 from __future__ import annotations
 
@@ -23,15 +26,7 @@ _HEADS = ("fc.", "head.", "projection_head.", "prototypes.")
     weights=TorchvisionWeights("ResNet18_Weights.IMAGENET1K_V1"),
 )
 def resnet18_imagenet(weights: Path | None, *, size: Size = 224) -> Encoder:
-    """ResNet-18 trained on ImageNet-1k labels, 512 pooled features.
-
-    Args:
-        weights: file with torchvision's parameter names.
-        size: side of the input in pixels.
-
-    Raises:
-        WeightsError: the file is unreadable or does not fit.
-    """
+    """ResNet-18 trained on ImageNet-1k labels, 512 pooled features."""
     return _encoder("resnet18_imagenet", "resnet18", weights, size)
 
 
@@ -42,17 +37,7 @@ def resnet18_imagenet(weights: Path | None, *, size: Size = 224) -> Encoder:
     weights=TorchvisionWeights("ResNet50_Weights.IMAGENET1K_V1"),
 )
 def resnet50_imagenet(weights: Path | None, *, size: Size = 224) -> Encoder:
-    """ResNet-50 trained on ImageNet-1k labels, 2048 pooled features.
-
-    Source: torchvision's V1 weights, the plain recipe; a file with V2 loads as well.
-
-    Args:
-        weights: file with torchvision's parameter names.
-        size: side of the input in pixels.
-
-    Raises:
-        WeightsError: the file is unreadable or does not fit.
-    """
+    """ResNet-50 trained on ImageNet-1k labels, 2048 pooled features."""
     return _encoder("resnet50_imagenet", "resnet50", weights, size)
 
 
@@ -63,15 +48,7 @@ def resnet50_imagenet(weights: Path | None, *, size: Size = 224) -> Encoder:
     weights=UrlWeights("https://dl.fbaipublicfiles.com/dino/dino_resnet50_pretrain/dino_resnet50_pretrain.pth"),
 )
 def dino_resnet50(weights: Path | None, *, size: Size = 224) -> Encoder:
-    """ResNet-50 trained by DINO on ImageNet without labels, 2048 pooled features.
-
-    Args:
-        weights: the backbone file of the authors, or their training checkpoint (its teacher is taken).
-        size: side of the input in pixels.
-
-    Raises:
-        WeightsError: the file is unreadable or does not fit.
-    """
+    """ResNet-50 trained by DINO on ImageNet without labels, 2048 pooled features."""
     return _encoder("dino_resnet50", "resnet50", weights, size)
 
 
@@ -82,19 +59,23 @@ def dino_resnet50(weights: Path | None, *, size: Size = 224) -> Encoder:
     weights=UrlWeights("https://dl.fbaipublicfiles.com/deepcluster/swav_800ep_pretrain.pth.tar"),
 )
 def swav_resnet50(weights: Path | None, *, size: Size = 224) -> Encoder:
-    """ResNet-50 trained by SwAV on ImageNet without labels, 2048 pooled features; projection and prototypes dropped.
+    """ResNet-50 trained by SwAV on ImageNet without labels, 2048 pooled features; projection and prototypes dropped."""
+    return _encoder("swav_resnet50", "resnet50", weights, size)
+
+
+def _encoder(name: str, architecture: str, weights: Path | None, size: int) -> Encoder:
+    """A ResNet without its classifier.
 
     Args:
-        weights: the file of the authors.
+        name: of the encoder, for messages.
+        architecture: torchvision's name.
+        weights: file with torchvision's parameter names; the authors' training checkpoints load as well (of DINO's, the
+            teacher is taken), and so does a file of torchvision's V2 recipe, where V1 is what is fetched.
         size: side of the input in pixels.
 
     Raises:
         WeightsError: the file is unreadable or does not fit.
     """
-    return _encoder("swav_resnet50", "resnet50", weights, size)
-
-
-def _encoder(name: str, architecture: str, weights: Path | None, size: int) -> Encoder:
     from torch import nn
     from torchvision.models import get_model
 

@@ -1,4 +1,7 @@
-"""Vision-transformer encoders, with timm's architectures: DINO, DINOv2 and CLIP."""
+"""Vision-transformer encoders, with timm's architectures: DINO, DINOv2 and CLIP.
+
+All take a weights file, timm's or the authors', and the side of the input in pixels; see ``_encoder``.
+"""
 
 from __future__ import annotations
 
@@ -39,16 +42,7 @@ _CLIP_NAMES = (
     weights=TimmWeights("timm/vit_small_patch16_224.dino"),
 )
 def dino_vits16(weights: Path | None, *, size: Size16 = 224) -> Encoder:
-    """ViT-S/16 trained by DINO on ImageNet without labels, 384 features of the class token.
-
-    Args:
-        weights: timm's file, or the authors' (the names are the same).
-        size: side of the input in pixels, a multiple of 16; position embeddings are interpolated.
-
-    Raises:
-        BenchError: timm is not installed.
-        WeightsError: the file is unreadable or does not fit.
-    """
+    """ViT-S/16 trained by DINO on ImageNet without labels, 384 features of the class token."""
     return _encoder("dino_vits16", "vit_small_patch16_224", weights, size)
 
 
@@ -59,16 +53,7 @@ def dino_vits16(weights: Path | None, *, size: Size16 = 224) -> Encoder:
     weights=TimmWeights("timm/vit_base_patch16_224.dino"),
 )
 def dino_vitb16(weights: Path | None, *, size: Size16 = 224) -> Encoder:
-    """ViT-B/16 trained by DINO on ImageNet without labels, 768 features of the class token.
-
-    Args:
-        weights: timm's file, or the authors' (the names are the same).
-        size: side of the input in pixels, a multiple of 16; position embeddings are interpolated.
-
-    Raises:
-        BenchError: timm is not installed.
-        WeightsError: the file is unreadable or does not fit.
-    """
+    """ViT-B/16 trained by DINO on ImageNet without labels, 768 features of the class token."""
     return _encoder("dino_vitb16", "vit_base_patch16_224", weights, size)
 
 
@@ -79,16 +64,7 @@ def dino_vitb16(weights: Path | None, *, size: Size16 = 224) -> Encoder:
     weights=TimmWeights("timm/vit_small_patch14_dinov2.lvd142m"),
 )
 def dinov2_vits14(weights: Path | None, *, size: Size14 = 224) -> Encoder:
-    """ViT-S/14 trained by DINOv2 on LVD-142M without labels, 384 features of the class token.
-
-    Args:
-        weights: timm's file, or the authors' (the same names and a mask token, which is dropped).
-        size: side of the input in pixels, a multiple of 14; position embeddings, learned at 518, are interpolated.
-
-    Raises:
-        BenchError: timm is not installed.
-        WeightsError: the file is unreadable or does not fit.
-    """
+    """ViT-S/14 trained by DINOv2 on LVD-142M without labels, 384 features of the class token."""
     return _encoder("dinov2_vits14", "vit_small_patch14_dinov2", weights, size)
 
 
@@ -103,14 +79,6 @@ def clip_vitb32(weights: Path | None, *, size: Size32 = 224) -> Encoder:
 
     Source: timm's architecture with QuickGELU, the activation that OpenAI trained with; timm's model of the plain
     name has GELU in its place and gives slightly different features from the same weights.
-
-    Args:
-        weights: timm's file, or a state dict with OpenAI's names (``visual.*``; the text tower is dropped).
-        size: side of the input in pixels, a multiple of 32; position embeddings are interpolated.
-
-    Raises:
-        BenchError: timm is not installed.
-        WeightsError: the file is unreadable or does not fit.
     """
     return _encoder(
         "clip_vitb32",
@@ -155,6 +123,21 @@ def _encoder(
     convert: Callable[[Any], dict[str, Any]] = dict,
     **normalisation: Sequence[float],
 ) -> Encoder:
+    """A vision transformer whose features are those of the class token.
+
+    Args:
+        name: of the encoder, for messages.
+        architecture: timm's name.
+        weights: timm's file, or the authors': of DINO the names are the same, of DINOv2 too but for a mask token, which
+            is dropped, and of CLIP a state dict with ``visual.*``, whose text tower is dropped.
+        size: side of the input in pixels, a multiple of the patch's; position embeddings are interpolated.
+        convert: from the file's parameter names to timm's.
+        normalisation: ``mean`` and ``std`` per channel, where they are not ImageNet's.
+
+    Raises:
+        BenchError: timm is not installed.
+        WeightsError: the file is unreadable or does not fit.
+    """
     from bench.checkpoints import load_weights
     from bench.encoders._timm import timm_network
     from bench.encoding_torch import FrozenEncoder
