@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from bench import SelectionError, SpecError, check_budget
 
 
@@ -35,6 +38,21 @@ def count_hardest(beta: float, size: int, budget: int) -> int:
             f"{budget} to keep; the largest valid beta is {(size - budget) / size:.6g}."
         )
     return dropped
+
+
+def next_hardest(order: NDArray[np.int64], budget: int, beta: float) -> NDArray[np.int64]:
+    """Drop the floor(beta * N) hardest and keep the next n; the rest, the easiest, are dropped too.
+
+    Args:
+        order: int64 [N], hardest first.
+        budget: n, images to keep.
+        beta: fraction of the pool in [0, 1).
+
+    Raises:
+        SelectionError: see ``count_hardest``.
+    """
+    start = count_hardest(beta, len(order), budget)
+    return order[start : start + budget]
 
 
 def beta_within_rate(params: Mapping[str, Any], rate: float) -> None:

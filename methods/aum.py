@@ -10,7 +10,7 @@ from pydantic import Field
 
 from bench import Pool, hard_to_easy, need, register_method
 
-from ._scores import beta_within_rate, count_hardest
+from ._scores import beta_within_rate, next_hardest
 
 
 @register_method(
@@ -36,5 +36,4 @@ def aum(
     """
     difficulty = pool.dynamics(of="labels").difficulty("aum" if margin == "softmax" else "aum-logits")
     pool.report(scores=difficulty)
-    dropped = count_hardest(beta, len(pool), budget)
-    return hard_to_easy(difficulty, rng)[dropped : dropped + budget]
+    return next_hardest(hard_to_easy(difficulty, rng), budget, beta)

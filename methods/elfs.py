@@ -12,7 +12,7 @@ from pydantic import Field
 
 from bench import Pool, Score, SelectionError, hard_to_easy, need, register_method
 
-from ._scores import beta_within_rate, count_hardest
+from ._scores import beta_within_rate, next_hardest
 
 _log = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ def double_end(
     Raises:
         SelectionError: a score is not finite, or floor(beta * N) + n > N; it names the largest valid beta.
     """
-    return _middle(hard_to_easy(difficulty, rng), budget, beta)
+    return next_hardest(hard_to_easy(difficulty, rng), budget, beta)
 
 
 def beta_grid(size: int, budget: int) -> list[float]:
@@ -64,11 +64,6 @@ def choose_beta(candidates: Sequence[float], evaluate: Callable[[float], float])
         raise SelectionError(f"cannot choose beta: an evaluation is NaN ({scores}).")
     _log.info("beta: %s", ", ".join(f"{beta:g} -> {score:.4f}" for beta, score in scores.items()))
     return max(scores, key=scores.__getitem__)
-
-
-def _middle(order: NDArray[np.int64], budget: int, beta: float) -> NDArray[np.int64]:
-    start = count_hardest(beta, len(order), budget)
-    return order[start : start + budget]
 
 
 def _clustering(params: Mapping[str, Any]) -> dict[str, Any]:
@@ -143,7 +138,7 @@ def elfs(
     if beta == "auto":
         beta = choose_beta(
             beta_grid(len(pool), budget),
-            lambda candidate: pool.rehearse(np.sort(_middle(order, budget, candidate)), **options),
+            lambda candidate: pool.rehearse(np.sort(next_hardest(order, budget, candidate)), **options),
         )
         pool.report(beta=beta)
-    return _middle(order, budget, beta)
+    return next_hardest(order, budget, beta)

@@ -10,7 +10,7 @@ from bench.dynamics import Dynamics
 from bench.pool import Outputs
 from bench.refs import Proxy, derive_seed
 from bench.stages import Layers
-from bench.training.fit import Inputs, fit, fresh_network, make_batches, proxy_iterations
+from bench.training.fit import Inputs, fit, fresh_network, make_batches, proxy_iterations, seeded
 from bench.training.loop import steps_per_epoch, train
 from bench.training.outputs import gradient_norms, read_outputs
 from bench.training.recorder import DynamicsRecorder
@@ -134,14 +134,10 @@ def trained_outputs(
         proxy.model, inputs.shape[1:], num_classes, seed=derive_seed(seed, "outputs"), device=device
     )
     if len(indices) >= 2:
-        train(
-            network,
-            make_batches(take_images(inputs, indices), labels, recipe=recipe, dataset=dataset, device=device),
-            recipe=recipe,
-            iterations=proxy_iterations(recipe, len(indices)),
-            generator=generator,
-            device=device,
-        )
+        batches = make_batches(take_images(inputs, indices), labels, recipe=recipe, dataset=dataset, device=device)
+        steps = proxy_iterations(recipe, len(indices))
+        with seeded(derive_seed(seed, "outputs"), device):
+            train(network, batches, recipe=recipe, iterations=steps, generator=generator, device=device)
     unlabelled = np.zeros(len(inputs), dtype=np.int64)
     return read_outputs(network, make_batches(inputs, unlabelled, recipe=recipe, dataset=dataset, device=device))
 
@@ -186,15 +182,16 @@ def mean_gradient_norms(
         own = derive_seed(seed, "gradient-norms", str(number))
         network, generator = fresh_network(proxy.model, inputs.shape[1:], num_classes, seed=own, device=device)
         if iterations:
-            train(
-                network,
-                batches,
-                recipe=recipe,
-                iterations=iterations,
-                horizon=proxy_iterations(recipe, size),
-                generator=generator,
-                device=device,
-            )
+            with seeded(own, device):
+                train(
+                    network,
+                    batches,
+                    recipe=recipe,
+                    iterations=iterations,
+                    horizon=proxy_iterations(recipe, size),
+                    generator=generator,
+                    device=device,
+                )
         total += gradient_norms(network, batches, layers=layers)
         if progress is not None:
             progress(number + 1, networks)
