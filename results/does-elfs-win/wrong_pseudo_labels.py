@@ -1,5 +1,7 @@
 """Does ELFS drop the wrong pseudo-labels? Their share among what it dropped as too hard, kept, and dropped as too easy.
 
+Beside it the smallest class of the coreset, of the share n / C that it would have in a balanced one.
+
 python results/does-elfs-win/wrong_pseudo_labels.py FOLDER --cache-dir DIR [--data-root DIR]    prints a Markdown table
 
 FOLDER is what ``bench run`` wrote with ``elfs`` at fixed betas, DIR the store of shared stages that it used. True
@@ -18,25 +20,34 @@ from numpy.typing import NDArray
 
 from bench.calls import parse_call
 from bench.loading import load_dataset
+from bench.methods._scores import count_hardest
 from bench.pseudo_quality import right
 from bench.published import indices_path, pool_positions, read_indices, read_scores, scores_path
 from bench.refs import clean_modifiers
 from bench.rows import Row, read_rows
 from bench.stats import summarize
 
-COLUMNS = ("encoder", "removed", "beta", "whole pool", "dropped, too hard", "kept", "dropped, too easy")
+COLUMNS = ("encoder", "removed", "beta", "n", "whole pool", "too hard", "kept", "too easy", "smallest class")
 
 
 class Shares(NamedTuple):
-    """Percent of wrong pseudo-labels; NaN of nothing."""
+    """Percent of wrong pseudo-labels, NaN of nothing; and the smallest class, in percent of its fair share."""
 
     pool: float
     hard: float
     kept: float
     easy: float
+    smallest: float
 
 
-def shares(mistaken: NDArray[np.bool_], scores: NDArray[np.float32], kept: NDArray[np.int64], beta: float) -> Shares:
+def shares(
+    mistaken: NDArray[np.bool_],
+    scores: NDArray[np.float32],
+    kept: NDArray[np.int64],
+    beta: float,
+    labels: NDArray[np.int64],
+    num_classes: int,
+) -> Shares:
     """Split the pool as ELFS did.
 
     Args:
@@ -44,27 +55,35 @@ def shares(mistaken: NDArray[np.bool_], scores: NDArray[np.float32], kept: NDArr
         scores: float32 [N], high = hard.
         kept: int64 [n], positions of the coreset.
         beta: share of the pool that was dropped as too hard.
+        labels: int64 [N], true ones.
+        num_classes: C.
     """
     left = np.setdiff1d(np.arange(len(scores)), kept)
     by_difficulty = left[np.argsort(-scores[left], kind="stable")]
-    hard, easy = np.split(by_difficulty, [int(beta * len(scores))])
-    return Shares(
-        *(100 * mistaken[part].mean() if len(part) else np.nan for part in (np.arange(len(scores)), hard, kept, easy))
-    )
+    hard, easy = np.split(by_difficulty, [count_hardest(beta, len(scores), len(kept))])
+    parts = np.arange(len(scores)), hard, kept, easy
+    wrong = [100 * mistaken[part].mean() if len(part) else np.nan for part in parts]
+    smallest = np.bincount(labels[kept], minlength=num_classes).min()
+    return Shares(*wrong, smallest=100 * smallest * num_classes / len(kept))
 
 
 def table(folder: Path, cache: Path, root: Path | None) -> str:
-    """A line per encoder, rate and beta, mean over seeds."""
+    """A line per encoder, rate and beta: mean and standard deviation over n seeds."""
     found: dict[tuple[str, float, float], list[Shares]] = defaultdict(list)
     for row in read_rows(folder):
         if row.method == "elfs":
             found[row.encoder, row.rate, float(row.params["beta"])].append(_of_row(row, folder, cache, root))
     lines = [
-        [encoder, f"{100 * rate:.0f} %", f"{beta:g}"]
-        + [f"{summarize(list(column)).mean:.0f} %" for column in zip(*measured, strict=True)]
+        [encoder, f"{100 * rate:.0f} %", f"{beta:g}", str(len(measured))]
+        + [_percent(column) for column in zip(*measured, strict=True)]
         for (encoder, rate, beta), measured in sorted(found.items())
     ]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in ([*COLUMNS], ["--"] * len(COLUMNS), *lines))
+
+
+def _percent(values: tuple[float, ...]) -> str:
+    mean, std, *_ = summarize(values)
+    return f"{mean:.0f} %" if std is None else f"{mean:.0f} ± {std:.0f} %"
 
 
 def _of_row(row: Row, folder: Path, cache: Path, root: Path | None) -> Shares:
@@ -78,7 +97,8 @@ def _of_row(row: Row, folder: Path, cache: Path, root: Path | None) -> Shares:
         mistaken = ~right(stored["labels"], dataset.train.labels)
     scores = read_scores(scores_path(folder, row.scores_sha256), sha256=row.scores_sha256)
     kept = read_indices(indices_path(folder, row.cell_id), sha256=row.indices_sha256)
-    return shares(mistaken, scores, pool_positions(kept, dataset), float(row.params["beta"]))
+    positions, beta = pool_positions(kept, dataset), float(row.params["beta"])
+    return shares(mistaken, scores, positions, beta, dataset.train.labels, dataset.num_classes)
 
 
 def main() -> None:

@@ -32,9 +32,10 @@ def test_clusters_are_matched_to_classes_one_to_one() -> None:
 def test_the_pool_is_split_at_both_ends(script: ModuleType) -> None:
     scores = np.arange(10, dtype=np.float32)  # the last is the hardest
     mistaken = np.array([0, 0, 1, 0, 0, 0, 1, 1, 1, 1], dtype=bool)
-    found = script.shares(mistaken, scores, kept=np.array([4, 5, 6, 7]), beta=0.2)
-    assert found == (50.0, 100.0, 50.0, 25.0)
-    assert np.isnan(script.shares(mistaken, scores, kept=np.arange(8), beta=0.2).easy)
+    labels = np.array([0, 0, 0, 0, 0, 1, 1, 1, 1, 1])
+    found = script.shares(mistaken, scores, np.array([4, 5, 6, 7]), 0.2, labels, 2)
+    assert found == (50.0, 100.0, 50.0, 25.0, 50.0)
+    assert np.isnan(script.shares(mistaken, scores, np.arange(8), 0.2, labels, 2).easy)
 
 
 @pytest.mark.parametrize("dataset", ["digits", "digits@noise=0.4"])
@@ -55,7 +56,7 @@ def test_the_table_is_made_from_a_run_and_its_store(script: ModuleType, dataset:
         assert "error" not in attempt_cell(cell, workspace, uses)
     head, _, line = script.table(workspace.out, workspace.cache, None).splitlines()
     assert [cell.strip() for cell in head.strip("|").split("|")] == list(script.COLUMNS)
-    encoder, removed, beta, pool, *_ = [cell.strip() for cell in line.strip("|").split("|")]
+    encoder, removed, beta, _, pool, *_ = [cell.strip() for cell in line.strip("|").split("|")]
     assert (encoder, removed, beta) == ("pixels", "50 %", "0.2")
     [row] = [row for row in read_rows(workspace.out) if row.method == "elfs"]
     assert row.pseudo_labels is not None
