@@ -286,8 +286,8 @@ def _notes(blocks: Sequence[Block], table: Sequence[Standing], intervals: bool) 
             notes.append("No intervals: one seed in some column, which has no spread.")
         elif intervals:
             notes.append(
-                "Rank 95 %: bootstrap of the mean rank over seeds, the same draw for all methods of a data set and model; "
-                "too narrow with few seeds, and it says nothing of other data sets."
+                "Rank 95 %: bootstrap of the mean rank over seeds, the same draw for all methods of a data set and "
+                "model; too narrow with few seeds, and it says nothing of other data sets."
             )
     else:
         notes = [f"No method is complete in all {columns}: none is ranked. Leave a folder out, or run what is missing."]
