@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from bench.errors import SpecError
@@ -92,12 +92,31 @@ def parse_call(given: str | Mapping[str, Any]) -> Call:
     return Call(match["name"], params, _modifiers(match["modifiers"], given))
 
 
+def given_by_rate(call: Call) -> frozenset[str]:
+    """Parameters whose value is a mapping from rate to value."""
+    return frozenset(name for name, value in call.params.items() if isinstance(value, Mapping))
+
+
 def family(variant: str) -> str:
     """The call with every mapping from rate to value emptied: what stays the same when a grid gets another rate."""
     call = parse_call(variant)
-    return str(
-        Call(call.name, {key: {} if isinstance(value, Mapping) else value for key, value in call.params.items()})
-    )
+    return str(Call(call.name, call.params | {name: {} for name in given_by_rate(call)}))
+
+
+def merged(variants: Sequence[str]) -> str:
+    """The call of one family whose mappings from rate to value hold the rates of all the given ones.
+
+    Args:
+        variants: of one ``family``, at least one; at a rate that several have, the last one's value stands.
+    """
+    calls = [parse_call(variant) for variant in dict.fromkeys(variants)]
+    if len(calls) == 1:
+        return variants[0]
+    whole = dict(calls[0].params)
+    for name in given_by_rate(calls[0]):
+        values = {rate: value for call in calls for rate, value in call.params[name].items()}
+        whole[name] = dict(sorted(values.items()))
+    return str(Call(calls[0].name, whole))
 
 
 def _from_mapping(given: Mapping[str, Any]) -> Call:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from bench.calls import family
+from bench.comparable import NO_ENCODER
 from bench.comparison import chosen
+from bench.quantities import counted
 from bench.reported import Reported, not_run, protocol_of, same_encoder
 from bench.rows import Row
 from bench.sheets import MISSING
 from bench.stats import summarize
-from bench.tables import NO_ENCODER, Block, Line, dataset_modifiers, parameters
+from bench.tables import Block, Line, dataset_modifiers, parameters
 from bench.variants import describe
 
 METRIC = {"last": "last-iteration test accuracy", "best": "best test accuracy seen during training"}
@@ -20,28 +21,29 @@ _DIGITISED_ERROR = 0.1
 def caption(block: Block, *, compare: bool = False) -> list[str]:
     """Everything a reader must know to read the numbers: what was measured, on what, and what is not comparable."""
     first, recipe = block.rows[0], block.rows[0].recipe
-    cells = [cell for line in block.lines for cell in line.cells]
+    measured = [one for line in block.lines for one in line.measured]
     notes = [f"{METRIC[block.metric].capitalize()} in percent, {_seeds(block)}; columns: percent of the pool removed."]
     proxies = sorted({row.proxy_model for row in block.rows} - {"-"})
     # Another model may train its proxies by another recipe, which a row does not hold.
-    epochs = f", {recipe.proxy_epochs:,} epochs" if proxies == [block.model] else ""
+    epochs = f", {counted(recipe.proxy_epochs, 'epoch')}" if proxies == [block.model] else ""
     proxy = f" Proxy: {proxies[0]}{epochs}." if proxies else ""
     if proxies and proxies != [block.model]:
         proxy += f" Transfer: what reads training dynamics selected with the proxy and trains {block.model}."
     notes.append(
         f"Pool: N = {first.pool_size:,} images of {block.dataset}. {_encoder(block)} "
-        f"Model: {block.model}, {recipe.iterations:,} iterations, batch {recipe.batch_size:,}.{proxy}"
+        f"Model: {block.model}, {counted(recipe.iterations, 'iteration')}, batch {recipe.batch_size:,}.{proxy}"
     )
     dates = sorted(row.created[:10] for row in block.rows)
     span = dates[0] if dates[0] == dates[-1] else f"{dates[0]} to {dates[-1]}"
     notes += [*common(block.rows), f"Rows made {span} (UTC)."]
-    if any(cell.best for cell in cells):
+    if any(one.best for one in measured):
         notes.append("Bold: best of a column among methods that read no labels, and among those that read labels.")
-    incomplete = any(not cell.complete for cell in cells)
-    if any(cell.summary is None for cell in cells):
+    incomplete = any(not one.complete for one in measured)
+    if any(one.summary is None for one in measured):
         notes.append(f"{MISSING}: missing, no row.")
     if incomplete and any(line.average is not None for line in block.lines):
-        notes.append("Avg: mean over the columns, only for methods whose cells are all complete.")
+        notes.append("Avg: mean over the columns, only for methods that have all seeds in each of them.")
+    notes += other_seeds(block)
     readers = [line for line in block.lines if line.encoder != NO_ENCODER and line.supervision != "labels"]
     notes += label_leak(block.encoder, _encoder_supervision(block), [line.label for line in readers])
     set_by_user = [(line.method, parameters(line.variant)) for line in block.lines if line.label == line.method]
@@ -62,6 +64,22 @@ def common(rows: Sequence[Row]) -> list[str]:
     return notes
 
 
+def other_seeds(block: Block) -> list[str]:
+    """One sentence on each method that was run at seeds at which the block's methods are not compared."""
+    notes = []
+    for line in block.lines:
+        places: dict[tuple[int, ...], list[str]] = {}
+        for rate, one in zip(block.rates, line.measured, strict=True):
+            if not set(one.seeds) <= set(block.seeds):
+                places.setdefault(one.seeds, []).append(f"{100 * rate:g} %")
+        for seeds, rates in places.items():
+            notes.append(
+                f"{line.label} was run at the {_numbered('seed', seeds)} at {', '.join(rates)}, not at the "
+                f"{_numbered('seed', block.seeds)} of the others: it is neither best nor averaged nor ranked there."
+            )
+    return notes
+
+
 def label_leak(encoder: str, supervision: str, methods: Iterable[str]) -> list[str]:
     """A warning where methods that read no label rest on an encoder that was trained with labels."""
     names = list(methods)
@@ -79,6 +97,16 @@ def doubtful(found: Reported) -> bool:
     return found.error is not None and found.error > _DIGITISED_ERROR
 
 
+def _span(clusters: Sequence[int]) -> str:
+    """``10 clusters``, ``8 to 12 clusters``."""
+    low = f"{clusters[0]} to " if clusters[0] != clusters[-1] else ""
+    return f"{low}{counted(clusters[-1], 'cluster')}"
+
+
+def _numbered(noun: str, numbers: Sequence[int]) -> str:
+    return f"{noun}{'s' * (len(numbers) != 1)} {', '.join(map(str, numbers))}"
+
+
 def _versions(rows: Iterable[Row]) -> list[str]:
     """One sentence on each data set whose training split was made long-tailed or noisy."""
     modifiers = {row.dataset: dataset_modifiers(row.dataset) for row in rows}
@@ -88,8 +116,8 @@ def _versions(rows: Iterable[Row]) -> list[str]:
 def _seeds(block: Block) -> str:
     names = sorted({row.seed for row in block.rows})
     listed = ", ".join(map(str, names))
-    most = block.max_seeds or len(names)
-    if any(cell.summary and cell.summary.n != most for line in block.all_lines for cell in line.cells):
+    most = len(block.seeds) or len(names)
+    if any(one.summary and one.summary.n != most for line in block.all_lines for one in line.measured):
         listed = f"seeds used: {listed}; n = {most} where no n is shown"
     elif len(names) > most:
         listed = f"seeds used: {listed}"
@@ -121,9 +149,8 @@ def _chosen(block: Block) -> list[str]:
 
 def _not_run(block: Block) -> list[str]:
     """Why a method has no reported number although the papers have the method."""
-    lines = [line for line in block.lines if not any(cell.reported for cell in line.cells)]
-    params = {row.variant: row.params for row in block.rows}
-    papers = [(line.label, not_run(line.method, params.get(line.variant, {}))) for line in lines]
+    lines = [line for line in block.lines if not any(one.reported for one in line.measured)]
+    papers = [(line.label, not_run(line.method, line.rows[0].params)) for line in lines]
     return [f"No reported number for {label}: the papers ran it with {ran}." for label, ran in papers if ran]
 
 
@@ -132,7 +159,7 @@ def _pseudo_label_notes(block: Block) -> list[str]:
     lines_of: dict[str, list[Line]] = {}
     for line in block.lines:
         # All rates of a seed share its pseudo-labels.
-        found = {row.seed: row.pseudo_labels for row in block.rows if family(row.variant) == family(line.variant)}
+        found = {row.seed: row.pseudo_labels for row in line.rows}
         known = [found[seed] for seed in sorted(found)]
         measured = [item for item in known if item is not None]
         if measured:
@@ -140,7 +167,7 @@ def _pseudo_label_notes(block: Block) -> list[str]:
             text = (
                 f"{_spread([item.accuracy for item in measured], 1)} % accurate, "
                 f"NMI {_spread([item.nmi for item in measured], 2)}, ARI {_spread([item.ari for item in measured], 2)} "
-                f"({' to '.join(map(str, dict.fromkeys((clusters[0], clusters[-1]))))} clusters, n = {len(measured)})"
+                f"({_span(clusters)}, n = {len(measured)})"
             )
             lines_of.setdefault(text, []).append(line)
     notes = []
@@ -166,7 +193,7 @@ def _spread(values: Sequence[float], decimals: int) -> str:
 
 def _reported_notes(block: Block) -> list[str]:
     protocol, first = protocol_of(block.dataset), block.rows[0]
-    found = [(line, cell.reported) for line in block.all_lines for cell in line.cells if cell.reported]
+    found = [(line, one.reported) for line in block.all_lines for one in line.measured if one.reported]
     if not found:
         if protocol and protocol.pool_size != first.pool_size:
             sizes = f"the papers' pool has {protocol.pool_size:,} images, this one {first.pool_size:,}"

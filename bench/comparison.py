@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.comparable import NO_ENCODER
 from bench.errors import SpecError, UnknownName
 from bench.published import indices_path, read_indices, read_scores, scores_path
 from bench.rows import Row
@@ -27,7 +28,7 @@ from bench.stats import (
     rank_intervals,
     summarize,
 )
-from bench.tables import NO_ENCODER, Block, Line
+from bench.tables import Block, Line
 
 Key = tuple[str, int]
 """Name of a method, or of an encoder, and seed."""
@@ -42,8 +43,9 @@ class Contest:
         rate: fraction removed; None for the mean over all rates of the block.
         summary: of the method's own accuracies over seeds, in percent; None where there is no row.
         test: against the baseline at the same seeds; None for the baseline itself and without a common seed.
-        p_holm: the test's p-value adjusted for the number of methods at this rate.
-        rank: among the methods with all seeds at this rate; None for a method with a hole.
+        p_holm: the test's p-value adjusted for the number of methods at this rate that have a test, those without a
+            p-value too: which those are depends on the accuracies.
+        rank: among the methods with the block's seeds at this rate; None for one that has others or lacks some.
     """
 
     line: Line
@@ -142,7 +144,7 @@ def overlap(block: Block, rate: float, folders: Sequence[Path]) -> Overlap:
     Raises:
         DataError: a file does not have the SHA-256 that its row names.
     """
-    rows = {(line.label, row.seed): row for line in block.lines for row in block.rows_of(line, rate).values()}
+    rows = {(line.label, row.seed): row for line in block.lines for row in line.rows_at(rate).values()}
     labels = tuple(line.label for line in block.lines)
     files = read_files(rows.values(), folders)
     coresets, scores = files.of(rows)
@@ -186,13 +188,13 @@ def between_encoders(blocks: Sequence[Block], folders: Sequence[Path]) -> list[E
     for one, other in itertools.combinations(blocks, 2):
         if (one.dataset, one.model, one.rows[0].fingerprint) != (other.dataset, other.model, other.rows[0].fingerprint):
             continue
-        theirs = {line.variant: line for line in other.lines}
+        theirs = {line.family: line for line in other.lines}
         for line in one.lines:
-            if line.encoder == NO_ENCODER or line.variant not in theirs:
+            if line.encoder == NO_ENCODER or line.family not in theirs:
                 continue
             for rate in one.rates:
-                rows = {("one", seed): row for seed, row in one.rows_of(line, rate).items()}
-                rows |= {("other", seed): row for seed, row in other.rows_of(theirs[line.variant], rate).items()}
+                rows = {("one", seed): row for seed, row in line.rows_at(rate).items()}
+                rows |= {("other", seed): row for seed, row in theirs[line.family].rows_at(rate).items()}
                 files = read_files(rows.values(), folders)
                 coresets, scores = files.of(rows)
                 pair = "one", "other"
@@ -281,9 +283,9 @@ def chosen(block: Block) -> list[tuple[str, float, str, dict[int, float]]]:
     """Parameters that methods chose themselves: label, rate, parameter and seed -> value."""
     found = []
     for line, rate in itertools.product(block.lines, block.rates):
-        rows = block.rows_of(line, rate)
+        rows = line.rows_at(rate)
         for name in sorted({name for row in rows.values() for name in row.chosen}):
-            values = {seed: row.chosen[name] for seed, row in sorted(rows.items()) if name in row.chosen}
+            values = {seed: row.chosen[name] for seed, row in rows.items() if name in row.chosen}
             found.append((line.label, rate, name, values))
     return found
 
@@ -291,45 +293,45 @@ def chosen(block: Block) -> list[tuple[str, float, str, dict[int, float]]]:
 def _at(
     block: Block, rates: list[float], rate: float | None, baseline: Line | None, rng: np.random.Generator
 ) -> list[Contest]:
-    accuracies = [[_accuracies(block, line, each) for each in rates] for line in block.lines]
+    accuracies = [[line.accuracies(each, block.metric) for each in rates] for line in block.lines]
     own = [_mean(columns) for columns in accuracies]
-    unpruned = baseline is not None and baseline is block.full
-    against = {} if baseline is None else _mean([_accuracies(block, baseline, 0 if unpruned else r) for r in rates])
+    against = {}
+    if baseline is not None:
+        unpruned = baseline is block.full
+        against = _mean([baseline.accuracies(0.0 if unpruned else each, block.metric) for each in rates])
     made = [
         Contest(
             line,
             rate,
             summarize(list(values.values())) if values else None,
-            None if baseline is None or line.variant == baseline.variant else paired_test(values, against),
+            None if line is baseline else paired_test(values, against),
         )
         for line, values in zip(block.lines, own, strict=True)
     ]
-    return _ranked(_adjusted(made), accuracies, block.max_seeds, rng)
+    return _ranked(_adjusted(made), accuracies, block.seeds, rng)
 
 
 def _adjusted(made: list[Contest]) -> list[Contest]:
-    tested = [number for number, contest in enumerate(made) if contest.test and contest.test.p is not None]
-    for number, p in zip(tested, holm([made[number].test.p for number in tested]), strict=True):  # type: ignore[union-attr, misc]
-        made[number] = replace(made[number], p_holm=p)
+    """Adjust each p-value for all methods that have a difference; one without a p-value counts as p = 1."""
+    tests = {number: contest.test for number, contest in enumerate(made) if contest.test}
+    adjusted = holm([1.0 if test.p is None else test.p for test in tests.values()])
+    for (number, test), p in zip(tests.items(), adjusted, strict=True):
+        if test.p is not None:
+            made[number] = replace(made[number], p_holm=p)
     return made
 
 
 def _ranked(
-    made: list[Contest], accuracies: list[list[dict[int, float]]], most: int, rng: np.random.Generator
+    made: list[Contest], accuracies: list[list[dict[int, float]]], seeds: tuple[int, ...], rng: np.random.Generator
 ) -> list[Contest]:
-    whole = [number for number, columns in enumerate(accuracies) if all(len(column) == most for column in columns)]
-    common = set.intersection(*(set(column) for number in whole for column in accuracies[number])) if whole else set()
-    if len(whole) < 2 or not common:
+    """Rank the methods that have the block's seeds in every column."""
+    whole = [number for number, columns in enumerate(accuracies) if all(tuple(column) == seeds for column in columns)]
+    if len(whole) < 2:
         return made
-    values = [[[column[seed] for seed in sorted(common)] for column in accuracies[number]] for number in whole]
+    values = [[list(column.values()) for column in accuracies[number]] for number in whole]
     for number, interval in zip(whole, rank_intervals(values, rng), strict=True):
         made[number] = replace(made[number], rank=interval)
     return made
-
-
-def _accuracies(block: Block, line: Line, rate: float) -> dict[int, float]:
-    rows = block.rows_of(line, rate)
-    return {seed: row.accuracy if block.metric == "last" else row.best_accuracy for seed, row in sorted(rows.items())}
 
 
 def _mean(columns: Sequence[Mapping[int, float]]) -> dict[int, float]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from bench.captions import METRIC
+from bench.captions import METRIC, other_seeds
 from bench.comparison import Agreement, Contest, EncoderOverlap, Overlap, chosen
+from bench.quantities import counted
 from bench.sheets import MISSING, Field, Section, Sheet, to_csv
-from bench.stats import PairedTest
+from bench.stats import TIE, PairedTest
 from bench.table_text import percent
 from bench.tables import Block, Line
 
@@ -21,7 +22,7 @@ def contest_sheet(block: Block, made: Contests, baseline: Line | None) -> Sheet:
     sections = [
         Section(
             "mean over all rates" if rate is None else f"{percent(rate)} removed",
-            tuple(_fields(item, block.max_seeds) for item in group),
+            tuple(_fields(item, len(block.seeds)) for item in group),
         )
         for rate, group in made.items()
     ]
@@ -39,7 +40,8 @@ def overlap_sheets(block: Block, found: Mapping[float, Overlap]) -> list[Sheet]:
             f"Two random coresets of this size overlap by {one.chance:.2f}.",
         ]
         if one.missing:
-            notes.append(f"Warning: {one.missing} of {one.total} rows have no indices file and are left out.")
+            missing = f"{one.missing} of {counted(one.total, 'row')}"
+            notes.append(f"Warning: left out, since there is no indices file: {missing}.")
         title = f"{block.name}, {percent(rate)} removed: overlap of coresets"
         sheets.append(_matrix(title, one.labels, one.coresets, notes))
     with_scores = [(rate, one) for rate, one in found.items() if one.scores]
@@ -186,20 +188,23 @@ def _notes(block: Block, made: Contests, baseline: Line | None) -> Iterator[str]
         yield "The baseline was not run in this block: no differences."
     if tests:
         fewest, most = min(test.difference.n for test in tests), max(test.difference.n for test in tests)
-        pairs = f"{fewest}" if fewest == most else f"{fewest} to {most}"
+        pairs = counted(most, "pair") if fewest == most else f"{fewest} to {counted(most, 'pair')}"
         yield (
-            f"Difference in points at the same seed, {pairs} pair{'s' * (most > 1)}; p: paired t-test, two-sided; "
-            "Holm: adjusted for the number of methods at that rate. w/t/l: seeds won, tied and lost."
+            f"Difference in points at the same seed, {pairs}; p: paired t-test, two-sided; "
+            "Holm: adjusted for all methods that have a difference at that rate, those without a p too. w/t/l: seeds "
+            f"won, tied (within {TIE:.5f} points) and lost."
         )
         if fewest < _SEEDS_FOR_SIGNS:
             yield (
-                f"Warning: with {fewest} pair{'s' * (fewest > 1)} no test without assumptions gives p below "
+                f"Warning: with {counted(fewest, 'pair')} no test without assumptions gives p below "
                 f"{2.0 ** (1 - fewest):g}; a smaller p rests on the differences being normal."
             )
         if any(test.p is None for test in tests):
             yield f"{MISSING} for p: one pair only, or differences that are all equal."
     if any(contest.rank for group in made.values() for contest in group):
-        yield "Rank among the methods that have all seeds, 1 is best; interval: bootstrap over seeds."
+        listed = ", ".join(map(str, block.seeds))
+        yield f"Rank among the methods that have all seeds ({listed}), 1 is best; interval: bootstrap over seeds."
+    yield from other_seeds(block)
     for label, rate, name, values in chosen(block):
         texts = ", ".join(f"{value:g}" for value in values.values())
         yield f"{label} chose {name} at {percent(rate)} removed: {texts} (seeds {', '.join(map(str, values))})."

@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from bench.cells import Cell
 from bench.errors import BenchError, NotFinite, TimeLimit
 from bench.limits import read_mark
+from bench.quantities import counted
 from bench.rows import write_atomically
 
 FOLDER = "failed"
@@ -174,7 +175,7 @@ def summary(out: Path) -> str | None:
     counts = Counter(failure.status for failure in read_failures(out))
     total = counts.total()
     kinds = ", ".join(f"{number} {status}" for status, number in counts.most_common())
-    return f"{total} cell{'s' * (total != 1)} failed ({kinds})" if total else None
+    return f"{counted(total, 'cell')} failed ({kinds})" if total else None
 
 
 def failure_files(cell_id: str, out: Path) -> tuple[Path, Path]:

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from bench.errors import DataError
 from bench.pool import Metric, Neighbors
+from bench.quantities import counted
 from bench.underway import Progress
 
 _CHUNK = 4096
@@ -44,7 +45,8 @@ def nearest_neighbors(
         DataError: non-finite embeddings, or k out of range.
     """
     if not np.isfinite(embeddings).all():
-        raise DataError(f"the embeddings of {int((~np.isfinite(embeddings).all(1)).sum())} images are not finite.")
+        bad = int((~np.isfinite(embeddings).all(1)).sum())
+        raise DataError(f"the embeddings of {counted(bad, 'image')} are not finite.")
     size = len(embeddings)
     if not 1 <= k < size:
         raise DataError(f"k={k} neighbours of {size} images: k must lie in 1 to {size - 1}.")

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bench.captions import METRIC, common, label_leak
+import numpy as np
+
+from bench.captions import METRIC, common, label_leak, other_seeds
+from bench.comparable import NO_ENCODER
 from bench.errors import RowError
+from bench.quantities import counted
 from bench.sheets import MISSING, Field, Section, Sheet, to_csv
-from bench.stats import ranks
+from bench.stats import pooled_rank_intervals, ranks
 from bench.table_text import percent
-from bench.tables import DECIMALS, NO_ENCODER, Block, Cell, Line, parameters
+from bench.tables import DECIMALS, Block, Line, Measured, parameters
+
+Lines = tuple[Line | None, ...]
+"""A method's line in each block; None where it was not run."""
 
 
 @dataclass(frozen=True)
@@ -22,9 +30,12 @@ class Standing:
         label: the method's name, or its variant where a block has several of it.
         supervision: what it saw.
         variants: how it was written, over all blocks.
-        mean_rank: mean over all columns of its rank among the ranked methods, 1 is best; None if it is not ranked.
-        mean_accuracy: mean over the same columns, in percent.
-        wins: columns in which no ranked method is better.
+        mean_rank: weighted mean over all columns of its rank among the ranked methods, 1 is best; None if it is not
+            ranked.
+        rank_low: lower end of the 95 % interval of the mean rank; None where a block has one seed.
+        rank_high: upper end.
+        mean_accuracy: weighted mean over the same columns, in percent.
+        wins: weight of the columns in which no ranked method is better, in [0, 1].
         seeds: number of seeds per column, ascending and distinct.
         missing: what it misses, one text per block; empty if it is ranked.
     """
@@ -33,20 +44,29 @@ class Standing:
     supervision: str
     variants: tuple[str, ...]
     mean_rank: float | None
+    rank_low: float | None
+    rank_high: float | None
     mean_accuracy: float | None
-    wins: int
+    wins: float
     seeds: tuple[int, ...]
     missing: tuple[str, ...]
 
 
-def standings(blocks: Sequence[Block]) -> list[Standing]:
+def standings(blocks: Sequence[Block], rng: np.random.Generator) -> list[Standing]:
     """Rank methods by their mean rank over all columns, a column being a rate of a block.
 
-    A method is ranked if its cell is complete in every column; ranks, wins and mean accuracies are then taken among
+    A method is ranked if it has the block's seeds in every column; ranks, wins and mean accuracies are then taken among
     ranked methods over all columns, so that nobody's mean is over other columns than another's. ``full`` is not ranked.
+
+    Every data set with its model has the same weight, divided equally among its encoders and then among their rates:
+    methods without an encoder have the same numbers in the block of every encoder, which must not count twice.
+
+    The interval of a mean rank is of a bootstrap over seeds: the same draw for all methods, encoders and rates of a
+    data set and model. It says how far the ranks depend on seeds, and nothing of other data sets.
 
     Args:
         blocks: from ``bench.tables.blocks``, with at least one pruned line.
+        rng: of the bootstrap.
 
     Returns:
         Ranked methods, best first, ties by mean accuracy and then by name; after them the others by name.
@@ -54,40 +74,57 @@ def standings(blocks: Sequence[Block]) -> list[Standing]:
     Raises:
         RowError: there is no pruned line.
     """
-    entries = _entries(blocks)
-    if not entries:
+    blocks = [block for block in blocks if block.lines]
+    found = entrants(blocks)
+    if not found:
         raise RowError("nothing to rank: all rows are of the full data set.")
-    holes = {name: _missing(blocks, lines) for name, lines in entries.items()}
-    accuracies = {
-        name: [cell.summary.mean for line in entries[name] if line for cell in line.cells if cell.summary]
-        for name in entries
-        if not holes[name]
-    }
-    columns = [ranks(column) for column in zip(*accuracies.values(), strict=True)]
+    holes = {label: _missing(blocks, lines) for label, lines in found.items()}
+    ranked = [label for label in found if not holes[label]]
+    scores = dict(zip(ranked, _scores(blocks, [found[label] for label in ranked], rng), strict=True))
     made = []
-    for name in entries:
-        lines = [line for line in entries[name] if line]
-        own = [float(column[list(accuracies).index(name)]) for column in columns] if name in accuracies else []
-        best = [column.min() for column in columns]
-        made.append(
-            Standing(
-                name,
-                lines[0].supervision,
-                tuple(sorted({line.variant for line in lines})),
-                math.fsum(own) / len(own) if own else None,
-                math.fsum(accuracies[name]) / len(accuracies[name]) if own else None,
-                sum(rank == top for rank, top in zip(own, best, strict=False)),
-                tuple(sorted({len(cell.seeds) for line in lines for cell in line.cells if cell.seeds})),
-                tuple(holes[name]),
-            )
-        )
+    for label, lines in found.items():
+        own = [line for line in lines if line]
+        variants = tuple(sorted({line.variant for line in own}))
+        seeds = tuple(sorted({len(one.seeds) for line in own for one in line.measured if one.seeds}))
+        score = scores.get(label, (None, None, None, None, 0.0))
+        made.append(Standing(label, own[0].supervision, variants, *score, seeds, tuple(holes[label])))
     return sorted(made, key=_order)
 
 
-def leaderboard_sheet(blocks: Sequence[Block]) -> Sheet:
-    """The leaderboard as a table; it has no dates, so that the same rows give the same bytes."""
-    table = standings(blocks)
-    columns = ("#", "method", "supervision", "mean rank", "wins", "mean accuracy", "seeds")
+def entrants(blocks: Sequence[Block]) -> dict[str, Lines]:
+    """Label -> the method's line in each block. Methods go by name where no block has two of one, else by variant.
+
+    Variants that differ only by the rates they have a value for are one method.
+    """
+    split = {line.method for block in blocks for line in block.lines if line.label != line.method}
+    found: dict[str, list[Line | None]] = {}
+    for number, block in enumerate(blocks):
+        for line in block.lines:
+            name = line.family if line.method in split else line.method
+            found.setdefault(name, [None] * len(blocks))[number] = line
+    return dict(sorted((_label(lines, split), tuple(lines)) for lines in found.values()))
+
+
+def _label(lines: Sequence[Line | None], split: set[str]) -> str:
+    own = [line for line in lines if line]
+    return " or ".join(sorted({line.variant for line in own})) if own[0].method in split else own[0].method
+
+
+def column_weights(blocks: Sequence[Block]) -> list[float]:
+    """Weight of each rate of each block, all of which sum to 1; see ``standings`` for the rule."""
+    of_pair = Counter((block.dataset, block.model) for block in blocks)
+    return [1 / (len(of_pair) * of_pair[block.dataset, block.model] * len(block.rates)) for block in blocks]
+
+
+def leaderboard_sheet(blocks: Sequence[Block], table: Sequence[Standing], *, intervals: bool = True) -> Sheet:
+    """The leaderboard as a table; it has no dates, so that the same rows give the same bytes.
+
+    Args:
+        blocks: what was ranked.
+        table: from ``standings`` of the same blocks.
+        intervals: whether to show the intervals of mean ranks.
+    """
+    columns = ("#", "method", "supervision", "mean rank", *["rank 95 %"] * intervals, "wins", "mean accuracy", "seeds")
     ranked = [entry for entry in table if entry.mean_rank is not None]
     lines = [
         (
@@ -95,7 +132,8 @@ def leaderboard_sheet(blocks: Sequence[Block]) -> Sheet:
             Field(entry.label),
             Field(entry.supervision),
             Field(f"{entry.mean_rank:.2f}"),
-            Field(str(entry.wins)),
+            *[Field(_interval(entry))] * intervals,
+            Field(f"{100 * entry.wins:.0f} %"),
             Field(f"{entry.mean_accuracy:.{DECIMALS}f}"),
             Field(_seeds(entry)),
         )
@@ -113,12 +151,17 @@ def leaderboard_sheet(blocks: Sequence[Block]) -> Sheet:
         if entry.mean_rank is None
     ]
     sections = [Section("", tuple(lines))] * bool(lines) + [Section("not ranked", tuple(others))] * bool(others)
-    return Sheet("Leaderboard", columns, tuple(sections), notes=tuple(_notes(blocks, table)), left=3)
+    notes = tuple(_notes([block for block in blocks if block.lines], table, intervals))
+    return Sheet("Leaderboard", columns, tuple(sections), notes=notes, left=3)
 
 
-def leaderboard_csv(blocks: Sequence[Block]) -> str:
-    """One line per method; a method that is not ranked has neither rank nor mean."""
-    table = standings(blocks)
+def leaderboard_csv(blocks: Sequence[Block], table: Sequence[Standing]) -> str:
+    """One line per method; a method that is not ranked has neither rank nor mean.
+
+    Args:
+        blocks: what was ranked.
+        table: from ``standings`` of the same blocks.
+    """
     places = [*_places([entry for entry in table if entry.mean_rank is not None]), *[None] * len(table)]
     return to_csv(
         [
@@ -128,6 +171,8 @@ def leaderboard_csv(blocks: Sequence[Block]) -> str:
                 "supervision": entry.supervision,
                 "variants": "; ".join(entry.variants),
                 "mean_rank": entry.mean_rank,
+                "rank_low": entry.rank_low,
+                "rank_high": entry.rank_high,
                 "wins": None if entry.mean_rank is None else entry.wins,
                 "mean_accuracy": entry.mean_accuracy,
                 "columns": sum(len(block.rates) for block in blocks),
@@ -141,27 +186,69 @@ def leaderboard_csv(blocks: Sequence[Block]) -> str:
     )
 
 
-def _entries(blocks: Sequence[Block]) -> dict[str, list[Line | None]]:
-    """Name -> its line in each block. Methods go by name where no block has two of one, else by variant."""
-    split = {line.method for block in blocks for line in block.lines if line.label != line.method}
-    found: dict[str, list[Line | None]] = {}
+Score = tuple[float | None, float | None, float | None, float | None, float]
+"""Mean rank, ends of its interval, mean accuracy and wins, as in ``Standing``."""
+
+
+def _scores(blocks: Sequence[Block], ranked: Sequence[Lines], rng: np.random.Generator) -> list[Score]:
+    """What each ranked method reached."""
+    if not ranked:
+        return []
+    shares = [share for block, share in zip(blocks, column_weights(blocks), strict=True) for _ in block.rates]
+    means = [[one.summary.mean for line in lines if line for one in line.measured if one.summary] for lines in ranked]
+    columns = [ranks(column) for column in zip(*means, strict=True)]
+    ends = _intervals(blocks, ranked, rng)
+    made: list[Score] = []
+    for number, accuracies in enumerate(means):
+        own = [float(column[number]) for column in columns]
+        best = [column.min() for column in columns]
+        # Rounded, so that sums of the same ranks in another order are equal.
+        rank = round(_weighted(own, shares), 9)
+        wins = _weighted([mine == top for mine, top in zip(own, best, strict=True)], shares)
+        made.append((rank, *ends[number], _weighted(accuracies, shares), wins))
+    return made
+
+
+def _weighted(values: Sequence[float], shares: Sequence[float]) -> float:
+    return math.fsum(value * share for value, share in zip(values, shares, strict=True))
+
+
+def _intervals(
+    blocks: Sequence[Block], ranked: Sequence[Lines], rng: np.random.Generator
+) -> list[tuple[float, float] | tuple[None, None]]:
+    """Ends of the interval of each mean rank; None where a block has one seed, which has no spread."""
+    if any(len(block.seeds) < 2 for block in blocks):
+        return [(None, None)] * len(ranked)
+    pools: dict[tuple[str, str, tuple[int, ...]], list[int]] = {}
     for number, block in enumerate(blocks):
-        for line in block.lines:
-            name = line.variant if line.method in split else line.method
-            found.setdefault(name, [None] * len(blocks))[number] = line
-    return dict(sorted(found.items()))
+        pools.setdefault((block.dataset, block.model, block.seeds), []).append(number)
+    weights = column_weights(blocks)
+    places = [[(number, rate) for number in pool for rate in blocks[number].rates] for pool in pools.values()]
+    tables = [
+        [[_accuracies(lines[number], rate, blocks[number]) for number, rate in columns] for lines in ranked]
+        for columns in places
+    ]
+    found = pooled_rank_intervals(tables, [[weights[number] for number, _ in columns] for columns in places], rng)
+    return [(entry.low, entry.high) for entry in found]
 
 
-def _missing(blocks: Sequence[Block], lines: Sequence[Line | None]) -> list[str]:
+def _accuracies(line: Line | None, rate: float, block: Block) -> list[float]:
+    return list(line.accuracies(rate, block.metric).values()) if line else []
+
+
+def _missing(blocks: Sequence[Block], lines: Lines) -> list[str]:
     texts = []
     for block, line in zip(blocks, lines, strict=True):
-        cells = line.cells if line else (Cell(),) * len(block.rates)
-        holes = [(rate, len(cell.seeds)) for rate, cell in zip(block.rates, cells, strict=True) if not cell.complete]
-        if holes and not any(n for _, n in holes) and len(holes) == len(block.rates):
+        measured = line.measured if line else (Measured(),) * len(block.rates)
+        holes = [(rate, one.seeds) for rate, one in zip(block.rates, measured, strict=True) if not one.complete]
+        if holes and not any(seeds for _, seeds in holes) and len(holes) == len(block.rates):
             texts.append(f"{block.name}: all")
         elif holes:
-            parts = ", ".join(f"{percent(rate)} ({n} of {block.max_seeds} seeds)" for rate, n in holes)
-            texts.append(f"{block.name}: {parts}")
+            parts = [
+                f"{percent(rate)} ({len({*seeds} & {*block.seeds})} of {counted(len(block.seeds), 'seed')})"
+                for rate, seeds in holes
+            ]
+            texts.append(f"{block.name}: {', '.join(parts)}")
     return texts
 
 
@@ -179,22 +266,35 @@ def _seeds(entry: Standing) -> str:
     return " to ".join(map(str, dict.fromkeys((entry.seeds[0], entry.seeds[-1]))))
 
 
-def _notes(blocks: Sequence[Block], table: Sequence[Standing]) -> list[str]:
+def _interval(entry: Standing) -> str:
+    return MISSING if entry.rank_low is None else f"[{entry.rank_low:.1f}, {entry.rank_high:.1f}]"
+
+
+def _notes(blocks: Sequence[Block], table: Sequence[Standing], intervals: bool) -> list[str]:
     ranked = [entry for entry in table if entry.mean_rank is not None]
     total = sum(len(block.rates) for block in blocks)
     where = "; ".join(f"{block.name}: {', '.join(map(percent, block.rates))}" for block in blocks if block.rates)
-    columns = f"{total} column{'s' * (total > 1)}"
+    columns = counted(total, "column")
     if ranked:
         notes = [
-            f"{METRIC[blocks[0].metric].capitalize()}. Mean rank: among the {len(ranked)} ranked methods, 1 is best, "
-            f"over {columns} (data set, encoder, model, rate) that are complete for each of them. Wins: columns in "
-            "which no ranked method is better. Mean accuracy: in percent, over the same columns.",
+            f"{METRIC[blocks[0].metric].capitalize()}. Mean rank: 1 is best, among {counted(len(ranked), 'method')} "
+            f"over {columns} (data set, encoder, model, rate) in which each of them has all seeds. Every data set with "
+            "its model has the same weight, divided equally among its encoders and then among their rates. Wins: the "
+            "weight of the columns in which no ranked method is better. Mean accuracy: in percent, weighted alike.",
         ]
+        if intervals and ranked[0].rank_low is None:
+            notes.append("No intervals: one seed in some column, which has no spread.")
+        elif intervals:
+            notes.append(
+                "Rank 95 %: bootstrap of the mean rank over seeds, the same draw for all methods of a data set and "
+                "model; too narrow with few seeds, and it says nothing of other data sets."
+            )
     else:
         notes = [f"No method is complete in all {columns}: none is ranked. Leave a folder out, or run what is missing."]
     notes.append(f"Columns: {where}.")
     unranked = [entry for entry in table if entry.mean_rank is None]
     notes += [f"Not ranked, misses: {entry.label}: {'; '.join(entry.missing)}." for entry in unranked]
+    notes += [f"{block.name}: {note}" for block in blocks for note in other_seeds(block)]
     notes += common([row for block in blocks for row in block.rows])
     for block in blocks:
         readers = [line for line in block.lines if line.encoder != NO_ENCODER and line.supervision != "labels"]

@@ -13,6 +13,7 @@ from bench.data import Images, read_only
 from bench.dynamics import Dynamics
 from bench.errors import DataError
 from bench.pool import Metric, Neighbors, Outputs, Targets
+from bench.quantities import counted
 
 Part = TypeVar("Part")
 _CELLS = 2**20
@@ -116,7 +117,8 @@ def brute_force_neighbors(embeddings: NDArray[np.floating], k: int, metric: Metr
 
     size = len(embeddings)
     if not np.isfinite(embeddings).all():
-        raise DataError(f"the embeddings of {int((~np.isfinite(embeddings).all(1)).sum())} images are not finite.")
+        bad = int((~np.isfinite(embeddings).all(1)).sum())
+        raise DataError(f"the embeddings of {counted(bad, 'image')} are not finite.")
     if not 0 <= k < max(size, 1):
         raise DataError(f"k={k} neighbours of {size} images: k must lie in 0 to {max(size - 1, 0)}.")
     rows = embeddings.astype(np.float64)

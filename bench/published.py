@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from bench.data import Dataset
 from bench.errors import DataError, lower_first
+from bench.quantities import counted
 from bench.rows import write_atomically
 
 
@@ -72,7 +73,7 @@ def read_indices(path: Path, *, sha256: str = "") -> NDArray[np.int64]:
         raise DataError(f"{path} holds the position {indices[0]}; positions start at 0.")
     repeated = np.unique(indices[1:][indices[1:] == indices[:-1]])
     if len(repeated):
-        raise DataError(f"{path} holds {len(repeated)} positions more than once ({repeated[0]} first).")
+        raise DataError(f"{path} holds {counted(len(repeated), 'position')} more than once ({repeated[0]} first).")
     if sha256 and coreset_sha256(indices) != sha256:
         raise DataError(
             f"{path} is not the coreset that was published: SHA-256 {coreset_sha256(indices)}, not {sha256}."

@@ -1,4 +1,4 @@
-"""Amounts that a person writes and reads: bytes and spans of time."""
+"""Amounts that a person writes and reads: bytes, spans of time and numbers of things."""
 
 from __future__ import annotations
 
@@ -33,6 +33,11 @@ def parse_seconds(text: str) -> float:
     if found is None or float(found[1]) == 0:
         raise SpecError(f"time {text!r} is not valid; write it like 90s, 30min, 12h or 30d.")
     return float(found[1]) * _SECONDS[found[2] or "s"]
+
+
+def counted(number: int, noun: str) -> str:
+    """``1 cell``, ``2,000 cells``."""
+    return f"{number:,} {noun}{'s' * (number != 1)}"
 
 
 def show_bytes(size: float) -> str:

@@ -8,6 +8,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from bench.cells import Cell
+from bench.quantities import counted
 from bench.reporting import Reporter
 from bench.stages import Stage
 
@@ -25,7 +26,7 @@ class RunLog(Reporter):
         self._path = out / NAME
 
     def stages_begin(self, todo: Sequence[Stage], present: Sequence[Stage]) -> None:
-        self._write(f"run   {len(todo)} shared stages to compute, {len(present)} in the store")
+        self._write(f"run   {counted(len(todo), 'shared stage')} to compute, {len(present)} in the store")
         for stage in present:
             self._write(f"hit   {_named(stage)}")
 
@@ -38,7 +39,7 @@ class RunLog(Reporter):
             self._write(f"miss  {_named(stage)}: computed in {seconds:.1f} s")
 
     def cells_begin(self, total: int, finished: int) -> None:
-        self._write(f"run   {total} cells to train, {finished} have a row")
+        self._write(f"run   {counted(total, 'cell')} to train, {finished} with a row already")
 
     def cell_end(self, cell: Cell, accuracy: float | None, seconds: float, error: str | None) -> None:
         if error is not None:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from bench.errors import SelectionError, SpecError
 from bench.plugins import MethodInfo
 from bench.pool import Pool, PoolSource
+from bench.quantities import counted
 from bench.registry import Entry
 
 
@@ -109,8 +110,8 @@ def run_method(
     dropped = np.setdiff1d(pool.revealed, coreset)
     if entry.info.supervision == "coreset" and len(dropped):
         raise SelectionError(
-            f"{owner} read the labels of {len(dropped)} images that it does not keep (image {dropped[0]} first); "
-            "supervision='coreset' allows those of its coreset alone."
+            f"{owner} read the labels of {counted(len(dropped), 'image')} that it does not keep (image {dropped[0]} "
+            "first); supervision='coreset' allows those of its coreset alone."
         )
     return coreset
 

@@ -9,7 +9,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-_ROUNDING = 1e-9
+TIE = 1e-5
+"""Points within which two accuracies in percent are equal, and within which differences have no spread.
+
+Rows of earlier versions hold float32 quotients, which are off by up to 3e-6 points. One image of a test split of a
+million is 1e-4 points.
+"""
 
 
 class Summary(NamedTuple):
@@ -79,12 +84,13 @@ class PairedTest(NamedTuple):
 
     Attributes:
         difference: summary of ours minus the baseline, in points; positive is better than the baseline.
-        p: two-sided p-value of the paired t-test; None for one pair, and where all differences are equal.
+        p: two-sided p-value of the paired t-test; None for one pair, and where all differences are equal
+            (their standard deviation is at most ``TIE``).
         p_floor: 2 / 2^n, the smallest p-value that a test without an assumption on the distribution (all sign flips)
             can give with n pairs: 0.25 for 3 seeds, 0.0625 for 5. A t-test below it rests on the differences being
             normal, which so few seeds cannot show.
         wins: seeds at which ours is better.
-        ties: seeds at which both are equal.
+        ties: seeds at which both are equal within ``TIE``.
     """
 
     difference: Summary
@@ -118,10 +124,10 @@ def paired_test(ours: Mapping[int, float], baseline: Mapping[int, float]) -> Pai
     if found is None:
         return None
     differences = [ours[seed] - baseline[seed] for seed in ours.keys() & baseline.keys()]
-    wins, ties = sum(value > 0 for value in differences), sum(value == 0 for value in differences)
+    wins, ties = sum(value > TIE for value in differences), sum(abs(value) <= TIE for value in differences)
     p = None
     # Differences that are equal but for rounding have no spread to compare their mean with.
-    if found.std is not None and found.std > _ROUNDING * max(map(abs, differences)):
+    if found.std is not None and found.std > TIE:
         from scipy.special import stdtr
 
         p = float(2 * stdtr(found.n - 1, -abs(found.mean) / (found.std / math.sqrt(found.n))))
@@ -148,13 +154,15 @@ def holm(p_values: Sequence[float]) -> list[float]:
 def ranks(values: ArrayLike) -> NDArray[np.float64]:
     """Rank of each value along the last axis, 1 for the highest; equal values share the mean of their ranks.
 
+    Args:
+        values: accuracies in percent; equal are those within ``TIE``.
+
     Returns:
         float64 of the same shape; n ranks sum to n * (n + 1) / 2.
     """
     array = np.asarray(values, dtype=np.float64)
-    above = (array[..., None, :] > array[..., :, None]).sum(axis=-1)
-    equal = (array[..., None, :] == array[..., :, None]).sum(axis=-1)
-    return above + (equal + 1) / 2
+    better = array[..., None, :] > array[..., :, None] + TIE
+    return (array.shape[-1] + 1 + better.sum(axis=-1) - better.sum(axis=-2)) / 2
 
 
 class RankInterval(NamedTuple):
@@ -174,11 +182,7 @@ class RankInterval(NamedTuple):
 def rank_intervals(
     accuracies: ArrayLike, rng: np.random.Generator, *, draws: int = 2000, level: float = 0.95
 ) -> list[RankInterval]:
-    """Mean rank of each method over columns, with a percentile interval from a bootstrap over seeds.
-
-    Seeds are drawn with replacement, the same ones for every method and column: a seed is one repetition of the whole
-    comparison. S seeds have only (2S - 1)! / (S! (S - 1)!) different draws (10 for 3 seeds), so that the interval of
-    few seeds is coarse and too narrow; one seed has no spread at all.
+    """Mean rank of each method over columns, all of which count alike: ``pooled_rank_intervals`` of one table.
 
     Args:
         accuracies: [M, K, S] in percent: methods, columns (such as rates), seeds; no holes.
@@ -193,20 +197,52 @@ def rank_intervals(
         ValueError: not three dimensions, an empty one, or a value that is not finite.
     """
     values = np.asarray(accuracies, dtype=np.float64)
-    if values.ndim != 3 or not values.size or not np.isfinite(values).all():
-        raise ValueError(f"expected finite accuracies [methods, columns, seeds], got shape {values.shape}")
-    seeds = values.shape[2]
-    observed = _mean_ranks(values, np.full((1, seeds), 1 / seeds))[0]
-    drawn = _mean_ranks(values, rng.multinomial(seeds, [1 / seeds] * seeds, size=draws) / seeds)
+    columns = values.shape[1] if values.ndim == 3 else 0
+    return pooled_rank_intervals([values], [np.full(columns, 1 / max(1, columns))], rng, draws=draws, level=level)
+
+
+def pooled_rank_intervals(
+    tables: Sequence[ArrayLike],
+    weights: Sequence[ArrayLike],
+    rng: np.random.Generator,
+    *,
+    draws: int = 2000,
+    level: float = 0.95,
+) -> list[RankInterval]:
+    """Weighted mean rank of each method over the columns of several tables, with a bootstrap interval over seeds.
+
+    Seeds are drawn with replacement, the same ones for every method and column of a table, since a seed is one
+    repetition of all of it, and apart for each table. S seeds have only (2S - 1)! / (S! (S - 1)!) different draws (10
+    for 3 seeds), so that the percentile interval of few seeds is coarse and too narrow; one seed has no spread at all.
+
+    Args:
+        tables: each [M, K, S] in percent: the same methods, its own columns and seeds; no holes.
+        weights: each [K]; all of them together sum to 1.
+        rng: of the bootstrap.
+        draws: resamples.
+        level: coverage of the interval, in (0, 1).
+
+    Returns:
+        One interval per method; ``rank`` is exact, only the ends depend on ``rng``.
+
+    Raises:
+        ValueError: a table without three dimensions, with an empty one, or with a value that is not finite.
+    """
+    observed, drawn = np.float64(0), np.float64(0)
+    for table, shares in zip(tables, weights, strict=True):
+        values = np.asarray(table, dtype=np.float64)
+        if values.ndim != 3 or not values.size or not np.isfinite(values).all():
+            raise ValueError(f"expected finite accuracies [methods, columns, seeds], got shape {values.shape}")
+        seeds = values.shape[2]
+        observed = observed + _mean_ranks(values, shares, np.full((1, seeds), 1 / seeds))
+        drawn = drawn + _mean_ranks(values, shares, rng.multinomial(seeds, [1 / seeds] * seeds, size=draws) / seeds)
     low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2], axis=0)
-    return [RankInterval(*map(float, entry)) for entry in zip(observed, low, high, strict=True)]
+    return [RankInterval(*map(float, entry)) for entry in zip(observed[0], low, high, strict=True)]
 
 
-def _mean_ranks(values: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    """[draws, M]: rank of the weighted means in each column, averaged over the columns."""
-    # Rounded, so that methods with the same accuracies in another order of summation share a rank.
-    means = np.round(np.einsum("mks,ds->dkm", values, weights), 9)
-    return ranks(means).mean(axis=1)
+def _mean_ranks(values: NDArray[np.float64], shares: ArrayLike, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """[draws, M]: rank of the means over seeds, weighted [draws, S], in each column, summed with its share [K]."""
+    return np.einsum("dkm,k->dm", ranks(np.einsum("mks,ds->dkm", values, weights)), np.asarray(shares))
 
 
 def jaccard(one: NDArray[np.integer], other: NDArray[np.integer]) -> float:

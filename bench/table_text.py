@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from itertools import groupby
+from typing import Any
 
 from bench.captions import caption, doubtful
+from bench.comparable import NO_ENCODER
 from bench.sheets import MISSING, Field, Section, Sheet, to_csv
-from bench.tables import DECIMALS, NO_ENCODER, Block, Cell, Line
+from bench.tables import DECIMALS, Block, Line, Measured
 
 _SUPERVISION = {
     "none": "no labels",
@@ -39,23 +41,31 @@ def percent(rate: float) -> str:
 
 
 def table_csv(made: Iterable[Block]) -> str:
-    """Long format, one line per block, method and rate; a missing cell has n = 0 and no numbers.
-
-    ``encoder`` is the block's; where ``uses_encoder`` is 0 the same numbers stand in every block of the data set and
-    model.
-    """
+    """``table_records`` as CSV."""
     return to_csv(
         [
-            _record(block, line, rate, cell)
-            for block in made
-            for line in block.all_lines
-            for rate, cell in zip((0.0,) if line is block.full else block.rates, line.cells, strict=True)
+            record | {"rate": f"{record['rate']:g}", "seeds": " ".join(map(str, record["seeds"]))}
+            for record in table_records(made)
         ]
     )
 
 
-def _record(block: Block, line: Line, rate: float, cell: Cell) -> dict[str, object]:
-    summary, found = cell.summary, cell.reported
+def table_records(made: Iterable[Block]) -> list[dict[str, Any]]:
+    """Plain values, one record per block, method and rate; where no row is, n = 0 and there are no numbers.
+
+    ``encoder`` is the block's; where ``uses_encoder`` is false the same numbers stand in every block of the data set
+    and model.
+    """
+    return [
+        _record(block, line, rate, one)
+        for block in made
+        for line in block.all_lines
+        for rate, one in zip((0.0,) if line is block.full else block.rates, line.measured, strict=True)
+    ]
+
+
+def _record(block: Block, line: Line, rate: float, one: Measured) -> dict[str, Any]:
+    summary, found = one.summary, one.reported
     return {
         "dataset": block.dataset,
         "encoder": block.encoder,
@@ -64,18 +74,18 @@ def _record(block: Block, line: Line, rate: float, cell: Cell) -> dict[str, obje
         "method": line.method,
         "variant": line.variant,
         "uses_encoder": line.encoder != NO_ENCODER,
-        "rate": f"{rate:g}",
+        "rate": rate,
         "pool_size": block.rows[0].pool_size,
         "metric": block.metric,
-        "n": len(cell.seeds),
-        "complete": cell.complete,
-        "seeds": " ".join(map(str, cell.seeds)),
+        "n": len(one.seeds),
+        "complete": one.complete,
+        "seeds": list(one.seeds),
         "mean": summary and summary.mean,
         "std": summary and summary.std,
         "ci_low": summary and summary.ci_low,
         "ci_high": summary and summary.ci_high,
         "reported": found and found.accuracy,
-        "difference": cell.difference,
+        "difference": one.difference,
         "reported_paper": found and found.citation,
         "reported_kind": found and found.kind,
         "reported_where": found and found.where,
@@ -85,40 +95,40 @@ def _record(block: Block, line: Line, rate: float, cell: Cell) -> dict[str, obje
 
 
 def _entries(line: Line, block: Block, with_average: bool, compare: bool) -> list[tuple[Field, ...]]:
-    fields = [Field(_accuracy(cell, block.max_seeds), bold=cell.best) for cell in line.cells]
+    fields = [Field(_accuracy(one, len(block.seeds)), bold=one.best) for one in line.measured]
     if with_average:
         average = MISSING if line.average is None else f"{line.average:.{DECIMALS}f}"
         fields.append(Field(average, bold=line.best_average))
     entries = [(Field(line.label), *fields)]
-    papers = [cell.reported.paper for cell in line.cells if cell.reported]
+    papers = [one.reported.paper for one in line.measured if one.reported]
     if compare and papers:
-        second = [Field(_reported(cell), faint=True) for cell in line.cells] + [Field("")] * with_average
+        second = [Field(_reported(one), faint=True) for one in line.measured] + [Field("")] * with_average
         entries.append((Field(f"reported ({papers[0]})", faint=True), *second))
     return entries
 
 
-def _accuracy(cell: Cell, most: int) -> str:
-    if cell.summary is None:
+def _accuracy(one: Measured, most: int) -> str:
+    if one.summary is None:
         return MISSING
-    spread = "" if cell.summary.std is None else f" ± {cell.summary.std:.{DECIMALS}f}"
-    short = "" if cell.summary.n == most else f" (n={cell.summary.n})"
-    return f"{cell.summary.mean:.{DECIMALS}f}{spread}{short}"
+    spread = "" if one.summary.std is None else f" ± {one.summary.std:.{DECIMALS}f}"
+    short = "" if one.summary.n == most else f" (n={one.summary.n})"
+    return f"{one.summary.mean:.{DECIMALS}f}{spread}{short}"
 
 
-def _reported(cell: Cell) -> str:
-    if cell.reported is None:
+def _reported(one: Measured) -> str:
+    if one.reported is None:
         return ""
-    doubt = "*" if doubtful(cell.reported) else ""
+    doubt = "*" if doubtful(one.reported) else ""
     # Adding 0.0 turns a rounded -0.0 into 0.0.
-    difference = "" if cell.difference is None else f" ({round(cell.difference, DECIMALS) + 0.0:+.{DECIMALS}f})"
-    return f"{cell.reported.accuracy:.{DECIMALS}f}{doubt}{difference}"
+    difference = "" if one.difference is None else f" ({round(one.difference, DECIMALS) + 0.0:+.{DECIMALS}f})"
+    return f"{one.reported.accuracy:.{DECIMALS}f}{doubt}{difference}"
 
 
 def _lead(block: Block, compare: bool) -> str:
     if block.full is None:
         return ""
-    cell = block.full.cells[0]
-    text = f"full data (0 % removed): {_accuracy(cell, block.max_seeds or len(cell.seeds))}"
-    if compare and cell.reported:
-        text += f"; reported ({cell.reported.paper}): {_reported(cell)}"
+    one = block.full.measured[0]
+    text = f"full data (0 % removed): {_accuracy(one, len(block.seeds or one.seeds))}"
+    if compare and one.reported:
+        text += f"; reported ({one.reported.paper}): {_reported(one)}"
     return text

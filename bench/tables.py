@@ -4,37 +4,34 @@ from __future__ import annotations
 
 import difflib
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from bench.calls import Call, family, parse_call
+from bench.calls import family, merged, parse_call
+from bench.comparable import NO_ENCODER, check_block, check_line, check_protocol, rate_of
 from bench.errors import RowError, SpecError
 from bench.plugins import SUPERVISIONS, Supervision
-from bench.recipe import Recipe
 from bench.reported import Reported, reported
 from bench.rows import Row, read_rows
 from bench.stats import Summary, summarize
 
 Metric = Literal["last", "best"]
 DECIMALS = 1
-NO_ENCODER = "-"
 FULL = "full"
-# Fields that must agree in a block; a row that has no encoder or proxy says nothing about the other rows' one.
-_CONSTANT = ("protocol", "recipe", "pool_size", "fingerprint")
-_OF_ENCODER = ("encoder_supervision", "encoder_weights")
 
 
 @dataclass(frozen=True)
-class Cell:
-    """One method at one rate.
+class Measured:
+    """What was measured of one method at one rate; ``Reported`` is what a paper says.
 
     Attributes:
         summary: over seeds; None where there is no row.
         seeds: ascending.
-        complete: whether it has as many seeds as the pruned cell of the block that has most.
-        best: whether it is the best of its column among complete cells of its family (see ``Line.family``).
+        complete: whether it has the seeds of the block (``Block.seeds``); ``full`` is complete with any.
+        best: whether it is the best of its column among the complete ones that read labels, or that read none.
         reported: the papers' number, where asked for and known.
     """
 
@@ -59,12 +56,13 @@ class Line:
     Attributes:
         label: what a reader sees: the method's name, or the variant where the block has several of it.
         method: name.
-        variant: the method as the user wrote it.
+        variant: the method as the user wrote it, with the values at all rates that any row was planned with.
         supervision: what it saw.
         encoder: its rows' own encoder, or ``-``.
-        cells: one per rate of the block; for ``full`` exactly one.
-        average: mean of the cells; None unless every cell is complete.
-        best_average: whether ``average`` is the best of its family.
+        rows: what it was made of, in a fixed order.
+        measured: one per rate of the block; for ``full`` exactly one.
+        average: mean over the rates; None unless every rate is complete.
+        best_average: whether ``average`` is the best among the methods that read labels, or that read none.
     """
 
     label: str
@@ -72,14 +70,31 @@ class Line:
     variant: str
     supervision: Supervision
     encoder: str
-    cells: tuple[Cell, ...]
+    rows: tuple[Row, ...]
+    measured: tuple[Measured, ...]
     average: float | None = None
     best_average: bool = False
 
     @property
-    def family(self) -> bool:
-        """Whether the method read true labels, all or its coreset's; best cells are marked in each family apart."""
+    def reads_labels(self) -> bool:
+        """Whether the method saw true labels, all or its coreset's; the best of those and of the others are marked."""
         return self.supervision in ("coreset", "labels")
+
+    @property
+    def family(self) -> str:
+        """What its rows have in common, and names the same line in another block (``bench.calls.family``)."""
+        return family(self.variant)
+
+    def rows_at(self, rate: float) -> dict[int, Row]:
+        """Seed -> row at one rate, seeds ascending."""
+        here = {row.seed: row for row in self.rows if rate_of(row) == rate}
+        return dict(sorted(here.items()))
+
+    def accuracies(self, rate: float, metric: Metric) -> dict[int, float]:
+        """Seed -> accuracy in percent at one rate, seeds ascending."""
+        return {
+            seed: row.accuracy if metric == "last" else row.best_accuracy for seed, row in self.rows_at(rate).items()
+        }
 
 
 @dataclass(frozen=True)
@@ -95,7 +110,8 @@ class Block:
         full: no pruning, where it was run.
         lines: in the order of ``bench.plugins.SUPERVISIONS``, label-free first.
         rows: what the block was made of, in a fixed order.
-        max_seeds: seeds of the pruned cell that has most; 0 without one.
+        seeds: what methods are compared at, ascending: of the pruned methods and rates that have most seeds, those that
+            most of them have. Empty without a pruned row.
     """
 
     dataset: str
@@ -106,16 +122,12 @@ class Block:
     full: Line | None
     lines: tuple[Line, ...]
     rows: tuple[Row, ...]
-    max_seeds: int
+    seeds: tuple[int, ...]
 
     @property
     def all_lines(self) -> tuple[Line, ...]:
         """``full`` first, where it was run, then the pruned ones."""
         return (self.full, *self.lines) if self.full else self.lines
-
-    def rows_of(self, line: Line, rate: float) -> dict[int, Row]:
-        """Seed -> row of one of the block's lines at one rate, in the rows' order."""
-        return {row.seed: row for row in self.rows if row.variant == line.variant and _rate(row) == rate}
 
     @property
     def name(self) -> str:
@@ -162,10 +174,10 @@ def blocks(rows: Iterable[Row], *, metric: Metric = "last", compare: bool = Fals
         Blocks sorted by data set, model and encoder.
 
     Raises:
-        RowError: rows of different protocols or recipes would meet in one table, or a cell has two rows for a seed.
+        RowError: rows that are not comparable would meet in one table, or a cell has two rows.
     """
     ordered = sorted(rows, key=_order)
-    _agree(ordered, ("protocol",), "one table")
+    check_protocol(ordered)
     groups: dict[tuple[str, str], list[Row]] = {}
     for row in ordered:
         groups.setdefault((row.dataset, row.model), []).append(row)
@@ -196,158 +208,90 @@ def dataset_modifiers(dataset: str) -> Mapping[str, int | float]:
 
 
 def _block(dataset: str, encoder: str, model: str, rows: list[Row], metric: Metric, compare: bool) -> Block:
-    bare = Block(dataset, encoder, model, metric, (), None, (), tuple(rows), 0)
+    bare = Block(dataset, encoder, model, metric, (), None, (), tuple(rows), ())
     where = f"the block {bare.name}"
-    _agree(rows, _CONSTANT, where)
-    _agree([row for row in rows if row.encoder != NO_ENCODER], _OF_ENCODER, where)
-    _agree([row for row in rows if row.proxy_model != "-"], ("proxy_model",), where)
+    check_block(rows, where)
     members = _lines(rows, where)
-    rates = sorted({_rate(row) for line in members if line[0].method != FULL for row in line})
-    several = {method for method in (line[0].method for line in members) if _variants(members, method) > 1}
-    lines = []
-    for line in members:
-        columns = [0.0] if line[0].method == FULL else rates
-        lines.append(_line(line, columns, several, metric, compare))
+    rates = sorted({rate_of(row) for line in members if line[0].method != FULL for row in line})
+    several = {method for method, count in Counter(line[0].method for line in members).items() if count > 1}
+    lines = [_line(line, [0.0] if line[0].method == FULL else rates, several, metric, compare) for line in members]
     pruned = [line for line in lines if line.method != FULL]
-    most = max((len(cell.seeds) for line in pruned for cell in line.cells), default=0)
-    pruned = _mark([_completed(line, most) for line in pruned])
+    seeds = _common_seeds(pruned)
+    pruned = _mark([_completed(line, seeds) for line in pruned])
     pruned.sort(key=_line_order)
-    full = next((_completed(line, len(line.cells[0].seeds)) for line in lines if line.method == FULL), None)
-    return replace(bare, rates=tuple(rates), full=full, lines=tuple(pruned), max_seeds=most)
+    full = next((_completed(line, line.measured[0].seeds) for line in lines if line.method == FULL), None)
+    return replace(bare, rates=tuple(rates), full=full, lines=tuple(pruned), seeds=seeds)
 
 
 def _lines(rows: list[Row], where: str) -> list[list[Row]]:
-    """Rows by variant, whose parameters must agree except where the variant itself gives one value per rate.
-
-    A grid that was enlarged by a rate wrote a longer mapping into its later rows; they are the same line.
-    """
+    """Rows by line. A grid that was enlarged by a rate wrote a longer mapping into its later rows: one family."""
     groups: dict[str, list[Row]] = {}
-    at_rate: dict[tuple[str, float], Row] = {}
-    cells: dict[tuple[str, float, int], Row] = {}
     for row in rows:
-        name = family(row.variant)
-        group = groups.setdefault(name, [])
-        group.append(row)
-        _agree([group[0], row], ("method", "method_version", "supervision", "encoder"), where)
-        _agree_in_params(group[0], row, _by_rate(row.variant), where)
-        _agree_in_params(at_rate.setdefault((name, _rate(row)), row), row, frozenset(), where)
-        other = cells.setdefault((name, _rate(row), row.seed), row)
-        if other is not row:
-            raise RowError(
-                f"{where} has two rows for {row.variant}, rate {row.rate:g}, seed {row.seed}: "
-                f"{other.cell_id} and {row.cell_id}. Remove one of them."
-            )
+        groups.setdefault(family(row.variant), []).append(row)
+    for group in groups.values():
+        check_line(group, where)
     return list(groups.values())
 
 
-def _by_rate(variant: str) -> frozenset[str]:
-    """Parameters that the user gave as a mapping from rate to value."""
-    try:
-        return frozenset(name for name, value in parse_call(variant).params.items() if isinstance(value, dict))
-    except SpecError:
-        return frozenset()
-
-
-def _variants(lines: list[list[Row]], method: str) -> int:
-    return sum(line[0].method == method for line in lines)
-
-
 def _line(rows: list[Row], rates: Sequence[float], several: set[str], metric: Metric, compare: bool) -> Line:
-    first = rows[0]
+    first, variant = rows[0], merged([row.variant for row in rows])
+    label = variant if first.method in several else first.method
+    line = Line(label, first.method, variant, first.supervision, first.encoder, tuple(rows), ())
     numbers = reported(first.dataset, first.pool_size, first.method, first.params) if compare else {}
-    cells = []
+    measured = []
     for rate in rates:
-        here = {row.seed: row for row in rows if _rate(row) == rate}
-        values = [here[seed].accuracy if metric == "last" else here[seed].best_accuracy for seed in sorted(here)]
+        values = line.accuracies(rate, metric)
         percent = round(rate * 100)
         number = numbers.get(percent) if math.isclose(rate * 100, percent, abs_tol=1e-6) else None
-        cells.append(Cell(summarize(values) if values else None, tuple(sorted(here)), reported=number))
-    variant = _whole_variant(rows)
-    label = variant if first.method in several else first.method
-    return Line(label, first.method, variant, first.supervision, first.encoder, tuple(cells))
+        summary = summarize(list(values.values())) if values else None
+        measured.append(Measured(summary, tuple(values), reported=number))
+    return replace(line, measured=tuple(measured))
 
 
-def _whole_variant(rows: list[Row]) -> str:
-    """The line's variant with the values at all rates that any of its rows was planned with."""
-    if not _by_rate(rows[0].variant):
-        return rows[0].variant
-    calls = [parse_call(row.variant) for row in rows]
-    merged = dict(calls[0].params)
-    for name in _by_rate(rows[0].variant):
-        values = {rate: value for call in calls for rate, value in call.params[name].items()}
-        merged[name] = dict(sorted(values.items()))
-    return str(Call(calls[0].name, merged))
+def _common_seeds(lines: Sequence[Line]) -> tuple[int, ...]:
+    """Of the cells that have most seeds, the seeds that most of them have; the lowest ones where that is undecided."""
+    counts = Counter(measured.seeds for line in lines for measured in line.measured)
+    most = max(map(len, counts), default=0)
+    return min((seeds for seeds in counts if len(seeds) == most), key=lambda seeds: (-counts[seeds], seeds), default=())
 
 
-def _completed(line: Line, most: int) -> Line:
-    cells = tuple(replace(cell, complete=0 < len(cell.seeds) == most) for cell in line.cells)
-    means = [cell.summary.mean for cell in cells if cell.complete and cell.summary]
-    average = math.fsum(means) / len(means) if means and len(means) == len(cells) else None
-    return replace(line, cells=cells, average=average)
+def _completed(line: Line, seeds: tuple[int, ...]) -> Line:
+    measured = tuple(replace(one, complete=bool(one.seeds) and one.seeds == seeds) for one in line.measured)
+    means = [one.summary.mean for one in measured if one.complete and one.summary]
+    average = math.fsum(means) / len(means) if means and len(means) == len(measured) else None
+    return replace(line, measured=measured, average=average)
 
 
 def _mark(lines: list[Line]) -> list[Line]:
-    """Mark the best of each column per family, ties at the decimals shown included; a lone value is no winner."""
+    """Mark the best of each column among the methods that read labels, and among the others.
 
-    def winning(values: Sequence[float | None], lines: Sequence[Line]) -> list[bool]:
+    Ties at the decimals shown are all marked; a lone value is no winner.
+    """
+
+    def winning(values: Sequence[float | None]) -> list[bool]:
         won = []
         for value, line in zip(values, lines, strict=True):
             rivals = [
                 round(other, DECIMALS)
                 for other, owner in zip(values, lines, strict=True)
-                if other is not None and owner.family == line.family
+                if other is not None and owner.reads_labels == line.reads_labels
             ]
             won.append(value is not None and len(rivals) > 1 and round(value, DECIMALS) == max(rivals))
         return won
 
     columns = [
-        winning([cell.summary.mean if cell.complete and cell.summary else None for cell in column], lines)
-        for column in zip(*(line.cells for line in lines), strict=True)
+        winning([one.summary.mean if one.complete and one.summary else None for one in column])
+        for column in zip(*(line.measured for line in lines), strict=True)
     ]
-    averages = winning([line.average for line in lines], lines)
+    averages = winning([line.average for line in lines])
     return [
         replace(
             line,
-            cells=tuple(replace(cell, best=column[row]) for cell, column in zip(line.cells, columns, strict=True)),
+            measured=tuple(replace(one, best=column[row]) for one, column in zip(line.measured, columns, strict=True)),
             best_average=averages[row],
         )
         for row, line in enumerate(lines)
     ]
-
-
-def _agree(rows: Sequence[Row], fields: Sequence[str], where: str) -> None:
-    """Raise at the first field in which a row differs from the first one."""
-    for row in rows[1:]:
-        for name in fields:
-            one, other = getattr(rows[0], name), getattr(row, name)
-            if one != other:
-                detail = _recipes(one, other) if name == "recipe" else f"{name}: {one!r} and {other!r}"
-                raise _mixed(rows[0], row, where, detail)
-
-
-def _agree_in_params(first: Row, row: Row, free: frozenset[str], where: str) -> None:
-    one, other = first.params, row.params
-    names = sorted(name for name in (one.keys() | other.keys()) - free if one.get(name) != other.get(name))
-    if names:
-        detail = ", ".join(f"parameter {name}: {one.get(name)!r} and {other.get(name)!r}" for name in names)
-        raise _mixed(first, row, where, detail)
-
-
-def _recipes(one: Recipe, other: Recipe) -> str:
-    names = [name for name in Recipe.model_fields if getattr(one, name) != getattr(other, name)]
-    return ", ".join(f"recipe.{name}: {getattr(one, name)!r} and {getattr(other, name)!r}" for name in names)
-
-
-def _mixed(first: Row, row: Row, where: str, detail: str) -> RowError:
-    return RowError(
-        f"{where} cannot mix these two rows: {first.cell_id} ({first.variant}, seed {first.seed}) and "
-        f"{row.cell_id} ({row.variant}, seed {row.seed}) differ in {detail}. "
-        "Keep them in separate folders and make one table of each."
-    )
-
-
-def _rate(row: Row) -> float:
-    return round(row.rate, 9)
 
 
 def _result(row: Row) -> tuple[Any, ...]:

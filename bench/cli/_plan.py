@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from bench.estimates import Estimate, free_disk, shortages, this_machine
-from bench.quantities import show_bytes
+from bench.quantities import counted, show_bytes
 from bench.stages import Selection
 
 if TYPE_CHECKING:
@@ -67,11 +67,12 @@ def show_plan(document: dict[str, Any], console: Console) -> None:
         console.print(text, style=style, soft_wrap=True)
 
     cells, stages, machine = document["cells"], document["stages"], document["machine"]
-    line(f"{len(cells)} cells, {sum(cell['finished'] for cell in cells)} already have a row in {document['out']}:")
+    finished = sum(cell["finished"] for cell in cells)
+    line(f"{counted(len(cells), 'cell')}, {finished} with a row in {document['out']} already:")
     for cell in cells:
         line(f"  {'done   ' if cell['finished'] else 'to run '} {cell['cell_id']}")
     kinds = ", ".join(f"{count} {kind}" for kind, count in Counter(stage["kind"] for stage in stages).items())
-    line(f"{len(stages)} shared stages to compute, each once{f': {kinds}' if kinds else ''}")
+    line(f"{counted(len(stages), 'shared stage')} to compute, each once{f': {kinds}' if kinds else ''}")
     for stage in stages:
         if stage["kind"] == Selection.kind:  # of these there are as many as cells
             continue

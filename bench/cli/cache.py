@@ -175,6 +175,6 @@ def _plain(item: Stored) -> dict[str, Any]:
 
 
 def _amount(items: list[Stored]) -> str:
-    from bench.quantities import show_bytes
+    from bench.quantities import counted, show_bytes
 
-    return f"{len(items):,} artifact{'s' * (len(items) != 1)}, {show_bytes(sum(item.size for item in items))},"
+    return f"{counted(len(items), 'artifact')}, {show_bytes(sum(item.size for item in items))},"

@@ -28,6 +28,7 @@ def check(
     """Check that methods do what the harness relies on; exit code 1 if a check failed."""
     from bench.conformance import check_method
     from bench.plugins import methods
+    from bench.quantities import counted
 
     chosen = [methods.get(name).name for name in names or ()] or [entry.name for entry in methods]
     started = time.perf_counter()
@@ -47,6 +48,6 @@ def check(
         print_json({"methods": chosen, "counts": counts, "findings": findings, "seconds": round(seconds, 1)})
     else:
         told = ", ".join(f"{count} {outcome}" for outcome, count in counts.items())
-        typer.echo(f"{len(chosen)} method{'s' * (len(chosen) != 1)}: {told} in {seconds:.1f} s")
+        typer.echo(f"{counted(len(chosen), 'method')}: {told} in {seconds:.1f} s")
     if counts["failed"]:
         raise typer.Exit(1)

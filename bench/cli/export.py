@@ -30,6 +30,7 @@ def export(
     """Write every row of the folders as one line of a Parquet or CSV file, one column per field."""
     from bench.errors import BenchError
     from bench.export import write_csv, write_parquet
+    from bench.quantities import counted
     from bench.tables import collect
 
     rows = collect(folders)
@@ -38,4 +39,4 @@ def export(
         {Format.parquet: write_parquet, Format.csv: write_csv}[format_](rows, path)
     except OSError as error:
         raise BenchError(f"cannot write {path}: {error.strerror or error}.") from error
-    typer.echo(f"Written: {path} ({len(rows)} rows)")
+    typer.echo(f"Written: {path} ({counted(len(rows), 'row')})")

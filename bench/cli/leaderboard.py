@@ -25,17 +25,21 @@ def leaderboard(
 ) -> None:
     """Rank methods by mean rank over every data set, encoder, model and rate; write Markdown, CSV and LaTeX.
 
-    The same rows give the same bytes, of the figures with the same version of matplotlib.
+    Every data set with its model counts the same, however many encoders and rates it has. The same rows give the same
+    bytes, of the figures with the same version of matplotlib.
     """
+    import numpy as np
+
     from bench.cli._screen import show
-    from bench.leaderboard import leaderboard_csv, leaderboard_sheet
+    from bench.leaderboard import leaderboard_csv, leaderboard_sheet, standings
     from bench.sheets import latex, markdown, write_text
     from bench.tables import blocks, collect
 
     made = blocks(collect(folders), metric=metric.value)
-    board = leaderboard_sheet(made)
+    table = standings(made, np.random.default_rng(0))
+    board = leaderboard_sheet(made, table)
     show(board)
-    contents = {"md": markdown([board]), "csv": leaderboard_csv(made), "tex": latex([board])}
+    contents = {"md": markdown([board]), "csv": leaderboard_csv(made, table), "tex": latex([board])}
     target = out or folders[0] / "tables"
     paths = write_text(target, "leaderboard", contents)
     if figures:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from bench.cli import _complete
-from bench.cli.table import Folders, MetricName, MetricOption
+from bench.cli.table import CompareOption, Comparison, Folders, MetricName, MetricOption
 
 
 class FigureKind(str, Enum):
@@ -30,7 +30,7 @@ def plot(
         str, typer.Option("--format", help="Comma-separated: png, svg, pdf.", autocompletion=_complete.formats)
     ] = "png,svg,pdf",
     metric: MetricOption = MetricName.last,
-    compare: Annotated[bool, typer.Option("--compare-paper", help="Draw the papers' numbers too.")] = False,
+    compare: CompareOption = Comparison.none,
     out: Annotated[
         Path | None, typer.Option(help="Folder for the files; by default FOLDER/figures of the first folder.")
     ] = None,
@@ -46,7 +46,7 @@ def plot(
     for name in wanted:
         if name not in FORMATS:
             raise UnknownName("format", name, FORMATS)
-    made = blocks(collect(folders), metric=metric.value, compare=compare)
+    made = blocks(collect(folders), metric=metric.value, compare=compare is Comparison.paper)
     chosen = _rates(rates)
     target = out or folders[0] / "figures"
     count = 0

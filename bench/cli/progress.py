@@ -24,6 +24,7 @@ from rich.text import Text
 
 from bench.cells import Cell
 from bench.cli._watch import Watch
+from bench.quantities import counted
 from bench.reporting import Reporter
 from bench.stages import Stage
 
@@ -80,7 +81,7 @@ class ProgressReporter(Reporter):
         """Announce the shared stages: how many are computed, and how many of each kind the store has already."""
         reused = Counter(stage.kind for stage in present)
         kinds = ", ".join(f"{number} {kind}" for kind, number in reused.items())
-        line = f"{len(todo)} shared stages to compute, {len(present)} reused{f' ({kinds})' if kinds else ''}"
+        line = f"{counted(len(todo), 'shared stage')} to compute, {len(present)} reused{f' ({kinds})' if kinds else ''}"
         self._begin("stages", len(todo), line)
 
     def stage_end(self, stage: Stage, seconds: float, *, reused: bool = False, error: str | None = None) -> None:
@@ -107,7 +108,7 @@ class ProgressReporter(Reporter):
 
     def cells_begin(self, total: int, finished: int) -> None:
         """Announce the cells."""
-        self._begin("cells", total, f"{total} cells to train, {finished} already have a row")
+        self._begin("cells", total, f"{counted(total, 'cell')} to train, {finished} with a row already")
 
     def cell_end(self, cell: Cell, accuracy: float | None, seconds: float, error: str | None) -> None:
         """Report one cell."""

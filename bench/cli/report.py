@@ -7,15 +7,13 @@ from typing import Annotated
 
 import typer
 
-from bench.cli.table import Folders, MetricName, MetricOption
+from bench.cli.table import CompareOption, Comparison, Folders, MetricName, MetricOption
 
 
 def report(
     folders: Folders,
     metric: MetricOption = MetricName.last,
-    compare: Annotated[
-        bool, typer.Option("--compare-paper/--no-compare-paper", help="Show the numbers that the papers report.")
-    ] = True,
+    compare: CompareOption = Comparison.paper,
     data_root: Annotated[
         Path | None,
         typer.Option(help="Folder of the data sets, for contact sheets.", envvar="BENCH_DATA_ROOT"),
@@ -31,9 +29,10 @@ def report(
     from bench.sheets import write_bytes
     from bench.tables import blocks, collect
 
-    made = blocks(collect(folders), metric=metric.value, compare=compare)
+    with_paper = compare is Comparison.paper
+    made = blocks(collect(folders), metric=metric.value, compare=with_paper)
     sheets, missing = galleries(made, folders, data_root)
     for reason in missing:
         typer.echo(reason, err=True)
-    text = page(made, figures(made, folders), sheets, compare=compare)
+    text = page(made, figures(made, folders), sheets, compare=with_paper)
     typer.echo(f"Written: {write_bytes(out or folders[0] / 'report.html', text.encode('utf-8'))}")

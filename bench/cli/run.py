@@ -170,7 +170,7 @@ def run(
     from bench.cells import check_names
     from bench.errors import BenchError
     from bench.preflight import check_writable, make_plan
-    from bench.quantities import parse_seconds
+    from bench.quantities import counted, parse_seconds
     from bench.ray_session import Resources
     from bench.reporting import Several
     from bench.run_log import RunLog
@@ -222,9 +222,10 @@ def run(
     for path in plan.damaged:
         warn(f"A row was incomplete and is run again; what is left of it: {path}")
     if plan.outdated:
+        found = f"{counted(len(plan.outdated), 'finished row')}, such as {plan.outdated[0]}"
         warn(
-            f"{len(plan.outdated)} finished rows were selected by other code of their method or of a stage than the "
-            f"present, such as {plan.outdated[0]}. They stay; take another --out, or delete them, to run them anew."
+            f"Selected by other code of their method or of a stage than the present: {found}. To run them anew, take "
+            "another --out, or delete them."
         )
 
     with (
@@ -308,14 +309,16 @@ def _write_tables(out: Path, *, shown: bool) -> list[str]:
     if shown:
         table([out])
         return []
-    return [str(path) for path in write_tables([out])[1]]
+    return [str(path) for path in write_tables([out])[2]]
 
 
 def _tell(plan: Plan, outcome: Outcome, place: Workspace, console: Console) -> None:
     """Say how the run ended and what is left."""
+    from bench.quantities import counted
+
     left = len(plan.cells) - outcome.written
     console.print(
-        f"{outcome.written} of {len(plan.cells)} cells have a row in {place.out} ({outcome.seconds:.0f} s).",
+        f"{outcome.written} of {counted(len(plan.cells), 'cell')} with a row in {place.out} ({outcome.seconds:.0f} s).",
         soft_wrap=True,
     )
     if plan.missing:
@@ -325,9 +328,9 @@ def _tell(plan: Plan, outcome: Outcome, place: Workspace, console: Console) -> N
     if outcome.failed:
         console.print(f"Records and tracebacks are in {place.out / 'failed'}.", soft_wrap=True)
     if outcome.interrupted:
-        console.print(f"Interrupted; {left} cells are left. The same command runs them.")
+        console.print(f"Interrupted; {counted(left, 'cell')} left. The same command goes on.")
         return
     if outcome.lost:
         console.print("Ray's processes died (killed, out of memory?); the log of its raylet is below /tmp/ray.")
     if left:
-        console.print(f"{left} cells are left. The same command tries them again.")
+        console.print(f"{counted(left, 'cell')} left. The same command tries again.")

@@ -22,6 +22,7 @@ def validate(
     Needs neither the data set nor the plugins that made the rows. Exit code: 0 all is well, 1 there are problems,
     2 a path is not there or holds no row.
     """
+    from bench.quantities import counted
     from bench.validation import problems_of, row_files
 
     files = list(dict.fromkeys(file for path in paths for file in row_files(path)))
@@ -32,6 +33,6 @@ def validate(
     else:
         for file, problem in found:
             typer.echo(problem if problem.startswith(str(file)) else f"{file}: {problem}")
-        typer.echo(f"{len(files)} rows checked, {len(found)} problems.")
+        typer.echo(f"{counted(len(files), 'row')} checked, {counted(len(found), 'problem')}.")
     if found:
         raise typer.Exit(1)

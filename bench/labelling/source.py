@@ -14,6 +14,7 @@ from bench.data import read_only
 from bench.dynamics import Dynamics
 from bench.errors import LabelAccessError, SelectionError
 from bench.pool import Metric, Neighbors, Targets
+from bench.quantities import counted
 from bench.recipe import Recipe
 from bench.refs import ModelRef, Proxy
 from bench.stages import SHARED_NEIGHBORS, Stage
@@ -105,7 +106,7 @@ class EmbeddingSource:
             temi = options["clustering"] == "temi"
             # Searched first, so that the two are told apart in the progress.
             near = self.neighbors(SHARED_NEIGHBORS, "cosine").indices if temi else np.empty((0, 0), dtype=np.int64)
-            effort = f", {options['heads']} heads, {options['epochs']} epochs" if temi else ""
+            effort = f", {counted(options['heads'], 'head')}, {counted(options['epochs'], 'epoch')}" if temi else ""
             tick = self.stage(f"{options['clustering']}: {options['num_clusters']} clusters{effort}")
             return assign_clusters(
                 self.array, lambda: near, seed=self.seed, device=self.device, progress=tick, **options

@@ -46,7 +46,7 @@ def band(summary: Summary) -> tuple[float, float] | None:
 
 def _band_words(block: Block) -> str:
     """What ``band`` shows in this block, for under its title; empty where it shows nothing."""
-    counts = sorted({cell.summary.n for line in block.lines for cell in line.cells if cell.summary})
+    counts = sorted({one.summary.n for line in block.lines for one in line.measured if one.summary})
     if not counts or counts[-1] < 2:
         return "one seed"
     if counts[-1] == 2:
@@ -61,7 +61,7 @@ def _against_rate(block: Block, look: Theme) -> Figure:
     removed = [100 * rate for rate in block.rates]
     for line in block.lines:
         own = drawn[line.label]
-        known = [(x, cell.summary) for x, cell in zip(removed, line.cells, strict=True) if cell.summary]
+        known = [(x, one.summary) for x, one in zip(removed, line.measured, strict=True) if one.summary]
         places = [x for x, _ in known]
         means = [summary.mean for _, summary in known]
         style = {"color": own.color, "marker": own.marker, "markersize": 5, "linewidth": 1.4}
@@ -70,7 +70,7 @@ def _against_rate(block: Block, look: Theme) -> Figure:
         if bands and len(bands) == len(known):
             low, high = zip(*bands, strict=True)
             axes.fill_between(places, low, high, color=own.color, alpha=0.12, linewidth=0)
-        reported = [(x, cell.reported.accuracy) for x, cell in zip(removed, line.cells, strict=True) if cell.reported]
+        reported = [(x, one.reported.accuracy) for x, one in zip(removed, line.measured, strict=True) if one.reported]
         if reported:
             axes.plot(
                 *zip(*reported, strict=True),
@@ -82,8 +82,8 @@ def _against_rate(block: Block, look: Theme) -> Figure:
                 markerfacecolor="none",
                 label=f"{line.label}, reported",
             )
-    if block.full and block.full.cells[0].summary:
-        axes.axhline(block.full.cells[0].summary.mean, color="#8a8f96", linewidth=0.8, label="full data")
+    if block.full and block.full.measured[0].summary:
+        axes.axhline(block.full.measured[0].summary.mean, color="#8a8f96", linewidth=0.8, label="full data")
     axes.set(xlabel="removed (%)", ylabel=f"{METRIC[block.metric]} (%)", xticks=removed)
     figure.suptitle(f"{block.name}\nbands: {_band_words(block)}", fontsize=9)
     axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=8)
@@ -96,17 +96,16 @@ def _against_cost(block: Block, rate: float, look: Theme) -> Figure:
     figure, axes = new_figure(6.2, 3.8)
     drawn = looks([line.label for line in block.lines])
     for line in block.lines:
-        cell = line.cells[block.rates.index(rate)]
-        rows = block.rows_of(line, rate)
-        if not cell.summary or not rows:
+        summary = line.measured[block.rates.index(rate)].summary
+        if not summary:
             continue
-        seconds = summarize([cost(row) for row in rows.values()]).mean
-        ends = band(cell.summary)
-        spread = None if ends is None else [[cell.summary.mean - ends[0]], [ends[1] - cell.summary.mean]]
+        seconds = summarize([cost(row) for row in line.rows_at(rate).values()]).mean
+        ends = band(summary)
+        spread = None if ends is None else [[summary.mean - ends[0]], [ends[1] - summary.mean]]
         own = drawn[line.label]
         axes.errorbar(
             seconds,
-            cell.summary.mean,
+            summary.mean,
             yerr=spread,
             color=own.color,
             marker=own.marker,

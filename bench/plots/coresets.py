@@ -51,7 +51,7 @@ def scored(block: Block, rate: float, folders: Sequence[Path]) -> list[Scored]:
     """
     found = []
     for line in block.lines:
-        rows = block.rows_of(line, rate)
+        rows = line.rows_at(rate)
         row = rows[min(rows)] if rows else None
         if row is None or not row.scores_sha256:
             continue
@@ -76,7 +76,7 @@ def score_distributions(block: Block, rate: float, found: Sequence[Scored]) -> D
 def _class_balance(block: Block, rate: float, look: Theme) -> Figure:
     lines, values = [], []
     for line in block.lines:
-        rows = block.rows_of(line, rate).values()
+        rows = line.rows_at(rate).values()
         if rows:
             counts = np.array([row.class_counts for row in rows], dtype=np.float64)
             lines.append(line.label)

@@ -97,8 +97,7 @@ def _first_rows(block: Block) -> list[Row]:
     found = []
     for line in block.lines:
         for rate in block.rates:
-            scored = [row for row in block.rows_of(line, rate).values() if row.scores_sha256]
-            found += sorted(scored, key=lambda row: row.seed)[:1]
+            found += [row for row in line.rows_at(rate).values() if row.scores_sha256][:1]
     return found
 
 

@@ -9,9 +9,12 @@ from html import escape
 from importlib.resources import files
 from typing import Any, NamedTuple
 
-from bench.leaderboard import leaderboard_sheet
+import numpy as np
+
+from bench.leaderboard import leaderboard_sheet, standings
 from bench.plots.figures import Figure
 from bench.plots.style import save
+from bench.quantities import counted
 from bench.report.data import leaderboard_data
 from bench.sheets import Field, Sheet
 from bench.table_text import percent, sheet
@@ -68,8 +71,9 @@ def _summary(blocks: Sequence[Block]) -> str:
     devices = ", ".join(sorted({row.device for row in rows}))
     seeds = ", ".join(map(str, sorted({row.seed for row in rows})))
     span = days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
+    methods = counted(len({row.method for row in rows}), "method")
     return (
-        f"{len(rows)} rows of {len({row.method for row in rows})} methods, seeds {seeds}, made {span} (UTC) on "
+        f"{counted(len(rows), 'row')} of {methods}, seeds {seeds}, made {span} (UTC) on "
         f"{devices}. Protocol version {rows[0].protocol}."
     )
 
@@ -77,7 +81,9 @@ def _summary(blocks: Sequence[Block]) -> str:
 def _leaderboard(blocks: Sequence[Block]) -> str:
     if not any(block.lines for block in blocks):
         return ""
-    return _table(leaderboard_sheet(blocks), "leaderboard")
+    # Without intervals: the page's script ranks anew under its filters, and does not draw seeds.
+    table = standings(blocks, np.random.default_rng(0))
+    return _table(leaderboard_sheet(blocks, table, intervals=False), "leaderboard")
 
 
 def _block(number: int, block: Block, figures: Sequence[Figure], galleries: Sequence[Gallery], compare: bool) -> str:

@@ -3,6 +3,7 @@
 const data = JSON.parse(document.getElementById("data").textContent);
 const FILTERS = ["dataset", "encoder", "model", "supervision", "rate"];
 const MISSING = "\u2013";
+const TIE = 1e-5; // of bench/stats.py
 
 // Sorting: every table, by any column, with mouse or keyboard. Groups of a table are sorted each by itself.
 function number(text) {
@@ -39,7 +40,7 @@ function makeSortable(table) {
   });
 }
 
-// The leaderboard: mean rank over the columns that pass the filters, among methods that have all of them.
+// The leaderboard: weighted mean rank over the columns that pass the filters, among methods that have all of them.
 function chosen() {
   const form = new FormData(document.getElementById("filters"));
   return data.filter((cell) => FILTERS.every((name) => !form.get(name) || String(cell[name]) === form.get(name)));
@@ -55,8 +56,22 @@ function columnsOf(cells) {
   return [...columns.values()];
 }
 
-function mean(values) {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
+// Every data set with its model has the same weight, divided among its encoders and then among their rates; as in
+// bench/leaderboard.py.
+function weightsOf(columns) {
+  const cells = columns.map((column) => column.values().next().value);
+  const pair = (cell) => JSON.stringify([cell.dataset, cell.model]);
+  const block = (cell) => JSON.stringify([cell.dataset, cell.model, cell.encoder]);
+  const distinct = (name, members) => new Set(members.map(name)).size;
+  return cells.map((cell) => {
+    const encoders = distinct(block, cells.filter((other) => pair(other) === pair(cell)));
+    const rates = cells.filter((other) => block(other) === block(cell)).length;
+    return 1 / (distinct(pair, cells) * encoders * rates);
+  });
+}
+
+function weighted(values, weights) {
+  return values.reduce((sum, value, place) => sum + value * weights[place], 0);
 }
 
 // Rounds as Python does, half to even, so that the page and the tables show the same digits; toFixed rounds half up.
@@ -69,14 +84,15 @@ function fixed(value, digits) {
 
 function standings(cells) {
   const columns = columnsOf(cells);
+  const weights = weightsOf(columns);
   const methods = [...new Set(cells.map((cell) => cell.method))];
   const complete = (method) => columns.every((column) => (column.get(method)?.accuracy ?? null) !== null);
   const ranked = methods.filter(complete);
   const rank = (column, method) => {
     const own = column.get(method).accuracy;
     const others = ranked.map((other) => column.get(other).accuracy);
-    const equal = others.filter((value) => value === own).length;
-    return others.filter((value) => value > own).length + (equal + 1) / 2;
+    const equal = others.filter((value) => Math.abs(value - own) <= TIE).length;
+    return others.filter((value) => value - own > TIE).length + (equal + 1) / 2;
   };
   const best = columns.map((column) => Math.min(...ranked.map((method) => rank(column, method))));
   const entries = methods.map((method) => {
@@ -84,8 +100,10 @@ function standings(cells) {
     const entry = { method, supervision: own[0].supervision, rank: null, seeds: own.map((cell) => cell.seeds) };
     if (!ranked.includes(method)) return entry;
     const ranks = columns.map((column) => rank(column, method));
-    const wins = ranks.filter((value, place) => value === best[place]).length;
-    return { ...entry, rank: mean(ranks), wins, accuracy: mean(columns.map((column) => column.get(method).accuracy)) };
+    const wins = weighted(ranks.map((value, place) => Number(value === best[place])), weights);
+    const accuracy = weighted(columns.map((column) => column.get(method).accuracy), weights);
+    // Rounded, so that sums of the same ranks in another order are equal.
+    return { ...entry, rank: Math.round(weighted(ranks, weights) * 1e9) / 1e9, wins, accuracy };
   });
   const key = (entry) => (entry.rank === null ? Infinity : entry.rank);
   entries.sort((a, b) => key(a) - key(b) || (b.accuracy ?? 0) - (a.accuracy ?? 0) || (a.method < b.method ? -1 : 1));
@@ -103,7 +121,7 @@ function show() {
     const whole = entry.rank !== null;
     const place = 1 + entries.filter((other) => other.rank !== null && other.rank < entry.rank).length;
     const texts = [whole ? String(place) : MISSING, entry.method, entry.supervision, whole ? fixed(entry.rank, 2) : MISSING,
-      whole ? String(entry.wins) : MISSING, whole ? fixed(entry.accuracy, 1) : MISSING, seeds];
+      whole ? `${fixed(100 * entry.wins, 0)} %` : MISSING, whole ? fixed(entry.accuracy, 1) : MISSING, seeds];
     for (const text of texts) row.insertCell().textContent = text;
   }
   while (table.tBodies.length) table.tBodies[0].remove();

@@ -150,7 +150,7 @@ def test_a_dry_run_shows_cells_stages_and_what_would_stop_it(tmp_path: Path) -> 
     )
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
-    assert lines[0] == f"4 cells, 0 already have a row in {tmp_path / 'new [folder]'}:"
+    assert lines[0] == f"4 cells, 0 with a row in {tmp_path / 'new [folder]'} already:"
     assert [line.rpartition("-")[0].strip() for line in lines[1:5]] == [
         "to run  digits-full-none-r0-s0-small_cnn",
         "to run  digits-elfs-pixels-r90-s0-small_cnn",

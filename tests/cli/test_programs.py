@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import re
 import signal
@@ -134,6 +136,23 @@ def test_the_cache_as_json(tmp_path: Path) -> None:
     assert ask("cache", "list", *place)["artifacts"] == []
 
 
+def test_a_table_as_json_holds_the_numbers_of_its_csv(tmp_path: Path) -> None:
+    rows = ROOT / "results" / "digits-demo"
+    told = ask("table", str(rows), "--out", str(tmp_path))
+    assert set(told) == fields("table")
+    [block] = told["blocks"]
+    assert (block["dataset"], block["rates"], block["seeds"]) == ("digits", [0.5, 0.9], [0, 1])
+    assert block["notes"][0].startswith("Last-iteration test accuracy in percent, mean")
+    [table] = [path for path in told["tables"] if path.endswith(".csv")]
+    records = list(csv.DictReader(io.StringIO(Path(table).read_text())))
+    assert len(records) == len(told["results"])
+    for record, result in zip(records, told["results"], strict=True):
+        assert record.keys() == result.keys()
+        assert float(record["mean"]) == pytest.approx(result["mean"], abs=1e-6)
+        assert record["seeds"] == " ".join(map(str, result["seeds"]))
+    assert told["failed"] == []
+
+
 def test_doctor_says_when_something_does_not_work(monkeypatch) -> None:
     from bench import doctor
 
@@ -161,7 +180,7 @@ def test_doctor_says_when_something_does_not_work(monkeypatch) -> None:
     ],
 )
 def test_bad_input_is_2(tmp_path: Path, arguments: tuple[str, ...]) -> None:
-    has_json = arguments[0] not in ("table", "leaderboard", "compare", "plot", "report", "export")
+    has_json = arguments[0] not in ("leaderboard", "compare", "plot", "report", "export")
     done = run(tmp_path, *arguments, *(["--json"] * has_json))
     assert done.returncode == 2, done.stderr
     [line] = done.stderr.splitlines()

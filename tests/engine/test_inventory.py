@@ -14,7 +14,7 @@ from filelock import FileLock
 from bench.cache import Store
 from bench.errors import SpecError
 from bench.inventory import damage, remove, stored, sweep, to_prune
-from bench.quantities import parse_bytes, parse_seconds, show_bytes, show_seconds
+from bench.quantities import counted, parse_bytes, parse_seconds, show_bytes, show_seconds
 
 DAY = 86400.0
 
@@ -137,3 +137,7 @@ def test_amounts_are_short():
         "2.5 TB",
     ]
     assert [show_seconds(span) for span in (0.2, 59, 61, 7300, 3 * DAY)] == ["0 s", "59 s", "1 min", "2 h", "3 d"]
+
+
+def test_one_thing_has_no_plural() -> None:
+    assert [counted(number, "cell") for number in (0, 1, 2, 1234)] == ["0 cells", "1 cell", "2 cells", "1,234 cells"]

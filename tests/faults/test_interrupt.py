@@ -5,6 +5,7 @@ import json
 import pytest
 from bench_command import Command, finish
 
+from bench.quantities import counted
 from bench.rows import read_rows
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow]
@@ -22,11 +23,11 @@ def test_ctrl_c_while_cells_train(tmp_path):
     assert command.process.returncode == 130
     assert seconds < 20, command.text
     assert "Shared stages: 6 computed, 0 reused." in command.text
-    assert f"Interrupted; {6 - len(there)} cells are left. The same command runs them." in command.text
+    assert f"Interrupted; {counted(6 - len(there), 'cell')} left. The same command goes on." in command.text
     assert "Traceback" not in command.text
     text = finish(tmp_path, *arguments)
     assert "0 shared stages to compute" in text
-    assert f"{6 - len(there)} cells to train, {len(there)} already have a row" in text
+    assert f"{counted(6 - len(there), 'cell')} to train, {len(there)} with a row already" in text
     assert len(list(read_rows(tmp_path / "out"))) == 6
 
 
@@ -38,7 +39,7 @@ def test_sigterm_in_the_background_while_stages_are_computed(tmp_path):
     seconds = command.terminate()
     assert command.process.returncode == 130
     assert seconds < 20, command.text
-    assert "Interrupted; 4 cells are left. The same command runs them." in command.text
+    assert "Interrupted; 4 cells left. The same command goes on." in command.text
     assert "Traceback" not in command.text
     assert not list((tmp_path / "cache").glob("dynamics/*.npz"))
     for record in (tmp_path / "cache").glob("*/*.json"):

@@ -137,7 +137,7 @@ def refusal(path: Path, indices: object, **options: object) -> str:
 
 def test_what_is_no_coreset_of_the_data_is_refused(tmp_path: Path) -> None:
     path, whole = tmp_path / "x.npy", {"pool_size": None}
-    assert "holds 1 positions more than once (5 first)" in refusal(path, [1, 5, 5])
+    assert "holds 1 position more than once (5 first)" in refusal(path, [1, 5, 5])
     assert "positions start at 0" in refusal(path, [-1, 5])
     assert "(1438 first)" in refusal(path, [0, 1437, 1438], grid=whole)
     assert "not in the pool of 400 images" in refusal(path, np.arange(300))

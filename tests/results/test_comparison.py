@@ -11,7 +11,7 @@ from scipy import stats as oracle
 from typer.testing import CliRunner
 
 from bench.cli import app
-from bench.comparison import between_encoders, contests, find_baseline, overlap
+from bench.comparison import between_encoders, chosen, contests, find_baseline, overlap
 from bench.comparison_text import contest_sheet, encoder_sheets, overlap_sheets
 from bench.errors import DataError, SpecError, UnknownName
 from bench.published import indices_path, scores_path, write_indices, write_scores
@@ -153,7 +153,8 @@ def test_missing_files_are_named_and_damaged_ones_refused(grid: Grid, tmp_path: 
     indices_path(tmp_path, rows[0].cell_id).unlink()
     found = overlap(block, 0.9, [tmp_path])
     assert (found.missing, found.total) == (1, 9)
-    assert any("1 of 9 rows have no indices file" in note for note in overlap_sheets(block, {0.9: found})[0].notes)
+    notes = overlap_sheets(block, {0.9: found})[0].notes
+    assert "Warning: left out, since there is no indices file: 1 of 9 rows." in notes
     np.save(indices_path(tmp_path, rows[0].cell_id), np.arange(rows[0].budget))
     with pytest.raises(DataError, match="not the coreset that was published"):
         overlap(block, 0.9, [tmp_path])
@@ -214,3 +215,92 @@ def test_a_missing_seed_is_shown_beside_the_numbers_it_touches(grid) -> None:
     assert texts["random"][1] == "90.00"
     assert texts["ccs"][1].endswith("(n=2)")
     assert texts["ccs"][2].endswith("(n=2)")
+
+
+def enlarged(row: Callable[..., Row]) -> list[Row]:
+    """Two seeds of ccs at each rate, the second of a grid that had got one more rate, and random beside it."""
+    base = {"strata": 50, "score": "aum"}
+    betas = {0.5: 0.0, 0.7: 0.1, 0.9: 0.3}
+    first, later = "ccs(beta={0.5: 0.0, 0.9: 0.3})", "ccs(beta={0.5: 0.0, 0.7: 0.1, 0.9: 0.3})"
+    rows = []
+    for rate, beta in betas.items():
+        for seed in range(2):
+            variant = later if seed or rate == 0.7 else first
+            rows += [row(variant, rate, seed, 90.0 + seed, params={"beta": beta, **base}, chosen={"gamma": beta})]
+            rows += [row("random", rate, seed, 88.0 + 3 * seed)]
+    return rows
+
+
+def test_an_enlarged_grid_is_compared_with_all_its_rows(row: Callable[..., Row], tmp_path: Path) -> None:
+    [block] = blocks(put(enlarged(row), tmp_path))
+    [baseline] = find_baseline([block], "random")
+    for group in contests(block, baseline, np.random.default_rng(0)).values():
+        [ccs] = [contest for contest in group if contest.line.method == "ccs"]
+        assert ccs.summary is not None
+        assert ccs.test is not None
+        assert ccs.rank is not None
+        assert (ccs.summary.n, ccs.test.difference.n, ccs.rank.rank) == (2, 2, 1.0)
+    assert overlap(block, 0.5, [tmp_path]).total == 4
+    assert [(rate, values) for _, rate, _, values in chosen(block)] == [
+        (0.5, {0: 0.0, 1: 0.0}),
+        (0.7, {0: 0.1, 1: 0.1}),
+        (0.9, {0: 0.3, 1: 0.3}),
+    ]
+
+
+def test_encoders_are_compared_after_one_of_them_got_another_rate(row: Callable[..., Row], tmp_path: Path) -> None:
+    short, long = "d2(k={0.5: 5})", "d2(k={0.5: 5, 0.9: 7})"
+    rows = [row(short, 0.5, params={"k": 5}), row(long, 0.5, params={"k": 5}, encoder="vit")]
+    [found] = between_encoders(blocks(put(rows, tmp_path)), [tmp_path])
+    assert found.coresets.n == 1
+
+
+def test_a_method_at_other_seeds_leaves_the_ranks_of_the_others_and_is_told(grid: Grid) -> None:
+    rows = grid({"random": [90.0, 80.0], "aum": [91.0, 60.0]}, RATES, seeds=2)
+    rows += [row.model_copy(update={"seed": row.seed + 5}) for row in grid({"elfs": [99.0, 99.0]}, RATES, seeds=2)]
+    [block] = blocks(rows)
+    [line] = find_baseline([block], "random")
+    made = contests(block, line, np.random.default_rng(0))
+    ranks = [{contest.line.label: contest.rank and contest.rank.rank for contest in group} for group in made.values()]
+    assert ranks == [
+        {"random": 2.0, "elfs": None, "aum": 1.0},
+        {"random": 1.0, "elfs": None, "aum": 2.0},
+        {"random": 1.5, "elfs": None, "aum": 1.5},
+    ]
+    said = "elfs was run at the seeds 5, 6 at 50 %, 90 %, not at the seeds 0, 1 of the others"
+    assert any(note.startswith(said) for note in contest_sheet(block, made, line).notes)
+
+
+def test_a_method_without_p_counts_in_holms_family_as_the_note_says(grid: Grid) -> None:
+    rows = grid({"random": [80.0], "elfs": [81.0], "aum": [82.0]}, [0.5])
+    rows = [
+        row.model_copy(update={"accuracy": row.accuracy + (row.method == "aum") * [0.0, 1.5, 0.2][row.seed]})
+        for row in rows
+    ]
+    [block] = blocks(rows)
+    [line] = find_baseline([block], "random")
+    made = contests(block, line, np.random.default_rng(0))
+    _, elfs, aum = made[0.5]
+    assert elfs.test is not None
+    assert (elfs.test.p, elfs.p_holm) == (None, None)
+    assert aum.test is not None
+    assert aum.test.p is not None
+    assert aum.p_holm == pytest.approx(2 * aum.test.p)
+    assert any("all methods that have a difference" in note for note in contest_sheet(block, made, line).notes)
+
+
+def test_ties_of_float32_quotients_are_ties_over_all_rates(row: Callable[..., Row]) -> None:
+    # As many right answers over both rates, which float32 quotients do not add up to.
+    counts = {"random": ([353, 340], [351, 333], [350, 331]), "elfs": ([350, 343], [347, 337], [345, 336])}
+    rows = [
+        row(method, rate, seed, float(np.float32(count / 359)) * 100)
+        for method, seeds in counts.items()
+        for seed, pair in enumerate(seeds)
+        for rate, count in zip(RATES, pair, strict=True)
+    ]
+    [block] = blocks(rows)
+    [line] = find_baseline([block], "random")
+    random, elfs = contests(block, line, np.random.default_rng(0))[None]
+    assert elfs.test is not None
+    assert (elfs.test.wins, elfs.test.ties, elfs.test.p) == (0, 3, None)
+    assert random.rank == elfs.rank == (1.5, 1.5, 1.5)

@@ -8,7 +8,8 @@ from typer.testing import CliRunner
 
 from bench.cli import app
 from bench.errors import BenchError
-from bench.plots.accuracy import accuracy_against_rate, band
+from bench.plots.accuracy import accuracy_against_cost, accuracy_against_rate, band
+from bench.plots.coresets import class_balance
 from bench.plots.style import looks
 from bench.rows import write_row
 from bench.stats import summarize
@@ -59,6 +60,27 @@ def test_what_cannot_be_drawn_is_said(run_folder: Path, arguments: list[str], me
     assert isinstance(done.exception, BenchError)
     with pytest.raises(BenchError, match=message):
         raise done.exception
+
+
+def test_the_figures_of_an_enlarged_grid_show_all_its_rows(row) -> None:
+    first, later = "ccs(beta={0.5: 0.0, 0.9: 0.3})", "ccs(beta={0.5: 0.0, 0.7: 0.1, 0.9: 0.3})"
+    rows = [row(variant, 0.5, seed, 50.0 + seed, params={"beta": 0.0}) for seed, variant in enumerate((first, later))]
+    rows += [row(later, 0.7, params={"beta": 0.1}), row("random", 0.7)]
+    [block] = blocks(rows)
+    [axes] = accuracy_against_cost(block, 0.5)("light").axes
+    assert axes.get_legend_handles_labels()[1] == ["ccs"]
+    heat, *_ = class_balance(block, 0.5)("light").axes
+    assert [label.get_text() for label in heat.get_yticklabels()] == ["ccs"]
+
+
+def test_a_figure_shows_the_papers_numbers_on_request(tmp_path: Path, grid) -> None:
+    for row in grid({"random": [94.0]}, [0.5], dataset="cifar10", pool_size=50_000):
+        write_row(row, tmp_path)
+    drawn = [
+        plot("accuracy", str(tmp_path), "--format", "svg", *compare)[0].read_text()
+        for compare in ((), ("--compare", "none"), ("--compare", "paper"))
+    ]
+    assert ["random, reported" in text for text in drawn] == [False, False, True]
 
 
 def test_a_band_stays_where_accuracies_are() -> None:

@@ -12,10 +12,11 @@ import pytest
 from typer.testing import CliRunner
 
 from bench.cli import app
-from bench.leaderboard import leaderboard_sheet
+from bench.leaderboard import leaderboard_sheet, standings
 from bench.published import write_indices, write_scores
+from bench.report.data import leaderboard_data
 from bench.report.gallery import ends
-from bench.rows import write_row
+from bench.rows import Row, write_row
 from bench.tables import blocks, collect
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright, an extra of development")
@@ -90,7 +91,13 @@ def texts(page, name: str) -> list[list[str]]:
 
 def expected(folder: Path, rates: set[float], supervision: set[str]) -> list[list[str]]:
     rows = [row for row in collect([folder]) if row.rate in rates and row.supervision in supervision]
-    board = leaderboard_sheet(blocks(rows))
+    return board(rows)
+
+
+def board(rows: list[Row]) -> list[list[str]]:
+    """The lines of the leaderboard, without intervals, as the page has none."""
+    made = blocks(rows)
+    board = leaderboard_sheet(made, standings(made, np.random.default_rng(0)), intervals=False)
     return [[field.text for field in line] for section in board.sections for line in section.lines]
 
 
@@ -98,7 +105,7 @@ def test_numbers_on_the_page_are_those_of_the_rows(page, folder: Path) -> None:
     [block] = blocks(collect([folder]))
     shown = {line[0]: line[1:] for line in texts(page, "table-0")}
     for line in block.lines:
-        for text, cell in zip(shown[line.label], line.cells, strict=False):
+        for text, cell in zip(shown[line.label], line.measured, strict=False):
             assert text.startswith(f"{cell.summary.mean:.1f} ± {cell.summary.std:.1f}")
 
 
@@ -121,6 +128,36 @@ def test_the_filtered_leaderboard_is_the_one_of_the_filtered_rows(
 def test_a_method_with_a_hole_is_not_ranked_and_its_seeds_are_told(page) -> None:
     [line] = [line for line in texts(page, "leaderboard") if line[1] == "prototypicality"]
     assert (line[0], line[6]) == ("\N{EN DASH}", "2 to 3")
+
+
+def test_data_sets_count_once_on_the_page_too(browser, tmp_path: Path, grid) -> None:
+    without = {"random": [90.0, 80.0], "aum": [80.0, 70.0]}
+    rows = [
+        *grid({**without, "elfs": [70.0, 60.0]}, [0.5, 0.9]),
+        *grid({"elfs": [95.0, 95.0]}, [0.5, 0.9], encoder="vit"),
+        *grid({"random": [60.0], "aum": [65.0], "elfs": [70.0]}, [0.5], dataset="svhn"),
+    ]
+    for made in rows:
+        write_row(made, tmp_path)
+    assert CliRunner().invoke(app, ["report", str(tmp_path)]).exit_code == 0
+    opened = browser.new_page()
+    opened.goto((tmp_path / "report.html").as_uri())
+    assert texts(opened, "leaderboard") == board(rows)
+    assert [line[3] for line in board(rows)] == ["1.50", "2.25", "2.25"]
+    opened.close()
+
+
+def test_an_enlarged_grid_has_its_numbers_on_the_page(row) -> None:
+    first, later = "ccs(beta={0.5: 0.0, 0.9: 0.3})", "ccs(beta={0.5: 0.0, 0.7: 0.1, 0.9: 0.3})"
+    rows = [
+        row(variant, rate, seed, params={"beta": beta})
+        for seed, variant in enumerate((first, later))
+        for rate, beta in ((0.5, 0.0), (0.9, 0.3))
+    ]
+    assert [(record["seeds"], record["accuracy"], record["seconds"]) for record in leaderboard_data(blocks(rows))] == [
+        (2, 50.0, 3.5),
+        (2, 50.0, 3.5),
+    ]
 
 
 def test_tables_sort_by_mouse_and_by_keyboard(page) -> None:

@@ -13,6 +13,7 @@ from bench.stats import (
     kendall,
     paired_difference,
     paired_test,
+    pooled_rank_intervals,
     rank_intervals,
     ranks,
     summarize,
@@ -89,6 +90,21 @@ def test_p_floor_is_the_smallest_p_of_all_sign_flips(seeds: int) -> None:
     assert found.p_floor == pytest.approx(flips.pvalue)
 
 
+def test_float32_quotients_of_equal_counts_tie_and_one_image_of_a_million_does_not() -> None:
+    counts = np.random.default_rng(0).integers(1, 1_000_000, 500)
+    exact = counts / 1_000_000 * 100
+    single = (counts / 1_000_000).astype(np.float32).astype(float) * 100
+    found = paired_test(dict(enumerate(single)), dict(enumerate(exact)))
+    assert found is not None
+    assert (found.wins, found.ties, found.p) == (0, 500, None)
+    np.testing.assert_array_equal(ranks(np.stack([single, exact], axis=1)), 1.5)
+    more = (counts + 1) / 1_000_000 * 100
+    found = paired_test(dict(enumerate(more)), dict(enumerate(single)))
+    assert found is not None
+    assert (found.wins, found.ties) == (500, 0)
+    np.testing.assert_array_equal(ranks(np.stack([more, single], axis=1))[:, 0], 1)
+
+
 @pytest.mark.parametrize(("ours", "ties", "win_rate"), [([0.1, 0.2, 0.3], 0, 1.0), ([0.0, 0.1, 0.2], 3, 0.5)])
 def test_equal_differences_have_no_p_value(ours: list[float], ties: int, win_rate: float) -> None:
     random = [0.0, 0.1, 0.2]
@@ -126,6 +142,27 @@ def test_rank_intervals_agree_with_a_bootstrap_written_as_loops() -> None:
     np.testing.assert_allclose([entry.low for entry in found], low, atol=0.26)
     np.testing.assert_allclose([entry.high for entry in found], high, atol=0.26)
     assert found == again
+
+
+def test_pooled_rank_intervals_agree_with_a_bootstrap_written_as_loops() -> None:
+    rng = np.random.default_rng(0)
+    tables = [
+        rng.normal([[[80.0]], [[80.5]], [[81.0]]], 1.0, (3, columns, seeds)) for columns, seeds in ((2, 5), (1, 3))
+    ]
+    weights = [[0.1, 0.3], [0.6]]
+    found = pooled_rank_intervals(tables, weights, np.random.default_rng(1), draws=4000)
+    rng = np.random.default_rng(2)
+    drawn = []
+    for _ in range(4000):
+        parts = [table[:, :, rng.integers(0, table.shape[2], table.shape[2])].mean(2) for table in tables]
+        drawn.append(oracle.rankdata(-np.concatenate(parts, axis=1), axis=0) @ np.concatenate(weights))
+    low, high = np.quantile(drawn, [0.025, 0.975], axis=0)
+    means = np.concatenate([table.mean(2) for table in tables], axis=1)
+    np.testing.assert_allclose(
+        [entry.rank for entry in found], oracle.rankdata(-means, axis=0) @ np.concatenate(weights)
+    )
+    np.testing.assert_allclose([entry.low for entry in found], low, atol=0.11)
+    np.testing.assert_allclose([entry.high for entry in found], high, atol=0.11)
 
 
 def test_equal_methods_share_a_rank_in_every_draw() -> None:

@@ -147,6 +147,17 @@ def test_csv_holds_numbers_with_holes_as_holes(grid: Grid) -> None:
     assert (hole["n"], hole["mean"], hole["complete"], hole["difference"]) == ("0", "", "0", "")
 
 
+def test_other_seeds_are_told_below_the_table(grid: Grid) -> None:
+    rows = grid({"random": [90.0, 80.0], "aum": [92.0, 60.0]}, RATES, seeds=2)
+    rows += [row.model_copy(update={"seed": row.seed + 5}) for row in grid({"elfs": [99.0, 99.0]}, RATES, seeds=2)]
+    notes = sheet(blocks(rows)[0]).notes
+    assert (
+        "elfs was run at the seeds 5, 6 at 50 %, 90 %, not at the seeds 0, 1 of the others: it is neither best nor "
+        "averaged nor ranked there." in notes
+    )
+    assert not any("was run at the seed" in note for note in sheet(blocks(grid(MEANS, RATES)[1:])[0]).notes)
+
+
 def test_renderings_do_not_depend_on_the_order_of_the_rows(grid: Grid) -> None:
     rows = grid(MEANS, RATES, **PAPER)
 

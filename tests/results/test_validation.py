@@ -170,7 +170,7 @@ def test_the_command_prints_one_line_per_problem_and_exits_with_1(valid: Callabl
     done = CliRunner().invoke(app, ["validate", str(tmp_path)])
     assert done.exit_code == 1
     *lines, summary = done.stdout.splitlines()
-    assert summary == "1 rows checked, 5 problems."
+    assert summary == "1 row checked, 5 problems."
     assert len(lines) == 5
     assert all(line.startswith(f"{path}: ") for line in lines)
     path.write_bytes(path.read_bytes()[:100])
@@ -178,7 +178,7 @@ def test_the_command_prints_one_line_per_problem_and_exits_with_1(valid: Callabl
     assert done.exit_code == 1
     [line, summary] = done.stdout.splitlines()
     assert line.startswith(f"{path} is not a valid row: the file: ")
-    assert summary == "1 rows checked, 1 problems."
+    assert summary == "1 row checked, 1 problem."
 
 
 def test_committed_rows_of_earlier_versions_stay_valid() -> None:

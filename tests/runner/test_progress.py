@@ -60,7 +60,7 @@ def test_one_line_per_event_where_output_is_piped(cells):
         "neighbours: the [worker] was lost; it will be tried again",
         "[1/2] proxy [small] (1.2 s)",
         "[2/2] neighbours failed: out of [memory]",
-        "12 cells to train, 4 already have a row",
+        "12 cells to train, 4 with a row already",
         "[ 1/12] digits(pool_size=50), random, rate 0.9, seed 0, small_cnn: 71.25 % (3.0 s)",
         "[ 2/12] digits(pool_size=50), ccs(beta=0.1), rate 0.9, seed 0, small_cnn failed: loss [is] not finite",
         "[ 3/12] digits(pool_size=50), prototypicality, pixels, rate 0.9, seed 0, small_cnn: 12.00 % (1.0 s)",

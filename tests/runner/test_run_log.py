@@ -30,7 +30,7 @@ def test_every_event_is_one_line(tmp_path: Path) -> None:
     lines = [line.split(" ", 1)[1] for line in (tmp_path / NAME).read_text().splitlines()]
     of_dynamics, of_selection = (f"{stage.kind} {stage.key[:12]} {stage.title()}" for stage in (dynamics, selection))
     assert lines == [
-        "run   1 shared stages to compute, 1 in the store",
+        "run   1 shared stage to compute, 1 in the store",
         f"hit   {of_dynamics}",
         f"wait  {selection.title()}: another run is computing it",
         f"retry {selection.title()}: the worker was lost",
@@ -38,7 +38,7 @@ def test_every_event_is_one_line(tmp_path: Path) -> None:
         f"hit   {of_selection}: computed by another run meanwhile",
         f"fail  {of_selection}: two lines",
         "note  something",
-        "run   1 cells to train, 0 have a row",
+        "run   1 cell to train, 0 with a row already",
         f"cell  {cell.cell_id}: 71.25 % in 2.0 s",
         f"fail  {cell.cell_id}: it failed",
         "lost  Ray's processes died on every node; the end",

@@ -76,7 +76,7 @@ def test_k_out_of_range_is_refused(k):
 
 
 def test_embeddings_that_are_not_finite_are_refused():
-    with pytest.raises(DataError, match="1 images are not finite"):
+    with pytest.raises(DataError, match="of 1 image are not finite"):
         brute_force_neighbors(np.array([[1.0, np.nan], [0, 1]]), 1)
 
 
