@@ -32,6 +32,6 @@ from .ranking import fair_quotas as fair_quotas
 from .ranking import hard_to_easy as hard_to_easy
 from .ranking import hardest as hardest
 from .recipe import Recipe as Recipe
-from .rows import read_rows as read_rows
+from .results.rows import read_rows as read_rows
 
 __version__: str

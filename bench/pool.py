@@ -120,7 +120,7 @@ class Pool:
         return self._source.neighbors(min(k, len(self) - 1), metric)
 
     def pseudo_labels(self, **clustering: Any) -> NDArray[np.int64]:
-        """int64 [N] cluster numbers in [0, num_clusters). Keywords: ``bench.stages.PseudoLabels``' options.
+        """int64 [N] cluster numbers in [0, num_clusters). Keywords: ``bench.grid.stages.PseudoLabels``' options.
 
         ``num_clusters`` is C unless given; ``"estimate"`` takes it from the embeddings, and the row names it.
         """
@@ -149,7 +149,10 @@ class Pool:
         return self._source.rehearse(indices, **clustering)
 
     def gradient_norms(self, **options: Any) -> NDArray[np.float32]:
-        """float32 [N] mean gradient norms early in training, high = hard. Keywords: ``bench.stages.GradientNorms``'."""
+        """float32 [N] mean gradient norms early in training, high = hard.
+
+        Keywords: those of ``bench.grid.stages.GradientNorms``.
+        """
         self._declared("gradient_norms")
         self._allowed("labels", "gradient_norms()")
         return _finite(self._source.gradient_norms(**options), "the gradient norms")

@@ -6,7 +6,7 @@ import inspect
 
 from bench.plugins import MethodInfo, methods
 from bench.registry import Entry
-from bench.sheets import escape_markdown
+from bench.results.sheets import escape_markdown
 
 _SUPERVISION = {
     "none": "reads images or embeddings alone",

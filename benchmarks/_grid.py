@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from bench.rows import Row, read_rows
+from bench.results.rows import Row, read_rows
 
 
 class Grid(NamedTuple):

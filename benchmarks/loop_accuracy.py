@@ -13,7 +13,7 @@ from bench.data import Split, take_images
 from bench.loading import load_dataset
 from bench.plugins import datasets
 from bench.refs import ModelRef, derive_seed
-from bench.stats import paired_difference, summarize
+from bench.results.stats import paired_difference, summarize
 from bench.training.fit import build_model, fit, make_batches
 from bench.training.loop import evaluate
 from benchmarks._common import Meter, Result, Target

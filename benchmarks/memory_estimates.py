@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.cells import Cell
-from bench.estimates import estimate
-from bench.preflight import Plan, make_plan
-from bench.spec import load_spec
-from bench.stages import Stage, in_order
+from bench.grid.cells import Cell
+from bench.grid.estimates import estimate
+from bench.grid.preflight import Plan, make_plan
+from bench.grid.spec import load_spec
+from bench.grid.stages import Stage, in_order
 from benchmarks._common import Meter, Result, Skip, Target
 from benchmarks._grid import run_grid
 

@@ -37,7 +37,7 @@ def plugin_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def ray_session(plugin_folder: Path) -> Iterator[None]:
     """Ray on two CPUs, as the runner starts it; its workers find the outside plugin."""
-    from bench.ray_session import use_ray_settings
+    from bench.runner.ray_session import use_ray_settings
 
     before = dict(os.environ)
     paths = [str(plugin_folder), *filter(None, [os.environ.get("PYTHONPATH")])]

@@ -53,7 +53,7 @@ def label_free(incomplete: str) -> list[str]:
 
 def presets(incomplete: str) -> list[str]:
     """Packaged grids."""
-    from bench.spec import preset_names
+    from bench.grid.spec import preset_names
 
     return _starting(preset_names(), incomplete)
 

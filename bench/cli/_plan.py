@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from bench.estimates import Estimate, free_disk, shortages, this_machine
+from bench.grid.estimates import Estimate, free_disk, shortages, this_machine
+from bench.grid.stages import Selection
 from bench.quantities import counted, show_bytes
-from bench.stages import Selection
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from bench.preflight import Plan
-    from bench.workspace import Workspace
+    from bench.grid.preflight import Plan
+    from bench.runner.workspace import Workspace
 
 
 def plan_document(plan: Plan, place: Workspace, gpus: float) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from bench.sheets import Sheet
+from bench.results.sheets import Sheet
 
 if TYPE_CHECKING:
     from rich.console import Console

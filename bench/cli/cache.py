@@ -11,7 +11,7 @@ from bench.cli._machine import cache_folder
 from bench.cli._output import JsonOption, print_json
 
 if TYPE_CHECKING:
-    from bench.inventory import Stored
+    from bench.store.inventory import Stored
 
 cache = typer.Typer(
     name="cache",
@@ -78,7 +78,7 @@ def verify(cache_dir: Folder = None, kind: Kinds = None, json_output: JsonOption
 
     Damage costs no more than time: a run that needs the artifact makes it anew.
     """
-    from bench.inventory import damage
+    from bench.store.inventory import damage
 
     root, items = _look(cache_dir, kind)
     broken = [(item, reason) for item in items if (reason := damage(item)) is not None]
@@ -114,8 +114,8 @@ def prune(
     Rows do not need them: a deleted artifact costs no more than the time to make it again.
     """
     from bench.errors import SpecError
-    from bench.inventory import damage, remove, sweep, to_prune
     from bench.quantities import parse_bytes, parse_seconds, show_bytes
+    from bench.store.inventory import damage, remove, sweep, to_prune
 
     conditions = (older_than, unused_for, max_size, damaged or None)
     if everything == any(condition is not None for condition in conditions):
@@ -152,7 +152,7 @@ def prune(
 
 def _look(cache_dir: Path | None, kind: str | None) -> tuple[Path, list[Stored]]:
     from bench.errors import SpecError
-    from bench.inventory import kinds_in, stored
+    from bench.store.inventory import kinds_in, stored
 
     root = cache_folder(cache_dir)
     kinds = [word.strip() for word in kind.split(",")] if kind else []

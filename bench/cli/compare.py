@@ -29,10 +29,10 @@ def compare(
     """Show paired differences with intervals, p-values and ranks, and overlaps; write Markdown and CSV."""
     import numpy as np
 
-    from bench import comparison, comparison_text
     from bench.cli._screen import show
-    from bench.sheets import markdown, write_text
-    from bench.tables import blocks, collect
+    from bench.results import comparison, comparison_text
+    from bench.results.sheets import markdown, write_text
+    from bench.results.tables import blocks, collect
 
     made = [block for block in blocks(collect(folders), metric=metric.value) if block.lines]
     baselines = comparison.find_baseline(made, baseline)

@@ -10,7 +10,7 @@ import typer
 from bench.cli.table import Folders, MetricName, MetricOption
 
 if TYPE_CHECKING:
-    from bench.tables import Block
+    from bench.results.tables import Block
 
 
 def leaderboard(
@@ -31,9 +31,9 @@ def leaderboard(
     import numpy as np
 
     from bench.cli._screen import show
-    from bench.leaderboard import leaderboard_csv, leaderboard_sheet, standings
-    from bench.sheets import latex, markdown, write_text
-    from bench.tables import blocks, collect
+    from bench.results.leaderboard import leaderboard_csv, leaderboard_sheet, standings
+    from bench.results.sheets import latex, markdown, write_text
+    from bench.results.tables import blocks, collect
 
     made = blocks(collect(folders), metric=metric.value)
     table = standings(made, np.random.default_rng(0))
@@ -50,7 +50,7 @@ def leaderboard(
 def _draw(made: list[Block], folders: list[Path], target: Path) -> list[Path]:
     from bench.plots.figures import figures
     from bench.plots.style import save
-    from bench.sheets import write_bytes
+    from bench.results.sheets import write_bytes
 
     drawn = figures(made, folders, kinds=("accuracy", "cost"))
     return [write_bytes(target / f"{figure.name}.svg", save(figure.draw, "svg")) for figure in drawn]

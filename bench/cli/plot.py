@@ -39,8 +39,8 @@ def plot(
     from bench.errors import SpecError, UnknownName
     from bench.plots.figures import figures
     from bench.plots.style import FORMATS, save
-    from bench.sheets import write_bytes
-    from bench.tables import blocks, collect
+    from bench.results.sheets import write_bytes
+    from bench.results.tables import blocks, collect
 
     wanted = [name.strip() for name in formats.split(",")]
     for name in wanted:

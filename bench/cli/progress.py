@@ -22,11 +22,11 @@ from rich.progress import (
 from rich.table import Column
 from rich.text import Text
 
-from bench.cells import Cell
 from bench.cli._watch import Watch
+from bench.grid.cells import Cell
+from bench.grid.stages import Stage
 from bench.quantities import counted
-from bench.reporting import Reporter
-from bench.stages import Stage
+from bench.runner.reporting import Reporter
 
 _FIGURES = 48
 """Columns of a terminal that a bar, counts and times take."""

@@ -26,8 +26,8 @@ def report(
     from bench.plots.figures import figures
     from bench.report.gallery import galleries
     from bench.report.page import page
-    from bench.sheets import write_bytes
-    from bench.tables import blocks, collect
+    from bench.results.sheets import write_bytes
+    from bench.results.tables import blocks, collect
 
     with_paper = compare is Comparison.paper
     made = blocks(collect(folders), metric=metric.value, compare=with_paper)

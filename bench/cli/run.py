@@ -18,9 +18,9 @@ from bench.cli._output import JSON, print_json
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from bench.preflight import Plan
-    from bench.runner import Outcome
-    from bench.workspace import Workspace
+    from bench.grid.preflight import Plan
+    from bench.runner.run import Outcome
+    from bench.runner.workspace import Workspace
 
 GRID, TRACK = "What to compare", "Tracking"
 
@@ -166,17 +166,17 @@ def run(
     """
     from rich.console import Console
 
-    from bench.calls import parse_call
-    from bench.cells import check_names
     from bench.errors import BenchError
-    from bench.preflight import check_writable, make_plan
+    from bench.grid.calls import parse_call
+    from bench.grid.cells import check_names
+    from bench.grid.preflight import check_writable, make_plan
+    from bench.grid.spec import load_spec
     from bench.quantities import counted, parse_seconds
-    from bench.ray_session import Resources
-    from bench.reporting import Several
-    from bench.run_log import RunLog
-    from bench.runner import run as run_plan
-    from bench.spec import load_spec
-    from bench.tracking import make_trackers, tracked
+    from bench.runner.ray_session import Resources
+    from bench.runner.reporting import Several
+    from bench.runner.run import run as run_plan
+    from bench.runner.run_log import RunLog
+    from bench.tracking.trackers import make_trackers, tracked
 
     given: dict[str, Any] = {
         "methods": methods,
@@ -257,7 +257,7 @@ def _workspace(
     threads: int,
     time_limit: float | None,
 ) -> Workspace:
-    from bench.workspace import Workspace
+    from bench.runner.workspace import Workspace
 
     return Workspace(
         out=out.resolve(),
@@ -273,7 +273,7 @@ def _workspace(
 def _check_estimates(plan: Plan, place: Workspace, gpus: float) -> None:
     """Refuse what this machine cannot hold."""
     from bench.errors import SpecError
-    from bench.estimates import shortages, this_machine
+    from bench.grid.estimates import shortages, this_machine
 
     machine = this_machine(place.device)
     lacking = shortages(*plan.estimates(place.store), machine, cache=place.cache, out=place.out, gpus=gpus)

@@ -13,8 +13,8 @@ def schema(
     as_json: Annotated[bool, typer.Option(JSON, help="The JSON schema instead of the page.")] = False,
 ) -> None:
     """Print what a row holds, as Markdown (docs/rows.md) or as JSON schema."""
-    from bench.rows import Row
-    from bench.rows_page import page
+    from bench.results.rows import Row
+    from bench.results.rows_page import page
 
     if as_json:
         print_json(Row.model_json_schema(mode="serialization"))

@@ -86,13 +86,13 @@ def select(
     """
     import os
 
-    from bench.calls import parse_call
     from bench.cli._stages import StageProgress
     from bench.errors import SpecError
+    from bench.grid.calls import parse_call
+    from bench.grid.preflight import check_writable
     from bench.labelling.choose import check_method
     from bench.labelling.images import find_images
     from bench.labelling.vectors import read_embeddings
-    from bench.preflight import check_writable
 
     if (images is None) == (embeddings is None):
         raise SpecError("give either --images FOLDER or --embeddings FILE.npy.")
@@ -106,8 +106,8 @@ def select(
     check_method(call, budget=budget, items=total, classes=classes)
     check_writable(out.resolve().parent)
     used = pick_device(device)
-    from bench.cache import Store
     from bench.labelling.choose import choose
+    from bench.store.cache import Store
     from bench.training.loop import prepare_torch
 
     threads = threads or os.cpu_count() or 1
@@ -139,9 +139,9 @@ def select(
 def _embed(
     files: ImageFiles, name: str, store: Any, size: int, device: str, download: bool, progress: StageProgress
 ) -> Embedded:
-    from bench.calls import parse_call
+    from bench.grid.calls import parse_call
+    from bench.grid.preflight import find_encoder
     from bench.labelling.images import embed_files
-    from bench.preflight import find_encoder
 
     ref, weights = find_encoder(parse_call(name), download, needed=True)
     return embed_files(files, ref, weights, store=store, size=size, device=device, stage=progress.stage)
@@ -152,7 +152,7 @@ def _write(
 ) -> dict[str, Any]:
     """Write the CSV and what lies beside it; return what there is to say."""
     from bench.labelling.sheet import contact_sheet
-    from bench.sheets import to_csv, write_bytes, write_text
+    from bench.results.sheets import to_csv, write_bytes, write_text
 
     positions = chosen.positions if embedded is None else embedded.positions[chosen.positions]
     names = [str(position) if files is None else files.names[position] for position in positions.tolist()]

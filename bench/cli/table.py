@@ -11,8 +11,8 @@ import typer
 from bench.cli._output import JsonOption, print_json
 
 if TYPE_CHECKING:
-    from bench.sheets import Sheet
-    from bench.tables import Block
+    from bench.results.sheets import Sheet
+    from bench.results.tables import Block
 
 
 class MetricName(str, Enum):
@@ -51,7 +51,7 @@ def table(
 ) -> None:
     """Show mean ± std over seeds, one block per data set, encoder and model; write Markdown, CSV and LaTeX."""
     from bench.cli._screen import show
-    from bench.failures import summary
+    from bench.runner.failures import summary
 
     blocks, sheets, paths = write_tables(folders, metric, compare, out)
     if json_output:
@@ -73,9 +73,9 @@ def write_tables(
     out: Path | None = None,
 ) -> tuple[list[Block], list[Sheet], list[Path]]:
     """Write the accuracy tables as Markdown, CSV and LaTeX; return their blocks and sheets, and the files."""
-    from bench.sheets import latex, markdown, write_text
-    from bench.table_text import sheet, table_csv
-    from bench.tables import blocks, collect
+    from bench.results.sheets import latex, markdown, write_text
+    from bench.results.table_text import sheet, table_csv
+    from bench.results.tables import blocks, collect
 
     with_paper = compare is Comparison.paper
     made = blocks(collect(folders), metric=metric.value, compare=with_paper)
@@ -87,8 +87,8 @@ def write_tables(
 
 def _document(folders: list[Path], made: list[Block], sheets: list[Sheet], paths: list[Path]) -> dict[str, Any]:
     """What the tables show, as plain values."""
-    from bench.failures import read_failures
-    from bench.table_text import table_records
+    from bench.results.table_text import table_records
+    from bench.runner.failures import read_failures
 
     return {
         "blocks": [

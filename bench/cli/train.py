@@ -25,8 +25,8 @@ from bench.cli._options import (
 from bench.cli._output import print_json
 
 if TYPE_CHECKING:
-    from bench.retrain import Retraining
-    from bench.rows import Row
+    from bench.results.rows import Row
+    from bench.runner.retrain import Retraining
 
 WHAT = "What to train"
 
@@ -105,10 +105,10 @@ def train(
     threads and packages are the same, 2 bad input.
     """
     from bench.cli._stages import StageProgress
-    from bench.preflight import check_writable
-    from bench.retrain import differences, from_file, from_row, published_beside, train_published
-    from bench.rows import read_row, write_row
-    from bench.workspace import Workspace
+    from bench.grid.preflight import check_writable
+    from bench.results.rows import read_row, write_row
+    from bench.runner.retrain import differences, from_file, from_row, published_beside, train_published
+    from bench.runner.workspace import Workspace
 
     settings: dict[str, Any] = {
         "dataset": dataset,
@@ -197,7 +197,7 @@ def _grid(
     pool_size: int | None,
     encoder: str | None,
 ) -> dict[str, Any]:
-    from bench.calls import parse_call
+    from bench.grid.calls import parse_call
 
     return {
         "datasets": dataset,

@@ -23,7 +23,7 @@ def validate(
     2 a path is not there or holds no row.
     """
     from bench.quantities import counted
-    from bench.validation import problems_of, row_files
+    from bench.results.validation import problems_of, row_files
 
     files = list(dict.fromkeys(file for path in paths for file in row_files(path)))
     found = [(file, problem) for file in files for problem in problems_of(file)]

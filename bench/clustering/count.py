@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.cache import Arrays
 from bench.clustering.kmeans import fit_kmeans
 from bench.errors import DataError
 from bench.knn import unit_rows
 from bench.refs import derive_seed
-from bench.underway import Progress
+from bench.runner.underway import Progress
+from bench.store.cache import Arrays
 
 SAMPLE = 2000
 IMAGES_PER_CLUSTER = 10

@@ -52,7 +52,7 @@ def check_method(name: str, checks: tuple[str, ...] | None = None) -> list[Findi
     from bench.conformance.case import Case, Failed, Skipped
     from bench.conformance.checks import CHECKS
     from bench.errors import UnknownName
-    from bench.notes import collected
+    from bench.runner.notes import collected
 
     case = Case(methods.get(name))
     valid = [check.name for check in CHECKS]

@@ -11,14 +11,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.cache import Arrays, Store
 from bench.encoding import Encoder, FittedEncoder, batches, make_encoder
 from bench.errors import DataError
 from bench.folders import SUFFIXES, ImageFiles, scan_images
+from bench.grid.stages import Stage
 from bench.refs import EncoderRef
-from bench.stages import Stage
+from bench.runner.underway import Progress, counted
+from bench.store.cache import Arrays, Store
 from bench.streaming import StreamedImages
-from bench.underway import Progress, counted
 
 SHARD = 512
 """Images that are embedded and stored at a time: what an interruption can lose."""

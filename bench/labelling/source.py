@@ -9,16 +9,16 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.cache import Arrays, Store
 from bench.data import read_only
 from bench.dynamics import Dynamics
 from bench.errors import LabelAccessError, SelectionError
+from bench.grid.stages import SHARED_NEIGHBORS, Stage
 from bench.pool import Metric, Neighbors, Targets
 from bench.quantities import counted
 from bench.recipe import Recipe
 from bench.refs import ModelRef, Proxy
-from bench.stages import SHARED_NEIGHBORS, Stage
-from bench.underway import Progress
+from bench.runner.underway import Progress
+from bench.store.cache import Arrays, Store
 
 _LARGE = 10_000
 

@@ -6,12 +6,12 @@ import math
 from functools import partial
 from typing import TYPE_CHECKING
 
-from bench.captions import METRIC
 from bench.plots.style import Draw, Theme, looks, new_figure
-from bench.rows import Row
-from bench.stats import Summary, summarize
-from bench.table_text import percent
-from bench.tables import Block
+from bench.results.captions import METRIC
+from bench.results.rows import Row
+from bench.results.stats import Summary, summarize
+from bench.results.table_text import percent
+from bench.results.tables import Block
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.comparison import Overlap
 from bench.plots.style import Draw, Theme, entitle, heat, new_figure
-from bench.published import indices_path, read_indices, read_scores, scores_path
-from bench.rows import Row
-from bench.table_text import percent
-from bench.tables import Block
+from bench.results.comparison import Overlap
+from bench.results.published import indices_path, read_indices, read_scores, scores_path
+from bench.results.rows import Row
+from bench.results.table_text import percent
+from bench.results.tables import Block
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from bench.comparison import overlap
 from bench.errors import SpecError
 from bench.plots.accuracy import accuracy_against_cost, accuracy_against_rate
 from bench.plots.coresets import class_balance, coreset_overlap, score_distributions, scored
 from bench.plots.style import Draw
-from bench.tables import Block
+from bench.results.comparison import overlap
+from bench.results.tables import Block
 
 
 class Figure(NamedTuple):
@@ -68,7 +68,7 @@ def figures(
     """The figures that the rows and the files beside them allow.
 
     Args:
-        blocks: from ``bench.tables.blocks``; those without a pruned line are left out.
+        blocks: from ``bench.results.tables.blocks``; those without a pruned line are left out.
         folders: where the rows came from.
         kinds: of ``KINDS``.
         rates: for figures of one rate; empty for every rate of the block.

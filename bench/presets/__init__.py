@@ -1,1 +1,1 @@
-"""Packaged grids, one YAML file each, with the fields of ``bench.spec.GridSpec``."""
+"""Packaged grids, one YAML file each, with the fields of ``bench.grid.spec.GridSpec``."""

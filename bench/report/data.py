@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from bench.leaderboard import entrants
 from bench.plots.accuracy import cost
-from bench.stats import summarize
-from bench.tables import Block, Line
+from bench.results.leaderboard import entrants
+from bench.results.stats import summarize
+from bench.results.tables import Block, Line
 
 
 def leaderboard_data(blocks: Sequence[Block]) -> list[dict[str, Any]]:

@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.calls import parse_call
 from bench.data import Dataset, fingerprint
 from bench.errors import BenchError
+from bench.grid.calls import parse_call
 from bench.loading import load_dataset
-from bench.published import indices_path, pool_positions, read_indices, read_scores, scores_path
 from bench.report.page import Gallery
-from bench.rows import Row
-from bench.tables import Block
+from bench.results.published import indices_path, pool_positions, read_indices, read_scores, scores_path
+from bench.results.rows import Row
+from bench.results.tables import Block
 
 SHOWN = 16
 """Pictures per sheet."""
@@ -28,7 +28,7 @@ def galleries(blocks: Sequence[Block], folders: Sequence[Path], root: Path | Non
     """Contact sheets of the first seed of every method that reported scores.
 
     Args:
-        blocks: from ``bench.tables.blocks``.
+        blocks: from ``bench.results.tables.blocks``.
         folders: where the rows came from.
         root: folder of the data sets.
 

@@ -11,14 +11,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from bench.leaderboard import leaderboard_sheet, standings
 from bench.plots.figures import Figure
 from bench.plots.style import save
 from bench.quantities import counted
 from bench.report.data import leaderboard_data
-from bench.sheets import Field, Sheet
-from bench.table_text import percent, sheet
-from bench.tables import Block
+from bench.results.leaderboard import leaderboard_sheet, standings
+from bench.results.sheets import Field, Sheet
+from bench.results.table_text import percent, sheet
+from bench.results.tables import Block
 
 HEADINGS = {
     "accuracy": "Accuracy against the percentage removed",
@@ -42,7 +42,7 @@ def page(blocks: Sequence[Block], drawn: Iterable[Figure], galleries: Sequence[G
     """The whole page.
 
     Args:
-        blocks: from ``bench.tables.blocks``.
+        blocks: from ``bench.results.tables.blocks``.
         drawn: from ``bench.plots.figures.figures``, of the same blocks.
         galleries: contact sheets, may be empty.
         compare: show the papers' numbers in the tables.

@@ -14,10 +14,10 @@ from bench.data import Dataset, Images
 from bench.plugins import models
 from bench.recipe import Recipe
 from bench.refs import ModelRef, derive_seed
+from bench.runner.underway import Progress
 from bench.training.batches import Batches, FileBatches, TensorBatches
 from bench.training.loop import Evaluation, steps_per_epoch, train
 from bench.training.recorder import DynamicsRecorder
-from bench.underway import Progress
 
 Inputs = Images | NDArray[np.float32]
 

@@ -13,9 +13,9 @@ from torch.nn import functional
 
 from bench.errors import NotFinite, TrainingError
 from bench.recipe import Recipe
+from bench.runner.underway import Progress
 from bench.training.batches import Batch, Batches
 from bench.training.recorder import DynamicsRecorder
-from bench.underway import Progress
 
 LOOK_EVERY = 100
 """Steps that must lie between two looks at the loss, each of which makes a GPU wait for the host."""

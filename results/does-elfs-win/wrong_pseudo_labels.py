@@ -18,14 +18,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.calls import parse_call
+from bench.grid.calls import parse_call
 from bench.loading import load_dataset
 from bench.methods._scores import count_hardest
-from bench.pseudo_quality import right
-from bench.published import indices_path, pool_positions, read_indices, read_scores, scores_path
 from bench.refs import clean_modifiers
-from bench.rows import Row, read_rows
-from bench.stats import summarize
+from bench.results.pseudo_quality import right
+from bench.results.published import indices_path, pool_positions, read_indices, read_scores, scores_path
+from bench.results.rows import Row, read_rows
+from bench.results.stats import summarize
 
 COLUMNS = ("encoder", "removed", "beta", "n", "whole pool", "too hard", "kept", "too easy", "smallest class")
 

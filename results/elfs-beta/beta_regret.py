@@ -12,11 +12,11 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from bench.captions import common
 from bench.errors import BenchError
-from bench.rows import Row
-from bench.stats import Summary, paired_difference, summarize
-from bench.tables import collect
+from bench.results.captions import common
+from bench.results.rows import Row
+from bench.results.stats import Summary, paired_difference, summarize
+from bench.results.tables import collect
 
 Accuracies = dict[int, float]
 """Seed -> test accuracy in percent."""

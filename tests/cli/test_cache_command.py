@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from bench.cache import Store
 from bench.cli import app
 from bench.errors import SpecError
+from bench.store.cache import Store
 
 
 class Named:

@@ -116,7 +116,7 @@ def test_check_tells_what_failed() -> None:
 
 
 def test_the_cache_as_json(tmp_path: Path) -> None:
-    from bench.cache import Store
+    from bench.store.cache import Store
 
     class Named:
         kind, key = "numbers", "a" * 64

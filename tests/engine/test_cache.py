@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench.cache import Store, lock_of
+from bench.store.cache import Store, lock_of
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from filelock import FileLock
 
-from bench.cache import Store
 from bench.errors import SpecError
-from bench.inventory import damage, remove, stored, sweep, to_prune
 from bench.quantities import counted, parse_bytes, parse_seconds, show_bytes, show_seconds
+from bench.store.cache import Store
+from bench.store.inventory import damage, remove, stored, sweep, to_prune
 
 DAY = 86400.0
 

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 from bench_command import Command
 
-from bench.rows import read_rows
-from bench.underway import underway
+from bench.results.rows import read_rows
+from bench.runner.underway import underway
 
 pytestmark = pytest.mark.faults
 
@@ -28,7 +28,7 @@ GRID = (
 @pytest.fixture
 def cluster() -> Iterator[Any]:
     """A head node that computes nothing, and two nodes of one CPU."""
-    from bench.ray_session import use_ray_settings
+    from bench.runner.ray_session import use_ray_settings
 
     use_ray_settings()
     from ray.cluster_utils import Cluster

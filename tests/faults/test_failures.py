@@ -9,18 +9,18 @@ from pathlib import Path
 
 import pytest
 
-from bench.cells import Cell
 from bench.errors import DataError, NotFinite, TimeLimit
-from bench.failures import Failure, fault_of, lost, read_failures, record_failure, summary
-from bench.limits import mark_of, read_mark, time_limit
-from bench.preflight import Plan, make_plan
-from bench.ray_session import Resources
-from bench.reporting import Reporter
-from bench.rows import read_rows
-from bench.runner import Outcome, run
-from bench.spec import load_spec
-from bench.trial import attempt_cell
-from bench.workspace import Workspace
+from bench.grid.cells import Cell
+from bench.grid.preflight import Plan, make_plan
+from bench.grid.spec import load_spec
+from bench.results.rows import read_rows
+from bench.runner.failures import Failure, fault_of, lost, read_failures, record_failure, summary
+from bench.runner.limits import mark_of, read_mark, time_limit
+from bench.runner.ray_session import Resources
+from bench.runner.reporting import Reporter
+from bench.runner.run import Outcome, run
+from bench.runner.trial import attempt_cell
+from bench.runner.workspace import Workspace
 
 pytestmark = pytest.mark.faults
 

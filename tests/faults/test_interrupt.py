@@ -6,7 +6,7 @@ import pytest
 from bench_command import Command, finish
 
 from bench.quantities import counted
-from bench.rows import read_rows
+from bench.results.rows import read_rows
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow]
 

@@ -10,16 +10,16 @@ from pathlib import Path
 import pytest
 from bench_command import Command, alive, finish
 
-from bench.cache import Arrays
-from bench.cells import Cell
-from bench.compute import observe
-from bench.preflight import make_plan
-from bench.resume import set_aside, valid_row
-from bench.rows import read_rows
-from bench.spec import load_spec
-from bench.stages import ProxyDynamics
-from bench.trial import attempt_cell
-from bench.workspace import Workspace
+from bench.grid.cells import Cell
+from bench.grid.preflight import make_plan
+from bench.grid.spec import load_spec
+from bench.grid.stages import ProxyDynamics
+from bench.results.rows import read_rows
+from bench.runner.compute import observe
+from bench.runner.resume import set_aside, valid_row
+from bench.runner.trial import attempt_cell
+from bench.runner.workspace import Workspace
+from bench.store.cache import Arrays
 
 pytestmark = pytest.mark.faults
 

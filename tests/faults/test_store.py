@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.cache import Store
+from bench.store.cache import Store
 
 pytestmark = pytest.mark.faults
 
@@ -17,7 +17,7 @@ PREAMBLE = """
 import os, resource, signal, sys, time
 from pathlib import Path
 import numpy as np
-from bench.cache import Busy, Store
+from bench.store.cache import Busy, Store
 
 class Named:
     kind, key = "numbers", "shared"
@@ -131,7 +131,7 @@ def test_a_file_system_without_locks_warns_and_works(tmp_path, number):
         tmp_path,
         f"""
 import errno, fcntl, logging
-from bench.inventory import remove, stored
+from bench.store.inventory import remove, stored
 def refuse(*_):
     raise OSError(errno.{number}, "No locks available")
 fcntl.flock = refuse

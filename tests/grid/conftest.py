@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from bench.cells import Cell, check_names, encoder_calls, expand
+from bench.grid.cells import Cell, check_names, encoder_calls, expand
+from bench.grid.spec import GridSpec, load_spec
 from bench.plugins import datasets, encoders
 from bench.refs import DatasetRef, EncoderRef
-from bench.spec import GridSpec, load_spec
 from bench.variants import check_modifiers
 
 SIZES = {"digits": 1438, "cifar10": 50_000, "cifar100": 50_000, "stl10": 5_000, "imagenet": 1_281_167}

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from bench.calls import Call
-from bench.cells import Cell, at_rate, check_names, reads_embeddings
 from bench.errors import SpecError, UnknownName
+from bench.grid.calls import Call
+from bench.grid.cells import Cell, at_rate, check_names, reads_embeddings
+from bench.grid.spec import GridSpec, load_spec
+from bench.grid.stages import in_order
 from bench.recipe import Recipe
 from bench.refs import DatasetRef, ModelRef
-from bench.spec import GridSpec, load_spec
-from bench.stages import in_order
 
 Expand = Callable[..., list[Cell]]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.code_digest import code_digest
+from bench.grid.code_digest import code_digest
 
 PACKAGE = {
     "lab/__init__.py": "",

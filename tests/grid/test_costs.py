@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from bench.cells import Cell
-from bench.costs import attributed
-from bench.rows import StageUse
-from bench.stages import in_order
+from bench.grid.cells import Cell
+from bench.grid.costs import attributed
+from bench.grid.stages import in_order
+from bench.results.rows import StageUse
 
 
 def test_the_parts_of_a_stage_add_up_to_what_it_took(cells_of: Callable[..., list[Cell]]) -> None:

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from bench.cells import Cell
-from bench.ledger import NAME, Ledger, unpaid
-from bench.rows import StageUse
-from bench.stages import Selection
+from bench.grid.cells import Cell
+from bench.grid.stages import Selection
+from bench.results.rows import StageUse
+from bench.runner.ledger import NAME, Ledger, unpaid
 
 
 @pytest.fixture

@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from bench.cache import Store
 from bench.errors import DataError, RowError, SpecError, WeightsError
-from bench.preflight import Plan, check_writable, make_plan
-from bench.provenance import device_name, git_state, versions
-from bench.rows import StageUse
-from bench.spec import load_spec
-from bench.trial import attempt_cell
-from bench.workspace import Workspace
+from bench.grid.preflight import Plan, check_writable, make_plan
+from bench.grid.spec import load_spec
+from bench.results.rows import StageUse
+from bench.runner.provenance import device_name, git_state, versions
+from bench.runner.trial import attempt_cell
+from bench.runner.workspace import Workspace
+from bench.store.cache import Store
 
 SHARED = Path(os.environ.get("BENCH_SHARED", Path(__file__).parents[2].parent / "shared"))
 LITE0 = SHARED / "weights" / "tf_efficientnet_lite0_timm_fp16.safetensors"
@@ -94,7 +94,7 @@ def test_rows_that_other_code_selected_are_named(tmp_path: Path, monkeypatch: py
     use = StageUse(kind=stage.kind, key=stage.key, seconds=1.0, reused=False)
     assert "error" not in attempt_cell(cell, workspace, {stage.key: use})
     assert plan(workspace.out, **given).outdated == []
-    monkeypatch.setattr("bench.cells.code_digest", lambda module, version: "edited")
+    monkeypatch.setattr("bench.grid.cells.code_digest", lambda module, version: "edited")
     made = plan(workspace.out, **given)
     assert (made.outdated, made.missing) == ([cell.cell_id], [])
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from bench.errors import RowError
 from bench.recipe import Recipe
-from bench.rows import Row, StageUse, read_row, read_rows, write_atomically, write_row
+from bench.results.rows import Row, StageUse, read_row, read_rows, write_atomically, write_row
 
 LETTERS = st.characters(codec="utf-8", exclude_categories=["Cc"])
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from bench.calls import Call
-from bench.cells import Cell
 from bench.errors import SpecError, UnknownName
+from bench.grid.calls import Call
+from bench.grid.cells import Cell
+from bench.grid.spec import GridSpec, load_spec, preset_names
 from bench.methods.elfs import beta_grid
 from bench.plugins import methods
-from bench.spec import GridSpec, load_spec, preset_names
 from bench.training.fit import proxy_iterations
 from bench.training.proxy import HELD_OUT
 

@@ -4,10 +4,9 @@ from collections.abc import Callable
 
 import pytest
 
-from bench.cells import Cell
 from bench.errors import SpecError
-from bench.refs import DatasetRef, EncoderRef, derive_seed
-from bench.stages import (
+from bench.grid.cells import Cell
+from bench.grid.stages import (
     Embeddings,
     NeighborLists,
     ProxyDynamics,
@@ -16,6 +15,7 @@ from bench.stages import (
     in_order,
     shared_neighbors,
 )
+from bench.refs import DatasetRef, EncoderRef, derive_seed
 
 Expand = Callable[..., list[Cell]]
 

@@ -14,11 +14,11 @@ from PIL import Image
 from sklearn.datasets import load_digits
 from typer.testing import CliRunner, Result
 
-from bench.cache import Store
 from bench.cli import app
 from bench.errors import BenchError
 from bench.labelling.images import embed_files, find_images
 from bench.refs import EncoderRef
+from bench.store.cache import Store
 
 QUICK = "elfs(heads=2,cluster_epochs=3)"
 

@@ -11,7 +11,7 @@ from bench import SelectionError
 from bench.errors import SpecError
 from bench.methods.elfs import beta_grid, choose_beta, double_end
 from bench.plugins import methods
-from bench.selection import method_pool, run_method
+from bench.runner.selection import method_pool, run_method
 
 
 def rng(seed=0):

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from bench.calls import parse_call
+from bench.grid.calls import parse_call
 from bench.recipe import Recipe
-from bench.rows import Row
+from bench.results.rows import Row
 
 SUPERVISION = {"elfs": "pseudo", "badge": "coreset", "aum": "labels", "ccs": "labels", "d2": "labels", "el2n": "labels"}
 DEFAULTS: dict[str, dict[str, Any]] = {

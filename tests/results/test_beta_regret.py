@@ -8,7 +8,7 @@ from types import ModuleType
 import pytest
 
 from bench.errors import BenchError
-from bench.rows import Row, write_row
+from bench.results.rows import Row, write_row
 
 MakeRow = Callable[..., Row]
 

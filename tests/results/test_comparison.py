@@ -11,12 +11,12 @@ from scipy import stats as oracle
 from typer.testing import CliRunner
 
 from bench.cli import app
-from bench.comparison import between_encoders, chosen, contests, find_baseline, overlap
-from bench.comparison_text import contest_sheet, encoder_sheets, overlap_sheets
 from bench.errors import DataError, SpecError, UnknownName
-from bench.published import indices_path, scores_path, write_indices, write_scores
-from bench.rows import Row, write_row
-from bench.tables import blocks
+from bench.results.comparison import between_encoders, chosen, contests, find_baseline, overlap
+from bench.results.comparison_text import contest_sheet, encoder_sheets, overlap_sheets
+from bench.results.published import indices_path, scores_path, write_indices, write_scores
+from bench.results.rows import Row, write_row
+from bench.results.tables import blocks
 
 Grid = Callable[..., list[Row]]
 MEANS = {"random": [90.0, 80.0], "elfs": [92.0, 86.0], "aum": [95.0, 60.0]}

@@ -13,10 +13,10 @@ from typer.testing import CliRunner
 
 from bench.cli import app
 from bench.errors import RowError
-from bench.export import columns, flat, write_parquet
 from bench.recipe import Recipe
-from bench.rows import Row, StageUse, read_rows, write_row
-from bench.rows_page import attributes, page
+from bench.results.export import columns, flat, write_parquet
+from bench.results.rows import Row, StageUse, read_rows, write_row
+from bench.results.rows_page import attributes, page
 
 ROOT = Path(__file__).parents[2]
 

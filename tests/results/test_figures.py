@@ -11,9 +11,9 @@ from bench.errors import BenchError
 from bench.plots.accuracy import accuracy_against_cost, accuracy_against_rate, band
 from bench.plots.coresets import class_balance
 from bench.plots.style import looks
-from bench.rows import write_row
-from bench.stats import summarize
-from bench.tables import blocks
+from bench.results.rows import write_row
+from bench.results.stats import summarize
+from bench.results.tables import blocks
 
 
 @pytest.fixture

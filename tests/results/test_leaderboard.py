@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from bench.errors import RowError
-from bench.leaderboard import Standing, column_weights, leaderboard_csv, leaderboard_sheet, standings
-from bench.rows import Row
-from bench.sheets import Sheet, latex, markdown
-from bench.stats import rank_intervals
-from bench.tables import Block, blocks
+from bench.results.leaderboard import Standing, column_weights, leaderboard_csv, leaderboard_sheet, standings
+from bench.results.rows import Row
+from bench.results.sheets import Sheet, latex, markdown
+from bench.results.stats import rank_intervals
+from bench.results.tables import Block, blocks
 
 Grid = Callable[..., list[Row]]
 RATES = [0.5, 0.9]

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.errors import DataError
-from bench.pseudo_quality import pseudo_label_quality
+from bench.results.pseudo_quality import pseudo_label_quality
 
 PAIRS = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 3)), min_size=2, max_size=30)
 
@@ -72,7 +72,7 @@ def test_arrays_that_do_not_match_are_refused(one: list[int], two: list[int]) ->
 
 def test_needs_no_torch() -> None:
     code = (
-        "import sys, numpy as np; from bench.pseudo_quality import pseudo_label_quality as quality; "
+        "import sys, numpy as np; from bench.results.pseudo_quality import pseudo_label_quality as quality; "
         "quality(np.array([0, 1]), np.array([0, 1])); sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

@@ -12,12 +12,12 @@ import pytest
 from typer.testing import CliRunner
 
 from bench.cli import app
-from bench.leaderboard import leaderboard_sheet, standings
-from bench.published import write_indices, write_scores
 from bench.report.data import leaderboard_data
 from bench.report.gallery import ends
-from bench.rows import Row, write_row
-from bench.tables import blocks, collect
+from bench.results.leaderboard import leaderboard_sheet, standings
+from bench.results.published import write_indices, write_scores
+from bench.results.rows import Row, write_row
+from bench.results.tables import blocks, collect
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright, an extra of development")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bench.plugins import datasets, encoders, methods, models
-from bench.reported import _NAMES, ENCODERS, PROTOCOLS, protocol_of, reported, same_encoder
+from bench.results.reported import _NAMES, ENCODERS, PROTOCOLS, protocol_of, reported, same_encoder
 
 CSV = Path(__file__).parents[2] / "bench" / "paper" / "reported_results.csv"
 
@@ -139,9 +139,9 @@ def test_the_table_of_names_uses_registered_names() -> None:
 
 
 def test_what_the_papers_ran_otherwise_is_said(grid) -> None:
-    from bench.captions import caption
-    from bench.reported import not_run
-    from bench.tables import blocks
+    from bench.results.captions import caption
+    from bench.results.reported import not_run
+    from bench.results.tables import blocks
 
     assert not_run("elfs", {"heads": 5, "cluster_epochs": 200, "score": "aum"}) == "heads=50"
     assert not_run("elfs", {"heads": 50, "cluster_epochs": 200, "score": "aum"}) == not_run("nobody", {}) == ""

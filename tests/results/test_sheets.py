@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from bench.errors import BenchError
-from bench.sheets import (
+from bench.results.sheets import (
     MISSING,
     Field,
     Section,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats as oracle
 
-from bench.stats import (
+from bench.results.stats import (
     chance_jaccard,
     holm,
     jaccard,

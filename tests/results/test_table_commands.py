@@ -15,9 +15,9 @@ from bench.cli._screen import show
 from bench.cli.leaderboard import leaderboard
 from bench.cli.table import table
 from bench.errors import RowError
-from bench.rows import Row, write_row
-from bench.table_text import sheet
-from bench.tables import blocks
+from bench.results.rows import Row, write_row
+from bench.results.table_text import sheet
+from bench.results.tables import blocks
 
 Grid = Callable[..., list[Row]]
 RATES = [0.3, 0.5, 0.7, 0.8, 0.9]
@@ -97,8 +97,9 @@ def test_a_block_of_full_alone_is_shown(grid: Grid) -> None:
 
 def test_importing_the_tables_imports_no_heavy_package() -> None:
     code = (
-        "import sys, bench.cli, bench.comparison, bench.comparison_text, bench.tables, bench.table_text, "
-        "bench.leaderboard, bench.stats, bench.reported, bench.captions\n"
+        "import sys, bench.cli\n"
+        "from bench.results import comparison, comparison_text, tables, table_text\n"
+        "from bench.results import captions, leaderboard, reported, stats\n"
         "print(sorted({'torch', 'torchvision', 'ray', 'pandas', 'scipy', 'sklearn', 'faiss'} & sys.modules.keys()))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

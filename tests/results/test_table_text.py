@@ -6,12 +6,12 @@ from collections.abc import Callable
 
 import pytest
 
-from bench.pseudo_quality import PseudoLabelQuality
 from bench.recipe import Recipe
-from bench.rows import Row
-from bench.sheets import MISSING, latex, markdown
-from bench.table_text import sheet, table_csv
-from bench.tables import blocks
+from bench.results.pseudo_quality import PseudoLabelQuality
+from bench.results.rows import Row
+from bench.results.sheets import MISSING, latex, markdown
+from bench.results.table_text import sheet, table_csv
+from bench.results.tables import blocks
 
 Grid = Callable[..., list[Row]]
 RATES = [0.5, 0.9]

@@ -7,8 +7,8 @@ import pytest
 
 from bench.errors import RowError
 from bench.recipe import Recipe
-from bench.rows import Row, write_row
-from bench.tables import Block, Line, blocks, collect, parameters
+from bench.results.rows import Row, write_row
+from bench.results.tables import Block, Line, blocks, collect, parameters
 
 Make = Callable[..., Row]
 Grid = Callable[..., list[Row]]

@@ -15,9 +15,9 @@ import pytest
 from typer.testing import CliRunner
 
 from bench.cli import app
-from bench.published import indices_path, scores_path, write_indices, write_scores
-from bench.rows import Row, write_row
-from bench.validation import problems_of, row_files
+from bench.results.published import indices_path, scores_path, write_indices, write_scores
+from bench.results.rows import Row, write_row
+from bench.results.validation import problems_of, row_files
 
 RESULTS = Path(__file__).parents[2] / "results"
 CONFIG = hashlib.sha256(b"a configuration").hexdigest()

@@ -9,13 +9,13 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from bench.preflight import make_plan
-from bench.pseudo_quality import right
-from bench.rows import StageUse, read_rows
-from bench.spec import load_spec
-from bench.stages import in_order
-from bench.trial import attempt_cell
-from bench.workspace import Workspace
+from bench.grid.preflight import make_plan
+from bench.grid.spec import load_spec
+from bench.grid.stages import in_order
+from bench.results.pseudo_quality import right
+from bench.results.rows import StageUse, read_rows
+from bench.runner.trial import attempt_cell
+from bench.runner.workspace import Workspace
 
 
 @pytest.fixture(scope="module")

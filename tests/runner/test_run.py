@@ -12,21 +12,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.cells import Cell
-from bench.compute import run_stage
 from bench.errors import SpecError
-from bench.ledger import Ledger
-from bench.preflight import Plan, make_plan
-from bench.ray_session import Resources
-from bench.reporting import Reporter
-from bench.rows import Row, read_row, read_rows
-from bench.runner import Outcome, run
-from bench.spec import load_spec
-from bench.stage_runs import run_stages
-from bench.stages import Stage
-from bench.trial import attempt_cell
-from bench.underway import underway
-from bench.workspace import Workspace
+from bench.grid.cells import Cell
+from bench.grid.preflight import Plan, make_plan
+from bench.grid.spec import load_spec
+from bench.grid.stages import Stage
+from bench.results.rows import Row, read_row, read_rows
+from bench.runner.compute import run_stage
+from bench.runner.ledger import Ledger
+from bench.runner.ray_session import Resources
+from bench.runner.reporting import Reporter
+from bench.runner.run import Outcome, run
+from bench.runner.stage_runs import run_stages
+from bench.runner.trial import attempt_cell
+from bench.runner.underway import underway
+from bench.runner.workspace import Workspace
 
 pytestmark = pytest.mark.usefixtures("ray_session")
 

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from bench.preflight import make_plan
-from bench.rows import Row
-from bench.spec import load_spec
-from bench.table_text import sheet
-from bench.tables import blocks
-from bench.trial import run_cell
-from bench.workspace import Workspace
+from bench.grid.preflight import make_plan
+from bench.grid.spec import load_spec
+from bench.results.rows import Row
+from bench.results.table_text import sheet
+from bench.results.tables import blocks
+from bench.runner.trial import run_cell
+from bench.runner.workspace import Workspace
 
 MODELS = "small_cnn,linear_probe,resnet18"
 GRID = {

@@ -9,20 +9,20 @@ from pathlib import Path
 
 import numpy as np
 
-from bench import trial
-from bench.cells import Cell
-from bench.compute import run_stage
+from bench.grid.cells import Cell
+from bench.grid.preflight import Plan, make_plan
+from bench.grid.spec import load_spec
+from bench.grid.stages import PseudoLabels, in_order
 from bench.loading import load_dataset
 from bench.plugins import methods
-from bench.preflight import Plan, make_plan
-from bench.pseudo_quality import pseudo_label_quality
-from bench.published import write_indices
-from bench.rows import read_row
-from bench.runner import Resources, run
-from bench.spec import load_spec
-from bench.stages import PseudoLabels, in_order
-from bench.trial import attempt_cell
-from bench.workspace import Workspace
+from bench.results.pseudo_quality import pseudo_label_quality
+from bench.results.published import write_indices
+from bench.results.rows import read_row
+from bench.runner import trial
+from bench.runner.compute import run_stage
+from bench.runner.run import Resources, run
+from bench.runner.trial import attempt_cell
+from bench.runner.workspace import Workspace
 
 TINY = {
     "datasets": "digits",

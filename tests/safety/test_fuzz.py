@@ -15,13 +15,13 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from bench.cache import Store
-from bench.calls import Call, parse_call, split_list
 from bench.errors import BenchError
-from bench.published import read_indices, read_scores
-from bench.rows import read_row
-from bench.spec import GridSpec, load_spec
-from bench.validation import problems_of
+from bench.grid.calls import Call, parse_call, split_list
+from bench.grid.spec import GridSpec, load_spec
+from bench.results.published import read_indices, read_scores
+from bench.results.rows import read_row
+from bench.results.validation import problems_of
+from bench.store.cache import Store
 
 FOLDER_IS_SHARED = settings(
     max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True

@@ -17,9 +17,9 @@ import pytest
 from bench.checkpoints import read_state
 from bench.datasets._cifar_files import load_plain, read_batch, unpack
 from bench.errors import BenchError, DataError, WeightsError
+from bench.grid.spec import load_spec
 from bench.loading import load_dataset
-from bench.published import read_indices
-from bench.spec import load_spec
+from bench.results.published import read_indices
 
 ROOT = Path(__file__).parents[2]
 SOURCES = [path for folder in ("bench", "methods", "datasets") for path in sorted((ROOT / folder).rglob("*.py"))]
@@ -221,7 +221,7 @@ def test_yaml_cannot_call_anything(tmp_path: Path, sprung: Path) -> None:
     "text", ["__import__('os').mkdir('{}')", "[x for x in 'ab']", "(lambda: 1)()", "open('{}', 'w')"]
 )
 def test_a_parameter_is_a_literal_or_text_never_code(text: str, sprung: Path) -> None:
-    from bench.calls import parse_call
+    from bench.grid.calls import parse_call
 
     written = text.format(sprung)
     assert parse_call({"folder": {"path": written}}).params == {"path": written}

@@ -15,12 +15,12 @@ from typer.testing import CliRunner
 from bench.cli import app
 from bench.errors import DataError, RowError
 from bench.folders import class_folders, scan_classes
-from bench.published import indices_path, scores_path, write_indices
 from bench.recipe import Recipe
 from bench.refs import cell_name
-from bench.rows import Row, read_row, write_row
-from bench.tracking_wandb import _plain
-from bench.validation import problems_of
+from bench.results.published import indices_path, scores_path, write_indices
+from bench.results.rows import Row, read_row, write_row
+from bench.results.validation import problems_of
+from bench.tracking.with_wandb import _plain
 
 HOSTILE = "<script>alert(1)</script> | `x` [a](http://b) $x^2$ \\input{/etc/passwd} % & # ~"
 COMMITTED = Path(__file__).parents[2] / "results" / "digits-demo"

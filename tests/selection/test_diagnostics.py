@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from bench import Pool, SelectionError
-from bench.cache import Store
 from bench.diagnostics import Diagnostics
 from bench.memory_pool import ArraySource
+from bench.store.cache import Store
 
 
 def pool(size: int = 4) -> Pool:

@@ -14,17 +14,17 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from bench.cells import Cell
 from bench.cli import app
 from bench.errors import SpecError, UnknownName
-from bench.export import columns, flat
-from bench.preflight import make_plan
-from bench.rows import Row, read_row, read_rows
-from bench.spec import load_spec
-from bench.tracking import Tracker, make_trackers, tracked
-from bench.tracking_tensorboard import TensorBoardTracker
-from bench.trial import attempt_cell
-from bench.workspace import Workspace
+from bench.grid.cells import Cell
+from bench.grid.preflight import make_plan
+from bench.grid.spec import load_spec
+from bench.results.export import columns, flat
+from bench.results.rows import Row, read_row, read_rows
+from bench.runner.trial import attempt_cell
+from bench.runner.workspace import Workspace
+from bench.tracking.trackers import Tracker, make_trackers, tracked
+from bench.tracking.with_tensorboard import TensorBoardTracker
 
 GRID = {
     "datasets": "digits",
@@ -218,7 +218,7 @@ def test_a_folder_that_cannot_be_written_stops_tracking_alone(tmp_path: Path, na
 def test_wandb_without_its_server_stops_tracking_alone(
     grid: tuple[list[Cell], Workspace], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bench.tracking_wandb._CONNECT", 2.0)
+    monkeypatch.setattr("bench.tracking.with_wandb._CONNECT", 2.0)
     monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
     workspace = grid[1].model_copy(update={"out": tmp_path})
@@ -232,7 +232,7 @@ def test_names_are_checked(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [tracker.name for tracker in make_trackers("tensorboard,tensorboard")] == ["tensorboard"]
     with pytest.raises(UnknownName, match=r"unknown tracker 'wandbb'\. Did you mean wandb"):
         make_trackers("wandbb")
-    monkeypatch.setattr("bench.tracking.find_spec", lambda name: None)
+    monkeypatch.setattr("bench.tracking.trackers.find_spec", lambda name: None)
     with pytest.raises(SpecError, match="--track tensorboard needs the package tensorboardX: pip install tensorboardX"):
         make_trackers("tensorboard")
     with pytest.raises(SpecError, match=r"--track wandb needs the package wandb: pip install -e '\.\[wandb\]' in a"):

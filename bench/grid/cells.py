@@ -1,0 +1,306 @@
+"""From a grid to its cells: the cross product, without repeating what a choice cannot change."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from bench.errors import SpecError, lower_first
+from bench.grid.calls import Call, family
+from bench.grid.code_digest import code_digest
+from bench.grid.spec import GridSpec
+from bench.grid.stages import Embeddings, Selection, Stage
+from bench.plugins import datasets, encoders, methods, models
+from bench.recipe import Precision, Recipe
+from bench.refs import DatasetRef, EncoderRef, Frozen, ModelRef, Proxy, cell_name
+from bench.results.rows import PROTOCOL
+from bench.runner.selection import budget_for
+from bench.variants import check_modifiers
+
+WEIGHTS = "weights"
+"""The parameter that every encoder call takes beside the encoder's own: a local weights file."""
+POOL_SIZE = "pool_size"
+"""What a data set's label shows of a drawn pool; in a grid it is no parameter of the data set."""
+_READS_EMBEDDINGS = {"embeddings", "neighbors", "pseudo_labels", "rehearsal"}
+_READS_PROXY = {"dynamics", "rehearsal", "gradient_norms", "outputs"}
+
+
+class Cell(Frozen):
+    """One grid point.
+
+    Attributes:
+        dataset: the pool and the test split.
+        method: registered name.
+        variant: the method as the user wrote it; parameters that depend on the rate are shown for all rates.
+        params: its parameters at this rate that differ from their defaults.
+        encoder: None where neither the method nor the model reads embeddings.
+        rate: fraction removed.
+        budget: images kept.
+        seed: of everything random.
+        model: trained on the coreset.
+        recipe: how it is trained.
+        proxy: the network that the method has trained to look at the pool; None where it has none trained.
+        protocol: version of the evaluation protocol.
+    """
+
+    dataset: DatasetRef
+    method: str
+    variant: str
+    params: dict[str, Any]
+    encoder: EncoderRef | None
+    rate: float
+    budget: int
+    seed: int
+    model: ModelRef
+    recipe: Recipe
+    proxy: Proxy | None
+    protocol: int = PROTOCOL
+
+    def digest(self) -> str:
+        """As ``Frozen.digest``; of a parameter given per rate only the value at this rate counts."""
+        return Frozen.digest(self.model_copy(update={"variant": family(self.variant)}))
+
+    @property
+    def cell_id(self) -> str:
+        """Readable and unique: safe as a file name."""
+        encoder = self.encoder.name if self.encoder else "none"
+        data = str(Call(self.dataset.name, {}, self.dataset.modifiers))
+        name = cell_name(data, self.method, encoder, self.rate, self.seed, self.model.name)
+        return f"{name}-{self.digest()[:12]}"
+
+    def title(self) -> str:
+        """A few words for progress."""
+        words = [self.dataset.label, self.variant, f"rate {self.rate:g}", f"seed {self.seed}", self.model.label]
+        if self.encoder is not None:
+            words.insert(2, self.encoder.label)
+        return ", ".join(words)
+
+    def selection(self) -> Selection:
+        """The coreset as a shared stage: models, variants and label noise that do not change it share it."""
+        reads = _reads(self.method, self.params)
+        entry = methods.get(self.method)
+        label_free = entry.info.supervision in ("none", "pseudo")
+        return Selection(
+            dataset=self.dataset.without_noise() if label_free else self.dataset,
+            method=self.method,
+            params=self.params,
+            code=code_digest(entry.function.__module__, entry.info.version),
+            encoder=self.encoder if reads & _READS_EMBEDDINGS else None,
+            proxy=self.proxy,
+            rate=self.rate,
+            budget=self.budget,
+            seed=self.seed,
+        )
+
+    def stages(self) -> list[Stage]:
+        """What must be there before the model is trained."""
+        selection = self.selection()
+        # Selected already or not, the row tells how good the pseudo-labels are.
+        needed: list[Stage] = [selection, *selection.all_pseudo_labels()[:1]]
+        if models.get(self.model.name).info.inputs == "embeddings" and self.encoder is not None:
+            images = self.dataset.without_noise()
+            needed += [
+                Embeddings(dataset=images, encoder=self.encoder),
+                Embeddings(dataset=images, encoder=self.encoder, split="test"),
+            ]
+        return needed
+
+
+def check_names(spec: GridSpec) -> None:
+    """Look every name and parameter of the grid up.
+
+    Raises:
+        UnknownName: with the nearest names.
+        SpecError: a parameter outside its range, or without a value for one of the rates.
+    """
+    for call in spec.datasets:
+        if POOL_SIZE in call.params:
+            raise SpecError(f"dataset {call.name}: the pool's size is the grid's; use --pool-size (YAML: pool_size).")
+        datasets.get(call.name).resolve(call.params)
+        check_modifiers(call.name, call.modifiers)
+    for call in spec.encoders:
+        encoders.get(call.name).resolve({name: value for name, value in call.params.items() if name != WEIGHTS})
+    for call in (*spec.models, *((spec.proxy_model,) if spec.proxy_model else ())):
+        models.get(call.name).resolve(call.params)
+    for call in spec.methods:
+        entry = methods.get(call.name)
+        for rate in _rates(call, spec):
+            params = entry.resolve(at_rate(call, rate))
+            try:
+                entry.info.check(params, rate)
+            except SpecError as error:
+                raise SpecError(f"method {call.name}: {error}") from error
+    for call in spec.datasets:
+        _recipe(call.name, None, spec)
+
+
+def expand(
+    spec: GridSpec,
+    dataset_refs: Mapping[str, DatasetRef],
+    encoder_refs: Mapping[str, EncoderRef],
+    precision: Precision = "fp32",
+) -> list[Cell]:
+    """All cells of a grid, each once, in the order in which a person would read them.
+
+    Args:
+        spec: the grid, with valid names.
+        dataset_refs: call as text -> the data set that was opened.
+        encoder_refs: call as text -> the encoder whose weights were found.
+        precision: what ``auto`` means on the device at hand; a result in bf16 is not one in fp32.
+
+    Raises:
+        SpecError: a rate leaves no image, or a recipe is not valid.
+    """
+    cells: dict[str, Cell] = {}
+    for dataset in spec.datasets:
+        for model in spec.models or (Call(datasets.get(dataset.name).info.model, {}),):
+            for encoder in encoder_calls(spec, dataset):
+                refs = dataset_refs[str(dataset)], encoder_refs[str(encoder)]
+                for cell in _block(spec, *refs, model, precision):
+                    cells.setdefault(cell.cell_id, cell)
+    return list(cells.values())
+
+
+def encoder_calls(spec: GridSpec, dataset: Call) -> tuple[Call, ...]:
+    """The grid's encoders on one data set, or the data set's default."""
+    return spec.encoders or (Call(datasets.get(dataset.name).info.encoder, {}),)
+
+
+def reads_embeddings(spec: GridSpec) -> bool:
+    """Whether any method, model or proxy of the grid needs an encoder."""
+    trained = [call.name for call in spec.models] or [datasets.get(call.name).info.model for call in spec.datasets]
+    proxies = [spec.proxy_model.name] if spec.proxy_model else trained
+    reads = {
+        part for call in spec.methods for rate in _rates(call, spec) for part in _reads(call.name, at_rate(call, rate))
+    }
+    networks = [*trained, *(proxies if reads & _READS_PROXY else [])]
+    by_network = any(models.get(name).info.inputs == "embeddings" for name in networks)
+    return by_network or bool(reads & _READS_EMBEDDINGS)
+
+
+def at_rate(call: Call, rate: float) -> dict[str, Any]:
+    """The call's parameters with every mapping from rate to value replaced by the value at ``rate``.
+
+    Raises:
+        SpecError: such a mapping has no value for the rate, or a key that is no rate.
+    """
+    params = {}
+    for name, value in call.params.items():
+        if isinstance(value, Mapping):
+            values = _by_rate(call.name, name, value)
+            if rate not in values:
+                given = ", ".join(f"{key:g}" for key in sorted(values)) or "none"
+                raise SpecError(f"method {call.name}: {name} has no value for rate {rate:g}; given for: {given}.")
+            value = values[rate]
+        params[name] = value
+    return params
+
+
+def _by_rate(method: str, name: str, given: Mapping[Any, Any]) -> dict[float, Any]:
+    try:
+        return {float(str(key)): value for key, value in given.items()}
+    except ValueError:
+        raise SpecError(
+            f"method {method}: {name}={given!r} is not valid: a mapping goes from rate to value, such as {{0.9: 0.3}}."
+        ) from None
+
+
+def _block(
+    spec: GridSpec, dataset: DatasetRef, encoder: EncoderRef, model_call: Call, precision: Precision
+) -> Iterator[Cell]:
+    model = _model_ref(model_call)
+    recipe = _recipe(dataset.name, model_call, spec).at_precision(precision)
+    proxy_call = spec.proxy_model or model_call
+    proxy_reads = models.get(proxy_call.name).info.inputs == "embeddings"
+    proxy = Proxy(
+        model=_model_ref(proxy_call),
+        recipe=proxy_recipe(_recipe(dataset.name, proxy_call, spec).at_precision(precision)),
+        encoder=encoder if proxy_reads else None,
+    )
+    for call in spec.methods:
+        entry = methods.get(call.name)
+        for rate in _rates(call, spec):
+            params = entry.changed(at_rate(call, rate))
+            reads = _reads(call.name, params)
+            uses_proxy = proxy if reads & _READS_PROXY else None
+            uses_encoder = (
+                bool(reads & _READS_EMBEDDINGS)
+                or models.get(model.name).info.inputs == "embeddings"
+                or (uses_proxy is not None and proxy_reads)
+            )
+            budget = budget_for(dataset.size, rate)
+            if dataset.size and budget < 2:
+                raise SpecError(
+                    f"rate {rate:g} keeps {budget} of the {dataset.size} images of {dataset.label}; "
+                    "a model cannot be trained on fewer than 2."
+                )
+            for seed in spec.seeds:
+                yield Cell(
+                    dataset=dataset,
+                    method=call.name,
+                    variant=_variant(call),
+                    params=params,
+                    encoder=encoder if uses_encoder else None,
+                    rate=rate,
+                    budget=budget,
+                    seed=seed,
+                    model=model,
+                    recipe=recipe,
+                    proxy=uses_proxy,
+                )
+
+
+def proxy_recipe(recipe: Recipe) -> Recipe:
+    """A recipe without the fields that play no part in a proxy's training, so that they do not part its artifacts."""
+    defaults = Recipe()
+    return recipe.model_copy(update={"iterations": defaults.iterations, "evaluations": 1})
+
+
+def _rates(call: Call, spec: GridSpec) -> tuple[float, ...]:
+    return (0.0,) if methods.get(call.name).info.unpruned else spec.rates
+
+
+def _reads(method: str, params: Mapping[str, Any]) -> set[str]:
+    entry = methods.get(method)
+    needs = entry.info.needs(entry.resolve(params))
+    by_default = "labels" if entry.info.supervision == "labels" else "pseudo"
+    of_pseudo = any(item.part == "dynamics" and item.options.get("of", by_default) == "pseudo" for item in needs)
+    return {item.part for item in needs} | ({"pseudo_labels"} if of_pseudo else set())
+
+
+def _variant(call: Call) -> str:
+    """One spelling for each meaning: parameters at their defaults are left out, in a mapping from rate too."""
+    entry = methods.get(call.name)
+    fixed = {name: value for name, value in call.params.items() if not isinstance(value, Mapping)}
+    shown = entry.changed(fixed)
+    for name, given in call.params.items():
+        if name in fixed:
+            continue
+        values = {rate: entry.resolve({name: value})[name] for rate, value in _by_rate(call.name, name, given).items()}
+        if any(value != entry.params[name].default for value in values.values()):
+            shown[name] = dict(sorted(values.items()))
+    return str(Call(call.name, shown))
+
+
+def _model_ref(call: Call) -> ModelRef:
+    entry = models.get(call.name)
+    return ModelRef(name=call.name, version=entry.info.version, params=entry.changed(call.params))
+
+
+def _recipe(dataset: str, model: Call | None, spec: GridSpec) -> Recipe:
+    """The data set's recipe, then the model's fields, then the user's, then the scale."""
+    overrides = dict(models.get(model.name).info.recipe) if model else {}
+    fields = {**datasets.get(dataset).info.recipe.model_dump(), **overrides, **spec.recipe}
+    try:
+        recipe = Recipe(**fields)
+    except ValidationError as error:
+        first = error.errors()[0]
+        what = (
+            f"{first['loc'][0]}={first['input']!r}: {lower_first(first['msg'])}"
+            if first["loc"]
+            else lower_first(first["msg"])
+        )
+        raise SpecError(f"the recipe for {dataset} is not valid: {what}.") from None
+    return recipe if spec.scale == 1 else recipe.scaled(spec.scale)

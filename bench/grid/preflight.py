@@ -1,0 +1,221 @@
+"""Before anything starts: open every data set, find every weights file, and say what is missing."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from bench.data import fingerprint
+from bench.encoding import make_encoder
+from bench.errors import DataError, SpecError, WeightsError
+from bench.grid.calls import Call
+from bench.grid.cells import WEIGHTS, Cell, check_names, encoder_calls, expand, reads_embeddings
+from bench.grid.estimates import Named, Shape, dataset_of, estimate
+from bench.grid.spec import GridSpec
+from bench.grid.stages import Stage, in_order
+from bench.loading import load_dataset
+from bench.plugins import datasets, encoders
+from bench.recipe import Precision
+from bench.refs import DatasetRef, EncoderRef, clean_modifiers
+from bench.runner.resume import finished_row, selected_otherwise, set_aside
+from bench.runner.workspace import file_sha256
+from bench.store.cache import Store
+from bench.store.inventory import sweep
+from bench.variants import check_modifiers
+from bench.weights import locate_weights
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run will do.
+
+    Attributes:
+        cells: all cells of the grid.
+        finished: identities of the cells that have a row already.
+        weights: encoder label -> weights file.
+        problems: what would stop the run; only ``--dry-run`` goes on with any.
+        damaged: rows that were incomplete and have been set aside; their cells are run again.
+        shapes: data set's label -> its size.
+        outdated: identities of finished cells whose coreset was selected by other code than the present.
+    """
+
+    cells: list[Cell]
+    finished: set[str]
+    weights: dict[str, Path] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+    damaged: list[Path] = field(default_factory=list)
+    shapes: dict[str, Shape] = field(default_factory=dict)
+    outdated: list[str] = field(default_factory=list)
+
+    @property
+    def missing(self) -> list[Cell]:
+        """Cells without a row."""
+        return [cell for cell in self.cells if cell.cell_id not in self.finished]
+
+    def estimates(self, store: Store) -> tuple[Named, Named]:
+        """What the stages to compute and the missing cells will take, as far as their data sets are known."""
+        stages = [(stage.title(), stage) for stage in self.stages(store) if self._knows(stage)]
+        cells = [(cell.cell_id, cell) for cell in self.missing if self._knows(cell)]
+        return (
+            [(title, estimate(stage, self.shapes)) for title, stage in stages],
+            [(title, estimate(cell, self.shapes)) for title, cell in cells],
+        )
+
+    def memory(self, *work: Stage | Cell) -> int:
+        """Bytes that the largest of some stages or cells is estimated to take; 0 where nothing is known."""
+        return max((estimate(item, self.shapes).memory for item in work if self._knows(item)), default=0)
+
+    def _knows(self, work: Stage | Cell) -> bool:
+        return dataset_of(work).label in self.shapes
+
+    def stages(self, store: Store) -> list[Stage]:
+        """Shared stages that the missing cells need and the store lacks, inputs before users."""
+        return in_order([stage for cell in self.missing for stage in cell.stages()], lambda stage: stage in store)
+
+
+def make_plan(
+    spec: GridSpec,
+    *,
+    out: Path | None,
+    data_root: Path | None = None,
+    download: bool = False,
+    tolerant: bool = False,
+    device: str = "cpu",
+) -> Plan:
+    """Check the grid against this machine and expand it.
+
+    Args:
+        spec: the grid.
+        out: folder of the rows, or None where none are to be found or written.
+        data_root: folder of the data sets.
+        download: whether missing data and weights may be fetched.
+        tolerant: collect what is missing instead of stopping at it (``--dry-run``).
+        device: what will train, ``cpu`` or ``cuda``; it decides what precision ``auto`` means.
+
+    Raises:
+        BenchError: the first name, parameter, folder, data set or weights file that is not valid.
+    """
+    check_names(spec)
+    if not tolerant and out is not None:
+        check_writable(out)
+    problems: list[str] = []
+    dataset_refs: dict[str, DatasetRef] = {}
+    shapes: dict[str, Shape] = {}
+    for call in spec.datasets:
+        try:
+            opened, shape = _open_dataset(call, spec.pool_size, data_root, download)
+            dataset_refs[str(call)], shapes[opened.label] = opened, shape
+        except DataError as error:
+            if not tolerant:
+                raise
+            problems.append(str(error))
+            entry = datasets.get(call.name)
+            dataset_refs[str(call)] = DatasetRef(
+                name=call.name,
+                version=entry.info.version,
+                params=entry.changed(call.params),
+                modifiers=check_modifiers(call.name, call.modifiers),
+                pool_size=spec.pool_size,
+                num_classes=entry.info.num_classes or 0,
+            )
+    encoder_refs: dict[str, EncoderRef] = {}
+    weights: dict[str, Path] = {}
+    needed = reads_embeddings(spec)
+    for text, call in {str(call): call for dataset in spec.datasets for call in encoder_calls(spec, dataset)}.items():
+        try:
+            encoder_refs[text], path = find_encoder(call, download, needed=needed)
+        except WeightsError as error:
+            if not tolerant:
+                raise
+            problems.append(str(error))
+            encoder_refs[text], path = find_encoder(call, download, needed=False)
+        if path is not None and weights.setdefault(encoder_refs[text].label, path) != path:
+            raise SpecError(
+                f"encoder {encoder_refs[text].label} is given with two weights files, {path} and "
+                f"{weights[encoder_refs[text].label]}; a table could not tell them apart: use two runs with two --out."
+            )
+    cells = expand(spec, dataset_refs, encoder_refs, _precision(device))
+    if out is None:
+        return Plan(cells, set(), weights, problems, shapes=shapes)
+    damaged = []
+    if not tolerant:
+        damaged = set_aside(out, cells)
+        sweep(out)
+    rows = {cell.cell_id: row for cell in cells if (row := finished_row(out, cell)) is not None}
+    outdated = [cell.cell_id for cell in cells if cell.cell_id in rows and selected_otherwise(rows[cell.cell_id], cell)]
+    return Plan(cells, set(rows), weights, problems, damaged, shapes, outdated)
+
+
+def check_writable(folder: Path) -> None:
+    """Make ``folder`` and write to it once.
+
+    Raises:
+        SpecError: it cannot be made or written to, for example because no space is left.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise SpecError(f"cannot write to {folder}: it is a file, not a folder.")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=folder) as file:
+            file.write(b"\0" * 4096)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise SpecError(f"cannot write to {folder}: {error.strerror or error}.") from error
+
+
+def _open_dataset(call: Call, pool_size: int | None, root: Path | None, download: bool) -> tuple[DatasetRef, Shape]:
+    entry = datasets.get(call.name)
+    params = entry.changed(call.params)
+    modifiers = check_modifiers(call.name, call.modifiers)
+    opened = partial(load_dataset, call.name, params, root=root, download=download, pool_size=pool_size)
+    dataset = opened(modifiers=modifiers)
+    clean = clean_modifiers(modifiers)
+    images = dataset.train.images
+    shape = Shape(len(dataset.train), len(dataset.test), tuple(images.shape[1:]), isinstance(images, np.ndarray))
+    reference = DatasetRef(
+        name=call.name,
+        version=entry.info.version,
+        params=params,
+        modifiers=modifiers,
+        pool_size=pool_size,
+        fingerprint=fingerprint(dataset),
+        clean_fingerprint=fingerprint(opened(modifiers=clean)) if clean != modifiers else "",
+        num_classes=dataset.num_classes,
+        size=len(dataset.train),
+    )
+    return reference, shape
+
+
+def _precision(device: str) -> Precision:
+    if device == "cpu":
+        return "fp32"
+    import torch
+
+    # A driver without a GPU plans for workers that have one, and those of today compute in bf16.
+    emulated = torch.cuda.is_available() and not torch.cuda.is_bf16_supported(including_emulation=False)
+    return "fp32" if emulated else "bf16"
+
+
+def find_encoder(call: Call, download: bool, *, needed: bool) -> tuple[EncoderRef, Path | None]:
+    """Look the encoder's weights file up and load it once; ``needed=False`` names the encoder without its weights.
+
+    Raises:
+        UnknownName: no such encoder or parameter.
+        WeightsError: no weights file, or one that is damaged or does not fit.
+    """
+    entry = encoders.get(call.name)
+    params = entry.changed({name: value for name, value in call.params.items() if name != WEIGHTS})
+    if not needed:
+        return EncoderRef(name=call.name, version=entry.info.version, params=params), None
+    local = call.params.get(WEIGHTS)
+    path = locate_weights(entry, local=None if local is None else Path(str(local)).expanduser(), download=download)
+    digest = "" if path is None else file_sha256(path)
+    ref = EncoderRef(name=call.name, version=entry.info.version, params=params, weights_sha256=digest)
+    make_encoder(ref, path)  # a file that is damaged or does not fit is better found now than by a worker
+    return ref, None if path is None else path.resolve()

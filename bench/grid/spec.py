@@ -1,0 +1,213 @@
+"""What a user asks for: the grid, from presets, YAML and the command line, checked before anything starts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+
+from bench.errors import SpecError, UnknownName, lower_first
+from bench.grid.calls import Call, parse_call, split_list
+from bench.recipe import Recipe
+
+Rate = Annotated[float, Field(ge=0, lt=1)]
+# Without scale: it says that a recipe was shortened, and only GridSpec.scale shortens one.
+_RECIPE_FIELDS = tuple(name for name in Recipe.model_fields if name != "scale")
+_MOST_SEEDS = 1000
+
+
+class GridSpec(BaseModel):
+    """A grid: every method on every dataset, at every rate, with every encoder, model and seed.
+
+    Attributes:
+        methods: calls such as ``ccs(beta=0.3)``; a parameter may be a mapping from rate to value.
+        datasets: calls such as ``digits``, ``folder(path=photos)`` or ``cifar100@imbalance=100`` (``bench.variants``).
+        encoders: calls; empty means each dataset's default.
+        models: calls; empty means each dataset's default.
+        rates: fractions of the pool to remove, each in [0, 1).
+        seeds: distinct seeds; the number n stands for 0 to n - 1.
+        pool_size: images drawn from the training split as the pool; None for all.
+        proxy_model: network for training dynamics; None for the model that is trained on the coreset.
+        recipe: fields of ``Recipe`` that replace the dataset's and the model's.
+        scale: factor that shortens iterations and proxy epochs; the rows are marked.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+
+    methods: tuple[Call, ...] = (Call("random", {}), Call("elfs", {}))
+    datasets: tuple[Call, ...] = (Call("digits", {}),)
+    encoders: tuple[Call, ...] = ()
+    models: tuple[Call, ...] = ()
+    rates: tuple[Rate, ...] = (0.3, 0.5, 0.7, 0.8, 0.9)
+    seeds: tuple[Annotated[int, Field(ge=0)], ...] = (0,)
+    pool_size: Annotated[int, Field(ge=1)] | None = None
+    proxy_model: Call | None = None
+    recipe: dict[str, Any] = {}
+    scale: Annotated[float, Field(gt=0, le=1)] = 1.0
+
+    @field_validator("methods", "datasets", "encoders", "models", mode="before")
+    @classmethod
+    def _calls(cls, given: Any, info: ValidationInfo) -> tuple[Call, ...]:
+        items = split_list(given) if isinstance(given, str) else given
+        if not isinstance(items, list | tuple):
+            raise SpecError(f"expected a list of names, got {given!r}.")
+        read = parse_call if info.field_name == "datasets" else _unmodified
+        calls = [item if isinstance(item, Call) else read(item) for item in items]
+        return tuple({str(call): call for call in calls}.values())
+
+    @field_validator("proxy_model", mode="before")
+    @classmethod
+    def _call(cls, given: Any) -> Call | None:
+        return given if given is None or isinstance(given, Call) else _unmodified(given)
+
+    @field_validator("rates", mode="before")
+    @classmethod
+    def _rates(cls, given: Any) -> Any:
+        items = _items(given)
+        meant = [_fraction(item) for item in items]
+        if meant != [str(item).strip() for item in items]:
+            raise SpecError(
+                f"a rate is the fraction of the pool that is removed, at least 0 and less than 1, got {given!r}; "
+                f"if percent was meant, write {','.join(meant)}."
+            )
+        return _numbers(given, float)
+
+    @field_validator("seeds", mode="before")
+    @classmethod
+    def _seeds(cls, given: Any) -> Any:
+        counted = isinstance(given, int) or (isinstance(given, str) and given.strip() and "," not in given)
+        if not counted:
+            return _numbers(given.strip().removesuffix(",") if isinstance(given, str) else given, int)
+        [count] = _numbers(given, int)
+        if not 1 <= count <= _MOST_SEEDS:
+            raise SpecError(
+                f"one number is how many seeds to use, 1 to {_MOST_SEEDS}, got {count}; "
+                "for one seed of your choice, such as 7, write '7,' or, in YAML, [7]."
+            )
+        return tuple(range(count))
+
+    @field_validator("methods", "datasets", "rates", "seeds")
+    @classmethod
+    def _some(cls, value: tuple[Any, ...]) -> tuple[Any, ...]:
+        if not value:
+            raise SpecError("needs at least one value.")
+        return value
+
+    @field_validator("recipe")
+    @classmethod
+    def _known_fields(cls, value: dict[str, Any]) -> dict[str, Any]:
+        for name in value:
+            if name not in _RECIPE_FIELDS:
+                raise UnknownName("field", name, _RECIPE_FIELDS)
+        return value
+
+
+def load_spec(*, preset: str | None = None, config: Path | None = None, given: Mapping[str, Any]) -> GridSpec:
+    """Merge a preset, a YAML file and what the command line gave; the later ones win, field by field.
+
+    Args:
+        preset: name of a packaged grid, see ``preset_names``.
+        config: YAML file of ``GridSpec``'s fields.
+        given: fields from the command line; None means not given.
+
+    Raises:
+        SpecError: an unknown preset or field, an unreadable file, or a value that is not valid.
+    """
+    layers: list[tuple[str, Mapping[str, Any]]] = []
+    if preset is not None:
+        layers.append((f"preset {preset}", _preset(preset)))
+    if config is not None:
+        layers.append((str(config), _read_yaml(config)))
+    layers.append(("the command line", {key: value for key, value in given.items() if value not in (None, {})}))
+    merged: dict[str, Any] = {}
+    origin: dict[str, str] = {}
+    for where, layer in layers:
+        for key, value in layer.items():
+            if key not in GridSpec.model_fields:
+                raise UnknownName(f"field in {where}:", str(key), GridSpec.model_fields)
+            both = isinstance(merged.get(key), Mapping) and isinstance(value, Mapping)
+            merged[key] = {**merged[key], **value} if both else value
+            origin[key] = where
+    return _validated(merged, origin)
+
+
+def preset_names() -> list[str]:
+    """Names of the packaged grids."""
+    return sorted(
+        item.name.removesuffix(".yaml") for item in files("bench.presets").iterdir() if item.name[-5:] == ".yaml"
+    )
+
+
+def _preset(name: str) -> Mapping[str, Any]:
+    if name not in preset_names():
+        raise UnknownName("preset", name, preset_names())
+    return _mapping(files("bench.presets").joinpath(f"{name}.yaml").read_text(encoding="utf-8"), f"preset {name}")
+
+
+def _read_yaml(path: Path) -> Mapping[str, Any]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise SpecError(f"cannot read the config file {path}: {reason}.") from error
+    return _mapping(text, str(path))
+
+
+def _mapping(text: str, where: str) -> Mapping[str, Any]:
+    try:
+        content = yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # 2025-13-01 is a ValueError
+        raise SpecError(f"{where} is not valid YAML: {' '.join(str(error).split())}.") from None
+    if not isinstance(content, Mapping):
+        what = "nothing" if content is None else f"a {type(content).__name__}"
+        raise SpecError(f"{where} must hold fields such as 'methods:' and 'rates:', and holds {what}.")
+    return content
+
+
+def _validated(fields: Mapping[str, Any], origin: Mapping[str, str]) -> GridSpec:
+    """The grid one field at a time, so that every message begins with the field and where it was set."""
+    for name, value in fields.items():
+        where = f"{name} (from {origin[name]})"
+        try:
+            GridSpec.model_validate({name: value})
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise SpecError(f"{where}: {lower_first(first['msg'])}, got {first['input']!r}.") from None
+        except SpecError as error:
+            raise SpecError(f"{where}: {error}") from None
+    return GridSpec.model_validate(fields)
+
+
+def _unmodified(given: Any) -> Call:
+    call = parse_call(given)
+    if call.modifiers:
+        raise SpecError(f"only a data set takes modifiers such as @noise=0.2, got {str(call)!r}.")
+    return call
+
+
+def _numbers(given: Any, kind: type) -> tuple[Any, ...]:
+    try:
+        numbers = [kind(str(item)) for item in _items(given)]
+    except ValueError:
+        what = "whole numbers" if kind is int else "numbers"
+        raise SpecError(f"must be {what}, got {given!r}.") from None
+    return tuple(dict.fromkeys(numbers))
+
+
+def _items(given: Any) -> list[Any]:
+    return split_list(given) if isinstance(given, str) else list(given) if isinstance(given, list | tuple) else [given]
+
+
+def _fraction(given: Any) -> str:
+    """What is plainly a percentage, such as 90 or 50%, as a fraction; all else as it is."""
+    text = str(given).strip()
+    number = text.removesuffix("%").strip()
+    try:
+        percent = float(number)
+    except ValueError:
+        return text
+    return f"{percent / 100:g}" if (text != number or percent >= 2) and 0 <= percent < 100 else text

@@ -1,0 +1,93 @@
+"""Refuses rows that cannot stand in one table: another protocol, recipe or data set, or two results of one cell."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bench.errors import RowError
+from bench.grid.calls import given_by_rate, parse_call
+from bench.recipe import Recipe
+from bench.results.rows import Row
+
+NO_ENCODER = "-"
+# Fields that must agree in a block; a row that has no encoder or proxy says nothing about the other rows' one.
+_CONSTANT = ("protocol", "recipe", "pool_size", "fingerprint")
+_OF_ENCODER = ("encoder_supervision", "encoder_weights")
+_OF_LINE = ("method", "method_version", "supervision", "encoder")
+
+
+def check_protocol(rows: Sequence[Row]) -> None:
+    """Raise ``RowError`` where rows that shall be compared were made by different protocols."""
+    _agree(rows, ("protocol",), "one table")
+
+
+def check_block(rows: Sequence[Row], where: str) -> None:
+    """Raise ``RowError`` where rows of one data set, encoder and model are not comparable.
+
+    Args:
+        rows: of one block.
+        where: the block in words, for the error.
+    """
+    _agree(rows, _CONSTANT, where)
+    _agree([row for row in rows if row.encoder != NO_ENCODER], _OF_ENCODER, where)
+    _agree([row for row in rows if row.proxy_model != "-"], ("proxy_model",), where)
+
+
+def check_line(rows: Sequence[Row], where: str) -> None:
+    """Raise ``RowError`` where rows of one family are not one method with one set of parameters, or a cell has two.
+
+    Parameters must agree, except between two rates where the user gave one value per rate.
+
+    Args:
+        rows: of one line.
+        where: its block in words, for the error.
+    """
+    _agree(rows, _OF_LINE, where)
+    free = given_by_rate(parse_call(rows[0].variant))
+    at_rate: dict[float, Row] = {}
+    cells: dict[tuple[float, int], Row] = {}
+    for row in rows:
+        _agree_in_params(rows[0], row, free, where)
+        _agree_in_params(at_rate.setdefault(rate_of(row), row), row, frozenset(), where)
+        other = cells.setdefault((rate_of(row), row.seed), row)
+        if other is not row:
+            raise RowError(
+                f"{where} has two rows for {row.variant}, rate {row.rate:g}, seed {row.seed}: "
+                f"{other.cell_id} and {row.cell_id}. Remove one of them."
+            )
+
+
+def rate_of(row: Row) -> float:
+    """The fraction removed, without the rounding of a computed one."""
+    return round(row.rate, 9)
+
+
+def _agree(rows: Sequence[Row], fields: Sequence[str], where: str) -> None:
+    """Raise at the first field in which a row differs from the first one."""
+    for row in rows[1:]:
+        for name in fields:
+            one, other = getattr(rows[0], name), getattr(row, name)
+            if one != other:
+                detail = _recipes(one, other) if name == "recipe" else f"{name}: {one!r} and {other!r}"
+                raise _mixed(rows[0], row, where, detail)
+
+
+def _agree_in_params(first: Row, row: Row, free: frozenset[str], where: str) -> None:
+    one, other = first.params, row.params
+    names = sorted(name for name in (one.keys() | other.keys()) - free if one.get(name) != other.get(name))
+    if names:
+        detail = ", ".join(f"parameter {name}: {one.get(name)!r} and {other.get(name)!r}" for name in names)
+        raise _mixed(first, row, where, detail)
+
+
+def _recipes(one: Recipe, other: Recipe) -> str:
+    names = [name for name in Recipe.model_fields if getattr(one, name) != getattr(other, name)]
+    return ", ".join(f"recipe.{name}: {getattr(one, name)!r} and {getattr(other, name)!r}" for name in names)
+
+
+def _mixed(first: Row, row: Row, where: str, detail: str) -> RowError:
+    return RowError(
+        f"{where} cannot mix these two rows: {first.cell_id} ({first.variant}, seed {first.seed}) and "
+        f"{row.cell_id} ({row.variant}, seed {row.seed}) differ in {detail}. "
+        "Keep them in separate folders and make one table of each."
+    )

@@ -1,0 +1,352 @@
+"""Methods against a baseline at the same seeds, and how far their coresets and scores agree; from rows and files."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.errors import SpecError, UnknownName
+from bench.results.comparable import NO_ENCODER
+from bench.results.published import indices_path, read_indices, read_scores, scores_path
+from bench.results.rows import Row
+from bench.results.stats import (
+    PairedTest,
+    RankInterval,
+    Summary,
+    chance_jaccard,
+    holm,
+    jaccard,
+    kendall,
+    paired_test,
+    rank_intervals,
+    summarize,
+)
+from bench.results.tables import Block, Line
+
+Key = tuple[str, int]
+"""Name of a method, or of an encoder, and seed."""
+
+
+@dataclass(frozen=True)
+class Contest:
+    """One method at one rate, or over all rates, against the baseline.
+
+    Attributes:
+        line: the method.
+        rate: fraction removed; None for the mean over all rates of the block.
+        summary: of the method's own accuracies over seeds, in percent; None where there is no row.
+        test: against the baseline at the same seeds; None for the baseline itself and without a common seed.
+        p_holm: the test's p-value adjusted for the number of methods at this rate that have a test, those without a
+            p-value too: which those are depends on the accuracies.
+        rank: among the methods with the block's seeds at this rate; None for one that has others or lacks some.
+    """
+
+    line: Line
+    rate: float | None
+    summary: Summary | None
+    test: PairedTest | None
+    p_holm: float | None = None
+    rank: RankInterval | None = None
+
+
+class Agreement(NamedTuple):
+    """Mean agreement of two methods at the same seed, or of one method at two seeds.
+
+    Attributes:
+        mean: over ``n`` pairs; None without a pair that can be compared.
+        n: pairs.
+    """
+
+    mean: float | None
+    n: int
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """How far the methods of a block agree at one rate.
+
+    Attributes:
+        labels: of the methods, in the block's order.
+        coresets: (i, j) with i <= j -> Jaccard overlap; i = j is between seeds of one method.
+        scores: the same for Kendall's tau-b, where methods reported scores.
+        chance: Jaccard overlap of two random coresets of the block's budget.
+        missing: rows without an indices file.
+        total: rows.
+    """
+
+    labels: tuple[str, ...]
+    coresets: Mapping[tuple[int, int], Agreement]
+    scores: Mapping[tuple[int, int], Agreement]
+    chance: float
+    missing: int
+    total: int
+
+
+def find_baseline(blocks: Sequence[Block], name: str) -> list[Line | None]:
+    """The baseline's line in each block; None where it was not run.
+
+    Args:
+        blocks: from ``bench.results.tables.blocks``.
+        name: a method, or a variant such as ``ccs(beta=0.1)`` where a block has several of the method.
+
+    Raises:
+        UnknownName: no block has it.
+        SpecError: a block has several variants of it.
+    """
+    found: list[Line | None] = []
+    for block in blocks:
+        lines = [line for line in block.all_lines if name in (line.label, line.variant)]
+        lines = lines or [line for line in block.all_lines if line.method == name]
+        if len(lines) > 1:
+            variants = " or ".join(repr(line.variant) for line in lines)
+            raise SpecError(f"baseline {name!r} is ambiguous in the block {block.name}; give {variants}.")
+        found.append(lines[0] if lines else None)
+    if not any(found):
+        raise UnknownName("baseline", name, {line.label for block in blocks for line in block.all_lines})
+    return found
+
+
+def contests(block: Block, baseline: Line | None, rng: np.random.Generator) -> dict[float | None, list[Contest]]:
+    """Every method of a block against the baseline: at each rate, and over all rates where there are several.
+
+    A baseline that is not pruned (``full``) is the same at every rate. Over all rates, a seed's value is its mean over
+    the rates, for the seeds that have them all.
+
+    Args:
+        block: from ``bench.results.tables.blocks``; its metric is compared.
+        baseline: one of its lines, or None.
+        rng: of the bootstrap of ranks.
+
+    Returns:
+        Rate, or None for all rates -> one contest per line of the block, in its order.
+    """
+    return {
+        rate: _at(block, [rate] if rate is not None else list(block.rates), rate, baseline, rng)
+        for rate in (*block.rates, *[None] * (len(block.rates) > 1))
+    }
+
+
+def overlap(block: Block, rate: float, folders: Sequence[Path]) -> Overlap:
+    """Agreement of coresets and of scores at one rate of a block.
+
+    Args:
+        block: from ``bench.results.tables.blocks``.
+        rate: one of its rates.
+        folders: where the rows came from; their ``indices`` and ``scores`` are read.
+
+    Raises:
+        DataError: a file does not have the SHA-256 that its row names.
+    """
+    rows = {(line.label, row.seed): row for line in block.lines for row in line.rows_at(rate).values()}
+    labels = tuple(line.label for line in block.lines)
+    files = read_files(rows.values(), folders)
+    coresets, scores = files.of(rows)
+    scored = tuple(label for label in labels if any(name == label for name, _ in scores))
+    budget = max((row.budget for row in rows.values()), default=0)
+    size = block.rows[0].pool_size
+    return Overlap(
+        labels,
+        agreements(labels, coresets, jaccard),
+        _relabelled(agreements(scored, scores, files.tau), scored, labels),
+        chance_jaccard(budget, budget, size),
+        len(rows) - len(coresets),
+        len(rows),
+    )
+
+
+class EncoderOverlap(NamedTuple):
+    """One method at one rate with two encoders: agreement at the same seed."""
+
+    dataset: str
+    model: str
+    label: str
+    rate: float
+    one: str
+    other: str
+    coresets: Agreement
+    scores: Agreement
+
+
+def between_encoders(blocks: Sequence[Block], folders: Sequence[Path]) -> list[EncoderOverlap]:
+    """How far a method's coresets and scores agree between two encoders, for methods that use one.
+
+    Args:
+        blocks: from ``bench.results.tables.blocks``.
+        folders: see ``overlap``.
+
+    Raises:
+        DataError: see ``overlap``.
+    """
+    found = []
+    for one, other in itertools.combinations(blocks, 2):
+        if (one.dataset, one.model, one.rows[0].fingerprint) != (other.dataset, other.model, other.rows[0].fingerprint):
+            continue
+        theirs = {line.family: line for line in other.lines}
+        for line in one.lines:
+            if line.encoder == NO_ENCODER or line.family not in theirs:
+                continue
+            for rate in one.rates:
+                rows = {("one", seed): row for seed, row in line.rows_at(rate).items()}
+                rows |= {("other", seed): row for seed, row in theirs[line.family].rows_at(rate).items()}
+                files = read_files(rows.values(), folders)
+                coresets, scores = files.of(rows)
+                pair = "one", "other"
+                found.append(
+                    EncoderOverlap(
+                        *(one.dataset, one.model, line.label, rate, one.encoder, other.encoder),
+                        agreements(pair, coresets, jaccard)[0, 1],
+                        agreements(pair, scores, files.tau)[0, 1],
+                    )
+                )
+    return [entry for entry in found if entry.coresets.n or entry.scores.n]
+
+
+def agreements(
+    names: Sequence[str], parts: Mapping[Key, Any], measure: Callable[[Any, Any], float | None]
+) -> dict[tuple[int, int], Agreement]:
+    """Mean agreement of every two names at the same seed, and of each name between its seeds.
+
+    Args:
+        names: methods.
+        parts: (name, seed) -> what is compared.
+        measure: symmetric; None where two parts cannot be compared.
+
+    Returns:
+        (i, j) with i <= j, all of them -> agreement.
+    """
+    by_name = {name: {seed: part for (owner, seed), part in parts.items() if owner == name} for name in names}
+    found = {}
+    for i, j in itertools.combinations_with_replacement(range(len(names)), 2):
+        one, other = by_name[names[i]], by_name[names[j]]
+        if i == j:
+            pairs = list(itertools.combinations([one[seed] for seed in sorted(one)], 2))
+        else:
+            pairs = [(one[seed], other[seed]) for seed in sorted(one.keys() & other.keys())]
+        values = [value for value in (measure(*pair) for pair in pairs) if value is not None]
+        found[i, j] = Agreement(math.fsum(values) / len(values) if values else None, len(values))
+    return found
+
+
+class Files:
+    """Coresets and scores of some rows.
+
+    Args:
+        coresets: cell -> int64 [n] positions in the full training split.
+        scores: SHA-256 -> float32 [N], high = hard.
+    """
+
+    def __init__(self, coresets: Mapping[str, NDArray[np.int64]], scores: Mapping[str, NDArray[np.float32]]) -> None:
+        self.coresets, self.scores = coresets, scores
+        self._known: dict[frozenset[str], float | None] = {}
+
+    def of(self, rows: Mapping[Key, Row]) -> tuple[dict[Key, NDArray[np.int64]], dict[Key, str]]:
+        """The coresets of the rows, and the SHA-256 of their scores, where the files are there.
+
+        Methods that rank by the same score of the same proxy share a file of scores; so do the rates of one method.
+        """
+        coresets = {key: self.coresets[row.cell_id] for key, row in rows.items() if row.cell_id in self.coresets}
+        return coresets, {key: row.scores_sha256 for key, row in rows.items() if row.scores_sha256 in self.scores}
+
+    def tau(self, one: str, other: str) -> float | None:
+        """Kendall's tau-b of two scores by their SHA-256, each pair computed once."""
+        key = frozenset((one, other))
+        if key not in self._known:
+            self._known[key] = kendall(self.scores[one], self.scores[other])
+        return self._known[key]
+
+
+def read_files(rows: Any, folders: Sequence[Path]) -> Files:
+    """The files that the rows name, as far as they are there.
+
+    Raises:
+        DataError: a file does not have the SHA-256 that its row names.
+    """
+    coresets, scores = {}, {}
+    for row in rows:
+        path = _first(indices_path(folder, row.cell_id) for folder in folders)
+        if path is not None:
+            coresets[row.cell_id] = read_indices(path, sha256=row.indices_sha256)
+        path = _first(scores_path(folder, row.scores_sha256) for folder in folders) if row.scores_sha256 else None
+        if path is not None and row.scores_sha256 not in scores:
+            scores[row.scores_sha256] = read_scores(path, sha256=row.scores_sha256)
+    return Files(coresets, scores)
+
+
+def chosen(block: Block) -> list[tuple[str, float, str, dict[int, float]]]:
+    """Parameters that methods chose themselves: label, rate, parameter and seed -> value."""
+    found = []
+    for line, rate in itertools.product(block.lines, block.rates):
+        rows = line.rows_at(rate)
+        for name in sorted({name for row in rows.values() for name in row.chosen}):
+            values = {seed: row.chosen[name] for seed, row in rows.items() if name in row.chosen}
+            found.append((line.label, rate, name, values))
+    return found
+
+
+def _at(
+    block: Block, rates: list[float], rate: float | None, baseline: Line | None, rng: np.random.Generator
+) -> list[Contest]:
+    accuracies = [[line.accuracies(each, block.metric) for each in rates] for line in block.lines]
+    own = [_mean(columns) for columns in accuracies]
+    against = {}
+    if baseline is not None:
+        unpruned = baseline is block.full
+        against = _mean([baseline.accuracies(0.0 if unpruned else each, block.metric) for each in rates])
+    made = [
+        Contest(
+            line,
+            rate,
+            summarize(list(values.values())) if values else None,
+            None if line is baseline else paired_test(values, against),
+        )
+        for line, values in zip(block.lines, own, strict=True)
+    ]
+    return _ranked(_adjusted(made), accuracies, block.seeds, rng)
+
+
+def _adjusted(made: list[Contest]) -> list[Contest]:
+    """Adjust each p-value for all methods that have a difference; one without a p-value counts as p = 1."""
+    tests = {number: contest.test for number, contest in enumerate(made) if contest.test}
+    adjusted = holm([1.0 if test.p is None else test.p for test in tests.values()])
+    for (number, test), p in zip(tests.items(), adjusted, strict=True):
+        if test.p is not None:
+            made[number] = replace(made[number], p_holm=p)
+    return made
+
+
+def _ranked(
+    made: list[Contest], accuracies: list[list[dict[int, float]]], seeds: tuple[int, ...], rng: np.random.Generator
+) -> list[Contest]:
+    """Rank the methods that have the block's seeds in every column."""
+    whole = [number for number, columns in enumerate(accuracies) if all(tuple(column) == seeds for column in columns)]
+    if len(whole) < 2:
+        return made
+    values = [[list(column.values()) for column in accuracies[number]] for number in whole]
+    for number, interval in zip(whole, rank_intervals(values, rng), strict=True):
+        made[number] = replace(made[number], rank=interval)
+    return made
+
+
+def _mean(columns: Sequence[Mapping[int, float]]) -> dict[int, float]:
+    """Seed -> mean over the columns, for seeds that all columns have."""
+    common = set.intersection(*(set(column) for column in columns))
+    return {seed: math.fsum(column[seed] for column in columns) / len(columns) for seed in sorted(common)}
+
+
+def _relabelled(
+    found: Mapping[tuple[int, int], Agreement], names: Sequence[str], labels: Sequence[str]
+) -> dict[tuple[int, int], Agreement]:
+    """The same agreements, numbered by ``labels``."""
+    places = [labels.index(name) for name in names]
+    return {(places[i], places[j]): value for (i, j), value in found.items()}
+
+
+def _first(paths: Any) -> Path | None:
+    return next((path for path in paths if path.exists()), None)

@@ -1,0 +1,252 @@
+"""Comparisons as sheets and as CSV."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from bench.quantities import counted
+from bench.results.captions import METRIC, other_seeds
+from bench.results.comparison import Agreement, Contest, EncoderOverlap, Overlap, chosen
+from bench.results.sheets import MISSING, Field, Section, Sheet, to_csv
+from bench.results.stats import TIE, PairedTest
+from bench.results.table_text import percent
+from bench.results.tables import Block, Line
+
+Contests = Mapping[float | None, Sequence[Contest]]
+
+
+def contest_sheet(block: Block, made: Contests, baseline: Line | None) -> Sheet:
+    """One line per rate and method: accuracy, difference to the baseline with interval, p-values, wins and rank."""
+    columns = ("method", "accuracy", "difference", "95 % interval", "p", "p (Holm)", "w/t/l", "rank", "rank 95 %")
+    sections = [
+        Section(
+            "mean over all rates" if rate is None else f"{percent(rate)} removed",
+            tuple(_fields(item, len(block.seeds)) for item in group),
+        )
+        for rate, group in made.items()
+    ]
+    name = baseline.label if baseline else "nothing"
+    return Sheet(f"{block.name}: against {name}", columns, tuple(sections), notes=tuple(_notes(block, made, baseline)))
+
+
+def overlap_sheets(block: Block, found: Mapping[float, Overlap]) -> list[Sheet]:
+    """Matrices of coresets (Jaccard) and, where methods reported any, of scores (Kendall); equal ones once."""
+    sheets = []
+    for rate, one in found.items():
+        notes = [
+            "Jaccard overlap: images in both coresets divided by images in either; mean over the seeds that both have. "
+            "On the diagonal: between the seeds of one method.",
+            f"Two random coresets of this size overlap by {one.chance:.2f}.",
+        ]
+        if one.missing:
+            missing = f"{one.missing} of {counted(one.total, 'row')}"
+            notes.append(f"Warning: left out, since there is no indices file: {missing}.")
+        title = f"{block.name}, {percent(rate)} removed: overlap of coresets"
+        sheets.append(_matrix(title, one.labels, one.coresets, notes))
+    with_scores = [(rate, one) for rate, one in found.items() if one.scores]
+    for _, group in itertools.groupby(with_scores, key=lambda entry: (entry[1].labels, entry[1].scores)):
+        members = list(group)
+        one = members[0][1]
+        kept = sorted({place for pair in one.scores for place in pair})
+        numbers = {(kept.index(i), kept.index(j)): value for (i, j), value in one.scores.items()}
+        rates = ", ".join(percent(rate) for rate, _ in members)
+        notes = [
+            "Kendall's tau-b of the scores of all pool images, high = hard: 1 is the same order, 0 none in common; "
+            "mean over the seeds that both have. On the diagonal: between the seeds of one method.",
+            "Only methods that report a score are shown.",
+        ]
+        title = f"{block.name}, {rates} removed: agreement of scores"
+        sheets.append(_matrix(title, [one.labels[place] for place in kept], numbers, notes))
+    return sheets
+
+
+def encoder_sheets(found: Sequence[EncoderOverlap]) -> list[Sheet]:
+    """One sheet per data set, model and pair of encoders."""
+    sheets = []
+    for key, group in itertools.groupby(found, key=lambda entry: (entry.dataset, entry.model, entry.one, entry.other)):
+        dataset, model, one, other = key
+        lines = tuple(
+            (
+                Field(entry.label),
+                Field(percent(entry.rate)),
+                Field(_mean(entry.coresets)),
+                Field(_mean(entry.scores)),
+                Field(str(max(entry.coresets.n, entry.scores.n))),
+            )
+            for entry in group
+        )
+        title = f"{dataset}, model {model}: encoder {one} against {other}"
+        notes = ("The same method at the same seed with either encoder; mean over n seeds.",)
+        columns = ("method", "removed", "Jaccard", "Kendall", "n")
+        sheets.append(Sheet(title, columns, (Section("", lines),), notes=notes))
+    return sheets
+
+
+def contests_csv(made: Iterable[tuple[Block, Line | None, Contests]]) -> str:
+    """Long format, one line per block, rate (empty: mean over all rates) and method."""
+    return to_csv(
+        [
+            _contest_record(block, baseline, contest)
+            for block, baseline, groups in made
+            for group in groups.values()
+            for contest in group
+        ]
+    )
+
+
+def overlaps_csv(made: Iterable[tuple[Block, Mapping[float, Overlap]]], encoders: Iterable[EncoderOverlap]) -> str:
+    """Long format, one line per pair of methods, per method (between its seeds) and per pair of encoders."""
+    records = [
+        record
+        for block, found in made
+        for rate, one in found.items()
+        for measure, values in (("jaccard", one.coresets), ("kendall", one.scores))
+        for record in _overlap_records(block, rate, one, measure, values)
+    ]
+    for entry in encoders:
+        for measure, value in (("jaccard", entry.coresets), ("kendall", entry.scores)):
+            head = {"dataset": entry.dataset, "model": entry.model, "rate": f"{entry.rate:g}", "measure": measure}
+            sides = {"method": entry.label, "encoder": entry.one, "other_method": entry.label}
+            tail = {"other_encoder": entry.other, "mean": value.mean, "n": value.n, "chance": None}
+            records.append({**head, "between": "encoders", **sides, **tail})
+    return to_csv(records)
+
+
+def _overlap_records(
+    block: Block, rate: float, one: Overlap, measure: str, values: Mapping[tuple[int, int], Agreement]
+) -> Iterator[dict[str, object]]:
+    for (i, j), value in values.items():
+        yield {
+            "dataset": block.dataset,
+            "model": block.model,
+            "rate": f"{rate:g}",
+            "measure": measure,
+            "between": "seeds" if i == j else "methods",
+            "method": one.labels[i],
+            "encoder": block.encoder,
+            "other_method": one.labels[j],
+            "other_encoder": block.encoder,
+            "mean": value.mean,
+            "n": value.n,
+            "chance": one.chance if measure == "jaccard" else None,
+        }
+
+
+def _contest_record(block: Block, baseline: Line | None, contest: Contest) -> dict[str, object]:
+    summary, test, rank = contest.summary, contest.test, contest.rank
+    difference = test and test.difference
+    return {
+        "dataset": block.dataset,
+        "encoder": block.encoder,
+        "model": block.model,
+        "rate": "" if contest.rate is None else f"{contest.rate:g}",
+        "method": contest.line.method,
+        "variant": contest.line.variant,
+        "supervision": contest.line.supervision,
+        "metric": block.metric,
+        "n": summary.n if summary else 0,
+        "mean": summary and summary.mean,
+        "baseline": baseline and baseline.variant,
+        "pairs": difference.n if difference else 0,
+        "difference": difference and difference.mean,
+        "ci_low": difference and difference.ci_low,
+        "ci_high": difference and difference.ci_high,
+        "p": test and test.p,
+        "p_holm": contest.p_holm,
+        "p_floor": test and test.p_floor,
+        "win_rate": test and test.win_rate,
+        "rank": rank and rank.rank,
+        "rank_low": rank and rank.low,
+        "rank_high": rank and rank.high,
+    }
+
+
+def _fields(contest: Contest, most: int) -> tuple[Field, ...]:
+    summary, test, rank = contest.summary, contest.test, contest.rank
+    difference = test and test.difference
+    interval = MISSING
+    if difference and difference.ci_low is not None and difference.ci_high is not None:
+        interval = f"[{_signed(difference.ci_low)}, {_signed(difference.ci_high)}]"
+    return (
+        Field(contest.line.label),
+        Field(MISSING if summary is None else f"{summary.mean:.2f}{_of(summary.n, most)}"),
+        Field(f"{_signed(difference.mean)}{_of(difference.n, most)}" if difference else MISSING),
+        Field(interval),
+        Field(_p(test.p if test else None)),
+        Field(_p(contest.p_holm)),
+        Field(_record(test) if test else MISSING),
+        Field(f"{rank.rank:.1f}" if rank else MISSING),
+        Field(f"[{rank.low:.1f}, {rank.high:.1f}]" if rank else MISSING),
+    )
+
+
+def _notes(block: Block, made: Contests, baseline: Line | None) -> Iterator[str]:
+    yield f"{METRIC[block.metric].capitalize()} in percent, mean over seeds."
+    tests = [contest.test for group in made.values() for contest in group if contest.test]
+    if baseline is None:
+        yield "The baseline was not run in this block: no differences."
+    if tests:
+        fewest, most = min(test.difference.n for test in tests), max(test.difference.n for test in tests)
+        pairs = counted(most, "pair") if fewest == most else f"{fewest} to {counted(most, 'pair')}"
+        yield (
+            f"Difference in points at the same seed, {pairs}; p: paired t-test, two-sided; "
+            "Holm: adjusted for all methods that have a difference at that rate, those without a p too. w/t/l: seeds "
+            f"won, tied (within {TIE:.5f} points) and lost."
+        )
+        if fewest < _SEEDS_FOR_SIGNS:
+            yield (
+                f"Warning: with {counted(fewest, 'pair')} no test without assumptions gives p below "
+                f"{2.0 ** (1 - fewest):g}; a smaller p rests on the differences being normal."
+            )
+        if any(test.p is None for test in tests):
+            yield f"{MISSING} for p: one pair only, or differences that are all equal."
+    if any(contest.rank for group in made.values() for contest in group):
+        listed = ", ".join(map(str, block.seeds))
+        yield f"Rank among the methods that have all seeds ({listed}), 1 is best; interval: bootstrap over seeds."
+    yield from other_seeds(block)
+    for label, rate, name, values in chosen(block):
+        texts = ", ".join(f"{value:g}" for value in values.values())
+        yield f"{label} chose {name} at {percent(rate)} removed: {texts} (seeds {', '.join(map(str, values))})."
+
+
+def _matrix(
+    title: str, labels: Sequence[str], values: Mapping[tuple[int, int], Agreement], notes: Sequence[str]
+) -> Sheet:
+    """Columns are numbered like the lines, since the names of many methods do not fit side by side."""
+    lines = tuple(
+        (
+            Field(str(i + 1)),
+            Field(label),
+            *(Field(_mean(values[min(i, j), max(i, j)]), faint=i == j) for j in range(len(labels))),
+        )
+        for i, label in enumerate(labels)
+    )
+    columns = ("#", "method", *(str(number + 1) for number in range(len(labels))))
+    return Sheet(title, columns, (Section("", lines),), notes=tuple(notes), left=2)
+
+
+_SEEDS_FOR_SIGNS = 6
+
+
+def _mean(value: Agreement) -> str:
+    return MISSING if value.mean is None else f"{value.mean:.2f}"
+
+
+def _of(n: int, most: int) -> str:
+    """The number of seeds, where it is not that of the whole block."""
+    return "" if n == most else f" (n={n})"
+
+
+def _signed(value: float) -> str:
+    return f"{round(value, 2) + 0.0:+.2f}"  # Adding 0.0 turns a rounded -0.0 into 0.0.
+
+
+def _p(value: float | None) -> str:
+    if value is None:
+        return MISSING
+    return "<0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def _record(test: PairedTest) -> str:
+    return f"{test.wins}/{test.ties}/{test.difference.n - test.wins - test.ties}"

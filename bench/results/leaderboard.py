@@ -1,0 +1,307 @@
+"""Ranks methods over many columns; a method with a hole is listed with what it misses, and not ranked."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from bench.errors import RowError
+from bench.quantities import counted
+from bench.results.captions import METRIC, common, label_leak, other_seeds
+from bench.results.comparable import NO_ENCODER
+from bench.results.sheets import MISSING, Field, Section, Sheet, to_csv
+from bench.results.stats import pooled_rank_intervals, ranks
+from bench.results.table_text import percent
+from bench.results.tables import DECIMALS, Block, Line, Measured, parameters
+
+Lines = tuple[Line | None, ...]
+"""A method's line in each block; None where it was not run."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """One method.
+
+    Attributes:
+        label: the method's name, or its variant where a block has several of it.
+        supervision: what it saw.
+        variants: how it was written, over all blocks.
+        mean_rank: weighted mean over all columns of its rank among the ranked methods, 1 is best; None if it is not
+            ranked.
+        rank_low: lower end of the 95 % interval of the mean rank; None where a block has one seed.
+        rank_high: upper end.
+        mean_accuracy: weighted mean over the same columns, in percent.
+        wins: weight of the columns in which no ranked method is better, in [0, 1].
+        seeds: number of seeds per column, ascending and distinct.
+        missing: what it misses, one text per block; empty if it is ranked.
+    """
+
+    label: str
+    supervision: str
+    variants: tuple[str, ...]
+    mean_rank: float | None
+    rank_low: float | None
+    rank_high: float | None
+    mean_accuracy: float | None
+    wins: float
+    seeds: tuple[int, ...]
+    missing: tuple[str, ...]
+
+
+def standings(blocks: Sequence[Block], rng: np.random.Generator) -> list[Standing]:
+    """Rank methods by their mean rank over all columns, a column being a rate of a block.
+
+    A method is ranked if it has the block's seeds in every column; ranks, wins and mean accuracies are then taken among
+    ranked methods over all columns, so that nobody's mean is over other columns than another's. ``full`` is not ranked.
+
+    Every data set with its model has the same weight, divided equally among its encoders and then among their rates:
+    methods without an encoder have the same numbers in the block of every encoder, which must not count twice.
+
+    The interval of a mean rank is of a bootstrap over seeds: the same draw for all methods, encoders and rates of a
+    data set and model. It says how far the ranks depend on seeds, and nothing of other data sets.
+
+    Args:
+        blocks: from ``bench.results.tables.blocks``, with at least one pruned line.
+        rng: of the bootstrap.
+
+    Returns:
+        Ranked methods, best first, ties by mean accuracy and then by name; after them the others by name.
+
+    Raises:
+        RowError: there is no pruned line.
+    """
+    blocks = [block for block in blocks if block.lines]
+    found = entrants(blocks)
+    if not found:
+        raise RowError("nothing to rank: all rows are of the full data set.")
+    holes = {label: _missing(blocks, lines) for label, lines in found.items()}
+    ranked = [label for label in found if not holes[label]]
+    scores = dict(zip(ranked, _scores(blocks, [found[label] for label in ranked], rng), strict=True))
+    made = []
+    for label, lines in found.items():
+        own = [line for line in lines if line]
+        variants = tuple(sorted({line.variant for line in own}))
+        seeds = tuple(sorted({len(one.seeds) for line in own for one in line.measured if one.seeds}))
+        score = scores.get(label, (None, None, None, None, 0.0))
+        made.append(Standing(label, own[0].supervision, variants, *score, seeds, tuple(holes[label])))
+    return sorted(made, key=_order)
+
+
+def entrants(blocks: Sequence[Block]) -> dict[str, Lines]:
+    """Label -> the method's line in each block. Methods go by name where no block has two of one, else by variant.
+
+    Variants that differ only by the rates they have a value for are one method.
+    """
+    split = {line.method for block in blocks for line in block.lines if line.label != line.method}
+    found: dict[str, list[Line | None]] = {}
+    for number, block in enumerate(blocks):
+        for line in block.lines:
+            name = line.family if line.method in split else line.method
+            found.setdefault(name, [None] * len(blocks))[number] = line
+    return dict(sorted((_label(lines, split), tuple(lines)) for lines in found.values()))
+
+
+def _label(lines: Sequence[Line | None], split: set[str]) -> str:
+    own = [line for line in lines if line]
+    return " or ".join(sorted({line.variant for line in own})) if own[0].method in split else own[0].method
+
+
+def column_weights(blocks: Sequence[Block]) -> list[float]:
+    """Weight of each rate of each block, all of which sum to 1; see ``standings`` for the rule."""
+    of_pair = Counter((block.dataset, block.model) for block in blocks)
+    return [1 / (len(of_pair) * of_pair[block.dataset, block.model] * len(block.rates)) for block in blocks]
+
+
+def leaderboard_sheet(blocks: Sequence[Block], table: Sequence[Standing], *, intervals: bool = True) -> Sheet:
+    """The leaderboard as a table; it has no dates, so that the same rows give the same bytes.
+
+    Args:
+        blocks: what was ranked.
+        table: from ``standings`` of the same blocks.
+        intervals: whether to show the intervals of mean ranks.
+    """
+    columns = ("#", "method", "supervision", "mean rank", *["rank 95 %"] * intervals, "wins", "mean accuracy", "seeds")
+    ranked = [entry for entry in table if entry.mean_rank is not None]
+    lines = [
+        (
+            Field(str(place)),
+            Field(entry.label),
+            Field(entry.supervision),
+            Field(f"{entry.mean_rank:.2f}"),
+            *[Field(_interval(entry))] * intervals,
+            Field(f"{100 * entry.wins:.0f} %"),
+            Field(f"{entry.mean_accuracy:.{DECIMALS}f}"),
+            Field(_seeds(entry)),
+        )
+        for place, entry in zip(_places(ranked), ranked, strict=True)
+    ]
+    others = [
+        (
+            Field(MISSING),
+            Field(entry.label),
+            Field(entry.supervision),
+            *[Field(MISSING)] * (len(columns) - 4),
+            Field(_seeds(entry)),
+        )
+        for entry in table
+        if entry.mean_rank is None
+    ]
+    sections = [Section("", tuple(lines))] * bool(lines) + [Section("not ranked", tuple(others))] * bool(others)
+    notes = tuple(_notes([block for block in blocks if block.lines], table, intervals))
+    return Sheet("Leaderboard", columns, tuple(sections), notes=notes, left=3)
+
+
+def leaderboard_csv(blocks: Sequence[Block], table: Sequence[Standing]) -> str:
+    """One line per method; a method that is not ranked has neither rank nor mean.
+
+    Args:
+        blocks: what was ranked.
+        table: from ``standings`` of the same blocks.
+    """
+    places = [*_places([entry for entry in table if entry.mean_rank is not None]), *[None] * len(table)]
+    return to_csv(
+        [
+            {
+                "rank": place,
+                "method": entry.label,
+                "supervision": entry.supervision,
+                "variants": "; ".join(entry.variants),
+                "mean_rank": entry.mean_rank,
+                "rank_low": entry.rank_low,
+                "rank_high": entry.rank_high,
+                "wins": None if entry.mean_rank is None else entry.wins,
+                "mean_accuracy": entry.mean_accuracy,
+                "columns": sum(len(block.rates) for block in blocks),
+                "seeds": " ".join(map(str, entry.seeds)),
+                "metric": blocks[0].metric,
+                "protocol": blocks[0].rows[0].protocol,
+                "missing": "; ".join(entry.missing),
+            }
+            for place, entry in zip(places, table, strict=False)
+        ]
+    )
+
+
+Score = tuple[float | None, float | None, float | None, float | None, float]
+"""Mean rank, ends of its interval, mean accuracy and wins, as in ``Standing``."""
+
+
+def _scores(blocks: Sequence[Block], ranked: Sequence[Lines], rng: np.random.Generator) -> list[Score]:
+    """What each ranked method reached."""
+    if not ranked:
+        return []
+    shares = [share for block, share in zip(blocks, column_weights(blocks), strict=True) for _ in block.rates]
+    means = [[one.summary.mean for line in lines if line for one in line.measured if one.summary] for lines in ranked]
+    columns = [ranks(column) for column in zip(*means, strict=True)]
+    ends = _intervals(blocks, ranked, rng)
+    made: list[Score] = []
+    for number, accuracies in enumerate(means):
+        own = [float(column[number]) for column in columns]
+        best = [column.min() for column in columns]
+        # Rounded, so that sums of the same ranks in another order are equal.
+        rank = round(_weighted(own, shares), 9)
+        wins = _weighted([mine == top for mine, top in zip(own, best, strict=True)], shares)
+        made.append((rank, *ends[number], _weighted(accuracies, shares), wins))
+    return made
+
+
+def _weighted(values: Sequence[float], shares: Sequence[float]) -> float:
+    return math.fsum(value * share for value, share in zip(values, shares, strict=True))
+
+
+def _intervals(
+    blocks: Sequence[Block], ranked: Sequence[Lines], rng: np.random.Generator
+) -> list[tuple[float, float] | tuple[None, None]]:
+    """Ends of the interval of each mean rank; None where a block has one seed, which has no spread."""
+    if any(len(block.seeds) < 2 for block in blocks):
+        return [(None, None)] * len(ranked)
+    pools: dict[tuple[str, str, tuple[int, ...]], list[int]] = {}
+    for number, block in enumerate(blocks):
+        pools.setdefault((block.dataset, block.model, block.seeds), []).append(number)
+    weights = column_weights(blocks)
+    places = [[(number, rate) for number in pool for rate in blocks[number].rates] for pool in pools.values()]
+    tables = [
+        [[_accuracies(lines[number], rate, blocks[number]) for number, rate in columns] for lines in ranked]
+        for columns in places
+    ]
+    found = pooled_rank_intervals(tables, [[weights[number] for number, _ in columns] for columns in places], rng)
+    return [(entry.low, entry.high) for entry in found]
+
+
+def _accuracies(line: Line | None, rate: float, block: Block) -> list[float]:
+    return list(line.accuracies(rate, block.metric).values()) if line else []
+
+
+def _missing(blocks: Sequence[Block], lines: Lines) -> list[str]:
+    texts = []
+    for block, line in zip(blocks, lines, strict=True):
+        measured = line.measured if line else (Measured(),) * len(block.rates)
+        holes = [(rate, one.seeds) for rate, one in zip(block.rates, measured, strict=True) if not one.complete]
+        if holes and not any(seeds for _, seeds in holes) and len(holes) == len(block.rates):
+            texts.append(f"{block.name}: all")
+        elif holes:
+            parts = [
+                f"{percent(rate)} ({len({*seeds} & {*block.seeds})} of {counted(len(block.seeds), 'seed')})"
+                for rate, seeds in holes
+            ]
+            texts.append(f"{block.name}: {', '.join(parts)}")
+    return texts
+
+
+def _places(ranked: Sequence[Standing]) -> list[int]:
+    """Equal mean ranks share a place."""
+    means = [entry.mean_rank for entry in ranked]
+    return [means.index(mean) + 1 for mean in means]
+
+
+def _order(entry: Standing) -> tuple[bool, float, float, str]:
+    return entry.mean_rank is None, entry.mean_rank or 0.0, -(entry.mean_accuracy or 0.0), entry.label
+
+
+def _seeds(entry: Standing) -> str:
+    return " to ".join(map(str, dict.fromkeys((entry.seeds[0], entry.seeds[-1]))))
+
+
+def _interval(entry: Standing) -> str:
+    return MISSING if entry.rank_low is None else f"[{entry.rank_low:.1f}, {entry.rank_high:.1f}]"
+
+
+def _notes(blocks: Sequence[Block], table: Sequence[Standing], intervals: bool) -> list[str]:
+    ranked = [entry for entry in table if entry.mean_rank is not None]
+    total = sum(len(block.rates) for block in blocks)
+    where = "; ".join(f"{block.name}: {', '.join(map(percent, block.rates))}" for block in blocks if block.rates)
+    columns = counted(total, "column")
+    if ranked:
+        notes = [
+            f"{METRIC[blocks[0].metric].capitalize()}. Mean rank: 1 is best, among {counted(len(ranked), 'method')} "
+            f"over {columns} (data set, encoder, model, rate) in which each of them has all seeds. Every data set with "
+            "its model has the same weight, divided equally among its encoders and then among their rates. Wins: the "
+            "weight of the columns in which no ranked method is better. Mean accuracy: in percent, weighted alike.",
+        ]
+        if intervals and ranked[0].rank_low is None:
+            notes.append("No intervals: one seed in some column, which has no spread.")
+        elif intervals:
+            notes.append(
+                "Rank 95 %: bootstrap of the mean rank over seeds, the same draw for all methods of a data set and "
+                "model; too narrow with few seeds, and it says nothing of other data sets."
+            )
+    else:
+        notes = [f"No method is complete in all {columns}: none is ranked. Leave a folder out, or run what is missing."]
+    notes.append(f"Columns: {where}.")
+    unranked = [entry for entry in table if entry.mean_rank is None]
+    notes += [f"Not ranked, misses: {entry.label}: {'; '.join(entry.missing)}." for entry in unranked]
+    notes += [f"{block.name}: {note}" for block in blocks for note in other_seeds(block)]
+    notes += common([row for block in blocks for row in block.rows])
+    for block in blocks:
+        readers = [line for line in block.lines if line.encoder != NO_ENCODER and line.supervision != "labels"]
+        how = {row.encoder_supervision for row in block.rows if row.encoder != NO_ENCODER}
+        notes += label_leak(block.encoder, how.pop() if how else "-", [line.label for line in readers])
+    for entry in table:
+        texts = [text for text in map(parameters, entry.variants) if text]
+        if texts and entry.label not in entry.variants:
+            notes.append(f"{entry.label}: {' or '.join(texts)}.")
+    return list(dict.fromkeys(notes))

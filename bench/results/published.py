@@ -1,0 +1,135 @@
+"""Published coresets and scores: plain ``.npy`` files, named in the row by SHA-256 and checked when read back."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.data import Dataset
+from bench.errors import DataError, lower_first
+from bench.quantities import counted
+from bench.results.rows import write_atomically
+
+
+def coreset_sha256(indices: NDArray[np.integer]) -> str:
+    """SHA-256 of the sorted positions as little-endian int64."""
+    return hashlib.sha256(np.sort(indices).astype("<i8").tobytes()).hexdigest()
+
+
+def indices_path(out: Path, cell_id: str) -> Path:
+    """Where the coreset of a row lies below the run's folder."""
+    return out / "indices" / f"{cell_id}.npy"
+
+
+def scores_path(out: Path, sha256: str) -> Path:
+    """Where scores lie; they go by content, since all rates of a method at one seed have the same."""
+    return out / "scores" / f"{sha256}.npy"
+
+
+def write_indices(indices: NDArray[np.int64], out: Path, cell_id: str) -> str:
+    """Store a coreset as sorted positions in the full training split; return ``coreset_sha256``."""
+    plain = np.sort(indices).astype("<i8")
+    write_atomically(indices_path(out, cell_id), _npy(plain))
+    return coreset_sha256(plain)
+
+
+def write_scores(scores: NDArray[np.float32] | None, out: Path) -> str:
+    """Store scores [N], high = hard; return the SHA-256 of their little-endian float32 bytes, empty for None."""
+    if scores is None:
+        return ""
+    plain = scores.astype("<f4")
+    digest = hashlib.sha256(plain.tobytes()).hexdigest()
+    if not scores_path(out, digest).exists():
+        write_atomically(scores_path(out, digest), _npy(plain))
+    return digest
+
+
+def read_indices(path: Path, *, sha256: str = "") -> NDArray[np.int64]:
+    """Read a published coreset.
+
+    Args:
+        path: ``.npy`` of whole numbers, one dimension, any order.
+        sha256: what ``coreset_sha256`` must give; empty for a file that nobody vouches for.
+
+    Returns:
+        int64 [n], sorted, unique, n >= 2, none below 0.
+
+    Raises:
+        DataError: unreadable, not such an array, repeated or negative positions, or another hash.
+    """
+    array = _read(path)
+    if array.ndim != 1 or array.dtype.kind not in "iu" or len(array) < 2:
+        raise DataError(
+            f"{path} holds {array.dtype} of shape {array.shape}; a coreset is one row of at least 2 whole numbers, "
+            "the positions of its images in the full training split."
+        )
+    indices = np.sort(array.astype(np.int64))
+    if indices[0] < 0:
+        raise DataError(f"{path} holds the position {indices[0]}; positions start at 0.")
+    repeated = np.unique(indices[1:][indices[1:] == indices[:-1]])
+    if len(repeated):
+        raise DataError(f"{path} holds {counted(len(repeated), 'position')} more than once ({repeated[0]} first).")
+    if sha256 and coreset_sha256(indices) != sha256:
+        raise DataError(
+            f"{path} is not the coreset that was published: SHA-256 {coreset_sha256(indices)}, not {sha256}."
+        )
+    return indices
+
+
+def read_scores(path: Path, *, sha256: str) -> NDArray[np.float32]:
+    """Read the scores [N] that a row names, high = hard.
+
+    Raises:
+        DataError: unreadable, not float32, or another hash.
+    """
+    array = _read(path)
+    if array.dtype != np.float32:
+        raise DataError(f"{path} holds {array.dtype}; scores are float32.")
+    found = hashlib.sha256(array.astype("<f4").tobytes()).hexdigest()
+    if found != sha256:
+        raise DataError(f"{path} is damaged: SHA-256 {found}, not {sha256}.")
+    return array
+
+
+def pool_positions(indices: NDArray[np.int64], dataset: Dataset) -> NDArray[np.int64]:
+    """Where the images at ``indices`` of the full training split lie in the data set's pool.
+
+    Args:
+        indices: int64 [n], sorted positions in the full training split.
+        dataset: its ``pool_index`` is sorted.
+
+    Returns:
+        int64 [n], sorted positions in the pool.
+
+    Raises:
+        DataError: an image is not in the pool.
+    """
+    index = dataset.pool_index
+    found = np.minimum(np.searchsorted(index, indices), len(index) - 1)
+    outside = indices[index[found] != indices]
+    if len(outside):
+        raise DataError(
+            f"{len(outside)} of {len(indices)} positions are not in the pool of {len(index)} images, which lie "
+            f"at {index[0]} to {index[-1]} of the training split ({outside[0]} first); another data set or pool size?"
+        )
+    return found
+
+
+def _read(path: Path) -> NDArray[Any]:
+    """An array from a ``.npy`` file; one that is shorter than its header says is refused before memory is taken."""
+    try:
+        return np.array(np.lib.format.open_memmap(path, mode="r"))
+    except Exception as error:  # numpy reads the header as Python text, whose tokenizer raises its own
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise DataError(f"cannot read {path} as a .npy file: {lower_first(reason).rstrip('.')}.") from error
+
+
+def _npy(array: NDArray[Any]) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, array, allow_pickle=False)
+    return buffer.getvalue()

@@ -1,0 +1,191 @@
+"""Numbers that the papers report, joined to ours through one explicit table of names."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterator, Mapping
+from functools import cache
+from importlib.resources import files
+from typing import Any, NamedTuple
+
+from bench.errors import SpecError
+from bench.grid.calls import parse_call
+
+
+class Reported(NamedTuple):
+    """One reported accuracy.
+
+    Attributes:
+        accuracy: best test accuracy seen during training, in percent.
+        paper: short name, for example ``ELFS``.
+        citation: the paper as the CSV names it.
+        encoder: what the paper used, or ``-``.
+        kind: ``text``, ``table``, ``figure-digitised``, ``readme`` or ``successor-table``.
+        where: table or figure.
+        note: what to know about this number.
+        error: estimated error of a digitised value in points; None where nothing is stated.
+    """
+
+    accuracy: float
+    paper: str
+    citation: str
+    encoder: str
+    kind: str
+    where: str
+    note: str
+    error: float | None
+
+
+class Protocol(NamedTuple):
+    """How ELFS and CCS trained on one data set; ``name`` is the CSV's."""
+
+    name: str
+    pool_size: int
+    model: str
+    iterations: int
+
+
+PROTOCOLS: Mapping[str, Protocol] = {
+    "cifar10": Protocol("CIFAR10", 50_000, "resnet18", 40_000),
+    "cifar100": Protocol("CIFAR100", 50_000, "resnet18", 40_000),
+    "imagenet": Protocol("ImageNet-1K", 1_281_167, "resnet34", 300_000),
+}
+
+ENCODERS: Mapping[str, str] = {"swav_resnet50": "SwAV", "dino_vitb16": "DINO ViT-B/16", "clip_vitb32": "CLIP ViT-B/32"}
+
+
+class _Name(NamedTuple):
+    """Our method, for each parameter the values that the papers ran, and (paper, its name there), preferred first."""
+
+    method: str
+    when: Mapping[str, tuple[Any, ...]]
+    known_as: tuple[tuple[str, str], ...]
+
+
+_ZCORE = {"samples": (None, 1_000_000), "subspace": (2,), "neighbors": (1000,), "exponent": (4.0,)}
+_ELFS = {"score": ("aum",), "clustering": ("temi",), "num_clusters": (None,), "heads": (50,), "cluster_epochs": (200,)}
+
+# All curves of the ELFS figure start at the same full-data point; the CSV keeps it under each method's name.
+# What a paper tuned (beta, k, gamma) may have any value, and so may an option of which the paper states one value and
+# its released code runs another (never_learned, kernel, metric, per_class).
+_NAMES = (
+    _Name("full", {}, (("ELFS", "Random"), ("CCS", "Full data"), ("TDDS", "Full data"))),
+    _Name("random", {}, (("ELFS", "Random"),)),
+    _Name("prototypicality", {"keep": ("hard",)}, (("ELFS", "Prototypicality"),)),
+    _Name("d2-label-free", {"prior": ("uniform",)}, (("ELFS", "D2 (label-free variant)"),)),
+    _Name("elfs", _ELFS, (("ELFS", "ELFS"),)),
+    _Name("badge", {}, (("ELFS", "BADGE"),)),
+    _Name("ccs", {"score": ("aum",), "strata": (50,)}, (("CCS", "CCS (AUM)"),)),
+    _Name("ccs", {"score": ("forgetting",), "strata": (50,)}, (("CCS", "CCS (Forgetting)"),)),
+    _Name("aum", {"margin": ("softmax",)}, (("CCS", "AUM"),)),
+    _Name("forgetting", {}, (("CCS", "Forgetting"),)),
+    _Name("el2n", {}, (("CCS", "EL2N"),)),
+    # The paper's choices and those of its released code, but no mixture of the two.
+    _Name("moderate", {"centre": ("mean",), "scope": ("class",)}, (("CCS", "Moderate"),)),
+    _Name("moderate", {"centre": ("median",), "scope": ("pool",)}, (("CCS", "Moderate"),)),
+    _Name("d2", {"score": ("forgetting", "aum")}, (("DUAL", "D2"),)),
+    # "dual" has no entry: the curve in the DUAL paper is with its Beta sampling, which ours leaves out.
+    _Name("dynunc", {}, (("DUAL", "Dyn-Unc"),)),
+    _Name("zcore", _ZCORE, (("ZCore", "ZCore"),)),
+)
+_KINDS = ("text", "table", "figure-digitised", "readme", "successor-table")
+_ERROR = re.compile(r"est\. error \+-(\d+(?:\.\d+)?)")
+
+
+def protocol_of(dataset: str) -> Protocol | None:
+    """The papers' protocol for a row's data set, whatever its parameters; None where they report nothing.
+
+    They report nothing on long-tailed or noisy versions.
+    """
+    try:
+        call = parse_call(dataset)
+    except SpecError:
+        return None
+    return None if call.modifiers else PROTOCOLS.get(call.name)
+
+
+def reported(dataset: str, pool_size: int, method: str, params: Mapping[str, Any]) -> dict[int, Reported]:
+    """What the papers report for one line of a table.
+
+    All numbers of a line come from one paper: the first in the table of names that reports this data set. Where that
+    paper gives a number twice, its text is preferred to a table (all second-hand) and a table to a digitised figure.
+
+    Args:
+        dataset: as the row has it.
+        pool_size: N; numbers are joined only where the pool is as large as the papers'.
+        method: our name.
+        params: all parameters of the method; a variant that the papers did not run has no numbers.
+
+    Returns:
+        Percent removed, rounded to whole percent -> number. Empty where nothing fits.
+    """
+    protocol = protocol_of(dataset)
+    if protocol is None or protocol.pool_size != pool_size:
+        return {}
+    for name in _NAMES:
+        if name.method != method or any(params[key] not in ran for key, ran in name.when.items() if key in params):
+            continue
+        for paper, known_as in name.known_as:
+            numbers = _numbers().get((paper, protocol.name, known_as), {})
+            numbers = {percent: number for percent, number in numbers.items() if (percent == 0) == (method == "full")}
+            if numbers:
+                return numbers
+    return {}
+
+
+def not_run(method: str, params: Mapping[str, Any]) -> str:
+    """With what parameters the papers ran a method, where they are others than these; empty otherwise.
+
+    Args:
+        method: our name.
+        params: all its parameters.
+    """
+    names = [name for name in _NAMES if name.method == method]
+    unlike = [
+        [
+            f"{key}={' or '.join(map(str, ran))}"
+            for key, ran in name.when.items()
+            if key in params and params[key] not in ran
+        ]
+        for name in names
+    ]
+    return ", ".join(sorted(unlike, key=len)[0]) if unlike and all(unlike) else ""
+
+
+def same_encoder(number: Reported, encoder: str) -> bool:
+    """Whether the paper's number and ours rest on one encoder, as far as the paper says."""
+    return number.encoder == "-" or (encoder in ENCODERS and ENCODERS[encoder] in number.encoder)
+
+
+@cache
+def _numbers() -> Mapping[tuple[str, str, str], dict[int, Reported]]:
+    """(paper, data set, method), as the CSV names them -> percent removed -> number."""
+    found: dict[tuple[str, str, str], dict[int, Reported]] = {}
+    for key, percent, number in sorted(_lines(), key=lambda line: _KINDS.index(line[2].kind)):
+        found.setdefault(key, {}).setdefault(percent, number)
+    return found
+
+
+def _lines() -> Iterator[tuple[tuple[str, str, str], int, Reported]]:
+    text = (files("bench") / "paper" / "reported_results.csv").read_text(encoding="utf-8")
+    for line in csv.DictReader(io.StringIO(text)):
+        if not line["pruning_rate"] or not line["accuracy"]:
+            continue
+        paper = line["paper"].partition(" (")[0]
+        error = _ERROR.search(line["note"])
+        yield (
+            (paper, line["dataset"], line["method"]),
+            round(float(line["pruning_rate"])),
+            Reported(
+                float(line["accuracy"]),
+                paper,
+                line["paper"],
+                line["encoder"],
+                line["source_kind"],
+                line["table_or_figure"],
+                line["note"],
+                float(error[1]) if error else None,
+            ),
+        )

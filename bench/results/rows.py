@@ -1,0 +1,198 @@
+"""Result rows: one JSON file per finished cell, written atomically, read back through a schema."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from bench.errors import RowError, lower_first
+from bench.plugins import Supervision
+from bench.recipe import Recipe
+from bench.results.pseudo_quality import PseudoLabelQuality
+from bench.store.files import writing
+
+PROTOCOL = 1
+"""Version of the evaluation protocol. Rows of different versions are never shown in one table."""
+KNOWN_PROTOCOLS = (1,)
+"""All versions that there have been."""
+SCHEMA_VERSION: Final = 2
+"""Version of the row's fields that this harness writes; it reads all versions up to it."""
+DIGEST = "^[0-9a-f]{64}$"
+
+# What reaches file names, terminals and tables: no control characters, and no way out of a folder.
+FileName = Annotated[str, Field(pattern=r"^\w[\w.-]*$", max_length=240)]
+Label = Annotated[str, Field(pattern=r"^\P{Cc}*$")]
+Count = Annotated[int, Field(ge=0)]
+Percent = Annotated[float, Field(ge=0, le=100)]
+Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class StageUse(BaseModel):
+    """One shared stage that a row rests on.
+
+    Attributes:
+        kind: ``encoder``, ``embeddings``, ``neighbors``, ``cluster-count``, ``pseudo-labels``, ``dynamics``,
+            ``gradient-norms`` or ``selection``.
+        key: what it is stored under, a SHA-256 of all that decides its content.
+        seconds: wall time of whoever computed it.
+        reused: whether it was there before the run that wrote the row.
+        paid_seconds: the row's part of what runs into its folder spent on the stage: its ``seconds`` divided by the
+            cells of the run that rest on it; where it was reused, what an earlier run spent and no row has paid,
+            likewise divided, else 0. The sum over a folder's rows counts every stage once.
+        peak_bytes: as ``train_peak_bytes``, of the process that computed the stage.
+        peak_gpu_bytes: as ``train_peak_gpu_bytes``, of the process that computed the stage.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Label
+    key: Label
+    seconds: Seconds
+    reused: bool
+    paid_seconds: Seconds | None = None
+    peak_bytes: Count | None = None
+    peak_gpu_bytes: Count | None = None
+
+
+class Row(BaseModel):
+    """The result of one cell.
+
+    Attributes:
+        schema_version: version of these fields; what a later version added is empty in rows of an earlier one.
+        protocol: version of the evaluation protocol; rows of different versions cannot be compared.
+        cell_id: file name of the row and identity of the cell.
+        config_sha256: of the cell's configuration as canonical JSON: everything that decides the result; the last
+            12 characters of ``cell_id`` are its first. Empty in rows of version 1.
+        dataset: name with the parameters that the user set, for example ``cifar10(pool_size=5000)``.
+        method: name of the method.
+        variant: the method as the user wrote it, for example ``ccs(beta=0.3)``; one line of a table.
+        method_version: the method's declared version.
+        params: all its parameters.
+        supervision: what the method saw: ``none``, ``pseudo``, ``coreset`` or ``labels``.
+        encoder: name with parameters, or ``-`` where the cell uses none.
+        encoder_supervision: what the encoder was trained with, or ``-``.
+        encoder_weights: SHA-256 of the weights file, or empty.
+        rate: fraction of the pool removed.
+        budget: images kept.
+        pool_size: images in the pool.
+        seed: seed of clustering, proxy, selection and training.
+        model: network trained on the coreset.
+        proxy_model: network that training dynamics were observed on, or ``-``.
+        recipe: how the model was trained.
+        accuracy: test accuracy after the last iteration, in percent.
+        best_accuracy: best test accuracy seen during training, in percent; for comparison with papers only.
+        best_iteration: first iteration with ``best_accuracy``; times the batch size, divided by the budget, it is
+            the epoch.
+        per_class_accuracy: last test accuracy of each class in percent, None for a class without test images.
+        curve: pairs (iteration, test accuracy in percent).
+        class_counts: images of each class in the coreset; computed after selection.
+        test_class_counts: images of each class in the test split. Empty in rows of version 1.
+        chosen: parameters that the method chose itself, for example beta where ``beta=auto``.
+        pseudo_labels: how well the pseudo-labels that the selection rests on agree with the true labels; computed after
+            selection; None where it rests on none.
+        scores_sha256: of the float32 little-endian bytes of the method's scores [N], high = hard; empty without any.
+            The file is ``scores/SHA256.npy``.
+        indices_sha256: of the int64 little-endian bytes of the kept positions in the full training split. The file is
+            ``indices/CELL_ID.npy``.
+        fingerprint: SHA-256 of the data set's content; of images in files, of their names and sizes.
+        stages: shared stages that the coreset rests on, and the model's embeddings where it reads them; inputs first.
+        train_seconds: wall time of training and evaluation.
+        train_peak_bytes: most memory that the whole process had resident meanwhile, libraries included; None where
+            the system does not tell.
+        train_peak_gpu_bytes: most memory that torch held on the GPU meanwhile; None without a GPU.
+        select_seconds: wall time of the selection itself, without the stages it rests on.
+        device: what trained the model.
+        threads: CPU threads of the trial.
+        versions: package versions.
+        git_revision: of the working tree that produced the row, or empty.
+        git_dirty: whether that tree had uncommitted changes.
+        created: UTC, ISO 8601.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
+
+    schema_version: Literal[1, 2] = SCHEMA_VERSION
+    protocol: Annotated[int, Field(ge=1)] = PROTOCOL
+    cell_id: FileName
+    config_sha256: Annotated[str, Field(pattern=f"{DIGEST}|^$")] = ""
+    dataset: Label
+    method: Label
+    variant: Label
+    method_version: int = 1
+    params: dict[str, Any]
+    supervision: Supervision
+    encoder: Label
+    encoder_supervision: Label
+    encoder_weights: Label
+    rate: Annotated[float, Field(ge=0, lt=1)]
+    budget: Count
+    pool_size: Annotated[int, Field(ge=1)]
+    seed: int
+    model: Label
+    proxy_model: Label
+    recipe: Recipe
+    accuracy: Percent
+    best_accuracy: Percent
+    best_iteration: Count | None = None
+    per_class_accuracy: list[Percent | None]
+    curve: list[tuple[int, Percent]]
+    class_counts: list[Count]
+    test_class_counts: list[Count] = []
+    chosen: dict[Label, float] = {}
+    pseudo_labels: PseudoLabelQuality | None = None
+    scores_sha256: Annotated[str, Field(pattern=f"{DIGEST}|^$")] = ""
+    indices_sha256: Annotated[str, Field(pattern=DIGEST)]
+    fingerprint: Label
+    stages: list[StageUse]
+    train_seconds: Seconds
+    train_peak_bytes: Count | None = None
+    train_peak_gpu_bytes: Count | None = None
+    select_seconds: Seconds
+    device: Label
+    threads: Count
+    versions: dict[Label, Label]
+    git_revision: Label
+    git_dirty: bool
+    created: Label
+
+
+def write_row(row: Row, folder: Path) -> Path:
+    """Write ``row`` to ``folder/rows/<cell_id>.json`` so that a reader sees all of it or nothing."""
+    target = folder / "rows" / f"{row.cell_id}.json"
+    write_atomically(target, row.model_dump_json(indent=1).encode())
+    return target
+
+
+def read_row(path: Path) -> Row:
+    """Read one row.
+
+    Raises:
+        RowError: the file is unreadable, truncated or does not fit the schema.
+    """
+    try:
+        return Row.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise RowError(f"cannot read the row {path}: {error.strerror}.") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise RowError(f"{path} is not a valid row: {where}: {lower_first(first['msg'])}.") from None
+
+
+def read_rows(folder: Path) -> Iterator[Row]:
+    """All rows below ``folder/rows``, in the order of their file names.
+
+    Raises:
+        RowError: one of them is not valid.
+    """
+    for path in sorted((folder / "rows").glob("*.json")):
+        yield read_row(path)
+
+
+def write_atomically(target: Path, content: bytes) -> None:
+    """Write ``content`` so that a reader of ``target`` sees all of it or nothing (``bench.store.files.writing``)."""
+    with writing(target) as file:
+        file.write(content)

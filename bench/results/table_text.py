@@ -1,0 +1,134 @@
+"""The accuracy table as sheets and as CSV."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import groupby
+from typing import Any
+
+from bench.results.captions import caption, doubtful
+from bench.results.comparable import NO_ENCODER
+from bench.results.sheets import MISSING, Field, Section, Sheet, to_csv
+from bench.results.tables import DECIMALS, Block, Line, Measured
+
+_SUPERVISION = {
+    "none": "no labels",
+    "pseudo": "pseudo-labels",
+    "coreset": "labels of the coreset only",
+    "labels": "labels",
+}
+
+
+def sheet(block: Block, *, compare: bool = False) -> Sheet:
+    """Lay a block out: methods down, grouped by supervision, percent removed across.
+
+    Args:
+        block: from ``bench.results.tables.blocks``.
+        compare: put the papers' number and ours minus it on a second line below each method that has any.
+    """
+    with_average = len(block.rates) > 1 and any(line.average is not None for line in block.lines)
+    columns = ("method", *(percent(rate) for rate in block.rates), *["Avg"] * with_average)
+    sections = []
+    for supervision, lines in groupby(block.lines, key=lambda line: line.supervision):
+        entries = [entry for line in lines for entry in _entries(line, block, with_average, compare)]
+        sections.append(Section(_SUPERVISION[supervision], tuple(entries)))
+    return Sheet(block.name, columns, tuple(sections), _lead(block, compare), tuple(caption(block, compare=compare)))
+
+
+def percent(rate: float) -> str:
+    """Percent removed, as a column heading."""
+    return f"{rate * 100:g} %"
+
+
+def table_csv(made: Iterable[Block]) -> str:
+    """``table_records`` as CSV."""
+    return to_csv(
+        [
+            record | {"rate": f"{record['rate']:g}", "seeds": " ".join(map(str, record["seeds"]))}
+            for record in table_records(made)
+        ]
+    )
+
+
+def table_records(made: Iterable[Block]) -> list[dict[str, Any]]:
+    """Plain values, one record per block, method and rate; where no row is, n = 0 and there are no numbers.
+
+    ``encoder`` is the block's; where ``uses_encoder`` is false the same numbers stand in every block of the data set
+    and model.
+    """
+    return [
+        _record(block, line, rate, one)
+        for block in made
+        for line in block.all_lines
+        for rate, one in zip((0.0,) if line is block.full else block.rates, line.measured, strict=True)
+    ]
+
+
+def _record(block: Block, line: Line, rate: float, one: Measured) -> dict[str, Any]:
+    summary, found = one.summary, one.reported
+    return {
+        "dataset": block.dataset,
+        "encoder": block.encoder,
+        "model": block.model,
+        "supervision": line.supervision,
+        "method": line.method,
+        "variant": line.variant,
+        "uses_encoder": line.encoder != NO_ENCODER,
+        "rate": rate,
+        "pool_size": block.rows[0].pool_size,
+        "metric": block.metric,
+        "n": len(one.seeds),
+        "complete": one.complete,
+        "seeds": list(one.seeds),
+        "mean": summary and summary.mean,
+        "std": summary and summary.std,
+        "ci_low": summary and summary.ci_low,
+        "ci_high": summary and summary.ci_high,
+        "reported": found and found.accuracy,
+        "difference": one.difference,
+        "reported_paper": found and found.citation,
+        "reported_kind": found and found.kind,
+        "reported_where": found and found.where,
+        "reported_encoder": found and found.encoder,
+        "reported_note": found and found.note,
+    }
+
+
+def _entries(line: Line, block: Block, with_average: bool, compare: bool) -> list[tuple[Field, ...]]:
+    fields = [Field(_accuracy(one, len(block.seeds)), bold=one.best) for one in line.measured]
+    if with_average:
+        average = MISSING if line.average is None else f"{line.average:.{DECIMALS}f}"
+        fields.append(Field(average, bold=line.best_average))
+    entries = [(Field(line.label), *fields)]
+    papers = [one.reported.paper for one in line.measured if one.reported]
+    if compare and papers:
+        second = [Field(_reported(one), faint=True) for one in line.measured] + [Field("")] * with_average
+        entries.append((Field(f"reported ({papers[0]})", faint=True), *second))
+    return entries
+
+
+def _accuracy(one: Measured, most: int) -> str:
+    if one.summary is None:
+        return MISSING
+    spread = "" if one.summary.std is None else f" ± {one.summary.std:.{DECIMALS}f}"
+    short = "" if one.summary.n == most else f" (n={one.summary.n})"
+    return f"{one.summary.mean:.{DECIMALS}f}{spread}{short}"
+
+
+def _reported(one: Measured) -> str:
+    if one.reported is None:
+        return ""
+    doubt = "*" if doubtful(one.reported) else ""
+    # Adding 0.0 turns a rounded -0.0 into 0.0.
+    difference = "" if one.difference is None else f" ({round(one.difference, DECIMALS) + 0.0:+.{DECIMALS}f})"
+    return f"{one.reported.accuracy:.{DECIMALS}f}{doubt}{difference}"
+
+
+def _lead(block: Block, compare: bool) -> str:
+    if block.full is None:
+        return ""
+    one = block.full.measured[0]
+    text = f"full data (0 % removed): {_accuracy(one, len(block.seeds or one.seeds))}"
+    if compare and one.reported:
+        text += f"; reported ({one.reported.paper}): {_reported(one)}"
+    return text

@@ -1,0 +1,306 @@
+"""From rows to blocks of an accuracy table: one block per data set, encoder and model; nothing averages over holes."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from bench.errors import RowError, SpecError
+from bench.grid.calls import family, merged, parse_call
+from bench.plugins import SUPERVISIONS, Supervision
+from bench.results.comparable import NO_ENCODER, check_block, check_line, check_protocol, rate_of
+from bench.results.reported import Reported, reported
+from bench.results.rows import Row, read_rows
+from bench.results.stats import Summary, summarize
+
+Metric = Literal["last", "best"]
+DECIMALS = 1
+FULL = "full"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What was measured of one method at one rate; ``Reported`` is what a paper says.
+
+    Attributes:
+        summary: over seeds; None where there is no row.
+        seeds: ascending.
+        complete: whether it has the seeds of the block (``Block.seeds``); ``full`` is complete with any.
+        best: whether it is the best of its column among the complete ones that read labels, or that read none.
+        reported: the papers' number, where asked for and known.
+    """
+
+    summary: Summary | None = None
+    seeds: tuple[int, ...] = ()
+    complete: bool = False
+    best: bool = False
+    reported: Reported | None = None
+
+    @property
+    def difference(self) -> float | None:
+        """Ours minus reported, in points."""
+        if self.summary is None or self.reported is None:
+            return None
+        return self.summary.mean - self.reported.accuracy
+
+
+@dataclass(frozen=True)
+class Line:
+    """One method with one set of parameters.
+
+    Attributes:
+        label: what a reader sees: the method's name, or the variant where the block has several of it.
+        method: name.
+        variant: the method as the user wrote it, with the values at all rates that any row was planned with.
+        supervision: what it saw.
+        encoder: its rows' own encoder, or ``-``.
+        rows: what it was made of, in a fixed order.
+        measured: one per rate of the block; for ``full`` exactly one.
+        average: mean over the rates; None unless every rate is complete.
+        best_average: whether ``average`` is the best among the methods that read labels, or that read none.
+    """
+
+    label: str
+    method: str
+    variant: str
+    supervision: Supervision
+    encoder: str
+    rows: tuple[Row, ...]
+    measured: tuple[Measured, ...]
+    average: float | None = None
+    best_average: bool = False
+
+    @property
+    def reads_labels(self) -> bool:
+        """Whether the method saw true labels, all or its coreset's; the best of those and of the others are marked."""
+        return self.supervision in ("coreset", "labels")
+
+    @property
+    def family(self) -> str:
+        """What its rows have in common, and names the same line in another block (``bench.grid.calls.family``)."""
+        return family(self.variant)
+
+    def rows_at(self, rate: float) -> dict[int, Row]:
+        """Seed -> row at one rate, seeds ascending."""
+        here = {row.seed: row for row in self.rows if rate_of(row) == rate}
+        return dict(sorted(here.items()))
+
+    def accuracies(self, rate: float, metric: Metric) -> dict[int, float]:
+        """Seed -> accuracy in percent at one rate, seeds ascending."""
+        return {
+            seed: row.accuracy if metric == "last" else row.best_accuracy for seed, row in self.rows_at(rate).items()
+        }
+
+
+@dataclass(frozen=True)
+class Block:
+    """All methods on one data set, with one encoder and one model.
+
+    Attributes:
+        dataset: name with parameters.
+        encoder: name with parameters, or ``-`` where no row has one.
+        model: name with parameters.
+        metric: which accuracy.
+        rates: ascending.
+        full: no pruning, where it was run.
+        lines: in the order of ``bench.plugins.SUPERVISIONS``, label-free first.
+        rows: what the block was made of, in a fixed order.
+        seeds: what methods are compared at, ascending: of the pruned methods and rates that have most seeds, those that
+            most of them have. Empty without a pruned row.
+    """
+
+    dataset: str
+    encoder: str
+    model: str
+    metric: Metric
+    rates: tuple[float, ...]
+    full: Line | None
+    lines: tuple[Line, ...]
+    rows: tuple[Row, ...]
+    seeds: tuple[int, ...]
+
+    @property
+    def all_lines(self) -> tuple[Line, ...]:
+        """``full`` first, where it was run, then the pruned ones."""
+        return (self.full, *self.lines) if self.full else self.lines
+
+    @property
+    def name(self) -> str:
+        """Data set, encoder and model in words."""
+        encoder = "no encoder" if self.encoder == NO_ENCODER else f"encoder {self.encoder}"
+        return f"{self.dataset}, {encoder}, model {self.model}"
+
+
+def collect(folders: Sequence[Path]) -> list[Row]:
+    """Read the rows of several result folders; the same row in two of them counts once.
+
+    Returns:
+        Rows in an order that depends on their content alone.
+
+    Raises:
+        RowError: a folder that is missing or without rows, an invalid row, or two rows of one cell that disagree.
+    """
+    found: dict[str, tuple[Path, Row]] = {}
+    for folder in folders:
+        if not folder.is_dir():
+            names = [path.name for path in folder.parent.iterdir()] if folder.parent.is_dir() else []
+            near = difflib.get_close_matches(folder.name, names, n=3)
+            hint = f" Did you mean {' or '.join(near)}?" if near else ""
+            raise RowError(f"{folder} is not a folder.{hint} Give the --out folder of a `bench run`.")
+        rows = list(read_rows(folder))
+        if not rows:
+            raise RowError(f"{folder} holds no rows: {folder / 'rows'} is missing or empty. Run `bench run` first.")
+        for row in rows:
+            other, same = found.setdefault(row.cell_id, (folder, row))
+            if _result(row) != _result(same):
+                raise RowError(f"{other} and {folder} both hold the cell {row.cell_id}, with different results.")
+    return sorted((row for _, row in found.values()), key=_order)
+
+
+def blocks(rows: Iterable[Row], *, metric: Metric = "last", compare: bool = False) -> list[Block]:
+    """Sort rows into blocks; rows of methods without an encoder enter every block of their data set and model.
+
+    Args:
+        rows: in any order; the result does not depend on it.
+        metric: ``last`` is accuracy after the last iteration, ``best`` the best seen during training.
+        compare: attach the papers' numbers.
+
+    Returns:
+        Blocks sorted by data set, model and encoder.
+
+    Raises:
+        RowError: rows that are not comparable would meet in one table, or a cell has two rows.
+    """
+    ordered = sorted(rows, key=_order)
+    check_protocol(ordered)
+    groups: dict[tuple[str, str], list[Row]] = {}
+    for row in ordered:
+        groups.setdefault((row.dataset, row.model), []).append(row)
+    made = []
+    for (dataset, model), group in sorted(groups.items()):
+        encoders = sorted({row.encoder for row in group} - {NO_ENCODER}) or [NO_ENCODER]
+        for encoder in encoders:
+            members = [row for row in group if row.encoder in (encoder, NO_ENCODER)]
+            made.append(_block(dataset, encoder, model, members, metric, compare))
+    return made
+
+
+def parameters(variant: str) -> str:
+    """The parameters that the user set, as ``heads=10, beta=0.3``; empty where there are none."""
+    try:
+        call = parse_call(variant)
+    except SpecError:
+        return ""
+    return str(call)[len(call.name) + 1 : -1] if call.params else ""
+
+
+def dataset_modifiers(dataset: str) -> Mapping[str, int | float]:
+    """The modifiers in a row's data set, such as ``{"noise": 0.2}``."""
+    try:
+        return parse_call(dataset).modifiers
+    except SpecError:
+        return {}
+
+
+def _block(dataset: str, encoder: str, model: str, rows: list[Row], metric: Metric, compare: bool) -> Block:
+    bare = Block(dataset, encoder, model, metric, (), None, (), tuple(rows), ())
+    where = f"the block {bare.name}"
+    check_block(rows, where)
+    members = _lines(rows, where)
+    rates = sorted({rate_of(row) for line in members if line[0].method != FULL for row in line})
+    several = {method for method, count in Counter(line[0].method for line in members).items() if count > 1}
+    lines = [_line(line, [0.0] if line[0].method == FULL else rates, several, metric, compare) for line in members]
+    pruned = [line for line in lines if line.method != FULL]
+    seeds = _common_seeds(pruned)
+    pruned = _mark([_completed(line, seeds) for line in pruned])
+    pruned.sort(key=_line_order)
+    full = next((_completed(line, line.measured[0].seeds) for line in lines if line.method == FULL), None)
+    return replace(bare, rates=tuple(rates), full=full, lines=tuple(pruned), seeds=seeds)
+
+
+def _lines(rows: list[Row], where: str) -> list[list[Row]]:
+    """Rows by line. A grid that was enlarged by a rate wrote a longer mapping into its later rows: one family."""
+    groups: dict[str, list[Row]] = {}
+    for row in rows:
+        groups.setdefault(family(row.variant), []).append(row)
+    for group in groups.values():
+        check_line(group, where)
+    return list(groups.values())
+
+
+def _line(rows: list[Row], rates: Sequence[float], several: set[str], metric: Metric, compare: bool) -> Line:
+    first, variant = rows[0], merged([row.variant for row in rows])
+    label = variant if first.method in several else first.method
+    line = Line(label, first.method, variant, first.supervision, first.encoder, tuple(rows), ())
+    numbers = reported(first.dataset, first.pool_size, first.method, first.params) if compare else {}
+    measured = []
+    for rate in rates:
+        values = line.accuracies(rate, metric)
+        percent = round(rate * 100)
+        number = numbers.get(percent) if math.isclose(rate * 100, percent, abs_tol=1e-6) else None
+        summary = summarize(list(values.values())) if values else None
+        measured.append(Measured(summary, tuple(values), reported=number))
+    return replace(line, measured=tuple(measured))
+
+
+def _common_seeds(lines: Sequence[Line]) -> tuple[int, ...]:
+    """Of the cells that have most seeds, the seeds that most of them have; the lowest ones where that is undecided."""
+    counts = Counter(measured.seeds for line in lines for measured in line.measured)
+    most = max(map(len, counts), default=0)
+    return min((seeds for seeds in counts if len(seeds) == most), key=lambda seeds: (-counts[seeds], seeds), default=())
+
+
+def _completed(line: Line, seeds: tuple[int, ...]) -> Line:
+    measured = tuple(replace(one, complete=bool(one.seeds) and one.seeds == seeds) for one in line.measured)
+    means = [one.summary.mean for one in measured if one.complete and one.summary]
+    average = math.fsum(means) / len(means) if means and len(means) == len(measured) else None
+    return replace(line, measured=measured, average=average)
+
+
+def _mark(lines: list[Line]) -> list[Line]:
+    """Mark the best of each column among the methods that read labels, and among the others.
+
+    Ties at the decimals shown are all marked; a lone value is no winner.
+    """
+
+    def winning(values: Sequence[float | None]) -> list[bool]:
+        won = []
+        for value, line in zip(values, lines, strict=True):
+            rivals = [
+                round(other, DECIMALS)
+                for other, owner in zip(values, lines, strict=True)
+                if other is not None and owner.reads_labels == line.reads_labels
+            ]
+            won.append(value is not None and len(rivals) > 1 and round(value, DECIMALS) == max(rivals))
+        return won
+
+    columns = [
+        winning([one.summary.mean if one.complete and one.summary else None for one in column])
+        for column in zip(*(line.measured for line in lines), strict=True)
+    ]
+    averages = winning([line.average for line in lines])
+    return [
+        replace(
+            line,
+            measured=tuple(replace(one, best=column[row]) for one, column in zip(line.measured, columns, strict=True)),
+            best_average=averages[row],
+        )
+        for row, line in enumerate(lines)
+    ]
+
+
+def _result(row: Row) -> tuple[Any, ...]:
+    return row.protocol, row.variant, row.rate, row.seed, row.accuracy, row.best_accuracy, row.indices_sha256
+
+
+def _order(row: Row) -> tuple[Any, ...]:
+    return row.dataset, row.model, row.encoder, row.method, row.variant, row.rate, row.seed, row.cell_id
+
+
+def _line_order(line: Line) -> tuple[Any, ...]:
+    return SUPERVISIONS.index(line.supervision), line.method != "random", line.method, line.variant

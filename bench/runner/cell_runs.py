@@ -1,0 +1,164 @@
+"""Fan cells out over Ray Tune: one trial per cell, in actors that are used again for the next."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.grid.cells import Cell
+from bench.grid.stages import in_order
+from bench.results.rows import StageUse
+from bench.runner.failures import Fault, fault_of_death, record_failure
+from bench.runner.limits import end_process, mark_of
+from bench.runner.ray_session import Resources
+from bench.runner.resume import valid_row
+from bench.runner.underway import forget
+from bench.runner.workspace import Workspace
+
+if TYPE_CHECKING:
+    from ray.tune import Callback
+
+_UNKNOWN = "nothing is known of its end"
+OnEnd = Callable[[Cell, dict[str, Any]], None]
+
+
+def run_cells(
+    cells: list[Cell],
+    uses: dict[str, StageUse],
+    workspace: Workspace,
+    resources: Resources,
+    on_end: OnEnd,
+    *,
+    attempt: int = 1,
+    memory: int = 0,
+) -> dict[str, Fault]:
+    """Run every cell once; return why those failed that did. After Ctrl-C, Tune returns early without a word.
+
+    Args:
+        cells: at least one.
+        uses: key -> how the shared stages came to be.
+        workspace: where.
+        resources: of one trial.
+        on_end: told of every cell that ended, with what ``attempt_cell`` returns.
+        attempt: which try this is.
+        memory: bytes of a trial; Ray runs no more trials at once than fit on a node.
+    """
+    from ray import tune
+
+    by_id = {cell.cell_id: cell for cell in cells}
+    faults: dict[str, Fault] = {}
+
+    def ended(cell_id: str, result: dict[str, Any]) -> None:
+        if result.get("error"):
+            faults[cell_id] = Fault.model_validate(result["fault"])
+        on_end(by_id[cell_id], result)
+
+    def died(cell_id: str, details: str) -> None:
+        forget(workspace.out, cell_id, by_id[cell_id].selection().key)
+        row = valid_row(workspace.out, by_id[cell_id])
+        if row is not None:  # it had done all but report it
+            ended(cell_id, {"accuracy": row.accuracy, "seconds": 0.0})
+            return
+        fault = fault_of_death(mark_of(cell_id, workspace.out), details, limit=workspace.time_limit)
+        fault = fault.model_copy(update={"attempts": attempt})
+        record_failure(by_id[cell_id], fault, workspace.out)
+        ended(cell_id, {"error": fault.reason, "fault": fault.model_dump(), "seconds": fault.seconds})
+
+    configs = []
+    for cell in cells:
+        rests_on = [uses[stage.key].model_dump() for stage in in_order(cell.stages()) if stage.key in uses]
+        configs.append({"id": cell.cell_id, "cell": cell.model_dump_json(), "stages": rests_on, "attempt": attempt})
+    with tempfile.TemporaryDirectory(prefix="bench-tune-") as scratch:
+        storage = workspace.out / ".tune" if resources.address else Path(scratch)
+        storage.mkdir(parents=True, exist_ok=True)
+        asked = {"cpu": resources.cpus, "gpu": resources.gpus, "memory": memory}
+        tuner = tune.Tuner(
+            tune.with_resources(_trainable(), {name: amount for name, amount in asked.items() if amount}),
+            param_space={"trial": tune.grid_search(configs), "workspace": workspace.model_dump_json()},
+            tune_config=tune.TuneConfig(
+                reuse_actors=True,
+                trial_name_creator=_trial_name,
+                trial_dirname_creator=_trial_name,
+            ),
+            run_config=tune.RunConfig(
+                name="grid",
+                storage_path=str(storage.resolve()),
+                verbose=0,
+                callbacks=[_callback(ended, died)],
+                failure_config=tune.FailureConfig(max_failures=0),
+                checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
+            ),
+        )
+        results = tuner.fit()
+        for result in (results[number] for number in range(len(results))):
+            cell_id = Path(result.path).name
+            if result.error is not None and cell_id not in faults:
+                died(cell_id, str(result.error))  # no actor could be started for it, which no callback tells
+    return faults
+
+
+def _trial_name(trial: Any) -> str:
+    return str(trial.config["trial"]["id"])
+
+
+def _trainable() -> type:
+    from ray import tune
+
+    class CellTrainable(tune.Trainable):
+        """One cell per trial; the actor, its imports and its data set are used again for the next."""
+
+        def setup(self, config: dict[str, Any]) -> None:
+            self._config = config
+
+        def step(self) -> dict[str, Any]:
+            from bench.runner.trial import attempt_cell
+
+            trial = self._config["trial"]
+            workspace = Workspace.model_validate_json(self._config["workspace"])
+            uses = {item["key"]: StageUse(**item) for item in trial["stages"]}
+            cell = Cell.model_validate_json(trial["cell"])
+            result = attempt_cell(cell, workspace, uses, attempt=trial["attempt"])
+            if workspace.device != "cpu":
+                _release_gpu()
+            if result.get("fault", {}).get("status") == "time-limit":
+                end_process(json.dumps(result["fault"]), mark_of(cell.cell_id, workspace.out))
+            return {"done": True, **result}
+
+        def reset_config(self, new_config: dict[str, Any]) -> bool:
+            self._config = new_config
+            return True
+
+    return CellTrainable
+
+
+def _callback(ended: Callable[[str, dict[str, Any]], None], died: Callable[[str, str], None]) -> Callback:
+    from ray import tune
+
+    class Listener(tune.Callback):
+        """Passes the end of a trial on. Tune stores a copy of it, which needs no listeners."""
+
+        ended: Any = None
+        died: Any = None
+
+        def __getstate__(self) -> dict[str, Any]:
+            return {}
+
+        def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+            self.ended(trial.config["trial"]["id"], trial.last_result)
+
+        def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+            self.died(trial.config["trial"]["id"], trial.get_error() or _UNKNOWN)
+
+    callback = Listener()
+    callback.ended, callback.died = ended, died
+    return callback
+
+
+def _release_gpu() -> None:
+    """Give back what torch keeps of the GPU's memory: a neighbour on the same GPU may need it."""
+    import torch
+
+    torch.cuda.empty_cache()

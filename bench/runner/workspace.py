@@ -1,0 +1,96 @@
+"""Where a process finds data, weights and cached stages, and what it may use. None of it is part of a result."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import lru_cache
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from bench.data import Dataset, fingerprint
+from bench.errors import DataError, WeightsError
+from bench.refs import DatasetRef, EncoderRef
+from bench.store.cache import Store
+
+
+class Workspace(BaseModel):
+    """Paths and devices of one run, sent to every worker as JSON.
+
+    Attributes:
+        out: folder of rows, indices and failures.
+        cache: folder of shared stages.
+        data_root: folder of the data sets.
+        weights: encoder label -> weights file.
+        device: ``cpu`` or ``cuda``.
+        threads: CPU threads of one trial.
+        time_limit: seconds that a stage or a cell may take, or None.
+        wait: whether to wait for a stage that another process is computing.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    out: Path
+    cache: Path
+    data_root: Path | None = None
+    weights: dict[str, Path] = {}
+    device: str = "cpu"
+    threads: int = 1
+    time_limit: float | None = None
+    wait: bool = True
+
+    @property
+    def store(self) -> Store:
+        """The shared stages."""
+        return Store(self.cache)
+
+    def dataset(self, ref: DatasetRef) -> Dataset:
+        """The data set's images and labels; the last ones used stay in memory.
+
+        Raises:
+            DataError: missing or corrupt data, or other data than the run was planned with.
+        """
+        return _open(ref.model_dump_json(), self.data_root)
+
+    def weights_of(self, ref: EncoderRef) -> Path | None:
+        """The encoder's weights file, or None where it has none.
+
+        Raises:
+            WeightsError: the file is not the one that the run was planned with.
+        """
+        path = self.weights.get(ref.label)
+        if path is not None and file_sha256(path) != ref.weights_sha256:
+            raise WeightsError(f"{path} is not the file that the run was planned with; plan it again.")
+        return path
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file's content.
+
+    Raises:
+        WeightsError: it cannot be read.
+    """
+    digest = hashlib.sha256()
+    try:
+        with path.open("rb") as file:
+            while chunk := file.read(1 << 20):
+                digest.update(chunk)
+    except OSError as error:
+        raise WeightsError(f"cannot read the weights file {path}: {error.strerror}.") from error
+    return digest.hexdigest()
+
+
+@lru_cache(maxsize=2)
+def _open(ref_json: str, root: Path | None) -> Dataset:
+    from bench.loading import load_dataset
+
+    ref = DatasetRef.model_validate_json(ref_json)
+    dataset = load_dataset(
+        ref.name, ref.params, root=root, download=False, pool_size=ref.pool_size, modifiers=ref.modifiers
+    )
+    if fingerprint(dataset) != ref.fingerprint:
+        raise DataError(
+            f"{ref.label} on this machine (--data-root {root}) is not the data that the run was planned with; "
+            "every node must read the same files."
+        )
+    return dataset

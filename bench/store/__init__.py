@@ -1,0 +1,1 @@
+"""Files that outlive a run: shared stages by content, written whole or not at all."""

@@ -1,0 +1,186 @@
+"""What lies in a store of shared stages: how much of what, whether it is whole, and what can be thrown away."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from filelock import Timeout
+
+from bench.store.cache import NO_LOCKS, lock_of
+from bench.store.files import leftovers, sha256_of
+
+ABANDONED = 3600.0
+"""Age in seconds at which a temporary file is taken for one that a killed process left behind."""
+
+
+@dataclass(frozen=True)
+class Stored:
+    """One artifact, or what is left of one.
+
+    Attributes:
+        record: path of its JSON; the arrays and the lock lie beside it.
+        kind: of the stage.
+        key: of the stage.
+        size: bytes of all its files.
+        created: seconds since the epoch.
+        used: the last time that it was read or made, seconds since the epoch.
+        title: data set and method, proxy or encoder, as far as the record tells.
+    """
+
+    record: Path
+    kind: str
+    key: str
+    size: int
+    created: float
+    used: float
+    title: str
+
+    @property
+    def arrays(self) -> Path:
+        """Path of the arrays."""
+        return self.record.with_suffix(".npz")
+
+
+def stored(root: Path, kinds: Iterable[str] = ()) -> list[Stored]:
+    """The artifacts below ``root``, whole or not, by kind and age; only of ``kinds`` where some are given."""
+    wanted = set(kinds)
+    bases = {path.with_suffix("") for path in root.glob("*/*.*") if path.suffix in (".json", ".npz")}
+    found = []
+    for base in bases:
+        if not base.name.startswith(".") and (not wanted or base.parent.name in wanted):
+            with suppress(FileNotFoundError):  # pruned by another process meanwhile
+                found.append(_look_at(base))
+    return sorted(found, key=lambda item: (item.kind, item.created, item.key))
+
+
+def kinds_in(root: Path) -> list[str]:
+    """The kinds of stages that ``root`` has artifacts of."""
+    return sorted({item.kind for item in stored(root)})
+
+
+def damage(item: Stored) -> str | None:
+    """Read an artifact's files and say what is wrong with them; None where they are whole."""
+    try:
+        record = json.loads(item.record.read_bytes())
+        with item.arrays.open("rb") as file:
+            return None if sha256_of(file) == record["sha256"] else "the checksum does not match"
+    except FileNotFoundError as error:
+        return f"{Path(error.filename).suffix[1:]} file missing"
+    except OSError as error:
+        return f"cannot be read: {error.strerror or error}"
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return "the record cannot be read"
+
+
+def to_prune(
+    items: Iterable[Stored],
+    *,
+    older_than: float | None = None,
+    unused_for: float | None = None,
+    max_bytes: int | None = None,
+    now: float | None = None,
+) -> list[Stored]:
+    """Choose what to throw away.
+
+    Args:
+        items: to choose among; all of them if no limit is given.
+        older_than: only what was made at least so many seconds ago.
+        unused_for: only what nobody read for so many seconds.
+        max_bytes: and only as much, the longest unused first, that the rest of ``items`` fits into so many bytes.
+        now: seconds since the epoch; None is the present.
+
+    Returns:
+        The chosen ones, the longest unused first.
+    """
+    now = time.time() if now is None else now
+    items = list(items)
+    chosen = [
+        item
+        for item in items
+        if (older_than is None or now - item.created >= older_than)
+        and (unused_for is None or now - item.used >= unused_for)
+    ]
+    chosen.sort(key=lambda item: (item.used, item.key))
+    if max_bytes is None:
+        return chosen
+    excess = sum(item.size for item in items) - max_bytes
+    number = 0
+    while number < len(chosen) and excess > 0:
+        excess -= chosen[number].size
+        number += 1
+    return chosen[:number]
+
+
+def remove(item: Stored) -> bool:
+    """Delete an artifact; false, and nothing done, while a process is producing it.
+
+    The record goes first, so that a reader that comes in between finds nothing rather than half.
+    """
+    lock = lock_of(item.record)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        return False
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise
+    try:
+        for suffix in (".json", ".npz", ".lock"):
+            item.record.with_suffix(suffix).unlink(missing_ok=True)
+    finally:
+        lock.release()
+    return True
+
+
+def sweep(root: Path) -> int:
+    """Delete what killed writers left in the folders of ``root``; return the bytes that this freed."""
+    freed = 0
+    for folder in [path for path in root.glob("*") if path.is_dir()]:
+        for path in leftovers(folder, older_than=ABANDONED):
+            with suppress(OSError):
+                size = path.stat().st_size
+                path.unlink()
+                freed += size
+    return freed
+
+
+def _look_at(base: Path) -> Stored:
+    record, arrays = base.with_suffix(".json"), base.with_suffix(".npz")
+    stats = [path.stat() for path in (record, arrays) if path.exists()]
+    if not stats:
+        raise FileNotFoundError(base)
+    used = max(item.st_mtime for item in stats)
+    created, title = min(item.st_mtime for item in stats), ""
+    with suppress(OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        content = json.loads(record.read_bytes())
+        title = _title(content["stage"])
+        created = datetime.fromisoformat(content["created"]).timestamp()
+    return Stored(record, base.parent.name, base.name, sum(item.st_size for item in stats), created, used, title)
+
+
+def _title(stage: dict[str, object]) -> str:
+    """A few words out of a stage's description, which nests the stages that it rests on."""
+    words: dict[str, str] = {}
+
+    def visit(node: object) -> None:
+        if not isinstance(node, dict):
+            return
+        for name in ("dataset", "encoder", "model"):
+            inner = node.get(name)
+            if isinstance(inner, dict) and "name" in inner:
+                words.setdefault(name, str(inner["name"]))
+        for name in ("method", "split", "rate", "seed"):
+            if isinstance(node.get(name), (str, int, float)):
+                words.setdefault(name, f"{name} {node[name]}" if name in ("rate", "seed") else str(node[name]))
+        for value in node.values():
+            visit(value)
+
+    visit(stage)
+    order = ("dataset", "split", "encoder", "model", "method", "rate", "seed")
+    return ", ".join(words[name] for name in order if name in words)

@@ -1,0 +1,1 @@
+"""Tracking a run with wandb or TensorBoard."""

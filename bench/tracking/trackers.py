@@ -1,0 +1,148 @@
+"""Tracking with wandb or TensorBoard: one tracked run per grid, from the driver, and never at a cell's expense."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from bench.errors import RowError, SpecError, UnknownName, install_command
+from bench.grid.calls import split_list
+from bench.grid.cells import Cell
+from bench.results.rows import Row, read_row
+from bench.runner.reporting import Reporter
+
+WandbMode = Literal["offline", "online"]
+_PACKAGES = {"wandb": "wandb", "tensorboard": "tensorboardX"}
+
+
+class Tracker(Protocol):
+    """Where a run is told of. Whatever one raises is shown once; it hears no more, and the run goes on."""
+
+    name: str
+
+    def begin(self, out: Path, grid: Mapping[str, Any]) -> None:
+        """Start.
+
+        Args:
+            out: the run's folder; files go below it.
+            grid: what is compared, as plain values.
+        """
+
+    def cell_end(self, row: Row | None, counts: Mapping[str, int]) -> None:
+        """Tell of one cell.
+
+        Args:
+            row: of the cell that ended just now; None if it failed.
+            counts: cells ``done`` and ``failed`` in this run so far.
+        """
+
+    def end(self, rows: Sequence[Row]) -> None:
+        """Close, with the rows of all cells of the grid that have one, this run's or earlier."""
+
+
+def make_trackers(names: str | None, *, mode: WandbMode = "offline", curves: bool = False) -> list[Tracker]:
+    """The trackers that a comma-separated list names.
+
+    Args:
+        names: of ``wandb`` and ``tensorboard``; None for no tracking.
+        mode: whether wandb sends anything; offline runs are sent later by ``wandb sync``.
+        curves: log each new cell's test accuracy over its iterations too.
+
+    Raises:
+        UnknownName: another name.
+        SpecError: its package is not installed.
+    """
+    chosen = list(dict.fromkeys(split_list(names or "")))
+    for name in chosen:
+        if name not in _PACKAGES:
+            raise UnknownName("tracker", name, _PACKAGES)
+        if find_spec(_PACKAGES[name]) is None:
+            how = install_command("wandb") if name == "wandb" else "pip install tensorboardX"
+            raise SpecError(f"--track {name} needs the package {_PACKAGES[name]}: {how}.")
+    made: list[Tracker] = []
+    if "wandb" in chosen:
+        from bench.tracking.with_wandb import WandbTracker
+
+        made.append(WandbTracker(mode=mode, curves=curves))
+    if "tensorboard" in chosen:
+        from bench.tracking.with_tensorboard import TensorBoardTracker
+
+        made.append(TensorBoardTracker(curves=curves))
+    return made
+
+
+@contextmanager
+def tracked(
+    trackers: Sequence[Tracker], cells: Sequence[Cell], out: Path, warn: Callable[[str], None]
+) -> Iterator[TrackingReporter]:
+    """Tell trackers of the cells of the run in the block, and of all rows at its end.
+
+    Args:
+        trackers: may be none.
+        cells: of the whole grid.
+        out: the run's folder.
+        warn: shows one line when a tracker fails.
+    """
+    tracking = TrackingReporter(trackers, cells, out, warn)
+    try:
+        yield tracking
+    finally:
+        tracking.close()
+
+
+class TrackingReporter(Reporter):
+    """Tells trackers of cells.
+
+    Args: as of ``tracked``.
+    """
+
+    def __init__(
+        self, trackers: Sequence[Tracker], cells: Sequence[Cell], out: Path, warn: Callable[[str], None]
+    ) -> None:
+        self._cells, self._out, self._warn = cells, out, warn
+        self._counts = {"done": 0, "failed": 0}
+        self._trackers = list(trackers)
+        self._tell(lambda tracker: tracker.begin(out, describe(cells)))
+
+    def cell_end(self, cell: Cell, accuracy: float | None, seconds: float, error: str | None) -> None:
+        """Tell the trackers of the row that the cell wrote."""
+        row = self._row(cell) if error is None else None
+        self._counts["done" if error is None else "failed"] += 1
+        self._tell(lambda tracker: tracker.cell_end(row, dict(self._counts)))
+
+    def close(self) -> None:
+        """Tell the trackers of all rows, and that nothing comes any more."""
+        if self._trackers:
+            rows = [row for cell in self._cells if (row := self._row(cell)) is not None]
+            self._tell(lambda tracker: tracker.end(rows))
+
+    def _row(self, cell: Cell) -> Row | None:
+        with suppress(RowError):
+            return read_row(self._out / "rows" / f"{cell.cell_id}.json")
+        return None
+
+    def _tell(self, message: Callable[[Tracker], None]) -> None:
+        for tracker in list(self._trackers):
+            try:
+                message(tracker)
+            except Exception as error:
+                self._trackers.remove(tracker)
+                reason = " ".join(str(error).split()) or type(error).__name__
+                self._warn(f"Tracking with {tracker.name} stopped: {reason.rstrip('.')}. The run and its rows go on.")
+
+
+def describe(cells: Sequence[Cell]) -> dict[str, Any]:
+    """The grid in plain values: how many cells, and the distinct values on each axis."""
+    axes: dict[str, list[Any]] = {
+        "datasets": [cell.dataset.label for cell in cells],
+        "methods": [cell.variant for cell in cells],
+        "encoders": [cell.encoder.label for cell in cells if cell.encoder],
+        "models": [cell.model.label for cell in cells],
+        "rates": [cell.rate for cell in cells],
+        "seeds": [cell.seed for cell in cells],
+        "protocol": [cell.protocol for cell in cells],
+    }
+    return {"cells": len(cells), **{name: list(dict.fromkeys(values)) for name, values in axes.items()}}
