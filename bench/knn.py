@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from bench.errors import DataError
 from bench.pool import Metric, Neighbors
 from bench.quantities import counted
-from bench.runner.underway import Progress
+from bench.underway import Progress
 
 _CHUNK = 4096
 _SPARE = 16

@@ -7,9 +7,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from bench.calls import Call
 from bench.data import Dataset, take_pool
 from bench.errors import DataError, SpecError
-from bench.grid.calls import Call
 from bench.plugins import datasets
 from bench.variants import check_modifiers, modified
 

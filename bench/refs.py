@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
 
-from bench.grid.calls import Call
+from bench.calls import Call
 from bench.recipe import Recipe
 
 

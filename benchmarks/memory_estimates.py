@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from bench.grid.cells import Cell
-from bench.grid.estimates import estimate
-from bench.grid.preflight import Plan, make_plan
 from bench.grid.spec import load_spec
 from bench.grid.stages import Stage, in_order
+from bench.runner.estimates import estimate
+from bench.runner.preflight import Plan, make_plan
 from benchmarks._common import Meter, Result, Skip, Target
 from benchmarks._grid import run_grid
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from bench import hardest
+from bench import hard_to_easy, hardest
+from bench.methods._scores import next_hardest
 from bench.methods.ccs import stratified
-from bench.methods.elfs import double_end
 from benchmarks import _data
 from benchmarks._common import Meter, Result, Target, timed
 
@@ -19,7 +19,7 @@ def run(meter: Meter, *, size: int = 1_280_000) -> list[Result]:
     difficulty, budget = _data.scores(size), size // 10
     selections = {
         "CCS": lambda: stratified(difficulty, budget, np.random.default_rng(0), beta=BETA),
-        "ELFS, double-end step": lambda: double_end(difficulty, budget, BETA, np.random.default_rng(0)),
+        "ELFS, double-end step": lambda: next_hardest(hard_to_easy(difficulty, np.random.default_rng(0)), budget, BETA),
         "hardest first (aum, el2n, forgetting)": lambda: hardest(difficulty, budget, np.random.default_rng(0)),
     }
     *ours, bare = meter.compare(*selections.values(), lambda: np.argsort(-difficulty))

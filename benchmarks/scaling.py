@@ -13,7 +13,7 @@ from bench.knn import nearest_neighbors
 from bench.memory_pool import ArraySource
 from bench.plugins import methods
 from bench.pool import Metric
-from bench.runner.selection import budget_for, method_pool, run_method
+from bench.selection import budget_for, method_pool, run_method
 from benchmarks import _data
 from benchmarks._common import Meter, Result, Times, slope
 

@@ -41,15 +41,21 @@ def count_hardest(beta: float, size: int, budget: int) -> int:
 
 
 def next_hardest(order: NDArray[np.int64], budget: int, beta: float) -> NDArray[np.int64]:
-    """Drop the floor(beta * N) hardest and keep the next n; the rest, the easiest, are dropped too.
+    """Drop the floor(beta * N) hardest (mostly mislabelled), keep the next n, drop the rest (easiest).
+
+    ELFS (Zheng et al. 2025, section 3.3). The released code returns nothing when beta equals the rate; here that
+    keeps the n easiest.
 
     Args:
         order: int64 [N], hardest first.
         budget: n, images to keep.
         beta: fraction of the pool in [0, 1).
 
+    Returns:
+        int64 [n], hardest first.
+
     Raises:
-        SelectionError: see ``count_hardest``.
+        SelectionError: see ``count_hardest``; it names the largest valid beta.
     """
     start = count_hardest(beta, len(order), budget)
     return order[start : start + budget]

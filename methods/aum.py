@@ -33,6 +33,19 @@ def aum(
 
     With ``beta`` the floor(beta * N) hardest are dropped first, as ELFS does: the same cut by true labels, which tells
     what pseudo-labels cost.
+
+    Args:
+        pool: needs dynamics on labels.
+        budget: n, images to keep.
+        rng: ties.
+        margin: of the probabilities, or of the logits.
+        beta: fraction of the pool that is dropped as too hard, in [0, 1).
+
+    Returns:
+        int64 [n], unique, hardest first.
+
+    Raises:
+        SelectionError: see ``next_hardest``.
     """
     difficulty = pool.dynamics(of="labels").difficulty("aum" if margin == "softmax" else "aum-logits")
     pool.report(scores=difficulty)

@@ -17,29 +17,6 @@ from ._scores import beta_within_rate, next_hardest
 _log = logging.getLogger(__name__)
 
 
-def double_end(
-    difficulty: NDArray[np.floating], budget: int, beta: float, rng: np.random.Generator
-) -> NDArray[np.int64]:
-    """Drop the floor(beta * N) hardest images (mostly mislabelled), keep the next n, drop the rest (easiest).
-
-    ELFS (Zheng et al. 2025, section 3.3). The released code returns nothing when beta equals the rate; here that
-    keeps the n easiest.
-
-    Args:
-        difficulty: [N], high = hard; finite. Not modified.
-        budget: n, images to keep.
-        beta: fraction of the pool that is dropped as too hard, in [0, 1).
-        rng: breaks ties of the scores.
-
-    Returns:
-        int64 [n], unique, hardest first.
-
-    Raises:
-        SelectionError: a score is not finite, or floor(beta * N) + n > N; it names the largest valid beta.
-    """
-    return next_hardest(hard_to_easy(difficulty, rng), budget, beta)
-
-
 def beta_grid(size: int, budget: int) -> list[float]:
     """The candidates of ``beta="auto"``: those of 0, 0.1, ..., 0.9 with floor(beta * N) + n <= N, ascending."""
     return [tenths / 10 for tenths in range(10) if tenths * size // 10 + budget <= size]
@@ -127,7 +104,7 @@ def elfs(
         int64 [n], unique, hardest first.
 
     Raises:
-        SelectionError: see ``double_end`` and ``choose_beta``.
+        SelectionError: a score is not finite, beta is above the rate, or see ``choose_beta``.
     """
     options = _clustering(
         {"clustering": clustering, "num_clusters": num_clusters, "heads": heads, "cluster_epochs": cluster_epochs}

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from bench import Pool, check_budget, fit_kmeans, register_method, unit_rows
+from bench import Pool, check_budget, check_finite, fit_kmeans, register_method, unit_rows
 
 from ._groups import proportional_quotas
 
@@ -73,6 +73,7 @@ def herding(
     Raises:
         SelectionError: an embedding is not finite.
     """
+    check_finite("embedding values", pool.embeddings)
     order = rng.permutation(len(pool))
     rows = unit_rows(pool.embeddings)[order]
     if clusters == 1:

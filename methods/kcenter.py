@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from bench import Pool, check_budget, register_method, unit_rows
+from bench import Pool, check_budget, check_finite, register_method, unit_rows
 
 
 def farthest_first(rows: NDArray[np.floating], budget: int) -> NDArray[np.int64]:
@@ -50,5 +50,6 @@ def kcenter(pool: Pool, budget: int, rng: np.random.Generator) -> NDArray[np.int
     Deviation: the paper takes the penultimate layer of the network in training and starts from images that are
     already labelled; here the encoder is frozen and the start is drawn.
     """
+    check_finite("embedding values", pool.embeddings)
     order = rng.permutation(len(pool))
     return order[farthest_first(unit_rows(pool.embeddings)[order], budget)]

@@ -28,6 +28,14 @@ def test_every_name_of_the_stub_is_there_and_no_other() -> None:
         _ = bench.hardset  # type: ignore[attr-defined]
 
 
+def test_every_package_is_installed() -> None:
+    tomllib = pytest.importorskip("tomllib")  # from Python 3.11 on
+    root = Path(bench.__file__).parents[1]
+    listed = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
+    there = {".".join(path.parent.relative_to(root).parts) for path in (root / "bench").rglob("__init__.py")}
+    assert sorted(listed) == sorted(there | {"bench.methods", "bench.datasets"})
+
+
 def test_only_a_frozen_encoder_needs_torch_and_nothing_needs_ray() -> None:
     code = (
         "import sys, bench; assert not {'numpy', 'pydantic'} & set(sys.modules); "

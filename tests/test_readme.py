@@ -12,11 +12,11 @@ import pytest
 from sklearn.datasets import load_digits
 
 from bench import Dynamics, SpecError, plugins
+from bench.calls import parse_call, split_list
 from bench.conformance import check_method
-from bench.grid.calls import parse_call, split_list
 from bench.grid.spec import load_spec, preset_names
 from bench.memory_pool import ArraySource
-from bench.runner.selection import method_pool, run_method
+from bench.selection import method_pool, run_method
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from bench.grid.estimates import Estimate, free_disk, shortages, this_machine
 from bench.grid.stages import Selection
 from bench.quantities import counted, show_bytes
+from bench.runner.estimates import Estimate, free_disk, shortages, this_machine
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from bench.grid.preflight import Plan
+    from bench.runner.preflight import Plan
     from bench.runner.workspace import Workspace
 
 

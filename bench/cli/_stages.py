@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from bench.cli._watch import SAY, running_line
-from bench.runner.underway import Underway
+from bench.underway import Underway
 
 
 class StageProgress:

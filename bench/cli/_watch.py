@@ -10,7 +10,7 @@ from typing import NamedTuple
 from rich.console import Console
 from rich.progress import Progress, TaskID
 
-from bench.runner.underway import Underway, forget_all, underway
+from bench.underway import Underway, forget_all, underway
 
 _LOOK = 1.0
 """Seconds between two looks at the run's folder."""

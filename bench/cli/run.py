@@ -18,7 +18,7 @@ from bench.cli._output import JSON, print_json
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from bench.grid.preflight import Plan
+    from bench.runner.preflight import Plan
     from bench.runner.run import Outcome
     from bench.runner.workspace import Workspace
 
@@ -166,12 +166,12 @@ def run(
     """
     from rich.console import Console
 
+    from bench.calls import parse_call
     from bench.errors import BenchError
-    from bench.grid.calls import parse_call
     from bench.grid.cells import check_names
-    from bench.grid.preflight import check_writable, make_plan
     from bench.grid.spec import load_spec
     from bench.quantities import counted, parse_seconds
+    from bench.runner.preflight import check_writable, make_plan
     from bench.runner.ray_session import Resources
     from bench.runner.reporting import Several
     from bench.runner.run import run as run_plan
@@ -273,7 +273,7 @@ def _workspace(
 def _check_estimates(plan: Plan, place: Workspace, gpus: float) -> None:
     """Refuse what this machine cannot hold."""
     from bench.errors import SpecError
-    from bench.grid.estimates import shortages, this_machine
+    from bench.runner.estimates import shortages, this_machine
 
     machine = this_machine(place.device)
     lacking = shortages(*plan.estimates(place.store), machine, cache=place.cache, out=place.out, gpus=gpus)

@@ -86,13 +86,13 @@ def select(
     """
     import os
 
+    from bench.calls import parse_call
     from bench.cli._stages import StageProgress
     from bench.errors import SpecError
-    from bench.grid.calls import parse_call
-    from bench.grid.preflight import check_writable
     from bench.labelling.choose import check_method
     from bench.labelling.images import find_images
     from bench.labelling.vectors import read_embeddings
+    from bench.runner.preflight import check_writable
 
     if (images is None) == (embeddings is None):
         raise SpecError("give either --images FOLDER or --embeddings FILE.npy.")
@@ -139,9 +139,9 @@ def select(
 def _embed(
     files: ImageFiles, name: str, store: Any, size: int, device: str, download: bool, progress: StageProgress
 ) -> Embedded:
-    from bench.grid.calls import parse_call
-    from bench.grid.preflight import find_encoder
+    from bench.calls import parse_call
     from bench.labelling.images import embed_files
+    from bench.runner.preflight import find_encoder
 
     ref, weights = find_encoder(parse_call(name), download, needed=True)
     return embed_files(files, ref, weights, store=store, size=size, device=device, stage=progress.stage)

@@ -105,8 +105,8 @@ def train(
     threads and packages are the same, 2 bad input.
     """
     from bench.cli._stages import StageProgress
-    from bench.grid.preflight import check_writable
     from bench.results.rows import read_row, write_row
+    from bench.runner.preflight import check_writable
     from bench.runner.retrain import differences, from_file, from_row, published_beside, train_published
     from bench.runner.workspace import Workspace
 
@@ -197,7 +197,7 @@ def _grid(
     pool_size: int | None,
     encoder: str | None,
 ) -> dict[str, Any]:
-    from bench.grid.calls import parse_call
+    from bench.calls import parse_call
 
     return {
         "datasets": dataset,
@@ -214,10 +214,11 @@ def _reproduced(made: Row, origin: Row | None) -> bool | None:
     """Whether accuracy and learning curve are the row's; None where there is no row to reproduce."""
     if origin is None:
         return None
+    from bench.results.stats import TIE
+
     steps, accuracies = zip(*made.curve, (0, made.accuracy), strict=True)
     their_steps, theirs = zip(*origin.curve, (0, origin.accuracy), strict=True)
-    # Rows of before 2026-11-25 18:00 hold quotients in float32.
-    return steps == their_steps and all(map(partial(math.isclose, abs_tol=1e-4), accuracies, theirs))
+    return steps == their_steps and all(map(partial(math.isclose, abs_tol=TIE), accuracies, theirs))
 
 
 def _tell(made: Row, path: Path, origin: Row | None, reasons: list[str]) -> None:

@@ -9,8 +9,8 @@ from bench.clustering.kmeans import fit_kmeans
 from bench.errors import DataError
 from bench.knn import unit_rows
 from bench.refs import derive_seed
-from bench.runner.underway import Progress
 from bench.store.cache import Arrays
+from bench.underway import Progress
 
 SAMPLE = 2000
 IMAGES_PER_CLUSTER = 10

@@ -16,7 +16,7 @@ from bench.errors import BenchError, LabelAccessError, UndeclaredNeed
 from bench.plugins import MethodInfo
 from bench.pool import PoolSource
 from bench.registry import Entry
-from bench.runner.selection import method_pool, run_method
+from bench.selection import method_pool, run_method
 
 
 class Failed(Exception):

@@ -7,8 +7,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from bench.calls import Call, family
 from bench.errors import SpecError, lower_first
-from bench.grid.calls import Call, family
 from bench.grid.code_digest import code_digest
 from bench.grid.spec import GridSpec
 from bench.grid.stages import Embeddings, Selection, Stage
@@ -16,7 +16,7 @@ from bench.plugins import datasets, encoders, methods, models
 from bench.recipe import Precision, Recipe
 from bench.refs import DatasetRef, EncoderRef, Frozen, ModelRef, Proxy, cell_name
 from bench.results.rows import PROTOCOL
-from bench.runner.selection import budget_for
+from bench.selection import budget_for
 from bench.variants import check_modifiers
 
 WEIGHTS = "weights"

@@ -10,6 +10,8 @@ from importlib.util import find_spec, resolve_name
 from pathlib import Path
 
 _BUILT_IN = "bench.methods"
+_SHARED = ("bench.ranking", "bench.knn", "bench.clustering.kmeans")
+"""Modules of the harness whose functions are part of what a built-in method computes."""
 
 
 @cache
@@ -17,8 +19,9 @@ def code_digest(module: str, version: int) -> str:
     """Digest of a method's declared version and of the source files that it rests on.
 
     Those are its module and what this imports, directly or not, from where it comes from: the same top-level package
-    (``bench.methods`` for built-in methods), or, of a module without a package, modules in the same folder. What the
-    harness and other packages do is not part of it, nor what is imported by a name that is made up as the code runs.
+    (``bench.methods`` for built-in methods, with the modules of ``_SHARED``), or, of a module without a package,
+    modules in the same folder. What the rest of the harness and other packages do is not part of it, nor what is
+    imported by a name that is made up as the code runs.
 
     Args:
         module: name of the module that defines the method.
@@ -30,7 +33,7 @@ def code_digest(module: str, version: int) -> str:
     start = _file(module)
     folder = start.parent if start else None
     sources: dict[str, str] = {}
-    waiting = [module]
+    waiting = [module, *(_SHARED if module.startswith(f"{_BUILT_IN}.") else ())]
     while waiting:
         name = waiting.pop()
         path = _file(name)

@@ -10,8 +10,8 @@ from typing import Annotated, Any
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
+from bench.calls import Call, parse_call, split_list
 from bench.errors import SpecError, UnknownName, lower_first
-from bench.grid.calls import Call, parse_call, split_list
 from bench.recipe import Recipe
 
 Rate = Annotated[float, Field(ge=0, lt=1)]

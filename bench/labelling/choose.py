@@ -9,17 +9,17 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.calls import Call
 from bench.errors import LabelAccessError, SpecError
-from bench.grid.calls import Call
 from bench.labelling.duplicates import without_duplicates
 from bench.labelling.order import round_robin
 from bench.labelling.source import EmbeddingSource
 from bench.plugins import MethodInfo, methods
 from bench.refs import derive_seed
 from bench.registry import Entry
-from bench.runner.selection import method_pool, run_method
-from bench.runner.underway import Progress
+from bench.selection import method_pool, run_method
 from bench.store.cache import Store
+from bench.underway import Progress
 
 EFFORT = {"cpu": 1_000_000, "cuda": 100_000_000}
 """Items times heads times epochs of TEMI that a default selection spends, where the least of each allows it."""

@@ -16,9 +16,9 @@ from bench.errors import DataError
 from bench.folders import SUFFIXES, ImageFiles, scan_images
 from bench.grid.stages import Stage
 from bench.refs import EncoderRef
-from bench.runner.underway import Progress, counted
 from bench.store.cache import Arrays, Store
 from bench.streaming import StreamedImages
+from bench.underway import Progress, counted
 
 SHARD = 512
 """Images that are embedded and stored at a time: what an interruption can lose."""

@@ -17,8 +17,8 @@ from bench.pool import Metric, Neighbors, Targets
 from bench.quantities import counted
 from bench.recipe import Recipe
 from bench.refs import ModelRef, Proxy
-from bench.runner.underway import Progress
 from bench.store.cache import Arrays, Store
+from bench.underway import Progress
 
 _LARGE = 10_000
 

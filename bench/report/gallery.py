@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.calls import parse_call
 from bench.data import Dataset, fingerprint
 from bench.errors import BenchError
-from bench.grid.calls import parse_call
 from bench.loading import load_dataset
 from bench.report.page import Gallery
 from bench.results.published import indices_path, pool_positions, read_indices, read_scores, scores_path

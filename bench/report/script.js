@@ -3,7 +3,7 @@
 const data = JSON.parse(document.getElementById("data").textContent);
 const FILTERS = ["dataset", "encoder", "model", "supervision", "rate"];
 const MISSING = "\u2013";
-const TIE = 1e-5; // of bench/stats.py
+const TIE = 1e-5; // of bench/results/stats.py
 
 // Sorting: every table, by any column, with mouse or keyboard. Groups of a table are sorted each by itself.
 function number(text) {
@@ -57,7 +57,7 @@ function columnsOf(cells) {
 }
 
 // Every data set with its model has the same weight, divided among its encoders and then among their rates; as in
-// bench/leaderboard.py.
+// bench/results/leaderboard.py.
 function weightsOf(columns) {
   const cells = columns.map((column) => column.values().next().value);
   const pair = (cell) => JSON.stringify([cell.dataset, cell.model]);

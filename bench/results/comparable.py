@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from bench.calls import given_by_rate, parse_call
 from bench.errors import RowError
-from bench.grid.calls import given_by_rate, parse_call
 from bench.recipe import Recipe
 from bench.results.rows import Row
 
@@ -74,9 +74,10 @@ def _agree(rows: Sequence[Row], fields: Sequence[str], where: str) -> None:
 
 def _agree_in_params(first: Row, row: Row, free: frozenset[str], where: str) -> None:
     one, other = first.params, row.params
-    names = sorted(name for name in (one.keys() | other.keys()) - free if one.get(name) != other.get(name))
+    # A parameter that a method got later stands in its later rows alone; at its default, or these were no one line.
+    names = sorted(name for name in (one.keys() & other.keys()) - free if one[name] != other[name])
     if names:
-        detail = ", ".join(f"parameter {name}: {one.get(name)!r} and {other.get(name)!r}" for name in names)
+        detail = ", ".join(f"parameter {name}: {one[name]!r} and {other[name]!r}" for name in names)
         raise _mixed(first, row, where, detail)
 
 

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.errors import RowError
-from bench.results.rows import Row, write_atomically
+from bench.results.rows import Row
 from bench.results.sheets import to_csv
+from bench.store.files import write_atomically
 
 if TYPE_CHECKING:
     import pyarrow as pa

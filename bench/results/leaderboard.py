@@ -62,7 +62,7 @@ def standings(blocks: Sequence[Block], rng: np.random.Generator) -> list[Standin
     methods without an encoder have the same numbers in the block of every encoder, which must not count twice.
 
     The interval of a mean rank is of a bootstrap over seeds: the same draw for all methods, encoders and rates of a
-    data set and model. It says how far the ranks depend on seeds, and nothing of other data sets.
+    data set and model that have the same seeds. It says how far ranks depend on seeds, and nothing of other data sets.
 
     Args:
         blocks: from ``bench.results.tables.blocks``, with at least one pruned line.
@@ -287,7 +287,7 @@ def _notes(blocks: Sequence[Block], table: Sequence[Standing], intervals: bool) 
         elif intervals:
             notes.append(
                 "Rank 95 %: bootstrap of the mean rank over seeds, the same draw for all methods of a data set and "
-                "model; too narrow with few seeds, and it says nothing of other data sets."
+                "model with the same seeds; too narrow with few seeds, and it says nothing of other data sets."
             )
     else:
         notes = [f"No method is complete in all {columns}: none is ranked. Leave a folder out, or run what is missing."]

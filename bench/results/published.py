@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from bench.data import Dataset
 from bench.errors import DataError, lower_first
 from bench.quantities import counted
-from bench.results.rows import write_atomically
+from bench.store.files import write_atomically
 
 
 def coreset_sha256(indices: NDArray[np.integer]) -> str:

@@ -10,8 +10,8 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, NamedTuple
 
+from bench.calls import parse_call
 from bench.errors import SpecError
-from bench.grid.calls import parse_call
 
 
 class Reported(NamedTuple):
@@ -68,8 +68,8 @@ _ZCORE = {"samples": (None, 1_000_000), "subspace": (2,), "neighbors": (1000,), 
 _ELFS = {"score": ("aum",), "clustering": ("temi",), "num_clusters": (None,), "heads": (50,), "cluster_epochs": (200,)}
 
 # All curves of the ELFS figure start at the same full-data point; the CSV keeps it under each method's name.
-# What a paper tuned (beta, k, gamma) may have any value, and so may an option of which the paper states one value and
-# its released code runs another (never_learned, kernel, metric, per_class).
+# What a paper tuned (beta of ccs, k, gamma) may have any value, and so may an option of which the paper states one
+# value and its released code runs another (never_learned, kernel, metric, per_class).
 _NAMES = (
     _Name("full", {}, (("ELFS", "Random"), ("CCS", "Full data"), ("TDDS", "Full data"))),
     _Name("random", {}, (("ELFS", "Random"),)),
@@ -79,7 +79,7 @@ _NAMES = (
     _Name("badge", {}, (("ELFS", "BADGE"),)),
     _Name("ccs", {"score": ("aum",), "strata": (50,)}, (("CCS", "CCS (AUM)"),)),
     _Name("ccs", {"score": ("forgetting",), "strata": (50,)}, (("CCS", "CCS (Forgetting)"),)),
-    _Name("aum", {"margin": ("softmax",)}, (("CCS", "AUM"),)),
+    _Name("aum", {"margin": ("softmax",), "beta": (0.0,)}, (("CCS", "AUM"),)),
     _Name("forgetting", {}, (("CCS", "Forgetting"),)),
     _Name("el2n", {}, (("CCS", "EL2N"),)),
     # The paper's choices and those of its released code, but no mixture of the two.
@@ -116,7 +116,7 @@ def reported(dataset: str, pool_size: int, method: str, params: Mapping[str, Any
         dataset: as the row has it.
         pool_size: N; numbers are joined only where the pool is as large as the papers'.
         method: our name.
-        params: all parameters of the method; a variant that the papers did not run has no numbers.
+        params: all parameters of the method at one rate; a variant that the papers did not run has no numbers.
 
     Returns:
         Percent removed, rounded to whole percent -> number. Empty where nothing fits.

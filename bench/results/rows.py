@@ -10,9 +10,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from bench.errors import RowError, lower_first
 from bench.plugins import Supervision
+from bench.quantities import Count, Seconds
 from bench.recipe import Recipe
 from bench.results.pseudo_quality import PseudoLabelQuality
-from bench.store.files import writing
+from bench.store.files import write_atomically
 
 PROTOCOL = 1
 """Version of the evaluation protocol. Rows of different versions are never shown in one table."""
@@ -25,9 +26,7 @@ DIGEST = "^[0-9a-f]{64}$"
 # What reaches file names, terminals and tables: no control characters, and no way out of a folder.
 FileName = Annotated[str, Field(pattern=r"^\w[\w.-]*$", max_length=240)]
 Label = Annotated[str, Field(pattern=r"^\P{Cc}*$")]
-Count = Annotated[int, Field(ge=0)]
 Percent = Annotated[float, Field(ge=0, le=100)]
-Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class StageUse(BaseModel):
@@ -190,9 +189,3 @@ def read_rows(folder: Path) -> Iterator[Row]:
     """
     for path in sorted((folder / "rows").glob("*.json")):
         yield read_row(path)
-
-
-def write_atomically(target: Path, content: bytes) -> None:
-    """Write ``content`` so that a reader of ``target`` sees all of it or nothing (``bench.store.files.writing``)."""
-    with writing(target) as file:
-        file.write(content)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bench.errors import BenchError
-from bench.results.rows import write_atomically
+from bench.store.files import write_atomically
 
 MISSING = "\N{EN DASH}"
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from bench.calls import family, merged, parse_call
 from bench.errors import RowError, SpecError
-from bench.grid.calls import family, merged, parse_call
 from bench.plugins import SUPERVISIONS, Supervision
 from bench.results.comparable import NO_ENCODER, check_block, check_line, check_protocol, rate_of
 from bench.results.reported import Reported, reported
@@ -82,7 +82,7 @@ class Line:
 
     @property
     def family(self) -> str:
-        """What its rows have in common, and names the same line in another block (``bench.grid.calls.family``)."""
+        """What its rows have in common, and names the same line in another block (``bench.calls.family``)."""
         return family(self.variant)
 
     def rows_at(self, rate: float) -> dict[int, Row]:
@@ -237,15 +237,22 @@ def _line(rows: list[Row], rates: Sequence[float], several: set[str], metric: Me
     first, variant = rows[0], merged([row.variant for row in rows])
     label = variant if first.method in several else first.method
     line = Line(label, first.method, variant, first.supervision, first.encoder, tuple(rows), ())
-    numbers = reported(first.dataset, first.pool_size, first.method, first.params) if compare else {}
     measured = []
     for rate in rates:
         values = line.accuracies(rate, metric)
-        percent = round(rate * 100)
-        number = numbers.get(percent) if math.isclose(rate * 100, percent, abs_tol=1e-6) else None
+        number = _reported(line, rate) if compare else None
         summary = summarize(list(values.values())) if values else None
         measured.append(Measured(summary, tuple(values), reported=number))
     return replace(line, measured=tuple(measured))
+
+
+def _reported(line: Line, rate: float) -> Reported | None:
+    """The papers' number for the line as it was run at one rate; whole percents alone have any."""
+    percent = round(rate * 100)
+    row = next(iter(line.rows_at(rate).values()), None)
+    if row is None or not math.isclose(rate * 100, percent, abs_tol=1e-6):
+        return None
+    return reported(row.dataset, row.pool_size, row.method, row.params).get(percent)
 
 
 def _common_seeds(lines: Sequence[Line]) -> tuple[int, ...]:

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
+from bench.calls import Call, parse_call
 from bench.errors import BenchError, RowError
-from bench.grid.calls import Call, parse_call
 from bench.refs import cell_name
 from bench.results.published import coreset_sha256, indices_path, read_indices, read_scores, scores_path
 from bench.results.rows import KNOWN_PROTOCOLS, Row, read_row
-from bench.runner.selection import budget_for
+from bench.selection import budget_for
 
 RETRAINED = "indices"
 """Method of rows trained on a published coreset: their budget is the coreset's size, whatever the rate."""

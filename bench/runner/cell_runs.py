@@ -15,8 +15,8 @@ from bench.runner.failures import Fault, fault_of_death, record_failure
 from bench.runner.limits import end_process, mark_of
 from bench.runner.ray_session import Resources
 from bench.runner.resume import valid_row
-from bench.runner.underway import forget
 from bench.runner.workspace import Workspace
+from bench.underway import forget
 
 if TYPE_CHECKING:
     from ray.tune import Callback

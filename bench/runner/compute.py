@@ -26,10 +26,10 @@ from bench.grid.stages import (
 from bench.plugins import methods
 from bench.pool import Metric, Neighbors, Outputs, Targets
 from bench.refs import DatasetRef, Proxy
-from bench.runner.selection import method_pool, run_method
-from bench.runner.underway import Progress, announced, counted
 from bench.runner.workspace import Workspace
+from bench.selection import method_pool, run_method
 from bench.store.cache import Arrays, Artifact
+from bench.underway import Progress, announced, counted
 
 
 def run_stage(stage: Stage, workspace: Workspace) -> Artifact:

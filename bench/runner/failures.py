@@ -15,8 +15,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from bench.errors import BenchError, NotFinite, TimeLimit
 from bench.grid.cells import Cell
 from bench.quantities import counted
-from bench.results.rows import write_atomically
 from bench.runner.limits import read_mark
+from bench.store.files import write_atomically
 
 FOLDER = "failed"
 _KILLED_FOR_MEMORY = "running low on memory"

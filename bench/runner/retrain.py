@@ -9,18 +9,18 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.calls import Call, parse_call
 from bench.errors import DataError, SpecError
-from bench.grid.calls import Call, parse_call
 from bench.grid.cells import Cell
-from bench.grid.preflight import make_plan
 from bench.grid.spec import GridSpec, load_spec
 from bench.plugins import Supervision, encoders
 from bench.results.published import coreset_sha256, indices_path, pool_positions, read_indices, write_indices
 from bench.results.rows import Row
-from bench.runner.selection import budget_for
+from bench.runner.preflight import make_plan
 from bench.runner.trial import measure
-from bench.runner.underway import Progress
 from bench.runner.workspace import Workspace
+from bench.selection import budget_for
+from bench.underway import Progress
 
 METHOD = "indices"
 """Method name of rows that were trained on a published coreset."""

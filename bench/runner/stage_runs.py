@@ -7,17 +7,17 @@ from collections import Counter
 from typing import Any, NamedTuple
 
 from bench.errors import TimeLimit
-from bench.grid.preflight import Plan
 from bench.grid.stages import Stage, in_order
 from bench.runner.failures import Fault, fault_of, fault_of_death
 from bench.runner.ledger import Ledger
 from bench.runner.limits import end_process, mark_of, time_limit
 from bench.runner.notes import collected
+from bench.runner.preflight import Plan
 from bench.runner.ray_session import Resources
 from bench.runner.reporting import Reporter
-from bench.runner.underway import forget
 from bench.runner.workspace import Workspace
 from bench.store.cache import Busy, Store
+from bench.underway import forget
 
 _PAUSE = 2.0
 """Seconds until a stage that another run is computing is looked at again."""

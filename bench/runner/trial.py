@@ -25,9 +25,9 @@ from bench.runner.failures import fault_of, forget_failure, record_failure
 from bench.runner.limits import mark_of, time_limit
 from bench.runner.provenance import device_name, git_state, versions
 from bench.runner.resume import valid_row
-from bench.runner.underway import Progress, announced
-from bench.runner.usage import measured
 from bench.runner.workspace import Workspace
+from bench.underway import Progress, announced
+from bench.usage import measured
 
 
 def attempt_cell(

@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 from pydantic import BaseModel
 
 from bench.errors import TimeLimit
-from bench.results.rows import Count, Seconds, write_atomically
-from bench.runner.usage import Usage, measured
-from bench.store.files import sha256_of, writing
+from bench.quantities import Count, Seconds
+from bench.store.files import sha256_of, write_atomically, writing
+from bench.usage import Usage, measured
 
 Arrays = dict[str, NDArray[Any]]
 logger = logging.getLogger(__name__)

@@ -73,3 +73,9 @@ def _sync_folder(folder: Path) -> None:
             os.fsync(handle)
         finally:
             os.close(handle)
+
+
+def write_atomically(target: Path, content: bytes) -> None:
+    """Write ``content`` so that a reader of ``target`` sees all of it or nothing (``writing``)."""
+    with writing(target) as file:
+        file.write(content)

@@ -8,8 +8,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from bench.calls import split_list
 from bench.errors import RowError, SpecError, UnknownName, install_command
-from bench.grid.calls import split_list
 from bench.grid.cells import Cell
 from bench.results.rows import Row, read_row
 from bench.runner.reporting import Reporter

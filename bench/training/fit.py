@@ -14,10 +14,10 @@ from bench.data import Dataset, Images
 from bench.plugins import models
 from bench.recipe import Recipe
 from bench.refs import ModelRef, derive_seed
-from bench.runner.underway import Progress
 from bench.training.batches import Batches, FileBatches, TensorBatches
 from bench.training.loop import Evaluation, steps_per_epoch, train
 from bench.training.recorder import DynamicsRecorder
+from bench.underway import Progress
 
 Inputs = Images | NDArray[np.float32]
 
@@ -109,7 +109,9 @@ def seeded(seed: int, device: str) -> Iterator[None]:
         device: ``cpu`` or ``cuda``, whose generator is seeded too.
     """
     with torch.random.fork_rng(devices=[device] if device.startswith("cuda") else []):
-        torch.manual_seed(seed)
+        if device.startswith("cuda"):
+            torch.cuda.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)
         yield
 
 

@@ -13,9 +13,9 @@ from torch.nn import functional
 
 from bench.errors import NotFinite, TrainingError
 from bench.recipe import Recipe
-from bench.runner.underway import Progress
 from bench.training.batches import Batch, Batches
 from bench.training.recorder import DynamicsRecorder
+from bench.underway import Progress
 
 LOOK_EVERY = 100
 """Steps that must lie between two looks at the loss, each of which makes a GPU wait for the host."""
@@ -90,7 +90,7 @@ def train(
     looked = 0
     for step, batch, ends_epoch in _stream(batches, iterations, generator):
         optimiser.zero_grad(set_to_none=True)
-        with tf32(recipe):
+        with tf32() if recipe.precision == "tf32" else nullcontext():
             with precision(recipe, device):
                 logits = model(batch.inputs)
                 loss = functional.cross_entropy(logits, batch.targets)
@@ -134,11 +134,11 @@ def precision(recipe: Recipe, device: str) -> AbstractContextManager[object]:
 
 
 @contextmanager
-def tf32(recipe: Recipe) -> Iterator[None]:
-    """Products in TF32 where the recipe asks for it, of the backward pass too; as before afterwards."""
+def tf32() -> Iterator[None]:
+    """Products in TF32, of the backward pass too; as before afterwards."""
     before = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
     try:
-        _allow_tf32(recipe.precision == "tf32", recipe.precision == "tf32")
+        _allow_tf32(True, True)
         yield
     finally:
         _allow_tf32(*before)

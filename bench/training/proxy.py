@@ -10,11 +10,11 @@ from bench.dynamics import Dynamics
 from bench.grid.stages import Layers
 from bench.pool import Outputs
 from bench.refs import Proxy, derive_seed
-from bench.runner.underway import Progress
 from bench.training.fit import Inputs, fit, fresh_network, make_batches, proxy_iterations, seeded
 from bench.training.loop import steps_per_epoch, train
 from bench.training.outputs import gradient_norms, read_outputs
 from bench.training.recorder import DynamicsRecorder
+from bench.underway import Progress
 
 HELD_OUT = 0.1
 

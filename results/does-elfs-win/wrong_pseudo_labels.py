@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.grid.calls import parse_call
+from bench.calls import parse_call
 from bench.loading import load_dataset
 from bench.methods._scores import count_hardest
 from bench.refs import clean_modifiers

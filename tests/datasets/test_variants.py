@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from bench.data import Dataset, fingerprint
 from bench.errors import DataError, SpecError, UnknownName
 from bench.grid.cells import Cell
-from bench.grid.preflight import make_plan
 from bench.grid.spec import load_spec
 from bench.grid.stages import in_order
 from bench.loading import load_dataset
 from bench.results.published import pool_positions
+from bench.runner.preflight import make_plan
 from bench.runner.trial import run_cell
 from bench.runner.workspace import Workspace
 from bench.variants import check_modifiers, describe, long_tailed, modified, noisy

@@ -10,15 +10,15 @@ import pytest
 from bench.data import Dataset, take_pool
 from bench.errors import BenchError, LabelAccessError, TrainingError
 from bench.grid.cells import Cell
-from bench.grid.preflight import make_plan
 from bench.grid.spec import load_spec
 from bench.grid.stages import in_order
 from bench.loading import load_dataset
 from bench.plugins import EncoderInfo, datasets, encoders, methods
 from bench.runner import compute
 from bench.runner.compute import StageSource, run_stage
-from bench.runner.selection import method_pool
+from bench.runner.preflight import make_plan
 from bench.runner.workspace import Workspace
+from bench.selection import method_pool
 
 TINY = {
     "datasets": "digits",

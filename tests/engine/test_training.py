@@ -297,7 +297,7 @@ def test_tf32_holds_for_the_steps_alone(few_digits, asked):
         test=test,
         num_classes=10,
     )
-    products = {(True, True)} if asked == "tf32" else {(False, False)}
+    products = {(True, True)} if asked == "tf32" else {before}
     assert seen == {"forward": products, "backward": products, "evaluation": {before}}
     assert allowed() == before
 

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from bench.runner import usage
-from bench.runner.usage import measured
+from bench import usage
+from bench.usage import measured
 
 MIB = 2**20
 
 
 PEAKS = """
 import numpy as np
-from bench.runner.usage import measured
+from bench.usage import measured
 for size in (0, 200, 20):
     with measured() as used:
         np.ones(size * 2**20, dtype=np.uint8)

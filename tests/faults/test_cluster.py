@@ -15,7 +15,7 @@ import pytest
 from bench_command import Command
 
 from bench.results.rows import read_rows
-from bench.runner.underway import underway
+from bench.underway import underway
 
 pytestmark = pytest.mark.faults
 

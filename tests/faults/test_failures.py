@@ -11,11 +11,11 @@ import pytest
 
 from bench.errors import DataError, NotFinite, TimeLimit
 from bench.grid.cells import Cell
-from bench.grid.preflight import Plan, make_plan
 from bench.grid.spec import load_spec
 from bench.results.rows import read_rows
 from bench.runner.failures import Failure, fault_of, lost, read_failures, record_failure, summary
 from bench.runner.limits import mark_of, read_mark, time_limit
+from bench.runner.preflight import Plan, make_plan
 from bench.runner.ray_session import Resources
 from bench.runner.reporting import Reporter
 from bench.runner.run import Outcome, run

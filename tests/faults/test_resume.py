@@ -11,11 +11,11 @@ import pytest
 from bench_command import Command, alive, finish
 
 from bench.grid.cells import Cell
-from bench.grid.preflight import make_plan
 from bench.grid.spec import load_spec
 from bench.grid.stages import ProxyDynamics
 from bench.results.rows import read_rows
 from bench.runner.compute import observe
+from bench.runner.preflight import make_plan
 from bench.runner.resume import set_aside, valid_row
 from bench.runner.trial import attempt_cell
 from bench.runner.workspace import Workspace

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from bench.calls import Call
 from bench.errors import SpecError, UnknownName
-from bench.grid.calls import Call
 from bench.grid.cells import Cell, at_rate, check_names, reads_embeddings
 from bench.grid.spec import GridSpec, load_spec
 from bench.grid.stages import in_order

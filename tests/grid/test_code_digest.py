@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+import bench
+from bench.grid import code_digest as code_digest_module
 from bench.grid.code_digest import code_digest
 
 PACKAGE = {
@@ -85,3 +88,12 @@ def test_built_in_methods_rest_on_what_they_share_and_not_on_each_other() -> Non
     root = Path(methods.__file__).parent
     assert {path.stem for path in root.glob("*.py")} >= {"elfs", "aum", "_scores"}
     assert digest("bench.methods.elfs") != digest("bench.methods.aum")
+
+
+def test_built_in_methods_rest_on_what_the_harness_computes_for_methods(monkeypatch: pytest.MonkeyPatch) -> None:
+    helpers = {inspect.getmodule(getattr(bench, name)).__name__ for name in ("hardest", "unit_rows", "fit_kmeans")}
+    assert set(code_digest_module._SHARED) == helpers
+    before = digest("bench.methods.random_uniform")
+    monkeypatch.setattr(code_digest_module, "_SHARED", ("bench.knn",))
+    assert digest("bench.methods.random_uniform") != before
+    code_digest.cache_clear()

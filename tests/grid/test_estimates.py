@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from bench.grid.cells import Cell
-from bench.grid.estimates import Estimate, Machine, Shape, estimate, free_disk, memory_limits, shortages, this_machine
-from bench.grid.preflight import make_plan
 from bench.grid.spec import load_spec
 from bench.grid.stages import Embeddings, NeighborLists, ProxyDynamics, PseudoLabels, Selection, in_order
+from bench.runner.estimates import Estimate, Machine, Shape, estimate, free_disk, memory_limits, shortages, this_machine
+from bench.runner.preflight import make_plan
 
 CIFAR = {"cifar10": Shape(50_000, 10_000, (3, 32, 32))}
 GB = 10**9

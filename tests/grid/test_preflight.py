@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from bench.errors import DataError, RowError, SpecError, WeightsError
-from bench.grid.preflight import Plan, check_writable, make_plan
 from bench.grid.spec import load_spec
 from bench.results.rows import StageUse
+from bench.runner.preflight import Plan, check_writable, make_plan
 from bench.runner.provenance import device_name, git_state, versions
 from bench.runner.trial import attempt_cell
 from bench.runner.workspace import Workspace

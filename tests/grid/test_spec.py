@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from bench.calls import Call
 from bench.errors import SpecError, UnknownName
-from bench.grid.calls import Call
 from bench.grid.cells import Cell
 from bench.grid.spec import GridSpec, load_spec, preset_names
 from bench.methods.elfs import beta_grid

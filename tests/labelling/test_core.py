@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bench.calls import Call, parse_call
 from bench.errors import DataError, LabelAccessError, SpecError, UnknownName
-from bench.grid.calls import Call, parse_call
 from bench.labelling.choose import affordable, check_method
 from bench.labelling.duplicates import without_duplicates
 from bench.labelling.order import round_robin

@@ -15,7 +15,7 @@ from bench.conformance.samples import nearest_mean
 from bench.errors import SpecError
 from bench.methods.badge import gradient_seeds
 from bench.plugins import methods
-from bench.runner.selection import method_pool, run_method
+from bench.selection import method_pool, run_method
 
 
 def rng(seed=0):

@@ -15,7 +15,7 @@ from bench.memory_pool import brute_force_neighbors
 from bench.methods.d2 import diverse, greedy_messages, symmetric_graph
 from bench.plugins import methods
 from bench.runner.notes import collected
-from bench.runner.selection import method_pool, run_method
+from bench.selection import method_pool, run_method
 
 
 def message_passing(scores, indices, distances, budget, gamma, kernel="code", gamma_forward=1.0):

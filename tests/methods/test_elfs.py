@@ -7,15 +7,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench import SelectionError
+from bench import SelectionError, hard_to_easy
 from bench.errors import SpecError
-from bench.methods.elfs import beta_grid, choose_beta, double_end
+from bench.methods._scores import next_hardest
+from bench.methods.elfs import beta_grid, choose_beta
 from bench.plugins import methods
-from bench.runner.selection import method_pool, run_method
+from bench.selection import method_pool, run_method
 
 
 def rng(seed=0):
     return np.random.default_rng(seed)
+
+
+def double_end(difficulty, budget, beta):
+    return next_hardest(hard_to_easy(difficulty, rng()), budget, beta)
 
 
 @given(
@@ -28,17 +33,17 @@ def test_double_end_against_sorting(scores, tenths, data):
     dropped = tenths * len(scores) // 10
     budget = data.draw(st.integers(0, len(scores) - dropped))
     by_hand = sorted(range(len(scores)), key=lambda i: -scores[i])[dropped : dropped + budget]
-    assert double_end(difficulty, budget, tenths / 10, rng()).tolist() == by_hand
+    assert double_end(difficulty, budget, tenths / 10).tolist() == by_hand
 
 
 def test_beta_equal_to_the_rate_keeps_the_easiest():
-    kept = double_end(np.arange(100.0), 10, 0.9, rng())
+    kept = double_end(np.arange(100.0), 10, 0.9)
     assert sorted(kept.tolist()) == list(range(10))
 
 
 def test_beta_above_the_rate_is_refused_by_name():
     with pytest.raises(SelectionError, match=r"beta=0\.95 drops .* largest valid beta is 0\.9\."):
-        double_end(np.arange(100.0), 10, 0.95, rng())
+        double_end(np.arange(100.0), 10, 0.95)
 
 
 @pytest.mark.parametrize(
@@ -49,7 +54,7 @@ def test_grid_holds_every_valid_tenth(size, budget, last, count):
     grid = beta_grid(size, budget)
     assert (grid[0], grid[-1], len(grid)) == (0.0, last, count)
     for beta in grid:
-        assert len(double_end(np.arange(float(size)), budget, beta, rng())) == budget
+        assert len(double_end(np.arange(float(size)), budget, beta)) == budget
 
 
 def test_choice_is_the_best_and_the_smallest_of_equals():

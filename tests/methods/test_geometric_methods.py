@@ -18,7 +18,7 @@ from bench.methods.herding import follow_mean
 from bench.methods.kcenter import farthest_first
 from bench.methods.moderate import distance_from_median
 from bench.plugins import methods
-from bench.runner.selection import method_pool, run_method
+from bench.selection import method_pool, run_method
 
 
 def run(name, source, budget, seed=0, **params):

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from bench.plugins import methods
-from bench.runner.selection import method_pool, run_method
+from bench.selection import method_pool, run_method
 
 
 def test_the_largest_norms_are_kept_and_reported(some_digits):

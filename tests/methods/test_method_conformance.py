@@ -7,7 +7,7 @@ import pytest
 from bench import SelectionError
 from bench.conformance import conformance_tests
 from bench.plugins import methods
-from bench.runner.selection import method_pool, run_method
+from bench.selection import method_pool, run_method
 
 test_conformance = conformance_tests()
 

@@ -8,7 +8,7 @@ import pytest
 from bench import SelectionError
 from bench.methods.prototypicality import centroid_distance
 from bench.plugins import methods
-from bench.runner.selection import method_pool, run_method
+from bench.selection import method_pool, run_method
 
 
 def test_distances_by_hand_around_separate_centres():

@@ -7,7 +7,7 @@ import pytest
 
 from bench.methods.elfs import beta_grid
 from bench.plugins import methods
-from bench.runner.selection import method_pool, run_method
+from bench.selection import method_pool, run_method
 
 BUDGET = 180
 

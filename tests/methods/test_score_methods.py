@@ -7,7 +7,7 @@ import pytest
 
 from bench.errors import SpecError
 from bench.plugins import methods
-from bench.runner.selection import method_pool, run_method
+from bench.selection import method_pool, run_method
 
 CASES = [
     ("aum", {}, "aum", -1),

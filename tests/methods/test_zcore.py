@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from bench.methods.zcore import draw_points, subspace_scores
 from bench.plugins import methods
-from bench.runner.selection import method_pool, run_method
+from bench.selection import method_pool, run_method
 
 
 def by_hand(embeddings, dims, points, neighbors, exponent):

@@ -9,15 +9,15 @@ from typer.testing import CliRunner
 
 from bench.cli import app
 from bench.errors import BenchError, DataError, SpecError
-from bench.grid.preflight import make_plan
 from bench.grid.spec import load_spec
 from bench.results.published import indices_path, read_indices, scores_path
 from bench.results.rows import Row, read_row, write_row
 from bench.results.validation import identity_problems
+from bench.runner.preflight import make_plan
 from bench.runner.retrain import from_file, from_row, published_beside, rate_of, train_published
-from bench.runner.selection import budget_for
 from bench.runner.trial import run_cell
 from bench.runner.workspace import Workspace
+from bench.selection import budget_for
 
 RECIPE = {"iterations": 40, "proxy_epochs": 2, "evaluations": 4}
 GRID = {"datasets": "digits", "rates": "0.5", "seeds": [3], "pool_size": 400, "recipe": RECIPE}

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bench.grid.calls import parse_call
+from bench.calls import parse_call
 from bench.recipe import Recipe
 from bench.results.rows import Row
 

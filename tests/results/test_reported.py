@@ -71,6 +71,7 @@ def test_a_line_rests_on_one_paper() -> None:
         ("ccs", {"score": "el2n"}),
         ("ccs", {"strata": 25}),
         ("aum", {"margin": "logits"}),
+        ("aum", {"beta": 0.4}),
         ("d2", {"score": "dual"}),
         ("moderate", {"centre": "median"}),
         ("zcore", {"subspace": 3}),

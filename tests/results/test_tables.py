@@ -188,6 +188,13 @@ def test_one_variant_with_two_sets_of_defaults_is_refused(row: Make) -> None:
         blocks([row("ccs"), old])
 
 
+def test_rows_of_before_a_method_got_a_parameter_stay_on_their_line(row: Make) -> None:
+    old = row("aum", seed=0, params={"margin": "softmax"})
+    new = row("aum", seed=1, params={"margin": "softmax", "beta": 0.0})
+    [block] = blocks([old, new])
+    assert block.lines[0].measured[0].seeds == (0, 1)
+
+
 def test_two_rows_of_one_seed_are_refused(row: Make) -> None:
     with pytest.raises(RowError, match=r"two rows for random, rate 0\.5, seed 0"):
         blocks([row("random"), row("random", cell_id="random-other")])
@@ -226,6 +233,18 @@ def test_reported_numbers_are_attached_at_whole_percent_only(row: Make) -> None:
     assert cell.reported is not None
     assert cell.difference == pytest.approx(86.0 - cell.reported.accuracy)
     assert all(cell.reported is None for line in blocks(rows)[0].lines for cell in line.measured)
+
+
+def test_reported_numbers_are_looked_up_with_the_parameters_of_each_rate(row: Make) -> None:
+    paper = {"dataset": "cifar10", "pool_size": 50_000, "method": "aum"}
+    rows = [
+        row("aum(beta={0.5: 0.0, 0.9: 0.4})", rate, 0, 86.0, params={"margin": "softmax", "beta": beta}, **paper)
+        for rate, beta in ((0.5, 0.0), (0.9, 0.4))
+    ]
+    [block] = blocks(rows, compare=True)
+    as_reported, with_a_cut = block.lines[0].measured
+    assert as_reported.reported is not None
+    assert with_a_cut.reported is None, "the paper dropped nothing"
 
 
 def test_parameters_are_those_the_user_set() -> None:

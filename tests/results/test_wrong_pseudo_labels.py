@@ -9,11 +9,11 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from bench.grid.preflight import make_plan
 from bench.grid.spec import load_spec
 from bench.grid.stages import in_order
 from bench.results.pseudo_quality import right
 from bench.results.rows import StageUse, read_rows
+from bench.runner.preflight import make_plan
 from bench.runner.trial import attempt_cell
 from bench.runner.workspace import Workspace
 

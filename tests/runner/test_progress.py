@@ -9,10 +9,10 @@ from rich.console import Console
 from bench.cli._watch import Watch
 from bench.cli.progress import ProgressReporter
 from bench.grid.cells import Cell
-from bench.grid.preflight import make_plan
 from bench.grid.spec import load_spec
 from bench.grid.stages import Stage
-from bench.runner.underway import Underway, announced, counted, forget, forget_all, underway
+from bench.runner.preflight import make_plan
+from bench.underway import Underway, announced, counted, forget, forget_all, underway
 
 
 @pytest.fixture
@@ -81,7 +81,7 @@ def test_a_terminal_has_a_bar_with_the_time_left(cells):
 
 
 def test_what_is_computed_is_announced_with_how_far_it_is_and_taken_down_again(tmp_path, monkeypatch):
-    monkeypatch.setattr("bench.runner.underway._EVERY", 0.0)
+    monkeypatch.setattr("bench.underway._EVERY", 0.0)
     with announced(tmp_path, "a", "embeddings"), announced(tmp_path, "b", "temi") as progress:
         assert underway(tmp_path) == {"a": Underway("embeddings"), "b": Underway("temi")}
         progress(3, 200)

@@ -14,19 +14,19 @@ import pytest
 
 from bench.errors import SpecError
 from bench.grid.cells import Cell
-from bench.grid.preflight import Plan, make_plan
 from bench.grid.spec import load_spec
 from bench.grid.stages import Stage
 from bench.results.rows import Row, read_row, read_rows
 from bench.runner.compute import run_stage
 from bench.runner.ledger import Ledger
+from bench.runner.preflight import Plan, make_plan
 from bench.runner.ray_session import Resources
 from bench.runner.reporting import Reporter
 from bench.runner.run import Outcome, run
 from bench.runner.stage_runs import run_stages
 from bench.runner.trial import attempt_cell
-from bench.runner.underway import underway
 from bench.runner.workspace import Workspace
+from bench.underway import underway
 
 pytestmark = pytest.mark.usefixtures("ray_session")
 

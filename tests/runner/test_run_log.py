@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bench.grid.preflight import make_plan
 from bench.grid.spec import load_spec
 from bench.grid.stages import in_order
+from bench.runner.preflight import make_plan
 from bench.runner.run_log import NAME, RunLog
 
 GRID = {"methods": "aum", "datasets": "digits", "rates": "0.9", "pool_size": 50}

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from bench.grid.preflight import make_plan
 from bench.grid.spec import load_spec
 from bench.results.rows import Row
 from bench.results.table_text import sheet
 from bench.results.tables import blocks
+from bench.runner.preflight import make_plan
 from bench.runner.trial import run_cell
 from bench.runner.workspace import Workspace
 

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 
 from bench.grid.cells import Cell
-from bench.grid.preflight import Plan, make_plan
 from bench.grid.spec import load_spec
 from bench.grid.stages import PseudoLabels, in_order
 from bench.loading import load_dataset
@@ -20,6 +19,7 @@ from bench.results.published import write_indices
 from bench.results.rows import read_row
 from bench.runner import trial
 from bench.runner.compute import run_stage
+from bench.runner.preflight import Plan, make_plan
 from bench.runner.run import Resources, run
 from bench.runner.trial import attempt_cell
 from bench.runner.workspace import Workspace

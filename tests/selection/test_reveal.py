@@ -10,7 +10,7 @@ from bench.errors import LabelAccessError, UndeclaredNeed
 from bench.memory_pool import ArraySource
 from bench.plugins import MethodInfo, need
 from bench.registry import Entry
-from bench.runner.selection import method_pool, run_method
+from bench.selection import method_pool, run_method
 
 LABELS = np.arange(10) * 11
 

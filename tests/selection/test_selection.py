@@ -11,7 +11,7 @@ from bench.errors import SelectionError, SpecError
 from bench.memory_pool import ArraySource
 from bench.plugins import MethodInfo
 from bench.registry import Entry, Param
-from bench.runner.selection import budget_for, check_coreset, method_pool, run_method
+from bench.selection import budget_for, check_coreset, method_pool, run_method
 
 
 @pytest.mark.parametrize(

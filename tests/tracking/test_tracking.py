@@ -17,10 +17,10 @@ from typer.testing import CliRunner
 from bench.cli import app
 from bench.errors import SpecError, UnknownName
 from bench.grid.cells import Cell
-from bench.grid.preflight import make_plan
 from bench.grid.spec import load_spec
 from bench.results.export import columns, flat
 from bench.results.rows import Row, read_row, read_rows
+from bench.runner.preflight import make_plan
 from bench.runner.trial import attempt_cell
 from bench.runner.workspace import Workspace
 from bench.tracking.trackers import Tracker, make_trackers, tracked

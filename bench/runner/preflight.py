@@ -10,18 +10,18 @@ from pathlib import Path
 
 import numpy as np
 
+from bench.calls import Call
 from bench.data import fingerprint
 from bench.encoding import make_encoder
 from bench.errors import DataError, SpecError, WeightsError
-from bench.grid.calls import Call
 from bench.grid.cells import WEIGHTS, Cell, check_names, encoder_calls, expand, reads_embeddings
-from bench.grid.estimates import Named, Shape, dataset_of, estimate
 from bench.grid.spec import GridSpec
 from bench.grid.stages import Stage, in_order
 from bench.loading import load_dataset
 from bench.plugins import datasets, encoders
 from bench.recipe import Precision
 from bench.refs import DatasetRef, EncoderRef, clean_modifiers
+from bench.runner.estimates import Named, Shape, dataset_of, estimate
 from bench.runner.resume import finished_row, selected_otherwise, set_aside
 from bench.runner.workspace import file_sha256
 from bench.store.cache import Store

@@ -42,11 +42,11 @@ def measured() -> Iterator[Usage]:
     started = time.perf_counter()
     try:
         yield usage
-    finally:
         # What loaded torch inside the block started counting there.
         cuda = cuda or _cuda()
         if cuda is not None:
             cuda.synchronize()
+    finally:
         usage.seconds = time.perf_counter() - started
         usage.peak_bytes = _peak() if resettable else None
         usage.peak_gpu_bytes = cuda.max_memory_reserved() if cuda is not None else None
