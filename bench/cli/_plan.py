@@ -72,7 +72,8 @@ def show_plan(document: dict[str, Any], console: Console) -> None:
     for cell in cells:
         line(f"  {'done   ' if cell['finished'] else 'to run '} {cell['cell_id']}")
     kinds = ", ".join(f"{count} {kind}" for kind, count in Counter(stage["kind"] for stage in stages).items())
-    line(f"{counted(len(stages), 'shared stage')} to compute, each once{f': {kinds}' if kinds else ''}")
+    unlisted = "; selections are not listed" if any(stage["kind"] == Selection.kind for stage in stages) else ""
+    line(f"{counted(len(stages), 'shared stage')} to compute, each once{f': {kinds}{unlisted}' if kinds else ''}")
     for stage in stages:
         if stage["kind"] == Selection.kind:  # of these there are as many as cells
             continue

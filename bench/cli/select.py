@@ -193,6 +193,11 @@ def _report(summary: dict[str, Any], as_json: bool) -> None:
         return
     parameters = "".join(f", {name} = {value:g}" for name, value in summary["chosen"].items())
     typer.echo(f"{summary['budget']:,} of {summary['items']:,} items chosen by {summary['method']}{parameters}.")
+    if "beta" in summary["chosen"]:
+        typer.echo(
+            "beta was chosen without labels. Where that was measured, the coreset was no better than a random one "
+            "(docs/choose-images-to-label.md); --method random chooses at random."
+        )
     if summary["duplicates_left_out"]:
         typer.echo(f"Near-duplicates left out: {summary['duplicates_left_out']:,}.")
     if summary["skipped_files"]:

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, Literal
 
+from bench.calls import Call
 from bench.errors import SpecError
 from bench.plugins import Need, encoders, methods
 from bench.pool import Metric, Targets
@@ -315,7 +316,8 @@ class Selection(Stage):
         return self.proxy
 
     def title(self) -> str:
-        return f"coreset of {self.method} on {self.dataset.label} at rate {self.rate:g}, seed {self.seed}"
+        method = Call(self.method, dict(self.params))
+        return f"coreset of {method} on {self.dataset.label} at rate {self.rate:g}, seed {self.seed}"
 
 
 def in_order(stages: Iterable[Stage], present: Callable[[Stage], bool] = lambda stage: False) -> list[Stage]:

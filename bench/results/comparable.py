@@ -68,7 +68,7 @@ def _agree(rows: Sequence[Row], fields: Sequence[str], where: str) -> None:
         for name in fields:
             one, other = getattr(rows[0], name), getattr(row, name)
             if one != other:
-                detail = _recipes(one, other) if name == "recipe" else f"{name}: {one!r} and {other!r}"
+                detail = differences(one, other) if name == "recipe" else f"{name}: {one!r} and {other!r}"
                 raise _mixed(rows[0], row, where, detail)
 
 
@@ -81,7 +81,8 @@ def _agree_in_params(first: Row, row: Row, free: frozenset[str], where: str) -> 
         raise _mixed(first, row, where, detail)
 
 
-def _recipes(one: Recipe, other: Recipe) -> str:
+def differences(one: Recipe, other: Recipe) -> str:
+    """The fields in which two recipes differ, with both values, in words."""
     names = [name for name in Recipe.model_fields if getattr(one, name) != getattr(other, name)]
     return ", ".join(f"recipe.{name}: {getattr(one, name)!r} and {getattr(other, name)!r}" for name in names)
 

@@ -22,7 +22,7 @@ from bench.plugins import datasets, encoders
 from bench.recipe import Precision
 from bench.refs import DatasetRef, EncoderRef, clean_modifiers
 from bench.runner.estimates import Named, Shape, dataset_of, estimate
-from bench.runner.resume import finished_row, selected_otherwise, set_aside
+from bench.runner.resume import finished_row, row_of_another_recipe, selected_otherwise, set_aside
 from bench.runner.workspace import file_sha256
 from bench.store.cache import Store
 from bench.store.inventory import sweep
@@ -143,6 +143,11 @@ def make_plan(
     if out is None:
         return Plan(cells, set(), weights, problems, shapes=shapes)
     damaged = []
+    if foreign := row_of_another_recipe(out, cells):
+        problem = f"{out} holds a row of another recipe, {foreign}: no table can hold both; give another --out."
+        if not tolerant:
+            raise SpecError(problem)
+        problems.append(problem)
     if not tolerant:
         damaged = set_aside(out, cells)
         sweep(out)

@@ -27,11 +27,15 @@ def versions() -> dict[str, str]:
 
 @lru_cache(maxsize=1)
 def git_state() -> tuple[str, bool]:
-    """Revision of the harness's own working tree and whether it has uncommitted changes; ("", False) outside git."""
+    """Revision of the harness's own working tree and whether it has uncommitted changes; ("", False) outside git.
+
+    A source file that git does not track yet is a change too: a method just added, say.
+    """
     folder = Path(bench.__file__).parent
     try:
         revision = _git(folder, "rev-parse", "HEAD")
-        return revision, bool(_git(folder, "status", "--porcelain", "--untracked-files=no"))
+        changes = _git(folder, "status", "--porcelain", "--untracked-files=all").splitlines()
+        return revision, any(not line.startswith("??") or line.endswith(".py") for line in changes)
     except (OSError, subprocess.SubprocessError):
         return "", False
 

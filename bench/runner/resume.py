@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from bench.errors import RowError
 from bench.grid.cells import Cell
 from bench.grid.stages import Selection
 from bench.plugins import methods
+from bench.results.comparable import differences
 from bench.results.rows import Row, read_row
 
 
@@ -42,6 +43,29 @@ def selected_otherwise(row: Row, cell: Cell) -> bool:
     """Whether the row's coreset was selected by other code of the method or of a stage than the present."""
     keys = [use.key for use in row.stages if use.kind == Selection.kind]
     return bool(keys) and cell.selection().key not in keys
+
+
+def row_of_another_recipe(out: Path, cells: Sequence[Cell]) -> str | None:
+    """What a table would refuse once the cells had rows: one in ``out`` that was trained by another recipe.
+
+    Args:
+        out: the result folder.
+        cells: that are to have rows there.
+
+    Returns:
+        The row's id and the fields that differ, in words; None where all could stand in one table.
+    """
+    planned = {cell.cell_id for cell in cells}
+    recipes = {(cell.dataset.label, cell.model.label): cell.recipe for cell in cells}
+    for path in sorted((out / "rows").glob("*.json")):
+        if path.stem in planned:
+            continue
+        with suppress(RowError):
+            row = read_row(path)
+            wanted = recipes.get((row.dataset, row.model))
+            if wanted is not None and row.recipe != wanted:
+                return f"{row.cell_id} ({differences(row.recipe, wanted)})"
+    return None
 
 
 def set_aside(out: Path, cells: Iterable[Cell]) -> list[Path]:

@@ -254,7 +254,7 @@ FLAGGED = [
     ("labels", peeking_at_the_proxy, {}, "another one where labels cannot be read: labels reach"),
     ("coreset-labels", peeking_beyond, {"supervision": "coreset"}, "outside the coreset changed it"),
     ("exact", asking_for_too_much, {"supervision": "coreset"}, "asks for the labels of 300 images; its budget is 1"),
-    ("exact", dropping_what_it_asked_for, {"supervision": "coreset"}, "labels of 1 images that it does not keep"),
+    ("exact", dropping_what_it_asked_for, {"supervision": "coreset"}, "labels of 1 image that it does not keep"),
     ("supervision", first, {"supervision": "coreset"}, "declare supervision='none'"),
     ("supervision", asking_for_too_much, {"supervision": "labels"}, "declare supervision='coreset'"),
     ("needs", undeclared, {}, "reads pool.neighbors but does not declare it"),

@@ -97,7 +97,7 @@ def test_driver_killed(tmp_path):
     while alive(started):
         assert time.monotonic() - killed < 150, f"orphans: {alive(started)}"
         time.sleep(1)
-    assert "6 with a row already" in finish_nothing(tmp_path)
+    assert "6 with a row in" in finish_nothing(tmp_path)
 
 
 def finish_nothing(folder: Path) -> str:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +100,20 @@ def test_rows_that_other_code_selected_are_named(tmp_path: Path, monkeypatch: py
     assert (made.outdated, made.missing) == ([cell.cell_id], [])
 
 
+def test_a_folder_with_rows_of_another_recipe_is_refused_before_anything_runs(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    small = {"methods": "random", "rates": "0.9", "pool_size": 300}
+    [cell] = plan(out, **small, recipe={"iterations": 2, "evaluations": 1}).cells
+    assert "accuracy" in attempt_cell(cell, Workspace(out=out, cache=tmp_path / "cache"))
+    longer = {**small, "recipe": {"iterations": 3, "evaluations": 1}}
+    said = rf"another recipe, {cell.cell_id} \(recipe.iterations: 2 and 3\): no table can hold both; give another --out"
+    with pytest.raises(SpecError, match=said):
+        plan(out, **longer)
+    assert len(plan(out, **longer, tolerant=True).problems) == 1
+    assert plan(out, **{**longer, "datasets": "digits@noise=0.2"}).missing, "another data set has a table of its own"
+    assert plan(out, **small, seeds=2, recipe={"iterations": 2, "evaluations": 1}).missing, "the same recipe goes on"
+
+
 def test_missing_data_say_where_and_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"dataset cifar10: no data folder was given\. Use --data-root DIR"):
         plan(tmp_path / "out", datasets="cifar10")
@@ -169,6 +184,25 @@ def test_an_unwritable_folder_is_refused(tmp_path: Path) -> None:
         check_writable(tmp_path / "file" / "below")
     check_writable(tmp_path / "new" / "folder")
     assert list((tmp_path / "new" / "folder").iterdir()) == []
+
+
+def test_a_source_file_that_git_does_not_track_is_a_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def git(*arguments: str) -> None:
+        identity = ("-c", "user.name=a", "-c", "user.email=a@b")
+        subprocess.run(["git", "-C", str(tmp_path), *identity, *arguments], check=True, capture_output=True)
+
+    (tmp_path / "bench").mkdir()
+    (tmp_path / "bench" / "__init__.py").touch()
+    git("init")
+    git("add", ".")
+    git("commit", "-m", "first")
+    monkeypatch.setattr("bench.__file__", str(tmp_path / "bench" / "__init__.py"))
+    changed = git_state.__wrapped__
+    assert changed()[1] is False
+    (tmp_path / "notes.txt").touch()
+    assert changed()[1] is False, "no code"
+    (tmp_path / "mine.py").touch()
+    assert changed()[1] is True
 
 
 def test_provenance_names_software_and_hardware() -> None:
