@@ -222,11 +222,12 @@ def test_stages_that_were_pruned_or_damaged_are_computed_before_the_cells(tmp_pa
     [arrays] = (workspace.cache / "selection").glob("*.npz")
     arrays.write_bytes(arrays.read_bytes()[:-9])
     again = {**TINY["recipe"], "iterations": 9}
-    _, outcome, events = go(workspace, **given, recipe=again)
+    elsewhere = workspace.model_copy(update={"out": tmp_path / "again"})
+    _, outcome, events = go(elsewhere, **given, recipe=again)
     assert (outcome.written, outcome.failed) == (1, {})
     assert sorted(title.partition(" ")[0] for title, _ in events.stages) == ["coreset", "kmeans"]
     assert [line.partition(" was damaged")[0] for line in events.notes] == [cell.selection().title()]
-    [other] = [item for item in rows_of(workspace).values() if item.cell_id != row.cell_id]
+    [other] = rows_of(elsewhere).values()
     assert other.indices_sha256 == row.indices_sha256
     assert {use.kind: use.reused for use in other.stages}["pseudo-labels"] is False
 
