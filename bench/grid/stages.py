@@ -66,6 +66,7 @@ class Embeddings(Stage):
     """Embeddings of one split; an encoder that must be fitted is fitted to the pool."""
 
     kind: ClassVar[str] = "embeddings"
+    version: ClassVar[int] = 2
     dataset: DatasetRef
     encoder: EncoderRef
     split: Literal["train", "test"] = "train"

@@ -14,6 +14,9 @@ from bench.recipe import Recipe
 from bench.to_device import to_device
 from bench.training.augment import augment, normaliser
 
+_SCORED_AT_ONCE = 256
+"""Images of a test batch. On a CPU 1,024 cost 1.6 times as much: see ``_CPU_PIXELS`` in ``bench.encoding_torch``."""
+
 
 class Batch(NamedTuple):
     """``inputs`` float32 [B, ...], ``targets`` int64 [B], ``positions`` int64 [B] in the order the source was given."""
@@ -81,9 +84,9 @@ class TensorBatches:
             yield Batch(self._normalised(taken), self._targets[indices], indices)
 
     def in_order(self) -> Iterator[Batch]:
-        """As given, without augmentation, in batches large enough for evaluation."""
+        """As given, without augmentation."""
         positions = torch.arange(len(self), device=self._targets.device)
-        parts = (whole.split(1024) for whole in (self._inputs, self._targets, positions))
+        parts = (whole.split(_SCORED_AT_ONCE) for whole in (self._inputs, self._targets, positions))
         for inputs, *rest in zip(*parts, strict=True):
             yield Batch(self._normalised(inputs) if self._images else inputs, *rest)
 
@@ -138,7 +141,7 @@ class FileBatches:
 
     def in_order(self) -> Iterator[Batch]:
         """As given: the centre crop of every image."""
-        for part, images in self._decoded(list(torch.arange(len(self)).split(256))):
+        for part, images in self._decoded(list(torch.arange(len(self)).split(_SCORED_AT_ONCE))):
             yield self._batch(part, images)
 
     def _batch(self, part: Tensor, images: Tensor) -> Batch:

@@ -182,6 +182,14 @@ def test_embedding_leaves_the_network_as_it_was(small, digits):
     assert all(torch.equal(value, small[0].state_dict()[key]) for key, value in encoder.module.state_dict().items())
 
 
+def test_how_many_images_a_cpu_takes_at_once_changes_nothing_but_rounding(small, digits):
+    encoder, seen = build("resnet18_imagenet", small[1], size=224), []
+    whole = encoder.embed(digits[:20], device="cpu", batch_size=256, progress=seen.append)
+    single = np.concatenate([encoder.embed(digits[i : i + 1], device="cpu", batch_size=1) for i in range(20)])
+    assert seen == [8, 8, 4]
+    np.testing.assert_allclose(whole, single, rtol=1e-4, atol=1e-5)
+
+
 def test_numbers_that_are_not_finite_are_an_error(tmp_path, digits):
     state = network("resnet18_imagenet").state_dict()
     state["layer4.1.bn2.bias"][0] = float("nan")
@@ -206,7 +214,7 @@ def test_missing_timm_names_the_extra(monkeypatch, tmp_path):
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
-def test_bf16_on_the_gpu_agrees_with_the_cpu(small, digits):
+def test_the_gpu_agrees_with_the_cpu(small, digits):
     encoder = build("resnet18_imagenet", small[1])
     one = encoder.embed(digits[:32], device="cuda", batch_size=32)
     other = encoder.embed(digits[:32], device="cpu", batch_size=32)
