@@ -13,6 +13,10 @@ from numpy.typing import NDArray
 from bench.errors import DataError
 
 Array = TypeVar("Array", bound=NDArray[Any])
+Arrays = dict[str, NDArray[Any]]
+"""Named arrays without Python objects, so that they can be stored without pickle."""
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+"""Per channel, in [0, 1]: the constants that every torchvision model is trained with."""
 
 
 @runtime_checkable

@@ -9,13 +9,10 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.data import Images
+from bench.data import Arrays, Images
 from bench.errors import BenchError, DataError
 from bench.plugins import encoders
 from bench.refs import EncoderRef
-
-State = dict[str, NDArray[Any]]
-"""What an encoder learned, as named arrays without Python objects, so that it can be stored without pickle."""
 
 
 class Encoder(Protocol):
@@ -49,7 +46,7 @@ class FittedEncoder(Encoder, Protocol):
     The harness fits it once per pool, stores what it learned, and restores that wherever images are embedded.
     """
 
-    def fit(self, images: Images, *, device: str, progress: Callable[[int, int], None] | None = None) -> State:
+    def fit(self, images: Images, *, device: str, progress: Callable[[int, int], None] | None = None) -> Arrays:
         """Learn from the pool's images, without labels. All random numbers follow from the encoder's parameters.
 
         Args:

@@ -9,13 +9,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from bench.data import Images
+from bench.data import IMAGENET_MEAN, IMAGENET_STD, Images
 from bench.encoding import batches
 from bench.errors import DataError, WeightsError
 from bench.to_device import to_device
 
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
 _CPU_PIXELS = 400_000
 """Pixels of a channel that a CPU takes at once: the C library returns larger layers to the system at every step, and
 fetching them again costs several times what the arithmetic does."""

@@ -16,6 +16,8 @@ from bench.plugins import SUPERVISIONS, Supervision
 
 Metric = Literal["cosine", "euclidean"]
 Targets = Literal["labels", "pseudo"]
+Layers = Literal["all", "last"]
+"""Whose gradient a norm is of: all weights, or those of the last linear layer."""
 
 
 class Neighbors(NamedTuple):

@@ -14,9 +14,6 @@ PAPER = Recipe(
 )
 """ELFS (Zheng et al. 2025) and CCS (Zheng et al. 2023) on CIFAR, CINIC-10 and STL-10; test every 800 iterations."""
 
-IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-"""The constants that every torchvision model is trained with."""
-
 
 def required_root(root: Path | None, holds: str) -> Path:
     """Return ``root``, or say that it is missing and what it should hold.

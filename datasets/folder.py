@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from bench import DataError, Dataset, make_dataset, register_dataset
-from bench.datasets._common import IMAGENET_MEAN, IMAGENET_STD, PAPER, stratified_split
+from bench.data import IMAGENET_MEAN, IMAGENET_STD
+from bench.datasets._common import PAPER, stratified_split
 from bench.folders import ImageFiles, class_folders, scan_classes
 from bench.streaming import StreamedImages
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from bench import DataError, Dataset, make_dataset, register_dataset
-from bench.datasets._common import IMAGENET_MEAN, IMAGENET_STD, PAPER, required_root
+from bench.data import IMAGENET_MEAN, IMAGENET_STD
+from bench.datasets._common import PAPER, required_root
 from bench.folders import class_folders, scan_classes
 from bench.streaming import StreamedImages
 

@@ -8,9 +8,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.data import Arrays
 from bench.errors import DataError
 from bench.refs import derive_seed
-from bench.store.cache import Arrays
 
 Algorithm = Literal["temi", "kmeans"]
 

@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.clustering.kmeans import fit_kmeans
+from bench.data import Arrays
 from bench.errors import DataError
 from bench.knn import unit_rows
 from bench.refs import derive_seed
-from bench.store.cache import Arrays
 from bench.underway import Progress
 
 SAMPLE = 2000

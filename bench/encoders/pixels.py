@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from bench import BenchError, Images, register_encoder
-from bench.encoding import FittedEncoder, State, batches
+from bench.data import Arrays
+from bench.encoding import FittedEncoder, batches
 
 _FIT_BATCH = 512
 
@@ -57,7 +58,7 @@ class PixelEncoder:
         self._center: NDArray[np.float32] | None = None
         self._projection: NDArray[np.float32] | None = None
 
-    def fit(self, images: Images, *, device: str, progress: Callable[[int, int], None] | None = None) -> State:
+    def fit(self, images: Images, *, device: str, progress: Callable[[int, int], None] | None = None) -> Arrays:
         """See ``FittedEncoder.fit``: one pass over the images, always on the CPU.
 
         Returns:

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from bench import BenchError, Images, register_encoder
-from bench.encoding import FittedEncoder, State, batches
+from bench.data import Arrays
+from bench.encoding import FittedEncoder, batches
 from bench.errors import DataError, TrainingError
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ class SimSiamEncoder:
         self._batch_size, self._lr, self._seed = batch_size, lr, seed
         self._state: Mapping[str, NDArray[Any]] | None = None
 
-    def fit(self, images: Images, *, device: str, progress: Callable[[int, int], None] | None = None) -> State:
+    def fit(self, images: Images, *, device: str, progress: Callable[[int, int], None] | None = None) -> Arrays:
         """See ``FittedEncoder.fit``. Images in files are read once, and held at the network's size.
 
         Raises:

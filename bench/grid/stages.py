@@ -9,11 +9,10 @@ from typing import Any, ClassVar, Literal
 from bench.calls import Call
 from bench.errors import SpecError
 from bench.plugins import Need, encoders, methods
-from bench.pool import Metric, Targets
+from bench.pool import Layers, Metric, Targets
 from bench.refs import DatasetRef, EncoderRef, Frozen, Proxy
 
 SHARED_NEIGHBORS = 50
-Layers = Literal["all", "last"]
 
 
 class Stage(Frozen):

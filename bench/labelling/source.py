@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.data import read_only
+from bench.data import Arrays, read_only
 from bench.dynamics import Dynamics
 from bench.errors import LabelAccessError, SelectionError
 from bench.grid.stages import SHARED_NEIGHBORS, Stage
@@ -17,7 +17,7 @@ from bench.pool import Metric, Neighbors, Targets
 from bench.quantities import counted
 from bench.recipe import Recipe
 from bench.refs import ModelRef, Proxy
-from bench.store.cache import Arrays, Store
+from bench.store.cache import Store
 from bench.underway import Progress
 
 _LARGE = 10_000

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.data import Dataset, Images, ImageView, read_only
+from bench.data import Arrays, Dataset, Images, ImageView, read_only
 from bench.dynamics import Dynamics
 from bench.encoding import FittedEncoder, make_encoder
 from bench.errors import DataError
@@ -28,7 +28,7 @@ from bench.pool import Metric, Neighbors, Outputs, Targets
 from bench.refs import DatasetRef, Proxy
 from bench.runner.workspace import Workspace
 from bench.selection import method_pool, run_method
-from bench.store.cache import Arrays, Artifact
+from bench.store.cache import Artifact
 from bench.underway import Progress, announced, counted
 
 

@@ -16,15 +16,14 @@ from typing import Any, Protocol
 
 import numpy as np
 from filelock import FileLock, Timeout
-from numpy.typing import NDArray
 from pydantic import BaseModel
 
+from bench.data import Arrays
 from bench.errors import TimeLimit
 from bench.quantities import Count, Seconds
 from bench.store.files import sha256_of, write_atomically, writing
 from bench.usage import Usage, measured
 
-Arrays = dict[str, NDArray[Any]]
 logger = logging.getLogger(__name__)
 
 _POLL = 0.2

@@ -10,10 +10,8 @@ from torch import Tensor
 
 from bench.errors import TrainingError
 from bench.recipe import Augmentation, Recipe
+from bench.streaming import AREA, ASPECT, ATTEMPTS
 from bench.to_device import to_device
-
-SCALE, RATIO = (0.08, 1.0), (3 / 4, 4 / 3)
-_ATTEMPTS = 10
 
 
 def normaliser(mean: Sequence[float], std: Sequence[float], device: str) -> tuple[Tensor, Tensor]:
@@ -106,7 +104,7 @@ def resized_crop_and_flip(images: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def draw_crops(
-    batch: int, height: int, width: int, generator: torch.Generator, *, share: tuple[float, float] = SCALE
+    batch: int, height: int, width: int, generator: torch.Generator, *, share: tuple[float, float] = AREA
 ) -> tuple[Tensor, ...]:
     """Top, left, height and width of one crop per image, each int64 [B]: the first attempt that fits.
 
@@ -119,16 +117,16 @@ def draw_crops(
     """
 
     def uniform(low: float, high: float) -> Tensor:
-        return low + (high - low) * torch.rand((_ATTEMPTS, batch), generator=generator, dtype=torch.float64)
+        return low + (high - low) * torch.rand((ATTEMPTS, batch), generator=generator, dtype=torch.float64)
 
     area = height * width * uniform(*share)
-    ratio = uniform(math.log(RATIO[0]), math.log(RATIO[1])).exp()
+    ratio = uniform(math.log(ASPECT[0]), math.log(ASPECT[1])).exp()
     columns, rows = (area * ratio).sqrt().round().long(), (area / ratio).sqrt().round().long()
     fits = (columns >= 1) & (columns <= width) & (rows >= 1) & (rows <= height)
     first = fits.int().argmax(0, keepdim=True)
     found = fits.any(0)
-    columns = torch.where(found, columns.gather(0, first)[0], min(width, round(height * RATIO[1])))
-    rows = torch.where(found, rows.gather(0, first)[0], min(height, round(width / RATIO[0])))
+    columns = torch.where(found, columns.gather(0, first)[0], min(width, round(height * ASPECT[1])))
+    rows = torch.where(found, rows.gather(0, first)[0], min(height, round(width / ASPECT[0])))
     place = torch.rand((2, batch), generator=generator, dtype=torch.float64)
     top = torch.where(found, (place[0] * (height - rows + 1)).long(), (height - rows) // 2)
     left = torch.where(found, (place[1] * (width - columns + 1)).long(), (width - columns) // 2)

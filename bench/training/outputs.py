@@ -13,8 +13,7 @@ from torch.func import functional_call, grad, vmap
 from torch.nn import functional
 
 from bench.errors import TrainingError
-from bench.grid.stages import Layers
-from bench.pool import Outputs
+from bench.pool import Layers, Outputs
 from bench.training.batches import Batches
 
 _HELD = 2**27

@@ -7,8 +7,7 @@ from numpy.typing import NDArray
 
 from bench.data import Dataset, take_images
 from bench.dynamics import Dynamics
-from bench.grid.stages import Layers
-from bench.pool import Outputs
+from bench.pool import Layers, Outputs
 from bench.refs import Proxy, derive_seed
 from bench.training.fit import Inputs, fit, fresh_network, make_batches, proxy_iterations, seeded
 from bench.training.loop import steps_per_epoch, train

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from bench_command import Command, alive, finish
 
+from bench.data import Arrays
 from bench.grid.cells import Cell
 from bench.grid.spec import load_spec
 from bench.grid.stages import ProxyDynamics
@@ -19,7 +20,6 @@ from bench.runner.preflight import make_plan
 from bench.runner.resume import set_aside, valid_row
 from bench.runner.trial import attempt_cell
 from bench.runner.workspace import Workspace
-from bench.store.cache import Arrays
 
 pytestmark = pytest.mark.faults
 
