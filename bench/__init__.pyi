@@ -9,9 +9,9 @@ from .data import Split as Split
 from .data import make_dataset as make_dataset
 from .dynamics import Dynamics as Dynamics
 from .dynamics import Score as Score
-from .encoding import Encoder as Encoder
-from .encoding import FittedEncoder as FittedEncoder
-from .encoding_torch import FrozenEncoder as FrozenEncoder
+from .encoding.encoder import Encoder as Encoder
+from .encoding.encoder import FittedEncoder as FittedEncoder
+from .encoding.frozen import FrozenEncoder as FrozenEncoder
 from .errors import BenchError as BenchError
 from .errors import DataError as DataError
 from .errors import SelectionError as SelectionError

@@ -109,7 +109,7 @@ class EncoderInfo:
         source: paper or package.
         weights: object that locates or downloads the weights file; None where there are none.
         version: raise it when the embeddings change, so that stored ones are not reused.
-        fitted: it learns from the pool's images before it embeds, see ``bench.encoding.FittedEncoder``.
+        fitted: it learns from the pool's images before it embeds, see ``bench.encoding.encoder.FittedEncoder``.
         memory: (all parameters, images N, shape (C, H, W)) -> bytes that fitting takes beside images in memory, for the
             estimates before a run.
         gpu: whether a GPU does some of its work; one of which none does holds none.

@@ -8,6 +8,11 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from bench.errors import SpecError
 
+PROTOCOL = 1
+"""Version of the evaluation protocol. Rows of different versions are never shown in one table."""
+KNOWN_PROTOCOLS = (1,)
+"""All versions that there have been."""
+
 Augmentation = Literal["none", "crop", "crop-flip", "resized-crop-flip"]
 Precision = Literal["auto", "fp32", "tf32", "bf16"]
 

@@ -6,7 +6,7 @@ import torch
 
 from bench import BenchError
 from bench.encoders._timm import timm_network
-from bench.encoding_torch import FrozenEncoder, resize
+from bench.encoding.frozen import FrozenEncoder, resize
 from benchmarks import _data
 from benchmarks._common import Meter, Result, Skip, Target, timed
 

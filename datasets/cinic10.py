@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from bench import DataError, Dataset, make_dataset, register_dataset
 from bench.datasets._common import PAPER, required_root
-from bench.folders import ImageFiles, scan_classes
-from bench.streaming import StreamedImages
+from bench.images.folders import ImageFiles, scan_classes
+from bench.images.streaming import StreamedImages
 
 MEAN, STD = (0.4789, 0.4723, 0.4305), (0.2421, 0.2383, 0.2587)
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")

@@ -12,8 +12,8 @@ from pydantic import Field
 from bench import DataError, Dataset, make_dataset, register_dataset
 from bench.data import IMAGENET_MEAN, IMAGENET_STD
 from bench.datasets._common import PAPER, stratified_split
-from bench.folders import ImageFiles, class_folders, scan_classes
-from bench.streaming import StreamedImages
+from bench.images.folders import ImageFiles, class_folders, scan_classes
+from bench.images.streaming import StreamedImages
 
 TEST_NAMES = ("test", "val", "valid")
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from bench import DataError, Dataset, make_dataset, register_dataset
 from bench.data import IMAGENET_MEAN, IMAGENET_STD
 from bench.datasets._common import PAPER, required_root
-from bench.folders import class_folders, scan_classes
-from bench.streaming import StreamedImages
+from bench.images.folders import class_folders, scan_classes
+from bench.images.streaming import StreamedImages
 
 NUM_CLASSES, SIDE, SHORT_SIDE = 1000, 224, 256
 

@@ -16,6 +16,8 @@ from hypothesis import settings
 settings.register_profile("bench", deadline=None)
 settings.load_profile("bench")
 
+pytest_plugins = ["grid_fixtures"]
+
 PLUGIN = "bench_troublemakers"
 
 

@@ -58,7 +58,7 @@ def show_reference(kind: Kind) -> None:
     import typer
 
     from bench.errors import SpecError
-    from bench.reference import methods_page
+    from bench.reference.methods import methods_page
 
     if kind is not Kind.methods:
         raise SpecError(f"--markdown prints the reference of methods, not of {kind.value}.")

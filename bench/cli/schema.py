@@ -13,10 +13,10 @@ def schema(
     as_json: Annotated[bool, typer.Option(JSON, help="The JSON schema instead of the page.")] = False,
 ) -> None:
     """Print what a row holds, as Markdown (docs/rows.md) or as JSON schema."""
+    from bench.reference.rows import rows_page
     from bench.results.rows import Row
-    from bench.results.rows_page import page
 
     if as_json:
         print_json(Row.model_json_schema(mode="serialization"))
     else:
-        typer.echo(page(), nl=False)
+        typer.echo(rows_page(), nl=False)

@@ -16,7 +16,7 @@ from bench.cli._output import print_json
 
 if TYPE_CHECKING:
     from bench.cli._stages import StageProgress
-    from bench.folders import ImageFiles
+    from bench.images.folders import ImageFiles
     from bench.labelling.choose import Chosen
     from bench.labelling.images import Embedded
 

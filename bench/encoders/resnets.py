@@ -11,8 +11,8 @@ from typing import Annotated
 from pydantic import Field
 
 from bench import register_encoder
-from bench.encoding import Encoder
-from bench.weights import TorchvisionWeights, UrlWeights
+from bench.encoding.encoder import Encoder
+from bench.encoding.weights import TorchvisionWeights, UrlWeights
 
 Size = Annotated[int, Field(ge=32)]
 # The classifier of supervised training, and the heads that self-supervised training throws away.
@@ -79,8 +79,8 @@ def _encoder(name: str, architecture: str, weights: Path | None, size: int) -> E
     from torch import nn
     from torchvision.models import get_model
 
-    from bench.checkpoints import load_weights
-    from bench.encoding_torch import FrozenEncoder
+    from bench.encoding.checkpoints import load_weights
+    from bench.encoding.frozen import FrozenEncoder
 
     network = get_model(architecture, weights=None)
     network.fc = nn.Identity()

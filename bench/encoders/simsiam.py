@@ -12,7 +12,7 @@ from pydantic import Field
 
 from bench import BenchError, Images, register_encoder
 from bench.data import Arrays
-from bench.encoding import FittedEncoder, batches
+from bench.encoding.encoder import FittedEncoder, batches
 from bench.errors import DataError, TrainingError
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ class SimSiamEncoder:
         """
         import torch
 
-        from bench.encoding_torch import FrozenEncoder
+        from bench.encoding.frozen import FrozenEncoder
         from bench.training.siamese import MEAN, STD
 
         if self._state is None:
@@ -142,7 +142,7 @@ class SimSiamEncoder:
         """All images at the network's size, uint8 [N, C, size, size]."""
         import torch
 
-        from bench.encoding_torch import resize
+        from bench.encoding.frozen import resize
 
         if images.shape[1] not in (1, 3):
             raise DataError(f"encoder 'simsiam' takes images of 1 or 3 channels, got {images.shape[1]}.")

@@ -12,8 +12,8 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from bench import register_encoder
-from bench.encoding import Encoder
-from bench.weights import TimmWeights
+from bench.encoding.encoder import Encoder
+from bench.encoding.weights import TimmWeights
 
 Size16 = Annotated[int, Field(ge=32, multiple_of=16)]
 Size14 = Annotated[int, Field(ge=28, multiple_of=14)]
@@ -138,9 +138,9 @@ def _encoder(
         BenchError: timm is not installed.
         WeightsError: the file is unreadable or does not fit.
     """
-    from bench.checkpoints import load_weights
     from bench.encoders._timm import timm_network
-    from bench.encoding_torch import FrozenEncoder
+    from bench.encoding.checkpoints import load_weights
+    from bench.encoding.frozen import FrozenEncoder
 
     network = timm_network(architecture, owner=name, extra="vit", dynamic_img_size=True)
     load_weights(network, weights, owner=name, ignore=("head.", "mask_token"), convert=convert)

@@ -13,9 +13,8 @@ from bench.grid.code_digest import code_digest
 from bench.grid.spec import GridSpec
 from bench.grid.stages import Embeddings, Selection, Stage
 from bench.plugins import datasets, encoders, methods, models
-from bench.recipe import Precision, Recipe
+from bench.recipe import PROTOCOL, Precision, Recipe
 from bench.refs import DatasetRef, EncoderRef, Frozen, ModelRef, Proxy, cell_name
-from bench.results.rows import PROTOCOL
 from bench.selection import budget_for
 from bench.variants import check_modifiers
 

@@ -12,13 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.data import Arrays
-from bench.encoding import Encoder, FittedEncoder, batches, make_encoder
+from bench.encoding.encoder import Encoder, FittedEncoder, batches, make_encoder
 from bench.errors import DataError
-from bench.folders import SUFFIXES, ImageFiles, scan_images
 from bench.grid.stages import Stage
+from bench.images.folders import SUFFIXES, ImageFiles, scan_images
+from bench.images.streaming import StreamedImages
 from bench.refs import EncoderRef
 from bench.store.cache import Store
-from bench.streaming import StreamedImages
 from bench.underway import Progress, counted
 
 SHARD = 512

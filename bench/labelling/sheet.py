@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 
-from bench.folders import ImageFiles, inside
+from bench.images.folders import ImageFiles, inside
 
 THUMBNAIL = 120
 """Side of a picture in pixels."""

@@ -11,14 +11,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from bench.errors import RowError, lower_first
 from bench.plugins import Supervision
 from bench.quantities import Count, Seconds
-from bench.recipe import Recipe
+from bench.recipe import PROTOCOL, Recipe
 from bench.results.pseudo_quality import PseudoLabelQuality
 from bench.store.files import write_atomically
 
-PROTOCOL = 1
-"""Version of the evaluation protocol. Rows of different versions are never shown in one table."""
-KNOWN_PROTOCOLS = (1,)
-"""All versions that there have been."""
 SCHEMA_VERSION: Final = 2
 """Version of the row's fields that this harness writes; it reads all versions up to it."""
 DIGEST = "^[0-9a-f]{64}$"

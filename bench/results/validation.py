@@ -10,9 +10,10 @@ import numpy as np
 
 from bench.calls import Call, parse_call
 from bench.errors import BenchError, RowError
+from bench.recipe import KNOWN_PROTOCOLS
 from bench.refs import cell_name
 from bench.results.published import coreset_sha256, indices_path, read_indices, read_scores, scores_path
-from bench.results.rows import KNOWN_PROTOCOLS, Row, read_row
+from bench.results.rows import Row, read_row
 from bench.selection import budget_for
 
 RETRAINED = "indices"

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from bench.data import Arrays, Dataset, Images, ImageView, read_only
 from bench.dynamics import Dynamics
-from bench.encoding import FittedEncoder, make_encoder
+from bench.encoding.encoder import FittedEncoder, make_encoder
 from bench.errors import DataError
 from bench.grid.stages import (
     ClusterCount,

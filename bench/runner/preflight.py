@@ -12,7 +12,8 @@ import numpy as np
 
 from bench.calls import Call
 from bench.data import fingerprint
-from bench.encoding import make_encoder
+from bench.encoding.encoder import make_encoder
+from bench.encoding.weights import locate_weights
 from bench.errors import DataError, SpecError, WeightsError
 from bench.grid.cells import WEIGHTS, Cell, check_names, encoder_calls, expand, reads_embeddings
 from bench.grid.spec import GridSpec
@@ -27,7 +28,6 @@ from bench.runner.workspace import file_sha256
 from bench.store.cache import Store
 from bench.store.inventory import sweep
 from bench.variants import check_modifiers
-from bench.weights import locate_weights
 
 
 @dataclass(frozen=True)

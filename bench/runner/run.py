@@ -11,10 +11,10 @@ from typing import Any
 
 from bench.errors import RowError
 from bench.grid.cells import Cell
-from bench.grid.costs import attributed
 from bench.grid.stages import in_order
 from bench.results.rows import StageUse, read_row
 from bench.runner.cell_runs import OnEnd, run_cells
+from bench.runner.costs import attributed
 from bench.runner.failures import Fault, record_failure
 from bench.runner.ledger import Ledger, unpaid
 from bench.runner.preflight import Plan

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from bench.errors import TrainingError
+from bench.images.streaming import AREA, ASPECT, ATTEMPTS
 from bench.recipe import Augmentation, Recipe
-from bench.streaming import AREA, ASPECT, ATTEMPTS
 from bench.to_device import to_device
 
 

@@ -15,7 +15,7 @@ from bench.to_device import to_device
 from bench.training.augment import augment, normaliser
 
 _SCORED_AT_ONCE = 256
-"""Images of a test batch. On a CPU 1,024 cost 1.6 times as much: see ``_CPU_PIXELS`` in ``bench.encoding_torch``."""
+"""Images of a test batch. On a CPU 1,024 cost 1.6 times as much: see ``_CPU_PIXELS`` in ``bench.encoding.frozen``."""
 
 
 class Batch(NamedTuple):

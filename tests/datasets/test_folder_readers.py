@@ -13,8 +13,8 @@ from PIL import Image
 from bench import DataError, Dataset
 from bench.data import fingerprint
 from bench.errors import SpecError
+from bench.images.streaming import StreamedImages
 from bench.loading import load_dataset
-from bench.streaming import StreamedImages
 
 CINIC_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 

@@ -15,8 +15,8 @@ from torchvision.transforms import v2
 
 from bench import DataError
 from bench.data import FileImages
-from bench.folders import ImageFiles, class_folders, scan_classes
-from bench.streaming import StreamedImages, random_box
+from bench.images.folders import ImageFiles, class_folders, scan_classes
+from bench.images.streaming import StreamedImages, random_box
 
 
 def one_image(image: Image.Image, folder: Path, name: str = "image.png") -> ImageFiles:

@@ -15,7 +15,7 @@ import yaml
 
 from bench import Score, plugins
 from bench import __version__ as bench_version
-from bench.encoding import make_encoder
+from bench.encoding.encoder import make_encoder
 from bench.refs import EncoderRef
 
 ROOT = Path(__file__).parents[2]
@@ -153,6 +153,6 @@ def test_the_page_on_elfs_names_every_score() -> None:
 
 
 def test_the_reference_of_methods_is_current() -> None:
-    from bench.reference import methods_page
+    from bench.reference.methods import methods_page
 
     assert (DOCS / "methods.md").read_text() == methods_page(), "run: bench list methods --markdown > docs/methods.md"

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from bench.checkpoints import read_state
 from bench.encoders.efficientnet import efficientnet_lite0, to_timm_names
+from bench.encoding.checkpoints import read_state
+from bench.encoding.weights import locate_weights
 from bench.plugins import encoders
-from bench.weights import locate_weights
 
 pytest.importorskip("timm", reason="timm is not installed (extra lite0)")
 

@@ -153,7 +153,7 @@ def test_features_are_those_before_the_classifier(small, cifar):
 def test_resize_agrees_with_pillow(cifar):
     from PIL import Image
 
-    from bench.encoding_torch import resize
+    from bench.encoding.frozen import resize
 
     for side in (16, 96):
         for image in cifar[0][:5]:

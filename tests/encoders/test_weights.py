@@ -12,9 +12,16 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from bench import WeightsError
+from bench.encoding.weights import (
+    PackageWeights,
+    TimmWeights,
+    TorchvisionWeights,
+    UrlWeights,
+    locate_weights,
+    probe_host,
+)
 from bench.plugins import EncoderInfo, encoders
 from bench.registry import Entry
-from bench.weights import PackageWeights, TimmWeights, TorchvisionWeights, UrlWeights, locate_weights, probe_host
 
 
 @pytest.fixture(autouse=True)
@@ -108,7 +115,7 @@ def test_a_file_in_the_hubs_cache_is_found(tmp_path):
         path.write_text(content)
     # The hub reads its settings when it is imported, hence a process of its own.
     code = (
-        "from bench.weights import TimmWeights;"
+        "from bench.encoding.weights import TimmWeights;"
         "print(TimmWeights('timm/some_network.tag').find(), TimmWeights('timm/another.tag').find())"
     )
     environment = {**os.environ, "HF_HUB_CACHE": str(tmp_path)}

@@ -153,8 +153,8 @@ def test_an_encoder_is_fitted_to_readable_files_alone(tmp_path: Path, photos: Pa
 
 
 def test_photographs_are_turned_upright(tmp_path: Path) -> None:
-    from bench.folders import scan_images
-    from bench.streaming import StreamedImages
+    from bench.images.folders import scan_images
+    from bench.images.streaming import StreamedImages
 
     pixels = np.zeros((8, 8, 3), dtype=np.uint8)
     pixels[:2] = 255

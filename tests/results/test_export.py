@@ -14,9 +14,9 @@ from typer.testing import CliRunner
 from bench.cli import app
 from bench.errors import RowError
 from bench.recipe import Recipe
+from bench.reference.rows import attributes, rows_page
 from bench.results.export import columns, flat, write_parquet
 from bench.results.rows import Row, StageUse, read_rows, write_row
-from bench.results.rows_page import attributes, page
 
 ROOT = Path(__file__).parents[2]
 
@@ -92,7 +92,7 @@ def test_an_unwritable_target_is_one_error(run: Path) -> None:
 
 def test_the_committed_page_is_what_the_command_prints() -> None:
     done = CliRunner().invoke(app, ["schema"])
-    assert (ROOT / "docs" / "rows.md").read_text(encoding="utf-8") == done.stdout == page()
+    assert (ROOT / "docs" / "rows.md").read_text(encoding="utf-8") == done.stdout == rows_page()
 
 
 @pytest.mark.parametrize("model", [Row, StageUse, Recipe])

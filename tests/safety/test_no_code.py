@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench.checkpoints import read_state
 from bench.datasets._cifar_files import load_plain, read_batch, unpack
+from bench.encoding.checkpoints import read_state
 from bench.errors import BenchError, DataError, WeightsError
 from bench.grid.spec import load_spec
 from bench.loading import load_dataset

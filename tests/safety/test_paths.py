@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from bench.cli import app
 from bench.errors import DataError, RowError
-from bench.folders import class_folders, scan_classes
+from bench.images.folders import class_folders, scan_classes
 from bench.recipe import Recipe
 from bench.refs import cell_name
 from bench.results.published import indices_path, scores_path, write_indices

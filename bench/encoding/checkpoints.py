@@ -76,7 +76,7 @@ def load_weights(
             ``num_batches_tracked`` may be missing: inference does not read it.
     """
     if path is None:
-        raise WeightsError(f"encoder {owner!r} needs a weights file; see bench.weights.locate_weights.")
+        raise WeightsError(f"encoder {owner!r} needs a weights file; see bench.encoding.weights.locate_weights.")
     state = {name: value for name, value in convert(read_state(path)).items() if not name.startswith(tuple(ignore))}
     wanted = module.state_dict()
     missing = [name for name in wanted if name not in state and not name.endswith("num_batches_tracked")]

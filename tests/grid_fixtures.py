@@ -1,3 +1,5 @@
+"""The cells of a grid, for tests that need neither data nor weights."""
+
 from __future__ import annotations
 
 from collections.abc import Callable

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.errors import DataError
-from bench.folders import ImageFiles, inside
+from bench.images.folders import ImageFiles, inside
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -6,9 +6,9 @@ import math
 from collections.abc import Callable
 
 from bench.grid.cells import Cell
-from bench.grid.costs import attributed
 from bench.grid.stages import in_order
 from bench.results.rows import StageUse
+from bench.runner.costs import attributed
 
 
 def test_the_parts_of_a_stage_add_up_to_what_it_took(cells_of: Callable[..., list[Cell]]) -> None:

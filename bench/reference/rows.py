@@ -8,15 +8,15 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from bench.recipe import Recipe
-from bench.results.rows import KNOWN_PROTOCOLS, SCHEMA_VERSION, Row, StageUse
+from bench.recipe import KNOWN_PROTOCOLS, Recipe
+from bench.results.rows import SCHEMA_VERSION, Row, StageUse
 
 _SINCE = {"config_sha256": 2, "best_iteration": 2, "test_class_counts": 2} | dict.fromkeys(
     ("train_peak_bytes", "train_peak_gpu_bytes", "paid_seconds", "peak_bytes", "peak_gpu_bytes"), 2
 )
 
 
-def page() -> str:
+def rows_page() -> str:
     """Markdown: the layout of a run's folder, and every field with type, version and meaning."""
     known = ", ".join(map(str, KNOWN_PROTOCOLS))
     parts = [

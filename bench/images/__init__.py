@@ -1,0 +1,1 @@
+"""Images that stay in their files."""
