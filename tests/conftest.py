@@ -16,7 +16,7 @@ from hypothesis import settings
 settings.register_profile("bench", deadline=None)
 settings.load_profile("bench")
 
-pytest_plugins = ["grid_fixtures"]
+pytest_plugins = ["data_fixtures", "grid_fixtures"]
 
 PLUGIN = "bench_troublemakers"
 

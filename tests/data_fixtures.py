@@ -1,3 +1,5 @@
+"""Real digits, and a folder for a store."""
+
 from __future__ import annotations
 
 from pathlib import Path
