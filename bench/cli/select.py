@@ -91,6 +91,7 @@ def select(
     from bench.errors import SpecError
     from bench.labelling.choose import check_method
     from bench.labelling.images import find_images
+    from bench.labelling.to_label import check_replaceable
     from bench.labelling.vectors import read_embeddings
     from bench.runner.preflight import check_writable
 
@@ -98,6 +99,7 @@ def select(
         raise SpecError("give either --images FOLDER or --embeddings FILE.npy.")
     if out.suffix.lower() != ".csv":
         raise SpecError(f"--out {out} is not valid: a .csv file is written, such as {out.with_suffix('.csv')}.")
+    check_replaceable(out)
     call = parse_call(method)
     started = time.perf_counter()
     files = None if images is None else find_images(images)
@@ -151,24 +153,18 @@ def _write(
     out: Path, chosen: Chosen, files: ImageFiles | None, embedded: Embedded | None, total: int
 ) -> dict[str, Any]:
     """Write the CSV and what lies beside it; return what there is to say."""
+    from bench.images.folders import other_suffixes
     from bench.labelling.sheet import contact_sheet
-    from bench.results.sheets import to_csv, write_bytes, write_text
+    from bench.labelling.to_label import records
+    from bench.results.sheets import to_csv, write_bytes
 
     positions = chosen.positions if embedded is None else embedded.positions[chosen.positions]
     names = [str(position) if files is None else files.names[position] for position in positions.tolist()]
-    records = [
-        {
-            "order": number + 1,
-            "item" if files is None else "file": name,
-            "cluster": int(chosen.clusters[number]),
-            "score": None if chosen.scores is None else float(chosen.scores[number]),
-        }
-        for number, name in enumerate(names)
-    ]
-    write_text(out.parent, out.stem, {"csv": to_csv(records)})
+    listed = records(chosen, names, "item" if files is None else "file")
+    write_bytes(out, to_csv(listed).encode("utf-8", "surrogateescape"))
     summary: dict[str, Any] = {
         "to_label": str(out),
-        "budget": len(records),
+        "budget": len(listed),
         "items": total,
         "method": chosen.variant,
         "chosen": dict(chosen.chosen),
@@ -177,10 +173,13 @@ def _write(
     }
     if files is None or embedded is None:
         return summary
+    skipped = out.parent / f"{out.stem}.skipped.csv"
+    skipped.unlink(missing_ok=True)
     if embedded.skipped:
         lines = [{"file": item.name, "reason": item.reason} for item in embedded.skipped]
-        [skipped] = write_text(out.parent, f"{out.stem}.skipped", {"csv": to_csv(lines)})
+        write_bytes(skipped, to_csv(lines).encode("utf-8", "surrogateescape"))
         summary |= {"skipped_files": len(lines), "skipped": str(skipped)}
+    summary["other_files"] = dict(sorted(other_suffixes(files.root).items()))
     sheet = out.with_suffix(".jpg")
     captions = [f"{number + 1}: {Path(name).name}" for number, name in enumerate(names[:PICTURES])]
     write_bytes(sheet, contact_sheet(files, positions[:PICTURES].tolist(), captions))
@@ -202,6 +201,13 @@ def _report(summary: dict[str, Any], as_json: bool) -> None:
         typer.echo(f"Near-duplicates left out: {summary['duplicates_left_out']:,}.")
     if summary["skipped_files"]:
         typer.echo(f"Files that could not be read: {summary['skipped_files']:,}, listed in {summary['skipped']}")
+    if summary.get("other_files"):
+        from bench.images.folders import SUFFIXES
+
+        listed = ", ".join(
+            f"{count:,} {suffix or 'without suffix'}" for suffix, count in summary["other_files"].items()
+        )
+        typer.echo(f"Files of other kinds, which were not looked at: {listed}. Images are {', '.join(SUFFIXES)}.")
     typer.echo(
         f"Written: {summary['to_label']}" + (f", {summary['contact_sheet']}" if "contact_sheet" in summary else "")
     )

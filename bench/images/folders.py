@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,7 +81,7 @@ def scan_classes(
         folder = root / split / name
         before = len(names)
         if folder.is_dir() or not empty_allowed:
-            for path, size in _image_files(folder, root, ()):
+            for path, size in _image_files(folder, root):
                 names.append(path)
                 sizes.append(size)
         if len(names) == before and not empty_allowed:
@@ -99,8 +100,18 @@ def scan_images(root: Path) -> ImageFiles:
         DataError: a folder cannot be listed, or a link leads outside or round in a circle.
     """
     root = root.resolve()
-    found = sorted(_image_files(root, root, ()))
+    found = sorted(_image_files(root, root))
     return ImageFiles(root, tuple(name for name, _ in found), np.array([size for _, size in found], dtype=np.int64))
+
+
+def other_suffixes(root: Path) -> Counter[str]:
+    """How many files below ``root`` have which suffix (lower case; empty for none) that is not among ``SUFFIXES``.
+
+    Raises:
+        DataError: as ``scan_images``.
+    """
+    root = root.resolve()
+    return Counter(Path(path).suffix.lower() for path, _ in _files(root, root, ()) if not _is_image(path))
 
 
 def inside(path: Path, root: Path) -> Path:
@@ -121,7 +132,11 @@ def inside(path: Path, root: Path) -> Path:
     return resolved
 
 
-def _image_files(folder: Path, root: Path, above: tuple[Path, ...]) -> Iterator[tuple[str, int]]:
+def _image_files(folder: Path, root: Path) -> Iterator[tuple[str, int]]:
+    return ((path, _size(entry)) for path, entry in _files(folder, root, ()) if _is_image(path))
+
+
+def _files(folder: Path, root: Path, above: tuple[Path, ...]) -> Iterator[tuple[str, os.DirEntry[str]]]:
     resolved = inside(folder, root)
     if resolved in above:
         raise DataError(f"the symbolic link {folder} leads back to {resolved}, which contains it.")
@@ -130,9 +145,13 @@ def _image_files(folder: Path, root: Path, above: tuple[Path, ...]) -> Iterator[
         if entry.is_symlink():
             inside(path, root)
         if _is_directory(entry):
-            yield from _image_files(path, root, (*above, resolved))
-        elif entry.name.lower().endswith(SUFFIXES):
-            yield path.relative_to(root).as_posix(), _size(entry)
+            yield from _files(path, root, (*above, resolved))
+        else:
+            yield path.relative_to(root).as_posix(), entry
+
+
+def _is_image(path: str) -> bool:
+    return path.lower().endswith(SUFFIXES)
 
 
 def _listed(folder: Path) -> list[os.DirEntry[str]]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from bench.data import Arrays
 from bench.encoding.encoder import Encoder, FittedEncoder, batches, make_encoder
 from bench.errors import DataError
-from bench.grid.stages import Stage
+from bench.grid.stages import Embeddings, EncoderFit, Stage
 from bench.images.folders import SUFFIXES, ImageFiles, scan_images
 from bench.images.streaming import StreamedImages
 from bench.refs import EncoderRef
@@ -103,6 +103,7 @@ class FittedToFiles(Stage):
     """What an encoder learned from the files that can be read; found as ``ReadableFiles`` are."""
 
     kind = "encoder"
+    version = EncoderFit.version
     files: str
     encoder: EncoderRef
 
@@ -111,6 +112,7 @@ class EmbeddingShard(Stage):
     """Embeddings of some of the files; found as ``ReadableFiles`` are."""
 
     kind = "embedding-shard"
+    version = Embeddings.version
     files: str
     fitted_on: str
     encoder: EncoderRef

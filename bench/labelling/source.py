@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -12,7 +13,8 @@ from numpy.typing import NDArray
 from bench.data import Arrays, read_only
 from bench.dynamics import Dynamics
 from bench.errors import LabelAccessError, SelectionError
-from bench.grid.stages import SHARED_NEIGHBORS, Stage
+from bench.grid.stages import SHARED_NEIGHBORS, NeighborLists, ProxyDynamics, PseudoLabels, Stage
+from bench.plugins import models
 from bench.pool import Metric, Neighbors, Targets
 from bench.quantities import counted
 from bench.recipe import Recipe
@@ -21,6 +23,7 @@ from bench.store.cache import Store
 from bench.underway import Progress
 
 _LARGE = 10_000
+_PROBE = "linear_probe"
 
 
 def proxy_for(size: int) -> Proxy:
@@ -33,16 +36,28 @@ def proxy_for(size: int) -> Proxy:
         evaluations=1,
         precision="fp32",
     )
-    return Proxy(model=ModelRef(name="linear_probe"), recipe=recipe)
+    return Proxy(model=ModelRef(name=_PROBE, version=models.get(_PROBE).info.version), recipe=recipe)
 
 
 class OwnStage(Stage):
-    """One computation on the user's embeddings, stored by their content."""
+    """One computation on the user's embeddings, stored by their content.
+
+    Attributes:
+        part: what is computed.
+        versions: of the code that computes it and what it rests on, those of a grid's stages.
+        embeddings: SHA-256 of the array.
+        options: of the computation.
+    """
 
     kind = "labelling"
     part: str
+    versions: dict[str, int]
     embeddings: str
     options: dict[str, Any]
+
+
+_CLUSTERED: list[type[Stage]] = [NeighborLists, PseudoLabels]
+_OBSERVED: list[type[Stage]] = [*_CLUSTERED, ProxyDynamics]
 
 
 @dataclass
@@ -93,7 +108,7 @@ class EmbeddingSource:
             found = nearest_neighbors(self.array, wanted, metric, threads=self.threads, progress=tick)
             return {"indices": found.indices, "distances": found.distances}
 
-        arrays = self._stored("neighbors", {"k": wanted, "metric": metric}, search)
+        arrays = self._stored("neighbors", [NeighborLists], {"k": wanted, "metric": metric}, search)
         return Neighbors(arrays["indices"][:, :k], arrays["distances"][:, :k])
 
     def pseudo_labels(self, **clustering: Any) -> NDArray[np.int64]:
@@ -112,7 +127,7 @@ class EmbeddingSource:
                 self.array, lambda: near, seed=self.seed, device=self.device, progress=tick, **options
             )
 
-        return self._stored("pseudo-labels", {**options, "seed": self.seed}, assign)["labels"]
+        return self._stored("pseudo-labels", _CLUSTERED, {**options, "seed": self.seed}, assign)["labels"]
 
     def dynamics(self, of: Targets, **clustering: Any) -> Dynamics:
         """See ``Pool.dynamics``; of pseudo-labels alone."""
@@ -129,24 +144,23 @@ class EmbeddingSource:
             given: dict[str, Any] = {"num_classes": classes, "dataset": None, "seed": self.seed, "device": self.device}
             return observe_dynamics(self.proxy, self.array, targets, progress=tick, **given).arrays()
 
-        named = {**options, "seed": self.seed, "proxy": self.proxy.model_dump(mode="json")}
-        return Dynamics.from_arrays(self._stored("dynamics", named, observe))
+        return Dynamics.from_arrays(self._stored("dynamics", _OBSERVED, self._of_proxy(options), observe))
 
     def rehearse(self, indices: NDArray[np.int64], **clustering: Any) -> float:
         """See ``Pool.rehearse``."""
         from bench.training.proxy import rehearse
 
-        self.stage("choosing beta: the proxy on a candidate coreset")
-        return rehearse(
-            self.proxy,
-            self.array,
-            self.pseudo_labels(**clustering),
-            indices,
-            num_classes=self._clustering(clustering)["num_clusters"],
-            dataset=None,
-            seed=self.seed,
-            device=self.device,
-        )
+        options = self._clustering(clustering)
+        targets = self.pseudo_labels(**clustering)
+
+        def score() -> Arrays:
+            self.stage("choosing beta: the proxy on a candidate coreset")
+            classes = options["num_clusters"]
+            given: dict[str, Any] = {"num_classes": classes, "dataset": None, "seed": self.seed, "device": self.device}
+            return {"accuracy": np.array(rehearse(self.proxy, self.array, targets, indices, **given))}
+
+        named = {**self._of_proxy(options), "indices": hashlib.sha256(indices.tobytes()).hexdigest()}
+        return float(self._stored("rehearsal", _OBSERVED, named, score)["accuracy"])
 
     def gradient_norms(self, **options: Any) -> NoReturn:
         """Refused, as ``labels``."""
@@ -170,7 +184,13 @@ class EmbeddingSource:
         plain = {"clustering": "temi", "num_clusters": self.num_classes, "heads": None, "epochs": None}
         return {**plain, **temi, **wanted}
 
-    def _stored(self, part: str, options: dict[str, Any], compute: Callable[[], Arrays]) -> Arrays:
-        stage = OwnStage(part=part, embeddings=self.fingerprint, options=options)
+    def _of_proxy(self, clustering: dict[str, Any]) -> dict[str, Any]:
+        return {**clustering, "seed": self.seed, "proxy": self.proxy.model_dump(mode="json")}
+
+    def _stored(
+        self, part: str, code: Sequence[type[Stage]], options: dict[str, Any], compute: Callable[[], Arrays]
+    ) -> Arrays:
+        versions = {stage.kind: stage.version for stage in code}
+        stage = OwnStage(part=part, versions=versions, embeddings=self.fingerprint, options=options)
         arrays = self.store.get(stage, compute).arrays
         return {name: read_only(array) for name, array in arrays.items()}

@@ -15,8 +15,9 @@ from sklearn.datasets import load_digits
 from typer.testing import CliRunner, Result
 
 from bench.cli import app
-from bench.errors import BenchError
-from bench.labelling.images import embed_files, find_images
+from bench.errors import BenchError, SpecError
+from bench.grid import stages
+from bench.labelling.images import EmbeddingShard, embed_files, find_images
 from bench.refs import EncoderRef
 from bench.store.cache import Store
 
@@ -31,6 +32,11 @@ def select(folder: Path, *arguments: str) -> Result:
 def lines(path: Path) -> list[dict[str, str]]:
     with path.open(newline="") as file:
         return list(csv.DictReader(file))
+
+
+def stored(folder: Path) -> set[str]:
+    """Names of the stages in the store."""
+    return {path.name for path in (folder / "cache").rglob("*.npz")}
 
 
 @pytest.fixture
@@ -75,8 +81,55 @@ def test_the_same_command_again_computes_nothing_and_gives_the_same(tmp_path: Pa
     first = (tmp_path / "to_label.csv").read_bytes()
     monkeypatch.setattr(PixelEncoder, "embed", lambda *_, **__: pytest.fail("embedded again"))
     monkeypatch.setattr("bench.training.proxy.observe_dynamics", lambda *_, **__: pytest.fail("observed again"))
+    monkeypatch.setattr("bench.training.proxy.rehearse", lambda *_, **__: pytest.fail("rehearsed again"))
     assert select(tmp_path, *arguments).exit_code == 0
     assert (tmp_path / "to_label.csv").read_bytes() == first
+
+
+@pytest.mark.parametrize("stage", ["PseudoLabels", "ProxyDynamics", "NeighborLists", "Embeddings"])
+def test_what_a_later_version_computes_otherwise_is_computed_again(
+    tmp_path: Path, photos: Path, monkeypatch, stage: str
+) -> None:
+    arguments = ("--images", str(photos), "--encoder", "pixels", "--budget", "20", "--method", QUICK)
+    assert select(tmp_path, *arguments).exit_code == 0
+    before = stored(tmp_path)
+    assert select(tmp_path, *arguments).exit_code == 0
+    assert stored(tmp_path) == before
+    changed = getattr(stages, stage)
+    monkeypatch.setattr(changed, "version", changed.version + 1)
+    monkeypatch.setattr(EmbeddingShard, "version", stages.Embeddings.version)
+    assert select(tmp_path, *arguments).exit_code == 0
+    assert stored(tmp_path) > before
+
+
+def test_a_list_with_labels_in_it_is_not_replaced(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", load_digits().data[:150])
+    arguments = ("--embeddings", str(tmp_path / "x.npy"), "--budget", "20", "--method", "random")
+    assert select(tmp_path, *arguments).exit_code == 0
+    mine = tmp_path / "to_label.csv"
+    labelled = "\n".join(f"{line},{'label' if n == 0 else 'cat'}" for n, line in enumerate(mine.read_text().split()))
+    mine.write_text(labelled)
+    done = select(tmp_path, *arguments, "--seed", "1")
+    assert isinstance(done.exception, SpecError)
+    assert "its columns are order, item, cluster, score, label" in str(done.exception)
+    assert mine.read_text() == labelled
+
+
+def test_files_of_other_kinds_are_counted(tmp_path: Path, photos: Path) -> None:
+    (photos / "holiday.HEIC").write_bytes(b"not read")
+    (photos / "README").write_text("mine")
+    arguments = ("--images", str(photos), "--encoder", "pixels", "--budget", "20", "--method", "random")
+    assert "not looked at: 1 without suffix, 1 .heic, 1 .txt." in " ".join(select(tmp_path, *arguments).output.split())
+
+
+def test_a_list_of_skipped_files_does_not_outlive_them(tmp_path: Path, photos: Path) -> None:
+    arguments = ("--images", str(photos), "--encoder", "pixels", "--budget", "20", "--method", "random")
+    assert select(tmp_path, *arguments).exit_code == 0
+    assert (tmp_path / "to_label.skipped.csv").exists()
+    for name in ("broken.jpg", "empty.png"):
+        (photos / name).unlink()
+    assert select(tmp_path, *arguments).exit_code == 0
+    assert not (tmp_path / "to_label.skipped.csv").exists()
 
 
 def test_embeddings_to_label_as_json(tmp_path: Path) -> None:
