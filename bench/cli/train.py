@@ -126,14 +126,16 @@ def train(
     places: dict[str, Any] = {"data_root": data_root, "download": download}
     if row is not None:
         origin = read_row(row)
-        job = from_row(origin, indices or published_beside(row, origin), encoder=encoder, **places)
         usual = "cpu" if origin.device.startswith("cpu") else "auto"
-        device, threads = usual if device == "auto" else device, threads or origin.threads
+        used, threads = pick_device(usual if device == "auto" else device), threads or origin.threads
+        job = from_row(origin, indices or published_beside(row, origin), device=used, encoder=encoder, **places)
     else:
         assert indices is not None
+        used = pick_device(device)
         job = from_file(
             indices,
             _grid(dataset, model, seed, recipe, scale, pool_size, encoder),
+            device=used,
             supervision=supervision.value if supervision else "labels",
             sha256=sha256 or "",
             fingerprint=fingerprint or "",
@@ -144,7 +146,7 @@ def train(
         cache=cache_folder(cache_dir),
         data_root=data_root.expanduser().resolve() if data_root else None,
         weights=dict(job.weights),
-        device=pick_device(device),
+        device=used,
         threads=threads or 1,
     )
     with StageProgress(quiet=quiet) as shown:

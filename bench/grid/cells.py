@@ -76,6 +76,21 @@ class Cell(Frozen):
             words.insert(2, self.encoder.label)
         return ", ".join(words)
 
+    def place(self) -> dict[str, Any]:
+        """The fields of a row that say which table it stands in, and what it may stand beside there."""
+        return {
+            "dataset": self.dataset.label,
+            "pool_size": self.dataset.size,
+            "fingerprint": self.dataset.fingerprint,
+            "encoder": self.encoder.label if self.encoder else "-",
+            "encoder_supervision": encoders.get(self.encoder.name).info.supervision if self.encoder else "-",
+            "encoder_weights": self.encoder.weights_sha256 if self.encoder else "",
+            "model": self.model.label,
+            "proxy_model": self.proxy.model.label if self.proxy else "-",
+            "recipe": self.recipe,
+            "protocol": self.protocol,
+        }
+
     def selection(self) -> Selection:
         """The coreset as a shared stage: models, variants and label noise that do not change it share it."""
         reads = _reads(self.method, self.params)

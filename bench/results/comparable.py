@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from bench.calls import given_by_rate, parse_call
 from bench.errors import RowError
 from bench.recipe import Recipe
 from bench.results.rows import Row
 
-NO_ENCODER = "-"
+NO_ENCODER = NO_PROXY = "-"
 # Fields that must agree in a block; a row that has no encoder or proxy says nothing about the other rows' one.
 _CONSTANT = ("protocol", "recipe", "pool_size", "fingerprint")
 _OF_ENCODER = ("encoder_supervision", "encoder_weights")
@@ -30,7 +31,29 @@ def check_block(rows: Sequence[Row], where: str) -> None:
     """
     _agree(rows, _CONSTANT, where)
     _agree([row for row in rows if row.encoder != NO_ENCODER], _OF_ENCODER, where)
-    _agree([row for row in rows if row.proxy_model != "-"], ("proxy_model",), where)
+    _agree([row for row in rows if row.proxy_model != NO_PROXY], ("proxy_model",), where)
+
+
+def conflict(row: Row, place: Mapping[str, Any]) -> str | None:
+    """Why ``check_block`` would refuse a row beside another one.
+
+    Args:
+        row: one of the two.
+        place: the other one's fields, those that ``Cell.place`` names.
+
+    Returns:
+        The fields that differ with both values, in words; None where the two may stand in one block, or never would.
+    """
+    encoders = {row.encoder, place["encoder"]}
+    if (row.dataset, row.model) != (place["dataset"], place["model"]) or len(encoders - {NO_ENCODER}) > 1:
+        return None
+    fields = list(_CONSTANT)
+    if NO_ENCODER not in encoders:
+        fields += _OF_ENCODER
+    if NO_PROXY not in (row.proxy_model, place["proxy_model"]):
+        fields.append("proxy_model")
+    found = [_detail(name, getattr(row, name), place[name]) for name in fields if getattr(row, name) != place[name]]
+    return ", ".join(found) or None
 
 
 def check_line(rows: Sequence[Row], where: str) -> None:
@@ -68,8 +91,7 @@ def _agree(rows: Sequence[Row], fields: Sequence[str], where: str) -> None:
         for name in fields:
             one, other = getattr(rows[0], name), getattr(row, name)
             if one != other:
-                detail = differences(one, other) if name == "recipe" else f"{name}: {one!r} and {other!r}"
-                raise _mixed(rows[0], row, where, detail)
+                raise _mixed(rows[0], row, where, _detail(name, one, other))
 
 
 def _agree_in_params(first: Row, row: Row, free: frozenset[str], where: str) -> None:
@@ -81,7 +103,11 @@ def _agree_in_params(first: Row, row: Row, free: frozenset[str], where: str) -> 
         raise _mixed(first, row, where, detail)
 
 
-def differences(one: Recipe, other: Recipe) -> str:
+def _detail(name: str, one: Any, other: Any) -> str:
+    return recipe_differences(one, other) if name == "recipe" else f"{name}: {one!r} and {other!r}"
+
+
+def recipe_differences(one: Recipe, other: Recipe) -> str:
     """The fields in which two recipes differ, with both values, in words."""
     names = [name for name in Recipe.model_fields if getattr(one, name) != getattr(other, name)]
     return ", ".join(f"recipe.{name}: {getattr(one, name)!r} and {getattr(other, name)!r}" for name in names)

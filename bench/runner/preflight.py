@@ -23,7 +23,7 @@ from bench.plugins import datasets, encoders
 from bench.recipe import Precision
 from bench.refs import DatasetRef, EncoderRef, clean_modifiers
 from bench.runner.estimates import Named, Shape, dataset_of, estimate
-from bench.runner.resume import finished_row, row_of_another_recipe, selected_otherwise, set_aside
+from bench.runner.resume import finished_row, row_that_cannot_join, selected_otherwise, set_aside
 from bench.runner.workspace import file_sha256
 from bench.store.cache import Store
 from bench.store.inventory import sweep
@@ -139,12 +139,12 @@ def make_plan(
                 f"encoder {encoder_refs[text].label} is given with two weights files, {path} and "
                 f"{weights[encoder_refs[text].label]}; a table could not tell them apart: use two runs with two --out."
             )
-    cells = expand(spec, dataset_refs, encoder_refs, _precision(device))
+    cells = expand(spec, dataset_refs, encoder_refs, precision_on(device))
     if out is None:
         return Plan(cells, set(), weights, problems, shapes=shapes)
     damaged = []
-    if foreign := row_of_another_recipe(out, cells):
-        problem = f"{out} holds a row of another recipe, {foreign}: no table can hold both; give another --out."
+    if foreign := row_that_cannot_join(out, cells):
+        problem = f"{out} holds a row that no table can show beside these cells, {foreign}; give another --out."
         if not tolerant:
             raise SpecError(problem)
         problems.append(problem)
@@ -197,7 +197,8 @@ def _open_dataset(call: Call, pool_size: int | None, root: Path | None, download
     return reference, shape
 
 
-def _precision(device: str) -> Precision:
+def precision_on(device: str) -> Precision:
+    """What precision ``auto`` means on ``cpu`` or ``cuda``."""
     if device == "cpu":
         return "fp32"
     import torch

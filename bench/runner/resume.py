@@ -11,7 +11,7 @@ from bench.errors import RowError
 from bench.grid.cells import Cell
 from bench.grid.stages import Selection
 from bench.plugins import methods
-from bench.results.comparable import differences
+from bench.results.comparable import conflict
 from bench.results.rows import Row, read_row
 
 
@@ -45,8 +45,8 @@ def selected_otherwise(row: Row, cell: Cell) -> bool:
     return bool(keys) and cell.selection().key not in keys
 
 
-def row_of_another_recipe(out: Path, cells: Sequence[Cell]) -> str | None:
-    """What a table would refuse once the cells had rows: one in ``out`` that was trained by another recipe.
+def row_that_cannot_join(out: Path, cells: Sequence[Cell]) -> str | None:
+    """What a table would refuse once the cells had rows: one in ``out`` of another recipe, data, weights or proxy.
 
     Args:
         out: the result folder.
@@ -56,15 +56,15 @@ def row_of_another_recipe(out: Path, cells: Sequence[Cell]) -> str | None:
         The row's id and the fields that differ, in words; None where all could stand in one table.
     """
     planned = {cell.cell_id for cell in cells}
-    recipes = {(cell.dataset.label, cell.model.label): cell.recipe for cell in cells}
+    places = {repr(place): place for place in (cell.place() for cell in cells)}.values()
     for path in sorted((out / "rows").glob("*.json")):
         if path.stem in planned:
             continue
         with suppress(RowError):
             row = read_row(path)
-            wanted = recipes.get((row.dataset, row.model))
-            if wanted is not None and row.recipe != wanted:
-                return f"{row.cell_id} ({differences(row.recipe, wanted)})"
+            for place in places:
+                if found := conflict(row, place):
+                    return f"{row.cell_id} ({found})"
     return None
 
 

@@ -13,10 +13,10 @@ from bench.calls import Call, parse_call
 from bench.errors import DataError, SpecError
 from bench.grid.cells import Cell
 from bench.grid.spec import GridSpec, load_spec
-from bench.plugins import Supervision, encoders
+from bench.plugins import Supervision
 from bench.results.published import coreset_sha256, indices_path, pool_positions, read_indices, write_indices
 from bench.results.rows import Row
-from bench.runner.preflight import make_plan
+from bench.runner.preflight import make_plan, precision_on
 from bench.runner.trial import measure
 from bench.runner.workspace import Workspace
 from bench.selection import budget_for
@@ -50,6 +50,7 @@ def from_row(
     row: Row,
     indices: Path,
     *,
+    device: str,
     data_root: Path | None = None,
     download: bool = False,
     encoder: str | None = None,
@@ -59,13 +60,14 @@ def from_row(
     Args:
         row: names data set, pool, model, recipe, seed and the coreset's SHA-256.
         indices: the coreset's file.
+        device: what will train, ``cpu`` or ``cuda``.
         data_root: folder of the data sets.
         download: whether missing data and weights may be fetched.
         encoder: call that says where the encoder's weights are, for models that read embeddings.
 
     Raises:
         DataError: the file is not the row's coreset, or the data set's content is not the row's.
-        SpecError: the encoder or its weights are not the row's.
+        SpecError: the encoder or its weights are not the row's, or the device lacks the row's precision.
     """
     positions = read_indices(indices, sha256=row.indices_sha256)
     dataset = parse_call(row.dataset)
@@ -78,10 +80,11 @@ def from_row(
             "encoders": [named] if named else None,
             "seeds": [row.seed],
             "pool_size": pool_size,
-            "recipe": row.recipe.model_dump(exclude={"scale"}),
+            "recipe": row.recipe.model_dump(exclude={"scale", "precision"}),
         }
     )
-    cell, weights = _carrier(spec, data_root, download)
+    row.recipe.at_precision(precision_on(device))
+    cell, weights = _carrier(spec, data_root, download, device)
     cell = cell.model_copy(update={"recipe": row.recipe})  # a grid cannot ask for a recipe that is already scaled
     _same_data(cell, row.fingerprint)
     if cell.encoder and (cell.encoder.label, cell.encoder.weights_sha256) != (row.encoder, row.encoder_weights):
@@ -96,6 +99,7 @@ def from_file(
     indices: Path,
     given: Mapping[str, Any],
     *,
+    device: str,
     supervision: Supervision = "labels",
     sha256: str = "",
     fingerprint: str = "",
@@ -107,6 +111,7 @@ def from_file(
     Args:
         indices: ``.npy`` of whole numbers in any order.
         given: fields of ``GridSpec`` without methods and rates: one data set, seed and at most one model and encoder.
+        device: what will train, ``cpu`` or ``cuda``; it decides what precision ``auto`` means.
         supervision: what the selection saw; what is not known counts as ``labels``, so that nothing is called free of
             labels by mistake.
         sha256: see ``read_indices``.
@@ -123,7 +128,7 @@ def from_file(
     for name in ("datasets", "models", "encoders", "seeds"):
         if len(getattr(spec, name)) > 1:
             raise SpecError(f"{name}: training on a file of indices takes one, got {len(getattr(spec, name))}.")
-    cell, weights = _carrier(spec, data_root, download)
+    cell, weights = _carrier(spec, data_root, download, device)
     _same_data(cell, fingerprint)
     return Retraining(cell, positions, weights, None, indices.stem, supervision)
 
@@ -165,20 +170,15 @@ def train_published(job: Retraining, workspace: Workspace, progress: Progress | 
     return Row(
         cell_id=cell.cell_id,
         config_sha256=cell.digest(),
-        dataset=cell.dataset.label,
+        **{**cell.place(), **_provenance(job.origin)},
         method=METHOD,
         variant=cell.variant,
         params=params,
         supervision=job.supervision,
-        **_provenance(cell, job.origin),
         rate=rate,
         budget=cell.budget,
-        pool_size=cell.dataset.size,
         seed=cell.seed,
-        model=cell.model.label,
-        recipe=cell.recipe,
         indices_sha256=write_indices(job.indices, workspace.out, cell.cell_id),
-        fingerprint=cell.dataset.fingerprint,
         stages=[],
         select_seconds=0.0,
         **measure(cell, inside, dataset, workspace, progress),
@@ -225,10 +225,10 @@ def differences(row: Row, origin: Row) -> list[str]:
     return found
 
 
-def _carrier(spec: GridSpec, root: Path | None, download: bool) -> tuple[Cell, Mapping[str, Path]]:
+def _carrier(spec: GridSpec, root: Path | None, download: bool, device: str) -> tuple[Cell, Mapping[str, Path]]:
     """The cell of the unpruned pool: everything but the selection, checked as a run checks it."""
     bare = spec.model_copy(update={"methods": (Call("full", {}),), "rates": (0.0,), "proxy_model": None})
-    plan = make_plan(bare, out=None, data_root=root, download=download)
+    plan = make_plan(bare, out=None, data_root=root, download=download, device=device)
     return plan.cells[0], plan.weights
 
 
@@ -240,14 +240,9 @@ def _same_data(cell: Cell, fingerprint: str) -> None:
         )
 
 
-def _provenance(cell: Cell, origin: Row | None) -> dict[str, Any]:
-    """The encoder and proxy that the coreset rests on; of a file only the model's own encoder is known."""
-    if origin is not None:
-        names = ("encoder", "encoder_supervision", "encoder_weights", "proxy_model")
-        return {name: getattr(origin, name) for name in names}
-    return {
-        "encoder": cell.encoder.label if cell.encoder else "-",
-        "encoder_supervision": encoders.get(cell.encoder.name).info.supervision if cell.encoder else "-",
-        "encoder_weights": cell.encoder.weights_sha256 if cell.encoder else "",
-        "proxy_model": "-",
-    }
+def _provenance(origin: Row | None) -> dict[str, Any]:
+    """The encoder and proxy that a row's coreset rests on; of a file only the model's own encoder is known."""
+    if origin is None:
+        return {"proxy_model": "-"}
+    names = ("encoder", "encoder_supervision", "encoder_weights", "proxy_model")
+    return {name: getattr(origin, name) for name in names}

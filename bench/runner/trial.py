@@ -15,7 +15,7 @@ from bench.data import Dataset, take_images
 from bench.diagnostics import Diagnostics
 from bench.grid.cells import Cell
 from bench.grid.stages import Embeddings, Selection, in_order
-from bench.plugins import encoders, methods, models
+from bench.plugins import methods, models
 from bench.refs import derive_seed
 from bench.results.pseudo_quality import PseudoLabelQuality, pseudo_label_quality
 from bench.results.published import write_indices, write_scores
@@ -87,27 +87,19 @@ def run_cell(cell: Cell, workspace: Workspace, stages: Mapping[str, StageUse]) -
     return Row(
         cell_id=cell.cell_id,
         config_sha256=cell.digest(),
-        dataset=cell.dataset.label,
+        **cell.place(),
         method=cell.method,
         variant=cell.variant,
         method_version=methods.get(cell.method).info.version,
         params=entry.resolve(cell.params),
         supervision=entry.info.supervision,
-        encoder=cell.encoder.label if cell.encoder else "-",
-        encoder_supervision=encoders.get(cell.encoder.name).info.supervision if cell.encoder else "-",
-        encoder_weights=cell.encoder.weights_sha256 if cell.encoder else "",
         rate=cell.rate,
         budget=cell.budget,
-        pool_size=cell.dataset.size,
         seed=cell.seed,
-        model=cell.model.label,
-        proxy_model=cell.proxy.model.label if cell.proxy else "-",
-        recipe=cell.recipe,
         chosen=dict(diagnostics.chosen),
         pseudo_labels=_pseudo_label_quality(selection, cell, workspace),
         scores_sha256=write_scores(diagnostics.scores, workspace.out),
         indices_sha256=write_indices(dataset.pool_index[indices], workspace.out, cell.cell_id),
-        fingerprint=cell.dataset.fingerprint,
         stages=_stages_used(cell, workspace, stages),
         select_seconds=selected.seconds,
         **trained,

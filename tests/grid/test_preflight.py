@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from bench.errors import DataError, RowError, SpecError, WeightsError
 from bench.grid.spec import load_spec
@@ -106,12 +107,36 @@ def test_a_folder_with_rows_of_another_recipe_is_refused_before_anything_runs(tm
     [cell] = plan(out, **small, recipe={"iterations": 2, "evaluations": 1}).cells
     assert "accuracy" in attempt_cell(cell, Workspace(out=out, cache=tmp_path / "cache"))
     longer = {**small, "recipe": {"iterations": 3, "evaluations": 1}}
-    said = rf"another recipe, {cell.cell_id} \(recipe.iterations: 2 and 3\): no table can hold both; give another --out"
+    said = rf"beside these cells, {cell.cell_id} \(recipe.iterations: 2 and 3\); give another --out"
     with pytest.raises(SpecError, match=said):
         plan(out, **longer)
     assert len(plan(out, **longer, tolerant=True).problems) == 1
     assert plan(out, **{**longer, "datasets": "digits@noise=0.2"}).missing, "another data set has a table of its own"
     assert plan(out, **small, seeds=2, recipe={"iterations": 2, "evaluations": 1}).missing, "the same recipe goes on"
+
+
+def test_a_folder_with_rows_of_other_data_or_another_proxy_is_refused_before_anything_runs(tmp_path: Path) -> None:
+    out, data = tmp_path / "out", tmp_path / "photos"
+    for name in ("cat", "dog"):
+        (data / name).mkdir(parents=True)
+        for number in range(10):
+            Image.new("RGB", (8, 8), (number, 20, 30 if name == "cat" else 90)).save(data / name / f"{number}.png")
+    recipe = {"iterations": 2, "batch_size": 4, "evaluations": 1, "crop_padding": 2}
+    grid: dict[str, Any] = {"datasets": "folder(size=8)", "rates": "0.5", "models": "small_cnn", "recipe": recipe}
+    grid |= {"pool_size": None, "data_root": data}
+    [cell] = plan(out, **grid, methods="random").cells
+    assert "accuracy" in attempt_cell(cell, Workspace(out=out, cache=tmp_path / "cache", data_root=data))
+    Image.new("RGB", (8, 8), (200, 20, 30)).save(data / "cat" / "new.png")
+    with pytest.raises(SpecError, match=rf"{cell.cell_id} \(pool_size: .* fingerprint: .*give another --out"):
+        plan(out, **grid, methods="aum")
+    [row] = (out / "rows").glob("*.json")
+    row.unlink()
+    [cell] = plan(out, **grid, methods="random").cells
+    assert "accuracy" in attempt_cell(cell, Workspace(out=out, cache=tmp_path / "cache", data_root=data))
+    [row] = (out / "rows").glob("*.json")
+    row.write_text(row.read_text().replace('"proxy_model": "-"', '"proxy_model": "resnet18"'))
+    with pytest.raises(SpecError, match="proxy_model: 'resnet18' and 'small_cnn'"):
+        plan(out, **grid, methods="aum")
 
 
 def test_missing_data_say_where_and_what_to_do(tmp_path: Path) -> None:

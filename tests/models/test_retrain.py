@@ -80,7 +80,10 @@ def test_row_of_a_long_tailed_and_noisy_pool_is_reproduced(tmp_path: Path) -> No
     assert (code, "Reproduced" in output) == (0, True), output
     # The coreset's images are in the pool of this version alone.
     other = {**GRID, "datasets": "digits@imbalance=5@noise=0.2@seed=2"}
-    job, place = from_file(indices_path(tmp_path, origin.cell_id), other), Workspace(out=tmp_path, cache=tmp_path)
+    job, place = (
+        from_file(indices_path(tmp_path, origin.cell_id), other, device="cpu"),
+        Workspace(out=tmp_path, cache=tmp_path),
+    )
     with pytest.raises(DataError, match="not in the pool of 400 images"):
         train_published(job, place)
 
@@ -88,11 +91,12 @@ def test_row_of_a_long_tailed_and_noisy_pool_is_reproduced(tmp_path: Path) -> No
 def test_model_on_embeddings_is_reproduced(tmp_path: Path) -> None:
     origin = make(tmp_path, "random", models="linear_probe")
     assert origin.encoder == "pixels"
-    job = from_row(origin, indices_path(tmp_path, origin.cell_id))
+    job = from_row(origin, indices_path(tmp_path, origin.cell_id), device="cpu")
     again = train_published(job, Workspace(out=tmp_path / "again", cache=tmp_path / "cache2"))
     assert (again.accuracy, again.curve) == (origin.accuracy, origin.curve)
+    changed = origin.model_copy(update={"encoder_weights": "0" * 64})
     with pytest.raises(SpecError, match="the row's model reads embeddings of pixels"):
-        from_row(origin.model_copy(update={"encoder_weights": "0" * 64}), indices_path(tmp_path, origin.cell_id))
+        from_row(changed, indices_path(tmp_path, origin.cell_id), device="cpu")
 
 
 def test_another_accuracy_is_not_called_reproduced(run: Path, row_file: Path, tmp_path: Path) -> None:
@@ -131,7 +135,7 @@ def refusal(path: Path, indices: object, **options: object) -> str:
     grid = {**GRID, **options.pop("grid", {})}  # type: ignore[dict-item]
     place = Workspace(out=path.parent, cache=path.parent)
     with pytest.raises(BenchError) as caught:
-        train_published(from_file(path, grid, **options), place)  # type: ignore[arg-type]
+        train_published(from_file(path, grid, device="cpu", **options), place)  # type: ignore[arg-type]
     return str(caught.value)
 
 
@@ -156,10 +160,10 @@ def test_a_row_of_other_data_or_of_another_coreset_is_refused(run: Path, row_fil
     row = read_row(row_file)
     path = published_beside(row_file, row)
     with pytest.raises(DataError, match="fingerprint"):
-        from_row(row.model_copy(update={"fingerprint": "0" * 64}), path)
+        from_row(row.model_copy(update={"fingerprint": "0" * 64}), path, device="cpu")
     np.save(tmp_path / "other.npy", np.arange(200))
     with pytest.raises(DataError, match="not the coreset that was published"):
-        from_row(row, tmp_path / "other.npy")
+        from_row(row, tmp_path / "other.npy", device="cpu")
     with pytest.raises(DataError, match="give it with --indices"):
         published_beside(tmp_path / "rows" / "x.json", row)
 
@@ -189,3 +193,15 @@ def test_rate_gives_the_budget_again() -> None:
     for size in (7, 400, 1437):
         for kept in range(1, size + 1):
             assert budget_for(size, rate_of(kept, size)) == kept
+
+
+def test_precision_is_that_of_the_row_and_otherwise_the_devices(run: Path, row_file: Path) -> None:
+    row = read_row(row_file)
+    path = published_beside(row_file, row)
+    tf32 = row.model_copy(update={"recipe": row.recipe.model_copy(update={"precision": "tf32"})})
+    assert from_row(tf32, path, device="cuda").cell.recipe == tf32.recipe
+    with pytest.raises(SpecError, match="precision=tf32 needs a GPU"):
+        from_row(tf32, path, device="cpu")
+    grid = {"datasets": "digits", "models": "small_cnn"}
+    found = {device: from_file(path, grid, device=device).cell.recipe.precision for device in ("cpu", "cuda")}
+    assert found == {"cpu": "fp32", "cuda": "bf16"}
