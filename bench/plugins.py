@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
@@ -151,7 +151,7 @@ def register_method(
     name: str,
     *,
     supervision: Supervision,
-    needs: Sequence[str | Need] | Callable[[Mapping[str, Any]], Sequence[Need]] = (),
+    needs: Sequence[str | Need] | Callable[[Mapping[str, Any]], Sequence[str | Need]] = (),
     paper: str = "",
     version: int = 1,
     stochastic: bool = False,
@@ -164,7 +164,7 @@ def register_method(
         name: what users type.
         supervision: see ``MethodInfo``; the pool refuses what it does not allow.
         needs: parts of the pool that the method reads: names, ``need(...)`` objects, or a function from
-            the method's parameters to a list of ``need(...)``.
+            the method's parameters to either.
         paper: citation, shown by ``bench list methods``.
         version: see ``MethodInfo``.
         stochastic: see ``MethodInfo``.
@@ -178,16 +178,17 @@ def register_method(
         raise RegistrationError(
             f"method {name!r}: supervision must be one of {', '.join(SUPERVISIONS)}, got {supervision!r}."
         )
-    if callable(needs):
-        wanted = needs
-    else:
-        fixed = tuple(item if isinstance(item, Need) else need(item) for item in needs)
+    fixed = None if callable(needs) else _as_needs(needs)
 
-        def wanted(params: Mapping[str, Any]) -> Sequence[Need]:
-            return fixed
+    def wanted(params: Mapping[str, Any]) -> Sequence[Need]:
+        return _as_needs(needs(params)) if callable(needs) else fixed or ()
 
     info = MethodInfo(supervision, wanted, paper, version, stochastic, unpruned, check)
     return lambda function: methods.add(name, function, info)
+
+
+def _as_needs(items: Iterable[str | Need]) -> tuple[Need, ...]:
+    return tuple(item if isinstance(item, Need) else need(item) for item in items)
 
 
 def register_dataset(name: str, **declaration: Any) -> Callable[[Function], Function]:

@@ -20,7 +20,6 @@ def plan_document(plan: Plan, place: Workspace, gpus: float) -> dict[str, Any]:
     """The plan as plain values; bytes are None where the data set, and so the size, is not known."""
     stages, cells = plan.estimates(place.store)
     machine = this_machine(place.device)
-    of_stages, of_cells = dict(stages), dict(cells)
     return {
         "out": str(place.out),
         "cells": [
@@ -34,7 +33,7 @@ def plan_document(plan: Plan, place: Workspace, gpus: float) -> dict[str, Any]:
                 "seed": cell.seed,
                 "model": cell.model.label,
                 "finished": cell.cell_id in plan.finished,
-                **_bytes(of_cells.get(cell.cell_id)),
+                **_bytes(None if cell.cell_id in plan.finished else plan.estimate(cell)),
             }
             for cell in plan.cells
         ],
@@ -43,7 +42,7 @@ def plan_document(plan: Plan, place: Workspace, gpus: float) -> dict[str, Any]:
                 "kind": stage.kind,
                 "title": stage.title(),
                 "key": stage.key,
-                **_bytes(of_stages.get(stage.title())),
+                **_bytes(plan.estimate(stage)),
             }
             for stage in plan.stages(place.store)
         ],

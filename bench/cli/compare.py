@@ -30,11 +30,14 @@ def compare(
     import numpy as np
 
     from bench.cli._screen import show
+    from bench.errors import RowError
     from bench.results import comparison, comparison_text
     from bench.results.sheets import markdown, write_text
     from bench.results.tables import blocks, collect
 
     made = [block for block in blocks(collect(folders), metric=metric.value) if block.lines]
+    if not made:
+        raise RowError("nothing to compare: all rows are of the full data set.")
     baselines = comparison.find_baseline(made, baseline)
     rng = np.random.default_rng(0)
     rows = [(block, line, comparison.contests(block, line, rng)) for block, line in zip(made, baselines, strict=True)]

@@ -55,8 +55,10 @@ def plot(
             typer.echo(write_bytes(target / f"{figure.name}.{name}", save(figure.draw, name)))
             count += 1
     if not count:
+        drawn = " Scores of a pool that is a part of its split cannot be told apart by what was kept."
         raise SpecError(
             f"the rows allow no {kind.value} figure: the files of scores or indices beside them are missing."
+            + (drawn if kind.value == "scores" else "")
         )
 
 

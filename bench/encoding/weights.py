@@ -75,8 +75,11 @@ class UrlWeights:
         """
         probe_host(self.url)
         target = _checkpoint_folder() / Path(urllib.parse.urlsplit(self.url).path).name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(prefix=".tmp-", dir=target.parent)
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            handle, temporary = tempfile.mkstemp(prefix=".tmp-", dir=target.parent)
+        except OSError as error:
+            raise WeightsError(f"cannot write to {target.parent}: {error.strerror or error}.") from error
         digest = hashlib.sha256()
         try:
             with os.fdopen(handle, "wb") as file, urllib.request.urlopen(self.url, timeout=30) as answer:

@@ -10,8 +10,8 @@ from importlib.util import find_spec, resolve_name
 from pathlib import Path
 
 _BUILT_IN = "bench.methods"
-_SHARED = ("bench.ranking", "bench.knn", "bench.clustering.kmeans")
-"""Modules of the harness whose functions are part of what a built-in method computes."""
+_SHARED = ("bench.ranking", "bench.knn", "bench.clustering.kmeans", "bench.dynamics")
+"""Modules of the harness whose functions are part of what a built-in method computes; dynamics say what is hard."""
 
 
 @cache

@@ -168,7 +168,12 @@ class PseudoLabels(Stage):
 
     def title(self) -> str:
         source = self.embeddings
-        return f"{self.clustering} pseudo-labels of {source.dataset.label} by {source.encoder.label}, seed {self.seed}"
+        return f"{self.how()} pseudo-labels of {source.dataset.label} by {source.encoder.label}, seed {self.seed}"
+
+    def how(self) -> str:
+        """The clustering with its effort and number of clusters, in words."""
+        effort = {"heads": self.heads, "epochs": self.epochs} if self.clustering == "temi" else {}
+        return str(Call(self.clustering, {**effort, "num_clusters": self.num_clusters}))
 
 
 class ProxyDynamics(Stage):
@@ -187,7 +192,7 @@ class ProxyDynamics(Stage):
 
     def title(self) -> str:
         source = self.pseudo_labels
-        labels = "true labels" if source is None else f"{source.clustering} of {source.embeddings.encoder.label}"
+        labels = "true labels" if source is None else f"{source.how()} of {source.embeddings.encoder.label}"
         return f"proxy {self.proxy.model.label} on {self.dataset.label}, {labels}, seed {self.seed}"
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from bench.plots.style import Draw, Theme, entitle, heat, new_figure
 from bench.results.comparison import Overlap
-from bench.results.published import indices_path, read_indices, read_scores, scores_path
+from bench.results.published import indices_path, is_whole_split, read_indices, read_scores, scores_path
 from bench.results.rows import Row
 from bench.results.table_text import percent
 from bench.results.tables import Block
@@ -47,20 +47,19 @@ class Scored:
 def scored(block: Block, rate: float, folders: Sequence[Path]) -> list[Scored]:
     """The first seed of every method that reported scores and whose files are there.
 
-    Rows say positions in the full training split; only a pool that is the whole split can be matched without the data.
+    Indices are positions in the full training split, scores those of the pool; only where the pool is the whole split
+    can the two be matched without the data.
     """
     found = []
     for line in block.lines:
         rows = line.rows_at(rate)
         row = rows[min(rows)] if rows else None
-        if row is None or not row.scores_sha256:
+        if row is None or not row.scores_sha256 or not is_whole_split(row.dataset):
             continue
         folder = next((one for one in folders if scores_path(one, row.scores_sha256).exists()), None)
         if folder is None or not indices_path(folder, row.cell_id).exists():
             continue
         indices = read_indices(indices_path(folder, row.cell_id), sha256=row.indices_sha256)
-        if indices[-1] >= row.pool_size:
-            continue
         scores = read_scores(scores_path(folder, row.scores_sha256), sha256=row.scores_sha256)
         kept = np.zeros(row.pool_size, dtype=bool)
         kept[indices] = True

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.calls import parse_call
 from bench.data import Dataset
 from bench.errors import DataError, lower_first
 from bench.quantities import counted
@@ -94,6 +95,12 @@ def read_scores(path: Path, *, sha256: str) -> NDArray[np.float32]:
     if found != sha256:
         raise DataError(f"{path} is damaged: SHA-256 {found}, not {sha256}.")
     return array
+
+
+def is_whole_split(dataset: str) -> bool:
+    """Whether the pool of a row's ``dataset`` is the whole training split, so that positions in both are the same."""
+    call = parse_call(dataset)
+    return "pool_size" not in call.params and "imbalance" not in call.modifiers
 
 
 def pool_positions(indices: NDArray[np.int64], dataset: Dataset) -> NDArray[np.int64]:

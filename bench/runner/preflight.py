@@ -22,7 +22,7 @@ from bench.loading import load_dataset
 from bench.plugins import datasets, encoders
 from bench.recipe import Precision
 from bench.refs import DatasetRef, EncoderRef, clean_modifiers
-from bench.runner.estimates import Named, Shape, dataset_of, estimate
+from bench.runner.estimates import Estimate, Named, Shape, dataset_of, estimate
 from bench.runner.resume import finished_row, row_that_cannot_join, selected_otherwise, set_aside
 from bench.runner.workspace import file_sha256
 from bench.store.cache import Store
@@ -59,19 +59,17 @@ class Plan:
 
     def estimates(self, store: Store) -> tuple[Named, Named]:
         """What the stages to compute and the missing cells will take, as far as their data sets are known."""
-        stages = [(stage.title(), stage) for stage in self.stages(store) if self._knows(stage)]
-        cells = [(cell.cell_id, cell) for cell in self.missing if self._knows(cell)]
-        return (
-            [(title, estimate(stage, self.shapes)) for title, stage in stages],
-            [(title, estimate(cell, self.shapes)) for title, cell in cells],
-        )
+        stages = [(stage.title(), self.estimate(stage)) for stage in self.stages(store)]
+        cells = [(cell.cell_id, self.estimate(cell)) for cell in self.missing]
+        return [(title, taken) for title, taken in stages if taken], [(title, taken) for title, taken in cells if taken]
+
+    def estimate(self, work: Stage | Cell) -> Estimate | None:
+        """What a stage or cell will take; None where its data set is not known."""
+        return estimate(work, self.shapes) if dataset_of(work).label in self.shapes else None
 
     def memory(self, *work: Stage | Cell) -> int:
         """Bytes that the largest of some stages or cells is estimated to take; 0 where nothing is known."""
-        return max((estimate(item, self.shapes).memory for item in work if self._knows(item)), default=0)
-
-    def _knows(self, work: Stage | Cell) -> bool:
-        return dataset_of(work).label in self.shapes
+        return max((taken.memory for item in work if (taken := self.estimate(item))), default=0)
 
     def stages(self, store: Store) -> list[Stage]:
         """Shared stages that the missing cells need and the store lacks, inputs before users."""

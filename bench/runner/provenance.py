@@ -33,6 +33,7 @@ def git_state() -> tuple[str, bool]:
     """
     folder = Path(bench.__file__).parent
     try:
+        _git(folder, "ls-files", "--error-unmatch", "__init__.py")  # or the repository is one that it is installed in
         revision = _git(folder, "rev-parse", "HEAD")
         changes = _git(folder, "status", "--porcelain", "--untracked-files=all").splitlines()
         return revision, any(not line.startswith("??") or line.endswith(".py") for line in changes)

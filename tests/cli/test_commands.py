@@ -158,7 +158,8 @@ def test_a_dry_run_shows_cells_stages_and_what_would_stop_it(tmp_path: Path) -> 
         "to run  cifar10-elfs-pixels-r90-s0-small_cnn",
     ]
     assert "shared stages to compute, each once: " in lines[5]
-    assert any(line.startswith("  temi pseudo-labels of digits by pixels, seed 0 (memory ") for line in lines)
+    clustered = "  temi(epochs=200, heads=2, num_clusters=10) pseudo-labels of digits by pixels, seed 0 (memory "
+    assert any(line.startswith(clustered) for line in lines)
     assert any(line.startswith("Cells: up to ") and "of memory each, of " in line for line in lines)
     assert lines[-1].startswith("A run would stop here: dataset cifar10: no data folder was given.")
     assert [item.name for item in tmp_path.iterdir() if not item.name.startswith(".")] == []

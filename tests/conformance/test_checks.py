@@ -236,7 +236,7 @@ def by_position(pool, budget, rng):
 FLAGGED = [
     ("declaration", bad_docstring, {}, "one sentence"),
     ("declaration", bad_default, {}, "k=0 is not valid"),
-    ("declaration", first, {"needs": lambda params: ["embeddings"]}, "made of need"),
+    ("declaration", first, {"needs": lambda params: ["gradients"]}, "a method cannot need 'gradients'"),
     ("declaration", first, {"needs": lambda params: [need("neighbors", k=params["k"])]}, "KeyError: 'k'"),
     ("exact", truncated, {"stochastic": True}, "returned 0 indices; 1 unique"),
     ("exact", rate_as_kept, {"stochastic": True}, "returned 299 indices; 1 unique"),
@@ -326,6 +326,26 @@ def test_needs_may_be_named_without_the_options_that_are_defaults():
         return np.argsort(pool.dynamics("labels").el2n)[:budget]
 
     assert failures(reading, "needs", supervision="labels", needs=("dynamics", "neighbors")) == {}
+
+
+def test_needs_that_depend_on_the_parameters_may_be_named_too():
+    def reading(pool, budget, rng):
+        return np.argsort(pool.embeddings[:, 0])[:budget]
+
+    assert failures(reading, "needs", needs=lambda params: ["embeddings"]) == {}
+
+
+@pytest.mark.parametrize("check", [check.name for check in CHECKS])
+def test_needs_that_fail_are_a_finding_of_the_check_that_asks_for_them(check):
+    def first(pool, budget, rng):
+        return np.arange(budget)
+
+    def failing(params):
+        raise KeyError("beta")
+
+    found = failures(first, check, needs=failing)
+    assert not found or "KeyError: 'beta'" in found[check]
+    assert found or check not in ("needs", "budget")
 
 
 def test_unknown_names_are_refused_with_the_nearest():

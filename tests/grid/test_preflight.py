@@ -230,6 +230,19 @@ def test_a_source_file_that_git_does_not_track_is_a_change(tmp_path: Path, monke
     assert changed()[1] is True
 
 
+def test_the_revision_of_a_repository_that_the_harness_is_installed_in_is_not_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / ".venv" / "bench"
+    package.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    (tmp_path / ".gitignore").write_text(".venv\n")
+    for command in (["init"], ["add", "."], ["-c", "user.name=n", "-c", "user.email=e", "commit", "-m", "mine"]):
+        subprocess.run(["git", "-C", str(tmp_path), *command], check=True, capture_output=True)
+    monkeypatch.setattr("bench.__file__", str(package / "__init__.py"))
+    assert git_state.__wrapped__() == ("", False)
+
+
 def test_provenance_names_software_and_hardware() -> None:
     found = versions()
     assert {"python", "coreset-bench", "torch", "numpy", "ray"} <= set(found)

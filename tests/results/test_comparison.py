@@ -11,7 +11,7 @@ from scipy import stats as oracle
 from typer.testing import CliRunner
 
 from bench.cli import app
-from bench.errors import DataError, SpecError, UnknownName
+from bench.errors import DataError, RowError, SpecError, UnknownName
 from bench.results.comparison import between_encoders, chosen, contests, find_baseline, overlap
 from bench.results.comparison_text import contest_sheet, encoder_sheets, overlap_sheets
 from bench.results.published import indices_path, scores_path, write_indices, write_scores
@@ -304,3 +304,10 @@ def test_ties_of_float32_quotients_are_ties_over_all_rates(row: Callable[..., Ro
     assert elfs.test is not None
     assert (elfs.test.wins, elfs.test.ties, elfs.test.p) == (0, 3, None)
     assert random.rank == elfs.rank == (1.5, 1.5, 1.5)
+
+
+def test_rows_of_the_full_set_alone_leave_nothing_to_compare(row, tmp_path: Path) -> None:
+    write_row(row("full", 0.0), tmp_path)
+    done = CliRunner().invoke(app, ["compare", str(tmp_path)])
+    assert isinstance(done.exception, RowError)
+    assert str(done.exception) == "nothing to compare: all rows are of the full data set."

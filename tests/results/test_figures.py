@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 from typer.testing import CliRunner
@@ -9,8 +10,9 @@ from typer.testing import CliRunner
 from bench.cli import app
 from bench.errors import BenchError
 from bench.plots.accuracy import accuracy_against_cost, accuracy_against_rate, band
-from bench.plots.coresets import class_balance
+from bench.plots.coresets import class_balance, scored
 from bench.plots.style import looks
+from bench.results.published import write_indices, write_scores
 from bench.results.rows import write_row
 from bench.results.stats import summarize
 from bench.results.tables import blocks
@@ -60,6 +62,19 @@ def test_what_cannot_be_drawn_is_said(run_folder: Path, arguments: list[str], me
     assert isinstance(done.exception, BenchError)
     with pytest.raises(BenchError, match=message):
         raise done.exception
+
+
+@pytest.mark.parametrize(
+    ("dataset", "whole"),
+    [("digits", True), ("digits@noise=0.2", True), ("digits(pool_size=9)", False), ("digits@imbalance=10", False)],
+)
+def test_scores_are_matched_with_coresets_of_whole_splits_alone(row, tmp_path: Path, dataset: str, whole: bool) -> None:
+    scores = np.arange(9, dtype=np.float32)
+    digest = write_scores(scores, tmp_path)
+    made = row("aum", 0.5, dataset=dataset, pool_size=9, scores_sha256=digest)
+    made = made.model_copy(update={"indices_sha256": write_indices(np.array([0, 2, 7]), tmp_path, made.cell_id)})
+    found = scored(blocks([made])[0], 0.5, [tmp_path])
+    assert [np.flatnonzero(one.kept).tolist() for one in found] == ([[0, 2, 7]] if whole else [])
 
 
 def test_the_figures_of_an_enlarged_grid_show_all_its_rows(row) -> None:
