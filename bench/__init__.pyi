@@ -8,6 +8,7 @@ from .data import Images as Images
 from .data import Split as Split
 from .data import make_dataset as make_dataset
 from .dynamics import Dynamics as Dynamics
+from .dynamics import NeverLearned as NeverLearned
 from .dynamics import Score as Score
 from .encoding.encoder import Encoder as Encoder
 from .encoding.encoder import FittedEncoder as FittedEncoder

@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+NeverLearned = Literal["hardest", "zero"]
 Score = Literal["aum", "aum-logits", "forgetting", "el2n", "dyn-unc", "dual"]
 
 
@@ -50,7 +51,7 @@ class Dynamics:
     def __len__(self) -> int:
         return len(self.aum)
 
-    def difficulty(self, score: Score = "aum", *, never_learned: Literal["hardest", "zero"] = "hardest") -> NDArray:
+    def difficulty(self, score: Score = "aum", *, never_learned: NeverLearned = "hardest") -> NDArray:
         """One score per image with **high = hard**, whatever the score's own direction. float64 [N].
 
         The high end of ``dyn-unc`` and ``dual`` is uncertain rather than mislabelled: an image that the proxy never

@@ -13,6 +13,7 @@ from pydantic import Field
 
 from bench import (
     Neighbors,
+    NeverLearned,
     Pool,
     Score,
     SelectionError,
@@ -238,6 +239,7 @@ def d2(
     gamma_forward: Annotated[float, Field(ge=0)] = 1.0,
     metric: Literal["cosine", "euclidean"] = "cosine",
     per_class: bool = False,
+    never_learned: NeverLearned = "hardest",
 ) -> NDArray[np.int64]:
     """Message passing on the kNN graph with difficulty from true labels: difficult and diverse images.
 
@@ -246,7 +248,8 @@ def d2(
     because exp(-d) is next to 0 where raw embeddings lie far apart (``efficientnet_lite0(size=64)``, 1,000 images of
     CIFAR-10, k = 10: median d = 60, against 0.92 by cosine). ``euclidean`` takes the embeddings as they are, as the
     released code does with its own; a median weight below 0.001 is warned of. AUM enters as max AUM - AUM, so that no
-    difficulty is negative.
+    difficulty is negative. ``kernel="code"``, the default, takes the released code's weights
+    exp(-d) and exp(-gamma * d); the paper squares the distance (``edge_weights``).
 
     Args:
         pool: needs neighbours, dynamics on true labels and, for ``per_class``, labels.
@@ -260,6 +263,8 @@ def d2(
         gamma_forward: of the forward message; for ``kernel="paper"`` alone.
         metric: of the neighbours and their distances.
         per_class: pass messages inside each class and balance the classes, instead of over the whole pool.
+        never_learned: under ``score=forgetting``, what images count as that the proxy never had right: the hardest
+            (Toneva et al. 2019), or ``zero`` forgettings, the easiest (released code).
 
     Returns:
         int64 [n], unique.
@@ -267,7 +272,7 @@ def d2(
     Raises:
         SelectionError: see ``diverse``.
     """
-    difficulty = pool.dynamics(of="labels").difficulty(score)
+    difficulty = pool.dynamics(of="labels").difficulty(score, never_learned=never_learned)
     if score in ("aum", "aum-logits"):
         difficulty = difficulty - difficulty.min()
     pool.report(scores=difficulty)
@@ -308,7 +313,24 @@ def d2_label_free(
 ) -> NDArray[np.int64]:
     """Message passing on the kNN graph with difficulty from no label: all equal, or distance to the own prototype.
 
-    D2 (Maharana et al. 2023), the self-supervised setting; deviations and arguments as in ``d2``.
+    D2 (Maharana et al. 2023), the self-supervised setting; deviations as in ``d2``.
+
+    Args:
+        pool: needs neighbours and, for ``prior="prototypicality"``, embeddings.
+        budget: n, images to keep.
+        rng: breaks ties, and is that of k-means.
+        prior: difficulty of each image before any message: ``uniform``, or the distance to its k-means centroid.
+        k: neighbours per image.
+        gamma: of the reverse message.
+        kernel: see ``edge_weights``.
+        gamma_forward: of the forward message; for ``kernel="paper"`` alone.
+        metric: of the neighbours and their distances.
+
+    Returns:
+        int64 [n], unique.
+
+    Raises:
+        SelectionError: see ``diverse``.
     """
     uniform = prior == "uniform"
     difficulty = np.ones(len(pool)) if uniform else centroid_distance(pool.embeddings, pool.num_classes, rng)

@@ -16,7 +16,19 @@ from bench import Pool, hardest, need, register_method
     stochastic=True,
 )
 def dynunc(pool: Pool, budget: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Keep the images whose confidence varies most inside sliding windows of 10 epochs (high = uncertain)."""
+    """Keep the images whose confidence varies most inside sliding windows of 10 epochs (high = uncertain).
+
+    Args:
+        pool: needs dynamics on true labels.
+        budget: n, images to keep.
+        rng: breaks ties.
+
+    Returns:
+        int64 [n], unique, most uncertain first.
+
+    Raises:
+        SelectionError: a score is not finite.
+    """
     difficulty = pool.dynamics(of="labels").difficulty("dyn-unc")
     pool.report(scores=difficulty)
     return hardest(difficulty, budget, rng)

@@ -16,7 +16,19 @@ from bench import Pool, hardest, need, register_method
     stochastic=True,
 )
 def el2n(pool: Pool, budget: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Keep the images of highest EL2N (hardest); one proxy, where the paper averages ten."""
+    """Keep the images of highest EL2N (hardest); one proxy, where the paper averages ten.
+
+    Args:
+        pool: needs dynamics on true labels.
+        budget: n, images to keep.
+        rng: breaks ties.
+
+    Returns:
+        int64 [n], unique, hardest first.
+
+    Raises:
+        SelectionError: a score is not finite.
+    """
     difficulty = pool.dynamics(of="labels").difficulty("el2n")
     pool.report(scores=difficulty)
     return hardest(difficulty, budget, rng)

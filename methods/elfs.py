@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from bench import Pool, Score, SelectionError, hard_to_easy, need, register_method
+from bench import NeverLearned, Pool, Score, SelectionError, hard_to_easy, need, register_method
 
 from ._scores import beta_within_rate, next_hardest
 
@@ -79,6 +79,7 @@ def elfs(
     num_clusters: Annotated[int, Field(ge=2)] | Literal["estimate"] | None = None,
     heads: Annotated[int, Field(ge=1)] = 50,
     cluster_epochs: Annotated[int, Field(ge=1)] = 200,
+    never_learned: NeverLearned = "hardest",
 ) -> NDArray[np.int64]:
     """Drop the beta * N hardest images by pseudo-label dynamics, keep the next n; no true label is read.
 
@@ -99,6 +100,8 @@ def elfs(
             ``estimate`` takes it from the embeddings (``bench.clustering.count``), and the row names it.
         heads: TEMI's heads.
         cluster_epochs: TEMI's epochs.
+        never_learned: under ``score=forgetting``, what images count as that the proxy never had right: the hardest
+            (Toneva et al. 2019), or ``zero`` forgettings, the easiest (released code).
 
     Returns:
         int64 [n], unique, hardest first.
@@ -109,7 +112,7 @@ def elfs(
     options = _clustering(
         {"clustering": clustering, "num_clusters": num_clusters, "heads": heads, "cluster_epochs": cluster_epochs}
     )
-    difficulty = pool.dynamics(of="pseudo", **options).difficulty(score)
+    difficulty = pool.dynamics(of="pseudo", **options).difficulty(score, never_learned=never_learned)
     order = hard_to_easy(difficulty, rng)
     pool.report(scores=difficulty)
     if beta == "auto":

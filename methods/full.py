@@ -10,5 +10,14 @@ from bench import Pool, register_method
 
 @register_method("full", supervision="none", unpruned=True)
 def full(pool: Pool, budget: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Keep the whole pool (rate 0 only)."""
+    """Keep the whole pool (rate 0 only).
+
+    Args:
+        pool: of which the size alone counts.
+        budget: N.
+        rng: not used.
+
+    Returns:
+        int64 [N], all positions in order.
+    """
     return np.arange(len(pool), dtype=np.int64)

@@ -49,6 +49,17 @@ def kcenter(pool: Pool, budget: int, rng: np.random.Generator) -> NDArray[np.int
 
     Deviation: the paper takes the penultimate layer of the network in training and starts from images that are
     already labelled; here the encoder is frozen and the start is drawn.
+
+    Args:
+        pool: needs embeddings.
+        budget: n, images to keep.
+        rng: of the first image, and breaks ties.
+
+    Returns:
+        int64 [n], unique, in the order of the traversal.
+
+    Raises:
+        SelectionError: an embedding is not finite.
     """
     check_finite("embedding values", pool.embeddings)
     order = rng.permutation(len(pool))

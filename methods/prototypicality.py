@@ -55,7 +55,23 @@ def prototypicality(
     keep: Literal["hard", "easy"] = "hard",
     inits: Annotated[int, Field(ge=1)] = 10,
 ) -> NDArray[np.int64]:
-    """Keep the images farthest from (hard) or nearest to (easy) their k-means centroid; C clusters."""
+    """Keep the images farthest from (hard) or nearest to (easy) their k-means centroid; C clusters.
+
+    Sorscher et al. 2022. Distances are Euclidean, between embeddings as the encoder gave them (``centroid_distance``).
+
+    Args:
+        pool: needs embeddings; its number of classes is the number of clusters.
+        budget: n, images to keep.
+        rng: of k-means, and breaks ties.
+        keep: which end, ``hard`` or ``easy``.
+        inits: starts of k-means, of which the one with the lowest inertia counts.
+
+    Returns:
+        int64 [n], unique, the kept end first.
+
+    Raises:
+        SelectionError: an embedding is not finite.
+    """
     distances = centroid_distance(pool.embeddings, pool.num_classes, rng, inits=inits)
     pool.report(scores=distances)
     return hardest(distances if keep == "hard" else -distances, budget, rng)

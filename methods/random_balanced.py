@@ -28,5 +28,14 @@ def balanced(labels: NDArray[np.integer], num_classes: int, budget: int, rng: np
 
 @register_method("random-balanced", supervision="labels", stochastic=True)
 def random_balanced(pool: Pool, budget: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Uniform without replacement inside each class, class counts as equal as possible."""
+    """Uniform without replacement inside each class, class counts as equal as possible.
+
+    Args:
+        pool: needs labels.
+        budget: n, images to keep.
+        rng: of the draw, and of which classes get one image more.
+
+    Returns:
+        int64 [n], unique.
+    """
     return balanced(pool.labels, pool.num_classes, budget, rng)

@@ -19,5 +19,14 @@ def uniform(size: int, budget: int, rng: np.random.Generator) -> NDArray[np.int6
 
 @register_method("random", supervision="none", stochastic=True)
 def random(pool: Pool, budget: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Uniform without replacement."""
+    """Uniform without replacement.
+
+    Args:
+        pool: of which the size alone counts.
+        budget: n, images to keep.
+        rng: of the draw.
+
+    Returns:
+        int64 [n], unique.
+    """
     return uniform(len(pool), budget, rng)

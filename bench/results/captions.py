@@ -191,6 +191,14 @@ def _spread(values: Sequence[float], decimals: int) -> str:
     return f"{summary.mean:.{decimals}f}{spread}"
 
 
+_TUNED = ("ccs", "d2")
+"""Methods whose papers tuned beta, and whose default is 0."""
+
+
+def _drops(row: Row) -> bool:
+    return bool(row.params.get("beta"))
+
+
 def _reported_notes(block: Block) -> list[str]:
     protocol, first = protocol_of(block.dataset), block.rows[0]
     found = [(line, one.reported) for line in block.all_lines for one in line.measured if one.reported]
@@ -212,6 +220,9 @@ def _reported_notes(block: Block) -> list[str]:
             note += " Its training protocol is another one."
         notes.append(note)
     notes += _not_run(block)
+    untuned = {line.label for line, _ in found if line.method in _TUNED and not any(map(_drops, line.rows))}
+    if untuned:
+        notes.append(f"{', '.join(sorted(untuned))} ran at beta = 0, which drops nothing; the papers tuned beta.")
     if any(item.kind == "figure-digitised" for _, item in found):
         marked = any(doubtful(item) for _, item in found)
         notes.append(f"Digitised numbers are good to 0.1 points{', worse where marked *' if marked else ''}.")

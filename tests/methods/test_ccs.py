@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import time
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -93,7 +91,5 @@ def test_whole_remainder_is_kept_when_beta_is_the_rate():
 
 def test_scale_of_imagenet():
     scores = rng().gamma(2.0, size=1_281_167)
-    start = time.perf_counter()
     kept = stratified(scores, 128_117, rng(), beta=0.3)
-    assert time.perf_counter() - start < 2
     assert len(np.unique(kept)) == 128_117

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import math
-import time
 import tracemalloc
 from dataclasses import replace
 
@@ -232,8 +231,8 @@ def test_memory_is_that_of_the_edges():
     assert peak < 40e6
 
 
-@pytest.mark.parametrize(("size", "seconds"), [(50_000, 2), pytest.param(1_281_167, 90, marks=pytest.mark.slow)])
-def test_scale(size, seconds):
+@pytest.mark.parametrize("size", [50_000, pytest.param(1_281_167, marks=pytest.mark.slow)])
+def test_scale(size):
     # Neighbours on a ring whose members are stored in random order: local, as in embedding space.
     rng = np.random.default_rng(0)
     stored = rng.permutation(size)
@@ -241,7 +240,5 @@ def test_scale(size, seconds):
     indices = stored[(np.argsort(stored)[:, None] + offsets) % size]
     neighbors = Neighbors(indices, np.sort(rng.uniform(0.2, 1.0, indices.shape), axis=1).astype(np.float32))
     difficulty = rng.poisson(3, size).astype(np.float64)
-    start = time.perf_counter()
     kept = diverse(difficulty, neighbors, size // 10, rng, gamma=1.0)
-    assert time.perf_counter() - start < seconds
     assert len(np.unique(kept)) == size // 10

@@ -191,3 +191,16 @@ def test_caption_says_how_good_the_pseudo_labels_were(grid: Grid) -> None:
     assert [text.partition(": ")[0] for text in texts] == ["elfs", "elfs(num_clusters=12)"]
     [block] = blocks(plain)
     assert "pseudo-labels" not in " ".join(sheet(block).notes)
+
+
+@pytest.mark.parametrize(
+    ("variant", "said"), [("ccs", True), ("ccs(beta={0.5: 0.0, 0.9: 0.3})", False), ("aum", False)]
+)
+def test_a_method_at_a_beta_that_its_paper_tuned_away_from_is_named(row, variant: str, said: bool) -> None:
+    of_call = {"beta": {0.5: 0.0, 0.9: 0.3} if "{" in variant else {0.5: 0.0, 0.9: 0.0}}
+    common = {"score": "aum", "strata": 50} if "ccs" in variant else {"margin": "softmax"}
+    rows = [row(variant, rate, params={**common, "beta": of_call["beta"][rate]}, **PAPER) for rate in (0.5, 0.9)]
+    [block] = blocks(rows, compare=True)
+    notes = sheet(block, compare=True).notes
+    assert any("(CCS" in note or "CCS (" in note for note in notes)
+    assert ("ccs ran at beta = 0, which drops nothing; the papers tuned beta." in notes) is said
