@@ -29,6 +29,7 @@ from .pool import Outputs as Outputs
 from .pool import Pool as Pool
 from .ranking import check_budget as check_budget
 from .ranking import check_finite as check_finite
+from .ranking import count_hardest as count_hardest
 from .ranking import fair_quotas as fair_quotas
 from .ranking import hard_to_easy as hard_to_easy
 from .ranking import hardest as hardest

@@ -178,6 +178,8 @@ def register_method(
         raise RegistrationError(
             f"method {name!r}: supervision must be one of {', '.join(SUPERVISIONS)}, got {supervision!r}."
         )
+    if unpruned and name != "full":
+        raise RegistrationError(f"method {name!r}: unpruned=True is for 'full', which tables compare the others with.")
     fixed = None if callable(needs) else _as_needs(needs)
 
     def wanted(params: Mapping[str, Any]) -> Sequence[Need]:

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from bench import NeverLearned, Pool, Score, fair_quotas, hard_to_easy, need, register_method
+from bench import NeverLearned, Pool, Score, count_hardest, fair_quotas, hard_to_easy, need, register_method
 
 from ._groups import sample_groups
-from ._scores import beta_within_rate, count_hardest
+from ._scores import beta_within_rate
 
 
 def stratified(

@@ -19,13 +19,14 @@ from bench import (
     SelectionError,
     check_budget,
     check_finite,
+    count_hardest,
     fair_quotas,
     hard_to_easy,
     need,
     register_method,
 )
 
-from ._scores import beta_within_rate, count_hardest
+from ._scores import beta_within_rate
 from .prototypicality import centroid_distance
 
 if TYPE_CHECKING:

@@ -34,43 +34,52 @@ class WandbChoice(str, Enum):
 
 def run(
     methods: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option(
+            metavar="<str>",
             help="Comma-separated, with parameters: 'elfs,ccs(beta=0.3)'.",
             autocompletion=_complete.several("methods"),
             rich_help_panel=GRID,
         ),
     ] = None,
     datasets: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option(
+            metavar="<str>",
             help="Comma-separated; NAME@imbalance=100@noise=0.2 is a long-tailed and noisy version.",
             autocompletion=_complete.several("datasets"),
             rich_help_panel=GRID,
         ),
     ] = None,
     encoders: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option(
+            metavar="<str>",
             help="Comma-separated; NAME(weights=FILE) takes a local file. Default: the dataset's.",
             autocompletion=_complete.several("encoders"),
             rich_help_panel=GRID,
         ),
     ] = None,
     models: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option(
+            metavar="<str>",
             help="Comma-separated, trained on the coresets. Default: the dataset's.",
             autocompletion=_complete.several("models"),
             rich_help_panel=GRID,
         ),
     ] = None,
     rates: Annotated[
-        str | None,
-        typer.Option(help="Fractions removed, in [0, 1): '0.5,0.9'; 0.9 keeps one in ten.", rich_help_panel=GRID),
+        list[str] | None,
+        typer.Option(
+            metavar="<str>", help="Fractions removed, in [0, 1): '0.5,0.9'; 0.9 keeps one in ten.", rich_help_panel=GRID
+        ),
     ] = None,
     seeds: Annotated[
-        str | None, typer.Option(help="'3' means 0, 1, 2; '4,7' means 4 and 7; '4,' means 4.", rich_help_panel=GRID)
+        list[str] | None,
+        typer.Option(
+            metavar="<str>", help="'3' means 0, 1, 2; '4,7' means 4 and 7; '4,' means 4.", rich_help_panel=GRID
+        ),
     ] = None,
     preset: Annotated[
         str | None,
@@ -179,12 +188,12 @@ def run(
     from bench.tracking.trackers import make_trackers, tracked
 
     given: dict[str, Any] = {
-        "methods": methods,
-        "datasets": datasets,
-        "encoders": encoders,
-        "models": models,
-        "rates": rates,
-        "seeds": seeds,
+        "methods": _joined(methods),
+        "datasets": _joined(datasets),
+        "encoders": _joined(encoders),
+        "models": _joined(models),
+        "rates": _joined(rates),
+        "seeds": _joined(seeds),
         "pool_size": pool_size,
         "proxy_model": proxy_model,
         "recipe": parse_call(f"recipe({recipe})").params if recipe is not None else None,
@@ -268,6 +277,11 @@ def _workspace(
         threads=threads,
         time_limit=time_limit,
     )
+
+
+def _joined(given: list[str] | None) -> str | None:
+    """An option given several times says what one list would."""
+    return ",".join(given) if given else None
 
 
 def _check_estimates(plan: Plan, place: Workspace, gpus: float) -> None:

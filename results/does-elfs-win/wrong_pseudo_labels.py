@@ -18,9 +18,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from bench import count_hardest
 from bench.calls import parse_call
 from bench.loading import load_dataset
-from bench.methods._scores import count_hardest
 from bench.refs import clean_modifiers
 from bench.results.pseudo_quality import right
 from bench.results.published import indices_path, pool_positions, read_indices, read_scores, scores_path

@@ -169,3 +169,12 @@ def test_the_module_is_the_command() -> None:
     assert "Usage: " in python(
         "import sys, runpy; sys.argv = ['bench', '-h']\nrunpy.run_module('bench', run_name='__main__')"
     )
+
+
+def test_an_option_given_twice_says_what_one_list_would(tmp_path: Path) -> None:
+    common = ("run", "--dry-run", "--datasets", "digits", "--device", "cpu", "--out", "new")
+    once = run(tmp_path, *common, "--methods", "random,aum", "--rates", "0.5,0.9", "--seeds", "1,2")
+    repeated = ("--methods", "random", "--methods", "aum", "--rates", "0.5", "--rates", "0.9", "--seeds", "1")
+    again = run(tmp_path, *common, *repeated, "--seeds", "2")
+    assert (again.returncode, again.stdout) == (0, once.stdout)
+    assert "8 cells" in again.stdout

@@ -202,6 +202,9 @@ def test_a_method_declares_valid_supervision_and_needs(temporary_method: str) ->
     with pytest.raises(RegistrationError, match="cannot need 'gradients'; valid: images, embeddings"):
         register_method(temporary_method, supervision="none", needs=("gradients",))
 
+    with pytest.raises(RegistrationError, match="unpruned=True is for 'full'"):
+        register_method(temporary_method, supervision="none", unpruned=True)
+
     @register_method(temporary_method, supervision="none", needs=("images", need("neighbors", k=5)))
     def first(pool: Pool, budget: int, rng: Any) -> Any:
         """Keep the first ones."""

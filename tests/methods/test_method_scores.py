@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench import SelectionError, hard_to_easy, hardest
-from bench.methods._scores import count_hardest
+from bench import SelectionError, count_hardest, hard_to_easy, hardest
 
 SCORES = st.lists(st.integers(-5, 5).map(float), min_size=1, max_size=30)
 
