@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -100,20 +100,31 @@ def make_plan(
     """
     check_names(spec)
     if not tolerant and out is not None:
-        check_writable(out)
+        check_writable(_nearest_existing(out))
     problems: list[str] = []
-    dataset_refs: dict[str, DatasetRef] = {}
+    dataset_refs, shapes = _find_datasets(spec, data_root, download, problems, tolerant)
+    encoder_refs, weights = _find_encoders(spec, download, problems, tolerant)
+    cells = expand(spec, dataset_refs, encoder_refs, precision_on(device))
+    plan = Plan(cells, set(), weights, problems, shapes=shapes)
+    return plan if out is None else _beside_rows(plan, out, tolerant)
+
+
+def _find_datasets(
+    spec: GridSpec, root: Path | None, download: bool, problems: list[str], tolerant: bool
+) -> tuple[dict[str, DatasetRef], dict[str, Shape]]:
+    """The grid's data sets by call, and the size of those that could be opened by label."""
+    found: dict[str, DatasetRef] = {}
     shapes: dict[str, Shape] = {}
     for call in spec.datasets:
         try:
-            opened, shape = _open_dataset(call, spec.pool_size, data_root, download)
-            dataset_refs[str(call)], shapes[opened.label] = opened, shape
+            opened, shape = _open_dataset(call, spec.pool_size, root, download)
+            found[str(call)], shapes[opened.label] = opened, shape
         except DataError as error:
             if not tolerant:
                 raise
             problems.append(str(error))
             entry = datasets.get(call.name)
-            dataset_refs[str(call)] = DatasetRef(
+            found[str(call)] = DatasetRef(
                 name=call.name,
                 version=entry.info.version,
                 params=entry.changed(call.params),
@@ -121,37 +132,52 @@ def make_plan(
                 pool_size=spec.pool_size,
                 num_classes=entry.info.num_classes or 0,
             )
-    encoder_refs: dict[str, EncoderRef] = {}
+    return found, shapes
+
+
+def _find_encoders(
+    spec: GridSpec, download: bool, problems: list[str], tolerant: bool
+) -> tuple[dict[str, EncoderRef], dict[str, Path]]:
+    """The grid's encoders by call, and their weights files by label."""
+    found: dict[str, EncoderRef] = {}
     weights: dict[str, Path] = {}
     needed = reads_embeddings(spec)
     for text, call in {str(call): call for dataset in spec.datasets for call in encoder_calls(spec, dataset)}.items():
         try:
-            encoder_refs[text], path = find_encoder(call, download, needed=needed)
+            found[text], path = find_encoder(call, download, needed=needed)
         except WeightsError as error:
             if not tolerant:
                 raise
             problems.append(str(error))
-            encoder_refs[text], path = find_encoder(call, download, needed=False)
-        if path is not None and weights.setdefault(encoder_refs[text].label, path) != path:
+            found[text], path = find_encoder(call, download, needed=False)
+        label = found[text].label
+        if path is not None and weights.setdefault(label, path) != path:
             raise SpecError(
-                f"encoder {encoder_refs[text].label} is given with two weights files, {path} and "
-                f"{weights[encoder_refs[text].label]}; a table could not tell them apart: use two runs with two --out."
+                f"encoder {label} is given with two weights files, {path} and {weights[label]}; a table could not tell "
+                "them apart: use two runs with two --out."
             )
-    cells = expand(spec, dataset_refs, encoder_refs, precision_on(device))
-    if out is None:
-        return Plan(cells, set(), weights, problems, shapes=shapes)
-    damaged = []
+    return found, weights
+
+
+def _beside_rows(plan: Plan, out: Path, tolerant: bool) -> Plan:
+    """The plan with what its folder holds already; only a tolerant one leaves the folder as it is."""
+    cells, problems, damaged = plan.cells, list(plan.problems), []
     if foreign := row_that_cannot_join(out, cells):
         problem = f"{out} holds a row that no table can show beside these cells, {foreign}; give another --out."
         if not tolerant:
             raise SpecError(problem)
         problems.append(problem)
     if not tolerant:
+        check_writable(out)
         damaged = set_aside(out, cells)
         sweep(out)
     rows = {cell.cell_id: row for cell in cells if (row := finished_row(out, cell)) is not None}
     outdated = [cell.cell_id for cell in cells if cell.cell_id in rows and selected_otherwise(rows[cell.cell_id], cell)]
-    return Plan(cells, set(rows), weights, problems, damaged, shapes, outdated)
+    return replace(plan, finished=set(rows), problems=problems, damaged=damaged, outdated=outdated)
+
+
+def _nearest_existing(folder: Path) -> Path:
+    return next(path for path in (folder, *folder.absolute().parents) if path.exists())
 
 
 def check_writable(folder: Path) -> None:

@@ -139,6 +139,12 @@ def test_a_folder_with_rows_of_other_data_or_another_proxy_is_refused_before_any
         plan(out, **grid, methods="aum")
 
 
+def test_a_refused_plan_leaves_no_folder_behind(tmp_path: Path) -> None:
+    with pytest.raises(DataError):
+        plan(tmp_path / "runs" / "out", datasets="cifar10")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_missing_data_say_where_and_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"dataset cifar10: no data folder was given\. Use --data-root DIR"):
         plan(tmp_path / "out", datasets="cifar10")
