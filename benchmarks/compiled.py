@@ -19,7 +19,7 @@ TINY = {"steps": 2, "batch": 16, "large": "small_cnn", "backend": "eager"}
 
 
 def run(
-    meter: Meter, *, steps: int = 20, batch: int = 256, large: str = "resnet18", backend: str = "inductor"
+    meter: Meter, *, steps: int = 6, batch: int = 256, large: str = "resnet18", backend: str = "inductor"
 ) -> list[Result]:
     """A small and a large network, and how long compiling takes. On a GPU with CUDA graphs."""
     if backend == "inductor" and shutil.which("g++") is None:

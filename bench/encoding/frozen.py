@@ -59,9 +59,8 @@ class FrozenEncoder:
         on = torch.device(device)
         module = self.module.to(on, memory_format=torch.channels_last)  # type: ignore[call-overload]
         mean, std = self._mean.to(on), self._std.to(on)
-        at_once = min(batch_size, max(8, _CPU_PIXELS // self.size**2)) if on.type == "cpu" else batch_size
         parts = []
-        for index in batches(len(images), at_once):
+        for index in batches(len(images), images_at_once(self.size, batch_size, on)):
             pixels = to_device(torch.from_numpy(np.ascontiguousarray(images[index])), on).float().div_(255)
             inputs = (resize(pixels, self.size).expand(-1, 3, -1, -1) - mean) / std
             features = module(inputs.contiguous(memory_format=torch.channels_last)).float().cpu()
@@ -74,6 +73,11 @@ class FrozenEncoder:
             if progress is not None:
                 progress(len(index))
         return np.concatenate(parts)
+
+
+def images_at_once(size: int, batch_size: int, device: torch.device) -> int:
+    """How many images of ``size`` pixels a side are embedded in one step where ``batch_size`` are asked for."""
+    return min(batch_size, max(8, _CPU_PIXELS // size**2)) if device.type == "cpu" else batch_size
 
 
 def resize(images: Tensor, size: int) -> Tensor:
