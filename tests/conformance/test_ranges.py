@@ -56,9 +56,9 @@ def test_combinations_of_a_registered_method():
     assert {"strata": 1} in alone
     assert {"strata": 41} in alone
     others = ("aum-logits", "forgetting", "el2n", "dyn-unc", "dual")
-    assert choices(entry, 40) == [{}, *({"score": score} for score in others)]
+    assert choices(entry, 40) == [{}, *({"score": score} for score in others), {"never_learned": "zero"}]
     both = list(pairs(entry, 40))
     assert {"strata": 1, "score": "el2n"} in both
     assert all(len(params) == 2 for params in both)
-    # beta has one end besides its default, strata two and score five.
-    assert len(both) == 1 * 2 + 1 * 5 + 2 * 5
+    # Besides their defaults: beta has one end, strata two, score five values and never_learned one.
+    assert len(both) == 1 * 2 + 1 * 5 + 1 * 1 + 2 * 5 + 2 * 1 + 5 * 1

@@ -225,7 +225,7 @@ def test_stages_that_were_pruned_or_damaged_are_computed_before_the_cells(tmp_pa
     elsewhere = workspace.model_copy(update={"out": tmp_path / "again"})
     _, outcome, events = go(elsewhere, **given, recipe=again)
     assert (outcome.written, outcome.failed) == (1, {})
-    assert sorted(title.partition(" ")[0] for title, _ in events.stages) == ["coreset", "kmeans"]
+    assert sorted(title.partition(" ")[0] for title, _ in events.stages) == ["coreset", "kmeans(num_clusters=10)"]
     assert [line.partition(" was damaged")[0] for line in events.notes] == [cell.selection().title()]
     [other] = rows_of(elsewhere).values()
     assert other.indices_sha256 == row.indices_sha256
