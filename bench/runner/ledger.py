@@ -2,16 +2,40 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from bench.grid.stages import Stage
 from bench.results.rows import StageUse
 
 NAME = "stages.jsonl"
+
+
+@contextmanager
+def only_run(out: Path) -> Iterator[bool]:
+    """Let other runs into the same folder see that this one is at work, on this machine or on the same file system.
+
+    What a run that is at work has computed will be paid by its own rows.
+
+    Args:
+        out: the run's folder.
+
+    Yields:
+        Whether no other run was at work when the block was entered; True where the file system has no locks.
+    """
+    with (out / NAME).open("ab") as file:
+        alone = True
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            alone = not isinstance(error, BlockingIOError)
+        with suppress(OSError):
+            fcntl.flock(file, fcntl.LOCK_SH)
+        yield alone
 
 
 class Ledger:

@@ -16,7 +16,7 @@ from bench.results.rows import StageUse, read_row
 from bench.runner.cell_runs import OnEnd, run_cells
 from bench.runner.costs import attributed
 from bench.runner.failures import Fault, record_failure
-from bench.runner.ledger import Ledger, unpaid
+from bench.runner.ledger import Ledger, only_run, unpaid
 from bench.runner.preflight import Plan
 from bench.runner.ray_session import Resources, Session, ray_session
 from bench.runner.reporting import Reporter
@@ -63,25 +63,10 @@ def run(plan: Plan, workspace: Workspace, resources: Resources, reporter: Report
         SpecError: the cluster cannot give what one trial asks for.
     """
     started = time.perf_counter()
-    work = _Run(plan, workspace, resources, reporter, retries)
+    with only_run(workspace.out) as alone:
+        work = _Run(plan, workspace, resources, reporter, retries, alone)
+        work.until_done()
     outcome = work.outcome
-    finished: set[str] = set()
-    for attempt in range(1, retries + 2):
-        left = [cell for cell in plan.missing if cell.cell_id not in finished]
-        if not left:
-            break
-        session = None
-        try:
-            with ray_session(resources) as session:
-                work.go(replace(plan, finished=plan.finished | finished), session)
-        except KeyboardInterrupt:
-            outcome.interrupted = session is None or not session.lost
-        finished |= {cell.cell_id for cell in left if valid_row(workspace.out, cell)} | outcome.failed.keys()
-        outcome.lost = session is not None and session.lost
-        if not outcome.lost:
-            outcome.interrupted |= any(cell.cell_id not in finished for cell in left)
-            break
-        reporter.session_lost(again=attempt <= retries)
     outcome.written = sum(valid_row(workspace.out, cell) is not None for cell in plan.cells)
     outcome.stages_reused = sum(use.reused for use in work.ledger.uses.values())
     outcome.stages_computed = len(work.ledger.uses) - outcome.stages_reused
@@ -95,6 +80,7 @@ class _Run:
 
     Attributes:
         plan: the whole run; a session after a lost one gets what is left of it.
+        alone: whether no other run into the folder is at work, whose rows may pay what none has paid yet.
         outcome: filled as the run goes on.
         ledger: how each shared stage came to be, likewise.
         owed: seconds of stages that earlier runs into the folder left unpaid.
@@ -106,6 +92,7 @@ class _Run:
     resources: Resources
     reporter: Reporter
     retries: int
+    alone: bool
     outcome: Outcome = field(default_factory=Outcome)
     ledger: Ledger = field(init=False)
     owed: dict[str, float] = field(init=False)
@@ -113,7 +100,27 @@ class _Run:
 
     def __post_init__(self) -> None:
         self.ledger = Ledger(self.workspace.out)
-        self.owed = unpaid(self.ledger.spent, _uses(self.workspace.out))
+        self.owed = unpaid(self.ledger.spent, _uses(self.workspace.out)) if self.alone else {}
+
+    def until_done(self) -> None:
+        """Start Ray sessions until every cell has ended, the user stops the run, or too many sessions were lost."""
+        outcome, finished = self.outcome, set[str]()
+        for attempt in range(1, self.retries + 2):
+            left = [cell for cell in self.plan.missing if cell.cell_id not in finished]
+            if not left:
+                break
+            session = None
+            try:
+                with ray_session(self.resources) as session:
+                    self.go(replace(self.plan, finished=self.plan.finished | finished), session)
+            except KeyboardInterrupt:
+                outcome.interrupted = session is None or not session.lost
+            finished |= {cell.cell_id for cell in left if valid_row(self.workspace.out, cell)} | outcome.failed.keys()
+            outcome.lost = session is not None and session.lost
+            if not outcome.lost:
+                outcome.interrupted |= any(cell.cell_id not in finished for cell in left)
+                break
+            self.reporter.session_lost(again=attempt <= self.retries)
 
     def go(self, plan: Plan, session: Session) -> None:
         """Stages, then cells, in one Ray session."""

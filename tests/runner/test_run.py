@@ -6,7 +6,7 @@ import shutil
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,7 @@ from bench.grid.spec import load_spec
 from bench.grid.stages import Stage
 from bench.results.rows import Row, read_row, read_rows
 from bench.runner.compute import run_stage
-from bench.runner.ledger import Ledger
+from bench.runner.ledger import Ledger, only_run
 from bench.runner.preflight import Plan, make_plan
 from bench.runner.ray_session import Resources
 from bench.runner.reporting import Reporter
@@ -250,6 +250,25 @@ def test_a_trial_that_fails_or_dies_leaves_the_others_alone(tmp_path, troublemak
     assert outcome.written == 0
     assert "not finite" in next(iter(outcome.failed.values()))
     assert events.stages == [], "the coreset of the run before is used again"
+
+
+@pytest.mark.parametrize(("at_work", "paid"), [(True, 0.0), (False, 60.0)])
+def test_a_stage_of_a_run_that_is_at_work_is_paid_by_its_rows_alone(tmp_path, at_work, paid):
+    workspace = place(tmp_path)
+    plan = make_plan(load_spec(given={**TINY, "methods": "random"}), out=workspace.out)
+    [cell] = plan.cells
+    run_stage(cell.selection(), workspace)
+    with ExitStack() as other:
+        if at_work:
+            other.enter_context(only_run(workspace.out))
+        computed = Ledger(workspace.out)
+        computed.begin(cell.selection())
+        computed.ended(cell.selection(), 60.0, stored=False)
+        go(workspace, methods="random")
+    [row] = rows_of(workspace).values()
+    [use] = row.stages
+    assert use.reused
+    assert use.paid_seconds == paid
 
 
 @pytest.mark.parametrize(

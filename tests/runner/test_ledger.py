@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from bench.grid.cells import Cell
 from bench.grid.stages import Selection
 from bench.results.rows import StageUse
-from bench.runner.ledger import NAME, Ledger, unpaid
+from bench.runner.ledger import NAME, Ledger, only_run, unpaid
 
 
 @pytest.fixture
@@ -82,3 +83,21 @@ def test_what_a_killed_run_spent_is_paid_by_the_rows_of_the_next(stage: Selectio
 def test_what_was_reused_is_not_spent(stage: Selection, tmp_path: Path) -> None:
     Ledger(tmp_path).found(stage, 3.0)
     assert Ledger(tmp_path).spent == {}
+
+
+def test_a_run_knows_whether_another_is_at_work_in_the_folder(tmp_path: Path) -> None:
+    with only_run(tmp_path) as first:
+        with only_run(tmp_path) as second, only_run(tmp_path) as third:
+            assert (first, second, third) == (True, False, False)
+        with only_run(tmp_path / ".." / tmp_path.name) as later:
+            assert not later
+    with only_run(tmp_path) as next_day:
+        assert next_day
+
+
+def test_one_of_several_that_goes_on_is_still_seen(tmp_path: Path) -> None:
+    with ExitStack() as goes_on:
+        with only_run(tmp_path):
+            assert not goes_on.enter_context(only_run(tmp_path))
+        with only_run(tmp_path) as alone:
+            assert not alone
