@@ -101,8 +101,9 @@ def train(
     """Train on a published coreset without selecting again, and write a row of method `indices`.
 
     Either --row alone, which reproduces that row's accuracy on the same device (--indices says where its coreset lies
-    if not beside it), or --indices with --dataset. Exit code: 0 done, 1 a row was not reproduced although device,
-    threads and packages are the same, 2 bad input.
+    if not beside it), --row with --model, which trains another network by the row's recipe, or --indices with
+    --dataset. Exit code: 0 done, 1 a row was not reproduced although device, threads and packages are the same, 2 bad
+    input.
     """
     from bench.cli._stages import StageProgress
     from bench.results.rows import read_row, write_row
@@ -128,7 +129,8 @@ def train(
         origin = read_row(row)
         usual = "cpu" if origin.device.startswith("cpu") else "auto"
         used, threads = pick_device(usual if device == "auto" else device), threads or origin.threads
-        job = from_row(origin, indices or published_beside(row, origin), device=used, encoder=encoder, **places)
+        coreset = indices or published_beside(row, origin)
+        job = from_row(origin, coreset, device=used, encoder=encoder, model=model, **places)
     else:
         assert indices is not None
         used = pick_device(device)
@@ -152,8 +154,9 @@ def train(
     with StageProgress(quiet=quiet) as shown:
         made = train_published(job, workspace, shown.stage(_title(job)))
     path = write_row(made, workspace.out)
-    reproduced = _reproduced(made, job.origin)
-    reasons = [] if job.origin is None or reproduced else differences(made, job.origin)
+    reproducible = job.origin if job.origin and job.origin.model == made.model else None
+    reproduced = _reproduced(made, reproducible)
+    reasons = [] if reproducible is None or reproduced else differences(made, reproducible)
     if json_output:
         print_json(
             {
@@ -166,7 +169,7 @@ def train(
             }
         )
     else:
-        _tell(made, path, job.origin, reasons)
+        _tell(made, path, reproducible, reasons)
         if row is None and not (sha256 and fingerprint):
             pair = (("--sha256", sha256), ("--fingerprint", fingerprint))
             missing = " and ".join(name for name, value in pair if not value)
@@ -183,9 +186,9 @@ def _title(job: Retraining) -> str:
 def _check(row: Path | None, indices: Path | None, settings: dict[str, Any]) -> None:
     from bench.errors import SpecError
 
-    given = [f"--{name}" for name, value in settings.items() if value is not None]
+    given = [f"--{name}" for name, value in settings.items() if value is not None and name != "model"]
     if row is not None and given:
-        raise SpecError(f"--row says it all; leave {', '.join(given)} out, or use --indices with --dataset.")
+        raise SpecError(f"--row says all but --model; leave {', '.join(given)} out, or use --indices with --dataset.")
     if row is None and (indices is None or settings["dataset"] is None):
         raise SpecError("give --row DIR/rows/CELL.json, or --indices FILE.npy with --dataset NAME.")
 

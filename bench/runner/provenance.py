@@ -42,12 +42,12 @@ def git_state() -> tuple[str, bool]:
 
 
 def device_name(device: str) -> str:
-    """Name of the GPU, or of the processor."""
-    if device.startswith("cuda"):
-        import torch
+    """Name of the GPU, or of the processor with the instructions that torch uses on it: other ones round otherwise."""
+    import torch
 
+    if device.startswith("cuda"):
         return torch.cuda.get_device_name()
-    return f"cpu ({_processor()})"
+    return f"cpu ({_processor()}, {torch.backends.cpu.get_cpu_capability()})"
 
 
 def _processor() -> str:

@@ -33,7 +33,7 @@ class Retraining(NamedTuple):
         cell: data set, encoder, model, recipe and seed; says nothing of the selection.
         indices: int64 [n], sorted positions in the full training split.
         weights: encoder label -> weights file.
-        origin: the row that is reproduced, or None.
+        origin: the row whose coreset it is, or None.
         source: what the row is called by: the original's variant, or the file's name.
         supervision: what selected the coreset may have seen.
     """
@@ -54,8 +54,9 @@ def from_row(
     data_root: Path | None = None,
     download: bool = False,
     encoder: str | None = None,
+    model: str | None = None,
 ) -> Retraining:
-    """Prepare the training of a row's final model on its published coreset.
+    """Prepare the training of a row's final model, or of another one, on its published coreset.
 
     Args:
         row: names data set, pool, model, recipe, seed and the coreset's SHA-256.
@@ -64,6 +65,7 @@ def from_row(
         data_root: folder of the data sets.
         download: whether missing data and weights may be fetched.
         encoder: call that says where the encoder's weights are, for models that read embeddings.
+        model: trained by the row's recipe in place of the row's model.
 
     Raises:
         DataError: the file is not the row's coreset, or the data set's content is not the row's.
@@ -76,7 +78,7 @@ def from_row(
     spec = load_spec(
         given={
             "datasets": [dataset],
-            "models": [row.model],
+            "models": [model or row.model],
             "encoders": [named] if named else None,
             "seeds": [row.seed],
             "pool_size": pool_size,
@@ -145,7 +147,8 @@ def train_published(job: Retraining, workspace: Workspace, progress: Progress | 
         progress: called with (steps done, steps in all).
 
     Returns:
-        A row; on the device, threads and package versions of ``job.origin``, its accuracies are the origin's.
+        A row; on the device, threads and package versions of ``job.origin``, its accuracies are the origin's, unless
+        another model is trained.
 
     Raises:
         DataError: a position is outside the pool.

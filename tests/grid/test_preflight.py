@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from PIL import Image
 
 from bench.errors import DataError, RowError, SpecError, WeightsError
@@ -254,6 +255,7 @@ def test_provenance_names_software_and_hardware() -> None:
     assert {"python", "coreset-bench", "torch", "numpy", "ray"} <= set(found)
     assert all(text[0].isdigit() for text in found.values())
     assert device_name("cpu").startswith("cpu (")
+    assert device_name("cpu").endswith(f", {torch.backends.cpu.get_cpu_capability()})")
     revision, dirty = git_state()
     assert len(revision) in (0, 40)
     assert isinstance(dirty, bool)

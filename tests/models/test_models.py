@@ -64,6 +64,12 @@ def test_small_cnn_is_small():
     assert 80_000 < size(build("small_cnn", (1, 8, 8))) < 120_000
 
 
+def test_width_of_small_cnn_changes_its_size_by_the_square():
+    narrow, plain, wide = (size(build("small_cnn", (3, 32, 32), width=width)) for width in (16, 32, 64))
+    assert plain == size(build("small_cnn", (3, 32, 32)))
+    assert 3.5 < plain / narrow < 4 < wide / plain * 1.1
+
+
 @pytest.mark.parametrize(("side", "stem", "small"), [(32, "auto", True), (96, "auto", True), (97, "auto", False)])
 def test_stem_follows_the_side(side, stem, small):
     module = build("resnet18", (3, side, side), stem=stem)

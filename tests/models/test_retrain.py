@@ -71,6 +71,19 @@ def test_row_is_reproduced_exactly(run: Path, row_file: Path, tmp_path: Path) ->
     assert bench("table", run, tmp_path, "--out", tmp_path / "t")[0] == 0
 
 
+def test_another_model_is_trained_on_the_coreset_of_a_row(run: Path, row_file: Path, tmp_path: Path) -> None:
+    origin = read_row(row_file)
+    code, output, _ = bench("train", "--row", row_file, "--model", "small_cnn(width=8)", "--out", tmp_path)
+    [path] = (tmp_path / "rows").glob("*.json")
+    made = read_row(path)
+    assert code == 0
+    assert "eproduced" not in output
+    assert (made.model, made.variant) == ("small_cnn(width=8)", "indices(of='elfs(clustering=kmeans)')")
+    for name in ("recipe", "indices_sha256", "supervision", "encoder", "proxy_model", "seed", "fingerprint"):
+        assert getattr(made, name) == getattr(origin, name), name
+    assert made.curve != origin.curve
+
+
 def test_row_of_a_long_tailed_and_noisy_pool_is_reproduced(tmp_path: Path) -> None:
     origin = make(tmp_path, "aum", datasets="digits@imbalance=5@noise=0.2@seed=1")
     assert origin.dataset == "digits(pool_size=400)@imbalance=5@noise=0.2@seed=1"
