@@ -14,6 +14,9 @@ from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model
 from bench.calls import Call
 from bench.recipe import Recipe
 
+NO_ENCODER = NO_PROXY = "-"
+"""What a row says in place of an encoder and its supervision, or of a proxy, where it has none."""
+
 
 class Frozen(BaseModel):
     """Immutable, strict about unknown fields, hashed by its content."""

@@ -14,7 +14,7 @@ from bench.grid.spec import GridSpec
 from bench.grid.stages import Embeddings, Selection, Stage
 from bench.plugins import datasets, encoders, methods, models
 from bench.recipe import PROTOCOL, Precision, Recipe
-from bench.refs import DatasetRef, EncoderRef, Frozen, ModelRef, Proxy, cell_name
+from bench.refs import NO_ENCODER, NO_PROXY, DatasetRef, EncoderRef, Frozen, ModelRef, Proxy, cell_name
 from bench.selection import budget_for
 from bench.variants import check_modifiers
 
@@ -82,11 +82,11 @@ class Cell(Frozen):
             "dataset": self.dataset.label,
             "pool_size": self.dataset.size,
             "fingerprint": self.dataset.fingerprint,
-            "encoder": self.encoder.label if self.encoder else "-",
-            "encoder_supervision": encoders.get(self.encoder.name).info.supervision if self.encoder else "-",
+            "encoder": self.encoder.label if self.encoder else NO_ENCODER,
+            "encoder_supervision": encoders.get(self.encoder.name).info.supervision if self.encoder else NO_ENCODER,
             "encoder_weights": self.encoder.weights_sha256 if self.encoder else "",
             "model": self.model.label,
-            "proxy_model": self.proxy.model.label if self.proxy else "-",
+            "proxy_model": self.proxy.model.label if self.proxy else NO_PROXY,
             "recipe": self.recipe,
             "protocol": self.protocol,
         }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from bench.quantities import counted
-from bench.results.comparable import NO_ENCODER
+from bench.refs import NO_ENCODER, NO_PROXY
 from bench.results.comparison import chosen
 from bench.results.reported import Reported, not_run, protocol_of, same_encoder
 from bench.results.rows import Row
@@ -23,7 +23,7 @@ def caption(block: Block, *, compare: bool = False) -> list[str]:
     first, recipe = block.rows[0], block.rows[0].recipe
     measured = [one for line in block.lines for one in line.measured]
     notes = [f"{METRIC[block.metric].capitalize()} in percent, {_seeds(block)}; columns: percent of the pool removed."]
-    proxies = sorted({row.proxy_model for row in block.rows} - {"-"})
+    proxies = sorted({row.proxy_model for row in block.rows} - {NO_PROXY})
     # Another model may train its proxies by another recipe, which a row does not hold.
     epochs = f", {counted(recipe.proxy_epochs, 'epoch')}" if proxies == [block.model] else ""
     proxy = f" Proxy: {proxies[0]}{epochs}." if proxies else ""
@@ -125,7 +125,7 @@ def _seeds(block: Block) -> str:
 
 
 def _encoder_supervision(block: Block) -> str:
-    return next((row.encoder_supervision for row in block.rows if row.encoder != NO_ENCODER), "-")
+    return next((row.encoder_supervision for row in block.rows if row.encoder != NO_ENCODER), NO_ENCODER)
 
 
 def _encoder(block: Block) -> str:

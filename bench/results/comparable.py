@@ -8,9 +8,9 @@ from typing import Any
 from bench.calls import given_by_rate, parse_call
 from bench.errors import RowError
 from bench.recipe import Recipe
+from bench.refs import NO_ENCODER, NO_PROXY
 from bench.results.rows import Row
 
-NO_ENCODER = NO_PROXY = "-"
 # Fields that must agree in a block; a row that has no encoder or proxy says nothing about the other rows' one.
 _CONSTANT = ("protocol", "recipe", "pool_size", "fingerprint")
 _OF_ENCODER = ("encoder_supervision", "encoder_weights")

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.errors import SpecError, UnknownName
-from bench.results.comparable import NO_ENCODER
+from bench.refs import NO_ENCODER
 from bench.results.published import indices_path, read_indices, read_scores, scores_path
 from bench.results.rows import Row
 from bench.results.stats import (

@@ -11,8 +11,8 @@ import numpy as np
 
 from bench.errors import RowError
 from bench.quantities import counted
+from bench.refs import NO_ENCODER
 from bench.results.captions import METRIC, common, label_leak, other_seeds
-from bench.results.comparable import NO_ENCODER
 from bench.results.sheets import MISSING, Field, Section, Sheet, to_csv
 from bench.results.stats import pooled_rank_intervals, ranks
 from bench.results.table_text import percent
@@ -299,7 +299,7 @@ def _notes(blocks: Sequence[Block], table: Sequence[Standing], intervals: bool) 
     for block in blocks:
         readers = [line for line in block.lines if line.encoder != NO_ENCODER and line.supervision != "labels"]
         how = {row.encoder_supervision for row in block.rows if row.encoder != NO_ENCODER}
-        notes += label_leak(block.encoder, how.pop() if how else "-", [line.label for line in readers])
+        notes += label_leak(block.encoder, how.pop() if how else NO_ENCODER, [line.label for line in readers])
     for entry in table:
         texts = [text for text in map(parameters, entry.variants) if text]
         if texts and entry.label not in entry.variants:

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from itertools import groupby
 from typing import Any
 
+from bench.refs import NO_ENCODER
 from bench.results.captions import caption, doubtful
-from bench.results.comparable import NO_ENCODER
 from bench.results.sheets import MISSING, Field, Section, Sheet, to_csv
 from bench.results.tables import DECIMALS, Block, Line, Measured
 

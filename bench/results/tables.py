@@ -13,7 +13,8 @@ from typing import Any, Literal
 from bench.calls import family, merged, parse_call
 from bench.errors import RowError, SpecError
 from bench.plugins import SUPERVISIONS, Supervision
-from bench.results.comparable import NO_ENCODER, check_block, check_line, check_protocol, rate_of
+from bench.refs import NO_ENCODER
+from bench.results.comparable import check_block, check_line, check_protocol, rate_of
 from bench.results.reported import Reported, reported
 from bench.results.rows import Row, read_rows
 from bench.results.stats import Summary, summarize

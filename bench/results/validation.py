@@ -11,7 +11,7 @@ import numpy as np
 from bench.calls import Call, parse_call
 from bench.errors import BenchError, RowError
 from bench.recipe import KNOWN_PROTOCOLS
-from bench.refs import cell_name
+from bench.refs import NO_ENCODER, cell_name
 from bench.results.published import coreset_sha256, indices_path, read_indices, read_scores, scores_path
 from bench.results.rows import Row, read_row
 from bench.selection import budget_for
@@ -171,7 +171,7 @@ def _stays_in(path: Path, run: Path) -> None:
 
 
 def _name(row: Row) -> str:
-    encoder = parse_call(row.encoder).name if row.encoder != "-" else "none"
+    encoder = parse_call(row.encoder).name if row.encoder != NO_ENCODER else "none"
     data = parse_call(row.dataset)
     version = str(Call(data.name, {}, data.modifiers))
     return cell_name(version, row.method, encoder, row.rate, row.seed, parse_call(row.model).name)

@@ -14,6 +14,7 @@ from bench.errors import DataError, SpecError
 from bench.grid.cells import Cell
 from bench.grid.spec import GridSpec, load_spec
 from bench.plugins import Supervision
+from bench.refs import NO_ENCODER, NO_PROXY
 from bench.results.published import coreset_sha256, indices_path, pool_positions, read_indices, write_indices
 from bench.results.rows import Row
 from bench.runner.preflight import make_plan, precision_on
@@ -74,7 +75,7 @@ def from_row(
     positions = read_indices(indices, sha256=row.indices_sha256)
     dataset = parse_call(row.dataset)
     pool_size = dataset.params.pop("pool_size", None)
-    named = encoder or (row.encoder if row.encoder != "-" else None)
+    named = encoder or (row.encoder if row.encoder != NO_ENCODER else None)
     spec = load_spec(
         given={
             "datasets": [dataset],
@@ -246,6 +247,6 @@ def _same_data(cell: Cell, fingerprint: str) -> None:
 def _provenance(origin: Row | None) -> dict[str, Any]:
     """The encoder and proxy that a row's coreset rests on; of a file only the model's own encoder is known."""
     if origin is None:
-        return {"proxy_model": "-"}
+        return {"proxy_model": NO_PROXY}
     names = ("encoder", "encoder_supervision", "encoder_weights", "proxy_model")
     return {name: getattr(origin, name) for name in names}
