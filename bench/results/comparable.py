@@ -11,9 +11,6 @@ from bench.recipe import Recipe
 from bench.refs import NO_ENCODER, NO_PROXY
 from bench.results.rows import Row
 
-# Fields that must agree in a block; a row that has no encoder or proxy says nothing about the other rows' one.
-_CONSTANT = ("protocol", "recipe", "pool_size", "fingerprint")
-_OF_ENCODER = ("encoder_supervision", "encoder_weights")
 _OF_LINE = ("method", "method_version", "supervision", "encoder")
 
 
@@ -29,9 +26,12 @@ def check_block(rows: Sequence[Row], where: str) -> None:
         rows: of one block.
         where: the block in words, for the error.
     """
-    _agree(rows, _CONSTANT, where)
-    _agree([row for row in rows if row.encoder != NO_ENCODER], _OF_ENCODER, where)
-    _agree([row for row in rows if row.proxy_model != NO_PROXY], ("proxy_model",), where)
+    first: dict[str, Row] = {}
+    for row in rows:
+        for name, value in _of_block(dict(row)).items():
+            one = first.setdefault(name, row)
+            if getattr(one, name) != value:
+                raise _mixed(one, row, where, _detail(name, getattr(one, name), value))
 
 
 def conflict(row: Row, place: Mapping[str, Any]) -> str | None:
@@ -39,21 +39,27 @@ def conflict(row: Row, place: Mapping[str, Any]) -> str | None:
 
     Args:
         row: one of the two.
-        place: the other one's fields, those that ``Cell.place`` names.
+        place: the other one's fields, those that ``Cell.place`` names; what is not known of it may be left out.
 
     Returns:
         The fields that differ with both values, in words; None where the two may stand in one block, or never would.
     """
-    encoders = {row.encoder, place["encoder"]}
-    if (row.dataset, row.model) != (place["dataset"], place["model"]) or len(encoders - {NO_ENCODER}) > 1:
+    encoders = {row.encoder, place["encoder"]} - {NO_ENCODER}
+    if (row.dataset, row.model) != (place["dataset"], place["model"]) or len(encoders) > 1:
         return None
-    fields = list(_CONSTANT)
-    if NO_ENCODER not in encoders:
-        fields += _OF_ENCODER
-    if NO_PROXY not in (row.proxy_model, place["proxy_model"]):
-        fields.append("proxy_model")
-    found = [_detail(name, getattr(row, name), place[name]) for name in fields if getattr(row, name) != place[name]]
+    ours, theirs = _of_block(dict(row)), _of_block(place)
+    found = [_detail(name, ours[name], theirs[name]) for name in ours if theirs.get(name, ours[name]) != ours[name]]
     return ", ".join(found) or None
+
+
+def _of_block(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """What a row says of its whole block; without an encoder or a proxy it says nothing about that of the others."""
+    names = ["protocol", "recipe", "pool_size", "fingerprint"]
+    if fields["encoder"] != NO_ENCODER:
+        names += ["encoder_supervision", "encoder_weights"]
+    if fields["proxy_model"] != NO_PROXY:
+        names.append("proxy_model")
+    return {name: fields[name] for name in names if name in fields}
 
 
 def check_line(rows: Sequence[Row], where: str) -> None:
