@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from bench.errors import RowError
 from bench.grid.cells import Cell
@@ -13,6 +14,8 @@ from bench.grid.stages import Selection
 from bench.plugins import methods
 from bench.results.comparable import conflict
 from bench.results.rows import Row, read_row
+
+_FOUND_ON_DISK = ("pool_size", "fingerprint", "encoder_weights")
 
 
 def finished_row(out: Path, cell: Cell) -> Row | None:
@@ -56,7 +59,7 @@ def row_that_cannot_join(out: Path, cells: Sequence[Cell]) -> str | None:
         The row's id and the fields that differ, in words; None where all could stand in one table.
     """
     planned = {cell.cell_id for cell in cells}
-    places = {repr(place): place for place in (cell.place() for cell in cells)}.values()
+    places = {repr(place): place for place in map(_known_place, cells)}.values()
     for path in sorted((out / "rows").glob("*.json")):
         if path.stem in planned:
             continue
@@ -66,6 +69,12 @@ def row_that_cannot_join(out: Path, cells: Sequence[Cell]) -> str | None:
                 if found := conflict(row, place):
                     return f"{row.cell_id} ({found})"
     return None
+
+
+def _known_place(cell: Cell) -> dict[str, Any]:
+    """``Cell.place`` without what a dry run could not find: the size and content of missing data, missing weights."""
+    place = cell.place()
+    return {name: value for name, value in place.items() if value or name not in _FOUND_ON_DISK}
 
 
 def set_aside(out: Path, cells: Iterable[Cell]) -> list[Path]:

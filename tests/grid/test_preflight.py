@@ -140,6 +140,33 @@ def test_a_folder_with_rows_of_other_data_or_another_proxy_is_refused_before_any
         plan(out, **grid, methods="aum")
 
 
+@pytest.mark.usefixtures("no_weights")
+def test_a_dry_run_without_the_data_or_the_weights_finds_no_fault_with_rows_made_with_them(tmp_path: Path) -> None:
+    from torchvision.models import resnet18
+
+    data = tmp_path / "data" / "photos"
+    for name, blue in (("cat", 30), ("dog", 90)):
+        (data / name).mkdir(parents=True)
+        for number in range(10):
+            Image.new("RGB", (8, 8), (number, 20, blue)).save(data / name / f"{number}.png")
+    weights = tmp_path / "resnet18.pth"
+    torch.save(resnet18().state_dict(), weights)
+    recipe = {"iterations": 2, "batch_size": 4, "evaluations": 1, "crop_padding": 2}
+    grid: dict[str, Any] = {"methods": "prototypicality", "rates": "0.5", "models": "small_cnn", "recipe": recipe}
+    grid |= {"datasets": "folder(size=8)", "pool_size": None, "data_root": data}
+    out, encoder = tmp_path / "out", "resnet18_imagenet(size=32{})"
+    made = plan(out, **grid, encoders=encoder.format(f",weights={weights}"))
+    workspace = Workspace(out=out, cache=tmp_path / "cache", data_root=data, weights=made.weights)
+    assert "accuracy" in attempt_cell(made.cells[0], workspace)
+    grid["encoders"] = encoder.format("")
+    without = plan(out, **grid, tolerant=True)
+    assert [problem.split()[0] for problem in without.problems] == ["encoder"]
+    without = plan(out, **{**grid, "data_root": tmp_path / "nowhere"}, tolerant=True)
+    assert [problem.split()[0] for problem in without.problems] == ["dataset", "encoder"]
+    longer = {**grid, "data_root": tmp_path / "nowhere", "recipe": {**recipe, "iterations": 3}}
+    assert "recipe.iterations: 2 and 3)" in plan(out, **longer, tolerant=True).problems[-1], "what is known counts"
+
+
 def test_a_refused_plan_leaves_no_folder_behind(tmp_path: Path) -> None:
     with pytest.raises(DataError):
         plan(tmp_path / "runs" / "out", datasets="cifar10")
