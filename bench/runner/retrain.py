@@ -14,7 +14,7 @@ from bench.errors import DataError, SpecError
 from bench.grid.cells import Cell
 from bench.grid.spec import GridSpec, load_spec
 from bench.plugins import Supervision
-from bench.refs import NO_ENCODER, NO_PROXY
+from bench.refs import NO_ENCODER
 from bench.results.published import coreset_sha256, indices_path, pool_positions, read_indices, write_indices
 from bench.results.rows import Row
 from bench.runner.preflight import make_plan, precision_on
@@ -86,7 +86,7 @@ def from_row(
             "recipe": row.recipe.model_dump(exclude={"scale", "precision"}),
         }
     )
-    row.recipe.at_precision(precision_on(device))
+    row.recipe.at_precision(precision_on(device))  # raises where the device lacks it
     cell, weights = _carrier(spec, data_root, download, device)
     cell = cell.model_copy(update={"recipe": row.recipe})  # a grid cannot ask for a recipe that is already scaled
     _same_data(cell, row.fingerprint)
@@ -171,10 +171,12 @@ def train_published(job: Retraining, workspace: Workspace, progress: Progress | 
         "budget": len(inside),
     }
     cell = job.cell.model_copy(update=update)
+    # Of a file only the model's own encoder is known.
+    rests_on = _provenance(job.origin) if job.origin else {}
     return Row(
         cell_id=cell.cell_id,
         config_sha256=cell.digest(),
-        **{**cell.place(), **_provenance(job.origin)},
+        **{**cell.place(), **rests_on},
         method=METHOD,
         variant=cell.variant,
         params=params,
@@ -244,9 +246,7 @@ def _same_data(cell: Cell, fingerprint: str) -> None:
         )
 
 
-def _provenance(origin: Row | None) -> dict[str, Any]:
-    """The encoder and proxy that a row's coreset rests on; of a file only the model's own encoder is known."""
-    if origin is None:
-        return {"proxy_model": NO_PROXY}
+def _provenance(origin: Row) -> dict[str, Any]:
+    """The encoder and proxy that a row's coreset rests on."""
     names = ("encoder", "encoder_supervision", "encoder_weights", "proxy_model")
     return {name: getattr(origin, name) for name in names}
