@@ -180,13 +180,18 @@ def register_method(
         )
     if unpruned and name != "full":
         raise RegistrationError(f"method {name!r}: unpruned=True is for 'full', which tables compare the others with.")
-    fixed = None if callable(needs) else _as_needs(needs)
-
-    def wanted(params: Mapping[str, Any]) -> Sequence[Need]:
-        return _as_needs(needs(params)) if callable(needs) else fixed or ()
-
-    info = MethodInfo(supervision, wanted, paper, version, stochastic, unpruned, check)
+    info = MethodInfo(supervision, _needs_of(needs), paper, version, stochastic, unpruned, check)
     return lambda function: methods.add(name, function, info)
+
+
+def _needs_of(
+    needs: Sequence[str | Need] | Callable[[Mapping[str, Any]], Sequence[str | Need]],
+) -> Callable[[Mapping[str, Any]], Sequence[Need]]:
+    """Parameters -> needs; a fixed list is checked at once."""
+    if callable(needs):
+        return lambda params: _as_needs(needs(params))
+    fixed = _as_needs(needs)
+    return lambda params: fixed
 
 
 def _as_needs(items: Iterable[str | Need]) -> tuple[Need, ...]:
