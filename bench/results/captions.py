@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from bench.quantities import counted
 from bench.refs import NO_ENCODER, NO_PROXY
 from bench.results.comparison import chosen
-from bench.results.reported import Reported, not_run, protocol_of, same_encoder
+from bench.results.reported import Reported, not_run, protocol_of, same_encoder, tuned
 from bench.results.rows import Row
 from bench.results.sheets import MISSING
 from bench.results.stats import summarize
@@ -191,14 +191,6 @@ def _spread(values: Sequence[float], decimals: int) -> str:
     return f"{summary.mean:.{decimals}f}{spread}"
 
 
-_TUNED = ("ccs", "d2")
-"""Methods whose papers tuned beta, and whose default is 0."""
-
-
-def _drops(row: Row) -> bool:
-    return bool(row.params.get("beta"))
-
-
 def _reported_notes(block: Block) -> list[str]:
     protocol, first = protocol_of(block.dataset), block.rows[0]
     found = [(line, one.reported) for line in block.all_lines for one in line.measured if one.reported]
@@ -220,7 +212,8 @@ def _reported_notes(block: Block) -> list[str]:
             note += " Its training protocol is another one."
         notes.append(note)
     notes += _not_run(block)
-    untuned = {line.label for line, _ in found if line.method in _TUNED and not any(map(_drops, line.rows))}
+    zero = [line for line, _ in found if all(row.params.get("beta") == 0 for row in line.rows)]
+    untuned = {line.label for line in zero if tuned(line.method, "beta")}
     if untuned:
         notes.append(f"{', '.join(sorted(untuned))} ran at beta = 0, which drops nothing; the papers tuned beta.")
     if any(item.kind == "figure-digitised" for _, item in found):

@@ -154,6 +154,11 @@ def not_run(method: str, params: Mapping[str, Any]) -> str:
     return ", ".join(sorted(unlike, key=len)[0]) if unlike and all(unlike) else ""
 
 
+def tuned(method: str, parameter: str) -> bool:
+    """Whether the papers tuned a parameter that a method has, since their numbers name no value of it."""
+    return not any(parameter in name.when for name in _NAMES if name.method == method)
+
+
 def same_encoder(number: Reported, encoder: str) -> bool:
     """Whether the paper's number and ours rest on one encoder, as far as the paper says."""
     return number.encoder == "-" or (encoder in ENCODERS and ENCODERS[encoder] in number.encoder)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bench.plugins import datasets, encoders, methods, models
-from bench.results.reported import _NAMES, ENCODERS, PROTOCOLS, protocol_of, reported, same_encoder
+from bench.results.reported import _NAMES, ENCODERS, PROTOCOLS, protocol_of, reported, same_encoder, tuned
 
 CSV = Path(__file__).parents[2] / "bench" / "paper" / "reported_results.csv"
 
@@ -155,3 +155,7 @@ def test_what_the_papers_ran_otherwise_is_said(grid) -> None:
     )
     [block] = blocks(rows, compare=True)
     assert "No reported number for elfs: the papers ran it with heads=50." in caption(block, compare=True)
+
+
+def test_what_the_papers_tuned_is_what_their_numbers_name_no_value_of() -> None:
+    assert [name for name in ("ccs", "d2", "elfs", "aum") if tuned(name, "beta")] == ["ccs", "d2", "elfs"]
