@@ -80,13 +80,17 @@ class Cell(Frozen):
         """The fields of a row that say which table it stands in, and what it may stand beside there."""
         return {
             "dataset": self.dataset.label,
+            "dataset_version": self.dataset.version,
             "pool_size": self.dataset.size,
             "fingerprint": self.dataset.fingerprint,
             "encoder": self.encoder.label if self.encoder else NO_ENCODER,
+            "encoder_version": self.encoder.version if self.encoder else None,
             "encoder_supervision": encoders.get(self.encoder.name).info.supervision if self.encoder else NO_ENCODER,
             "encoder_weights": self.encoder.weights_sha256 if self.encoder else "",
             "model": self.model.label,
+            "model_version": self.model.version,
             "proxy_model": self.proxy.model.label if self.proxy else NO_PROXY,
+            "proxy_version": self.proxy.model.version if self.proxy else None,
             "recipe": self.recipe,
             "protocol": self.protocol,
         }

@@ -283,6 +283,11 @@ class Selection(Stage):
             return proxy_inputs(self.network(), self.dataset)
         return []
 
+    def all_code(self) -> str:
+        """Digest of the method's code and of the versions of the stages that the selection rests on, 16 characters."""
+        versions = sorted({f"{stage.kind} {stage.version}" for stage in in_order([self])})
+        return hashlib.sha256("\0".join([self.code, *versions]).encode()).hexdigest()[:16]
+
     def embeddings(self) -> Embeddings:
         """The pool's embeddings."""
         if self.encoder is None:

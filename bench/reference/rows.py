@@ -11,9 +11,10 @@ from pydantic import BaseModel
 from bench.recipe import KNOWN_PROTOCOLS, Recipe
 from bench.results.rows import SCHEMA_VERSION, Row, StageUse
 
-_SINCE = {"config_sha256": 2, "best_iteration": 2, "test_class_counts": 2} | dict.fromkeys(
-    ("train_peak_bytes", "train_peak_gpu_bytes", "paid_seconds", "peak_bytes", "peak_gpu_bytes"), 2
-)
+_SECOND = ("config_sha256", "best_iteration", "test_class_counts", "paid_seconds")
+_PEAKS = ("train_peak_bytes", "train_peak_gpu_bytes", "peak_bytes", "peak_gpu_bytes")
+_THIRD = ("dataset_version", "encoder_version", "model_version", "proxy_version", "selection_code")
+_SINCE = dict.fromkeys((*_SECOND, *_PEAKS), 2) | dict.fromkeys(_THIRD, 3)
 
 
 def rows_page() -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from bench.calls import Call, family
 from bench.quantities import counted
 from bench.refs import NO_ENCODER, NO_PROXY
 from bench.results.comparison import chosen
@@ -61,7 +62,28 @@ def common(rows: Sequence[Row]) -> list[str]:
     if scales[0] < 1:
         factors = " and ".join(f"{scale:g}" for scale in scales)
         notes.append(f"Scaled: iterations and proxy epochs times {factors}, not the full protocol.")
-    return notes
+    return notes + other_code(rows)
+
+
+def other_code(rows: Sequence[Row]) -> list[str]:
+    """A warning for each method with coresets that were selected by different code, over which a mean is taken."""
+    found: dict[tuple[str, ...], dict[str, list[Row]]] = {}
+    for row in rows:
+        if row.selection_code:
+            line = (row.dataset, row.model, row.encoder, str(Call(row.method, row.params)))
+            found.setdefault(line, {}).setdefault(row.selection_code, []).append(row)
+    notes = []
+    for states in found.values():
+        if len(states) > 1:
+            first = next(iter(states.values()))[0]
+            seeds = (
+                f"{_numbered('seed', sorted({row.seed for row in same}))} by {code[:8]}"
+                for code, same in states.items()
+            )
+            notes.append(
+                f"Warning: the coresets of {family(first.variant)} were selected by different code: {', '.join(seeds)}."
+            )
+    return list(dict.fromkeys(notes))
 
 
 def other_seeds(block: Block) -> list[str]:

@@ -53,13 +53,16 @@ def conflict(row: Row, place: Mapping[str, Any]) -> str | None:
 
 
 def _of_block(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """What a row says of its whole block; without an encoder or a proxy it says nothing about that of the others."""
-    names = ["protocol", "recipe", "pool_size", "fingerprint"]
+    """What a row says of its whole block; without an encoder or a proxy it says nothing about that of the others.
+
+    Rows of an earlier schema do not say which versions they rest on.
+    """
+    names = ["protocol", "recipe", "pool_size", "fingerprint", "dataset_version", "model_version"]
     if fields["encoder"] != NO_ENCODER:
-        names += ["encoder_supervision", "encoder_weights"]
+        names += ["encoder_supervision", "encoder_weights", "encoder_version"]
     if fields["proxy_model"] != NO_PROXY:
-        names.append("proxy_model")
-    return {name: fields[name] for name in names if name in fields}
+        names += ["proxy_model", "proxy_version"]
+    return {name: fields[name] for name in names if fields.get(name) is not None}
 
 
 def check_line(rows: Sequence[Row], where: str) -> None:

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from bench.quantities import counted
-from bench.results.captions import METRIC, other_seeds
+from bench.results.captions import METRIC, other_code, other_seeds
 from bench.results.comparison import Agreement, Contest, EncoderOverlap, Overlap, chosen
 from bench.results.sheets import MISSING, Field, Section, Sheet, to_csv
 from bench.results.stats import TIE, PairedTest
@@ -183,6 +183,7 @@ def _fields(contest: Contest, most: int) -> tuple[Field, ...]:
 
 def _notes(block: Block, made: Contests, baseline: Line | None) -> Iterator[str]:
     yield f"{METRIC[block.metric].capitalize()} in percent, mean over seeds."
+    yield from other_code(block.rows)
     tests = [contest.test for group in made.values() for contest in group if contest.test]
     if baseline is None:
         yield "The baseline was not run in this block: no differences."

@@ -15,7 +15,7 @@ from bench.recipe import PROTOCOL, Recipe
 from bench.results.pseudo_quality import PseudoLabelQuality
 from bench.store.files import write_atomically
 
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 """Version of the row's fields that this harness writes; it reads all versions up to it."""
 DIGEST = "^[0-9a-f]{64}$"
 
@@ -62,12 +62,16 @@ class Row(BaseModel):
         config_sha256: of the cell's configuration as canonical JSON: everything that decides the result; the last
             12 characters of ``cell_id`` are its first. Empty in rows of version 1.
         dataset: name with the parameters that the user set, for example ``cifar10(pool_size=5000)``.
+        dataset_version: declared version of the data set's reader.
         method: name of the method.
         variant: the method as the user wrote it, for example ``ccs(beta=0.3)``; one line of a table.
         method_version: the method's declared version.
         params: all its parameters.
+        selection_code: digest of what selected the coreset: the method's source files and the versions of the shared
+            stages that it rests on; tables mark a mean over rows of different ones.
         supervision: what the method saw: ``none``, ``pseudo``, ``coreset`` or ``labels``.
         encoder: name with parameters, or ``-`` where the cell uses none.
+        encoder_version: its declared version.
         encoder_supervision: what the encoder was trained with, or ``-``.
         encoder_weights: SHA-256 of the weights file, or empty.
         rate: fraction of the pool removed.
@@ -75,7 +79,9 @@ class Row(BaseModel):
         pool_size: images in the pool.
         seed: seed of clustering, proxy, selection and training.
         model: network trained on the coreset.
+        model_version: its declared version.
         proxy_model: network that training dynamics were observed on, or ``-``.
+        proxy_version: its declared version.
         recipe: how the model was trained.
         accuracy: test accuracy after the last iteration, in percent.
         best_accuracy: best test accuracy seen during training, in percent; for comparison with papers only.
@@ -109,17 +115,20 @@ class Row(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
 
-    schema_version: Literal[1, 2] = SCHEMA_VERSION
+    schema_version: Literal[1, 2, 3] = SCHEMA_VERSION
     protocol: Annotated[int, Field(ge=1)] = PROTOCOL
     cell_id: FileName
     config_sha256: Annotated[str, Field(pattern=f"{DIGEST}|^$")] = ""
     dataset: Label
+    dataset_version: int | None = None
     method: Label
     variant: Label
     method_version: int = 1
     params: dict[str, Any]
+    selection_code: Label = ""
     supervision: Supervision
     encoder: Label
+    encoder_version: int | None = None
     encoder_supervision: Label
     encoder_weights: Label
     rate: Annotated[float, Field(ge=0, lt=1)]
@@ -127,7 +136,9 @@ class Row(BaseModel):
     pool_size: Annotated[int, Field(ge=1)]
     seed: int
     model: Label
+    model_version: int | None = None
     proxy_model: Label
+    proxy_version: int | None = None
     recipe: Recipe
     accuracy: Percent
     best_accuracy: Percent

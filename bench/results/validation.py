@@ -18,7 +18,8 @@ from bench.selection import budget_for
 
 RETRAINED = "indices"
 """Method of rows trained on a published coreset: their budget is the coreset's size, whatever the rate."""
-_REQUIRED = {2: ("config_sha256", "best_iteration", "test_class_counts")}
+_SINCE_2 = ("config_sha256", "best_iteration", "test_class_counts")
+_REQUIRED = {2: _SINCE_2, 3: (*_SINCE_2, "dataset_version", "model_version")}
 _TOLERANCE = 1e-3
 """Percentage points. Accuracies are computed in float32, whose error on 100 is 1e-5."""
 

@@ -92,8 +92,8 @@ def from_row(
     _same_data(cell, row.fingerprint)
     if cell.encoder and (cell.encoder.label, cell.encoder.weights_sha256) != (row.encoder, row.encoder_weights):
         raise SpecError(
-            f"the row's model reads embeddings of {row.encoder} (weights {row.encoder_weights[:12] or 'none'}), but "
-            f"{cell.encoder.label} (weights {cell.encoder.weights_sha256[:12] or 'none'}) was given."
+            f"the row names the encoder {row.encoder} (weights {row.encoder_weights[:12] or 'none'}), but the model "
+            f"would read embeddings of {cell.encoder.label} (weights {cell.encoder.weights_sha256[:12] or 'none'})."
         )
     return Retraining(cell, positions, weights, row, row.variant, row.supervision)
 
@@ -248,5 +248,5 @@ def _same_data(cell: Cell, fingerprint: str) -> None:
 
 def _provenance(origin: Row) -> dict[str, Any]:
     """The encoder and proxy that a row's coreset rests on."""
-    names = ("encoder", "encoder_supervision", "encoder_weights", "proxy_model")
+    names = ("encoder", "encoder_version", "encoder_supervision", "encoder_weights", "proxy_model", "proxy_version")
     return {name: getattr(origin, name) for name in names}

@@ -92,6 +92,7 @@ def run_cell(cell: Cell, workspace: Workspace, stages: Mapping[str, StageUse]) -
         variant=cell.variant,
         method_version=methods.get(cell.method).info.version,
         params=entry.resolve(cell.params),
+        selection_code=selection.all_code(),
         supervision=entry.info.supervision,
         rate=cell.rate,
         budget=cell.budget,

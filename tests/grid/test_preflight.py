@@ -12,7 +12,9 @@ from PIL import Image
 
 from bench.errors import DataError, RowError, SpecError, WeightsError
 from bench.grid.spec import load_spec
-from bench.results.rows import StageUse
+from bench.results.captions import caption
+from bench.results.rows import StageUse, read_rows
+from bench.results.tables import blocks
 from bench.runner.preflight import Plan, check_writable, make_plan
 from bench.runner.provenance import device_name, git_state, versions
 from bench.runner.trial import attempt_cell
@@ -98,8 +100,12 @@ def test_rows_that_other_code_selected_are_named(tmp_path: Path, monkeypatch: py
     assert "error" not in attempt_cell(cell, workspace, {stage.key: use})
     assert plan(workspace.out, **given).outdated == []
     monkeypatch.setattr("bench.grid.cells.code_digest", lambda module, version: "edited")
-    made = plan(workspace.out, **given)
-    assert (made.outdated, made.missing) == ([cell.cell_id], [])
+    made = plan(workspace.out, **given, seeds=2)
+    assert made.outdated == [cell.cell_id]
+    [second] = made.missing
+    assert "error" not in attempt_cell(second, workspace)
+    [block] = blocks(list(read_rows(workspace.out)))
+    assert any("random were selected by different code: seed 0 by " in note for note in caption(block))
 
 
 def test_a_folder_with_rows_of_another_recipe_is_refused_before_anything_runs(tmp_path: Path) -> None:

@@ -97,11 +97,12 @@ def test_a_new_version_of_a_stage_renews_all_that_rests_on_it(
 ) -> None:
     [cell] = cells_of(methods="elfs", rates="0.9")
     stages = in_order([cell.selection()])
-    before = [stage.key for stage in stages]
+    before, code = [stage.key for stage in stages], cell.selection().all_code()
     monkeypatch.setattr(changed, "version", changed.version + 1)
     first = next(place for place, stage in enumerate(stages) if isinstance(stage, changed))
     renewed = [old != stage.key for old, stage in zip(before, stages, strict=True)]
     assert renewed == [place >= first for place in range(len(stages))]
+    assert cell.selection().all_code() != code
 
 
 def test_the_code_of_a_method_is_part_of_its_selection(cells_of: Expand) -> None:
@@ -109,7 +110,15 @@ def test_the_code_of_a_method_is_part_of_its_selection(cells_of: Expand) -> None
     selection = cell.selection()
     [other] = cells_of(methods="aum", rates="0.9")
     assert selection.code != other.selection().code
-    assert selection.model_copy(update={"code": "edited"}).key != selection.key
+    edited = selection.model_copy(update={"code": "edited"})
+    assert edited.key != selection.key
+    assert edited.all_code() != selection.all_code()
+
+
+def test_the_code_of_a_selection_is_one_for_all_seeds_and_rates(cells_of: Expand) -> None:
+    cells = cells_of(methods="elfs(beta=0.4)", rates="0.5,0.9", seeds=2)
+    assert len(cells) == 4
+    assert len({cell.selection().all_code() for cell in cells}) == 1
 
 
 def test_a_selection_says_what_the_cell_lacks(cells_of: Expand) -> None:

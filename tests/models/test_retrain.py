@@ -108,7 +108,7 @@ def test_model_on_embeddings_is_reproduced(tmp_path: Path) -> None:
     again = train_published(job, Workspace(out=tmp_path / "again", cache=tmp_path / "cache2"))
     assert (again.accuracy, again.curve) == (origin.accuracy, origin.curve)
     changed = origin.model_copy(update={"encoder_weights": "0" * 64})
-    with pytest.raises(SpecError, match="the row's model reads embeddings of pixels"):
+    with pytest.raises(SpecError, match="the row names the encoder pixels"):
         from_row(changed, indices_path(tmp_path, origin.cell_id), device="cpu")
 
 

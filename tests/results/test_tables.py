@@ -7,6 +7,7 @@ import pytest
 
 from bench.errors import RowError
 from bench.recipe import Recipe
+from bench.results.captions import caption
 from bench.results.rows import Row, write_row
 from bench.results.tables import Block, Line, blocks, collect, parameters
 
@@ -180,6 +181,34 @@ def test_one_encoder_with_two_weights_is_refused(row: Make, change: dict[str, st
 def test_two_proxies_in_one_block_are_refused(row: Make) -> None:
     with pytest.raises(RowError, match="proxy_model: 'small_cnn' and 'resnet18'"):
         blocks([row("aum"), row("elfs", proxy_model="resnet18"), row("random")])
+
+
+@pytest.mark.parametrize("what", ["dataset", "model", "encoder", "proxy"])
+def test_two_versions_of_what_a_block_rests_on_are_refused(row: Make, what: str) -> None:
+    name = f"{what}_version"
+    first, second = row("elfs", **{name: 1}), row("elfs", seed=1, **{name: 2})
+    with pytest.raises(RowError, match=f"differ in {name}: 1 and 2"):
+        blocks([first, second])
+    earlier = row("elfs", seed=2)  # of a schema that did not record it
+    assert blocks([first, earlier, row("elfs", seed=1, **{name: 1})])
+    assert blocks([earlier, first])
+
+
+@pytest.mark.parametrize("what", ["encoder", "proxy"])
+def test_rows_without_encoder_or_proxy_agree_with_every_version(row: Make, what: str) -> None:
+    assert blocks([row("random", **{f"{what}_version": None}), row("elfs", **{f"{what}_version": 2})])
+
+
+def test_a_mean_over_coresets_of_different_code_is_marked(row: Make) -> None:
+    same = [row("elfs", seed=seed, selection_code="a" * 16) for seed in (0, 1)]
+    other = row("elfs", seed=2, selection_code="b" * 16)
+    [block] = blocks([*same, other])
+    warning = (
+        "Warning: the coresets of elfs were selected by different code: seeds 0, 1 by aaaaaaaa, seed 2 by bbbbbbbb."
+    )
+    assert warning in caption(block)
+    [block] = blocks([*same, row("elfs", seed=2), row("aum", seed=0, selection_code="c" * 16)])
+    assert not [note for note in caption(block) if "different code" in note], "what is not recorded is not doubted"
 
 
 def test_one_variant_with_two_sets_of_defaults_is_refused(row: Make) -> None:

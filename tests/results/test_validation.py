@@ -42,6 +42,8 @@ def valid(tmp_path: Path, row: Callable[..., Row]) -> Callable[..., Path]:
             per_class_accuracy=[100.0, None, 30.0],
             class_counts=[4, 5, 1],
             test_class_counts=[10, 0, 10],
+            dataset_version=1,
+            model_version=1,
             scores_sha256=write_scores(np.arange(100, dtype=np.float32), tmp_path),
             indices_sha256=write_indices(np.arange(0, 100, 10), tmp_path, name),
         )
@@ -67,11 +69,12 @@ def test_scores_may_be_left_out(valid: Callable[..., Path], tmp_path: Path) -> N
     ("changes", "says"),
     [
         ({"protocol": 7}, "protocol: 7 is unknown; known: 1"),
-        ({"schema_version": 9}, "schema_version: input should be 1 or 2"),
+        ({"schema_version": 9}, "schema_version: input should be 1, 2 or 3"),
         ({"seed": 1}, "cell_id: it names digits-ccs-none-r90-s0-small_cnn, the row's fields digits-ccs-none-r90-s1"),
         ({"dataset": "mnist5k"}, "the row's fields mnist5k-ccs"),
         ({"dataset": "digits(("}, "cell_id: cannot be compared: cannot read 'digits(('"),
         ({"config_sha256": "0" * 64}, "cell_id: it ends with"),
+        ({"dataset_version": None, "model_version": None}, "dataset_version, model_version: missing in a row of"),
         ({"best_iteration": None, "test_class_counts": []}, "best_iteration, test_class_counts: missing in a row of"),
         ({"accuracy": 64.0}, "accuracy: 64.0 is not the last of the curve, 65.0"),
         ({"accuracy": 165.0}, "accuracy: input should be less than or equal to 100"),
