@@ -45,7 +45,7 @@ def main(
     threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = os.cpu_count() or 1,
     tiny: Annotated[bool, typer.Option(help="Tiny sizes: shows that it runs, measures nothing.")] = False,
     sizes: Annotated[
-        list[str] | None, typer.Option("--set", help="NAME=NUMBER: a size other than the full one, as in size=10000.")
+        list[str] | None, typer.Option("--set", help="NAME=VALUE: a size other than the full one, as in size=10000.")
     ] = None,
     write: Annotated[bool, typer.Option(help="Write the tables into README.md beside this file.")] = False,
     readme: Annotated[Path, typer.Option(hidden=True)] = README,
@@ -87,10 +87,12 @@ def main(
 
 def _parse(text: str) -> tuple[str, Any]:
     name, _, value = text.partition("=")
+    if not value:
+        raise typer.BadParameter(f"--set {text!r} is not valid; it must read NAME=VALUE.")
     try:
         return name, json.loads(value)
-    except json.JSONDecodeError as error:
-        raise typer.BadParameter(f"--set {text!r} is not valid; it must read NAME=NUMBER.") from error
+    except json.JSONDecodeError:
+        return name, value
 
 
 if __name__ == "__main__":

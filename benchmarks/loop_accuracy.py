@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -38,7 +39,7 @@ def run(
     """
     results = []
     for name in ("mnist5k", *(["cifar10"] if root else [])):
-        whole = load_dataset(name, {}, root=root, download=False, pool_size=None)
+        whole = load_dataset(name, {}, root=Path(root) if root else None, download=False, pool_size=None)
         recipe = datasets.get(name).info.recipe.model_copy(update={"batch_size": 64, "evaluations": 1})
         recipes = {precision: recipe.model_copy(update={"precision": precision}) for precision in PRECISIONS}
         ours: dict[str, dict[int, float]] = {precision: {} for precision in PRECISIONS}
