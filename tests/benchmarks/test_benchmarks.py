@@ -87,7 +87,7 @@ def test_a_failing_benchmark_does_not_stop_the_others(app, keep_environment, mon
         (["orderigns"], "did you mean orderings"),
         (["--clock", "sun"], "valid: wall, cpu"),
         (["orderings", "--tiny", "--write"], "measures nothing"),
-        (["orderings", "--set", "size:3"], "NAME=NUMBER"),
+        (["orderings", "--set", "size:3"], "NAME=VALUE"),
     ],
 )
 def test_bad_input_is_refused_before_anything_runs(app, keep_environment, arguments, message, monkeypatch):
