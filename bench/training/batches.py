@@ -14,8 +14,10 @@ from bench.recipe import Recipe
 from bench.to_device import to_device
 from bench.training.augment import augment, normaliser
 
-_SCORED_AT_ONCE = 256
-"""Images of a test batch. On a CPU 1,024 cost 1.6 times as much: see ``_CPU_PIXELS`` in ``bench.encoding.frozen``."""
+_FEW, _MANY = 256, 1_024
+"""Images of a batch that nothing is trained on, on a CPU or decoded from files, and elsewhere. On a CPU 1,024 cost 1.6
+times as much: see ``_CPU_PIXELS`` in ``bench.encoding.frozen``. What a network gives in evaluation mode (accuracies,
+outputs, gradient norms) depends on it by rounding at most."""
 
 
 class Batch(NamedTuple):
@@ -85,8 +87,10 @@ class TensorBatches:
 
     def in_order(self) -> Iterator[Batch]:
         """As given, without augmentation."""
-        positions = torch.arange(len(self), device=self._targets.device)
-        parts = (whole.split(_SCORED_AT_ONCE) for whole in (self._inputs, self._targets, positions))
+        device = self._targets.device
+        at_once = _FEW if device.type == "cpu" else _MANY
+        positions = torch.arange(len(self), device=device)
+        parts = (whole.split(at_once) for whole in (self._inputs, self._targets, positions))
         for inputs, *rest in zip(*parts, strict=True):
             yield Batch(self._normalised(inputs) if self._images else inputs, *rest)
 
@@ -141,7 +145,7 @@ class FileBatches:
 
     def in_order(self) -> Iterator[Batch]:
         """As given: the centre crop of every image."""
-        for part, images in self._decoded(list(torch.arange(len(self)).split(_SCORED_AT_ONCE))):
+        for part, images in self._decoded(list(torch.arange(len(self)).split(_FEW))):
             yield self._batch(part, images)
 
     def _batch(self, part: Tensor, images: Tensor) -> Batch:

@@ -86,6 +86,14 @@ def test_test_images_come_in_order_and_unaugmented(digits):
     np.testing.assert_allclose(inputs.numpy(), plain, atol=1e-5)
 
 
+def test_a_cpu_scores_fewer_images_at_once_than_other_devices():
+    images = torch.zeros(1_500, 1, 2, 2, dtype=torch.uint8)
+    for device, sizes in (("cpu", [256] * 5 + [220]), ("meta", [1_024, 476])):
+        targets = torch.zeros(len(images), dtype=torch.int64)
+        batches = TensorBatches(images, targets, recipe=RECIPE, mean=MEAN, std=STD, device=device)
+        assert [len(batch.targets) for batch in batches.in_order()] == sizes
+
+
 class Listening(DynamicsRecorder):
     """Keeps every output beside the running numbers."""
 
