@@ -16,7 +16,9 @@ from bench.to_device import to_device
 
 _CPU_PIXELS = 400_000
 """Pixels of a channel that a CPU takes at once: the C library returns larger layers to the system at every step, and
-fetching them again costs several times what the arithmetic does."""
+fetching them again costs several times what the arithmetic does. Measured on 2 cores (AMD EPYC, torch 2.14.1, glibc)
+with tf_efficientnet_lite0 at 128 px and ViT-S/16 at 224 px, see ``embedding`` in benchmarks/README.md; other CPUs and
+GPUs were not."""
 
 
 class FrozenEncoder:
@@ -58,21 +60,26 @@ class FrozenEncoder:
             raise DataError(f"encoder {self.name!r} takes images of 1 or 3 channels, got {images.shape[1]}.")
         on = torch.device(device)
         module = self.module.to(on, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        mean, std = self._mean.to(on), self._std.to(on)
+        step = images_at_once(self.size, batch_size, on)
         parts = []
-        for index in batches(len(images), images_at_once(self.size, batch_size, on)):
-            pixels = to_device(torch.from_numpy(np.ascontiguousarray(images[index])), on).float().div_(255)
-            inputs = (resize(pixels, self.size).expand(-1, 3, -1, -1) - mean) / std
-            features = module(inputs.contiguous(memory_format=torch.channels_last)).float().cpu()
-            if not torch.isfinite(features).all():
-                raise WeightsError(
-                    f"encoder {self.name!r} gives numbers that are not finite; its weights file is damaged "
-                    "or made for another input."
-                )
-            parts.append(features.numpy())
-            if progress is not None:
-                progress(len(index))
+        # Files are read by several threads, which a step of a few images would leave idle. Whole steps are read.
+        for index in batches(len(images), batch_size - batch_size % max(1, step)):
+            for pixels in torch.from_numpy(np.ascontiguousarray(images[index])).split(step):
+                parts.append(self._features(module, to_device(pixels, on)))
+                if progress is not None:
+                    progress(len(pixels))
         return np.concatenate(parts)
+
+    def _features(self, module: nn.Module, pixels: Tensor) -> NDArray[np.float32]:
+        mean, std = self._mean.to(pixels.device), self._std.to(pixels.device)
+        inputs = (resize(pixels.float().div_(255), self.size).expand(-1, 3, -1, -1) - mean) / std
+        features: Tensor = module(inputs.contiguous(memory_format=torch.channels_last)).float().cpu()
+        if not torch.isfinite(features).all():
+            raise WeightsError(
+                f"encoder {self.name!r} gives numbers that are not finite; its weights file is damaged "
+                "or made for another input."
+            )
+        return features.numpy()
 
 
 def images_at_once(size: int, batch_size: int, device: torch.device) -> int:

@@ -190,6 +190,23 @@ def test_how_many_images_a_cpu_takes_at_once_changes_nothing_but_rounding(small,
     np.testing.assert_allclose(whole, single, rtol=1e-4, atol=1e-5)
 
 
+def test_images_are_read_in_whole_batches_and_embedded_in_the_same_steps(small, digits):
+    class Read:
+        shape, sizes = (20, *digits.shape[1:]), []
+
+        def __len__(self):
+            return 20
+
+        def __getitem__(self, index):
+            self.sizes.append(len(index))
+            return digits[index]
+
+    encoder, images = build("resnet18_imagenet", small[1], size=224), Read()
+    embedded = encoder.embed(images, device="cpu", batch_size=19)
+    assert images.sizes == [16, 4]
+    np.testing.assert_array_equal(embedded, encoder.embed(digits[:20], device="cpu", batch_size=8))
+
+
 def test_numbers_that_are_not_finite_are_an_error(tmp_path, digits):
     state = network("resnet18_imagenet").state_dict()
     state["layer4.1.bn2.bias"][0] = float("nan")
