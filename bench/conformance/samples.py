@@ -126,7 +126,7 @@ class Sample:
 
 @cache
 def digits() -> Sample:
-    """300 of scikit-learn's digits sorted by class, as many data sets are stored, with the engine's own dynamics.
+    """300 of scikit-learn's digits sorted by class, as many data sets are stored, with dynamics of a real training.
 
     Made once per process: embeddings are the pixels, pseudo-labels come from k-means of unit rows, dynamics from
     training ``small_cnn`` for 8 epochs on either labels. Arrays are read-only.
