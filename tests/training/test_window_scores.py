@@ -1,8 +1,6 @@
-"""Dyn-Unc and DUAL, accumulated online, against the same scores from all outputs of all epochs."""
+"""What Dyn-Unc and DUAL look at and prefer; their numbers are tested in ``test_recorder_oracle.py``."""
 
 from __future__ import annotations
-
-import statistics
 
 import numpy as np
 import pytest
@@ -30,32 +28,6 @@ def observe(logits, targets, batch=7):
             recorder.update(positions, epoch[positions], targets[positions])
         recorder.end_epoch()
     return recorder.result()
-
-
-def by_hand(logits, targets, image):
-    """Both scores of one image from its stored confidences, in plain Python."""
-    stored = logits.double().softmax(2)[:, image, targets[image]].tolist()
-
-    def windows(values):
-        length = min(10, len(values))
-        return [values[start : start + length] for start in range(len(values) - length + 1)]
-
-    def spread(window):
-        return statistics.stdev(window) if len(window) > 1 else 0.0
-
-    dyn_unc = statistics.fmean(spread(window) for window in windows(stored))
-    dual = statistics.fmean(spread(window) * (1 - statistics.fmean(window)) for window in windows(stored[:30]))
-    return dyn_unc, dual
-
-
-@pytest.mark.parametrize("epochs", [1, 2, 9, 10, 11, 29, 30, 31, 45])
-def test_online_scores_are_those_of_the_stored_outputs(epochs):
-    logits, targets = outputs(epochs, 23)
-    dynamics = observe(logits, targets)
-    expected = np.array([by_hand(logits, targets, image) for image in range(23)])
-    assert dynamics.dyn_unc.dtype == dynamics.dual.dtype == np.float32
-    np.testing.assert_allclose(dynamics.dyn_unc, expected[:, 0], rtol=1e-4, atol=1e-6)
-    np.testing.assert_allclose(dynamics.dual, expected[:, 1], rtol=1e-4, atol=1e-6)
 
 
 def test_dual_does_not_look_beyond_epoch_30_and_dyn_unc_does():
