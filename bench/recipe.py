@@ -34,7 +34,8 @@ class Recipe(BaseModel):
         crop_padding: pixels of padding before the random crop.
         evaluations: how often the test split is scored during training, evenly spaced, the last at the end.
         precision: ``auto`` is bf16 autocast on a GPU that has it, fp32 elsewhere; ``tf32`` is fp32 but for the products
-            of convolutions and linear layers, on a GPU that has it.
+            of convolutions and linear layers, on a GPU that has it. With bf16 the last linear layer is in fp32; what
+            was trained in bf16 or tf32 is scored in tf32.
         scale: factor by which ``scaled`` shortened the recipe; 1 is the full protocol.
     """
 

@@ -30,7 +30,7 @@ def run(
     name: str, meter: Meter, *, tiny: bool = False, changed: dict[str, Any] | None = None
 ) -> tuple[ModuleType, list[Result]]:
     """Run one benchmark, at the sizes of its ``TINY`` or with ``changed`` ones; ``Skip`` where it cannot run here."""
-    from bench.training.loop import prepare_torch
+    from bench.training.precision import prepare_torch
 
     module = importlib.import_module(f"benchmarks.{name}")
     prepare_torch(meter.threads)  # as every trial does

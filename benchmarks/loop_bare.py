@@ -13,7 +13,8 @@ from bench import Recipe
 from bench.refs import ModelRef
 from bench.training.batches import Batch, Batches
 from bench.training.fit import fresh_network, make_batches
-from bench.training.loop import precision, train
+from bench.training.loop import train
+from bench.training.precision import autocast
 from benchmarks import _data
 from benchmarks._common import Meter, Result, Target, Times, timed
 
@@ -138,7 +139,7 @@ def bare_step(model: nn.Module, ready: list[Batch], recipe: Recipe, device: str)
 
     def step(number: int) -> None:
         batch = ready[number]
-        with precision(recipe, device):
+        with autocast(recipe, device):
             loss = functional.cross_entropy(model(batch.inputs), batch.targets)
         optimiser.zero_grad()
         loss.backward()

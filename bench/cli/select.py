@@ -110,7 +110,7 @@ def select(
     used = pick_device(device)
     from bench.labelling.choose import choose
     from bench.store.cache import Store
-    from bench.training.loop import prepare_torch
+    from bench.training.precision import prepare_torch
 
     threads = threads or os.cpu_count() or 1
     prepare_torch(threads)

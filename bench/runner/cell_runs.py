@@ -121,10 +121,10 @@ def _trainable() -> type:
             uses = {item["key"]: StageUse(**item) for item in trial["stages"]}
             cell = Cell.model_validate_json(trial["cell"])
             result = attempt_cell(cell, workspace, uses, attempt=trial["attempt"])
-            if workspace.device != "cpu":
-                _release_gpu()
-            if result.get("fault", {}).get("status") == "time-limit":
-                end_process(json.dumps(result["fault"]), mark_of(cell.cell_id, workspace.out))
+            broken = workspace.device != "cpu" and not _release_gpu()
+            fault = result.get("fault")
+            if fault and (broken or fault["status"] == "time-limit"):
+                end_process(json.dumps(fault), mark_of(cell.cell_id, workspace.out))
             return {"done": True, **result}
 
         def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -157,8 +157,17 @@ def _callback(ended: Callable[[str, dict[str, Any]], None], died: Callable[[str,
     return callback
 
 
-def _release_gpu() -> None:
-    """Give back what torch keeps of the GPU's memory: a neighbour on the same GPU may need it."""
+def _release_gpu() -> bool:
+    """Give back what torch keeps of the GPU's memory: a neighbour on the same GPU may need it.
+
+    Returns:
+        Whether the GPU answers: after some errors it never does in this process, and every later cell would fail.
+    """
     import torch
 
-    torch.cuda.empty_cache()
+    try:
+        torch.cuda.synchronize()
+        torch.cuda.empty_cache()
+    except RuntimeError:
+        return False
+    return True

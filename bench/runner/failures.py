@@ -20,6 +20,7 @@ from bench.store.files import write_atomically
 
 FOLDER = "failed"
 _KILLED_FOR_MEMORY = "running low on memory"
+_NO_MEMORY = ("can't allocate memory", "CUDA error: out of memory", "STATUS_ALLOC_FAILED")
 Status = Literal["error", "out-of-memory", "not-finite", "time-limit", "lost"]
 
 
@@ -184,6 +185,7 @@ def failure_files(cell_id: str, out: Path) -> tuple[Path, Path]:
 
 
 def _is_out_of_memory(error: BaseException) -> bool:
-    """Python's, numpy's and torch's ways to say so; torch's CPU allocator raises a plain RuntimeError."""
+    """Python's, numpy's and torch's ways to say so; torch's CPU allocator and CUDA's libraries raise RuntimeErrors."""
     named = any(kind.__name__ == "OutOfMemoryError" for kind in type(error).__mro__)
-    return isinstance(error, MemoryError) or named or "can't allocate memory" in str(error)
+    said = isinstance(error, RuntimeError) and any(words in str(error) for words in _NO_MEMORY)
+    return isinstance(error, MemoryError) or named or said

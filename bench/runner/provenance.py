@@ -13,15 +13,19 @@ import bench
 _PACKAGES = ("torch", "torchvision", "numpy", "scikit-learn", "faiss-cpu", "ray", "timm")
 
 
-@lru_cache(maxsize=1)
-def versions() -> dict[str, str]:
-    """Versions of Python, the harness and the packages that results depend on."""
+@lru_cache(maxsize=2)
+def versions(device: str = "cpu") -> dict[str, str]:
+    """Versions of Python, the harness and the packages that results depend on; on a GPU of CUDA and cuDNN too."""
     found = {"python": platform.python_version(), "coreset-bench": bench.__version__}
     for name in _PACKAGES:
         try:
             found[name] = version(name)
         except PackageNotFoundError:
             continue
+    if device.startswith("cuda"):
+        import torch
+
+        found |= {"cuda": str(torch.version.cuda), "cudnn": str(torch.backends.cudnn.version())}
     return found
 
 

@@ -155,7 +155,7 @@ def train_published(job: Retraining, workspace: Workspace, progress: Progress | 
         DataError: a position is outside the pool.
         TrainingError: training cannot go on.
     """
-    from bench.training.loop import prepare_torch
+    from bench.training.precision import prepare_torch
 
     prepare_torch(workspace.threads)
     dataset = workspace.dataset(job.cell.dataset)

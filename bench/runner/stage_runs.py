@@ -219,7 +219,7 @@ def _result(task: Any, stage: Stage, workspace: Workspace) -> StageEnd:
 def _stage_task(stage: Stage, workspace: Workspace) -> StageEnd:
     """Body of a Ray task."""
     from bench.runner.compute import run_stage
-    from bench.training.loop import prepare_torch
+    from bench.training.precision import prepare_torch
 
     prepare_torch(workspace.threads)
     mark = mark_of(stage.key, workspace.out)

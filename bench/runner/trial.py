@@ -74,7 +74,7 @@ def run_cell(cell: Cell, workspace: Workspace, stages: Mapping[str, StageUse]) -
     Raises:
         BenchError: selection or training cannot go on.
     """
-    from bench.training.loop import prepare_torch
+    from bench.training.precision import prepare_torch
 
     prepare_torch(workspace.threads)
     selection = cell.selection()
@@ -162,7 +162,7 @@ def measure(
         "train_peak_gpu_bytes": usage.peak_gpu_bytes,
         "device": device_name(workspace.device),
         "threads": workspace.threads,
-        "versions": versions(),
+        "versions": versions(workspace.device),
         "git_revision": revision,
         "git_dirty": dirty,
         "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),

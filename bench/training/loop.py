@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -14,6 +13,7 @@ from torch.nn import functional
 from bench.errors import NotFinite, TrainingError
 from bench.recipe import Recipe
 from bench.training.batches import Batch, Batches
+from bench.training.precision import autocast, full_logits, products
 from bench.training.recorder import DynamicsRecorder
 from bench.underway import Progress
 
@@ -90,8 +90,9 @@ def train(
     looked = 0
     for step, batch, ends_epoch in _stream(batches, iterations, generator):
         optimiser.zero_grad(set_to_none=True)
-        with tf32() if recipe.precision == "tf32" else nullcontext():
-            with precision(recipe, device):
+        # The backward pass too, but outside of autocast.
+        with products(recipe):
+            with full_logits(model), autocast(recipe, device):
                 logits = model(batch.inputs)
                 loss = functional.cross_entropy(logits, batch.targets)
             loss.backward()
@@ -112,48 +113,21 @@ def train(
         if recorder is not None and ends_epoch:
             recorder.end_epoch()
         if test is not None and step in score_at:
-            evaluations.append(evaluate(model, test, step, num_classes))
+            with products(recipe, scoring=True):
+                evaluations.append(evaluate(model, test, step, num_classes))
             model.train()
     return evaluations
 
 
 @torch.no_grad()
 def evaluate(model: nn.Module, batches: Batches, iteration: int, num_classes: int) -> Evaluation:
-    """Accuracy on ``batches`` in evaluation mode, without augmentation; in fp32, since logits in bf16 tie too often."""
+    """Accuracy on ``batches`` in evaluation mode, without augmentation; not in bf16, whose logits tie too often."""
     model.eval()
     seen = [(model(batch.inputs).argmax(1) == batch.targets, batch.targets) for batch in batches.in_order()]
     correct, targets = (torch.cat(parts).cpu() for parts in zip(*seen, strict=True))
     counts = torch.bincount(targets, minlength=num_classes).double()
     hits = torch.bincount(targets[correct], minlength=num_classes).double()
     return Evaluation(iteration, 100 * hits.sum().item() / len(targets), tuple((100 * hits / counts).tolist()))
-
-
-def precision(recipe: Recipe, device: str) -> AbstractContextManager[object]:
-    """Autocast to bf16 where the recipe asks for it; a grid has replaced ``auto`` by then (``Recipe.at_precision``)."""
-    return torch.autocast(device.split(":")[0], torch.bfloat16) if recipe.precision == "bf16" else nullcontext()
-
-
-@contextmanager
-def tf32() -> Iterator[None]:
-    """Products in TF32, of the backward pass too; as before afterwards."""
-    before = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
-    try:
-        _allow_tf32(True, True)
-        yield
-    finally:
-        _allow_tf32(*before)
-
-
-def _allow_tf32(products: bool, convolutions: bool) -> None:
-    torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = products, convolutions
-
-
-def prepare_torch(threads: int) -> None:
-    """Set this worker process up: its CPU threads, and kernels that give the same bits every time, fp32 in full."""
-    torch.set_num_threads(threads)
-    torch.backends.cudnn.deterministic = True
-    torch.backends.cudnn.benchmark = False
-    _allow_tf32(False, False)
 
 
 def _stream(batches: Batches, iterations: int, generator: torch.Generator) -> Iterator[tuple[int, Batch, bool]]:

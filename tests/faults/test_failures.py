@@ -8,6 +8,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+import torch
 
 from bench.errors import DataError, NotFinite, TimeLimit
 from bench.grid.cells import Cell
@@ -63,13 +64,15 @@ def failures(folder: Path) -> dict[str, Failure]:
 
 
 def test_exceptions_are_classified():
-    import torch
-
     with pytest.raises(RuntimeError) as caught:
         torch.empty(2**60, dtype=torch.uint8)
     assert fault_of(caught.value).status == "out-of-memory"
     assert fault_of(MemoryError()).passing
     assert fault_of(torch.OutOfMemoryError("CUDA out of memory")).status == "out-of-memory"
+    for said in ("CUDA error: out of memory\nCUDA kernel errors might ...", "cuDNN error: CUDNN_STATUS_ALLOC_FAILED"):
+        fault = fault_of(RuntimeError(said))
+        assert (fault.status, fault.passing) == ("out-of-memory", True)
+    assert fault_of(RuntimeError("CUDA error: device-side assert triggered")).status == "error"
     assert fault_of(NotFinite("the loss is not finite")).status == "not-finite"
     assert not fault_of(NotFinite("the loss is not finite")).passing
     assert fault_of(TimeLimit("slow")).status == "time-limit"
@@ -238,3 +241,14 @@ def test_a_trial_that_is_killed_is_tried_again_and_a_success_removes_its_record(
     assert dead.cell_id not in {cell.cell_id for cell in plan.cells}
     assert outcome.written == 1
     assert len(list(read_failures(tmp_path / "out"))) == 1
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU that does not answer is one that is not there")
+def test_a_cell_whose_gpu_does_not_answer_is_recorded_with_its_own_error(tmp_path: Path) -> None:
+    workspace = Workspace(out=tmp_path / "out", cache=tmp_path / "cache", device="cuda")
+    plan = make_plan(load_spec(given={**TINY, "methods": "random", "seeds": 2}), out=workspace.out)
+    outcome = run(plan, workspace, Resources(), Notes())
+    assert len(outcome.failed) == 2
+    for failure in read_failures(workspace.out):
+        assert failure.status == "error", "not lost, though its process ended"
+        assert "NVIDIA" in failure.reason or "CUDA" in failure.reason

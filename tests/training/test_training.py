@@ -284,8 +284,29 @@ def test_bf16_trains_on_the_cpu_and_differs_from_fp32(few_digits):
     assert not torch.equal(weights["classifier.weight"], run(few_digits, iterations=60)[0]["classifier.weight"])
 
 
-@pytest.mark.parametrize("asked", ["tf32", "fp32"])
-def test_tf32_holds_for_the_steps_alone(few_digits, asked):
+def test_logits_are_in_fp32_though_the_rest_is_in_bf16(few_digits):
+    model, seen = build_model(CNN, (1, 8, 8), 10, 0), []
+    model.conv0.register_forward_hook(lambda layer, given, output: seen.append(output.dtype))
+    recorder = Listening(200, 10, 1)
+    recipe = RECIPE.model_copy(update={"precision": "bf16"})
+    train(
+        model,
+        batches_of(few_digits, recipe=recipe),
+        recipe=recipe,
+        iterations=steps_per_epoch(len(few_digits.train), recipe.batch_size),
+        generator=generator(),
+        device="cpu",
+        recorder=recorder,
+    )
+    assert set(seen) == {torch.bfloat16}
+    logits = torch.from_numpy(recorder.logits).float()
+    assert torch.isfinite(logits).all()
+    assert not torch.equal(logits, logits.bfloat16().float())
+    assert not model.classifier._forward_hooks, "nothing stays on the model"
+
+
+@pytest.mark.parametrize("asked", ["tf32", "bf16", "fp32"])
+def test_tf32_holds_for_the_steps_and_for_scoring_alone(few_digits, asked):
     def allowed() -> tuple[bool, bool]:
         return torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
 
@@ -305,8 +326,8 @@ def test_tf32_holds_for_the_steps_alone(few_digits, asked):
         test=test,
         num_classes=10,
     )
-    products = {(True, True)} if asked == "tf32" else {before}
-    assert seen == {"forward": products, "backward": products, "evaluation": {before}}
+    steps, scoring = ({(True, True)} if asked in wanted else {before} for wanted in (("tf32",), ("tf32", "bf16")))
+    assert seen == {"forward": steps, "backward": steps, "evaluation": scoring}
     assert allowed() == before
 
 
