@@ -19,7 +19,7 @@ from bench.runner.workspace import Workspace
 from bench.underway import forget
 
 if TYPE_CHECKING:
-    from ray.tune import Callback
+    from ray.tune import Callback, Tuner
 
 _UNKNOWN = "nothing is known of its end"
 OnEnd = Callable[[Cell, dict[str, Any]], None]
@@ -46,58 +46,96 @@ def run_cells(
         attempt: which try this is.
         memory: bytes of a trial; Ray runs no more trials at once than fit on a node.
     """
-    from ray import tune
+    ends = _Ends({cell.cell_id: cell for cell in cells}, workspace, on_end, attempt)
+    with tempfile.TemporaryDirectory(prefix="bench-tune-") as scratch:
+        storage = workspace.out / ".tune" if resources.address else Path(scratch)
+        storage.mkdir(parents=True, exist_ok=True)
+        asked = {"cpu": resources.cpus, "gpu": resources.gpus, "memory": memory}
+        space = {"trial": _trials(cells, uses, attempt), "workspace": workspace.model_dump_json()}
+        results = _tuner(space, asked, storage, _callback(ends.ended, ends.died)).fit()
+        for result in (results[number] for number in range(len(results))):
+            cell_id = Path(result.path).name
+            if result.error is not None and cell_id not in ends.faults:
+                ends.died(cell_id, str(result.error))  # no actor could be started for it, which no callback tells
+    return ends.faults
 
-    by_id = {cell.cell_id: cell for cell in cells}
-    faults: dict[str, Fault] = {}
 
-    def ended(cell_id: str, result: dict[str, Any]) -> None:
+class _Ends:
+    """How cells end.
+
+    Args:
+        cells: by identity.
+        workspace: where.
+        on_end: see ``run_cells``.
+        attempt: see ``run_cells``.
+
+    Attributes:
+        faults: identity -> why, of the cells that failed.
+    """
+
+    def __init__(self, cells: dict[str, Cell], workspace: Workspace, on_end: OnEnd, attempt: int) -> None:
+        self._cells, self._workspace, self._on_end, self._attempt = cells, workspace, on_end, attempt
+        self.faults: dict[str, Fault] = {}
+
+    def ended(self, cell_id: str, result: dict[str, Any]) -> None:
+        """A trial reported ``result``, what ``attempt_cell`` returns."""
         if result.get("error"):
-            faults[cell_id] = Fault.model_validate(result["fault"])
-        on_end(by_id[cell_id], result)
+            self.faults[cell_id] = Fault.model_validate(result["fault"])
+        self._on_end(self._cells[cell_id], result)
 
-    def died(cell_id: str, details: str) -> None:
-        forget(workspace.out, cell_id, by_id[cell_id].selection().key)
-        row = valid_row(workspace.out, by_id[cell_id])
+    def died(self, cell_id: str, details: str) -> None:
+        """A trial's process died; ``details`` are Ray's."""
+        cell, out = self._cells[cell_id], self._workspace.out
+        forget(out, cell_id, cell.selection().key)
+        row = valid_row(out, cell)
         if row is not None:  # it had done all but report it
-            ended(cell_id, {"accuracy": row.accuracy, "seconds": 0.0})
+            self.ended(cell_id, {"accuracy": row.accuracy, "seconds": 0.0})
             return
-        fault = fault_of_death(mark_of(cell_id, workspace.out), details, limit=workspace.time_limit)
-        fault = fault.model_copy(update={"attempts": attempt})
-        record_failure(by_id[cell_id], fault, workspace.out)
-        ended(cell_id, {"error": fault.reason, "fault": fault.model_dump(), "seconds": fault.seconds})
+        fault = fault_of_death(mark_of(cell_id, out), details, limit=self._workspace.time_limit)
+        fault = fault.model_copy(update={"attempts": self._attempt})
+        record_failure(cell, fault, out)
+        self.ended(cell_id, {"error": fault.reason, "fault": fault.model_dump(), "seconds": fault.seconds})
+
+
+def _trials(cells: list[Cell], uses: dict[str, StageUse], attempt: int) -> dict[str, Any]:
+    """One trial for each cell, as Tune has it."""
+    from ray import tune
 
     configs = []
     for cell in cells:
         rests_on = [uses[stage.key].model_dump() for stage in in_order(cell.stages()) if stage.key in uses]
         configs.append({"id": cell.cell_id, "cell": cell.model_dump_json(), "stages": rests_on, "attempt": attempt})
-    with tempfile.TemporaryDirectory(prefix="bench-tune-") as scratch:
-        storage = workspace.out / ".tune" if resources.address else Path(scratch)
-        storage.mkdir(parents=True, exist_ok=True)
-        asked = {"cpu": resources.cpus, "gpu": resources.gpus, "memory": memory}
-        tuner = tune.Tuner(
-            tune.with_resources(_trainable(), {name: amount for name, amount in asked.items() if amount}),
-            param_space={"trial": tune.grid_search(configs), "workspace": workspace.model_dump_json()},
-            tune_config=tune.TuneConfig(
-                reuse_actors=True,
-                trial_name_creator=_trial_name,
-                trial_dirname_creator=_trial_name,
-            ),
-            run_config=tune.RunConfig(
-                name="grid",
-                storage_path=str(storage.resolve()),
-                verbose=0,
-                callbacks=[_callback(ended, died)],
-                failure_config=tune.FailureConfig(max_failures=0),
-                checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
-            ),
-        )
-        results = tuner.fit()
-        for result in (results[number] for number in range(len(results))):
-            cell_id = Path(result.path).name
-            if result.error is not None and cell_id not in faults:
-                died(cell_id, str(result.error))  # no actor could be started for it, which no callback tells
-    return faults
+    return tune.grid_search(configs)
+
+
+def _tuner(space: dict[str, Any], asked: dict[str, float], storage: Path, callback: Callback) -> Tuner:
+    """What runs the trials.
+
+    Args:
+        space: Tune's parameters of the trials.
+        asked: resources of one trial; what is 0 is not asked for.
+        storage: folder for what Tune writes.
+        callback: told of ends.
+    """
+    from ray import tune
+
+    return tune.Tuner(
+        tune.with_resources(_trainable(), {name: amount for name, amount in asked.items() if amount}),
+        param_space=space,
+        tune_config=tune.TuneConfig(
+            reuse_actors=True,
+            trial_name_creator=_trial_name,
+            trial_dirname_creator=_trial_name,
+        ),
+        run_config=tune.RunConfig(
+            name="grid",
+            storage_path=str(storage.resolve()),
+            verbose=0,
+            callbacks=[callback],
+            failure_config=tune.FailureConfig(max_failures=0),
+            checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
+        ),
+    )
 
 
 def _trial_name(trial: Any) -> str:

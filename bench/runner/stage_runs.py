@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from bench.errors import TimeLimit
@@ -113,74 +115,127 @@ def run_stages(
     Returns:
         Key -> why, of the stages that failed or rest on one that did.
     """
-    import ray
-
     for title in _discard_damaged(plan, workspace.store):
         reporter.note(f"{title} was damaged in {workspace.cache} and is computed again")
-    wanted = in_order([stage for cell in plan.missing for stage in cell.stages()])
-    todo = plan.stages(workspace.store)
+    todo = _todo(plan, workspace.store, reporter, ledger)
+    start = _starter(plan, workspace, resources, memory)
+    return _Computing(_Queue(todo), start, workspace, reporter, ledger, retries).to_the_end()
+
+
+@dataclass
+class _Computing:
+    """The stages of one run on their way, and what is told of them.
+
+    Attributes:
+        queue: of the stages.
+        start: starts the task of a stage.
+        workspace: where.
+        reporter: told of every stage.
+        ledger: filled as stages end.
+        retries: see ``run_stages``.
+        broken: key -> why, of what failed or rests on it.
+        attempts: key -> how often it was tried.
+        announced: keys that the user knows another run to be computing.
+    """
+
+    queue: _Queue
+    start: Callable[[Stage], Any]
+    workspace: Workspace
+    reporter: Reporter
+    ledger: Ledger
+    retries: int
+    broken: dict[str, Fault] = field(default_factory=dict)
+    attempts: Counter[str] = field(default_factory=Counter)
+    announced: set[str] = field(default_factory=set)
+
+    def to_the_end(self) -> dict[str, Fault]:
+        """Until nothing is left to compute; returns ``broken``."""
+        import ray
+
+        queue = self.queue
+        while not queue.done:
+            for key in queue.startable():
+                self._begin(key)
+            if not queue.running:
+                time.sleep(queue.pause or 0)
+                continue
+            for task in ray.wait(list(queue.running), num_returns=1, timeout=queue.pause)[0]:
+                key = queue.running.pop(task)
+                self._end(key, _result(task, queue.stages[key], self.workspace))
+        return self.broken
+
+    def _begin(self, key: str) -> None:
+        upstream = next((self.broken[needed] for needed in self.queue.inputs[key] if needed in self.broken), None)
+        if upstream is not None:
+            self._fail(key, 0.0, upstream)
+            return
+        stage = self.queue.stages[key]
+        self.ledger.begin(stage)
+        self.queue.running[self.start(stage)] = key
+
+    def _end(self, key: str, result: StageEnd) -> None:
+        stage = self.queue.stages[key]
+        for line in result.notes:
+            self.reporter.note(line)
+        if result.busy:
+            self._park(key)
+            return
+        self.attempts[key] += 1
+        if result.fault is None:
+            self.ledger.ended(stage, result.seconds, stored=result.reused)
+            self.queue.finish(key)
+            self.reporter.stage_end(stage, result.seconds, reused=self.ledger.uses[key].reused)
+            return
+        fault = Fault(**{**result.fault, "attempts": self.attempts[key]})
+        if fault.passing and self.attempts[key] <= self.retries:
+            self.reporter.retry(stage.title(), fault.reason)
+            self.queue.again(key)
+        else:
+            self._fail(key, result.seconds, fault)
+
+    def _park(self, key: str) -> None:
+        stage = self.queue.stages[key]
+        self.ledger.refused(stage)
+        self.queue.park(key)
+        if key not in self.announced:
+            self.announced.add(key)
+            self.reporter.waiting(stage.title())
+
+    def _fail(self, key: str, seconds: float, fault: Fault) -> None:
+        self.broken[key] = fault
+        self.queue.finish(key)
+        self.reporter.stage_end(self.queue.stages[key], seconds, error=fault.reason)
+
+
+def _todo(plan: Plan, store: Store, reporter: Reporter, ledger: Ledger) -> list[Stage]:
+    """The stages to compute; ledger and reporter are told of those that the store has already."""
+    todo = plan.stages(store)
     new = {stage.key for stage in todo}
-    present = [stage for stage in wanted if stage.key not in new and stage in workspace.store]
+    wanted = in_order([stage for cell in plan.missing for stage in cell.stages()])
+    present = [stage for stage in wanted if stage.key not in new and stage in store]
     for stage in present:
-        ledger.found(stage, workspace.store.seconds(stage))
+        ledger.found(stage, store.seconds(stage))
     reporter.stages_begin(todo, present)
+    return todo
+
+
+def _starter(plan: Plan, workspace: Workspace, resources: Resources, memory: int) -> Callable[[Stage], Any]:
+    """What starts the task of a stage and returns Ray's reference to its end; arguments as of ``run_stages``."""
+    import ray
+
     # What kills a process once mostly kills it again, so Ray's own three retries are replaced by those of the run.
     # A worker of a task that is declared with a GPU ends with it, and gives the GPU's memory back.
     without_gpu = ray.remote(num_cpus=resources.cpus, max_retries=0)(_stage_task)
     with_gpu = ray.remote(num_cpus=resources.cpus, num_gpus=resources.gpus, max_retries=0)(_stage_task)
-    broken: dict[str, Fault] = {}
-    attempts: Counter[str] = Counter()
-    announced: set[str] = set()
-    queue = _Queue(todo)
+    # A task that asked for no GPU must not open one, for an input that has gone missing, say.
+    on_cpu = workspace.model_copy(update={"device": "cpu"})
 
-    def fail(key: str, seconds: float, fault: Fault) -> None:
-        broken[key] = fault
-        queue.finish(key)
-        reporter.stage_end(queue.stages[key], seconds, error=fault.reason)
+    def start(stage: Stage) -> Any:
+        remote, place = (with_gpu, workspace) if stage.uses_gpu() else (without_gpu, on_cpu)
+        # Ray runs no more at once than fit together by the estimates; the largest may run alone.
+        return remote.options(memory=min(plan.memory(stage), memory) or None).remote(stage, place)
 
-    while not queue.done:
-        for key in queue.startable():
-            upstream = next((broken[needed] for needed in queue.inputs[key] if needed in broken), None)
-            if upstream is not None:
-                fail(key, 0.0, upstream)
-            else:
-                stage = queue.stages[key]
-                ledger.begin(stage)
-                # Ray runs no more at once than fit together by the estimates; the largest may run alone.
-                remote = with_gpu if stage.uses_gpu() else without_gpu
-                sized = remote.options(memory=min(plan.memory(stage), memory) or None)
-                # A task that asked for no GPU must not open one, for an input that has gone missing, say.
-                place = workspace if stage.uses_gpu() else workspace.model_copy(update={"device": "cpu"})
-                queue.running[sized.remote(stage, place)] = key
-        if not queue.running:
-            time.sleep(queue.pause or 0)
-            continue
-        for task in ray.wait(list(queue.running), num_returns=1, timeout=queue.pause)[0]:
-            key = queue.running.pop(task)
-            stage = queue.stages[key]
-            result = _result(task, stage, workspace)
-            for line in result.notes:
-                reporter.note(line)
-            if result.busy:
-                ledger.refused(stage)
-                queue.park(key)
-                if key not in announced:
-                    announced.add(key)
-                    reporter.waiting(stage.title())
-                continue
-            attempts[key] += 1
-            if result.fault is None:
-                ledger.ended(stage, result.seconds, stored=result.reused)
-                queue.finish(key)
-                reporter.stage_end(stage, result.seconds, reused=ledger.uses[key].reused)
-                continue
-            fault = Fault(**{**result.fault, "attempts": attempts[key]})
-            if fault.passing and attempts[key] <= retries:
-                reporter.retry(stage.title(), fault.reason)
-                queue.again(key)
-            else:
-                fail(key, result.seconds, fault)
-    return broken
+    return start
 
 
 def _discard_damaged(plan: Plan, store: Store) -> list[str]:
