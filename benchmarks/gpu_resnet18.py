@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from statistics import median
+
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -9,6 +11,7 @@ from bench import Recipe
 from bench.refs import ModelRef
 from bench.training.fit import fresh_network, make_batches
 from bench.training.loop import evaluate, steps_per_epoch, train
+from bench.training.precision import products
 from benchmarks import _data
 from benchmarks._common import Meter, Result, Skip, Target
 
@@ -19,9 +22,8 @@ PRODUCTS = 500
 
 def run(meter: Meter, *, size: int = 50_000, side: int = 8_192) -> list[Result]:
     """Whole epochs of our loop, augmentation included; a matrix product of ``side`` cubed for the device's rate."""
-    if not torch.cuda.is_available():
-        raise Skip("no GPU")
-    meter = Meter(meter.repeats, "wall", "cuda", meter.threads)
+    if meter.device == "cpu" or not torch.cuda.is_available():
+        raise Skip("no GPU, or no --device cuda")
     dataset, recipe = _data.dataset(size, test=10_000), Recipe(precision="bf16")
     model, _ = fresh_network(ModelRef(name="resnet18"), (3, 32, 32), dataset.num_classes, seed=0, device="cuda")
     batches = make_batches(dataset.train.images, dataset.train.labels, recipe=recipe, dataset=dataset, device="cuda")
@@ -39,14 +41,19 @@ def run(meter: Meter, *, size: int = 50_000, side: int = 8_192) -> list[Result]:
         )
 
     test = make_batches(dataset.test.images, dataset.test.labels, recipe=recipe, dataset=dataset, device="cuda")
-    epochs, evaluations, products = meter.compare(
-        epoch,
-        lambda: evaluate(model, test, 1, dataset.num_classes),
-        lambda: [torch.mm(left, right, out=product) for _ in range(PRODUCTS)],
+
+    def score() -> None:
+        with products(recipe, scoring=True):
+            evaluate(model, test, 1, dataset.num_classes)
+
+    epochs, evaluations, matrices = meter.compare(
+        epoch, score, lambda: [torch.mm(left, right, out=product) for _ in range(PRODUCTS)]
     )
-    rate = PRODUCTS * 2 * side**3 / products.best
+    rate = PRODUCTS * 2 * side**3 / matrices.best
     used = flops_per_image(model) * size / epochs.best
-    minutes = (40_000 * epochs.best / steps + recipe.evaluations * evaluations.best) / 60
+    # The middle of the repetitions: a whole training is not made of its best epoch.
+    usual = median(epochs.seconds), median(evaluations.seconds)
+    minutes = (40_000 * usual[0] / steps + recipe.evaluations * usual[1]) / 60
     n, whole = epochs.count, f"40,000 iterations and {recipe.evaluations} evaluations"
     return [
         Result(f"training, batch {recipe.batch_size}", size / epochs.best, "images/s", n),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from benchmarks._common import Meter, Result, Target
+from benchmarks._common import Meter, Result, Skip, Target
 from benchmarks._grid import run_grid, work
 
 TINY = {"methods": "random", "seeds": 1, "iterations": 4}
@@ -19,6 +19,8 @@ def run(
     iterations: int = 2_000,
 ) -> list[Result]:
     """One grid, one CPU for each trial; work is what its rows say that stages and trainings took."""
+    if meter.device != "cpu":
+        raise Skip("trials would wait for the GPU, one at a time")
     recipe = ("--recipe", f"iterations={iterations},evaluations=1,augmentation=crop,crop_padding=1")
     grid = run_grid([*GRID, *recipe, "--methods", methods, "--seeds", str(seeds)], meter.device)
     slots, seconds = len(os.sched_getaffinity(0)), work(grid.rows)

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bench.cli import _complete
-from bench.cli._machine import cache_folder, pick_device
+from bench.cli._before_run import check_estimates, gpus_of_trial, warnings, workspace
+from bench.cli._machine import pick_device
 from bench.cli._options import MACHINE, PLACE, CacheOption, DataRootOption, DeviceOption, DownloadOption, QuietOption
 from bench.cli._output import JSON, print_json
 
@@ -179,7 +180,7 @@ def run(
     from bench.errors import BenchError
     from bench.grid.cells import check_names
     from bench.grid.spec import load_spec
-    from bench.quantities import counted, parse_seconds
+    from bench.quantities import parse_seconds
     from bench.runner.preflight import check_writable, make_plan
     from bench.runner.ray_session import Resources
     from bench.runner.reporting import Several
@@ -208,8 +209,8 @@ def run(
     plan = make_plan(
         spec, out=out, data_root=data_root, download=download and not dry_run, tolerant=dry_run, device=used
     )
-    place = _workspace(plan, out, cache_dir, data_root, used, cpus_per_trial, limit)
-    gpus = gpus_per_trial if gpus_per_trial is not None else float(used == "cuda")
+    gpus = gpus_of_trial(gpus_per_trial, used)
+    place = workspace(plan, out, cache_dir, data_root, used, gpus, cpus_per_trial, limit)
     if dry_run:
         from bench.cli._plan import plan_document, show_plan
 
@@ -222,21 +223,14 @@ def run(
     if plan.stages(place.store):
         check_writable(place.cache)
     if address is None and not force:
-        _check_estimates(plan, place, gpus)
+        check_estimates(plan, place, gpus)
     from bench.cli.progress import ProgressReporter
 
     def warn(line: str) -> None:
         console.print(line, style="yellow", soft_wrap=True)
 
-    for path in plan.damaged:
-        warn(f"A row was incomplete and is run again; what is left of it: {path}")
-    if plan.outdated:
-        found = f"{counted(len(plan.outdated), 'finished row')}, such as {plan.outdated[0]}"
-        warn(
-            f"Selected by other code of their method or of a stage than the present: {found}. To run them anew, take "
-            "another --out, or delete them."
-        )
-
+    for line in warnings(plan, place):
+        warn(line)
     with (
         redirect_stdout(sys.stderr if json_output else sys.stdout),  # Ray prints there that a node has died
         ProgressReporter(console, quiet=quiet, out=place.out) as progress,
@@ -257,42 +251,9 @@ def run(
     raise typer.Exit(code)
 
 
-def _workspace(
-    plan: Plan,
-    out: Path,
-    cache: Path | None,
-    data_root: Path | None,
-    device: str,
-    threads: int,
-    time_limit: float | None,
-) -> Workspace:
-    from bench.runner.workspace import Workspace
-
-    return Workspace(
-        out=out.resolve(),
-        cache=cache_folder(cache),
-        data_root=data_root.expanduser().resolve() if data_root else None,
-        weights=plan.weights,
-        device=device,
-        threads=threads,
-        time_limit=time_limit,
-    )
-
-
 def _joined(given: list[str] | None) -> str | None:
     """An option given several times says what one list would."""
     return ",".join(given) if given else None
-
-
-def _check_estimates(plan: Plan, place: Workspace, gpus: float) -> None:
-    """Refuse what this machine cannot hold."""
-    from bench.errors import SpecError
-    from bench.runner.estimates import shortages, this_machine
-
-    machine = this_machine(place.device)
-    lacking = shortages(*plan.estimates(place.store), machine, cache=place.cache, out=place.out, gpus=gpus)
-    if lacking:
-        raise SpecError(f"{' '.join(lacking)} These are estimates; --force starts all the same.")
 
 
 def _exit_code(plan: Plan, outcome: Outcome) -> int:

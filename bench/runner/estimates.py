@@ -12,8 +12,9 @@ N images of the pool, T test images, P bytes per image (0 where images stay in t
   4 copies of the activations of a batch of up to 1024;
 - training: data set, 4 copies of the parameters, 2 copies of the activations of a batch, counted layer by layer;
 - gradient norms: training twice over, and 200 MB for what torch loads for them; 8 N bytes on disk;
-- on a GPU, 500 MB for CUDA and what is above of training, gradient norms, or pseudo-labels without the process; what an
-  encoder takes there is not estimated;
+- on a GPU, 500 MB for CUDA and what is above of training, gradient norms (and 4.3 GB for those that it holds at once),
+  or pseudo-labels without the process; what an encoder takes there is not estimated. The process beside it holds the
+  data set, and 2 GB of CUDA's libraries: a guess, for want of a GPU to measure it on;
 - dynamics: 64 N bytes on disk; a selection 16 N; a row, its coreset and its scores 50 kB and 12 N.
 
 They are meant to err upwards; ``python -m benchmarks memory_estimates`` compares them with measured peaks.
@@ -47,6 +48,7 @@ from bench.refs import DatasetRef, ModelRef
 
 PROCESS = 1_100 * 10**6
 CUDA = 500 * 10**6
+CUDA_PROCESS = 2_000 * 10**6
 WIDTH = 2048
 FITTED = 50 * 10**6
 UNKNOWN_ACTIVATIONS = 500
@@ -105,17 +107,18 @@ class Machine:
     gpu_memory: int | None = None
 
 
-def estimate(work: Stage | Cell, shapes: Mapping[str, Shape]) -> Estimate:
+def estimate(work: Stage | Cell, shapes: Mapping[str, Shape], device: str = "cpu") -> Estimate:
     """Memory and disk of one stage or cell.
 
     Args:
         work: what is run.
         shapes: data set's label -> its size.
+        device: what trains, ``cpu`` or ``cuda``.
     """
     if isinstance(work, Cell):
         shape = shapes[work.dataset.label]
-        training = _training(work.model, work.recipe, shape, work.dataset, work.budget)
-        return Estimate(PROCESS + training, 50_000 + 12 * shape.train, CUDA + training)
+        data, network = _training(work.model, work.recipe, shape, work.dataset, work.budget)
+        return _trained(data, network, 50_000 + 12 * shape.train, device)
     shape = shapes[dataset_of(work).label]
     size = shape.train
     embeddings = size * WIDTH * 4
@@ -132,16 +135,19 @@ def estimate(work: Stage | Cell, shapes: Mapping[str, Shape]) -> Estimate:
         heads = _heads(work)
         return Estimate(PROCESS + 2 * embeddings + heads, size * 8, CUDA + embeddings + heads if heads else 0)
     if isinstance(work, GradientNorms):
-        training = _training(work.proxy.model, work.proxy.recipe, shape, work.dataset, size)
-        return Estimate(PROCESS + _VMAP + 2 * training, 8 * size, CUDA + 2 * training)
+        from bench.training.outputs import HELD_ON_GPU
+
+        data, network = _training(work.proxy.model, work.proxy.recipe, shape, work.dataset, size)
+        held = _VMAP if device == "cpu" else 4 * HELD_ON_GPU
+        return _trained(2 * data, 2 * network + held, 8 * size, device)
     if isinstance(work, ProxyDynamics):
-        training = _training(work.proxy.model, work.proxy.recipe, shape, work.dataset, size)
-        return Estimate(PROCESS + training, 64 * size, CUDA + training)
+        data, network = _training(work.proxy.model, work.proxy.recipe, shape, work.dataset, size)
+        return _trained(data, network, 64 * size, device)
     assert isinstance(work, Selection)
     reads = 2 * embeddings if work.encoder is not None else 0
     trains = 0
     if work.uses_gpu() and work.proxy is not None:
-        trains = _training(work.proxy.model, work.proxy.recipe, shape, work.dataset, work.budget)
+        trains = sum(_training(work.proxy.model, work.proxy.recipe, shape, work.dataset, work.budget))
     return Estimate(PROCESS + shape.bytes + reads + trains, 16 * size, CUDA + trains if trains else 0)
 
 
@@ -238,8 +244,14 @@ def shortages(stages: Named, cells: Named, machine: Machine, *, cache: Path, out
     return found
 
 
-def _training(model: ModelRef, recipe: Recipe, shape: Shape, dataset: DatasetRef, images: int) -> int:
-    """Bytes of data, network and batch, without those of the process."""
+def _trained(data: int, network: int, disk: int, device: str) -> Estimate:
+    """Of a process that trains; on a GPU, network and batch lie there alone, and the data here as well."""
+    here = network if device == "cpu" else CUDA_PROCESS
+    return Estimate(PROCESS + data + here, disk, CUDA + data + network)
+
+
+def _training(model: ModelRef, recipe: Recipe, shape: Shape, dataset: DatasetRef, images: int) -> tuple[int, int]:
+    """Bytes of the data, and of network and batch, without those of the process."""
     from bench.plugins import models
     from bench.training.footprint import footprint
 
@@ -253,7 +265,7 @@ def _training(model: ModelRef, recipe: Recipe, shape: Shape, dataset: DatasetRef
     found = footprint(model, inputs, max(2, dataset.num_classes))
     parameters, activations = found or (0, UNKNOWN_ACTIVATIONS * values)
     batch = max(2, min(recipe.batch_size, images))
-    return data + 4 * 4 * parameters + 2 * 4 * batch * (activations + values)
+    return data, 4 * 4 * parameters + 2 * 4 * batch * (activations + values)
 
 
 def _fitting(stage: EncoderFit, shape: Shape) -> int:

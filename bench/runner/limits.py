@@ -58,6 +58,25 @@ def time_limit(seconds: float | None, mark: Path) -> Iterator[None]:
             mark.unlink(missing_ok=True)
 
 
+def limit_gpu_memory(share: float, device: str) -> None:
+    """Keep this process within its part of the memory of the GPU that it sees; Ray shares a GPU out, not its memory.
+
+    What torch does not hold itself, CUDA's own few hundred MB, is taken off the part.
+
+    Args:
+        share: of the memory, in (0, 1]; the whole is not limited.
+        device: ``cuda``, or ``cpu``, where nothing is done.
+    """
+    if share == 1 or not device.startswith("cuda"):
+        return
+    import torch
+
+    from bench.runner.estimates import CUDA
+
+    total = torch.cuda.get_device_properties(0).total_memory
+    torch.cuda.set_per_process_memory_fraction(max(0.01, share - CUDA / total))
+
+
 def mark_of(name: str, out: Path) -> Path:
     """Where a stage or cell that runs under a limit is marked."""
     return out / "failed" / f".{name}.running"

@@ -42,6 +42,7 @@ class Plan:
         damaged: rows that were incomplete and have been set aside; their cells are run again.
         shapes: data set's label -> its size.
         outdated: identities of finished cells whose coreset was selected by other code than the present.
+        device: what will train, ``cpu`` or ``cuda``.
     """
 
     cells: list[Cell]
@@ -51,6 +52,7 @@ class Plan:
     damaged: list[Path] = field(default_factory=list)
     shapes: dict[str, Shape] = field(default_factory=dict)
     outdated: list[str] = field(default_factory=list)
+    device: str = "cpu"
 
     @property
     def missing(self) -> list[Cell]:
@@ -65,7 +67,7 @@ class Plan:
 
     def estimate(self, work: Stage | Cell) -> Estimate | None:
         """What a stage or cell will take; None where its data set is not known."""
-        return estimate(work, self.shapes) if dataset_of(work).label in self.shapes else None
+        return estimate(work, self.shapes, self.device) if dataset_of(work).label in self.shapes else None
 
     def memory(self, *work: Stage | Cell) -> int:
         """Bytes that the largest of some stages or cells is estimated to take; 0 where nothing is known."""
@@ -105,7 +107,7 @@ def make_plan(
     dataset_refs, shapes = _find_datasets(spec, data_root, download, problems, tolerant)
     encoder_refs, weights = _find_encoders(spec, download, problems, tolerant)
     cells = expand(spec, dataset_refs, encoder_refs, precision_on(device))
-    plan = Plan(cells, set(), weights, problems, shapes=shapes)
+    plan = Plan(cells, set(), weights, problems, shapes=shapes, device=device)
     return plan if out is None else _beside_rows(plan, out, tolerant)
 
 

@@ -12,7 +12,7 @@ from bench.errors import TimeLimit
 from bench.grid.stages import Stage, in_order
 from bench.runner.failures import Fault, fault_of, fault_of_death
 from bench.runner.ledger import Ledger
-from bench.runner.limits import end_process, mark_of, time_limit
+from bench.runner.limits import end_process, limit_gpu_memory, mark_of, time_limit
 from bench.runner.notes import collected
 from bench.runner.preflight import Plan
 from bench.runner.ray_session import Resources
@@ -279,6 +279,7 @@ def _stage_task(stage: Stage, workspace: Workspace) -> StageEnd:
     prepare_torch(workspace.threads)
     mark = mark_of(stage.key, workspace.out)
     try:
+        limit_gpu_memory(workspace.gpu_share, workspace.device)
         with collected() as notes, time_limit(workspace.time_limit, mark):
             artifact = run_stage(stage, workspace.model_copy(update={"wait": False}))
     except Busy:

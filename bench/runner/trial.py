@@ -22,7 +22,7 @@ from bench.results.published import write_indices, write_scores
 from bench.results.rows import Row, StageUse, write_row
 from bench.runner.compute import run_stage
 from bench.runner.failures import fault_of, forget_failure, record_failure
-from bench.runner.limits import mark_of, time_limit
+from bench.runner.limits import limit_gpu_memory, mark_of, time_limit
 from bench.runner.provenance import device_name, git_state, versions
 from bench.runner.resume import valid_row
 from bench.runner.workspace import Workspace
@@ -77,6 +77,7 @@ def run_cell(cell: Cell, workspace: Workspace, stages: Mapping[str, StageUse]) -
     from bench.training.precision import prepare_torch
 
     prepare_torch(workspace.threads)
+    limit_gpu_memory(workspace.gpu_share, workspace.device)
     selection = cell.selection()
     selected = run_stage(selection, workspace)
     indices, diagnostics = selected.arrays["indices"], Diagnostics.from_arrays(selected.arrays)

@@ -23,6 +23,7 @@ class Workspace(BaseModel):
         data_root: folder of the data sets.
         weights: encoder label -> weights file.
         device: ``cpu`` or ``cuda``.
+        gpu_share: part of a GPU's memory that a process may take, in (0, 1].
         threads: CPU threads of one trial.
         time_limit: seconds that a stage or a cell may take, or None.
         wait: whether to wait for a stage that another process is computing.
@@ -35,6 +36,7 @@ class Workspace(BaseModel):
     data_root: Path | None = None
     weights: dict[str, Path] = {}
     device: str = "cpu"
+    gpu_share: float = 1.0
     threads: int = 1
     time_limit: float | None = None
     wait: bool = True

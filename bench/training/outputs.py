@@ -16,8 +16,8 @@ from bench.errors import TrainingError
 from bench.pool import Layers, Outputs
 from bench.training.batches import Batches
 
-_HELD = 2**27
-"""Gradient entries held at once: half a GB in float32."""
+HELD_ON_CPU, HELD_ON_GPU = 2**27, 2**30
+"""Gradient entries held at once: half a GB in float32, or 4.3 GB where few at a time would leave a GPU idle."""
 _IMAGES = 256
 """Images whose gradients are held at once: of a small network, the activations count for more."""
 
@@ -88,7 +88,9 @@ def _full_norms(network: nn.Module, batches: Batches) -> Iterator[Tensor]:
         return torch.stack([part.square().sum() for part in parts]).sum().sqrt()
 
     entries = sum(weight.numel() for weight in weights.values())
-    norms = vmap(norm, chunk_size=min(_IMAGES, max(1, _HELD // entries)))
+    on_cpu = all(weight.device.type == "cpu" for weight in weights.values())
+    held = HELD_ON_CPU if on_cpu else HELD_ON_GPU
+    norms = vmap(norm, chunk_size=min(_IMAGES, max(1, held // entries)))
     for batch in batches.in_order():
         yield norms(batch.inputs, batch.targets)
 

@@ -118,6 +118,10 @@ def test_a_gpu_that_is_too_small_is_refused_by_the_share_of_a_trial(cells, tmp_p
     elfs = next(cell for cell in cells if cell.method == "elfs")
     needed = estimate(elfs, CIFAR)
     assert GB < needed.gpu < needed.memory
+    beside = estimate(elfs, CIFAR, "cuda")
+    assert (beside.gpu, beside.disk) == (needed.gpu, needed.disk)
+    smaller = elfs.model_copy(update={"recipe": elfs.recipe.model_copy(update={"batch_size": 16})})
+    assert estimate(smaller, CIFAR, "cuda").memory == beside.memory, "the batch lies on the GPU"
     asking = {stage.kind: estimate(stage, CIFAR).gpu > 0 for stage in in_order(elfs.stages())}
     assert asking["dynamics"]
     assert asking["pseudo-labels"]

@@ -54,7 +54,7 @@ def test_norms_are_those_of_one_backward_pass_per_image(few_digits, monkeypatch,
     network, _ = trained(few_digits, name, steps)
     batches, weights = batches_of(few_digits, size), list(network.parameters())
     # Chunks of 3 images, which 20 and 5 are no multiple of.
-    monkeypatch.setattr(module, "_HELD", 3 * sum(weight.numel() for weight in weights))
+    monkeypatch.setattr(module, "HELD_ON_CPU", 3 * sum(weight.numel() for weight in weights))
     found = gradient_norms(network, batches, layers="all")
     assert (found.shape, found.dtype) == ((size,), np.float32)
     np.testing.assert_allclose(found, by_hand(network, batches, weights), rtol=1e-3, atol=1e-6)
