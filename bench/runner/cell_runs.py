@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -188,11 +189,18 @@ def _callback(ended: Callable[[str, dict[str, Any]], None], died: Callable[[str,
             self.ended(trial.config["trial"]["id"], trial.last_result)
 
         def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-            self.died(trial.config["trial"]["id"], trial.get_error() or _UNKNOWN)
+            self.died(trial.config["trial"]["id"], _last_words(trial))
 
     callback = Listener()
     callback.ended, callback.died = ended, died
     return callback
+
+
+def _last_words(trial: Any) -> str:
+    """Ray's account of a trial's end. Tune has it in a file on this machine before it is where the results go."""
+    with suppress(OSError, TypeError):
+        return Path(trial.error_file).read_text()
+    return trial.get_error() or _UNKNOWN
 
 
 def _release_gpu() -> bool:

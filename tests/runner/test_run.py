@@ -128,7 +128,7 @@ def test_smoke_grid_from_start_to_rows(tmp_path):
     assert (outcome.written, outcome.failed, outcome.interrupted) == (4, {}, False)
     assert sorted(path.name for path in workspace.out.iterdir()) == ["indices", "rows", "scores", "stages.jsonl"]
     by_method = {row.method: row for row in rows.values()}
-    kinds = ["embeddings", "neighbors", "pseudo-labels", "dynamics", "selection"]
+    kinds = ["encoder", "embeddings", "neighbors", "pseudo-labels", "dynamics", "selection"]
     assert [use.kind for use in by_method["elfs"].stages] == kinds
     assert [use.kind for use in by_method["random"].stages] == ["selection"]
     assert not any(use.reused for row in rows.values() for use in row.stages)
