@@ -246,7 +246,8 @@ def test_a_trial_that_fails_or_dies_leaves_the_others_alone(tmp_path, troublemak
         assert "died" in details
     assert underway(workspace.out) == {}
 
-    _, outcome, events = go(workspace, methods="random", recipe={**TINY["recipe"], "lr": 1e12, "iterations": 20})
+    elsewhere = workspace.model_copy(update={"out": tmp_path / "again"})
+    _, outcome, events = go(elsewhere, methods="random", recipe={**TINY["recipe"], "lr": 1e12, "iterations": 20})
     assert outcome.written == 0
     assert "not finite" in next(iter(outcome.failed.values()))
     assert events.stages == [], "the coreset of the run before is used again"
