@@ -42,7 +42,7 @@ def caption(block: Block, *, compare: bool = False) -> list[str]:
     incomplete = any(not one.complete for one in measured)
     if any(one.summary is None for one in measured):
         notes.append(f"{MISSING}: missing, no row.")
-    if incomplete and any(line.average is not None for line in block.lines):
+    if incomplete and block.averages:
         notes.append("Avg: mean over the columns, only for methods that have all seeds in each of them.")
     notes += other_seeds(block)
     readers = [line for line in block.lines if line.encoder != NO_ENCODER and line.supervision != "labels"]

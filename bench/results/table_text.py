@@ -26,11 +26,10 @@ def sheet(block: Block, *, compare: bool = False) -> Sheet:
         block: from ``bench.results.tables.blocks``.
         compare: put the papers' number and ours minus it on a second line below each method that has any.
     """
-    with_average = len(block.rates) > 1 and any(line.average is not None for line in block.lines)
-    columns = ("method", *(percent(rate) for rate in block.rates), *["Avg"] * with_average)
+    columns = ("method", *(percent(rate) for rate in block.rates), *["Avg"] * block.averages)
     sections = []
     for supervision, lines in groupby(block.lines, key=lambda line: line.supervision):
-        entries = [entry for line in lines for entry in _entries(line, block, with_average, compare)]
+        entries = [entry for line in lines for entry in _entries(line, block, compare)]
         sections.append(Section(_SUPERVISION[supervision], tuple(entries)))
     return Sheet(block.name, columns, tuple(sections), _lead(block, compare), tuple(caption(block, compare=compare)))
 
@@ -94,15 +93,15 @@ def _record(block: Block, line: Line, rate: float, one: Measured) -> dict[str, A
     }
 
 
-def _entries(line: Line, block: Block, with_average: bool, compare: bool) -> list[tuple[Field, ...]]:
+def _entries(line: Line, block: Block, compare: bool) -> list[tuple[Field, ...]]:
     fields = [Field(_accuracy(one, len(block.seeds)), bold=one.best) for one in line.measured]
-    if with_average:
+    if block.averages:
         average = MISSING if line.average is None else f"{line.average:.{DECIMALS}f}"
         fields.append(Field(average, bold=line.best_average))
     entries = [(Field(line.label), *fields)]
     papers = [one.reported.paper for one in line.measured if one.reported]
     if compare and papers:
-        second = [Field(_reported(one), faint=True) for one in line.measured] + [Field("")] * with_average
+        second = [Field(_reported(one), faint=True) for one in line.measured] + [Field("")] * block.averages
         entries.append((Field(f"reported ({papers[0]})", faint=True), *second))
     return entries
 

@@ -131,6 +131,11 @@ class Block:
         return (self.full, *self.lines) if self.full else self.lines
 
     @property
+    def averages(self) -> bool:
+        """Whether a table of the block has a column of averages."""
+        return len(self.rates) > 1 and any(line.average is not None for line in self.lines)
+
+    @property
     def name(self) -> str:
         """Data set, encoder and model in words."""
         encoder = "no encoder" if self.encoder == NO_ENCODER else f"encoder {self.encoder}"
