@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from bench.data import Arrays, read_only
 from bench.dynamics import Dynamics
 from bench.errors import LabelAccessError, SelectionError
-from bench.grid.stages import SHARED_NEIGHBORS, NeighborLists, ProxyDynamics, PseudoLabels, Stage
+from bench.grid.stages import SHARED_NEIGHBORS, NeighborLists, ProxyDynamics, PseudoLabels, Selection, Stage
 from bench.plugins import models
 from bench.pool import Metric, Neighbors, Targets
 from bench.quantities import counted
@@ -58,6 +58,7 @@ class OwnStage(Stage):
 
 _CLUSTERED: list[type[Stage]] = [NeighborLists, PseudoLabels]
 _OBSERVED: list[type[Stage]] = [*_CLUSTERED, ProxyDynamics]
+_REHEARSED: list[type[Stage]] = [*_OBSERVED, Selection]  # in a grid, the stage of the coreset rehearses
 
 
 @dataclass
@@ -160,7 +161,7 @@ class EmbeddingSource:
             return {"accuracy": np.array(rehearse(self.proxy, self.array, targets, indices, **given))}
 
         named = {**self._of_proxy(options), "indices": hashlib.sha256(indices.tobytes()).hexdigest()}
-        return float(self._stored("rehearsal", _OBSERVED, named, score)["accuracy"])
+        return float(self._stored("rehearsal", _REHEARSED, named, score)["accuracy"])
 
     def gradient_norms(self, **options: Any) -> NoReturn:
         """Refused, as ``labels``."""

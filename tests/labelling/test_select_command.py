@@ -86,7 +86,7 @@ def test_the_same_command_again_computes_nothing_and_gives_the_same(tmp_path: Pa
     assert (tmp_path / "to_label.csv").read_bytes() == first
 
 
-@pytest.mark.parametrize("stage", ["PseudoLabels", "ProxyDynamics", "NeighborLists", "Embeddings"])
+@pytest.mark.parametrize("stage", ["PseudoLabels", "ProxyDynamics", "NeighborLists", "Embeddings", "Selection"])
 def test_what_a_later_version_computes_otherwise_is_computed_again(
     tmp_path: Path, photos: Path, monkeypatch, stage: str
 ) -> None:
