@@ -109,7 +109,13 @@ class FittedToFiles(Stage):
 
 
 class EmbeddingShard(Stage):
-    """Embeddings of some of the files; found as ``ReadableFiles`` are."""
+    """Embeddings of some of the files; found as ``ReadableFiles`` are.
+
+    Attributes:
+        files: which ones.
+        fitted_on: key of ``FittedToFiles``; empty for an encoder that is not fitted.
+        encoder: what embeds them.
+    """
 
     kind = "embedding-shard"
     version = Embeddings.version
@@ -163,8 +169,9 @@ def embed_files(
         images = _readable(StreamedImages(files, size, size, upright=True), store, stage)
         told = stage(f"fitting {ref.label} to {len(images):,} images")
         fit = partial(encoder.fit, images, device=device, progress=told)
-        fitted_on = images.fingerprint
-        encoder.restore(store.get(FittedToFiles(files=fitted_on, encoder=ref), fit).arrays)
+        fitted = FittedToFiles(files=images.fingerprint, encoder=ref)
+        encoder.restore(store.get(fitted, fit).arrays)
+        fitted_on = fitted.key
     parts, positions, skipped = [], [], []
     tick = stage(f"embedding {len(files):,} images with {ref.label}")
     for start in range(0, len(files), SHARD):

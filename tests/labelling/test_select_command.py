@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from typer.testing import CliRunner, Result
 from bench.cli import app
 from bench.errors import BenchError, SpecError
 from bench.grid import stages
-from bench.labelling.images import EmbeddingShard, embed_files, find_images
+from bench.labelling.images import EmbeddingShard, FittedToFiles, embed_files, find_images
 from bench.refs import EncoderRef
 from bench.store.cache import Store
 
@@ -203,6 +204,18 @@ def test_an_encoder_is_fitted_to_readable_files_alone(tmp_path: Path, photos: Pa
         assert told[-1] == (len(files), len(files))
     assert [item.name for item in sets["with"].skipped] == ["broken.jpg", "empty.png"]
     np.testing.assert_allclose(sets["with"].embeddings, sets["without"].embeddings, atol=1e-4)
+
+
+def test_embeddings_rest_on_the_fit_of_their_encoder(tmp_path: Path, photos: Path, monkeypatch) -> None:
+    def embed() -> int:
+        files, ref = find_images(photos), EncoderRef(name="pixels")
+        given: dict[str, Any] = {"store": Store(tmp_path / "cache"), "size": 16, "device": "cpu"}
+        embed_files(files, ref, None, **given, stage=lambda title: lambda *told: None)
+        return len(list((tmp_path / "cache").rglob(f"{EmbeddingShard.kind}/**/*.npz")))
+
+    assert embed() == embed() == 1
+    monkeypatch.setattr(FittedToFiles, "version", FittedToFiles.version + 1)
+    assert embed() == 2
 
 
 def test_photographs_are_turned_upright(tmp_path: Path) -> None:
