@@ -101,7 +101,7 @@ def choose(
         embeddings: float32 [N, D], finite.
         call: the method with the user's parameters.
         budget: n, items to label.
-        classes: about how many classes the items have; the number of clusters.
+        classes: about how many classes the items have; the number of clusters unless the method sets another.
         seed: of everything random.
         similarity: cosine similarity from which items are duplicates, of which one stays; None to keep all.
         store: of what is computed on the way.
@@ -122,8 +122,11 @@ def choose(
     fingerprint = hashlib.sha256(pool.data).hexdigest()
     source = EmbeddingSource(pool, fingerprint, classes, seed, store, device, threads, stage)
     seen = method_pool(entry, call.params, source, size=len(pool), num_classes=classes, rate=1 - budget / len(pool))
+    clustering = _clustering(entry, call.params)
+    if clustering.get("num_clusters") == "estimate":
+        seen.report(num_clusters=source.cluster_count())
     indices = run_method(entry, seen, call.params, budget, seed)
-    clusters = _clusters(entry, call.params, source)[indices]
+    clusters = source.pseudo_labels(**clustering)[indices]
     order = round_robin(clusters, np.random.default_rng(derive_seed(seed, "order to label")))
     scores = seen.diagnostics.scores
     return Chosen(
@@ -136,10 +139,9 @@ def choose(
     )
 
 
-def _clusters(entry: Entry[MethodInfo], params: Mapping[str, Any], source: EmbeddingSource) -> NDArray[np.int64]:
-    """The method's own pseudo-labels, or k-means of the embeddings where it has none."""
+def _clustering(entry: Entry[MethodInfo], params: Mapping[str, Any]) -> dict[str, Any]:
+    """The method's own pseudo-labels, as keywords, or k-means of the embeddings where it has none."""
     for item in entry.info.needs(entry.resolve(params)):
         if item.part in ("dynamics", "pseudo_labels", "rehearsal"):
-            own = {key: value for key, value in item.options.items() if key != "of"}
-            return source.pseudo_labels(**own)
-    return source.pseudo_labels(clustering="kmeans")
+            return {key: value for key, value in item.options.items() if key != "of"}
+    return {"clustering": "kmeans"}

@@ -13,7 +13,15 @@ from numpy.typing import NDArray
 from bench.data import Arrays, read_only
 from bench.dynamics import Dynamics
 from bench.errors import LabelAccessError, SelectionError
-from bench.grid.stages import SHARED_NEIGHBORS, NeighborLists, ProxyDynamics, PseudoLabels, Selection, Stage
+from bench.grid.stages import (
+    SHARED_NEIGHBORS,
+    ClusterCount,
+    NeighborLists,
+    ProxyDynamics,
+    PseudoLabels,
+    Selection,
+    Stage,
+)
 from bench.plugins import models
 from bench.pool import Metric, Neighbors, Targets
 from bench.quantities import counted
@@ -112,6 +120,16 @@ class EmbeddingSource:
         arrays = self._stored("neighbors", [NeighborLists], {"k": wanted, "metric": metric}, search)
         return Neighbors(arrays["indices"][:, :k], arrays["distances"][:, :k])
 
+    def cluster_count(self) -> int:
+        """How many clusters ``num_clusters="estimate"`` stands for."""
+        from bench.clustering.count import estimate_num_clusters
+
+        def estimate() -> Arrays:
+            tick = self.stage("estimating the number of clusters")
+            return estimate_num_clusters(self.array, seed=self.seed, progress=tick)
+
+        return int(self._stored("cluster-count", [ClusterCount], {"seed": self.seed}, estimate)["num_clusters"])
+
     def pseudo_labels(self, **clustering: Any) -> NDArray[np.int64]:
         """See ``Pool.pseudo_labels``."""
         from bench.clustering.assign import assign_clusters
@@ -180,7 +198,10 @@ class EmbeddingSource:
         raise LabelAccessError("the method reads labels, and unlabelled items have none; choose a label-free method.")
 
     def _clustering(self, given: dict[str, Any]) -> dict[str, Any]:
+        """All options; an estimated number of clusters as the number, so that what rests on it is found by it."""
         wanted = {key: value for key, value in given.items() if value is not None}
+        if wanted.get("num_clusters") == "estimate":
+            wanted["num_clusters"] = self.cluster_count()
         temi = {"heads": 50, "epochs": 200} if wanted.get("clustering", "temi") == "temi" else {}
         plain = {"clustering": "temi", "num_clusters": self.num_classes, "heads": None, "epochs": None}
         return {**plain, **temi, **wanted}

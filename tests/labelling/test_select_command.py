@@ -152,6 +152,21 @@ def test_every_kind_of_label_free_method_selects(tmp_path: Path, method: str) ->
     assert len(lines(tmp_path / "to_label.csv")) == 20
 
 
+def test_an_estimated_number_of_clusters(tmp_path: Path, monkeypatch) -> None:
+    rng = np.random.default_rng(0)
+    np.save(tmp_path / "x.npy", np.repeat(np.eye(4), 30, axis=0) + rng.normal(scale=0.05, size=(120, 4)))
+    method = "elfs(num_clusters=estimate,clustering=kmeans,beta=0)"
+    arguments = ("--embeddings", str(tmp_path / "x.npy"), "--budget", "40", "--method", method, "--json")
+    done = select(tmp_path, *arguments)
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["chosen"] == {"num_clusters": 4}
+    assert {row["cluster"] for row in lines(tmp_path / "to_label.csv")} <= {"0", "1", "2", "3"}
+    before = stored(tmp_path)
+    monkeypatch.setattr(stages.ClusterCount, "version", stages.ClusterCount.version + 1)
+    assert select(tmp_path, *arguments).exit_code == 0
+    assert len(stored(tmp_path) - before) == 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
