@@ -229,11 +229,13 @@ def locate_weights(entry: Entry[EncoderInfo], *, local: Path | None = None, down
         if local is not None:
             raise WeightsError(f"encoder {entry.name!r} has no weights, but weights={local} was given; leave it out.")
         return None
-    if local is not None:
-        if not Path(local).is_file():
+    try:
+        if local is not None and not Path(local).is_file():
             raise WeightsError(f"encoder {entry.name!r}: weights={local} is not a file.")
-        return Path(local)
-    if (found := weights.find()) is not None:
+        found = weights.find() if local is None else Path(local)
+    except OSError as error:
+        raise WeightsError(f"encoder {entry.name!r}: cannot look for {local or weights}: {error}.") from error
+    if found is not None:
         return found
     offline = ", ".join(name for name in _OFFLINE if name != entry.name)
     ways = f"give a file as {entry.name}(weights=FILE), or take an offline encoder ({offline})"

@@ -73,6 +73,16 @@ def test_a_wrong_checksum_or_a_refused_download_leaves_nothing_behind(server, tm
     assert list((tmp_path / "torch" / "hub" / "checkpoints").iterdir()) == []
 
 
+@pytest.mark.parametrize("folder", ["file", "x" * 300])
+def test_a_weights_folder_that_cannot_be_used_is_one_clear_error(server, tmp_path, monkeypatch, folder):
+    (tmp_path / "file").write_text("where a folder should be")
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / folder))
+    with pytest.raises(WeightsError, match=rf"^encoder 'mine': cannot (write to|look for) .*{folder}"):
+        locate_weights(entry(UrlWeights(f"{server}/net.pth")), download=True)
+    with pytest.raises(WeightsError, match=rf"^encoder 'mine': (weights=|cannot look for ).*{folder}"):
+        locate_weights(entry(UrlWeights(f"{server}/net.pth")), local=tmp_path / folder / "net.pth")
+
+
 def test_absent_weights_say_what_to_type():
     with pytest.raises(WeightsError) as caught:
         locate_weights(entry(UrlWeights("https://example.invalid/net.pth")))
