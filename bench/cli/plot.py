@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bench.cli import _complete
 from bench.cli.table import CompareOption, Comparison, Folders, MetricName, MetricOption
+
+if TYPE_CHECKING:
+    from bench.results.tables import Block
 
 
 class FigureKind(str, Enum):
@@ -55,11 +58,22 @@ def plot(
             typer.echo(write_bytes(target / f"{figure.name}.{name}", save(figure.draw, name)))
             count += 1
     if not count:
-        drawn = " Scores of a pool that is a part of its split cannot be told apart by what was kept."
-        raise SpecError(
-            f"the rows allow no {kind.value} figure: the files of scores or indices beside them are missing."
-            + (drawn if kind.value == "scores" else "")
-        )
+        raise SpecError(f"the rows allow no {kind.value} figure: {_lacking(kind, made)}.")
+
+
+def _lacking(kind: FigureKind, made: list[Block]) -> str:
+    """Why there is no figure of a kind."""
+    from bench.results.published import is_whole_split
+
+    pools = list(dict.fromkeys(block.dataset for block in made if block.lines))
+    if not pools:
+        return "all of them are of the full data set"
+    drawn = [name for name in pools if kind is FigureKind.scores and not is_whole_split(name)]
+    reasons = ["no files of scores or indices lie beside them"] if len(drawn) < len(pools) else []
+    if drawn:
+        part = "scores are drawn of whole training splits alone"
+        reasons.append(f"{part}, and the pool of {', '.join(drawn)} is a part of one")
+    return "; ".join(reasons)
 
 
 def _rates(given: str | None) -> list[float]:
