@@ -199,6 +199,8 @@ def test_missing_weights_say_what_to_type(tmp_path: Path) -> None:
         assert words in str(caught.value)
     with pytest.raises(WeightsError, match="weights=/no/such/file is not a file"):
         plan(tmp_path, encoders="swav_resnet50(weights=/no/such/file)")
+    with pytest.raises(WeightsError, match="cannot read the weights file /proc/self/mem: Input/output error"):
+        plan(tmp_path, encoders="swav_resnet50(weights=/proc/self/mem)")
     with pytest.raises(WeightsError, match="'pixels' has no weights"):
         plan(tmp_path, encoders="pixels(weights=/no/such/file)")
     assert plan(tmp_path, methods="random", encoders="swav_resnet50").problems == []
