@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from typing import Annotated
 
 import typer
 
 import bench
+from bench.cli._command import Command
 from bench.cli._output import JSON, JsonOption, print_json
 from bench.cli.cache import cache
 from bench.cli.check import check
@@ -33,23 +35,24 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("run")(run)
-app.command("table")(table)
-app.command("leaderboard")(leaderboard)
-app.command("compare")(compare)
-app.command("plot")(plot)
-app.command("report")(report)
-app.command("train")(train)
-app.command("select")(select)
-app.command("validate")(validate)
-app.command("export")(export)
-app.command("schema")(schema)
-app.command("check")(check)
-app.command("doctor")(doctor)
+command = partial(app.command, cls=Command)
+command("run")(run)
+command("table")(table)
+command("leaderboard")(leaderboard)
+command("compare")(compare)
+command("plot")(plot)
+command("report")(report)
+command("train")(train)
+command("select")(select)
+command("validate")(validate)
+command("export")(export)
+command("schema")(schema)
+command("check")(check)
+command("doctor")(doctor)
 app.add_typer(cache)
 
 
-@app.command("list")
+@command("list")
 def list_plugins(
     kind: Annotated[Kind, typer.Argument(help="What to list.")],
     markdown: Annotated[bool, typer.Option("--markdown", help="Methods only: print the page docs/methods.md.")] = False,

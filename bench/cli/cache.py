@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bench.cli._command import Command
 from bench.cli._machine import cache_folder
 from bench.cli._output import JsonOption, print_json
 
@@ -27,7 +28,7 @@ Folder = Annotated[
 Kinds = Annotated[str | None, typer.Option(help="Comma-separated kinds, for example 'selection,dynamics'.")]
 
 
-@cache.command("list")
+@cache.command("list", cls=Command)
 def list_stages(
     cache_dir: Folder = None,
     kind: Kinds = None,
@@ -72,7 +73,7 @@ def list_stages(
     console.print(f"{_amount(items)} in {root}", soft_wrap=True)
 
 
-@cache.command()
+@cache.command(cls=Command)
 def verify(cache_dir: Folder = None, kind: Kinds = None, json_output: JsonOption = False) -> None:
     """Read every artifact and compare its checksum; exit code 1 if one is damaged.
 
@@ -95,7 +96,7 @@ def verify(cache_dir: Folder = None, kind: Kinds = None, json_output: JsonOption
         raise typer.Exit(1)
 
 
-@cache.command()
+@cache.command(cls=Command)
 def prune(
     cache_dir: Folder = None,
     kind: Kinds = None,

@@ -79,7 +79,9 @@ def run(
     seeds: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="<str>", help="'3' means 0, 1, 2; '4,7' means 4 and 7; '4,' means 4.", rich_help_panel=GRID
+            metavar="<str>",
+            help="'3' means 0, 1, 2; '4,7', or --seeds 4 --seeds 7, means 4 and 7; '4,' means 4.",
+            rich_help_panel=GRID,
         ),
     ] = None,
     preset: Annotated[
@@ -252,8 +254,10 @@ def run(
 
 
 def _joined(given: list[str] | None) -> str | None:
-    """An option given several times says what one list would."""
-    return ",".join(given) if given else None
+    """An option given several times says what one list would; a list of one seed, ``4,``, may be among them."""
+    if not given or len(given) == 1:
+        return given[0] if given else None
+    return ",".join(item.strip().removesuffix(",") for item in given)
 
 
 def _exit_code(plan: Plan, outcome: Outcome) -> int:

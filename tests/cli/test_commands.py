@@ -10,6 +10,12 @@ import time
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
+
+from bench.cli import app
+from bench.cli._command import Command
+from bench.cli.cache import cache
+from bench.errors import SpecError
 
 BENCH = shutil.which("bench", path=str(Path(sys.executable).parent)) or shutil.which("bench")
 
@@ -178,3 +184,30 @@ def test_an_option_given_twice_says_what_one_list_would(tmp_path: Path) -> None:
     again = run(tmp_path, *common, *repeated, "--seeds", "2")
     assert (again.returncode, again.stdout) == (0, once.stdout)
     assert "8 cells" in again.stdout
+    only = run(tmp_path, *common, "--methods", "random,aum", "--rates", "0.5,0.9", "--seeds", "1,", "--seeds", "2,")
+    assert (only.returncode, only.stdout) == (0, once.stdout)
+
+
+@pytest.mark.parametrize(
+    ("option", "words"),
+    [
+        ("--recipe", "run --recipe iterations=3 --recipe batch_size=4"),
+        ("--track", "run --track wandb --track tensorboard"),
+        ("--format", "plot accuracy nowhere --format png --format svg"),
+        ("--baseline", "compare nowhere --baseline random --baseline=ccs"),
+        ("--kind", "cache list --kind selection --kind dynamics"),
+    ],
+)
+def test_an_option_of_one_value_is_not_given_twice(option: str, words: str) -> None:
+    done = CliRunner().invoke(app, words.split())
+    assert isinstance(done.exception, SpecError)
+    assert str(done.exception).startswith(f"{option} was given 2 times; ")
+
+
+def test_a_flag_says_the_same_twice() -> None:
+    assert CliRunner().invoke(app, ["list", "methods", "--json", "--json"]).exit_code == 0
+
+
+def test_every_command_refuses_an_option_given_twice() -> None:
+    commands = [*app.registered_commands, *cache.registered_commands]
+    assert {item.cls for item in commands} == {Command}
