@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from sklearn.datasets import load_digits
 from test_commands import run
 from typer.testing import CliRunner
@@ -36,7 +37,7 @@ def fields(command: str) -> set[str]:
     """The top-level fields that the page lists for a command."""
     [line] = [line for line in PAGE.splitlines() if line.startswith(f"| `{command}` |")]
     outer = re.sub(r"\([^)]*\)", "", line.split("|")[2])
-    return set(re.findall(r"`([a-z_]+)`", outer)) - {"contact_sheet", "skipped"}
+    return set(re.findall(r"`([a-z_]+)`", outer))
 
 
 @pytest.mark.usefixtures("ray_session", "troublemakers")
@@ -94,8 +95,18 @@ def test_select_prints_its_summary_and_progress_elsewhere(tmp_path: Path) -> Non
     )
     done = run(tmp_path, "select", *choice, "--json")
     assert done.returncode == 0, done.stderr
-    assert set(json.loads(done.stdout)) == fields("select")
+    assert set(json.loads(done.stdout)) == fields("select") - {"contact_sheet", "other_files", "skipped"}
     assert "neighbours" in done.stderr
+
+
+def test_select_among_images_prints_more(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    for number, pixels in enumerate(load_digits().images[:6].astype(np.uint8)):
+        Image.fromarray(pixels * 15).save(tmp_path / "photos" / f"{number}.png")
+    (tmp_path / "photos" / "broken.jpg").touch()
+    choice = ("--classes", "2", "--budget", "3", "--method", "random", "--encoder", "pixels", "--device", "cpu")
+    places = ("--images", str(tmp_path / "photos"), "--out", str(tmp_path / "x.csv"), "--cache-dir", str(tmp_path))
+    assert set(ask("select", *choice, *places)) == fields("select")
 
 
 @pytest.mark.parametrize("kind", list(Kind))
