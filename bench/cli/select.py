@@ -89,9 +89,10 @@ def select(
     from bench.calls import parse_call
     from bench.cli._stages import StageProgress
     from bench.errors import SpecError
+    from bench.images.folders import other_suffixes
     from bench.labelling.choose import check_method
     from bench.labelling.images import find_images
-    from bench.labelling.to_label import check_replaceable
+    from bench.labelling.to_label import beside
     from bench.labelling.vectors import read_embeddings
     from bench.runner.preflight import check_writable
 
@@ -99,13 +100,15 @@ def select(
         raise SpecError("give either --images FOLDER or --embeddings FILE.npy.")
     if out.suffix.lower() != ".csv":
         raise SpecError(f"--out {out} is not valid: a .csv file is written, such as {out.with_suffix('.csv')}.")
-    check_replaceable(out)
+    _check_replaceable(out, pictured=images is not None)
     call = parse_call(method)
     started = time.perf_counter()
     files = None if images is None else find_images(images)
     vectors = None if embeddings is None else read_embeddings(embeddings)
     total = len(files) if files is not None else len(vectors)  # type: ignore[arg-type]
     check_method(call, budget=budget, items=total, classes=classes)
+    own = [path.resolve() for path in (out, *beside(out))]
+    others = {} if files is None else {"other_files": dict(sorted(other_suffixes(files.root, without=own).items()))}
     check_writable(out.resolve().parent)
     used = pick_device(device)
     from bench.labelling.choose import choose
@@ -135,7 +138,7 @@ def select(
             stage=progress.stage,
         )
     summary = _write(out, chosen, files, embedded, len(vectors))
-    _report({**summary, "seconds": round(time.perf_counter() - started, 1)}, json_output)
+    _report({**summary, **others, "seconds": round(time.perf_counter() - started, 1)}, json_output)
 
 
 def _embed(
@@ -149,18 +152,27 @@ def _embed(
     return embed_files(files, ref, weights, store=store, size=size, device=device, stage=progress.stage)
 
 
+def _check_replaceable(out: Path, *, pictured: bool) -> None:
+    from bench.labelling.sheet import check_replaceable_sheet
+    from bench.labelling.to_label import beside, check_replaceable
+
+    check_replaceable(out)
+    if pictured:
+        check_replaceable_sheet(beside(out)[0])
+
+
 def _write(
     out: Path, chosen: Chosen, files: ImageFiles | None, embedded: Embedded | None, total: int
 ) -> dict[str, Any]:
     """Write the CSV and what lies beside it; return what there is to say."""
-    from bench.images.folders import other_suffixes
     from bench.labelling.sheet import contact_sheet
-    from bench.labelling.to_label import records
+    from bench.labelling.to_label import beside, records
     from bench.results.sheets import to_csv, write_bytes
 
     positions = chosen.positions if embedded is None else embedded.positions[chosen.positions]
     names = [str(position) if files is None else files.names[position] for position in positions.tolist()]
     listed = records(chosen, names, "item" if files is None else "file")
+    _check_replaceable(out, pictured=files is not None)  # again: labelling may have begun meanwhile
     write_bytes(out, to_csv(listed).encode("utf-8", "surrogateescape"))
     summary: dict[str, Any] = {
         "to_label": str(out),
@@ -173,14 +185,12 @@ def _write(
     }
     if files is None or embedded is None:
         return summary
-    skipped = out.parent / f"{out.stem}.skipped.csv"
+    sheet, skipped = beside(out)
     skipped.unlink(missing_ok=True)
     if embedded.skipped:
         lines = [{"file": item.name, "reason": item.reason} for item in embedded.skipped]
         write_bytes(skipped, to_csv(lines).encode("utf-8", "surrogateescape"))
         summary |= {"skipped_files": len(lines), "skipped": str(skipped)}
-    summary["other_files"] = dict(sorted(other_suffixes(files.root).items()))
-    sheet = out.with_suffix(".jpg")
     captions = [f"{number + 1}: {Path(name).name}" for number, name in enumerate(names[:PICTURES])]
     write_bytes(sheet, contact_sheet(files, positions[:PICTURES].tolist(), captions))
     return {**summary, "contact_sheet": str(sheet)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -104,14 +104,19 @@ def scan_images(root: Path) -> ImageFiles:
     return ImageFiles(root, tuple(name for name, _ in found), np.array([size for _, size in found], dtype=np.int64))
 
 
-def other_suffixes(root: Path) -> Counter[str]:
+def other_suffixes(root: Path, *, without: Collection[Path] = ()) -> Counter[str]:
     """How many files below ``root`` have which suffix (lower case; empty for none) that is not among ``SUFFIXES``.
+
+    Args:
+        root: directory.
+        without: files that are not counted; absolute, symbolic links resolved.
 
     Raises:
         DataError: as ``scan_images``.
     """
     root = root.resolve()
-    return Counter(Path(path).suffix.lower() for path, _ in _files(root, root, ()) if not _is_image(path))
+    others = (root / path for path, _ in _files(root, root, ()) if not _is_image(path))
+    return Counter(path.suffix.lower() for path in others if path not in without)
 
 
 def inside(path: Path, root: Path) -> Path:

@@ -17,6 +17,7 @@ from bench.errors import DataError
 from bench.grid.stages import Embeddings, EncoderFit, Stage
 from bench.images.folders import SUFFIXES, ImageFiles, scan_images
 from bench.images.streaming import StreamedImages
+from bench.labelling.sheet import is_contact_sheet
 from bench.refs import EncoderRef
 from bench.store.cache import Store
 from bench.underway import Progress, counted
@@ -125,7 +126,7 @@ class EmbeddingShard(Stage):
 
 
 def find_images(folder: Path) -> ImageFiles:
-    """All JPEG, PNG and WebP files below a folder, at any depth, sorted by path.
+    """All JPEG, PNG and WebP files below a folder, at any depth, sorted by path, but no contact sheets of ours.
 
     Raises:
         DataError: no such folder, none in it, or a link that leads outside.
@@ -133,7 +134,9 @@ def find_images(folder: Path) -> ImageFiles:
     if not folder.is_dir():
         what = "is a file" if folder.exists() else "does not exist"
         raise DataError(f"{folder} {what}; --images takes a folder of images ({', '.join(SUFFIXES)}).")
-    files = scan_images(folder)
+    scanned = scan_images(folder)
+    own = [is_contact_sheet(scanned.root / name) for name in scanned.names]
+    files = scanned.take(np.flatnonzero(~np.array(own, dtype=bool)))
     if not len(files):
         raise DataError(f"{folder} holds no image ({', '.join(SUFFIXES)}), at any depth.")
     return files

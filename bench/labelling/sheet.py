@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Sequence
+from pathlib import Path
 
+from bench.errors import SpecError
 from bench.images.folders import ImageFiles, inside
 
 THUMBNAIL = 120
 """Side of a picture in pixels."""
 _GAP, _TEXT = 8, 16
+_MARK = b"contact sheet of bench select"
+"""The comment in the file, by which it is told from the user's pictures."""
 
 
 def contact_sheet(files: ImageFiles, positions: Sequence[int], captions: Sequence[str], *, columns: int = 10) -> bytes:
@@ -44,5 +49,23 @@ def contact_sheet(files: ImageFiles, positions: Sequence[int], captions: Sequenc
             caption = caption[:-1]
         draw.text((left, top + THUMBNAIL + 1), caption, fill="black")
     buffer = io.BytesIO()
-    sheet.save(buffer, "JPEG", quality=85)
+    sheet.save(buffer, "JPEG", quality=85, comment=_MARK)
     return buffer.getvalue()
+
+
+def is_contact_sheet(path: Path) -> bool:
+    """Whether a file is a contact sheet of ours; one that cannot be read is none."""
+    try:
+        with path.open("rb") as file:
+            return _MARK in file.read(256)
+    except OSError:
+        return False
+
+
+def check_replaceable_sheet(path: Path) -> None:
+    """Raise ``SpecError`` where the contact sheet would replace another picture."""
+    if os.path.lexists(path) and not is_contact_sheet(path):
+        raise SpecError(
+            f"{path} is there already, and no contact sheet of this command, so it is not replaced by one; give "
+            "another --out, or move it away."
+        )

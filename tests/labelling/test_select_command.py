@@ -26,8 +26,10 @@ QUICK = "elfs(heads=2,cluster_epochs=3)"
 
 
 def select(folder: Path, *arguments: str) -> Result:
-    given = ("select", "--classes", "10", "--cache-dir", str(folder / "cache"), "--threads", "1", "--device", "cpu")
-    return CliRunner().invoke(app, [*given, "--out", str(folder / "to_label.csv"), *arguments])
+    given = ("select", "--cache-dir", str(folder / "cache"), "--threads", "1", "--device", "cpu")
+    usual = {"--classes": "10", "--out": str(folder / "to_label.csv")}
+    added = [word for option in usual if option not in arguments for word in (option, usual[option])]
+    return CliRunner().invoke(app, [*given, *added, *arguments])
 
 
 def lines(path: Path) -> list[dict[str, str]]:
@@ -114,6 +116,78 @@ def test_a_list_with_labels_in_it_is_not_replaced(tmp_path: Path) -> None:
     assert isinstance(done.exception, SpecError)
     assert "its columns are order, item, cluster, score, label" in str(done.exception)
     assert mine.read_text() == labelled
+
+
+@pytest.mark.parametrize(
+    ("edit", "found"),
+    [
+        (lambda text: text.replace(",\n", ",cat\n", 3), "its entry 1 is"),
+        (lambda text: text + "21,7,3,\n22,8,cat,\n", "its entry 22 is 22, 8, cat, ."),
+        (lambda text: text.replace("\n5,", "\n5,cat,"), "its entry 5 is 5, cat"),
+        (lambda text: text.replace("\n5,", "\ncat,"), "its entry 5 is cat"),
+    ],
+)
+def test_a_list_that_was_filled_in_is_not_replaced(tmp_path: Path, edit, found: str) -> None:
+    np.save(tmp_path / "x.npy", load_digits().data[:50])
+    arguments = ("--embeddings", str(tmp_path / "x.npy"), "--budget", "20", "--method", "random")
+    assert select(tmp_path, *arguments).exit_code == 0
+    mine = tmp_path / "to_label.csv"
+    mine.write_text(edit(mine.read_text()))
+    labelled = mine.read_text()
+    done = select(tmp_path, *arguments)
+    assert isinstance(done.exception, SpecError)
+    assert found in str(done.exception)
+    assert mine.read_text() == labelled
+
+
+def test_an_empty_file_is_replaced_and_one_that_cannot_be_read_is_not(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", load_digits().data[:50])
+    arguments = ("--embeddings", str(tmp_path / "x.npy"), "--budget", "20", "--method", "random")
+    (tmp_path / "to_label.csv").touch()
+    assert select(tmp_path, *arguments).exit_code == 0
+    assert len(lines(tmp_path / "to_label.csv")) == 20
+    done = select(tmp_path, *arguments, "--out", str(tmp_path / f"{'x' * 300}.csv"))
+    assert isinstance(done.exception, SpecError)
+    assert "cannot replace" in str(done.exception)
+
+
+def test_a_list_in_which_labelling_began_meanwhile_is_not_replaced(tmp_path: Path, monkeypatch) -> None:
+    from bench.labelling import choose
+
+    np.save(tmp_path / "x.npy", load_digits().data[:50])
+    mine, chosen = tmp_path / "to_label.csv", choose.choose
+
+    def label_meanwhile(*given, **options):
+        mine.write_text("item,label\n7,cat\n")
+        return chosen(*given, **options)
+
+    monkeypatch.setattr(choose, "choose", label_meanwhile)
+    done = select(tmp_path, "--embeddings", str(tmp_path / "x.npy"), "--budget", "20", "--method", "random")
+    assert isinstance(done.exception, SpecError)
+    assert mine.read_text() == "item,label\n7,cat\n"
+
+
+def test_what_is_written_among_the_images_is_none_of_them(tmp_path: Path, photos: Path) -> None:
+    arguments = ("--images", str(photos), "--encoder", "pixels", "--budget", "20", "--method", "random", "--json")
+    found = []
+    for name in ("first.csv", "first.csv", "second.csv"):
+        done = select(tmp_path, *arguments, "--out", str(photos / name))
+        assert done.exit_code == 0, done.output
+        summary = json.loads(done.stdout)
+        found.append((summary["items"], summary["other_files"], (photos / name).read_text()))
+    others = {".csv": 2, ".txt": 1}  # the first list and its skipped files
+    assert found == [found[0], found[0], (*found[0][:1], others, found[0][2])]
+    assert found[0][1] == {".txt": 1}
+
+
+def test_a_contact_sheet_replaces_no_picture(tmp_path: Path, photos: Path) -> None:
+    shutil.copy(photos / "z_copy.png", photos / "z_copy.jpg")
+    before = (photos / "z_copy.jpg").read_bytes()
+    arguments = ("--images", str(photos), "--encoder", "pixels", "--budget", "20", "--method", "random")
+    done = select(tmp_path, *arguments, "--out", str(photos / "z_copy.csv"))
+    assert isinstance(done.exception, SpecError)
+    assert "z_copy.jpg is there already" in str(done.exception)
+    assert (photos / "z_copy.jpg").read_bytes() == before
 
 
 def test_files_of_other_kinds_are_counted(tmp_path: Path, photos: Path) -> None:
