@@ -5,10 +5,15 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from bench.errors import SpecError
+from bench.errors import DataError, SpecError
 from bench.images.folders import ImageFiles, inside
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 THUMBNAIL = 120
 """Side of a picture in pixels."""
@@ -21,7 +26,7 @@ def contact_sheet(files: ImageFiles, positions: Sequence[int], captions: Sequenc
     """Pictures side by side, each with a line of text below.
 
     Args:
-        files: where the pictures are; all of them readable.
+        files: where the pictures are; the place of one that can no longer be read stays empty.
         positions: which ones, in the order in which they are shown.
         captions: a line for each, cut to the picture's width.
         columns: pictures per line.
@@ -29,7 +34,7 @@ def contact_sheet(files: ImageFiles, positions: Sequence[int], captions: Sequenc
     Returns:
         A JPEG file.
     """
-    from PIL import Image, ImageDraw, ImageOps
+    from PIL import Image, ImageDraw
 
     columns = min(columns, len(positions))
     lines = -(-len(positions) // columns)
@@ -38,19 +43,26 @@ def contact_sheet(files: ImageFiles, positions: Sequence[int], captions: Sequenc
     draw = ImageDraw.Draw(sheet)
     for number, (position, caption) in enumerate(zip(positions, captions, strict=True)):
         left, top = _GAP + number % columns * step, _GAP + number // columns * (step + _TEXT)
-        with Image.open(inside(files.root / files.names[position], files.root)) as image:
-            image.draft("RGB", (THUMBNAIL, THUMBNAIL))
-            upright = ImageOps.exif_transpose(image).convert("RGB")
-        upright.thumbnail((THUMBNAIL, THUMBNAIL))
-        if max(upright.size) < THUMBNAIL:
-            upright = ImageOps.contain(upright, (THUMBNAIL, THUMBNAIL))
-        sheet.paste(upright, (left + (THUMBNAIL - upright.width) // 2, top + (THUMBNAIL - upright.height) // 2))
+        with suppress(OSError, DataError):  # moved since it was embedded: the list is worth more than its picture
+            small = _thumbnail(inside(files.root / files.names[position], files.root))
+            sheet.paste(small, (left + (THUMBNAIL - small.width) // 2, top + (THUMBNAIL - small.height) // 2))
         while caption and draw.textlength(caption) > THUMBNAIL:
             caption = caption[:-1]
         draw.text((left, top + THUMBNAIL + 1), caption, fill="black")
     buffer = io.BytesIO()
     sheet.save(buffer, "JPEG", quality=85, comment=_MARK)
     return buffer.getvalue()
+
+
+def _thumbnail(path: Path) -> Image:
+    """The picture upright, its longer side THUMBNAIL pixels."""
+    from PIL import Image, ImageOps
+
+    with Image.open(path) as image:
+        image.draft("RGB", (THUMBNAIL, THUMBNAIL))
+        upright = ImageOps.exif_transpose(image).convert("RGB")
+    upright.thumbnail((THUMBNAIL, THUMBNAIL))
+    return upright if max(upright.size) == THUMBNAIL else ImageOps.contain(upright, (THUMBNAIL, THUMBNAIL))
 
 
 def is_contact_sheet(path: Path) -> bool:

@@ -1,0 +1,22 @@
+"""The picture of what to label first."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from bench.images.folders import scan_images
+from bench.labelling.sheet import THUMBNAIL, contact_sheet
+
+
+def test_the_place_of_a_picture_that_was_moved_stays_empty(tmp_path: Path) -> None:
+    for name in ("a", "b", "c"):
+        Image.new("RGB", (300, 200), "blue").save(tmp_path / f"{name}.png")
+    files = scan_images(tmp_path)
+    (tmp_path / "b.png").unlink()
+    sheet = np.asarray(Image.open(io.BytesIO(contact_sheet(files, [0, 1, 2], ["", "", ""]))))
+    middle = sheet[8 + THUMBNAIL // 2, 8 + THUMBNAIL // 2 :: THUMBNAIL + 8]
+    assert [pixel.argmax() == 2 and pixel[0] < 50 for pixel in middle[:3]] == [True, False, True]
