@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional
 
 from bench.errors import NotFinite, TrainingError
@@ -88,35 +88,41 @@ def train(
     # Summed on the device: a look at every step would make a GPU wait for the host.
     total = torch.zeros((), device=device)
     looked = 0
-    for step, batch, ends_epoch in _stream(batches, iterations, generator):
-        optimiser.zero_grad(set_to_none=True)
-        # The backward pass too, but outside of autocast.
-        with products(recipe):
-            with full_logits(model), autocast(recipe, device):
-                logits = model(batch.inputs)
-                loss = functional.cross_entropy(logits, batch.targets)
-            loss.backward()
-        if recorder is not None:
-            recorder.update(batch.positions, logits.detach(), batch.targets)
-        optimiser.step()
-        schedule.step()
-        total += loss.detach()
-        if (ends_epoch and step - looked >= LOOK_EVERY) or step in score_at or step == iterations:
-            looked = step
-            if not math.isfinite(total.item()):
-                raise NotFinite(
-                    f"the loss is not finite by iteration {step} of {iterations} (lr={recipe.lr}, "
-                    f"batch_size={recipe.batch_size}, precision={recipe.precision}); try a smaller learning rate."
-                )
-            if progress is not None:
-                progress(step, iterations)
-        if recorder is not None and ends_epoch:
-            recorder.end_epoch()
-        if test is not None and step in score_at:
-            with products(recipe, scoring=True):
-                evaluations.append(evaluate(model, test, step, num_classes))
-            model.train()
+    with full_logits(recipe, model):
+        for step, batch, ends_epoch in _stream(batches, iterations, generator):
+            optimiser.zero_grad(set_to_none=True)
+            logits, loss = _gradients(model, batch, recipe, device)
+            if recorder is not None:
+                recorder.update(batch.positions, logits, batch.targets)
+            optimiser.step()
+            schedule.step()
+            total += loss
+            if (ends_epoch and step - looked >= LOOK_EVERY) or step in score_at or step == iterations:
+                looked = step
+                if not math.isfinite(total.item()):
+                    raise NotFinite(
+                        f"the loss is not finite by iteration {step} of {iterations} (lr={recipe.lr}, "
+                        f"batch_size={recipe.batch_size}, precision={recipe.precision}); try a smaller learning rate."
+                    )
+                if progress is not None:
+                    progress(step, iterations)
+            if recorder is not None and ends_epoch:
+                recorder.end_epoch()
+            if test is not None and step in score_at:
+                with products(recipe, scoring=True):
+                    evaluations.append(evaluate(model, test, step, num_classes))
+                model.train()
     return evaluations
+
+
+def _gradients(model: nn.Module, batch: Batch, recipe: Recipe, device: str) -> tuple[Tensor, Tensor]:
+    """Forward and backward pass; returns logits [B, C] and loss, detached."""
+    with products(recipe):
+        with autocast(recipe, device):
+            logits = model(batch.inputs)
+            loss = functional.cross_entropy(logits, batch.targets)
+        loss.backward()
+    return logits.detach(), loss.detach()
 
 
 @torch.no_grad()
