@@ -70,6 +70,9 @@ def select(
     out: Annotated[
         Path, typer.Option(help="CSV to write; a contact sheet and a list of skipped files lie beside it.")
     ] = Path("to_label.csv"),
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace what is in the place of these files.")
+    ] = False,
     cache_dir: CacheOption = None,
     download: Annotated[bool, typer.Option("--download", help="Fetch missing weights.", rich_help_panel=PLACE)] = False,
     device: DeviceOption = "auto",
@@ -92,7 +95,7 @@ def select(
     from bench.images.folders import other_suffixes
     from bench.labelling.choose import check_method
     from bench.labelling.images import find_images
-    from bench.labelling.to_label import beside
+    from bench.labelling.to_label import beside, check_free
     from bench.labelling.vectors import read_embeddings
     from bench.runner.preflight import check_writable
 
@@ -100,7 +103,7 @@ def select(
         raise SpecError("give either --images FOLDER or --embeddings FILE.npy.")
     if out.suffix.lower() != ".csv":
         raise SpecError(f"--out {out} is not valid: a .csv file is written, such as {out.with_suffix('.csv')}.")
-    _check_replaceable(out, pictured=images is not None)
+    check_free(out, overwrite=overwrite)
     call = parse_call(method)
     started = time.perf_counter()
     files = None if images is None else find_images(images)
@@ -137,7 +140,7 @@ def select(
             threads=threads,
             stage=progress.stage,
         )
-    summary = _write(out, chosen, files, embedded, len(vectors))
+    summary = _write(out, chosen, files, embedded, len(vectors), overwrite=overwrite)
     _report({**summary, **others, "seconds": round(time.perf_counter() - started, 1)}, json_output)
 
 
@@ -152,27 +155,18 @@ def _embed(
     return embed_files(files, ref, weights, store=store, size=size, device=device, stage=progress.stage)
 
 
-def _check_replaceable(out: Path, *, pictured: bool) -> None:
-    from bench.labelling.sheet import check_replaceable_sheet
-    from bench.labelling.to_label import beside, check_replaceable
-
-    check_replaceable(out)
-    if pictured:
-        check_replaceable_sheet(beside(out)[0])
-
-
 def _write(
-    out: Path, chosen: Chosen, files: ImageFiles | None, embedded: Embedded | None, total: int
+    out: Path, chosen: Chosen, files: ImageFiles | None, embedded: Embedded | None, total: int, *, overwrite: bool
 ) -> dict[str, Any]:
     """Write the CSV and what lies beside it; return what there is to say."""
     from bench.labelling.sheet import contact_sheet
-    from bench.labelling.to_label import beside, records
+    from bench.labelling.to_label import beside, check_free, records
     from bench.results.sheets import to_csv, write_bytes
 
     positions = chosen.positions if embedded is None else embedded.positions[chosen.positions]
     names = [str(position) if files is None else files.names[position] for position in positions.tolist()]
     listed = records(chosen, names, "item" if files is None else "file")
-    _check_replaceable(out, pictured=files is not None)  # again: labelling may have begun meanwhile
+    check_free(out, overwrite=overwrite)  # again: much may have happened meanwhile
     write_bytes(out, to_csv(listed).encode("utf-8", "surrogateescape"))
     summary: dict[str, Any] = {
         "to_label": str(out),

@@ -180,7 +180,7 @@ class ProxyDynamics(Stage):
     """Training dynamics of a proxy on the whole pool, trained on true labels or on pseudo-labels."""
 
     kind: ClassVar[str] = "dynamics"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     dataset: DatasetRef
     pseudo_labels: PseudoLabels | None
     proxy: Proxy
@@ -209,6 +209,7 @@ class GradientNorms(Stage):
     """
 
     kind: ClassVar[str] = "gradient-norms"
+    version: ClassVar[int] = 2
     dataset: DatasetRef
     proxy: Proxy
     networks: int = 10
@@ -244,7 +245,7 @@ class Selection(Stage):
     """
 
     kind: ClassVar[str] = "selection"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     dataset: DatasetRef
     method: str
     params: dict[str, Any]

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.errors import DataError, SpecError
+from bench.errors import DataError
 from bench.images.folders import ImageFiles, inside
 
 if TYPE_CHECKING:
@@ -72,12 +71,3 @@ def is_contact_sheet(path: Path) -> bool:
             return _MARK in file.read(256)
     except OSError:
         return False
-
-
-def check_replaceable_sheet(path: Path) -> None:
-    """Raise ``SpecError`` where the contact sheet would replace another picture."""
-    if os.path.lexists(path) and not is_contact_sheet(path):
-        raise SpecError(
-            f"{path} is there already, and no contact sheet of this command, so it is not replaced by one; give "
-            "another --out, or move it away."
-        )

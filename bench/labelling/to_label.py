@@ -1,9 +1,7 @@
-"""The list of what to label, and that an older one in its place holds nothing of the user's."""
+"""The list of what to label, and where it and what belongs to it lie."""
 
 from __future__ import annotations
 
-import csv
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -12,8 +10,6 @@ from bench.errors import SpecError
 from bench.labelling.choose import Chosen
 
 Named = Literal["file", "item"]
-_FORMS = {"order": r"\d+", "file": r".+", "item": r"\d+", "cluster": r"\d+", "score": r"(-?\d+\.\d{6})?"}
-"""What each column holds, as ``bench.results.sheets.to_csv`` writes it."""
 
 
 def columns(named: Named) -> tuple[str, ...]:
@@ -39,28 +35,21 @@ def beside(out: Path) -> tuple[Path, Path]:
     return out.with_suffix(".jpg"), out.with_name(f"{out.stem}.skipped.csv")
 
 
-def check_replaceable(out: Path) -> None:
-    """Raise ``SpecError`` where ``out`` is a file that is not exactly a list as it is written: it may hold labels."""
-    try:
-        with out.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
-            lines = [line for line in csv.reader(file) if line]
-    except (FileNotFoundError, NotADirectoryError):
-        return
-    except (OSError, csv.Error) as error:
-        raise SpecError(f"cannot replace {out}: {error}.") from error
-    if lines and (change := _change(lines[0], lines[1:])):
+def check_free(out: Path, *, overwrite: bool) -> None:
+    """Raise ``SpecError`` where the list or what lies beside it is there already: it may hold the user's work."""
+    there = [path.name for path in (out, *beside(out)) if _is_there(path)]
+    if there and not overwrite:
         raise SpecError(
-            f"{out} is there already, and not as it was written: {change}. It may hold your labels, so it is not "
-            "replaced; give another --out, or move it away."
+            f"already in {out.parent}: {', '.join(there)}, perhaps with labels of yours; give another --out, move away "
+            "what is there, or add --overwrite."
         )
 
 
-def _change(header: list[str], entries: list[list[str]]) -> str:
-    """The first thing that no list has as it is written, in words; empty where there is none."""
-    if tuple(header) not in (columns("file"), columns("item")):
-        return f"its columns are {', '.join(header)}"
-    for number, entry in enumerate(entries, 1):
-        fitting = [re.fullmatch(_FORMS[name], text, re.DOTALL) for name, text in zip(header, entry, strict=False)]
-        if len(entry) != len(header) or entry[0] != str(number) or not all(fitting):
-            return f"its entry {number} is {', '.join(entry)}"
-    return ""
+def _is_there(path: Path) -> bool:
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise SpecError(f"cannot write {path}: {error.strerror}.") from error
+    return True

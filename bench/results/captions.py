@@ -76,12 +76,9 @@ def other_code(rows: Sequence[Row]) -> list[str]:
     for states in found.values():
         if len(states) > 1:
             first = next(iter(states.values()))[0]
-            seeds = (
-                f"{_numbered('seed', sorted({row.seed for row in same}))} by {code[:8]}"
-                for code, same in states.items()
-            )
+            parts = (f"{_places(same)} by {code[:8]}" for code, same in states.items())
             notes.append(
-                f"Warning: the coresets of {family(first.variant)} were selected by different code: {', '.join(seeds)}."
+                f"Warning: the coresets of {family(first.variant)} were selected by different code: {'; '.join(parts)}."
             )
     return list(dict.fromkeys(notes))
 
@@ -100,6 +97,13 @@ def other_seeds(block: Block) -> list[str]:
                 f"{_numbered('seed', block.seeds)} of the others: it is neither best nor averaged nor ranked there."
             )
     return notes
+
+
+def _places(rows: Iterable[Row]) -> str:
+    """``seeds 0, 1 at 50, 90 %``."""
+    found = list(rows)
+    rates = ", ".join(f"{100 * rate:g}" for rate in sorted({row.rate for row in found}))
+    return f"{_numbered('seed', sorted({row.seed for row in found}))} at {rates} %"
 
 
 def label_leak(encoder: str, supervision: str, methods: Iterable[str]) -> list[str]:

@@ -161,9 +161,10 @@ def _trainable() -> type:
             cell = Cell.model_validate_json(trial["cell"])
             result = attempt_cell(cell, workspace, uses, attempt=trial["attempt"])
             broken = workspace.device != "cpu" and not _release_gpu()
-            fault = result.get("fault")
-            if fault and (broken or fault["status"] == "time-limit"):
-                end_process(json.dumps(fault), mark_of(cell.cell_id, workspace.out))
+            fault = result.get("fault", {})
+            if broken or fault.get("status") == "time-limit":
+                words = json.dumps({**fault, "seconds": result["seconds"]})
+                end_process(words, mark_of(cell.cell_id, workspace.out))
             return {"done": True, **result}
 
         def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -214,6 +215,6 @@ def _release_gpu() -> bool:
     try:
         torch.cuda.synchronize()
         torch.cuda.empty_cache()
-    except RuntimeError:
+    except (RuntimeError, AssertionError):  # the latter is what a torch without CUDA says
         return False
     return True

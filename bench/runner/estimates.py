@@ -133,7 +133,8 @@ def estimate(work: Stage | Cell, shapes: Mapping[str, Shape], device: str = "cpu
         return Estimate(PROCESS + 2 * embeddings, 4096)
     if isinstance(work, PseudoLabels):
         heads = _heads(work)
-        return Estimate(PROCESS + 2 * embeddings + heads, size * 8, CUDA + embeddings + heads if heads else 0)
+        here = CUDA_PROCESS if heads and device != "cpu" else heads
+        return Estimate(PROCESS + 2 * embeddings + here, size * 8, CUDA + embeddings + heads if heads else 0)
     if isinstance(work, GradientNorms):
         from bench.training.outputs import HELD_ON_GPU
 
@@ -148,7 +149,8 @@ def estimate(work: Stage | Cell, shapes: Mapping[str, Shape], device: str = "cpu
     trains = 0
     if work.uses_gpu() and work.proxy is not None:
         trains = sum(_training(work.proxy.model, work.proxy.recipe, shape, work.dataset, work.budget))
-    return Estimate(PROCESS + shape.bytes + reads + trains, 16 * size, CUDA + trains if trains else 0)
+    here = CUDA_PROCESS if trains and device != "cpu" else trains
+    return Estimate(PROCESS + shape.bytes + reads + here, 16 * size, CUDA + trains if trains else 0)
 
 
 def dataset_of(work: Stage | Cell) -> DatasetRef:

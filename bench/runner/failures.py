@@ -126,7 +126,8 @@ def fault_of_death(mark: Path, details: str, *, limit: float | None, stage: str 
     if last_words is None:
         return lost(f"{stage}: the worker was lost" if stage else "the trial's process was lost", details, stage)
     with suppress(ValidationError):
-        return Fault.model_validate_json(last_words).model_copy(update={"seconds": limit or 0.0})
+        own = Fault.model_validate_json(last_words)
+        return own.model_copy(update={"seconds": own.seconds or limit or 0.0})
     reason = f"not done after {limit or 0:g} s, the time limit (--time-limit), and did not react."
     return Fault(
         status="time-limit",

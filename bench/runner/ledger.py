@@ -6,7 +6,7 @@ import fcntl
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from bench.grid.stages import Stage
@@ -27,7 +27,13 @@ def only_run(out: Path) -> Iterator[bool]:
     Yields:
         Whether no other run was at work when the block was entered; True where the file system has no locks.
     """
-    with (out / NAME).open("ab") as file:
+    with ExitStack() as stack:
+        try:
+            # To be read as well: NFS gives no shared lock on a file that is open for writing alone.
+            file = stack.enter_context((out / NAME).open("a+b"))
+        except OSError:
+            yield True
+            return
         alone = True
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -90,7 +90,12 @@ def from_row(
     cell, weights = _carrier(spec, data_root, download, device)
     cell = cell.model_copy(update={"recipe": row.recipe})  # a grid cannot ask for a recipe that is already scaled
     _same_data(cell, row.fingerprint)
-    if cell.encoder and (cell.encoder.label, cell.encoder.weights_sha256) != (row.encoder, row.encoder_weights):
+    known = row.encoder != NO_ENCODER
+    if (
+        known
+        and cell.encoder
+        and (cell.encoder.label, cell.encoder.weights_sha256) != (row.encoder, row.encoder_weights)
+    ):
         raise SpecError(
             f"the row names the encoder {row.encoder} (weights {row.encoder_weights[:12] or 'none'}), but the model "
             f"would read embeddings of {cell.encoder.label} (weights {cell.encoder.weights_sha256[:12] or 'none'})."
@@ -219,16 +224,19 @@ def published_beside(row_file: Path, row: Row) -> Path:
 
 
 def differences(row: Row, origin: Row) -> list[str]:
-    """What may explain that a row is not reproduced: device, threads, packages; empty where all are equal."""
-    found = [
-        f"{name}: {getattr(origin, name)} and now {getattr(row, name)}"
-        for name in ("device", "threads")
-        if getattr(row, name) != getattr(origin, name)
-    ]
-    for name in sorted(row.versions.keys() | origin.versions.keys()):
-        if row.versions.get(name) != origin.versions.get(name):
-            found.append(f"{name}: {origin.versions.get(name, 'none')} and now {row.versions.get(name, 'none')}")
+    """What may explain that a row is not reproduced, of what the origin recorded: device, threads, packages."""
+    found = [] if _same_device(row.device, origin.device) else [f"device: {origin.device} and now {row.device}"]
+    if row.threads != origin.threads:
+        found.append(f"threads: {origin.threads} and now {row.threads}")
+    for name, version in sorted(origin.versions.items()):
+        if row.versions.get(name) != version:
+            found.append(f"{name}: {version} and now {row.versions.get(name, 'none')}")
     return found
+
+
+def _same_device(now: str, then: str) -> bool:
+    """Rows of schema versions 1 and 2 do not name the processor's instructions: ``cpu (AMD EPYC)``."""
+    return now == then or (then.endswith(")") and now.startswith(f"{then[:-1]}, "))
 
 
 def _carrier(spec: GridSpec, root: Path | None, download: bool, device: str) -> tuple[Cell, Mapping[str, Path]]:
@@ -247,6 +255,8 @@ def _same_data(cell: Cell, fingerprint: str) -> None:
 
 
 def _provenance(origin: Row) -> dict[str, Any]:
-    """The encoder and proxy that a row's coreset rests on."""
-    names = ("encoder", "encoder_version", "encoder_supervision", "encoder_weights", "proxy_model", "proxy_version")
+    """The code, encoder and proxy that a row's coreset rests on; without an encoder, the model's own is named."""
+    names = ["selection_code", "proxy_model", "proxy_version"]
+    if origin.encoder != NO_ENCODER:
+        names += ["encoder", "encoder_version", "encoder_supervision", "encoder_weights"]
     return {name: getattr(origin, name) for name in names}

@@ -14,6 +14,7 @@ from bench.errors import DataError, NotFinite, TimeLimit
 from bench.grid.cells import Cell
 from bench.grid.spec import load_spec
 from bench.results.rows import read_rows
+from bench.runner.cell_runs import _release_gpu
 from bench.runner.failures import Failure, fault_of, lost, read_failures, record_failure, summary
 from bench.runner.limits import mark_of, read_mark, time_limit
 from bench.runner.preflight import Plan, make_plan
@@ -247,6 +248,7 @@ def test_a_trial_that_is_killed_is_tried_again_and_a_success_removes_its_record(
 def test_a_cell_whose_gpu_does_not_answer_is_recorded_with_its_own_error(tmp_path: Path) -> None:
     workspace = Workspace(out=tmp_path / "out", cache=tmp_path / "cache", device="cuda")
     plan = make_plan(load_spec(given={**TINY, "methods": "random", "seeds": 2}), out=workspace.out)
+    assert not _release_gpu(), "so that the processes end"
     outcome = run(plan, workspace, Resources(), Notes())
     assert len(outcome.failed) == 2
     for failure in read_failures(workspace.out):

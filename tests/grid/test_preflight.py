@@ -105,7 +105,7 @@ def test_rows_that_other_code_selected_are_named(tmp_path: Path, monkeypatch: py
     [second] = made.missing
     assert "error" not in attempt_cell(second, workspace)
     [block] = blocks(list(read_rows(workspace.out)))
-    assert any("random were selected by different code: seed 0 by " in note for note in caption(block))
+    assert any("random were selected by different code: seed 0 at " in note for note in caption(block))
 
 
 def test_a_folder_with_rows_of_another_recipe_is_refused_before_anything_runs(tmp_path: Path) -> None:

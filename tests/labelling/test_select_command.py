@@ -85,7 +85,7 @@ def test_the_same_command_again_computes_nothing_and_gives_the_same(tmp_path: Pa
     monkeypatch.setattr(PixelEncoder, "embed", lambda *_, **__: pytest.fail("embedded again"))
     monkeypatch.setattr("bench.training.proxy.observe_dynamics", lambda *_, **__: pytest.fail("observed again"))
     monkeypatch.setattr("bench.training.proxy.rehearse", lambda *_, **__: pytest.fail("rehearsed again"))
-    assert select(tmp_path, *arguments).exit_code == 0
+    assert select(tmp_path, *arguments, "--overwrite").exit_code == 0
     assert (tmp_path / "to_label.csv").read_bytes() == first
 
 
@@ -93,7 +93,7 @@ def test_the_same_command_again_computes_nothing_and_gives_the_same(tmp_path: Pa
 def test_what_a_later_version_computes_otherwise_is_computed_again(
     tmp_path: Path, photos: Path, monkeypatch, stage: str
 ) -> None:
-    arguments = ("--images", str(photos), "--encoder", "pixels", "--budget", "20", "--method", QUICK)
+    arguments = ("--images", str(photos), "--encoder", "pixels", "--budget", "20", "--method", QUICK, "--overwrite")
     assert select(tmp_path, *arguments).exit_code == 0
     before = stored(tmp_path)
     assert select(tmp_path, *arguments).exit_code == 0
@@ -105,50 +105,28 @@ def test_what_a_later_version_computes_otherwise_is_computed_again(
     assert stored(tmp_path) > before
 
 
-def test_a_list_with_labels_in_it_is_not_replaced(tmp_path: Path) -> None:
-    np.save(tmp_path / "x.npy", load_digits().data[:150])
-    arguments = ("--embeddings", str(tmp_path / "x.npy"), "--budget", "20", "--method", "random")
-    assert select(tmp_path, *arguments).exit_code == 0
-    mine = tmp_path / "to_label.csv"
-    labelled = "\n".join(f"{line},{'label' if n == 0 else 'cat'}" for n, line in enumerate(mine.read_text().split()))
-    mine.write_text(labelled)
-    done = select(tmp_path, *arguments, "--seed", "1")
-    assert isinstance(done.exception, SpecError)
-    assert "its columns are order, item, cluster, score, label" in str(done.exception)
-    assert mine.read_text() == labelled
-
-
-@pytest.mark.parametrize(
-    ("edit", "found"),
-    [
-        (lambda text: text.replace(",\n", ",cat\n", 3), "its entry 1 is"),
-        (lambda text: text + "21,7,3,\n22,8,cat,\n", "its entry 22 is 22, 8, cat, ."),
-        (lambda text: text.replace("\n5,", "\n5,cat,"), "its entry 5 is 5, cat"),
-        (lambda text: text.replace("\n5,", "\ncat,"), "its entry 5 is cat"),
-    ],
-)
-def test_a_list_that_was_filled_in_is_not_replaced(tmp_path: Path, edit, found: str) -> None:
+@pytest.mark.parametrize("name", ["to_label.csv", "to_label.jpg", "to_label.skipped.csv"])
+def test_nothing_that_is_there_is_replaced_unless_that_is_asked_for(tmp_path: Path, name: str) -> None:
     np.save(tmp_path / "x.npy", load_digits().data[:50])
     arguments = ("--embeddings", str(tmp_path / "x.npy"), "--budget", "20", "--method", "random")
-    assert select(tmp_path, *arguments).exit_code == 0
-    mine = tmp_path / "to_label.csv"
-    mine.write_text(edit(mine.read_text()))
-    labelled = mine.read_text()
+    mine = tmp_path / name
+    mine.write_text("mine")
     done = select(tmp_path, *arguments)
     assert isinstance(done.exception, SpecError)
-    assert found in str(done.exception)
-    assert mine.read_text() == labelled
+    assert f"already in {tmp_path}: {name}, perhaps with labels of yours" in str(done.exception)
+    assert "--overwrite" in str(done.exception)
+    assert mine.read_text() == "mine"
+    assert not (tmp_path / "cache").exists(), "refused before any work"
+    assert select(tmp_path, *arguments, "--overwrite").exit_code == 0
+    assert len(lines(tmp_path / "to_label.csv")) == 20
 
 
-def test_an_empty_file_is_replaced_and_one_that_cannot_be_read_is_not(tmp_path: Path) -> None:
+def test_a_name_that_cannot_be_written_is_refused_before_any_work(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", load_digits().data[:50])
     arguments = ("--embeddings", str(tmp_path / "x.npy"), "--budget", "20", "--method", "random")
-    (tmp_path / "to_label.csv").touch()
-    assert select(tmp_path, *arguments).exit_code == 0
-    assert len(lines(tmp_path / "to_label.csv")) == 20
     done = select(tmp_path, *arguments, "--out", str(tmp_path / f"{'x' * 300}.csv"))
     assert isinstance(done.exception, SpecError)
-    assert "cannot replace" in str(done.exception)
+    assert "File name too long" in str(done.exception)
 
 
 def test_a_list_in_which_labelling_began_meanwhile_is_not_replaced(tmp_path: Path, monkeypatch) -> None:
@@ -171,23 +149,13 @@ def test_what_is_written_among_the_images_is_none_of_them(tmp_path: Path, photos
     arguments = ("--images", str(photos), "--encoder", "pixels", "--budget", "20", "--method", "random", "--json")
     found = []
     for name in ("first.csv", "first.csv", "second.csv"):
-        done = select(tmp_path, *arguments, "--out", str(photos / name))
+        done = select(tmp_path, *arguments, "--overwrite", "--out", str(photos / name))
         assert done.exit_code == 0, done.output
         summary = json.loads(done.stdout)
         found.append((summary["items"], summary["other_files"], (photos / name).read_text()))
     others = {".csv": 2, ".txt": 1}  # the first list and its skipped files
     assert found == [found[0], found[0], (*found[0][:1], others, found[0][2])]
     assert found[0][1] == {".txt": 1}
-
-
-def test_a_contact_sheet_replaces_no_picture(tmp_path: Path, photos: Path) -> None:
-    shutil.copy(photos / "z_copy.png", photos / "z_copy.jpg")
-    before = (photos / "z_copy.jpg").read_bytes()
-    arguments = ("--images", str(photos), "--encoder", "pixels", "--budget", "20", "--method", "random")
-    done = select(tmp_path, *arguments, "--out", str(photos / "z_copy.csv"))
-    assert isinstance(done.exception, SpecError)
-    assert "z_copy.jpg is there already" in str(done.exception)
-    assert (photos / "z_copy.jpg").read_bytes() == before
 
 
 def test_files_of_other_kinds_are_counted(tmp_path: Path, photos: Path) -> None:
@@ -198,7 +166,7 @@ def test_files_of_other_kinds_are_counted(tmp_path: Path, photos: Path) -> None:
 
 
 def test_a_list_of_skipped_files_does_not_outlive_them(tmp_path: Path, photos: Path) -> None:
-    arguments = ("--images", str(photos), "--encoder", "pixels", "--budget", "20", "--method", "random")
+    arguments = ("--images", str(photos), "--encoder", "pixels", "--budget", "20", "--method", "random", "--overwrite")
     assert select(tmp_path, *arguments).exit_code == 0
     assert (tmp_path / "to_label.skipped.csv").exists()
     for name in ("broken.jpg", "empty.png"):
@@ -230,7 +198,7 @@ def test_an_estimated_number_of_clusters(tmp_path: Path, monkeypatch) -> None:
     rng = np.random.default_rng(0)
     np.save(tmp_path / "x.npy", np.repeat(np.eye(4), 30, axis=0) + rng.normal(scale=0.05, size=(120, 4)))
     method = "elfs(num_clusters=estimate,clustering=kmeans,beta=0)"
-    arguments = ("--embeddings", str(tmp_path / "x.npy"), "--budget", "40", "--method", method, "--json")
+    arguments = ("--embeddings", str(tmp_path / "x.npy"), "--budget", "40", "--method", method, "--json", "--overwrite")
     done = select(tmp_path, *arguments)
     assert done.exit_code == 0, done.output
     assert json.loads(done.stdout)["chosen"] == {"num_clusters": 4}

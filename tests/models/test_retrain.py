@@ -14,7 +14,7 @@ from bench.results.published import indices_path, read_indices, scores_path
 from bench.results.rows import Row, read_row, write_row
 from bench.results.validation import identity_problems
 from bench.runner.preflight import make_plan
-from bench.runner.retrain import from_file, from_row, published_beside, rate_of, train_published
+from bench.runner.retrain import differences, from_file, from_row, published_beside, rate_of, train_published
 from bench.runner.trial import run_cell
 from bench.runner.workspace import Workspace
 from bench.selection import budget_for
@@ -82,6 +82,28 @@ def test_another_model_is_trained_on_the_coreset_of_a_row(run: Path, row_file: P
     for name in ("recipe", "indices_sha256", "supervision", "encoder", "proxy_model", "seed", "fingerprint"):
         assert getattr(made, name) == getattr(origin, name), name
     assert made.curve != origin.curve
+
+
+def test_a_model_on_embeddings_is_trained_on_the_coreset_of_a_row_without_an_encoder(tmp_path: Path) -> None:
+    origin = make(tmp_path, "random")
+    assert origin.encoder == "-"
+    path = tmp_path / "rows" / f"{origin.cell_id}.json"
+    arguments = ("--model", "linear_probe", "--encoder", "pixels", "--out", tmp_path / "new")
+    assert bench("train", "--row", path, "--cache-dir", tmp_path / "cache", *arguments)[0] == 0
+    [path] = (tmp_path / "new" / "rows").glob("*.json")
+    made = read_row(path)
+    assert (made.model, made.encoder, made.encoder_supervision) == ("linear_probe", "pixels", "none")
+    assert (made.selection_code, made.indices_sha256) == (origin.selection_code, origin.indices_sha256)
+
+
+def test_what_an_origin_did_not_record_explains_nothing(run: Path, row_file: Path) -> None:
+    row = read_row(row_file)
+    earlier = row.model_copy(update={"device": row.device.rpartition(", ")[0] + ")", "versions": {"torch": "1"}})
+    assert differences(row, row) == []
+    assert differences(row, earlier) == [f"torch: 1 and now {row.versions['torch']}"]
+    assert differences(row, row.model_copy(update={"device": "cpu (another)"}))[0].startswith(
+        "device: cpu (another) and"
+    )
 
 
 def test_row_of_a_long_tailed_and_noisy_pool_is_reproduced(tmp_path: Path) -> None:
