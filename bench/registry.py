@@ -11,6 +11,7 @@ import types
 import typing
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.metadata import entry_points
 from typing import Any, Generic, TypeVar
 
@@ -158,20 +159,22 @@ class Registry(Generic[Info]):
         package = importlib.import_module(self.package)
         for module in pkgutil.iter_modules(package.__path__):
             if not module.name.startswith("_"):
-                importlib.import_module(f"{self.package}.{module.name}")
+                name = f"{self.package}.{module.name}"
+                self._load(f"the module {name}", partial(importlib.import_module, name))
         for point in entry_points(group=self.group):
-            try:
-                point.load()
-            except Exception as error:
-                told = (
-                    f"the plugin {point.value!r} of {point.dist.name if point.dist else 'an unknown package'} "
-                    f"(entry point group {self.group}) cannot be loaded: {error}"
-                )
-                if isinstance(error, RegistrationError):
-                    raise RegistrationError(told) from error
-                # One package that does not import must not take every other method away.
-                logger.warning(told)
-                self._broken.append(told)
+            package_name = point.dist.name if point.dist else "an unknown package"
+            self._load(f"the plugin {point.value!r} of {package_name} (entry point group {self.group})", point.load)
+
+    def _load(self, what: str, load: Callable[[], object]) -> None:
+        """One module that does not import must not take every other plugin away."""
+        try:
+            load()
+        except RegistrationError as error:
+            raise RegistrationError(f"{what} cannot be loaded: {error}") from error
+        except Exception as error:
+            told = f"{what} cannot be loaded: {error}"
+            logger.warning(told)
+            self._broken.append(told)
 
     def _params(self, name: str, function: Callable[..., Any]) -> dict[str, Param]:
         where = f"{self.kind} {name!r} ({function.__module__}.{function.__qualname__})"

@@ -86,6 +86,8 @@ def show_plan(document: dict[str, Any], console: Console) -> None:
                 f"{show_bytes(sum(item['disk_bytes'] for item in known))} "
                 f"on disk, of {show_bytes(machine[free])} free. (Estimates.)"
             )
+    if document["problems"]:
+        line("Cells whose data or weights were not found have no final identity: finished ones are not recognised.")
     for problem in document["problems"]:
         line(f"A run would stop here: {problem}", "red")
 

@@ -174,12 +174,12 @@ def run(
     """Run every method on every dataset at every rate, with every encoder, model and seed; then print the tables.
 
     The same command again runs only the cells that have no row yet. Exit code: 0 all cells have rows, 1 some failed,
-    2 bad input, 130 interrupted.
+    2 bad input (--dry-run: something would stop the run), 130 interrupted.
     """
     from rich.console import Console
 
     from bench.calls import parse_call
-    from bench.errors import BenchError
+    from bench.errors import BenchError, SpecError
     from bench.grid.cells import check_names
     from bench.grid.spec import load_spec
     from bench.quantities import parse_seconds
@@ -202,6 +202,8 @@ def run(
         "recipe": parse_call(f"recipe({recipe})").params if recipe is not None else None,
         "scale": scale,
     }
+    if preset is config is None and not any(value is not None for value in given.values()):
+        raise SpecError("nothing to compare was named: try --methods elfs,random, --preset demo, or --config FILE.")
     limit = None if time_limit is None else parse_seconds(time_limit)
     spec = load_spec(preset=preset, config=config, given=given)
     trackers = make_trackers(track, mode=wandb_mode.value, curves=track_curves)
@@ -221,7 +223,7 @@ def run(
             print_json(document)
         else:
             show_plan(document, console)
-        return
+        raise typer.Exit(2 if document["problems"] else 0)
     if plan.stages(place.store):
         check_writable(place.cache)
     if address is None and not force:

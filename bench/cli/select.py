@@ -174,6 +174,7 @@ def _write(
         "items": total,
         "method": chosen.variant,
         "chosen": dict(chosen.chosen),
+        "clusters": len(set(chosen.clusters.tolist())),
         "duplicates_left_out": chosen.duplicates,
         "skipped_files": 0,
     }
@@ -191,11 +192,16 @@ def _write(
 
 
 def _report(summary: dict[str, Any], as_json: bool) -> None:
+    from bench.quantities import counted
+
     if as_json:
         print_json(summary)
         return
     parameters = "".join(f", {name} = {value:g}" for name, value in summary["chosen"].items())
-    typer.echo(f"{summary['budget']:,} of {summary['items']:,} items chosen by {summary['method']}{parameters}.")
+    typer.echo(
+        f"{summary['budget']:,} of {summary['items']:,} items chosen by {summary['method']}{parameters}, from "
+        f"{counted(summary['clusters'], 'cluster')}."
+    )
     if "beta" in summary["chosen"]:
         typer.echo(
             "beta was chosen without labels. Where that was measured, the coreset was no better than a random one "

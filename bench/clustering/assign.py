@@ -29,9 +29,12 @@ def assign_clusters(
 ) -> Arrays:
     """Cluster the pool.
 
+    Deviates from ELFS, which gives TEMI 50 neighbours, where there are fewer than 100 images per cluster: most of 50
+    would be of other clusters then, and TEMI puts nearly everything into one. See ``near_enough``.
+
     Args:
         embeddings: float32 [N, D].
-        neighbors: gives int64 [N, k]; called for TEMI alone.
+        neighbors: gives int64 [N, k], nearest first; called for TEMI alone.
         clustering: ``temi``, or ``kmeans`` on L2-normalised embeddings.
         num_clusters: C, 1 to N.
         heads: TEMI's heads.
@@ -57,5 +60,11 @@ def assign_clusters(
     from bench.clustering.temi import temi
 
     options = {"heads": heads, "epochs": epochs}
-    found = temi(embeddings, neighbors(), num_clusters, seed=own_seed, device=device, progress=progress, **options)  # type: ignore[arg-type]
+    near = neighbors()[:, : near_enough(len(embeddings), num_clusters)]
+    found = temi(embeddings, near, num_clusters, seed=own_seed, device=device, progress=progress, **options)  # type: ignore[arg-type]
     return {"labels": found.labels, "losses": found.losses}
+
+
+def near_enough(size: int, num_clusters: int) -> int:
+    """How many neighbours of an image may be taken for images of its own cluster: half of the average cluster."""
+    return max(5, size // (2 * num_clusters))

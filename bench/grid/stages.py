@@ -139,7 +139,7 @@ class PseudoLabels(Stage):
     """
 
     kind: ClassVar[str] = "pseudo-labels"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     embeddings: Embeddings
     clustering: Literal["temi", "kmeans"] = "temi"
     num_clusters: int | Literal["estimate"]

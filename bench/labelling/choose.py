@@ -23,6 +23,7 @@ from bench.underway import Progress
 
 EFFORT = {"cpu": 1_000_000, "cuda": 100_000_000}
 """Items times heads times epochs of TEMI that a default selection spends, where the least of each allows it."""
+_LEAST = 500
 
 
 class Chosen(NamedTuple):
@@ -71,12 +72,13 @@ def affordable(entry: Entry[MethodInfo], call: Call, items: int, device: str) ->
     """Fit TEMI's heads and epochs to the size of the pool, where the user did not set them.
 
     The defaults of the paper, 50 heads and 200 epochs, take a day for 100,000 items on 2 cores. Epochs come first,
-    since few steps do not converge; then heads, of which the best by training loss counts.
+    since few steps do not converge; then heads, of which the best by training loss counts. Fewer than 500 items count
+    as 500: the heads' weights are read and written at each step however few there are.
     """
     temi = {"heads", "cluster_epochs"} <= entry.params.keys() and call.params.get("clustering", "temi") == "temi"
     if not temi:
         return call
-    effort = EFFORT[device]
+    effort, items = EFFORT[device], max(items, _LEAST)
     epochs = call.params.get("cluster_epochs", min(200, max(5, effort // (4 * items))))
     heads = call.params.get("heads", min(50, max(3, effort // (epochs * items))))
     return Call(call.name, {**call.params, "heads": heads, "cluster_epochs": epochs})

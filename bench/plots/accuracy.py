@@ -117,7 +117,7 @@ def _against_cost(block: Block, rate: float, look: Theme) -> Figure:
         )
     axes.set(
         xscale="log",
-        xlabel="seconds of one cell run alone: all its stages and its training",
+        xlabel="wall-clock seconds of one cell: all its stages and its training",
         ylabel=f"{METRIC[block.metric]} (%)",
     )
     # Plain seconds: a cell takes seconds to hours, and powers of ten hide which.

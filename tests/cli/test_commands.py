@@ -96,9 +96,9 @@ BAD_INPUT = [
     (("--methods", "elfs", "--encoders", "dino_vitb16"), "dino_vitb16(weights=FILE)"),
     (("--preset", "paper-cifar"), "unknown preset 'paper-cifar'. Did you mean paper-cifar"),
     (("--config", "bad.yaml"), "bad.yaml is not valid YAML"),
-    (("--device", "gpu"), "device 'gpu' is not valid; valid: auto, cpu, cuda."),
+    (("--methods", "random", "--device", "gpu"), "device 'gpu' is not valid; valid: auto, cpu, cuda."),
     (("--recipe", "iteration=3"), "recipe (from the command line): unknown field 'iteration'. Did you mean iterations"),
-    (("--out", "bad.yaml"), "cannot write to bad.yaml: it is a file, not a folder."),
+    (("--methods", "random", "--out", "bad.yaml"), "cannot write to bad.yaml: it is a file, not a folder."),
 ]
 
 
@@ -122,7 +122,7 @@ def test_a_gpu_that_is_not_there(tmp_path: Path) -> None:
 
     if torch.cuda.is_available():
         pytest.skip("this machine has a GPU")
-    done = run(tmp_path, "run", "--device", "cuda")
+    done = run(tmp_path, "run", "--methods", "random", "--device", "cuda")
     assert done.returncode == 2
     assert done.stderr == (
         "Error: --device cuda was given, but torch sees no GPU on this machine; leave it out, or use cpu.\n"
@@ -154,7 +154,7 @@ def test_a_dry_run_shows_cells_stages_and_what_would_stop_it(tmp_path: Path) -> 
         *("--encoders", "pixels", "--models", "small_cnn", "--device", "cpu", "--out", "new [folder]"),
         columns=80,
     )
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 2, done.stderr
     lines = done.stdout.splitlines()
     assert lines[0] == f"4 cells, 0 with a row in {tmp_path / 'new [folder]'} already:"
     assert [line.rpartition("-")[0].strip() for line in lines[1:5]] == [
@@ -167,6 +167,7 @@ def test_a_dry_run_shows_cells_stages_and_what_would_stop_it(tmp_path: Path) -> 
     clustered = "  temi(epochs=200, heads=2, num_clusters=10) pseudo-labels of digits by pixels, seed 0 (memory "
     assert any(line.startswith(clustered) for line in lines)
     assert any(line.startswith("Cells: up to ") and "of memory each, of " in line for line in lines)
+    assert lines[-2].startswith("Cells whose data or weights were not found have no final identity")
     assert lines[-1].startswith("A run would stop here: dataset cifar10: no data folder was given.")
     assert [item.name for item in tmp_path.iterdir() if not item.name.startswith(".")] == []
 
@@ -175,6 +176,15 @@ def test_the_module_is_the_command() -> None:
     assert "Usage: " in python(
         "import sys, runpy; sys.argv = ['bench', '-h']\nrunpy.run_module('bench', run_name='__main__')"
     )
+
+
+def test_a_run_of_nothing_named_is_refused(tmp_path: Path) -> None:
+    done = run(tmp_path, "run")
+    assert done.returncode == 2
+    assert done.stderr.strip() == (
+        "Error: nothing to compare was named: try --methods elfs,random, --preset demo, or --config FILE."
+    )
+    assert not (tmp_path / "runs").exists()
 
 
 def test_an_option_given_twice_says_what_one_list_would(tmp_path: Path) -> None:

@@ -130,17 +130,33 @@ def test_discovery_finds_every_built_in_plugin_once_and_sorted() -> None:
         assert all(entry.summary.endswith(".") for entry in registry)
 
 
-def test_a_failed_discovery_fails_again_instead_of_missing_names(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_module_that_does_not_import_is_named_and_takes_no_other_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     package = tmp_path / "half_broken_plugins"
     package.mkdir()
     (package / "__init__.py").touch()
     (package / "broken.py").write_text("raise ValueError('cannot start')\n")
+    (package / "sound.py").write_text("started = True\n")
     monkeypatch.syspath_prepend(tmp_path)
     registry: Registry[Any] = Registry("method", "half_broken_plugins", "bench.tests.none", ())
+    assert list(registry) == []
+    assert sys.modules["half_broken_plugins.sound"].started
+    said = "the module half_broken_plugins.broken cannot be loaded: cannot start"
+    assert said in caplog.text
+    with pytest.raises(UnknownName, match=said):
+        registry.get("mine")
+
+
+def test_a_wrong_registration_fails_at_every_look_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "wrong_plugins"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "wrong.py").write_text("from bench.errors import RegistrationError\nraise RegistrationError('no')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    registry: Registry[Any] = Registry("method", "wrong_plugins", "bench.tests.none", ())
     for _ in range(2):
-        with pytest.raises(ValueError, match="cannot start"):
+        with pytest.raises(RegistrationError, match=r"the module wrong_plugins.wrong cannot be loaded: no"):
             list(registry)
 
 

@@ -260,7 +260,18 @@ def test_bench_run_tracks_and_survives_a_tracker_that_fails(tmp_path: Path, monk
 def test_a_run_that_needs_wandb_says_so_before_anything_starts(tmp_path: Path) -> None:
     # None in sys.modules is how Python itself marks a module that cannot be imported.
     code = "import sys; sys.modules['wandb'] = None; from bench.cli import main; main()"
-    command = [sys.executable, "-c", code, "run", "--track", "wandb", "--out", str(tmp_path / "out")]
+    command = [
+        sys.executable,
+        "-c",
+        code,
+        "run",
+        "--methods",
+        "random",
+        "--track",
+        "wandb",
+        "--out",
+        str(tmp_path / "out"),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
     assert done.returncode == 2, done.stderr
     assert "--track wandb needs the package wandb: pip install -e '.[wandb]'" in " ".join(done.stderr.split())
@@ -268,6 +279,8 @@ def test_a_run_that_needs_wandb_says_so_before_anything_starts(tmp_path: Path) -
 
 
 def test_an_unknown_tracker_stops_before_anything_starts(tmp_path: Path) -> None:
-    done = CliRunner().invoke(app, ["run", "--track", "tensorbord", "--out", str(tmp_path / "out")])
+    done = CliRunner().invoke(
+        app, ["run", "--methods", "random", "--track", "tensorbord", "--out", str(tmp_path / "out")]
+    )
     assert isinstance(done.exception, UnknownName)
     assert not (tmp_path / "out").exists()
