@@ -54,13 +54,14 @@ def workspace(
     )
 
 
-def check_estimates(plan: Plan, place: Workspace, gpus: float) -> None:
+def check_estimates(plan: Plan, place: Workspace) -> None:
     """Refuse what this machine cannot hold."""
     from bench.errors import SpecError
     from bench.runner.estimates import shortages, this_machine
 
     machine = this_machine(place.device)
-    lacking = shortages(*plan.estimates(place.store), machine, cache=place.cache, out=place.out, gpus=gpus)
+    work = plan.estimates(place.store)
+    lacking = shortages(*work, machine, cache=place.cache, out=place.out, gpus=place.gpu_share)
     if lacking:
         raise SpecError(f"{' '.join(lacking)} These are estimates; --force starts all the same.")
 

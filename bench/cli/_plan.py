@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from bench.runner.workspace import Workspace
 
 
-def plan_document(plan: Plan, place: Workspace, gpus: float) -> dict[str, Any]:
+def plan_document(plan: Plan, place: Workspace) -> dict[str, Any]:
     """The plan as plain values; bytes are None where the data set, and so the size, is not known."""
     stages, cells = plan.estimates(place.store)
     machine = this_machine(place.device)
@@ -53,7 +53,7 @@ def plan_document(plan: Plan, place: Workspace, gpus: float) -> dict[str, Any]:
             "out_free_bytes": free_disk(place.out),
         },
         "problems": [
-            *shortages(stages, cells, machine, cache=place.cache, out=place.out, gpus=gpus),
+            *shortages(stages, cells, machine, cache=place.cache, out=place.out, gpus=place.gpu_share),
             *plan.problems,
         ],
     }

@@ -218,7 +218,7 @@ def run(
     if dry_run:
         from bench.cli._plan import plan_document, show_plan
 
-        document = plan_document(plan, place, gpus)
+        document = plan_document(plan, place)
         if json_output:
             print_json(document)
         else:
@@ -227,7 +227,7 @@ def run(
     if plan.stages(place.store):
         check_writable(place.cache)
     if address is None and not force:
-        check_estimates(plan, place, gpus)
+        check_estimates(plan, place)
     from bench.cli.progress import ProgressReporter
 
     def warn(line: str) -> None:

@@ -60,18 +60,18 @@ class FrozenEncoder:
             raise DataError(f"encoder {self.name!r} takes images of 1 or 3 channels, got {images.shape[1]}.")
         on = torch.device(device)
         module = self.module.to(on, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        mean, std = self._mean.to(on), self._std.to(on)
         step = images_at_once(self.size, batch_size, on)
         parts = []
         # Files are read by several threads, which a step of a few images would leave idle. Whole steps are read.
         for index in batches(len(images), batch_size - batch_size % max(1, step)):
             for pixels in torch.from_numpy(np.ascontiguousarray(images[index])).split(step):
-                parts.append(self._features(module, to_device(pixels, on)))
+                parts.append(self._features(module, to_device(pixels, on), mean, std))
                 if progress is not None:
                     progress(len(pixels))
         return np.concatenate(parts)
 
-    def _features(self, module: nn.Module, pixels: Tensor) -> NDArray[np.float32]:
-        mean, std = self._mean.to(pixels.device), self._std.to(pixels.device)
+    def _features(self, module: nn.Module, pixels: Tensor, mean: Tensor, std: Tensor) -> NDArray[np.float32]:
         inputs = (resize(pixels.float().div_(255), self.size).expand(-1, 3, -1, -1) - mean) / std
         features: Tensor = module(inputs.contiguous(memory_format=torch.channels_last)).float().cpu()
         if not torch.isfinite(features).all():

@@ -12,11 +12,6 @@ from bench.labelling.choose import Chosen
 Named = Literal["file", "item"]
 
 
-def columns(named: Named) -> tuple[str, ...]:
-    """Of a list whose entries are files or numbered items."""
-    return ("order", named, "cluster", "score")
-
-
 def records(chosen: Chosen, names: Sequence[str], named: Named) -> list[dict[str, Any]]:
     """One record per entry, in the order to label.
 
@@ -25,9 +20,10 @@ def records(chosen: Chosen, names: Sequence[str], named: Named) -> list[dict[str
         names: of the entries, in the same order.
         named: what they name.
     """
+    columns = ("order", named, "cluster", "score")
     scores = [None] * len(names) if chosen.scores is None else chosen.scores.tolist()
     values = zip(range(1, len(names) + 1), names, chosen.clusters.tolist(), scores, strict=True)
-    return [dict(zip(columns(named), value, strict=True)) for value in values]
+    return [dict(zip(columns, value, strict=True)) for value in values]
 
 
 def beside(out: Path) -> tuple[Path, Path]:

@@ -133,8 +133,9 @@ def estimate(work: Stage | Cell, shapes: Mapping[str, Shape], device: str = "cpu
         return Estimate(PROCESS + 2 * embeddings, 4096)
     if isinstance(work, PseudoLabels):
         heads = _heads(work)
-        here = CUDA_PROCESS if heads and device != "cpu" else heads
-        return Estimate(PROCESS + 2 * embeddings + here, size * 8, CUDA + embeddings + heads if heads else 0)
+        return Estimate(
+            PROCESS + 2 * embeddings + _here(heads, device), size * 8, CUDA + embeddings + heads if heads else 0
+        )
     if isinstance(work, GradientNorms):
         from bench.training.outputs import HELD_ON_GPU
 
@@ -149,8 +150,7 @@ def estimate(work: Stage | Cell, shapes: Mapping[str, Shape], device: str = "cpu
     trains = 0
     if work.uses_gpu() and work.proxy is not None:
         trains = sum(_training(work.proxy.model, work.proxy.recipe, shape, work.dataset, work.budget))
-    here = CUDA_PROCESS if trains and device != "cpu" else trains
-    return Estimate(PROCESS + shape.bytes + reads + here, 16 * size, CUDA + trains if trains else 0)
+    return Estimate(PROCESS + shape.bytes + reads + _here(trains, device), 16 * size, CUDA + trains if trains else 0)
 
 
 def dataset_of(work: Stage | Cell) -> DatasetRef:
@@ -248,8 +248,12 @@ def shortages(stages: Named, cells: Named, machine: Machine, *, cache: Path, out
 
 def _trained(data: int, network: int, disk: int, device: str) -> Estimate:
     """Of a process that trains; on a GPU, network and batch lie there alone, and the data here as well."""
-    here = network if device == "cpu" else CUDA_PROCESS
-    return Estimate(PROCESS + data + here, disk, CUDA + data + network)
+    return Estimate(PROCESS + data + _here(network, device), disk, CUDA + data + network)
+
+
+def _here(worked_on: int, device: str) -> int:
+    """Bytes of this machine's memory for what a device works on: on a GPU those of CUDA's libraries in its place."""
+    return CUDA_PROCESS if worked_on and device != "cpu" else worked_on
 
 
 def _training(model: ModelRef, recipe: Recipe, shape: Shape, dataset: DatasetRef, images: int) -> tuple[int, int]:

@@ -15,6 +15,7 @@ from torch.nn import functional
 from bench.errors import TrainingError
 from bench.pool import Layers, Outputs
 from bench.training.batches import Batches
+from bench.training.precision import find_last_linear
 
 HELD_ON_CPU, HELD_ON_GPU = 2**27, 2**30
 """Gradient entries held at once: half a GB in float32, or 4.3 GB where few at a time would leave a GPU idle."""
@@ -28,10 +29,10 @@ def last_linear(network: nn.Module) -> nn.Linear:
     Raises:
         TrainingError: the network has no linear layer.
     """
-    linear = [module for module in network.modules() if isinstance(module, nn.Linear)]
-    if not linear:
+    found = find_last_linear(network)
+    if found is None:
         raise TrainingError(f"a {type(network).__name__} has no linear layer, so no penultimate features to give.")
-    return linear[-1]
+    return found
 
 
 @torch.no_grad()
