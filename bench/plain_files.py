@@ -1,0 +1,74 @@
+"""Files that somebody else may have put there: only regular files are opened, and only so much of them is read."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from pathlib import Path
+from typing import BinaryIO
+
+from bench.quantities import show_bytes
+
+_CHUNK = 1 << 20
+_KINDS = {
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a character device",
+    stat.S_IFBLK: "a block device",
+}
+
+
+def check_regular(path: Path, mode: int) -> None:
+    """Refuse everything but a regular file.
+
+    Args:
+        path: named in the error.
+        mode: its ``st_mode``.
+
+    Raises:
+        OSError: a folder, named pipe, socket or device; ``strerror`` says which.
+    """
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, "it is a folder, not a file", str(path))
+    if not stat.S_ISREG(mode):
+        kind = _KINDS.get(stat.S_IFMT(mode), "of an unknown kind")
+        raise OSError(errno.EINVAL, f"it is {kind}, not a regular file", str(path))
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Open a regular file for reading; symbolic links are followed.
+
+    Opening a named pipe waits for a writer, reading a device may never end, and opening one may already do something:
+    so the kind is checked first. It is checked again on the open file, since another may have taken its place.
+
+    Raises:
+        OSError: as of any opening, or not a regular file (``check_regular``).
+    """
+    check_regular(path, path.stat().st_mode)
+    file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb")
+    try:
+        check_regular(path, os.fstat(file.fileno()).st_mode)
+    except OSError:
+        file.close()
+        raise
+    return file
+
+
+def read_regular(path: Path, *, at_most: int) -> bytes:
+    """Return the content of a regular file.
+
+    Args:
+        path: symbolic links are followed.
+        at_most: bytes; the size that the file system states is not relied on, since the files of ``/proc`` state none.
+
+    Raises:
+        OSError: see ``open_regular``; or the file holds more than ``at_most`` bytes.
+    """
+    content = bytearray()
+    with open_regular(path) as file:
+        while len(content) <= at_most and (chunk := file.read(_CHUNK)):
+            content += chunk
+    if len(content) > at_most:
+        raise OSError(errno.EFBIG, f"it holds more than {show_bytes(at_most)}", str(path))
+    return bytes(content)
