@@ -153,10 +153,19 @@ def take_images(images: Any, index: NDArray[np.int64]) -> Any:
 
 
 def read_only(array: Array) -> Array:
-    """A view that refuses assignment, so that a method cannot edit what others read."""
+    """Return a view that refuses assignment, of an array that nobody else reads; of any other, see ``private``."""
     view = array.view()
     view.flags.writeable = False
     return view
+
+
+def private(array: Array) -> Array:
+    """Return a read-only copy, for a plugin: whatever it does to it, nobody else sees it.
+
+    A read-only view would not do. It stops plain assignment alone: ``torch.from_numpy``, ``setflags``, ``.base`` and
+    ``ctypes`` all reach the memory behind it, and a data set in memory serves every later stage of its process.
+    """
+    return read_only(np.array(array))  # type: ignore[return-value]
 
 
 def fingerprint(dataset: Dataset) -> str:
@@ -212,9 +221,10 @@ class ImageView:
     __slots__ = ("_augmented", "_fingerprint", "_read", "_shape")
 
     def __init__(self, images: FileImages) -> None:
-        # Functions around the source, not its bound methods: those have it as their __self__.
-        self._read = lambda indices: images[indices]
-        self._augmented = lambda indices, rng_seeds: images.augmented(indices, rng_seeds)
+        # Functions around the source, not its bound methods: those have it as their __self__. They copy, since a
+        # reader from outside may give a view of what it keeps.
+        self._read = lambda indices: np.array(images[indices])
+        self._augmented = lambda indices, rng_seeds: np.array(images.augmented(indices, rng_seeds))
         self._fingerprint = lambda: images.fingerprint
         self._shape = images.shape
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.data import Images, read_only
+from bench.data import Images, private
 from bench.dynamics import Dynamics
 from bench.errors import DataError
 from bench.pool import Metric, Neighbors, Outputs, Targets
@@ -24,7 +24,7 @@ _CELLS = 2**20
 class ArraySource:
     """Implements ``PoolSource`` from arrays; a part that was not given raises ``DataError``.
 
-    Every array it hands out is a read-only view, so that a method cannot edit the caller's data. The keywords of
+    Every array it hands out is a read-only copy, so that a method cannot edit the caller's data. The keywords of
     ``pseudo_labels`` and ``dynamics`` that name a clustering are ignored: there is one.
 
     Attributes:
@@ -53,26 +53,26 @@ class ArraySource:
     def images(self) -> Images:
         """uint8 [N, C, H, W]."""
         images = cast("Images", _given("image_array", self.image_array))
-        return read_only(images) if isinstance(images, np.ndarray) else images
+        return private(images) if isinstance(images, np.ndarray) else images
 
     def embeddings(self) -> NDArray[np.float32]:
         """float32 [N, D]."""
-        return read_only(_given("embedding_array", self.embedding_array))
+        return private(_given("embedding_array", self.embedding_array))
 
     def neighbors(self, k: int, metric: Metric) -> Neighbors:
         """Exact neighbours by brute force (``brute_force_neighbors``)."""
         found = brute_force_neighbors(_given("embedding_array", self.embedding_array), k, metric)
-        return Neighbors(read_only(found.indices), read_only(found.distances))
+        return Neighbors(private(found.indices), private(found.distances))
 
     def pseudo_labels(self, **clustering: Any) -> NDArray[np.int64]:
         """int64 [N]."""
-        return read_only(_given("pseudo_label_array", self.pseudo_label_array))
+        return private(_given("pseudo_label_array", self.pseudo_label_array))
 
     def dynamics(self, of: Targets, **clustering: Any) -> Dynamics:
         """The given dynamics of that proxy."""
         given = self.dynamics_labels if of == "labels" else self.dynamics_pseudo
         found = _given(f"dynamics_{of}", given)
-        arrays = {name: read_only(array) for name, array in found.arrays().items() if name != "epochs"}
+        arrays = {name: private(array) for name, array in found.arrays().items() if name != "epochs"}
         return replace(found, **arrays)  # type: ignore[arg-type]
 
     def rehearse(self, indices: NDArray[np.int64], **clustering: Any) -> float:
@@ -81,12 +81,12 @@ class ArraySource:
 
     def gradient_norms(self, **options: Any) -> NDArray[np.float32]:
         """float32 [N]."""
-        return read_only(_given("gradient_norm_array", self.gradient_norm_array))
+        return private(_given("gradient_norm_array", self.gradient_norm_array))
 
     def outputs(self, indices: NDArray[np.int64]) -> Outputs:
         """What the given network says after training on these images."""
         network = _given("network", self.network)
-        return Outputs(*map(read_only, network(self.embeddings(), indices, self.reveal(indices))))
+        return Outputs(*map(private, network(self.embeddings(), indices, self.reveal(indices))))
 
     def reveal(self, indices: NDArray[np.int64]) -> NDArray[np.int64]:
         """int64 [m] labels of these images."""
@@ -94,7 +94,7 @@ class ArraySource:
 
     def labels(self) -> NDArray[np.int64]:
         """int64 [N]."""
-        return read_only(_given("label_array", self.label_array))
+        return private(_given("label_array", self.label_array))
 
 
 def brute_force_neighbors(embeddings: NDArray[np.floating], k: int, metric: Metric = "cosine") -> Neighbors:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from functools import cached_property
 from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
@@ -103,9 +104,9 @@ class Pool:
     def __len__(self) -> int:
         return self._size
 
-    @property
+    @cached_property
     def images(self) -> Images:
-        """uint8 [N, C, H, W]; images in files come as a view that does not tell where they lie."""
+        """uint8 [N, C, H, W], read-only; images in files come as a view that does not tell where they lie."""
         self._declared("images")
         images = self._source.images()
         return images if isinstance(images, np.ndarray) else ImageView(images)
@@ -205,7 +206,7 @@ class Pool:
         found = self._source.outputs(self.revealed)
         return Outputs(*(_finite(part, f"the network's {name}") for name, part in found._asdict().items()))
 
-    @property
+    @cached_property
     def labels(self) -> NDArray[np.int64]:
         """int64 [N] true labels. Read-only."""
         self._allowed("labels", "labels")

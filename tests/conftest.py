@@ -18,21 +18,22 @@ settings.load_profile("bench")
 
 pytest_plugins = ["data_fixtures", "grid_fixtures"]
 
-PLUGIN = "bench_troublemakers"
+PLUGINS = ("bench_troublemakers", "bench_writers")
 
 
 @pytest.fixture(scope="session")
 def plugin_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that holds an installed outside plugin: a module, and metadata that names it as an entry point."""
+    """A folder that holds installed outside plugins: modules, and metadata that name them as entry points."""
     folder = tmp_path_factory.mktemp("site")
-    source = Path(__file__).parent / "runner" / f"{PLUGIN}.py"
-    (folder / source.name).write_text(source.read_text())
-    metadata = folder / f"{PLUGIN}-1.0.dist-info"
-    metadata.mkdir()
-    (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {PLUGIN}\nVersion: 1.0\n")
-    (metadata / "entry_points.txt").write_text(
-        f"[bench.methods]\ntrouble = {PLUGIN}\n\n[bench.models]\ntrouble = {PLUGIN}\n"
-    )
+    for plugin in PLUGINS:
+        source = Path(__file__).parent / "runner" / f"{plugin}.py"
+        (folder / source.name).write_text(source.read_text())
+        metadata = folder / f"{plugin}-1.0.dist-info"
+        metadata.mkdir()
+        (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {plugin}\nVersion: 1.0\n")
+        (metadata / "entry_points.txt").write_text(
+            f"[bench.methods]\n{plugin} = {plugin}\n\n[bench.models]\n{plugin} = {plugin}\n"
+        )
     return folder
 
 
@@ -55,18 +56,20 @@ def ray_session(plugin_folder: Path) -> Iterator[None]:
 
 @pytest.fixture
 def troublemakers(plugin_folder: Path) -> Iterator[None]:
-    """The outside plugin's names, in this process for one test only."""
+    """The outside plugins' names, in this process for one test only."""
     from bench.plugins import methods, models
 
     known = {registry.kind: {entry.name for entry in registry} for registry in (methods, models)}
-    spec = importlib.util.spec_from_file_location(PLUGIN, plugin_folder / f"{PLUGIN}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    sys.modules[PLUGIN] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(sys.modules[PLUGIN])
+    for plugin in PLUGINS:
+        spec = importlib.util.spec_from_file_location(plugin, plugin_folder / f"{plugin}.py")
+        assert spec is not None
+        assert spec.loader is not None
+        sys.modules[plugin] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(sys.modules[plugin])
     yield
     for registry in (methods, models):
         for entry in list(registry):
             if entry.name not in known[registry.kind]:
                 registry.remove(entry.name)
-    del sys.modules[PLUGIN]
+    for plugin in PLUGINS:
+        del sys.modules[plugin]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
@@ -12,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.conformance.samples import Sample
+from bench.dynamics import Dynamics
 from bench.errors import BenchError, LabelAccessError, UndeclaredNeed
 from bench.plugins import MethodInfo
-from bench.pool import PoolSource
+from bench.pool import Neighbors, Outputs, PoolSource
 from bench.registry import Entry
 from bench.selection import method_pool, run_method
 
@@ -36,7 +38,7 @@ class Call:
 
 
 class Recorder:
-    """Hands out the parts of a source and notes each call.
+    """Hands out the parts of a source, and notes each call and the arrays that it gave.
 
     Args:
         source: where the parts come from.
@@ -45,6 +47,11 @@ class Recorder:
     def __init__(self, source: PoolSource) -> None:
         self._source = source
         self.calls: list[Call] = []
+        self._given: list[tuple[str, NDArray[Any], str]] = []
+
+    def edited(self) -> list[str]:
+        """Names of the arrays that are not any more what they were when they were handed out."""
+        return sorted({name for name, array, digest in self._given if _digest(array) != digest})
 
     def __getattr__(self, part: str) -> Any:
         give = getattr(self._source, part)
@@ -54,7 +61,9 @@ class Recorder:
             for keywords_of_the_part in ("clustering", "options"):
                 options.update(options.pop(keywords_of_the_part, {}))
             self.calls.append(Call(part, options))
-            return give(*args, **keywords)
+            given = give(*args, **keywords)
+            self._given += [(name, array, _digest(array)) for name, array in _arrays(part, given)]
+            return given
 
         return noted
 
@@ -148,6 +157,19 @@ class Case:
         if isinstance(result, BenchError):
             raise Failed(f"{_where(sample.size, budget, seed, params or {})}: refused: {result}") from result
         return result
+
+
+def _arrays(part: str, given: Any) -> Iterator[tuple[str, NDArray[Any]]]:
+    """The read-only arrays of what a source handed out, each with a name such as ``images`` or ``dynamics.aum``."""
+    arrays = {part: given} if isinstance(given, np.ndarray) else {}
+    if isinstance(given, (Dynamics, Neighbors, Outputs)):
+        fields = given.arrays() if isinstance(given, Dynamics) else given._asdict()
+        arrays = {f"{part}.{name}": array for name, array in fields.items()}
+    return ((name, array) for name, array in arrays.items() if not array.flags.writeable)
+
+
+def _digest(array: NDArray[Any]) -> str:
+    return hashlib.sha256(array.tobytes()).hexdigest()
 
 
 def _where(size: int, budget: int, seed: int, params: Mapping[str, Any]) -> str:

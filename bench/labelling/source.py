@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.data import Arrays, read_only
+from bench.data import Arrays, private, read_only
 from bench.dynamics import Dynamics
 from bench.errors import LabelAccessError, SelectionError
 from bench.grid.stages import (
@@ -104,7 +104,7 @@ class EmbeddingSource:
 
     def embeddings(self) -> NDArray[np.float32]:
         """float32 [N, D]."""
-        return read_only(self.array)
+        return private(self.array)
 
     def neighbors(self, k: int, metric: Metric) -> Neighbors:
         """See ``Pool.neighbors``."""

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.data import Arrays, Dataset, Images, ImageView, read_only
+from bench.data import Arrays, Dataset, Images, ImageView, private, read_only
 from bench.dynamics import Dynamics
 from bench.encoding.encoder import FittedEncoder, make_encoder
 from bench.errors import DataError
@@ -51,7 +51,7 @@ def fit_encoder(stage: EncoderFit, workspace: Workspace, progress: Progress) -> 
     encoder = make_encoder(stage.encoder, workspace.weights_of(stage.encoder))
     assert isinstance(encoder, FittedEncoder)
     images = workspace.dataset(stage.dataset).train.images
-    return encoder.fit(_without_names(images), device=workspace.device, progress=progress)
+    return encoder.fit(_for_a_plugin(images), device=workspace.device, progress=progress)
 
 
 def embed(stage: Embeddings, workspace: Workspace, progress: Progress) -> Arrays:
@@ -60,7 +60,7 @@ def embed(stage: Embeddings, workspace: Workspace, progress: Progress) -> Arrays
     for fitted in stage.inputs():
         assert isinstance(encoder, FittedEncoder)
         encoder.restore(run_stage(fitted, workspace).arrays)
-    images = _without_names(getattr(workspace.dataset(stage.dataset), stage.split).images)
+    images = _for_a_plugin(getattr(workspace.dataset(stage.dataset), stage.split).images)
     embeddings = encoder.embed(images, device=workspace.device, batch_size=256, progress=counted(progress, len(images)))
     if not np.isfinite(embeddings).all():
         raise DataError(f"encoder {stage.encoder.label} gave embeddings that are not finite.")
@@ -167,7 +167,7 @@ def choose(stage: Selection, workspace: Workspace, progress: Progress) -> Arrays
 
 
 class StageSource:
-    """A pool's parts out of the shared stages of one selection. Arrays are read-only.
+    """A pool's parts out of the shared stages of one selection. Arrays are read-only and the method's own.
 
     Args:
         selection: says which data set, encoder, proxy and seed.
@@ -180,7 +180,7 @@ class StageSource:
     def images(self) -> Images:
         """See ``Pool.images``."""
         images = self._dataset().train.images
-        return read_only(images) if isinstance(images, np.ndarray) else images
+        return private(images) if isinstance(images, np.ndarray) else images
 
     def embeddings(self) -> NDArray[np.float32]:
         """See ``Pool.embeddings``."""
@@ -244,17 +244,19 @@ class StageSource:
 
     def labels(self) -> NDArray[np.int64]:
         """See ``Pool.labels``."""
-        return read_only(self._dataset().train.labels)
+        return private(self._dataset().train.labels)
 
     def _dataset(self) -> Dataset:
         return self._workspace.dataset(self._selection.dataset)
 
     def _arrays(self, stage: Stage) -> Arrays:
+        # Read from the store for this call, or just computed: nobody else has them.
         return {name: read_only(array) for name, array in run_stage(stage, self._workspace).arrays.items()}
 
 
-def _without_names(images: Images) -> Images:
-    return images if isinstance(images, np.ndarray) else ImageView(images)
+def _for_a_plugin(images: Images) -> Images:
+    """A copy of those in memory, which later stages read; pixels alone of those in files, whose names tell classes."""
+    return private(images) if isinstance(images, np.ndarray) else ImageView(images)
 
 
 def _targets(stage: ProxyDynamics, dataset: Dataset, workspace: Workspace) -> tuple[NDArray[np.int64], int]:

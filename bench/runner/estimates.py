@@ -3,7 +3,8 @@
 N images of the pool, T test images, P bytes per image (0 where images stay in their files), B the batch size, H heads:
 
 - every process: 1.1 GB for Python, torch, Ray, and what an earlier cell left in a worker that is used again;
-- data set: (N + T) P, and N P once more for the images that a network is trained on;
+- data set: (N + T) P, and N P once more for the images that a network is trained on, or that an encoder, or a method
+  that reads images, is given a copy of;
 - fitting an encoder: data set, and what the encoder declares; its state counts as 50 MB on disk;
 - embeddings: N D 4 bytes on disk, twice in memory; D counts as 2048 until an encoder says otherwise;
 - neighbours: N k 12 bytes on disk; in memory beside them the embeddings as read, normalised, and in the index;
@@ -123,10 +124,10 @@ def estimate(work: Stage | Cell, shapes: Mapping[str, Shape], device: str = "cpu
     size = shape.train
     embeddings = size * WIDTH * 4
     if isinstance(work, EncoderFit):
-        return Estimate(PROCESS + shape.bytes + _fitting(work, shape), FITTED)
+        return Estimate(PROCESS + shape.bytes + size * shape.per_image + _fitting(work, shape), FITTED)
     if isinstance(work, Embeddings):
         rows = shape.test if work.split == "test" else size
-        return Estimate(PROCESS + shape.bytes + 2 * rows * WIDTH * 4, rows * WIDTH * 4)
+        return Estimate(PROCESS + shape.bytes + rows * (shape.per_image + 2 * WIDTH * 4), rows * WIDTH * 4)
     if isinstance(work, NeighborLists):
         return Estimate(PROCESS + 3 * embeddings + 2 * size * work.k * 12, size * work.k * 12)
     if isinstance(work, ClusterCount):
@@ -147,6 +148,8 @@ def estimate(work: Stage | Cell, shapes: Mapping[str, Shape], device: str = "cpu
         return _trained(data, network, 64 * size, device)
     assert isinstance(work, Selection)
     reads = 2 * embeddings if work.encoder is not None else 0
+    if any(item.part == "images" for item in work.needs()):
+        reads += size * shape.per_image
     trains = 0
     if work.uses_gpu() and work.proxy is not None:
         trains = sum(_training(work.proxy.model, work.proxy.recipe, shape, work.dataset, work.budget))

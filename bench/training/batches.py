@@ -92,7 +92,8 @@ class TensorBatches:
         positions = torch.arange(len(self), device=device)
         parts = (whole.split(at_once) for whole in (self._inputs, self._targets, positions))
         for inputs, *rest in zip(*parts, strict=True):
-            yield Batch(self._normalised(inputs) if self._images else inputs, *rest)
+            # A copy, since a network may work in place and every evaluation reads the same embeddings.
+            yield Batch(self._normalised(inputs) if self._images else inputs.clone(), *rest)
 
     def _normalised(self, images: Tensor) -> Tensor:
         return (images * self._scale).add_(self._shift).contiguous(memory_format=torch.channels_last)

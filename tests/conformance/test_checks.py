@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import numpy as np
 import pytest
+import torch
 from pydantic import Field
 
 from bench import BenchError, SelectionError, need, register_method
@@ -116,6 +117,11 @@ def sorting_in_place(pool, budget, rng):
 
 def editing_behind_the_view(pool, budget, rng):
     pool.dynamics("labels").aum.base[0] = 5
+    return np.arange(budget)
+
+
+def editing_through_torch(pool, budget, rng):
+    torch.from_numpy(pool.images).bitwise_not_()
     return np.arange(budget)
 
 
@@ -248,7 +254,8 @@ FLAGGED = [
     ("seeds", first, {"stochastic": True}, "declare stochastic=False"),
     ("global-state", globally_drawn, {"stochastic": True}, "global random state of numpy changed"),
     ("inputs", sorting_in_place, LABELS, "read-only"),
-    ("inputs", editing_behind_the_view, LABELS, "edited dynamics_labels.aum in place"),
+    ("inputs", editing_behind_the_view, LABELS, "edited dynamics.aum in place"),
+    ("inputs", editing_through_torch, {"needs": ("images",)}, "edited images in place"),
     ("labels", peeking, {}, "n = 100 of 300 images, seed 0: "),
     ("labels", peeking_with_care, {}, "another one where labels are permuted: labels reach"),
     ("labels", peeking_at_the_proxy, {}, "another one where labels cannot be read: labels reach"),

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from bench import register_method
 from bench.grid.cells import Cell
 from bench.grid.spec import load_spec
 from bench.grid.stages import Embeddings, NeighborLists, ProxyDynamics, PseudoLabels, Selection, in_order
+from bench.plugins import methods
 from bench.runner.estimates import Estimate, Machine, Shape, estimate, free_disk, memory_limits, shortages, this_machine
 from bench.runner.preflight import make_plan
 
@@ -19,6 +22,17 @@ def cells(cells_of) -> list[Cell]:
     return cells_of(
         methods="elfs,random", datasets="cifar10", rates="0.9", encoders="pixels", models="resnet18", seeds="0,"
     )
+
+
+@pytest.fixture
+def temporary() -> Iterator[str]:
+    @register_method("reads-images", supervision="none", needs=("images",))
+    def reads_images(pool, budget, rng):
+        """Keep the first images."""
+        return range(budget)
+
+    yield "reads-images"
+    methods.remove("reads-images")
 
 
 def test_every_stage_of_the_paper_is_estimated(cells):
@@ -56,6 +70,13 @@ def test_what_grows_the_work_grows_the_estimate(cells):
     files = {"cifar10": Shape(50_000, 10_000, (3, 32, 32), in_memory=False)}
     difference = estimate(cell, CIFAR).memory - estimate(cell, files).memory
     assert difference == (60_000 + cell.budget) * 3072
+
+
+def test_the_copy_of_images_that_a_method_is_given_is_estimated(cells_of, temporary):
+    [cell] = cells_of(methods=temporary, datasets="cifar10", rates="0.9", encoders="pixels")
+    plain = next(cell for cell in cells_of(methods="random", datasets="cifar10", rates="0.9", encoders="pixels"))
+    sizes = [estimate(each.selection(), CIFAR).memory for each in (cell, plain)]
+    assert sizes[0] - sizes[1] == 50_000 * 3072
 
 
 def test_a_resnet18_is_counted_by_hand():
