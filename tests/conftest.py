@@ -16,7 +16,7 @@ from hypothesis import settings
 settings.register_profile("bench", deadline=None)
 settings.load_profile("bench")
 
-pytest_plugins = ["data_fixtures", "grid_fixtures"]
+pytest_plugins = ["data_fixtures", "file_fixtures", "grid_fixtures"]
 
 PLUGINS = ("bench_troublemakers", "bench_writers")
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from bench.grid.stages import Selection
 from bench.quantities import counted, show_bytes
 from bench.runner.estimates import Estimate, free_disk, shortages, this_machine
+from bench.runner.preflight import cache_problem
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -54,6 +55,7 @@ def plan_document(plan: Plan, place: Workspace) -> dict[str, Any]:
         },
         "problems": [
             *shortages(stages, cells, machine, cache=place.cache, out=place.out, gpus=place.gpu_share),
+            *filter(None, [cache_problem(place.cache)] if stages else []),
             *plan.problems,
         ],
     }

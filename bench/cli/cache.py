@@ -43,10 +43,12 @@ def list_stages(
     from rich.table import Table
 
     from bench.quantities import show_bytes, show_seconds
+    from bench.store.inventory import closed_kinds
 
     root, items = _look(cache_dir, kind)
+    closed = closed_kinds(root)
     if json_output:
-        print_json({"folder": str(root), "artifacts": [_plain(item) for item in items]})
+        print_json({"folder": str(root), "artifacts": [_plain(item) for item in items], "closed": closed})
         return
     console = Console(highlight=False, markup=False)
     if not console.is_terminal:
@@ -71,28 +73,36 @@ def list_stages(
         console.print(table)
         console.print()
     console.print(f"{_amount(items)} in {root}", soft_wrap=True)
+    _tell_closed(closed)
 
 
 @cache.command(cls=Command)
 def verify(cache_dir: Folder = None, kind: Kinds = None, json_output: JsonOption = False) -> None:
-    """Read every artifact and compare its checksum; exit code 1 if one is damaged.
+    """Read every artifact and compare its checksum; exit code 1 if one is damaged, or this user may not read it.
 
     Damage costs no more than time: a run that needs the artifact makes it anew.
     """
-    from bench.store.inventory import damage
+    from bench.store.inventory import closed_kinds
 
     root, items = _look(cache_dir, kind)
-    broken = [(item, reason) for item in items if (reason := damage(item)) is not None]
+    broken, unread = _examined(items)
+    closed = closed_kinds(root)
     if json_output:
-        damaged = [{**_plain(item), "reason": reason} for item, reason in broken]
-        print_json({"folder": str(root), "artifacts": len(items), "damaged": damaged})
+        damaged, unreadable = (
+            [{**_plain(item), "reason": reason} for item, reason in listed] for listed in (broken, unread)
+        )
+        faults = {"damaged": damaged, "unreadable": unreadable, "closed": closed}
+        print_json({"folder": str(root), "artifacts": len(items), **faults})
     else:
-        for item, reason in broken:
-            typer.echo(f"damaged: {item.kind} {item.key}: {reason}")
-        typer.echo(f"{_amount(items)} in {root}: {len(broken)} damaged.")
+        for state, listed in (("damaged", broken), ("unreadable", unread)):
+            for item, reason in listed:
+                typer.echo(f"{state}: {item.kind} {item.key}: {reason}")
+        also = f", {len(unread)} cannot be read" if unread else ""
+        typer.echo(f"{_amount(items)} in {root}: {len(broken)} damaged{also}.")
         if broken:
             typer.echo("A run makes them anew; `bench cache prune --damaged` deletes them.")
-    if broken:
+        _tell_closed(closed)
+    if broken or unread or closed:
         raise typer.Exit(1)
 
 
@@ -116,7 +126,7 @@ def prune(
     """
     from bench.errors import SpecError
     from bench.quantities import parse_bytes, parse_seconds, show_bytes
-    from bench.store.inventory import damage, remove, sweep, to_prune
+    from bench.store.inventory import remove, sweep, to_prune
 
     conditions = (older_than, unused_for, max_size, damaged or None)
     if everything == any(condition is not None for condition in conditions):
@@ -128,27 +138,61 @@ def prune(
     largest = None if max_size is None else parse_bytes(max_size)
     root, items = _look(cache_dir, kind)
     if damaged:
-        items = [item for item in items if damage(item) is not None]
+        items = [item for item, _ in _examined(items)[0]]
     chosen = to_prune(items, max_bytes=largest, **limits)
     told: dict[str, Any] = {"folder": str(root), "dry_run": dry_run}
     if dry_run and json_output:
-        print_json({**told, "artifacts": [_plain(item) for item in chosen], "kept": 0, "temporary_bytes": 0})
+        print_json(
+            {**told, "artifacts": [_plain(item) for item in chosen], "kept": 0, "refused": [], "temporary_bytes": 0}
+        )
         return
     if dry_run:
         for item in chosen:
             typer.echo(f"would delete {item.kind} {item.key[:12]} ({show_bytes(item.size)}) {item.title}")
         typer.echo(f"{_amount(chosen)} of {root} would be deleted.")
         return
-    gone = [item for item in chosen if remove(item)]
+    gone, kept, forbidden = [], 0, []
+    for item in chosen:
+        try:
+            if remove(item):
+                gone.append(item)
+            else:
+                kept += 1
+        except OSError as error:
+            forbidden.append((item, error.strerror or str(error)))
     freed = sweep(root)
     if json_output:
+        refused = [{**_plain(item), "reason": reason} for item, reason in forbidden]
         artifacts = [_plain(item) for item in gone]
-        print_json({**told, "artifacts": artifacts, "kept": len(chosen) - len(gone), "temporary_bytes": freed})
-        return
-    more = f", and {show_bytes(freed)} of abandoned temporary files" if freed else ""
-    typer.echo(f"{_amount(gone)} deleted from {root}{more}.")
-    if len(gone) < len(chosen):
-        typer.echo(f"{len(chosen) - len(gone)} kept: a running process is making them.")
+        print_json({**told, "artifacts": artifacts, "kept": kept, "refused": refused, "temporary_bytes": freed})
+    else:
+        more = f", and {show_bytes(freed)} of abandoned temporary files" if freed else ""
+        typer.echo(f"{_amount(gone)} deleted from {root}{more}.")
+        if kept:
+            typer.echo(f"{kept} kept: a running process is making them.")
+        for item, reason in forbidden:
+            typer.echo(f"not deleted: {item.kind} {item.key}: {reason}")
+    if forbidden:
+        raise typer.Exit(1)
+
+
+def _examined(items: list[Stored]) -> tuple[list[tuple[Stored, str]], list[tuple[Stored, str]]]:
+    """Those that are damaged and those that cannot be read, each with the reason."""
+    from bench.store.inventory import Unreadable, damage
+
+    broken, unread = [], []
+    for item in items:
+        try:
+            if (reason := damage(item)) is not None:
+                broken.append((item, reason))
+        except Unreadable as error:
+            unread.append((item, str(error)))
+    return broken, unread
+
+
+def _tell_closed(kinds: list[str]) -> None:
+    if kinds:
+        typer.echo(f"Not looked into, since this user may not: {', '.join(kinds)} (docs/long-runs.md).")
 
 
 def _look(cache_dir: Path | None, kind: str | None) -> tuple[Path, list[Stored]]:
@@ -157,7 +201,10 @@ def _look(cache_dir: Path | None, kind: str | None) -> tuple[Path, list[Stored]]
 
     root = cache_folder(cache_dir)
     kinds = [word.strip() for word in kind.split(",")] if kind else []
-    present = kinds_in(root)
+    try:
+        present = kinds_in(root)
+    except OSError as error:
+        raise SpecError(f"cannot look into the cache folder {root}: {error.strerror}.") from error
     for name in kinds:
         if name not in present:
             raise SpecError(f"{root} has no artifacts of kind {name!r}; it has {', '.join(present) or 'none at all'}.")

@@ -183,7 +183,7 @@ def run(
     from bench.grid.cells import check_names
     from bench.grid.spec import load_spec
     from bench.quantities import parse_seconds
-    from bench.runner.preflight import check_writable, make_plan
+    from bench.runner.preflight import check_cache, make_plan
     from bench.runner.ray_session import Resources
     from bench.runner.reporting import Several
     from bench.runner.run import run as run_plan
@@ -225,7 +225,7 @@ def run(
             show_plan(document, console)
         raise typer.Exit(2 if document["problems"] else 0)
     if plan.stages(place.store):
-        check_writable(place.cache)
+        check_cache(place.cache)
     if address is None and not force:
         check_estimates(plan, place)
     from bench.cli.progress import ProgressReporter

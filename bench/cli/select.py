@@ -97,7 +97,7 @@ def select(
     from bench.labelling.images import find_images
     from bench.labelling.to_label import beside, check_free
     from bench.labelling.vectors import read_embeddings
-    from bench.runner.preflight import check_writable
+    from bench.runner.preflight import check_cache, check_writable
 
     if (images is None) == (embeddings is None):
         raise SpecError("give either --images FOLDER or --embeddings FILE.npy.")
@@ -113,6 +113,7 @@ def select(
     own = [path.resolve() for path in (out, *beside(out))]
     others = {} if files is None else {"other_files": dict(sorted(other_suffixes(files.root, without=own).items()))}
     check_writable(out.resolve().parent)
+    check_cache(cache_folder(cache_dir))
     used = pick_device(device)
     from bench.labelling.choose import choose
     from bench.store.cache import Store

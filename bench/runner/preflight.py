@@ -26,7 +26,7 @@ from bench.runner.estimates import Estimate, Named, Shape, dataset_of, estimate
 from bench.runner.resume import finished_row, row_that_cannot_join, selected_otherwise, set_aside
 from bench.runner.workspace import file_sha256
 from bench.store.cache import Store
-from bench.store.inventory import sweep
+from bench.store.inventory import closed_kinds, sweep
 from bench.variants import check_modifiers
 
 
@@ -188,9 +188,9 @@ def check_writable(folder: Path) -> None:
     Raises:
         SpecError: it cannot be made or written to, for example because no space is left.
     """
-    if folder.exists() and not folder.is_dir():
-        raise SpecError(f"cannot write to {folder}: it is a file, not a folder.")
     try:
+        if folder.exists() and not folder.is_dir():
+            raise SpecError(f"cannot write to {folder}: it is a file, not a folder.")
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=folder) as file:
             file.write(b"\0" * 4096)
@@ -198,6 +198,34 @@ def check_writable(folder: Path) -> None:
             os.fsync(file.fileno())
     except OSError as error:
         raise SpecError(f"cannot write to {folder}: {error.strerror or error}.") from error
+
+
+def check_cache(folder: Path) -> None:
+    """Make the cache's folder and write to it once; refuse one whose stages this user may not read or add to.
+
+    Raises:
+        SpecError: says what cannot be written to, and what to do.
+    """
+    try:
+        check_writable(folder)
+    except SpecError as error:
+        raise SpecError(f"{error} It is the cache of shared stages; --cache-dir names another.") from error
+    if problem := cache_problem(folder):
+        raise SpecError(problem)
+
+
+def cache_problem(folder: Path) -> str:
+    """What keeps this user from using the cache, without writing to it; empty where nothing does."""
+    try:
+        closed = closed_kinds(folder, to_add=True)
+    except OSError as error:
+        return f"cannot look into the cache {folder}: {error.strerror}. --cache-dir names another."
+    if not closed:
+        return ""
+    return (
+        f"another user's stages in the cache {folder} are closed to this one, who may not read them or add to them: "
+        f"{', '.join(closed)}. Give a --cache-dir of your own, or share the folder by a group (docs/long-runs.md)."
+    )
 
 
 def _open_dataset(call: Call, pool_size: int | None, root: Path | None, download: bool) -> tuple[DatasetRef, Shape]:

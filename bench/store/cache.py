@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import json
 import logging
 import os
 import socket
@@ -16,18 +15,18 @@ from typing import Any, Protocol
 
 import numpy as np
 from filelock import FileLock, Timeout
-from pydantic import BaseModel
 
 from bench.data import Arrays
-from bench.errors import TimeLimit
-from bench.quantities import Count, Seconds
+from bench.errors import RunError, TimeLimit
 from bench.store.files import sha256_of, write_atomically, writing
+from bench.store.records import Record, read_record, sealed, whole_artifact
 from bench.usage import Usage, measured
 
 logger = logging.getLogger(__name__)
 
 _POLL = 0.2
 NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
+_FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR}
 
 
 class Keyed(Protocol):
@@ -53,15 +52,6 @@ class Artifact:
     reused: bool
 
 
-class _Record(BaseModel):
-    """What is read of the JSON beside an artifact."""
-
-    sha256: str
-    seconds: Seconds
-    peak_bytes: Count | None = None
-    peak_gpu_bytes: Count | None = None
-
-
 def lock_of(record: Path) -> FileLock:
     """What a process holds while it produces the artifact of this record, or throws it away."""
     return FileLock(record.with_suffix(".lock"), fallback_to_soft=False)
@@ -70,8 +60,9 @@ def lock_of(record: Path) -> FileLock:
 class Store:
     """Artifacts below one folder: ``<kind>/<key>.npz`` beside ``<key>.json``, which is written last.
 
-    The JSON holds the SHA-256 of the arrays' file, so that a damaged or half-written artifact counts as absent
-    and is made anew. Nothing is pickled: reading somebody else's store cannot run code. A failure is never stored.
+    The JSON names the stage and holds the SHA-256 of the arrays' file and of itself, so that an artifact that is
+    damaged, half-written or in another's place counts as absent and is made anew. Nothing is pickled: reading somebody
+    else's store cannot run code. A failure is never stored.
 
     One process at a time produces an artifact, holding ``<key>.lock`` by ``flock``. The kernel drops that lock when its
     holder dies, however it dies, so no lock is ever stale; the empty file means nothing by itself. The lock reaches
@@ -97,6 +88,7 @@ class Store:
 
         Raises:
             Busy: another process is producing them, and ``wait`` is false.
+            RunError: this user may not write to the store.
             TypeError: an array holds Python objects.
         """
         found = self.load(stage)
@@ -117,27 +109,25 @@ class Store:
 
         The file is checked a piece at a time before it is read, so that memory holds the arrays once.
         """
-        base = self._base(stage)
+        path = self._path(stage)
         try:
-            record = self._record(stage)
-            # One open file for the check and the arrays: another process may put a new one in its place in between.
-            with base.with_suffix(".npz").open("rb") as file:
-                if sha256_of(file) != record.sha256:
-                    raise ValueError("the checksum does not match")
-                file.seek(0)
-                with np.load(file, allow_pickle=False) as content:
-                    arrays = {name: content[name] for name in content.files}
+            with whole_artifact(path) as (record, file), np.load(file, allow_pickle=False) as content:
+                arrays = {name: content[name] for name in content.files}
             found = Artifact(arrays, record.seconds, reused=True)
         except FileNotFoundError:
             return None
         except (MemoryError, TimeLimit):
             raise
+        except OSError as error:
+            reason = error.strerror or error
+            logger.warning("the cached %s %s cannot be read (%s); it is made anew", stage.kind, stage.key, reason)
+            return None
         except Exception as error:  # zipfile, zlib and numpy's parser of headers each raise their own
-            logger.warning("the cached %s %s is damaged (%s); it is made anew", stage.kind, base.name, error)
+            logger.warning("the cached %s %s is damaged (%s); it is made anew", stage.kind, stage.key, error)
             return None
         logger.info("cache hit: %s %s", stage.kind, stage.key)
         with suppress(OSError):  # somebody else's store may be read-only; its times of use are then unknown
-            os.utime(base.with_suffix(".json"))
+            os.utime(path)
         return found
 
     def discard_damaged(self, stage: Keyed) -> bool:
@@ -150,49 +140,50 @@ class Store:
             return False
         with suppress(Busy, OSError), self._locked(stage, wait=False):
             if stage in self and not self._whole(stage):  # no other process has put a new one there meanwhile
-                self._base(stage).with_suffix(".json").unlink()
+                self._path(stage).unlink()
                 return True
         return False
 
     def _whole(self, stage: Keyed) -> bool:
         try:
-            with self._base(stage).with_suffix(".npz").open("rb") as file:
-                return sha256_of(file) == self._record(stage).sha256
-        except FileNotFoundError:
+            with whole_artifact(self._path(stage)):
+                return True
+        except (FileNotFoundError, ValueError):
             return False
-        except (OSError, ValueError, RecursionError) as error:
-            return isinstance(error, OSError)  # what cannot be read now may be whole all the same
+        except OSError:
+            return True  # what cannot be read now may be whole all the same
 
     def seconds(self, stage: Keyed) -> float:
         """What it took to make the stage's artifact; 0 where there is none that is whole."""
         try:
-            return self._record(stage).seconds
+            return read_record(self._path(stage)).seconds
         except (OSError, ValueError):
             return 0.0
 
     def peaks(self, stage: Keyed) -> dict[str, int | None]:
         """``peak_bytes`` and ``peak_gpu_bytes`` of the making of the stage's artifact; None where not measured."""
         try:
-            record = self._record(stage)
+            record = read_record(self._path(stage))
         except (OSError, ValueError):
             return {"peak_bytes": None, "peak_gpu_bytes": None}
         return {"peak_bytes": record.peak_bytes, "peak_gpu_bytes": record.peak_gpu_bytes}
 
     def __contains__(self, stage: Keyed) -> bool:
-        return self._base(stage).with_suffix(".json").exists()
+        try:
+            return self._path(stage).exists()
+        except OSError:  # in a folder of another user's that is closed to this one
+            return False
 
-    def _base(self, stage: Keyed) -> Path:
-        return self.root / stage.kind / stage.key
-
-    def _record(self, stage: Keyed) -> _Record:
-        return _Record.model_validate_json(self._base(stage).with_suffix(".json").read_bytes())
+    def _path(self, stage: Keyed) -> Path:
+        """The record of the stage's artifact; arrays and lock lie beside it."""
+        return self.root / stage.kind / f"{stage.key}.json"
 
     @contextmanager
     def _locked(self, stage: Keyed, *, wait: bool) -> Iterator[None]:
-        base = self._base(stage)
-        base.parent.mkdir(parents=True, exist_ok=True)
-        lock = lock_of(base.with_suffix(".json"))
+        path = self._path(stage)
+        lock = lock_of(path)
         try:
+            path.parent.mkdir(parents=True, exist_ok=True)
             try:
                 lock.acquire(blocking=False)
             except Timeout:
@@ -201,6 +192,11 @@ class Store:
                 logger.info("waiting for another process that computes %s %s", stage.kind, stage.key)
                 lock.acquire(poll_interval=_POLL)
         except (OSError, NotImplementedError) as error:
+            if isinstance(error, OSError) and error.errno in _FORBIDDEN:
+                raise RunError(
+                    f"cannot write to the cache, {path.parent}: {error.strerror}. Give a --cache-dir of your own, or "
+                    "let its group write to it (docs/long-runs.md)."
+                ) from error
             if isinstance(error, OSError) and error.errno not in NO_LOCKS:
                 raise
             logger.warning("%s has no file locks; two processes may compute the same stage", self.root)
@@ -213,18 +209,20 @@ class Store:
         for name, array in arrays.items():
             if array.dtype.hasobject:
                 raise TypeError(f"{stage.kind}: array {name!r} holds Python objects, which only pickle could store.")
-        base = self._base(stage)
-        with writing(base.with_suffix(".npz")) as file:
+        path = self._path(stage)
+        with writing(path.with_suffix(".npz")) as file:
             np.savez(file, **arrays)  # type: ignore[arg-type]
             file.seek(0)
             digest = sha256_of(file)
             size = file.tell()
-        record = {
-            "sha256": digest,
+        record = Record(
+            kind=stage.kind,
+            key=stage.key,
+            sha256=digest,
             **asdict(usage),
-            "bytes": size,
-            "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-            "host": socket.gethostname(),
-            "stage": stage.describe(),
-        }
-        write_atomically(base.with_suffix(".json"), json.dumps(record, indent=1).encode())
+            bytes=size,
+            created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            host=socket.gethostname(),
+            stage=dict(stage.describe()),
+        )
+        write_atomically(path, sealed(record.model_dump()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Iterable
 from contextlib import suppress
@@ -13,7 +14,8 @@ from pathlib import Path
 from filelock import Timeout
 
 from bench.store.cache import NO_LOCKS, lock_of
-from bench.store.files import leftovers, sha256_of
+from bench.store.files import leftovers
+from bench.store.records import whole_artifact
 
 ABANDONED = 3600.0
 """Age in seconds at which a temporary file is taken for one that a killed process left behind."""
@@ -47,16 +49,41 @@ class Stored:
         return self.record.with_suffix(".npz")
 
 
+class Unreadable(Exception):
+    """An artifact that this user may not read, or cannot read now; it may be whole all the same."""
+
+
 def stored(root: Path, kinds: Iterable[str] = ()) -> list[Stored]:
-    """The artifacts below ``root``, whole or not, by kind and age; only of ``kinds`` where some are given."""
+    """The artifacts below ``root``, whole or not, by kind and age; only of ``kinds`` where some are given.
+
+    Folders that are closed to this user (``closed_kinds``) are left out.
+
+    Raises:
+        OSError: ``root`` cannot be listed.
+    """
     wanted = set(kinds)
-    bases = {path.with_suffix("") for path in root.glob("*/*.*") if path.suffix in (".json", ".npz")}
     found = []
-    for base in bases:
-        if not base.name.startswith(".") and (not wanted or base.parent.name in wanted):
-            with suppress(FileNotFoundError):  # pruned by another process meanwhile
-                found.append(_look_at(base))
+    for folder in _kind_folders(root):
+        if _open_to_us(folder) and (not wanted or folder.name in wanted):
+            bases = {path.with_suffix("") for path in folder.iterdir() if path.suffix in (".json", ".npz")}
+            for base in bases:
+                if not base.name.startswith("."):
+                    with suppress(FileNotFoundError):  # pruned by another process meanwhile
+                        found.append(_look_at(base))
     return sorted(found, key=lambda item: (item.kind, item.created, item.key))
+
+
+def closed_kinds(root: Path, *, to_add: bool = False) -> list[str]:
+    """The folders in ``root`` that this user may not look into, since another user made them for themselves alone.
+
+    Args:
+        root: folder of the store; need not exist.
+        to_add: also those that artifacts cannot be added to.
+
+    Raises:
+        OSError: ``root`` cannot be listed.
+    """
+    return sorted(folder.name for folder in _kind_folders(root) if not _open_to_us(folder, to_add=to_add))
 
 
 def kinds_in(root: Path) -> list[str]:
@@ -65,17 +92,28 @@ def kinds_in(root: Path) -> list[str]:
 
 
 def damage(item: Stored) -> str | None:
-    """Read an artifact's files and say what is wrong with them; None where they are whole."""
+    """Read an artifact's files and say what is wrong with them; None where they are whole.
+
+    Raises:
+        Unreadable: they cannot be read, so that nobody knows.
+    """
     try:
-        record = json.loads(item.record.read_bytes())
-        with item.arrays.open("rb") as file:
-            return None if sha256_of(file) == record["sha256"] else "the checksum does not match"
+        with whole_artifact(item.record):
+            return None
     except FileNotFoundError as error:
         return f"{Path(error.filename).suffix[1:]} file missing"
     except OSError as error:
-        return f"cannot be read: {error.strerror or error}"
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return "the record cannot be read"
+        raise Unreadable(error.strerror or str(error)) from error
+    except ValueError as error:
+        return str(error)
+
+
+def _kind_folders(root: Path) -> list[Path]:
+    return [path for path in root.iterdir() if path.is_dir()] if root.exists() else []
+
+
+def _open_to_us(folder: Path, *, to_add: bool = False) -> bool:
+    return os.access(folder, os.R_OK | os.X_OK | (os.W_OK if to_add else 0), effective_ids=True)
 
 
 def to_prune(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -74,3 +75,42 @@ def test_prune_wants_to_be_told_what(folder):
     assert "1 artifact, " in bench(folder, "prune", "--max-size", "6kB")[1]
     assert "1 artifact, " in bench(folder, "prune", "--all")[1]
     assert not any(path.is_file() for path in folder.rglob("*"))
+
+
+def test_what_another_user_closed_is_neither_whole_nor_damaged(folder, plain_user):
+    arrays = folder / "numbers" / f"{'b' * 64}.npz"
+    arrays.chmod(0)
+    code, text = bench(folder, "verify")
+    assert code == 1
+    assert f"unreadable: numbers {'b' * 64}: Permission denied" in text
+    assert text.splitlines()[-1].endswith(": 0 damaged, 1 cannot be read.")
+    [unreadable] = json.loads(bench(folder, "verify", "--json")[1])["unreadable"]
+    assert (unreadable["key"], unreadable["reason"]) == ("b" * 64, "Permission denied")
+    assert "0 artifacts, 0 B, deleted" in bench(folder, "prune", "--damaged")[1]
+    assert arrays.exists(), "it may be whole"
+    (folder / "numbers").chmod(0)
+    for command, expected in (("list", 0), ("verify", 1)):
+        code, text = bench(folder, command)
+        assert code == expected
+        assert "Not looked into, since this user may not: numbers" in text
+        assert json.loads(bench(folder, command, "--json")[1])["closed"] == ["numbers"]
+    (folder / "numbers").chmod(0o500)
+    code, text = bench(folder, "prune", "--all")
+    assert code == 1
+    assert f"not deleted: numbers {'a' * 64}: Permission denied" in text
+    assert len(json.loads(bench(folder, "prune", "--all", "--json")[1])["refused"]) == 2
+    folder.chmod(0)
+    with pytest.raises(SpecError, match=r"cannot look into the cache folder .*: Permission denied"):
+        bench(folder, "verify")
+    for path in (folder, folder / "numbers"):
+        path.chmod(0o700)
+
+
+def test_verify_names_an_artifact_in_the_place_of_another(folder):
+    for suffix in (".npz", ".json"):
+        (folder / "numbers" / f"{'b' * 64}{suffix}").write_bytes(
+            (folder / "numbers" / f"{'a' * 64}{suffix}").read_bytes()
+        )
+    code, text = bench(folder, "verify")
+    assert code == 1
+    assert f"damaged: numbers {'b' * 64}: the record is of numbers {'a' * 64}" in text

@@ -15,7 +15,7 @@ from bench.grid.spec import load_spec
 from bench.results.captions import caption
 from bench.results.rows import StageUse, read_rows
 from bench.results.tables import blocks
-from bench.runner.preflight import Plan, check_writable, make_plan
+from bench.runner.preflight import Plan, cache_problem, check_cache, check_writable, make_plan
 from bench.runner.provenance import device_name, git_state, versions
 from bench.runner.trial import attempt_cell
 from bench.runner.workspace import Workspace
@@ -251,6 +251,23 @@ def test_an_unwritable_folder_is_refused(tmp_path: Path) -> None:
         check_writable(tmp_path / "file" / "below")
     check_writable(tmp_path / "new" / "folder")
     assert list((tmp_path / "new" / "folder").iterdir()) == []
+
+
+def test_a_cache_that_is_closed_to_this_user_is_refused_before_the_start(tmp_path: Path, plain_user: None) -> None:
+    for mode in (0, 0o500):
+        (tmp_path / "cache" / "dynamics").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "cache" / "dynamics").chmod(mode)
+        with pytest.raises(SpecError, match=r"closed to this one, .*: dynamics\. Give a --cache-dir"):
+            check_cache(tmp_path / "cache")
+        assert "dynamics" in cache_problem(tmp_path / "cache")
+    (tmp_path / "cache" / "dynamics").chmod(0o700)
+    check_cache(tmp_path / "cache")
+    (tmp_path / "cache").chmod(0o300)
+    assert "cannot look into the cache" in cache_problem(tmp_path / "cache")
+    (tmp_path / "cache").chmod(0)
+    with pytest.raises(SpecError, match=r"cannot write to .*Permission denied.*--cache-dir names another"):
+        check_cache(tmp_path / "cache" / "below")
+    (tmp_path / "cache").chmod(0o700)
 
 
 def test_a_source_file_that_git_does_not_track_is_a_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,6 +22,7 @@ from bench.results.published import read_indices, read_scores
 from bench.results.rows import read_row
 from bench.results.validation import problems_of
 from bench.store.cache import Store
+from bench.store.records import sealed
 
 FOLDER_IS_SHARED = settings(
     max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True
@@ -229,7 +230,7 @@ def test_an_artifact_forged_with_its_checksum_cannot_stop_the_reader(tmp_path: P
     base.with_suffix(".npz").write_bytes(content)
     seconds = data.draw(st.sampled_from([1.0, -1.0, 1e999, "1", None, [], {}, "x"]))
     record = {"sha256": hashlib.sha256(content).hexdigest(), "seconds": seconds, "peak_bytes": seconds}
-    base.with_suffix(".json").write_text(json.dumps(record))
+    base.with_suffix(".json").write_bytes(sealed(record))
     found = store.load(Stage())
     assert found is None or all(isinstance(array, np.ndarray) for array in found.arrays.values())
     store.seconds(Stage())

@@ -4,6 +4,8 @@ import hashlib
 import io
 import json
 import logging
+import os
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +14,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bench.errors import RunError
 from bench.store.cache import Store, lock_of
+from bench.store.files import write_atomically
+from bench.store.records import read_record, sealed
 
 
 @dataclass(frozen=True)
@@ -81,9 +86,7 @@ def test_damage_at_any_place_is_noticed_and_mended(store, caplog, which, damage)
     store.get(STAGE, arrays)
     path = files(store)[which]
     whole = path.read_bytes()
-    # The description at the end of the record is for people; what matters stands before it.
-    end = len(whole) if which == 0 or damage == "cut" else whole.index(b'"bytes"')
-    for position in range(0, end, 10):
+    for position in range(0, len(whole), 10):
         changed = bytes([whole[position] ^ 0xFF])
         path.write_bytes(whole[:position] + (b"" if damage == "cut" else changed + whole[position + 1 :]))
         caplog.clear()
@@ -93,6 +96,103 @@ def test_damage_at_any_place_is_noticed_and_mended(store, caplog, which, damage)
         assert "damaged" in caplog.text
         np.testing.assert_array_equal(again.arrays["counts"], arrays()["counts"])
         assert store.get(STAGE, never).reused
+
+
+def test_every_flipped_bit_of_a_record_is_noticed(store):
+    store.get(STAGE, arrays)
+    path = files(store)[1]
+    whole = path.read_bytes()
+    for bit in range(8 * len(whole)):
+        changed = bytearray(whole)
+        changed[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(changed)
+        with pytest.raises(ValueError, match="the record"):
+            read_record(path)
+
+
+def test_an_artifact_in_the_place_of_another_counts_as_absent(store, caplog):
+    store.get(STAGE, arrays)
+    other = Named("abd")
+    store.get(other, lambda: {"floats": np.zeros(2)})
+    for source in files(store):
+        (source.parent / f"{other.key}{source.suffix}").write_bytes(source.read_bytes())
+    assert store.load(other) is None
+    assert "numbers abd is damaged (the record is of numbers abc)" in caplog.text
+    assert store.discard_damaged(other)
+    assert set(store.get(other, lambda: {"floats": np.zeros(2)}).arrays) == {"floats"}
+    assert set(store.get(STAGE, never).arrays) == set(arrays())
+
+
+def test_a_record_of_before_it_named_its_stage_is_still_read(store):
+    store.get(STAGE, arrays)
+    path = files(store)[1]
+    content = json.loads(path.read_bytes())
+    for later in ("kind", "key", "record_sha256"):
+        del content[later]
+    path.write_text(json.dumps(content, indent=1))
+    assert store.get(STAGE, never).reused
+
+
+def test_files_of_another_user_are_said_to_be_unreadable(store, caplog, plain_user):
+    store.get(STAGE, arrays)
+    for path in files(store):
+        path.chmod(0)
+        assert store.load(STAGE) is None
+        assert "numbers abc cannot be read (Permission denied); it is made anew" in caplog.text
+        assert "damaged" not in caplog.text
+        assert not store.discard_damaged(STAGE), "it may be whole"
+        path.chmod(0o600)
+    assert store.load(STAGE) is not None
+
+
+@pytest.mark.parametrize("mode", [0, 0o500])
+def test_a_folder_of_another_user_is_one_clear_error(store, plain_user, mode):
+    store.get(STAGE, arrays)
+    folder = files(store)[0].parent
+    folder.chmod(mode)
+    assert (STAGE in store) == bool(mode), "what can be read is there"
+    with pytest.raises(RunError, match=r"cannot write to the cache, .*numbers: Permission denied\. Give a --cache-dir"):
+        store.get(Named("new"), arrays)
+    folder.chmod(0o700)
+    assert store.get(STAGE, never).reused
+
+
+def test_a_special_file_in_the_place_of_an_artifact_is_not_waited_for(store, caplog):
+    store.get(STAGE, arrays)
+    for path in files(store):
+        whole = path.read_bytes()
+        path.unlink()
+        os.mkfifo(path)
+        assert store.load(STAGE) is None
+        assert "it is a named pipe" in caplog.text
+        path.unlink()
+        path.write_bytes(whole)
+    assert store.load(STAGE) is not None
+
+
+def test_content_is_on_the_disk_before_its_name_and_the_name_before_the_end(tmp_path, monkeypatch):
+    """What a power cut leaves cannot be tried here: the order of the calls is what holds it."""
+    done = []
+
+    def noted(name, call):
+        def wrapper(*given):
+            target = given[0]
+            if name == "fsync":
+                target = "folder" if stat.S_ISDIR(os.fstat(target).st_mode) else os.fstat(target).st_size
+            done.append((name, target if name == "fsync" else Path(given[1]).name))
+            return call(*given)
+
+        return wrapper
+
+    monkeypatch.setattr(os, "fsync", noted("fsync", os.fsync))
+    monkeypatch.setattr(Path, "replace", noted("replace", Path.replace))
+    write_atomically(tmp_path / "row.json", b"0123456789")
+    once = [("fsync", 10), ("replace", "row.json"), ("fsync", "folder")]
+    assert done == once
+    done.clear()
+    Store(tmp_path).get(STAGE, arrays)
+    assert [name for name, _ in done] == ["fsync", "replace", "fsync"] * 2
+    assert [name for call, name in done if call == "replace"] == ["abc.npz", "abc.json"], "the record comes last"
 
 
 @pytest.mark.parametrize("which", [0, 1])
@@ -153,7 +253,7 @@ def test_a_pickle_with_a_valid_checksum_is_not_loaded(store, tmp_path, caplog, f
     npz, record = files(store)
     npz.parent.mkdir(parents=True)
     npz.write_bytes(content.getvalue())
-    record.write_text(json.dumps({"sha256": hashlib.sha256(content.getvalue()).hexdigest(), "seconds": 1.0}))
+    record.write_bytes(sealed({"sha256": hashlib.sha256(content.getvalue()).hexdigest(), "seconds": 1.0}))
     assert store.load(STAGE) is None
     assert "damaged" in caplog.text
     assert not sprung.exists()
@@ -165,7 +265,7 @@ def test_a_plain_array_file_in_place_of_the_archive_is_damage(store, caplog):
     npz, record = files(store)
     npz.parent.mkdir(parents=True)
     npz.write_bytes(content.getvalue())
-    record.write_text(json.dumps({"sha256": hashlib.sha256(content.getvalue()).hexdigest(), "seconds": 1.0}))
+    record.write_bytes(sealed({"sha256": hashlib.sha256(content.getvalue()).hexdigest(), "seconds": 1.0}))
     assert store.load(STAGE) is None
     assert "damaged" in caplog.text
 
