@@ -7,6 +7,7 @@ import inspect
 import logging
 import pkgutil
 import re
+import sys
 import types
 import typing
 from collections.abc import Callable, Iterator, Mapping
@@ -21,6 +22,8 @@ Info = TypeVar("Info")
 Function = TypeVar("Function", bound=Callable[..., Any])
 logger = logging.getLogger(__name__)
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
+STRIPPED = sys.flags.optimize >= 2
+"""Whether this Python drops all docstrings (``-OO``, ``PYTHONOPTIMIZE=2``), the built-in plugins' too."""
 
 
 @dataclass(frozen=True)
@@ -180,7 +183,7 @@ class Registry(Generic[Info]):
         where = f"{self.kind} {name!r} ({function.__module__}.{function.__qualname__})"
         if not _NAME.fullmatch(name):
             raise RegistrationError(f"{where}: a name has lower-case letters, digits, '-' and '_' only.")
-        if not inspect.getdoc(function):
+        if not STRIPPED and not inspect.getdoc(function):
             raise RegistrationError(f"{where}: the function needs a docstring; its first line is shown in listings.")
         arguments = inspect.signature(function).parameters.values()
         positional = [argument.name for argument in arguments if argument.kind is not argument.KEYWORD_ONLY]

@@ -18,6 +18,7 @@ from bench.conformance.samples import Sample, digits, few_digits
 from bench.errors import BenchError, SpecError
 from bench.grid.stages import SHARED_NEIGHBORS, GradientNorms, PseudoLabels
 from bench.plugins import SUPERVISIONS, Need, need
+from bench.registry import STRIPPED
 
 LEAST_OF_A_CLASS = 5
 """Of 150 equal images out of 300 in ten classes, a draw takes fewer than 5 of some class less than once in 10^5."""
@@ -33,7 +34,7 @@ class Check(NamedTuple):
 
 def declaration(case: Case) -> None:
     """A docstring whose first line is one sentence, defaults inside their own ranges, needs and check that answer."""
-    if not re.search(r"[.!?]$", case.entry.summary) or len(case.entry.summary) > 120:
+    if not STRIPPED and (not re.search(r"[.!?]$", case.entry.summary) or len(case.entry.summary) > 120):
         raise Failed(
             f"the docstring's first line must be one sentence of at most 120 characters: {case.entry.summary!r}."
         )

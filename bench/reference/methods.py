@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 
 from bench.plugins import MethodInfo, methods
+from bench.reference import check_docstrings
 from bench.registry import Entry
 from bench.results.sheets import escape_markdown
 
@@ -18,6 +19,7 @@ _SUPERVISION = {
 
 def methods_page() -> str:
     """``docs/methods.md``: every registered method with supervision, parameters, source and its docstring."""
+    check_docstrings()
     parts = [
         "# Methods",
         "",

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from bench.recipe import KNOWN_PROTOCOLS, Recipe
+from bench.reference import check_docstrings
 from bench.results.rows import SCHEMA_VERSION, Row, StageUse
 
 _SECOND = ("config_sha256", "best_iteration", "test_class_counts", "paid_seconds")
@@ -19,6 +20,7 @@ _SINCE = dict.fromkeys((*_SECOND, *_PEAKS), 2) | dict.fromkeys(_THIRD, 3)
 
 def rows_page() -> str:
     """Markdown: the layout of a run's folder, and every field with type, version and meaning."""
+    check_docstrings()
     known = ", ".join(map(str, KNOWN_PROTOCOLS))
     parts = [
         "# Rows",

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.errors import RunError, SpecError
+from bench.registry import STRIPPED
 
 _SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -70,7 +71,12 @@ def ray_session(resources: Resources) -> Iterator[Session]:
 
     Raises:
         SpecError: no cluster answers, or none of its nodes has what a trial asks for.
+        RunError: this Python drops docstrings.
     """
+    if STRIPPED:
+        raise RunError(
+            "Ray does not work in a Python that drops docstrings (-OO, PYTHONOPTIMIZE=2); use -O or PYTHONOPTIMIZE=1."
+        )
     use_ray_settings()
     if resources.address is None:
         os.environ.setdefault("RAY_AUTH_MODE", "disabled")  # a session that this process alone uses and ends
