@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from bench.calls import Call, parse_call, split_list
 from bench.errors import SpecError, UnknownName, lower_first
+from bench.grid.config_text import MOST_CHARACTERS, parse_config
+from bench.plain_files import read_regular
 from bench.recipe import Recipe
 
 Rate = Annotated[float, Field(ge=0, lt=1)]
 # Without scale: it says that a recipe was shortened, and only GridSpec.scale shortens one.
 _RECIPE_FIELDS = tuple(name for name in Recipe.model_fields if name != "scale")
-_MOST_SEEDS = 1000
+MOST_VALUES = 1000
+"""Of one field; what asks for more was hardly meant."""
+MOST_CELLS = 100_000
+"""Of one grid, each choice with each. A plan of so many takes a minute."""
+_MOST_BYTES = 4 * MOST_CHARACTERS
+"""Of a configuration file: characters of UTF-8 have up to four bytes."""
+_FACTORS = ("methods", "datasets", "encoders", "models", "rates", "seeds")
 
 
 class GridSpec(BaseModel):
@@ -54,7 +62,7 @@ class GridSpec(BaseModel):
     def _calls(cls, given: Any, info: ValidationInfo) -> tuple[Call, ...]:
         items = split_list(given) if isinstance(given, str) else given
         if not isinstance(items, list | tuple):
-            raise SpecError(f"expected a list of names, got {given!r}.")
+            raise SpecError(f"expected a list of names, got {_shown(given)}.")
         read = parse_call if info.field_name == "datasets" else _unmodified
         calls = [item if isinstance(item, Call) else read(item) for item in items]
         return tuple({str(call): call for call in calls}.values())
@@ -71,8 +79,8 @@ class GridSpec(BaseModel):
         meant = [_fraction(item) for item in items]
         if meant != [str(item).strip() for item in items]:
             raise SpecError(
-                f"a rate is the fraction of the pool that is removed, at least 0 and less than 1, got {given!r}; "
-                f"if percent was meant, write {','.join(meant)}."
+                f"a rate is the fraction of the pool that is removed, at least 0 and less than 1, got {_shown(given)}; "
+                f"if percent was meant, write {_cut(','.join(meant))}."
             )
         return _numbers(given, float)
 
@@ -83,9 +91,9 @@ class GridSpec(BaseModel):
         if not counted:
             return _numbers(given.strip().removesuffix(",") if isinstance(given, str) else given, int)
         [count] = _numbers(given, int)
-        if not 1 <= count <= _MOST_SEEDS:
+        if not 1 <= count <= MOST_VALUES:
             raise SpecError(
-                f"one number is how many seeds to use, 1 to {_MOST_SEEDS}, got {count}; "
+                f"one number is how many seeds to use, 1 to {MOST_VALUES}, got {count}; "
                 "for one seed of your choice, such as 7, write '7,' or, in YAML, [7]."
             )
         return tuple(range(count))
@@ -96,6 +104,24 @@ class GridSpec(BaseModel):
         if not value:
             raise SpecError("needs at least one value.")
         return value
+
+    @field_validator(*_FACTORS)
+    @classmethod
+    def _not_too_many(cls, value: tuple[Any, ...]) -> tuple[Any, ...]:
+        if len(value) > MOST_VALUES:
+            raise SpecError(f"has {len(value):,} values; at most {MOST_VALUES:,} are valid.")
+        return value
+
+    @model_validator(mode="after")
+    def _not_too_large(self) -> GridSpec:
+        sizes = {name: len(getattr(self, name)) or 1 for name in _FACTORS}
+        if math.prod(sizes.values()) > MOST_CELLS:
+            product = " x ".join(f"{size} {name}" for name, size in sizes.items() if size > 1)
+            raise SpecError(
+                f"the grid has up to {math.prod(sizes.values()):,} cells ({product}); at most {MOST_CELLS:,} are "
+                "valid: divide it into several runs, which may have the same --out."
+            )
+        return self
 
     @field_validator("recipe")
     @classmethod
@@ -145,27 +171,16 @@ def preset_names() -> list[str]:
 def _preset(name: str) -> Mapping[str, Any]:
     if name not in preset_names():
         raise UnknownName("preset", name, preset_names())
-    return _mapping(files("bench.presets").joinpath(f"{name}.yaml").read_text(encoding="utf-8"), f"preset {name}")
+    return parse_config(files("bench.presets").joinpath(f"{name}.yaml").read_text(encoding="utf-8"), f"preset {name}")
 
 
 def _read_yaml(path: Path) -> Mapping[str, Any]:
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_regular(path, at_most=_MOST_BYTES).decode()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise SpecError(f"cannot read the config file {path}: {reason}.") from error
-    return _mapping(text, str(path))
-
-
-def _mapping(text: str, where: str) -> Mapping[str, Any]:
-    try:
-        content = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:  # 2025-13-01 is a ValueError
-        raise SpecError(f"{where} is not valid YAML: {' '.join(str(error).split())}.") from None
-    if not isinstance(content, Mapping):
-        what = "nothing" if content is None else f"a {type(content).__name__}"
-        raise SpecError(f"{where} must hold fields such as 'methods:' and 'rates:', and holds {what}.")
-    return content
+    return parse_config(text, str(path))
 
 
 def _validated(fields: Mapping[str, Any], origin: Mapping[str, str]) -> GridSpec:
@@ -176,7 +191,7 @@ def _validated(fields: Mapping[str, Any], origin: Mapping[str, str]) -> GridSpec
             GridSpec.model_validate({name: value})
         except ValidationError as error:
             first = error.errors()[0]
-            raise SpecError(f"{where}: {lower_first(first['msg'])}, got {first['input']!r}.") from None
+            raise SpecError(f"{where}: {lower_first(first['msg'])}, got {_shown(first['input'])}.") from None
         except SpecError as error:
             raise SpecError(f"{where}: {error}") from None
     return GridSpec.model_validate(fields)
@@ -194,8 +209,17 @@ def _numbers(given: Any, kind: type) -> tuple[Any, ...]:
         numbers = [kind(str(item)) for item in _items(given)]
     except ValueError:
         what = "whole numbers" if kind is int else "numbers"
-        raise SpecError(f"must be {what}, got {given!r}.") from None
+        raise SpecError(f"must be {what}, got {_shown(given)}.") from None
     return tuple(dict.fromkeys(numbers))
+
+
+def _shown(given: Any) -> str:
+    """What was given, for an error; no more than a person reads."""
+    return _cut(repr(given))
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= 200 else f"{text[:200]}..."
 
 
 def _items(given: Any) -> list[Any]:

@@ -73,6 +73,10 @@ def test_calls_and_rates_are_read_and_repetitions_dropped() -> None:
         ({"seeds": True}, "must be whole numbers"),
         ({"seeds": ""}, "needs at least one value"),
         ({"seeds": []}, "needs at least one value"),
+        ({"seeds": list(range(1001))}, "has 1,001 values; at most 1,000 are valid"),
+        ({"rates": [number / 20_000 for number in range(20_000)]}, "has 20,000 values; at most 1,000 are valid"),
+        ({"rates": "x," * 5000 + "x"}, "must be numbers, got 'x,x,"),
+        ({"methods": ",".join(f"m{number}" for number in range(1001))}, "has 1,001 values"),
         ({"methods": ""}, "needs at least one value"),
         ({"methods": 3}, "expected a list of names, got 3"),
         ({"methods": "ccs,,elfs"}, "a comma too many?"),
@@ -92,6 +96,16 @@ def test_an_invalid_value_is_reported_with_its_field_and_where_it_was_set(given:
         load_spec(given=given)
     assert str(caught.value).startswith(f"{field} (from the command line): ")
     assert says in str(caught.value)
+    assert len(str(caught.value)) < 600, "what was given is cut where it is long"
+
+
+def test_a_grid_of_more_cells_than_anybody_means_is_refused() -> None:
+    rates = [number / 1000 for number in range(1000)]
+    assert len(load_spec(given={"rates": rates, "seeds": 50}).rates) == 1000
+    with pytest.raises(
+        SpecError, match=r"up to 200,000 cells \(2 methods x 1000 rates x 100 seeds\); at most 100,000 .* same --out\.$"
+    ):
+        load_spec(given={"rates": rates, "seeds": 100})
 
 
 def test_an_invalid_value_of_a_file_names_the_file(tmp_path: Path) -> None:
@@ -116,7 +130,7 @@ def test_unknown_presets_and_fields_get_the_nearest_name(tmp_path: Path) -> None
     [
         ("methods: [ccs", "is not valid YAML"),
         ("methods: !!python/object/apply:os.getcwd []", "is not valid YAML"),
-        ("rates: 2025-13-01", "is not valid YAML: month must be in 1..12"),
+        ("rates: 2025-13-01", "must be numbers, got '2025-13-01'"),
         ("rates: " + "[" * 5000, "is not valid YAML"),
         ("- ccs\n- aum\n", "must hold fields such as 'methods:' and 'rates:', and holds a list"),
         ("", "holds nothing"),
@@ -136,7 +150,7 @@ def test_unusable_yaml_is_refused(tmp_path: Path, text: str, says: str) -> None:
 def test_unreadable_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match=r"missing\.yaml: No such file or directory"):
         load_spec(config=tmp_path / "missing.yaml", given={})
-    with pytest.raises(SpecError, match="Is a directory"):
+    with pytest.raises(SpecError, match="it is a folder, not a file"):
         load_spec(config=tmp_path, given={})
     (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(SpecError, match="not UTF-8 text"):
