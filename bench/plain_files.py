@@ -60,15 +60,16 @@ def read_regular(path: Path, *, at_most: int) -> bytes:
 
     Args:
         path: symbolic links are followed.
-        at_most: bytes; the size that the file system states is not relied on, since the files of ``/proc`` state none.
+        at_most: bytes. A file of a larger stated size is not read; the files of ``/proc`` state none.
 
     Raises:
         OSError: see ``open_regular``; or the file holds more than ``at_most`` bytes.
     """
     content = bytearray()
     with open_regular(path) as file:
-        while len(content) <= at_most and (chunk := file.read(_CHUNK)):
+        stated = os.fstat(file.fileno()).st_size
+        while stated <= at_most and len(content) <= at_most and (chunk := file.read(_CHUNK)):
             content += chunk
-    if len(content) > at_most:
+    if max(stated, len(content)) > at_most:
         raise OSError(errno.EFBIG, f"it holds more than {show_bytes(at_most)}", str(path))
     return bytes(content)

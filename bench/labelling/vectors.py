@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.errors import DataError
+from bench.plain_files import check_regular
 
 
 def read_embeddings(path: Path) -> NDArray[np.float32]:
@@ -23,9 +24,11 @@ def read_embeddings(path: Path) -> NDArray[np.float32]:
         DataError: unreadable, another shape or type, fewer than 2 items, or a number that is not finite.
     """
     try:
+        check_regular(path, path.stat().st_mode)
         stored = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        raise DataError(f"cannot read {path} as a .npy file: {error}.") from error
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise DataError(f"cannot read {path} as a .npy file: {reason}.") from error
     if not isinstance(stored, np.ndarray):
         raise DataError(f"{path} is an archive of arrays; expected one matrix [N, D] in a .npy file.")
     if stored.ndim != 2 or stored.dtype.kind not in "fiu" or len(stored) < 2:

@@ -13,8 +13,12 @@ from numpy.typing import NDArray
 from bench.calls import parse_call
 from bench.data import Dataset
 from bench.errors import DataError, lower_first
+from bench.plain_files import read_regular
 from bench.quantities import counted
 from bench.store.files import write_atomically
+
+_MOST_BYTES = 1 << 30
+"""Of one file: the positions of 134 million images."""
 
 
 def coreset_sha256(indices: NDArray[np.integer]) -> str:
@@ -128,9 +132,13 @@ def pool_positions(indices: NDArray[np.int64], dataset: Dataset) -> NDArray[np.i
 
 
 def _read(path: Path) -> NDArray[Any]:
-    """An array from a ``.npy`` file; one that is shorter than its header says is refused before memory is taken."""
+    """An array from a ``.npy`` file. What is no regular file is not opened, and no more is read than is there."""
     try:
-        return np.array(np.lib.format.open_memmap(path, mode="r"))
+        content = io.BytesIO(read_regular(path, at_most=_MOST_BYTES))
+        array = np.lib.format.read_array(content, allow_pickle=False)
+        if content.read(1):
+            raise ValueError("it is longer than its header says")
+        return array
     except Exception as error:  # numpy reads the header as Python text, whose tokenizer raises its own
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise DataError(f"cannot read {path} as a .npy file: {lower_first(reason).rstrip('.')}.") from error

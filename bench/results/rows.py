@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from bench.errors import RowError, lower_first
+from bench.plain_files import read_regular
 from bench.plugins import Supervision
 from bench.quantities import Count, Seconds
 from bench.recipe import PROTOCOL, Recipe
@@ -18,6 +19,8 @@ from bench.store.files import write_atomically
 SCHEMA_VERSION: Final = 3
 """Version of the row's fields that this harness writes; it reads all versions up to it."""
 DIGEST = "^[0-9a-f]{64}$"
+MOST_BYTES = 16_000_000
+"""Of one row: with 20,000 classes it has about 1 MB."""
 
 # What reaches file names, terminals and tables: no control characters, and no way out of a folder.
 FileName = Annotated[str, Field(pattern=r"^\w[\w.-]*$", max_length=240)]
@@ -179,7 +182,7 @@ def read_row(path: Path) -> Row:
         RowError: the file is unreadable, truncated or does not fit the schema.
     """
     try:
-        return Row.model_validate_json(path.read_bytes())
+        return Row.model_validate_json(read_regular(path, at_most=MOST_BYTES))
     except OSError as error:
         raise RowError(f"cannot read the row {path}: {error.strerror}.") from error
     except ValidationError as error:

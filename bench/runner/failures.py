@@ -14,11 +14,13 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from bench.errors import BenchError, NotFinite, TimeLimit
 from bench.grid.cells import Cell
+from bench.plain_files import read_regular
 from bench.quantities import counted
 from bench.runner.limits import read_mark
 from bench.store.files import write_atomically
 
 FOLDER = "failed"
+_MOST_BYTES = 16_000_000
 _KILLED_FOR_MEMORY = "running low on memory"
 _NO_MEMORY = ("can't allocate memory", "CUDA error: out of memory", "STATUS_ALLOC_FAILED")
 Status = Literal["error", "out-of-memory", "not-finite", "time-limit", "lost"]
@@ -169,7 +171,7 @@ def read_failures(out: Path) -> Iterator[Failure]:
         with suppress(OSError, ValidationError):
             # An older row is there where the method's version was raised.
             if not row.exists() or row.stat().st_mtime_ns < path.stat().st_mtime_ns:
-                yield Failure.model_validate_json(path.read_bytes())
+                yield Failure.model_validate_json(read_regular(path, at_most=_MOST_BYTES))
 
 
 def summary(out: Path) -> str | None:

@@ -11,9 +11,10 @@ from typing import Any
 from bench.errors import RowError
 from bench.grid.cells import Cell
 from bench.grid.stages import Selection
+from bench.plain_files import read_regular
 from bench.plugins import methods
 from bench.results.comparable import conflict
-from bench.results.rows import Row, read_row
+from bench.results.rows import MOST_BYTES, Row, read_row
 
 _FOUND_ON_DISK = ("pool_size", "fingerprint", "encoder_weights")
 
@@ -97,7 +98,7 @@ def set_aside(out: Path, cells: Iterable[Cell]) -> list[Path]:
 def is_cut(path: Path) -> bool:
     """Whether a JSON file is incomplete: neither the first part of an object nor the zeros of a lost block are JSON."""
     try:
-        json.loads(path.read_bytes())
+        json.loads(read_regular(path, at_most=MOST_BYTES))
     except ValueError:
         return True
     except (OSError, RecursionError):

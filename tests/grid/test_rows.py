@@ -126,7 +126,7 @@ def test_bytes_that_are_no_text_and_files_that_cannot_be_read_are_row_errors(tmp
         read_row(tmp_path / "binary.json")
     with pytest.raises(RowError, match=r"missing\.json: No such file"):
         read_row(tmp_path / "missing.json")
-    with pytest.raises(RowError, match="Is a directory"):
+    with pytest.raises(RowError, match="it is a folder, not a file"):
         read_row(tmp_path)
 
 
