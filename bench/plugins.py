@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
+from bench.code_digest import code_digest
 from bench.errors import RegistrationError
 from bench.recipe import Recipe
-from bench.registry import Registry
+from bench.registry import Entry, Registry
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 Info = TypeVar("Info", "DatasetInfo", "EncoderInfo", "ModelInfo")
@@ -145,6 +146,22 @@ methods: Registry[MethodInfo] = Registry("method", "bench.methods", "bench.metho
 datasets: Registry[DatasetInfo] = Registry("dataset", "bench.datasets", "bench.datasets", ("root",))
 encoders: Registry[EncoderInfo] = Registry("encoder", "bench.encoders", "bench.encoders", ("weights",))
 models: Registry[ModelInfo] = Registry("model", "bench.models", "bench.models", ("shape", "num_classes"))
+
+
+def registered_by_hand() -> list[Entry[Any]]:
+    """Plugins of this process that a worker must be sent: those of a notebook, a script or a file of its own.
+
+    Their digests go along: a worker may lack the file that a method's digest is made of.
+    """
+    found = [entry for registry in (methods, datasets, encoders, models) for entry in registry.by_hand()]
+    return [dataclasses.replace(entry, code=code_digest(entry.function, entry.info.version)) for entry in found]
+
+
+def register_again(entries: Iterable[Entry[Any]]) -> None:
+    """Register in a worker what ``registered_by_hand`` gave in the driver."""
+    registries: dict[str, Registry[Any]] = {item.kind: item for item in (methods, datasets, encoders, models)}
+    for entry in entries:
+        registries[entry.kind].add(entry.name, entry.function, entry.info, entry.code)
 
 
 def register_method(

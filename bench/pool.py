@@ -123,7 +123,7 @@ class Pool:
         return self._source.neighbors(min(k, len(self) - 1), metric)
 
     def pseudo_labels(self, **clustering: Any) -> NDArray[np.int64]:
-        """int64 [N] cluster numbers in [0, num_clusters). Keywords: ``bench.grid.stages.PseudoLabels``' options.
+        """int64 [N] cluster numbers in [0, num_clusters). Keywords: ``bench.stages.clusters.PseudoLabels``' options.
 
         ``num_clusters`` is C unless given; ``"estimate"`` takes it from the embeddings, and the row names it.
         """
@@ -154,7 +154,7 @@ class Pool:
     def gradient_norms(self, **options: Any) -> NDArray[np.float32]:
         """float32 [N] mean gradient norms early in training, high = hard.
 
-        Keywords: those of ``bench.grid.stages.GradientNorms``.
+        Keywords: those of ``bench.stages.gradients.GradientNorms``.
         """
         self._declared("gradient_norms")
         self._allowed("labels", "gradient_norms()")

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
+from typing_extensions import Self
 
 from bench.calls import Call
 from bench.recipe import Recipe
@@ -25,6 +26,13 @@ class Frozen(BaseModel):
 
     def __hash__(self) -> int:
         return hash(self.digest())
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """As pydantic's, without what was derived from the fields before (``cached_property``)."""
+        copied = super().model_copy(update=update, deep=deep)
+        for name in copied.__dict__.keys() - type(self).model_fields.keys():
+            del copied.__dict__[name]
+        return copied
 
     def digest(self) -> str:
         """SHA-256 of the canonical JSON."""

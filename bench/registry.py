@@ -58,6 +58,8 @@ class Entry(Generic[Info]):
     function: Callable[..., Any]
     info: Info
     params: Mapping[str, Param]
+    code: str | None = None
+    """Of a plugin that was sent to this worker: its ``code_digest`` where it was registered."""
 
     @property
     def origin(self) -> str:
@@ -111,22 +113,32 @@ class Registry(Generic[Info]):
     positional: tuple[str, ...]
     _entries: dict[str, Entry[Info]] = field(default_factory=dict)
     _broken: list[str] = field(default_factory=list)
+    _by_hand: set[str] = field(default_factory=set)
     _discovered: bool = False
+    _loading: bool = False
 
-    def add(self, name: str, function: Function, info: Info) -> Function:
+    def add(self, name: str, function: Function, info: Info, code: str | None = None) -> Function:
         """Validate and register ``function`` under ``name``; return it unchanged.
 
         Raises:
             RegistrationError: a bad name, signature or docstring, or a name that another origin holds.
         """
-        entry = Entry(self.kind, name, function, info, self._params(name, function))
+        entry = Entry(self.kind, name, function, info, self._params(name, function), code)
         known = self._entries.get(name)
         if known is not None and known.origin != entry.origin:
             raise RegistrationError(
                 f"{self.kind} {name!r} is registered twice: by {known.origin} and by {entry.origin}; rename one."
             )
         self._entries[name] = entry
+        if self._loading:
+            self._by_hand.discard(name)
+        else:
+            self._by_hand.add(name)
         return function
+
+    def by_hand(self) -> list[Entry[Info]]:
+        """What no look-up in another process would find: registered in a notebook, a script or a file of its own."""
+        return [self._entries[name] for name in sorted(self._by_hand & self._entries.keys())]
 
     def remove(self, name: str) -> None:
         """Forget a name, for tests and notebooks that redefine a plugin."""
@@ -152,11 +164,14 @@ class Registry(Generic[Info]):
             return
         self._discovered = True  # first, since a plugin's module may look another plugin up
         self._broken.clear()
+        self._loading = True
         try:
             self._load_plugins()
         except BaseException:
             self._discovered = False  # the next look-up fails the same way instead of missing names
             raise
+        finally:
+            self._loading = False
 
     def _load_plugins(self) -> None:
         package = importlib.import_module(self.package)

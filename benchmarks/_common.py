@@ -222,7 +222,7 @@ def describe_run(meter: Meter, load: Sequence[float]) -> str:
     """
     import torch
 
-    from bench.runner.provenance import device_name, git_state, versions
+    from bench.provenance import device_name, git_state, versions
 
     found = versions()
     revision, changed = git_state()

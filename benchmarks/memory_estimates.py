@@ -9,11 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.grid.cells import Cell
+from bench.engine.plan import Plan, make_plan
 from bench.grid.spec import load_spec
-from bench.grid.stages import Stage, in_order
-from bench.runner.estimates import estimate
-from bench.runner.preflight import Plan, make_plan
+from bench.stages.base import Stage, in_order
+from bench.stages.training import Cell
 from benchmarks._common import Meter, Result, Skip, Target
 from benchmarks._grid import run_grid
 
@@ -70,7 +69,7 @@ def compared(plan: Plan, peaks: dict[str, int]) -> dict[str, dict]:
     for what, key, item in sorted(work, key=lambda entry: peaks[entry[1]]):
         found[what] = {
             "ours": peaks[key] / 1e9,
-            "other": estimate(item, plan.shapes).memory / 1e9,
+            "other": plan.memory(item) / 1e9,
             "alternative": "estimated",
             "unit": "GB",
             "n": sum(kind == what for kind, _, _ in work),

@@ -8,9 +8,13 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from bench.engine.executors.base import Executor
 
 # How long an example takes says how busy the machine is; pytest-timeout ends what hangs.
 settings.register_profile("bench", deadline=None)
@@ -26,7 +30,7 @@ def plugin_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder that holds installed outside plugins: modules, and metadata that name them as entry points."""
     folder = tmp_path_factory.mktemp("site")
     for plugin in PLUGINS:
-        source = Path(__file__).parent / "runner" / f"{plugin}.py"
+        source = Path(__file__).with_name(f"{plugin}.py")
         (folder / source.name).write_text(source.read_text())
         metadata = folder / f"{plugin}-1.0.dist-info"
         metadata.mkdir()
@@ -40,7 +44,7 @@ def plugin_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def ray_session(plugin_folder: Path) -> Iterator[None]:
     """Ray on two CPUs, as the runner starts it; its workers find the outside plugin."""
-    from bench.runner.ray_session import use_ray_settings
+    from bench.engine.executors.ray_cluster import use_ray_settings
 
     before = dict(os.environ)
     paths = [str(plugin_folder), *filter(None, [os.environ.get("PYTHONPATH")])]
@@ -52,6 +56,20 @@ def ray_session(plugin_folder: Path) -> Iterator[None]:
     os.environ["PYTHONPATH"] = before.get("PYTHONPATH", "")
     yield
     ray.shutdown()
+
+
+@pytest.fixture(params=["ray", "local"])
+def executor(request: pytest.FixtureRequest, plugin_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Executor:
+    """Each executor that runs work in processes of its own, two at a time."""
+    if request.param == "ray":
+        request.getfixturevalue("ray_session")
+        from bench.engine.executors.ray import OnRay
+
+        return OnRay()
+    from bench.engine.executors.local import Workers
+
+    monkeypatch.syspath_prepend(str(plugin_folder))
+    return Workers(2)
 
 
 @pytest.fixture

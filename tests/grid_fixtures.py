@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from bench.grid.cells import Cell, check_names, encoder_calls, expand
+from bench.grid.cells import check_names, encoder_calls, expand
 from bench.grid.spec import GridSpec, load_spec
 from bench.plugins import datasets, encoders
 from bench.refs import DatasetRef, EncoderRef
+from bench.stages.training import Cell
 from bench.variants import check_modifiers
 
 SIZES = {"digits": 1438, "cifar10": 50_000, "cifar100": 50_000, "stl10": 5_000, "imagenet": 1_281_167}
@@ -38,13 +39,14 @@ def references(spec: GridSpec) -> tuple[dict[str, DatasetRef], dict[str, Encoder
     return data, found
 
 
+def expanded(preset: str | None = None, **given: Any) -> list[Cell]:
+    """The cells of a grid: fields as the command line gives them, ``preset`` by name."""
+    spec = load_spec(preset=preset, given=given)
+    check_names(spec)
+    return expand(spec, *references(spec))
+
+
 @pytest.fixture
 def cells_of() -> Callable[..., list[Cell]]:
-    """Expand a grid: fields as the command line gives them, ``preset`` by name."""
-
-    def expanded(preset: str | None = None, **given: Any) -> list[Cell]:
-        spec = load_spec(preset=preset, given=given)
-        check_names(spec)
-        return expand(spec, *references(spec))
-
+    """Expand a grid, see ``expanded``."""
     return expanded

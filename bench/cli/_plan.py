@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from bench.grid.stages import Selection
+from bench.engine.machine import free_disk, shortages, this_machine
+from bench.engine.plan import cache_problem
 from bench.quantities import counted, show_bytes
-from bench.runner.estimates import Estimate, free_disk, shortages, this_machine
-from bench.runner.preflight import cache_problem
+from bench.stages.memory import Estimate
+from bench.stages.selection import Selection
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from bench.runner.preflight import Plan
-    from bench.runner.workspace import Workspace
+    from bench.engine.plan import Plan
+    from bench.stages.session import Session
 
 
-def plan_document(plan: Plan, place: Workspace) -> dict[str, Any]:
+def plan_document(plan: Plan, place: Session) -> dict[str, Any]:
     """The plan as plain values; bytes are None where the data set, and so the size, is not known."""
     stages, cells = plan.estimates(place.store)
     machine = this_machine(place.device)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bench.cli._command import Command
-from bench.cli._machine import cache_folder
 from bench.cli._output import JsonOption, print_json
+from bench.store.folder import cache_folder
 
 if TYPE_CHECKING:
     from bench.store.inventory import Stored

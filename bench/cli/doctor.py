@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from bench.cli._machine import cache_folder
 from bench.cli._output import JsonOption, coloured, print_json
+from bench.store.folder import cache_folder
 
 COLOURS = {"ok": "green", "warning": "yellow", "problem": "red"}
 

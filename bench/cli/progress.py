@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,10 +22,10 @@ from rich.table import Column
 from rich.text import Text
 
 from bench.cli._watch import Watch
-from bench.grid.cells import Cell
-from bench.grid.stages import Stage
+from bench.engine.events import Listener
 from bench.quantities import counted
-from bench.runner.reporting import Reporter
+from bench.stages.base import Stage
+from bench.stages.training import Cell
 
 _FIGURES = 48
 """Columns of a terminal that a bar, counts and times take."""
@@ -34,7 +33,7 @@ _LONGEST_RATE = 3600.0
 """Seconds over which rich measures how fast it goes on; its own 30 are less than one cell takes."""
 
 
-class ProgressReporter(Reporter):
+class ProgressReporter(Listener):
     """What a person reads while a run goes on.
 
     Args:
@@ -60,9 +59,7 @@ class ProgressReporter(Reporter):
         self._watch: Watch | None = None
         if out is not None and not quiet:
             self._watch = Watch(out, self._bar, console, lines=not console.is_terminal)
-        self._task: TaskID | None = None
-        self._total = self._done = 0
-        self._started = time.monotonic()
+        self._tasks: dict[str, TaskID] = {}
 
     def __enter__(self) -> ProgressReporter:
         self._bar.start()
@@ -82,12 +79,12 @@ class ProgressReporter(Reporter):
         reused = Counter(stage.kind for stage in present)
         kinds = ", ".join(f"{number} {kind}" for kind, number in reused.items())
         line = f"{counted(len(todo), 'shared stage')} to compute, {len(present)} reused{f' ({kinds})' if kinds else ''}"
-        self._begin("stages", len(todo), line)
+        self._begin("stage", len(todo), line)
 
     def stage_end(self, stage: Stage, seconds: float, *, reused: bool = False, error: str | None = None) -> None:
         """Report one stage."""
         title, failure = stage.title(), None if error is None else f"failed: {error}"
-        self._end(f"{title}, computed by another run" if reused else title, seconds, failure)
+        self._end("stage", f"{title}, computed by another run" if reused else title, seconds, failure)
 
     def waiting(self, title: str) -> None:
         """Report a stage that another run is computing."""
@@ -108,40 +105,32 @@ class ProgressReporter(Reporter):
 
     def cells_begin(self, total: int, finished: int) -> None:
         """Announce the cells."""
-        self._begin("cells", total, f"{counted(total, 'cell')} to train, {finished} with a row already")
+        self._begin("cell", total, f"{counted(total, 'cell')} to train, {finished} with a row already")
 
     def cell_end(self, cell: Cell, accuracy: float | None, seconds: float, error: str | None) -> None:
         """Report one cell."""
         title = cell.title() + ("" if accuracy is None else f": {accuracy:.2f} %")
-        self._end(title, seconds, None if error is None else f"failed: {error}")
+        self._end("cell", title, seconds, None if error is None else f"failed: {error}")
 
     def _begin(self, unit: str, total: int, line: str) -> None:
-        if self._task is not None:
-            self._bar.remove_task(self._task)
-        self._task = self._bar.add_task(unit, total=total)
-        self._total, self._done, self._started = total, 0, time.monotonic()
         if not self._quiet:
             self._console.print(line, highlight=False, soft_wrap=True)
+        self._tasks[unit] = self._bar.add_task(f"{unit}s", total=total)
 
-    def _end(self, title: str, seconds: float, failure: str | None) -> None:
-        self._done += 1
-        if self._task is not None:
-            self._bar.advance(self._task)
+    def _end(self, unit: str, title: str, seconds: float, failure: str | None) -> None:
+        self._bar.advance(self._tasks[unit])
+        task = next(task for task in self._bar.tasks if task.id == self._tasks[unit])
+        count = f"{unit} {task.completed:>{len(str(task.total))}.0f}/{task.total:.0f}"
         if failure is not None:
             self._console.print(
-                f"{self._count()} {title} {failure}", style="red", markup=False, highlight=False, soft_wrap=True
+                f"{count} {title} {failure}", style="red", markup=False, highlight=False, soft_wrap=True
             )
         elif not self._quiet:
-            self._console.print(
-                f"{self._count()} {title} ({seconds:.1f} s)", markup=False, highlight=False, soft_wrap=True
-            )
+            self._console.print(f"{count} {title} ({seconds:.1f} s)", markup=False, highlight=False, soft_wrap=True)
 
     def _note(self, line: str, style: str = "") -> None:
         if not self._quiet or style == "red":
             self._console.print(line, style=style, markup=False, highlight=False, soft_wrap=True)
-
-    def _count(self) -> str:
-        return f"[{self._done:>{len(str(self._total))}}/{self._total}]"
 
 
 class _Count(MofNCompleteColumn):

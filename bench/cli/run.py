@@ -11,19 +11,24 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bench.cli import _complete
-from bench.cli._before_run import check_estimates, gpus_of_trial, warnings, workspace
-from bench.cli._machine import pick_device
 from bench.cli._options import MACHINE, PLACE, CacheOption, DataRootOption, DeviceOption, DownloadOption, QuietOption
 from bench.cli._output import JSON, print_json
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from bench.runner.preflight import Plan
-    from bench.runner.run import Outcome
-    from bench.runner.workspace import Workspace
+    from bench.engine.plan import Plan
+    from bench.engine.run import Outcome
+    from bench.stages.session import Session
 
 GRID, TRACK = "What to compare", "Tracking"
+
+
+class ExecutorName(str, Enum):
+    """What runs the stages and cells."""
+
+    ray = "ray"
+    local = "local"
 
 
 class WandbChoice(str, Enum):
@@ -125,6 +130,14 @@ def run(
             rich_help_panel=MACHINE,
         ),
     ] = None,
+    executor: Annotated[
+        ExecutorName,
+        typer.Option(help="ray, or local: this process, without Ray.", rich_help_panel=MACHINE),
+    ] = ExecutorName.ray,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, help="Worker processes of --executor local. Default: none.", rich_help_panel=MACHINE),
+    ] = None,
     address: Annotated[
         str | None, typer.Option(help="Address of a running Ray cluster.", rich_help_panel=MACHINE)
     ] = None,
@@ -179,15 +192,11 @@ def run(
     from rich.console import Console
 
     from bench.calls import parse_call
+    from bench.engine.events import Several
+    from bench.engine.run_log import RunLog
+    from bench.engine.start import Job, RunOptions
     from bench.errors import BenchError, SpecError
-    from bench.grid.cells import check_names
     from bench.grid.spec import load_spec
-    from bench.quantities import parse_seconds
-    from bench.runner.preflight import check_cache, make_plan
-    from bench.runner.ray_session import Resources
-    from bench.runner.reporting import Several
-    from bench.runner.run import run as run_plan
-    from bench.runner.run_log import RunLog
     from bench.tracking.trackers import make_trackers, tracked
 
     given: dict[str, Any] = {
@@ -204,54 +213,59 @@ def run(
     }
     if preset is config is None and not any(value is not None for value in given.values()):
         raise SpecError("nothing to compare was named: try --methods elfs,random, --preset demo, or --config FILE.")
-    limit = None if time_limit is None else parse_seconds(time_limit)
+    options = RunOptions(
+        out=out,
+        data_root=data_root,
+        cache_dir=cache_dir,
+        download=download,
+        device=device,
+        executor=executor.value,
+        workers=workers,
+        address=address,
+        cpus_per_trial=cpus_per_trial,
+        gpus_per_trial=gpus_per_trial,
+        time_limit=time_limit,
+        retries=retries,
+        force=force,
+    )
     spec = load_spec(preset=preset, config=config, given=given)
     trackers = make_trackers(track, mode=wandb_mode.value, curves=track_curves)
-    check_names(spec)  # before the device, which costs an import of torch
-    used = pick_device(device, elsewhere=address is not None)
+    job = Job(spec, options, tolerant=dry_run)
+    plan, session = job.plan, job.session
     console = Console(stderr=json_output, highlight=False, markup=False)
-    plan = make_plan(
-        spec, out=out, data_root=data_root, download=download and not dry_run, tolerant=dry_run, device=used
-    )
-    gpus = gpus_of_trial(gpus_per_trial, used)
-    place = workspace(plan, out, cache_dir, data_root, used, gpus, cpus_per_trial, limit)
     if dry_run:
         from bench.cli._plan import plan_document, show_plan
 
-        document = plan_document(plan, place)
+        document = plan_document(plan, session)
         if json_output:
             print_json(document)
         else:
             show_plan(document, console)
         raise typer.Exit(2 if document["problems"] else 0)
-    if plan.stages(place.store):
-        check_cache(place.cache)
-    if address is None and not force:
-        check_estimates(plan, place)
+    job.check()
     from bench.cli.progress import ProgressReporter
 
     def warn(line: str) -> None:
         console.print(line, style="yellow", soft_wrap=True)
 
-    for line in warnings(plan, place):
+    for line in job.warnings():
         warn(line)
     with (
         redirect_stdout(sys.stderr if json_output else sys.stdout),  # Ray prints there that a node has died
-        ProgressReporter(console, quiet=quiet, out=place.out) as progress,
-        tracked(trackers, plan.cells, place.out, warn) as tracking,
+        ProgressReporter(console, quiet=quiet, out=session.out) as progress,
+        tracked(trackers, plan.cells, session.out, warn) as tracking,
     ):
-        reporter = Several(progress, RunLog(place.out), tracking)
-        outcome = run_plan(plan, place, Resources(cpus_per_trial, gpus, address), reporter, retries=retries)
+        outcome = job.run(Several(progress, RunLog(session.out), tracking))
     code = _exit_code(plan, outcome)
     try:
-        tables = _write_tables(place.out, shown=not json_output) if outcome.written else []
+        tables = _write_tables(session.out, shown=not json_output) if outcome.written else []
     except BenchError as error:  # of a row that another grid wrote there, for example
         tables, code = [], code or 1
         warn(f"No tables were made: {error}")
     if json_output:
-        print_json({**_summary(plan, outcome, place), "tables": tables, "exit_code": code})
+        print_json({**_summary(plan, outcome, session), "tables": tables, "exit_code": code})
     else:
-        _tell(plan, outcome, place, console)
+        _tell(plan, outcome, session, console)
     raise typer.Exit(code)
 
 
@@ -268,10 +282,10 @@ def _exit_code(plan: Plan, outcome: Outcome) -> int:
     return int(outcome.written < len(plan.cells))
 
 
-def _summary(plan: Plan, outcome: Outcome, place: Workspace) -> dict[str, Any]:
+def _summary(plan: Plan, outcome: Outcome, session: Session) -> dict[str, Any]:
     """How the run ended, as plain values."""
     return {
-        "out": str(place.out),
+        "out": str(session.out),
         "cells": len(plan.cells),
         "written": outcome.written,
         "failed": [{"cell_id": cell_id, "reason": reason} for cell_id, reason in outcome.failed.items()],
@@ -293,13 +307,14 @@ def _write_tables(out: Path, *, shown: bool) -> list[str]:
     return [str(path) for path in write_tables([out])[2]]
 
 
-def _tell(plan: Plan, outcome: Outcome, place: Workspace, console: Console) -> None:
+def _tell(plan: Plan, outcome: Outcome, session: Session, console: Console) -> None:
     """Say how the run ended and what is left."""
     from bench.quantities import counted
 
     left = len(plan.cells) - outcome.written
     console.print(
-        f"{outcome.written} of {counted(len(plan.cells), 'cell')} with a row in {place.out} ({outcome.seconds:.0f} s).",
+        f"{outcome.written} of {counted(len(plan.cells), 'cell')} with a row in {session.out} "
+        f"({outcome.seconds:.0f} s).",
         soft_wrap=True,
     )
     if plan.missing:
@@ -307,7 +322,7 @@ def _tell(plan: Plan, outcome: Outcome, place: Workspace, console: Console) -> N
     for cell_id, reason in outcome.failed.items():
         console.print(f"failed: {cell_id}: {reason}", style="red", soft_wrap=True)
     if outcome.failed:
-        console.print(f"Records and tracebacks are in {place.out / 'failed'}.", soft_wrap=True)
+        console.print(f"Records and tracebacks are in {session.out / 'failed'}.", soft_wrap=True)
     if outcome.interrupted:
         console.print(f"Interrupted; {counted(left, 'cell')} left. The same command goes on.")
         return

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bench.cli import _complete
-from bench.cli._machine import cache_folder, pick_device
 from bench.cli._options import MACHINE, PLACE, CacheOption, DeviceOption, QuietOption, SummaryOption
 from bench.cli._output import print_json
 
@@ -91,13 +90,13 @@ def select(
 
     from bench.calls import parse_call
     from bench.cli._stages import StageProgress
+    from bench.engine.plan import check_cache, check_writable
     from bench.errors import SpecError
     from bench.images.folders import other_suffixes
     from bench.labelling.choose import check_method
     from bench.labelling.images import find_images
     from bench.labelling.to_label import beside, check_free
     from bench.labelling.vectors import read_embeddings
-    from bench.runner.preflight import check_cache, check_writable
 
     if (images is None) == (embeddings is None):
         raise SpecError("give either --images FOLDER or --embeddings FILE.npy.")
@@ -113,13 +112,15 @@ def select(
     own = [path.resolve() for path in (out, *beside(out))]
     others = {} if files is None else {"other_files": dict(sorted(other_suffixes(files.root, without=own).items()))}
     check_writable(out.resolve().parent)
+    from bench.engine.start import pick_device
+    from bench.store.folder import cache_folder
+
     check_cache(cache_folder(cache_dir))
-    used = pick_device(device)
     from bench.labelling.choose import choose
     from bench.store.cache import Store
     from bench.training.precision import prepare_torch
 
-    threads = threads or os.cpu_count() or 1
+    used, threads = pick_device(device), threads or os.cpu_count() or 1
     prepare_torch(threads)
     store = Store(cache_folder(cache_dir))
     embedded: Embedded | None = None
@@ -149,8 +150,8 @@ def _embed(
     files: ImageFiles, name: str, store: Any, size: int, device: str, download: bool, progress: StageProgress
 ) -> Embedded:
     from bench.calls import parse_call
+    from bench.engine.plan import find_encoder
     from bench.labelling.images import embed_files
-    from bench.runner.preflight import find_encoder
 
     ref, weights = find_encoder(parse_call(name), download, needed=True)
     return embed_files(files, ref, weights, store=store, size=size, device=device, stage=progress.stage)

@@ -51,7 +51,7 @@ def table(
 ) -> None:
     """Show mean ± std over seeds, one block per data set, encoder and model; write Markdown, CSV and LaTeX."""
     from bench.cli._screen import show
-    from bench.runner.failures import summary
+    from bench.engine.failures import summary
 
     blocks, sheets, paths = write_tables(folders, metric, compare, out)
     if json_output:
@@ -87,8 +87,8 @@ def write_tables(
 
 def _document(folders: list[Path], made: list[Block], sheets: list[Sheet], paths: list[Path]) -> dict[str, Any]:
     """What the tables show, as plain values."""
+    from bench.engine.failures import read_failures
     from bench.results.table_text import table_records
-    from bench.runner.failures import read_failures
 
     return {
         "blocks": [

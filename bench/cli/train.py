@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bench.cli import _complete
-from bench.cli._machine import cache_folder, pick_device
 from bench.cli._options import (
     MACHINE,
     PLACE,
@@ -25,8 +24,8 @@ from bench.cli._options import (
 from bench.cli._output import print_json
 
 if TYPE_CHECKING:
+    from bench.engine.retrain import Retraining
     from bench.results.rows import Row
-    from bench.runner.retrain import Retraining
 
 WHAT = "What to train"
 
@@ -106,10 +105,12 @@ def train(
     input.
     """
     from bench.cli._stages import StageProgress
+    from bench.engine.plan import check_writable
+    from bench.engine.retrain import differences, from_file, from_row, published_beside, train_published
+    from bench.engine.start import pick_device
     from bench.results.rows import read_row, write_row
-    from bench.runner.preflight import check_writable
-    from bench.runner.retrain import differences, from_file, from_row, published_beside, train_published
-    from bench.runner.workspace import Workspace
+    from bench.stages.session import Session
+    from bench.store.folder import cache_folder
 
     settings: dict[str, Any] = {
         "dataset": dataset,
@@ -143,7 +144,7 @@ def train(
             fingerprint=fingerprint or "",
             **places,
         )
-    workspace = Workspace(
+    workspace = Session(
         out=out.resolve(),
         cache=cache_folder(cache_dir),
         data_root=data_root.expanduser().resolve() if data_root else None,

@@ -51,8 +51,8 @@ def check_method(name: str, checks: tuple[str, ...] | None = None) -> list[Findi
     """
     from bench.conformance.case import Case, Failed, Skipped
     from bench.conformance.checks import CHECKS
+    from bench.engine.notes import collected
     from bench.errors import UnknownName
-    from bench.runner.notes import collected
 
     case = Case(methods.get(name))
     valid = [check.name for check in CHECKS]

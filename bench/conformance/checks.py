@@ -16,9 +16,11 @@ from bench.conformance import ranges
 from bench.conformance.case import Call, Case, Failed, Recorder, Skipped
 from bench.conformance.samples import Sample, digits, few_digits
 from bench.errors import BenchError, SpecError
-from bench.grid.stages import SHARED_NEIGHBORS, GradientNorms, PseudoLabels
 from bench.plugins import SUPERVISIONS, Need, need
 from bench.registry import STRIPPED
+from bench.stages.clusters import PseudoLabels
+from bench.stages.gradients import GradientNorms
+from bench.stages.neighbors import SHARED_NEIGHBORS
 
 LEAST_OF_A_CLASS = 5
 """Of 150 equal images out of 300 in ten classes, a draw takes fewer than 5 of some class less than once in 10^5."""

@@ -7,123 +7,20 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from bench.calls import Call, family
+from bench.calls import Call
 from bench.errors import SpecError, lower_first
-from bench.grid.code_digest import code_digest
 from bench.grid.spec import GridSpec
-from bench.grid.stages import Embeddings, Selection, Stage
 from bench.plugins import datasets, encoders, methods, models
-from bench.recipe import PROTOCOL, Precision, Recipe
-from bench.refs import NO_ENCODER, NO_PROXY, DatasetRef, EncoderRef, Frozen, ModelRef, Proxy, cell_name
+from bench.recipe import Precision, Recipe
+from bench.refs import DatasetRef, EncoderRef, ModelRef, Proxy
 from bench.selection import budget_for
+from bench.stages.training import READS_EMBEDDINGS, READS_PROXY, Cell, parts_read
 from bench.variants import check_modifiers
 
 WEIGHTS = "weights"
 """The parameter that every encoder call takes beside the encoder's own: a local weights file."""
 POOL_SIZE = "pool_size"
 """What a data set's label shows of a drawn pool; in a grid it is no parameter of the data set."""
-_READS_EMBEDDINGS = {"embeddings", "neighbors", "pseudo_labels", "rehearsal"}
-_READS_PROXY = {"dynamics", "rehearsal", "gradient_norms", "outputs"}
-
-
-class Cell(Frozen):
-    """One grid point.
-
-    Attributes:
-        dataset: the pool and the test split.
-        method: registered name.
-        variant: the method as the user wrote it; parameters that depend on the rate are shown for all rates.
-        params: its parameters at this rate that differ from their defaults.
-        encoder: None where neither the method nor the model reads embeddings.
-        rate: fraction removed.
-        budget: images kept.
-        seed: of everything random.
-        model: trained on the coreset.
-        recipe: how it is trained.
-        proxy: the network that the method has trained to look at the pool; None where it has none trained.
-        protocol: version of the evaluation protocol.
-    """
-
-    dataset: DatasetRef
-    method: str
-    variant: str
-    params: dict[str, Any]
-    encoder: EncoderRef | None
-    rate: float
-    budget: int
-    seed: int
-    model: ModelRef
-    recipe: Recipe
-    proxy: Proxy | None
-    protocol: int = PROTOCOL
-
-    def digest(self) -> str:
-        """As ``Frozen.digest``; of a parameter given per rate only the value at this rate counts."""
-        return Frozen.digest(self.model_copy(update={"variant": family(self.variant)}))
-
-    @property
-    def cell_id(self) -> str:
-        """Readable and unique: safe as a file name."""
-        encoder = self.encoder.name if self.encoder else "none"
-        data = str(Call(self.dataset.name, {}, self.dataset.modifiers))
-        name = cell_name(data, self.method, encoder, self.rate, self.seed, self.model.name)
-        return f"{name}-{self.digest()[:12]}"
-
-    def title(self) -> str:
-        """A few words for progress."""
-        words = [self.dataset.label, self.variant, f"rate {self.rate:g}", f"seed {self.seed}", self.model.label]
-        if self.encoder is not None:
-            words.insert(2, self.encoder.label)
-        return ", ".join(words)
-
-    def place(self) -> dict[str, Any]:
-        """The fields of a row that say which table it stands in, and what it may stand beside there."""
-        return {
-            "dataset": self.dataset.label,
-            "dataset_version": self.dataset.version,
-            "pool_size": self.dataset.size,
-            "fingerprint": self.dataset.fingerprint,
-            "encoder": self.encoder.label if self.encoder else NO_ENCODER,
-            "encoder_version": self.encoder.version if self.encoder else None,
-            "encoder_supervision": encoders.get(self.encoder.name).info.supervision if self.encoder else NO_ENCODER,
-            "encoder_weights": self.encoder.weights_sha256 if self.encoder else "",
-            "model": self.model.label,
-            "model_version": self.model.version,
-            "proxy_model": self.proxy.model.label if self.proxy else NO_PROXY,
-            "proxy_version": self.proxy.model.version if self.proxy else None,
-            "recipe": self.recipe,
-            "protocol": self.protocol,
-        }
-
-    def selection(self) -> Selection:
-        """The coreset as a shared stage: models, variants and label noise that do not change it share it."""
-        reads = _reads(self.method, self.params)
-        entry = methods.get(self.method)
-        label_free = entry.info.supervision in ("none", "pseudo")
-        return Selection(
-            dataset=self.dataset.without_noise() if label_free else self.dataset,
-            method=self.method,
-            params=self.params,
-            code=code_digest(entry.function.__module__, entry.info.version),
-            encoder=self.encoder if reads & _READS_EMBEDDINGS else None,
-            proxy=self.proxy,
-            rate=self.rate,
-            budget=self.budget,
-            seed=self.seed,
-        )
-
-    def stages(self) -> list[Stage]:
-        """What must be there before the model is trained."""
-        selection = self.selection()
-        # Selected already or not, the row tells how good the pseudo-labels are.
-        needed: list[Stage] = [selection, *selection.all_pseudo_labels()[:1]]
-        if models.get(self.model.name).info.inputs == "embeddings" and self.encoder is not None:
-            images = self.dataset.without_noise()
-            needed += [
-                Embeddings(dataset=images, encoder=self.encoder),
-                Embeddings(dataset=images, encoder=self.encoder, split="test"),
-            ]
-        return needed
 
 
 def check_names(spec: GridSpec) -> None:
@@ -191,11 +88,14 @@ def reads_embeddings(spec: GridSpec) -> bool:
     trained = [call.name for call in spec.models] or [datasets.get(call.name).info.model for call in spec.datasets]
     proxies = [spec.proxy_model.name] if spec.proxy_model else trained
     reads = {
-        part for call in spec.methods for rate in _rates(call, spec) for part in _reads(call.name, at_rate(call, rate))
+        part
+        for call in spec.methods
+        for rate in _rates(call, spec)
+        for part in parts_read(call.name, at_rate(call, rate))
     }
-    networks = [*trained, *(proxies if reads & _READS_PROXY else [])]
+    networks = [*trained, *(proxies if reads & READS_PROXY else [])]
     by_network = any(models.get(name).info.inputs == "embeddings" for name in networks)
-    return by_network or bool(reads & _READS_EMBEDDINGS)
+    return by_network or bool(reads & READS_EMBEDDINGS)
 
 
 def at_rate(call: Call, rate: float) -> dict[str, Any]:
@@ -241,10 +141,10 @@ def _block(
         entry = methods.get(call.name)
         for rate in _rates(call, spec):
             params = entry.changed(at_rate(call, rate))
-            reads = _reads(call.name, params)
-            uses_proxy = proxy if reads & _READS_PROXY else None
+            reads = parts_read(call.name, params)
+            uses_proxy = proxy if reads & READS_PROXY else None
             uses_encoder = (
-                bool(reads & _READS_EMBEDDINGS)
+                bool(reads & READS_EMBEDDINGS)
                 or models.get(model.name).info.inputs == "embeddings"
                 or (uses_proxy is not None and proxy_reads)
             )
@@ -278,14 +178,6 @@ def proxy_recipe(recipe: Recipe) -> Recipe:
 
 def _rates(call: Call, spec: GridSpec) -> tuple[float, ...]:
     return (0.0,) if methods.get(call.name).info.unpruned else spec.rates
-
-
-def _reads(method: str, params: Mapping[str, Any]) -> set[str]:
-    entry = methods.get(method)
-    needs = entry.info.needs(entry.resolve(params))
-    by_default = "labels" if entry.info.supervision == "labels" else "pseudo"
-    of_pseudo = any(item.part == "dynamics" and item.options.get("of", by_default) == "pseudo" for item in needs)
-    return {item.part for item in needs} | ({"pseudo_labels"} if of_pseudo else set())
 
 
 def _variant(call: Call) -> str:

@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 from bench.data import Arrays
 from bench.encoding.encoder import Encoder, FittedEncoder, batches, make_encoder
 from bench.errors import DataError
-from bench.grid.stages import Embeddings, EncoderFit, Stage
 from bench.images.folders import SUFFIXES, ImageFiles, scan_images
 from bench.images.streaming import StreamedImages
 from bench.labelling.sheet import is_contact_sheet
 from bench.refs import EncoderRef
+from bench.stages.base import Stage
+from bench.stages.embeddings import Embeddings, EncoderFit
 from bench.store.cache import Store
 from bench.underway import Progress, counted
 

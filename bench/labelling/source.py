@@ -13,20 +13,16 @@ from numpy.typing import NDArray
 from bench.data import Arrays, private, read_only
 from bench.dynamics import Dynamics
 from bench.errors import LabelAccessError, SelectionError
-from bench.grid.stages import (
-    SHARED_NEIGHBORS,
-    ClusterCount,
-    NeighborLists,
-    ProxyDynamics,
-    PseudoLabels,
-    Selection,
-    Stage,
-)
 from bench.plugins import models
 from bench.pool import Metric, Neighbors, Targets
 from bench.quantities import counted
 from bench.recipe import Recipe
 from bench.refs import ModelRef, Proxy
+from bench.stages.base import Stage
+from bench.stages.clusters import ClusterCount, PseudoLabels
+from bench.stages.dynamics import ProxyDynamics
+from bench.stages.neighbors import SHARED_NEIGHBORS, NeighborLists
+from bench.stages.selection import Selection
 from bench.store.cache import Store
 from bench.underway import Progress
 

@@ -25,12 +25,11 @@ def flat(row: Row) -> dict[str, Any]:
 
     Returns:
         ``params``, ``chosen`` and ``versions`` as JSON text; ``curve`` as two lists, ``curve_iterations`` and
-        ``curve_accuracies``; ``stages`` as a list of records; beside them ``stage_paid_seconds``, their sum (None where
-        a stage does not say), and ``stage_peak_bytes``, their highest.
+        ``curve_accuracies``; ``stages`` as a list of records; beside them ``stage_seconds``, the sum over the stages
+        that the row rests on, whoever computed them, and ``stage_peak_bytes``, their highest.
     """
     content = row.model_dump(mode="json")
     recipe, curve, stages = (content.pop(name) for name in ("recipe", "curve", "stages"))
-    paid = [use["paid_seconds"] for use in stages]
     peaks = [use["peak_bytes"] for use in stages if use["peak_bytes"] is not None]
     return {
         **{name: _json(value) if name in _OPEN else value for name, value in content.items()},
@@ -38,7 +37,7 @@ def flat(row: Row) -> dict[str, Any]:
         "curve_iterations": [iteration for iteration, _ in curve],
         "curve_accuracies": [accuracy for _, accuracy in curve],
         "stages": stages,
-        "stage_paid_seconds": None if None in paid else sum(paid),
+        "stage_seconds": sum(use["seconds"] for use in stages),
         "stage_peak_bytes": max(peaks, default=None),
     }
 
@@ -105,7 +104,7 @@ def _arrow_schema() -> pa.Schema:
             *((name, kind(item)) for name, item in (fields | recipe).items()),
             ("curve_iterations", pa.list_(pa.int64())),
             ("curve_accuracies", pa.list_(pa.float64())),
-            ("stage_paid_seconds", pa.float64()),
+            ("stage_seconds", pa.float64()),
             ("stage_peak_bytes", pa.int64()),
         ]
     )

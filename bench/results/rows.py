@@ -37,9 +37,8 @@ class StageUse(BaseModel):
         key: what it is stored under, a SHA-256 of all that decides its content.
         seconds: wall time of whoever computed it.
         reused: whether it was there before the run that wrote the row.
-        paid_seconds: the row's part of what runs into its folder spent on the stage: its ``seconds`` divided by the
-            cells of the run that rest on it; where it was reused, what runs that have ended spent and no row has paid,
-            likewise divided, else 0. The sum over a folder's rows counts no stage twice.
+        paid_seconds: in rows made before 2026-11-28 alone, the row's part of the stage's ``seconds``. What a folder
+            cost follows from its rows: their ``train_seconds``, and the ``seconds`` of every distinct ``key`` once.
         peak_bytes: as ``train_peak_bytes``, of the process that computed the stage.
         peak_gpu_bytes: as ``train_peak_gpu_bytes``, of the process that computed the stage.
     """

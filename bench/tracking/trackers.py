@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from bench.calls import split_list
+from bench.engine.events import Listener
 from bench.errors import RowError, SpecError, UnknownName, install_command
-from bench.grid.cells import Cell
 from bench.results.rows import Row, read_row
-from bench.runner.reporting import Reporter
+from bench.stages.training import Cell
 
 WandbMode = Literal["offline", "online"]
 _PACKAGES = {"wandb": "wandb", "tensorboard": "tensorboardX"}
@@ -93,7 +93,7 @@ def tracked(
         tracking.close()
 
 
-class TrackingReporter(Reporter):
+class TrackingReporter(Listener):
     """Tells trackers of cells.
 
     Args: as of ``tracked``.

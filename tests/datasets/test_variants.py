@@ -10,15 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.data import Dataset, fingerprint
+from bench.engine.plan import make_plan
 from bench.errors import DataError, SpecError, UnknownName
-from bench.grid.cells import Cell
 from bench.grid.spec import load_spec
-from bench.grid.stages import in_order
 from bench.loading import load_dataset
 from bench.results.published import pool_positions
-from bench.runner.preflight import make_plan
-from bench.runner.trial import run_cell
-from bench.runner.workspace import Workspace
+from bench.stages.base import in_order
+from bench.stages.session import Session
+from bench.stages.training import Cell
 from bench.variants import check_modifiers, describe, long_tailed, modified, noisy
 
 
@@ -194,10 +193,8 @@ def test_a_label_free_method_gets_the_same_coreset_whatever_the_noise(tmp_path: 
     """Also where nothing is shared: each version has a cache of its own."""
     found = []
     for dataset in ("digits", "digits@noise=0.4"):
-        place = Workspace(out=tmp_path, cache=tmp_path / dataset)
-        found.append(
-            {name: run_cell(cell, place, {}).indices_sha256 for name, cell in cells(dataset, tmp_path).items()}
-        )
+        place = Session(out=tmp_path, cache=tmp_path / dataset)
+        found.append({name: cell.row(place).indices_sha256 for name, cell in cells(dataset, tmp_path).items()})
     assert {name: found[0][name] == found[1][name] for name in found[0]} == {
         "random": True,
         "prototypicality": True,

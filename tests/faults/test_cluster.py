@@ -28,7 +28,7 @@ GRID = (
 @pytest.fixture
 def cluster() -> Iterator[Any]:
     """A head node that computes nothing, and two nodes of one CPU."""
-    from bench.runner.ray_session import use_ray_settings
+    from bench.engine.executors.ray_cluster import use_ray_settings
 
     use_ray_settings()
     from ray.cluster_utils import Cluster

@@ -10,19 +10,20 @@ from pathlib import Path
 import pytest
 import torch
 
+from bench.engine.events import Listener
+from bench.engine.executors.base import Executor, Resources
+from bench.engine.executors.local import Workers
+from bench.engine.executors.ray import OnRay
+from bench.engine.failures import Failure, fault_of, lost, read_failures, record_failure, summary
+from bench.engine.limits import mark_of, read_mark, time_limit
+from bench.engine.plan import Plan, make_plan
+from bench.engine.run import Outcome, run
+from bench.engine.work import _release_gpu, perform
 from bench.errors import DataError, NotFinite, TimeLimit
-from bench.grid.cells import Cell
 from bench.grid.spec import load_spec
 from bench.results.rows import read_rows
-from bench.runner.cell_runs import _release_gpu
-from bench.runner.failures import Failure, fault_of, lost, read_failures, record_failure, summary
-from bench.runner.limits import mark_of, read_mark, time_limit
-from bench.runner.preflight import Plan, make_plan
-from bench.runner.ray_session import Resources
-from bench.runner.reporting import Reporter
-from bench.runner.run import Outcome, run
-from bench.runner.trial import attempt_cell
-from bench.runner.workspace import Workspace
+from bench.stages.session import Session
+from bench.stages.training import Cell
 
 pytestmark = pytest.mark.faults
 
@@ -34,7 +35,7 @@ TINY = {
 }
 
 
-class Notes(Reporter):
+class Notes(Listener):
     """Remembers tries."""
 
     def __init__(self) -> None:
@@ -52,12 +53,12 @@ class Notes(Reporter):
 
 
 def go(
-    folder: Path, *, limit: float | None = None, retries: int = 0, resources: Resources | None = None, **given
+    folder: Path, executor: Executor, *, limit: float | None = None, retries: int = 0, **given
 ) -> tuple[Plan, Outcome, Notes]:
-    workspace = Workspace(out=folder / "out", cache=folder / "cache", time_limit=limit)
+    workspace = Session(out=folder / "out", cache=folder / "cache", time_limit=limit)
     plan = make_plan(load_spec(given={**TINY, **given}), out=workspace.out)
     notes = Notes()
-    return plan, run(plan, workspace, resources or Resources(), notes, retries=retries), notes
+    return plan, run(plan, workspace, executor, notes, retries=retries), notes
 
 
 def failures(folder: Path) -> dict[str, Failure]:
@@ -150,10 +151,10 @@ def test_a_cell_over_the_time_limit_is_recorded_and_succeeds_with_more_time(tmp_
     given = {**TINY, "methods": "random", "recipe": {"iterations": 100_000, "evaluations": 1}}
     # torch imports parts of itself in the first training of a process, and an import must not be cut.
     [first] = make_plan(load_spec(given={**TINY, "methods": "random"}), out=tmp_path / "first").cells
-    assert "accuracy" in attempt_cell(first, Workspace(out=tmp_path / "first", cache=tmp_path / "cache"))
-    short = Workspace(out=tmp_path / "out", cache=tmp_path / "cache", time_limit=1.0)
+    assert perform(first, Session(out=tmp_path / "first", cache=tmp_path / "cache")).accuracy is not None
+    short = Session(out=tmp_path / "out", cache=tmp_path / "cache", time_limit=1.0)
     [cell] = make_plan(load_spec(given=given), out=short.out).cells
-    assert "time limit" in attempt_cell(cell, short)["error"]
+    assert "time limit" in perform(cell, short).fault.reason
     [failure] = read_failures(short.out)
     assert failure.status == "time-limit"
     assert "in train" in (short.out / "failed" / failure.traceback).read_text()
@@ -161,23 +162,23 @@ def test_a_cell_over_the_time_limit_is_recorded_and_succeeds_with_more_time(tmp_
 
 
 def test_a_cell_on_a_full_disk_fails_and_succeeds_when_there_is_room(small_disk, tmp_path):
-    workspace = Workspace(out=small_disk / "out", cache=tmp_path / "cache")
+    workspace = Session(out=small_disk / "out", cache=tmp_path / "cache")
     [cell] = make_plan(load_spec(given={**TINY, "methods": "random"}), out=workspace.out).cells
     filler = small_disk / "filler"
     with pytest.raises(OSError, match="No space left"):
         filler.write_bytes(bytes(4 * 2**20))
-    assert "No space left" in attempt_cell(cell, workspace)["error"]
+    assert "No space left" in perform(cell, workspace).fault.reason
     assert not list(workspace.out.glob("*/*.json")), "neither half a row nor half a record"
     filler.unlink()
-    assert "accuracy" in attempt_cell(cell, workspace)
+    assert perform(cell, workspace).accuracy is not None
     assert [row.cell_id for row in read_rows(workspace.out)] == [cell.cell_id]
 
 
-@pytest.mark.usefixtures("ray_session", "troublemakers")
-def test_each_kind_of_failure_has_its_record_and_the_others_go_on(tmp_path):
+@pytest.mark.usefixtures("troublemakers")
+def test_each_kind_of_failure_has_its_record_and_the_others_go_on(tmp_path, executor):
     mark = tmp_path / "mark"
     methods = f"random,raises,hungry,cannot-read,dies,dies-once(mark={mark})"
-    _, outcome, notes = go(tmp_path, methods=methods, retries=1)
+    _, outcome, notes = go(tmp_path, executor, methods=methods, retries=1)
     found = failures(tmp_path)
     assert {name: (item.status, item.attempts) for name, item in found.items()} == {
         "raises": ("error", 1),
@@ -200,9 +201,9 @@ def test_each_kind_of_failure_has_its_record_and_the_others_go_on(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("ray_session", "troublemakers")
-def test_what_does_not_react_to_the_limit_is_ended(tmp_path):
-    _, outcome, _ = go(tmp_path, methods="random,sleeps(deaf=true)", retries=1, limit=10)
+@pytest.mark.usefixtures("troublemakers")
+def test_what_does_not_react_to_the_limit_is_ended(tmp_path, executor):
+    _, outcome, _ = go(tmp_path, executor, methods="random,sleeps(deaf=true)", retries=1, limit=10)
     [failure] = read_failures(tmp_path / "out")
     assert failure.status == "time-limit"
     assert failure.attempts == 1
@@ -211,15 +212,15 @@ def test_what_does_not_react_to_the_limit_is_ended(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("ray_session", "troublemakers")
-def test_a_process_whose_work_was_cut_takes_no_other(tmp_path):
+@pytest.mark.usefixtures("troublemakers")
+def test_a_process_whose_work_was_cut_takes_no_other(tmp_path, executor):
     names = ("late", "swift")
     late, swift = (
         f"sleeps-in-training(mark={tmp_path / name},seconds={seconds})"
         for name, seconds in zip(names, (60, 0), strict=True)
     )
-    one_at_a_time = Resources(cpus=2)
-    _, outcome, _ = go(tmp_path, methods="random", models=f"{late},{swift}", limit=5, resources=one_at_a_time)
+    one_at_a_time = OnRay(Resources(cpus=2)) if isinstance(executor, OnRay) else Workers(1)
+    _, outcome, _ = go(tmp_path, one_at_a_time, methods="random", models=f"{late},{swift}", limit=5)
     [failure] = read_failures(tmp_path / "out")
     assert failure.status == "time-limit"
     assert "in forward" in (tmp_path / "out" / "failed" / failure.traceback).read_text()
@@ -228,9 +229,9 @@ def test_a_process_whose_work_was_cut_takes_no_other(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("ray_session", "troublemakers")
-def test_a_trial_that_is_killed_is_tried_again_and_a_success_removes_its_record(tmp_path):
-    plan, outcome, notes = go(tmp_path, methods="random", models="dies-in-training,small_cnn", retries=1)
+@pytest.mark.usefixtures("troublemakers")
+def test_a_trial_that_is_killed_is_tried_again_and_a_success_removes_its_record(tmp_path, executor):
+    plan, outcome, notes = go(tmp_path, executor, methods="random", models="dies-in-training,small_cnn", retries=1)
     [failure] = read_failures(tmp_path / "out")
     assert (failure.status, failure.attempts) == ("lost", 2)
     assert len(notes.retried) == 1
@@ -238,18 +239,18 @@ def test_a_trial_that_is_killed_is_tried_again_and_a_success_removes_its_record(
     [dead] = [cell for cell in plan.cells if cell.model.name == "dies-in-training"]
     # Its process dies in the fifth forward pass; two iterations and one evaluation have fewer.
     short = {**TINY["recipe"], "iterations": 1}
-    plan, outcome, _ = go(tmp_path, methods="random", models="dies-in-training", recipe=short)
+    plan, outcome, _ = go(tmp_path, executor, methods="random", models="dies-in-training", recipe=short)
     assert dead.cell_id not in {cell.cell_id for cell in plan.cells}
     assert outcome.written == 1
     assert len(list(read_failures(tmp_path / "out"))) == 1
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU that does not answer is one that is not there")
-def test_a_cell_whose_gpu_does_not_answer_is_recorded_with_its_own_error(tmp_path: Path) -> None:
-    workspace = Workspace(out=tmp_path / "out", cache=tmp_path / "cache", device="cuda")
+def test_a_cell_whose_gpu_does_not_answer_is_recorded_with_its_own_error(tmp_path: Path, executor: Executor) -> None:
+    workspace = Session(out=tmp_path / "out", cache=tmp_path / "cache", device="cuda")
     plan = make_plan(load_spec(given={**TINY, "methods": "random", "seeds": 2}), out=workspace.out)
     assert not _release_gpu(), "so that the processes end"
-    outcome = run(plan, workspace, Resources(), Notes())
+    outcome = run(plan, workspace, executor, Notes())
     assert len(outcome.failed) == 2
     for failure in read_failures(workspace.out):
         assert failure.status == "error", "not lost, though its process ended"

@@ -8,11 +8,12 @@ import pytest
 
 from bench.calls import Call
 from bench.errors import SpecError, UnknownName
-from bench.grid.cells import Cell, at_rate, check_names, reads_embeddings
+from bench.grid.cells import at_rate, check_names, reads_embeddings
 from bench.grid.spec import GridSpec, load_spec
-from bench.grid.stages import in_order
 from bench.recipe import Recipe
 from bench.refs import DatasetRef, ModelRef
+from bench.stages.base import in_order
+from bench.stages.training import Cell
 
 Expand = Callable[..., list[Cell]]
 

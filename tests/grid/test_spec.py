@@ -10,10 +10,10 @@ import pytest
 
 from bench.calls import Call
 from bench.errors import SpecError, UnknownName
-from bench.grid.cells import Cell
 from bench.grid.spec import GridSpec, load_spec, preset_names
 from bench.methods.elfs import beta_grid
 from bench.plugins import methods
+from bench.stages.training import Cell
 from bench.training.fit import proxy_iterations
 from bench.training.proxy import HELD_OUT
 

@@ -8,16 +8,15 @@ import pytest
 from typer.testing import CliRunner
 
 from bench.cli import app
+from bench.engine.plan import make_plan
+from bench.engine.retrain import differences, from_file, from_row, published_beside, rate_of, train_published
 from bench.errors import BenchError, DataError, SpecError
 from bench.grid.spec import load_spec
 from bench.results.published import indices_path, read_indices, scores_path
 from bench.results.rows import Row, read_row, write_row
 from bench.results.validation import identity_problems
-from bench.runner.preflight import make_plan
-from bench.runner.retrain import differences, from_file, from_row, published_beside, rate_of, train_published
-from bench.runner.trial import run_cell
-from bench.runner.workspace import Workspace
 from bench.selection import budget_for
+from bench.stages.session import Session
 
 RECIPE = {"iterations": 40, "proxy_epochs": 2, "evaluations": 4}
 GRID = {"datasets": "digits", "rates": "0.5", "seeds": [3], "pool_size": 400, "recipe": RECIPE}
@@ -27,7 +26,7 @@ def make(folder: Path, methods: str, **changes: object) -> Row:
     """One real row, without Ray."""
     plan = make_plan(load_spec(given={**GRID, "methods": methods, **changes}), out=folder)
     [cell] = plan.cells
-    row = run_cell(cell, Workspace(out=folder, cache=folder / "cache"), {})
+    row = cell.row(Session(out=folder, cache=folder / "cache"))
     write_row(row, folder)
     return row
 
@@ -117,7 +116,7 @@ def test_row_of_a_long_tailed_and_noisy_pool_is_reproduced(tmp_path: Path) -> No
     other = {**GRID, "datasets": "digits@imbalance=5@noise=0.2@seed=2"}
     job, place = (
         from_file(indices_path(tmp_path, origin.cell_id), other, device="cpu"),
-        Workspace(out=tmp_path, cache=tmp_path),
+        Session(out=tmp_path, cache=tmp_path),
     )
     with pytest.raises(DataError, match="not in the pool of 400 images"):
         train_published(job, place)
@@ -127,7 +126,7 @@ def test_model_on_embeddings_is_reproduced(tmp_path: Path) -> None:
     origin = make(tmp_path, "random", models="linear_probe")
     assert origin.encoder == "pixels"
     job = from_row(origin, indices_path(tmp_path, origin.cell_id), device="cpu")
-    again = train_published(job, Workspace(out=tmp_path / "again", cache=tmp_path / "cache2"))
+    again = train_published(job, Session(out=tmp_path / "again", cache=tmp_path / "cache2"))
     assert (again.accuracy, again.curve) == (origin.accuracy, origin.curve)
     changed = origin.model_copy(update={"encoder_weights": "0" * 64})
     with pytest.raises(SpecError, match="the row names the encoder pixels"):
@@ -168,7 +167,7 @@ def test_file_of_a_row_gives_the_same_accuracy(run: Path, row_file: Path, tmp_pa
 def refusal(path: Path, indices: object, **options: object) -> str:
     np.save(path, np.asarray(indices))
     grid = {**GRID, **options.pop("grid", {})}  # type: ignore[dict-item]
-    place = Workspace(out=path.parent, cache=path.parent)
+    place = Session(out=path.parent, cache=path.parent)
     with pytest.raises(BenchError) as caught:
         train_published(from_file(path, grid, device="cpu", **options), place)  # type: ignore[arg-type]
     return str(caught.value)

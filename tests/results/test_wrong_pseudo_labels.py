@@ -9,13 +9,12 @@ from types import ModuleType
 import numpy as np
 import pytest
 
+from bench.engine.plan import make_plan
+from bench.engine.work import perform
 from bench.grid.spec import load_spec
-from bench.grid.stages import in_order
 from bench.results.pseudo_quality import right
-from bench.results.rows import StageUse, read_rows
-from bench.runner.preflight import make_plan
-from bench.runner.trial import attempt_cell
-from bench.runner.workspace import Workspace
+from bench.results.rows import read_rows
+from bench.stages.session import Session
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +39,7 @@ def test_the_pool_is_split_at_both_ends(script: ModuleType) -> None:
 
 @pytest.mark.parametrize("dataset", ["digits", "digits@noise=0.4"])
 def test_the_table_is_made_from_a_run_and_its_store(script: ModuleType, dataset: str, tmp_path: Path) -> None:
-    workspace = Workspace(out=tmp_path / "out", cache=tmp_path / "cache")
+    workspace = Session(out=tmp_path / "out", cache=tmp_path / "cache")
     given = {
         "datasets": dataset,
         "methods": "random,elfs(clustering=kmeans,beta=0.2)",
@@ -49,11 +48,7 @@ def test_the_table_is_made_from_a_run_and_its_store(script: ModuleType, dataset:
         "recipe": {"iterations": 2, "proxy_epochs": 2, "evaluations": 1},
     }
     for cell in make_plan(load_spec(given=given), out=workspace.out).cells:
-        uses = {
-            stage.key: StageUse(kind=stage.kind, key=stage.key, seconds=0.0, reused=False)
-            for stage in in_order(cell.stages())
-        }
-        assert "error" not in attempt_cell(cell, workspace, uses)
+        assert perform(cell, workspace).fault is None
     head, _, line = script.table(workspace.out, workspace.cache, None).splitlines()
     assert [cell.strip() for cell in head.strip("|").split("|")] == list(script.COLUMNS)
     encoder, removed, beta, _, pool, *_ = [cell.strip() for cell in line.strip("|").split("|")]

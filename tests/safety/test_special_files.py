@@ -11,11 +11,11 @@ import pytest
 from typer.testing import CliRunner
 
 from bench.cli import app
+from bench.engine.failures import read_failures
+from bench.engine.resume import is_cut
 from bench.errors import BenchError
 from bench.results.rows import read_row
 from bench.results.validation import problems_of
-from bench.runner.failures import read_failures
-from bench.runner.resume import is_cut
 
 COMMITTED = Path(__file__).parents[2] / "results" / "digits-demo"
 CELL = next(path.stem for path in sorted((COMMITTED / "rows").glob("*elfs*.json")))

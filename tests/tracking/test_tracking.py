@@ -15,14 +15,14 @@ import pytest
 from typer.testing import CliRunner
 
 from bench.cli import app
+from bench.engine.plan import make_plan
+from bench.engine.work import perform
 from bench.errors import SpecError, UnknownName
-from bench.grid.cells import Cell
 from bench.grid.spec import load_spec
 from bench.results.export import columns, flat
 from bench.results.rows import Row, read_row, read_rows
-from bench.runner.preflight import make_plan
-from bench.runner.trial import attempt_cell
-from bench.runner.workspace import Workspace
+from bench.stages.session import Session
+from bench.stages.training import Cell
 from bench.tracking.trackers import Tracker, make_trackers, tracked
 from bench.tracking.with_tensorboard import TensorBoardTracker
 
@@ -43,17 +43,17 @@ def no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
 
 
 @pytest.fixture(scope="module")
-def grid(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Cell], Workspace]:
+def grid(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Cell], Session]:
     """Three cells: two that have rows, and one that fails."""
     folder = tmp_path_factory.mktemp("tracked")
-    workspace = Workspace(out=folder / "out", cache=folder / "cache")
+    workspace = Session(out=folder / "out", cache=folder / "cache")
     cells = make_plan(load_spec(given={**GRID, "seeds": 2}), out=workspace.out).cells
     for cell in cells[:2]:
-        assert "error" not in attempt_cell(cell, workspace)
+        assert perform(cell, workspace).fault is None
     return cells[:3], workspace
 
 
-def report(grid: tuple[list[Cell], Workspace], trackers: Sequence[Tracker]) -> list[str]:
+def report(grid: tuple[list[Cell], Session], trackers: Sequence[Tracker]) -> list[str]:
     """Tell trackers of a run of the grid, whose last cell fails; return the warnings."""
     cells, workspace = grid
     warnings: list[str] = []
@@ -103,7 +103,7 @@ def history(records: Sequence[Any]) -> list[dict[str, Any]]:
     ]
 
 
-def test_wandb_offline_holds_the_table_of_rows_and_curves(grid: tuple[list[Cell], Workspace]) -> None:
+def test_wandb_offline_holds_the_table_of_rows_and_curves(grid: tuple[list[Cell], Session]) -> None:
     cells, workspace = grid
     warnings = report(grid, make_trackers("wandb", curves=True))
     assert warnings == []
@@ -128,7 +128,7 @@ def test_wandb_offline_holds_the_table_of_rows_and_curves(grid: tuple[list[Cell]
     assert not list(folder.rglob("wandb-metadata.json"))
 
 
-def test_tensorboard_holds_the_table_of_rows_and_curves(grid: tuple[list[Cell], Workspace]) -> None:
+def test_tensorboard_holds_the_table_of_rows_and_curves(grid: tuple[list[Cell], Session]) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
     from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
@@ -184,7 +184,7 @@ class Raising:
     ("where", "calls"), [("begin", 1), ("cell_end", 2), ("end", 5), ("nowhere", 5)], ids=lambda value: str(value)
 )
 def test_a_tracker_that_raises_is_named_once_and_left_out(
-    grid: tuple[list[Cell], Workspace], where: str, calls: int
+    grid: tuple[list[Cell], Session], where: str, calls: int
 ) -> None:
     broken, healthy = Raising(where), Raising("nowhere")
     warnings = report(grid, [broken, healthy])
@@ -194,7 +194,7 @@ def test_a_tracker_that_raises_is_named_once_and_left_out(
     assert healthy.called == ["begin", "cell_end", "cell_end", "cell_end", "end"]
 
 
-def test_an_interrupt_of_the_user_is_not_swallowed(grid: tuple[list[Cell], Workspace]) -> None:
+def test_an_interrupt_of_the_user_is_not_swallowed(grid: tuple[list[Cell], Session]) -> None:
     cells, workspace = grid
     tracker = Raising("nowhere")
     with (
@@ -216,7 +216,7 @@ def test_a_folder_that_cannot_be_written_stops_tracking_alone(tmp_path: Path, na
 
 
 def test_wandb_without_its_server_stops_tracking_alone(
-    grid: tuple[list[Cell], Workspace], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    grid: tuple[list[Cell], Session], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("bench.tracking.with_wandb._CONNECT", 2.0)
     monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")

@@ -1,0 +1,95 @@
+"""Which source files a method rests on: an edited one must not be given the coresets that the former selected."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+from collections.abc import Callable, Iterator
+from functools import cache
+from importlib.util import find_spec, resolve_name
+from pathlib import Path
+from types import CodeType
+from typing import Any
+
+_BUILT_IN = "bench.methods"
+_SHARED = ("bench.ranking", "bench.knn", "bench.clustering.kmeans", "bench.dynamics")
+"""Modules of the harness whose functions are part of what a built-in method computes; dynamics say what is hard."""
+
+
+@cache
+def code_digest(function: Callable[..., Any], version: int) -> str:
+    """Digest of a method's declared version and of the source files that it rests on.
+
+    Those are its module and what this imports, directly or not, from where it comes from: the same top-level package
+    (``bench.methods`` for built-in methods, with the modules of ``_SHARED``), or, of a module without a package,
+    modules in the same folder. What the rest of the harness and other packages do is not part of it, nor what is
+    imported by a name that is made up as the code runs. A function of a notebook or a script has no such file in a
+    worker: there it is the function's own compiled code.
+
+    Args:
+        function: the method.
+        version: as declared.
+
+    Returns:
+        16 hexadecimal characters, the same as long as this process runs.
+    """
+    module = function.__module__
+    start = _file(module)
+    if start is None:
+        return hashlib.sha256(f"{version}\0{_compiled(function.__code__)}".encode()).hexdigest()[:16]
+    folder = start.parent
+    sources: dict[str, str] = {}
+    waiting = [module, *(_SHARED if module.startswith(f"{_BUILT_IN}.") else ())]
+    while waiting:
+        name = waiting.pop()
+        path = _file(name)
+        if path is None or name in sources or ("." not in module and path.parent != folder):
+            continue
+        sources[name] = path.read_text(encoding="utf-8", errors="replace")
+        package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+        waiting += _imported(sources[name], package, module)
+    text = "\0".join(f"{name}\0{source}" for name, source in sorted(sources.items()))
+    return hashlib.sha256(f"{version}\0{text}".encode()).hexdigest()[:16]
+
+
+def _compiled(code: CodeType) -> str:
+    """What a function does, whatever file and line it stands in; sets of constants have no order of their own."""
+
+    def text(constant: object) -> str:
+        if isinstance(constant, CodeType):
+            return _compiled(constant)
+        return repr(sorted(map(repr, constant)) if isinstance(constant, frozenset) else constant)
+
+    return repr((code.co_code, [text(item) for item in code.co_consts], code.co_names, code.co_varnames))
+
+
+def _related(name: str, module: str) -> bool:
+    """Whether a module may come from where ``module`` does, by its name."""
+    if "." not in module:
+        return "." not in name
+    root = _BUILT_IN if module.startswith(f"{_BUILT_IN}.") else module.partition(".")[0]
+    return name == root or name.startswith(f"{root}.")
+
+
+def _imported(source: str, package: str, module: str) -> Iterator[str]:
+    """Names of related modules that a source imports, anywhere in it."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if _related(alias.name, module))
+        elif isinstance(node, ast.ImportFrom):
+            base = resolve_name("." * node.level + (node.module or ""), package) if node.level else str(node.module)
+            inside = [f"{base}.{alias.name}" for alias in node.names]
+            modules = [name for name in inside if _related(name, module) and _file(name)]
+            yield from modules
+            if len(modules) < len(inside) and _related(base, module):
+                yield base
+
+
+def _file(name: str) -> Path | None:
+    """The source file of a module; None where it has none, or there is no such module."""
+    try:
+        spec = find_spec(name)
+    except (ImportError, ValueError, AttributeError):
+        return None
+    origin = Path(spec.origin) if spec and spec.origin else None
+    return origin if origin is not None and origin.suffix == ".py" else None

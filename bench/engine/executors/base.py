@@ -1,0 +1,44 @@
+"""What every executor is given, and what it promises."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from bench.engine.scheduler import Scheduler
+from bench.stages.base import Stage
+from bench.stages.session import Session
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What one stage or cell gets.
+
+    Attributes:
+        cpus: CPUs, which are also its threads.
+        gpus: GPUs; fractions pack several on one.
+    """
+
+    cpus: int = 1
+    gpus: float = 0.0
+
+
+class Executor(Protocol):
+    """Runs what a scheduler hands out until it is done, the user interrupts, or the executor is lost."""
+
+    def run(self, scheduler: Scheduler, session: Session, memory: Callable[[Stage], int]) -> bool:
+        """Run everything; every end is told to the scheduler, a worker that died included.
+
+        Args:
+            scheduler: hands out work.
+            session: where.
+            memory: estimated bytes of a stage or cell, 0 where nothing is known.
+
+        Returns:
+            False where the executor was lost with work unfinished, and a fresh run of it may finish it.
+
+        Raises:
+            KeyboardInterrupt: the user interrupted.
+        """
+        ...

@@ -1,0 +1,180 @@
+"""Work in this process, or in a few worker processes of its own: no Ray is imported or needed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from typing import Any
+
+import cloudpickle
+
+import bench
+from bench.engine.machine import this_machine
+from bench.engine.scheduler import Scheduler
+from bench.engine.work import End, end_of_death, perform, perform_as_worker
+from bench.plugins import register_again, registered_by_hand
+from bench.stages.base import Stage
+from bench.stages.session import Session
+from bench.underway import forget
+
+_LOOK = 0.5
+"""Seconds between two looks for work that another run may have finished."""
+_PATIENCE = 5.0
+"""Seconds that a worker gets to end by itself."""
+
+
+@dataclass(frozen=True)
+class InProcess:
+    """One thing at a time in this very process: for notebooks, debuggers and tests.
+
+    A time limit interrupts Python code. What hangs outside Python hangs here, and what kills a process kills this one;
+    ``Workers`` survive both.
+    """
+
+    def run(self, scheduler: Scheduler, session: Session, memory: Callable[[Stage], int]) -> bool:
+        """See ``Executor.run``."""
+        here = session.model_copy(update={"watchdog": False})
+        while not scheduler.done:
+            work = scheduler.next()
+            if work is None:
+                time.sleep(_LOOK)
+                continue
+            end = perform(work, here, computed=scheduler.computed_for(work), attempt=scheduler.attempt(work))
+            scheduler.ended(work, end)
+        return True
+
+
+@dataclass(frozen=True)
+class Workers:
+    """A few worker processes on this machine; one that dies is replaced, and its work ends with a fault.
+
+    Args:
+        count: how many at most. Workers share one GPU: where a GPU trains, one works at a time.
+    """
+
+    count: int
+
+    def run(self, scheduler: Scheduler, session: Session, memory: Callable[[Stage], int]) -> bool:
+        """See ``Executor.run``."""
+        pool = _Pool(self.count if session.device == "cpu" else 1, session, memory)
+        try:
+            while not scheduler.done:
+                pool.fill(scheduler)
+                for work, end in pool.ends():
+                    scheduler.ended(work, end)
+        finally:
+            pool.close()
+        return True
+
+
+class _Worker:
+    """One process and the pipe to it.
+
+    It is started by a command, not by ``multiprocessing``, which would run the user's script again to import it.
+    """
+
+    def __init__(self, threads: int) -> None:
+        ours, theirs = socket.socketpair()
+        self.pipe = Connection(ours.detach())
+        code = (
+            f"import sys; sys.path[:] = {sys.path!r}; "
+            "from importlib.util import module_from_spec, spec_from_file_location as spec_of; "
+            # The very package that runs here, whatever else is called bench in the working directory.
+            f"spec = spec_of('bench', {bench.__file__!r}); sys.modules['bench'] = module_from_spec(spec); "
+            "spec.loader.exec_module(sys.modules['bench']); "
+            f"from bench.engine.executors.local import serve; serve({theirs.fileno()})"
+        )
+        environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
+        self.process = subprocess.Popen([sys.executable, "-c", code], pass_fds=[theirs.fileno()], env=environment)
+        theirs.close()
+        self.pipe.send_bytes(cloudpickle.dumps(registered_by_hand()))
+
+    def end(self) -> int:
+        """Let it end, or make it; returns its exit code."""
+        self.pipe.close()
+        try:
+            return self.process.wait(_PATIENCE)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            return self.process.wait()
+
+
+class _Pool:
+    """Workers, and what each is doing."""
+
+    def __init__(self, count: int, session: Session, memory: Callable[[Stage], int]) -> None:
+        self._count, self._session, self._memory = count, session, memory
+        self._available = this_machine().memory
+        self._idle: list[_Worker] = []
+        self._busy: dict[Any, tuple[_Worker, Stage]] = {}
+        self._held: Stage | None = None
+
+    def fill(self, scheduler: Scheduler) -> None:
+        """Give work to every worker that has none, as far as memory allows; the largest work may run alone."""
+        while len(self._busy) < self._count:
+            work, self._held = self._held or scheduler.next(), None
+            if work is None:
+                return
+            taken = sum(self._memory(other) for _, other in self._busy.values())
+            if self._busy and taken + self._memory(work) > self._available:
+                self._held = work
+                return
+            worker = self._idle.pop() if self._idle else _Worker(self._session.threads)
+            self._busy[worker.pipe] = (worker, work)
+            job = {
+                "work": work,
+                "session": self._session,
+                "computed": scheduler.computed_for(work),
+                "attempt": scheduler.attempt(work),
+            }
+            try:
+                worker.pipe.send_bytes(cloudpickle.dumps(job))
+            except OSError:  # it died since its last work, which its pipe tells
+                continue
+
+    def ends(self) -> list[tuple[Stage, End]]:
+        """What has ended, after a while at most."""
+        if not self._busy:
+            time.sleep(_LOOK)
+        return [self._end(*self._busy.pop(pipe)) for pipe in wait(list(self._busy), timeout=_LOOK)]
+
+    def _end(self, worker: _Worker, work: Stage) -> tuple[Stage, End]:
+        try:
+            end: End = cloudpickle.loads(worker.pipe.recv_bytes())
+        except (EOFError, OSError):
+            details = f"the worker process ended with exit code {worker.end()}"
+            return work, end_of_death(work, self._session, details)
+        self._idle.append(worker)
+        return work, end
+
+    def close(self) -> None:
+        """End all workers, those at work at once."""
+        for worker, work in self._busy.values():
+            worker.process.kill()
+            forget(self._session.out, work.key)
+        for worker in [*self._idle, *(worker for worker, _ in self._busy.values())]:
+            worker.end()
+
+
+def serve(handle: int) -> None:
+    """Work until the driver closes the pipe, which it does however it ends.
+
+    Args:
+        handle: file descriptor of the pipe.
+    """
+    pipe = Connection(handle)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the driver too, which ends its workers
+    try:
+        register_again(cloudpickle.loads(pipe.recv_bytes()))
+        while True:
+            end = perform_as_worker(**cloudpickle.loads(pipe.recv_bytes()))
+            pipe.send_bytes(cloudpickle.dumps(end))
+    except (EOFError, OSError):
+        return

@@ -1,0 +1,114 @@
+"""What this machine has, and what it lacks for a run by the estimates of its stages and cells."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+from bench.quantities import show_bytes
+from bench.stages.memory import Estimate
+
+Named: TypeAlias = Sequence[tuple[str, Estimate]]
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What this machine has.
+
+    Attributes:
+        memory: bytes, or those that its container may use.
+        gpu_memory: bytes of the smallest GPU; None where none is asked for.
+    """
+
+    memory: int
+    gpu_memory: int | None = None
+
+
+def this_machine(device: str = "cpu") -> Machine:
+    """Memory, as a container limits it where it does, and that of the GPUs where ``device`` is one."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    for path in memory_limits():
+        try:
+            memory = min(memory, int(path.read_text()))
+        except (OSError, ValueError):
+            continue
+    return Machine(memory, _gpu_memory() if device != "cpu" else None)
+
+
+def memory_limits(groups: Path = Path("/proc/self/cgroup"), root: Path = Path("/sys/fs/cgroup")) -> list[Path]:
+    """Files that may limit the memory of this process: of its control group, as Slurm makes one for each job, and of
+    all above it.
+
+    Args:
+        groups: the kernel's list of the groups of this process, ``number:controllers:/path`` each.
+        root: where they are mounted.
+    """
+    found = [root / "memory.max", root / "memory/memory.limit_in_bytes"]
+    with suppress(OSError):
+        for line in groups.read_text().splitlines():
+            number, controllers, path = line.split(":", 2)
+            base, name = (root, "memory.max") if number == "0" else (root / "memory", "memory.limit_in_bytes")
+            if number == "0" or "memory" in controllers.split(","):
+                inside = base / path.lstrip("/")
+                found += [folder / name for folder in (inside, *inside.parents) if folder.is_relative_to(base)]
+    return found
+
+
+def _gpu_memory() -> int | None:
+    import torch
+
+    return min(
+        (torch.cuda.get_device_properties(number).total_memory for number in range(torch.cuda.device_count())),
+        default=None,
+    )
+
+
+def free_disk(folder: Path) -> int:
+    """Free bytes on the disk that holds ``folder``, which need not exist yet."""
+    while not folder.exists():
+        folder = folder.parent
+    return shutil.disk_usage(folder).free
+
+
+def shortages(stages: Named, cells: Named, machine: Machine, *, cache: Path, out: Path, gpus: float = 0.0) -> list[str]:
+    """What this machine lacks, one sentence each.
+
+    Args:
+        stages: titles and estimates of the shared stages to compute.
+        cells: identities and estimates of the cells to train.
+        machine: what there is.
+        cache: folder of the shared stages.
+        out: folder of the rows.
+        gpus: of one stage or trial; a fraction is its share of one GPU's memory.
+    """
+    found = []
+    if stages or cells:
+        title, largest = max([*stages, *cells], key=lambda item: item[1].memory)
+        if largest.memory > machine.memory:
+            found.append(
+                f"{title} needs about {show_bytes(largest.memory)} of memory, and this machine has "
+                f"{show_bytes(machine.memory)}; a smaller batch_size (--recipe), model or --pool-size takes less."
+            )
+    if (stages or cells) and machine.gpu_memory is not None:
+        title, largest = max([*stages, *cells], key=lambda item: item[1].gpu)
+        share = int(machine.gpu_memory * min(1.0, gpus or 1.0))
+        if largest.gpu > share:
+            found.append(
+                f"{title} needs about {show_bytes(largest.gpu)} of GPU memory, and its share is {show_bytes(share)}; a "
+                "smaller batch_size (--recipe) takes less, more --gpus-per-trial (up to 1) gives more."
+            )
+    for name, folder, needed in (
+        ("shared stages", cache, sum(item.disk for _, item in stages)),
+        ("rows", out, sum(item.disk for _, item in cells)),
+    ):
+        free = free_disk(folder)
+        if needed > free:
+            found.append(
+                f"the {name} need about {show_bytes(needed)} on disk, and {folder} has {show_bytes(free)} free."
+            )
+    return found

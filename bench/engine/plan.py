@@ -1,0 +1,285 @@
+"""Before anything starts: open every data set, find every weights file, and say what is missing."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from bench.calls import Call
+from bench.data import fingerprint
+from bench.encoding.encoder import make_encoder
+from bench.encoding.weights import locate_weights
+from bench.engine.machine import Named
+from bench.engine.resume import finished_row, row_that_cannot_join, selected_otherwise, set_aside
+from bench.errors import DataError, SpecError, WeightsError
+from bench.grid.cells import WEIGHTS, check_names, encoder_calls, expand, reads_embeddings
+from bench.grid.spec import GridSpec
+from bench.loading import load_dataset
+from bench.plugins import datasets, encoders
+from bench.recipe import Precision
+from bench.refs import DatasetRef, EncoderRef, clean_modifiers
+from bench.stages.base import Stage, in_order
+from bench.stages.memory import Estimate, Shape
+from bench.stages.session import file_sha256
+from bench.stages.training import Cell
+from bench.store.cache import Store
+from bench.store.inventory import closed_kinds, sweep
+from bench.variants import check_modifiers
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run will do.
+
+    Attributes:
+        cells: all cells of the grid.
+        finished: identities of the cells that have a row already.
+        weights: encoder label -> weights file.
+        problems: what would stop the run; only ``--dry-run`` goes on with any.
+        damaged: rows that were incomplete and have been set aside; their cells are run again.
+        shapes: data set's label -> its size.
+        outdated: identities of finished cells whose coreset was selected by other code than the present.
+        device: what will train, ``cpu`` or ``cuda``.
+    """
+
+    cells: list[Cell]
+    finished: set[str]
+    weights: dict[str, Path] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+    damaged: list[Path] = field(default_factory=list)
+    shapes: dict[str, Shape] = field(default_factory=dict)
+    outdated: list[str] = field(default_factory=list)
+    device: str = "cpu"
+
+    @property
+    def missing(self) -> list[Cell]:
+        """Cells without a row."""
+        return [cell for cell in self.cells if cell.cell_id not in self.finished]
+
+    def estimates(self, store: Store) -> tuple[Named, Named]:
+        """What the stages to compute and the missing cells will take, as far as their data sets are known."""
+        stages = [(stage.title(), self.estimate(stage)) for stage in self.stages(store)]
+        cells = [(cell.cell_id, self.estimate(cell)) for cell in self.missing]
+        return [(title, taken) for title, taken in stages if taken], [(title, taken) for title, taken in cells if taken]
+
+    def estimate(self, work: Stage) -> Estimate | None:
+        """What a stage or cell will take; None where its data set is not known."""
+        shape = self.shapes.get(work.pool.label)
+        return None if shape is None else work.estimate(shape, self.device)
+
+    def memory(self, work: Stage) -> int:
+        """Bytes that a stage or cell is estimated to take; 0 where nothing is known."""
+        taken = self.estimate(work)
+        return taken.memory if taken else 0
+
+    def stages(self, store: Store) -> list[Stage]:
+        """Shared stages that the missing cells need and the store lacks, inputs before users."""
+        return in_order([stage for cell in self.missing for stage in cell.stages()], lambda stage: stage in store)
+
+
+def make_plan(
+    spec: GridSpec,
+    *,
+    out: Path | None,
+    data_root: Path | None = None,
+    download: bool = False,
+    tolerant: bool = False,
+    device: str = "cpu",
+) -> Plan:
+    """Check the grid against this machine and expand it.
+
+    Args:
+        spec: the grid.
+        out: folder of the rows, or None where none are to be found or written.
+        data_root: folder of the data sets.
+        download: whether missing data and weights may be fetched.
+        tolerant: collect what is missing instead of stopping at it (``--dry-run``).
+        device: what will train, ``cpu`` or ``cuda``; it decides what precision ``auto`` means.
+
+    Raises:
+        BenchError: the first name, parameter, folder, data set or weights file that is not valid.
+    """
+    check_names(spec)
+    if not tolerant and out is not None:
+        check_writable(_nearest_existing(out))
+    problems: list[str] = []
+    dataset_refs, shapes = _find_datasets(spec, data_root, download, problems, tolerant)
+    encoder_refs, weights = _find_encoders(spec, download, problems, tolerant)
+    cells = expand(spec, dataset_refs, encoder_refs, precision_on(device))
+    plan = Plan(cells, set(), weights, problems, shapes=shapes, device=device)
+    return plan if out is None else _beside_rows(plan, out, tolerant)
+
+
+def _find_datasets(
+    spec: GridSpec, root: Path | None, download: bool, problems: list[str], tolerant: bool
+) -> tuple[dict[str, DatasetRef], dict[str, Shape]]:
+    """The grid's data sets by call, and the size of those that could be opened by label."""
+    found: dict[str, DatasetRef] = {}
+    shapes: dict[str, Shape] = {}
+    for call in spec.datasets:
+        try:
+            opened, shape = _open_dataset(call, spec.pool_size, root, download)
+            found[str(call)], shapes[opened.label] = opened, shape
+        except DataError as error:
+            if not tolerant:
+                raise
+            problems.append(str(error))
+            entry = datasets.get(call.name)
+            found[str(call)] = DatasetRef(
+                name=call.name,
+                version=entry.info.version,
+                params=entry.changed(call.params),
+                modifiers=check_modifiers(call.name, call.modifiers),
+                pool_size=spec.pool_size,
+                num_classes=entry.info.num_classes or 0,
+            )
+    return found, shapes
+
+
+def _find_encoders(
+    spec: GridSpec, download: bool, problems: list[str], tolerant: bool
+) -> tuple[dict[str, EncoderRef], dict[str, Path]]:
+    """The grid's encoders by call, and their weights files by label."""
+    found: dict[str, EncoderRef] = {}
+    weights: dict[str, Path] = {}
+    needed = reads_embeddings(spec)
+    for text, call in {str(call): call for dataset in spec.datasets for call in encoder_calls(spec, dataset)}.items():
+        try:
+            found[text], path = find_encoder(call, download, needed=needed)
+        except WeightsError as error:
+            if not tolerant:
+                raise
+            problems.append(str(error))
+            found[text], path = find_encoder(call, download, needed=False)
+        label = found[text].label
+        if path is not None and weights.setdefault(label, path) != path:
+            raise SpecError(
+                f"encoder {label} is given with two weights files, {path} and {weights[label]}; a table could not tell "
+                "them apart: use two runs with two --out."
+            )
+    return found, weights
+
+
+def _beside_rows(plan: Plan, out: Path, tolerant: bool) -> Plan:
+    """The plan with what its folder holds already; only a tolerant one leaves the folder as it is."""
+    cells, problems, damaged = plan.cells, list(plan.problems), []
+    if foreign := row_that_cannot_join(out, cells):
+        problem = f"{out} holds a row that no table can show beside these cells, {foreign}; give another --out."
+        if not tolerant:
+            raise SpecError(problem)
+        problems.append(problem)
+    if not tolerant:
+        check_writable(out)
+        damaged = set_aside(out, cells)
+        sweep(out)
+    rows = {cell.cell_id: row for cell in cells if (row := finished_row(out, cell)) is not None}
+    outdated = [cell.cell_id for cell in cells if cell.cell_id in rows and selected_otherwise(rows[cell.cell_id], cell)]
+    return replace(plan, finished=set(rows), problems=problems, damaged=damaged, outdated=outdated)
+
+
+def _nearest_existing(folder: Path) -> Path:
+    return next(path for path in (folder, *folder.absolute().parents) if path.exists())
+
+
+def check_writable(folder: Path) -> None:
+    """Make ``folder`` and write to it once.
+
+    Raises:
+        SpecError: it cannot be made or written to, for example because no space is left.
+    """
+    try:
+        if folder.exists() and not folder.is_dir():
+            raise SpecError(f"cannot write to {folder}: it is a file, not a folder.")
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=folder) as file:
+            file.write(b"\0" * 4096)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise SpecError(f"cannot write to {folder}: {error.strerror or error}.") from error
+
+
+def check_cache(folder: Path) -> None:
+    """Make the cache's folder and write to it once; refuse one whose stages this user may not read or add to.
+
+    Raises:
+        SpecError: says what cannot be written to, and what to do.
+    """
+    try:
+        check_writable(folder)
+    except SpecError as error:
+        raise SpecError(f"{error} It is the cache of shared stages; --cache-dir names another.") from error
+    if problem := cache_problem(folder):
+        raise SpecError(problem)
+
+
+def cache_problem(folder: Path) -> str:
+    """What keeps this user from using the cache, without writing to it; empty where nothing does."""
+    try:
+        closed = closed_kinds(folder, to_add=True)
+    except OSError as error:
+        return f"cannot look into the cache {folder}: {error.strerror}. --cache-dir names another."
+    if not closed:
+        return ""
+    return (
+        f"another user's stages in the cache {folder} are closed to this one, who may not read them or add to them: "
+        f"{', '.join(closed)}. Give a --cache-dir of your own, or share the folder by a group (docs/long-runs.md)."
+    )
+
+
+def _open_dataset(call: Call, pool_size: int | None, root: Path | None, download: bool) -> tuple[DatasetRef, Shape]:
+    entry = datasets.get(call.name)
+    params = entry.changed(call.params)
+    modifiers = check_modifiers(call.name, call.modifiers)
+    opened = partial(load_dataset, call.name, params, root=root, download=download, pool_size=pool_size)
+    dataset = opened(modifiers=modifiers)
+    clean = clean_modifiers(modifiers)
+    images = dataset.train.images
+    shape = Shape(len(dataset.train), len(dataset.test), tuple(images.shape[1:]), isinstance(images, np.ndarray))
+    reference = DatasetRef(
+        name=call.name,
+        version=entry.info.version,
+        params=params,
+        modifiers=modifiers,
+        pool_size=pool_size,
+        fingerprint=fingerprint(dataset),
+        clean_fingerprint=fingerprint(opened(modifiers=clean)) if clean != modifiers else "",
+        num_classes=dataset.num_classes,
+        size=len(dataset.train),
+    )
+    return reference, shape
+
+
+def precision_on(device: str) -> Precision:
+    """What precision ``auto`` means on ``cpu`` or ``cuda``."""
+    if device == "cpu":
+        return "fp32"
+    import torch
+
+    # A driver without a GPU plans for workers that have one, and those of today compute in bf16.
+    emulated = torch.cuda.is_available() and not torch.cuda.is_bf16_supported(including_emulation=False)
+    return "fp32" if emulated else "bf16"
+
+
+def find_encoder(call: Call, download: bool, *, needed: bool) -> tuple[EncoderRef, Path | None]:
+    """Look the encoder's weights file up and load it once; ``needed=False`` names the encoder without its weights.
+
+    Raises:
+        UnknownName: no such encoder or parameter.
+        WeightsError: no weights file, or one that is damaged or does not fit.
+    """
+    entry = encoders.get(call.name)
+    params = entry.changed({name: value for name, value in call.params.items() if name != WEIGHTS})
+    if not needed:
+        return EncoderRef(name=call.name, version=entry.info.version, params=params), None
+    local = call.params.get(WEIGHTS)
+    path = locate_weights(entry, local=None if local is None else Path(str(local)).expanduser(), download=download)
+    digest = "" if path is None else file_sha256(path)
+    ref = EncoderRef(name=call.name, version=entry.info.version, params=params, weights_sha256=digest)
+    make_encoder(ref, path)  # a file that is damaged or does not fit is better found now than by a worker
+    return ref, None if path is None else path.resolve()

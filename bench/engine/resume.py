@@ -1,0 +1,110 @@
+"""Which cells of a grid have a row that still counts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from bench.errors import RowError
+from bench.plain_files import read_regular
+from bench.plugins import methods
+from bench.results.comparable import conflict
+from bench.results.rows import MOST_BYTES, Row, read_row
+from bench.stages.selection import Selection
+from bench.stages.training import Cell
+
+_FOUND_ON_DISK = ("pool_size", "fingerprint", "encoder_weights")
+
+
+def finished_row(out: Path, cell: Cell) -> Row | None:
+    """The cell's row, if it is there, whole, and made by the present version of the method.
+
+    Raises:
+        RowError: the row is whole but not valid, for example of a later version of the harness.
+    """
+    path = _row_path(cell, out)
+    if not path.exists() or is_cut(path):
+        return None
+    try:
+        row = read_row(path)
+    except RowError as error:
+        raise RowError(f"{error} Delete it, and the cell is run again.") from error
+    present = (cell.cell_id, methods.get(cell.method).info.version)
+    return row if (row.cell_id, row.method_version) == present else None
+
+
+def valid_row(out: Path, cell: Cell) -> Row | None:
+    """As ``finished_row``; a row that is not valid counts as none."""
+    with suppress(RowError):
+        return finished_row(out, cell)
+    return None
+
+
+def selected_otherwise(row: Row, cell: Cell) -> bool:
+    """Whether the row's coreset was selected by other code of the method or of a stage than the present."""
+    keys = [use.key for use in row.stages if use.kind == Selection.kind]
+    return bool(keys) and cell.selection().key not in keys
+
+
+def row_that_cannot_join(out: Path, cells: Sequence[Cell]) -> str | None:
+    """What a table would refuse once the cells had rows: one in ``out`` of another recipe, data, weights or proxy.
+
+    Args:
+        out: the result folder.
+        cells: that are to have rows there.
+
+    Returns:
+        The row's id and the fields that differ, in words; None where all could stand in one table.
+    """
+    planned = {cell.cell_id for cell in cells}
+    places = {repr(place): place for place in map(_known_place, cells)}.values()
+    for path in sorted((out / "rows").glob("*.json")):
+        if path.stem in planned:
+            continue
+        with suppress(RowError):
+            row = read_row(path)
+            for place in places:
+                if found := conflict(row, place):
+                    return f"{row.cell_id} ({found})"
+    return None
+
+
+def _known_place(cell: Cell) -> dict[str, Any]:
+    """``Cell.place`` without what a dry run could not find: the size and content of missing data, missing weights."""
+    place = cell.place()
+    return {name: value for name, value in place.items() if value or name not in _FOUND_ON_DISK}
+
+
+def set_aside(out: Path, cells: Iterable[Cell]) -> list[Path]:
+    """Move what is no JSON in the place of these cells' rows, such as one that a power cut left incomplete, to
+    ``damaged/``, so that the cells run again.
+
+    Returns:
+        Where the rows are now.
+    """
+    moved = []
+    for cell in cells:
+        path = _row_path(cell, out)
+        if path.exists() and is_cut(path):
+            target = out / "damaged" / path.name
+            target.parent.mkdir(exist_ok=True)
+            moved.append(path.replace(target))
+    return moved
+
+
+def is_cut(path: Path) -> bool:
+    """Whether a JSON file is incomplete: neither the first part of an object nor the zeros of a lost block are JSON."""
+    try:
+        json.loads(read_regular(path, at_most=MOST_BYTES))
+    except ValueError:
+        return True
+    except (OSError, RecursionError):
+        return False  # ``read_row`` says what is wrong
+    return False
+
+
+def _row_path(cell: Cell, out: Path) -> Path:
+    return out / "rows" / f"{cell.cell_id}.json"

@@ -1,0 +1,213 @@
+"""What runs next and what an end means: written once, for every executor.
+
+The work of a run is one graph: shared stages, and the cells as its last stages. An executor asks ``next`` for work
+whenever it has room and tells ``ended`` how it ended; it decides nothing. A cell starts as soon as its own stages are
+stored, while others are still computed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, deque
+
+from bench.engine.events import Listener
+from bench.engine.failures import Fault, record_failure
+from bench.engine.plan import Plan
+from bench.engine.work import End
+from bench.stages.base import Stage, in_order
+from bench.stages.session import Session
+from bench.stages.training import Cell
+
+PAUSE = 2.0
+"""Seconds until a stage that another run is computing is looked at again."""
+
+
+class Scheduler:
+    """The state of a run: what waits for inputs, what can start, what runs, what failed.
+
+    Args:
+        plan: whose missing cells are to be run.
+        session: where.
+        listener: told of everything that happens.
+        retries: how often a stage or cell that may go well the next time is tried again.
+
+    Attributes:
+        computed: keys of the stages that this run computed.
+        reused: keys of the stages that it found.
+        failed: cell's id -> reason.
+    """
+
+    def __init__(self, plan: Plan, session: Session, listener: Listener, *, retries: int = 0) -> None:
+        self._session, self._listener, self._retries = session, listener, retries
+        self.computed: set[str] = set()
+        self.reused: set[str] = set()
+        self.failed: dict[str, str] = {}
+        self._broken: dict[str, Fault] = {}
+        self._attempts: Counter[str] = Counter()
+        self._waited: set[str] = set()
+        self._parked: dict[str, float] = {}
+        self._running: dict[str, Stage] = {}
+        self._cells: deque[str] = deque()
+        self._stages: deque[str] = deque()
+        self._again: deque[str] = deque()
+        self._doubtful: dict[str, tuple[float, Fault, float]] = {}
+        self._work, present = self._graph(plan)
+        self._missing = {
+            key: {needed.key for needed in work.inputs() if needed.key in self._work}
+            for key, work in self._work.items()
+        }
+        self._users: dict[str, list[str]] = {key: [] for key in self._work}
+        for key, inputs in self._missing.items():
+            for needed in inputs:
+                self._users[needed].append(key)
+        stages = [work for work in self._work.values() if not isinstance(work, Cell)]
+        self.reused |= {stage.key for stage in present}
+        if plan.missing:
+            listener.stages_begin(stages, present)
+            listener.cells_begin(len(plan.missing), len(plan.finished))
+        for key in [key for key, inputs in self._missing.items() if not inputs]:
+            self._release(key)
+
+    def _graph(self, plan: Plan) -> tuple[dict[str, Stage], list[Stage]]:
+        """The work by key, inputs before users, and the stages that the store has already.
+
+        A stage that is needed and damaged is taken out of the store, so that no cell finds it missing.
+        """
+        store = self._session.store
+        present: dict[str, Stage] = {}
+
+        def stored(stage: Stage) -> bool:
+            if isinstance(stage, Cell):
+                return False
+            if store.discard_damaged(stage):
+                self._listener.note(f"{stage.title()} was damaged in the store and is computed anew")
+            if stage not in store:
+                return False
+            present[stage.key] = stage
+            return True
+
+        work = in_order(plan.missing, stored)
+        return {item.key: item for item in work}, list(present.values())
+
+    @property
+    def done(self) -> bool:
+        """Whether everything has ended."""
+        waiting = (self._missing, self._running, self._cells, self._stages, self._again, self._parked, self._doubtful)
+        return not any(waiting)
+
+    @property
+    def running(self) -> int:
+        """How many stages and cells are with the executor."""
+        return len(self._running)
+
+    def next(self) -> Stage | None:
+        """Hand out what can start now, or None if only an end, or time, can change that.
+
+        Cells come first, since each is a result; then stages in the order of the plan; then what is tried again, when
+        the memory of others is free.
+        """
+        self._look_at_the_clock()
+        for ready in (self._cells, self._stages):
+            if ready:
+                return self._hand_out(ready.popleft())
+        if self._again and (not self._running or not self._short_of_memory(self._again[0])):
+            return self._hand_out(self._again.popleft())
+        return None
+
+    def attempt(self, work: Stage) -> int:
+        """Which try of the work the next one is, from 1."""
+        return self._attempts[work.key] + 1
+
+    def computed_for(self, work: Stage) -> frozenset[str]:
+        """Keys of the stages below the work that this run computed, for a cell's row."""
+        return frozenset(stage.key for stage in in_order(work.inputs())) & self.computed
+
+    def ended(self, work: Stage, end: End) -> None:
+        """Take note of how a stage or cell ended that ``next`` handed out."""
+        if self._running.pop(work.key, None) is None:
+            return  # given back meanwhile
+        for line in end.notes:
+            self._listener.note(line)
+        if end.busy:
+            self._park(work)
+            return
+        self._attempts[work.key] += 1
+        if end.fault is None:
+            self._succeeded(work, end)
+            return
+        fault = end.fault.model_copy(update={"attempts": self._attempts[work.key]})
+        if fault.passing and self._attempts[work.key] <= self._retries:
+            self._listener.retry(work.key if isinstance(work, Cell) else work.title(), fault.reason)
+            self._broken[work.key] = fault
+            self._again.append(work.key)
+        elif end.doubt:
+            self._doubtful[work.key] = (time.monotonic() + end.doubt, fault, end.seconds)
+        else:
+            self._fail(work, fault, end.seconds)
+
+    def give_back(self) -> None:
+        """Make startable again what ran on an executor that is gone, and what died with it, which counts as no try."""
+        died = [key for key in self._again if self._broken[key].status == "lost"]
+        for key in [*self._running, *self._doubtful, *died]:
+            self._attempts[key] = 0
+            self._make_ready(key)
+        self._again = deque(key for key in self._again if key not in died)
+        self._running.clear()
+        self._doubtful.clear()
+
+    def _look_at_the_clock(self) -> None:
+        now = time.monotonic()
+        for key in [key for key, since in self._parked.items() if now - since >= PAUSE]:
+            del self._parked[key]
+            self._make_ready(key)
+        for key in [key for key, (end, *_) in self._doubtful.items() if now >= end]:
+            _, fault, seconds = self._doubtful.pop(key)
+            self._fail(self._work[key], fault, seconds)
+
+    def _hand_out(self, key: str) -> Stage:
+        self._running[key] = self._work[key]
+        self._broken.pop(key, None)
+        return self._work[key]
+
+    def _release(self, key: str) -> None:
+        """All inputs of the work are there."""
+        del self._missing[key]
+        self._make_ready(key)
+
+    def _make_ready(self, key: str) -> None:
+        (self._cells if isinstance(self._work[key], Cell) else self._stages).append(key)
+
+    def _short_of_memory(self, key: str) -> bool:
+        return self._broken[key].status == "out-of-memory"
+
+    def _park(self, work: Stage) -> None:
+        self._parked[work.key] = time.monotonic()
+        if work.key not in self._waited:
+            self._waited.add(work.key)
+            self._listener.waiting(work.title())
+
+    def _succeeded(self, work: Stage, end: End) -> None:
+        if isinstance(work, Cell):
+            self._listener.cell_end(work, end.accuracy, end.seconds, None)
+            return
+        # A worker that died after it had stored the stage leaves it to be found by the next try.
+        reused = end.reused and self._attempts[work.key] == 1
+        (self.reused if reused else self.computed).add(work.key)
+        self._listener.stage_end(work, end.seconds, reused=reused)
+        for user in self._users[work.key]:
+            if user in self._missing:
+                self._missing[user].discard(work.key)
+                if not self._missing[user]:
+                    self._release(user)
+
+    def _fail(self, work: Stage, fault: Fault, seconds: float) -> None:
+        """Record the failure, and that of everything that rests on the work."""
+        if isinstance(work, Cell):
+            self.failed[work.key] = fault.reason
+            record_failure(work, fault, self._session.out)
+            self._listener.cell_end(work, None, seconds, fault.reason)
+            return
+        self._listener.stage_end(work, seconds, error=fault.reason)
+        for user in self._users[work.key]:
+            if self._missing.pop(user, None) is not None:
+                self._fail(self._work[user], fault, 0.0)

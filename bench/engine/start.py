@@ -1,0 +1,189 @@
+"""From a grid and the user's options to a run that can start: one way in for the command line and for Python."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from bench.engine.events import Listener
+from bench.engine.machine import shortages, this_machine
+from bench.engine.plan import Plan, check_cache, make_plan
+from bench.engine.run import Outcome, run
+from bench.errors import SpecError
+from bench.grid.cells import check_names
+from bench.grid.spec import GridSpec
+from bench.quantities import counted, parse_seconds
+from bench.stages.session import Session
+from bench.store.folder import cache_folder
+
+if TYPE_CHECKING:
+    from bench.engine.executors.base import Executor
+
+_DECODERS = 8
+"""CPU threads below which a GPU waits for images that are decoded from files: by arithmetic, not measured."""
+
+
+class RunOptions(BaseModel):
+    """Where and on what a grid runs; none of it is part of a result.
+
+    Attributes:
+        out: folder of rows, indices and tables.
+        data_root: folder of the data sets.
+        cache_dir: folder of the shared stages; None for the user's cache folder.
+        download: whether missing data and weights may be fetched.
+        device: ``cpu``, ``cuda``, or ``auto`` for whatever is there.
+        executor: ``ray``, or ``local``: this process, without Ray.
+        workers: worker processes of ``local``; None for this very process.
+        address: of a running Ray cluster.
+        cpus_per_trial: CPUs, and threads, of a stage or cell.
+        gpus_per_trial: GPUs of a stage or cell; None for one on ``cuda``.
+        time_limit: seconds, or text such as ``90s`` or ``2h``, that one stage or cell may take.
+        retries: tries again for what was killed, ran out of memory, or could not read or write a file.
+        force: start although memory or disk will not do by the estimates.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    out: Path = Path("runs/default")
+    data_root: Path | None = None
+    cache_dir: Path | None = None
+    download: bool = False
+    device: str = "auto"
+    executor: Literal["ray", "local"] = "ray"
+    workers: Annotated[int, Field(ge=1)] | None = None
+    address: str | None = None
+    cpus_per_trial: Annotated[int, Field(ge=1)] = 1
+    gpus_per_trial: Annotated[float, Field(ge=0)] | None = None
+    time_limit: float | str | None = None
+    retries: Annotated[int, Field(ge=0)] = 1
+    force: bool = False
+
+
+class Job:
+    """A grid that was checked against this machine.
+
+    Args:
+        spec: the grid.
+        options: where and on what.
+        tolerant: collect what is missing instead of stopping at it, and leave ``out`` as it is (``--dry-run``).
+
+    Attributes:
+        plan: its cells.
+        session: where its workers find everything.
+        executor: what runs it.
+
+    Raises:
+        BenchError: the first name, option, folder, data set or weights file that is not valid.
+    """
+
+    def __init__(self, spec: GridSpec, options: RunOptions, *, tolerant: bool = False) -> None:
+        limit = options.time_limit
+        seconds = parse_seconds(limit) if isinstance(limit, str) else limit
+        check_names(spec)  # before the device, which costs an import of torch
+        device = pick_device(options.device, elsewhere=options.address is not None)
+        gpus = _gpus_of_trial(options.gpus_per_trial, device)
+        self._options = options
+        self.executor = _executor(options, gpus)
+        self.plan: Plan = make_plan(
+            spec,
+            out=options.out,
+            data_root=options.data_root,
+            download=options.download and not tolerant,
+            tolerant=tolerant,
+            device=device,
+        )
+        self.session = Session(
+            out=options.out.resolve(),
+            cache=cache_folder(options.cache_dir),
+            data_root=options.data_root.expanduser().resolve() if options.data_root else None,
+            weights=self.plan.weights,
+            device=device,
+            gpu_share=min(1.0, gpus or 1.0),
+            threads=options.cpus_per_trial,
+            time_limit=seconds,
+        )
+
+    def check(self) -> None:
+        """Refuse what this machine cannot hold, before anything starts.
+
+        Raises:
+            SpecError: the cache cannot be written to, or memory or disk will not do by the estimates.
+        """
+        plan, session = self.plan, self.session
+        if plan.stages(session.store):
+            check_cache(session.cache)
+        if self._options.address is not None or self._options.force:
+            return
+        machine = this_machine(session.device)
+        work = plan.estimates(session.store)
+        lacking = shortages(*work, machine, cache=session.cache, out=session.out, gpus=session.gpu_share)
+        if lacking:
+            raise SpecError(f"{' '.join(lacking)} These are estimates; --force (force=True) starts all the same.")
+
+    def warnings(self) -> Iterator[str]:
+        """Warnings that do not stop a run."""
+        plan, session = self.plan, self.session
+        for path in plan.damaged:
+            yield f"A row was incomplete and is run again; what is left of it: {path}"
+        if plan.outdated:
+            found = f"{counted(len(plan.outdated), 'finished row')}, such as {plan.outdated[0]}"
+            yield (
+                f"Selected by other code of their method or of a stage than the present: {found}. To run them anew, "
+                "take another --out, or delete them."
+            )
+        filed = sorted(name for name, shape in plan.shapes.items() if not shape.in_memory)
+        if session.device == "cuda" and session.threads < _DECODERS and filed and plan.missing:
+            yield (
+                f"The images of {', '.join(filed)} are decoded by {counted(session.threads, 'thread')}, for which a "
+                f"GPU will wait; --cpus-per-trial {_DECODERS} decodes faster."
+            )
+
+    def run(self, listener: Listener) -> Outcome:
+        """Compute what is missing; see ``bench.engine.run``."""
+        return run(self.plan, self.session, self.executor, listener, retries=self._options.retries)
+
+
+def pick_device(wanted: str, *, elsewhere: bool = False) -> str:
+    """``cpu`` or ``cuda``, for ``auto`` whatever is there.
+
+    Args:
+        wanted: ``auto``, ``cpu`` or ``cuda``.
+        elsewhere: whether other machines will train, so that this one need not have the GPU that was asked for.
+
+    Raises:
+        SpecError: an unknown device, or a GPU that torch does not see.
+    """
+    if wanted not in ("auto", "cpu", "cuda"):
+        raise SpecError(f"device {wanted!r} is not valid; valid: auto, cpu, cuda.")
+    if wanted == "cpu" or (wanted == "cuda" and elsewhere):
+        return wanted
+    import torch
+
+    if wanted == "cuda" and not torch.cuda.is_available():
+        raise SpecError("--device cuda was given, but torch sees no GPU on this machine; leave it out, or use cpu.")
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def _executor(options: RunOptions, gpus: float) -> Executor:
+    if options.executor == "ray":
+        if options.workers is not None:
+            raise SpecError("--workers is for --executor local; on Ray, --cpus-per-trial says how many run at once.")
+        from bench.engine.executors.base import Resources
+        from bench.engine.executors.ray import OnRay
+
+        return OnRay(Resources(options.cpus_per_trial, gpus), options.address)
+    if options.address is not None:
+        raise SpecError("--address is of a Ray cluster; --executor local runs on this machine alone. Give one of them.")
+    from bench.engine.executors.local import InProcess, Workers
+
+    return InProcess() if options.workers is None else Workers(options.workers)
+
+
+def _gpus_of_trial(given: float | None, device: str) -> float:
+    """GPUs of a stage or cell: as the user says, else one where a GPU trains."""
+    if device == "cuda" and given == 0:
+        raise SpecError("--gpus-per-trial 0 is not valid on cuda: take one or a part of one, such as 0.25.")
+    return given if given is not None else float(device == "cuda")

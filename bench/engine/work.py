@@ -1,0 +1,146 @@
+"""What a worker does with a stage or a cell, in whichever process it runs: the work, its limits, and how it ended."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection
+
+from pydantic import BaseModel, ConfigDict
+
+from bench.engine.failures import Fault, fault_of, fault_of_death, forget_failure, record_failure
+from bench.engine.limits import end_process, limit_gpu_memory, mark_of, time_limit
+from bench.engine.notes import collected
+from bench.engine.resume import valid_row
+from bench.stages.base import Stage
+from bench.stages.session import Session
+from bench.stages.training import Cell
+from bench.store.cache import Busy
+from bench.underway import announced, forget
+
+
+class End(BaseModel):
+    """How a stage or cell ended; travels from a worker to the scheduler.
+
+    Attributes:
+        seconds: what it took, of a stored stage for whoever computed it; until it failed, as far as that is known.
+        reused: whether it was there already.
+        accuracy: of a cell, in percent.
+        fault: why it failed, if it did.
+        busy: another run is computing it.
+        doubt: seconds until it is known whether a process that died did so with its whole machine, and so blamelessly.
+        notes: what the user should know besides.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    seconds: float = 0.0
+    reused: bool = False
+    accuracy: float | None = None
+    fault: Fault | None = None
+    busy: bool = False
+    doubt: float = 0.0
+    notes: tuple[str, ...] = ()
+
+
+def perform(work: Stage, session: Session, *, computed: Collection[str] = (), attempt: int = 1) -> End:
+    """Compute a stage into the store, or a cell into its row. Never raises an ``Exception``: a failure is an end too.
+
+    Args:
+        work: a stage, or the last one, a cell.
+        session: where, and how long it may take. A stage that another process is computing is not waited for.
+        computed: keys of the stages that this run computed, for the cell's row.
+        attempt: which try this is, from 1.
+    """
+    # The limit is for the work, not for imports: torch's first optimiser would import torch._dynamo.
+    import torch._dynamo  # noqa: F401
+
+    import bench.training.fit  # noqa: F401
+    from bench.training.precision import prepare_torch
+
+    if not work.uses_gpu():
+        # What asked for no GPU must not open one, for an input that has gone missing, say.
+        session = session.model_copy(update={"device": "cpu"})
+    prepare_torch(session.threads)
+    started = time.perf_counter()
+    try:
+        limit_gpu_memory(session.gpu_share, session.device)
+        with collected() as notes, time_limit(session.time_limit, mark_of(work.key, session.out), session.watchdog):
+            if isinstance(work, Cell):
+                end = _train(work, session, computed)
+            else:
+                artifact = session.model_copy(update={"wait": False}).get(work)
+                end = End(seconds=artifact.seconds, reused=artifact.reused)
+        return end.model_copy(update={"notes": tuple(notes)})
+    except Busy:
+        return End(busy=True)
+    except Exception as error:
+        title = "" if isinstance(work, Cell) else work.title()
+        fault = fault_of(error, title).model_copy(update={"attempts": attempt})
+        if isinstance(work, Cell):
+            record_failure(work, fault, session.out)
+        return End(seconds=time.perf_counter() - started, fault=fault)
+
+
+def _train(cell: Cell, session: Session, computed: Collection[str]) -> End:
+    from bench.results.rows import write_row
+
+    started = time.perf_counter()
+    # Another run into the same folder may have been faster: a finished row is never touched.
+    row = valid_row(session.out, cell)
+    if row is None:
+        with announced(session.out, cell.cell_id, cell.title()) as progress:
+            row = cell.row(session, progress, computed)
+        meanwhile = valid_row(session.out, cell)
+        if meanwhile is None:
+            write_row(row, session.out)
+        row = meanwhile or row
+    forget_failure(cell.cell_id, session.out)
+    return End(accuracy=row.accuracy, seconds=time.perf_counter() - started)
+
+
+def perform_as_worker(work: Stage, session: Session, *, computed: Collection[str] = (), attempt: int = 1) -> End:
+    """As ``perform``, in a process of the harness's own, which ends where it may be left half done.
+
+    That is after the time limit, which may have cut an import short, and on a GPU that no longer answers. The end is
+    then found in the work's mark.
+    """
+    end = perform(work, session, computed=computed, attempt=attempt)
+    broken = session.device != "cpu" and work.uses_gpu() and not _release_gpu()
+    if broken or (end.fault is not None and end.fault.status == "time-limit"):
+        fault = end.fault and end.fault.model_copy(update={"seconds": end.seconds})
+        end_process(fault.model_dump_json() if fault else "", mark_of(work.key, session.out))
+    return end
+
+
+def end_of_death(work: Stage, session: Session, details: str) -> End:
+    """How work ended whose process died.
+
+    Args:
+        work: what it was at.
+        session: where.
+        details: the executor's words.
+    """
+    forget(session.out, work.key)
+    if isinstance(work, Cell):
+        row = valid_row(session.out, work)
+        if row is not None:  # it had done all but report it
+            return End(accuracy=row.accuracy)
+    title = "" if isinstance(work, Cell) else work.title()
+    fault = fault_of_death(mark_of(work.key, session.out), details, limit=session.time_limit, stage=title)
+    return End(seconds=fault.seconds, fault=fault)
+
+
+def _release_gpu() -> bool:
+    """Give back what torch keeps of the GPU's memory: a neighbour on the same GPU may need it.
+
+    Returns:
+        Whether the GPU answers: after some errors it never does in this process, and every later cell would fail.
+    """
+    import torch
+
+    try:
+        torch.cuda.synchronize()
+        torch.cuda.empty_cache()
+    except (RuntimeError, AssertionError):  # the latter is what a torch without CUDA says
+        return False
+    return True

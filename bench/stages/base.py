@@ -1,0 +1,100 @@
+"""What every stage is: a computation with an identity, whose result is stored once and shared."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from bench.refs import DatasetRef, Frozen
+from bench.stages.memory import Estimate, Shape
+
+if TYPE_CHECKING:
+    from bench.data import Arrays
+    from bench.stages.session import Session
+    from bench.underway import Progress
+
+
+class Stage(Frozen):
+    """One computation whose result is stored by content and shared by cells, grids and runs.
+
+    A subclass is complete in its file: its fields are what the result depends on, ``inputs`` the stages that it reads,
+    ``estimate`` what it takes and ``compute`` how it is done, a thin shell around a pure core. Nothing else in a
+    session may change the result: ``key`` is made of the fields alone.
+
+    Attributes:
+        kind: folder of the store; never renamed, or everything stored below it is computed again.
+        version: raise it when the same fields give another result.
+    """
+
+    kind: ClassVar[str]
+    version: ClassVar[int] = 1
+
+    @cached_property
+    def key(self) -> str:
+        """SHA-256 over kind, version of the code, specification, and the keys of all that it rests on.
+
+        A specification names its inputs but not the versions of their code.
+        """
+        parts = (self.kind, str(self.version), self.digest(), *(needed.key for needed in self.inputs()))
+        return hashlib.sha256("/".join(parts).encode()).hexdigest()
+
+    @property
+    def pool(self) -> DatasetRef:
+        """The data set that the stage works on."""
+        raise NotImplementedError
+
+    def inputs(self) -> list[Stage]:
+        """Stages that must be there first."""
+        return []
+
+    def describe(self) -> dict[str, Any]:
+        """The specification as JSON, stored beside the arrays."""
+        return {"kind": self.kind, "version": self.version, **self.model_dump(mode="json")}
+
+    def uses_gpu(self) -> bool:
+        """Whether it uses a GPU where the run has one; otherwise none is reserved."""
+        return True
+
+    def title(self) -> str:
+        """A few words for progress and ``--dry-run``."""
+        return self.kind
+
+    def estimate(self, shape: Shape, device: str) -> Estimate:
+        """Memory, disk and GPU memory that it will take, erring upwards.
+
+        Args:
+            shape: size of the pool's data set.
+            device: ``cpu`` or ``cuda``.
+        """
+        raise NotImplementedError
+
+    def compute(self, session: Session, progress: Progress) -> Arrays:
+        """The arrays to store.
+
+        Args:
+            session: gives the inputs (``session.arrays``), the data set and the device.
+            progress: called with (done, in all).
+        """
+        raise NotImplementedError
+
+
+def in_order(stages: Iterable[Stage], present: Callable[[Stage], bool] = lambda stage: False) -> list[Stage]:
+    """The stages and all that they rest on, each once, inputs before users; what is present needs no inputs."""
+    ordered: dict[str, Stage] = {}
+    skipped: set[str] = set()
+
+    def visit(stage: Stage) -> None:
+        if stage.key in ordered or stage.key in skipped:
+            return
+        if present(stage):
+            skipped.add(stage.key)
+            return
+        for needed in stage.inputs():
+            visit(needed)
+        ordered[stage.key] = stage
+
+    for stage in stages:
+        visit(stage)
+    return list(ordered.values())

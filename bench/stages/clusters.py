@@ -1,0 +1,147 @@
+"""Pseudo-labels: clusters of the pool's embeddings, and how many there are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from bench.calls import Call
+from bench.refs import DatasetRef
+from bench.stages.base import Stage
+from bench.stages.embeddings import Embeddings
+from bench.stages.memory import CUDA, PROCESS, WIDTH, Estimate, Shape, in_memory
+from bench.stages.neighbors import SHARED_NEIGHBORS, NeighborLists, shared_neighbors
+
+if TYPE_CHECKING:
+    from bench.data import Arrays
+    from bench.stages.session import Session
+    from bench.underway import Progress
+
+# Of TEMI's heads and batches, see bench.clustering.temi.
+_HIDDEN, _BOTTLENECK, _BATCH = 512, 256, 1024
+_MOST_ESTIMATED = 200
+"""Clusters that ``num_clusters="estimate"`` finds at most."""
+
+
+class ClusterCount(Stage):
+    """How many clusters the pool's embeddings have, by ``bench.clustering.count``."""
+
+    kind: ClassVar[str] = "cluster-count"
+    embeddings: Embeddings
+    seed: int
+
+    @property
+    def pool(self) -> DatasetRef:
+        return self.embeddings.dataset
+
+    def inputs(self) -> list[Stage]:
+        return [self.embeddings]
+
+    def uses_gpu(self) -> bool:
+        return False
+
+    def title(self) -> str:
+        source = self.embeddings
+        return f"number of clusters of {source.dataset.label} by {source.encoder.label}, seed {self.seed}"
+
+    def estimate(self, shape: Shape, device: str) -> Estimate:
+        return Estimate(PROCESS + 2 * shape.embeddings, 4096)
+
+    def compute(self, session: Session, progress: Progress) -> Arrays:
+        """``num_clusters`` int64 [], with the candidates and their silhouettes."""
+        from bench.clustering.count import estimate_num_clusters
+
+        embeddings = session.arrays(self.embeddings)["embeddings"]
+        return estimate_num_clusters(embeddings, seed=self.seed, progress=progress)
+
+
+class PseudoLabels(Stage):
+    """Cluster numbers of the pool.
+
+    Attributes:
+        embeddings: what is clustered.
+        clustering: ``temi`` or ``kmeans`` (on L2-normalised embeddings).
+        num_clusters: how many, or ``estimate``, which takes them from ``cluster_count``.
+        heads: TEMI's heads.
+        epochs: TEMI's epochs.
+        seed: of the clustering.
+    """
+
+    kind: ClassVar[str] = "pseudo-labels"
+    version: ClassVar[int] = 4
+    embeddings: Embeddings
+    clustering: Literal["temi", "kmeans"] = "temi"
+    num_clusters: int | Literal["estimate"]
+    heads: int | None = 50
+    epochs: int | None = 200
+    seed: int
+
+    @property
+    def pool(self) -> DatasetRef:
+        return self.embeddings.dataset
+
+    def inputs(self) -> list[Stage]:
+        needed: list[Stage] = [self.embeddings]
+        if self.clustering == "temi":
+            needed.append(self.neighbor_lists())
+        if self.num_clusters == "estimate":
+            needed.append(self.cluster_count())
+        return needed
+
+    def uses_gpu(self) -> bool:
+        return self.clustering == "temi"
+
+    def cluster_count(self) -> ClusterCount:
+        """The estimate that ``num_clusters="estimate"`` stands for."""
+        return ClusterCount(embeddings=self.embeddings, seed=self.seed)
+
+    def neighbor_lists(self) -> NeighborLists:
+        """The neighbours that TEMI draws from."""
+        return shared_neighbors(self.embeddings, SHARED_NEIGHBORS, "cosine")
+
+    def title(self) -> str:
+        source = self.embeddings
+        return f"{self.how()} pseudo-labels of {source.dataset.label} by {source.encoder.label}, seed {self.seed}"
+
+    def how(self) -> str:
+        """The clustering with its effort and number of clusters, in words."""
+        effort = {"heads": self.heads, "epochs": self.epochs} if self.clustering == "temi" else {}
+        return str(Call(self.clustering, {**effort, "num_clusters": self.num_clusters}))
+
+    def estimate(self, shape: Shape, device: str) -> Estimate:
+        """Embeddings twice; for each head its weights, gradient, two moments and teacher, and 4 activations of a batch.
+
+        K-means keeps next to nothing.
+        """
+        heads = self._head_bytes()
+        memory = PROCESS + 2 * shape.embeddings + in_memory(heads, device)
+        return Estimate(memory, shape.train * 8, CUDA + shape.embeddings + heads if heads else 0)
+
+    def compute(self, session: Session, progress: Progress) -> Arrays:
+        """``labels`` int64 [N]; ``losses`` float64 [H] of TEMI's heads."""
+        from bench.clustering.assign import assign_clusters
+
+        return assign_clusters(
+            session.arrays(self.embeddings)["embeddings"],
+            lambda: session.arrays(self.neighbor_lists())["indices"],
+            clustering=self.clustering,
+            num_clusters=self.count(session),
+            heads=self.heads,
+            epochs=self.epochs,
+            seed=self.seed,
+            device=session.device,
+            progress=progress,
+        )
+
+    def count(self, session: Session) -> int:
+        """The number of clusters, as given or as estimated."""
+        if self.num_clusters == "estimate":
+            return int(session.arrays(self.cluster_count())["num_clusters"])
+        return self.num_clusters
+
+    def _head_bytes(self) -> int:
+        if self.clustering != "temi":
+            return 0
+        clusters = _MOST_ESTIMATED if self.num_clusters == "estimate" else self.num_clusters
+        weights = WIDTH * _HIDDEN + _HIDDEN * _BOTTLENECK + _BOTTLENECK * clusters
+        batch = _BATCH * (_HIDDEN + _BOTTLENECK + 2 * clusters)
+        return 4 * (self.heads or 1) * (5 * weights + 4 * batch)

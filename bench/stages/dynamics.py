@@ -1,0 +1,82 @@
+"""Training dynamics of a proxy on the whole pool."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.refs import DatasetRef, Proxy
+from bench.stages.base import Stage
+from bench.stages.clusters import PseudoLabels
+from bench.stages.embeddings import Embeddings
+from bench.stages.memory import Estimate, Shape, of_training, proxy_bytes
+
+if TYPE_CHECKING:
+    from bench.data import Arrays
+    from bench.stages.session import Session
+    from bench.underway import Progress
+
+
+class ProxyDynamics(Stage):
+    """Training dynamics of a proxy on the whole pool, trained on true labels or on pseudo-labels."""
+
+    kind: ClassVar[str] = "dynamics"
+    version: ClassVar[int] = 3
+    dataset: DatasetRef
+    pseudo_labels: PseudoLabels | None
+    proxy: Proxy
+    seed: int
+
+    @property
+    def pool(self) -> DatasetRef:
+        return self.dataset
+
+    def inputs(self) -> list[Stage]:
+        needed: list[Stage] = [] if self.pseudo_labels is None else [self.pseudo_labels]
+        return needed + proxy_inputs(self.proxy, self.dataset)
+
+    def title(self) -> str:
+        source = self.pseudo_labels
+        labels = "true labels" if source is None else f"{source.how()} of {source.embeddings.encoder.label}"
+        return f"proxy {self.proxy.model.label} on {self.dataset.label}, {labels}, seed {self.seed}"
+
+    def estimate(self, shape: Shape, device: str) -> Estimate:
+        return of_training(*proxy_bytes(self.proxy, shape, self.dataset, shape.train), 64 * shape.train, device)
+
+    def compute(self, session: Session, progress: Progress) -> Arrays:
+        """Arrays as in ``Dynamics``."""
+        from bench.training.proxy import observe_dynamics
+
+        targets, classes = self.targets(session)
+        observed = observe_dynamics(
+            self.proxy,
+            read_proxy_inputs(self.proxy, self.dataset, session),
+            targets,
+            num_classes=classes,
+            dataset=session.dataset(self.dataset),
+            seed=self.seed,
+            device=session.device,
+            progress=progress,
+        )
+        return observed.arrays()
+
+    def targets(self, session: Session) -> tuple[NDArray[np.int64], int]:
+        """What the proxy is trained on, int64 [N], and how many outputs it has."""
+        if self.pseudo_labels is None:
+            dataset = session.dataset(self.dataset)
+            return dataset.train.labels, dataset.num_classes
+        return session.arrays(self.pseudo_labels)["labels"], self.pseudo_labels.count(session)
+
+
+def proxy_inputs(proxy: Proxy, dataset: DatasetRef) -> list[Stage]:
+    """The embeddings that the proxy's network takes in place of images, if it does."""
+    return [] if proxy.encoder is None else [Embeddings(dataset=dataset.without_noise(), encoder=proxy.encoder)]
+
+
+def read_proxy_inputs(proxy: Proxy, dataset: DatasetRef, session: Session) -> Any:
+    """uint8 images [N, C, H, W] of the pool, or the embeddings float32 [N, D] of ``proxy_inputs``."""
+    for stage in proxy_inputs(proxy, dataset):
+        return session.arrays(stage)["embeddings"]
+    return session.dataset(dataset).train.images

@@ -1,0 +1,114 @@
+"""Embeddings of a data set's images, and the fit of an encoder that learns from the pool first."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+import numpy as np
+
+from bench.errors import DataError
+from bench.plugins import encoders
+from bench.refs import DatasetRef, EncoderRef
+from bench.stages.base import Stage
+from bench.stages.memory import PROCESS, WIDTH, Estimate, Shape
+
+if TYPE_CHECKING:
+    from bench.data import Arrays, Images
+    from bench.encoding.encoder import Encoder
+    from bench.stages.session import Session
+    from bench.underway import Progress
+
+_FITTED = 50 * 10**6
+"""Bytes on disk that the state of a fitted encoder counts as."""
+_BATCH = 256
+
+
+class EncoderFit(Stage):
+    """What an encoder that is registered as ``fitted`` learned from the pool's images; both splits rest on it."""
+
+    kind: ClassVar[str] = "encoder"
+    dataset: DatasetRef
+    encoder: EncoderRef
+
+    @property
+    def pool(self) -> DatasetRef:
+        return self.dataset
+
+    def uses_gpu(self) -> bool:
+        return encoders.get(self.encoder.name).info.gpu
+
+    def title(self) -> str:
+        return f"{self.encoder.label} fitted to the images of {self.dataset.label}"
+
+    def estimate(self, shape: Shape, device: str) -> Estimate:
+        """The data set, a copy of the images for the encoder, and what it declares."""
+        entry = encoders.get(self.encoder.name)
+        declared = entry.info.memory(entry.resolve(self.encoder.params), shape.train, shape.image)
+        return Estimate(PROCESS + shape.bytes + shape.train * shape.per_image + declared, _FITTED)
+
+    def compute(self, session: Session, progress: Progress) -> Arrays:
+        """The encoder's state, arrays as it names them; it is handed images alone."""
+        from bench.encoding.encoder import FittedEncoder
+
+        encoder = _encoder(self.encoder, session)
+        assert isinstance(encoder, FittedEncoder)
+        images = session.dataset(self.dataset).train.images
+        return encoder.fit(_for_a_plugin(images), device=session.device, progress=progress)
+
+
+class Embeddings(Stage):
+    """Embeddings of one split; an encoder that must be fitted is fitted to the pool."""
+
+    kind: ClassVar[str] = "embeddings"
+    version: ClassVar[int] = 2
+    dataset: DatasetRef
+    encoder: EncoderRef
+    split: Literal["train", "test"] = "train"
+
+    @property
+    def pool(self) -> DatasetRef:
+        return self.dataset
+
+    def inputs(self) -> list[Stage]:
+        fitted = encoders.get(self.encoder.name).info.fitted
+        return [EncoderFit(dataset=self.dataset, encoder=self.encoder)] if fitted else []
+
+    def uses_gpu(self) -> bool:
+        return encoders.get(self.encoder.name).info.gpu
+
+    def title(self) -> str:
+        return f"embeddings of {self.dataset.label} ({self.split}) by {self.encoder.label}"
+
+    def estimate(self, shape: Shape, device: str) -> Estimate:
+        """The data set, a copy of the images for the encoder, and the embeddings twice; of a GPU nothing is known."""
+        rows = shape.test if self.split == "test" else shape.train
+        return Estimate(PROCESS + shape.bytes + rows * (shape.per_image + 2 * WIDTH * 4), rows * WIDTH * 4)
+
+    def compute(self, session: Session, progress: Progress) -> Arrays:
+        """``embeddings`` float32 [N, D]."""
+        from bench.encoding.encoder import FittedEncoder
+        from bench.underway import counted
+
+        encoder = _encoder(self.encoder, session)
+        for fitted in self.inputs():
+            assert isinstance(encoder, FittedEncoder)
+            encoder.restore(session.arrays(fitted))
+        images = _for_a_plugin(getattr(session.dataset(self.dataset), self.split).images)
+        advance = counted(progress, len(images))
+        embeddings = encoder.embed(images, device=session.device, batch_size=_BATCH, progress=advance)
+        if not np.isfinite(embeddings).all():
+            raise DataError(f"encoder {self.encoder.label} gave embeddings that are not finite.")
+        return {"embeddings": embeddings}
+
+
+def _encoder(ref: EncoderRef, session: Session) -> Encoder:
+    from bench.encoding.encoder import make_encoder
+
+    return make_encoder(ref, session.weights_of(ref))
+
+
+def _for_a_plugin(images: Images) -> Images:
+    """A copy of those in memory, which later stages read; pixels alone of those in files, whose names tell classes."""
+    from bench.data import ImageView, private
+
+    return private(images) if isinstance(images, np.ndarray) else ImageView(images)

@@ -1,0 +1,79 @@
+"""Norms of the gradients early in training (GraNd)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from bench.pool import Layers
+from bench.refs import DatasetRef, Proxy
+from bench.stages.base import Stage
+from bench.stages.dynamics import proxy_inputs, read_proxy_inputs
+from bench.stages.memory import Estimate, Shape, of_training, proxy_bytes
+
+if TYPE_CHECKING:
+    from bench.data import Arrays
+    from bench.stages.session import Session
+    from bench.underway import Progress
+
+_VMAP = 200 * 10**6
+"""Bytes that torch loads for gradients per image on a CPU."""
+
+
+class GradientNorms(Stage):
+    """Norms of each pool image's loss gradient early in training on true labels, averaged over networks.
+
+    Attributes:
+        dataset: the pool.
+        proxy: the network and its recipe.
+        networks: how many are averaged, each with weights and order of its own.
+        epochs: of training before the gradients are taken; 0 is at initialisation, and the proxy's epochs the most.
+        layers: gradient by all weights, or by those of the last linear layer alone.
+        seed: of weights, order and augmentation.
+    """
+
+    kind: ClassVar[str] = "gradient-norms"
+    version: ClassVar[int] = 2
+    dataset: DatasetRef
+    proxy: Proxy
+    networks: int = 10
+    epochs: int = 10
+    layers: Layers = "all"
+    seed: int
+
+    @property
+    def pool(self) -> DatasetRef:
+        return self.dataset
+
+    def inputs(self) -> list[Stage]:
+        return proxy_inputs(self.proxy, self.dataset)
+
+    def title(self) -> str:
+        return f"gradient norms of {self.proxy.model.label} on {self.dataset.label}, seed {self.seed}"
+
+    def estimate(self, shape: Shape, device: str) -> Estimate:
+        """Training twice over, and what is held at once."""
+        from bench.training.outputs import HELD_ON_GPU
+
+        data, network = proxy_bytes(self.proxy, shape, self.dataset, shape.train)
+        held = _VMAP if device == "cpu" else 4 * HELD_ON_GPU
+        return of_training(2 * data, 2 * network + held, 8 * shape.train, device)
+
+    def compute(self, session: Session, progress: Progress) -> Arrays:
+        """``norms`` float32 [N], the mean over the networks."""
+        from bench.training.proxy import mean_gradient_norms
+
+        dataset = session.dataset(self.dataset)
+        norms = mean_gradient_norms(
+            self.proxy,
+            read_proxy_inputs(self.proxy, self.dataset, session),
+            dataset.train.labels,
+            num_classes=dataset.num_classes,
+            dataset=dataset,
+            networks=self.networks,
+            epochs=self.epochs,
+            layers=self.layers,
+            seed=self.seed,
+            device=session.device,
+            progress=progress,
+        )
+        return {"norms": norms}

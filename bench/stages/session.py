@@ -1,0 +1,119 @@
+"""Where a process finds data, weights and stored stages, and what it may use. None of it is part of a result."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import lru_cache
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from bench.data import Arrays, Dataset, fingerprint
+from bench.errors import DataError, WeightsError
+from bench.refs import DatasetRef, EncoderRef
+from bench.stages.base import Stage
+from bench.store.cache import Artifact, Store
+from bench.underway import announced
+
+
+class Session(BaseModel):
+    """Paths and devices of one run, sent to every worker as JSON.
+
+    Attributes:
+        out: folder of rows, indices and failures.
+        cache: folder of shared stages.
+        data_root: folder of the data sets.
+        weights: encoder label -> weights file.
+        device: ``cpu`` or ``cuda``.
+        gpu_share: part of a GPU's memory that a process may take, in (0, 1].
+        threads: CPU threads of one trial.
+        time_limit: seconds that a stage or a cell may take, or None.
+        wait: whether to wait for a stage that another process is computing.
+        watchdog: whether the time limit may end the process where the work does not react to it.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    out: Path
+    cache: Path
+    data_root: Path | None = None
+    weights: dict[str, Path] = {}
+    device: str = "cpu"
+    gpu_share: float = 1.0
+    threads: int = 1
+    time_limit: float | None = None
+    wait: bool = True
+    watchdog: bool = True
+
+    @property
+    def store(self) -> Store:
+        """The shared stages."""
+        return Store(self.cache)
+
+    def get(self, stage: Stage) -> Artifact:
+        """The stage's arrays, from the store or computed now and stored; its inputs likewise.
+
+        Raises:
+            Busy: another process is computing it or one of its inputs, and ``wait`` is false.
+        """
+
+        def produce() -> Arrays:
+            with announced(self.out, stage.key, stage.title()) as progress:
+                return stage.compute(self, progress)
+
+        return self.store.get(stage, produce, wait=self.wait)
+
+    def arrays(self, stage: Stage) -> Arrays:
+        """As ``get``, without what is known of how they came to be."""
+        return self.get(stage).arrays
+
+    def dataset(self, ref: DatasetRef) -> Dataset:
+        """The data set's images and labels; the last ones used stay in memory.
+
+        Raises:
+            DataError: missing or corrupt data, or other data than the run was planned with.
+        """
+        return _open(ref.model_dump_json(), self.data_root)
+
+    def weights_of(self, ref: EncoderRef) -> Path | None:
+        """The encoder's weights file, or None where it has none.
+
+        Raises:
+            WeightsError: the file is not the one that the run was planned with.
+        """
+        path = self.weights.get(ref.label)
+        if path is not None and file_sha256(path) != ref.weights_sha256:
+            raise WeightsError(f"{path} is not the file that the run was planned with; plan it again.")
+        return path
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file's content.
+
+    Raises:
+        WeightsError: it cannot be read.
+    """
+    digest = hashlib.sha256()
+    try:
+        with path.open("rb") as file:
+            while chunk := file.read(1 << 20):
+                digest.update(chunk)
+    except OSError as error:
+        raise WeightsError(f"cannot read the weights file {path}: {error.strerror}.") from error
+    return digest.hexdigest()
+
+
+@lru_cache(maxsize=2)
+def _open(ref_json: str, root: Path | None) -> Dataset:
+    from bench.loading import load_dataset
+
+    ref = DatasetRef.model_validate_json(ref_json)
+    dataset = load_dataset(
+        ref.name, ref.params, root=root, download=False, pool_size=ref.pool_size, modifiers=ref.modifiers
+    )
+    if fingerprint(dataset) != ref.fingerprint:
+        raise DataError(
+            f"{ref.label} on this machine (--data-root {root}) is not the data that the run was planned with; "
+            "every node must read the same files."
+        )
+    return dataset

@@ -1,0 +1,304 @@
+"""A cell, the last stage: a model trained on a coreset and scored, described by a row in place of stored arrays."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping
+from datetime import datetime, timezone
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.calls import Call, family
+from bench.code_digest import code_digest
+from bench.plugins import encoders, methods, models
+from bench.recipe import PROTOCOL, Recipe
+from bench.refs import NO_ENCODER, NO_PROXY, DatasetRef, EncoderRef, Frozen, ModelRef, Proxy, cell_name, derive_seed
+from bench.stages.base import Stage, in_order
+from bench.stages.embeddings import Embeddings
+from bench.stages.memory import Estimate, Shape, of_training, training_bytes
+from bench.stages.selection import Selection
+
+if TYPE_CHECKING:
+    from bench.data import Dataset
+    from bench.results.pseudo_quality import PseudoLabelQuality
+    from bench.results.rows import Row, StageUse
+    from bench.stages.session import Session
+    from bench.underway import Progress
+
+READS_EMBEDDINGS = {"embeddings", "neighbors", "pseudo_labels", "rehearsal"}
+READS_PROXY = {"dynamics", "rehearsal", "gradient_norms", "outputs"}
+
+
+class Cell(Stage):
+    """One grid point. Its key names its row, which takes the place of an artifact in the store.
+
+    Attributes:
+        dataset: the pool and the test split.
+        method: registered name.
+        variant: the method as the user wrote it; parameters that depend on the rate are shown for all rates.
+        params: its parameters at this rate that differ from their defaults.
+        encoder: None where neither the method nor the model reads embeddings.
+        rate: fraction removed.
+        budget: images kept.
+        seed: of everything random.
+        model: trained on the coreset.
+        recipe: how it is trained.
+        proxy: the network that the method has trained to look at the pool; None where it has none trained.
+        protocol: version of the evaluation protocol.
+    """
+
+    kind: ClassVar[str] = "cell"
+    dataset: DatasetRef
+    method: str
+    variant: str
+    params: dict[str, Any]
+    encoder: EncoderRef | None
+    rate: float
+    budget: int
+    seed: int
+    model: ModelRef
+    recipe: Recipe
+    proxy: Proxy | None
+    protocol: int = PROTOCOL
+
+    def digest(self) -> str:
+        """As ``Frozen.digest``; of a parameter given per rate only the value at this rate counts."""
+        return Frozen.digest(self.model_copy(update={"variant": family(self.variant)}))
+
+    @cached_property
+    def cell_id(self) -> str:
+        """Readable and unique: safe as a file name."""
+        encoder = self.encoder.name if self.encoder else "none"
+        data = str(Call(self.dataset.name, {}, self.dataset.modifiers))
+        name = cell_name(data, self.method, encoder, self.rate, self.seed, self.model.name)
+        return f"{name}-{self.digest()[:12]}"
+
+    @property
+    def key(self) -> str:
+        """The cell's id: a row of an earlier version of a stage stays the cell's, which ``bench run`` says."""
+        return self.cell_id
+
+    @property
+    def pool(self) -> DatasetRef:
+        return self.dataset
+
+    def inputs(self) -> list[Stage]:
+        return self.stages()
+
+    def title(self) -> str:
+        words = [self.dataset.label, self.variant, f"rate {self.rate:g}", f"seed {self.seed}", self.model.label]
+        if self.encoder is not None:
+            words.insert(2, self.encoder.label)
+        return ", ".join(words)
+
+    def estimate(self, shape: Shape, device: str) -> Estimate:
+        """Of the final training; the row, its coreset and its scores take 50 kB and 12 N on disk."""
+        data, network = training_bytes(self.model, self.recipe, shape, self.dataset, self.budget)
+        return of_training(data, network, 50_000 + 12 * shape.train, device)
+
+    def place(self) -> dict[str, Any]:
+        """The fields of a row that say which table it stands in, and what it may stand beside there."""
+        return {
+            "dataset": self.dataset.label,
+            "dataset_version": self.dataset.version,
+            "pool_size": self.dataset.size,
+            "fingerprint": self.dataset.fingerprint,
+            "encoder": self.encoder.label if self.encoder else NO_ENCODER,
+            "encoder_version": self.encoder.version if self.encoder else None,
+            "encoder_supervision": encoders.get(self.encoder.name).info.supervision if self.encoder else NO_ENCODER,
+            "encoder_weights": self.encoder.weights_sha256 if self.encoder else "",
+            "model": self.model.label,
+            "model_version": self.model.version,
+            "proxy_model": self.proxy.model.label if self.proxy else NO_PROXY,
+            "proxy_version": self.proxy.model.version if self.proxy else None,
+            "recipe": self.recipe,
+            "protocol": self.protocol,
+        }
+
+    def selection(self) -> Selection:
+        """The coreset as a shared stage: models, variants and label noise that do not change it share it."""
+        reads = parts_read(self.method, self.params)
+        entry = methods.get(self.method)
+        label_free = entry.info.supervision in ("none", "pseudo")
+        return Selection(
+            dataset=self.dataset.without_noise() if label_free else self.dataset,
+            method=self.method,
+            params=self.params,
+            code=entry.code or code_digest(entry.function, entry.info.version),
+            encoder=self.encoder if reads & READS_EMBEDDINGS else None,
+            proxy=self.proxy,
+            rate=self.rate,
+            budget=self.budget,
+            seed=self.seed,
+        )
+
+    def stages(self) -> list[Stage]:
+        """What must be there before the model is trained."""
+        selection = self.selection()
+        # Selected already or not, the row tells how good the pseudo-labels are.
+        needed: list[Stage] = [selection, *selection.all_pseudo_labels()[:1]]
+        if self._reads_embeddings() and self.encoder is not None:
+            images = self.dataset.without_noise()
+            needed += [
+                Embeddings(dataset=images, encoder=self.encoder),
+                Embeddings(dataset=images, encoder=self.encoder, split="test"),
+            ]
+        return needed
+
+    def row(self, session: Session, progress: Progress | None = None, computed: Collection[str] = ()) -> Row:
+        """Train on the coreset, score the test split, publish coreset and scores, and describe it all.
+
+        Args:
+            session: where.
+            progress: called with (steps done, steps in all).
+            computed: keys of the stages that this run computed; all others it found in the store.
+
+        Raises:
+            BenchError: selection or training cannot go on.
+        """
+        from bench.diagnostics import Diagnostics
+        from bench.results.published import write_indices, write_scores
+        from bench.results.rows import Row
+
+        selection = self.selection()
+        selected = session.get(selection)
+        indices, diagnostics = selected.arrays["indices"], Diagnostics.from_arrays(selected.arrays)
+        dataset = session.dataset(self.dataset)
+        trained = measure(self, indices, dataset, session, progress)
+        entry = methods.get(self.method)
+        return Row(
+            cell_id=self.cell_id,
+            config_sha256=self.digest(),
+            **self.place(),
+            method=self.method,
+            variant=self.variant,
+            method_version=entry.info.version,
+            params=entry.resolve(self.params),
+            selection_code=selection.all_code(),
+            supervision=entry.info.supervision,
+            rate=self.rate,
+            budget=self.budget,
+            seed=self.seed,
+            chosen=dict(diagnostics.chosen),
+            pseudo_labels=self._pseudo_label_quality(selection, session),
+            scores_sha256=write_scores(diagnostics.scores, session.out),
+            indices_sha256=write_indices(dataset.pool_index[indices], session.out, self.cell_id),
+            stages=self._stages_used(session, computed),
+            select_seconds=selected.seconds,
+            **trained,
+        )
+
+    def _stages_used(self, session: Session, computed: Collection[str]) -> list[StageUse]:
+        from bench.results.rows import StageUse
+
+        store = session.store
+        return [
+            StageUse(
+                kind=stage.kind,
+                key=stage.key,
+                seconds=store.seconds(stage),
+                reused=stage.key not in computed,
+                **store.peaks(stage),
+            )
+            for stage in in_order(self.stages())
+            if stage in store  # what a stored stage rests on may have been pruned
+        ]
+
+    def _pseudo_label_quality(self, selection: Selection, session: Session) -> PseudoLabelQuality | None:
+        """Of the first pseudo-labels that the method declared; read here, once its coreset is fixed.
+
+        The true labels are those before ``@noise``, which replaces what a network is trained on.
+        """
+        from bench.results.pseudo_quality import pseudo_label_quality
+
+        for stage in selection.all_pseudo_labels()[:1]:
+            true_labels = session.dataset(self.dataset.without_noise()).train.labels
+            return pseudo_label_quality(session.arrays(stage)["labels"], true_labels)
+        return None
+
+    def _reads_embeddings(self) -> bool:
+        return models.get(self.model.name).info.inputs == "embeddings"
+
+    def model_inputs(self, dataset: Dataset, session: Session) -> tuple[Any, Any]:
+        """Of both splits: uint8 images [N, C, H, W], or the embeddings float32 [N, D] that the model takes instead."""
+        if not self._reads_embeddings() or self.encoder is None:
+            return dataset.train.images, dataset.test.images
+        images = self.dataset.without_noise()
+        train, test = (
+            session.arrays(Embeddings(dataset=images, encoder=self.encoder, split=split))["embeddings"]
+            for split in ("train", "test")
+        )
+        return train, test
+
+
+def parts_read(method: str, params: Mapping[str, Any]) -> set[str]:
+    """Names of the parts of the pool that the method reads with these parameters."""
+    entry = methods.get(method)
+    needs = entry.info.needs(entry.resolve(params))
+    by_default = "labels" if entry.info.supervision == "labels" else "pseudo"
+    of_pseudo = any(item.part == "dynamics" and item.options.get("of", by_default) == "pseudo" for item in needs)
+    return {item.part for item in needs} | ({"pseudo_labels"} if of_pseudo else set())
+
+
+def measure(
+    cell: Cell, indices: NDArray[np.int64], dataset: Dataset, session: Session, progress: Progress | None = None
+) -> dict[str, Any]:
+    """Train the cell's model on a coreset, whoever selected it, and score the test split.
+
+    Args:
+        cell: its data set, encoder, model, recipe and seed; its method plays no part.
+        indices: int64 [n], sorted positions in the pool.
+        dataset: the cell's.
+        session: where.
+        progress: called with (steps done, steps in all).
+
+    Returns:
+        The fields of a row that training decides, and those that say what trained.
+
+    Raises:
+        BenchError: training cannot go on.
+    """
+    from bench.data import take_images
+    from bench.provenance import device_name, git_state, versions
+    from bench.training.fit import fit
+    from bench.usage import measured
+
+    train_inputs, test_inputs = cell.model_inputs(dataset, session)
+    labels = dataset.train.labels[indices]
+    with measured() as usage:
+        evaluations = fit(
+            cell.model,
+            take_images(train_inputs, indices),
+            labels,
+            dataset=dataset,
+            num_classes=dataset.num_classes,
+            recipe=cell.recipe,
+            iterations=cell.recipe.iterations,
+            seed=derive_seed(cell.seed, "model"),
+            device=session.device,
+            test=(test_inputs, dataset.test.labels),
+            progress=progress,
+        )
+    best = max(evaluations, key=lambda item: item.accuracy)  # the first of several
+    revision, dirty = git_state()
+    return {
+        "accuracy": evaluations[-1].accuracy,
+        "best_accuracy": best.accuracy,
+        "best_iteration": best.iteration,
+        "per_class_accuracy": [None if math.isnan(value) else value for value in evaluations[-1].per_class],
+        "curve": [(item.iteration, item.accuracy) for item in evaluations],
+        "class_counts": np.bincount(labels, minlength=dataset.num_classes).tolist(),
+        "test_class_counts": np.bincount(dataset.test.labels, minlength=dataset.num_classes).tolist(),
+        "train_seconds": usage.seconds,
+        "train_peak_bytes": usage.peak_bytes,
+        "train_peak_gpu_bytes": usage.peak_gpu_bytes,
+        "device": device_name(session.device),
+        "threads": session.threads,
+        "versions": versions(session.device),
+        "git_revision": revision,
+        "git_dirty": dirty,
+        "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+    }

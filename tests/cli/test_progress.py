@@ -1,0 +1,159 @@
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from bench.cli._watch import Watch
+from bench.cli.progress import ProgressReporter
+from bench.engine.plan import make_plan
+from bench.grid.spec import load_spec
+from bench.stages.base import Stage
+from bench.stages.training import Cell
+from bench.underway import Underway, announced, counted, forget, forget_all, underway
+
+
+@pytest.fixture
+def cells(tmp_path: Path) -> list[Cell]:
+    given = {"methods": "random,ccs(beta=0.1),prototypicality", "datasets": "digits", "rates": "0.9", "pool_size": 50}
+    return make_plan(load_spec(given=given), out=tmp_path / "out").cells
+
+
+class Titled(Stage):
+    """A stage of a given title."""
+
+    words: str
+
+    def title(self) -> str:
+        return self.words
+
+
+class Embedding(Titled):
+    kind = "embeddings"
+
+
+class Proxy(Titled):
+    kind = "dynamics"
+
+
+def report(cells: list[Cell], *, terminal: bool = False, quiet: bool = False) -> str:
+    written = io.StringIO()
+    console = Console(file=written, force_terminal=terminal, width=60, highlight=False, color_system=None)
+    with ProgressReporter(console, quiet=quiet) as reporter:
+        proxy, present = Proxy(words="proxy [small]"), [Embedding(words=word) for word in "abcd"]
+        reporter.stages_begin([proxy, proxy], [*present, proxy])
+        reporter.retry("neighbours", "the [worker] was lost")
+        reporter.stage_end(proxy, 1.25)
+        reporter.stage_end(Proxy(words="neighbours"), 0.0, error="out of [memory]")
+        reporter.cells_begin(12, 4)
+        reporter.cell_end(cells[0], 71.254, 3.04, None)
+        reporter.cell_end(cells[1], None, 0.0, "loss [is] not finite")
+        reporter.cell_end(cells[2], 12.0, 1.0, None)
+    return written.getvalue()
+
+
+def test_one_line_per_event_where_output_is_piped(cells):
+    assert report(cells).splitlines() == [
+        "2 shared stages to compute, 5 reused (4 embeddings, 1 dynamics)",
+        "neighbours: the [worker] was lost; it will be tried again",
+        "stage 1/2 proxy [small] (1.2 s)",
+        "stage 2/2 neighbours failed: out of [memory]",
+        "12 cells to train, 4 with a row already",
+        "cell  1/12 digits(pool_size=50), random, rate 0.9, seed 0, small_cnn: 71.25 % (3.0 s)",
+        "cell  2/12 digits(pool_size=50), ccs(beta=0.1), rate 0.9, seed 0, small_cnn failed: loss [is] not finite",
+        "cell  3/12 digits(pool_size=50), prototypicality, pixels, rate 0.9, seed 0, small_cnn: 12.00 % (1.0 s)",
+    ]
+
+
+def test_quiet_prints_failures_only(cells):
+    lines = report(cells, quiet=True).splitlines()
+    assert len(lines) == 2
+    assert all("failed" in line for line in lines)
+
+
+def test_a_terminal_has_a_bar_with_the_time_left(cells):
+    shown = report(cells, terminal=True)
+    assert "cells" in shown
+    assert "3/12" in shown
+    assert "left" in shown
+
+
+def test_what_is_computed_is_announced_with_how_far_it_is_and_taken_down_again(tmp_path, monkeypatch):
+    monkeypatch.setattr("bench.underway._EVERY", 0.0)
+    with announced(tmp_path, "a", "embeddings"), announced(tmp_path, "b", "temi") as progress:
+        assert underway(tmp_path) == {"a": Underway("embeddings"), "b": Underway("temi")}
+        progress(3, 200)
+        assert underway(tmp_path)["b"] == Underway("temi", 3, 200)
+    assert underway(tmp_path) == {}
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_is_written_once_a_second_at_most(tmp_path):
+    with announced(tmp_path, "a", "training") as progress:
+        for step in range(1, 1001):
+            progress(step, 1000)
+        assert underway(tmp_path)["a"].done == 1
+
+
+def test_progress_that_cannot_be_written_or_read_fails_nothing(tmp_path):
+    (tmp_path / ".underway").write_text("not a folder")
+    with announced(tmp_path, "a", "training") as progress:
+        progress(1, 2)
+    assert underway(tmp_path) == {}
+    (tmp_path / ".underway").unlink()
+    with announced(tmp_path, "a", "training"):
+        (tmp_path / ".underway" / "a.json").write_text('["half a fi')
+        (tmp_path / ".underway" / "b.json").write_text("7")
+        (tmp_path / ".underway" / "c.tmp").write_text("of a worker that was killed")
+        assert underway(tmp_path) == {}
+    forget_all(tmp_path)
+    forget(tmp_path, "never there")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_counts_since_the_last_call_are_added_up():
+    told: list[tuple[int, int]] = []
+    advance = counted(lambda done, total: told.append((done, total)), 5)
+    advance(2)
+    advance(3)
+    assert told == [(2, 5), (5, 5)]
+
+
+def watched(tmp_path: Path, *looks: tuple[float, dict[str, Underway]], terminal: bool) -> str:
+    written = io.StringIO()
+    console = Console(file=written, force_terminal=terminal, width=100, highlight=False, color_system=None)
+    with ProgressReporter(console, out=tmp_path) as reporter:
+        reporter.cells_begin(12, 4)
+        watch = Watch(tmp_path, reporter._bar, console, lines=not terminal)
+        for now, found in looks:
+            watch.look(found, now)
+            reporter._bar.refresh()
+    return written.getvalue()
+
+
+def test_a_terminal_shows_what_runs_and_how_far_it_is(tmp_path):
+    running = {"a": Underway("temi [50 heads]", 40, 200), "b": Underway("neighbours")}
+    shown = watched(tmp_path, (0.0, running), terminal=True)
+    assert "temi [50 heads]" in shown
+    assert "40/200" in shown
+    assert "neighbours" in shown
+    assert "0/?" not in shown
+
+
+def test_elsewhere_only_what_takes_long_has_a_line_a_minute(tmp_path):
+    running = {"a": Underway("temi [50 heads]", 40, 200), "b": Underway("neighbours")}
+    looks = [(0.0, {"a": running["a"], "c": Underway("short")}), (30.0, running), (61.0, running), (90.5, running)]
+    shown = watched(tmp_path, *looks, terminal=False)
+    assert shown.splitlines()[1:] == [
+        "running for 1 min: temi [50 heads]: 40 of 200, about 4 min left",
+        "running for 1 min: neighbours",
+    ]
+
+
+def test_quiet_says_nothing_of_what_runs(tmp_path):
+    written = io.StringIO()
+    with ProgressReporter(Console(file=written), quiet=True, out=tmp_path) as reporter:
+        assert reporter._watch is None
+    assert written.getvalue() == ""

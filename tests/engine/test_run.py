@@ -1,0 +1,317 @@
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bench.engine.events import Listener
+from bench.engine.executors.base import Executor, Resources
+from bench.engine.executors.local import InProcess
+from bench.engine.executors.ray import OnRay, _Carrier
+from bench.engine.executors.ray_cluster import RayCluster
+from bench.engine.plan import Plan, make_plan
+from bench.engine.run import Outcome, run
+from bench.engine.scheduler import Scheduler
+from bench.engine.work import End, perform
+from bench.errors import SpecError
+from bench.grid.spec import load_spec
+from bench.results.rows import Row, read_row, read_rows
+from bench.stages.base import Stage
+from bench.stages.session import Session
+from bench.stages.training import Cell
+from bench.underway import underway
+
+TINY = {
+    "datasets": "digits",
+    "rates": "0.9",
+    "pool_size": 300,
+    "recipe": {"iterations": 8, "proxy_epochs": 2, "evaluations": 1},
+}
+
+
+class Events(Listener):
+    """A reporter that remembers."""
+
+    def __init__(self) -> None:
+        self.stages: list[tuple[str, str | None]] = []
+        self.cells: dict[str, str | None] = {}
+        self.begun: list[tuple[str, int, int]] = []
+        self.waited: list[str] = []
+        self.retried: list[tuple[str, str]] = []
+        self.notes: list[str] = []
+
+    def stages_begin(self, todo: Sequence[Stage], present: Sequence[Stage]) -> None:
+        self.begun.append(("stages", len(todo), len(present)))
+
+    def stage_end(self, stage: Stage, seconds: float, *, reused: bool = False, error: str | None = None) -> None:
+        self.stages.append((stage.title(), error))
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+    def waiting(self, title: str) -> None:
+        self.waited.append(title)
+
+    def retry(self, title: str, reason: str) -> None:
+        self.retried.append((title, reason))
+
+    def session_lost(self, again: bool) -> None:
+        raise AssertionError("Ray died")
+
+    def cells_begin(self, total: int, finished: int) -> None:
+        self.begun.append(("cells", total, finished))
+
+    def cell_end(self, cell: Cell, accuracy: float | None, seconds: float, error: str | None) -> None:
+        assert cell.cell_id not in self.cells, "a cell ended twice"
+        assert (accuracy is None) == (error is not None)
+        self.cells[cell.cell_id] = error
+
+
+@contextmanager
+def seen_underway(workspace: Session) -> Iterator[set[str]]:
+    """The titles of what the workers announce while the block runs."""
+    titles: set[str] = set()
+    stop = threading.Event()
+
+    def look() -> None:
+        while not stop.wait(0.02):
+            titles.update(item.title for item in underway(workspace.out).values())
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    try:
+        yield titles
+    finally:
+        stop.set()
+        thread.join()
+
+
+def place(folder: Path) -> Session:
+    return Session(out=folder / "out", cache=folder / "cache")
+
+
+def go(workspace: Session, executor: Executor, *, retries: int = 0, **given) -> tuple[Plan, Outcome, Events]:
+    events = Events()
+    preset = given.pop("preset", None)
+    plan = make_plan(load_spec(preset=preset, given=given if preset else {**TINY, **given}), out=workspace.out)
+    return plan, run(plan, workspace, executor, events, retries=retries), events
+
+
+def rows_of(workspace: Session) -> dict[str, Row]:
+    return {row.cell_id: row for row in read_rows(workspace.out)}
+
+
+def record_of(workspace: Session, cell: Cell) -> tuple[str, str]:
+    path = workspace.out / "failed" / f"{cell.cell_id}.json"
+    record = json.loads(path.read_text())
+    assert Cell.model_validate(record["cell"]) == cell
+    return record["reason"], path.with_suffix(".txt").read_text()
+
+
+@pytest.mark.slow
+def test_smoke_grid_from_start_to_rows(tmp_path, executor):
+    workspace = place(tmp_path)
+    plan, outcome, events = go(workspace, executor, preset="smoke")
+    rows = rows_of(workspace)
+    assert set(rows) == {cell.cell_id for cell in plan.cells} == set(events.cells)
+    assert (outcome.written, outcome.failed, outcome.interrupted) == (4, {}, False)
+    assert sorted(path.name for path in workspace.out.iterdir()) == ["indices", "rows", "scores"]
+    by_method = {row.method: row for row in rows.values()}
+    kinds = ["encoder", "embeddings", "neighbors", "pseudo-labels", "dynamics", "selection"]
+    assert [use.kind for use in by_method["elfs"].stages] == kinds
+    assert [use.kind for use in by_method["random"].stages] == ["selection"]
+    assert not any(use.reused for row in rows.values() for use in row.stages)
+    for row in rows.values():
+        indices = np.load(workspace.out / "indices" / f"{row.cell_id}.npy")
+        assert hashlib.sha256(indices.astype("<i8").tobytes()).hexdigest() == row.indices_sha256
+        assert len(indices) == row.budget == 40
+    [cell] = [cell for cell in plan.cells if cell.method == "elfs"]
+    check_against_this_process(cell, by_method["elfs"], tmp_path)
+
+
+def check_against_this_process(cell: Cell, row: Row, folder: Path) -> None:
+    """A trial on Ray and one in this process, with a cache of its own, give the same row."""
+    alone = place(folder / "alone")
+    perform(cell, alone)
+    own = {"created", "train_seconds", "train_peak_bytes", "select_seconds", "stages"}
+    here = read_row(alone.out / "rows" / f"{cell.cell_id}.json")
+    assert here.model_dump(exclude=own) == row.model_dump(exclude=own)
+
+
+def test_grid_then_nothing_then_only_what_is_new(tmp_path, executor):
+    workspace = place(tmp_path)
+    with seen_underway(workspace) as titles:
+        plan, outcome, events = go(workspace, executor, methods="aum")
+    [cell] = plan.cells
+    assert {cell.title(), *(stage.title() for stage in cell.stages()[0].inputs())} <= titles
+    assert (outcome.written, outcome.failed, outcome.interrupted) == (1, {}, False)
+    assert events.cells == {cell.cell_id: None}
+    assert events.begun == [("stages", 2, 0), ("cells", 1, 0)]
+    before = {path: path.stat().st_mtime_ns for path in (workspace.out / "rows").iterdir()}
+    check_against_this_process(cell, rows_of(workspace)[cell.cell_id], tmp_path)
+
+    _, again, nothing = go(workspace, executor, methods="aum")
+    assert (again.written, nothing.begun, nothing.cells) == (1, [], {})
+
+    larger, outcome, only = go(workspace, executor, methods="aum,random", rates="0.9,0.8")
+    assert outcome.written == len(larger.cells) == 4
+    assert set(only.cells) == {item.cell_id for item in larger.cells} - {cell.cell_id}
+    assert only.begun == [("stages", 3, 1), ("cells", 3, 1)]
+    assert all(path.stat().st_mtime_ns == modified for path, modified in before.items())
+    [row] = [row for row in rows_of(workspace).values() if (row.method, row.rate) == ("aum", 0.8)]
+    assert [(use.kind, use.reused) for use in row.stages] == [("dynamics", True), ("selection", False)]
+    dynamics, selection = row.stages
+    assert selection.seconds > 0
+    assert dynamics.seconds > 0, "what the first run paid is still told"
+    if sys.platform == "linux":
+        assert all(use.peak_bytes > 50e6 for use in row.stages), "processes with torch in them, in bytes"
+
+
+def test_failing_stages_are_recorded_and_the_others_finish(tmp_path, troublemakers, executor):
+    workspace = place(tmp_path)
+    plan, outcome, events = go(
+        workspace,
+        executor,
+        methods="random,raises,dies,refuses(above=50),aum,forgetting",
+        proxy_model="dies-in-training",
+        models="small_cnn",
+        rates="0.5,0.9",
+    )
+    by_name = {(cell.method, cell.rate): cell for cell in plan.cells}
+    fine = {("random", 0.5), ("random", 0.9), ("refuses", 0.9)}
+    assert set(rows_of(workspace)) == {by_name[name].cell_id for name in fine}
+    assert set(outcome.failed) == {cell.cell_id for name, cell in by_name.items() if name not in fine}
+    assert {name for name, error in events.cells.items() if error} == set(outcome.failed)
+    assert (outcome.written, outcome.interrupted) == (3, False)
+    reason, details = record_of(workspace, by_name["raises", 0.9])
+    assert reason.endswith("ZeroDivisionError: this method divides by zero")
+    assert "in raises" in details
+    reason, details = record_of(workspace, by_name["refuses", 0.5])
+    assert reason.endswith("cannot keep 150, at most 50")
+    assert "SelectionError" in details
+    reason, details = record_of(workspace, by_name["dies", 0.5])
+    assert reason.endswith("the worker was lost")
+    assert "dies on digits" in reason
+    assert details
+    reasons = {record_of(workspace, cell)[0] for cell in plan.cells if cell.proxy is not None}
+    assert len(reasons) == 1, "aum and forgetting rest on one proxy"
+    assert "proxy dies-in-training" in reasons.pop()
+    assert len(list((workspace.out / "failed").glob("*.json"))) == 9
+    assert underway(workspace.out) == {}, "also of workers that died"
+
+
+def test_stages_that_were_pruned_or_damaged_are_computed_before_the_cells(tmp_path, executor):
+    """Else a trial would compute them, or wait for another that does, and hold its CPU and GPU meanwhile."""
+    workspace = place(tmp_path)
+    given = {"methods": "elfs(clustering=kmeans,beta=0.1)"}
+    [cell] = go(workspace, executor, **given)[0].cells
+    [row] = rows_of(workspace).values()
+    # Another cell of the same coreset, of which the row tells how good the pseudo-labels are.
+    shutil.rmtree(workspace.cache / "pseudo-labels")
+    [arrays] = (workspace.cache / "selection").glob("*.npz")
+    arrays.write_bytes(arrays.read_bytes()[:-9])
+    again = {**TINY["recipe"], "iterations": 9}
+    elsewhere = workspace.model_copy(update={"out": tmp_path / "again"})
+    _, outcome, events = go(elsewhere, executor, **given, recipe=again)
+    assert (outcome.written, outcome.failed) == (1, {})
+    assert sorted(title.partition(" ")[0] for title, _ in events.stages) == ["coreset", "kmeans(num_clusters=10)"]
+    assert [line.partition(" was damaged")[0] for line in events.notes] == [cell.selection().title()]
+    [other] = rows_of(elsewhere).values()
+    assert other.indices_sha256 == row.indices_sha256
+    assert {use.kind: use.reused for use in other.stages}["pseudo-labels"] is False
+
+
+@pytest.mark.slow
+def test_a_trial_that_fails_or_dies_leaves_the_others_alone(tmp_path, troublemakers, executor):
+    workspace = place(tmp_path)
+    plan, outcome, _ = go(workspace, executor, methods="random", models="dies-in-training,small_cnn", seeds=2)
+    dead = [cell for cell in plan.cells if cell.model.name == "dies-in-training"]
+    assert set(outcome.failed) == {cell.cell_id for cell in dead}
+    assert {row.model for row in rows_of(workspace).values()} == {"small_cnn"}
+    assert (outcome.written, outcome.interrupted) == (2, False)
+    for cell in dead:
+        reason, details = record_of(workspace, cell)
+        assert reason == "the trial's process was lost"
+        assert "died" in details
+    assert underway(workspace.out) == {}
+
+    elsewhere = workspace.model_copy(update={"out": tmp_path / "again"})
+    _, outcome, events = go(
+        elsewhere, executor, methods="random", recipe={**TINY["recipe"], "lr": 1e12, "iterations": 20}
+    )
+    assert outcome.written == 0
+    assert "not finite" in next(iter(outcome.failed.values()))
+    assert events.stages == [], "the coreset of the run before is used again"
+
+
+@pytest.mark.parametrize(
+    ("resources", "message"),
+    [
+        (Resources(cpus=64), r"asks for 64 CPU\(s\) and 0 GPU\(s\), but no node has as many: 2 CPU.*--cpus-per-trial"),
+        (Resources(gpus=1.5), r"--gpus-per-trial 1.5 is not valid: a fraction of one GPU, or whole ones"),
+        (Resources(gpus=99), r"asks for 1 CPU\(s\) and 99 GPU\(s\), but no node.*--gpus-per-trial"),
+    ],
+)
+@pytest.mark.usefixtures("ray_session")
+def test_more_than_a_node_has_is_refused_before_anything_runs(tmp_path, resources, message):
+    workspace = place(tmp_path)
+    with pytest.raises(SpecError, match=message):
+        go(workspace, OnRay(resources), methods="random")
+    assert not list(tmp_path.rglob("*.json"))
+    assert not workspace.cache.exists()
+
+
+@pytest.mark.usefixtures("ray_session")
+def test_a_stage_that_needs_no_gpu_waits_for_none(tmp_path):
+    """Ray has no GPU here, so a stage that asked for one would never start."""
+    workspace = place(tmp_path)
+    plan = make_plan(load_spec(given={**TINY, "methods": "d2-label-free"}), out=workspace.out)
+    [cell] = plan.cells
+    workspace.get(cell.selection().embeddings())
+    scheduler = Scheduler(plan, workspace, Listener())
+    cluster = RayCluster(memory=0, slots=1)
+    carrier = _Carrier(scheduler, workspace, plan.memory, Resources(gpus=1), cluster)
+    asked = {}
+    while (trial := carrier.next()) is not None:
+        work = carrier._trials[trial["name"]]
+        asked[work.kind] = trial["asks"]
+        carrier.ended(trial["name"], End(reused=False).model_dump_json())
+    assert {kind: asks.get("GPU", 0) for kind, asks in asked.items()} == {"neighbors": 0, "selection": 0, "cell": 1}
+
+
+@pytest.mark.parametrize("name", ["ray", "local"])
+def test_a_cell_starts_as_soon_as_its_coreset_is_there(tmp_path, name, request):
+    """Cells end while coresets of others are still to be selected."""
+    if name == "ray":
+        request.getfixturevalue("ray_session")
+    order: list[str] = []
+
+    class Order(Events):
+        def stage_end(self, stage, seconds, *, reused=False, error=None):
+            order.append(stage.kind)
+
+        def cell_end(self, cell, accuracy, seconds, error):
+            order.append(cell.method)
+
+    workspace = place(tmp_path)
+    given = {**TINY, "methods": "aum,random", "seeds": 2, "recipe": {**TINY["recipe"], "proxy_epochs": 40}}
+    plan = make_plan(load_spec(given=given), out=workspace.out)
+    run(plan, workspace, OnRay() if name == "ray" else InProcess(), Order())
+    first_cell = min(order.index("random"), order.index("aum"))
+    assert first_cell < len(order) - 1 - order[::-1].index("selection"), order
+    assert sorted(order) == ["aum"] * 2 + ["dynamics"] * 2 + ["random"] * 2 + ["selection"] * 4
+
+
+def test_this_process_gives_the_same_rows(tmp_path):
+    workspace = place(tmp_path)
+    plan, outcome, _ = go(workspace, InProcess(), methods="aum")
+    assert (outcome.written, outcome.failed, outcome.interrupted, outcome.stages_computed) == (1, {}, False, 2)
+    check_against_this_process(plan.cells[0], next(iter(rows_of(workspace).values())), tmp_path)

@@ -1,0 +1,104 @@
+"""Editing what a method rests on changes its digest; editing anything else does not."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import bench
+from bench import code_digest as code_digest_module
+from bench.code_digest import code_digest
+
+PACKAGE = {
+    "lab/__init__.py": "",
+    "lab/constants.py": "SHARE = 0.5",
+    "lab/util.py": "from lab.constants import SHARE",
+    "lab/other.py": "",
+    "lab/sub/__init__.py": "",
+    "lab/sub/inner.py": "def order(scores):\n    from . import late\n    return scores",
+    "lab/sub/late.py": "",
+    "lab/sub/method.py": "import json\nfrom lab.util import SHARE\nfrom .inner import order",
+}
+MODULES = {
+    "plain_method.py": "import json\nimport plain_helper\nfrom plain_constants import SHARE",
+    "plain_helper.py": "",
+    "plain_constants.py": "SHARE = 0.5",
+    "plain_other.py": "",
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    for name, source in {**PACKAGE, **MODULES}.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(source)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    importlib.invalidate_caches()
+    yield tmp_path
+    code_digest.cache_clear()
+    for name in [name for name in sys.modules if name.startswith(("lab", "plain_"))]:
+        del sys.modules[name]
+
+
+def digest(module: str, version: int = 1) -> str:
+    def method() -> None: ...
+
+    code_digest.cache_clear()
+    method.__module__ = module
+    return code_digest(method, version)
+
+
+@pytest.mark.parametrize(
+    ("module", "used"),
+    [
+        (
+            "lab.sub.method",
+            {"lab/constants.py", "lab/util.py", "lab/sub/inner.py", "lab/sub/late.py", "lab/sub/method.py"},
+        ),
+        ("plain_method", {"plain_method.py", "plain_helper.py", "plain_constants.py"}),
+    ],
+)
+def test_every_source_of_its_distribution_that_a_method_imports_counts(
+    folder: Path, module: str, used: set[str]
+) -> None:
+    before = digest(module)
+    changed = set()
+    for name, source in {**PACKAGE, **MODULES}.items():
+        (folder / name).write_text(f"{source}\n# edited")
+        if digest(module) != before:
+            changed.add(name)
+        (folder / name).write_text(source)
+    assert changed == used
+    assert digest(module) == before
+
+
+def test_the_declared_version_counts(folder: Path) -> None:
+    assert digest("lab.sub.method", 2) != digest("lab.sub.method", 1)
+
+
+def test_a_method_that_was_typed_in_has_its_version_alone() -> None:
+    assert digest("__main__", 2) != digest("__main__", 1)
+
+
+def test_built_in_methods_rest_on_what_they_share_and_not_on_each_other() -> None:
+    from bench import methods
+
+    root = Path(methods.__file__).parent
+    assert {path.stem for path in root.glob("*.py")} >= {"elfs", "aum", "_scores"}
+    assert digest("bench.methods.elfs") != digest("bench.methods.aum")
+
+
+def test_built_in_methods_rest_on_what_the_harness_computes_for_methods(monkeypatch: pytest.MonkeyPatch) -> None:
+    helpers = {
+        inspect.getmodule(getattr(bench, name)).__name__ for name in ("hardest", "unit_rows", "fit_kmeans", "Dynamics")
+    }
+    assert helpers <= set(code_digest_module._SHARED)
+    before = digest("bench.methods.random_uniform")
+    monkeypatch.setattr(code_digest_module, "_SHARED", ("bench.knn",))
+    assert digest("bench.methods.random_uniform") != before
+    code_digest.cache_clear()
