@@ -1,5 +1,13 @@
 """The public names, once: type checkers read this file, and ``bench/__init__.py`` makes lazy imports of it."""
 
+from .api import ResultTable as ResultTable
+from .api import Run as Run
+from .api import RunFields as RunFields
+from .api import compare as compare
+from .api import leaderboard as leaderboard
+from .api import load_rows as load_rows
+from .api import run as run
+from .api import table as table
 from .clustering.kmeans import fit_kmeans as fit_kmeans
 from .conformance import conformance_tests as conformance_tests
 from .data import Dataset as Dataset
@@ -19,6 +27,7 @@ from .errors import SelectionError as SelectionError
 from .errors import SpecError as SpecError
 from .errors import WeightsError as WeightsError
 from .knn import unit_rows as unit_rows
+from .plugin_files import load_plugin as load_plugin
 from .plugins import need as need
 from .plugins import register_dataset as register_dataset
 from .plugins import register_encoder as register_encoder

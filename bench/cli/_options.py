@@ -10,6 +10,16 @@ import typer
 from bench.cli import _complete
 from bench.cli._output import JSON
 
+
+def _load(paths: list[Path] | None) -> list[Path] | None:
+    """Load plugin files before any name is looked up."""
+    from bench.plugin_files import load_plugin
+
+    for path in paths or ():
+        load_plugin(path)
+    return paths
+
+
 PLACE, MACHINE = "Where things are", "How to run"
 
 DataRootOption = Annotated[
@@ -28,6 +38,15 @@ DownloadOption = Annotated[
 ]
 DeviceOption = Annotated[
     str, typer.Option(help="auto, cpu or cuda.", autocompletion=_complete.devices, rich_help_panel=MACHINE)
+]
+PluginOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        help="Python file that registers a method, data set, encoder or model; may be given several times.",
+        callback=_load,
+        is_eager=True,
+        rich_help_panel=PLACE,
+    ),
 ]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.", rich_help_panel=MACHINE)]
 SummaryOption = Annotated[

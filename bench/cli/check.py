@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from bench.cli import _complete
+from bench.cli._options import PluginOption
 from bench.cli._output import JsonOption, coloured, print_json
 
 COLOURS = {"passed": "green", "failed": "red", "skipped": "yellow"}
@@ -23,6 +24,7 @@ def check(
             autocompletion=_complete.one_of("methods"),
         ),
     ] = None,
+    plugin: PluginOption = None,
     json_output: JsonOption = False,
 ) -> None:
     """Check that methods do what the harness relies on; exit code 1 if a check failed."""

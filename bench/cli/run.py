@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bench.cli import _complete
-from bench.cli._options import MACHINE, PLACE, CacheOption, DataRootOption, DeviceOption, DownloadOption, QuietOption
+from bench.cli._options import (
+    MACHINE,
+    PLACE,
+    CacheOption,
+    DataRootOption,
+    DeviceOption,
+    DownloadOption,
+    PluginOption,
+    QuietOption,
+)
 from bench.cli._output import JSON, print_json
 
 if TYPE_CHECKING:
@@ -112,6 +121,7 @@ def run(
     scale: Annotated[
         float | None, typer.Option(help="Shorten iterations and proxy epochs by this factor.", rich_help_panel=GRID)
     ] = None,
+    plugin: PluginOption = None,
     out: Annotated[Path, typer.Option(help="Folder of rows, indices and tables.", rich_help_panel=PLACE)] = Path(
         "runs/default"
     ),

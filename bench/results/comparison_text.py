@@ -84,15 +84,18 @@ def encoder_sheets(found: Sequence[EncoderOverlap]) -> list[Sheet]:
 
 
 def contests_csv(made: Iterable[tuple[Block, Line | None, Contests]]) -> str:
-    """Long format, one line per block, rate (empty: mean over all rates) and method."""
-    return to_csv(
-        [
-            _contest_record(block, baseline, contest)
-            for block, baseline, groups in made
-            for group in groups.values()
-            for contest in group
-        ]
-    )
+    """``contest_records`` as CSV."""
+    return to_csv(contest_records(made))
+
+
+def contest_records(made: Iterable[tuple[Block, Line | None, Contests]]) -> list[dict[str, object]]:
+    """Long format, one record per block, rate (empty: mean over all rates) and method."""
+    return [
+        _contest_record(block, baseline, contest)
+        for block, baseline, groups in made
+        for group in groups.values()
+        for contest in group
+    ]
 
 
 def overlaps_csv(made: Iterable[tuple[Block, Mapping[float, Overlap]]], encoders: Iterable[EncoderOverlap]) -> str:

@@ -16,7 +16,7 @@ from bench.store.files import write_atomically
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_OPEN = ("params", "chosen", "versions")
+MAPPINGS = ("params", "chosen", "versions")
 """Mappings whose keys differ between rows: one JSON text each, since a table has the same columns for all rows."""
 
 
@@ -32,7 +32,7 @@ def flat(row: Row) -> dict[str, Any]:
     recipe, curve, stages = (content.pop(name) for name in ("recipe", "curve", "stages"))
     peaks = [use["peak_bytes"] for use in stages if use["peak_bytes"] is not None]
     return {
-        **{name: _json(value) if name in _OPEN else value for name, value in content.items()},
+        **{name: _json(value) if name in MAPPINGS else value for name, value in content.items()},
         **{f"recipe_{name}": value for name, value in recipe.items()},
         "curve_iterations": [iteration for iteration, _ in curve],
         "curve_accuracies": [accuracy for _, accuracy in curve],

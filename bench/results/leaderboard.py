@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -156,34 +157,39 @@ def leaderboard_sheet(blocks: Sequence[Block], table: Sequence[Standing], *, int
 
 
 def leaderboard_csv(blocks: Sequence[Block], table: Sequence[Standing]) -> str:
-    """One line per method; a method that is not ranked has neither rank nor mean.
+    """``leaderboard_records`` as CSV."""
+    return to_csv(
+        [record | {"seeds": " ".join(map(str, record["seeds"]))} for record in leaderboard_records(blocks, table)]
+    )
+
+
+def leaderboard_records(blocks: Sequence[Block], table: Sequence[Standing]) -> list[dict[str, Any]]:
+    """One record per method; a method that is not ranked has neither rank nor mean.
 
     Args:
         blocks: what was ranked.
         table: from ``standings`` of the same blocks.
     """
     places = [*_places([entry for entry in table if entry.mean_rank is not None]), *[None] * len(table)]
-    return to_csv(
-        [
-            {
-                "rank": place,
-                "method": entry.label,
-                "supervision": entry.supervision,
-                "variants": "; ".join(entry.variants),
-                "mean_rank": entry.mean_rank,
-                "rank_low": entry.rank_low,
-                "rank_high": entry.rank_high,
-                "wins": None if entry.mean_rank is None else entry.wins,
-                "mean_accuracy": entry.mean_accuracy,
-                "columns": sum(len(block.rates) for block in blocks),
-                "seeds": " ".join(map(str, entry.seeds)),
-                "metric": blocks[0].metric,
-                "protocol": blocks[0].rows[0].protocol,
-                "missing": "; ".join(entry.missing),
-            }
-            for place, entry in zip(places, table, strict=False)
-        ]
-    )
+    return [
+        {
+            "rank": place,
+            "method": entry.label,
+            "supervision": entry.supervision,
+            "variants": "; ".join(entry.variants),
+            "mean_rank": entry.mean_rank,
+            "rank_low": entry.rank_low,
+            "rank_high": entry.rank_high,
+            "wins": None if entry.mean_rank is None else entry.wins,
+            "mean_accuracy": entry.mean_accuracy,
+            "columns": sum(len(block.rates) for block in blocks),
+            "seeds": list(entry.seeds),
+            "metric": blocks[0].metric,
+            "protocol": blocks[0].rows[0].protocol,
+            "missing": "; ".join(entry.missing),
+        }
+        for place, entry in zip(places, table, strict=False)
+    ]
 
 
 Score = tuple[float | None, float | None, float | None, float | None, float]

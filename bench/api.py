@@ -1,0 +1,320 @@
+"""The front door: run grids, read their rows, make tables, from Python.
+
+Every function here is importable from ``bench`` itself. Nothing heavy is imported before it is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypedDict
+
+import pandas as pd
+from typing_extensions import Unpack
+
+from bench.errors import RowError, SpecError, UnknownName
+
+if TYPE_CHECKING:
+    from bench.engine.events import Listener
+    from bench.results.tables import Block
+
+PathLike = str | Path
+Metric = Literal["last", "best"]
+
+
+class RunFields(TypedDict, total=False):
+    """Keywords of ``run``: the fields of a grid, then where and on what it runs.
+
+    Attributes:
+        methods: ``"elfs,ccs(beta=0.3)"``, or a list; a parameter may be a mapping from rate to value.
+        datasets: likewise, with modifiers: ``"cifar100@imbalance=100"``.
+        encoders: likewise; by default each data set's.
+        models: likewise; by default each data set's.
+        rates: fractions of the pool to remove, each in [0, 1).
+        seeds: how many, or a list of seeds.
+        pool_size: images drawn from the training split as the pool.
+        proxy_model: network for training dynamics; by default the model that is trained on the coreset.
+        recipe: fields of ``bench.Recipe`` that replace the data set's and the model's.
+        scale: factor that shortens iterations and proxy epochs; rows are marked.
+        preset: name of a packaged grid to start from.
+        config: YAML file of the same fields.
+        out: folder of rows, indices and tables.
+        data_root: folder of the data sets.
+        cache_dir: folder of the shared stages.
+        download: whether missing data and weights may be fetched.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        executor: ``local`` (the default here), or ``ray``.
+        workers: worker processes of ``local``; by default the work is done in this process.
+        address: of a running Ray cluster.
+        cpus_per_trial: CPUs, and threads, of a stage or cell.
+        gpus_per_trial: GPUs of a stage or cell.
+        time_limit: seconds, or text such as ``2h``, that one stage or cell may take.
+        retries: tries again for what was killed, ran out of memory, or could not read or write a file.
+        force: start although memory or disk will not do by the estimates.
+    """
+
+    methods: str | Sequence[Any]
+    datasets: str | Sequence[Any]
+    encoders: str | Sequence[Any]
+    models: str | Sequence[Any]
+    rates: str | Sequence[float]
+    seeds: int | str | Sequence[int]
+    pool_size: int | None
+    proxy_model: str | None
+    recipe: Mapping[str, Any]
+    scale: float
+    preset: str | None
+    config: PathLike | None
+    out: PathLike
+    data_root: PathLike | None
+    cache_dir: PathLike | None
+    download: bool
+    device: str
+    executor: Literal["ray", "local"]
+    workers: int | None
+    address: str | None
+    cpus_per_trial: int
+    gpus_per_trial: float | None
+    time_limit: float | str | None
+    retries: int
+    force: bool
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run left.
+
+    Attributes:
+        out: folder of the rows.
+        written: ids of the grid's cells that have a row now, this run's or an earlier one's.
+        failed: id -> reason, of those that failed.
+        seconds: wall time.
+    """
+
+    out: Path
+    written: tuple[str, ...]
+    failed: Mapping[str, str]
+    seconds: float
+
+    def rows(self) -> pd.DataFrame:
+        """Return the rows of this grid alone, as ``load_rows`` does."""
+        frame = load_rows(self.out)
+        return frame[frame["cell_id"].isin(self.written)].reset_index(drop=True)
+
+
+def run(*, quiet: bool = False, listener: Listener | None = None, **fields: Unpack[RunFields]) -> Run:
+    """Run every method on every data set at every rate, with every encoder, model and seed.
+
+    The same call again runs only the cells that have no row yet, as ``bench run`` does; both may use one folder.
+
+    Example:
+        >>> done = bench.run(methods="elfs,random", datasets="digits", rates=[0.5, 0.9], seeds=3, out="runs/digits")
+        >>> bench.table(done.rows())
+
+    Args:
+        quiet: print nothing but failures.
+        listener: told what happens, in place of the lines that are printed.
+        **fields: see ``RunFields``; any field of a grid, and where and on what it runs.
+
+    Returns:
+        What was written and what failed. A cell that fails does not raise: its reason is in ``failed``.
+
+    Raises:
+        BenchError: a name, value, folder, data set or weights file is not valid; nothing was started.
+        KeyboardInterrupt: the run was interrupted; what is written stays, and the same call resumes it.
+    """
+    from bench.engine.events import Several
+    from bench.engine.resume import valid_row
+    from bench.engine.run_log import RunLog
+    from bench.engine.start import Job, RunOptions
+    from bench.grid.spec import GridSpec, load_spec
+
+    given: dict[str, Any] = dict(fields)
+    preset, config = given.pop("preset", None), given.pop("config", None)
+    grid = {name: given.pop(name) for name in GridSpec.model_fields if name in given}
+    for name in given:
+        if name not in RunOptions.model_fields:
+            raise UnknownName("argument of bench.run:", name, RunFields.__annotations__)
+    if not grid and preset is None and config is None:
+        raise SpecError('nothing to compare was named: try bench.run(methods="elfs,random", datasets="digits").')
+    spec = load_spec(preset=preset, config=None if config is None else Path(config), given=grid)
+    job = Job(spec, RunOptions(**{"executor": "local", **given}))
+    job.check()
+    with _listening(listener, quiet, job.session.out) as told:
+        for line in job.warnings():
+            told.note(line)
+        outcome = job.run(Several(told, RunLog(job.session.out)))
+    if outcome.interrupted:
+        raise KeyboardInterrupt
+    written = tuple(cell.cell_id for cell in job.plan.cells if valid_row(job.session.out, cell) is not None)
+    return Run(job.session.out, written, outcome.failed, outcome.seconds)
+
+
+def load_rows(*folders: PathLike) -> pd.DataFrame:
+    """Return the rows of one or more result folders, one line a cell, columns as those of ``bench export``.
+
+    Example:
+        >>> frame = bench.load_rows("runs/digits")
+        >>> frame.groupby("method").accuracy.mean()
+
+    Raises:
+        RowError: a folder is missing or without rows, a row is not valid, or two rows of one cell disagree.
+    """
+    from bench.results.frame import to_frame
+    from bench.results.tables import collect
+
+    if not folders:
+        raise RowError('no folder was given: bench.load_rows("runs/x").')
+    return to_frame(collect([Path(folder) for folder in folders]))
+
+
+class ResultTable(pd.DataFrame):
+    """A DataFrame that renders itself as the command line does, with its notes; ``pd.DataFrame(table)`` is plain."""
+
+    _metadata: ClassVar[list[str]] = ["_markdown", "_latex"]
+    _markdown: str
+    _latex: str
+
+    @property
+    def _constructor(self) -> type[pd.DataFrame]:
+        return pd.DataFrame  # a part of a table has other notes: it is a plain frame
+
+    def to_markdown(self, buf: Any = None, *args: Any, **kwargs: Any) -> str:  # type: ignore[override]
+        """Return the Markdown that the command writes; arguments are ignored but for a file name to write to."""
+        return _to(buf, self._markdown)
+
+    def to_latex(self, buf: Any = None, *args: Any, **kwargs: Any) -> str:  # type: ignore[override]
+        """Return the LaTeX that the command writes; arguments are ignored but for a file name to write to."""
+        return _to(buf, self._latex)
+
+
+def table(frame: pd.DataFrame, *, metric: Metric = "last", compare: Literal["paper"] | None = None) -> ResultTable:
+    """Return the mean accuracy over seeds, one line a method in each block of data set, encoder and model.
+
+    Example:
+        >>> print(bench.table(bench.load_rows("runs/digits")).to_markdown())
+
+    Args:
+        frame: from ``load_rows``, or a selection of its lines.
+        metric: ``last`` is test accuracy after the last iteration, ``best`` the best seen during training.
+        compare: ``paper`` puts the papers' numbers into the Markdown and LaTeX.
+
+    Returns:
+        Index (dataset, encoder, model, method as written), columns the rates, values the mean in percent; NaN where no
+        row is. ``to_markdown`` and ``to_latex`` add standard deviations and notes.
+
+    Raises:
+        RowError: rows that are not comparable would meet in one table, or the frame is not one of rows.
+    """
+    from bench.results.sheets import latex, markdown
+    from bench.results.table_text import sheet, table_records
+
+    made = _blocks(frame, metric, compare=compare == "paper")
+    records = pd.DataFrame(table_records(made)).rename(columns={"variant": "line"})
+    wide = records.pivot_table(
+        index=["dataset", "encoder", "model", "line"], columns="rate", values="mean", sort=False, dropna=False
+    )
+    wide.index.names = ["dataset", "encoder", "model", "method"]
+    wide = wide[sorted(wide.columns)].dropna(how="all")
+    sheets = [sheet(block, compare=compare == "paper") for block in made]
+    return _rendered(wide, markdown(sheets), latex(sheets))
+
+
+def compare(frame: pd.DataFrame, *, baseline: str = "random", metric: Metric = "last") -> ResultTable:
+    """Return paired differences to a baseline at the same seeds, with intervals and p-values.
+
+    Example:
+        >>> bench.compare(bench.load_rows("runs/digits"), baseline="random")[["method", "rate", "difference", "p_holm"]]
+
+    Args:
+        frame: from ``load_rows``.
+        baseline: method, or variant such as ``ccs(beta=0.1)``.
+        metric: see ``table``.
+
+    Returns:
+        One line per block, method and rate; columns as those of ``comparison.csv``.
+
+    Raises:
+        RowError: see ``table``; or no block has the baseline.
+    """
+    import numpy as np
+
+    from bench.results import comparison, comparison_text
+    from bench.results.sheets import latex, markdown
+
+    made = [block for block in _blocks(frame, metric) if block.lines]
+    if not made:
+        raise RowError("nothing to compare: all rows are of the full data set.")
+    rng = np.random.default_rng(0)
+    lines = comparison.find_baseline(made, baseline)
+    rows = [(block, line, comparison.contests(block, line, rng)) for block, line in zip(made, lines, strict=True)]
+    sheets = [comparison_text.contest_sheet(block, found, line) for block, line, found in rows]
+    records = pd.DataFrame(comparison_text.contest_records(rows))
+    records["rate"] = pd.to_numeric(records["rate"])
+    return _rendered(records, markdown(sheets), latex(sheets))
+
+
+def leaderboard(frames: Sequence[pd.DataFrame | PathLike], *, metric: Metric = "last") -> ResultTable:
+    """Return methods ranked by mean rank over every data set, encoder, model and rate.
+
+    Example:
+        >>> bench.leaderboard(["runs/digits", "runs/mnist"])
+
+    Args:
+        frames: from ``load_rows``, or result folders.
+        metric: see ``table``.
+
+    Returns:
+        One line per method; columns as those of ``leaderboard.csv``.
+    """
+    import numpy as np
+
+    from bench.results.leaderboard import leaderboard_records, leaderboard_sheet, standings
+    from bench.results.sheets import latex, markdown
+
+    if isinstance(frames, (pd.DataFrame, str, Path)):
+        frames = [frames]
+    loaded = [frame if isinstance(frame, pd.DataFrame) else load_rows(frame) for frame in frames]
+    if not loaded:
+        raise RowError('nothing to rank: bench.leaderboard(["runs/a", "runs/b"]).')
+    made = _blocks(pd.concat(loaded, ignore_index=True), metric)
+    ranked = standings(made, np.random.default_rng(0))
+    board = leaderboard_sheet(made, ranked)
+    return _rendered(pd.DataFrame(leaderboard_records(made, ranked)), markdown([board]), latex([board]))
+
+
+def _blocks(frame: pd.DataFrame, metric: Metric, *, compare: bool = False) -> list[Block]:
+    from bench.results.frame import from_frame
+    from bench.results.tables import blocks
+
+    if metric not in ("last", "best"):
+        raise UnknownName("metric", metric, ("last", "best"))
+    if frame.empty:
+        raise RowError("the frame has no rows.")
+    return blocks(from_frame(frame), metric=metric, compare=compare)
+
+
+def _rendered(frame: pd.DataFrame, markdown: str, latex: str) -> ResultTable:
+    made = ResultTable(frame)
+    made._markdown, made._latex = markdown, latex
+    return made
+
+
+def _to(buf: Any, text: str) -> str:
+    if buf is not None:
+        Path(buf).write_text(text, encoding="utf-8")
+    return text
+
+
+def _listening(listener: Listener | None, quiet: bool, out: Path) -> Any:
+    """Context of the listener: the caller's, or lines on standard error."""
+    from contextlib import nullcontext
+
+    if listener is not None:
+        return nullcontext(listener)
+    from rich.console import Console
+
+    from bench.cli.progress import ProgressReporter
+
+    return ProgressReporter(Console(stderr=True, highlight=False, markup=False), quiet=quiet, out=out)

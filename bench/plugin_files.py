@@ -1,0 +1,42 @@
+"""A plugin that is a single file: no package, no entry point."""
+
+from __future__ import annotations
+
+import sys
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+
+from bench.errors import BenchError, SpecError
+from bench.plugins import datasets, encoders, methods, models
+
+
+def load_plugin(path: Path) -> None:
+    """Run a Python file that registers methods, data sets, encoders or models.
+
+    What it registers is sent to workers by value: other machines need not have the file.
+
+    Raises:
+        SpecError: no such file, an error in it, or nothing that it registers.
+    """
+    import cloudpickle
+
+    if path.suffix != ".py" or not path.is_file():
+        raise SpecError(f"--plugin {path} is not valid: give a Python file, such as my_method.py.")
+    registries = (methods, datasets, encoders, models)
+    before = [{entry.name for entry in registry.by_hand()} for registry in registries]
+    name = f"bench_plugin_{path.stem}"
+    spec = spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BenchError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise SpecError(f"--plugin {path} cannot be loaded: {type(error).__name__}: {error}") from error
+    cloudpickle.register_pickle_by_value(module)
+    added = [{entry.name for entry in registry.by_hand()} for registry in registries]
+    if added == before:
+        raise SpecError(f"--plugin {path} registers nothing; see docs/add-a-method.md.")

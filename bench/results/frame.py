@@ -1,0 +1,59 @@
+"""Rows as a pandas DataFrame and back: the columns are those of ``bench export``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from bench.errors import RowError
+from bench.recipe import Recipe
+from bench.results.export import MAPPINGS, flat
+from bench.results.rows import Row
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_DERIVED = ("stage_seconds", "stage_peak_bytes")
+
+
+def to_frame(rows: Iterable[Row]) -> pd.DataFrame:
+    """Return one line per row. Lists stay lists; ``params``, ``chosen`` and ``versions`` become dicts."""
+    import pandas as pd
+
+    records = [flat(row) for row in rows]
+    for record in records:
+        record.update({name: json.loads(record[name]) for name in MAPPINGS})
+    return pd.DataFrame(records)
+
+
+def from_frame(frame: pd.DataFrame) -> list[Row]:
+    """Return the rows of a frame that ``to_frame`` made, after whatever selection of its lines.
+
+    Raises:
+        RowError: a column is missing, or a value no longer fits the schema of rows.
+    """
+    return [_row(record) for record in frame.to_dict("records")]
+
+
+def _row(record: dict[Any, Any]) -> Row:
+    """The row of one line; pandas has made NaN of every None in a column of numbers."""
+    known: dict[str, Any] = {str(name): None if _is_nan(value) else value for name, value in record.items()}
+    try:
+        recipe = {name: known.pop(f"recipe_{name}") for name in Recipe.model_fields}
+        curve = list(zip(known.pop("curve_iterations"), known.pop("curve_accuracies"), strict=True))
+    except KeyError as error:
+        raise RowError(f"the frame has no column {error}; make it with bench.load_rows(FOLDER).") from error
+    fields = {name: value for name, value in known.items() if name not in _DERIVED}
+    try:
+        return Row.model_validate({**fields, "recipe": recipe, "curve": curve})
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise RowError(f"the frame's column {where!r} is not a row's: {first['msg']}.") from error
+
+
+def _is_nan(value: object) -> bool:
+    return isinstance(value, float) and value != value

@@ -1,0 +1,151 @@
+"""The front door: grids, rows and tables from Python."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import bench
+from bench.cli.table import write_tables
+from bench.errors import RowError, SpecError, UnknownName
+from bench.plugins import methods
+from bench.results.frame import from_frame, to_frame
+from bench.results.rows import read_rows
+
+TINY: dict[str, Any] = {
+    "methods": "random,aum",
+    "datasets": "digits",
+    "rates": [0.5, 0.9],
+    "seeds": 2,
+    "pool_size": 300,
+    "recipe": {"iterations": 10, "proxy_epochs": 2, "evaluations": 2},
+    "quiet": True,
+}
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> bench.Run:
+    folder = tmp_path_factory.mktemp("api")
+    return bench.run(**TINY, out=folder / "out", cache_dir=folder / "cache")
+
+
+def test_a_run_says_what_was_written_and_runs_nothing_twice(done: bench.Run, tmp_path: Path) -> None:
+    assert len(done.written) == 8
+    assert done.failed == {}
+    before = {path: path.stat().st_mtime_ns for path in (done.out / "rows").iterdir()}
+    again = bench.run(**TINY, out=done.out, cache_dir=tmp_path)
+    assert again.written == done.written
+    assert {path: path.stat().st_mtime_ns for path in (done.out / "rows").iterdir()} == before
+
+
+def test_a_frame_holds_every_row_and_gives_it_back(done: bench.Run) -> None:
+    frame = bench.load_rows(done.out)
+    rows = {row.cell_id: row for row in read_rows(done.out)}
+    assert len(frame) == len(rows) == 8
+    assert {row.cell_id: row for row in from_frame(frame)} == rows
+    assert set(frame.method) == {"random", "aum"}
+    assert frame.accuracy.between(0, 100).all()
+    assert isinstance(frame.params[0], dict)
+    pd.testing.assert_frame_equal(to_frame(from_frame(frame)), frame)
+
+
+def test_tables_are_those_of_the_command_line(done: bench.Run, tmp_path: Path) -> None:
+    frame = bench.load_rows(done.out)
+    table = bench.table(frame)
+    _, _, [markdown, _, latex] = write_tables([done.out], out=tmp_path)
+    assert table.to_markdown() == markdown.read_text()
+    assert table.to_latex() == latex.read_text()
+    mean = frame[(frame.method == "aum") & (frame.rate == 0.9)].accuracy.mean()
+    assert table.loc[("digits(pool_size=300)", "-", "small_cnn", "aum"), 0.9] == pytest.approx(mean)
+    only = bench.table(frame[frame.method == "random"])
+    assert [line[-1] for line in only.index] == ["random"]
+    assert type(table.loc[:, [0.9]]) is pd.DataFrame, "a part has no notes of the whole"
+
+
+def test_comparisons_and_leaderboards_are_frames(done: bench.Run) -> None:
+    frame = bench.load_rows(done.out)
+    compared = bench.compare(frame, baseline="random")
+    [line] = compared[(compared.method == "aum") & (compared.rate == 0.9)].to_dict("records")
+    by_seed = frame[frame.rate == 0.9].pivot_table(index="seed", columns="method", values="accuracy")
+    assert line["difference"] == pytest.approx((by_seed.aum - by_seed.random).mean())
+    assert "aum" in compared.to_markdown()
+    board = bench.leaderboard([frame])
+    assert sorted(board.method) == ["aum", "random"]
+    assert board.to_markdown() == bench.leaderboard([done.out]).to_markdown()
+
+
+def test_what_is_not_valid_is_one_error_before_anything_starts(tmp_path: Path) -> None:
+    with pytest.raises(UnknownName, match=r"executer.*Did you mean executor"):
+        bench.run(methods="random", executer="local", out=tmp_path / "x")  # type: ignore[call-arg]
+    with pytest.raises(SpecError, match="nothing to compare"):
+        bench.run(out=tmp_path / "x")
+    with pytest.raises(UnknownName, match="elfs"):
+        bench.run(methods="efls", out=tmp_path / "x")
+    assert not (tmp_path / "x").exists()
+    with pytest.raises(RowError, match="no column"):
+        bench.table(pd.DataFrame({"accuracy": [1.0]}))
+    with pytest.raises(RowError, match="not a folder"):
+        bench.load_rows(tmp_path / "nowhere")
+
+
+def test_a_method_of_a_script_works_in_workers_by_value(tmp_path: Path) -> None:
+    """The script is no module that a worker could import, and is not run again in it."""
+    script = tmp_path / "my script.py"
+    script.write_text(
+        "import bench, numpy as np\n"
+        "print('started')\n"
+        "OFFSET = 2\n"
+        "@bench.register_method('mine', supervision='none')\n"
+        "def mine(pool, budget, rng, *, skip: int = 0):\n"
+        "    'Keep the first images.'\n"
+        "    return np.arange(budget) + skip + OFFSET\n"
+        "done = bench.run(methods='mine,mine(skip=3)', datasets='digits', rates=[0.9], pool_size=100, quiet=True,\n"
+        "    recipe={'iterations': 2, 'evaluations': 1}, out='out', cache_dir='cache', workers=1)\n"
+        "print(len(done.written), done.failed)\n"
+    )
+    ran = subprocess.run([sys.executable, script], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert ran.stdout.splitlines() == ["started", "2 {}"], ran.stderr
+    kept = {row.variant: row.indices_sha256 for row in read_rows(tmp_path / "out")}
+    assert len(set(kept.values())) == 2
+
+
+def test_a_single_file_is_a_plugin(tmp_path: Path) -> None:
+    path = tmp_path / "ones.py"
+    path.write_text(
+        "import numpy as np\nfrom bench import register_method\n"
+        "@register_method('only-here', supervision='none')\n"
+        "def only_here(pool, budget, rng):\n    'Keep the first images.'\n    return np.arange(budget)\n"
+    )
+    bench.load_plugin(path)
+    try:
+        given = {**TINY, "methods": "only-here", "rates": [0.9], "seeds": 1}
+        done = bench.run(**given, out=tmp_path / "out", cache_dir=tmp_path / "cache", workers=1)
+        assert len(done.written) == 1, done.failed
+        [row] = read_rows(done.out)
+        assert np.load(done.out / "indices" / f"{row.cell_id}.npy").shape == (30,)
+    finally:
+        methods.remove("only-here")
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("x = 1", "registers nothing"),
+        ("import sys; sys.exit()", "cannot be loaded: SystemExit"),
+        ("1 / 0", "cannot be loaded: ZeroDivisionError"),
+        ("def (", "cannot be loaded: SyntaxError"),
+    ],
+)
+def test_a_file_that_is_no_plugin_is_named(tmp_path: Path, source: str, message: str) -> None:
+    path = tmp_path / "file.py"
+    path.write_text(source)
+    with pytest.raises(SpecError, match=f"file.py.*{message}"):
+        bench.load_plugin(path)
+    with pytest.raises(SpecError, match="give a Python file"):
+        bench.load_plugin(tmp_path / "missing.py")
