@@ -15,7 +15,7 @@ from bench.cli._output import print_json
 
 if TYPE_CHECKING:
     from bench.cli._stages import StageProgress
-    from bench.images.folders import ImageFiles
+    from bench.images.folders import ImageFiles, Scan
     from bench.labelling.choose import Chosen
     from bench.labelling.images import Embedded
 
@@ -92,7 +92,6 @@ def select(
     from bench.cli._stages import StageProgress
     from bench.engine.plan import check_cache, check_writable
     from bench.errors import SpecError
-    from bench.images.folders import other_suffixes
     from bench.labelling.choose import check_method
     from bench.labelling.images import find_images
     from bench.labelling.to_label import beside, check_free
@@ -105,29 +104,31 @@ def select(
     check_free(out, overwrite=overwrite)
     call = parse_call(method)
     started = time.perf_counter()
-    files = None if images is None else find_images(images)
+    scan = None if images is None else find_images(images)
+    files = None if scan is None else scan.files
     vectors = None if embeddings is None else read_embeddings(embeddings)
     total = len(files) if files is not None else len(vectors)  # type: ignore[arg-type]
     check_method(call, budget=budget, items=total, classes=classes)
     own = [path.resolve() for path in (out, *beside(out))]
-    others = {} if files is None else {"other_files": dict(sorted(other_suffixes(files.root, without=own).items()))}
+    others = {} if scan is None else {"other_files": dict(sorted(scan.other_suffixes(without=own).items()))}
     check_writable(out.resolve().parent)
     from bench.engine.start import pick_device
     from bench.store.folder import cache_folder
 
-    check_cache(cache_folder(cache_dir))
+    cache = cache_folder(cache_dir)
+    check_cache(cache)
     from bench.labelling.choose import choose
     from bench.store.cache import Store
     from bench.training.precision import prepare_torch
 
     used, threads = pick_device(device), threads or os.cpu_count() or 1
     prepare_torch(threads)
-    store = Store(cache_folder(cache_dir))
+    store = Store(cache)
     embedded: Embedded | None = None
     with ExitStack() as stack:
         progress = stack.enter_context(StageProgress(quiet=quiet))
-        if files is not None:
-            embedded = _embed(files, encoder, store, image_size, used, download, progress)
+        if scan is not None:
+            embedded = _embed(scan, encoder, store, image_size, used, download, progress)
             vectors = embedded.embeddings
         assert vectors is not None
         chosen = choose(
@@ -147,14 +148,15 @@ def select(
 
 
 def _embed(
-    files: ImageFiles, name: str, store: Any, size: int, device: str, download: bool, progress: StageProgress
+    scan: Scan, name: str, store: Any, size: int, device: str, download: bool, progress: StageProgress
 ) -> Embedded:
     from bench.calls import parse_call
     from bench.engine.plan import find_encoder
     from bench.labelling.images import embed_files
 
     ref, weights = find_encoder(parse_call(name), download, needed=True)
-    return embed_files(files, ref, weights, store=store, size=size, device=device, stage=progress.stage)
+    embedded = embed_files(scan.files, ref, weights, store=store, size=size, device=device, stage=progress.stage)
+    return embedded._replace(skipped=tuple(sorted(embedded.skipped + scan.skipped)))
 
 
 def _write(

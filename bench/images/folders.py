@@ -1,19 +1,24 @@
-"""Directories of class folders: which image files they hold, of which class, and that none lies outside."""
+"""Which image files a folder holds, of which class, and that none lies outside or is no regular file."""
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bench.errors import DataError
+from bench.plain_files import check_regular
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
+_CIRCLE = "it is a link that leads round in a circle"
 
 
 @dataclass(frozen=True)
@@ -24,11 +29,13 @@ class ImageFiles:
         root: absolute directory, symbolic links resolved.
         names: N paths relative to ``root``, with forward slashes.
         sizes: int64 [N], bytes.
+        sha256: N digests of the content; empty where it was not read (``bench.images.contents``).
     """
 
     root: Path
     names: tuple[str, ...]
     sizes: NDArray[np.int64]
+    sha256: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.names)
@@ -36,20 +43,71 @@ class ImageFiles:
     def take(self, indices: NDArray[np.int64]) -> ImageFiles:
         """The files at ``indices``, in that order."""
         names = tuple(self.names[index] for index in indices)
-        return ImageFiles(self.root, names, self.sizes[indices])
+        sha256 = tuple(self.sha256[index] for index in indices) if self.sha256 else ()
+        return ImageFiles(self.root, names, self.sizes[indices], sha256)
 
     def joined(self, other: ImageFiles) -> ImageFiles:
         """These files and then the other's, of the same root."""
-        return ImageFiles(self.root, self.names + other.names, np.concatenate([self.sizes, other.sizes]))
+        sizes = np.concatenate([self.sizes, other.sizes])
+        return ImageFiles(self.root, self.names + other.names, sizes, self.sha256 + other.sha256)
+
+    def locate(self, index: int) -> Path:
+        """Where a file is, links resolved; looked at anew, since a link may have been changed since it was listed.
+
+        Raises:
+            DataError: outside ``root``.
+        """
+        return inside(self.root / self.names[index], self.root)
+
+
+class Skipped(NamedTuple):
+    """A file, link or folder that is left out, and why."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Scan:
+    """What lies below a folder.
+
+    Attributes:
+        files: the image files, sorted by path.
+        skipped: what cannot be used: links that lead nowhere, outside or back, pipes and devices named like images,
+            folders that cannot be listed.
+        others: paths of the files with other suffixes, relative to the folder.
+    """
+
+    files: ImageFiles
+    skipped: tuple[Skipped, ...]
+    others: tuple[str, ...]
+
+    def other_suffixes(self, *, without: Collection[Path] = ()) -> Counter[str]:
+        """How many of the ``others`` have which suffix (lower case; empty for none).
+
+        Args:
+            without: files that are not counted; absolute, symbolic links resolved.
+        """
+        others = (self.files.root / name for name in self.others)
+        return Counter(path.suffix.lower() for path in others if path not in without)
 
 
 def class_folders(folder: Path) -> tuple[str, ...]:
     """Names of the directories in ``folder``, sorted; hidden ones are left out.
 
     Raises:
-        DataError: ``folder`` cannot be listed.
+        DataError: ``folder`` cannot be listed, or holds a link that leads nowhere, which may have been to a class.
     """
-    return tuple(entry.name for entry in _listed(folder) if _is_directory(entry))
+    path = folder
+    try:
+        names = []
+        for entry in _entries(folder):
+            path = Path(entry.path)
+            if _is_directory(entry):
+                names.append(entry.name)
+        return tuple(names)
+    except _Unusable as error:
+        raise _refused(path, str(error)) from error
 
 
 def scan_classes(
@@ -71,8 +129,13 @@ def scan_classes(
         The N files, and apart from them, so that images alone carry no label, int64 [N] positions in ``classes``.
 
     Raises:
-        DataError: a folder cannot be listed, a class has no image, or a link leads outside or round in a circle.
+        DataError: a class has no image, or something in it cannot be used (``Scan.skipped``): a data set is not
+            silently made smaller.
     """
+
+    def refuse(name: str, reason: str) -> None:
+        raise _refused(root / name, reason)
+
     root = root.resolve()
     names: list[str] = []
     sizes: list[int] = []
@@ -81,9 +144,10 @@ def scan_classes(
         folder = root / split / name
         before = len(names)
         if folder.is_dir() or not empty_allowed:
-            for path, size in _image_files(folder, root):
-                names.append(path)
-                sizes.append(size)
+            for path, size in _files(folder, root, refuse):
+                if size is not None:
+                    names.append(path)
+                    sizes.append(size)
         if len(names) == before and not empty_allowed:
             raise DataError(
                 f"the class folder {folder} holds no image ({', '.join(SUFFIXES)}). "
@@ -93,30 +157,24 @@ def scan_classes(
     return ImageFiles(root, tuple(names), np.array(sizes, dtype=np.int64)), np.array(labels, dtype=np.int64)
 
 
-def scan_images(root: Path) -> ImageFiles:
-    """List the image files below ``root``, at any depth, sorted by path; links as in ``scan_classes``.
+def scan_images(root: Path) -> Scan:
+    """Look at everything below ``root``, at any depth, but hidden entries; links are followed as in ``scan_classes``.
 
     Raises:
-        DataError: a folder cannot be listed, or a link leads outside or round in a circle.
+        DataError: ``root`` itself cannot be listed.
     """
     root = root.resolve()
-    found = sorted(_image_files(root, root))
-    return ImageFiles(root, tuple(name for name, _ in found), np.array([size for _, size in found], dtype=np.int64))
+    skipped: list[Skipped] = []
 
+    def skip(name: str, reason: str) -> None:
+        if name == ".":
+            raise _refused(root, reason)
+        skipped.append(Skipped(name, reason))
 
-def other_suffixes(root: Path, *, without: Collection[Path] = ()) -> Counter[str]:
-    """How many files below ``root`` have which suffix (lower case; empty for none) that is not among ``SUFFIXES``.
-
-    Args:
-        root: directory.
-        without: files that are not counted; absolute, symbolic links resolved.
-
-    Raises:
-        DataError: as ``scan_images``.
-    """
-    root = root.resolve()
-    others = (root / path for path, _ in _files(root, root, ()) if not _is_image(path))
-    return Counter(path.suffix.lower() for path in others if path not in without)
+    listed = list(_files(root, root, skip))
+    found = sorted((name, size) for name, size in listed if size is not None)
+    files = ImageFiles(root, tuple(name for name, _ in found), np.array([size for _, size in found], dtype=np.int64))
+    return Scan(files, tuple(sorted(skipped)), tuple(name for name, size in listed if size is None))
 
 
 def inside(path: Path, root: Path) -> Path:
@@ -126,56 +184,98 @@ def inside(path: Path, root: Path) -> Path:
         DataError: it lies outside, or its links lead round in a circle.
     """
     try:
+        return _inside(path, root)
+    except _Unusable as error:
+        raise _refused(path, str(error)) from error
+
+
+class _Unusable(Exception):
+    """Why an entry of a folder cannot be used."""
+
+
+def _refused(path: Path, reason: str) -> DataError:
+    return DataError(f"cannot use {path}: {reason}. Remove it, or put the files themselves in its place.")
+
+
+def _inside(path: Path, root: Path) -> Path:
+    try:
         resolved = path.resolve()
-    except (OSError, RuntimeError) as error:
-        raise DataError(f"cannot follow the symbolic link {path}: {error}.") from error
+    except (OSError, RuntimeError) as error:  # the second: Python 3.12 and earlier, of a circle
+        raise _Unusable(_CIRCLE) from error
     if not resolved.is_relative_to(root):
-        raise DataError(
-            f"{path} leads outside {root}, to {resolved}. Copy the files there instead of linking, "
-            f"or name the directory that holds them."
-        )
+        raise _Unusable(f"it leads outside {root}, to {resolved}")
     return resolved
 
 
-def _image_files(folder: Path, root: Path) -> Iterator[tuple[str, int]]:
-    return ((path, _size(entry)) for path, entry in _files(folder, root, ()) if _is_image(path))
+def _files(folder: Path, root: Path, skip: Callable[[str, str], None]) -> Iterator[tuple[str, int | None]]:
+    """Go through a folder and, where it stands in the order of names, each folder in it.
 
+    Args:
+        folder: where to begin.
+        root: that nothing may lie outside of, resolved.
+        skip: told the path, relative to ``root``, of what cannot be used, and why.
 
-def _files(folder: Path, root: Path, above: tuple[Path, ...]) -> Iterator[tuple[str, os.DirEntry[str]]]:
-    resolved = inside(folder, root)
-    if resolved in above:
-        raise DataError(f"the symbolic link {folder} leads back to {resolved}, which contains it.")
-    for entry in _listed(folder):
+    Yields:
+        Path relative to ``root``, with forward slashes, and size in bytes; None for a file that is not named like an
+        image, which is not looked at.
+    """
+    levels: list[tuple[Path, Iterator[os.DirEntry[str]]]] = []
+
+    def enter(path: Path, resolved: Path) -> None:
+        if any(resolved == above for above, _ in levels):
+            raise _Unusable(f"it leads back to {resolved}, which contains it")
+        levels.append((resolved, iter(_entries(path))))
+
+    try:
+        enter(folder, _inside(folder, root))
+    except _Unusable as error:
+        skip(folder.relative_to(root).as_posix(), str(error))
+    while levels:
+        entry = next(levels[-1][1], None)
+        if entry is None:
+            levels.pop()
+            continue
         path = Path(entry.path)
-        if entry.is_symlink():
-            inside(path, root)
-        if _is_directory(entry):
-            yield from _files(path, root, (*above, resolved))
-        else:
-            yield path.relative_to(root).as_posix(), entry
+        name = path.relative_to(root).as_posix()
+        try:
+            if _is_directory(entry):
+                enter(path, _inside(path, root) if entry.is_symlink() else levels[-1][0] / entry.name)
+            else:
+                yield name, _size(entry, root) if name.lower().endswith(SUFFIXES) else None
+        except _Unusable as error:
+            skip(name, str(error))
 
 
-def _is_image(path: str) -> bool:
-    return path.lower().endswith(SUFFIXES)
-
-
-def _listed(folder: Path) -> list[os.DirEntry[str]]:
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
     try:
         with os.scandir(folder) as entries:
             return sorted((entry for entry in entries if not entry.name.startswith(".")), key=lambda entry: entry.name)
     except OSError as error:
-        raise DataError(f"cannot list the folder {folder}: {error.strerror}.") from error
+        raise _Unusable(f"the folder cannot be listed ({error.strerror})") from error
 
 
 def _is_directory(entry: os.DirEntry[str]) -> bool:
     try:
-        return entry.is_dir()
+        # A link that leads nowhere may have been to a folder, whatever its name.
+        return stat.S_ISDIR(entry.stat().st_mode) if entry.is_symlink() else entry.is_dir()
     except OSError as error:
-        raise DataError(f"cannot read {entry.path}: {error.strerror}.") from error
+        raise _Unusable(_why(error, entry)) from error
 
 
-def _size(entry: os.DirEntry[str]) -> int:
+def _size(entry: os.DirEntry[str], root: Path) -> int:
+    if entry.is_symlink():
+        _inside(Path(entry.path), root)
     try:
-        return entry.stat().st_size
+        status = entry.stat()
+        check_regular(Path(entry.path), status.st_mode)
     except OSError as error:
-        raise DataError(f"cannot read {entry.path}: {error.strerror}.") from error
+        raise _Unusable(_why(error, entry)) from error
+    return status.st_size
+
+
+def _why(error: OSError, entry: os.DirEntry[str]) -> str:
+    if error.errno == errno.ELOOP:
+        return _CIRCLE
+    if isinstance(error, FileNotFoundError) and entry.is_symlink():
+        return f"it is a link to {Path(entry.path).readlink()}, which does not exist"
+    return error.strerror or str(error)

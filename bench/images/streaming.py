@@ -3,27 +3,33 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bench.errors import DataError
-from bench.images.folders import ImageFiles, inside
+from bench.images.decoding import VERSION, decode
+from bench.images.folders import ImageFiles
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 Box = tuple[int, int, int, int]
+Result = TypeVar("Result")
 
 AREA = (0.08, 1.0)
 ASPECT = (3 / 4, 4 / 3)
 ATTEMPTS = 10
+_LONG = 8
+"""Long side over short side from which an image is cut before it is scaled: a strip of 1 x 60,000 pixels, scaled whole
+to 224 pixels of width, would take 12 GB."""
 
 
 @dataclass(frozen=True)
@@ -57,9 +63,12 @@ class StreamedImages:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 over the relative names, the sizes in bytes and the crop; the pixels are not read."""
+        """SHA-256 over the crop, its code, and the files: their digests where they have some, else names and sizes."""
         turned = " upright" if self.upright else ""
-        digest = hashlib.sha256(f"{self.size} {self.resize}{turned}\n".encode())
+        digest = hashlib.sha256(f"{self.size} {self.resize}{turned} {VERSION}\n".encode())
+        if self.files.sha256:
+            digest.update("\n".join(self.files.sha256).encode())
+            return digest.hexdigest()
         for name, size in zip(self.files.names, self.files.sizes.tolist(), strict=True):
             digest.update(f"{name}\0{size}\n".encode(errors="surrogateescape"))
         return digest.hexdigest()
@@ -107,12 +116,11 @@ class StreamedImages:
         batch = np.empty((len(taken), 3, self.size, self.size), dtype=np.uint8)
 
         def one(number: int) -> None:
-            batch[number] = _read(self.files, int(taken[number]), lambda image: crop(number, image), self.upright)
+            index = int(taken[number])
+            sha256 = self.files.sha256[index] if self.files.sha256 else ""
+            batch[number] = crop(number, decode(self.files.locate(index), upright=self.upright, sha256=sha256))
 
-        # Made per call: an executor cannot be pickled, and starting the threads costs less than decoding one image.
-        with ThreadPoolExecutor(_threads()) as executor:
-            for _ in executor.map(one, range(len(taken))):
-                pass
+        in_threads(one, len(taken))
         return batch
 
 
@@ -146,6 +154,8 @@ def random_box(width: int, height: int, rng: np.random.Generator) -> Box:
 def centre_crop(image: Image, size: int, resize: int) -> NDArray[np.uint8]:
     """Scale the short side to ``resize`` (bilinear, antialiased) and cut the centre, rounding as torchvision does.
 
+    Images up to 8 times as long as wide give torchvision's pixels bit for bit, longer ones up to rounding.
+
     Args:
         image: RGB.
         size: side of the crop in pixels, at most ``resize``.
@@ -159,7 +169,33 @@ def centre_crop(image: Image, size: int, resize: int) -> NDArray[np.uint8]:
     short = min(image.size)
     width, height = (int(resize * side / short) for side in image.size)
     left, top = round((width - size) / 2), round((height - size) / 2)
-    return _pixels(image.resize((width, height), Resampling.BILINEAR).crop((left, top, left + size, top + size)))
+    if max(image.size) <= _LONG * short:
+        return _pixels(image.resize((width, height), Resampling.BILINEAR).crop((left, top, left + size, top + size)))
+    spans = [
+        _source_span(start, size, side / scaled, side)
+        for start, scaled, side in zip((left, top), (width, height), image.size, strict=True)
+    ]
+    (from_x, to_x, x0, x1), (from_y, to_y, y0, y1) = spans
+    part = image.crop((from_x, from_y, to_x, to_y))
+    return _pixels(part.resize((size, size), Resampling.BILINEAR, box=(x0, y0, x1, y1)))
+
+
+def _source_span(start: int, size: int, scale: float, side: int) -> tuple[int, int, float, float]:
+    """Which of a side's pixels a crop of the scaled side rests on.
+
+    Args:
+        start: of the crop, in scaled pixels.
+        size: of the crop, in scaled pixels.
+        scale: pixels per scaled pixel.
+        side: length in pixels.
+
+    Returns:
+        First pixel and end of what the bilinear filter reads, and where the crop begins and ends within that.
+    """
+    margin = max(1.0, scale)
+    first = max(0, math.floor(start * scale - margin))
+    end = min(side, math.ceil((start + size) * scale + margin))
+    return first, end, start * scale - first, min((start + size) * scale, side) - first
 
 
 def random_crop(image: Image, size: int, rng: np.random.Generator) -> NDArray[np.uint8]:
@@ -183,31 +219,11 @@ def _pixels(image: Image) -> NDArray[np.uint8]:
     return np.asarray(image, dtype=np.uint8).transpose(2, 0, 1)
 
 
-def _read(
-    files: ImageFiles, index: int, crop: Callable[[Image], NDArray[np.uint8]], upright: bool
-) -> NDArray[np.uint8]:
-    from PIL import Image, ImageOps
-
-    path = files.root / files.names[index]
-    # Checked again on opening: a link may have been changed since the folder was listed.
-    resolved = inside(path, files.root)
-    try:
-        with Image.open(resolved, formats=("JPEG", "PNG", "WEBP")) as image:
-            return crop(_rgb(ImageOps.exif_transpose(image) if upright else image))
-    except MemoryError:
-        raise
-    # Pillow's decoders raise what the damage happens to cause: OSError, SyntaxError, struct.error and others.
-    except Exception as error:
-        reason = "it is not there any more" if isinstance(error, FileNotFoundError) else str(error) or repr(error)
-        raise DataError(f"cannot decode the image {path}: {reason}. Replace or remove the file.") from error
-
-
-def _rgb(image: Image) -> Image:
-    if image.mode in ("I", "F") or image.mode.startswith("I;"):
-        raise ValueError(f"pixel format {image.mode!r} has more than 8 bits per channel")
-    if image.mode == "P" and "transparency" in image.info:
-        return image.convert("RGBA").convert("RGB")
-    return image.convert("RGB")
+def in_threads(work: Callable[[int], Result], number: int) -> list[Result]:
+    """Call ``work`` with 0 to ``number`` - 1, as many at a time as this trial has CPUs; return the results in order."""
+    # Made per call: an executor cannot be pickled, and starting the threads costs less than decoding one image.
+    with ThreadPoolExecutor(_threads()) as executor:
+        return list(executor.map(work, range(number)))
 
 
 def _threads() -> int:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
-from functools import partial
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial, reduce
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,9 +14,11 @@ from numpy.typing import NDArray
 from bench.data import Arrays
 from bench.encoding.encoder import Encoder, FittedEncoder, batches, make_encoder
 from bench.errors import DataError
-from bench.images.folders import SUFFIXES, ImageFiles, scan_images
+from bench.images.contents import Contents, read_contents
+from bench.images.folders import SUFFIXES, ImageFiles, Scan, Skipped, scan_images
 from bench.images.streaming import StreamedImages
 from bench.labelling.sheet import is_contact_sheet
+from bench.labelling.tolerant import TolerantImages
 from bench.refs import EncoderRef
 from bench.stages.base import Stage
 from bench.stages.embeddings import Embeddings, EncoderFit
@@ -25,13 +27,6 @@ from bench.underway import Progress, counted
 
 SHARD = 512
 """Images that are embedded and stored at a time: what an interruption can lose."""
-
-
-class Skipped(NamedTuple):
-    """A file that could not be used, and why."""
-
-    name: str
-    reason: str
 
 
 class Embedded(NamedTuple):
@@ -48,61 +43,15 @@ class Embedded(NamedTuple):
     skipped: tuple[Skipped, ...]
 
 
-class TolerantImages:
-    """Images in files of which some may be damaged: those come as black, and are remembered.
-
-    Args:
-        images: what they are read from.
-    """
-
-    def __init__(self, images: StreamedImages) -> None:
-        self.images = images
-        self.problems: dict[int, str] = {}
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return self.images.shape
-
-    @property
-    def fingerprint(self) -> str:
-        return self.images.fingerprint
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    def __getitem__(self, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
-        try:
-            return self.images[indices]
-        except DataError:
-            return np.stack([self._one(int(index)) for index in indices])
-
-    def found(self) -> Arrays:
-        """Once all were asked for: ``readable`` int64, ascending positions; ``reasons`` why the others were not."""
-        bad = sorted(self.problems)
-        readable = np.setdiff1d(np.arange(len(self)), np.array(bad, dtype=np.int64))
-        return {"readable": readable, "reasons": np.array([self.problems[index] for index in bad], dtype=np.str_)}
-
-    def augmented(self, indices: NDArray[np.int64], rng_seeds: object) -> NDArray[np.uint8]:
-        """Not for training: a damaged image must not be trained on."""
-        raise DataError("images that may be damaged are only embedded, never trained on.")
-
-    def _one(self, index: int) -> NDArray[np.uint8]:
-        try:
-            return self.images[np.array([index])][0]
-        except DataError as error:
-            self.problems[index] = str(error.__cause__ or error)
-            return np.zeros(self.shape[1:], dtype=np.uint8)
-
-
 class ReadableFiles(Stage):
-    """Which of the files can be decoded; found by their relative names and sizes, wherever the folder lies."""
+    """Which of the files can be decoded. All stages here are found by what the files hold, wherever they lie."""
 
     kind = "readable-files"
     files: str
 
 
 class FittedToFiles(Stage):
-    """What an encoder learned from the files that can be read; found as ``ReadableFiles`` are."""
+    """What an encoder learned from the files that can be read."""
 
     kind = "encoder"
     version = EncoderFit.version
@@ -111,7 +60,7 @@ class FittedToFiles(Stage):
 
 
 class EmbeddingShard(Stage):
-    """Embeddings of some of the files; found as ``ReadableFiles`` are.
+    """Embeddings of those of some files that can be decoded.
 
     Attributes:
         files: which ones.
@@ -126,21 +75,22 @@ class EmbeddingShard(Stage):
     encoder: EncoderRef
 
 
-def find_images(folder: Path) -> ImageFiles:
-    """All JPEG, PNG and WebP files below a folder, at any depth, sorted by path, but no contact sheets of ours.
+def find_images(folder: Path) -> Scan:
+    """Find all JPEG, PNG and WebP files below a folder, at any depth, sorted by path, but no contact sheets of ours.
 
     Raises:
-        DataError: no such folder, none in it, or a link that leads outside.
+        DataError: no such folder, or none in it.
     """
     if not folder.is_dir():
         what = "is a file" if folder.exists() else "does not exist"
         raise DataError(f"{folder} {what}; --images takes a folder of images ({', '.join(SUFFIXES)}).")
-    scanned = scan_images(folder)
-    own = [is_contact_sheet(scanned.root / name) for name in scanned.names]
-    files = scanned.take(np.flatnonzero(~np.array(own, dtype=bool)))
+    scan = scan_images(folder)
+    own = [is_contact_sheet(scan.files.root / name) for name in scan.files.names]
+    files = scan.files.take(np.flatnonzero(~np.array(own, dtype=bool)))
     if not len(files):
-        raise DataError(f"{folder} holds no image ({', '.join(SUFFIXES)}), at any depth.")
-    return files
+        first = f" Left out: {scan.skipped[0].name}, since {scan.skipped[0].reason}." if scan.skipped else ""
+        raise DataError(f"{folder} holds no image ({', '.join(SUFFIXES)}), at any depth.{first}")
+    return replace(scan, files=files)
 
 
 def embed_files(
@@ -155,6 +105,8 @@ def embed_files(
 ) -> Embedded:
     """Embed image files; every finished shard is stored, so that an interrupted run goes on where it was.
 
+    Nothing is stored of a file that could not be read: it is tried again by every call.
+
     Args:
         files: N files.
         ref: the encoder; fitted to all files that can be read first, if it must be.
@@ -167,56 +119,89 @@ def embed_files(
     Raises:
         DataError: no file could be read.
     """
-    encoder = make_encoder(ref, weights)
+    work = _Work(make_encoder(ref, weights), ref, store, size, device)
+    shards = batches(len(files), SHARD)
+    # One shard is read at a time, so that it is still in the system's memory when it is decoded; a fit needs them all.
+    contents: Iterable[Contents] = (read_contents(files.take(inside)) for inside in shards)
     fitted_on = ""
-    if isinstance(encoder, FittedEncoder):
-        images = _readable(StreamedImages(files, size, size, upright=True), store, stage)
-        told = stage(f"fitting {ref.label} to {len(images):,} images")
-        fit = partial(encoder.fit, images, device=device, progress=told)
-        fitted = FittedToFiles(files=images.fingerprint, encoder=ref)
-        encoder.restore(store.get(fitted, fit).arrays)
-        fitted_on = fitted.key
+    if isinstance(work.encoder, FittedEncoder):
+        contents = list(contents)
+        fitted_on = work.fit(contents, len(files), stage)
     parts, positions, skipped = [], [], []
     tick = stage(f"embedding {len(files):,} images with {ref.label}")
-    for start in range(0, len(files), SHARD):
-        inside = np.arange(start, min(start + SHARD, len(files)))
-        shard = TolerantImages(StreamedImages(files.take(inside), size, size, upright=True))
-        wanted = EmbeddingShard(files=shard.fingerprint, fitted_on=fitted_on, encoder=ref)
-        produce = partial(_embed, encoder, shard, device, partial(_from, start, len(files), tick))
-        arrays = store.get(wanted, produce).arrays
-        parts.append(arrays["embeddings"])
-        positions.append(start + arrays["readable"])
-        unreadable = np.setdiff1d(np.arange(len(inside)), arrays["readable"])
-        names = [files.names[start + place] for place in unreadable]
-        skipped += [Skipped(name, str(reason)) for name, reason in zip(names, arrays["reasons"], strict=True)]
-        tick(start + len(inside), len(files))
-    found = np.concatenate(positions)
-    if not len(found):
+    for inside, content in zip(shards, contents, strict=True):
+        problems = dict(content.problems)
+        if len(content.files):
+            embeddings, readable, damaged = work.embed(
+                content.files, fitted_on, partial(_from, inside[0], len(files), tick)
+            )
+            parts.append(embeddings)
+            positions.append(inside[content.positions[readable]])
+            problems |= {int(content.positions[index]): reason for index, reason in damaged.items()}
+        skipped += [Skipped(files.names[inside[index]], problems[index]) for index in sorted(problems)]
+        tick(int(inside[-1]) + 1, len(files))
+    if len(skipped) == len(files):
         raise _none_readable(len(files), skipped[0].reason)
-    return Embedded(np.concatenate(parts), found, tuple(skipped))
+    return Embedded(np.concatenate(parts), np.concatenate(positions), tuple(skipped))
 
 
-def _embed(encoder: Encoder, shard: TolerantImages, device: str, progress: Progress) -> Arrays:
-    embeddings = encoder.embed(shard, device=device, batch_size=64, progress=counted(progress, len(shard)))
-    found = shard.found()
-    return {"embeddings": embeddings[found["readable"]], **found}
+@dataclass(frozen=True)
+class _Work:
+    """What embeds, and where it is stored; see ``embed_files``."""
+
+    encoder: Encoder
+    ref: EncoderRef
+    store: Store
+    size: int
+    device: str
+
+    def images(self, files: ImageFiles) -> StreamedImages:
+        return StreamedImages(files, self.size, self.size, upright=True)
+
+    def fit(self, contents: Sequence[Contents], total: int, stage: Callable[[str], Progress]) -> str:
+        """Fit the encoder to all files that can be read, or restore what was fitted to them; return its key."""
+        assert isinstance(self.encoder, FittedEncoder)
+        files = reduce(ImageFiles.joined, (content.files for content in contents))
+        tolerant = TolerantImages(self.images(files))
+
+        def look() -> Arrays:
+            tolerant.look(np.arange(len(files)), stage(f"looking through {len(files):,} images"))
+            return {"readable": tolerant.readable()}
+
+        wanted = ReadableFiles(files=tolerant.fingerprint)
+        readable = self.store.get(wanted, look, accept=partial(_still_all, tolerant)).arrays["readable"]
+        if not len(readable):
+            problems = [*tolerant.problems.values(), *(why for one in contents for why in one.problems.values())]
+            raise _none_readable(total, problems[0])
+        images = self.images(files.take(readable))
+        told = stage(f"fitting {self.ref.label} to {len(images):,} images")
+        fitted = FittedToFiles(files=images.fingerprint, encoder=self.ref)
+        fit = partial(self.encoder.fit, images, device=self.device, progress=told)
+        self.encoder.restore(self.store.get(fitted, fit).arrays)
+        return fitted.key
+
+    def embed(
+        self, files: ImageFiles, fitted_on: str, progress: Progress
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64], dict[int, str]]:
+        """Return embeddings [M, D], positions [M] of the files that they are of, and why not of the others."""
+        tolerant = TolerantImages(self.images(files))
+
+        def compute() -> Arrays:
+            told = counted(progress, len(files))
+            embeddings = self.encoder.embed(tolerant, device=self.device, batch_size=64, progress=told)
+            readable = tolerant.readable()
+            return {"embeddings": embeddings[readable], "readable": readable}
+
+        wanted = EmbeddingShard(files=tolerant.fingerprint, fitted_on=fitted_on, encoder=self.ref)
+        arrays = self.store.get(wanted, compute, accept=partial(_still_all, tolerant)).arrays
+        return arrays["embeddings"], arrays["readable"], tolerant.problems
 
 
-def _readable(images: StreamedImages, store: Store, stage: Callable[[str], Progress]) -> StreamedImages:
-    """Those that can be decoded."""
-
-    def decode() -> Arrays:
-        tick = stage(f"looking through {len(images):,} images")
-        tolerant = TolerantImages(images)
-        for index in batches(len(images), SHARD):
-            tolerant[index]
-            tick(int(index[-1]) + 1, len(images))
-        return tolerant.found()
-
-    found = store.get(ReadableFiles(files=images.fingerprint), decode).arrays
-    if not len(found["readable"]):
-        raise _none_readable(len(images), str(found["reasons"][0]))
-    return replace(images, files=images.files.take(found["readable"]))
+def _still_all(images: TolerantImages, arrays: Arrays) -> bool:
+    """Whether no image is readable now that was not when the arrays were stored: what failed then may work today."""
+    failed = np.setdiff1d(np.arange(len(images)), arrays["readable"])
+    images.look(failed)
+    return len(images.problems) == len(failed)
 
 
 def _none_readable(count: int, reason: str) -> DataError:

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.errors import DataError
-from bench.images.folders import ImageFiles, inside
+from bench.images.decoding import decode
+from bench.images.folders import ImageFiles
+from bench.plain_files import open_regular
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -42,8 +44,8 @@ def contact_sheet(files: ImageFiles, positions: Sequence[int], captions: Sequenc
     draw = ImageDraw.Draw(sheet)
     for number, (position, caption) in enumerate(zip(positions, captions, strict=True)):
         left, top = _GAP + number % columns * step, _GAP + number // columns * (step + _TEXT)
-        with suppress(OSError, DataError):  # moved since it was embedded: the list is worth more than its picture
-            small = _thumbnail(inside(files.root / files.names[position], files.root))
+        with suppress(DataError, MemoryError):  # moved since it was embedded: the list is worth more than its picture
+            small = _thumbnail(files.locate(position))
             sheet.paste(small, (left + (THUMBNAIL - small.width) // 2, top + (THUMBNAIL - small.height) // 2))
         while caption and draw.textlength(caption) > THUMBNAIL:
             caption = caption[:-1]
@@ -55,11 +57,9 @@ def contact_sheet(files: ImageFiles, positions: Sequence[int], captions: Sequenc
 
 def _thumbnail(path: Path) -> Image:
     """The picture upright, its longer side THUMBNAIL pixels."""
-    from PIL import Image, ImageOps
+    from PIL import ImageOps
 
-    with Image.open(path) as image:
-        image.draft("RGB", (THUMBNAIL, THUMBNAIL))
-        upright = ImageOps.exif_transpose(image).convert("RGB")
+    upright = decode(path, upright=True, about=THUMBNAIL)
     upright.thumbnail((THUMBNAIL, THUMBNAIL))
     return upright if max(upright.size) == THUMBNAIL else ImageOps.contain(upright, (THUMBNAIL, THUMBNAIL))
 
@@ -67,7 +67,7 @@ def _thumbnail(path: Path) -> Image:
 def is_contact_sheet(path: Path) -> bool:
     """Whether a file is a contact sheet of ours; one that cannot be read is none."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             return _MARK in file.read(256)
     except OSError:
         return False

@@ -78,13 +78,21 @@ class Store:
     def __init__(self, root: Path) -> None:
         self.root = root
 
-    def get(self, stage: Keyed, produce: Callable[[], Arrays], *, wait: bool = True) -> Artifact:
+    def get(
+        self,
+        stage: Keyed,
+        produce: Callable[[], Arrays],
+        *,
+        wait: bool = True,
+        accept: Callable[[Arrays], bool] = lambda _: True,
+    ) -> Artifact:
         """Load the stage's arrays, or produce and store them; of several processes only one produces.
 
         Args:
             stage: what is wanted.
             produce: makes the arrays.
             wait: for another process that is producing them.
+            accept: whether stored arrays will do; where not, they are produced anew and replaced.
 
         Raises:
             Busy: another process is producing them, and ``wait`` is false.
@@ -92,11 +100,11 @@ class Store:
             TypeError: an array holds Python objects.
         """
         found = self.load(stage)
-        if found is not None:
+        if found is not None and accept(found.arrays):
             return found
         with self._locked(stage, wait=wait):
             found = self.load(stage)
-            if found is not None:
+            if found is not None and accept(found.arrays):
                 return found
             logger.info("cache miss: computing %s %s", stage.kind, stage.key)
             with measured() as usage:

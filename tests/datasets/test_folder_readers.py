@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -110,14 +111,14 @@ def test_a_link_to_a_file_outside_is_refused(photographs: Path, tmp_path: Path) 
     outside = tmp_path / "outside.jpg"
     first_photograph(photographs).rename(outside)
     (photographs / "n01440764" / "link.jpg").symlink_to(outside)
-    with pytest.raises(DataError, match=r"link\.jpg leads outside"):
+    with pytest.raises(DataError, match=r"link\.jpg: it leads outside"):
         load("folder", photographs)
 
 
 def test_a_link_to_a_class_outside_is_refused(photographs: Path, tmp_path: Path) -> None:
     (photographs / "n03028079").rename(tmp_path / "churches")
     (photographs / "n03028079").symlink_to(tmp_path / "churches", target_is_directory=True)
-    with pytest.raises(DataError, match="n03028079 leads outside"):
+    with pytest.raises(DataError, match="n03028079: it leads outside"):
         load("folder", photographs)
 
 
@@ -130,6 +131,34 @@ def test_a_circle_of_links_is_refused(photographs: Path) -> None:
     (photographs / "n01440764" / "again").symlink_to(photographs / "n01440764", target_is_directory=True)
     with pytest.raises(DataError, match="leads back to"):
         load("folder", photographs)
+
+
+@pytest.mark.timeout(60)  # a pipe that is opened is waited for
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [
+        ("pipe", r"it is a named pipe, not a regular file"),
+        ("gone file", r"it is a link to gone, which does not exist"),
+        ("gone class", r"it is a link to gone, which does not exist"),
+        ("circle", r"it is a link that leads round in a circle"),
+    ],
+)
+def test_a_data_set_is_not_silently_smaller(photographs: Path, kind: str, reason: str) -> None:
+    folder = photographs if kind == "gone class" else photographs / "n01440764"
+    path = folder / ("n02000000" if kind == "gone class" else "z.jpg")
+    if kind == "pipe":
+        os.mkfifo(path)
+    else:
+        path.symlink_to(path if kind == "circle" else "gone")
+    with pytest.raises(DataError, match=rf"cannot use {path}: {reason}"):
+        load("folder", photographs)
+
+
+def test_a_link_to_a_file_that_is_no_image_matters_nowhere(photographs: Path) -> None:
+    (photographs / "n01440764" / "notes").symlink_to(__file__)
+    (photographs / "README").symlink_to(__file__)
+    dataset = load("folder", photographs, size=16)
+    assert len(dataset.train) + len(dataset.test) == 9
 
 
 def test_train_without_test_folder_is_explained(imagenette: Path, tmp_path: Path) -> None:

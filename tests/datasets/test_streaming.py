@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 from pathlib import Path
 
@@ -15,7 +16,8 @@ from torchvision.transforms import v2
 
 from bench import DataError
 from bench.data import FileImages
-from bench.images.folders import ImageFiles, class_folders, scan_classes
+from bench.images.contents import read_contents
+from bench.images.folders import ImageFiles, class_folders, scan_classes, scan_images
 from bench.images.streaming import StreamedImages, random_box
 
 
@@ -50,6 +52,34 @@ def test_centre_crop_is_torchvisions(width: int, height: int, files: ImageFiles,
     ours = StreamedImages(one_image(image, tmp_path), 56, 64)[np.array([0])][0]
     theirs = v2.CenterCrop(56)(v2.Resize(64)(image))
     assert np.array_equal(ours, np.asarray(theirs).transpose(2, 0, 1))
+
+
+@pytest.mark.parametrize(("width", "height"), [(20, 401), (500, 31), (3, 700), (1, 90), (129, 16)])
+def test_a_strip_is_cut_before_it_is_scaled(width: int, height: int, tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    image = Image.fromarray(noise)
+    ours = StreamedImages(one_image(image, tmp_path), 56, 64)[np.array([0])][0].astype(int)
+    theirs = np.asarray(v2.CenterCrop(56)(v2.Resize(64)(image))).transpose(2, 0, 1)
+    # Pillow rounds after each direction, and takes the two in another order for other sizes.
+    assert np.abs(ours - theirs).max() <= 2
+    assert ours.std() > 5
+
+
+@pytest.mark.parametrize("shape", [(1, 60_000), (60_000, 1), (65_000, 3)])
+def test_a_strip_costs_next_to_nothing(shape: tuple[int, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    image = Image.new("RGB", shape)
+    image.putpixel((shape[0] // 2, shape[1] // 2), (255, 0, 0))
+    scaled, resize = [], Image.Image.resize
+
+    def noted(self: Image.Image, size: tuple[int, int], *given: object, **options: object) -> Image.Image:
+        scaled.append(size)
+        return resize(self, size, *given, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Image.Image, "resize", noted)
+    pixels = StreamedImages(one_image(image, tmp_path), 224, 256)[np.array([0])][0]
+    assert scaled == [(224, 224)], "12 GB, were it scaled whole"
+    assert pixels[0].max() > 200, "the centre"
+    assert pixels[1].max() == 0
 
 
 def test_batches_do_not_depend_on_each_other(files: ImageFiles) -> None:
@@ -172,6 +202,46 @@ def test_fingerprint_is_of_names_sizes_and_crop(files: ImageFiles, photographs: 
     (moved / files.names[1]).rename((moved / files.names[1]).with_name("renamed.jpg"))
     renamed, _ = scan_classes(moved, "", class_folders(moved))
     assert StreamedImages(renamed, 64, 72).fingerprint != StreamedImages(longer, 64, 72).fingerprint
+
+
+def test_what_files_hold_counts_where_it_was_read(tmp_path: Path) -> None:
+    one, other = (tmp_path / name for name in ("one", "other"))
+    for folder, colour in ((one, "red"), (other, "navy")):
+        folder.mkdir()
+        for name in ("a.png", "b.png"):
+            Image.new("RGB", (8, 8), colour).save(folder / name, compress_level=0)
+            os.utime(folder / name, ns=(10**18, 10**18))
+    scanned = {folder: scan_images(folder).files for folder in (one, other)}
+    assert StreamedImages(scanned[one], 8, 8).fingerprint == StreamedImages(scanned[other], 8, 8).fingerprint
+    read = {folder: read_contents(files).files for folder, files in scanned.items()}
+    before = StreamedImages(read[one], 8, 8).fingerprint
+    assert before != StreamedImages(read[other], 8, 8).fingerprint
+    one.rename(tmp_path / "moved")
+    (tmp_path / "moved" / "a.png").rename(tmp_path / "moved" / "aa.png")
+    assert StreamedImages(read_contents(scan_images(tmp_path / "moved").files).files, 8, 8).fingerprint == before
+    assert StreamedImages(read[one].take(np.array([0])), 8, 8).fingerprint != before
+
+
+def test_files_that_cannot_be_read_are_told_apart(tmp_path: Path, plain_user: None) -> None:
+    for name in ("a.png", "b.png", "c.png", "d.png"):
+        Image.new("RGB", (8, 8)).save(tmp_path / name)
+    files = scan_images(tmp_path).files
+    (tmp_path / "a.png").unlink()
+    (tmp_path / "c.png").chmod(0)
+    contents = read_contents(files)
+    assert contents.files.names == ("b.png", "d.png")
+    assert contents.positions.tolist() == [1, 3]
+    assert contents.problems == {0: "it is not there any more", 2: "Permission denied"}
+
+
+def test_a_file_that_changed_since_it_was_read_is_refused(tmp_path: Path) -> None:
+    for name in ("a.png", "b.png"):
+        Image.new("RGB", (8, 8)).save(tmp_path / name)
+    images = StreamedImages(read_contents(scan_images(tmp_path).files).files, 8, 8)
+    Image.new("RGB", (8, 8), "red").save(tmp_path / "b.png")
+    images[np.array([0])]
+    with pytest.raises(DataError, match=r"b\.png: it was changed meanwhile"):
+        images[np.array([1])]
 
 
 def test_pickles_small_and_decodes_alike(files: ImageFiles) -> None:

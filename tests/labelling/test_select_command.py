@@ -251,7 +251,7 @@ def test_an_encoder_is_fitted_to_readable_files_alone(tmp_path: Path, photos: Pa
         if damaged == "without":
             (folder / "photos/broken.jpg").unlink()
             (folder / "photos/empty.png").unlink()
-        files = find_images(folder / "photos")
+        files = find_images(folder / "photos").files
         ref, store = EncoderRef(name="pixels"), Store(folder / "cache")
         told: list[tuple[int, int]] = []
         report = lambda *given, told=told: told.append(given)  # noqa: E731
@@ -265,7 +265,7 @@ def test_an_encoder_is_fitted_to_readable_files_alone(tmp_path: Path, photos: Pa
 
 def test_embeddings_rest_on_the_fit_of_their_encoder(tmp_path: Path, photos: Path, monkeypatch) -> None:
     def embed() -> int:
-        files, ref = find_images(photos), EncoderRef(name="pixels")
+        files, ref = find_images(photos).files, EncoderRef(name="pixels")
         given: dict[str, Any] = {"store": Store(tmp_path / "cache"), "size": 16, "device": "cpu"}
         embed_files(files, ref, None, **given, stage=lambda title: lambda *told: None)
         return len(list((tmp_path / "cache").rglob(f"{EmbeddingShard.kind}/**/*.npz")))
@@ -284,7 +284,7 @@ def test_photographs_are_turned_upright(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6  # the camera was turned: show it rotated by 90 degrees clockwise
     Image.fromarray(pixels).save(tmp_path / "turned.png", exif=exif)
-    files = scan_images(tmp_path)
+    files = scan_images(tmp_path).files
     upright, as_stored = (StreamedImages(files, 8, 8, upright=turn)[np.array([0])][0, 0] for turn in (True, False))
     assert as_stored[:2].min() == 255
     assert upright[:, -2:].min() == 255

@@ -15,7 +15,7 @@ from bench.labelling.sheet import THUMBNAIL, contact_sheet
 def test_the_place_of_a_picture_that_was_moved_stays_empty(tmp_path: Path) -> None:
     for name in ("a", "b", "c"):
         Image.new("RGB", (300, 200), "blue").save(tmp_path / f"{name}.png")
-    files = scan_images(tmp_path)
+    files = scan_images(tmp_path).files
     (tmp_path / "b.png").unlink()
     sheet = np.asarray(Image.open(io.BytesIO(contact_sheet(files, [0, 1, 2], ["", "", ""]))))
     middle = sheet[8 + THUMBNAIL // 2, 8 + THUMBNAIL // 2 :: THUMBNAIL + 8]

@@ -1,0 +1,49 @@
+"""Digests of image files, so that what is computed from them is found by what they hold."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.errors import DataError
+from bench.images.decoding import content_sha256, reason_of
+from bench.images.folders import ImageFiles
+from bench.images.streaming import in_threads
+
+
+class Contents(NamedTuple):
+    """What came of reading files.
+
+    Attributes:
+        files: the M that could be read, with their digests.
+        positions: int64 [M], where these lie among all, ascending.
+        problems: why not, of each of the others, by position.
+    """
+
+    files: ImageFiles
+    positions: NDArray[np.int64]
+    problems: dict[int, str]
+
+
+def read_contents(files: ImageFiles) -> Contents:
+    """Read files whole and digest them, which takes a few per cent of what decoding them does.
+
+    Names and sizes would not tell them apart: cameras count alike, and pictures without compression have one size. Nor
+    would times of change, which copying can keep.
+    """
+    problems: dict[int, str] = {}
+
+    def digest(position: int) -> str:
+        try:
+            return content_sha256(files.locate(position))
+        except (DataError, OSError, MemoryError) as error:
+            problems[position] = reason_of(error)
+            return ""
+
+    digests = in_threads(digest, len(files))
+    positions = np.array([position for position, found in enumerate(digests) if found], dtype=np.int64)
+    readable = replace(files.take(positions), sha256=tuple(filter(None, digests)))
+    return Contents(readable, positions, problems)

@@ -1,0 +1,99 @@
+"""From an image file to upright RGB: the one place where transparency, orientation and pixel formats are settled."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.errors import DataError
+from bench.plain_files import read_regular
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+LARGEST_FILE = 1 << 30
+"""Bytes of a file that is read at all: it is held in memory. Pillow stops at 179 million pixels, which need less."""
+VERSION = 2
+"""Of what a file's pixels become: part of the fingerprint of images that stay in files. 2: white shows through."""
+
+
+def decode(path: Path, *, upright: bool, sha256: str = "", about: int = 0) -> Image:
+    """Read a JPEG, PNG or WebP file as RGB; of an animation, the first picture.
+
+    Transparent pixels are laid on white: the colours below them are arbitrary, often black, and never seen.
+
+    Args:
+        path: symbolic links resolved.
+        upright: turn photographs as their EXIF orientation says.
+        sha256: what the file must hold; empty for whatever it holds.
+        about: a JPEG may come smaller, as long as both sides keep this many pixels, which is much faster; 0 for all.
+
+    Raises:
+        DataError: the file is missing, no regular file, of another kind, damaged, or not what it was; ``reason_of``
+            gives the reason alone.
+        MemoryError: the image does not fit.
+    """
+    from PIL import Image, ImageOps
+
+    try:
+        content = read_regular(path, at_most=LARGEST_FILE)
+        if not content:
+            raise ValueError("it is empty")
+        if sha256 and hashlib.sha256(content).hexdigest() != sha256:
+            raise ValueError("it was changed meanwhile")
+        with Image.open(io.BytesIO(content), formats=("JPEG", "PNG", "WEBP")) as image:
+            if about:
+                image.draft("RGB", (about, about))
+            return to_rgb(ImageOps.exif_transpose(image) if upright else image)
+    except MemoryError:
+        raise
+    # Pillow's decoders raise what the damage happens to cause: OSError, SyntaxError, struct.error and others.
+    except Exception as error:
+        raise DataError(f"cannot decode the image {path}: {_words(error)}. Replace or remove the file.") from error
+
+
+def content_sha256(path: Path) -> str:
+    """What ``decode`` compares with.
+
+    Raises:
+        OSError: no regular file, or it cannot be read.
+        MemoryError: it does not fit.
+    """
+    return hashlib.sha256(read_regular(path, at_most=LARGEST_FILE)).hexdigest()
+
+
+def reason_of(error: DataError | OSError | MemoryError) -> str:
+    """Why an image could not be read, without its path."""
+    return _words((isinstance(error, DataError) and error.__cause__) or error)
+
+
+def to_rgb(image: Image) -> Image:
+    """Convert to RGB of 8 bits, transparent pixels laid on white.
+
+    Raises:
+        ValueError: more than 8 bits per channel, of which nobody says how they map to 8.
+    """
+    from PIL import Image as Images
+
+    if image.mode in ("I", "F") or image.mode.startswith("I;"):
+        raise ValueError(f"pixel format {image.mode!r} has more than 8 bits per channel")
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    layer = image.convert("RGBA")
+    white = Images.new("RGB", layer.size, "white")
+    white.paste(layer, mask=layer)
+    return white
+
+
+def _words(error: BaseException) -> str:
+    from PIL import UnidentifiedImageError
+
+    if isinstance(error, UnidentifiedImageError):
+        return "it is not a JPEG, PNG or WebP file"
+    if isinstance(error, MemoryError):
+        return "it needs more memory than there is"
+    if isinstance(error, FileNotFoundError):
+        return "it is not there any more"
+    return (isinstance(error, OSError) and error.strerror) or str(error) or repr(error)

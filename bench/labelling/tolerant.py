@@ -1,0 +1,68 @@
+"""Images in files of which some may be damaged."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.encoding.encoder import batches
+from bench.errors import DataError
+from bench.images.decoding import reason_of
+from bench.images.streaming import StreamedImages
+from bench.underway import Progress
+
+_BATCH = 64
+
+
+class TolerantImages:
+    """Images in files of which some may be damaged: those come as black, and are remembered.
+
+    Args:
+        images: what they are read from.
+
+    Attributes:
+        problems: why an image could not be decoded, by position, of those that were asked for.
+    """
+
+    def __init__(self, images: StreamedImages) -> None:
+        self.images = images
+        self.problems: dict[int, str] = {}
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.images.shape
+
+    @property
+    def fingerprint(self) -> str:
+        return self.images.fingerprint
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
+        try:
+            return self.images[indices]
+        except (DataError, MemoryError):  # also of several at once, which one at a time may avoid
+            return np.stack([self._one(int(index)) for index in indices])
+
+    def augmented(self, indices: NDArray[np.int64], rng_seeds: object) -> NDArray[np.uint8]:
+        """Not for training: a damaged image must not be trained on."""
+        raise DataError("images that may be damaged are only embedded, never trained on.")
+
+    def look(self, indices: NDArray[np.int64], progress: Progress | None = None) -> None:
+        """Decode images only to learn which have a problem."""
+        for part in batches(len(indices), _BATCH):
+            self[indices[part]]
+            if progress is not None:
+                progress(int(part[-1]) + 1, len(indices))
+
+    def readable(self) -> NDArray[np.int64]:
+        """Positions, ascending, of those without a problem, once all were asked for."""
+        return np.setdiff1d(np.arange(len(self)), np.array(list(self.problems), dtype=np.int64))
+
+    def _one(self, index: int) -> NDArray[np.uint8]:
+        try:
+            return self.images[np.array([index])][0]
+        except (DataError, MemoryError) as error:
+            self.problems[index] = reason_of(error)
+            return np.zeros(self.shape[1:], dtype=np.uint8)
