@@ -17,9 +17,14 @@ from typer.testing import CliRunner, Result
 
 from bench.cli import app
 from bench.errors import BenchError, SpecError
-from bench.grid import stages
 from bench.labelling.images import EmbeddingShard, FittedToFiles, embed_files, find_images
 from bench.refs import EncoderRef
+from bench.stages.base import Stage
+from bench.stages.clusters import ClusterCount, PseudoLabels
+from bench.stages.dynamics import ProxyDynamics
+from bench.stages.embeddings import Embeddings
+from bench.stages.neighbors import NeighborLists
+from bench.stages.selection import Selection
 from bench.store.cache import Store
 
 QUICK = "elfs(heads=2,cluster_epochs=3)"
@@ -89,18 +94,17 @@ def test_the_same_command_again_computes_nothing_and_gives_the_same(tmp_path: Pa
     assert (tmp_path / "to_label.csv").read_bytes() == first
 
 
-@pytest.mark.parametrize("stage", ["PseudoLabels", "ProxyDynamics", "NeighborLists", "Embeddings", "Selection"])
+@pytest.mark.parametrize("changed", [PseudoLabels, ProxyDynamics, NeighborLists, Embeddings, Selection])
 def test_what_a_later_version_computes_otherwise_is_computed_again(
-    tmp_path: Path, photos: Path, monkeypatch, stage: str
+    tmp_path: Path, photos: Path, monkeypatch, changed: type[Stage]
 ) -> None:
     arguments = ("--images", str(photos), "--encoder", "pixels", "--budget", "20", "--method", QUICK, "--overwrite")
     assert select(tmp_path, *arguments).exit_code == 0
     before = stored(tmp_path)
     assert select(tmp_path, *arguments).exit_code == 0
     assert stored(tmp_path) == before
-    changed = getattr(stages, stage)
     monkeypatch.setattr(changed, "version", changed.version + 1)
-    monkeypatch.setattr(EmbeddingShard, "version", stages.Embeddings.version)
+    monkeypatch.setattr(EmbeddingShard, "version", Embeddings.version)
     assert select(tmp_path, *arguments).exit_code == 0
     assert stored(tmp_path) > before
 
@@ -204,7 +208,7 @@ def test_an_estimated_number_of_clusters(tmp_path: Path, monkeypatch) -> None:
     assert json.loads(done.stdout)["chosen"] == {"num_clusters": 4}
     assert {row["cluster"] for row in lines(tmp_path / "to_label.csv")} <= {"0", "1", "2", "3"}
     before = stored(tmp_path)
-    monkeypatch.setattr(stages.ClusterCount, "version", stages.ClusterCount.version + 1)
+    monkeypatch.setattr(ClusterCount, "version", ClusterCount.version + 1)
     assert select(tmp_path, *arguments).exit_code == 0
     assert len(stored(tmp_path) - before) == 1
 
