@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from bench.errors import install_command
+from bench.provenance import computes_bf16, processor
 
 Level = Literal["ok", "warning", "problem"]
 OWN = "coreset-bench"
@@ -77,6 +78,7 @@ def examine(cache: Path) -> list[Finding]:
         torch_pair(installed["torch"], installed["torchvision"], str(probed.get("error", ""))),
         *openmp(probed.get("openmp", [])),
         device(probed.get("cuda", []), probed.get("cuda_build"), shutil.which("nvidia-smi") is not None),
+        precision(computes_bf16(processor())),
         threads(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, os.environ),
         *disk({"cache": cache, "here": Path.cwd()}),
     ]
@@ -176,6 +178,12 @@ def device(gpus: list[list[Any]], cuda_build: str | None, driver: bool) -> Findi
             "compare nvidia-smi's CUDA version with torch's, and look at CUDA_VISIBLE_DEVICES",
         )
     return Finding("device", "ok", "cpu (no GPU)")
+
+
+def precision(bf16: bool) -> Finding:
+    """What ``precision=auto`` means on the CPU."""
+    found = "bf16, which this CPU computes itself" if bf16 else "fp32: this CPU does not compute bf16 itself"
+    return Finding("precision on the CPU", "ok", found)
 
 
 def threads(cpus: int, environment: Mapping[str, str]) -> Finding:

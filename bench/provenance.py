@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import subprocess
+from collections.abc import Mapping
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -51,17 +52,30 @@ def device_name(device: str) -> str:
 
     if device.startswith("cuda"):
         return torch.cuda.get_device_name()
-    return f"cpu ({_processor()}, {torch.backends.cpu.get_cpu_capability()})"
+    return f"cpu ({_model_name()}, {torch.backends.cpu.get_cpu_capability()})"
 
 
-def _processor() -> str:
+@lru_cache(maxsize=1)
+def processor() -> Mapping[str, str]:
+    """Return what Linux says of this machine's first CPU (``/proc/cpuinfo``); empty on other systems."""
     try:
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
+        first = Path("/proc/cpuinfo").read_text(encoding="utf-8").partition("\n\n")[0]
     except OSError:
-        pass
-    return platform.processor() or platform.machine()
+        return {}
+    parts = (line.partition(":") for line in first.splitlines())
+    return {name.strip(): value.strip() for name, _, value in parts}
+
+
+def computes_bf16(processor: Mapping[str, str]) -> bool:
+    """Return whether the CPU multiplies in bf16 itself; one that does not emulates it, slower than fp32.
+
+    Every CPU with AMX has ``avx512_bf16`` too. Others, such as ARM's with ``bf16``, were not measured.
+    """
+    return "avx512_bf16" in processor.get("flags", "").split()
+
+
+def _model_name() -> str:
+    return processor().get("model name") or platform.processor() or platform.machine()
 
 
 def _git(folder: Path, *arguments: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -33,9 +34,9 @@ class Recipe(BaseModel):
             ``resized-crop-flip`` ImageNet's random resized crop.
         crop_padding: pixels of padding before the random crop.
         evaluations: how often the test split is scored during training, evenly spaced, the last at the end.
-        precision: ``auto`` is bf16 autocast on a GPU that has it, fp32 elsewhere; ``tf32`` is fp32 but for the products
-            of convolutions and linear layers, on a GPU that has it. With bf16 the last linear layer is in fp32; what
-            was trained in bf16 or tf32 is scored in tf32.
+        precision: ``auto`` is bf16 autocast on a GPU or CPU that computes in it, fp32 elsewhere; ``tf32`` is fp32 but
+            for the products of convolutions and linear layers, on a GPU that has it. With bf16 the last linear layer is
+            in fp32; what was trained in bf16 or tf32 is scored in tf32 on a GPU, in fp32 on a CPU.
         scale: factor by which ``scaled`` shortened the recipe; 1 is the full protocol.
     """
 
@@ -63,17 +64,20 @@ class Recipe(BaseModel):
             raise ValueError("nesterov needs momentum above 0")
         return self
 
-    def at_precision(self, precision: Precision) -> Recipe:
-        """The recipe with ``auto`` replaced by what it means on the device at hand.
+    def at_precision(self, offered: Sequence[Precision]) -> Recipe:
+        """Return the recipe with ``auto`` replaced by the first precision that the device offers.
 
         Raises:
-            SpecError: tf32 where ``auto`` means fp32: what lacks bf16 (a CPU, a GPU before Ampere) lacks tf32 too.
+            SpecError: a precision that the device does not offer.
         """
-        if self.precision == "tf32" and precision == "fp32":
+        if self.precision == "auto":
+            return self.model_copy(update={"precision": offered[0]})
+        if self.precision not in offered:
             raise SpecError(
-                "precision=tf32 needs a GPU of the Ampere generation or newer; valid here: auto, fp32, bf16."
+                f"precision={self.precision} needs a GPU of the Ampere generation or newer; valid here: "
+                f"{', '.join(['auto', *sorted(offered)])}."
             )
-        return self.model_copy(update={"precision": precision}) if self.precision == "auto" else self
+        return self
 
     def scaled(self, factor: float) -> Recipe:
         """Shorten iterations and proxy epochs in proportion, and mark the recipe as scaled."""

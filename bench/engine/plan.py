@@ -21,6 +21,7 @@ from bench.grid.cells import WEIGHTS, check_names, encoder_calls, expand, reads_
 from bench.grid.spec import GridSpec
 from bench.loading import load_dataset
 from bench.plugins import datasets, encoders
+from bench.provenance import computes_bf16, processor
 from bench.recipe import Precision
 from bench.refs import DatasetRef, EncoderRef, clean_modifiers
 from bench.stages.base import Stage, in_order
@@ -110,7 +111,7 @@ def make_plan(
     problems: list[str] = []
     dataset_refs, shapes = _find_datasets(spec, data_root, download, problems, tolerant)
     encoder_refs, weights = _find_encoders(spec, download, problems, tolerant)
-    cells = expand(spec, dataset_refs, encoder_refs, precision_on(device))
+    cells = expand(spec, dataset_refs, encoder_refs, precisions_on(device))
     plan = Plan(cells, set(), weights, problems, shapes=shapes, device=device)
     return plan if out is None else _beside_rows(plan, out, tolerant)
 
@@ -169,7 +170,7 @@ def _beside_rows(plan: Plan, out: Path, tolerant: bool) -> Plan:
     """The plan with what its folder holds already; only a tolerant one leaves the folder as it is."""
     cells, problems, damaged = plan.cells, list(plan.problems), []
     if foreign := row_that_cannot_join(out, cells):
-        problem = f"{out} holds a row that no table can show beside these cells, {foreign}; give another --out."
+        problem = f"{out} holds a row that no table can show beside these cells, {foreign}."
         if not tolerant:
             raise SpecError(problem)
         problems.append(problem)
@@ -255,15 +256,18 @@ def _open_dataset(call: Call, pool_size: int | None, root: Path | None, download
     return reference, shape
 
 
-def precision_on(device: str) -> Precision:
-    """What precision ``auto`` means on ``cpu`` or ``cuda``."""
+def precisions_on(device: str) -> tuple[Precision, ...]:
+    """Return the precisions that ``cpu`` or ``cuda`` offers, first what ``auto`` means there.
+
+    What a CPU or GPU does not compute in bf16 itself it emulates: that works, and is slower than fp32.
+    """
     if device == "cpu":
-        return "fp32"
+        return ("bf16", "fp32") if computes_bf16(processor()) else ("fp32", "bf16")
     import torch
 
     # A driver without a GPU plans for workers that have one, and those of today compute in bf16.
     emulated = torch.cuda.is_available() and not torch.cuda.is_bf16_supported(including_emulation=False)
-    return "fp32" if emulated else "bf16"
+    return ("fp32", "bf16") if emulated else ("bf16", "tf32", "fp32")
 
 
 def find_encoder(call: Call, download: bool, *, needed: bool) -> tuple[EncoderRef, Path | None]:

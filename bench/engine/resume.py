@@ -11,6 +11,7 @@ from typing import Any
 from bench.errors import RowError
 from bench.plain_files import read_regular
 from bench.plugins import methods
+from bench.recipe import Recipe
 from bench.results.comparable import conflict
 from bench.results.rows import MOST_BYTES, Row, read_row
 from bench.stages.selection import Selection
@@ -57,7 +58,7 @@ def row_that_cannot_join(out: Path, cells: Sequence[Cell]) -> str | None:
         cells: that are to have rows there.
 
     Returns:
-        The row's id and the fields that differ, in words; None where all could stand in one table.
+        The row's id, the fields that differ, and what to do, in words; None where all could stand in one table.
     """
     planned = {cell.cell_id for cell in cells}
     places = {repr(place): place for place in map(_known_place, cells)}.values()
@@ -68,8 +69,15 @@ def row_that_cannot_join(out: Path, cells: Sequence[Cell]) -> str | None:
             row = read_row(path)
             for place in places:
                 if found := conflict(row, place):
-                    return f"{row.cell_id} ({found})"
+                    return f"{row.cell_id} ({found}); give another --out{_or_its_precision(row, place['recipe'])}"
     return None
+
+
+def _or_its_precision(row: Row, recipe: Recipe) -> str:
+    """A way to join the row where ``auto`` meant another precision, as on a CPU of another kind."""
+    same = row.recipe.model_copy(update={"precision": recipe.precision}) == recipe
+    precision = row.recipe.precision
+    return f", or --recipe precision={precision}" if same and precision not in ("auto", recipe.precision) else ""
 
 
 def _known_place(cell: Cell) -> dict[str, Any]:

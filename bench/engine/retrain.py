@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.calls import Call, parse_call
-from bench.engine.plan import make_plan, precision_on
+from bench.engine.plan import make_plan, precisions_on
 from bench.errors import DataError, SpecError
 from bench.grid.spec import GridSpec, load_spec
 from bench.plugins import Supervision
@@ -85,7 +85,7 @@ def from_row(
             "recipe": row.recipe.model_dump(exclude={"scale", "precision"}),
         }
     )
-    row.recipe.at_precision(precision_on(device))  # raises where the device lacks it
+    row.recipe.at_precision(precisions_on(device))  # raises where the device lacks it
     cell, weights = _carrier(spec, data_root, download, device)
     cell = cell.model_copy(update={"recipe": row.recipe})  # a grid cannot ask for a recipe that is already scaled
     _same_data(cell, row.fingerprint)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
@@ -55,7 +55,7 @@ def expand(
     spec: GridSpec,
     dataset_refs: Mapping[str, DatasetRef],
     encoder_refs: Mapping[str, EncoderRef],
-    precision: Precision = "fp32",
+    precisions: Sequence[Precision] = ("fp32", "bf16"),
 ) -> list[Cell]:
     """All cells of a grid, each once, in the order in which a person would read them.
 
@@ -63,7 +63,7 @@ def expand(
         spec: the grid, with valid names.
         dataset_refs: call as text -> the data set that was opened.
         encoder_refs: call as text -> the encoder whose weights were found.
-        precision: what ``auto`` means on the device at hand; a result in bf16 is not one in fp32.
+        precisions: what the device offers, first what ``auto`` means there; a result in bf16 is not one in fp32.
 
     Raises:
         SpecError: a rate leaves no image, or a recipe is not valid.
@@ -73,7 +73,7 @@ def expand(
         for model in spec.models or (Call(datasets.get(dataset.name).info.model, {}),):
             for encoder in encoder_calls(spec, dataset):
                 refs = dataset_refs[str(dataset)], encoder_refs[str(encoder)]
-                for cell in _block(spec, *refs, model, precision):
+                for cell in _block(spec, *refs, model, precisions):
                     cells.setdefault(cell.cell_id, cell)
     return list(cells.values())
 
@@ -126,15 +126,15 @@ def _by_rate(method: str, name: str, given: Mapping[Any, Any]) -> dict[float, An
 
 
 def _block(
-    spec: GridSpec, dataset: DatasetRef, encoder: EncoderRef, model_call: Call, precision: Precision
+    spec: GridSpec, dataset: DatasetRef, encoder: EncoderRef, model_call: Call, precisions: Sequence[Precision]
 ) -> Iterator[Cell]:
     model = _model_ref(model_call)
-    recipe = _recipe(dataset.name, model_call, spec).at_precision(precision)
+    recipe = _recipe(dataset.name, model_call, spec).at_precision(precisions)
     proxy_call = spec.proxy_model or model_call
     proxy_reads = models.get(proxy_call.name).info.inputs == "embeddings"
     proxy = Proxy(
         model=_model_ref(proxy_call),
-        recipe=proxy_recipe(_recipe(dataset.name, proxy_call, spec).at_precision(precision)),
+        recipe=proxy_recipe(_recipe(dataset.name, proxy_call, spec).at_precision(precisions)),
         encoder=encoder if proxy_reads else None,
     )
     for call in spec.methods:

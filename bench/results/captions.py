@@ -58,11 +58,24 @@ def common(rows: Sequence[Row]) -> list[str]:
     """What holds for all rows of a table: hardware, protocol and data; without dates, so that it is stable."""
     devices = ", ".join(sorted({row.device for row in rows}))
     scales = sorted({row.recipe.scale for row in rows})
-    notes = [f"Trained on {devices}. Protocol version {rows[0].protocol}.", *_versions(rows)]
+    notes = [f"Trained on {devices}. Protocol version {rows[0].protocol}.", *_precisions(rows), *_versions(rows)]
     if scales[0] < 1:
         factors = " and ".join(f"{scale:g}" for scale in scales)
         notes.append(f"Scaled: iterations and proxy epochs times {factors}, not the full protocol.")
     return notes + other_code(rows)
+
+
+def _precisions(rows: Sequence[Row]) -> list[str]:
+    """One sentence on what was not trained in fp32; where a table has both, on the models and data sets of each."""
+    found: dict[str, set[str]] = {}
+    for row in rows:
+        # Rows of the first revisions say ``auto``, which was fp32 on the CPUs that trained them.
+        precision = "fp32" if row.recipe.precision == "auto" else row.recipe.precision
+        found.setdefault(precision, set()).add(f"{row.model} on {row.dataset}")
+    if set(found) == {"fp32"}:
+        return []
+    where = {name: f" ({', '.join(sorted(trained))})" if len(found) > 1 else "" for name, trained in found.items()}
+    return [f"Precision: {', '.join(name + where[name] for name in sorted(found))}."]
 
 
 def other_code(rows: Sequence[Row]) -> list[str]:

@@ -7,7 +7,6 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from bench.recipe import Recipe
 
@@ -43,24 +42,24 @@ def full_logits(recipe: Recipe, network: nn.Module) -> Iterator[None]:
     if layer is None:
         yield
         return
-    handle = layer.register_forward_hook(_in_fp32)
+    forward = layer.forward
+
+    def in_fp32(features: Tensor) -> Tensor:
+        with torch.autocast(features.device.type, enabled=False):
+            return forward(features.float())
+
+    # Not a hook: the layer would be computed in bf16 first, which costs a linear probe a fifth of its time.
+    layer.forward = in_fp32  # type: ignore[method-assign,assignment]
     try:
         yield
     finally:
-        handle.remove()
+        del layer.forward
 
 
 def find_last_linear(network: nn.Module) -> nn.Linear | None:
     """The last linear layer, which gives the logits of most networks; None where there is none."""
     layers = [module for module in network.modules() if isinstance(module, nn.Linear)]
     return layers[-1] if layers else None
-
-
-def _in_fp32(layer: nn.Linear, given: tuple[Tensor, ...], logits: Tensor) -> Tensor:
-    if logits.dtype == torch.float32:
-        return logits
-    with torch.autocast(logits.device.type, enabled=False):
-        return functional.linear(given[0].float(), layer.weight, layer.bias)
 
 
 @contextmanager

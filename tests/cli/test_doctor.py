@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 
 from bench.cli import app
 from bench.doctor import device, disk, openmp, packages, threads, torch_pair
+from bench.provenance import computes_bf16, processor
 
 NMS = "RuntimeError: operator torchvision::nms does not exist"
 
@@ -19,6 +20,7 @@ def test_this_machine_is_well(tmp_path: Path) -> None:
     assert findings["torch and torchvision"]["level"] == "ok"
     assert str(tmp_path) in findings["disk (cache)"]["found"]
     assert findings["OpenMP"]["level"] in ("ok", "warning")
+    assert findings["precision on the CPU"]["found"].startswith("bf16" if computes_bf16(processor()) else "fp32")
 
 
 def test_builds_that_do_not_fit_are_recognised() -> None:

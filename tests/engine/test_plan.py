@@ -10,11 +10,11 @@ import pytest
 import torch
 from PIL import Image
 
-from bench.engine.plan import Plan, cache_problem, check_cache, check_writable, make_plan
+from bench.engine.plan import Plan, cache_problem, check_cache, check_writable, make_plan, precisions_on
 from bench.engine.work import perform
 from bench.errors import DataError, RowError, SpecError, WeightsError
 from bench.grid.spec import load_spec
-from bench.provenance import device_name, git_state, versions
+from bench.provenance import computes_bf16, device_name, git_state, processor, versions
 from bench.results.captions import caption
 from bench.results.rows import read_rows
 from bench.results.tables import blocks
@@ -118,6 +118,61 @@ def test_a_folder_with_rows_of_another_recipe_is_refused_before_anything_runs(tm
     assert len(plan(out, **longer, tolerant=True).problems) == 1
     assert plan(out, **{**longer, "datasets": "digits@noise=0.2"}).missing, "another data set has a table of its own"
     assert plan(out, **small, seeds=2, recipe={"iterations": 2, "evaluations": 1}).missing, "the same recipe goes on"
+
+
+WITH_BF16, WITHOUT = {"flags": "fpu avx512f avx512_bf16 amx_bf16"}, {"flags": "fpu avx2 avx512f"}
+
+
+@pytest.mark.parametrize(
+    ("cpu", "device", "offered"),
+    [
+        (WITH_BF16, "cpu", ("bf16", "fp32")),
+        (WITHOUT, "cpu", ("fp32", "bf16")),
+        ({}, "cpu", ("fp32", "bf16")),
+        ({"Features": "fp asimd bf16"}, "cpu", ("fp32", "bf16")),
+        (WITHOUT, "cuda", ("bf16", "tf32", "fp32")),
+    ],
+    ids=["x86 with bf16", "x86 without", "not Linux", "ARM", "GPU"],
+)
+def test_auto_is_bf16_where_the_device_computes_it(
+    cpu: dict[str, str], device: str, offered: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bench.engine.plan.processor", lambda: cpu)
+    assert precisions_on(device) == offered
+    spec = load_spec(given={"methods": "aum", "rates": "0.9", "pool_size": 200})
+    [cell] = make_plan(spec, out=None, device=device).cells
+    assert cell.proxy is not None
+    assert [cell.recipe.precision, cell.proxy.recipe.precision] == [offered[0]] * 2
+    asked = spec.model_copy(update={"recipe": {"precision": "fp32"}})
+    assert make_plan(asked, out=None, device=device).cells[0].recipe.precision == "fp32"
+    if "tf32" not in offered:
+        with pytest.raises(SpecError, match=r"tf32 needs a GPU of the Ampere .* valid here: auto, bf16, fp32\."):
+            make_plan(spec.model_copy(update={"recipe": {"precision": "tf32"}}), out=None, device=device)
+
+
+@pytest.mark.skipif(not Path("/proc/cpuinfo").exists(), reason="no /proc/cpuinfo")
+def test_what_the_system_says_of_the_processor_is_read() -> None:
+    found = processor()
+    assert found["processor"] == "0"
+    text = Path("/proc/cpuinfo").read_text()
+    assert all(value in text for value in found.values())
+    assert computes_bf16(found) == ("avx512_bf16" in text)
+
+
+def test_a_row_of_another_precision_is_joined_by_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = tmp_path / "out"
+    small = {"methods": "random", "rates": "0.9", "pool_size": 300}
+    monkeypatch.setattr("bench.engine.plan.processor", lambda: WITHOUT)
+    [cell] = plan(out, **small, recipe={"iterations": 2, "evaluations": 1}).cells
+    assert perform(cell, Session(out=out, cache=tmp_path / "cache")).accuracy
+    monkeypatch.setattr("bench.engine.plan.processor", lambda: WITH_BF16)
+    said = rf"{cell.cell_id} \(recipe.precision: 'fp32' and 'bf16'\); give another --out, or --recipe precision=fp32\."
+    with pytest.raises(SpecError, match=said):
+        plan(out, **small, seeds=2, recipe={"iterations": 2, "evaluations": 1})
+    with pytest.raises(SpecError, match=r"precision: .*give another --out\.$"):
+        plan(out, **small, seeds=2, recipe={"iterations": 3, "evaluations": 1})
+    made = plan(out, **small, seeds=2, recipe={"iterations": 2, "evaluations": 1, "precision": "fp32"})
+    assert made.finished == {cell.cell_id}
 
 
 def test_a_folder_with_rows_of_other_data_or_another_proxy_is_refused_before_anything_runs(tmp_path: Path) -> None:

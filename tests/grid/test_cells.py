@@ -269,4 +269,4 @@ def test_the_default_grid_is_valid() -> None:
 def test_tf32_is_refused_where_nothing_has_it(cells_of: Expand) -> None:
     with pytest.raises(SpecError, match=r"precision=tf32 needs a GPU of the Ampere generation or newer; valid here: "):
         cells_of(methods="random", recipe={"precision": "tf32"})
-    assert Recipe(precision="tf32").at_precision("bf16").precision == "tf32"
+    assert Recipe(precision="tf32").at_precision(("bf16", "tf32", "fp32")).precision == "tf32"

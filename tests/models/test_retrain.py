@@ -229,7 +229,11 @@ def test_rate_gives_the_budget_again() -> None:
             assert budget_for(size, rate_of(kept, size)) == kept
 
 
-def test_precision_is_that_of_the_row_and_otherwise_the_devices(run: Path, row_file: Path) -> None:
+@pytest.mark.parametrize(("flags", "on_cpu"), [("avx512_bf16", "bf16"), ("avx512f", "fp32")])
+def test_precision_is_that_of_the_row_and_otherwise_the_devices(
+    run: Path, row_file: Path, flags: str, on_cpu: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bench.engine.plan.processor", lambda: {"flags": flags})
     row = read_row(row_file)
     path = published_beside(row_file, row)
     tf32 = row.model_copy(update={"recipe": row.recipe.model_copy(update={"precision": "tf32"})})
@@ -238,4 +242,7 @@ def test_precision_is_that_of_the_row_and_otherwise_the_devices(run: Path, row_f
         from_row(tf32, path, device="cpu")
     grid = {"datasets": "digits", "models": "small_cnn"}
     found = {device: from_file(path, grid, device=device).cell.recipe.precision for device in ("cpu", "cuda")}
-    assert found == {"cpu": "fp32", "cuda": "bf16"}
+    assert found == {"cpu": on_cpu, "cuda": "bf16"}
+    for precision in ("auto", "fp32", "bf16"):
+        asked = row.model_copy(update={"recipe": row.recipe.model_copy(update={"precision": precision})})
+        assert from_row(asked, path, device="cpu").cell.recipe == asked.recipe

@@ -6,7 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
+from bench.errors import RowError
 from bench.recipe import Recipe
+from bench.results.captions import common
 from bench.results.pseudo_quality import PseudoLabelQuality
 from bench.results.rows import Row
 from bench.results.sheets import MISSING, latex, markdown
@@ -93,6 +95,32 @@ def test_caption_warns_of_an_encoder_trained_with_labels_and_of_a_scaled_recipe(
     assert "Warning: the encoder pixels was trained with labels" in text
     assert "elfs rests on it" in text
     assert "Scaled: iterations and proxy epochs times 0.1, not the full protocol." in text
+
+
+def test_caption_names_the_precision_where_not_all_is_in_fp32(grid: Grid) -> None:
+    def notes(**precisions: str) -> str:
+        rows = [
+            row
+            for dataset, precision in precisions.items()
+            for row in grid({"random": [90.0]}, [0.5], dataset=dataset, recipe=Recipe(precision=precision))
+        ]
+        return " ".join(common(rows))
+
+    assert "Precision" not in notes(digits="fp32") + notes(digits="auto", mnist5k="fp32")
+    assert "Protocol version 1. Precision: bf16." in notes(digits="bf16", mnist5k="bf16")
+    mixed = "Precision: bf16 (small_cnn on digits), fp32 (small_cnn on cifar10, small_cnn on mnist5k)."
+    assert mixed in notes(digits="bf16", mnist5k="fp32", cifar10="auto")
+
+
+def test_rows_of_two_precisions_make_no_block(grid: Grid) -> None:
+    rows = [
+        row
+        for seed, precision in enumerate(("fp32", "bf16"))
+        for row in grid({"random": [90.0]}, [0.5], seeds=2, recipe=Recipe(precision=precision))
+        if row.seed == seed
+    ]
+    with pytest.raises(RowError, match=r"recipe\.precision: 'fp32' and 'bf16'"):
+        blocks(rows)
 
 
 def test_metric_best_is_named(grid: Grid) -> None:

@@ -15,6 +15,7 @@ from bench.refs import ModelRef
 from bench.training.batches import TensorBatches, split_epoch
 from bench.training.fit import build_model, fit, make_batches, proxy_iterations
 from bench.training.loop import evaluate, steps_per_epoch, train
+from bench.training.precision import full_logits
 from bench.training.recorder import DynamicsRecorder
 
 CNN, PROBE = ModelRef(name="small_cnn"), ModelRef(name="linear_probe")
@@ -302,7 +303,51 @@ def test_logits_are_in_fp32_though_the_rest_is_in_bf16(few_digits):
     logits = torch.from_numpy(recorder.logits).float()
     assert torch.isfinite(logits).all()
     assert not torch.equal(logits, logits.bfloat16().float())
-    assert not model.classifier._forward_hooks, "nothing stays on the model"
+    assert "forward" not in vars(model.classifier), "nothing stays on the model"
+
+
+def test_the_last_layer_is_computed_once_and_restored_after_an_error():
+    model, calls = build_model(PROBE, (16,), 10, 0), []
+    model.classifier.register_forward_hook(lambda layer, given, logits: calls.append(logits.dtype))
+    inputs = torch.randn(8, 16, generator=generator())
+    with full_logits(Recipe(precision="bf16"), model), torch.autocast("cpu", torch.bfloat16):
+        logits = model(inputs)
+    assert torch.equal(logits, model.classifier(model.norm(inputs)))
+    assert calls == [torch.float32] * 2
+    with pytest.raises(RuntimeError, match="shape"), full_logits(Recipe(precision="bf16"), model):
+        model.classifier(inputs[:, 1:])
+    assert "forward" not in vars(model.classifier)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_training_is_the_same_twice_and_fp32_rounds_as_published_rows_did(few_digits, precision, monkeypatch):
+    asked = []
+
+    class Sgd(torch.optim.SGD):
+        def __init__(self, *given, fused, **more):
+            asked.append(fused)
+            super().__init__(*given, fused=fused, **more)
+
+    recipe = RECIPE.model_copy(update={"precision": precision})
+    first, scored = run(few_digits, recipe=recipe)
+    monkeypatch.setattr(torch.optim, "SGD", Sgd)
+    again, scored_again = run(few_digits, recipe=recipe)
+    assert asked == [precision == "bf16"]
+    assert all(torch.equal(value, again[name]) for name, value in first.items())
+    assert scored == scored_again
+
+
+def test_the_fused_optimiser_computes_the_same_step(few_digits, monkeypatch):
+    class Plain(torch.optim.SGD):
+        def __init__(self, *given, fused, **more):
+            super().__init__(*given, fused=False, foreach=False, **more)
+
+    recipe = RECIPE.model_copy(update={"precision": "bf16"})
+    fused, _ = run(few_digits, iterations=2, recipe=recipe)
+    monkeypatch.setattr(torch.optim, "SGD", Plain)
+    plain, _ = run(few_digits, iterations=2, recipe=recipe)
+    for name, value in fused.items():
+        torch.testing.assert_close(value, plain[name], rtol=1e-5, atol=1e-6, msg=name)
 
 
 @pytest.mark.parametrize("asked", ["tf32", "bf16", "fp32"])
