@@ -1,5 +1,6 @@
 """The public names, once: type checkers read this file, and ``bench/__init__.py`` makes lazy imports of it."""
 
+from .api import Choice as Choice
 from .api import ResultTable as ResultTable
 from .api import Run as Run
 from .api import RunFields as RunFields
@@ -7,6 +8,7 @@ from .api import compare as compare
 from .api import leaderboard as leaderboard
 from .api import load_rows as load_rows
 from .api import run as run
+from .api import select as select
 from .api import table as table
 from .clustering.kmeans import fit_kmeans as fit_kmeans
 from .conformance import conformance_tests as conformance_tests

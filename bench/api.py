@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypedDict
 
+import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike, NDArray
 from typing_extensions import Unpack
 
-from bench.errors import RowError, SpecError, UnknownName
+from bench.errors import DataError, RowError, SpecError, UnknownName
 
 if TYPE_CHECKING:
     from bench.engine.events import Listener
@@ -151,6 +153,102 @@ def run(*, quiet: bool = False, listener: Listener | None = None, **fields: Unpa
     return Run(job.session.out, written, outcome.failed, outcome.seconds)
 
 
+@dataclass(frozen=True)
+class Choice:
+    """What to label.
+
+    Attributes:
+        indices: int64 [n], sorted positions of the items that are kept.
+        order: int64 [n], the same in the order to label: whoever stops early still has a varied set.
+        clusters: int64 [n], pseudo-cluster of each item of ``order``.
+        scores: float32 [N], high = hard; None where the method has no score.
+        chosen: parameters that the method chose itself, such as beta.
+        method: the method with all parameters that were set, by you or by the number of items.
+    """
+
+    indices: NDArray[np.int64]
+    order: NDArray[np.int64]
+    clusters: NDArray[np.int64]
+    scores: NDArray[np.float32] | None
+    chosen: Mapping[str, float]
+    method: str
+
+
+def select(
+    X: ArrayLike,  # noqa: N803  (as everywhere in Python)
+    *,
+    budget: int,
+    num_classes: int,
+    method: str = "elfs",
+    encoder: str | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    threads: int = 1,
+    cache_dir: PathLike | None = None,
+) -> Choice:
+    """Choose which unlabelled items to label, without a single label, as ``bench select`` does.
+
+    Example:
+        >>> chosen = bench.select(X, budget=500, method="elfs", num_classes=20, seed=0)
+        >>> X[chosen.order[:50]]
+
+    Args:
+        X: embeddings [N, D], finite numbers; or images uint8 [N, C, H, W] with ``encoder``.
+        budget: n, items to keep, 2 to N.
+        num_classes: about how many classes there are; too many does less harm than too few.
+        method: a label-free method with parameters, such as ``"elfs(clustering=kmeans)"``.
+        encoder: of images, such as ``"dino_vits16"`` or ``"dino_vits16(weights=FILE)"``.
+        seed: of everything random.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        threads: CPU threads.
+        cache_dir: folder of what is computed on the way, which the same call reads again; None for the user's own.
+
+    Raises:
+        BenchError: the array, budget, method or encoder is not valid, or the method reads labels.
+    """
+    from bench.calls import parse_call
+    from bench.engine.start import pick_device
+    from bench.labelling.choose import check_method, choose
+    from bench.labelling.items import embed_images
+    from bench.labelling.vectors import as_vectors
+    from bench.store.folder import cache_folder
+    from bench.training.precision import prepare_torch
+
+    call, array = parse_call(method), np.asarray(X)
+    images = encoder is not None
+    if images and (array.ndim != 4 or array.dtype != np.uint8):
+        raise DataError(f"with an encoder, X is uint8 images [N, C, H, W], got {array.dtype} {list(array.shape)}.")
+    if not images and array.ndim == 4:
+        raise DataError(f"X {list(array.shape)} looks like images; give encoder=..., or embeddings [N, D].")
+    vectors = None if images else as_vectors(array, "X")
+    check_method(call, budget=budget, items=len(array), classes=num_classes)
+    cache = cache_folder(None if cache_dir is None else Path(cache_dir))
+    used = pick_device(device)
+    prepare_torch(threads)
+    if vectors is None:
+        vectors = embed_images(array, parse_call(str(encoder)), cache, device=used, threads=threads)
+    chosen = choose(
+        vectors,
+        call,
+        budget=budget,
+        classes=num_classes,
+        seed=seed,
+        similarity=None,
+        cache=cache,
+        device=used,
+        threads=threads,
+        begin=lambda title: lambda done, total: None,
+    )
+    return Choice(
+        indices=np.sort(chosen.positions),
+        order=chosen.positions,
+        clusters=chosen.clusters,
+        scores=chosen.scores,
+        chosen=chosen.chosen,
+        method=chosen.variant,
+    )
+
+
 def load_rows(*folders: PathLike) -> pd.DataFrame:
     """Return the rows of one or more result folders, one line a cell, columns as those of ``bench export``.
 
@@ -238,8 +336,6 @@ def compare(frame: pd.DataFrame, *, baseline: str = "random", metric: Metric = "
     Raises:
         RowError: see ``table``; or no block has the baseline.
     """
-    import numpy as np
-
     from bench.results import comparison, comparison_text
     from bench.results.sheets import latex, markdown
 
@@ -268,8 +364,6 @@ def leaderboard(frames: Sequence[pd.DataFrame | PathLike], *, metric: Metric = "
     Returns:
         One line per method; columns as those of ``leaderboard.csv``.
     """
-    import numpy as np
-
     from bench.results.leaderboard import leaderboard_records, leaderboard_sheet, standings
     from bench.results.sheets import latex, markdown
 

@@ -39,6 +39,21 @@ def budget_for(size: int, rate: float) -> int:
     return int(((1 - Decimal(str(rate))) * size).to_integral_value(ROUND_HALF_EVEN))
 
 
+def rate_of(kept: int, size: int) -> float:
+    """The shortest rate whose budget is ``kept`` of ``size`` images.
+
+    Args:
+        kept: n, in 1 to N.
+        size: N.
+
+    Returns:
+        In [0, 1), with as few decimals as ``budget_for`` needs to give n again.
+    """
+    exact = 1 - kept / size
+    shortened = (round(exact, decimals) for decimals in range(1, 16))
+    return next((rate for rate in shortened if 0 <= rate < 1 and budget_for(size, rate) == kept), exact)
+
+
 def method_pool(
     entry: Entry[MethodInfo],
     params: Mapping[str, Any],

@@ -149,3 +149,61 @@ def test_a_file_that_is_no_plugin_is_named(tmp_path: Path, source: str, message:
         bench.load_plugin(path)
     with pytest.raises(SpecError, match="give a Python file"):
         bench.load_plugin(tmp_path / "missing.py")
+
+
+def blobs(size: int = 120) -> np.ndarray:
+    rng = np.random.default_rng(0)
+    return (np.repeat(np.eye(4), size // 4, axis=0) + rng.normal(scale=0.05, size=(size, 4))).astype(np.float32)
+
+
+@pytest.mark.parametrize("method", ["random", "kcenter", "elfs(clustering=kmeans,beta=0.1)"])
+def test_select_gives_what_to_label(tmp_path: Path, method: str) -> None:
+    given: dict[str, Any] = {"budget": 30, "method": method, "num_classes": 4, "cache_dir": tmp_path}
+    chosen = bench.select(blobs(), **given)
+    assert chosen.indices.tolist() == sorted(chosen.order.tolist())
+    assert len(set(chosen.indices.tolist())) == len(chosen.clusters) == 30
+    assert (chosen.scores is not None) == method.startswith("elfs")
+    if chosen.scores is not None:
+        assert (chosen.scores.shape, chosen.scores.dtype) == ((120,), np.float32)
+    again = bench.select(blobs(), **given)
+    assert again.order.tolist() == chosen.order.tolist()
+
+
+def test_select_takes_images_and_an_encoder(tmp_path: Path) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (40, 1, 8, 8), dtype=np.uint8)
+    chosen = bench.select(
+        images, budget=10, method="kcenter", num_classes=3, encoder="pixels(size=8)", cache_dir=tmp_path
+    )
+    assert len(chosen.indices) == 10
+
+
+@pytest.mark.parametrize(
+    ("array", "given", "message"),
+    [
+        (blobs(), {"method": "aum"}, "reads labels"),
+        (blobs()[0], {}, r"X holds float32 of shape \(4,\)"),
+        (np.zeros((9, 0)), {}, r"X holds float64 of shape \(9, 0\)"),
+        (np.zeros((9, 1, 8, 8), np.uint8), {}, "looks like images; give encoder"),
+        (blobs(), {"encoder": "pixels"}, "with an encoder, X is uint8 images"),
+        (blobs(), {"budget": 121}, "--budget 121"),
+    ],
+)
+def test_select_refuses_what_is_not_valid(
+    tmp_path: Path, array: np.ndarray, given: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(bench.BenchError, match=message):
+        bench.select(array, **{"budget": 5, "num_classes": 3, "cache_dir": tmp_path / "cache", **given})
+    assert not (tmp_path / "cache").exists()
+
+
+def test_a_budget_is_exact_and_beta_a_fraction_of_what_is_removed(tmp_path: Path) -> None:
+    """In binary, 1 - 90 / 100 is below 0.1."""
+    for budget, beta in ((90, 0.1), (60, 0.4), (7, 0.9), (93, 0.07)):
+        chosen = bench.select(
+            blobs(100),
+            budget=budget,
+            method=f"elfs(clustering=kmeans,beta={beta})",
+            num_classes=4,
+            cache_dir=tmp_path,
+        )
+        assert len(chosen.indices) == budget

@@ -125,24 +125,33 @@ def select(
     prepare_torch(threads)
     store = Store(cache)
     embedded: Embedded | None = None
+    left_out = ""
     with ExitStack() as stack:
         progress = stack.enter_context(StageProgress(quiet=quiet))
         if scan is not None:
             embedded = _embed(scan, encoder, store, image_size, used, download, progress)
             vectors = embedded.embeddings
+            if embedded.skipped:
+                left_out = f"of {total} files {len(embedded.skipped)} could not be read, listed in {beside(out)[1]}; "
         assert vectors is not None
-        chosen = choose(
-            vectors,
-            call,
-            budget=budget,
-            classes=classes,
-            seed=seed,
-            similarity=similarity if skip_duplicates else None,
-            store=store,
-            device=used,
-            threads=threads,
-            stage=progress.stage,
-        )
+        try:
+            chosen = choose(
+                vectors,
+                call,
+                budget=budget,
+                classes=classes,
+                seed=seed,
+                similarity=similarity if skip_duplicates else None,
+                cache=cache,
+                device=used,
+                threads=threads,
+                begin=progress.stage,
+                left_out=left_out,
+            )
+        except SpecError:
+            if embedded is not None:
+                _write_skipped(out, embedded)
+            raise
     summary = _write(out, chosen, files, embedded, len(vectors), overwrite=overwrite)
     _report({**summary, **others, "seconds": round(time.perf_counter() - started, 1)}, json_output)
 
@@ -157,6 +166,20 @@ def _embed(
     ref, weights = find_encoder(parse_call(name), download, needed=True)
     embedded = embed_files(scan.files, ref, weights, store=store, size=size, device=device, stage=progress.stage)
     return embedded._replace(skipped=tuple(sorted(embedded.skipped + scan.skipped)))
+
+
+def _write_skipped(out: Path, embedded: Embedded) -> dict[str, Any]:
+    """Write the list of skipped files in the place of an earlier one; return what there is to say."""
+    from bench.labelling.to_label import beside
+    from bench.results.sheets import to_csv, write_bytes
+
+    _, skipped = beside(out)
+    skipped.unlink(missing_ok=True)
+    if not embedded.skipped:
+        return {}
+    lines = [{"file": item.name, "reason": item.reason} for item in embedded.skipped]
+    write_bytes(skipped, to_csv(lines).encode("utf-8", "surrogateescape"))
+    return {"skipped_files": len(lines), "skipped": str(skipped)}
 
 
 def _write(
@@ -184,13 +207,9 @@ def _write(
     }
     if files is None or embedded is None:
         return summary
-    sheet, skipped = beside(out)
-    skipped.unlink(missing_ok=True)
-    if embedded.skipped:
-        lines = [{"file": item.name, "reason": item.reason} for item in embedded.skipped]
-        write_bytes(skipped, to_csv(lines).encode("utf-8", "surrogateescape"))
-        summary |= {"skipped_files": len(lines), "skipped": str(skipped)}
+    summary |= _write_skipped(out, embedded)
     captions = [f"{number + 1}: {Path(name).name}" for number, name in enumerate(names[:PICTURES])]
+    sheet, _ = beside(out)
     write_bytes(sheet, contact_sheet(files, positions[:PICTURES].tolist(), captions))
     return {**summary, "contact_sheet": str(sheet)}
 

@@ -17,7 +17,7 @@ from bench.plugins import Supervision
 from bench.refs import NO_ENCODER
 from bench.results.published import coreset_sha256, indices_path, pool_positions, read_indices, write_indices
 from bench.results.rows import Row
-from bench.selection import budget_for
+from bench.selection import rate_of
 from bench.stages.session import Session
 from bench.stages.training import Cell, measure
 from bench.underway import Progress
@@ -193,21 +193,6 @@ def train_published(job: Retraining, workspace: Session, progress: Progress | No
         select_seconds=0.0,
         **measure(cell, inside, dataset, workspace, progress),
     )
-
-
-def rate_of(kept: int, size: int) -> float:
-    """The shortest rate whose budget is ``kept`` of ``size`` images.
-
-    Args:
-        kept: n, in 1 to N.
-        size: N.
-
-    Returns:
-        In [0, 1), with as few decimals as ``budget_for`` needs to give n again.
-    """
-    exact = 1 - kept / size
-    shortened = (round(exact, decimals) for decimals in range(1, 16))
-    return next((rate for rate in shortened if 0 <= rate < 1 and budget_for(size, rate) == kept), exact)
 
 
 def published_beside(row_file: Path, row: Row) -> Path:

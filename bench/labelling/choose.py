@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bench.calls import Call
+from bench.diagnostics import Diagnostics
 from bench.errors import LabelAccessError, SpecError
 from bench.labelling.duplicates import without_duplicates
+from bench.labelling.items import items_selection, items_session
 from bench.labelling.order import round_robin
-from bench.labelling.source import EmbeddingSource
 from bench.plugins import MethodInfo, methods
 from bench.refs import derive_seed
 from bench.registry import Entry
-from bench.selection import method_pool, run_method
-from bench.store.cache import Store
+from bench.selection import rate_of
 from bench.underway import Progress
 
 EFFORT = {"cpu": 1_000_000, "cuda": 100_000_000}
@@ -32,7 +32,7 @@ class Chosen(NamedTuple):
     Attributes:
         positions: int64 [n], among the given items, in the order to label.
         clusters: int64 [n], pseudo-cluster of each.
-        scores: float32 [n], high = hard; None where the method has no score.
+        scores: float32 [N], high = hard, NaN for duplicates that were left out; None where the method has no score.
         variant: the method with all parameters that were set, by the user or by the size of the pool.
         chosen: parameters that the method chose itself.
         duplicates: items left out because they nearly equal another one.
@@ -46,8 +46,15 @@ class Chosen(NamedTuple):
     duplicates: int
 
 
-def check_method(call: Call, *, budget: int, items: int, classes: int) -> Entry[MethodInfo]:
+def check_method(call: Call, *, budget: int, items: int, classes: int, left_out: str = "") -> Entry[MethodInfo]:
     """Look the method up and check what can be checked before anything is embedded.
+
+    Args:
+        call: the method.
+        budget: n, items to keep.
+        items: N, of which they are chosen.
+        classes: about how many classes they have.
+        left_out: for the message, what happened to other items: ``of 6 files 3 could not be read; ``.
 
     Raises:
         UnknownName: no such method or parameter.
@@ -61,10 +68,10 @@ def check_method(call: Call, *, budget: int, items: int, classes: int) -> Entry[
         raise LabelAccessError(f"method {call.name!r} reads labels, and these items have none. Label-free: {free}.")
     params = entry.resolve(call.params)
     if not 2 <= budget <= items:
-        raise SpecError(f"--budget {budget} is not valid: of {items} items 2 to {items} can be kept.")
+        raise SpecError(f"--budget {budget} is not valid: {left_out}of {items} items 2 to {items} can be kept.")
     if not 2 <= classes <= items:
-        raise SpecError(f"--classes {classes} is not valid: {items} items can form 2 to {items} clusters.")
-    entry.info.check(params, 1 - budget / items)
+        raise SpecError(f"--classes {classes} is not valid: {left_out}{items} items can form 2 to {items} clusters.")
+    entry.info.check(params, rate_of(budget, items))
     return entry
 
 
@@ -92,10 +99,11 @@ def choose(
     classes: int,
     seed: int,
     similarity: float | None,
-    store: Store,
+    cache: Path,
     device: str,
     threads: int,
-    stage: Callable[[str], Progress],
+    begin: Callable[[str], Progress],
+    left_out: str = "",
 ) -> Chosen:
     """Run a label-free method on embeddings.
 
@@ -106,38 +114,41 @@ def choose(
         classes: about how many classes the items have; the number of clusters unless the method sets another.
         seed: of everything random.
         similarity: cosine similarity from which items are duplicates, of which one stays; None to keep all.
-        store: of what is computed on the way.
+        cache: folder of the shared stages.
         device: ``cpu`` or ``cuda``.
         threads: CPU threads.
-        stage: told what begins; returns whom to tell how far it is.
+        begin: starts a progress bar of that title; returns its update function.
+        left_out: see ``check_method``.
 
     Raises:
         BenchError: see ``check_method``; or the selection cannot be made.
     """
     kept = np.arange(len(embeddings))
     if similarity is not None:
-        stage("near-duplicates")
+        begin("near-duplicates")
         kept = without_duplicates(embeddings, similarity, threads=threads)
     pool = np.ascontiguousarray(embeddings[kept])
-    entry = check_method(call, budget=budget, items=len(pool), classes=classes)
+    if duplicates := len(embeddings) - len(pool):
+        left_out += f"of {len(embeddings)} items {duplicates} are near-duplicates of others; "
+    entry = check_method(call, budget=budget, items=len(pool), classes=classes, left_out=left_out)
     call = affordable(entry, call, len(pool), device)
-    fingerprint = hashlib.sha256(pool.data).hexdigest()
-    source = EmbeddingSource(pool, fingerprint, classes, seed, store, device, threads, stage)
-    seen = method_pool(entry, call.params, source, size=len(pool), num_classes=classes, rate=1 - budget / len(pool))
-    clustering = _clustering(entry, call.params)
-    if clustering.get("num_clusters") == "estimate":
-        seen.report(num_clusters=source.cluster_count())
-    indices = run_method(entry, seen, call.params, budget, seed)
-    clusters = source.pseudo_labels(**clustering)[indices]
+    session = items_session(pool, cache, device=device, threads=threads, begin=begin)
+    selection = items_selection(pool, call, budget=budget, classes=classes, seed=seed)
+    selected = session.get(selection).arrays
+    indices, diagnostics = selected["indices"], Diagnostics.from_arrays(selected)
+    stage = selection.pseudo_labels(**_clustering(entry, call.params))
+    clusters = session.arrays(stage)["labels"][indices]
     order = round_robin(clusters, np.random.default_rng(derive_seed(seed, "order to label")))
-    scores = seen.diagnostics.scores
+    scores = None if diagnostics.scores is None else np.full(len(embeddings), np.nan, np.float32)
+    if scores is not None:
+        scores[kept] = diagnostics.scores
     return Chosen(
         positions=kept[indices[order]],
         clusters=clusters[order],
-        scores=None if scores is None else scores[indices[order]],
+        scores=scores,
         variant=str(call),
-        chosen=dict(seen.diagnostics.chosen),
-        duplicates=len(embeddings) - len(kept),
+        chosen=dict(diagnostics.chosen),
+        duplicates=duplicates,
     )
 
 

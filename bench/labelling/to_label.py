@@ -21,7 +21,7 @@ def records(chosen: Chosen, names: Sequence[str], named: Named) -> list[dict[str
         named: what they name.
     """
     columns = ("order", named, "cluster", "score")
-    scores = [None] * len(names) if chosen.scores is None else chosen.scores.tolist()
+    scores = [None] * len(names) if chosen.scores is None else chosen.scores[chosen.positions].tolist()
     values = zip(range(1, len(names) + 1), names, chosen.clusters.tolist(), scores, strict=True)
     return [dict(zip(columns, value, strict=True)) for value in values]
 

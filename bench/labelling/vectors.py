@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,9 +32,22 @@ def read_embeddings(path: Path) -> NDArray[np.float32]:
         raise DataError(f"cannot read {path} as a .npy file: {reason}.") from error
     if not isinstance(stored, np.ndarray):
         raise DataError(f"{path} is an archive of arrays; expected one matrix [N, D] in a .npy file.")
-    if stored.ndim != 2 or stored.dtype.kind not in "fiu" or len(stored) < 2:
+    return as_vectors(stored, str(path))
+
+
+def as_vectors(stored: NDArray[Any], name: str) -> NDArray[np.float32]:
+    """Check and copy a matrix of numbers [N, D].
+
+    Args:
+        stored: one line per item.
+        name: what holds it, for messages.
+
+    Raises:
+        DataError: another shape or type, fewer than 2 items, no features, or a number that is not finite.
+    """
+    if stored.ndim != 2 or stored.dtype.kind not in "fiu" or len(stored) < 2 or not stored.shape[1]:
         raise DataError(
-            f"{path} holds {stored.dtype} of shape {stored.shape}; expected numbers of shape [N, D], one line for each "
+            f"{name} holds {stored.dtype} of shape {stored.shape}; expected numbers of shape [N, D], one line for each "
             "of at least 2 items."
         )
     with np.errstate(over="ignore"):
@@ -41,7 +55,7 @@ def read_embeddings(path: Path) -> NDArray[np.float32]:
     bad = np.flatnonzero(~np.isfinite(embeddings).all(axis=1))
     if len(bad):
         raise DataError(
-            f"{path} holds NaN, infinity or numbers too large for float32 in {len(bad)} of {len(embeddings)} "
+            f"{name} holds NaN, infinity or numbers too large for float32 in {len(bad)} of {len(embeddings)} "
             f"lines, first in line {bad[0]} (counted from 0)."
         )
     return embeddings

@@ -14,7 +14,7 @@ from bench.stages.embeddings import Embeddings
 from bench.stages.memory import Estimate, Shape, of_training, proxy_bytes
 
 if TYPE_CHECKING:
-    from bench.data import Arrays
+    from bench.data import Arrays, Dataset
     from bench.stages.session import Session
     from bench.underway import Progress
 
@@ -55,7 +55,7 @@ class ProxyDynamics(Stage):
             read_proxy_inputs(self.proxy, self.dataset, session),
             targets,
             num_classes=classes,
-            dataset=session.dataset(self.dataset),
+            dataset=normalised_by(self.proxy, self.dataset, session),
             seed=self.seed,
             device=session.device,
             progress=progress,
@@ -80,3 +80,8 @@ def read_proxy_inputs(proxy: Proxy, dataset: DatasetRef, session: Session) -> An
     for stage in proxy_inputs(proxy, dataset):
         return session.arrays(stage)["embeddings"]
     return session.dataset(dataset).train.images
+
+
+def normalised_by(proxy: Proxy, dataset: DatasetRef, session: Session) -> Dataset | None:
+    """The data set whose mean and standard deviation normalise the images; None where embeddings are read."""
+    return session.dataset(dataset) if proxy.encoder is None else None

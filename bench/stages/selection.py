@@ -102,13 +102,12 @@ class Selection(Stage):
     def compute(self, session: Session, progress: Progress) -> Arrays:
         """``indices`` int64 [budget], sorted positions in the pool; beside them what the method reported."""
         from bench.selection import method_pool, run_method
-        from bench.stages.source import StageSource
 
         entry = methods.get(self.method)
         pool = method_pool(
             entry,
             self.params,
-            StageSource(self, session),
+            session.source(self),
             size=self.dataset.size,
             num_classes=self.dataset.num_classes,
             rate=self.rate,

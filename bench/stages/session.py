@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
 
@@ -14,6 +15,10 @@ from bench.refs import DatasetRef, EncoderRef
 from bench.stages.base import Stage
 from bench.store.cache import Artifact, Store
 from bench.underway import announced
+
+if TYPE_CHECKING:
+    from bench.pool import PoolSource
+    from bench.stages.selection import Selection
 
 
 class Session(BaseModel):
@@ -66,6 +71,12 @@ class Session(BaseModel):
     def arrays(self, stage: Stage) -> Arrays:
         """As ``get``, without what is known of how they came to be."""
         return self.get(stage).arrays
+
+    def source(self, selection: Selection) -> PoolSource:
+        """What a method's pool reads from."""
+        from bench.stages.source import StageSource
+
+        return StageSource(selection, self)
 
     def dataset(self, ref: DatasetRef) -> Dataset:
         """The data set's images and labels; the last ones used stay in memory.

@@ -12,6 +12,7 @@ from bench.dynamics import Dynamics
 from bench.pool import Metric, Neighbors, Outputs, Targets
 from bench.stages.base import Stage
 from bench.stages.dynamics import read_proxy_inputs
+from bench.stages.rehearsal import Rehearsal
 from bench.stages.selection import Selection
 from bench.stages.session import Session
 
@@ -51,20 +52,8 @@ class StageSource:
 
     def rehearse(self, indices: NDArray[np.int64], **clustering: Any) -> float:
         """See ``Pool.rehearse``."""
-        from bench.training.proxy import rehearse
-
-        stage = self._selection.dynamics("pseudo", **clustering)
-        targets, classes = stage.targets(self._session)
-        return rehearse(
-            stage.proxy,
-            read_proxy_inputs(stage.proxy, stage.dataset, self._session),
-            targets,
-            indices,
-            num_classes=classes,
-            dataset=self._dataset(),
-            seed=stage.seed,
-            device=self._session.device,
-        )
+        stage = Rehearsal.of(self._selection.dynamics("pseudo", **clustering), indices)
+        return float(self._session.arrays(stage)["accuracy"])
 
     def gradient_norms(self, **options: Any) -> NDArray[np.float32]:
         """See ``Pool.gradient_norms``."""

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from bench import register_encoder, register_model
+from bench.calls import Call
 from bench.conformance.samples import few_digits
 from bench.data import Images, ImageView, fingerprint
 from bench.engine.events import Listener
@@ -18,12 +19,11 @@ from bench.engine.executors.ray import OnRay
 from bench.engine.plan import make_plan
 from bench.engine.run import run
 from bench.grid.spec import load_spec
-from bench.labelling.source import EmbeddingSource
+from bench.labelling.items import items_selection, items_session
 from bench.plugins import encoders, methods, models
 from bench.selection import method_pool, run_method
 from bench.stages.session import Session
 from bench.stages.training import Cell
-from bench.store.cache import Store
 
 TINY = {
     "datasets": "digits",
@@ -95,7 +95,8 @@ def test_the_users_own_embeddings_stay_as_they_are(tmp_path: Path, part: str, tr
     entry, params = methods.get("writes"), {"part": part, "trick": trick}
     array = np.random.default_rng(0).normal(size=(60, 4)).astype(np.float32)
     before = array.copy()
-    source = EmbeddingSource(array, "f", 3, 0, Store(tmp_path), "cpu", 1, lambda title: lambda done, total: None)
+    session = items_session(array, tmp_path, device="cpu", threads=1, begin=lambda title: lambda done, total: None)
+    source = session.source(items_selection(array, Call("writes", params), budget=30, classes=3, seed=0))
     pool = method_pool(entry, params, source, size=60, num_classes=3, rate=0.5)
     run_method(entry, pool, params, 30, 0)
     np.testing.assert_array_equal(array, before)

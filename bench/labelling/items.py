@@ -1,0 +1,185 @@
+"""The user's own items as a pool: embeddings are all there is, and no label exists that a method could read."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ConfigDict
+
+from bench.calls import Call
+from bench.code_digest import code_digest
+from bench.data import Arrays, Dataset, Split, private
+from bench.errors import LabelAccessError, SelectionError
+from bench.plugins import encoders, methods, models
+from bench.recipe import Recipe
+from bench.refs import DatasetRef, EncoderRef, ModelRef, Proxy
+from bench.selection import rate_of
+from bench.stages.base import Stage
+from bench.stages.embeddings import Embeddings
+from bench.stages.selection import Selection
+from bench.stages.session import Session
+from bench.stages.source import StageSource
+from bench.store.cache import Artifact
+from bench.underway import Progress
+
+GIVEN = "given"
+"""The registered encoder that stands for embeddings that were given."""
+_LARGE = 10_000
+_PROBE = "linear_probe"
+
+
+class ItemsSession(Session):
+    """Stages on one array of embeddings, computed in this process and stored: an interrupted selection resumes.
+
+    Attributes:
+        vectors: float32 [N, D].
+        begin: starts a progress bar of that title; returns its update function.
+    """
+
+    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
+
+    vectors: Any
+    begin: Callable[[str], Progress]
+
+    def get(self, stage: Stage) -> Artifact:
+        """As ``Session.get``; the embeddings are those that were given."""
+        if isinstance(stage, Embeddings):
+            return Artifact({"embeddings": self.vectors}, 0.0, reused=True)
+
+        def produce() -> Arrays:
+            for needed in stage.inputs():  # first, so that the two are told apart in the progress
+                self.get(needed)
+            return stage.compute(self, self.begin(_plain(stage.title())))
+
+        return self.store.get(stage, produce)
+
+    def source(self, selection: Selection) -> StageSource:
+        """The pool's parts; a method gets copies of the caller's array."""
+        return _ItemsSource(selection, self)
+
+    def dataset(self, ref: DatasetRef) -> NoReturn:
+        """Refused: the items have no labels, and whoever wants their images reads labels too."""
+        raise LabelAccessError("the method reads labels, and unlabelled items have none; choose a label-free method.")
+
+
+def _plain(title: str) -> str:
+    """A stage's title without the encoder that stands for what was given."""
+    for before in (" by", " in", " of"):
+        title = title.replace(f"{before} {GIVEN}", "")
+    return title
+
+
+class _ItemsSource(StageSource):
+    def images(self) -> NoReturn:
+        raise SelectionError("the method reads images; `bench select` gives a method embeddings only.")
+
+    def embeddings(self) -> NDArray[np.float32]:
+        return private(super().embeddings())
+
+
+def items_selection(vectors: NDArray[np.float32], call: Call, *, budget: int, classes: int, seed: int) -> Selection:
+    """The selection of a method from embeddings, identified by their content.
+
+    Args:
+        vectors: float32 [N, D], contiguous.
+        call: the method with the parameters that were set.
+        budget: n, items to keep.
+        classes: about how many classes the items have, and so clusters, unless the method sets their number.
+        seed: of everything random.
+    """
+    entry = methods.get(call.name)
+    items = DatasetRef(
+        name="items",
+        fingerprint=hashlib.sha256(np.ascontiguousarray(vectors).data).hexdigest(),
+        num_classes=classes,
+        size=len(vectors),
+    )
+    encoder = EncoderRef(name=GIVEN, version=encoders.get(GIVEN).info.version)
+    return Selection(
+        dataset=items,
+        method=call.name,
+        params=entry.changed(call.params),
+        code=entry.code or code_digest(entry.function, entry.info.version),
+        encoder=encoder,
+        proxy=proxy_for(len(vectors)).model_copy(update={"encoder": encoder}),
+        rate=rate_of(budget, len(vectors)),
+        budget=budget,
+        seed=seed,
+    )
+
+
+def proxy_for(size: int) -> Proxy:
+    """A linear probe on the embeddings of ``size`` items: it takes seconds on a CPU and needs no images."""
+    recipe = Recipe(
+        proxy_epochs=30,
+        batch_size=256 if size < _LARGE else 1024,
+        augmentation="none",
+        crop_padding=0,
+        evaluations=1,
+        precision="fp32",
+    )
+    return Proxy(model=ModelRef(name=_PROBE, version=models.get(_PROBE).info.version), recipe=recipe)
+
+
+def items_session(
+    vectors: NDArray[np.float32], cache: Path, *, device: str, threads: int, begin: Callable[[str], Progress]
+) -> ItemsSession:
+    """Where the stages on these embeddings are found and computed."""
+    return ItemsSession(out=cache, cache=cache, device=device, threads=threads, vectors=vectors, begin=begin)
+
+
+def embed_images(
+    images: NDArray[np.uint8], encoder: Call, cache: Path, *, device: str, threads: int
+) -> NDArray[np.float32]:
+    """Embeddings of images in memory, stored by the images' content.
+
+    Args:
+        images: uint8 [N, C, H, W].
+        encoder: its name, parameters, and perhaps ``weights=FILE``.
+        cache: folder of the shared stages.
+        device: ``cpu`` or ``cuda``.
+        threads: CPU threads.
+
+    Returns:
+        float32 [N, D].
+
+    Raises:
+        WeightsError: the weights are missing, damaged or do not fit.
+    """
+    from bench.engine.plan import find_encoder
+
+    ref, weights = find_encoder(encoder, False, needed=True)
+    pool = DatasetRef(name="items", fingerprint=hashlib.sha256(images.tobytes()).hexdigest(), size=len(images))
+    session = _ImagesSession(
+        out=cache,
+        cache=cache,
+        device=device,
+        threads=threads,
+        weights={} if weights is None else {ref.label: weights},
+        images=images,
+    )
+    return session.arrays(Embeddings(dataset=pool, encoder=ref))["embeddings"]
+
+
+class _ImagesSession(Session):
+    """One array of images, of which nothing but pixels is known."""
+
+    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
+
+    images: Any
+
+    def dataset(self, ref: DatasetRef) -> Dataset:
+        unknown = Split(self.images, np.full(len(self.images), -1))
+        return Dataset(
+            train=unknown,
+            test=Split(self.images[:0], np.empty(0, dtype=np.int64)),
+            class_names=(),
+            mean=(0.0,),
+            std=(1.0,),
+            pool_index=np.arange(len(self.images)),
+        )

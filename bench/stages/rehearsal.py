@@ -1,0 +1,79 @@
+"""How well a candidate coreset predicts pseudo-labels of what it leaves out."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import PrivateAttr
+
+from bench.refs import DatasetRef
+from bench.stages.base import Stage
+from bench.stages.dynamics import ProxyDynamics, normalised_by, read_proxy_inputs
+from bench.stages.memory import Estimate, Shape, of_training, proxy_bytes
+
+if TYPE_CHECKING:
+    from bench.data import Arrays
+    from bench.stages.session import Session
+    from bench.underway import Progress
+
+
+class Rehearsal(Stage):
+    """Accuracy of the proxy's network, trained on a candidate's pseudo-labels alone, on a fixed held-out tenth.
+
+    A method asks for it while it runs, so no grid knows it beforehand.
+
+    Attributes:
+        dynamics: names pool, pseudo-labels, proxy and seed.
+        indices_sha256: of the candidate's positions, int64.
+    """
+
+    kind: ClassVar[str] = "rehearsal"
+    dynamics: ProxyDynamics
+    indices_sha256: str
+    _indices: Any = PrivateAttr(default=None)
+
+    @classmethod
+    def of(cls, dynamics: ProxyDynamics, indices: NDArray[np.int64]) -> Rehearsal:
+        """The rehearsal of a candidate.
+
+        Args:
+            dynamics: whose proxy and pseudo-labels are used.
+            indices: int64 [n] positions in the pool.
+        """
+        stage = cls(dynamics=dynamics, indices_sha256=hashlib.sha256(indices.tobytes()).hexdigest())
+        stage._indices = indices
+        return stage
+
+    @property
+    def pool(self) -> DatasetRef:
+        return self.dynamics.dataset
+
+    def inputs(self) -> list[Stage]:
+        return self.dynamics.inputs()
+
+    def title(self) -> str:
+        return f"rehearsing candidate coresets of {self.pool.label}, seed {self.dynamics.seed}"
+
+    def estimate(self, shape: Shape, device: str) -> Estimate:
+        return of_training(*proxy_bytes(self.dynamics.proxy, shape, self.pool, shape.train), 4096, device)
+
+    def compute(self, session: Session, progress: Progress) -> Arrays:
+        """``accuracy`` float64 [], in [0, 1]."""
+        from bench.training.proxy import rehearse
+
+        source = self.dynamics
+        targets, classes = source.targets(session)
+        found = rehearse(
+            source.proxy,
+            read_proxy_inputs(source.proxy, source.dataset, session),
+            targets,
+            self._indices,
+            num_classes=classes,
+            dataset=normalised_by(source.proxy, source.dataset, session),
+            seed=source.seed,
+            device=session.device,
+        )
+        return {"accuracy": np.array(found)}
