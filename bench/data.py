@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeAlias, TypeVar, overload, runtime_checkable
@@ -96,33 +97,71 @@ def make_dataset(
     """Check what a reader read and put it together.
 
     Args:
-        train: images uint8 [N, C, H, W] and labels [N].
-        test: the same for the test split.
-        class_names: C names.
+        train: images uint8 [N, C, H, W] and labels [N], whole numbers.
+        test: the same for the test split, which may lack some of the classes.
+        class_names: C names, at least two.
         mean: per channel, in [0, 1].
         std: per channel, in [0, 1].
 
     Raises:
-        DataError: wrong shapes or types, labels outside [0, C), an empty split.
+        DataError: wrong shapes or types, an empty split, labels outside [0, C), fewer than two classes, two of one
+            name, a class without training images, or mean and std of other channels.
     """
     splits = {}
     for name, (images, labels) in {"train": train, "test": test}.items():
-        numbers = np.asarray(labels).astype(np.int64)
-        if len(images.shape) != 4 or getattr(images, "dtype", np.uint8) != np.uint8:
-            raise DataError(f"{name} images must be uint8 [N, C, H, W], got shape {images.shape}.")
+        numbers, kind = np.asarray(labels), getattr(images, "dtype", np.dtype(np.uint8))
+        if len(images.shape) != 4 or kind != np.uint8 or 0 in images.shape[1:]:
+            raise DataError(f"{name} images must be uint8 [N, C, H, W], got {kind} of shape {images.shape}.")
         if numbers.shape != (len(images),) or len(images) == 0:
             raise DataError(f"{name} split has {len(images)} images and labels of shape {numbers.shape}.")
-        if numbers.min() < 0 or numbers.max() >= len(class_names):
-            raise DataError(
-                f"{name} labels must lie in 0 to {len(class_names) - 1}, found {numbers.min()} to {numbers.max()}."
-            )
-        splits[name] = Split(images, numbers)
-    if splits["train"].images.shape[1:] != splits["test"].images.shape[1:]:
+        splits[name] = Split(images, _checked_labels(numbers, name, class_names))
+    pool, held = splits["train"], splits["test"]
+    if pool.images.shape[1:] != held.images.shape[1:]:
+        raise DataError(f"train images are {pool.images.shape[1:]} but test images {held.images.shape[1:]}.")
+    _check_classes(pool.labels, class_names)
+    channels = pool.images.shape[1]
+    if not len(mean) == len(std) == channels or min(std) <= 0:
         raise DataError(
-            f"train images are {splits['train'].images.shape[1:]} but test images {splits['test'].images.shape[1:]}."
+            f"mean and std must be {channels} numbers each, one per channel, with a std above 0; got {tuple(mean)} and "
+            f"{tuple(std)}."
         )
-    index = np.arange(len(splits["train"]))
-    return Dataset(splits["train"], splits["test"], tuple(class_names), tuple(mean), tuple(std), index)
+    return Dataset(pool, held, tuple(class_names), tuple(mean), tuple(std), np.arange(len(pool)))
+
+
+def _checked_labels(labels: NDArray[Any], split: str, class_names: Sequence[str]) -> NDArray[np.int64]:
+    """Return the labels as int64."""
+    # Whole numbers alone are cast: 1.5 would become 1, and a uint64 of 2^63 a negative number.
+    if labels.dtype.kind not in "iu":
+        raise DataError(f"{split} labels are {labels.dtype}; they must be whole numbers, one class per image.")
+    if len(class_names) < 2:
+        raise DataError(f"at least two classes are needed, found {', '.join(map(repr, class_names)) or 'none'}.")
+    if labels.min() < 0 or labels.max() >= len(class_names):
+        raise DataError(
+            f"{split} labels must number the {len(class_names)} classes from 0, without gaps and alike in both splits; "
+            f"found {_listed(labels)}."
+        )
+    return labels.astype(np.int64)
+
+
+def _check_classes(labels: NDArray[np.int64], class_names: Sequence[str]) -> None:
+    """Refuse classes that no method could choose from or that no table could tell apart."""
+    if twice := [name for name, count in Counter(class_names).items() if count > 1]:
+        raise DataError(f"class names must differ, found {twice[0]!r} more than once.")
+    empty = np.flatnonzero(np.bincount(labels, minlength=len(class_names)) == 0)
+    if empty.size:
+        first = f"{class_names[empty[0]]!r} (label {empty[0]})"
+        raise DataError(
+            f"train split has no image of {empty.size} of {len(class_names)} classes, such as {first}; its labels are "
+            f"{_listed(labels)}. Leave out classes without training images, and number the others from 0 without gaps."
+        )
+
+
+def _listed(labels: NDArray[np.integer]) -> str:
+    """``1, 2, 3``, or of many values the first and the last."""
+    found = np.unique(labels).tolist()
+    if len(found) <= 8:
+        return ", ".join(map(str, found))
+    return f"{', '.join(map(str, found[:4]))}, ..., {found[-1]} ({len(found)} different ones)"
 
 
 def take_pool(dataset: Dataset, size: int | None) -> Dataset:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Annotated
 
 from pydantic import Field
@@ -39,6 +40,11 @@ def parse_seconds(text: str) -> float:
     if found is None or float(found[1]) == 0:
         raise SpecError(f"time {text!r} is not valid; write it like 90s, 30min, 12h or 30d.")
     return float(found[1]) * _SECONDS[found[2] or "s"]
+
+
+def part_of(fraction: float, number: int) -> int:
+    """round(fraction * number) in decimals: in binary floating point 0.145 * 100 is below 14.5. Halves go to even."""
+    return int((Decimal(str(fraction)) * number).to_integral_value(ROUND_HALF_EVEN))
 
 
 def counted(number: int, noun: str) -> str:

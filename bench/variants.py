@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from bench.data import Dataset, Split, take_images
 from bench.errors import DataError, SpecError, UnknownName, lower_first
+from bench.quantities import part_of
 from bench.refs import derive_seed
 
 
@@ -72,7 +73,7 @@ def modified(dataset: Dataset, modifiers: Mapping[str, int | float]) -> Dataset:
         ``pool_index`` holds the places of the images that stay in the training split that was given.
 
     Raises:
-        DataError: a class would be left without images, or there is only one.
+        DataError: a class would be left without images, there is only one, or noise would replace no label.
     """
     variant = Variant.model_validate(dict(modifiers))
     images, labels, index = dataset.train.images, dataset.train.labels, dataset.pool_index
@@ -84,6 +85,8 @@ def modified(dataset: Dataset, modifiers: Mapping[str, int | float]) -> Dataset:
         images, labels, index = take_images(images, kept), labels[kept], index[kept]
         _all_classes(labels, dataset, f"@imbalance={variant.imbalance:g}")
     if variant.noise:
+        if not part_of(variant.noise, len(labels)):
+            raise DataError(f"@noise={variant.noise:g} would replace none of {len(labels)} labels; leave it out.")
         rng = np.random.default_rng(derive_seed(variant.seed, "noise"))
         labels = noisy(labels, dataset.num_classes, variant.noise, rng)
         _all_classes(labels, dataset, f"@noise={variant.noise:g}")
@@ -124,9 +127,9 @@ def long_tailed(
 def noisy(labels: NDArray[np.int64], num_classes: int, noise: float, rng: np.random.Generator) -> NDArray[np.int64]:
     """Replace labels by symmetric noise that never draws the true class.
 
-    Exactly round(noise * N) labels become wrong, each one of the other C - 1 classes with equal probability. The other
-    convention in the field draws from all C classes, the true one included (DivideMix, Li et al. 2020): its noise rate
-    r is ``noise = r * (C - 1) / C`` here, on average.
+    Exactly ``part_of(noise, N)`` labels become wrong, each one of the other C - 1 classes with equal probability. The
+    other convention in the field draws from all C classes, the true one included (DivideMix, Li et al. 2020): its
+    noise rate r is ``noise = r * (C - 1) / C`` here, on average.
 
     Args:
         labels: int64 [N] in [0, C). Not modified.
@@ -139,7 +142,7 @@ def noisy(labels: NDArray[np.int64], num_classes: int, noise: float, rng: np.ran
     """
     order = rng.permutation(len(labels))
     shift = rng.integers(1, num_classes, size=len(labels))
-    replaced = order[: round(noise * len(labels))]
+    replaced = order[: part_of(noise, len(labels))]
     result = labels.copy()
     result[replaced] = (labels[replaced] + shift[replaced]) % num_classes
     return result

@@ -37,10 +37,10 @@ def images(size: int, *, seed: int = 0) -> NDArray[np.uint8]:
 
 
 def dataset(size: int, *, test: int = 0, seed: int = 0) -> Dataset:
-    """N images of the shape of CIFAR-10's in 10 classes, and as many test images as asked for."""
+    """N images, 10 or more, of the shape of CIFAR-10's in 10 classes, and as many test images as asked for."""
     rng = np.random.default_rng(seed)
     splits = [
-        (images(count, seed=seed + shift), rng.integers(CLUSTERS, size=count))
+        (images(count, seed=seed + shift), rng.permutation(np.arange(count) % CLUSTERS))
         for shift, count in enumerate((size, max(test, 1)))
     ]
     return make_dataset(

@@ -15,7 +15,7 @@ from bench.training.loop import train
 from benchmarks import _data
 from benchmarks._common import Meter, Result, Skip, timed
 
-TINY = {"steps": 2, "batch": 16, "large": "small_cnn", "backend": "eager"}
+TINY = {"steps": 2, "batch": 40, "large": "small_cnn", "backend": "eager"}
 
 
 def run(

@@ -16,7 +16,7 @@ TINY = {"size": 200}
 
 def run(meter: Meter, *, size: int = 10_000) -> list[Result]:
     """CIFAR-10's test split in size."""
-    dataset = _data.dataset(1, test=size)
+    dataset = _data.dataset(_data.CLUSTERS, test=size)
     source = make_batches(
         dataset.test.images, dataset.test.labels, recipe=Recipe(), dataset=dataset, device=meter.device
     )

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench import DataError, Recipe
+from bench.quantities import part_of
 
 PAPER = Recipe(
     iterations=40_000, proxy_epochs=200, batch_size=256, lr=0.1, lr_min=1e-4, weight_decay=5e-4, evaluations=50
@@ -37,12 +38,12 @@ def stratified_split(labels: NDArray[np.int64], test_fraction: float) -> tuple[N
 
     Returns:
         Positions int64 of the training and of the test images: disjoint, sorted, together all N. Of a class with n
-        images ``round(test_fraction * n)`` are held out, but at least 1 and at most n - 1; of a single image none.
+        images ``part_of(test_fraction, n)`` are held out, but at least 1 and at most n - 1; of a single image none.
     """
     rng = np.random.default_rng(0)
     held = np.zeros(len(labels), dtype=bool)
     for number in np.unique(labels):
         members = np.flatnonzero(labels == number)
-        count = min(max(1, round(test_fraction * len(members))), len(members) - 1)
+        count = min(max(1, part_of(test_fraction, len(members))), len(members) - 1)
         held[rng.permutation(members)[:count]] = True
     return np.flatnonzero(~held), np.flatnonzero(held)

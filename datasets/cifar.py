@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from bench import DataError, Dataset, make_dataset, register_dataset
 from bench.datasets._cifar_files import read_batch, unpack
 from bench.datasets._common import PAPER, required_root
-from bench.datasets._npz import read_arrays
+from bench.datasets._npz import class_texts, read_arrays
 from bench.datasets._torchvision import Source, SplitArrays, read_splits
 
 CIFAR10_MEAN, CIFAR10_STD = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)
@@ -113,7 +113,7 @@ def cifar100_subset(root: Path | None) -> Dataset:
         raise DataError(f"{path} is missing. Use --data-root DIR, where DIR holds {SUBSET_FILE}.")
     arrays = read_arrays(path, ("x_train", "y_train", "x_test", "y_test", "fine_label_names"))
     train, test = ((_channels_first(arrays[f"x_{name}"]), arrays[f"y_{name}"]) for name in ("train", "test"))
-    names = [str(name) for name in arrays["fine_label_names"]]
+    names = class_texts(arrays["fine_label_names"])
     return make_dataset(train, test, class_names=names, mean=CIFAR100_MEAN, std=CIFAR100_STD)
 
 

@@ -12,10 +12,9 @@ from pydantic import Field
 from bench import DataError, Dataset, make_dataset, register_dataset
 from bench.data import IMAGENET_MEAN, IMAGENET_STD
 from bench.datasets._common import PAPER, stratified_split
+from bench.datasets._splits import find_splits, refuse_mixed
 from bench.images.folders import ImageFiles, class_folders, scan_classes
 from bench.images.streaming import StreamedImages
-
-TEST_NAMES = ("test", "val", "valid")
 
 Labelled: TypeAlias = tuple[ImageFiles, NDArray[np.int64]]
 
@@ -39,10 +38,12 @@ def folder(
     test_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.2,
     memory_gb: Annotated[float, Field(ge=0)] = 4.0,
 ) -> Dataset:
-    """Any directory of class folders: with train/ and test/ (or val/, valid/) inside, or of classes alone.
+    """Any directory of class folders: with train/ and test/ (or val/) inside, or of classes alone.
 
-    Without a test folder a fixed stratified part is held out (``stratified_split``, seed 0). The short side is scaled
-    to ``size`` and the centre cut. Mean and std are ImageNet's published values, whatever the images.
+    Splits may have the usual other names, such as Training, test_set or validation; a validation split counts as the
+    test split where there is none, and is not read otherwise. Without splits a fixed stratified part is held out
+    (``stratified_split``, seed 0). The short side is scaled to ``size`` and the centre cut. Mean and std are ImageNet's
+    published values, whatever the images.
 
     Args:
         root: directory that ``path`` is relative to.
@@ -57,8 +58,8 @@ def folder(
         Images [N, 3, size, size], by class and then by name; classes in alphabetical order.
 
     Raises:
-        DataError: missing folders, fewer than two classes, a class without images, a link that leads outside the
-            directory, or a corrupt file.
+        DataError: missing folders, names that may be splits or classes, fewer than two classes, a class without
+            images, a link that leads outside the directory, or a corrupt file.
     """
     base = _directory(root, path)
     *splits, classes = _splits(base, test_fraction)
@@ -84,27 +85,25 @@ def _directory(root: Path | None, path: str) -> Path:
 
 
 def _splits(base: Path, test_fraction: float) -> tuple[Labelled, Labelled, tuple[str, ...]]:
-    names = class_folders(base)
-    test_name = next((name for name in TEST_NAMES if name in names), None)
-    if "train" in names and test_name is not None:
-        classes = _at_least_two(base / "train", class_folders(base / "train"))
-        strangers = sorted(set(class_folders(base / test_name)) - set(classes))
-        if strangers:
-            raise DataError(f"{base / test_name} has classes that {base / 'train'} lacks: {', '.join(strangers)}.")
-        train = scan_classes(base, "train", classes)
-        return train, scan_classes(base, test_name, classes, empty_allowed=True), classes
-    if "train" in names and class_folders(base / "train"):
-        raise DataError(
-            f"{base} has train with class folders in it, but none of {', '.join(TEST_NAMES)} beside it. "
-            f"Add one, or use {base / 'train'} as path: a part of it is then held out."
-        )
-    classes = _at_least_two(base, names)
-    files, labels = scan_classes(base, "", classes)
-    kept, held = stratified_split(labels, test_fraction)
-    return (files.take(kept), labels[kept]), (files.take(held), labels[held]), classes
+    pair = find_splits(base)
+    if pair is None:
+        classes = _at_least_two(base)
+        files, labels = scan_classes(base, "", classes)
+        refuse_mixed(base, files.names)
+        kept, held = stratified_split(labels, test_fraction)
+        return (files.take(kept), labels[kept]), (files.take(held), labels[held]), classes
+    train, test = pair
+    classes = _at_least_two(base / train)
+    strangers = sorted(set(class_folders(base / test)) - set(classes))
+    if strangers:
+        raise DataError(f"{base / test} has classes that {base / train} lacks: {', '.join(strangers)}.")
+    return scan_classes(base, train, classes), scan_classes(base, test, classes, empty_allowed=True), classes
 
 
-def _at_least_two(folder: Path, classes: tuple[str, ...]) -> tuple[str, ...]:
+def _at_least_two(folder: Path) -> tuple[str, ...]:
+    classes = class_folders(folder)
     if len(classes) < 2:
-        raise DataError(f"{folder} must hold at least two class folders, found {', '.join(classes) or 'none'}.")
+        inner = folder / classes[0] if classes else None
+        hint = f" Is it {inner} that you mean?" if inner is not None and class_folders(inner) else ""
+        raise DataError(f"{folder} must hold at least two class folders, found {', '.join(classes) or 'none'}.{hint}")
     return classes

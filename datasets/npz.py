@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from bench import DataError, Dataset, make_dataset, register_dataset
 from bench.datasets._common import PAPER
-from bench.datasets._npz import class_numbers, read_arrays, square_images
+from bench.datasets._npz import class_numbers, class_texts, read_arrays, square_images
 
 
 @register_dataset(
@@ -26,9 +26,9 @@ from bench.datasets._npz import class_numbers, read_arrays, square_images
 def npz(root: Path | None, *, path: str = "") -> Dataset:
     """Any npz file of images and labels with the arrays x_train, y_train, x_test and y_test.
 
-    The layout of Keras' ``mnist.npz``. Images are uint8 [N, S, S], [N, S, S, 1] or [N, S, S, 3], labels whole numbers
-    from 0, [N] or [N, 1]. An array ``class_names`` of texts is optional. Mean and std are measured on the training
-    images.
+    The layout of Keras' ``mnist.npz``. Images are uint8 [N, S, S], [N, S, S, 1] or [N, S, S, 3]. Labels [N] or [N, 1]
+    number the classes from 0 without gaps, and every class has training images. An array ``class_names`` of texts is
+    optional. Mean and std are measured on the training images.
 
     Args:
         root: directory that ``path`` is relative to.
@@ -38,7 +38,8 @@ def npz(root: Path | None, *, path: str = "") -> Dataset:
         Images uint8 [N, 1 or 3, S, S] in the file's order.
 
     Raises:
-        DataError: no such file, not an npz file, pickled objects in it, or arrays of another type or shape.
+        DataError: no such file, not an npz file, pickled objects in it, arrays of another type or shape, or labels
+            that do not number the classes from 0.
     """
     file = _file(root, path)
     arrays = read_arrays(file, ("x_train", "y_train", "x_test", "y_test"), optional=("class_names",))
@@ -49,9 +50,12 @@ def npz(root: Path | None, *, path: str = "") -> Dataset:
         )
         for split in ("train", "test")
     )
-    names = arrays.get("class_names", np.arange(max(labels.max(initial=0) for _, labels in (train, test)) + 1))
+    names = class_texts(arrays.get("class_names", np.unique(train[1])))
     mean, std = _measured(train[0])
-    return make_dataset(train, test, class_names=[str(name) for name in names.ravel()], mean=mean, std=std)
+    try:
+        return make_dataset(train, test, class_names=names, mean=mean, std=std)
+    except DataError as error:
+        raise DataError(f"{file}: {error}") from error
 
 
 def _measured(images: NDArray[np.uint8]) -> tuple[tuple[float, ...], tuple[float, ...]]:

@@ -24,6 +24,7 @@ def plan_document(plan: Plan, place: Session) -> dict[str, Any]:
     machine = this_machine(place.device)
     return {
         "out": str(place.out),
+        "datasets": [held.document(label) for label, held in plan.contents.items()],
         "cells": [
             {
                 "cell_id": cell.cell_id,
@@ -69,6 +70,8 @@ def show_plan(document: dict[str, Any], console: Console) -> None:
         console.print(text, style=style, soft_wrap=True)
 
     cells, stages, machine = document["cells"], document["stages"], document["machine"]
+    for dataset in document["datasets"]:
+        line(dataset["summary"])
     finished = sum(cell["finished"] for cell in cells)
     line(f"{counted(len(cells), 'cell')}, {finished} with a row in {document['out']} already:")
     for cell in cells:

@@ -14,6 +14,7 @@ from bench.calls import Call
 from bench.data import fingerprint
 from bench.encoding.encoder import make_encoder
 from bench.encoding.weights import locate_weights
+from bench.engine.contents import Contents, contents
 from bench.engine.machine import Named
 from bench.engine.resume import finished_row, row_that_cannot_join, selected_otherwise, set_aside
 from bench.errors import DataError, SpecError, WeightsError
@@ -44,6 +45,7 @@ class Plan:
         problems: what would stop the run; only ``--dry-run`` goes on with any.
         damaged: rows that were incomplete and have been set aside; their cells are run again.
         shapes: data set's label -> its size.
+        contents: data set's label -> its classes.
         outdated: identities of finished cells whose coreset was selected by other code than the present.
         device: what will train, ``cpu`` or ``cuda``.
     """
@@ -54,6 +56,7 @@ class Plan:
     problems: list[str] = field(default_factory=list)
     damaged: list[Path] = field(default_factory=list)
     shapes: dict[str, Shape] = field(default_factory=dict)
+    contents: dict[str, Contents] = field(default_factory=dict)
     outdated: list[str] = field(default_factory=list)
     device: str = "cpu"
 
@@ -109,23 +112,24 @@ def make_plan(
     if not tolerant and out is not None:
         check_writable(_nearest_existing(out))
     problems: list[str] = []
-    dataset_refs, shapes = _find_datasets(spec, data_root, download, problems, tolerant)
+    dataset_refs, shapes, held = _find_datasets(spec, data_root, download, problems, tolerant)
     encoder_refs, weights = _find_encoders(spec, download, problems, tolerant)
     cells = expand(spec, dataset_refs, encoder_refs, precisions_on(device))
-    plan = Plan(cells, set(), weights, problems, shapes=shapes, device=device)
+    plan = Plan(cells, set(), weights, problems, shapes=shapes, contents=held, device=device)
     return plan if out is None else _beside_rows(plan, out, tolerant)
 
 
 def _find_datasets(
     spec: GridSpec, root: Path | None, download: bool, problems: list[str], tolerant: bool
-) -> tuple[dict[str, DatasetRef], dict[str, Shape]]:
-    """The grid's data sets by call, and the size of those that could be opened by label."""
+) -> tuple[dict[str, DatasetRef], dict[str, Shape], dict[str, Contents]]:
+    """The grid's data sets by call, and size and classes of those that could be opened by label."""
     found: dict[str, DatasetRef] = {}
     shapes: dict[str, Shape] = {}
+    held: dict[str, Contents] = {}
     for call in spec.datasets:
         try:
-            opened, shape = _open_dataset(call, spec.pool_size, root, download)
-            found[str(call)], shapes[opened.label] = opened, shape
+            opened, shape, inside = _open_dataset(call, spec.pool_size, root, download)
+            found[str(call)], shapes[opened.label], held[opened.label] = opened, shape, inside
         except DataError as error:
             if not tolerant:
                 raise
@@ -139,7 +143,7 @@ def _find_datasets(
                 pool_size=spec.pool_size,
                 num_classes=entry.info.num_classes or 0,
             )
-    return found, shapes
+    return found, shapes, held
 
 
 def _find_encoders(
@@ -233,7 +237,9 @@ def cache_problem(folder: Path) -> str:
     )
 
 
-def _open_dataset(call: Call, pool_size: int | None, root: Path | None, download: bool) -> tuple[DatasetRef, Shape]:
+def _open_dataset(
+    call: Call, pool_size: int | None, root: Path | None, download: bool
+) -> tuple[DatasetRef, Shape, Contents]:
     entry = datasets.get(call.name)
     params = entry.changed(call.params)
     modifiers = check_modifiers(call.name, call.modifiers)
@@ -253,7 +259,7 @@ def _open_dataset(call: Call, pool_size: int | None, root: Path | None, download
         num_classes=dataset.num_classes,
         size=len(dataset.train),
     )
-    return reference, shape
+    return reference, shape, contents(dataset)
 
 
 def precisions_on(device: str) -> tuple[Precision, ...]:

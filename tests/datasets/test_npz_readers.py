@@ -59,12 +59,12 @@ def test_grey_medmnist_is_what_its_own_class_reads(tmp_path: Path) -> None:
 
 
 def test_colour_medmnist_of_another_size(tmp_path: Path) -> None:
-    large = {f"{part}_images": np.zeros((4, 64, 64, 3), np.uint8) for part in PARTS}
+    large = {f"{part}_images": np.zeros((7, 64, 64, 3), np.uint8) for part in PARTS}
     large["train_images"][..., 1] = 7
-    labels = {f"{part}_labels": np.array([[0], [1], [6], [3]]) for part in PARTS}
+    labels = {f"{part}_labels": np.array([[0], [1], [6], [3], [5], [4], [2]]) for part in PARTS}
     medmnist_file(tmp_path, "dermamnist_64.npz", **large, **labels)
     dataset = load("medmnist", tmp_path, name="dermamnist", size=64)
-    assert dataset.train.images.shape == (4, 3, 64, 64)
+    assert dataset.train.images.shape == (7, 3, 64, 64)
     assert [int(channel.max()) for channel in np.asarray(dataset.train.images)[0]] == [0, 7, 0]
     assert (dataset.num_classes, dataset.class_names[4], dataset.mean) == (7, "melanoma", (0.5, 0.5, 0.5))
 
@@ -147,6 +147,21 @@ def test_npz_reads_colours_names_and_a_column_of_labels(tmp_path: Path) -> None:
     assert (dataset.mean[2], dataset.std[2]) == (0.0, 1.0), "a dark channel must not divide by zero"
 
 
+def test_a_test_split_may_lack_classes_and_labels_be_of_any_whole_type(tmp_path: Path) -> None:
+    for kind in ("int8", "uint16", ">i4", "uint64"):
+        labels = {"y_train": (LABELS[:100] % 3).astype(kind), "y_test": np.zeros(50, kind)}
+        dataset = load("npz", tmp_path, path=npz_file(tmp_path, **labels).name)
+        assert (dataset.num_classes, dataset.train.labels.dtype) == (3, np.int64)
+        assert dataset.train.labels.tolist() == (LABELS[:100] % 3).tolist()
+
+
+def test_class_names_given_as_bytes_are_texts(tmp_path: Path) -> None:
+    names = np.array(["cat", "dog", "K\u00e4fer"])
+    stored = np.char.encode(names, "utf-8")
+    path = npz_file(tmp_path, y_train=LABELS[:100] % 3, y_test=LABELS[100:150] % 3, class_names=stored)
+    assert load("npz", tmp_path, path=path.name).class_names == tuple(names)
+
+
 def test_npz_reads_the_shared_part_of_cifar100(cifar100_subset_root: Path) -> None:
     own = load("cifar100-subset", cifar100_subset_root)
     general = load("npz", cifar100_subset_root, path="cifar-100-subset/cifar100_subset_5k_1k.npz")
@@ -169,14 +184,33 @@ class Trap:
     [
         ({"y_test": None}, "mine.npz lacks y_test; it holds x_test, x_train, y_train."),
         ({"x_train": IMAGES[:100] / 255}, "x_train is float64 of shape (100, 28, 28); images must be uint8"),
+        ({"x_train": IMAGES[:100] / 255}, "They lie in 0 to 1 here: (x * 255).round().astype('uint8')."),
         ({"x_train": IMAGES[:100, None].repeat(3, axis=1)}, "shape (100, 3, 28, 28); images must be"),
         ({"x_train": IMAGES[:100, :20]}, "shape (100, 20, 28); images must be uint8, square"),
         ({"x_train": LABELS[:100]}, "x_train is uint8 of shape (100,)"),
         ({"y_train": np.eye(10)[LABELS[:100]]}, "y_train is float64 of shape (100, 10); labels must be whole numbers"),
         ({"y_train": np.eye(10, dtype=int)[LABELS[:100]]}, "one class per image"),
         ({"y_train": LABELS[:99]}, "train split has 100 images and labels of shape (99,)"),
-        ({"y_train": LABELS[:100].astype(int) - 1}, "train labels must lie in 0 to 9, found -1 to 8"),
-        ({"class_names": np.array(["zero", "one"])}, "labels must lie in 0 to 1"),
+        ({"y_train": LABELS[:100] == 1}, "y_train is bool of shape (100,); labels must be whole numbers"),
+        ({"y_train": LABELS[:100] / 2}, "If they number the classes: y.astype(int)."),
+        ({"y_train": LABELS[:100].astype(str)}, "class_names, y = np.unique(names, return_inverse=True)"),
+        ({"y_train": LABELS[:100].astype(int) - 1}, "train labels must number the 10 classes from 0, without gaps"),
+        ({"y_train": LABELS[:100].astype(int) - 1}, "found -1, 0, 1, 2, ..., 8 (10 different ones)."),
+        ({"y_train": LABELS[:100] % 3 + 1}, "train labels must number the 3 classes from 0, without gaps and alike in"),
+        ({"y_train": LABELS[:100] % 3 + 1}, "found 1, 2, 3."),
+        ({"y_train": LABELS[:100] % 2 * 5}, "the 2 classes from 0, without gaps and alike in both splits; found 0, 5."),
+        ({"y_train": LABELS[:100].astype(int) % 2 * 2**40}, "found 0, 1099511627776."),
+        ({"y_train": LABELS[:100] % 2 * np.uint64(2**63 + 5)}, "found 0, 9223372036854775813."),
+        ({"y_test": LABELS[100:150].astype(int) + 1}, "test labels must number the 10 classes from 0, without gaps"),
+        ({"y_train": np.full(100, 5)}, "at least two classes are needed, found '5'"),
+        ({"class_names": np.array(["zero", "one"])}, "train labels must number the 2 classes from 0"),
+        ({"class_names": np.array([*"0123456789", "x"])}, "no image of 1 of 11 classes, such as 'x' (label 10)"),
+        ({"class_names": np.array(["digit"] * 10)}, "class names must differ, found 'digit' more than once"),
+        ({"class_names": np.array([*"0123456789"], dtype=object)}, "class_names holds Python objects"),
+        ({"x_train": IMAGES[:100].astype(np.int64)}, "They lie in 0 to 255 here: x.round().astype('uint8')."),
+        ({"x_train": IMAGES[:100, None]}, "The channels are second here: x.transpose(0, 2, 3, 1)."),
+        ({"x_train": IMAGES[:100, ..., None].repeat(4, axis=3)}, "Leave the alpha channel out: x[..., :3]."),
+        ({"x_train": IMAGES[:100, :0, :0], "x_test": IMAGES[100:150, :0, :0]}, "got uint8 of shape (100, 1, 0, 0)"),
         ({"x_test": IMAGES[:0], "y_test": LABELS[:0]}, "test split has 0 images"),
         ({"x_test": IMAGES[100:150, 2:-2, 2:-2]}, "train images are (1, 28, 28) but test images (1, 24, 24)"),
     ],
@@ -189,7 +223,7 @@ def test_wrong_arrays_are_explained(changes: dict[str, Any], says: str, tmp_path
 def test_pickled_objects_are_refused_and_not_run(tmp_path: Path) -> None:
     touched = tmp_path / "touched"
     path = npz_file(tmp_path, y_train=np.array([Trap(touched)] * 100, dtype=object))
-    with pytest.raises(DataError, match=r"mine\.npz is corrupt, or holds objects"):
+    with pytest.raises(DataError, match=r"mine\.npz: y_train holds Python objects, which are not read"):
         load("npz", tmp_path, path=path.name)
     assert not touched.exists()
     with np.load(path, allow_pickle=True) as trusting:

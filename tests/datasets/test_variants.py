@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.data import Dataset, fingerprint
+from bench.datasets._common import stratified_split
 from bench.engine.plan import make_plan
 from bench.errors import DataError, SpecError, UnknownName
 from bench.grid.spec import load_spec
@@ -76,9 +78,17 @@ def test_noise_replaces_exactly_its_share_and_never_by_the_same_class(
     untouched = labels.copy()
     result = noisy(labels, labels.max() + 1, noise, np.random.default_rng(seed))
     assert np.array_equal(labels, untouched)
-    assert (result != labels).sum() == round(noise * len(labels))
+    assert (result != labels).sum() == round(Fraction(str(noise)) * len(labels))
     assert result.min() >= 0
     assert result.max() <= labels.max()
+
+
+def test_noise_counts_in_decimals_as_budgets_do() -> None:
+    # In binary floating point 0.35 * 90 is below 31.5, and 0.07 * 150 above 10.5; halves go to the even number.
+    for noise, size, expected in ((0.35, 90, 32), (0.07, 150, 10)):
+        labels = np.arange(size) % 2
+        assert (noisy(labels, 2, noise, np.random.default_rng(0)) != labels).sum() == expected
+    assert len(stratified_split(np.zeros(90, np.int64), 0.35)[1]) == 32
 
 
 def test_every_other_class_replaces_a_label_equally_often() -> None:
@@ -163,6 +173,8 @@ def test_a_class_that_would_become_empty_is_named() -> None:
         digits({"imbalance": 5000})
     for words in ("dataset digits@imbalance=5000: @imbalance=5000 would leave", "of 10 classes", "to 146 images"):
         assert words in str(caught.value)
+    with pytest.raises(DataError, match=r"@noise=0\.0003 would replace none of 1438 labels; leave it out\."):
+        digits({"noise": 0.0003})
     with pytest.raises(DataError, match=r"digits@imbalance=10: pool_size=1400 .* has \d+ images"):
         digits({"imbalance": 10}, pool_size=1400)
     whole = digits({})

@@ -1,0 +1,62 @@
+"""What a data set holds, in one line: the classes are named, so that a split read as one does not pass unseen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from bench.data import Dataset
+
+_FEW = 4
+"""Classes that are all named; of more the first two and the last."""
+
+
+@dataclass(frozen=True)
+class Contents:
+    """Images and classes of a data set.
+
+    Attributes:
+        class_names: C names.
+        class_sizes: images of each class in the pool.
+        test: test images.
+        test_classes: classes that have any of these.
+    """
+
+    class_names: tuple[str, ...]
+    class_sizes: tuple[int, ...]
+    test: int
+    test_classes: int
+
+    def line(self, label: str) -> str:
+        """``digits: 1,438 images of 10 classes (0, 1, ..., 9) with 139 to 146 each; 359 test images``."""
+        names, sizes = self.class_names, self.class_sizes
+        shown = names if len(names) <= _FEW else (*names[:2], "...", names[-1])
+        smallest, largest = min(sizes), max(sizes)
+        each = f"{smallest:,}" if smallest == largest else f"{smallest:,} to {largest:,}"
+        lacking = f" of {self.test_classes} of them" if self.test_classes < len(names) else ""
+        return (
+            f"{label}: {sum(sizes):,} images of {len(names):,} classes ({', '.join(shown)}) with {each} each; "
+            f"{self.test:,} test images{lacking}"
+        )
+
+    def document(self, label: str) -> dict[str, Any]:
+        """The same as plain values."""
+        return {
+            "dataset": label,
+            "summary": self.line(label),
+            "images": sum(self.class_sizes),
+            "test_images": self.test,
+            "classes": len(self.class_names),
+            "class_names": list(self.class_names),
+            "class_sizes": list(self.class_sizes),
+        }
+
+
+def contents(dataset: Dataset) -> Contents:
+    """Count a data set's images and classes."""
+    sizes = np.bincount(dataset.train.labels, minlength=dataset.num_classes)
+    return Contents(
+        dataset.class_names, tuple(sizes.tolist()), len(dataset.test), len(np.unique(dataset.test.labels))
+    )

@@ -1,0 +1,141 @@
+"""Which folders of a directory are splits by their names, and which are classes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench import DataError
+from bench.images.folders import class_folders
+
+TRAIN = ("train", "training", "trn", "tr", "trainval")
+TEST = ("test", "testing", "tst")
+VALIDATION = ("val", "valid", "validation", "dev", "eval", "evaluation", "holdout")
+UNLABELLED = ("unlabeled", "unlabelled")
+_ROLE = {word: words for words in (TRAIN, TEST, VALIDATION, UNLABELLED) for word in words}
+_FILLERS = "data|dataset|set|split|images|image|imgs|img|folder"
+"""What people add to a split's name: trainset, test_images."""
+
+
+@dataclass(frozen=True)
+class Named:
+    """A folder whose name says which split it is.
+
+    Attributes:
+        name: of the folder.
+        role: TRAIN, TEST, VALIDATION or UNLABELLED.
+        rest: what else its name says, lower case; empty in ``Train`` and ``test_set``, ``seg`` in ``seg_train``.
+    """
+
+    name: str
+    role: tuple[str, ...]
+    rest: str
+
+
+def split_name(name: str) -> Named | None:
+    """Read a folder's name as that of a split, in any case, with fillers and digits (``val2017``); None for others."""
+    words = re.findall(r"[^\W\d_]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name))
+    bare = [re.sub(rf"^(?:{_FILLERS})+|(?:{_FILLERS})+$", "", word.lower()) for word in words]
+    roles = [word for word in bare if word in _ROLE]
+    if len(roles) != 1:
+        return None
+    return Named(name, _ROLE[roles[0]], " ".join(word for word in bare if word and word not in _ROLE))
+
+
+def find_splits(base: Path) -> tuple[str, str] | None:
+    """Find the folders of the training and of the test split in ``base``.
+
+    A test split goes before a validation split. Splits hold class folders; a folder that holds images alone is a
+    class, whatever it is called, as long as no other one makes a pair of splits with it.
+
+    Returns:
+        Their names, or None where the folders of ``base`` are classes.
+
+    Raises:
+        DataError: names that look like splits which cannot be read as such, with what to do.
+    """
+    named = [found for name in class_folders(base) if (found := split_name(name)) is not None]
+    pairs = [group for group in _groups(named) if len({found.role for found in group}) > 1]
+    if len(pairs) > 1:
+        names = ", ".join(found.name for group in pairs for found in group)
+        raise DataError(
+            f"{base} has several pairs of splits: {names}. Sort the images as train/CLASS/IMAGE and test/CLASS/IMAGE, "
+            "or put one pair into a directory of its own."
+        )
+    if pairs:
+        return _pair(base, pairs[0])
+    for found in named:
+        nested = class_folders(base / found.name)
+        if nested and not found.rest:
+            _refuse_alone(base, found, nested)
+    return None
+
+
+def refuse_mixed(base: Path, files: Sequence[str]) -> None:
+    """Refuse splits below the classes, as in ``CLASS/train/IMAGE``: they would be one class's images alike.
+
+    Args:
+        base: directory of class folders.
+        files: paths of the images relative to it.
+
+    Raises:
+        DataError: names the first such class and what to do.
+    """
+    within = dict.fromkeys((parts[0], parts[1]) for file in files if len(parts := file.split("/", 2)) > 2)
+    roles: dict[str, list[Named]] = {}
+    for outer, inner in within:
+        if (found := split_name(inner)) is not None:
+            roles.setdefault(outer, []).append(found)
+    for name, splits in roles.items():
+        if any(found.role is TRAIN for found in splits) and any(found.role in (TEST, VALIDATION) for found in splits):
+            raise DataError(
+                f"{base / name} holds {' and '.join(found.name for found in splits)}: these splits would be mixed. Put "
+                f"splits above classes, as in {base / 'train' / name} and {base / 'test' / name}, or use {base / name} "
+                "as path."
+            )
+
+
+def _groups(named: Sequence[Named]) -> list[list[Named]]:
+    return [[found for found in named if found.rest == rest] for rest in dict.fromkeys(found.rest for found in named)]
+
+
+def _pair(base: Path, group: Sequence[Named]) -> tuple[str, str]:
+    def only(role: tuple[str, ...]) -> str | None:
+        names = [found.name for found in group if found.role is role]
+        if len(names) > 1:
+            raise DataError(
+                f"{base} has {' and '.join(names)}, which name the same split. Merge or remove one of them."
+            )
+        return names[0] if names else None
+
+    train, held = only(TRAIN), only(TEST) or only(VALIDATION)
+    names = " and ".join(found.name for found in group)
+    if train is None or held is None:
+        missing = "training" if train is None else "test or validation"
+        raise DataError(
+            f"{base} has {names}, which look like splits, but no {missing} split. Add one (train, test), or use one of "
+            "them as path: a part of it is then held out."
+        )
+    flat = [name for name in (train, held) if not class_folders(base / name)]
+    if flat:
+        raise DataError(
+            f"{base} has {names}, which look like splits, but there are no class folders in {' and '.join(flat)}. Sort "
+            "the images of each split into one folder per class; if these names are classes, rename the folders, for "
+            f"example to class_{flat[0]}."
+        )
+    return train, held
+
+
+def _refuse_alone(base: Path, found: Named, nested: Sequence[str]) -> None:
+    if found.role is TRAIN:
+        raise DataError(
+            f"{base} has {found.name} with class folders in it, but none of test, val, valid beside it. Add one, or "
+            f"use {base / found.name} as path: a part of it is then held out."
+        )
+    raise DataError(
+        f"{base} has {found.name} with folders in it ({', '.join(nested[:3])}), which looks like a split, and no train "
+        f"beside it. Put the training classes into {base / 'train'}; if {found.name} is a class, put its images into "
+        f"{base / found.name} itself."
+    )
