@@ -258,6 +258,9 @@ def run(
     def warn(line: str) -> None:
         console.print(line, style="yellow", soft_wrap=True)
 
+    for label, held in plan.contents.items():
+        if not quiet:
+            console.print(held.line(label), soft_wrap=True)
     for line in job.warnings():
         warn(line)
     with (

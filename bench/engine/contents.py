@@ -57,6 +57,4 @@ class Contents:
 def contents(dataset: Dataset) -> Contents:
     """Count a data set's images and classes."""
     sizes = np.bincount(dataset.train.labels, minlength=dataset.num_classes)
-    return Contents(
-        dataset.class_names, tuple(sizes.tolist()), len(dataset.test), len(np.unique(dataset.test.labels))
-    )
+    return Contents(dataset.class_names, tuple(sizes.tolist()), len(dataset.test), len(np.unique(dataset.test.labels)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -156,14 +157,15 @@ def test_a_dry_run_shows_cells_stages_and_what_would_stop_it(tmp_path: Path) -> 
     )
     assert done.returncode == 2, done.stderr
     lines = done.stdout.splitlines()
-    assert lines[0] == f"4 cells, 0 with a row in {tmp_path / 'new [folder]'} already:"
-    assert [line.rpartition("-")[0].strip() for line in lines[1:5]] == [
+    assert lines[0] == "digits: 1,438 images of 10 classes (0, 1, ..., 9) with 139 to 146 each; 359 test images"
+    assert lines[1] == f"4 cells, 0 with a row in {tmp_path / 'new [folder]'} already:"
+    assert [line.rpartition("-")[0].strip() for line in lines[2:6]] == [
         "to run  digits-full-none-r0-s0-small_cnn",
         "to run  digits-elfs-pixels-r90-s0-small_cnn",
         "to run  cifar10-full-none-r0-s0-small_cnn",
         "to run  cifar10-elfs-pixels-r90-s0-small_cnn",
     ]
-    assert "shared stages to compute, each once: " in lines[5]
+    assert "shared stages to compute, each once: " in lines[6]
     clustered = "  temi(epochs=200, heads=2, num_clusters=10) pseudo-labels of digits by pixels, seed 0 (memory "
     assert any(line.startswith(clustered) for line in lines)
     assert any(line.startswith("Cells: up to ") and "of memory each, of " in line for line in lines)
@@ -188,14 +190,17 @@ def test_a_run_of_nothing_named_is_refused(tmp_path: Path) -> None:
 
 
 def test_an_option_given_twice_says_what_one_list_would(tmp_path: Path) -> None:
-    common = ("run", "--dry-run", "--datasets", "digits", "--device", "cpu", "--out", "new")
-    once = run(tmp_path, *common, "--methods", "random,aum", "--rates", "0.5,0.9", "--seeds", "1,2")
+    def cells(*arguments: str) -> list[dict[str, object]]:
+        common = ("run", "--dry-run", "--json", "--datasets", "digits", "--device", "cpu", "--out", "new")
+        done = run(tmp_path, *common, *arguments)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)["cells"]
+
+    once = cells("--methods", "random,aum", "--rates", "0.5,0.9", "--seeds", "1,2")
     repeated = ("--methods", "random", "--methods", "aum", "--rates", "0.5", "--rates", "0.9", "--seeds", "1")
-    again = run(tmp_path, *common, *repeated, "--seeds", "2")
-    assert (again.returncode, again.stdout) == (0, once.stdout)
-    assert "8 cells" in again.stdout
-    only = run(tmp_path, *common, "--methods", "random,aum", "--rates", "0.5,0.9", "--seeds", "1,", "--seeds", "2,")
-    assert (only.returncode, only.stdout) == (0, once.stdout)
+    assert cells(*repeated, "--seeds", "2") == once
+    assert len(once) == 8
+    assert cells("--methods", "random,aum", "--rates", "0.5,0.9", "--seeds", "1,", "--seeds", "2,") == once
 
 
 @pytest.mark.parametrize(
