@@ -5,12 +5,13 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 from bench.quantities import show_bytes
 
-_CHUNK = 1 << 20
+_PIECE = 1 << 20
 _KINDS = {
     stat.S_IFIFO: "a named pipe",
     stat.S_IFSOCK: "a socket",
@@ -56,7 +57,12 @@ def open_regular(path: Path) -> BinaryIO:
 
 
 def read_regular(path: Path, *, at_most: int) -> bytes:
-    """Return the content of a regular file.
+    """Return the content of a regular file; arguments and errors are those of ``regular_pieces``."""
+    return b"".join(regular_pieces(path, at_most=at_most))
+
+
+def regular_pieces(path: Path, *, at_most: int) -> Iterator[bytes]:
+    """Read a regular file a piece at a time.
 
     Args:
         path: symbolic links are followed.
@@ -65,11 +71,13 @@ def read_regular(path: Path, *, at_most: int) -> bytes:
     Raises:
         OSError: see ``open_regular``; or the file holds more than ``at_most`` bytes.
     """
-    content = bytearray()
+    too_large = OSError(errno.EFBIG, f"it holds more than {show_bytes(at_most)}", str(path))
     with open_regular(path) as file:
-        stated = os.fstat(file.fileno()).st_size
-        while stated <= at_most and len(content) <= at_most and (chunk := file.read(_CHUNK)):
-            content += chunk
-    if max(stated, len(content)) > at_most:
-        raise OSError(errno.EFBIG, f"it holds more than {show_bytes(at_most)}", str(path))
-    return bytes(content)
+        if os.fstat(file.fileno()).st_size > at_most:
+            raise too_large
+        read = 0
+        while piece := file.read(_PIECE):
+            read += len(piece)
+            if read > at_most:
+                raise too_large
+            yield piece

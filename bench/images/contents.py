@@ -39,7 +39,7 @@ def read_contents(files: ImageFiles) -> Contents:
     def digest(position: int) -> str:
         try:
             return content_sha256(files.locate(position))
-        except (DataError, OSError, MemoryError) as error:
+        except (DataError, OSError) as error:
             problems[position] = reason_of(error)
             return ""
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.errors import DataError
-from bench.plain_files import read_regular
+from bench.plain_files import read_regular, regular_pieces
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -35,7 +35,7 @@ def decode(path: Path, *, upright: bool, sha256: str = "", about: int = 0) -> Im
             gives the reason alone.
         MemoryError: the image does not fit.
     """
-    from PIL import Image, ImageOps
+    from PIL import Image
 
     try:
         content = read_regular(path, at_most=LARGEST_FILE)
@@ -46,7 +46,7 @@ def decode(path: Path, *, upright: bool, sha256: str = "", about: int = 0) -> Im
         with Image.open(io.BytesIO(content), formats=("JPEG", "PNG", "WEBP")) as image:
             if about:
                 image.draft("RGB", (about, about))
-            return to_rgb(ImageOps.exif_transpose(image) if upright else image)
+            return to_rgb(_turned(image) if upright else image)
     except MemoryError:
         raise
     # Pillow's decoders raise what the damage happens to cause: OSError, SyntaxError, struct.error and others.
@@ -54,14 +54,29 @@ def decode(path: Path, *, upright: bool, sha256: str = "", about: int = 0) -> Im
         raise DataError(f"cannot decode the image {path}: {_words(error)}. Replace or remove the file.") from error
 
 
+def _turned(image: Image) -> Image:
+    """Turn a photograph as its EXIF orientation says; one whose EXIF data are damaged stays as it is stored."""
+    from PIL import ImageOps
+
+    image.load()  # so that damage to the picture itself is not taken for damage to its EXIF data
+    try:
+        return ImageOps.exif_transpose(image)
+    except MemoryError:
+        raise
+    except Exception:  # Pillow's parser raises what the damage happens to cause
+        return image
+
+
 def content_sha256(path: Path) -> str:
     """What ``decode`` compares with.
 
     Raises:
         OSError: no regular file, or it cannot be read.
-        MemoryError: it does not fit.
     """
-    return hashlib.sha256(read_regular(path, at_most=LARGEST_FILE)).hexdigest()
+    digest = hashlib.sha256()
+    for piece in regular_pieces(path, at_most=LARGEST_FILE):
+        digest.update(piece)
+    return digest.hexdigest()
 
 
 def reason_of(error: DataError | OSError | MemoryError) -> str:

@@ -7,6 +7,7 @@ import os
 import stat
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -277,5 +278,6 @@ def _why(error: OSError, entry: os.DirEntry[str]) -> str:
     if error.errno == errno.ELOOP:
         return _CIRCLE
     if isinstance(error, FileNotFoundError) and entry.is_symlink():
-        return f"it is a link to {Path(entry.path).readlink()}, which does not exist"
+        with suppress(OSError):  # the link may be gone as well by now
+            return f"it is a link to {Path(entry.path).readlink()}, which does not exist"
     return error.strerror or str(error)

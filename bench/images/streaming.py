@@ -7,6 +7,7 @@ import math
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
@@ -221,9 +222,13 @@ def _pixels(image: Image) -> NDArray[np.uint8]:
 
 def in_threads(work: Callable[[int], Result], number: int) -> list[Result]:
     """Call ``work`` with 0 to ``number`` - 1, as many at a time as this trial has CPUs; return the results in order."""
-    # Made per call: an executor cannot be pickled, and starting the threads costs less than decoding one image.
-    with ThreadPoolExecutor(_threads()) as executor:
-        return list(executor.map(work, range(number)))
+    threads = min(_threads(), number)
+    if threads > 1:
+        # No memory for another thread is a RuntimeError; one of ``work`` itself comes again below.
+        # Made per call: an executor cannot be pickled, and starting the threads costs less than decoding one image.
+        with suppress(RuntimeError), ThreadPoolExecutor(threads) as executor:
+            return list(executor.map(work, range(number)))
+    return [work(index) for index in range(number)]
 
 
 def _threads() -> int:

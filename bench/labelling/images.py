@@ -88,7 +88,7 @@ def find_images(folder: Path) -> Scan:
     own = [is_contact_sheet(scan.files.root / name) for name in scan.files.names]
     files = scan.files.take(np.flatnonzero(~np.array(own, dtype=bool)))
     if not len(files):
-        first = f" Left out: {scan.skipped[0].name}, since {scan.skipped[0].reason}." if scan.skipped else ""
+        first = f" Left out: {scan.skipped[0].name} ({scan.skipped[0].reason})." if scan.skipped else ""
         raise DataError(f"{folder} holds no image ({', '.join(SUFFIXES)}), at any depth.{first}")
     return replace(scan, files=files)
 

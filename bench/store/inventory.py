@@ -13,9 +13,10 @@ from pathlib import Path
 
 from filelock import Timeout
 
+from bench.plain_files import read_regular
 from bench.store.cache import NO_LOCKS, lock_of
 from bench.store.files import leftovers
-from bench.store.records import whole_artifact
+from bench.store.records import LARGEST_RECORD, whole_artifact
 
 ABANDONED = 3600.0
 """Age in seconds at which a temporary file is taken for one that a killed process left behind."""
@@ -196,7 +197,7 @@ def _look_at(base: Path) -> Stored:
     used = max(item.st_mtime for item in stats)
     created, title = min(item.st_mtime for item in stats), ""
     with suppress(OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        content = json.loads(record.read_bytes())
+        content = json.loads(read_regular(record, at_most=LARGEST_RECORD))
         title = _title(content["stage"])
         created = datetime.fromisoformat(content["created"]).timestamp()
     return Stored(record, base.parent.name, base.name, sum(item.st_size for item in stats), created, used, title)

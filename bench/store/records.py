@@ -15,7 +15,8 @@ from bench.plain_files import open_regular, read_regular
 from bench.quantities import Count, Seconds
 from bench.store.files import sha256_of
 
-_LARGEST = 1 << 24
+LARGEST_RECORD = 1 << 24
+"""Bytes of a record that are read; one has a few thousand."""
 _SEAL = "record_sha256"
 
 
@@ -62,7 +63,7 @@ def read_record(path: Path) -> Record:
         OSError: there is none, or it cannot be read.
         ValueError: it is damaged, or of another artifact.
     """
-    written = read_regular(path, at_most=_LARGEST)
+    written = read_regular(path, at_most=LARGEST_RECORD)
     try:
         content = json.loads(written)
         # Where any byte differs from what ``sealed`` writes, something else wrote it: a checksum of the parsed content

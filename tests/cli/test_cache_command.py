@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -114,3 +115,15 @@ def test_verify_names_an_artifact_in_the_place_of_another(folder):
     code, text = bench(folder, "verify")
     assert code == 1
     assert f"damaged: numbers {'b' * 64}: the record is of numbers {'a' * 64}" in text
+
+
+@pytest.mark.timeout(60)  # a pipe that is opened is waited for
+@pytest.mark.parametrize("suffix", [".json", ".npz"])
+def test_a_pipe_in_the_place_of_an_artifact_is_not_waited_for(folder, suffix):
+    path = folder / "numbers" / f"{'b' * 64}{suffix}"
+    path.unlink()
+    os.mkfifo(path)
+    assert bench(folder, "list", "--long")[0] == 0
+    code, text = bench(folder, "verify")
+    assert code == 1
+    assert f"unreadable: numbers {'b' * 64}: it is a named pipe, not a regular file" in text

@@ -84,6 +84,14 @@ def test_a_transparent_picture_is_turned_upright(tmp_path: Path) -> None:
     assert (decode(path, upright=False).size, pixels(path)) == ((1, 2), [WHITE, BLACK])
 
 
+@pytest.mark.parametrize("exif", [b"garbage", b"Exif\0\0MM\0*\xff\xff\xff\xff", b"Exif\0\0garbage"])
+@pytest.mark.parametrize("name", ["image.png", "image.jpg", "image.webp"])
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
+def test_damaged_exif_data_leave_a_picture_as_it_is_stored(exif: bytes, name: str, tmp_path: Path) -> None:
+    path = saved(Image.new("RGB", (3, 2), "red"), tmp_path, name, exif=exif)
+    assert decode(path, upright=True).size == (3, 2)
+
+
 def test_of_an_animation_the_first_picture_counts(tmp_path: Path) -> None:
     first, second = Image.new("RGB", (3, 1), BLACK), Image.new("RGB", (3, 1), WHITE)
     for name, options in (("a.png", {}), ("a.webp", {"lossless": True})):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -97,6 +98,23 @@ def test_pixels_do_not_depend_on_the_number_of_threads(files: ImageFiles, monkey
         monkeypatch.setenv("OMP_NUM_THREADS", threads)
         batches[threads] = images.augmented(np.arange(9), list(range(9)))
     assert np.array_equal(batches["1"], batches["4"])
+
+
+def test_no_memory_for_threads_is_no_error(files: ImageFiles, monkeypatch: pytest.MonkeyPatch) -> None:
+    images = StreamedImages(files, 48, 48)
+    expected, started = images[np.arange(9)], []
+
+    def start(self: threading.Thread) -> None:
+        if started:
+            raise RuntimeError("can't start new thread")
+        started.append(self)
+        original(self)
+
+    original = threading.Thread.start
+    monkeypatch.setenv("OMP_NUM_THREADS", "4")
+    monkeypatch.setattr(threading.Thread, "start", start)
+    assert np.array_equal(images[np.arange(9)], expected)
+    assert started
 
 
 def test_augmentation_crops_the_original_and_mirrors_half(tmp_path: Path) -> None:
