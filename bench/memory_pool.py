@@ -35,6 +35,7 @@ class ArraySource:
         dynamics_labels: of a proxy trained on true labels.
         dynamics_pseudo: of a proxy trained on pseudo-labels.
         rehearsal: int64 indices -> agreement in [0, 1], as ``Pool.rehearse``.
+        judging: int64 indices -> accuracy in [0, 1], as ``Pool.judge``.
         gradient_norm_array: float32 [N].
         network: (embeddings [N, D], indices int64 [m], their labels int64 [m]) -> what it says of the pool, as
             ``Pool.outputs``; it is given no other label.
@@ -47,6 +48,7 @@ class ArraySource:
     dynamics_labels: Dynamics | None = None
     dynamics_pseudo: Dynamics | None = None
     rehearsal: Callable[[NDArray[np.int64]], float] | None = None
+    judging: Callable[[NDArray[np.int64]], float] | None = None
     gradient_norm_array: NDArray[np.float32] | None = None
     network: Callable[[NDArray[np.float32], NDArray[np.int64], NDArray[np.int64]], Outputs] | None = None
 
@@ -78,6 +80,10 @@ class ArraySource:
     def rehearse(self, indices: NDArray[np.int64], **clustering: Any) -> float:
         """The given function's answer."""
         return _given("rehearsal", self.rehearsal)(indices)
+
+    def judge(self, indices: NDArray[np.int64]) -> float:
+        """The given function's answer."""
+        return _given("judging", self.judging)(indices)
 
     def gradient_norms(self, **options: Any) -> NDArray[np.float32]:
         """float32 [N]."""

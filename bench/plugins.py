@@ -38,6 +38,7 @@ class Need:
         "pseudo_labels",
         "dynamics",
         "rehearsal",
+        "judge",
         "gradient_norms",
         "outputs",
     )

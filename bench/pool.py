@@ -57,6 +57,7 @@ class PoolSource(Protocol):
     def pseudo_labels(self, **clustering: Any) -> NDArray[np.int64]: ...
     def dynamics(self, of: Targets, **clustering: Any) -> Dynamics: ...
     def rehearse(self, indices: NDArray[np.int64], **clustering: Any) -> float: ...
+    def judge(self, indices: NDArray[np.int64]) -> float: ...
     def gradient_norms(self, **options: Any) -> NDArray[np.float32]: ...
     def outputs(self, indices: NDArray[np.int64]) -> Outputs: ...
     def reveal(self, indices: NDArray[np.int64]) -> NDArray[np.int64]: ...
@@ -150,6 +151,22 @@ class Pool:
         self._declared("rehearsal")
         self._allowed("pseudo", "rehearse()")
         return self._source.rehearse(indices, **clustering)
+
+    def judge(self, indices: NDArray[np.int64]) -> float:
+        """Judge a coreset without a label: how well it predicts clusterings of what it leaves out.
+
+        The clusterings are none that any score rests on, so a method may compare coresets of different origin by it;
+        the predictor sees what the proxy's network sees, images or embeddings (``bench.judging.ridge``).
+
+        Args:
+            indices: int64 [n], positions in the pool.
+
+        Returns:
+            Mean accuracy over the clusterings in [0, 1], high = good.
+        """
+        self._declared("judge")
+        self._allowed("pseudo", "judge()")
+        return self._source.judge(np.asarray(indices, dtype=np.int64))
 
     def gradient_norms(self, **options: Any) -> NDArray[np.float32]:
         """float32 [N] mean gradient norms early in training, high = hard.

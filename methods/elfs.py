@@ -16,10 +16,20 @@ from ._scores import beta_within_rate, next_hardest
 
 _log = logging.getLogger(__name__)
 
+RANDOM_CORESETS = 5
+"""Random coresets that the guard compares with: enough for a standard deviation, few enough to cost next to nothing."""
+
 
 def beta_grid(size: int, budget: int) -> list[float]:
     """The candidates of ``beta="auto"``: those of 0, 0.1, ..., 0.9 with floor(beta * N) + n <= N, ascending."""
     return [tenths / 10 for tenths in range(10) if tenths * size // 10 + budget <= size]
+
+
+def fine_beta_grid(size: int, budget: int) -> list[float]:
+    """``beta_grid`` and, where it is steepest, half a tenth below the rate, and the rate itself; ascending."""
+    removed = (size - budget) / size
+    top = [beta for beta in (removed - 0.05, removed) if beta > 0 and int(beta * size) + budget <= size]
+    return sorted({*beta_grid(size, budget), *(round(beta, 4) for beta in top)})
 
 
 def choose_beta(candidates: Sequence[float], evaluate: Callable[[float], float]) -> float:
@@ -57,7 +67,9 @@ def _clustering(params: Mapping[str, Any]) -> dict[str, Any]:
 def _needs(params: Mapping[str, Any]) -> list[Any]:
     clustering = _clustering(params)
     wanted = [need("embeddings"), need("dynamics", of="pseudo", **clustering)]
-    return [*wanted, need("rehearsal", **clustering)] if params["beta"] == "auto" else wanted
+    if params["beta"] != "auto":
+        return wanted
+    return [*wanted, need("judge") if params["rehearsal"] == "ridge" else need("rehearsal", **clustering)]
 
 
 @register_method(
@@ -80,16 +92,19 @@ def elfs(
     heads: Annotated[int, Field(ge=1)] = 50,
     cluster_epochs: Annotated[int, Field(ge=1)] = 200,
     never_learned: NeverLearned = "hardest",
+    rehearsal: Literal["own-pseudo-labels", "ridge"] = "own-pseudo-labels",
+    guard: bool = True,
 ) -> NDArray[np.int64]:
     """Drop the beta * N hardest images by pseudo-label dynamics, keep the next n; no true label is read.
 
     ELFS (Zheng et al. 2025). The paper grid-searched beta per data set and rate by accuracy. ``beta="auto"`` uses no
     true label: for each candidate of ``beta_grid`` the proxy's network is trained on the pseudo-labels of that
     candidate's coreset, and the candidate that best predicts the pseudo-labels of a fixed held-out tenth of the pool
-    is taken (``Pool.rehearse``, ``choose_beta``).
+    is taken (``Pool.rehearse``, ``choose_beta``). ``rehearsal="ridge"`` judges candidates by clusterings that
+    the score does not rest on (``Pool.judge``); ``guard`` takes a random coreset where none is above those.
 
     Args:
-        pool: needs dynamics on pseudo-labels, and rehearsal where beta is ``auto``.
+        pool: needs dynamics on pseudo-labels, and rehearsal or judge where beta is ``auto``.
         budget: n, images to keep.
         rng: breaks ties of the scores, once for all candidates.
         beta: fraction of the pool that is dropped as too hard.
@@ -102,6 +117,9 @@ def elfs(
         cluster_epochs: TEMI's epochs.
         never_learned: under ``score=forgetting``, what images count as that the proxy never had right: the hardest
             (Toneva et al. 2019), or ``zero`` forgettings, the easiest (released code).
+        rehearsal: what chooses beta; ours, see above.
+        guard: under ``rehearsal="ridge"``, whether a random coreset is taken where the best candidate is not above the
+            mean of five random ones by their standard deviation; the row then says ``random=1``.
 
     Returns:
         int64 [n], unique, hardest first.
@@ -115,10 +133,30 @@ def elfs(
     difficulty = pool.dynamics(of="pseudo", **options).difficulty(score, never_learned=never_learned)
     order = hard_to_easy(difficulty, rng)
     pool.report(scores=difficulty)
-    if beta == "auto":
+    if beta == "auto" and rehearsal == "ridge":
+        beta, drawn = _judged(pool, order, budget, rng, guard)
+        pool.report(beta=beta, **({} if drawn is None else {"random": 1}))
+        if drawn is not None:
+            return drawn
+    elif beta == "auto":
         beta = choose_beta(
             beta_grid(len(pool), budget),
             lambda candidate: pool.rehearse(np.sort(next_hardest(order, budget, candidate)), **options),
         )
         pool.report(beta=beta)
     return next_hardest(order, budget, beta)
+
+
+def _judged(
+    pool: Pool, order: NDArray[np.int64], budget: int, rng: np.random.Generator, guard: bool
+) -> tuple[float, NDArray[np.int64] | None]:
+    """The best beta by the judge, and a random coreset to take in its place where no beta is better than chance."""
+    candidates = fine_beta_grid(len(pool), budget)
+    quality = {beta: pool.judge(np.sort(next_hardest(order, budget, beta))) for beta in candidates}
+    best = choose_beta(candidates, quality.__getitem__)
+    if not guard:
+        return best, None
+    draws = [rng.choice(len(pool), budget, replace=False) for _ in range(RANDOM_CORESETS)]
+    by_chance = [pool.judge(np.sort(drawn)) for drawn in draws]
+    better = quality[best] > np.mean(by_chance) + np.std(by_chance, ddof=1)
+    return best, None if better else draws[0]

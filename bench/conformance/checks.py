@@ -312,7 +312,13 @@ def _sees(call: Call) -> str:
     """The least supervision that allows the call."""
     if call.part == "dynamics":
         return str(call.options["of"])
-    least = {"pseudo_labels": "pseudo", "rehearse": "pseudo", "reveal": "coreset", "outputs": "coreset"}
+    least = {
+        "pseudo_labels": "pseudo",
+        "rehearse": "pseudo",
+        "judge": "pseudo",
+        "reveal": "coreset",
+        "outputs": "coreset",
+    }
     return {**least, "gradient_norms": "labels", "labels": "labels"}.get(call.part, "none")
 
 

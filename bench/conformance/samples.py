@@ -232,4 +232,11 @@ def _with_rehearsal(sample: Sample) -> Sample:
         nearest = cdist(embeddings[held_out], embeddings[kept]).argmin(1)
         return float((targets[kept][nearest] == targets[held_out]).mean())
 
-    return replace(sample, source=replace(sample.source, rehearsal=rehearse))
+    def judge(indices: NDArray[np.int64]) -> float:
+        outside = np.setdiff1d(np.arange(sample.size), indices)
+        if not len(outside) or not len(indices):
+            return 1.0
+        nearest = cdist(embeddings[outside], embeddings[indices]).argmin(1)
+        return float((targets[indices][nearest] == targets[outside]).mean())
+
+    return replace(sample, source=replace(sample.source, rehearsal=rehearse, judging=judge))

@@ -35,7 +35,7 @@ class ProxyDynamics(Stage):
 
     def inputs(self) -> list[Stage]:
         needed: list[Stage] = [] if self.pseudo_labels is None else [self.pseudo_labels]
-        return needed + proxy_inputs(self.proxy, self.dataset)
+        return [*needed, *proxy_inputs(self.proxy, self.dataset)]
 
     def title(self) -> str:
         source = self.pseudo_labels
@@ -70,7 +70,7 @@ class ProxyDynamics(Stage):
         return session.arrays(self.pseudo_labels)["labels"], self.pseudo_labels.count(session)
 
 
-def proxy_inputs(proxy: Proxy, dataset: DatasetRef) -> list[Stage]:
+def proxy_inputs(proxy: Proxy, dataset: DatasetRef) -> list[Embeddings]:
     """The embeddings that the proxy's network takes in place of images, if it does."""
     return [] if proxy.encoder is None else [Embeddings(dataset=dataset.without_noise(), encoder=proxy.encoder)]
 

@@ -45,7 +45,7 @@ class GradientNorms(Stage):
         return self.dataset
 
     def inputs(self) -> list[Stage]:
-        return proxy_inputs(self.proxy, self.dataset)
+        return list(proxy_inputs(self.proxy, self.dataset))
 
     def title(self) -> str:
         return f"gradient norms of {self.proxy.model.label} on {self.dataset.label}, seed {self.seed}"

@@ -15,6 +15,7 @@ from bench.stages.clusters import PseudoLabels
 from bench.stages.dynamics import ProxyDynamics, proxy_inputs
 from bench.stages.embeddings import Embeddings
 from bench.stages.gradients import GradientNorms
+from bench.stages.judging import JudgeFeatures, Labelings
 from bench.stages.memory import CUDA, PROCESS, Estimate, Shape, in_memory, proxy_bytes
 from bench.stages.neighbors import SHARED_NEIGHBORS, NeighborLists, shared_neighbors
 
@@ -80,8 +81,10 @@ class Selection(Stage):
                 return [self.dynamics(**{"of": default, **item.options})]
             case "gradient_norms":
                 return [self.gradient_norms(**item.options)]
+            case "judge":
+                return list(self.judged_by())
             case "outputs":
-                return proxy_inputs(self.network(), self.dataset)
+                return list(proxy_inputs(self.network(), self.dataset))
         return []
 
     def title(self) -> str:
@@ -153,6 +156,12 @@ class Selection(Stage):
     def gradient_norms(self, **options: Any) -> GradientNorms:
         """Gradient norms of the cell's proxy; keywords are the stage's."""
         return GradientNorms(dataset=self.dataset, proxy=self.network(), seed=self.seed, **options)
+
+    def judged_by(self) -> tuple[Labelings, JudgeFeatures]:
+        """What coresets are judged by: labelings, and features of what the proxy's network sees."""
+        images, seen = self.dataset.without_noise(), proxy_inputs(self.network(), self.dataset)
+        labelings = Labelings(embeddings=self.embeddings(), num_classes=self.dataset.num_classes, seed=self.seed)
+        return labelings, JudgeFeatures(dataset=images, embeddings=seen[0] if seen else None, seed=self.seed)
 
     def network(self) -> Proxy:
         """The cell's proxy."""

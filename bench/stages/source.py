@@ -27,6 +27,7 @@ class StageSource:
 
     def __init__(self, selection: Selection, session: Session) -> None:
         self._selection, self._session = selection, session
+        self._judging: tuple[NDArray[np.float32], NDArray[np.int64], float] | None = None
 
     def images(self) -> Images:
         """See ``Pool.images``."""
@@ -54,6 +55,17 @@ class StageSource:
         """See ``Pool.rehearse``."""
         stage = Rehearsal.of(self._selection.dynamics("pseudo", **clustering), indices)
         return float(self._session.arrays(stage)["accuracy"])
+
+    def judge(self, indices: NDArray[np.int64]) -> float:
+        """See ``Pool.judge``."""
+        from bench.judging.ridge import PENALTY, quality
+
+        if self._judging is None:  # read once for all candidates of a method
+            by, seen = self._selection.judged_by()
+            arrays = self._session.arrays(seen)["features"], self._session.arrays(by)["labelings"]
+            self._judging = (*arrays, PENALTY["images" if seen.embeddings is None else "embeddings"])
+        features, labelings, penalty = self._judging
+        return quality(features, labelings, indices, penalty)
 
     def gradient_norms(self, **options: Any) -> NDArray[np.float32]:
         """See ``Pool.gradient_norms``."""

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from bench.stages.session import Session
     from bench.underway import Progress
 
-READS_EMBEDDINGS = {"embeddings", "neighbors", "pseudo_labels", "rehearsal"}
-READS_PROXY = {"dynamics", "rehearsal", "gradient_norms", "outputs"}
+READS_EMBEDDINGS = {"embeddings", "neighbors", "pseudo_labels", "rehearsal", "judge"}
+READS_PROXY = {"dynamics", "rehearsal", "judge", "gradient_norms", "outputs"}
 
 
 class Cell(Stage):

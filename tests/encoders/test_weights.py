@@ -2,17 +2,15 @@ from __future__ import annotations
 
 import hashlib
 import os
-import socket
 import subprocess
 import sys
 import threading
-from contextlib import ExitStack
+import time
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-import bench.encoding.weights as weights_module
 from bench import WeightsError
 from bench.encoding.weights import (
     PackageWeights,
@@ -93,22 +91,13 @@ def test_absent_weights_say_what_to_type():
 
 
 @pytest.mark.parametrize("url", ["https://example.invalid/net.pth", "http://127.0.0.1:9/net.pth"])
-def test_no_network_is_one_clear_error(url):
+def test_no_network_ends_at_once(url):
+    start = time.monotonic()
     with pytest.raises(WeightsError) as caught:
         locate_weights(entry(UrlWeights(url)), download=True)
+    assert time.monotonic() - start < 6
     for part in ("encoder 'mine'", "no network", "mine(weights=FILE)", "efficientnet_lite0"):
         assert part in str(caught.value)
-
-
-def test_a_host_that_does_not_answer_is_not_waited_for(monkeypatch):
-    monkeypatch.setattr(weights_module, "PROBE_SECONDS", 0.2)
-    with socket.create_server(("127.0.0.1", 0), backlog=0) as silent, ExitStack() as held:
-        for _ in range(3):  # fill its queue: nobody accepts, and who comes next gets no answer
-            waiting = held.enter_context(socket.socket())
-            waiting.setblocking(False)
-            waiting.connect_ex(silent.getsockname())
-        with pytest.raises(WeightsError, match=r"no network: 127\.0\.0\.1 cannot be reached"):
-            locate_weights(entry(UrlWeights(f"http://127.0.0.1:{silent.getsockname()[1]}/net.pth")), download=True)
 
 
 def test_the_probe_goes_to_the_proxy_where_there_is_one(server, monkeypatch):
@@ -121,7 +110,7 @@ def test_the_probe_goes_to_the_proxy_where_there_is_one(server, monkeypatch):
 
 
 def test_the_hub_fails_at_once_too(monkeypatch):
-    constants = pytest.importorskip("huggingface_hub.constants")
+    constants = pytest.importorskip("huggingface_hub").constants
     monkeypatch.setattr(constants, "ENDPOINT", "https://example.invalid")
     with pytest.raises(WeightsError, match="no network"):
         TimmWeights("timm/vit_small_patch16_224.dino").fetch()
@@ -179,8 +168,9 @@ def test_encoders_without_weights_need_none(tmp_path):
 def test_every_encoder_declares_what_it_was_trained_with(name):
     found = encoders.get(name)
     assert found.info.supervision in ("none", "self-supervised", "language", "labels")
-    assert "size" in found.params
-    assert (found.info.weights is None) == found.info.fitted == (name in ("pixels", "simsiam"))
+    assert ("size" in found.params) == (name != "given"), "vectors that were given are taken as they are"
+    assert (found.info.weights is None) == (name in ("given", "pixels", "simsiam"))
+    assert found.info.fitted == (name in ("pixels", "simsiam"))
 
 
 def test_torchvision_knows_the_declared_names():

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from bench import SelectionError, hard_to_easy
 from bench.errors import SpecError
 from bench.methods._scores import next_hardest
-from bench.methods.elfs import beta_grid, choose_beta
+from bench.methods.elfs import beta_grid, choose_beta, fine_beta_grid
 from bench.plugins import methods
 from bench.selection import method_pool, run_method
 
@@ -89,6 +89,40 @@ def test_auto_is_the_best_fixed_beta_by_rehearsal_and_reads_no_label(digits, bud
     assert run().tolist() == fixed[int(np.argmax(rehearsed))].tolist()
 
 
+@pytest.mark.parametrize("wanted", [0.0, 0.35, 0.8])
+def test_the_judge_chooses_beta_and_the_guard_falls_back_to_random(digits, wanted):
+    entry, budget = methods.get("elfs"), 180
+    order = np.argsort(digits.dynamics_pseudo.aum, kind="stable")
+
+    def run(judging, **params):
+        source = replace(digits, label_array=None, dynamics_labels=None, rehearsal=None, judging=judging)
+        params = {"rehearsal": "ridge", **params}
+        pool = method_pool(entry, params, source, size=1797, num_classes=10, rate=0.9)
+        return run_method(entry, pool, params, budget, seed=3), pool.diagnostics.chosen
+
+    def like_wanted(indices):
+        """How many images a coreset has in common with that of the wanted beta."""
+        start = int(wanted * 1797)
+        return len(np.intersect1d(indices, order[start : start + budget])) / budget
+
+    kept, chosen = run(like_wanted)
+    nearest = min(fine_beta_grid(1797, budget), key=lambda beta: abs(beta - wanted))
+    assert abs(chosen["beta"] - wanted) <= abs(nearest - wanted) + 1e-9
+    assert "random" not in chosen
+    by_chance, said = run(lambda indices: 0.5)
+    assert said["random"] == 1
+    assert len(by_chance) == budget
+    assert len(np.intersect1d(by_chance, kept)) < 0.5 * budget
+    assert "random" not in run(lambda indices: 0.5, guard=False)[1]
+
+
+def test_the_fine_grid_reaches_the_rate():
+    assert fine_beta_grid(1000, 100) == [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9]
+    assert fine_beta_grid(1000, 250) == [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.75]
+    for size, budget in ((7, 3), (1797, 180), (50, 50), (101, 1)):
+        assert all(int(beta * size) + budget <= size for beta in fine_beta_grid(size, budget))
+
+
 def test_needs_follow_the_parameters():
     entry = methods.get("elfs")
 
@@ -97,6 +131,7 @@ def test_needs_follow_the_parameters():
 
     assert set(declared()) == {"embeddings", "dynamics", "rehearsal"}
     assert set(declared(beta=0.3)) == {"embeddings", "dynamics"}
+    assert set(declared(rehearsal="ridge")) == {"embeddings", "dynamics", "judge"}
     temi = {"clustering": "temi", "num_clusters": 20, "heads": 8, "epochs": 5}
     assert declared(num_clusters=20, heads=8, cluster_epochs=5)["rehearsal"] == temi
     kmeans = {"of": "pseudo", "clustering": "kmeans", "num_clusters": None, "heads": None, "epochs": None}

@@ -1,0 +1,1 @@
+"""Judging coresets without labels: how well one predicts clusterings of what it leaves out."""

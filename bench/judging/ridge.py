@@ -1,0 +1,114 @@
+"""The ridge judge: a coreset is as good as a ridge regression fitted to it predicts clusterings outside it.
+
+Ours, not a paper's. What the regression sees must be what the final model sees: on CIFAR images a ridge on embeddings
+picks wrong coresets even by true labels. Constants are those of the first trial and were not tuned afterwards.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.data import Images
+from bench.refs import derive_seed
+
+SIDE = 16
+"""Pixels that images are averaged to: finer detail costs time and a ridge cannot use it."""
+COMPONENTS = 100
+FLOOR = 1e-2
+"""Of the largest eigenvalue: whitening must not blow up components that are mostly noise."""
+FEATURES = 512
+BIAS = 0.3
+PENALTY = {"images": 0.3, "embeddings": 0.1}
+_CHUNK = 4096
+
+
+def image_features(images: Images, *, seed: int) -> NDArray[np.float32]:
+    """Random Fourier features of whitened, averaged pixels, at the median bandwidth.
+
+    Args:
+        images: uint8 [N, C, H, W], or files that are read like such an array.
+        seed: of the features.
+
+    Returns:
+        float32 [N, 513]; the last column is a constant.
+    """
+    pixels = _averaged(images)
+    pixels -= pixels.mean(axis=0)
+    values, vectors = np.linalg.eigh(pixels.T @ pixels / len(pixels))
+    kept = slice(-min(COMPONENTS, len(values)), None)
+    scale = np.sqrt(np.maximum(values[kept], FLOOR * max(float(values[-1]), np.finfo(np.float32).tiny)))
+    rows = _unit(pixels @ vectors[:, kept] / scale)
+    rng = np.random.default_rng(derive_seed(seed, "judge"))
+    width = _median_distance(rows, rng)
+    directions = rng.normal(size=(rows.shape[1], FEATURES)) / width
+    phases = rng.uniform(0, 2 * np.pi, FEATURES)
+    features = np.sqrt(2 / FEATURES) * np.cos(rows @ directions + phases)
+    return _with_bias(features)
+
+
+def embedding_features(embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Unit rows and a constant column, float32 [N, D + 1], for a final model that is linear on embeddings."""
+    return _with_bias(_unit(embeddings.astype(np.float64)))
+
+
+def quality(
+    features: NDArray[np.float32], labelings: NDArray[np.int64], indices: NDArray[np.int64], penalty: float
+) -> float:
+    """Mean over the labelings of the accuracy outside a coreset of a ridge regression fitted to it.
+
+    Args:
+        features: float32 [N, F], from ``image_features`` or ``embedding_features``.
+        labelings: int64 [L, N], from ``make_labelings``.
+        indices: int64 [n], the coreset.
+        penalty: of the regression, see ``PENALTY``.
+
+    Returns:
+        In [0, 1], high = good; 1 for the whole pool, of which nothing is left to predict.
+    """
+    outside = np.ones(len(features), dtype=bool)
+    outside[indices] = False
+    if not outside.any():
+        return 1.0
+    inside = features[indices].astype(np.float64)
+    columns = [np.eye(int(labels.max()) + 1)[labels[indices]] for labels in labelings]
+    gram = inside.T @ inside + penalty * np.eye(inside.shape[1])
+    weights = np.linalg.solve(gram, inside.T @ np.concatenate(columns, axis=1))
+    right = []
+    ends = np.cumsum([column.shape[1] for column in columns])
+    scores = features[outside] @ weights.astype(np.float32)
+    for labels, part in zip(labelings, np.split(scores, ends[:-1], axis=1), strict=True):
+        right.append(float((part.argmax(axis=1) == labels[outside]).mean()))
+    return float(np.mean(right))
+
+
+def _averaged(images: Images) -> NDArray[np.float64]:
+    """Images averaged over areas to at most 16 x 16, flat, in [0, 1]; a few thousand at a time."""
+    import torch
+    from torch.nn.functional import adaptive_avg_pool2d
+
+    height, width = (min(SIDE, length) for length in images.shape[2:])
+    rows = []
+    for start in range(0, len(images), _CHUNK):
+        chunk: Any = images[np.arange(start, min(start + _CHUNK, len(images)))]
+        small = adaptive_avg_pool2d(torch.from_numpy(np.array(chunk)).float() / 255, (height, width))
+        rows.append(small.flatten(1).numpy().astype(np.float64))
+    return np.concatenate(rows)
+
+
+def _median_distance(rows: NDArray[np.float64], rng: np.random.Generator) -> float:
+    """Of up to 1,000 random pairs; 1 where most images are equal."""
+    pairs = rng.integers(len(rows), size=(2, 1000))
+    found = float(np.median(np.linalg.norm(rows[pairs[0]] - rows[pairs[1]], axis=1)))
+    return found or 1.0
+
+
+def _unit(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    norms = np.linalg.norm(rows, axis=1, keepdims=True)
+    return rows / np.where(norms == 0, 1, norms)
+
+
+def _with_bias(features: NDArray[np.float64]) -> NDArray[np.float32]:
+    return np.column_stack([features, np.full(len(features), BIAS)]).astype(np.float32)
