@@ -44,7 +44,7 @@ def training(
     of_images = len(shape) == 3
     size = (batch * steps, *shape)
     inputs = drawn.integers(256, size=size, dtype=np.uint8) if of_images else drawn.standard_normal(size, np.float32)
-    dataset = _data.dataset(2) if of_images else None
+    dataset = _data.dataset(_data.CLUSTERS) if of_images else None
     recipe = Recipe(batch_size=batch, precision=precision, augmentation="crop-flip" if of_images else "none")
     batches = make_batches(inputs, labels, recipe=recipe, dataset=dataset, device=device)
     network, generator = fresh_network(ModelRef(name=model), shape, _data.CLUSTERS, seed=0, device=device)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 settings.register_profile("bench", deadline=None)
 settings.load_profile("bench")
 
-pytest_plugins = ["data_fixtures", "file_fixtures", "grid_fixtures"]
+pytest_plugins = ["data_fixtures", "file_fixtures", "grid_fixtures", "photo_fixtures"]
 
 PLUGINS = ("bench_troublemakers", "bench_writers")
 

@@ -35,15 +35,29 @@ GRIDS = {"memory_estimates", "orchestration", "thousand_cells"}
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name in GRIDS)) for name in command.names()]
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] * (name in GRIDS))
+        for name in command.names()
+        if not name.startswith("gpu_")
+    ],
 )
 def test_every_benchmark_runs_at_a_tiny_size(name):
-    meter = Meter(repeats=1, threads=1)
-    try:
-        module, results = command.run(name, meter, tiny=True)
-    except Skip as reason:
-        assert name.startswith("gpu_")
-        pytest.skip(str(reason))
+    check(*command.run(name, Meter(repeats=1, threads=1), tiny=True))
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("name", [name for name in command.names() if name.startswith("gpu_")])
+def test_every_benchmark_of_a_gpu_runs_at_a_tiny_size_there(name):
+    check(*command.run(name, Meter(repeats=1, threads=1, device="cuda"), tiny=True))
+
+
+def test_a_benchmark_of_a_gpu_says_that_it_needs_one():
+    with pytest.raises(Skip, match="no GPU"):
+        command.run("gpu_resnet18", Meter(device="cpu"), tiny=True)
+
+
+def check(module, results):
     assert module.__doc__
     assert results
     for result in results:

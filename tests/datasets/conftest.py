@@ -1,43 +1,45 @@
-"""Real data that these tests read: images in the shared folder, which is not part of the repository."""
+"""CIFAR's files, with few images in them."""
 
 from __future__ import annotations
 
-import os
-import shutil
+import hashlib
 from pathlib import Path
 
+import numpy as np
 import pytest
-
-SHARED = Path(os.environ.get("BENCH_SHARED", Path(__file__).parents[2].parent / "shared"))
-
-
-def shared(name: str) -> Path:
-    path = SHARED / "data" / name
-    if not path.exists():
-        pytest.skip(f"needs the shared data set {name}; set BENCH_SHARED to the folder that holds data/{name}")
-    return path
+from cifar_layout import write_cifar10, write_cifar100
+from photo_fixtures import crops
+from torchvision.datasets import CIFAR10, CIFAR100
 
 
 @pytest.fixture
-def cifar10_root() -> Path:
-    return shared("cifar-10-batches-py").parent
+def cifar_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Both data sets in their layout: 100 and 20 images of ten classes, 200 and 100 of a hundred.
+
+    Their checksums are checked; only those that are expected are of these files and not of the 330 MB of the originals.
+    """
+    root = tmp_path / "cifar"
+    write_cifar10(root, crops(120, 32), [number % 10 for number in range(120)])
+    write_cifar100(root, crops(200, 32, seed=1), crops(100, 32, seed=2), [f"class {number}" for number in range(100)])
+    for source in (CIFAR10, CIFAR100):
+        folder = root / source.base_folder
+
+        def md5(name: str, folder: Path = folder) -> str:
+            return hashlib.md5((folder / name).read_bytes(), usedforsecurity=False).hexdigest()
+
+        for listed in ("train_list", "test_list"):
+            monkeypatch.setattr(source, listed, [[name, md5(name)] for name, _ in getattr(source, listed)])
+        monkeypatch.setattr(source, "meta", {**source.meta, "md5": md5(source.meta["filename"])})
+    return root
 
 
 @pytest.fixture
-def cifar100_subset_root() -> Path:
-    return shared("cifar-100-subset").parent
-
-
-@pytest.fixture
-def imagenette() -> Path:
-    return shared("imagenette-mini")
-
-
-@pytest.fixture
-def photographs(imagenette: Path, tmp_path: Path) -> Path:
-    """Two classes of ImageNet photographs, 5 and 4 of them, as one directory of class folders."""
-    for name, count in (("n01440764", 5), ("n03028079", 4)):
-        (tmp_path / "photographs" / name).mkdir(parents=True)
-        for file in sorted((imagenette / "train" / name).iterdir())[:count]:
-            shutil.copyfile(file, tmp_path / "photographs" / name / file.name)
-    return tmp_path / "photographs"
+def cifar100_subset_root(tmp_path: Path) -> Path:
+    """The file of ``cifar100-subset``, with two training images and one test image per class."""
+    folder = tmp_path / "data" / "cifar-100-subset"
+    folder.mkdir(parents=True)
+    train, test = (crops(count, 32).transpose(0, 2, 3, 1) for count in (200, 100))
+    names = np.array([f"class {number}" for number in range(100)])
+    labels = {"y_train": np.arange(200) % 100, "y_test": np.arange(100)}
+    np.savez(folder / "cifar100_subset_5k_1k.npz", x_train=train, x_test=test, fine_label_names=names, **labels)
+    return tmp_path / "data"

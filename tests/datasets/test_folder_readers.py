@@ -28,8 +28,8 @@ def first_photograph(photographs: Path) -> Path:
     return min((photographs / "n01440764").iterdir())
 
 
-def test_train_and_val_folders(imagenette: Path) -> None:
-    dataset = load("folder", imagenette.parent, path="imagenette-mini")
+def test_train_and_val_folders(ten_classes: Path) -> None:
+    dataset = load("folder", ten_classes.parent, path="ten-classes")
     assert dataset.train.images.shape == (300, 3, 64, 64)
     assert dataset.test.images.shape == (100, 3, 64, 64)
     assert np.bincount(dataset.train.labels).tolist() == [30] * 10
@@ -37,24 +37,24 @@ def test_train_and_val_folders(imagenette: Path) -> None:
     assert isinstance(dataset.train.images, np.ndarray)
 
 
-def test_streamed_and_in_memory_images_are_the_same(imagenette: Path) -> None:
+def test_streamed_and_in_memory_images_are_the_same(ten_classes: Path) -> None:
     indices = np.array([0, 299, 17])
-    held = load("folder", None, path=str(imagenette), size=32)
-    streamed = load("folder", None, path=str(imagenette), size=32, memory_gb=0)
+    held = load("folder", None, path=str(ten_classes), size=32)
+    streamed = load("folder", None, path=str(ten_classes), size=32, memory_gb=0)
     assert isinstance(streamed.train.images, StreamedImages)
     assert np.array_equal(held.train.images[indices], streamed.train.images[indices])
     assert np.array_equal(held.train.labels, streamed.train.labels)
 
 
-def test_memory_limit_counts_both_splits(imagenette: Path) -> None:
+def test_memory_limit_counts_both_splits(ten_classes: Path) -> None:
     needed = 400 * 3 * 16 * 16 / 1e9
-    assert isinstance(load("folder", imagenette, size=16, memory_gb=needed * 1.001).train.images, np.ndarray)
-    assert isinstance(load("folder", imagenette, size=16, memory_gb=needed * 0.999).train.images, StreamedImages)
+    assert isinstance(load("folder", ten_classes, size=16, memory_gb=needed * 1.001).train.images, np.ndarray)
+    assert isinstance(load("folder", ten_classes, size=16, memory_gb=needed * 0.999).train.images, StreamedImages)
 
 
-def test_pool_of_streamed_images(imagenette: Path) -> None:
-    whole = load("folder", imagenette, size=32, memory_gb=0)
-    part = load("folder", imagenette, size=32, memory_gb=0, pool_size=20)
+def test_pool_of_streamed_images(ten_classes: Path) -> None:
+    whole = load("folder", ten_classes, size=32, memory_gb=0)
+    part = load("folder", ten_classes, size=32, memory_gb=0, pool_size=20)
     assert part.train.images.shape == (20, 3, 32, 32)
     assert np.array_equal(part.train.images[np.arange(20)], whole.train.images[part.pool_index])
     assert np.array_equal(part.train.labels, whole.train.labels[part.pool_index])
@@ -161,8 +161,8 @@ def test_a_link_to_a_file_that_is_no_image_matters_nowhere(photographs: Path) ->
     assert len(dataset.train) + len(dataset.test) == 9
 
 
-def test_train_without_test_folder_is_explained(imagenette: Path, tmp_path: Path) -> None:
-    shutil.copytree(imagenette / "train", tmp_path / "train")
+def test_train_without_test_folder_is_explained(ten_classes: Path, tmp_path: Path) -> None:
+    shutil.copytree(ten_classes / "train", tmp_path / "train")
     with pytest.raises(DataError, match="none of test, val, valid beside it"):
         load("folder", tmp_path)
 
@@ -193,10 +193,10 @@ def test_parameters_outside_their_range_are_refused(params: dict[str, Any], tmp_
 
 
 @pytest.fixture
-def cinic(imagenette: Path, tmp_path: Path) -> Path:
+def cinic(ten_classes: Path, tmp_path: Path) -> Path:
     """Photographs at 32x32 as PNG in the layout of CINIC-10, three per class and split."""
     for split in ("train", "valid", "test"):
-        for name, source in zip(CINIC_CLASSES, sorted((imagenette / "train").iterdir()), strict=True):
+        for name, source in zip(CINIC_CLASSES, sorted((ten_classes / "train").iterdir()), strict=True):
             (tmp_path / "CINIC-10" / split / name).mkdir(parents=True)
             start = {"train": 0, "valid": 3, "test": 6}[split]
             for file in sorted(source.iterdir())[start : start + 3]:
@@ -223,8 +223,8 @@ def test_an_incomplete_cinic10_is_explained(cinic: Path, name: str) -> None:
         load("cinic10", cinic)
 
 
-def test_imagenet_layout_is_streamed(imagenette: Path, tmp_path: Path) -> None:
-    files = sorted((imagenette / "train").glob("*/*"))
+def test_imagenet_layout_is_streamed(ten_classes: Path, tmp_path: Path) -> None:
+    files = sorted((ten_classes / "train").glob("*/*"))
     for split in ("train", "val"):
         for number in range(1000):
             folder = tmp_path / "imagenet" / split / f"n{number:08d}"
@@ -238,7 +238,7 @@ def test_imagenet_layout_is_streamed(imagenette: Path, tmp_path: Path) -> None:
     assert not np.array_equal(batch[0], batch[2])
 
 
-def test_a_part_of_imagenet_is_sent_to_folder(imagenette: Path, tmp_path: Path) -> None:
-    shutil.copytree(imagenette, tmp_path / "imagenet")
+def test_a_part_of_imagenet_is_sent_to_folder(ten_classes: Path, tmp_path: Path) -> None:
+    shutil.copytree(ten_classes, tmp_path / "imagenet")
     with pytest.raises(DataError, match=r"found 10 and 10\. .*folder\(path="):
         load("imagenet", tmp_path)

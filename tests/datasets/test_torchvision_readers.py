@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import scipy.io
+from cifar_layout import CLASSES, write_cifar10
 from numpy.typing import NDArray
+from photo_fixtures import crops
 from torchvision.datasets import STL10, SVHN
 
 from bench import DataError, Dataset
 from bench.loading import load_dataset
+from bench.plugins import datasets
 
 
 def load(name: str, root: Path) -> Dataset:
@@ -117,26 +119,42 @@ def test_an_stl10_file_with_another_checksum_is_named(stl10_root: Path) -> None:
         load("stl10", stl10_root)
 
 
-@pytest.mark.parametrize("name", ["data_batch_3", "test_batch", "batches.meta"])
-def test_a_flipped_bit_in_cifar10_is_named(cifar10_root: Path, tmp_path: Path, name: str) -> None:
-    folder = tmp_path / "cifar-10-batches-py"
-    folder.mkdir()
-    for file in (cifar10_root / "cifar-10-batches-py").iterdir():
-        (folder / file.name).symlink_to(file)
-    (folder / name).unlink()
-    content = bytearray((cifar10_root / "cifar-10-batches-py" / name).read_bytes())
+def test_cifar10_layout(cifar_root: Path) -> None:
+    dataset = load("cifar10", cifar_root)
+    stored = crops(120, 32)
+    assert np.array_equal(dataset.train.images, stored[:100])
+    assert np.array_equal(dataset.test.images, stored[100:])
+    assert dataset.train.labels.tolist() == [*range(10)] * 10
+    assert (dataset.class_names, dataset.mean) == (CLASSES, datasets.get("cifar10").info.mean)
+
+
+def test_cifar100_layout_has_fine_labels(cifar_root: Path) -> None:
+    dataset = load("cifar100", cifar_root)
+    assert np.array_equal(dataset.train.images, crops(200, 32, seed=1))
+    assert np.array_equal(dataset.test.images, crops(100, 32, seed=2))
+    assert dataset.train.labels.tolist() == [*range(100)] * 2
+    assert dataset.class_names[99] == "class 99"
+
+
+@pytest.mark.parametrize("name", ["cifar-10-batches-py/data_batch_3", "cifar-100-python/test", "cifar-100-python/meta"])
+def test_a_flipped_bit_in_cifar_is_named(cifar_root: Path, name: str) -> None:
+    content = bytearray((cifar_root / name).read_bytes())
     content[len(content) // 2] ^= 1
-    (folder / name).write_bytes(content)
+    (cifar_root / name).write_bytes(content)
     with pytest.raises(DataError, match=rf"{name} is corrupt or another version: its MD5 is not [0-9a-f]{{32}}"):
+        load("cifar10" if "10-" in name else "cifar100", cifar_root)
+
+
+def test_other_files_of_cifar10_than_the_originals_are_refused(tmp_path: Path) -> None:
+    write_cifar10(tmp_path, random_images(60, 3, 32, 32), [number % 10 for number in range(60)])
+    with pytest.raises(DataError, match=r"data_batch_1 is corrupt or another version: .*c99cafc152244af7"):
         load("cifar10", tmp_path)
 
 
-def test_a_missing_cifar10_batch_is_named(cifar10_root: Path, tmp_path: Path) -> None:
-    shutil.copytree(
-        cifar10_root / "cifar-10-batches-py", tmp_path / "cifar-10-batches-py", ignore=shutil.ignore_patterns("*_4")
-    )
+def test_a_missing_cifar10_batch_is_named(cifar_root: Path) -> None:
+    (cifar_root / "cifar-10-batches-py" / "data_batch_4").unlink()
     with pytest.raises(DataError, match=r"data_batch_4 is missing\."):
-        load("cifar10", tmp_path)
+        load("cifar10", cifar_root)
 
 
 def test_a_failed_download_names_the_file_and_the_cause(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

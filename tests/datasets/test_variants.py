@@ -182,8 +182,8 @@ def test_a_class_that_would_become_empty_is_named() -> None:
         modified(Dataset(whole.train, whole.test, ("all",), whole.mean, whole.std, whole.pool_index), {"noise": 0.1})
 
 
-def test_images_in_files_can_be_long_tailed_and_noisy(imagenette: Path) -> None:
-    params = {"path": str(imagenette), "size": 16, "memory_gb": 0}
+def test_images_in_files_can_be_long_tailed_and_noisy(ten_classes: Path) -> None:
+    params = {"path": str(ten_classes), "size": 16, "memory_gb": 0}
     version = load_dataset(
         "folder", params, root=None, download=False, pool_size=None, modifiers={"imbalance": 3, "noise": 0.1}
     )

@@ -18,14 +18,6 @@ def one_thread():
 
 
 @pytest.fixture(scope="session")
-def shared() -> Path:
-    folder = Path(os.environ.get("BENCH_SHARED", Path(__file__).parents[2].parent / "shared"))
-    if not folder.is_dir():
-        pytest.skip("the shared data folder is missing; set BENCH_SHARED")
-    return folder
-
-
-@pytest.fixture(scope="session")
 def digits() -> np.ndarray:
     """uint8 [1797, 1, 8, 8]."""
     from sklearn.datasets import load_digits
@@ -34,10 +26,11 @@ def digits() -> np.ndarray:
 
 
 @pytest.fixture(scope="session")
-def cifar(shared) -> tuple[np.ndarray, np.ndarray]:
-    """The first 10,000 training images of CIFAR-10, uint8 [10000, 3, 32, 32], and their labels."""
+def cifar() -> tuple[np.ndarray, np.ndarray]:
+    """The first 10,000 training images of CIFAR-10, uint8 [10000, 3, 32, 32], and their labels; for slow tests."""
+    shared = Path(os.environ.get("BENCH_SHARED", Path(__file__).parents[2].parent / "shared"))
     file = shared / "data" / "cifar-10-batches-py" / "data_batch_1"
     if not file.is_file():
-        pytest.skip("CIFAR-10 is not in the shared data folder")
+        pytest.skip("needs CIFAR-10, see CONTRIBUTING.md; BENCH_SHARED names the folder")
     batch = pickle.loads(file.read_bytes(), encoding="latin1")
     return batch["data"].reshape(-1, 3, 32, 32), np.array(batch["labels"])

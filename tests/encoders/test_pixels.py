@@ -18,10 +18,10 @@ def embed(encoder, images, batch_size=100):
     return encoder.embed(images, device="cpu", batch_size=batch_size)
 
 
-def test_equals_scikit_learns_pca_of_the_standardised_pixels(cifar):
+def test_equals_scikit_learns_pca_of_the_standardised_pixels(patches):
     from sklearn.decomposition import PCA
 
-    images = cifar[0][:300, :, :8, :8]
+    images = patches[:300, :, :8, :8]
     encoder = fitted(images, components=20)
     scaled = images.astype(np.float64) / 255
     scaled = (scaled - scaled.mean(axis=(0, 2, 3), keepdims=True)) / scaled.std(axis=(0, 2, 3), keepdims=True)
@@ -68,8 +68,8 @@ def test_keeps_neighbours_of_the_same_digit(digits):
     assert KNeighborsClassifier(5).fit(train, labels[:1200]).score(test, labels[1200:]) > 0.93
 
 
-def test_large_images_are_made_smaller(cifar):
-    images = cifar[0][:50]
+def test_large_images_are_made_smaller(patches):
+    images = patches[:50]
     encoder = fitted(images, components=8, size=8)
     assert encoder._center.shape == (3 * 8 * 8,)
     assert embed(encoder, images).shape == (50, 8)
@@ -82,12 +82,12 @@ def test_reports_progress_by_batch(digits):
     assert seen == [1000, 797]
 
 
-def test_misuse_is_explained(digits, cifar):
+def test_misuse_is_explained(digits, patches):
     with pytest.raises(BenchError, match="must be fitted"):
         embed(pixels(None), digits)
     encoder = fitted(digits)
     with pytest.raises(BenchError, match="fitted on 64 values per image, got 3072"):
-        embed(encoder, cifar[0][:2])
+        embed(encoder, patches[:2])
     with pytest.raises(DataError, match="batch_size=0"):
         embed(encoder, digits, batch_size=0)
     with pytest.raises(BenchError, match="components=0 is not valid"):

@@ -139,8 +139,8 @@ def test_small_pools_and_a_last_batch_of_one(few, count):
     assert np.isfinite(embed(simsiam(None, **TINY).fit(few[:count], device="cpu"), few[:count])).all()
 
 
-def test_images_of_any_size_and_one_or_three_channels(few, cifar):
-    for images in (cifar[0][:70], np.repeat(few[:70], 3, axis=1), np.kron(few[:70], np.ones((1, 1, 5, 4), np.uint8))):
+def test_images_of_any_size_and_one_or_three_channels(few, patches):
+    for images in (patches[:70], np.repeat(few[:70], 3, axis=1), np.kron(few[:70], np.ones((1, 1, 5, 4), np.uint8))):
         assert embed(simsiam(None, **TINY).fit(images, device="cpu"), images).shape == (70, 32)
     with pytest.raises(DataError, match="1 or 3 channels, got 2"):
         simsiam(None, **TINY).fit(np.repeat(few, 2, axis=1), device="cpu")

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 from PIL import Image
+from torchvision.models import resnet18
 
 from bench.engine.plan import Plan, cache_problem, check_cache, check_writable, make_plan, precisions_on
 from bench.engine.work import perform
@@ -20,9 +20,6 @@ from bench.results.rows import read_rows
 from bench.results.tables import blocks
 from bench.stages.session import Session
 from bench.store.cache import Store
-
-SHARED = Path(os.environ.get("BENCH_SHARED", Path(__file__).parents[2].parent / "shared"))
-LITE0 = SHARED / "weights" / "tf_efficientnet_lite0_timm_fp16.safetensors"
 
 
 def plan(out: Path, *, data_root: Path | None = None, tolerant: bool = False, **given: Any) -> Plan:
@@ -201,7 +198,6 @@ def test_a_folder_with_rows_of_other_data_or_another_proxy_is_refused_before_any
 
 @pytest.mark.usefixtures("no_weights")
 def test_a_dry_run_without_the_data_or_the_weights_finds_no_fault_with_rows_made_with_them(tmp_path: Path) -> None:
-    from torchvision.models import resnet18
 
     data = tmp_path / "data" / "photos"
     for name, blue in (("cat", 30), ("dog", 90)):
@@ -276,18 +272,17 @@ def test_a_dry_run_collects_what_is_missing_and_writes_nothing(tmp_path: Path) -
 
 
 def test_a_weights_file_is_part_of_the_cell_and_one_encoder_has_one(tmp_path: Path) -> None:
-    if not LITE0.is_file():
-        pytest.skip(f"needs the shared weights {LITE0.name}; set BENCH_SHARED to the folder that holds weights/")
-    pytest.importorskip("timm", reason="the encoder is built by timm")
-    copy = Path(shutil.copyfile(LITE0, tmp_path / "copy.safetensors"))
-    made = plan(tmp_path, encoders=f"efficientnet_lite0(weights={LITE0})")
+    first, copy = tmp_path / "first.pth", tmp_path / "copy.pth"
+    torch.save(resnet18().state_dict(), first)
+    shutil.copyfile(first, copy)
+    made = plan(tmp_path, encoders=f"resnet18_imagenet(weights={first})")
     encoder = made.cells[-1].encoder
     assert encoder is not None
     assert len(encoder.weights_sha256) == 64
     assert encoder.params == {}
-    assert made.weights == {"efficientnet_lite0": LITE0.resolve()}
-    with pytest.raises(SpecError, match="efficientnet_lite0 is given with two weights files"):
-        plan(tmp_path, encoders=f"efficientnet_lite0(weights={LITE0}),efficientnet_lite0(weights={copy})")
+    assert made.weights == {"resnet18_imagenet": first.resolve()}
+    with pytest.raises(SpecError, match="resnet18_imagenet is given with two weights files"):
+        plan(tmp_path, encoders=f"resnet18_imagenet(weights={first}),resnet18_imagenet(weights={copy})")
 
 
 def test_names_are_checked_before_a_folder_is_made(tmp_path: Path) -> None:

@@ -8,11 +8,15 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from bench.calls import parse_call
+from bench.cli import app
 from bench.recipe import Recipe
-from bench.results.rows import Row
+from bench.results.published import write_indices, write_scores
+from bench.results.rows import Row, write_row
 
 SUPERVISION = {"elfs": "pseudo", "badge": "coreset", "aum": "labels", "ccs": "labels", "d2": "labels", "el2n": "labels"}
 DEFAULTS: dict[str, dict[str, Any]] = {
@@ -101,3 +105,34 @@ def row() -> Callable[..., Row]:
 @pytest.fixture(scope="session")
 def grid() -> Callable[..., list[Row]]:
     return make_grid
+
+
+MEANS = {"random": (90.0, 80.0), "prototypicality": (91.0, 70.0), "elfs": (89.0, 85.0), "ccs": (92.0, 81.0)}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, row) -> Path:
+    """Rows of four methods on digits at two rates, three seeds, with coresets and scores; one cell is missing."""
+    out = tmp_path_factory.mktemp("rows of a run")
+    rng = np.random.default_rng(0)
+    for variant, means in MEANS.items():
+        for rate, mean in zip((0.5, 0.9), means, strict=True):
+            for seed in range(3):
+                if (variant, rate, seed) == ("prototypicality", 0.9, 2):
+                    continue
+                made = row(variant, rate, seed, mean + 0.25 * seed)
+                indices = np.sort(rng.choice(made.pool_size, made.budget, replace=False))
+                scores = None if variant == "random" else rng.normal(size=made.pool_size).astype(np.float32)
+                changes = {
+                    "indices_sha256": write_indices(indices, out, made.cell_id),
+                    "scores_sha256": write_scores(scores, out),
+                }
+                write_row(made.model_copy(update=changes), out)
+    return out
+
+
+@pytest.fixture(scope="module")
+def report(folder: Path) -> Path:
+    done = CliRunner().invoke(app, ["report", str(folder)])
+    assert done.exit_code == 0, done.output
+    return folder / "report.html"

@@ -12,10 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from bench.cli import app
-from bench.report.data import leaderboard_data
-from bench.report.gallery import ends
 from bench.results.leaderboard import leaderboard_sheet, standings
-from bench.results.published import write_indices, write_scores
 from bench.results.rows import Row, write_row
 from bench.results.tables import blocks, collect
 
@@ -28,46 +25,18 @@ QUIET = [
     "--disable-component-update",
     "--disable-sync",
 ]
-MEANS = {"random": (90.0, 80.0), "prototypicality": (91.0, 70.0), "elfs": (89.0, 85.0), "ccs": (92.0, 81.0)}
+if CHROMIUM is None:
+    pytest.skip("needs Chromium (on Debian: apt-get install chromium)", allow_module_level=True)
+
 NASTY = "ccs(score='</script><img src=x onerror=alert(1)>')"
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory, row) -> Path:
-    """Rows of four methods on digits at two rates, three seeds, with coresets and scores; one cell is missing."""
-    out = tmp_path_factory.mktemp("rows of a run")
-    rng = np.random.default_rng(0)
-    for variant, means in MEANS.items():
-        for rate, mean in zip((0.5, 0.9), means, strict=True):
-            for seed in range(3):
-                if (variant, rate, seed) == ("prototypicality", 0.9, 2):
-                    continue
-                made = row(variant, rate, seed, mean + 0.25 * seed)
-                indices = np.sort(rng.choice(made.pool_size, made.budget, replace=False))
-                scores = None if variant == "random" else rng.normal(size=made.pool_size).astype(np.float32)
-                changes = {
-                    "indices_sha256": write_indices(indices, out, made.cell_id),
-                    "scores_sha256": write_scores(scores, out),
-                }
-                write_row(made.model_copy(update=changes), out)
-    return out
-
-
-@pytest.fixture(scope="module")
 def browser() -> Iterator[object]:
-    if CHROMIUM is None:
-        pytest.skip("needs Chromium (on Debian: apt-get install chromium)")
     with sync_api.sync_playwright() as driver:
         running = driver.chromium.launch(executable_path=CHROMIUM, args=QUIET)
         yield running
         running.close()
-
-
-@pytest.fixture(scope="module")
-def report(folder: Path) -> Path:
-    done = CliRunner().invoke(app, ["report", str(folder)])
-    assert done.exit_code == 0, done.output
-    return folder / "report.html"
 
 
 @pytest.fixture
@@ -147,19 +116,6 @@ def test_data_sets_count_once_on_the_page_too(browser, tmp_path: Path, grid) -> 
     opened.close()
 
 
-def test_an_enlarged_grid_has_its_numbers_on_the_page(row) -> None:
-    first, later = "ccs(beta={0.5: 0.0, 0.9: 0.3})", "ccs(beta={0.5: 0.0, 0.7: 0.1, 0.9: 0.3})"
-    rows = [
-        row(variant, rate, seed, params={"beta": beta})
-        for seed, variant in enumerate((first, later))
-        for rate, beta in ((0.5, 0.0), (0.9, 0.3))
-    ]
-    assert [(record["seeds"], record["accuracy"], record["seconds"]) for record in leaderboard_data(blocks(rows))] == [
-        (2, 50.0, 3.5),
-        (2, 50.0, 3.5),
-    ]
-
-
 def test_tables_sort_by_mouse_and_by_keyboard(page) -> None:
     def accuracies() -> list[str]:
         return [line[5] for line in texts(page, "leaderboard")]
@@ -217,10 +173,3 @@ def test_what_rows_say_cannot_run_in_the_page(browser, folder: Path, tmp_path: P
     assert any("</script>" in line[1] for line in texts(opened, "leaderboard"))
     assert opened.locator("img[src=x]").count() == 0
     opened.close()
-
-
-def test_contact_sheets_show_the_ends() -> None:
-    scores = np.array([0.1, 0.9, 0.5, 0.7, 0.3])
-    kept = np.array([True, False, True, True, False])
-    found = {name: places.tolist() for name, places in ends(scores, kept, count=2).items()}
-    assert found == {"hardest kept": [3, 2], "hardest dropped": [1, 4], "easiest dropped": [4, 1]}
