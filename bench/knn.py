@@ -13,6 +13,8 @@ from bench.underway import Progress
 _CHUNK = 4096
 _SPARE = 16
 """Rows that faiss is asked for beyond k + 1, to see whether its rounding could have hidden a nearer one."""
+_SMALLEST = 1e-15
+"""Length of a row whose square float32 still holds to all its digits, and so does that of its inverse."""
 _DIRECT = 16
 """Up to this many queries at a time, faiss sums squared differences; beyond, it multiplies matrices."""
 
@@ -84,7 +86,16 @@ def unit_rows(embeddings: NDArray[np.floating]) -> NDArray[np.float32]:
     Returns:
         float32 [N, D]; a zero row stays zero.
     """
-    norms = np.linalg.norm(embeddings, axis=1, keepdims=True)
+    with np.errstate(over="ignore"):
+        norms = np.linalg.norm(embeddings, axis=1, keepdims=True)
+    extreme = ~((norms > _SMALLEST) & (norms < 1 / _SMALLEST)).ravel()
+    if extreme.any():
+        # Squares of such numbers leave the range of float32; scaled by their largest they do not.
+        embeddings = embeddings.astype(np.float64)
+        largest = np.abs(embeddings[extreme]).max(axis=1, keepdims=True, initial=0)
+        embeddings[extreme] /= np.where(largest == 0, 1, largest)
+        norms = norms.astype(np.float64)
+        norms[extreme] = np.linalg.norm(embeddings[extreme], axis=1, keepdims=True)
     return np.ascontiguousarray(embeddings / np.where(norms == 0, 1, norms), dtype=np.float32)
 
 

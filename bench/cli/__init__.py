@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import io
+import os
 import sys
 from functools import partial
 from typing import Annotated
@@ -87,8 +90,20 @@ def main() -> None:
 
     With ``--json`` the same line stands on standard output too, as ``{"error": LINE, "kind": CLASS, "exit_code": 2}``.
     """
+    for stream in (sys.stdout, sys.stderr):
+        # What a terminal or file of another encoding cannot show becomes a question mark, not a traceback.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     try:
         app()
+        sys.stdout.flush()
+    except OSError as error:
+        if error.filename is not None or error.errno not in (errno.ENOSPC, errno.EIO):
+            raise
+        # A full disk behind standard output: what the command wrote elsewhere is there.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        typer.echo(f"Error: cannot write to standard output: {error.strerror}. All files are written.", err=True)
+        sys.exit(1)
     except BenchError as error:
         typer.echo(f"Error: {error}", err=True)
         if JSON in sys.argv[1:]:

@@ -5,55 +5,62 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.knn import nearest_neighbors
-from bench.pool import Neighbors
+from bench.knn import unit_rows
 
-_LISTED = 20
+_BLOCK = 1024
+"""Items that are compared with all that stay at a time."""
+_ROUNDING = 1e-4
+"""More than a product of unit rows in float32 may lie from their cosine; what is that near is looked at twice."""
 
 
 def without_duplicates(embeddings: NDArray[np.float32], similarity: float, *, threads: int = 1) -> NDArray[np.int64]:
-    """Leave out every item that is nearly the same as an earlier one that stays.
+    """Go through the items in order, and leave out each that is nearly the same as an earlier one that stays.
+
+    An item is left out because of one that stays, never because of one that is left out itself: in a burst of pictures
+    that drift apart, the first stays and so does the first that no longer resembles it.
 
     Args:
         embeddings: float32 [N, D], finite.
-        similarity: cosine similarity from which two items count as the same, in (0, 1].
-        threads: CPU threads of the neighbour search.
+        similarity: cosine similarity from which two items count as the same, in (0, 1]. Rows of zeros, which have no
+            direction, are the same as each other and as nothing else.
+        threads: CPU threads.
 
     Returns:
         int64, ascending positions of the items that stay: no two of them are that similar, and each of the others is
-        that similar to one that stays.
+        that similar to an earlier one that stays.
     """
-    kept = np.arange(len(embeddings))
-    while len(kept) > 1:
-        k = min(_LISTED, len(kept) - 1)
-        neighbors = nearest_neighbors(embeddings[kept], k, "cosine", threads=threads)
-        stays = first_of_each(neighbors, similarity)
-        # A list that is full of duplicates may end before the last one, so what is left is searched again.
-        full = k < len(kept) - 1 and (neighbors.distances[:, -1] <= _distance(similarity)).any()
-        kept = kept[stays]
-        if not full:
-            break
-    return kept
+    from threadpoolctl import threadpool_limits
+
+    rows = unit_rows(embeddings)
+    kept = np.empty_like(rows)
+    positions: list[int] = []
+    with threadpool_limits(threads):
+        for start in range(0, len(rows), _BLOCK):
+            block = rows[start : start + _BLOCK]
+            new = ~_resembles(block, kept[: len(positions)], similarity)
+            for place in np.flatnonzero(new):
+                if new[place]:
+                    kept[len(positions)] = block[place]
+                    positions.append(start + int(place))
+                    later = place + 1 + np.flatnonzero(new[place + 1 :])
+                    new[later] = ~_resembles(block[later], block[place : place + 1], similarity)
+    return np.array(positions, dtype=np.int64)
 
 
-def first_of_each(neighbors: Neighbors, similarity: float) -> NDArray[np.bool_]:
-    """Go through the items in order and keep each that has no near-duplicate, by either's list, among those kept.
+def _resembles(rows: NDArray[np.float32], stay: NDArray[np.float32], similarity: float) -> NDArray[np.bool_]:
+    """Which of some unit rows are near-duplicates of any that stays, bool [len(rows)].
 
-    Args:
-        neighbors: cosine neighbours of N items.
-        similarity: as in ``without_duplicates``.
-
-    Returns:
-        bool [N].
+    Products in float32 only say which pairs may be: near 1 they cannot tell 0.9999999 from 1, so distances decide.
     """
-    rows, columns = np.nonzero(neighbors.distances <= _distance(similarity))
-    pairs = np.stack([rows, neighbors.indices[rows, columns]])
-    later, earlier = pairs.max(axis=0), pairs.min(axis=0)
-    kept = np.ones(len(neighbors.indices), dtype=bool)
-    for place in np.lexsort((earlier, later)):
-        if kept[earlier[place]]:
-            kept[later[place]] = False
-    return kept
+    found = np.zeros(len(rows), dtype=bool)
+    if not len(rows) or not len(stay):
+        return found
+    one, other = np.nonzero(rows @ stay.T >= similarity - _ROUNDING)
+    apart = np.linalg.norm(rows[one] - stay[other], axis=1)
+    found[one[apart <= _distance(similarity)]] = True
+    if not stay.any(axis=1).all():
+        found |= ~rows.any(axis=1)
+    return found
 
 
 def _distance(similarity: float) -> float:

@@ -29,7 +29,7 @@ def contact_sheet(files: ImageFiles, positions: Sequence[int], captions: Sequenc
     Args:
         files: where the pictures are; the place of one that can no longer be read stays empty.
         positions: which ones, in the order in which they are shown.
-        captions: a line for each, cut to the picture's width.
+        captions: a line for each, cut to the picture's width; what cannot be printed, such as a line break, is a ``?``.
         columns: pictures per line.
 
     Returns:
@@ -47,6 +47,7 @@ def contact_sheet(files: ImageFiles, positions: Sequence[int], captions: Sequenc
         with suppress(DataError, MemoryError):  # moved since it was embedded: the list is worth more than its picture
             small = _thumbnail(files.locate(position))
             sheet.paste(small, (left + (THUMBNAIL - small.width) // 2, top + (THUMBNAIL - small.height) // 2))
+        caption = "".join(letter if letter.isprintable() else "?" for letter in caption)
         while caption and draw.textlength(caption) > THUMBNAIL:
             caption = caption[:-1]
         draw.text((left, top + THUMBNAIL + 1), caption, fill="black")

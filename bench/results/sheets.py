@@ -64,12 +64,15 @@ def latex(sheets: Iterable[Sheet]) -> str:
 
 def to_csv(records: Sequence[Mapping[str, object]]) -> str:
     """CSV with a header, from records of the same keys: floats with six decimals, None empty, a bool as 0 or 1."""
+    lines = [list(records[0]), *([_csv_value(value) for value in record.values()] for record in records)]
+    return "".join(map(_csv_line, lines))
+
+
+def _csv_line(values: Sequence[str]) -> str:
+    """One line. Python's writer quotes the characters of its own line end alone; a bare return ends a line too."""
     out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(records[0])
-    for record in records:
-        writer.writerow([_csv_value(value) for value in record.values()])
-    return out.getvalue()
+    csv.writer(out, lineterminator="\r\n").writerow(values)
+    return out.getvalue().removesuffix("\r\n") + "\n"
 
 
 def escape_markdown(text: str) -> str:

@@ -226,3 +226,27 @@ def test_a_flag_says_the_same_twice() -> None:
 def test_every_command_refuses_an_option_given_twice() -> None:
     commands = [*app.registered_commands, *cache.registered_commands]
     assert {item.cls for item in commands} == {Command}
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "ascii"])
+def test_output_of_another_encoding_has_question_marks(tmp_path: Path, encoding: str, monkeypatch) -> None:
+    """A traceback before: case F18 of 2026-11-28."""
+    monkeypatch.setenv("PYTHONIOENCODING", encoding)
+    folder = Path(__file__).parents[2] / "results" / "digits-demo"
+    done = subprocess.run(
+        [BENCH, "table", str(folder), "--out", str(tmp_path)], capture_output=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert b"?" in done.stdout or b"\xb1" in done.stdout
+    assert (tmp_path / "accuracy.md").exists()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_a_full_disk_behind_standard_output_is_one_line(tmp_path: Path) -> None:
+    """Case F26 of 2026-11-28."""
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [BENCH, "schema", "--json"], stdout=full, stderr=subprocess.PIPE, text=True, timeout=120, check=False
+        )
+    assert done.returncode == 1
+    assert done.stderr == "Error: cannot write to standard output: No space left on device. All files are written.\n"

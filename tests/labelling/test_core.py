@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from bench.calls import Call, parse_call
 from bench.errors import DataError, LabelAccessError, SpecError, UnknownName
+from bench.knn import unit_rows
 from bench.labelling.choose import affordable, check_method
 from bench.labelling.duplicates import without_duplicates
 from bench.labelling.order import round_robin
@@ -111,3 +112,50 @@ def test_pickled_embeddings_are_not_executed(tmp_path):
     np.savez(tmp_path / "x.npz", a=np.zeros((3, 3)))
     with pytest.raises(DataError, match="archive"):
         read_embeddings(tmp_path / "x.npz")
+
+
+def exhaustive(rows: np.ndarray, similarity: float) -> list[int]:
+    """In order, keep each that resembles none kept before: the definition, pair by pair."""
+    kept: list[int] = []
+    for place, row in enumerate(rows):
+        if all(cosine(row, rows[other]) < similarity for other in kept):
+            kept.append(place)
+    return kept
+
+
+def test_an_item_is_left_out_only_because_of_one_that_stays():
+    """Two bursts of 25 on a circle, and an item just beyond them: case F1 of 2026-11-28."""
+    step = np.arccos(0.98)
+    angles = np.r_[0, 0.95 * step, 1.9 * step, 0.95 * step - np.linspace(1e-4, 2e-3, 25), -np.linspace(1e-4, 2e-3, 25)]
+    rows = np.zeros((59, 8), np.float32)
+    rows[:53, 0], rows[:53, 1], rows[53:, 2:] = np.cos(angles), np.sin(angles), np.eye(6)
+    assert without_duplicates(rows, 0.98).tolist() == [0, 2, *range(53, 59)] == exhaustive(rows, 0.98)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_bursts_of_any_length_are_thinned_as_pair_by_pair(seed):
+    rng = np.random.default_rng(seed)
+    walks = [np.cumsum(rng.normal(scale=0.04, size=(rng.integers(1, 90), 3)), axis=0) for _ in range(6)]
+    rows = np.concatenate([walk + rng.normal(size=3) for walk in walks]).astype(np.float32)
+    rows = rows[rng.permutation(len(rows))]
+    similarity = float(rng.choice([0.9, 0.97, 0.995]))
+    assert without_duplicates(rows, similarity).tolist() == exhaustive(rows, similarity)
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e-23, 1.0, 1e19, 1e30])
+def test_the_scale_of_embeddings_does_not_count(scale):
+    rows = np.random.default_rng(0).normal(size=(100, 16)).astype(np.float32)
+    with np.errstate(over="raise", invalid="raise", divide="raise"):
+        scaled = (rows.astype(np.float64) * scale).astype(np.float32)
+        assert without_duplicates(scaled, 0.98).tolist() == list(range(100))
+        lengths = np.linalg.norm(unit_rows(scaled).astype(np.float64), axis=1)
+    np.testing.assert_allclose(lengths, 1, atol=1e-5)
+
+
+def test_rows_of_zeros_resemble_each_other_alone():
+    rows = np.random.default_rng(0).normal(size=(40, 16)).astype(np.float32)
+    rows[[0, 7, 30]] = 0
+    expected = [place for place in range(40) if place not in (7, 30)]
+    assert without_duplicates(rows, 0.98).tolist() == expected
+    assert 0 in without_duplicates(rows, 0.5)
+    assert len(without_duplicates(rows, 0.5)) > 20

@@ -247,6 +247,42 @@ def test_a_file_name_that_is_no_utf8_is_written_as_it_is(tmp_path: Path, photos:
     assert b"broken\xe9.jpg" in (tmp_path / "to_label.skipped.csv").read_bytes()
 
 
+@pytest.mark.parametrize(
+    "name", ["new\nline.png", "car\rret.png", "tab\there.png", "a\u202eb.png", "x" * 200 + ".png", "😀.png"]
+)
+def test_a_name_with_unusual_characters_is_listed_and_captioned(tmp_path: Path, photos: Path, name: str) -> None:
+    """A line break ended in a traceback after the list was written: cases F8 and F9 of 2026-11-28."""
+    (photos / "a/001.png").rename(photos / name)
+    done = select(tmp_path, "--images", str(photos), "--encoder", "pixels", "--method", "random", "--budget", "121")
+    assert done.exit_code == 0, done.output
+    with (tmp_path / "to_label.csv").open(newline="", encoding="utf-8") as file:
+        assert name in [row["file"] for row in csv.DictReader(file)]
+    assert (tmp_path / "to_label.jpg").stat().st_size > 1000
+
+
+@pytest.mark.parametrize("beta", ["0.1", "0.4"])
+def test_a_budget_and_beta_meet_in_decimals(tmp_path: Path, beta: str) -> None:
+    """1 - 90 / 100 is below 0.1 in binary: case F10 of 2026-11-28."""
+    np.save(tmp_path / "e.npy", np.random.default_rng(0).normal(size=(100, 8)))
+    method = f"elfs(beta={beta},clustering=kmeans)"
+    budget = str(100 - round(100 * float(beta)))
+    done = select(tmp_path, "--embeddings", str(tmp_path / "e.npy"), "--budget", budget, "--method", method)
+    assert done.exit_code == 0, done.output
+    assert len(lines(tmp_path / "to_label.csv")) == int(budget)
+
+
+def test_an_error_of_the_budget_says_what_was_left_out(tmp_path: Path, photos: Path) -> None:
+    """Case F12 of 2026-11-28."""
+    np.save(tmp_path / "d.npy", np.repeat(np.random.default_rng(0).normal(size=(5, 8)), 20, 0))
+    given = ("--embeddings", str(tmp_path / "d.npy"), "--classes", "4", "--method", "random", "--skip-duplicates")
+    done = select(tmp_path, *given, "--budget", "10")
+    assert "of 100 items 95 are near-duplicates of others; of 5 items 2 to 5 can be kept" in str(done.exception)
+    given = ("--images", str(photos), "--encoder", "pixels", "--method", "random", "--budget", "123")
+    done = select(tmp_path, *given)
+    assert "of 123 files 2 could not be read, listed in " in str(done.exception)
+    assert len(lines(tmp_path / "to_label.skipped.csv")) == 2
+
+
 def test_an_encoder_is_fitted_to_readable_files_alone(tmp_path: Path, photos: Path) -> None:
     sets = {}
     for damaged in ("with", "without"):

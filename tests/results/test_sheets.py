@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import csv
+import io
 import re
 from pathlib import Path
 
@@ -73,3 +75,10 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(BenchError, match=r"cannot write .*accuracy.md"):
         write_text(tmp_path / "file", "accuracy", {"md": "x"})
+
+
+@pytest.mark.parametrize("text", ["a\rb", "a\r\nb", "a\nb", 'a"b', "a,b", "=1+1", "\r", " x ", "\u2028", "ä"])
+def test_csv_gives_every_text_back(text):
+    """A bare carriage return ended a line: case F9 of 2026-11-28."""
+    written = to_csv([{"file": text, "n": 1}, {"file": "plain", "n": 2}])
+    assert list(csv.reader(io.StringIO(written, newline=""))) == [["file", "n"], [text, "1"], ["plain", "2"]]
