@@ -8,14 +8,30 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from bench import NeverLearned, Pool, Score, count_hardest, fair_quotas, hard_to_easy, need, register_method
+from bench import (
+    NeverLearned,
+    Pool,
+    Score,
+    check_finite,
+    count_hardest,
+    fair_quotas,
+    hard_to_easy,
+    need,
+    register_method,
+)
 
-from ._groups import sample_groups
+from ._groups import proportional_quotas, sample_groups
 from ._scores import beta_within_rate
 
 
 def stratified(
-    difficulty: NDArray[np.floating], budget: int, rng: np.random.Generator, *, beta: float, strata: int = 50
+    difficulty: NDArray[np.floating],
+    budget: int,
+    rng: np.random.Generator,
+    *,
+    beta: float,
+    strata: int = 50,
+    classes: NDArray[np.integer] | None = None,
 ) -> NDArray[np.int64]:
     """Drop the floor(beta * N) hardest, then share the budget over equal-width strata of the scores that remain.
 
@@ -29,15 +45,35 @@ def stratified(
         rng: breaks ties of the scores and samples inside the strata.
         beta: fraction of the pool that is dropped as too hard, in [0, 1).
         strata: K, number of strata.
+        classes: [N] class numbers; where given, all this happens inside each class, with budgets in proportion to the
+            classes' sizes (class-proportional CCS, Tsai et al. 2025). Where rounding leaves a class too few images
+            for its budget, it drops fewer.
 
     Returns:
-        int64 [n], unique.
+        int64 [n], unique, in random order.
 
     Raises:
         SelectionError: a score is not finite, or fewer than n images would remain.
     """
     dropped = count_hardest(beta, len(difficulty), budget)
-    remaining = hard_to_easy(difficulty, rng)[dropped:]
+    if classes is None:
+        kept = _sample_strata(difficulty, hard_to_easy(difficulty, rng)[dropped:], budget, rng, strata)
+        return rng.permutation(kept)
+    check_finite("scores", difficulty)
+    quotas = proportional_quotas(np.bincount(classes), budget, rng)
+    kept = np.empty(0, dtype=np.int64)
+    for number, quota in enumerate(quotas.tolist()):
+        members = np.flatnonzero(classes == number)
+        dropped = min(count_hardest(beta, len(members), 0), len(members) - quota)
+        remaining = members[hard_to_easy(difficulty[members], rng)[dropped:]]
+        kept = np.concatenate([kept, _sample_strata(difficulty, remaining, quota, rng, strata)])
+    return rng.permutation(kept)
+
+
+def _sample_strata(
+    difficulty: NDArray[np.floating], remaining: NDArray[np.int64], budget: int, rng: np.random.Generator, strata: int
+) -> NDArray[np.int64]:
+    """Draw n of the remaining images, the budget shared over strata of their scores."""
     if not budget:
         return remaining[:0]
     scores = difficulty[remaining].astype(np.float64)
@@ -67,6 +103,7 @@ def ccs(
     beta: Annotated[float, Field(ge=0, lt=1)] = 0.0,
     strata: Annotated[int, Field(ge=1)] = 50,
     score: Score = "aum",
+    per_class: bool = False,
     never_learned: NeverLearned = "hardest",
 ) -> NDArray[np.int64]:
     """Drop the beta * N hardest images, then share the budget over score strata and sample inside each.
@@ -76,21 +113,24 @@ def ccs(
     second-hand), and there is no rule that would give it without a search.
 
     Args:
-        pool: needs dynamics on true labels.
+        pool: needs dynamics on true labels and, for ``per_class``, labels.
         budget: n, images to keep.
         rng: breaks ties of the scores and samples inside the strata.
         beta: fraction of the pool that is dropped as too hard, in [0, 1), at most the rate.
         strata: K, number of strata of equal width.
         score: which score says what is hard.
+        per_class: drop, stratify and sample inside each class, with budgets in proportion to the classes' sizes
+            (class-proportional CCS, Tsai et al. 2025, arXiv:2507.10904).
         never_learned: under ``score=forgetting``, what images count as that the proxy never had right: the hardest
             (Toneva et al. 2019), or ``zero`` forgettings, the easiest (released code).
 
     Returns:
-        int64 [n], unique.
+        int64 [n], unique, in random order.
 
     Raises:
         SelectionError: a score is not finite, or beta is above the rate.
     """
     difficulty = pool.dynamics(of="labels").difficulty(score, never_learned=never_learned)
     pool.report(scores=difficulty)
-    return stratified(difficulty, budget, rng, beta=beta, strata=strata)
+    classes = pool.labels if per_class else None
+    return stratified(difficulty, budget, rng, beta=beta, strata=strata, classes=classes)

@@ -93,3 +93,56 @@ def test_scale_of_imagenet():
     scores = rng().gamma(2.0, size=1_281_167)
     kept = stratified(scores, 128_117, rng(), beta=0.3)
     assert len(np.unique(kept)) == 128_117
+
+
+@given(
+    st.lists(st.tuples(st.floats(-100, 100, width=32), st.integers(0, 3)), min_size=1, max_size=60),
+    st.sampled_from([0.0, 0.1, 0.29, 0.5]),
+    st.integers(1, 12),
+    st.integers(0, 2**31),
+    st.data(),
+)
+def test_per_class_is_ccs_inside_each_class(images, beta, strata, seed, data):
+    scores = np.array([score for score, _ in images], dtype=np.float32)
+    classes = np.array([number for _, number in images])
+    size = len(scores)
+    budget = data.draw(st.integers(0, size - int(round(beta * 100) * size // 100)))
+    kept = stratified(scores, budget, rng(seed), beta=beta, strata=strata, classes=classes)
+    assert len(set(kept.tolist())) == budget
+    for number in set(classes.tolist()):
+        members = np.flatnonzero(classes == number)
+        chosen = kept[classes[kept] == number]
+        assert abs(len(chosen) - budget * len(members) / size) < 1
+        dropped = min(int(round(beta * 100) * len(members) // 100), len(members) - len(chosen))
+        remaining = np.sort(scores[members])[: len(members) - dropped].astype(np.float64)
+        if not len(chosen):
+            continue
+        assert scores[chosen].max() <= remaining[-1]
+        low, width = remaining[0], remaining[-1] - remaining[0]
+
+        def counts(values, low=low, width=width):
+            numbers = [min(int((v - low) / width * strata), strata - 1) if width else 0 for v in values]
+            return np.bincount(numbers, minlength=strata).tolist()
+
+        left = len(chosen)
+        found = sorted(zip(counts(remaining), counts(scores[chosen].astype(np.float64)), strict=True))
+        for position, (stratum_size, quota) in enumerate(found):
+            assert quota == min(stratum_size, left // (strata - position))
+            left -= quota
+
+
+def test_per_class_keeps_the_classes_shares_where_ccs_does_not():
+    # One class is easy and one hard: strata over the whole pool favour neither, but not in proportion to size.
+    scores = np.concatenate([rng(1).normal(0, 0.1, 900), rng(2).normal(5, 1, 100)])
+    classes = np.repeat([0, 1], [900, 100])
+    shares = [
+        np.bincount(classes[stratified(scores, 100, rng(3), beta=0.05, classes=groups)]) for groups in (None, classes)
+    ]
+    assert shares[0][1] >= 40
+    assert shares[1].tolist() == [90, 10]
+
+
+def test_first_images_of_the_order_are_a_fair_draw():
+    scores = np.repeat(np.arange(10.0), 50)
+    firsts = [scores[stratified(scores, 100, rng(seed), beta=0.0, strata=10)[:10]].mean() for seed in range(200)]
+    assert np.mean(firsts) == pytest.approx(4.5, abs=0.3)

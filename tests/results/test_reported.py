@@ -70,6 +70,7 @@ def test_a_line_rests_on_one_paper() -> None:
         ("d2-label-free", {"prior": "prototypicality"}),
         ("ccs", {"score": "el2n"}),
         ("ccs", {"strata": 25}),
+        ("ccs", {"per_class": True}),
         ("aum", {"margin": "logits"}),
         ("aum", {"beta": 0.4}),
         ("d2", {"score": "dual"}),

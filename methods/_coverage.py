@@ -1,0 +1,109 @@
+"""Greedy coverage of many rows by a kernel, without an N x N matrix."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench import check_budget
+
+Kernel = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+"""Squared distances float32 [...] -> similarities in [0, 1] of the same shape; may work in place."""
+_CELLS = 2**23
+"""Similarities held at once."""
+_WITNESSES = 10_000
+"""Images by which an order is judged; more of them change it little."""
+
+
+def rbf(lengthscale: float) -> Kernel:
+    """The kernel exp(-d^2 / h^2) of squared distances; it works in place.
+
+    Args:
+        lengthscale: h, above 0.
+    """
+
+    def kernel(squares: NDArray[np.float32]) -> NDArray[np.float32]:
+        squares /= -(lengthscale**2)
+        return np.exp(squares, out=squares)
+
+    return kernel
+
+
+def greedy_coverage(
+    rows: NDArray[np.float32], budget: int, kernel: Kernel, *, candidates: NDArray[np.float32] | None = None
+) -> NDArray[np.int64]:
+    """Maximise C(S) = sum over i of max over s in S of kernel(|x_i - x_s|^2), one pick of the largest gain at a time.
+
+    Every gain is kept up to date: a pick changes it only through the rows that the pick covers better than all picks
+    before, so their similarities alone are computed again. Together that is a few passes over all pairs (about log n
+    of them for a smooth kernel, one for a kernel of 0 and 1), whatever the budget. C(S) is at least 1 - 1/e of the
+    best (Nemhauser et al. 1978).
+
+    Args:
+        rows: x float32 [N, D], finite: what is to be covered. Not modified.
+        budget: n, candidates to pick.
+        kernel: see ``Kernel``.
+        candidates: float32 [M, D], what may be picked; None is the rows themselves.
+
+    Returns:
+        int64 [at most n] positions among the candidates, unique, in the order of the picks; fewer than n where no
+        candidate that is left covers more. Of equal gains the smallest position is picked first.
+
+    Raises:
+        SelectionError: n is outside 0 to the number of candidates.
+    """
+    chosen_from = rows if candidates is None else candidates
+    check_budget(len(chosen_from), budget)
+    squares, own = (np.einsum("nd,nd->n", points, points) for points in (rows, chosen_from))
+    step = max(1, _CELLS // max(len(chosen_from), 1))
+
+    def similarity(picked: NDArray[np.int64] | slice, covered: NDArray[np.int64] | slice) -> NDArray[np.float32]:
+        apart = chosen_from[picked] @ rows[covered].T
+        apart *= -2
+        apart += own[picked, None]
+        apart += squares[covered]
+        return kernel(np.maximum(apart, 0, out=apart))
+
+    everything = slice(None)
+    gains = np.zeros(len(chosen_from))
+    for start in range(0, len(rows), step):
+        gains += similarity(everything, slice(start, start + step)).sum(1, dtype=np.float64)
+    best = np.zeros(len(rows), dtype=np.float32)
+    picks: list[int] = []
+    while len(picks) < budget:
+        pick = int(gains.argmax())
+        if gains[pick] <= 0:
+            break
+        picks.append(pick)
+        raised = np.maximum(best, similarity(slice(pick, pick + 1), everything)[0])
+        better = np.flatnonzero(raised > best)
+        for start in range(0, len(better), step):
+            part = better[start : start + step]
+            lost = similarity(everything, part)
+            np.clip(lost, best[part], raised[part], out=lost)
+            gains -= (lost - best[part]).sum(1, dtype=np.float64)
+        best = raised
+        gains[pick] = -np.inf
+    return np.asarray(picks, dtype=np.int64)
+
+
+def by_coverage(rows: NDArray[np.float32], picks: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
+    """Order a choice so that its first k cover the pool well, for every k.
+
+    The order is that of ``greedy_coverage`` among the picks, with MaxHerding's kernel exp(-d^2); what is covered is
+    the pool, or 10,000 random rows of a larger one.
+
+    Args:
+        rows: float32 [N, D], finite, of length 1. Not modified.
+        picks: int64 [n] positions in the rows, unique. Not modified.
+        rng: draws the rows to cover, and breaks ties.
+
+    Returns:
+        int64 [n], the picks in another order.
+    """
+    shuffled = rng.permutation(picks)
+    witnesses = rows if len(rows) <= _WITNESSES else rows[rng.choice(len(rows), _WITNESSES, replace=False)]
+    order = greedy_coverage(witnesses, len(picks), rbf(1.0), candidates=rows[shuffled])
+    return np.concatenate([shuffled[order], np.delete(shuffled, order)])

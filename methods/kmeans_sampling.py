@@ -1,0 +1,43 @@
+"""k-means sampling: the image nearest to each of n k-means centres."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench import Pool, check_finite, register_method, unit_rows
+
+from ._clusters import cluster, in_turn
+from ._coverage import by_coverage
+
+
+@register_method(
+    "kmeans-sampling",
+    supervision="none",
+    needs=("embeddings",),
+    paper="Xu et al. 2003, 10.1007/3-540-36618-0_28 (Representative sampling)",
+    stochastic=True,
+)
+def kmeans_sampling(pool: Pool, budget: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Cluster the L2-normalised embeddings into n clusters by k-means and keep the image nearest to each centre.
+
+    Known as k-means sampling in active learning (Xu et al. 2003; ``KMeansSampling`` of common libraries), here without
+    a classifier whose margin would restrict the candidates. Above 500 clusters k-means runs on two levels
+    (``_clusters.cluster``). Where there are fewer distinct images than n, clusters give their next nearest image too.
+
+    Args:
+        pool: needs embeddings.
+        budget: n, images to keep.
+        rng: k-means, ties, and the images by which the order is judged.
+
+    Returns:
+        int64 [n], unique; the first k of them cover the pool as well as k of them can (``_coverage.by_coverage``).
+
+    Raises:
+        SelectionError: an embedding is not finite.
+    """
+    check_finite("embedding values", pool.embeddings)
+    order = rng.permutation(len(pool))
+    rows = unit_rows(pool.embeddings)[order]
+    labels, distance = cluster(rows, budget, rng)
+    return order[by_coverage(rows, in_turn(labels, distance)[:budget], rng)]
