@@ -60,21 +60,15 @@ class Command:
             assert self.process.poll() is None, f"ended before {what}: {self.lines}"
             time.sleep(0.05)
 
-    def interrupt(self) -> float:
-        """Press Ctrl-C, which every process of the terminal's group sees; return the seconds until the end."""
-        return self._ended(lambda: os.killpg(self.process.pid, signal.SIGINT))
-
-    def terminate(self) -> float:
-        """As a batch system does before it kills: SIGTERM to the driver alone; return the seconds until the end."""
-        return self._ended(self.process.terminate)
-
-    def _ended(self, stop: Callable[[], None]) -> float:
-        started = time.monotonic()
-        stop()
-        self.process.wait(timeout=60)
-        seconds = time.monotonic() - started
+    def interrupt(self) -> None:
+        """Press Ctrl-C, which every process of the terminal's group sees, and wait for the end."""
+        os.killpg(self.process.pid, signal.SIGINT)
         self.close()
-        return seconds
+
+    def terminate(self) -> None:
+        """Send SIGTERM to the driver alone, as a batch system does before it kills, and wait for the end."""
+        self.process.terminate()
+        self.close()
 
     def kill(self) -> None:
         """As ``kill -9`` of the driver alone."""

@@ -47,7 +47,7 @@ def objects_stored(address: str) -> int:
     """How many objects the object stores of all nodes hold."""
     ray = Path(sys.executable).with_name("ray")
     done = subprocess.run(
-        [ray, "memory", "--address", address, "--stats-only"], capture_output=True, text=True, check=True, timeout=120
+        [ray, "memory", "--address", address, "--stats-only"], capture_output=True, text=True, check=True, timeout=500
     )
     [found] = re.findall(r"(\d+) objects", done.stdout)
     return int(found)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 from collections import Counter
 from pathlib import Path
@@ -133,17 +134,16 @@ def test_time_limit_interrupts_python_and_leaves_no_trace(tmp_path):
     def work() -> None:
         with time_limit(0.2, mark):
             assert mark.exists()
-            time.sleep(60)
+            while True:  # the limit of pytest itself ends what the limit does not
+                time.sleep(60)
 
-    started = time.monotonic()
     with pytest.raises(TimeLimit, match=r"not done after 0\.2 s, the time limit"):
         work()
-    assert time.monotonic() - started < 30
     assert not mark.exists()
-    with time_limit(0.2, mark):
-        pass
+    with time_limit(60, mark):
+        assert signal.getitimer(signal.ITIMER_REAL)[0] > 0
     with time_limit(None, mark):
-        time.sleep(0.3)  # the limit of the block before no longer counts
+        assert signal.getitimer(signal.ITIMER_REAL) == (0, 0), "the limit of the block before no longer counts"
     assert read_mark(mark) is None
 
 
@@ -152,7 +152,8 @@ def test_a_cell_over_the_time_limit_is_recorded_and_succeeds_with_more_time(tmp_
     # torch imports parts of itself in the first training of a process, and an import must not be cut.
     [first] = make_plan(load_spec(given={**TINY, "methods": "random"}), out=tmp_path / "first").cells
     assert perform(first, Session(out=tmp_path / "first", cache=tmp_path / "cache")).accuracy is not None
-    short = Session(out=tmp_path / "out", cache=tmp_path / "cache", time_limit=1.0)
+    # On a busy machine too it is the training that takes longer than this.
+    short = Session(out=tmp_path / "out", cache=tmp_path / "cache", time_limit=5.0)
     [cell] = make_plan(load_spec(given=given), out=short.out).cells
     assert "time limit" in perform(cell, short).fault.reason
     [failure] = read_failures(short.out)

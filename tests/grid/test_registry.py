@@ -269,7 +269,7 @@ def list_methods(folder: Path) -> subprocess.CompletedProcess[str]:
         [sys.executable, "-m", "bench", "list", "methods"],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=500,
         env={**os.environ, "PYTHONPATH": str(folder), "COLUMNS": "250"},
         cwd=folder,
     )
