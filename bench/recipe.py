@@ -88,3 +88,16 @@ class Recipe(BaseModel):
                 "scale": self.scale * factor,
             }
         )
+
+
+def proxy_recipe(recipe: Recipe) -> Recipe:
+    """A recipe without the fields that play no part in a proxy's training, so that they do not part its artifacts."""
+    defaults = Recipe()
+    return recipe.model_copy(update={"iterations": defaults.iterations, "evaluations": 1})
+
+
+def scoring_steps(iterations: int, evaluations: int) -> Sequence[int]:
+    """The steps after which the test split is scored: evenly spaced, the last at the end; ascending from 1."""
+    if evaluations >= iterations:
+        return range(1, iterations + 1)
+    return [round(iterations * part / evaluations) for part in range(1, evaluations + 1)]

@@ -21,7 +21,8 @@ from bench.errors import RegistrationError, SpecError, UnknownName, lower_first
 Info = TypeVar("Info")
 Function = TypeVar("Function", bound=Callable[..., Any])
 logger = logging.getLogger(__name__)
-_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
+NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
+"""What a plugin may be called."""
 STRIPPED = sys.flags.optimize >= 2
 """Whether this Python drops all docstrings (``-OO``, ``PYTHONOPTIMIZE=2``), the built-in plugins' too."""
 
@@ -196,7 +197,7 @@ class Registry(Generic[Info]):
 
     def _params(self, name: str, function: Callable[..., Any]) -> dict[str, Param]:
         where = f"{self.kind} {name!r} ({function.__module__}.{function.__qualname__})"
-        if not _NAME.fullmatch(name):
+        if not NAME.fullmatch(name):
             raise RegistrationError(f"{where}: a name has lower-case letters, digits, '-' and '_' only.")
         if not STRIPPED and not inspect.getdoc(function):
             raise RegistrationError(f"{where}: the function needs a docstring; its first line is shown in listings.")

@@ -13,7 +13,7 @@ import typer
 
 import bench
 from bench.cli._command import Command
-from bench.cli._output import JSON, JsonOption, print_json
+from bench.cli._output import JSON, JsonOption, print_json, visible
 from bench.cli.cache import cache
 from bench.cli.check import check
 from bench.cli.compare import compare
@@ -105,7 +105,7 @@ def main() -> None:
         typer.echo(f"Error: cannot write to standard output: {error.strerror}. All files are written.", err=True)
         sys.exit(1)
     except BenchError as error:
-        typer.echo(f"Error: {error}", err=True)
+        typer.echo(f"Error: {visible(str(error))}", err=True)
         if JSON in sys.argv[1:]:
             print_json({"error": str(error), "kind": type(error).__name__, "exit_code": 2})
         sys.exit(2)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from bench.cli._output import JsonOption, print_json
+from bench.cli._options import DataRootOption
+from bench.cli._output import JsonOption, print_json, visible
 
 
 def validate(
@@ -15,24 +17,38 @@ def validate(
         list[Path],
         typer.Argument(metavar="PATH...", help="Output folders of `bench run`, or row files.", show_default=False),
     ],
+    data_root: DataRootOption = None,
     json_output: JsonOption = False,
 ) -> None:
-    """Check rows against the schema, themselves, their file names, coresets and scores; one line per problem.
+    """Check rows against themselves, their files, and the plugins and data on this machine; one line per problem.
 
-    Needs neither the data set nor the plugins that made the rows. Exit code: 0 all is well, 1 there are problems,
-    2 a path is not there or holds no row.
+    Neither the plugins nor the data that made the rows need be here: what could not be checked is listed. What only
+    a run can tell, such as an accuracy or a time, is believed. Exit code: 0 all is well, 1 there are problems, 2 a path
+    is not there or holds no row.
     """
     from bench.quantities import counted
-    from bench.results.validation import problems_of, row_files
+    from bench.results.claims import Unchecked
+    from bench.results.claims.labels import DataAtHand
+    from bench.results.validation import findings_of, row_files
 
+    data = DataAtHand(data_root)
     files = list(dict.fromkeys(file for path in paths for file in row_files(path)))
-    found = [(file, problem) for file in files for problem in problems_of(file)]
+    found = [(file, finding) for file in files for finding in findings_of(file, data)]
+    problems = [(file, finding) for file, finding in found if not isinstance(finding, Unchecked)]
+    unchecked = Counter(str(finding) for _, finding in found if isinstance(finding, Unchecked))
     if json_output:
-        problems = [{"file": str(file), "problem": problem} for file, problem in found]
-        print_json({"rows": len(files), "problems": problems})
+        print_json(
+            {
+                "rows": len(files),
+                "problems": [{"file": str(file), "problem": problem} for file, problem in problems],
+                "not_checked": [{"claim": claim, "rows": count} for claim, count in unchecked.items()],
+            }
+        )
     else:
-        for file, problem in found:
-            typer.echo(problem if problem.startswith(str(file)) else f"{file}: {problem}")
-        typer.echo(f"{counted(len(files), 'row')} checked, {counted(len(found), 'problem')}.")
-    if found:
+        for file, problem in problems:
+            typer.echo(visible(problem if problem.startswith(str(file)) else f"{file}: {problem}"))
+        for claim, count in unchecked.items():
+            typer.echo(visible(f"Not checked in {counted(count, 'row')}: {claim}."))
+        typer.echo(f"{counted(len(files), 'row')} checked, {counted(len(problems), 'problem')}.")
+    if problems:
         raise typer.Exit(1)

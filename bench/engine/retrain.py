@@ -176,7 +176,7 @@ def train_published(job: Retraining, workspace: Session, progress: Progress | No
     }
     cell = job.cell.model_copy(update=update)
     # Of a file only the model's own encoder is known.
-    rests_on = _provenance(job.origin) if job.origin else {}
+    rests_on = _provenance(job.origin, cell) if job.origin else {}
     return Row(
         cell_id=cell.cell_id,
         config_sha256=cell.digest(),
@@ -238,9 +238,9 @@ def _same_data(cell: Cell, fingerprint: str) -> None:
         )
 
 
-def _provenance(origin: Row) -> dict[str, Any]:
-    """The code, encoder and proxy that a row's coreset rests on; without an encoder, the model's own is named."""
-    names = ["selection_code", "proxy_model", "proxy_version"]
-    if origin.encoder != NO_ENCODER:
+def _provenance(origin: Row, cell: Cell) -> dict[str, Any]:
+    """The code, encoder and proxy that a row's coreset rests on; an encoder that the model reads is named instead."""
+    names = ["selection_code", "proxy_model", "proxy_version", "proxy_recipe"]
+    if cell.encoder is None:
         names += ["encoder", "encoder_version", "encoder_supervision", "encoder_weights"]
     return {name: getattr(origin, name) for name in names}

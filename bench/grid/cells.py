@@ -11,7 +11,7 @@ from bench.calls import Call
 from bench.errors import SpecError, lower_first
 from bench.grid.spec import GridSpec
 from bench.plugins import datasets, encoders, methods, models
-from bench.recipe import Precision, Recipe
+from bench.recipe import Precision, Recipe, proxy_recipe
 from bench.refs import DatasetRef, EncoderRef, ModelRef, Proxy
 from bench.selection import budget_for
 from bench.stages.training import READS_EMBEDDINGS, READS_PROXY, Cell, parts_read
@@ -158,7 +158,7 @@ def _block(
                 yield Cell(
                     dataset=dataset,
                     method=call.name,
-                    variant=_variant(call),
+                    variant=spelled(call),
                     params=params,
                     encoder=encoder if uses_encoder else None,
                     rate=rate,
@@ -170,17 +170,11 @@ def _block(
                 )
 
 
-def proxy_recipe(recipe: Recipe) -> Recipe:
-    """A recipe without the fields that play no part in a proxy's training, so that they do not part its artifacts."""
-    defaults = Recipe()
-    return recipe.model_copy(update={"iterations": defaults.iterations, "evaluations": 1})
-
-
 def _rates(call: Call, spec: GridSpec) -> tuple[float, ...]:
     return (0.0,) if methods.get(call.name).info.unpruned else spec.rates
 
 
-def _variant(call: Call) -> str:
+def spelled(call: Call) -> str:
     """One spelling for each meaning: parameters at their defaults are left out, in a mapping from rate too."""
     entry = methods.get(call.name)
     fixed = {name: value for name, value in call.params.items() if not isinstance(value, Mapping)}

@@ -10,12 +10,7 @@ from pydantic import BaseModel
 
 from bench.recipe import KNOWN_PROTOCOLS, Recipe
 from bench.reference import check_docstrings
-from bench.results.rows import SCHEMA_VERSION, Row, StageUse
-
-_SECOND = ("config_sha256", "best_iteration", "test_class_counts", "paid_seconds")
-_PEAKS = ("train_peak_bytes", "train_peak_gpu_bytes", "peak_bytes", "peak_gpu_bytes")
-_THIRD = ("dataset_version", "encoder_version", "model_version", "proxy_version", "selection_code")
-_SINCE = dict.fromkeys((*_SECOND, *_PEAKS), 2) | dict.fromkeys(_THIRD, 3)
+from bench.results.rows import SCHEMA_VERSION, SINCE, Row, StageUse
 
 
 def rows_page() -> str:
@@ -56,7 +51,7 @@ def _table(model: type[BaseModel]) -> str:
     lines = ["| field | type | since | meaning |", "| --- | --- | --: | --- |"]
     for name, item in schema.items():
         meaning = said[name].replace("``", "`").replace("|", "\\|")
-        lines.append(f"| `{name}` | {_type(item)} | {_SINCE.get(name, 1)} | {meaning} |")
+        lines.append(f"| `{name}` | {_type(item)} | {SINCE.get(name, 1)} | {meaning} |")
     return "\n".join(lines)
 
 

@@ -25,8 +25,10 @@ def caption(block: Block, *, compare: bool = False) -> list[str]:
     measured = [one for line in block.lines for one in line.measured]
     notes = [f"{METRIC[block.metric].capitalize()} in percent, {_seeds(block)}; columns: percent of the pool removed."]
     proxies = sorted({row.proxy_model for row in block.rows} - {NO_PROXY})
-    # Another model may train its proxies by another recipe, which a row does not hold.
-    epochs = f", {counted(recipe.proxy_epochs, 'epoch')}" if proxies == [block.model] else ""
+    proxy_epochs = {row.proxy_recipe.proxy_epochs for row in block.rows if row.proxy_recipe}
+    if proxies == [block.model]:
+        proxy_epochs.add(recipe.proxy_epochs)  # rows of versions 1 to 3 hold no recipe of another model's proxies
+    epochs = f", {counted(max(proxy_epochs), 'epoch')}" if proxy_epochs else ""
     proxy = f" Proxy: {proxies[0]}{epochs}." if proxies else ""
     if proxies and proxies != [block.model]:
         proxy += f" Transfer: what reads training dynamics selected with the proxy and trains {block.model}."

@@ -61,7 +61,7 @@ def _of_block(fields: Mapping[str, Any]) -> dict[str, Any]:
     if fields["encoder"] != NO_ENCODER:
         names += ["encoder_supervision", "encoder_weights", "encoder_version"]
     if fields["proxy_model"] != NO_PROXY:
-        names += ["proxy_model", "proxy_version"]
+        names += ["proxy_model", "proxy_version", "proxy_recipe"]
     return {name: fields[name] for name in names if fields.get(name) is not None}
 
 
@@ -113,13 +113,13 @@ def _agree_in_params(first: Row, row: Row, free: frozenset[str], where: str) -> 
 
 
 def _detail(name: str, one: Any, other: Any) -> str:
-    return recipe_differences(one, other) if name == "recipe" else f"{name}: {one!r} and {other!r}"
+    return recipe_differences(one, other, name) if isinstance(one, Recipe) else f"{name}: {one!r} and {other!r}"
 
 
-def recipe_differences(one: Recipe, other: Recipe) -> str:
+def recipe_differences(one: Recipe, other: Recipe, name: str = "recipe") -> str:
     """The fields in which two recipes differ, with both values, in words."""
-    names = [name for name in Recipe.model_fields if getattr(one, name) != getattr(other, name)]
-    return ", ".join(f"recipe.{name}: {getattr(one, name)!r} and {getattr(other, name)!r}" for name in names)
+    fields = [field for field in Recipe.model_fields if getattr(one, field) != getattr(other, field)]
+    return ", ".join(f"{name}.{field}: {getattr(one, field)!r} and {getattr(other, field)!r}" for field in fields)
 
 
 def _mixed(first: Row, row: Row, where: str, detail: str) -> RowError:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -16,15 +18,24 @@ from bench.recipe import PROTOCOL, Recipe
 from bench.results.pseudo_quality import PseudoLabelQuality
 from bench.store.files import write_atomically
 
-SCHEMA_VERSION: Final = 3
+SCHEMA_VERSION: Final = 4
 """Version of the row's fields that this harness writes; it reads all versions up to it."""
 DIGEST = "^[0-9a-f]{64}$"
+SHA256 = re.compile("[0-9a-f]{64}")
+SINCE = {
+    **dict.fromkeys(("config_sha256", "best_iteration", "test_class_counts", "paid_seconds"), 2),
+    **dict.fromkeys(("train_peak_bytes", "train_peak_gpu_bytes", "peak_bytes", "peak_gpu_bytes"), 2),
+    **dict.fromkeys(("dataset_version", "encoder_version", "model_version", "proxy_version", "selection_code"), 3),
+    **dict.fromkeys(("proxy_recipe", "clean_fingerprint"), 4),
+}
+"""Field -> the schema version that brought it; the others are of version 1."""
 MOST_BYTES = 16_000_000
 """Of one row: with 20,000 classes it has about 1 MB."""
 
-# What reaches file names, terminals and tables: no control characters, and no way out of a folder.
+# What reaches file names, terminals and tables: no way out of a folder, no control characters, nothing that breaks a
+# line, and nothing that turns the direction of writing, so that one text is read as another (U+202E and its like).
 FileName = Annotated[str, Field(pattern=r"^\w[\w.-]*$", max_length=240)]
-Label = Annotated[str, Field(pattern=r"^\P{Cc}*$")]
+Label = Annotated[str, Field(pattern=r"^[^\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]*$")]
 Percent = Annotated[float, Field(ge=0, le=100)]
 
 
@@ -84,6 +95,7 @@ class Row(BaseModel):
         model_version: its declared version.
         proxy_model: network that training dynamics were observed on, or ``-``.
         proxy_version: its declared version.
+        proxy_recipe: how that network was trained; iterations and evaluations play no part. None without one.
         recipe: how the model was trained.
         accuracy: test accuracy after the last iteration, in percent.
         best_accuracy: best test accuracy seen during training, in percent; for comparison with papers only.
@@ -101,6 +113,7 @@ class Row(BaseModel):
         indices_sha256: of the int64 little-endian bytes of the kept positions in the full training split. The file is
             ``indices/CELL_ID.npy``.
         fingerprint: SHA-256 of the data set's content; of images in files, of their names and sizes.
+        clean_fingerprint: that of the same images with their own labels; empty where no label was replaced.
         stages: shared stages that the coreset rests on, and the model's embeddings where it reads them; inputs first.
         train_seconds: wall time of training and evaluation.
         train_peak_bytes: most memory that the whole process had resident meanwhile, libraries included; None where
@@ -117,7 +130,7 @@ class Row(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
 
-    schema_version: Literal[1, 2, 3] = SCHEMA_VERSION
+    schema_version: Literal[1, 2, 3, 4] = SCHEMA_VERSION
     protocol: Annotated[int, Field(ge=1)] = PROTOCOL
     cell_id: FileName
     config_sha256: Annotated[str, Field(pattern=f"{DIGEST}|^$")] = ""
@@ -135,18 +148,19 @@ class Row(BaseModel):
     encoder_weights: Label
     rate: Annotated[float, Field(ge=0, lt=1)]
     budget: Count
-    pool_size: Annotated[int, Field(ge=1)]
+    pool_size: Annotated[int, Field(ge=1, lt=2**63)]
     seed: int
     model: Label
     model_version: int | None = None
     proxy_model: Label
     proxy_version: int | None = None
+    proxy_recipe: Recipe | None = None
     recipe: Recipe
     accuracy: Percent
     best_accuracy: Percent
     best_iteration: Count | None = None
     per_class_accuracy: list[Percent | None]
-    curve: list[tuple[int, Percent]]
+    curve: list[tuple[Count, Percent]]
     class_counts: list[Count]
     test_class_counts: list[Count] = []
     chosen: dict[Label, float] = {}
@@ -154,6 +168,7 @@ class Row(BaseModel):
     scores_sha256: Annotated[str, Field(pattern=f"{DIGEST}|^$")] = ""
     indices_sha256: Annotated[str, Field(pattern=DIGEST)]
     fingerprint: Label
+    clean_fingerprint: Label = ""
     stages: list[StageUse]
     train_seconds: Seconds
     train_peak_bytes: Count | None = None
@@ -181,13 +196,29 @@ def read_row(path: Path) -> Row:
         RowError: the file is unreadable, truncated or does not fit the schema.
     """
     try:
-        return Row.model_validate_json(read_regular(path, at_most=MOST_BYTES))
+        content = read_regular(path, at_most=MOST_BYTES)
+        row = Row.model_validate_json(content, strict=True)
+        json.loads(content, object_pairs_hook=_each_once, parse_int=str)
+        return row
     except OSError as error:
         raise RowError(f"cannot read the row {path}: {error.strerror}.") from error
+    except _Twice as error:
+        raise RowError(f"{path} is not a valid row: {error} is there twice.") from None
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the file"
         raise RowError(f"{path} is not a valid row: {where}: {lower_first(first['msg'])}.") from None
+
+
+class _Twice(Exception):
+    """A key that an object has twice: readers differ in which of its values counts."""
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise _Twice(next(name for number, (name, _) in enumerate(pairs) if name in dict(pairs[:number])))
+    return found
 
 
 def read_rows(folder: Path) -> Iterator[Row]:

@@ -106,6 +106,7 @@ class Cell(Stage):
             "dataset_version": self.dataset.version,
             "pool_size": self.dataset.size,
             "fingerprint": self.dataset.fingerprint,
+            "clean_fingerprint": self.dataset.clean_fingerprint,
             "encoder": self.encoder.label if self.encoder else NO_ENCODER,
             "encoder_version": self.encoder.version if self.encoder else None,
             "encoder_supervision": encoders.get(self.encoder.name).info.supervision if self.encoder else NO_ENCODER,
@@ -114,6 +115,7 @@ class Cell(Stage):
             "model_version": self.model.version,
             "proxy_model": self.proxy.model.label if self.proxy else NO_PROXY,
             "proxy_version": self.proxy.model.version if self.proxy else None,
+            "proxy_recipe": self.proxy.recipe if self.proxy else None,
             "recipe": self.recipe,
             "protocol": self.protocol,
         }

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from bench.errors import NotFinite, TrainingError
-from bench.recipe import Recipe
+from bench.recipe import Recipe, scoring_steps
 from bench.training.batches import Batch, Batches
 from bench.training.precision import autocast, full_logits, products
 from bench.training.recorder import DynamicsRecorder
@@ -84,7 +84,7 @@ def train(
         fused=device.startswith("cuda") or recipe.precision == "bf16",
     )
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, horizon or iterations, eta_min=recipe.lr_min)
-    score_at = _evenly(iterations, recipe.evaluations) if test is not None else set()
+    score_at = set(scoring_steps(iterations, recipe.evaluations)) if test is not None else set()
     evaluations: list[Evaluation] = []
     # Summed on the device: a look at every step would make a GPU wait for the host.
     total = torch.zeros((), device=device)
@@ -154,10 +154,6 @@ def _stream(batches: Batches, iterations: int, generator: torch.Generator) -> It
             yield step, held, True
             if step == iterations:
                 return
-
-
-def _evenly(total: int, times: int) -> set[int]:
-    return {round(total * part / times) for part in range(1, times + 1)} - {0}
 
 
 def steps_per_epoch(size: int, batch_size: int) -> int:

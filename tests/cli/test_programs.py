@@ -63,7 +63,7 @@ def test_a_run_ends_with_its_summary(tmp_path: Path) -> None:
 
     again = ask("run", "--methods", "random", *TINY, *places)
     assert (again["written"], again["exit_code"]) == (1, 0)
-    assert ask("validate", str(tmp_path / "out")) == {"rows": 1, "problems": []}
+    assert ask("validate", str(tmp_path / "out")) == {"rows": 1, "problems": [], "not_checked": []}
 
     foreign = tmp_path / "out" / "rows" / "of-another-grid.json"
     foreign.write_text("{")

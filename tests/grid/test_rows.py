@@ -12,7 +12,8 @@ from bench.errors import RowError
 from bench.recipe import Recipe
 from bench.results.rows import Row, StageUse, read_row, read_rows, write_atomically, write_row
 
-LETTERS = st.characters(codec="utf-8", exclude_categories=["Cc"])
+BIDIRECTIONAL = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+LETTERS = st.characters(codec="utf-8", exclude_categories=["Cc", "Zl", "Zp"], exclude_characters=BIDIRECTIONAL)
 
 
 def make(**changes: Any) -> Row:
@@ -95,11 +96,14 @@ def test_a_row_cut_anywhere_is_refused_by_name(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"schema_version": 4}, "schema_version: input should be 1, 2 or 3"),
+        ({"schema_version": 5}, "schema_version: input should be 1, 2, 3 or 4"),
         ({"cell_id": "../elsewhere"}, "cell_id: string should match"),
         ({"cell_id": ".hidden"}, "cell_id: string should match"),
         ({"scores_sha256": "../../scores"}, "scores_sha256: string should match"),
         ({"variant": "ccs\x1b[2J"}, "variant: string should match"),
+        ({"variant": "ccs\u202e)3.0=ateb("}, "variant: string should match"),
+        ({"device": "a\u2028b"}, "device: string should match"),
+        ({"created": "2066\u20662025-11-24"}, "created: string should match"),
         ({"train_seconds": -1}, "train_seconds: input should be greater than or equal to 0"),
         ({"curve": [[600, 101.0]]}, "curve.0.1: input should be less than or equal to 100"),
         ({"accuracy": 101}, "accuracy: input should be less than or equal to 100"),

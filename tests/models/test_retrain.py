@@ -14,7 +14,7 @@ from bench.errors import BenchError, DataError, SpecError
 from bench.grid.spec import load_spec
 from bench.results.published import indices_path, read_indices, scores_path
 from bench.results.rows import Row, read_row, write_row
-from bench.results.validation import identity_problems
+from bench.results.validation import findings_of
 from bench.selection import budget_for
 from bench.stages.session import Session
 
@@ -108,8 +108,8 @@ def test_what_an_origin_did_not_record_explains_nothing(run: Path, row_file: Pat
 def test_row_of_a_long_tailed_and_noisy_pool_is_reproduced(tmp_path: Path) -> None:
     origin = make(tmp_path, "aum", datasets="digits@imbalance=5@noise=0.2@seed=1")
     assert origin.dataset == "digits(pool_size=400)@imbalance=5@noise=0.2@seed=1"
-    assert list(identity_problems(origin, origin.cell_id)) == []
     row_file = tmp_path / "rows" / f"{origin.cell_id}.json"
+    assert list(findings_of(row_file)) == []
     code, output, _ = bench("train", "--row", row_file, "--out", tmp_path / "again")
     assert (code, "Reproduced" in output) == (0, True), output
     # The coreset's images are in the pool of this version alone.

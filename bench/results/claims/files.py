@@ -1,0 +1,75 @@
+"""Whether the files beside a row are the row's, and lie in its folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.errors import BenchError, RowError
+from bench.results.claims import Unchecked
+from bench.results.published import coreset_sha256, indices_path, read_indices, read_scores, scores_path
+from bench.results.rows import Row
+
+
+def published_indices(row: Row, run: Path) -> NDArray[np.int64] | str:
+    """The coreset beside the row, or why it cannot be read."""
+    path = indices_path(run, row.cell_id)
+    try:
+        stays_in(path, run)
+        return read_indices(path)
+    except BenchError as error:
+        return str(error)
+
+
+def indices_problems(row: Row, indices: NDArray[np.int64] | str, run: Path) -> Iterator[str]:
+    """Whether the coreset has the row's hash and size.
+
+    Args:
+        row: names hash and budget.
+        indices: from ``published_indices``.
+        run: folder that holds ``rows`` and ``indices``.
+    """
+    if isinstance(indices, str):
+        yield f"indices: {indices}"
+        return
+    path = indices_path(run, row.cell_id)
+    if coreset_sha256(indices) != row.indices_sha256:
+        yield f"indices: SHA-256 of {path} is {coreset_sha256(indices)}, not {row.indices_sha256}"
+    if len(indices) != row.budget:
+        yield f"indices: {path} holds {len(indices)} positions, the budget is {row.budget}"
+
+
+def scores_problems(row: Row, run: Path) -> Iterator[str]:
+    """Scores may be left out of a publication; those that are there must be the row's."""
+    if not row.scores_sha256:
+        return
+    path = scores_path(run, row.scores_sha256)
+    if not (path.exists() or path.is_symlink()):
+        yield Unchecked("scores: the file is left out")
+        return
+    try:
+        stays_in(path, run)
+        scores = read_scores(path, sha256=row.scores_sha256)
+    except BenchError as error:
+        yield f"scores: {error}"
+        return
+    if scores.shape != (row.pool_size,) or not np.isfinite(scores).all():
+        yield f"scores: {path} does not hold one finite number for each of the {row.pool_size} pool images"
+
+
+def stays_in(path: Path, run: Path) -> None:
+    """Refuse a link to a file elsewhere: a published folder must be whole by itself.
+
+    Raises:
+        RowError: it leads out of ``run``, or in a circle.
+    """
+    try:
+        target = path.resolve(strict=False)
+        inside = target.is_relative_to(run.resolve())
+    except (OSError, RuntimeError) as error:  # a circle of links is a RuntimeError before Python 3.13
+        raise RowError(f"{path} leads nowhere: {error}.") from error
+    if not inside:
+        raise RowError(f"{path} leads outside {run}, to {target}.")

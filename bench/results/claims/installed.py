@@ -1,0 +1,242 @@
+"""Whether a row says of method, data set, encoder and networks what those that are installed here say of themselves."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from bench.calls import Call, parse_call
+from bench.errors import SpecError
+from bench.grid.cells import POOL_SIZE, spelled
+from bench.loading import DOWNLOAD
+from bench.plugins import SUPERVISIONS, MethodInfo, datasets, encoders, methods, models
+from bench.recipe import proxy_recipe
+from bench.refs import NO_ENCODER, NO_PROXY, Proxy
+from bench.registry import Entry, Registry
+from bench.results.claims import Unchecked
+from bench.results.claims.configuration import dataset_ref, encoder_ref, is_whole, model_ref
+from bench.results.claims.itself import RETRAINED
+from bench.results.rows import Row
+from bench.stages.base import in_order
+from bench.stages.training import READS_EMBEDDINGS, READS_PROXY, Cell, parts_read
+
+
+def plugin_problems(row: Row) -> Iterator[str]:
+    """Compare the row with the plugins of its names, as far as they are installed in the versions that it states."""
+    data, model = parse_call(row.dataset), parse_call(row.model)
+    yield from _call_problems(datasets, "dataset", data, row.dataset_version, besides=POOL_SIZE)
+    yield from _call_problems(models, "model", model, row.model_version)
+    reader = _installed(datasets, data.name)
+    if DOWNLOAD in data.params:
+        yield f"dataset: {DOWNLOAD} is no parameter of the data"
+    if reader and reader.info.num_classes not in (None, len(row.class_counts)):
+        yield f"class_counts: {len(row.class_counts)} classes, but {data.name} has {reader.info.num_classes}"
+    if row.proxy_model != NO_PROXY:
+        yield from _call_problems(models, "proxy_model", parse_call(row.proxy_model), row.proxy_version)
+    if row.encoder != NO_ENCODER:
+        yield from _encoder_problems(row)
+    if row.method == RETRAINED:
+        yield from _retrained_problems(row)
+        return
+    entry = _installed(methods, row.method)
+    if entry is None:
+        yield Unchecked(f"method {row.method}: it is not installed")
+        return
+    if row.supervision != entry.info.supervision:
+        yield f"supervision: {row.supervision}, but {row.method} is registered with {entry.info.supervision}"
+    if row.method_version != entry.info.version:
+        yield Unchecked(f"method {row.method}: version {entry.info.version} is installed, not {row.method_version}")
+        return
+    problems = list(_method_problems(row, entry))
+    yield from problems or _part_problems(row)
+
+
+def _installed(registry: Registry[Any], name: str) -> Entry[Any] | None:
+    return next((entry for entry in registry if entry.name == name), None)
+
+
+def _call_problems(
+    registry: Registry[Any], field: str, call: Call, version: int | None, *, besides: str = ""
+) -> Iterator[str]:
+    """Whether the parameters are valid, and none is at its default; rows of versions 1 and 2 state no versions."""
+    entry = _installed(registry, call.name)
+    if entry is None:
+        yield Unchecked(f"{registry.kind} {call.name}: it is not installed")
+        return
+    if version not in (None, entry.info.version):
+        yield Unchecked(f"{registry.kind} {call.name}: version {entry.info.version} is installed, not {version}")
+        return
+    given = {name: value for name, value in call.params.items() if name != besides}
+    try:
+        changed = entry.changed(given)
+    except SpecError as error:
+        yield f"{field}: {error}"
+        return
+    if _json(changed) != _json(given):
+        yield f"{field}: {Call(call.name, given)} would be written {Call(call.name, changed)}"
+
+
+def _encoder_problems(row: Row) -> Iterator[str]:
+    call = parse_call(row.encoder)
+    yield from _call_problems(encoders, "encoder", call, row.encoder_version)
+    entry = _installed(encoders, call.name)
+    if entry is None:
+        return
+    if row.encoder_supervision != entry.info.supervision:
+        yield f"encoder_supervision: {row.encoder_supervision}, but {call.name} has {entry.info.supervision}"
+    if bool(row.encoder_weights) != (entry.info.weights is not None):
+        yield f"encoder_weights: {row.encoder_weights[:12]!r}, but {call.name} has {entry.info.weights or 'none'}"
+
+
+def _retrained_problems(row: Row) -> Iterator[str]:
+    """What selected the coreset saw at least what its method sees; a file's row may say that it saw more."""
+    of = parse_call(row.variant).params.get("of")
+    while isinstance(of, str) and of.startswith(f"{RETRAINED}("):
+        of = _source(of)
+    origin = _installed(methods, _name(of))
+    if origin is None:
+        yield Unchecked("supervision: the coreset's method is not installed, or unknown")
+        return
+    registered = origin.info.supervision
+    less = SUPERVISIONS.index(row.supervision) < SUPERVISIONS.index(registered)
+    # Only a row, and not a file whose name is a method's, names the code that selected.
+    if less or (row.selection_code and row.supervision != registered):
+        yield f"supervision: {row.supervision}, but {origin.name} is registered with {registered}"
+
+
+def _source(variant: str) -> Any:
+    try:
+        return parse_call(variant).params.get("of")
+    except SpecError:
+        return None
+
+
+def _name(variant: Any) -> str:
+    try:
+        return parse_call(variant).name
+    except SpecError:
+        return ""
+
+
+def _method_problems(row: Row, entry: Entry[MethodInfo]) -> Iterator[str]:
+    """Whether parameters are valid at the row's rate, and the variant names those that are off their defaults."""
+    if entry.info.unpruned and row.rate:
+        yield f"rate: {row.method} keeps the whole pool, its only rate is 0"
+    call = parse_call(row.variant)
+    try:
+        resolved = entry.resolve(row.params)
+        changed = entry.changed(row.params)
+        entry.info.check(resolved, row.rate)
+        canonical = spelled(call)
+    except SpecError as error:
+        yield f"params: {error}"
+        return
+    otherwise = [name for name, value in row.params.items() if _json(value) != _json(resolved[name])]
+    if otherwise:
+        name = otherwise[0]
+        yield f"params: {name} would be written {resolved[name]!r}, not {row.params[name]!r}"
+    if canonical != row.variant:
+        yield f"variant: {row.variant} would be written {canonical}"
+    unnamed = [name for name in changed if name not in call.params]
+    if unnamed:
+        yield f"variant: it does not name {unnamed[0]}={changed[unnamed[0]]!r}, which is not the default"
+    for name, value in row.chosen.items():
+        yield from _chosen_problems(row, entry, name, value)
+
+
+def _chosen_problems(row: Row, entry: Entry[MethodInfo], name: str, value: float) -> Iterator[str]:
+    """Whether a value that the method is said to have chosen is open in its parameters, and one that it may have."""
+    if name not in entry.params:
+        yield f"chosen: {row.method} has no parameter {name}"
+    elif isinstance(row.params.get(name), int | float):
+        yield f"chosen: {name} is {row.params[name]} in params, which leaves nothing to choose"
+    else:
+        number = int(value) if value.is_integer() else value
+        try:
+            entry.info.check(entry.resolve({**row.params, name: number}), row.rate)
+        except SpecError as error:
+            yield f"chosen: {error}"
+
+
+def _part_problems(row: Row) -> Iterator[str]:
+    """Whether the row has an encoder, a proxy, pseudo-labels and stages where its method and networks read them."""
+    parts = parts_read(row.method, row.params)
+    proxied, clustered = bool(parts & READS_PROXY), bool(parts & {"pseudo_labels", "rehearsal"})
+    if proxied != (row.proxy_model != NO_PROXY):
+        yield f"proxy_model: {row.proxy_model}, but {row.variant} {'has one' if proxied else 'has none'} trained"
+        return
+    networks = [row.model] + [row.proxy_model] * proxied
+    trained = [_installed(models, parse_call(label).name) for label in networks]
+    if not all(trained):
+        return
+    embedded = bool(parts & READS_EMBEDDINGS) or any(entry and entry.info.inputs == "embeddings" for entry in trained)
+    if embedded != (row.encoder != NO_ENCODER):
+        reads = "embeddings are read" if embedded else "nothing reads embeddings"
+        yield f"encoder: {row.encoder}, but {reads} by {row.variant} and {', '.join(networks)}"
+        return
+    # The first rows of version 1 are of before pseudo-labels were compared with labels.
+    if (row.pseudo_labels is not None) != clustered and not (clustered and row.schema_version == 1):
+        yield f"pseudo_labels: {row.variant} rests on {'some' if clustered else 'none'}"
+    if row.encoder == NO_ENCODER or _installed(encoders, parse_call(row.encoder).name):
+        yield from _code_problems(row)
+
+
+def _code_problems(row: Row) -> Iterator[str]:
+    """Whether stages and parameters are those of the cell, where the code that selected is that which is installed."""
+    if not row.selection_code:
+        yield Unchecked("stages: rows of schema versions 1 and 2 do not name the code that selected the coreset")
+        return
+    if not is_whole(row):
+        return  # as the configuration's hash says
+    cell = _cell(row)
+    if cell.selection().all_code() != row.selection_code:
+        yield Unchecked("stages: the coreset was selected by other code than the one that is installed")
+        return
+    missing = methods.get(row.method).params.keys() - row.params.keys()
+    if missing:
+        yield f"params: {', '.join(sorted(missing))}: missing"
+    stages = in_order(cell.inputs())
+    keys = {stage.key: stage.kind for stage in stages}
+    covered = {stage.kind for stage in in_order([cell.selection()])}
+    for use in row.stages:
+        # The code says nothing of the stages that the model alone rests on.
+        if use.kind not in keys.values() or (use.kind in covered and keys.get(use.key) != use.kind):
+            yield f"stages: {use.kind} {use.key[:12]}... is none of the cell's"
+    known = [use.key for use in row.stages if use.key in keys]
+    if known != [key for key in keys if key in known]:
+        yield "stages: inputs do not come first"
+    clusterings = cell.selection().all_pseudo_labels()
+    clusters = clusterings[0].num_clusters if clusterings else None
+    if row.pseudo_labels and isinstance(clusters, int) and row.pseudo_labels.clusters > clusters:
+        yield f"pseudo_labels: {row.pseudo_labels.clusters} clusters, but {clusters} were made"
+
+
+def _cell(row: Row) -> Cell:
+    """The cell that the row says it is of, for plugins that are installed in its versions."""
+    encoder = encoder_ref(row)
+    proxy = None
+    if row.proxy_model != NO_PROXY:
+        model = model_ref(row.proxy_model, row.proxy_version)
+        reads = models.get(model.name).info.inputs == "embeddings"
+        proxy = Proxy(
+            model=model, recipe=row.proxy_recipe or proxy_recipe(row.recipe), encoder=encoder if reads else None
+        )
+    return Cell(
+        dataset=dataset_ref(row),
+        method=row.method,
+        variant=row.variant,
+        params=methods.get(row.method).changed(row.params),
+        encoder=encoder,
+        rate=row.rate,
+        budget=row.budget,
+        seed=row.seed,
+        model=model_ref(row.model, row.model_version),
+        recipe=row.recipe,
+        proxy=proxy,
+        protocol=row.protocol,
+    )
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, default=repr)

@@ -1,0 +1,123 @@
+"""Whether a row's counts are those of its coreset's labels, where the data set is at hand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.calls import parse_call
+from bench.data import Dataset, fingerprint, take_pool
+from bench.errors import BenchError, DataError
+from bench.loading import load_dataset
+from bench.plugins import datasets
+from bench.refs import clean_modifiers
+from bench.results.claims import Unchecked
+from bench.results.published import pool_positions
+from bench.results.rows import Row
+from bench.variants import check_modifiers, modified
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """A pool with its labels.
+
+    Attributes:
+        dataset: the row's data set, modified and drawn.
+        fingerprint: of its content.
+        clean: fingerprint without label noise; empty where there is none.
+    """
+
+    dataset: Dataset
+    fingerprint: str
+    clean: str
+
+
+@dataclass
+class DataAtHand:
+    """The built-in data sets that can be read here without downloading, each read once.
+
+    Args:
+        root: directory of those on disk (``--data-root``), or None.
+    """
+
+    root: Path | None = None
+    _found: dict[str, Labelled | str] = field(default_factory=dict)
+
+    def of(self, row: Row) -> Labelled | str:
+        """The row's data set, or why it is not looked at: a row may not name a file for us to open.
+
+        Raises:
+            DataError: the data set has no such version or pool.
+        """
+        if row.dataset not in self._found:
+            self._found[row.dataset] = self._read(row)
+        return self._found[row.dataset]
+
+    def _read(self, row: Row) -> Labelled | str:
+        call = parse_call(row.dataset)
+        size = call.params.pop("pool_size", None)
+        entry = next((entry for entry in datasets if entry.name == call.name), None)
+        if entry is None or not entry.function.__module__.startswith("bench.datasets.") or call.params:
+            return f"{call.name} is no built-in data set, or one of your own files"
+        if row.dataset_version not in (None, entry.info.version):
+            return f"{call.name} is here in version {entry.info.version}"
+        try:
+            whole = load_dataset(call.name, {}, root=self.root, download=False, pool_size=None)
+        except (DataError, ImportError):
+            return f"{call.name} is not on this machine (--data-root)"
+        modifiers = check_modifiers(call.name, call.modifiers)
+        drawn = take_pool(modified(whole, modifiers), size)
+        clean = ""
+        if "noise" in modifiers:
+            clean = fingerprint(take_pool(modified(whole, clean_modifiers(modifiers)), size))
+        return Labelled(drawn, fingerprint(drawn), clean)
+
+
+def label_problems(row: Row, indices: NDArray[np.int64] | None, data: DataAtHand) -> Iterator[str]:
+    """Compare fingerprint, sizes and class counts with the data.
+
+    Args:
+        row: its data set can be parsed.
+        indices: int64 [n], its coreset as published; None where that cannot be read.
+        data: what can be read here.
+    """
+    try:
+        found = data.of(row)
+    except BenchError as error:
+        yield f"dataset: {error}"
+        return
+    if isinstance(found, str):
+        yield Unchecked(f"labels: {found}")
+        return
+    dataset = found.dataset
+    if row.fingerprint != found.fingerprint:
+        yield f"fingerprint: {row.fingerprint[:12]}..., but {row.dataset} has {found.fingerprint[:12]}... here"
+        return
+    if row.schema_version >= 4 and row.clean_fingerprint != found.clean:
+        yield f"clean_fingerprint: {row.clean_fingerprint[:12]!r}, but {found.clean[:12]!r} here"
+    if row.pool_size != len(dataset.train):
+        yield f"pool_size: {row.pool_size}, but {row.dataset} has {len(dataset.train)} images"
+    tested = np.bincount(dataset.test.labels, minlength=dataset.num_classes).tolist()
+    if row.test_class_counts and row.test_class_counts != tested:
+        yield f"test_class_counts: {_first(row.test_class_counts, tested)}"
+    if indices is None:
+        return
+    try:
+        labels = dataset.train.labels[pool_positions(indices, dataset)]
+    except DataError as error:
+        yield f"indices: {error}"
+        return
+    kept = np.bincount(labels, minlength=dataset.num_classes).tolist()
+    if row.class_counts != kept:
+        yield f"class_counts: {_first(row.class_counts, kept)}"
+
+
+def _first(claimed: list[int], found: list[int]) -> str:
+    if len(claimed) != len(found):
+        return f"{len(claimed)} classes, but the data set has {len(found)}"
+    number = next(number for number, pair in enumerate(zip(claimed, found, strict=True)) if pair[0] != pair[1])
+    return f"{claimed[number]} images of class {number}, but by the labels it is {found[number]}"
