@@ -107,25 +107,27 @@ def make_dataset(
         DataError: wrong shapes or types, an empty split, labels outside [0, C), fewer than two classes, two of one
             name, a class without training images, or mean and std of other channels.
     """
+    names = tuple(name.decode(errors="replace") if isinstance(name, bytes) else str(name) for name in class_names)
     splits = {}
     for name, (images, labels) in {"train": train, "test": test}.items():
-        numbers, kind = np.asarray(labels), getattr(images, "dtype", np.dtype(np.uint8))
-        if len(images.shape) != 4 or kind != np.uint8 or 0 in images.shape[1:]:
-            raise DataError(f"{name} images must be uint8 [N, C, H, W], got {kind} of shape {images.shape}.")
-        if numbers.shape != (len(images),) or len(images) == 0:
-            raise DataError(f"{name} split has {len(images)} images and labels of shape {numbers.shape}.")
-        splits[name] = Split(images, _checked_labels(numbers, name, class_names))
+        shape, kind = getattr(images, "shape", ()), getattr(images, "dtype", np.dtype(np.uint8))
+        if len(shape) != 4 or kind != np.uint8 or 0 in shape[1:]:
+            raise DataError(f"{name} images must be uint8 [N, C, H, W], got {kind} of shape {tuple(shape)}.")
+        if np.shape(labels) != (len(images),) or len(images) == 0:
+            raise DataError(f"{name} split has {len(images)} images and labels of shape {np.shape(labels)}.")
+        splits[name] = Split(images, _checked_labels(np.asarray(labels), name, names))
     pool, held = splits["train"], splits["test"]
     if pool.images.shape[1:] != held.images.shape[1:]:
         raise DataError(f"train images are {pool.images.shape[1:]} but test images {held.images.shape[1:]}.")
-    _check_classes(pool.labels, class_names)
+    _check_classes(pool.labels, names)
     channels = pool.images.shape[1]
-    if not len(mean) == len(std) == channels or min(std) <= 0:
+    in_range = all(0 <= value <= 1 for value in (*mean, *std)) and all(value > 0 for value in std)
+    if not len(mean) == len(std) == channels or not in_range:
         raise DataError(
-            f"mean and std must be {channels} numbers each, one per channel, with a std above 0; got {tuple(mean)} and "
-            f"{tuple(std)}."
+            f"mean and std must be {channels} numbers in [0, 1] each, one per channel, with a std above 0; got "
+            f"{tuple(mean)} and {tuple(std)}."
         )
-    return Dataset(pool, held, tuple(class_names), tuple(mean), tuple(std), np.arange(len(pool)))
+    return Dataset(pool, held, names, tuple(mean), tuple(std), np.arange(len(pool)))
 
 
 def _checked_labels(labels: NDArray[Any], split: str, class_names: Sequence[str]) -> NDArray[np.int64]:

@@ -53,6 +53,8 @@ def load_dataset(
         values[DOWNLOAD] = download
     try:
         whole = entry.function(None if root is None else root.expanduser(), **values)
+        if not isinstance(whole, Dataset):
+            raise DataError(f"its reader returned {type(whole).__name__} in place of what bench.make_dataset makes.")
         return take_pool(modified(whole, check_modifiers(name, modifiers)), pool_size)
     except DataError as error:
         raise DataError(f"dataset {Call(name, {}, modifiers)}: {error}") from error
