@@ -9,7 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 NeverLearned = Literal["hardest", "zero"]
-Score = Literal["aum", "aum-logits", "forgetting", "el2n", "dyn-unc", "dual"]
+Score = Literal[
+    "aum",
+    "aum-logits",
+    "forgetting",
+    "el2n",
+    "dyn-unc",
+    "dual",
+    "least-confidence",
+    "margin",
+    "entropy",
+    "tdds",
+]
 
 
 @dataclass(frozen=True)
@@ -33,6 +44,16 @@ class Dynamics:
         dual: float32, mean over the windows of 10 epochs that lie in the first 30 of that standard deviation times
             1 - the window's mean of p_t(i)[y] (DUAL, Cho et al. 2025); high is hard and uncertain. A proxy of fewer
             than 10 epochs has one window, of all its epochs.
+        early_confidence: float32, mean over the first 30 epochs of p_t(i)[y], where DUAL looks; low is hard.
+        least_confidence: float32, 1 - the largest of p_t(i) in the last epoch; high is uncertain.
+        margin: float32, the largest minus the second largest of p_t(i) in the last epoch; low is uncertain.
+        entropy: float32, -sum over c of p_t(i)[c] ln p_t(i)[c] in the last epoch; high is uncertain.
+        mean_least_confidence: float32, the same averaged over all epochs.
+        mean_margin: float32, likewise.
+        mean_entropy: float32, likewise.
+        tdds: float32, Temporal Dual-Depth Score (Zhang et al. 2024) of the first T = 30 epochs with windows of J = 10
+            (``bench.training.tdds.TddsRecorder``); high is uncertain.
+        tdds_early: float32, the same with T = 10 and J = 5, the authors' values where 90 % are removed.
         epochs: number of epochs observed.
     """
 
@@ -46,6 +67,15 @@ class Dynamics:
     variability: NDArray[np.float32]
     dyn_unc: NDArray[np.float32]
     dual: NDArray[np.float32]
+    early_confidence: NDArray[np.float32]
+    least_confidence: NDArray[np.float32]
+    margin: NDArray[np.float32]
+    entropy: NDArray[np.float32]
+    mean_least_confidence: NDArray[np.float32]
+    mean_margin: NDArray[np.float32]
+    mean_entropy: NDArray[np.float32]
+    tdds: NDArray[np.float32]
+    tdds_early: NDArray[np.float32]
     epochs: int
 
     def __len__(self) -> int:
@@ -54,12 +84,13 @@ class Dynamics:
     def difficulty(self, score: Score = "aum", *, never_learned: NeverLearned = "hardest") -> NDArray:
         """One score per image with **high = hard**, whatever the score's own direction. float64 [N].
 
-        The high end of ``dyn-unc`` and ``dual`` is uncertain rather than mislabelled: an image that the proxy never
-        learns has a low spread, and with it a low score. What drops the hardest images because they may be mislabelled
-        (beta of ``ccs``, ``d2`` and ``elfs``) drops uncertain ones under these two.
+        The high end of ``dyn-unc``, ``dual``, ``tdds``, ``least-confidence``, ``margin`` and ``entropy`` is uncertain
+        rather than mislabelled: an image whose label the proxy never learns may have a low spread, or a sure prediction
+        of another class. What drops the hardest images because they may be mislabelled (beta of ``ccs``, ``d2`` and
+        ``elfs``) drops uncertain ones under these.
 
         Args:
-            score: which score; ``aum`` and ``aum-logits`` are negated.
+            score: which score; ``aum``, ``aum-logits`` and ``margin`` are negated.
             never_learned: score of images that were never correct under ``forgetting``: ``hardest`` (Toneva et al.
                 2019), or ``zero``, the count that the released code of CCS and ELFS leaves them with (easiest).
                 ``hardest`` is one more than the highest count among the learned images. Toneva et al. say infinitely
@@ -71,9 +102,8 @@ class Dynamics:
             if never_learned == "hardest":
                 counts[~self.learned] = counts[self.learned].max(initial=0) + 1
             return counts
-        if score in ("aum", "aum-logits"):
-            return -(self.aum if score == "aum" else self.aum_logits).astype(np.float64)
-        return {"el2n": self.el2n, "dyn-unc": self.dyn_unc, "dual": self.dual}[score].astype(np.float64)
+        values: NDArray = getattr(self, score.replace("-", "_")).astype(np.float64)
+        return -values if score in ("aum", "aum-logits", "margin") else values
 
     def arrays(self) -> dict[str, NDArray]:
         """The fields as arrays, for storage."""

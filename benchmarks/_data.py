@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -54,7 +57,6 @@ def dataset(size: int, *, test: int = 0, seed: int = 0) -> Dataset:
 def dynamics(size: int, *, seed: int = 0) -> Dynamics:
     """Dynamics of N images in which nothing is constant."""
     rng = np.random.default_rng(seed)
-    names = ("aum", "aum_logits", "el2n", "correctness", "confidence", "variability", "dyn_unc", "dual")
-    values = {name: rng.random(size, dtype=np.float32) for name in names}
+    values: dict[str, Any] = {field.name: rng.random(size, dtype=np.float32) for field in fields(Dynamics)}
     counts = rng.integers(0, 20, size).astype(np.int32)
-    return Dynamics(**values, forgetting=counts, learned=rng.random(size) < 0.9, epochs=30)
+    return Dynamics(**{**values, "forgetting": counts, "learned": rng.random(size) < 0.9, "epochs": 30})

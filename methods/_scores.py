@@ -1,4 +1,4 @@
-"""Dropping the hardest: what methods with a ``beta`` share."""
+"""From scores to images: what methods share that drop the hardest, or draw by a Beta density."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench import SpecError, count_hardest
+from bench import SpecError, check_budget, check_finite, count_hardest, hardest
 
 
 def next_hardest(order: NDArray[np.int64], budget: int, beta: float) -> NDArray[np.int64]:
@@ -30,6 +30,52 @@ def next_hardest(order: NDArray[np.int64], budget: int, beta: float) -> NDArray[
     """
     start = count_hardest(beta, len(order), budget)
     return order[start : start + budget]
+
+
+def beta_sample(
+    score: NDArray[np.floating],
+    confidence: NDArray[np.floating],
+    budget: int,
+    rng: np.random.Generator,
+    *,
+    rate: float,
+    exponent: float,
+) -> NDArray[np.int64]:
+    """Draw n images without replacement, with probability in proportion to BetaPDF(confidence; a, b) * score.
+
+    DUAL's sampling (Cho et al. 2025, section 4.2): b = 15 (1 - mu) (1 - r^c) and a = 16 - b, with mu the mean
+    confidence of the 10 images of highest score, r the rate and c the exponent, so that high rates turn to easy images.
+    Deviations: confidences are kept 1e-6 away from 0 and 1, and b above 1e-6, where the density is 0 or infinite;
+    images of probability 0 are drawn once no other is left, where the released code raises.
+
+    Args:
+        score: [N], at least 0, high = wanted; finite. Not modified.
+        confidence: [N] in [0, 1], mean confidence in the label over early epochs. Not modified.
+        budget: n, images to draw, 0 to N.
+        rng: draws.
+        rate: r, fraction of the pool to be removed, in [0, 1].
+        exponent: c, above 0.
+
+    Returns:
+        int64 [n], unique, in the order of the draws.
+
+    Raises:
+        SelectionError: a score or confidence is not finite, or n is outside 0 to N.
+    """
+    check_finite("scores", score)
+    check_finite("confidences", confidence)
+    check_budget(len(score), budget)
+    if not budget:
+        return np.empty(0, dtype=np.int64)
+    shown = np.clip(confidence.astype(np.float64), 1e-6, 1 - 1e-6)
+    mean = float(confidence[hardest(score, min(10, len(score)), rng)].mean())
+    b = max(15 * (1 - mean) * (1 - rate**exponent), 1e-6)
+    a = 16 - b
+    chance = np.where(score > 0, score, 1).astype(np.float64)
+    log_chance = (a - 1) * np.log(shown) + (b - 1) * np.log1p(-shown) + np.log(chance)
+    # The n largest of log p + Gumbel noise are n draws without replacement (Efraimidis and Spirakis 2006).
+    keys = log_chance + rng.gumbel(size=len(score))
+    return np.lexsort((-keys, score <= 0))[:budget]
 
 
 def beta_within_rate(params: Mapping[str, Any], rate: float) -> None:

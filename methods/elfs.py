@@ -10,11 +10,26 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from bench import NeverLearned, Pool, Score, SelectionError, hard_to_easy, need, register_method
+from bench import (
+    Dynamics,
+    NeverLearned,
+    Pool,
+    Score,
+    SelectionError,
+    count_hardest,
+    hard_to_easy,
+    need,
+    register_method,
+)
 
-from ._scores import beta_within_rate, next_hardest
+from ._scores import beta_sample, beta_within_rate, next_hardest
+from .ccs import stratified
 
 _log = logging.getLogger(__name__)
+
+Sampling = Literal["window", "strata", "beta"]
+Keep = Callable[[float], NDArray[np.int64]]
+"""beta -> the coreset, in the method's order."""
 
 RANDOM_CORESETS = 5
 """Random coresets that the guard compares with: enough for a standard deviation, few enough to cost next to nothing."""
@@ -67,6 +82,8 @@ def _clustering(params: Mapping[str, Any]) -> dict[str, Any]:
 def _needs(params: Mapping[str, Any]) -> list[Any]:
     clustering = _clustering(params)
     wanted = [need("embeddings"), need("dynamics", of="pseudo", **clustering)]
+    if params["sampling"] == "strata" and params["per_cluster"]:
+        wanted.append(need("pseudo_labels", **clustering))
     if params["beta"] != "auto":
         return wanted
     return [*wanted, need("judge") if params["rehearsal"] == "ridge" else need("rehearsal", **clustering)]
@@ -94,6 +111,8 @@ def elfs(
     never_learned: NeverLearned = "hardest",
     rehearsal: Literal["own-pseudo-labels", "ridge"] = "own-pseudo-labels",
     guard: bool = True,
+    sampling: Sampling = "window",
+    per_cluster: bool = False,
 ) -> NDArray[np.int64]:
     """Drop the beta * N hardest images by pseudo-label dynamics, keep the next n; no true label is read.
 
@@ -102,11 +121,14 @@ def elfs(
     candidate's coreset, and the candidate that best predicts the pseudo-labels of a fixed held-out tenth of the pool
     is taken (``Pool.rehearse``, ``choose_beta``). ``rehearsal="ridge"`` judges candidates by clusterings that
     the score does not rest on (``Pool.judge``); ``guard`` takes a random coreset where none is above those.
+    Other ``sampling`` than ELFS's takes the n images from those that are left after the cut as CCS or DUAL do, with
+    pseudo-labels in place of labels; no paper's numbers are of these.
 
     Args:
-        pool: needs dynamics on pseudo-labels, and rehearsal or judge where beta is ``auto``.
+        pool: needs dynamics on pseudo-labels, rehearsal or judge where beta is ``auto``, and pseudo-labels for
+            ``per_cluster``.
         budget: n, images to keep.
-        rng: breaks ties of the scores, once for all candidates.
+        rng: breaks ties of the scores and draws, once for all candidates.
         beta: fraction of the pool that is dropped as too hard.
         score: which score of the pseudo-label dynamics says what is hard.
         clustering: what gives the pseudo-labels: TEMI, or k-means on L2-normalised embeddings, which is Euclidean
@@ -120,9 +142,14 @@ def elfs(
         rehearsal: what chooses beta; ours, see above.
         guard: under ``rehearsal="ridge"``, whether a random coreset is taken where the best candidate is not above the
             mean of five random ones by their standard deviation; the row then says ``random=1``.
+        sampling: which n of those left: the hardest (``window``, ELFS), an equal share of each of 50 strata of the
+            score (CCS, ``ccs.stratified``), or draws by DUAL score and a ``beta`` density of the mean confidence,
+            whatever the score (DUAL with c = 4, ``_scores.beta_sample``).
+        per_cluster: for ``sampling="strata"``, cut and sample inside each cluster, with budgets in proportion to the
+            clusters' sizes, as class-proportional CCS (Tsai et al. 2025) does inside classes.
 
     Returns:
-        int64 [n], unique, hardest first.
+        int64 [n], unique; hardest first, or in the order of the draws.
 
     Raises:
         SelectionError: a score is not finite, beta is above the rate, or see ``choose_beta``.
@@ -130,29 +157,61 @@ def elfs(
     options = _clustering(
         {"clustering": clustering, "num_clusters": num_clusters, "heads": heads, "cluster_epochs": cluster_epochs}
     )
-    difficulty = pool.dynamics(of="pseudo", **options).difficulty(score, never_learned=never_learned)
+    dynamics = pool.dynamics(of="pseudo", **options)
+    difficulty = dynamics.difficulty(score, never_learned=never_learned)
     order = hard_to_easy(difficulty, rng)
     pool.report(scores=difficulty)
+
+    def window(beta: float) -> NDArray[np.int64]:
+        return next_hardest(order, budget, beta)
+
+    keep: Keep = window
+    if sampling == "strata":
+        clusters = pool.pseudo_labels(**options) if per_cluster else None
+        keep = _by_strata(difficulty, clusters, budget, rng)
+    elif sampling == "beta":
+        keep = _by_dual(order, dynamics, budget, rng)
     if beta == "auto" and rehearsal == "ridge":
-        beta, drawn = _judged(pool, order, budget, rng, guard)
+        beta, drawn = _judged(pool, keep, budget, rng, guard)
         pool.report(beta=beta, **({} if drawn is None else {"random": 1}))
         if drawn is not None:
             return drawn
     elif beta == "auto":
         beta = choose_beta(
-            beta_grid(len(pool), budget),
-            lambda candidate: pool.rehearse(np.sort(next_hardest(order, budget, candidate)), **options),
+            beta_grid(len(pool), budget), lambda candidate: pool.rehearse(np.sort(keep(candidate)), **options)
         )
         pool.report(beta=beta)
-    return next_hardest(order, budget, beta)
+    return keep(beta)
+
+
+def _by_strata(
+    difficulty: NDArray[np.float64], clusters: NDArray[np.int64] | None, budget: int, rng: np.random.Generator
+) -> Keep:
+    """Give beta -> what CCS keeps; each draws the same random numbers, so that chance does not choose between them."""
+    seed = int(rng.integers(2**63))
+    return lambda beta: stratified(difficulty, budget, np.random.default_rng(seed), beta=beta, classes=clusters)
+
+
+def _by_dual(order: NDArray[np.int64], dynamics: Dynamics, budget: int, rng: np.random.Generator) -> Keep:
+    """Give beta -> what DUAL's Beta sampling keeps of the images after the cut; random numbers as in ``_by_strata``."""
+    seed = int(rng.integers(2**63))
+    rate = 1 - budget / len(order)
+
+    def keep(beta: float) -> NDArray[np.int64]:
+        left = order[count_hardest(beta, len(order), budget) :]
+        draws = np.random.default_rng(seed)
+        scores, confidence = dynamics.dual[left], dynamics.early_confidence[left]
+        return left[beta_sample(scores, confidence, budget, draws, rate=rate, exponent=4.0)]
+
+    return keep
 
 
 def _judged(
-    pool: Pool, order: NDArray[np.int64], budget: int, rng: np.random.Generator, guard: bool
+    pool: Pool, keep: Keep, budget: int, rng: np.random.Generator, guard: bool
 ) -> tuple[float, NDArray[np.int64] | None]:
     """The best beta by the judge, and a random coreset to take in its place where no beta is better than chance."""
     candidates = fine_beta_grid(len(pool), budget)
-    quality = {beta: pool.judge(np.sort(next_hardest(order, budget, beta))) for beta in candidates}
+    quality = {beta: pool.judge(np.sort(keep(beta))) for beta in candidates}
     best = choose_beta(candidates, quality.__getitem__)
     if not guard:
         return best, None

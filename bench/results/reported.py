@@ -65,7 +65,14 @@ class _Name(NamedTuple):
 
 
 _ZCORE = {"samples": (None, 1_000_000), "subspace": (2,), "neighbors": (1000,), "exponent": (4.0,)}
-_ELFS = {"score": ("aum",), "clustering": ("temi",), "num_clusters": (None,), "heads": (50,), "cluster_epochs": (200,)}
+_ELFS = {
+    "score": ("aum",),
+    "sampling": ("window",),
+    "clustering": ("temi",),
+    "num_clusters": (None,),
+    "heads": (50,),
+    "cluster_epochs": (200,),
+}
 
 # All curves of the ELFS figure start at the same full-data point; the CSV keeps it under each method's name.
 # What a paper tuned (beta of ccs, k, gamma) may have any value, and so may an option of which the paper states one
@@ -86,7 +93,8 @@ _NAMES = (
     _Name("moderate", {"centre": ("mean",), "scope": ("class",)}, (("CCS", "Moderate"),)),
     _Name("moderate", {"centre": ("median",), "scope": ("pool",)}, (("CCS", "Moderate"),)),
     _Name("d2", {"score": ("forgetting", "aum")}, (("DUAL", "D2"),)),
-    # "dual" has no entry: the curve in the DUAL paper is with its Beta sampling, which ours leaves out.
+    _Name("dual", {"sampling": ("beta",)}, (("DUAL", "DUAL (ours)"),)),
+    _Name("tdds", {}, (("TDDS", "TDDS"), ("DUAL", "TDDS"))),
     _Name("dynunc", {}, (("DUAL", "Dyn-Unc"),)),
     _Name("zcore", _ZCORE, (("ZCore", "ZCore"),)),
 )

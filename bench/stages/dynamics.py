@@ -23,7 +23,7 @@ class ProxyDynamics(Stage):
     """Training dynamics of a proxy on the whole pool, trained on true labels or on pseudo-labels."""
 
     kind: ClassVar[str] = "dynamics"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     dataset: DatasetRef
     pseudo_labels: PseudoLabels | None
     proxy: Proxy
@@ -43,7 +43,11 @@ class ProxyDynamics(Stage):
         return f"proxy {self.proxy.model.label} on {self.dataset.label}, {labels}, seed {self.seed}"
 
     def estimate(self, shape: Shape, device: str) -> Estimate:
-        return of_training(*proxy_bytes(self.proxy, shape, self.dataset, shape.train), 64 * shape.train, device)
+        from bench.training.tdds import outputs_bytes
+
+        data, network = proxy_bytes(self.proxy, shape, self.dataset, shape.train)
+        outputs = outputs_bytes(shape.train, self.dataset.num_classes)
+        return of_training(data, network + outputs, 128 * shape.train, device)
 
     def compute(self, session: Session, progress: Progress) -> Arrays:
         """Arrays as in ``Dynamics``."""

@@ -7,12 +7,14 @@ import torch
 from torch import Tensor
 
 from bench.dynamics import Dynamics
+from bench.training.tdds import LONG, SHORT, TddsRecorder
 
 EL2N_EPOCHS = 10
 WINDOW = 10
 """Epochs per window of Dyn-Unc and DUAL."""
 DUAL_EPOCHS = 30
 """DUAL looks at these first epochs, as its paper does on CIFAR."""
+_UNCERTAINTIES = ("least_confidence", "margin", "entropy")
 
 
 class DynamicsRecorder:
@@ -26,7 +28,10 @@ class DynamicsRecorder:
     def __init__(self, size: int, device: str) -> None:
         self._epoch = 0
         names = ("aum", "aum_logits", "el2n", "correctness", "confidence", "squares", "dyn_unc", "dual")
-        self._sums = {name: torch.zeros(size, device=device) for name in names}
+        more = ("early_confidence", *(f"mean_{name}" for name in _UNCERTAINTIES))
+        self._sums = {name: torch.zeros(size, device=device) for name in (*names, *more)}
+        self._last = {name: torch.zeros(size, device=device) for name in _UNCERTAINTIES}
+        self._tdds = TddsRecorder(size, device)
         self._recent = torch.zeros(size, WINDOW, device=device)
         self._forgetting = torch.zeros(size, dtype=torch.int32, device=device)
         self._was_correct = torch.zeros(size, dtype=torch.bool, device=device)
@@ -47,6 +52,12 @@ class DynamicsRecorder:
         if self._epoch < EL2N_EPOCHS:
             # |p - onehot(y)|^2 = |p|^2 - 2 p[y] + 1, without the one-hot matrix
             self._add("el2n", positions, (probabilities.square().sum(1) - 2 * own + 1).clamp_min(0).sqrt())
+        if self._epoch < DUAL_EPOCHS:
+            self._add("early_confidence", positions, own)
+        for name, values in _uncertainty(probabilities).items():
+            self._last[name][positions] = values
+            self._add(f"mean_{name}", positions, values)
+        self._tdds.update(positions, probabilities)
         self._forgetting[positions] += (self._was_correct[positions] & ~correct).int()
         self._was_correct[positions] = correct
         self._learned[positions] |= correct
@@ -54,6 +65,7 @@ class DynamicsRecorder:
     def end_epoch(self) -> None:
         """Count an epoch."""
         self._epoch += 1
+        self._tdds.end_epoch()
 
     def result(self) -> Dynamics:
         """What was observed so far, as numpy arrays [N]."""
@@ -75,6 +87,11 @@ class DynamicsRecorder:
             variability=np.sqrt(sums["squares"] / np.float32(epochs)),
             dyn_unc=uncertain,
             dual=dual,
+            early_confidence=sums["early_confidence"] / np.float32(min(epochs, DUAL_EPOCHS)),
+            **{name: values.cpu().numpy() for name, values in self._last.items()},
+            **{f"mean_{name}": sums[f"mean_{name}"] / np.float32(epochs) for name in _UNCERTAINTIES},
+            tdds=self._tdds.score(*LONG).cpu().numpy(),
+            tdds_early=self._tdds.score(*SHORT).cpu().numpy(),
             epochs=self._epoch,
         )
 
@@ -97,6 +114,14 @@ class DynamicsRecorder:
 
     def _add(self, name: str, positions: Tensor, values: Tensor) -> None:
         self._sums[name][positions] += values
+
+
+def _uncertainty(probabilities: Tensor) -> dict[str, Tensor]:
+    """The three uncertainties of softmax outputs [B, C], each [B]."""
+    largest, second = probabilities.topk(2, dim=1).values.unbind(1)
+    return dict(
+        zip(_UNCERTAINTIES, (1 - largest, largest - second, torch.special.entr(probabilities).sum(1)), strict=True)
+    )
 
 
 def _window_scores(confidences: Tensor) -> tuple[Tensor, Tensor]:

@@ -27,6 +27,13 @@ def observe(probabilities: NDArray[np.float64], labels: NDArray[np.int64]) -> Dy
     own = probabilities[:, rows, labels]
     windows = np.lib.stride_tricks.sliding_window_view(own, 10, axis=0)
     spread = windows.std(2, ddof=1)
+    ranked = np.sort(probabilities, axis=2)
+    entropy = -(probabilities * np.log(np.maximum(probabilities, 1e-300))).sum(2)
+    uncertain = {
+        "least_confidence": 1 - ranked[..., -1],
+        "margin": ranked[..., -1] - ranked[..., -2],
+        "entropy": entropy,
+    }
     errors = np.linalg.norm(probabilities - np.eye(probabilities.shape[2])[labels], axis=2)
     return Dynamics(
         aum=margins(probabilities),
@@ -39,8 +46,23 @@ def observe(probabilities: NDArray[np.float64], labels: NDArray[np.int64]) -> Dy
         variability=own.std(0).astype(np.float32),
         dyn_unc=spread.mean(0).astype(np.float32),
         dual=(spread * (1 - windows.mean(2))).mean(0).astype(np.float32),
+        early_confidence=own[:30].mean(0).astype(np.float32),
+        **{name: values[-1].astype(np.float32) for name, values in uncertain.items()},
+        **{f"mean_{name}": values.mean(0).astype(np.float32) for name, values in uncertain.items()},
+        tdds=tdds(probabilities[:30], 10),
+        tdds_early=tdds(probabilities[:10], 5),
         epochs=epochs,
     )
+
+
+def tdds(probabilities: NDArray[np.float64], length: int) -> NDArray[np.float32]:
+    """Temporal Dual-Depth Scores of softmax outputs [T, N, C] with windows of ``length`` epochs, float32 [N]."""
+    logs = np.log(probabilities + 1e-8)
+    changes = np.abs(probabilities[1:] * (logs[1:] - logs[:-1])).sum(2)
+    score = np.zeros(probabilities.shape[1])
+    for window in np.lib.stride_tricks.sliding_window_view(changes, length - 1, axis=0):
+        score = 0.1 * score + 0.9 * np.linalg.norm(window - window.mean(1, keepdims=True), axis=1)
+    return score.astype(np.float32)
 
 
 def train(pixels: NDArray[np.float32], labels: NDArray[np.int64]) -> Dynamics:

@@ -15,6 +15,14 @@ CASES = [
     ("el2n", {}, "el2n", 1),
     ("dynunc", {}, "dyn_unc", 1),
     ("dual", {}, "dual", 1),
+    ("least-confidence", {}, "least_confidence", 1),
+    ("least-confidence", {"epochs": "all"}, "mean_least_confidence", 1),
+    ("margin", {}, "margin", -1),
+    ("margin", {"epochs": "all"}, "mean_margin", -1),
+    ("entropy", {}, "entropy", 1),
+    ("entropy", {"epochs": "all"}, "mean_entropy", 1),
+    ("tdds", {}, "tdds", 1),
+    ("tdds", {"trajectory": "short"}, "tdds_early", 1),
 ]
 
 
@@ -30,6 +38,19 @@ def test_hard_end_is_kept(digits, name, params, field, sign):
     scores = sign * getattr(digits.dynamics_labels, field)
     kept = run(name, digits, 200, **params)
     assert scores[kept].min() >= np.delete(scores, kept).max()
+
+
+def test_every_score_is_hard_at_its_high_end(digits):
+    from typing import get_args
+
+    from bench import Score
+
+    dynamics = digits.dynamics_labels
+    for score in get_args(Score):
+        difficulty = dynamics.difficulty(score)
+        assert difficulty.dtype == np.float64
+        hard = np.argsort(-difficulty)[:200]
+        assert dynamics.mean_entropy[hard].mean() > dynamics.mean_entropy.mean(), score
 
 
 def test_mislabelled_images_are_hard(digits):

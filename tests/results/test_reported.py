@@ -66,6 +66,7 @@ def test_a_line_rests_on_one_paper() -> None:
         ("elfs", {"clustering": "kmeans"}),
         ("elfs", {"heads": 10}),
         ("elfs", {"num_clusters": 20}),
+        ("elfs", {"sampling": "strata"}),
         ("prototypicality", {"keep": "easy"}),
         ("d2-label-free", {"prior": "prototypicality"}),
         ("ccs", {"score": "el2n"}),
@@ -82,6 +83,18 @@ def test_a_variant_that_no_paper_ran_has_no_numbers(method: str, params: dict[st
     usual, name = methods.get(method).resolve({}), NO_CIFAR10.get(method, "cifar10")
     assert reported(name, PROTOCOLS[name].pool_size, method, usual)
     assert reported(name, PROTOCOLS[name].pool_size, method, {**usual, **params}) == {}
+
+
+def test_the_curve_of_dual_is_with_its_beta_sampling() -> None:
+    usual = methods.get("dual").resolve({})
+    assert reported("cifar10", 50_000, "dual", usual) == {}
+    drawn = reported("cifar10", 50_000, "dual", {**usual, "sampling": "beta"})
+    assert drawn[90].accuracy == from_csv("DUAL", "CIFAR10", "DUAL (ours)", 90, "figure-digitised")
+
+
+def test_tdds_has_its_own_papers_numbers_where_there_are_some() -> None:
+    assert {number.paper for number in reported("cifar100", 50_000, "tdds", {}).values()} == {"TDDS"}
+    assert {number.paper for number in reported("cifar10", 50_000, "tdds", {}).values()} == {"DUAL"}
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bench.dynamics import Dynamics
 from bench.training.recorder import DynamicsRecorder
 
 
@@ -33,6 +34,31 @@ def spread(window):
     return statistics.stdev(window) if len(window) > 1 else 0.0
 
 
+def change(before, after):
+    """TDDS' change of an image between two epochs."""
+    return sum(abs(q * (math.log(q + 1e-8) - math.log(p + 1e-8))) for p, q in zip(before, after, strict=True))
+
+
+def tdds(outputs, trajectory, length):
+    """As the released code has it: all windows of the first epochs, and a moving average that starts at 0."""
+    outputs = outputs[:trajectory]
+    score = 0.0
+    for window in windows(outputs, length):
+        changes = [change(*pair) for pair in pairwise(window)]
+        mean = statistics.fmean(changes) if changes else 0.0
+        score = 0.1 * score + 0.9 * math.sqrt(sum((d - mean) ** 2 for d in changes))
+    return score
+
+
+def entropy(probabilities):
+    return -sum(p * math.log(p) for p in probabilities if p > 0)
+
+
+def lead(probabilities):
+    first, second = sorted(probabilities, reverse=True)[:2]
+    return first - second
+
+
 def by_hand(logits, label):
     """The scores of one image whose outputs of all epochs are ``logits`` [T][C]."""
     outputs = [softmax(epoch) for epoch in logits]
@@ -51,14 +77,23 @@ def by_hand(logits, label):
         "variability": statistics.pstdev(own),
         "dyn_unc": statistics.fmean(map(spread, windows(own, 10))),
         "dual": statistics.fmean(spread(w) * (1 - statistics.fmean(w)) for w in windows(own[:30], 10)),
+        "early_confidence": statistics.fmean(own[:30]),
+        "least_confidence": 1 - max(outputs[-1]),
+        "margin": lead(outputs[-1]),
+        "entropy": entropy(outputs[-1]),
+        "mean_least_confidence": statistics.fmean(1 - max(p) for p in outputs),
+        "mean_margin": statistics.fmean(map(lead, outputs)),
+        "mean_entropy": statistics.fmean(map(entropy, outputs)),
+        "tdds": tdds(outputs, 30, 10),
+        "tdds_early": tdds(outputs, 10, 5),
     }
 
 
 @st.composite
 def trainings(draw):
     """Logits [T, N, C] on a grid of halves, so that equal outputs occur; labels; batches of any sizes per epoch."""
-    # The windows have 10 epochs, and DUAL's 30 in all.
-    epochs = draw(st.sampled_from([1, 2, 9, 10, 11, 29, 30, 31]) | st.integers(1, 45))
+    # The windows have 5 and 10 epochs; TDDS' trajectories 10 and 30, DUAL's 30.
+    epochs = draw(st.sampled_from([1, 2, 4, 5, 6, 9, 10, 11, 29, 30, 31]) | st.integers(1, 45))
     size, classes = draw(st.integers(1, 4)), draw(st.integers(2, 4))
     drawn = np.random.default_rng(draw(st.integers(0, 2**31))).integers(-8, 9, (epochs, size, classes)) / 2
     labels = [draw(st.integers(0, classes - 1)) for _ in range(size)]
@@ -83,3 +118,27 @@ def test_online_numbers_are_the_definitions(training):
         assert set(expected) == set(found)
         for name, value in expected.items():
             assert found[name][image] == pytest.approx(value, rel=1e-4, abs=1e-5), name
+
+
+def test_outputs_held_in_half_precision_move_tdds_little(monkeypatch):
+    logits = torch.randn(31, 50, 7, generator=torch.Generator().manual_seed(0)) * 2
+    found = []
+    for cells in (2**26, 0):
+        monkeypatch.setattr("bench.training.tdds.EXACT_CELLS", cells)
+        recorder, targets = DynamicsRecorder(50, "cpu"), torch.zeros(50, dtype=torch.int64)
+        for epoch in logits:
+            recorder.update(torch.arange(50), epoch, targets)
+            recorder.end_epoch()
+        found.append(recorder.result())
+    assert np.abs(found[0].tdds - found[1].tdds).max() < 2e-3 < found[0].tdds.min()
+    assert np.abs(found[0].tdds - found[1].tdds).max() > 0
+
+
+def test_dynamics_without_the_newer_scores_are_not_read_as_if_they_had_them():
+    recorder = DynamicsRecorder(3, "cpu")
+    recorder.update(torch.arange(3), torch.eye(3), torch.arange(3))
+    recorder.end_epoch()
+    stored = recorder.result().arrays()
+    del stored["tdds"]
+    with pytest.raises(TypeError, match="tdds"):
+        Dynamics.from_arrays(stored)
