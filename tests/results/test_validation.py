@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -328,6 +328,51 @@ def test_each_untruth_is_found(forged: Write, changes: Change, says: str) -> Non
 def test_each_untruth_of_other_rows_is_found(forged: Write, of: str, changes: Change, says: str) -> None:
     found = problems(forged(changes, of=of))
     assert any(says in problem for problem in found), found
+
+
+BELIEVED = {
+    *("created", "device", "git_dirty", "git_revision", "threads", "versions"),  # where and when it ran
+    *("train_seconds", "train_peak_bytes", "train_peak_gpu_bytes", "stages"),  # what it took
+    *("method_version", "selection_code"),  # told as not checked
+    "scores_sha256",  # scores may be left out
+}
+"""Fields of which some other value passes, since only a run can tell."""
+
+
+def leaves(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], Any]]:
+    """Paths to the plain values in a JSON value; of lists, those in the first item."""
+    if isinstance(value, dict | list):
+        for key, item in value.items() if isinstance(value, dict) else enumerate(value[:1]):
+            yield from leaves(item, (*path, key))
+    else:
+        yield path, value
+
+
+def others(value: Any) -> list[Any]:
+    """Values of the same type, and none."""
+    if isinstance(value, bool):
+        return [not value, None]
+    if isinstance(value, int | float):
+        return [value + 1, 2 * value + 1, -1, 0 if value else 2, None]
+    if isinstance(value, str):
+        return [f"{value}0", value[::-1] or "x", value[:-1] or "y", "0" * 64, "", "2020-01-01T00:00:00+00:00", None]
+    return [0, "x", 1.5, True]
+
+
+def test_only_what_a_run_alone_can_tell_may_be_changed_unseen(forged: Write) -> None:
+    path = forged()
+    true, passed = json.loads(path.read_bytes()), set()
+    for place, value in list(leaves(true)):
+        for other in others(value):
+            changed = json.loads(json.dumps(true))
+            inner = changed
+            for key in place[:-1]:
+                inner = inner[key]
+            inner[place[-1]] = other
+            path.write_text(json.dumps(changed))
+            if other != value and not problems(path):
+                passed.add(place[0])
+    assert passed == BELIEVED
 
 
 def rehashed(path: Path) -> Path:
