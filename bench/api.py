@@ -342,9 +342,8 @@ def compare(frame: pd.DataFrame, *, baseline: str = "random", metric: Metric = "
     made = [block for block in _blocks(frame, metric) if block.lines]
     if not made:
         raise RowError("nothing to compare: all rows are of the full data set.")
-    rng = np.random.default_rng(0)
     lines = comparison.find_baseline(made, baseline)
-    rows = [(block, line, comparison.contests(block, line, rng)) for block, line in zip(made, lines, strict=True)]
+    rows = [(block, line, comparison.contests(block, line)) for block, line in zip(made, lines, strict=True)]
     sheets = [comparison_text.contest_sheet(block, found, line) for block, line, found in rows]
     records = pd.DataFrame(comparison_text.contest_records(rows))
     records["rate"] = pd.to_numeric(records["rate"])
@@ -373,7 +372,7 @@ def leaderboard(frames: Sequence[pd.DataFrame | PathLike], *, metric: Metric = "
     if not loaded:
         raise RowError('nothing to rank: bench.leaderboard(["runs/a", "runs/b"]).')
     made = _blocks(pd.concat(loaded, ignore_index=True), metric)
-    ranked = standings(made, np.random.default_rng(0))
+    ranked = standings(made)
     board = leaderboard_sheet(made, ranked)
     return _rendered(pd.DataFrame(leaderboard_records(made, ranked)), markdown([board]), latex([board]))
 

@@ -27,8 +27,6 @@ def compare(
     ] = None,
 ) -> None:
     """Show paired differences with intervals, p-values and ranks, and overlaps; write Markdown and CSV."""
-    import numpy as np
-
     from bench.cli._screen import show
     from bench.errors import RowError
     from bench.results import comparison, comparison_text
@@ -39,8 +37,7 @@ def compare(
     if not made:
         raise RowError("nothing to compare: all rows are of the full data set.")
     baselines = comparison.find_baseline(made, baseline)
-    rng = np.random.default_rng(0)
-    rows = [(block, line, comparison.contests(block, line, rng)) for block, line in zip(made, baselines, strict=True)]
+    rows = [(block, line, comparison.contests(block, line)) for block, line in zip(made, baselines, strict=True)]
     sheets = [comparison_text.contest_sheet(block, found, line) for block, line, found in rows]
     paths = []
     target = out or folders[0] / "tables"

@@ -28,15 +28,13 @@ def leaderboard(
     Every data set with its model counts the same, however many encoders and rates it has. The same rows give the same
     bytes, of the figures with the same version of matplotlib.
     """
-    import numpy as np
-
     from bench.cli._screen import show
     from bench.results.leaderboard import leaderboard_csv, leaderboard_sheet, standings
     from bench.results.sheets import latex, markdown, write_text
     from bench.results.tables import blocks, collect
 
     made = blocks(collect(folders), metric=metric.value)
-    table = standings(made, np.random.default_rng(0))
+    table = standings(made)
     board = leaderboard_sheet(made, table)
     show(board)
     contents = {"md": markdown([board]), "csv": leaderboard_csv(made, table), "tex": latex([board])}

@@ -9,8 +9,6 @@ from html import escape
 from importlib.resources import files
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from bench.plots.figures import Figure
 from bench.plots.style import save
 from bench.quantities import counted
@@ -82,7 +80,7 @@ def _leaderboard(blocks: Sequence[Block]) -> str:
     if not any(block.lines for block in blocks):
         return ""
     # Without intervals: the page's script ranks anew under its filters, and does not draw seeds.
-    table = standings(blocks, np.random.default_rng(0))
+    table = standings(blocks)
     return _table(leaderboard_sheet(blocks, table, intervals=False), "leaderboard")
 
 

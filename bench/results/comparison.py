@@ -113,7 +113,7 @@ def find_baseline(blocks: Sequence[Block], name: str) -> list[Line | None]:
     return found
 
 
-def contests(block: Block, baseline: Line | None, rng: np.random.Generator) -> dict[float | None, list[Contest]]:
+def contests(block: Block, baseline: Line | None) -> dict[float | None, list[Contest]]:
     """Every method of a block against the baseline: at each rate, and over all rates where there are several.
 
     A baseline that is not pruned (``full``) is the same at every rate. Over all rates, a seed's value is its mean over
@@ -122,13 +122,12 @@ def contests(block: Block, baseline: Line | None, rng: np.random.Generator) -> d
     Args:
         block: from ``bench.results.tables.blocks``; its metric is compared.
         baseline: one of its lines, or None.
-        rng: of the bootstrap of ranks.
 
     Returns:
         Rate, or None for all rates -> one contest per line of the block, in its order.
     """
     return {
-        rate: _at(block, [rate] if rate is not None else list(block.rates), rate, baseline, rng)
+        rate: _at(block, [rate] if rate is not None else list(block.rates), rate, baseline)
         for rate in (*block.rates, *[None] * (len(block.rates) > 1))
     }
 
@@ -290,9 +289,7 @@ def chosen(block: Block) -> list[tuple[str, float, str, dict[int, float]]]:
     return found
 
 
-def _at(
-    block: Block, rates: list[float], rate: float | None, baseline: Line | None, rng: np.random.Generator
-) -> list[Contest]:
+def _at(block: Block, rates: list[float], rate: float | None, baseline: Line | None) -> list[Contest]:
     accuracies = [[line.accuracies(each, block.metric) for each in rates] for line in block.lines]
     own = [_mean(columns) for columns in accuracies]
     against = {}
@@ -308,7 +305,7 @@ def _at(
         )
         for line, values in zip(block.lines, own, strict=True)
     ]
-    return _ranked(_adjusted(made), accuracies, block.seeds, rng)
+    return _ranked(_adjusted(made), accuracies, block.seeds)
 
 
 def _adjusted(made: list[Contest]) -> list[Contest]:
@@ -321,15 +318,17 @@ def _adjusted(made: list[Contest]) -> list[Contest]:
     return made
 
 
-def _ranked(
-    made: list[Contest], accuracies: list[list[dict[int, float]]], seeds: tuple[int, ...], rng: np.random.Generator
-) -> list[Contest]:
+def _ranked(made: list[Contest], accuracies: list[list[dict[int, float]]], seeds: tuple[int, ...]) -> list[Contest]:
     """Rank the methods that have the block's seeds in every column."""
     whole = [number for number, columns in enumerate(accuracies) if all(tuple(column) == seeds for column in columns)]
     if len(whole) < 2:
         return made
-    values = [[list(column.values()) for column in accuracies[number]] for number in whole]
-    for number, interval in zip(whole, rank_intervals(values, rng), strict=True):
+    columns = [
+        [list(column.values()) for column in methods]
+        for methods in zip(*(accuracies[number] for number in whole), strict=True)
+    ]
+    weights = [1 / len(columns)] * len(columns)
+    for number, interval in zip(whole, rank_intervals(columns, weights), strict=True):
         made[number] = replace(made[number], rank=interval)
     return made
 

@@ -9,7 +9,7 @@ from bench.quantities import counted
 from bench.results.captions import METRIC, other_code, other_seeds
 from bench.results.comparison import Agreement, Contest, EncoderOverlap, Overlap, chosen
 from bench.results.sheets import MISSING, Field, Section, Sheet, to_csv
-from bench.results.stats import TIE, PairedTest
+from bench.results.stats import RANK_INTERVAL, TIE, PairedTest
 from bench.results.table_text import percent
 from bench.results.tables import Block, Line
 
@@ -207,7 +207,7 @@ def _notes(block: Block, made: Contests, baseline: Line | None) -> Iterator[str]
             yield f"{MISSING} for p: one pair only, or differences that are all equal."
     if any(contest.rank for group in made.values() for contest in group):
         listed = ", ".join(map(str, block.seeds))
-        yield f"Rank among the methods that have all seeds ({listed}), 1 is best; interval: bootstrap over seeds."
+        yield f"Rank among the methods that have all seeds ({listed}), 1 is best. {RANK_INTERVAL}"
     yield from other_seeds(block)
     for label, rate, name, values in chosen(block):
         texts = ", ".join(f"{value:g}" for value in values.values())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ from bench.quantities import counted
 from bench.refs import NO_ENCODER
 from bench.results.captions import METRIC, common, label_leak, other_seeds
 from bench.results.sheets import MISSING, Field, Section, Sheet, to_csv
-from bench.results.stats import pooled_rank_intervals, ranks
+from bench.results.stats import RANK_INTERVAL, rank_intervals, ranks, summarize
 from bench.results.table_text import percent
 from bench.results.tables import DECIMALS, Block, Line, Measured, parameters
 
@@ -53,7 +53,7 @@ class Standing:
     missing: tuple[str, ...]
 
 
-def standings(blocks: Sequence[Block], rng: np.random.Generator) -> list[Standing]:
+def standings(blocks: Sequence[Block]) -> list[Standing]:
     """Rank methods by their mean rank over all columns, a column being a rate of a block.
 
     A method is ranked if it has the block's seeds in every column; ranks, wins and mean accuracies are then taken among
@@ -62,12 +62,10 @@ def standings(blocks: Sequence[Block], rng: np.random.Generator) -> list[Standin
     Every data set with its model has the same weight, divided equally among its encoders and then among their rates:
     methods without an encoder have the same numbers in the block of every encoder, which must not count twice.
 
-    The interval of a mean rank is of a bootstrap over seeds: the same draw for all methods, encoders and rates of a
-    data set and model that have the same seeds. It says how far ranks depend on seeds, and nothing of other data sets.
+    The interval of a mean rank says how far it depends on seeds, and nothing of other data sets (``rank_intervals``).
 
     Args:
         blocks: from ``bench.results.tables.blocks``, with at least one pruned line.
-        rng: of the bootstrap.
 
     Returns:
         Ranked methods, best first, ties by mean accuracy and then by name; after them the others by name.
@@ -81,7 +79,7 @@ def standings(blocks: Sequence[Block], rng: np.random.Generator) -> list[Standin
         raise RowError("nothing to rank: all rows are of the full data set.")
     holes = {label: _missing(blocks, lines) for label, lines in found.items()}
     ranked = [label for label in found if not holes[label]]
-    scores = dict(zip(ranked, _scores(blocks, [found[label] for label in ranked], rng), strict=True))
+    scores = dict(zip(ranked, _scores(blocks, [found[label] for label in ranked]), strict=True))
     made = []
     for label, lines in found.items():
         own = [line for line in lines if line]
@@ -196,50 +194,28 @@ Score = tuple[float | None, float | None, float | None, float | None, float]
 """Mean rank, ends of its interval, mean accuracy and wins, as in ``Standing``."""
 
 
-def _scores(blocks: Sequence[Block], ranked: Sequence[Lines], rng: np.random.Generator) -> list[Score]:
+def _scores(blocks: Sequence[Block], ranked: Sequence[Lines]) -> list[Score]:
     """What each ranked method reached."""
     if not ranked:
         return []
     shares = [share for block, share in zip(blocks, column_weights(blocks), strict=True) for _ in block.rates]
-    means = [[one.summary.mean for line in lines if line for one in line.measured if one.summary] for lines in ranked]
-    columns = [ranks(column) for column in zip(*means, strict=True)]
-    ends = _intervals(blocks, ranked, rng)
+    columns = [
+        [list(line.accuracies(rate, block.metric).values()) for line in column if line]
+        for block, column in zip(blocks, zip(*ranked, strict=True), strict=True)
+        for rate in block.rates
+    ]
+    means = np.array([[summarize(seeds).mean for seeds in column] for column in columns])
+    best = np.array([ranks(column) == ranks(column).min() for column in means])
+    intervals = all(len(block.seeds) > 1 for block in blocks)
     made: list[Score] = []
-    for number, accuracies in enumerate(means):
-        own = [float(column[number]) for column in columns]
-        best = [column.min() for column in columns]
-        # Rounded, so that sums of the same ranks in another order are equal.
-        rank = round(_weighted(own, shares), 9)
-        wins = _weighted([mine == top for mine, top in zip(own, best, strict=True)], shares)
-        made.append((rank, *ends[number], _weighted(accuracies, shares), wins))
+    for found, own, won in zip(rank_intervals(columns, shares), means.T, best.T, strict=True):
+        ends = (found.low, found.high) if intervals else (None, None)
+        made.append((found.rank, *ends, _weighted(own, shares), _weighted(won, shares)))
     return made
 
 
-def _weighted(values: Sequence[float], shares: Sequence[float]) -> float:
-    return math.fsum(value * share for value, share in zip(values, shares, strict=True))
-
-
-def _intervals(
-    blocks: Sequence[Block], ranked: Sequence[Lines], rng: np.random.Generator
-) -> list[tuple[float, float] | tuple[None, None]]:
-    """Ends of the interval of each mean rank; None where a block has one seed, which has no spread."""
-    if any(len(block.seeds) < 2 for block in blocks):
-        return [(None, None)] * len(ranked)
-    pools: dict[tuple[str, str, tuple[int, ...]], list[int]] = {}
-    for number, block in enumerate(blocks):
-        pools.setdefault((block.dataset, block.model, block.seeds), []).append(number)
-    weights = column_weights(blocks)
-    places = [[(number, rate) for number in pool for rate in blocks[number].rates] for pool in pools.values()]
-    tables = [
-        [[_accuracies(lines[number], rate, blocks[number]) for number, rate in columns] for lines in ranked]
-        for columns in places
-    ]
-    found = pooled_rank_intervals(tables, [[weights[number] for number, _ in columns] for columns in places], rng)
-    return [(entry.low, entry.high) for entry in found]
-
-
-def _accuracies(line: Line | None, rate: float, block: Block) -> list[float]:
-    return list(line.accuracies(rate, block.metric).values()) if line else []
+def _weighted(values: Iterable[float], shares: Sequence[float]) -> float:
+    return math.fsum(float(value) * share for value, share in zip(values, shares, strict=True))
 
 
 def _missing(blocks: Sequence[Block], lines: Lines) -> list[str]:
@@ -291,10 +267,7 @@ def _notes(blocks: Sequence[Block], table: Sequence[Standing], intervals: bool) 
         if intervals and ranked[0].rank_low is None:
             notes.append("No intervals: one seed in some column, which has no spread.")
         elif intervals:
-            notes.append(
-                "Rank 95 %: bootstrap of the mean rank over seeds, the same draw for all methods of a data set and "
-                "model with the same seeds; too narrow with few seeds, and it says nothing of other data sets."
-            )
+            notes.append(f"{RANK_INTERVAL} It says nothing of other data sets.")
     else:
         notes = [f"No method is complete in all {columns}: none is ranked. Leave a folder out, or run what is missing."]
     notes.append(f"Columns: {where}.")

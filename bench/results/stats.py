@@ -165,8 +165,15 @@ def ranks(values: ArrayLike) -> NDArray[np.float64]:
     return (array.shape[-1] + 1 + better.sum(axis=-1) - better.sum(axis=-2)) / 2
 
 
+RANK_INTERVAL = (
+    "Rank 95 %: where the rank would lie with endless seeds. Two methods whose difference may be chance may have each "
+    "other's rank, so few seeds give wide intervals."
+)
+"""What a table says of its intervals of ranks."""
+
+
 class RankInterval(NamedTuple):
-    """Mean rank with its bootstrap interval; 1 is best.
+    """Mean rank with its interval; 1 is best.
 
     Attributes:
         rank: of the means over all seeds, averaged over the columns.
@@ -180,69 +187,57 @@ class RankInterval(NamedTuple):
 
 
 def rank_intervals(
-    accuracies: ArrayLike, rng: np.random.Generator, *, draws: int = 2000, level: float = 0.95
+    columns: Sequence[ArrayLike], weights: Sequence[float], *, level: float = 0.95
 ) -> list[RankInterval]:
-    """Mean rank of each method over columns, all of which count alike: ``pooled_rank_intervals`` of one table.
+    """Weighted mean rank of each method over columns, with an interval for the rank that endless seeds would give.
+
+    In each column a method's best rank is one more than the number of methods that are surely better, and its worst
+    rank leaves those below it that are surely worse (Al Mohamad, Goeman & van Zwet 2022, Biometrics: all pairs by
+    Tukey's test; here the M - 1 pairs of a method by Bonferroni's, since one method's interval is read at a time). A
+    difference is sure by a t-test whose variance is pooled over the methods after each seed's effect on all of them is
+    taken out: 3 seeds of 9 methods are 16 degrees of freedom. The ends are averaged over the columns like the ranks.
+
+    ``tests/results/test_rank_coverage.py`` simulates the coverage: 0.94 to 1.00 for 3 to 18 methods, 1 to 6 columns, 2
+    to 5 seeds and differences from none to far larger than the noise (n = 400 leaderboards each), lowest where methods
+    differ by a hundredth of the noise. A bootstrap over seeds covers 0.54 to 0.88 at 3 seeds, 0.65 to 0.93 at 5
+    (n = 60): few seeds have few draws, and ranks of noisy means are drawn to the middle.
 
     Args:
-        accuracies: [M, K, S] in percent: methods, columns (such as rates), seeds; no holes.
-        rng: of the bootstrap.
-        draws: resamples.
-        level: coverage of the interval, in (0, 1).
+        columns: each [M, S] in percent: the same methods, its own seeds; no holes. One seed tells nothing: 1 to M.
+        weights: of the columns; they sum to 1.
+        level: coverage of the interval of one method, in (0, 1).
 
     Returns:
-        One interval per method; ``rank`` is exact, only the ends depend on ``rng``.
+        One interval per method.
 
     Raises:
-        ValueError: not three dimensions, an empty one, or a value that is not finite.
+        ValueError: a column without two dimensions, an empty one, or a value that is not finite.
     """
-    values = np.asarray(accuracies, dtype=np.float64)
-    columns = values.shape[1] if values.ndim == 3 else 0
-    return pooled_rank_intervals([values], [np.full(columns, 1 / max(1, columns))], rng, draws=draws, level=level)
+    found = np.float64(0)
+    for column, share in zip(columns, weights, strict=True):
+        values = np.asarray(column, dtype=np.float64)
+        if values.ndim != 2 or not values.size or not np.isfinite(values).all():
+            raise ValueError(f"expected finite accuracies [methods, seeds], got shape {values.shape}")
+        means = values.mean(axis=1)
+        ahead = means - means[:, None]
+        sure = _sure_difference(values, level)
+        low, high = 1 + (ahead > sure).sum(axis=1), len(means) - (ahead < -sure).sum(axis=1)
+        found = found + share * np.stack([ranks(means), low, high], axis=1)
+    # Rounded, so that sums of the same ranks in another order are equal.
+    return [RankInterval(*map(float, entry)) for entry in found.round(9)]
 
 
-def pooled_rank_intervals(
-    tables: Sequence[ArrayLike],
-    weights: Sequence[ArrayLike],
-    rng: np.random.Generator,
-    *,
-    draws: int = 2000,
-    level: float = 0.95,
-) -> list[RankInterval]:
-    """Weighted mean rank of each method over the columns of several tables, with a bootstrap interval over seeds.
+def _sure_difference(values: NDArray[np.float64], level: float) -> float:
+    """Points by which two of the methods [M, S] must differ; infinite for one seed, or one method."""
+    methods, seeds = values.shape
+    freedom = (methods - 1) * (seeds - 1)
+    if not freedom:
+        return math.inf
+    from scipy.special import stdtrit
 
-    Seeds are drawn with replacement, the same ones for every method and column of a table, since a seed is one
-    repetition of all of it, and apart for each table. S seeds have only (2S - 1)! / (S! (S - 1)!) different draws (10
-    for 3 seeds), so that the percentile interval of few seeds is coarse and too narrow; one seed has no spread at all.
-
-    Args:
-        tables: each [M, K, S] in percent: the same methods, its own columns and seeds; no holes.
-        weights: each [K]; all of them together sum to 1.
-        rng: of the bootstrap.
-        draws: resamples.
-        level: coverage of the interval, in (0, 1).
-
-    Returns:
-        One interval per method; ``rank`` is exact, only the ends depend on ``rng``.
-
-    Raises:
-        ValueError: a table without three dimensions, with an empty one, or with a value that is not finite.
-    """
-    observed, drawn = np.float64(0), np.float64(0)
-    for table, shares in zip(tables, weights, strict=True):
-        values = np.asarray(table, dtype=np.float64)
-        if values.ndim != 3 or not values.size or not np.isfinite(values).all():
-            raise ValueError(f"expected finite accuracies [methods, columns, seeds], got shape {values.shape}")
-        seeds = values.shape[2]
-        observed = observed + _mean_ranks(values, shares, np.full((1, seeds), 1 / seeds))
-        drawn = drawn + _mean_ranks(values, shares, rng.multinomial(seeds, [1 / seeds] * seeds, size=draws) / seeds)
-    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2], axis=0)
-    return [RankInterval(*map(float, entry)) for entry in zip(observed[0], low, high, strict=True)]
-
-
-def _mean_ranks(values: NDArray[np.float64], shares: ArrayLike, weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    """[draws, M]: rank of the means over seeds, weighted [draws, S], in each column, summed with its share [K]."""
-    return np.einsum("dkm,k->dm", ranks(np.einsum("mks,ds->dkm", values, weights)), np.asarray(shares))
+    residuals = values - values.mean(axis=1, keepdims=True) - values.mean(axis=0) + values.mean()
+    error = math.sqrt(2 / seeds * (residuals**2).sum() / freedom)
+    return max(TIE, error * float(stdtrit(freedom, 1 - (1 - level) / 2 / (methods - 1))))
 
 
 def jaccard(one: NDArray[np.integer], other: NDArray[np.integer]) -> float:

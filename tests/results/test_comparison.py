@@ -54,7 +54,7 @@ def test_contests_agree_with_scipy_at_each_rate_and_over_all(grid: Grid) -> None
         row.model_copy(update={"accuracy": row.accuracy + 0.3 * ((row.seed * 7 + i) % 5)}) for i, row in enumerate(rows)
     ]
     [block] = blocks(rows)
-    found = contests(block, find_baseline([block], "random")[0], np.random.default_rng(0))
+    found = contests(block, find_baseline([block], "random")[0])
     assert list(found) == [0.5, 0.9, None]
     for rate, group in found.items():
         values = {
@@ -88,7 +88,7 @@ def test_contests_agree_with_scipy_at_each_rate_and_over_all(grid: Grid) -> None
 def test_a_method_with_a_hole_is_tested_on_common_seeds_and_not_ranked(grid: Grid) -> None:
     rows = [row for row in grid(MEANS, RATES) if (row.method, row.seed, row.rate) != ("aum", 2, 0.9)]
     [block] = blocks(rows)
-    found = contests(block, find_baseline([block], "random")[0], np.random.default_rng(0))
+    found = contests(block, find_baseline([block], "random")[0])
     aum = next(contest for contest in found[0.9] if contest.line.method == "aum")
     assert aum.test is not None
     assert aum.test.difference.n == 2
@@ -98,7 +98,7 @@ def test_a_method_with_a_hole_is_tested_on_common_seeds_and_not_ranked(grid: Gri
 
 def test_full_is_a_baseline_at_every_rate(grid: Grid) -> None:
     [block] = blocks(grid({"full": [97.0], **MEANS}, RATES))
-    found = contests(block, find_baseline([block], "full")[0], np.random.default_rng(0))
+    found = contests(block, find_baseline([block], "full")[0])
     means = {c.line.method: c.test.difference.mean for c in found[0.9] if c.test}
     assert means == pytest.approx({"random": -17, "elfs": -11, "aum": -37})
 
@@ -178,7 +178,7 @@ def test_few_seeds_and_chosen_parameters_are_said(grid: Grid) -> None:
     ]
     [block] = blocks(rows)
     [line] = find_baseline([block], "random")
-    notes = contest_sheet(block, contests(block, line, np.random.default_rng(0)), line).notes
+    notes = contest_sheet(block, contests(block, line), line).notes
     assert "elfs chose beta at 90 % removed: 0, 0.1, 0.2 (seeds 0, 1, 2)." in notes
     assert any("with 3 pairs no test without assumptions gives p below 0.25" in note for note in notes)
 
@@ -210,7 +210,7 @@ def test_a_missing_seed_is_shown_beside_the_numbers_it_touches(grid) -> None:
     rows = [row for row in grid({"random": [90.0], "ccs": [91.0]}, [0.5]) if (row.method, row.seed) != ("ccs", 2)]
     [block] = blocks(rows)
     [baseline] = find_baseline([block], "random")
-    sheet = contest_sheet(block, contests(block, baseline, np.random.default_rng(0)), baseline)
+    sheet = contest_sheet(block, contests(block, baseline), baseline)
     texts = {line[0].text: [field.text for field in line] for section in sheet.sections for line in section.lines}
     assert texts["random"][1] == "90.00"
     assert texts["ccs"][1].endswith("(n=2)")
@@ -234,7 +234,7 @@ def enlarged(row: Callable[..., Row]) -> list[Row]:
 def test_an_enlarged_grid_is_compared_with_all_its_rows(row: Callable[..., Row], tmp_path: Path) -> None:
     [block] = blocks(put(enlarged(row), tmp_path))
     [baseline] = find_baseline([block], "random")
-    for group in contests(block, baseline, np.random.default_rng(0)).values():
+    for group in contests(block, baseline).values():
         [ccs] = [contest for contest in group if contest.line.method == "ccs"]
         assert ccs.summary is not None
         assert ccs.test is not None
@@ -260,7 +260,7 @@ def test_a_method_at_other_seeds_leaves_the_ranks_of_the_others_and_is_told(grid
     rows += [row.model_copy(update={"seed": row.seed + 5}) for row in grid({"elfs": [99.0, 99.0]}, RATES, seeds=2)]
     [block] = blocks(rows)
     [line] = find_baseline([block], "random")
-    made = contests(block, line, np.random.default_rng(0))
+    made = contests(block, line)
     ranks = [{contest.line.label: contest.rank and contest.rank.rank for contest in group} for group in made.values()]
     assert ranks == [
         {"random": 2.0, "elfs": None, "aum": 1.0},
@@ -279,7 +279,7 @@ def test_a_method_without_p_counts_in_holms_family_as_the_note_says(grid: Grid) 
     ]
     [block] = blocks(rows)
     [line] = find_baseline([block], "random")
-    made = contests(block, line, np.random.default_rng(0))
+    made = contests(block, line)
     _, elfs, aum = made[0.5]
     assert elfs.test is not None
     assert (elfs.test.p, elfs.p_holm) == (None, None)
@@ -300,7 +300,7 @@ def test_ties_of_float32_quotients_are_ties_over_all_rates(row: Callable[..., Ro
     ]
     [block] = blocks(rows)
     [line] = find_baseline([block], "random")
-    random, elfs = contests(block, line, np.random.default_rng(0))[None]
+    random, elfs = contests(block, line)[None]
     assert elfs.test is not None
     assert (elfs.test.wins, elfs.test.ties, elfs.test.p) == (0, 3, None)
     assert random.rank == elfs.rank == (1.5, 1.5, 1.5)

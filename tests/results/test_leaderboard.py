@@ -21,11 +21,11 @@ MEANS = {"full": [97.0], "random": [90.0, 80.0], "elfs": [91.0, 82.0], "aum": [9
 
 
 def ranked(rows: list[Row]) -> list[Standing]:
-    return standings(blocks(rows), np.random.default_rng(0))
+    return standings(blocks(rows))
 
 
 def board(made: list[Block]) -> Sheet:
-    return leaderboard_sheet(made, standings(made, np.random.default_rng(0)))
+    return leaderboard_sheet(made, standings(made))
 
 
 def test_methods_are_ranked_by_mean_rank(grid: Grid) -> None:
@@ -80,7 +80,7 @@ def test_variants_are_ranked_apart_and_the_plain_name_stands_for_itself_only(gri
 
 def test_equal_methods_share_rank_place_and_win(grid: Grid) -> None:
     made = blocks(grid({"random": [90.0, 80.0], "prototypicality": [90.0, 80.0], "elfs": [70.0, 60.0]}, RATES))
-    table = standings(made, np.random.default_rng(0))
+    table = standings(made)
     assert [(entry.mean_rank, entry.wins) for entry in table] == [
         (1.5, 1.0),
         (1.5, 1.0),
@@ -102,7 +102,7 @@ def test_renderings_are_byte_stable_and_hold_no_dates(grid: Grid) -> None:
 
     def render(given: list[Row]) -> str:
         made = blocks(given)
-        table = standings(made, np.random.default_rng(0))
+        table = standings(made)
         sheet = leaderboard_sheet(made, table)
         return markdown([sheet]) + latex([sheet]) + leaderboard_csv(made, table)
 
@@ -155,19 +155,19 @@ def test_intervals_are_those_of_one_block_and_need_two_seeds(grid: Grid) -> None
         for row in grid({"random": [90.0, 80.0], "elfs": [91.0, 82.0], "aum": [92.0, 81.0]}, RATES, seeds=4)
     ]
     [block] = blocks(rows)
-    values = [[list(line.accuracies(rate, "last").values()) for rate in block.rates] for line in block.lines]
-    alone = rank_intervals(values, np.random.default_rng(0))
+    columns = [[list(line.accuracies(rate, "last").values()) for line in block.lines] for rate in block.rates]
+    alone = rank_intervals(columns, [0.5, 0.5])
     expected = {line.label: entry for line, entry in zip(block.lines, alone, strict=True)}
     for entry in ranked(rows):
         assert (entry.mean_rank, entry.rank_low, entry.rank_high) == pytest.approx(expected[entry.label])
     assert any(entry.low < entry.high for entry in alone)
-    # A second encoder repeats the numbers of methods without one: the seeds are drawn once for both.
+    # A second encoder repeats the numbers of methods without one.
     both = blocks([*rows, *[row.model_copy(update={"encoder": "vit"}) for row in rows if row.method == "elfs"]])
-    for entry in standings(both, np.random.default_rng(0)):
+    for entry in standings(both):
         assert (entry.mean_rank, entry.rank_low, entry.rank_high) == pytest.approx(expected[entry.label])
     single = grid({"random": [70.0], "elfs": [71.0], "aum": [72.0]}, [0.5], seeds=1, dataset="svhn")
     made = blocks([*rows, *single])
-    assert {entry.rank_low for entry in standings(made, np.random.default_rng(0))} == {None}
+    assert {entry.rank_low for entry in standings(made)} == {None}
     assert "No intervals: one seed in some column, which has no spread." in board(made).notes
 
 

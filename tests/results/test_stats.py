@@ -13,7 +13,6 @@ from bench.results.stats import (
     kendall,
     paired_difference,
     paired_test,
-    pooled_rank_intervals,
     rank_intervals,
     ranks,
     summarize,
@@ -127,53 +126,61 @@ def test_holm_by_hand() -> None:
     assert holm([]) == []
 
 
-def test_rank_intervals_agree_with_a_bootstrap_written_as_loops() -> None:
-    values = np.random.default_rng(0).normal([[[80.0]], [[80.5]], [[82.0]]], 1.0, (3, 2, 5))
-    found = rank_intervals(values, np.random.default_rng(1), draws=4000)
-    again = rank_intervals(values, np.random.default_rng(1), draws=4000)
-    rng = np.random.default_rng(2)
-    drawn = []
-    for _ in range(4000):
-        chosen = rng.integers(0, 5, 5)
-        drawn.append(oracle.rankdata(-values[:, :, chosen].mean(2), axis=0).mean(1))
-    low, high = np.quantile(drawn, [0.025, 0.975], axis=0)
-    observed = oracle.rankdata(-values.mean(2), axis=0).mean(1)
-    np.testing.assert_allclose([entry.rank for entry in found], observed)
-    np.testing.assert_allclose([entry.low for entry in found], low, atol=0.26)
-    np.testing.assert_allclose([entry.high for entry in found], high, atol=0.26)
-    assert found == again
-
-
-def test_pooled_rank_intervals_agree_with_a_bootstrap_written_as_loops() -> None:
-    rng = np.random.default_rng(0)
-    tables = [
-        rng.normal([[[80.0]], [[80.5]], [[81.0]]], 1.0, (3, columns, seeds)) for columns, seeds in ((2, 5), (1, 3))
-    ]
-    weights = [[0.1, 0.3], [0.6]]
-    found = pooled_rank_intervals(tables, weights, np.random.default_rng(1), draws=4000)
-    rng = np.random.default_rng(2)
-    drawn = []
-    for _ in range(4000):
-        parts = [table[:, :, rng.integers(0, table.shape[2], table.shape[2])].mean(2) for table in tables]
-        drawn.append(oracle.rankdata(-np.concatenate(parts, axis=1), axis=0) @ np.concatenate(weights))
-    low, high = np.quantile(drawn, [0.025, 0.975], axis=0)
-    means = np.concatenate([table.mean(2) for table in tables], axis=1)
-    np.testing.assert_allclose(
-        [entry.rank for entry in found], oracle.rankdata(-means, axis=0) @ np.concatenate(weights)
+def interval_by_hand(values: np.ndarray, level: float) -> list[tuple[int, int]]:
+    """Lowest and highest rank by pairs, the variance from an analysis of variance by least squares."""
+    methods, seeds = values.shape
+    design = np.array(
+        [[*np.eye(methods)[m], *np.eye(seeds)[s][1:]] for m in range(methods) for s in range(seeds)], dtype=float
     )
-    np.testing.assert_allclose([entry.low for entry in found], low, atol=0.11)
-    np.testing.assert_allclose([entry.high for entry in found], high, atol=0.11)
+    _, (squares,), _, _ = np.linalg.lstsq(design, values.ravel(), rcond=None)
+    freedom = methods * seeds - methods - seeds + 1
+    error = math.sqrt(2 * squares / freedom / seeds)
+    least = oracle.t.ppf(1 - (1 - level) / 2 / (methods - 1), freedom) * error
+    found = []
+    for mine in values.mean(1):
+        others = [float(other) for other in values.mean(1)]
+        found.append((1 + sum(o - mine > least for o in others), methods - sum(mine - o > least for o in others)))
+    return found
 
 
-def test_equal_methods_share_a_rank_in_every_draw() -> None:
-    values = np.random.default_rng(0).normal(80, 1, (1, 1, 7)).repeat(2, axis=0)
-    assert rank_intervals(values, np.random.default_rng(0)) == [(1.5, 1.5, 1.5)] * 2
+@pytest.mark.parametrize("seeds", [2, 3, 5])
+@pytest.mark.parametrize("level", [0.8, 0.95])
+def test_rank_intervals_agree_with_pairwise_tests_written_as_loops(seeds: int, level: float) -> None:
+    rng = np.random.default_rng(seeds)
+    columns = [rng.normal(np.arange(5)[:, None] * spread, 1.0, (5, seeds)) for spread in (0.0, 1.0, 3.0, 20.0)]
+    weights = [0.1, 0.2, 0.3, 0.4]
+    found = rank_intervals(columns, weights, level=level)
+    ends = np.tensordot(weights, [interval_by_hand(column, level) for column in columns], axes=1)
+    places = np.tensordot(weights, [oracle.rankdata(-column.mean(1)) for column in columns], axes=1)
+    np.testing.assert_allclose([entry.rank for entry in found], places)
+    np.testing.assert_allclose([(entry.low, entry.high) for entry in found], ends)
+    assert all(1 <= entry.low <= entry.rank <= entry.high <= 5 for entry in found)
+    assert len({entry.high - entry.low for entry in found}) > 1, "or the test would not tell them apart"
 
 
-@pytest.mark.parametrize("values", [[[1.0]], [[[math.nan]]], np.empty((0, 1, 1))])
-def test_rank_intervals_refuse_holes(values: object) -> None:
-    with pytest.raises(ValueError, match=r"\[methods, columns, seeds\]"):
-        rank_intervals(values, np.random.default_rng(0))  # type: ignore[arg-type]
+def test_rank_intervals_do_not_depend_on_what_a_seed_does_to_all_methods() -> None:
+    values = np.random.default_rng(0).normal(np.arange(4)[:, None], 1.0, (4, 3))
+    assert rank_intervals([values + np.array([0.0, 50.0, -20.0])], [1.0]) == rank_intervals([values], [1.0])
+
+
+@pytest.mark.parametrize(
+    ("values", "ends"),
+    [
+        ([[80.0], [10.0], [10.0]], [(1, 3)] * 3),  # one seed tells nothing
+        ([[80.0, 81.0]], [(1, 1)]),  # one method has no rival
+        ([[80.0, 81.0]] * 2, [(1, 2)] * 2),  # equal ones may be either
+        ([[80.0, 81.0], [70.0, 71.0]], [(1, 1), (2, 2)]),  # a difference that is the same at every seed
+        ([[80.0, 81.0], [80.0 + 3e-6, 81.0 - 3e-6]], [(1, 2)] * 2),  # float32 quotients of equal counts
+    ],
+)
+def test_rank_intervals_of_few_values(values: list[list[float]], ends: list[tuple[int, int]]) -> None:
+    assert [(entry.low, entry.high) for entry in rank_intervals([values], [1.0])] == ends
+
+
+@pytest.mark.parametrize("column", [[1.0], [[math.nan]], np.empty((0, 1)), np.zeros((1, 2, 3))])
+def test_rank_intervals_refuse_holes(column: object) -> None:
+    with pytest.raises(ValueError, match=r"\[methods, seeds\]"):
+        rank_intervals([column], [1.0])  # type: ignore[list-item]
 
 
 def test_jaccard_against_sets_and_chance() -> None:
