@@ -234,7 +234,7 @@ UNTRUE: list[tuple[Change, str]] = [
     (first("per_class_accuracy", None), "one for each class with test images, and no other"),
     ({"per_class_accuracy": [100.0]}, "not of the same length"),
     (earlier(1) | {"per_class_accuracy": [10.0] * 10}, "no class counts make"),
-    ({"schema_version": 3}, "clean_fingerprint, proxy_recipe: there in a row of version 3, which has none"),
+    ({"schema_version": 3}, "proxy_recipe: there in a row of version 3, which has none"),
     ({"clean_fingerprint": ..., "encoder_version": ...}, "clean_fingerprint, encoder_version: missing in a row of"),
     (lambda row: {"recipe": row["recipe"] | {"lr": ...}}, "recipe.lr: missing"),
     ({"seed": "3"}, "seed: input should be a valid integer"),

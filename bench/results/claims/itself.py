@@ -64,7 +64,7 @@ def identity_problems(row: Row, stem: str) -> Iterator[str]:
         yield f"protocol: {row.protocol} is unknown; known: {', '.join(map(str, KNOWN_PROTOCOLS))}"
     if stem != row.cell_id:
         yield f"cell_id: {row.cell_id} is not the name of the file"
-    later = [name for name in row.model_fields_set if SINCE.get(name, 1) > row.schema_version]
+    later = [name for name in row.model_fields_set if SINCE.get(name, 1) > row.schema_version and getattr(row, name)]
     if later:
         yield f"{', '.join(sorted(later))}: there in a row of version {row.schema_version}, which has none"
     # Some of version 1 were written before it had all its fields.
