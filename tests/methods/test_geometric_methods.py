@@ -1,4 +1,4 @@
-"""k-center, herding, moderate and facility location against slow loops, and on digits."""
+"""k-center, herding, moderate, facility location and graph cut against slow loops, and on digits."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from scipy.sparse import csr_array
 from bench import SelectionError, unit_rows
 from bench.methods._groups import proportional_quotas
 from bench.methods.facility_location import cosine_similarity, lazy_greedy
+from bench.methods.graph_cut import greedy_cut
 from bench.methods.herding import follow_mean
 from bench.methods.kcenter import farthest_first
 from bench.methods.moderate import distance_from_median
@@ -229,3 +230,43 @@ def test_facility_location_serves_the_digits_better_than_chance(digits):
 def test_a_budget_beyond_the_pool_is_refused(core):
     with pytest.raises(SelectionError, match="cannot keep 4 of 3 images"):
         core(np.eye(3), 4)
+
+
+# graph cut
+
+
+@settings(max_examples=200)
+@given(point_sets(), st.sampled_from([0.0, 0.25, 0.5, 2.0]))
+def test_graph_cut_is_greedy_by_its_definition(case, redundancy):
+    points, budget = case
+    rows = points / 8  # whole numbers over a power of two, so that sums are exact and ties are ties
+
+    def similarity(i, j):
+        return (1 + float(rows[i] @ rows[j])) / 2
+
+    def value(chosen):
+        everything = sum(similarity(i, j) for i in range(len(rows)) for j in chosen)
+        return everything - redundancy * sum(similarity(j, k) for j in chosen for k in chosen)
+
+    by_hand: list[int] = []
+    while len(by_hand) < budget:
+        left = [i for i in range(len(rows)) if i not in by_hand]
+        by_hand.append(max(left, key=lambda i: (value([*by_hand, i]), -i)))
+    assert greedy_cut(rows, budget, redundancy).tolist() == by_hand
+
+
+@pytest.mark.parametrize("redundancy", [0.25, 0.5])  # beyond, greedy has no guarantee
+def test_graph_cut_is_better_by_its_own_measure_than_chance(digits, redundancy):
+    rows = unit_rows(digits.embeddings())
+
+    def value(kept):
+        return ((1 + rows @ rows[kept].T) / 2).sum() - redundancy * ((1 + rows[kept] @ rows[kept].T) / 2).sum()
+
+    chance = [value(np.random.default_rng(seed).choice(1797, 90, replace=False)) for seed in range(10)]
+    assert value(run("graph-cut", digits, 90, redundancy=redundancy)) > max(chance)
+
+
+def test_graph_cut_without_its_penalty_keeps_the_most_typical(digits):
+    rows = unit_rows(digits.embeddings())
+    kept = run("graph-cut", digits, 90, redundancy=0.0)
+    assert set(kept.tolist()) == set(np.argsort(-(rows @ rows.sum(0)))[:90].tolist())

@@ -1,0 +1,75 @@
+"""Graph cut (Iyer et al. 2021): similar to the whole pool, and not to each other."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from bench import Pool, check_budget, check_finite, register_method, unit_rows
+
+
+def greedy_cut(rows: NDArray[np.floating], budget: int, redundancy: float) -> NDArray[np.int64]:
+    """Maximise f(S) = sum over i in the pool, j in S of s_ij - lambda * sum over j, k in S of s_jk, one pick at a time.
+
+    s_ij = (1 + <x_i, x_j>) / 2. Both sums are products with a sum of rows, so that every gain is exact without an
+    N x N matrix: N * n * D operations. For lambda up to 1/2 the function is monotone, and f(S) at least 1 - 1/e of
+    the best; beyond, greedy picks may be worse than random ones.
+
+    Args:
+        rows: x [N, D], finite, of length at most 1. Not modified.
+        budget: n, rows to pick.
+        redundancy: lambda, at least 0.
+
+    Returns:
+        int64 [n], unique, in the order of the picks; of equal gains the smallest index is picked first.
+
+    Raises:
+        SelectionError: n is outside 0 to N.
+    """
+    check_budget(len(rows), budget)
+    points = rows.astype(np.float64)
+    squares = np.einsum("nd,nd->n", points, points)
+    gains = (len(points) + points @ points.sum(0)) / 2 - redundancy * (1 + squares) / 2
+    picks = np.empty(budget, dtype=np.int64)
+    for step in range(budget):
+        pick = int(gains.argmax())
+        picks[step] = pick
+        gains -= redundancy * (1 + points @ points[pick])
+        gains[pick] = -np.inf
+    return picks
+
+
+@register_method(
+    "graph-cut",
+    supervision="none",
+    needs=("embeddings",),
+    paper="Iyer et al. 2021, arXiv:2006.15412",
+    stochastic=True,
+)
+def graph_cut(
+    pool: Pool, budget: int, rng: np.random.Generator, *, redundancy: Annotated[float, Field(ge=0)] = 0.5
+) -> NDArray[np.int64]:
+    """Pick greedily what is similar to the pool, less lambda times what is similar to the images already picked.
+
+    The graph cut function of Iyer et al. 2021, on (1 + cosine) / 2 of the embeddings. At lambda = 1/2, the most for
+    which more images are never worse, the pool's term decides until many are picked: the choice is typical and varies
+    little.
+
+    Args:
+        pool: needs embeddings.
+        budget: n, images to keep.
+        rng: breaks ties.
+        redundancy: lambda.
+
+    Returns:
+        int64 [n], unique, in the order of the picks: the first k are what a budget of k picks.
+
+    Raises:
+        SelectionError: an embedding is not finite.
+    """
+    check_finite("embedding values", pool.embeddings)
+    order = rng.permutation(len(pool))
+    return order[greedy_cut(unit_rows(pool.embeddings)[order], budget, redundancy)]
