@@ -80,14 +80,12 @@ def select(name: str, pool: Given) -> None:
 
 
 def growth(meter: Meter, what: str, cost: Callable[[Given], object], pools: dict[int, Given], limit: float) -> Result:
-    """Time at every size, until the next would pass ``limit`` seconds if it grew as before (at first: as N^2)."""
+    """Time at every size, until the next would pass ``limit`` seconds if it grew as between the last two."""
     measured: dict[int, Times] = {}
-    exponent = 2.0
     for size in pools:
-        reached, seconds = list(measured), [times.best for times in measured.values()]
-        if len(reached) > 1:
-            exponent = slope(reached, seconds)
-        if reached and seconds[-1] * (size / reached[-1]) ** exponent > limit:
+        reached, seconds = list(measured)[-2:], [times.best for times in measured.values()][-2:]
+        # One size says nothing of the growth: a guess (N^2) once left out sizes that took a quarter of the limit.
+        if len(reached) > 1 and seconds[-1] * (size / reached[-1]) ** slope(reached, seconds) > limit:
             break
         (measured[size],) = meter.compare(partial(cost, pools[size]), repeats=2, warm_up=not reached)
     sizes = list(measured)

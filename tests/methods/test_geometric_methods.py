@@ -158,6 +158,12 @@ def test_moderate_is_not_inverted(digits):
     assert np.isin(run("moderate", digits, 200), kept).all()
 
 
+def test_moderate_as_released_is_a_named_option(digits):
+    released = run("moderate", digits, 300, variant="released-code")
+    assert np.array_equal(released, run("moderate", digits, 300, centre="median", scope="pool"))
+    assert not np.array_equal(released, run("moderate", digits, 300))
+
+
 def test_moderate_with_the_released_codes_options_is_the_middle_of_the_ranking(digits):
     embeddings, labels = digits.embeddings().astype(np.float64), digits.labels()
     apart = np.empty(1797)
