@@ -85,6 +85,15 @@ def overall(
     """Compare coreset selection methods: which images of a training set to keep, and what accuracy remains."""
 
 
+def _can_write() -> bool:
+    """Whether standard output takes what is left in its buffer; if so, the disk that is full is another."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        return False
+    return True
+
+
 def main() -> None:
     """Console entry point: exit code 2 for bad input, with one line that says what was given and what is valid.
 
@@ -98,7 +107,7 @@ def main() -> None:
         app()
         sys.stdout.flush()
     except OSError as error:
-        if error.filename is not None or error.errno not in (errno.ENOSPC, errno.EIO):
+        if error.filename is not None or error.errno not in (errno.ENOSPC, errno.EIO) or _can_write():
             raise
         # A full disk behind standard output: what the command wrote elsewhere is there.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

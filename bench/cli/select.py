@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 ITEMS, CHOICE = "What to choose from", "How to choose"
 PICTURES = 100
+_NAMED = 5
 
 
 def select(
@@ -131,27 +132,21 @@ def select(
         if scan is not None:
             embedded = _embed(scan, encoder, store, image_size, used, download, progress)
             vectors = embedded.embeddings
-            if embedded.skipped:
-                left_out = f"of {total} files {len(embedded.skipped)} could not be read, listed in {beside(out)[1]}; "
+            left_out = _unread(embedded, len(vectors))
         assert vectors is not None
-        try:
-            chosen = choose(
-                vectors,
-                call,
-                budget=budget,
-                classes=classes,
-                seed=seed,
-                similarity=similarity if skip_duplicates else None,
-                cache=cache,
-                device=used,
-                threads=threads,
-                begin=progress.stage,
-                left_out=left_out,
-            )
-        except SpecError:
-            if embedded is not None:
-                _write_skipped(out, embedded)
-            raise
+        chosen = choose(
+            vectors,
+            call,
+            budget=budget,
+            classes=classes,
+            seed=seed,
+            similarity=similarity if skip_duplicates else None,
+            cache=cache,
+            device=used,
+            threads=threads,
+            begin=progress.stage,
+            left_out=left_out,
+        )
     summary = _write(out, chosen, files, embedded, len(vectors), overwrite=overwrite)
     _report({**summary, **others, "seconds": round(time.perf_counter() - started, 1)}, json_output)
 
@@ -166,6 +161,15 @@ def _embed(
     ref, weights = find_encoder(parse_call(name), download, needed=True)
     embedded = embed_files(scan.files, ref, weights, store=store, size=size, device=device, stage=progress.stage)
     return embedded._replace(skipped=tuple(sorted(embedded.skipped + scan.skipped)))
+
+
+def _unread(embedded: Embedded, read: int) -> str:
+    """What an error about the budget says of files that were skipped; nothing is written when it is refused."""
+    names = [item.name for item in embedded.skipped]
+    if not names:
+        return ""
+    listed = ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
+    return f"of {read + len(names)} files {len(names)} could not be read ({listed}); "
 
 
 def _write_skipped(out: Path, embedded: Embedded) -> dict[str, Any]:

@@ -9,6 +9,8 @@ from bench.knn import unit_rows
 
 _BLOCK = 1024
 """Items that are compared with all that stay at a time."""
+_PAIRS = 65_536
+"""Pairs whose differences are held at once."""
 _ROUNDING = 1e-4
 """More than a product of unit rows in float32 may lie from their cosine; what is that near is looked at twice."""
 
@@ -55,9 +57,13 @@ def _resembles(rows: NDArray[np.float32], stay: NDArray[np.float32], similarity:
     found = np.zeros(len(rows), dtype=bool)
     if not len(rows) or not len(stay):
         return found
-    one, other = np.nonzero(rows @ stay.T >= similarity - _ROUNDING)
-    apart = np.linalg.norm(rows[one] - stay[other], axis=1)
-    found[one[apart <= _distance(similarity)]] = True
+    for start in range(0, len(stay), _BLOCK):
+        part = stay[start : start + _BLOCK]
+        one, other = np.nonzero((rows @ part.T >= similarity - _ROUNDING) & ~found[:, None])
+        for at in range(0, len(one), _PAIRS):
+            here, there = one[at : at + _PAIRS], other[at : at + _PAIRS]
+            apart = np.linalg.norm(rows[here] - part[there], axis=1)
+            found[here[apart <= _distance(similarity)]] = True
     if not stay.any(axis=1).all():
         found |= ~rows.any(axis=1)
     return found

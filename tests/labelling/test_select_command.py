@@ -279,8 +279,8 @@ def test_an_error_of_the_budget_says_what_was_left_out(tmp_path: Path, photos: P
     assert "of 100 items 95 are near-duplicates of others; of 5 items 2 to 5 can be kept" in str(done.exception)
     given = ("--images", str(photos), "--encoder", "pixels", "--method", "random", "--budget", "123")
     done = select(tmp_path, *given)
-    assert "of 123 files 2 could not be read, listed in " in str(done.exception)
-    assert len(lines(tmp_path / "to_label.skipped.csv")) == 2
+    assert "of 123 files 2 could not be read (broken.jpg, empty.png); of 121 items 2 to 121" in str(done.exception)
+    assert not list(tmp_path.glob("to_label*")), "so that the corrected command is not refused"
 
 
 def test_an_encoder_is_fitted_to_readable_files_alone(tmp_path: Path, photos: Path) -> None:
