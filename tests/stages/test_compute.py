@@ -12,6 +12,7 @@ from bench.engine.plan import make_plan
 from bench.errors import BenchError, LabelAccessError, TrainingError
 from bench.grid.spec import load_spec
 from bench.loading import load_dataset
+from bench.methods.elfs import beta_grid
 from bench.plugins import EncoderInfo, datasets, encoders, methods
 from bench.selection import method_pool
 from bench.stages.base import in_order
@@ -147,7 +148,8 @@ def test_a_coreset_is_stored_and_its_inputs_are_shared(workspace):
     np.testing.assert_array_equal(first.arrays["indices"], again.arrays["indices"])
     assert all(stage in workspace.store for stage in in_order([cell.selection()]))
     kept = {path.parent.name: len(list(path.parent.glob("*.npz"))) for path in workspace.cache.glob("*/*.npz")}
-    assert kept == {"encoder": 1, "embeddings": 1, "neighbors": 1, "pseudo-labels": 1, "dynamics": 1, "selection": 1}
+    once = dict.fromkeys(("encoder", "embeddings", "neighbors", "pseudo-labels", "dynamics", "selection"), 1)
+    assert kept == {**once, "rehearsal": len(beta_grid(120, 60))}
 
 
 class Listening:
