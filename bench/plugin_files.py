@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
-from bench.errors import BenchError, SpecError
+from bench.errors import SpecError
+from bench.outside import import_outside
 from bench.plugins import datasets, encoders, methods, models
 
 
@@ -30,12 +32,9 @@ def load_plugin(path: Path) -> None:
     assert spec.loader is not None
     module = module_from_spec(spec)
     sys.modules[name] = module
-    try:
-        spec.loader.exec_module(module)
-    except BenchError:
-        raise
-    except (Exception, SystemExit) as error:
-        raise SpecError(f"--plugin {path} cannot be loaded: {type(error).__name__}: {error}") from error
+    reason = import_outside(partial(spec.loader.exec_module, module))
+    if reason is not None:
+        raise SpecError(f"--plugin {path} cannot be loaded: {reason}.")
     cloudpickle.register_pickle_by_value(module)
     added = [{entry.name for entry in registry.by_hand()} for registry in registries]
     if added == before:

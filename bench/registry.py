@@ -11,18 +11,22 @@ import sys
 import types
 import typing
 from collections.abc import Callable, Iterator, Mapping
+from contextvars import ContextVar
+from copy import deepcopy
 from dataclasses import dataclass, field
-from functools import partial
 from importlib.metadata import entry_points
 from typing import Any, Generic, TypeVar
 
 from bench.errors import RegistrationError, SpecError, UnknownName, lower_first
+from bench.outside import import_outside
 
 Info = TypeVar("Info")
 Function = TypeVar("Function", bound=Callable[..., Any])
 logger = logging.getLogger(__name__)
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 """What a plugin may be called."""
+_LOADING: ContextVar[bool] = ContextVar("loading", default=False)
+"""Whether installed plugins are being imported, of whichever kind: one module may register several."""
 STRIPPED = sys.flags.optimize >= 2
 """Whether this Python drops all docstrings (``-OO``, ``PYTHONOPTIMIZE=2``), the built-in plugins' too."""
 
@@ -68,6 +72,11 @@ class Entry(Generic[Info]):
         return f"{self.function.__module__}.{self.function.__qualname__}"
 
     @property
+    def package(self) -> str:
+        """Top-level package that registered the name; ``bench`` for built-in plugins."""
+        return self.function.__module__.partition(".")[0]
+
+    @property
     def summary(self) -> str:
         """First line of the docstring."""
         return (inspect.getdoc(self.function) or "").partition("\n")[0]
@@ -83,7 +92,8 @@ class Entry(Generic[Info]):
                 raise UnknownName(f"parameter of {self.kind} {self.name!r}:", name, self.params)
         owner = f"{self.kind} {self.name}"
         return {
-            name: param.validate(given[name], owner) if name in given else param.default
+            # A copy: a plugin may edit its list or dict in place, and the next call gets the same default.
+            name: param.validate(given[name], owner) if name in given else deepcopy(param.default)
             for name, param in self.params.items()
         }
 
@@ -115,8 +125,7 @@ class Registry(Generic[Info]):
     _entries: dict[str, Entry[Info]] = field(default_factory=dict)
     _broken: list[str] = field(default_factory=list)
     _by_hand: set[str] = field(default_factory=set)
-    _discovered: bool = False
-    _loading: bool = False
+    _loaded: set[str] = field(default_factory=set)
 
     def add(self, name: str, function: Function, info: Info, code: str | None = None) -> Function:
         """Validate and register ``function`` under ``name``; return it unchanged.
@@ -131,7 +140,7 @@ class Registry(Generic[Info]):
                 f"{self.kind} {name!r} is registered twice: by {known.origin} and by {entry.origin}; rename one."
             )
         self._entries[name] = entry
-        if self._loading:
+        if _LOADING.get():
             self._by_hand.discard(name)
         else:
             self._by_hand.add(name)
@@ -148,52 +157,66 @@ class Registry(Generic[Info]):
     def get(self, name: str) -> Entry[Info]:
         """Look a plugin up.
 
+        Packages from outside are imported only for a name that is not built in: what one of them does on import cannot
+        change what a worker computes for others.
+
         Raises:
             UnknownName: with the nearest names.
         """
-        self._discover()
+        self._load("built in", self._load_built_in)
+        if name not in self._entries:
+            self._load("outside", self._load_outside)
         if name not in self._entries:
             raise UnknownName(self.kind, name, self._entries, also="".join(f" Also, {told}." for told in self._broken))
         return self._entries[name]
 
     def __iter__(self) -> Iterator[Entry[Info]]:
-        self._discover()
+        self._load("built in", self._load_built_in)
+        self._load("outside", self._load_outside)
         return iter(sorted(self._entries.values(), key=lambda entry: entry.name))
 
-    def _discover(self) -> None:
-        if self._discovered:
+    def _load(self, what: str, load: Callable[[], None]) -> None:
+        if what in self._loaded:
             return
-        self._discovered = True  # first, since a plugin's module may look another plugin up
-        self._broken.clear()
-        self._loading = True
-        try:
-            self._load_plugins()
-        except BaseException:
-            self._discovered = False  # the next look-up fails the same way instead of missing names
-            raise
-        finally:
-            self._loading = False
-
-    def _load_plugins(self) -> None:
-        package = importlib.import_module(self.package)
-        for module in pkgutil.iter_modules(package.__path__):
-            if not module.name.startswith("_"):
-                name = f"{self.package}.{module.name}"
-                self._load(f"the module {name}", partial(importlib.import_module, name))
-        for point in entry_points(group=self.group):
-            package_name = point.dist.name if point.dist else "an unknown package"
-            self._load(f"the plugin {point.value!r} of {package_name} (entry point group {self.group})", point.load)
-
-    def _load(self, what: str, load: Callable[[], object]) -> None:
-        """One module that does not import must not take every other plugin away."""
+        self._loaded.add(what)  # first, since a plugin's module may look another plugin up
+        before = _LOADING.set(True)
         try:
             load()
-        except RegistrationError as error:
-            raise RegistrationError(f"{what} cannot be loaded: {error}") from error
-        except Exception as error:
-            told = f"{what} cannot be loaded: {error}"
-            logger.warning(told)
-            self._broken.append(told)
+        except BaseException:
+            self._loaded.remove(what)  # the next look-up fails the same way instead of missing names
+            raise
+        finally:
+            _LOADING.reset(before)
+
+    def _load_built_in(self) -> None:
+        package = importlib.import_module(self.package)
+        for module in pkgutil.iter_modules(package.__path__):
+            name = f"{self.package}.{module.name}"
+            if not module.name.startswith("_"):
+                try:
+                    importlib.import_module(name)
+                except RegistrationError as error:
+                    raise RegistrationError(f"the module {name} cannot be loaded: {error}") from error
+                except Exception as error:
+                    self._leave_out(f"the module {name}", str(error))
+
+    def _load_outside(self) -> None:
+        for point in entry_points(group=self.group):
+            package = point.dist.name if point.dist else "an unknown package"
+            what = f"the plugin {point.value!r} of {package} (entry point group {self.group})"
+            try:
+                reason = import_outside(point.load)
+            except KeyboardInterrupt:  # it may have been what took so long
+                logger.warning("stopped while %s was imported", what)
+                raise
+            if reason is not None:
+                self._leave_out(what, reason)
+
+    def _leave_out(self, what: str, reason: str) -> None:
+        """One module that does not import must not take every other plugin away."""
+        told = f"{what} cannot be loaded: {reason}"
+        logger.warning(told)
+        self._broken.append(told)
 
     def _params(self, name: str, function: Callable[..., Any]) -> dict[str, Param]:
         where = f"{self.kind} {name!r} ({function.__module__}.{function.__qualname__})"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import resource
 import signal
+import sys
 import time
 from pathlib import Path
 
@@ -25,6 +26,12 @@ def refuses(pool, budget, rng, *, above: int = 0):
     if budget > above:
         raise SelectionError(f"cannot keep {budget}, at most {above}")
     return np.arange(budget)
+
+
+@register_method("exits", supervision="none")
+def exits(pool, budget, rng):
+    """Call ``sys.exit`` as a script does that found nothing to do."""
+    sys.exit(0)
 
 
 @register_method("dies", supervision="none")
@@ -69,6 +76,22 @@ def sleeps(pool, budget, rng, *, deaf: bool = False):
 def cannot_read(pool, budget, rng):
     """Read a file that is not there."""
     return np.load("/no/such/file.npy")
+
+
+@register_model("exits-in-training", inputs="images", source="test")
+def exits_in_training(shape, num_classes):
+    """A linear network that calls ``sys.exit`` in the forward pass."""
+    from torch import nn
+
+    class Exiting(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layers = nn.Sequential(nn.Flatten(), nn.Linear(int(np.prod(shape)), num_classes))
+
+        def forward(self, inputs):
+            sys.exit("done")
+
+    return Exiting()
 
 
 @register_model("dies-in-training", inputs="images", source="test")

@@ -1,8 +1,11 @@
-"""An outside plugin whose methods write into what the pool handed them, in each way that numpy does not stop."""
+"""An outside plugin whose methods write into what the pool handed them, in each way that numpy does not stop, or change
+what others of their process use."""
 
 from __future__ import annotations
 
 import ctypes
+import decimal
+import os
 from typing import Any, Literal
 
 import numpy as np
@@ -79,4 +82,22 @@ def writes(pool, budget, rng, *, part: Part = "images", trick: Trick = "torch"):
         before = array.tobytes()
         write(array, trick)
         assert array.tobytes() != before, "the trick does not work, so it shows nothing"
+    return np.arange(budget)
+
+
+@register_method("meddles", supervision="none")
+def meddles(pool, budget, rng):
+    """Change settings and functions of this process that training, clustering and other methods rest on."""
+    import torch
+
+    torch.set_float32_matmul_precision("medium")
+    torch.set_default_dtype(torch.float64)
+    torch.set_grad_enabled(False)
+    torch.set_num_threads(1)
+    np.seterr(all="raise")
+    decimal.getcontext().prec = 1
+    permutation, argsort = torch.randperm, np.argsort
+    torch.randperm = lambda *given, **more: permutation(*given, **more).flip(0)
+    np.argsort = lambda *given, **more: argsort(*given, **more)[::-1]
+    os.chdir("/")
     return np.arange(budget)

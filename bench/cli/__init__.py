@@ -13,7 +13,7 @@ import typer
 
 import bench
 from bench.cli._command import Command
-from bench.cli._output import JSON, JsonOption, print_json, visible
+from bench.cli._output import JSON, JsonOption, drop_stdout, print_json, reserve_stdout, visible
 from bench.cli.cache import cache
 from bench.cli.check import check
 from bench.cli.compare import compare
@@ -103,6 +103,9 @@ def main() -> None:
         # What a terminal or file of another encoding cannot show becomes a question mark, not a traceback.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
+    as_json = JSON in sys.argv[1:]
+    if as_json:
+        reserve_stdout()
     try:
         app()
         sys.stdout.flush()
@@ -110,11 +113,11 @@ def main() -> None:
         if error.filename is not None or error.errno not in (errno.ENOSPC, errno.EIO) or _can_write():
             raise
         # A full disk behind standard output: what the command wrote elsewhere is there.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        drop_stdout()
         typer.echo(f"Error: cannot write to standard output: {error.strerror}. All files are written.", err=True)
         sys.exit(1)
     except BenchError as error:
         typer.echo(f"Error: {visible(str(error))}", err=True)
-        if JSON in sys.argv[1:]:
+        if as_json:
             print_json({"error": str(error), "kind": type(error).__name__, "exit_code": 2})
         sys.exit(2)

@@ -1,4 +1,4 @@
-"""What every command is made of: an option that takes one value is not given twice."""
+"""What every command is made of: no option of one value given twice, and no end but its own."""
 
 from __future__ import annotations
 
@@ -7,11 +7,21 @@ from typing import Any
 
 from typer.core import TyperCommand, TyperOption
 
-from bench.errors import SpecError
+from bench.errors import BenchError, SpecError
+from bench.outside import reason_of
 
 
 class Command(TyperCommand):
-    """Refuses an option that is given again, of which the last value would silently win; lists and flags may repeat."""
+    """Refuses an option that is given again, of which the last value would silently win; lists and flags may repeat.
+
+    ``sys.exit`` in a plugin's function is an error: an exit code of 0 says that the command did what was asked.
+    """
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except SystemExit as error:  # the commands themselves raise typer.Exit
+            raise BenchError(f"a plugin or library ended the command: {reason_of(error)}.") from error
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         words = list(args)

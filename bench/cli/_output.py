@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Mapping
-from typing import Annotated, Any
+from contextlib import suppress
+from contextvars import ContextVar
+from typing import Annotated, Any, TextIO
 from unicodedata import category
 
 import typer
@@ -14,9 +17,33 @@ JSON = "--json"
 JsonOption = Annotated[bool, typer.Option(JSON, help="Print one JSON object instead (docs/command-line.md).")]
 
 
+_RESERVED: ContextVar[TextIO | None] = ContextVar("reserved", default=None)
+"""Standard output, where it is kept for the one object."""
+
+
+def reserve_stdout() -> None:
+    """Keep standard output for ``print_json`` alone, to the end of the process.
+
+    Whatever else writes there, such as a plugin on import, in a thread, at exit, or from C, writes to standard error.
+    """
+    own = sys.__stdout__
+    if own is None or sys.stdout is not own:
+        return  # closed, or this is no process of its own and its caller has put another stream there
+    with suppress(OSError):  # one of the two is closed
+        own.flush()
+        kept = os.dup(1)
+        os.dup2(2, 1)
+        _RESERVED.set(os.fdopen(kept, "w"))
+
+
+def drop_stdout() -> None:
+    """Write to standard output no more, where it is full: what Python keeps of it is not tried again at the end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), (_RESERVED.get() or sys.stdout).fileno())
+
+
 def print_json(document: Mapping[str, Any]) -> None:
     """Print the one object that a command with ``--json`` writes to standard output."""
-    typer.echo(json.dumps(document, indent=1))
+    typer.echo(json.dumps(document, indent=1), file=_RESERVED.get())
 
 
 def visible(text: str) -> str:

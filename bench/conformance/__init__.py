@@ -70,7 +70,7 @@ def check_method(name: str, checks: tuple[str, ...] | None = None) -> list[Findi
             findings.append(Finding(name, check.name, check.title, "failed", str(failure)))
         except Skipped as skip:
             findings.append(Finding(name, check.name, check.title, "skipped", str(skip)))
-        except Exception as error:  # such as one in the method's needs or check
+        except (Exception, SystemExit) as error:  # such as one in the method's needs or check
             reason = f"{type(error).__name__}: {error}"
             findings.append(Finding(name, check.name, check.title, "failed", reason))
         else:

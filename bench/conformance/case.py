@@ -140,7 +140,7 @@ class Case:
             if returned:  # what the method returned was refused
                 raise Failed(f"{where}: {error}") from error
             return error
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise Failed(f"{where}: {type(error).__name__}: {error}") from error
 
     def coreset(

@@ -11,6 +11,7 @@ from bench.engine.failures import Fault, fault_of, fault_of_death, forget_failur
 from bench.engine.limits import end_process, limit_gpu_memory, mark_of, time_limit
 from bench.engine.notes import collected
 from bench.engine.resume import valid_row
+from bench.outside import settings_kept
 from bench.stages.base import Stage
 from bench.stages.session import Session
 from bench.stages.training import Cell
@@ -43,7 +44,10 @@ class End(BaseModel):
 
 
 def perform(work: Stage, session: Session, *, computed: Collection[str] = (), attempt: int = 1) -> End:
-    """Compute a stage into the store, or a cell into its row. Never raises an ``Exception``: a failure is an end too.
+    """Compute a stage into the store, or a cell into its row.
+
+    Nothing that fails raises, ``sys.exit`` in a method included: a failure is an end too. What a method sets for the
+    whole process (``bench.outside.settings_kept``) is put back.
 
     Args:
         work: a stage, or the last one, a cell.
@@ -64,7 +68,8 @@ def perform(work: Stage, session: Session, *, computed: Collection[str] = (), at
     started = time.perf_counter()
     try:
         limit_gpu_memory(session.gpu_share, session.device)
-        with collected() as notes, time_limit(session.time_limit, mark_of(work.key, session.out), session.watchdog):
+        mark = mark_of(work.key, session.out)
+        with settings_kept(), collected() as notes, time_limit(session.time_limit, mark, session.watchdog):
             if isinstance(work, Cell):
                 end = _train(work, session, computed)
             else:
@@ -73,7 +78,7 @@ def perform(work: Stage, session: Session, *, computed: Collection[str] = (), at
         return end.model_copy(update={"notes": tuple(notes)})
     except Busy:
         return End(busy=True)
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # sys.exit would take the process along, and nobody would know why
         title = "" if isinstance(work, Cell) else work.title()
         fault = fault_of(error, title).model_copy(update={"attempts": attempt})
         if isinstance(work, Cell):

@@ -63,6 +63,9 @@ class Session(BaseModel):
         """
 
         def produce() -> Arrays:
+            from bench.training.precision import prepare_torch
+
+            prepare_torch(self.threads)  # again, since the method that asks for a part may have set something else
             with announced(self.out, stage.key, stage.title()) as progress:
                 return stage.compute(self, progress)
 

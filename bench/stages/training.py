@@ -164,13 +164,15 @@ class Cell(Stage):
         from bench.diagnostics import Diagnostics
         from bench.results.published import write_indices, write_scores
         from bench.results.rows import Row
+        from bench.training.precision import prepare_torch
 
         selection = self.selection()
         selected = session.get(selection)
         indices, diagnostics = selected.arrays["indices"], Diagnostics.from_arrays(selected.arrays)
         dataset = session.dataset(self.dataset)
-        trained = measure(self, indices, dataset, session, progress)
         entry = methods.get(self.method)
+        prepare_torch(session.threads)  # again, since importing or running the method may have set something else
+        trained = measure(self, indices, dataset, session, progress)
         return Row(
             cell_id=self.cell_id,
             config_sha256=self.digest(),

@@ -48,6 +48,6 @@ def footprint(model: ModelRef, shape: tuple[int, ...], num_classes: int) -> Foot
                 if not list(module.children()):
                     module.register_forward_hook(count)
             network(torch.zeros(2, *shape))
-    except Exception:  # why, its training will say
+    except (Exception, SystemExit):  # why, its training will say
         return None
     return Footprint(sum(value.numel() for value in network.parameters()), counted // 2)

@@ -12,8 +12,19 @@ from bench.recipe import Recipe
 
 
 def prepare_torch(threads: int) -> None:
-    """Set this worker process up: its CPU threads, and kernels that give the same bits every time, fp32 in full."""
+    """Set this process up: its CPU threads, and kernels that give the same bits every time, fp32 in full.
+
+    Called before each stage and each training, since a plugin may have set any of it for its own purposes: scripts
+    often ask for ``set_float32_matmul_precision("high")``, which changes bits on CPUs that compute bf16 as well.
+    """
     torch.set_num_threads(threads)
+    torch.set_default_dtype(torch.float32)
+    torch.set_default_device(None)
+    torch.set_grad_enabled(True)
+    for device in ("cpu", "cuda"):
+        torch.set_autocast_enabled(device, False)
+    torch.set_float32_matmul_precision("highest")
+    torch.backends.mkldnn.set_flags(True)
     torch.backends.cudnn.deterministic = True
     torch.backends.cudnn.benchmark = False
     _allow_tf32(False, False)

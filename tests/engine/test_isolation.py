@@ -205,13 +205,15 @@ WRITERS = ",".join(
 def test_a_run_beside_methods_that_write_stores_the_same_bits(tmp_path: Path) -> None:
     def finish(folder: Path, methods: str) -> dict[str, str]:
         workspace = Session(out=folder / "out", cache=folder / "cache")
-        plan = make_plan(load_spec(given={**TINY, "methods": methods, "seeds": 2}), out=workspace.out)
+        given = {**TINY, "methods": methods, "encoders": "pixels", "seeds": 2}
+        plan = make_plan(load_spec(given=given), out=workspace.out)
         # Both CPUs for each, so that one worker computes all stages, one after the other.
         outcome = run(plan, workspace, OnRay(Resources(cpus=2)), Listener())
         assert outcome.failed == {}
         return stored(workspace.cache)
 
-    clean = finish(tmp_path / "clean", "aum,random")
-    beside = finish(tmp_path / "beside", f"{WRITERS},aum,random")
+    methods = "aum,random,kcenter,elfs(clustering=kmeans,beta=0.2)"
+    clean = finish(tmp_path / "clean", methods)
+    beside = finish(tmp_path / "beside", f"{WRITERS},meddles,{methods}")
     assert {name: beside[name] for name in clean} == clean
-    assert len(beside) == len(clean) + 18
+    assert len(beside) == len(clean) + 2 * (9 + 1)

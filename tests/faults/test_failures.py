@@ -201,6 +201,21 @@ def test_each_kind_of_failure_has_its_record_and_the_others_go_on(tmp_path, exec
         assert item.cell["method"] in item.stage
 
 
+@pytest.mark.usefixtures("ray_session", "troublemakers")
+def test_sys_exit_in_a_method_or_model_is_an_error_of_its_cell_that_names_the_line(tmp_path):
+    _, outcome, notes = go(tmp_path, methods="random,exits", models="small_cnn,exits-in-training", retries=1)
+    assert outcome.written == 1
+    assert notes.retried == []
+    found = {(item.cell["method"], item.cell["model"]["name"]): item for item in read_failures(tmp_path / "out")}
+    assert set(found) == {("exits", "small_cnn"), ("exits", "exits-in-training"), ("random", "exits-in-training")}
+    for (method, _), item in found.items():
+        said, line = ("SystemExit: 0", "in exits") if method == "exits" else ("SystemExit: done", "in forward")
+        assert item.status == "error"
+        assert item.reason.endswith(said)
+        assert ("exits" in item.stage) == (method == "exits")
+        assert line in (tmp_path / "out" / "failed" / item.traceback).read_text()
+
+
 @pytest.mark.slow
 @pytest.mark.usefixtures("troublemakers")
 def test_what_does_not_react_to_the_limit_is_ended(tmp_path, executor):

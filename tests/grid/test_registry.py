@@ -294,10 +294,12 @@ def test_a_package_that_does_not_import_is_named_and_takes_no_other_method_away(
     assert "No module named 'no_such_module_anywhere'" in line
 
 
-def test_a_package_that_takes_a_known_name_is_an_error_that_names_both(tmp_path: Path) -> None:
+def test_a_package_that_takes_a_known_name_is_left_out_and_both_are_named(tmp_path: Path) -> None:
     install(tmp_path, "outsider", PLUGIN.format(name="ccs", function="mine", sentence="Taken."))
     done = list_methods(tmp_path)
-    assert done.returncode == 2
+    assert done.returncode == 0
     [line] = done.stderr.splitlines()
-    assert line.startswith("Error: the plugin 'outsider' of outsider (entry point group bench.methods)")
-    assert "by bench.methods.ccs.ccs and by outsider.mine" in line
+    assert line.startswith("the plugin 'outsider' of outsider (entry point group bench.methods) cannot be loaded")
+    assert line.endswith("by bench.methods.ccs.ccs and by outsider.mine; rename one")
+    assert "Taken." not in done.stdout
+    assert "strata=50" in done.stdout
