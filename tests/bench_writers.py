@@ -97,7 +97,7 @@ def meddles(pool, budget, rng):
     np.seterr(all="raise")
     decimal.getcontext().prec = 1
     permutation, argsort = torch.randperm, np.argsort
-    torch.randperm = lambda *given, **more: permutation(*given, **more).flip(0)
-    np.argsort = lambda *given, **more: argsort(*given, **more)[::-1]
+    torch.randperm = lambda *given, **more: permutation(*given, **more).roll(1)
+    np.argsort = lambda *given, **more: np.roll(argsort(*given, **more), 1)
     os.chdir("/")
     return np.arange(budget)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
@@ -12,6 +13,8 @@ from bench.engine.limits import end_process, limit_gpu_memory, mark_of, time_lim
 from bench.engine.notes import collected
 from bench.engine.resume import valid_row
 from bench.outside import settings_kept
+from bench.plugins import datasets, encoders, methods, models
+from bench.registry import Entry
 from bench.stages.base import Stage
 from bench.stages.session import Session
 from bench.stages.training import Cell
@@ -101,6 +104,24 @@ def _train(cell: Cell, session: Session, computed: Collection[str]) -> End:
         row = meanwhile or row
     forget_failure(cell.cell_id, session.out)
     return End(accuracy=row.accuracy, seconds=time.perf_counter() - started)
+
+
+def packages_from_outside(work: Stage) -> tuple[str, ...]:
+    """Names of the packages, other than this one, whose plugins take part in a stage or cell.
+
+    A worker that has imported one of them does no work for others: a package may replace a function of numpy or start a
+    thread, and nothing puts that back.
+    """
+    used: list[Entry[Any]] = [datasets.get(work.pool.name)]
+    for registry, name in (
+        (methods, getattr(work, "method", None)),
+        (encoders, getattr(getattr(work, "encoder", None), "name", None)),
+        (models, getattr(getattr(work, "model", None), "name", None)),
+        (models, getattr(getattr(getattr(work, "proxy", None), "model", None), "name", None)),
+    ):
+        if name is not None:
+            used.append(registry.get(name))
+    return tuple(sorted({entry.package for entry in used} - {"bench"}))
 
 
 def perform_as_worker(work: Stage, session: Session, *, computed: Collection[str] = (), attempt: int = 1) -> End:

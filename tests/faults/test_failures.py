@@ -201,9 +201,10 @@ def test_each_kind_of_failure_has_its_record_and_the_others_go_on(tmp_path, exec
         assert item.cell["method"] in item.stage
 
 
-@pytest.mark.usefixtures("ray_session", "troublemakers")
-def test_sys_exit_in_a_method_or_model_is_an_error_of_its_cell_that_names_the_line(tmp_path):
-    _, outcome, notes = go(tmp_path, methods="random,exits", models="small_cnn,exits-in-training", retries=1)
+@pytest.mark.usefixtures("troublemakers")
+def test_sys_exit_in_a_method_or_model_is_an_error_of_its_cell_that_names_the_line(tmp_path, executor):
+    given = {"methods": "random,exits", "models": "small_cnn,exits-in-training", "retries": 1}
+    _, outcome, notes = go(tmp_path, executor=executor, **given)
     assert outcome.written == 1
     assert notes.retried == []
     found = {(item.cell["method"], item.cell["model"]["name"]): item for item in read_failures(tmp_path / "out")}

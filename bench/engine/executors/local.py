@@ -18,7 +18,7 @@ import cloudpickle
 import bench
 from bench.engine.machine import this_machine
 from bench.engine.scheduler import Scheduler
-from bench.engine.work import End, end_of_death, perform, perform_as_worker
+from bench.engine.work import End, end_of_death, packages_from_outside, perform, perform_as_worker
 from bench.plugins import register_again, registered_by_hand
 from bench.stages.base import Stage
 from bench.stages.session import Session
@@ -78,9 +78,14 @@ class _Worker:
     """One process and the pipe to it.
 
     It is started by a command, not by ``multiprocessing``, which would run the user's script again to import it.
+
+    Args:
+        threads: of its work.
+        packages: from outside, whose plugins its work may use.
     """
 
-    def __init__(self, threads: int) -> None:
+    def __init__(self, threads: int, packages: tuple[str, ...]) -> None:
+        self.packages = packages
         ours, theirs = socket.socketpair()
         self.pipe = Connection(ours.detach())
         code = (
@@ -126,7 +131,7 @@ class _Pool:
             if self._busy and taken + self._memory(work) > self._available:
                 self._held = work
                 return
-            worker = self._idle.pop() if self._idle else _Worker(self._session.threads)
+            worker = self._worker_for(packages_from_outside(work))
             self._busy[worker.pipe] = (worker, work)
             job = {
                 "work": work,
@@ -138,6 +143,16 @@ class _Pool:
                 worker.pipe.send_bytes(cloudpickle.dumps(job))
             except OSError:  # it died since its last work, which its pipe tells
                 continue
+
+    def _worker_for(self, packages: tuple[str, ...]) -> _Worker:
+        """An idle worker of the packages, or a new one in the place of an idle one of others."""
+        for worker in self._idle:
+            if worker.packages == packages:
+                self._idle.remove(worker)
+                return worker
+        if self._idle and len(self._idle) + len(self._busy) >= self._count:
+            self._idle.pop(0).end()
+        return _Worker(self._session.threads, packages)
 
     def ends(self) -> list[tuple[Stage, End]]:
         """What has ended, after a while at most."""

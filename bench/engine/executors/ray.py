@@ -16,7 +16,7 @@ import cloudpickle
 from bench.engine.executors.base import Resources
 from bench.engine.executors.ray_cluster import NODE_DEATH, RayCluster, ray_session
 from bench.engine.scheduler import Scheduler
-from bench.engine.work import End, end_of_death, perform_as_worker
+from bench.engine.work import End, end_of_death, packages_from_outside, perform_as_worker
 from bench.plugins import register_again, registered_by_hand
 from bench.stages.base import Stage
 from bench.stages.session import Session
@@ -85,6 +85,7 @@ class _Carrier:
         self._resources, self._cluster = resources, cluster
         self._starts: Counter[str] = Counter()
         self._trials: dict[str, Stage] = {}
+        self._outside: dict[tuple[str, ...], int] = {(): 0}
         self._plugins = cloudpickle.dumps(registered_by_hand())
 
     def run(self, *, shared: bool) -> None:
@@ -139,14 +140,19 @@ class _Carrier:
             self._scheduler.ended(work, end.model_copy(update={"doubt": NODE_DEATH if lost else 0.0}))
 
     def _asks(self, work: Stage) -> dict[str, float]:
-        """Resources of a trial. Memory goes up in steps, since an actor is used again for what asks for the same."""
+        """Resources of a trial. Memory goes up in steps, since an actor is used again for what asks for the same.
+
+        What other packages from outside take part in asks for a byte less, so that it gets an actor of its own.
+        """
         gpus = self._resources.gpus if work.uses_gpu() else 0.0
         needed, memory = self._memory(work), 0.0
         if needed:
             memory = _FIRST
             while memory < needed:
                 memory *= _STEP
-        asked = {"CPU": self._resources.cpus, "GPU": gpus, "memory": float(int(min(memory, self._cluster.memory)))}
+            memory = min(memory, self._cluster.memory)
+        number = self._outside.setdefault(packages_from_outside(work), len(self._outside))
+        asked = {"CPU": self._resources.cpus, "GPU": gpus, "memory": float(abs(int(memory) - number))}
         return {name: amount for name, amount in asked.items() if amount}
 
 
