@@ -67,8 +67,10 @@ class PoolSource(Protocol):
 class Pool:
     """N training images that a method chooses from.
 
-    Every part is computed on first use and shared with other methods, rates and cells. A part that the method did
-    not declare in ``needs`` raises ``UndeclaredNeed``; one that its supervision forbids raises ``LabelAccessError``.
+    Every part is computed on first use and shared with other methods, rates and cells; arrays are read-only copies. A
+    part that the method did not declare in ``needs`` raises ``UndeclaredNeed``; one that its supervision forbids raises
+    ``LabelAccessError``. That keeps labels from a method that reads the pool as documented, so that none gets in by
+    accident. It is no sandbox: code that means to cheat can reach private attributes, or read the data set itself.
 
     Args:
         size: N.

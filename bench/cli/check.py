@@ -27,7 +27,10 @@ def check(
     plugin: PluginOption = None,
     json_output: JsonOption = False,
 ) -> None:
-    """Check that methods do what the harness relies on; exit code 1 if a check failed."""
+    """Check that methods do what the harness relies on; exit code 1 if a check failed.
+
+    The checks find accidents. A method that means to cheat may pass them: read it before you trust it.
+    """
     from bench.conformance import check_method
     from bench.plugins import methods
     from bench.quantities import counted

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import cloudpickle
 
+import bench
 from bench.engine.executors.base import Resources
 from bench.engine.executors.ray_cluster import NODE_DEATH, RayCluster, ray_session
 from bench.engine.scheduler import Scheduler
-from bench.engine.work import End, end_of_death, packages_from_outside, perform_as_worker
-from bench.plugins import register_again, registered_by_hand
+from bench.engine.work import End, end_of_death, packages_from_outside
+from bench.plugins import registered_by_hand
 from bench.stages.base import Stage
 from bench.stages.session import Session
 
@@ -185,16 +186,38 @@ def _trial_name(trial: Any) -> str:
 
 
 def _trainable() -> type:
+    """The class of Ray's workers. It is sent by value, so it names nothing of this package before ``find_package``."""
     from ray import tune
+
+    home = bench.__file__
+
+    def find_package() -> None:
+        """Import the very package that the driver runs.
+
+        Ray puts the driver's working directory first on the path, where a user's own bench.py or bench/ may lie.
+        """
+        import sys
+        from importlib.util import module_from_spec, spec_from_file_location
+
+        spec = spec_from_file_location("bench", home)
+        # Another node may have it elsewhere; there the path must do.
+        if "bench" not in sys.modules and Path(home).exists() and spec is not None and spec.loader is not None:
+            sys.modules["bench"] = module_from_spec(spec)
+            spec.loader.exec_module(sys.modules["bench"])
 
     class Worker(tune.Trainable):
         """One piece of work per trial; the actor, its imports and its data set are used again for the next."""
 
         def setup(self, config: dict[str, Any]) -> None:
+            find_package()
+            from bench.plugins import register_again
+
             register_again(cloudpickle.loads(config["plugins"]))
             self._job = config["job"]
 
         def step(self) -> dict[str, Any]:
+            from bench.engine.work import perform_as_worker
+
             end = perform_as_worker(**cloudpickle.loads(self._job))
             return {"done": True, "end": end.model_dump_json()}
 
