@@ -54,7 +54,7 @@ class ItemsSession(Session):
         def produce() -> Arrays:
             for needed in stage.inputs():  # first, so that the two are told apart in the progress
                 self.get(needed)
-            return stage.compute(self, self.begin(_plain(stage.title())))
+            return self.compute(stage, self.begin(_plain(stage.title())))
 
         return self.store.get(stage, produce)
 

@@ -14,7 +14,7 @@ from bench.errors import DataError, WeightsError
 from bench.refs import DatasetRef, EncoderRef
 from bench.stages.base import Stage
 from bench.store.cache import Artifact, Store
-from bench.underway import announced
+from bench.underway import Progress, announced
 
 if TYPE_CHECKING:
     from bench.pool import PoolSource
@@ -63,13 +63,17 @@ class Session(BaseModel):
         """
 
         def produce() -> Arrays:
-            from bench.training.precision import prepare_torch
-
-            prepare_torch(self.threads)  # again, since the method that asks for a part may have set something else
             with announced(self.out, stage.key, stage.title()) as progress:
-                return stage.compute(self, progress)
+                return self.compute(stage, progress)
 
         return self.store.get(stage, produce, wait=self.wait)
+
+    def compute(self, stage: Stage, progress: Progress) -> Arrays:
+        """Compute the stage; a method that asks for it may have changed torch's settings before."""
+        from bench.training.precision import prepare_torch
+
+        prepare_torch(self.threads)
+        return stage.compute(self, progress)
 
     def arrays(self, stage: Stage) -> Arrays:
         """As ``get``, without what is known of how they came to be."""

@@ -20,6 +20,7 @@ PARTS: dict[str, tuple[Supervision, Callable[[Pool], Any]]] = {
     "pseudo_labels": ("pseudo", lambda pool: pool.pseudo_labels()),
     "dynamics of pseudo-labels": ("pseudo", lambda pool: pool.dynamics("pseudo")),
     "rehearse": ("pseudo", lambda pool: pool.rehearse(np.arange(12))),
+    "judge": ("pseudo", lambda pool: pool.judge(np.arange(12))),
     "reveal": ("coreset", lambda pool: pool.reveal([0, 1])),
     "outputs": ("coreset", lambda pool: pool.outputs()),
     "dynamics of labels": ("labels", lambda pool: pool.dynamics("labels")),
