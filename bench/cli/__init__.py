@@ -12,7 +12,7 @@ import typer
 
 import bench
 from bench.cli._command import Command
-from bench.cli._output import JSON, JsonOption, drop_stdout, print_json, reserve_stdout, visible
+from bench.cli._output import JSON, JsonOption, drop_stdout, print_json, reserve_stdout, takes_more, visible
 from bench.cli.cache import cache
 from bench.cli.check import check
 from bench.cli.compare import compare
@@ -84,15 +84,6 @@ def overall(
     """Compare coreset selection methods: which images of a training set to keep, and what accuracy remains."""
 
 
-def _can_write() -> bool:
-    """Whether standard output takes what is left in its buffer; if so, the disk that is full is another."""
-    try:
-        sys.stdout.flush()
-    except OSError:
-        return False
-    return True
-
-
 def main() -> None:
     """Console entry point: exit code 2 for bad input, with one line that says what was given and what is valid.
 
@@ -109,7 +100,7 @@ def main() -> None:
         app()
         sys.stdout.flush()
     except OSError as error:
-        if error.filename is not None or error.errno not in (errno.ENOSPC, errno.EIO) or _can_write():
+        if error.filename is not None or error.errno not in (errno.ENOSPC, errno.EIO) or takes_more():
             raise
         # A full disk behind standard output: what the command wrote elsewhere is there.
         drop_stdout()

@@ -41,6 +41,17 @@ def drop_stdout() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), (_RESERVED.get() or sys.stdout).fileno())
 
 
+def takes_more() -> bool:
+    """Whether standard output takes an empty line more; if so, the disk that is full is another."""
+    stream = _RESERVED.get() or sys.stdout
+    try:
+        stream.flush()
+        os.write(stream.fileno(), b"\n")
+    except OSError:
+        return False
+    return True
+
+
 def print_json(document: Mapping[str, Any]) -> None:
     """Print the one object that a command with ``--json`` writes to standard output."""
     typer.echo(json.dumps(document, indent=1), file=_RESERVED.get())

@@ -34,7 +34,7 @@ def press_tab(*words: str) -> list[str]:
     ("words", "offered"),
     [
         (("run", "--methods", "d2"), ["d2", "d2-label-free"]),
-        (("run", "--methods", "elfs,d2(k=5),e"), ["elfs,d2(k=5),el2n"]),
+        (("run", "--methods", "elfs,d2(k=5),e"), ["elfs,d2(k=5),el2n", "elfs,d2(k=5),entropy"]),
         (("run", "--datasets", "digits,med"), ["digits,medmnist"]),
         (("run", "--encoders", "dinov2"), ["dinov2_vits14"]),
         (("run", "--models", "small_cnn,resnet3"), ["small_cnn,resnet34"]),

@@ -55,10 +55,11 @@ def test_combinations_of_a_registered_method():
     assert alone[0] == {}
     assert {"strata": 1} in alone
     assert {"strata": 41} in alone
-    others = ("aum-logits", "forgetting", "el2n", "dyn-unc", "dual")
-    assert choices(entry, 40) == [{}, *({"score": score} for score in others), {"never_learned": "zero"}]
+    others = ["aum-logits", "forgetting", "el2n", "dyn-unc", "dual", "least-confidence", "margin", "entropy", "tdds"]
+    scores = [{"score": score} for score in others]
+    assert choices(entry, 40) == [{}, *scores, {"per_class": True}, {"never_learned": "zero"}]
     both = list(pairs(entry, 40))
     assert {"strata": 1, "score": "el2n"} in both
     assert all(len(params) == 2 for params in both)
-    # Besides their defaults: beta has one end, strata two, score five values and never_learned one.
-    assert len(both) == 1 * 2 + 1 * 5 + 1 * 1 + 2 * 5 + 2 * 1 + 5 * 1
+    # Besides their defaults: beta has one end, strata two, score nine values, per_class and never_learned one each.
+    assert len(both) == 1 * (2 + 9 + 1 + 1) + 2 * (9 + 1 + 1) + 9 * (1 + 1) + 1 * 1
