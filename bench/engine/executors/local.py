@@ -192,4 +192,5 @@ def serve(handle: int) -> None:
             end = perform_as_worker(**cloudpickle.loads(pipe.recv_bytes()))
             pipe.send_bytes(cloudpickle.dumps(end))
     except (EOFError, OSError):
-        return
+        # Everything is written. Not `return`: threads of torch or of a plugin would hold the process, and its driver.
+        os._exit(0)
