@@ -29,10 +29,12 @@ class Contents(NamedTuple):
 
 
 def read_contents(files: ImageFiles) -> Contents:
-    """Read files whole and digest them, which takes a few per cent of what decoding them does.
+    """Read files whole and digest them.
 
     Names and sizes would not tell them apart: cameras count alike, and pictures without compression have one size. Nor
-    would times of change, which copying can keep.
+    would times of change, which copying can keep. Twice, here and when an image is decoded, this takes 0.3 to 3.5 % of
+    decoding and embedding by efficientnet_lite0 at 224 px (JPEGs of 11 kB and 3.4 MB, PNGs of 0.8 MB; n = 100, 12, 40;
+    best of 5 on one thread of a Xeon beside other work, 2026-11-28).
     """
     problems: dict[int, str] = {}
 
