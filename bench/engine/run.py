@@ -61,7 +61,7 @@ def run(plan: Plan, session: Session, executor: Executor, listener: Listener, *,
         if scheduler.done:
             break
         try:
-            outcome.lost = not executor.run(scheduler, session, lambda work: plan.memory(work))
+            outcome.lost = not executor.run(scheduler, session, plan.memory)
         except KeyboardInterrupt:
             outcome.interrupted = True
         if not outcome.lost:

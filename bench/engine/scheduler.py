@@ -95,11 +95,6 @@ class Scheduler:
         waiting = (self._missing, self._running, self._cells, self._stages, self._again, self._parked, self._doubtful)
         return not any(waiting)
 
-    @property
-    def running(self) -> int:
-        """How many stages and cells are with the executor."""
-        return len(self._running)
-
     def next(self) -> Stage | None:
         """Hand out what can start now, or None if only an end, or time, can change that.
 
