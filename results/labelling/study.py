@@ -1,0 +1,94 @@
+"""Run the labelling study, see PLAN.md: one folder of rows per line below OUT.
+
+python results/labelling/study.py --data-root DATA --weights FILE --out runs/labelling
+
+The same command again runs only what is missing. ``summary.py`` makes the tables and the figure.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import bench
+
+METHODS = (
+    "random",
+    "kmeans-sampling",
+    "typiclust",
+    "facility-location",
+    "probcover",
+    "maxherding",
+    "d2-label-free",
+    "herding",
+    "kcenter",
+    "graph-cut",
+    "zcore",
+    "prototypicality",
+)
+ELFS = ("elfs(clustering=kmeans)",)
+LITE = "efficientnet_lite0(size={size}{weights})"
+ALL, FEW = (1, 2, 5, 10, 20, 50, 100), (1, 2, 5, 10, 20)
+LINES: dict[str, dict[str, Any]] = {
+    "cifar10": {"datasets": "cifar10", "pool_size": 4000, "encoders": LITE.format(size=96, weights="{weights}")},
+    "cifar100": {
+        "datasets": "npz(path=cifar-100-subset/cifar100_subset_5k_1k.npz)",
+        "pool_size": 5000,
+        "encoders": LITE.format(size=96, weights="{weights}"),
+    },
+    "imagenette": {
+        "datasets": "folder(path=imagenette-mini,size=160)",
+        "pool_size": 250,
+        "encoders": LITE.format(size=160, weights="{weights}"),
+    },
+    "digits": {"datasets": "digits", "pool_size": 1250, "encoders": "pixels"},
+    "mnist": {"datasets": "mnist5k", "pool_size": 4000, "encoders": "pixels"},
+    "longtail": {
+        "datasets": "cifar10@imbalance=20",
+        "pool_size": 4000,
+        "encoders": LITE.format(size=96, weights="{weights}"),
+    },
+    "cifar10-simsiam": {"datasets": "cifar10", "pool_size": 4000, "encoders": "simsiam(epochs=20)"},
+}
+CLASSES = {"cifar100": 100}
+PER_CLASS = {"cifar100": FEW, "imagenette": FEW}
+RECIPE = {"iterations": 300, "proxy_epochs": 30, "evaluations": 1, "precision": "fp32"}
+
+
+def rates(line: str) -> list[float]:
+    """The fraction removed at each number of labels a class."""
+    size = LINES[line]["pool_size"]
+    return [round(1 - each * CLASSES.get(line, 10) / size, 6) for each in PER_CLASS.get(line, ALL)]
+
+
+def main() -> None:
+    """Run blocks of seeds, in each line after line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--lines", nargs="+", choices=LINES, default=list(LINES))
+    parser.add_argument("--out", type=Path, default=Path("runs/labelling"))
+    parser.add_argument("--data-root", type=Path)
+    parser.add_argument("--cache-dir", type=Path)
+    parser.add_argument("--weights", help="file of efficientnet_lite0")
+    given = parser.parse_args()
+    weights = f",weights={given.weights}" if given.weights else ""
+    blocks = ((METHODS, range(5)), (METHODS, range(5, 10)), (ELFS, range(3)))
+    for methods, seeds in blocks:
+        for name in given.lines:
+            line = LINES[name]
+            bench.run(
+                **{**line, "encoders": line["encoders"].format(weights=weights)},
+                methods=methods,
+                models="linear_probe",
+                rates=rates(name),
+                seeds=list(seeds),
+                recipe=RECIPE,
+                out=given.out / name,
+                data_root=given.data_root,
+                cache_dir=given.cache_dir,
+                quiet=True,
+            )
+
+
+if __name__ == "__main__":
+    main()
