@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from bench.plugins import methods
 
@@ -25,7 +25,7 @@ class Finding:
         method: registered name.
         check: name of the check.
         title: what it asks, in a sentence.
-        outcome: ``passed``, ``failed`` or ``skipped``.
+        outcome: ``passed``, ``failed``, or ``skipped`` where the check does not apply to the method.
         reason: why it failed or was skipped; empty where it passed.
     """
 
@@ -49,7 +49,8 @@ def check_method(name: str, checks: tuple[str, ...] | None = None) -> list[Findi
     Raises:
         UnknownName: no method or check has that name.
     """
-    from bench.conformance.case import Case, Failed, Skipped
+    from bench.conformance.applies import why_not
+    from bench.conformance.case import Case, Failed
     from bench.conformance.checks import CHECKS
     from bench.engine.notes import collected
     from bench.errors import UnknownName
@@ -63,13 +64,14 @@ def check_method(name: str, checks: tuple[str, ...] | None = None) -> list[Findi
     for check in CHECKS:
         if checks is not None and check.name not in checks:
             continue
+        if reason := why_not(check.name, case.entry):
+            findings.append(Finding(name, check.name, check.title, "skipped", reason))
+            continue
         try:
             with collected():  # what a method says of degenerate pools and of the ends of its ranges is no finding
                 check.run(case)
         except Failed as failure:
             findings.append(Finding(name, check.name, check.title, "failed", str(failure)))
-        except Skipped as skip:
-            findings.append(Finding(name, check.name, check.title, "skipped", str(skip)))
         except (Exception, SystemExit) as error:  # such as one in the method's needs or check
             reason = f"{type(error).__name__}: {error}"
             findings.append(Finding(name, check.name, check.title, "failed", reason))
@@ -79,29 +81,35 @@ def check_method(name: str, checks: tuple[str, ...] | None = None) -> list[Findi
 
 
 def conformance_tests(*names: str) -> Callable[..., None]:
-    """A pytest test with one case per method and check: assign it to a name that starts with ``test_``.
+    """A pytest test with one case per method and check that applies to it; its name must start with ``test_``.
+
+    ``bench check`` lists the checks that do not apply to a method, and why.
 
     Args:
         names: registered methods; none are all.
 
     Returns:
-        A parametrised test function that fails or skips with the finding's reason.
+        A parametrised test function that fails with the finding's reason.
 
     Raises:
         UnknownName: no method has that name.
     """
     import pytest
 
+    from bench.conformance.applies import why_not
     from bench.conformance.checks import CHECKS
 
-    chosen = [methods.get(name).name for name in names] or [entry.name for entry in methods]
-    cases = [pytest.param(name, check.name, id=f"{name}-{check.name}") for name in chosen for check in CHECKS]
+    cases = [
+        pytest.param(entry.name, check.name, id=f"{entry.name}-{check.name}")
+        for entry in ([methods.get(name) for name in names] or methods)
+        for check in CHECKS
+        if not why_not(check.name, entry)
+    ]
 
     @pytest.mark.parametrize(("method", "check"), cases)
     def conforms(method: str, check: str) -> None:
         [finding] = check_method(method, (check,))
-        outcomes: dict[str, Callable[[str], Any]] = {"failed": pytest.fail, "skipped": pytest.skip}
-        if finding.outcome in outcomes:
-            outcomes[finding.outcome](f"{finding.title} {finding.reason}")
+        if finding.outcome == "failed":
+            pytest.fail(f"{finding.title} {finding.reason}")
 
     return conforms

@@ -25,10 +25,6 @@ class Failed(Exception):
     """The method does not do what the check asks; the text says what it did."""
 
 
-class Skipped(Exception):
-    """The check does not apply to the method; the text says why."""
-
-
 @dataclass(frozen=True)
 class Call:
     """One call that a method made on its pool: the part's name and the arguments, defaults left out."""

@@ -1,4 +1,4 @@
-"""What every method must do, whatever it computes. A check returns, or raises ``Failed`` or ``Skipped``."""
+"""What every method must do, whatever it computes. A check returns, or raises ``Failed``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bench.conformance import ranges
-from bench.conformance.case import Call, Case, Failed, Recorder, Skipped
+from bench.conformance.case import Call, Case, Failed, Recorder
 from bench.conformance.samples import Sample, digits, few_digits
 from bench.errors import BenchError, SpecError
 from bench.plugins import SUPERVISIONS, Need, need
@@ -104,8 +104,6 @@ def inputs(case: Case) -> None:
 
 def labels(case: Case) -> None:
     """A label-free method selects the same where labels raise, and where they belong to other images."""
-    if case.entry.info.supervision in ("coreset", "labels"):
-        raise Skipped("declares that it reads labels")
     others = {
         "where labels cannot be read": digits().without_labels(),
         "where labels are permuted": digits().shuffled("label_array", "dynamics_labels", "gradient_norm_array"),
@@ -120,8 +118,6 @@ def labels(case: Case) -> None:
 
 def coreset_labels(case: Case) -> None:
     """A method that reads the labels of its coreset alone selects the same where all other labels are others."""
-    if case.entry.info.supervision != "coreset":
-        raise Skipped("does not declare supervision='coreset'")
     sample = digits()
     for params in ranges.choices(case.entry, sample.size):
         for budget in case.budgets(sample.size):
@@ -151,8 +147,6 @@ def needs(case: Case) -> None:
 def supervision(case: Case) -> None:
     """The method reads labels, those of its coreset, or pseudo-labels, if it declares to."""
     declared = case.entry.info.supervision
-    if declared == "none":
-        raise Skipped("declares the least supervision")
     sample = few_digits()
     read: set[str] = set()
     for params in ranges.one_by_one(case.entry, sample.size):
@@ -168,8 +162,6 @@ def supervision(case: Case) -> None:
 def parameters(case: Case) -> None:
     """Every parameter at the ends of its declared range, alone and in pairs, gives a coreset or a clear refusal."""
     sample = few_digits()
-    if not case.entry.params:
-        raise Skipped("has no parameters")
     wanted = [(params, budget) for params in ranges.one_by_one(case.entry, sample.size) for budget in _budgets(case)]
     wanted += [(params, case.budget(sample.size)) for params in ranges.pairs(case.entry, sample.size)]
     for params, budget in wanted:
@@ -210,14 +202,11 @@ def negative(case: Case) -> None:
 
 
 def nan_embeddings(case: Case) -> None:
-    """A NaN or infinity in the embeddings is refused by name."""
-    sample, read = few_digits(), False
+    """A NaN or infinity in embeddings that the method reads is refused by name."""
+    sample = few_digits()
     for params in ranges.choices(case.entry, sample.size):
         if {"embeddings", "neighbors", "outputs"} & {call.part for call in _calls(case, sample, params)}:
-            read = True
             _refuses(case, sample, "embedding_array", params)
-    if not read:
-        raise Skipped("reads no embeddings")
 
 
 def nan_scores(case: Case) -> None:
@@ -225,7 +214,6 @@ def nan_scores(case: Case) -> None:
     sample, budget = few_digits(), case.budget(few_digits().size)
     scores = ("dynamics", "gradient_norm")
     names = [name for name, array in sample.arrays() if name.startswith(scores) and array.dtype.kind == "f"]
-    used = False
     for params in ranges.choices(case.entry, sample.size):
         if not {"dynamics", "gradient_norms"} & {call.part for call in _calls(case, sample, params)}:
             continue
@@ -233,18 +221,11 @@ def nan_scores(case: Case) -> None:
         for name in names:
             # A score that may change its owner without a trace is none that the method uses.
             if not np.array_equal(case.coreset(sample.shuffled(name), budget, params), expected):
-                used = True
                 _refuses(case, sample, name, params)
-    if not used:
-        raise Skipped("uses no score that can be NaN")
 
 
 def ties(case: Case) -> None:
     """Among equal images no class is favoured, although pools are often stored class by class."""
-    if case.entry.info.unpruned:
-        raise Skipped("keeps everything")
-    if not case.entry.info.stochastic:
-        raise Skipped("draws nothing, so that equal images can only go by their order")
     sample = digits().constant()
     for params in ranges.choices(case.entry, sample.size):
         kept = case.coreset(sample, sample.size // 2, params)

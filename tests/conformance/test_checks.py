@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import pytest
@@ -13,8 +13,11 @@ import torch
 from pydantic import Field
 
 from bench import BenchError, SelectionError, need, register_method
-from bench.conformance import check_method
+from bench.conformance import check_method, conformance_tests
+from bench.conformance.case import Case, Recorder
 from bench.conformance.checks import CHECKS
+from bench.conformance.ranges import one_by_one
+from bench.conformance.samples import few_digits
 from bench.errors import SpecError, UnknownName
 from bench.plugins import methods
 
@@ -353,6 +356,57 @@ def test_needs_that_fail_are_a_finding_of_the_check_that_asks_for_them(check):
     found = failures(first, check, needs=failing)
     assert not found or "KeyError: 'beta'" in found[check]
     assert found or check not in ("needs", "budget")
+
+
+def checks_as_tests(name: str) -> set[str]:
+    [parametrized] = conformance_tests(name).pytestmark
+    assert {case.values[0] for case in parametrized.args[1]} == {name}
+    return {case.values[1] for case in parametrized.args[1]}
+
+
+@pytest.mark.parametrize(
+    ("declaration", "left_out"),
+    [
+        ({}, {"coreset-labels", "supervision", "parameters", "nan-embeddings", "nan-scores", "ties"}),
+        ({"stochastic": True, **LABELS}, {"labels", "coreset-labels", "parameters", "nan-embeddings"}),
+        ({"supervision": "coreset", "needs": ("outputs",)}, {"labels", "parameters", "nan-scores", "ties"}),
+        (EMBEDDINGS, {"coreset-labels", "supervision", "parameters", "nan-scores", "ties"}),
+        ({"supervision": "pseudo", "needs": ("neighbors", "dynamics")}, {"coreset-labels", "parameters", "ties"}),
+    ],
+)
+def test_a_test_is_made_of_every_check_that_applies(declaration, left_out):
+    def first(pool, budget, rng):
+        return np.arange(budget)
+
+    with registered(first, **declaration):
+        tests = checks_as_tests(NAME)
+        found = check_method(NAME, tuple(left_out))
+    assert tests == {check.name for check in CHECKS} - left_out
+    assert {item.outcome for item in found} == {"skipped"}
+    assert all(item.reason for item in found)
+
+
+def test_needs_that_a_choice_brings_or_that_raise_leave_no_check_out():
+    def reading(pool, budget, rng, *, of: Literal["nothing", "embeddings"] = "nothing"):
+        return np.argsort(pool.embeddings[:, 0])[:budget] if of == "embeddings" else np.arange(budget)
+
+    with registered(reading, needs=lambda params: ["embeddings"] if params["of"] == "embeddings" else []):
+        assert "nan-embeddings" in checks_as_tests(NAME)
+    with registered(reading, needs=lambda params: [params["missing"]]):
+        assert {"nan-embeddings", "nan-scores", "parameters"} < checks_as_tests(NAME)
+
+
+@pytest.mark.parametrize("name", [entry.name for entry in methods])
+def test_what_is_left_out_of_a_method_of_ours_is_what_it_does_not_read(name):
+    case, sample = Case(methods.get(name)), few_digits()
+    read = set()
+    for params in one_by_one(case.entry, sample.size):
+        recorder = Recorder(sample.source)
+        case.attempt(sample, case.budget(sample.size), params, recorder=recorder, numeric_warnings=False)
+        read |= {call.part for call in recorder.calls}
+    tests = checks_as_tests(name)
+    assert "nan-embeddings" in tests or not read & {"embeddings", "neighbors", "outputs"}
+    assert "nan-scores" in tests or not read & {"dynamics", "gradient_norms"}
 
 
 def test_unknown_names_are_refused_with_the_nearest():
