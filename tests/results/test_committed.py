@@ -1,4 +1,4 @@
-"""The committed leaderboard is what the command of results/README.md makes of the committed rows."""
+"""The committed tables, leaderboard and figures are what the commands make of the committed rows."""
 
 from __future__ import annotations
 
@@ -25,6 +25,23 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     done = CliRunner().invoke(app, ["leaderboard", *folders, "--out", str(out), command[1]])
     assert done.exit_code == 0, done.output
     return out
+
+
+@pytest.mark.parametrize(
+    "folder",
+    sorted(path.parent for path in RESULTS.rglob("tables")),
+    ids=lambda folder: str(folder.relative_to(RESULTS)),
+)
+def test_the_tables_of_a_folder_are_current(folder: Path, tmp_path: Path) -> None:
+    commands = [["table"]]
+    if (folder / "tables" / "comparison.md").exists():
+        against = re.findall(r"^## .*: against (.*)$", (folder / "tables" / "comparison.md").read_text(), re.M)
+        commands.append(["compare", "--baseline", against[0]])
+    for command, *options in commands:
+        done = CliRunner().invoke(app, [command, str(folder), "--out", str(tmp_path), *options])
+        assert done.exit_code == 0, done.output
+    made = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert made == {name: (folder / "tables" / name).read_bytes() for name in made}
 
 
 def test_the_leaderboard_is_current(made: Path) -> None:
