@@ -19,9 +19,11 @@ from bench.errors import DataError, RowError, SpecError, UnknownName
 
 if TYPE_CHECKING:
     from bench.engine.events import Listener
+    from bench.results.sheets import Sheet
     from bench.results.tables import Block
 
 PathLike = str | Path
+Methods = str | Sequence[str] | Mapping[str, str]
 Metric = Literal["last", "best"]
 
 
@@ -270,9 +272,8 @@ def load_rows(*folders: PathLike) -> pd.DataFrame:
 class ResultTable(pd.DataFrame):
     """A DataFrame that renders itself as the command line does, with its notes; ``pd.DataFrame(table)`` is plain."""
 
-    _metadata: ClassVar[list[str]] = ["_markdown", "_latex"]
-    _markdown: str
-    _latex: str
+    _metadata: ClassVar[list[str]] = ["_sheets"]
+    _sheets: list[Sheet]
 
     @property
     def _constructor(self) -> type[pd.DataFrame]:
@@ -280,46 +281,87 @@ class ResultTable(pd.DataFrame):
 
     def to_markdown(self, buf: Any = None, *args: Any, **kwargs: Any) -> str:  # type: ignore[override]
         """Return the Markdown that the command writes; arguments are ignored but for a file name to write to."""
-        return _to(buf, self._markdown)
+        from bench.results.sheets import markdown
 
-    def to_latex(self, buf: Any = None, *args: Any, **kwargs: Any) -> str:  # type: ignore[override]
-        """Return the LaTeX that the command writes; arguments are ignored but for a file name to write to."""
-        return _to(buf, self._latex)
+        return _to(buf, markdown(self._sheets))
+
+    def to_latex(  # type: ignore[override]
+        self,
+        buf: Any = None,
+        *,
+        caption: str = "",
+        label: str = "",
+        wide: bool = False,
+        notes: Literal["below", "comments"] = "below",
+    ) -> str:
+        r"""Return the LaTeX that the command writes, for the packages booktabs and graphicx.
+
+        Example:
+            >>> bench.table(frame).to_latex("table.tex", caption=r"Accuracy on \digits{}.", label="tab:digits")
+
+        Args:
+            buf: file name to write to.
+            caption: LaTeX, taken as it is; by default the table's title.
+            label: for ``\ref``.
+            wide: over both columns of a page.
+            notes: whether facts stand below the table, or as comments in the source.
+        """
+        from bench.results.sheets import Tex, latex
+
+        return _to(buf, latex(self._sheets, Tex(caption, label, wide, notes)))
 
 
-def table(frame: pd.DataFrame, *, metric: Metric = "last", compare: Literal["paper"] | None = None) -> ResultTable:
+def table(
+    frame: pd.DataFrame,
+    *,
+    metric: Metric = "last",
+    compare: Literal["paper"] | None = None,
+    methods: Methods | None = None,
+    digits: int = 1,
+) -> ResultTable:
     """Return the mean accuracy over seeds, one line a method in each block of data set, encoder and model.
 
     Example:
-        >>> print(bench.table(bench.load_rows("runs/digits")).to_markdown())
+        >>> print(bench.table(bench.load_rows("runs/digits"), methods={"random": "Random", "elfs": "ELFS"}))
 
     Args:
         frame: from ``load_rows``, or a selection of its lines.
         metric: ``last`` is test accuracy after the last iteration, ``best`` the best seen during training.
         compare: ``paper`` puts the papers' numbers into the Markdown and LaTeX.
+        methods: to show, in this order: ``"random,elfs=ELFS (ours)"``, a list, or a mapping from method to name.
+        digits: decimals of the Markdown and LaTeX.
 
     Returns:
-        Index (dataset, encoder, model, method as written), columns the rates, values the mean in percent; NaN where no
-        row is. ``to_markdown`` and ``to_latex`` add standard deviations and notes.
+        Index (dataset, encoder, model, method as written, or as named), columns the rates, values the mean in percent;
+        NaN where no row is. ``to_markdown`` and ``to_latex`` add standard deviations and notes.
 
     Raises:
         RowError: rows that are not comparable would meet in one table, or the frame is not one of rows.
+        SpecError: a method that no row has.
     """
-    from bench.results.sheets import latex, markdown
     from bench.results.table_text import sheet, table_records
 
-    made = _blocks(frame, metric, compare=compare == "paper")
-    records = pd.DataFrame(table_records(made)).rename(columns={"variant": "line"})
+    made = _blocks(frame, metric, methods=methods, digits=digits, compare=compare == "paper")
+    records = pd.DataFrame(table_records(made))
+    if methods is not None:
+        records["variant"] = [line.label for block in made for line in block.all_lines for _ in line.measured]
+    records = records.rename(columns={"variant": "line"})
     wide = records.pivot_table(
         index=["dataset", "encoder", "model", "line"], columns="rate", values="mean", sort=False, dropna=False
     )
     wide.index.names = ["dataset", "encoder", "model", "method"]
     wide = wide[sorted(wide.columns)].dropna(how="all")
-    sheets = [sheet(block, compare=compare == "paper") for block in made]
-    return _rendered(wide, markdown(sheets), latex(sheets))
+    return _rendered(wide, [sheet(block) for block in made])
 
 
-def compare(frame: pd.DataFrame, *, baseline: str = "random", metric: Metric = "last") -> ResultTable:
+def compare(
+    frame: pd.DataFrame,
+    *,
+    baseline: str = "random",
+    metric: Metric = "last",
+    methods: Methods | None = None,
+    digits: int = 2,
+) -> ResultTable:
     """Return paired differences to a baseline at the same seeds, with intervals and p-values.
 
     Example:
@@ -329,6 +371,8 @@ def compare(frame: pd.DataFrame, *, baseline: str = "random", metric: Metric = "
         frame: from ``load_rows``.
         baseline: method, or variant such as ``ccs(beta=0.1)``.
         metric: see ``table``.
+        methods: see ``table``; p-values are adjusted for these.
+        digits: see ``table``.
 
     Returns:
         One line per block, method and rate; columns as those of ``comparison.csv``.
@@ -337,20 +381,25 @@ def compare(frame: pd.DataFrame, *, baseline: str = "random", metric: Metric = "
         RowError: see ``table``; or no block has the baseline.
     """
     from bench.results import comparison, comparison_text
-    from bench.results.sheets import latex, markdown
 
-    made = [block for block in _blocks(frame, metric) if block.lines]
+    read = _blocks(frame, metric, methods=methods, digits=digits, keep=baseline)
+    made = [block for block in read if block.lines]
     if not made:
         raise RowError("nothing to compare: all rows are of the full data set.")
     lines = comparison.find_baseline(made, baseline)
     rows = [(block, line, comparison.contests(block, line)) for block, line in zip(made, lines, strict=True)]
-    sheets = [comparison_text.contest_sheet(block, found, line) for block, line, found in rows]
     records = pd.DataFrame(comparison_text.contest_records(rows))
     records["rate"] = pd.to_numeric(records["rate"])
-    return _rendered(records, markdown(sheets), latex(sheets))
+    return _rendered(records, [comparison_text.contest_sheet(block, found, line) for block, line, found in rows])
 
 
-def leaderboard(frames: Sequence[pd.DataFrame | PathLike], *, metric: Metric = "last") -> ResultTable:
+def leaderboard(
+    frames: Sequence[pd.DataFrame | PathLike],
+    *,
+    metric: Metric = "last",
+    methods: Methods | None = None,
+    digits: int = 1,
+) -> ResultTable:
     """Return methods ranked by mean rank over every data set, encoder, model and rate.
 
     Example:
@@ -359,38 +408,39 @@ def leaderboard(frames: Sequence[pd.DataFrame | PathLike], *, metric: Metric = "
     Args:
         frames: from ``load_rows``, or result folders.
         metric: see ``table``.
+        methods: see ``table``; ranked among themselves.
+        digits: see ``table``.
 
     Returns:
         One line per method; columns as those of ``leaderboard.csv``.
     """
     from bench.results.leaderboard import leaderboard_records, leaderboard_sheet, standings
-    from bench.results.sheets import latex, markdown
 
     if isinstance(frames, (pd.DataFrame, str, Path)):
         frames = [frames]
     loaded = [frame if isinstance(frame, pd.DataFrame) else load_rows(frame) for frame in frames]
     if not loaded:
         raise RowError('nothing to rank: bench.leaderboard(["runs/a", "runs/b"]).')
-    made = _blocks(pd.concat(loaded, ignore_index=True), metric)
+    made = _blocks(pd.concat(loaded, ignore_index=True), metric, methods=methods, digits=digits)
     ranked = standings(made)
-    board = leaderboard_sheet(made, ranked)
-    return _rendered(pd.DataFrame(leaderboard_records(made, ranked)), markdown([board]), latex([board]))
+    return _rendered(pd.DataFrame(leaderboard_records(made, ranked)), [leaderboard_sheet(made, ranked)])
 
 
-def _blocks(frame: pd.DataFrame, metric: Metric, *, compare: bool = False) -> list[Block]:
+def _blocks(frame: pd.DataFrame, metric: Metric, *, methods: Methods | None, **options: Any) -> list[Block]:
     from bench.results.frame import from_frame
+    from bench.results.shown import Shown
     from bench.results.tables import blocks
 
     if metric not in ("last", "best"):
         raise UnknownName("metric", metric, ("last", "best"))
     if frame.empty:
         raise RowError("the frame has no rows.")
-    return blocks(from_frame(frame), metric=metric, compare=compare)
+    return blocks(from_frame(frame), metric=metric, shown=None if methods is None else Shown(methods), **options)
 
 
-def _rendered(frame: pd.DataFrame, markdown: str, latex: str) -> ResultTable:
+def _rendered(frame: pd.DataFrame, sheets: list[Sheet]) -> ResultTable:
     made = ResultTable(frame)
-    made._markdown, made._latex = markdown, latex
+    made._sheets = sheets
     return made
 
 

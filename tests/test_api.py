@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 import bench
+from bench.cli._results import read_blocks
 from bench.cli.table import write_tables
 from bench.errors import RowError, SpecError, UnknownName
 from bench.plugins import methods
@@ -58,7 +59,7 @@ def test_a_frame_holds_every_row_and_gives_it_back(done: bench.Run) -> None:
 def test_tables_are_those_of_the_command_line(done: bench.Run, tmp_path: Path) -> None:
     frame = bench.load_rows(done.out)
     table = bench.table(frame)
-    _, _, [markdown, _, latex] = write_tables([done.out], out=tmp_path)
+    _, [markdown, _, latex] = write_tables(read_blocks([done.out]), tmp_path)
     assert table.to_markdown() == markdown.read_text()
     assert table.to_latex() == latex.read_text()
     mean = frame[(frame.method == "aum") & (frame.rate == 0.9)].accuracy.mean()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from bench.results.sheets import Sheet
+from bench.results.sheets import WARNING, Sheet
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -37,11 +37,11 @@ def show(sheet: Sheet, console: Console | None = None) -> None:
     if sheet.sections:
         console.print(table)
         console.print()
-    for note in sheet.notes:
-        if note.startswith("Bold") and not console.is_terminal:
+    for fact in sheet.facts:
+        if fact.label == "Bold" and not console.is_terminal:
             continue  # Plain text has no bold.
-        style = "yellow" if note.startswith("Warning") else "dim"
-        console.print(Text(note, style=style), soft_wrap=not console.is_terminal)
+        style = "yellow" if fact.label in (WARNING, "Incomplete") else "dim"
+        console.print(Text(str(fact), style=style), soft_wrap=not console.is_terminal)
     console.print()
 
 

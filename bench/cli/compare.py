@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from bench.cli import _complete
-from bench.cli.table import Folders, MetricName, MetricOption
+from bench.cli._results import (
+    CaptionOption,
+    DigitsOption,
+    Folders,
+    LabelOption,
+    MethodsOption,
+    MetricName,
+    MetricOption,
+    Notes,
+    NotesOption,
+    TablesOption,
+    WideOption,
+    read_blocks,
+    tex_of,
+    write_sheets,
+)
 
 
 def compare(
@@ -21,19 +35,23 @@ def compare(
         ),
     ] = "random",
     metric: MetricOption = MetricName.last,
+    methods: MethodsOption = None,
+    digits: DigitsOption = 2,
     overlap: Annotated[bool, typer.Option(help="Compare coresets and scores too.")] = True,
-    out: Annotated[
-        Path | None, typer.Option(help="Folder for the files; by default FOLDER/tables of the first folder.")
-    ] = None,
+    out: TablesOption = None,
+    caption: CaptionOption = "",
+    label: LabelOption = "",
+    wide: WideOption = False,
+    notes: NotesOption = Notes.below,
 ) -> None:
-    """Show paired differences with intervals, p-values and ranks, and overlaps; write Markdown and CSV."""
+    """Show paired differences with intervals, p-values and ranks, and overlaps; write Markdown, CSV and LaTeX."""
     from bench.cli._screen import show
     from bench.errors import RowError
     from bench.results import comparison, comparison_text
-    from bench.results.sheets import markdown, write_text
-    from bench.results.tables import blocks, collect
+    from bench.results.sheets import write_text
 
-    made = [block for block in blocks(collect(folders), metric=metric.value) if block.lines]
+    read = read_blocks(folders, metric, methods=methods, digits=digits, keep=baseline)
+    made = [block for block in read if block.lines]
     if not made:
         raise RowError("nothing to compare: all rows are of the full data set.")
     baselines = comparison.find_baseline(made, baseline)
@@ -49,6 +67,6 @@ def compare(
         paths += write_text(target, "overlap", {"csv": comparison_text.overlaps_csv(agreeing, encoders)})
     for sheet in sheets:
         show(sheet)
-    contents = {"md": markdown(sheets), "csv": comparison_text.contests_csv(rows)}
-    paths = write_text(target, "comparison", contents) + paths
+    tex = tex_of(caption, label, wide, notes)
+    paths = write_sheets(target, "comparison", sheets, comparison_text.contests_csv(rows), tex) + paths
     typer.echo(f"Written: {', '.join(map(str, paths))}")

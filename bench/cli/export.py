@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from bench.cli.table import Folders
+from bench.cli._results import Folders
 
 
 class Format(str, Enum):

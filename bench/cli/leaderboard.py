@@ -7,7 +7,22 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.cli.table import Folders, MetricName, MetricOption
+from bench.cli._results import (
+    CaptionOption,
+    DigitsOption,
+    Folders,
+    LabelOption,
+    MethodsOption,
+    MetricName,
+    MetricOption,
+    Notes,
+    NotesOption,
+    TablesOption,
+    WideOption,
+    read_blocks,
+    tex_of,
+    write_sheets,
+)
 
 if TYPE_CHECKING:
     from bench.results.tables import Block
@@ -15,13 +30,17 @@ if TYPE_CHECKING:
 
 def leaderboard(
     folders: Folders,
-    out: Annotated[
-        Path | None, typer.Option(help="Folder for the files; by default FOLDER/tables of the first folder.")
-    ] = None,
+    out: TablesOption = None,
     metric: MetricOption = MetricName.last,
+    methods: MethodsOption = None,
+    digits: DigitsOption = 1,
     figures: Annotated[
         bool, typer.Option("--figures", help="Draw accuracy against rate and cost too, as SVG in OUT/figures.")
     ] = False,
+    caption: CaptionOption = "",
+    label: LabelOption = "",
+    wide: WideOption = False,
+    notes: NotesOption = Notes.below,
 ) -> None:
     """Rank methods by mean rank over every data set, encoder, model and rate; write Markdown, CSV and LaTeX.
 
@@ -30,16 +49,14 @@ def leaderboard(
     """
     from bench.cli._screen import show
     from bench.results.leaderboard import leaderboard_csv, leaderboard_sheet, standings
-    from bench.results.sheets import latex, markdown, write_text
-    from bench.results.tables import blocks, collect
 
-    made = blocks(collect(folders), metric=metric.value)
+    made = read_blocks(folders, metric, methods=methods, digits=digits)
     table = standings(made)
     board = leaderboard_sheet(made, table)
     show(board)
-    contents = {"md": markdown([board]), "csv": leaderboard_csv(made, table), "tex": latex([board])}
     target = out or folders[0] / "tables"
-    paths = write_text(target, "leaderboard", contents)
+    tex = tex_of(caption, label, wide, notes)
+    paths = write_sheets(target, "leaderboard", [board], leaderboard_csv(made, table), tex)
     if figures:
         paths += _draw(made, folders, target / "figures")
     typer.echo(f"Written: {', '.join(map(str, paths))}")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bench.cli import _complete
-from bench.cli.table import CompareOption, Comparison, Folders, MetricName, MetricOption
+from bench.cli._results import CompareOption, Comparison, Folders, MetricName, MetricOption
 
 if TYPE_CHECKING:
     from bench.results.tables import Block

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from bench.cli.table import CompareOption, Comparison, Folders, MetricName, MetricOption
+from bench.cli._results import CompareOption, Comparison, Folders, MetricName, MetricOption
 
 
 def report(

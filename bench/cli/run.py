@@ -312,12 +312,13 @@ def _summary(plan: Plan, outcome: Outcome, session: Session) -> dict[str, Any]:
 
 def _write_tables(out: Path, *, shown: bool) -> list[str]:
     """Write the tables of the folder, and show them on request; return where they are."""
+    from bench.cli._results import read_blocks
     from bench.cli.table import table, write_tables
 
     if shown:
         table([out])
         return []
-    return [str(path) for path in write_tables([out])[2]]
+    return [str(path) for path in write_tables(read_blocks([out]), out / "tables")[1]]
 
 
 def _tell(plan: Plan, outcome: Outcome, session: Session, console: Console) -> None:

@@ -2,58 +2,56 @@
 
 from __future__ import annotations
 
-from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from bench.cli._output import JsonOption, print_json
+from bench.cli._results import (
+    CaptionOption,
+    CompareOption,
+    Comparison,
+    DigitsOption,
+    Folders,
+    LabelOption,
+    MethodsOption,
+    MetricName,
+    MetricOption,
+    Notes,
+    NotesOption,
+    TablesOption,
+    WideOption,
+    read_blocks,
+    tex_of,
+    write_sheets,
+)
 
 if TYPE_CHECKING:
-    from bench.results.sheets import Sheet
+    from bench.results.sheets import Sheet, Tex
     from bench.results.tables import Block
-
-
-class MetricName(str, Enum):
-    """Which accuracy a table shows."""
-
-    last = "last"
-    best = "best"
-
-
-class Comparison(str, Enum):
-    """What our numbers are compared with."""
-
-    paper = "paper"
-    none = "none"
-
-
-Folders = Annotated[list[Path], typer.Argument(help="Output folders of `bench run`.", show_default=False)]
-MetricOption = Annotated[
-    MetricName, typer.Option(help="Test accuracy after the last iteration, or the best seen during training.")
-]
-
-
-CompareOption = Annotated[
-    Comparison, typer.Option(help="Show the numbers that the papers report beside ours, or none.")
-]
 
 
 def table(
     folders: Folders,
     metric: MetricOption = MetricName.last,
     compare: CompareOption = Comparison.none,
-    out: Annotated[
-        Path | None, typer.Option(help="Folder for the files; by default FOLDER/tables of the first folder.")
-    ] = None,
+    methods: MethodsOption = None,
+    digits: DigitsOption = 1,
+    out: TablesOption = None,
+    caption: CaptionOption = "",
+    label: LabelOption = "",
+    wide: WideOption = False,
+    notes: NotesOption = Notes.below,
     json_output: JsonOption = False,
 ) -> None:
     """Show mean ± std over seeds, one block per data set, encoder and model; write Markdown, CSV and LaTeX."""
     from bench.cli._screen import show
     from bench.engine.failures import summary
+    from bench.results.planned import missing_words, read_planned
 
-    blocks, sheets, paths = write_tables(folders, metric, compare, out)
+    blocks = read_blocks(folders, metric, compare, methods, digits)
+    sheets, paths = write_tables(blocks, out or folders[0] / "tables", tex_of(caption, label, wide, notes))
     if json_output:
         print_json(_document(folders, blocks, sheets, paths))
         return
@@ -64,31 +62,27 @@ def table(
         failed = summary(folder)
         if failed is not None:
             typer.echo(f"{failed}, and no table has them; the reasons are in {folder / 'failed'}.")
+    asked, tables = read_planned(folders), [*(place for block in blocks for place in block.planned)]
+    if methods is None and set(asked) - set(tables):  # of a data set, encoder or model without any row
+        typer.echo(f"Incomplete: {missing_words(asked, [row for block in blocks for row in block.rows])}.")
 
 
-def write_tables(
-    folders: list[Path],
-    metric: MetricName = MetricName.last,
-    compare: Comparison = Comparison.none,
-    out: Path | None = None,
-) -> tuple[list[Block], list[Sheet], list[Path]]:
-    """Write the accuracy tables as Markdown, CSV and LaTeX; return their blocks and sheets, and the files."""
-    from bench.results.sheets import latex, markdown, write_text
+def write_tables(blocks: list[Block], target: Path, tex: Tex | None = None) -> tuple[list[Sheet], list[Path]]:
+    """Write the accuracy tables as Markdown, CSV and LaTeX; return their sheets, and the files."""
     from bench.results.table_text import sheet, table_csv
-    from bench.results.tables import blocks, collect
 
-    with_paper = compare is Comparison.paper
-    made = blocks(collect(folders), metric=metric.value, compare=with_paper)
-    sheets = [sheet(block, compare=with_paper) for block in made]
-    name = "accuracy" if metric is MetricName.last else "best_accuracy"
-    contents = {"md": markdown(sheets), "csv": table_csv(made), "tex": latex(sheets)}
-    return made, sheets, write_text(out or folders[0] / "tables", name, contents)
+    sheets = [sheet(block) for block in blocks]
+    name = "accuracy" if blocks[0].metric == "last" else "best_accuracy"
+    return sheets, write_sheets(target, name, sheets, table_csv(blocks), tex)
 
 
 def _document(folders: list[Path], made: list[Block], sheets: list[Sheet], paths: list[Path]) -> dict[str, Any]:
     """What the tables show, as plain values."""
     from bench.engine.failures import read_failures
+    from bench.results.planned import place_of, read_planned
     from bench.results.table_text import table_records
+
+    there = {place_of(row) for block in made for row in block.rows}
 
     return {
         "blocks": [
@@ -105,6 +99,7 @@ def _document(folders: list[Path], made: list[Block], sheets: list[Sheet], paths
         ],
         "results": table_records(made),
         "tables": [str(path) for path in paths],
+        "missing": [place._asdict() for place in read_planned(folders) if place not in there],
         "failed": [
             {"out": str(folder), "cell_id": failure.cell_id, "reason": failure.reason}
             for folder in folders

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from bench.plots.style import Draw, Theme, looks, new_figure
-from bench.results.captions import METRIC
+from bench.results.facts import METRIC
 from bench.results.rows import Row
 from bench.results.stats import Summary, summarize
 from bench.results.table_text import percent
@@ -33,7 +33,7 @@ def cost(row: Row) -> float:
 
 
 def band(summary: Summary) -> tuple[float, float] | None:
-    """What is drawn around a mean: its 95 % interval, cut at 0 and 100; of two seeds both values; of one nothing.
+    """What is drawn around a mean: its 95 % interval; of two seeds both values; of one nothing.
 
     Student's interval of two values is 18 standard deviations wide, so it would hide all else.
     """
@@ -41,7 +41,7 @@ def band(summary: Summary) -> tuple[float, float] | None:
         return None
     if summary.n == 2:
         return summary.mean - summary.std / math.sqrt(2), summary.mean + summary.std / math.sqrt(2)
-    return max(0.0, summary.ci_low), min(100.0, summary.ci_high)
+    return summary.ci_low, summary.ci_high
 
 
 def _band_words(block: Block) -> str:

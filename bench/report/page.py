@@ -85,7 +85,7 @@ def _leaderboard(blocks: Sequence[Block]) -> str:
 
 
 def _block(number: int, block: Block, figures: Sequence[Figure], galleries: Sequence[Gallery], compare: bool) -> str:
-    made = sheet(block, compare=compare)
+    made = sheet(block)
     parts = [f'<section id="block-{number}" class="block">', f"<h2>{escape(block.name)}</h2>"]
     parts += [f"<p>{escape(made.lead)}</p>"] * bool(made.lead)
     parts.append(_table(made, f"table-{number}"))

@@ -17,6 +17,7 @@ from bench.refs import NO_ENCODER
 from bench.results.published import indices_path, read_indices, read_scores, scores_path
 from bench.results.rows import Row
 from bench.results.stats import (
+    PERCENT,
     PairedTest,
     RankInterval,
     Summary,
@@ -300,7 +301,7 @@ def _at(block: Block, rates: list[float], rate: float | None, baseline: Line | N
         Contest(
             line,
             rate,
-            summarize(list(values.values())) if values else None,
+            summarize(list(values.values()), within=PERCENT) if values else None,
             None if line is baseline else paired_test(values, against),
         )
         for line, values in zip(block.lines, own, strict=True)

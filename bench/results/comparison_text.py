@@ -6,11 +6,11 @@ import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from bench.quantities import counted
-from bench.results.captions import METRIC, other_code, other_seeds
-from bench.results.comparison import Agreement, Contest, EncoderOverlap, Overlap, chosen
-from bench.results.sheets import MISSING, Field, Section, Sheet, to_csv
+from bench.results.comparison import Agreement, Contest, EncoderOverlap, Overlap
+from bench.results.facts import METRIC, chosen_facts, incomplete, other_code, other_seeds
+from bench.results.sheets import MISSING, WARNING, Fact, Field, Section, Sheet, to_csv
 from bench.results.stats import RANK_INTERVAL, TIE, PairedTest
-from bench.results.table_text import percent
+from bench.results.table_text import percent, signed
 from bench.results.tables import Block, Line
 
 Contests = Mapping[float | None, Sequence[Contest]]
@@ -22,28 +22,27 @@ def contest_sheet(block: Block, made: Contests, baseline: Line | None) -> Sheet:
     sections = [
         Section(
             "mean over all rates" if rate is None else f"{percent(rate)} removed",
-            tuple(_fields(item, len(block.seeds)) for item in group),
+            tuple(_fields(item, block) for item in group),
         )
         for rate, group in made.items()
     ]
     name = baseline.label if baseline else "nothing"
-    return Sheet(f"{block.name}: against {name}", columns, tuple(sections), notes=tuple(_notes(block, made, baseline)))
+    return Sheet(f"{block.name}: against {name}", columns, tuple(sections), facts=tuple(_facts(block, made, baseline)))
 
 
 def overlap_sheets(block: Block, found: Mapping[float, Overlap]) -> list[Sheet]:
     """Matrices of coresets (Jaccard) and, where methods reported any, of scores (Kendall); equal ones once."""
     sheets = []
     for rate, one in found.items():
-        notes = [
-            "Jaccard overlap: images in both coresets divided by images in either; mean over the seeds that both have. "
-            "On the diagonal: between the seeds of one method.",
-            f"Two random coresets of this size overlap by {one.chance:.2f}.",
+        facts = [
+            Fact("Jaccard overlap", f"images in both coresets divided by images in either; {_DIAGONAL}"),
+            Fact("By chance", f"two random coresets of this size overlap by {one.chance:.2f}"),
         ]
         if one.missing:
             missing = f"{one.missing} of {counted(one.total, 'row')}"
-            notes.append(f"Warning: left out, since there is no indices file: {missing}.")
+            facts.append(Fact(WARNING, f"left out, since there is no indices file: {missing}"))
         title = f"{block.name}, {percent(rate)} removed: overlap of coresets"
-        sheets.append(_matrix(title, one.labels, one.coresets, notes))
+        sheets.append(_matrix(title, one.labels, one.coresets, facts))
     with_scores = [(rate, one) for rate, one in found.items() if one.scores]
     for _, group in itertools.groupby(with_scores, key=lambda entry: (entry[1].labels, entry[1].scores)):
         members = list(group)
@@ -51,13 +50,13 @@ def overlap_sheets(block: Block, found: Mapping[float, Overlap]) -> list[Sheet]:
         kept = sorted({place for pair in one.scores for place in pair})
         numbers = {(kept.index(i), kept.index(j)): value for (i, j), value in one.scores.items()}
         rates = ", ".join(percent(rate) for rate, _ in members)
-        notes = [
-            "Kendall's tau-b of the scores of all pool images, high = hard: 1 is the same order, 0 none in common; "
-            "mean over the seeds that both have. On the diagonal: between the seeds of one method.",
-            "Only methods that report a score are shown.",
+        what = "of the scores of all pool images, high = hard: 1 is the same order, 0 none in common"
+        facts = [
+            Fact("Kendall's tau-b", f"{what}; {_DIAGONAL}"),
+            Fact("Methods", "only those that report a score"),
         ]
         title = f"{block.name}, {rates} removed: agreement of scores"
-        sheets.append(_matrix(title, [one.labels[place] for place in kept], numbers, notes))
+        sheets.append(_matrix(title, [one.labels[place] for place in kept], numbers, facts))
     return sheets
 
 
@@ -77,9 +76,9 @@ def encoder_sheets(found: Sequence[EncoderOverlap]) -> list[Sheet]:
             for entry in group
         )
         title = f"{dataset}, model {model}: encoder {one} against {other}"
-        notes = ("The same method at the same seed with either encoder; mean over n seeds.",)
+        facts = (Fact("Agreement", "of the same method at the same seed with either encoder; mean over n seeds"),)
         columns = ("method", "removed", "Jaccard", "Kendall", "n")
-        sheets.append(Sheet(title, columns, (Section("", lines),), notes=notes))
+        sheets.append(Sheet(title, columns, (Section("", lines),), facts=facts))
     return sheets
 
 
@@ -165,16 +164,16 @@ def _contest_record(block: Block, baseline: Line | None, contest: Contest) -> di
     }
 
 
-def _fields(contest: Contest, most: int) -> tuple[Field, ...]:
+def _fields(contest: Contest, block: Block) -> tuple[Field, ...]:
     summary, test, rank = contest.summary, contest.test, contest.rank
-    difference = test and test.difference
+    difference, digits, most = test and test.difference, block.digits, len(block.seeds)
     interval = MISSING
     if difference and difference.ci_low is not None and difference.ci_high is not None:
-        interval = f"[{_signed(difference.ci_low)}, {_signed(difference.ci_high)}]"
+        interval = f"[{signed(difference.ci_low, digits)}, {signed(difference.ci_high, digits)}]"
     return (
         Field(contest.line.label),
-        Field(MISSING if summary is None else f"{summary.mean:.2f}{_of(summary.n, most)}"),
-        Field(f"{_signed(difference.mean)}{_of(difference.n, most)}" if difference else MISSING),
+        Field(MISSING if summary is None else f"{summary.mean:.{digits}f}{_of(summary.n, most)}"),
+        Field(f"{signed(difference.mean, digits)}{_of(difference.n, most)}" if difference else MISSING),
         Field(interval),
         Field(_p(test.p if test else None)),
         Field(_p(contest.p_holm)),
@@ -184,38 +183,39 @@ def _fields(contest: Contest, most: int) -> tuple[Field, ...]:
     )
 
 
-def _notes(block: Block, made: Contests, baseline: Line | None) -> Iterator[str]:
-    yield f"{METRIC[block.metric].capitalize()} in percent, mean over seeds."
+def _facts(block: Block, made: Contests, baseline: Line | None) -> Iterator[Fact]:
+    yield Fact("Accuracy", f"{METRIC[block.metric]} in percent, mean over seeds")
+    yield from incomplete(block)
     yield from other_code(block.rows)
     tests = [contest.test for group in made.values() for contest in group if contest.test]
     if baseline is None:
-        yield "The baseline was not run in this block: no differences."
+        yield Fact("Differences", "none, since the baseline was not run in this block")
     if tests:
         fewest, most = min(test.difference.n for test in tests), max(test.difference.n for test in tests)
         pairs = counted(most, "pair") if fewest == most else f"{fewest} to {counted(most, 'pair')}"
-        yield (
-            f"Difference in points at the same seed, {pairs}; p: paired t-test, two-sided; "
-            "Holm: adjusted for all methods that have a difference at that rate, those without a p too. w/t/l: seeds "
-            f"won, tied (within {TIE:.5f} points) and lost."
-        )
+        yield Fact("Difference", f"in points at the same seed, {pairs}")
+        yield Fact("p", "paired t-test, two-sided")
+        adjusted = "for all methods that have a difference at that rate, those without a p too"
+        yield Fact("Holm", f"adjusted {adjusted}")
+        yield Fact("w/t/l", f"seeds won, tied (within {TIE:.5f} points) and lost")
         if fewest < _SEEDS_FOR_SIGNS:
-            yield (
-                f"Warning: with {counted(fewest, 'pair')} no test without assumptions gives p below "
-                f"{2.0 ** (1 - fewest):g}; a smaller p rests on the differences being normal."
+            yield Fact(
+                WARNING,
+                f"with {counted(fewest, 'pair')} no test without assumptions gives p below "
+                f"{2.0 ** (1 - fewest):g}; a smaller p rests on the differences being normal",
             )
         if any(test.p is None for test in tests):
-            yield f"{MISSING} for p: one pair only, or differences that are all equal."
+            yield Fact(f"{MISSING} for p", "one pair only, or differences that are all equal")
     if any(contest.rank for group in made.values() for contest in group):
         listed = ", ".join(map(str, block.seeds))
-        yield f"Rank among the methods that have all seeds ({listed}), 1 is best. {RANK_INTERVAL}"
+        yield Fact("Rank", f"among the methods that have all seeds ({listed}), 1 is best")
+        yield Fact("Rank 95 %", RANK_INTERVAL)
     yield from other_seeds(block)
-    for label, rate, name, values in chosen(block):
-        texts = ", ".join(f"{value:g}" for value in values.values())
-        yield f"{label} chose {name} at {percent(rate)} removed: {texts} (seeds {', '.join(map(str, values))})."
+    yield from chosen_facts(block)
 
 
 def _matrix(
-    title: str, labels: Sequence[str], values: Mapping[tuple[int, int], Agreement], notes: Sequence[str]
+    title: str, labels: Sequence[str], values: Mapping[tuple[int, int], Agreement], facts: Sequence[Fact]
 ) -> Sheet:
     """Columns are numbered like the lines, since the names of many methods do not fit side by side."""
     lines = tuple(
@@ -227,10 +227,11 @@ def _matrix(
         for i, label in enumerate(labels)
     )
     columns = ("#", "method", *(str(number + 1) for number in range(len(labels))))
-    return Sheet(title, columns, (Section("", lines),), notes=tuple(notes), left=2)
+    return Sheet(title, columns, (Section("", lines),), facts=tuple(facts), left=2)
 
 
 _SEEDS_FOR_SIGNS = 6
+_DIAGONAL = "mean over the seeds that both have, on the diagonal between the seeds of one method"
 
 
 def _mean(value: Agreement) -> str:
@@ -240,10 +241,6 @@ def _mean(value: Agreement) -> str:
 def _of(n: int, most: int) -> str:
     """The number of seeds, where it is not that of the whole block."""
     return "" if n == most else f" (n={n})"
-
-
-def _signed(value: float) -> str:
-    return f"{round(value, 2) + 0.0:+.2f}"  # Adding 0.0 turns a rounded -0.0 into 0.0.
 
 
 def _p(value: float | None) -> str:

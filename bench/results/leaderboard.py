@@ -12,12 +12,11 @@ import numpy as np
 
 from bench.errors import RowError
 from bench.quantities import counted
-from bench.refs import NO_ENCODER
-from bench.results.captions import METRIC, common, label_leak, other_seeds
-from bench.results.sheets import MISSING, Field, Section, Sheet, to_csv
+from bench.results.facts import METRIC, common, incomplete, label_leak, other_seeds
+from bench.results.sheets import MISSING, Fact, Field, Section, Sheet, to_csv
 from bench.results.stats import RANK_INTERVAL, rank_intervals, ranks, summarize
 from bench.results.table_text import percent
-from bench.results.tables import DECIMALS, Block, Line, Measured, parameters
+from bench.results.tables import Block, Line, Measured, parameters
 
 Lines = tuple[Line | None, ...]
 """A method's line in each block; None where it was not run."""
@@ -95,7 +94,8 @@ def entrants(blocks: Sequence[Block]) -> dict[str, Lines]:
 
     Variants that differ only by the rates they have a value for are one method.
     """
-    split = {line.method for block in blocks for line in block.lines if line.label != line.method}
+    counts = [Counter(line.method for line in block.lines) for block in blocks]
+    split = {method for count in counts for method, lines in count.items() if lines > 1}
     found: dict[str, list[Line | None]] = {}
     for number, block in enumerate(blocks):
         for line in block.lines:
@@ -106,7 +106,10 @@ def entrants(blocks: Sequence[Block]) -> dict[str, Lines]:
 
 def _label(lines: Sequence[Line | None], split: set[str]) -> str:
     own = [line for line in lines if line]
-    return " or ".join(sorted({line.variant for line in own})) if own[0].method in split else own[0].method
+    labels = {line.label for line in own}
+    if len(labels) == 1 and not (own[0].method in split and own[0].method in labels):
+        return labels.pop()  # the method's name, or the one that the user gave
+    return " or ".join(sorted({line.variant for line in own}))
 
 
 def column_weights(blocks: Sequence[Block]) -> list[float]:
@@ -133,7 +136,7 @@ def leaderboard_sheet(blocks: Sequence[Block], table: Sequence[Standing], *, int
             Field(f"{entry.mean_rank:.2f}"),
             *[Field(_interval(entry))] * intervals,
             Field(f"{100 * entry.wins:.0f} %"),
-            Field(f"{entry.mean_accuracy:.{DECIMALS}f}"),
+            Field(f"{entry.mean_accuracy:.{blocks[0].digits}f}"),
             Field(_seeds(entry)),
         )
         for place, entry in zip(_places(ranked), ranked, strict=True)
@@ -150,8 +153,8 @@ def leaderboard_sheet(blocks: Sequence[Block], table: Sequence[Standing], *, int
         if entry.mean_rank is None
     ]
     sections = [Section("", tuple(lines))] * bool(lines) + [Section("not ranked", tuple(others))] * bool(others)
-    notes = tuple(_notes([block for block in blocks if block.lines], table, intervals))
-    return Sheet("Leaderboard", columns, tuple(sections), notes=notes, left=3)
+    facts = tuple(_facts([block for block in blocks if block.lines], table, intervals))
+    return Sheet("Leaderboard", columns, tuple(sections), facts=facts, left=3)
 
 
 def leaderboard_csv(blocks: Sequence[Block], table: Sequence[Standing]) -> str:
@@ -252,35 +255,41 @@ def _interval(entry: Standing) -> str:
     return MISSING if entry.rank_low is None else f"[{entry.rank_low:.1f}, {entry.rank_high:.1f}]"
 
 
-def _notes(blocks: Sequence[Block], table: Sequence[Standing], intervals: bool) -> list[str]:
+def _facts(blocks: Sequence[Block], table: Sequence[Standing], intervals: bool) -> list[Fact]:
     ranked = [entry for entry in table if entry.mean_rank is not None]
-    total = sum(len(block.rates) for block in blocks)
     where = "; ".join(f"{block.name}: {', '.join(map(percent, block.rates))}" for block in blocks if block.rates)
-    columns = counted(total, "column")
+    columns = counted(sum(len(block.rates) for block in blocks), "column")
     if ranked:
-        notes = [
-            f"{METRIC[blocks[0].metric].capitalize()}. Mean rank: 1 is best, among {counted(len(ranked), 'method')} "
-            f"over {columns} (data set, encoder, model, rate) in which each of them has all seeds. Every data set with "
-            "its model has the same weight, divided equally among its encoders and then among their rates. Wins: the "
-            "weight of the columns in which no ranked method is better. Mean accuracy: in percent, weighted alike.",
+        weight = (
+            "every data set with its model has the same, divided equally among its encoders and then among their rates"
+        )
+        facts = [
+            Fact("Accuracy", f"{METRIC[blocks[0].metric]} in percent, mean over the columns by their weight"),
+            Fact(
+                "Mean rank",
+                f"1 is best, among {counted(len(ranked), 'method')} over {columns} (data set, encoder, model, rate) in "
+                "which each of them has all seeds",
+            ),
+            Fact("Weight", weight),
+            Fact("Wins", "the weight of the columns in which no ranked method is better"),
         ]
         if intervals and ranked[0].rank_low is None:
-            notes.append("No intervals: one seed in some column, which has no spread.")
+            facts.append(Fact("Rank 95 %", "none, since some column has one seed, which has no spread"))
         elif intervals:
-            notes.append(f"{RANK_INTERVAL} It says nothing of other data sets.")
+            facts.append(Fact("Rank 95 %", f"{RANK_INTERVAL}; it says nothing of other data sets"))
     else:
-        notes = [f"No method is complete in all {columns}: none is ranked. Leave a folder out, or run what is missing."]
-    notes.append(f"Columns: {where}.")
+        text = f"none, since no method is complete in all {columns}; leave a folder out, or run what is missing"
+        facts = [Fact("Ranked", text)]
+    facts.append(Fact("Columns", where))
     unranked = [entry for entry in table if entry.mean_rank is None]
-    notes += [f"Not ranked, misses: {entry.label}: {'; '.join(entry.missing)}." for entry in unranked]
-    notes += [f"{block.name}: {note}" for block in blocks for note in other_seeds(block)]
-    notes += common([row for block in blocks for row in block.rows])
+    facts += [Fact(f"Not ranked: {entry.label}", f"misses {'; '.join(entry.missing)}") for entry in unranked]
     for block in blocks:
-        readers = [line for line in block.lines if line.encoder != NO_ENCODER and line.supervision != "labels"]
-        how = {row.encoder_supervision for row in block.rows if row.encoder != NO_ENCODER}
-        notes += label_leak(block.encoder, how.pop() if how else NO_ENCODER, [line.label for line in readers])
+        facts += [Fact(fact.label, f"{block.name}: {fact.text}") for fact in (*incomplete(block), *other_seeds(block))]
+    facts += common([row for block in blocks for row in block.rows])
+    for block in blocks:
+        facts += label_leak(block)
     for entry in table:
         texts = [text for text in map(parameters, entry.variants) if text]
         if texts and entry.label not in entry.variants:
-            notes.append(f"{entry.label}: {' or '.join(texts)}.")
-    return list(dict.fromkeys(notes))
+            facts.append(Fact(entry.label, " or ".join(texts)))
+    return list(dict.fromkeys(facts))

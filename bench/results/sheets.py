@@ -14,6 +14,7 @@ from bench.errors import BenchError
 from bench.store.files import write_atomically
 
 MISSING = "\N{EN DASH}"
+WARNING = "Warning"
 
 
 class Field(NamedTuple):
@@ -31,6 +32,16 @@ class Section(NamedTuple):
     lines: tuple[tuple[Field, ...], ...]
 
 
+class Fact(NamedTuple):
+    """What a reader must know: ``Pool: N = 5,000 images of cifar10``."""
+
+    label: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.label}: {self.text}"
+
+
 @dataclass(frozen=True)
 class Sheet:
     """One table.
@@ -40,7 +51,7 @@ class Sheet:
         columns: headings.
         sections: lines; every line is as long as ``columns``.
         lead: a line between title and headings, or empty.
-        notes: sentences below the table; together with the title they are the caption.
+        facts: what stands below the table.
         left: number of leading columns that are aligned to the left; the others are aligned to the right.
     """
 
@@ -48,8 +59,29 @@ class Sheet:
     columns: tuple[str, ...]
     sections: tuple[Section, ...]
     lead: str = ""
-    notes: tuple[str, ...] = ()
+    facts: tuple[Fact, ...] = ()
     left: int = 1
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """The facts as texts."""
+        return tuple(map(str, self.facts))
+
+
+class Tex(NamedTuple):
+    r"""How tables are set in LaTeX.
+
+    Attributes:
+        caption: LaTeX, taken as it is; empty for the table's title.
+        label: for ``\ref``; the second table and later ones get a number behind it. Empty for none.
+        wide: over both columns of a two-column page (``table*``).
+        notes: whether facts stand ``below`` the table, or as ``comments`` in the source.
+    """
+
+    caption: str = ""
+    label: str = ""
+    wide: bool = False
+    notes: str = "below"
 
 
 def markdown(sheets: Iterable[Sheet]) -> str:
@@ -57,9 +89,17 @@ def markdown(sheets: Iterable[Sheet]) -> str:
     return "\n".join(_markdown(sheet) for sheet in sheets)
 
 
-def latex(sheets: Iterable[Sheet]) -> str:
-    """One ``table`` environment per sheet, for ``booktabs``."""
-    return "% needs \\usepackage{booktabs}\n" + "\n".join(_latex(sheet) for sheet in sheets)
+def latex(sheets: Iterable[Sheet], tex: Tex | None = None) -> str:
+    """One ``table`` environment per sheet, for ``booktabs``; none is wider than the text it stands in."""
+    tex, several = tex or Tex(), list(sheets)
+    parts = []
+    for number, sheet in enumerate(several):
+        caption = f"{escape_latex(sheet.title)}."
+        if tex.caption:
+            caption = f"{tex.caption} {caption}" if len(several) > 1 else tex.caption
+        label = f"{tex.label}-{number + 1}" if tex.label and number else tex.label
+        parts.append(_latex(sheet, tex._replace(caption=caption, label=label)))
+    return "% needs \\usepackage{booktabs,graphicx}\n" + "\n".join(parts)
 
 
 def to_csv(records: Sequence[Mapping[str, object]]) -> str:
@@ -159,12 +199,13 @@ def _markdown(sheet: Sheet) -> str:
                 parts.append(line([f"*{escape_markdown(section.heading)}*", *[""] * (len(sheet.columns) - 1)]))
             parts += [line([field(entry) for entry in entries]) for entries in section.lines]
         parts.append("")
-    parts += [f"- {escape_markdown(note)}" for note in sheet.notes]
+    parts += [f"- **{escape_markdown(fact.label)}**: {escape_markdown(fact.text)}" for fact in sheet.facts]
     return "\n".join(parts) + "\n"
 
 
-def _latex(sheet: Sheet) -> str:
+def _latex(sheet: Sheet, tex: Tex) -> str:
     width = len(sheet.columns)
+    environment = "table*" if tex.wide else "table"
 
     def line(fields: Iterable[str]) -> str:
         return f"{' & '.join(fields)} \\\\"
@@ -177,14 +218,12 @@ def _latex(sheet: Sheet) -> str:
     def across(text: str) -> str:
         return f"\\multicolumn{{{width}}}{{l}}{{{text}}} \\\\"
 
-    caption = " ".join(escape_latex(text) for text in (f"{sheet.title}.", *sheet.notes))
-    parts = [
-        "\\begin{table}",
-        "\\centering",
-        f"\\caption{{{caption}}}",
-        f"\\begin{{tabular}}{{{'l' * sheet.left}{'r' * (width - sheet.left)}}}",
-        "\\toprule",
-    ]
+    parts = [f"% {escape_latex(note)}" for note in sheet.notes if tex.notes == "comments"]
+    parts += [f"\\begin{{{environment}}}", "\\centering", f"\\caption{{{tex.caption}}}"]
+    parts += [f"\\label{{{tex.label}}}"] * bool(tex.label)
+    # As wide as it is, and where that is more than the text, as wide as the text.
+    parts.append("\\resizebox{\\ifdim\\width>\\linewidth\\linewidth\\else\\width\\fi}{!}{%")
+    parts += [f"\\begin{{tabular}}{{{'l' * sheet.left}{'r' * (width - sheet.left)}}}", "\\toprule"]
     if sheet.sections:
         parts.append(line(escape_latex(column) for column in sheet.columns))
     if sheet.lead:
@@ -194,5 +233,8 @@ def _latex(sheet: Sheet) -> str:
         if section.heading:
             parts.append(across(f"\\emph{{{escape_latex(section.heading)}}}"))
         parts += [line(field(entry) for entry in entries) for entries in section.lines]
-    parts += ["\\bottomrule", "\\end{tabular}", "\\end{table}", ""]
-    return "\n".join(parts)
+    parts += ["\\bottomrule", "\\end{tabular}}"]
+    if tex.notes == "below" and sheet.facts:
+        texts = [f"\\emph{{{escape_latex(fact.label)}:}} {escape_latex(fact.text)}." for fact in sheet.facts]
+        parts += ["\\par\\smallskip", "\\parbox{\\linewidth}{\\footnotesize\\raggedright", *texts, "}"]
+    return "\n".join([*parts, f"\\end{{{environment}}}", ""])

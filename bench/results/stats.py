@@ -15,6 +15,8 @@ TIE = 1e-5
 Rows of earlier versions hold float32 quotients, which are off by up to 3e-6 points. One image of a test split of a
 million is 1e-4 points.
 """
+PERCENT = (0.0, 100.0)
+"""Where an accuracy lies, and so its mean."""
 
 
 class Summary(NamedTuple):
@@ -35,7 +37,9 @@ class Summary(NamedTuple):
     ci_high: float | None
 
 
-def summarize(values: Sequence[float], *, level: float = 0.95) -> Summary:
+def summarize(
+    values: Sequence[float], *, level: float = 0.95, within: tuple[float, float] = (-math.inf, math.inf)
+) -> Summary:
     """Mean, sample standard deviation and Student's t-interval of the mean.
 
     The order of ``values`` does not change a single bit of the result (``math.fsum``).
@@ -43,9 +47,10 @@ def summarize(values: Sequence[float], *, level: float = 0.95) -> Summary:
     Args:
         values: one number per seed, at least one.
         level: coverage of the interval, in (0, 1).
+        within: where the mean lies whatever the values say, such as ``PERCENT``; an interval ends there.
 
     Returns:
-        A summary whose interval is centred on the mean; one value has neither std nor interval.
+        A summary whose interval is centred on the mean as far as it is not cut; one value has neither std nor interval.
 
     Raises:
         ValueError: no value, or one that is not finite.
@@ -60,7 +65,7 @@ def summarize(values: Sequence[float], *, level: float = 0.95) -> Summary:
 
     std = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (n - 1))
     half = float(stdtrit(n - 1, (1 + level) / 2)) * std / math.sqrt(n)
-    return Summary(mean, std, n, mean - half, mean + half)
+    return Summary(mean, std, n, max(within[0], mean - half), min(within[1], mean + half))
 
 
 def paired_difference(ours: Mapping[int, float], baseline: Mapping[int, float]) -> Summary | None:
@@ -166,8 +171,8 @@ def ranks(values: ArrayLike) -> NDArray[np.float64]:
 
 
 RANK_INTERVAL = (
-    "Rank 95 %: where the rank would lie with endless seeds. Two methods whose difference may be chance may have each "
-    "other's rank, so few seeds give wide intervals."
+    "where the rank would lie with endless seeds; two methods whose difference may be chance may have each other's "
+    "rank, so few seeds give wide intervals"
 )
 """What a table says of its intervals of ranks."""
 

@@ -7,9 +7,9 @@ from itertools import groupby
 from typing import Any
 
 from bench.refs import NO_ENCODER
-from bench.results.captions import caption, doubtful
+from bench.results.facts import doubtful, table_facts
 from bench.results.sheets import MISSING, Field, Section, Sheet, to_csv
-from bench.results.tables import DECIMALS, Block, Line, Measured
+from bench.results.tables import Block, Line, Measured
 
 _SUPERVISION = {
     "none": "no labels",
@@ -19,19 +19,17 @@ _SUPERVISION = {
 }
 
 
-def sheet(block: Block, *, compare: bool = False) -> Sheet:
+def sheet(block: Block) -> Sheet:
     """Lay a block out: methods down, grouped by supervision, percent removed across.
 
-    Args:
-        block: from ``bench.results.tables.blocks``.
-        compare: put the papers' number and ours minus it on a second line below each method that has any.
+    The papers' number, where the block has it, and ours minus it stand on a second line below their method.
     """
     columns = ("method", *(percent(rate) for rate in block.rates), *["Avg"] * block.averages)
     sections = []
     for supervision, lines in groupby(block.lines, key=lambda line: line.supervision):
-        entries = [entry for line in lines for entry in _entries(line, block, compare)]
+        entries = [entry for line in lines for entry in _entries(line, block)]
         sections.append(Section(_SUPERVISION[supervision], tuple(entries)))
-    return Sheet(block.name, columns, tuple(sections), _lead(block, compare), tuple(caption(block, compare=compare)))
+    return Sheet(block.name, columns, tuple(sections), _lead(block), tuple(table_facts(block)))
 
 
 def percent(rate: float) -> str:
@@ -93,41 +91,47 @@ def _record(block: Block, line: Line, rate: float, one: Measured) -> dict[str, A
     }
 
 
-def _entries(line: Line, block: Block, compare: bool) -> list[tuple[Field, ...]]:
-    fields = [Field(_accuracy(one, len(block.seeds)), bold=one.best) for one in line.measured]
+def _entries(line: Line, block: Block) -> list[tuple[Field, ...]]:
+    fields = [Field(_accuracy(one, block), bold=one.best) for one in line.measured]
     if block.averages:
-        average = MISSING if line.average is None else f"{line.average:.{DECIMALS}f}"
+        average = MISSING if line.average is None else f"{line.average:.{block.digits}f}"
         fields.append(Field(average, bold=line.best_average))
     entries = [(Field(line.label), *fields)]
     papers = [one.reported.paper for one in line.measured if one.reported]
-    if compare and papers:
-        second = [Field(_reported(one), faint=True) for one in line.measured] + [Field("")] * block.averages
+    if papers:
+        second = [Field(_reported(one, block.digits), faint=True) for one in line.measured] + [
+            Field("")
+        ] * block.averages
         entries.append((Field(f"reported ({papers[0]})", faint=True), *second))
     return entries
 
 
-def _accuracy(one: Measured, most: int) -> str:
+def _accuracy(one: Measured, block: Block, most: int | None = None) -> str:
     if one.summary is None:
         return MISSING
-    spread = "" if one.summary.std is None else f" ± {one.summary.std:.{DECIMALS}f}"
-    short = "" if one.summary.n == most else f" (n={one.summary.n})"
-    return f"{one.summary.mean:.{DECIMALS}f}{spread}{short}"
+    spread = "" if one.summary.std is None else f" ± {one.summary.std:.{block.digits}f}"
+    short = "" if one.summary.n == (most or len(block.seeds)) else f" (n={one.summary.n})"
+    return f"{one.summary.mean:.{block.digits}f}{spread}{short}"
 
 
-def _reported(one: Measured) -> str:
+def _reported(one: Measured, digits: int) -> str:
     if one.reported is None:
         return ""
     doubt = "*" if doubtful(one.reported) else ""
-    # Adding 0.0 turns a rounded -0.0 into 0.0.
-    difference = "" if one.difference is None else f" ({round(one.difference, DECIMALS) + 0.0:+.{DECIMALS}f})"
-    return f"{one.reported.accuracy:.{DECIMALS}f}{doubt}{difference}"
+    difference = "" if one.difference is None else f" ({signed(one.difference, digits)})"
+    return f"{one.reported.accuracy:.{digits}f}{doubt}{difference}"
 
 
-def _lead(block: Block, compare: bool) -> str:
+def signed(value: float, digits: int) -> str:
+    """Return a difference with its sign; adding 0.0 turns a rounded -0.0 into 0.0."""
+    return f"{round(value, digits) + 0.0:+.{digits}f}"
+
+
+def _lead(block: Block) -> str:
     if block.full is None:
         return ""
     one = block.full.measured[0]
-    text = f"full data (0 % removed): {_accuracy(one, len(block.seeds or one.seeds))}"
-    if compare and one.reported:
-        text += f"; reported ({one.reported.paper}): {_reported(one)}"
+    text = f"full data (0 % removed): {_accuracy(one, block, len(block.seeds or one.seeds))}"
+    if one.reported:
+        text += f"; reported ({one.reported.paper}): {_reported(one, block.digits)}"
     return text

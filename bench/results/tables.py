@@ -15,12 +15,13 @@ from bench.errors import RowError, SpecError
 from bench.plugins import SUPERVISIONS, Supervision
 from bench.refs import NO_ENCODER
 from bench.results.comparable import check_block, check_line, check_protocol, rate_of
+from bench.results.planned import Place
 from bench.results.reported import Reported, reported
 from bench.results.rows import Row, read_rows
-from bench.results.stats import Summary, summarize
+from bench.results.shown import Shown
+from bench.results.stats import PERCENT, Summary, summarize
 
 Metric = Literal["last", "best"]
-DECIMALS = 1
 FULL = "full"
 
 
@@ -55,7 +56,8 @@ class Line:
     """One method with one set of parameters.
 
     Attributes:
-        label: what a reader sees: the method's name, or the variant where the block has several of it.
+        label: what a reader sees: the name that the user gave it, or the method's, or the variant where the block has
+            several of the method.
         method: name.
         variant: the method as the user wrote it, with the values at all rates that any row was planned with.
         supervision: what it saw.
@@ -109,10 +111,14 @@ class Block:
         metric: which accuracy.
         rates: ascending.
         full: no pruning, where it was run.
-        lines: in the order of ``bench.plugins.SUPERVISIONS``, label-free first.
+        lines: in the order of ``bench.plugins.SUPERVISIONS``, label-free first; or in the user's.
         rows: what the block was made of, in a fixed order.
         seeds: what methods are compared at, ascending: of the pruned methods and rates that have most seeds, those that
             most of them have. Empty without a pruned row.
+        digits: decimals that are shown; what is equal in them is equally good.
+        planned: cells of the block that were asked for, where that is known.
+        hidden: methods that the rows have and the user left out.
+        compare: whether the papers' numbers are shown beside ours.
     """
 
     dataset: str
@@ -124,6 +130,10 @@ class Block:
     lines: tuple[Line, ...]
     rows: tuple[Row, ...]
     seeds: tuple[int, ...]
+    digits: int = 1
+    planned: tuple[Place, ...] = ()
+    hidden: int = 0
+    compare: bool = False
 
     @property
     def all_lines(self) -> tuple[Line, ...]:
@@ -168,31 +178,56 @@ def collect(folders: Sequence[Path]) -> list[Row]:
     return sorted((row for _, row in found.values()), key=_order)
 
 
-def blocks(rows: Iterable[Row], *, metric: Metric = "last", compare: bool = False) -> list[Block]:
+def blocks(
+    rows: Iterable[Row],
+    *,
+    metric: Metric = "last",
+    compare: bool = False,
+    digits: int = 1,
+    shown: Shown | None = None,
+    keep: str = "",
+    planned: Iterable[Place] = (),
+) -> list[Block]:
     """Sort rows into blocks; rows of methods without an encoder enter every block of their data set and model.
 
     Args:
         rows: in any order; the result does not depend on it.
         metric: ``last`` is accuracy after the last iteration, ``best`` the best seen during training.
         compare: attach the papers' numbers.
+        digits: decimals that are shown.
+        shown: the methods to show, by default all.
+        keep: a method or variant that stays whatever ``shown`` says.
+        planned: cells that were asked for (``bench.results.planned``).
 
     Returns:
         Blocks sorted by data set, model and encoder.
 
     Raises:
         RowError: rows that are not comparable would meet in one table, or a cell has two rows.
+        SpecError: ``shown`` names a method that no row has, or several lines alike.
     """
-    ordered = sorted(rows, key=_order)
-    check_protocol(ordered)
-    groups: dict[tuple[str, str], list[Row]] = {}
-    for row in ordered:
-        groups.setdefault((row.dataset, row.model), []).append(row)
+    everything = sorted(rows, key=_order)
+    check_protocol(everything)
+    chosen = everything if shown is None else shown.among(everything, keep=keep)
+    asked = [place for place in planned if shown is None or shown.has(place.variant)]
     made = []
-    for (dataset, model), group in sorted(groups.items()):
-        encoders = sorted({row.encoder for row in group} - {NO_ENCODER}) or [NO_ENCODER]
-        for encoder in encoders:
-            members = [row for row in group if row.encoder in (encoder, NO_ENCODER)]
-            made.append(_block(dataset, encoder, model, members, metric, compare))
+    for dataset, model in sorted({(row.dataset, row.model) for row in chosen}):
+        known = {family(row.variant) for row in everything if (row.dataset, row.model) == (dataset, model)}
+        encoders = {row.encoder for row in chosen if (row.dataset, row.model) == (dataset, model)} - {NO_ENCODER}
+        for encoder in sorted(encoders) or [NO_ENCODER]:
+
+            def stands_here(item: Row | Place, of: tuple[str, str, str] = (dataset, model, encoder)) -> bool:
+                return (item.dataset, item.model) == of[:2] and item.encoder in (of[2], NO_ENCODER)
+
+            rows_here = tuple(filter(stands_here, chosen))
+            bare = Block(
+                *(dataset, encoder, model, metric, (), None, (), rows_here, ()),
+                digits=digits,
+                planned=tuple(filter(stands_here, asked)),
+                hidden=len(known - {family(row.variant) for row in rows_here}),
+                compare=compare,
+            )
+            made.append(_block(bare, shown))
     return made
 
 
@@ -213,23 +248,38 @@ def dataset_modifiers(dataset: str) -> Mapping[str, int | float]:
         return {}
 
 
-def _block(dataset: str, encoder: str, model: str, rows: list[Row], metric: Metric, compare: bool) -> Block:
-    bare = Block(dataset, encoder, model, metric, (), None, (), tuple(rows), ())
+def _block(bare: Block, shown: Shown | None) -> Block:
     where = f"the block {bare.name}"
-    check_block(rows, where)
-    members = _lines(rows, where)
+    check_block(bare.rows, where)
+    members = _lines(bare.rows, where)
     rates = sorted({rate_of(row) for line in members if line[0].method != FULL for row in line})
     several = {method for method, count in Counter(line[0].method for line in members).items() if count > 1}
-    lines = [_line(line, [0.0] if line[0].method == FULL else rates, several, metric, compare) for line in members]
+    lines = [_line(line, [0.0] if line[0].method == FULL else rates, several, bare) for line in members]
+    lines.sort(key=_line_order)
+    if shown is not None:
+        lines = _arranged(lines, shown, where)
     pruned = [line for line in lines if line.method != FULL]
     seeds = _common_seeds(pruned)
-    pruned = _mark([_completed(line, seeds) for line in pruned])
-    pruned.sort(key=_line_order)
+    pruned = _mark([_completed(line, seeds) for line in pruned], bare.digits)
     full = next((_completed(line, line.measured[0].seeds) for line in lines if line.method == FULL), None)
     return replace(bare, rates=tuple(rates), full=full, lines=tuple(pruned), seeds=seeds)
 
 
-def _lines(rows: list[Row], where: str) -> list[list[Row]]:
+def _arranged(lines: Sequence[Line], shown: Shown, where: str) -> list[Line]:
+    """The lines in the user's order and under the user's names."""
+    places = {line.variant: shown.place(line.variant) for line in lines}
+    named = [
+        replace(line, label=places[line.variant][1] or line.label)
+        for line in sorted(lines, key=lambda line: places[line.variant][0])
+    ]
+    for label, count in Counter(line.label for line in named).items():
+        if count > 1:
+            alike = " and ".join(line.variant for line in named if line.label == label)
+            raise SpecError(f"--methods calls {alike} {label!r} alike in {where}; give each a name of its own.")
+    return named
+
+
+def _lines(rows: Iterable[Row], where: str) -> list[list[Row]]:
     """Rows by line. A grid that was enlarged by a rate wrote a longer mapping into its later rows: one family."""
     groups: dict[str, list[Row]] = {}
     for row in rows:
@@ -239,15 +289,15 @@ def _lines(rows: list[Row], where: str) -> list[list[Row]]:
     return list(groups.values())
 
 
-def _line(rows: list[Row], rates: Sequence[float], several: set[str], metric: Metric, compare: bool) -> Line:
+def _line(rows: list[Row], rates: Sequence[float], several: set[str], block: Block) -> Line:
     first, variant = rows[0], merged([row.variant for row in rows])
     label = variant if first.method in several else first.method
     line = Line(label, first.method, variant, first.supervision, first.encoder, tuple(rows), ())
     measured = []
     for rate in rates:
-        values = line.accuracies(rate, metric)
-        number = _reported(line, rate) if compare else None
-        summary = summarize(list(values.values())) if values else None
+        values = line.accuracies(rate, block.metric)
+        number = _reported(line, rate) if block.compare else None
+        summary = summarize(list(values.values()), within=PERCENT) if values else None
         measured.append(Measured(summary, tuple(values), reported=number))
     return replace(line, measured=tuple(measured))
 
@@ -275,7 +325,7 @@ def _completed(line: Line, seeds: tuple[int, ...]) -> Line:
     return replace(line, measured=measured, average=average)
 
 
-def _mark(lines: list[Line]) -> list[Line]:
+def _mark(lines: list[Line], digits: int) -> list[Line]:
     """Mark the best of each column among the methods that read labels, and among the others.
 
     Ties at the decimals shown are all marked; a lone value is no winner.
@@ -285,11 +335,11 @@ def _mark(lines: list[Line]) -> list[Line]:
         won = []
         for value, line in zip(values, lines, strict=True):
             rivals = [
-                round(other, DECIMALS)
+                round(other, digits)
                 for other, owner in zip(values, lines, strict=True)
                 if other is not None and owner.reads_labels == line.reads_labels
             ]
-            won.append(value is not None and len(rivals) > 1 and round(value, DECIMALS) == max(rivals))
+            won.append(value is not None and len(rivals) > 1 and round(value, digits) == max(rivals))
         return won
 
     columns = [

@@ -13,7 +13,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from bench.errors import BenchError
-from bench.results.captions import common
+from bench.results.facts import common
 from bench.results.rows import Row
 from bench.results.stats import Summary, paired_difference, summarize
 from bench.results.tables import collect
@@ -139,7 +139,13 @@ def main() -> None:
     target = folder / "tables"
     target.mkdir(exist_ok=True)
     dates = sorted({row.created[:10] for row in rows})
-    text = table(rates, [*common(rows), f"Rows made {' and '.join(dict.fromkeys((dates[0], dates[-1])))} (UTC)."])
+    text = table(
+        rates,
+        [
+            *(f"{fact}." for fact in common(rows)),
+            f"Rows made {' and '.join(dict.fromkeys((dates[0], dates[-1])))} (UTC).",
+        ],
+    )
     (target / "beta_regret.md").write_text(text, encoding="utf-8")
     seeds = len({row.seed for row in rows})
     figure(rates, f"{rows[0].dataset}: elfs over beta, n = {seeds} seeds").savefig(target / "beta_regret.png", dpi=110)

@@ -15,7 +15,7 @@ from bench.engine.work import perform
 from bench.errors import DataError, RowError, SpecError, WeightsError
 from bench.grid.spec import load_spec
 from bench.provenance import computes_bf16, device_name, git_state, processor, versions
-from bench.results.captions import caption
+from bench.results.facts import table_facts
 from bench.results.rows import read_rows
 from bench.results.tables import blocks
 from bench.stages.session import Session
@@ -100,7 +100,7 @@ def test_rows_that_other_code_selected_are_named(tmp_path: Path, monkeypatch: py
     [second] = made.missing
     assert perform(second, workspace).fault is None
     [block] = blocks(list(read_rows(workspace.out)))
-    assert any("random were selected by different code: seed 0 at " in note for note in caption(block))
+    assert any("random were selected by different code: seed 0 at " in note.text for note in table_facts(block))
 
 
 def test_a_folder_with_rows_of_another_recipe_is_refused_before_anything_runs(tmp_path: Path) -> None:

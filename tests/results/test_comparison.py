@@ -154,7 +154,7 @@ def test_missing_files_are_named_and_damaged_ones_refused(grid: Grid, tmp_path: 
     found = overlap(block, 0.9, [tmp_path])
     assert (found.missing, found.total) == (1, 9)
     notes = overlap_sheets(block, {0.9: found})[0].notes
-    assert "Warning: left out, since there is no indices file: 1 of 9 rows." in notes
+    assert "Warning: left out, since there is no indices file: 1 of 9 rows" in notes
     np.save(indices_path(tmp_path, rows[0].cell_id), np.arange(rows[0].budget))
     with pytest.raises(DataError, match="not the coreset that was published"):
         overlap(block, 0.9, [tmp_path])
@@ -179,7 +179,7 @@ def test_few_seeds_and_chosen_parameters_are_said(grid: Grid) -> None:
     [block] = blocks(rows)
     [line] = find_baseline([block], "random")
     notes = contest_sheet(block, contests(block, line), line).notes
-    assert "elfs chose beta at 90 % removed: 0, 0.1, 0.2 (seeds 0, 1, 2)." in notes
+    assert "elfs chose beta, by seed: 0, 0.1, 0.2 at 50 %; 0, 0.1, 0.2 at 90 %" in notes
     assert any("with 3 pairs no test without assumptions gives p below 0.25" in note for note in notes)
 
 
@@ -190,7 +190,7 @@ def test_command_writes_the_same_files_again(grid: Grid, tmp_path: Path) -> None
         done = CliRunner().invoke(app, ["compare", str(tmp_path / "run"), "--out", str(tmp_path / "out")])
         assert done.exit_code == 0, done.output
         written.append({path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()})
-    assert written[0].keys() == {"comparison.md", "comparison.csv", "overlap.csv"}
+    assert written[0].keys() == {"comparison.md", "comparison.csv", "comparison.tex", "overlap.csv"}
     assert written[0] == written[1]
     assert "+6.00" in done.output
     records = list(csv.DictReader(written[0]["comparison.csv"].decode().splitlines()))
@@ -208,7 +208,7 @@ def test_rows_of_the_first_version_are_read(grid: Grid, tmp_path: Path) -> None:
 
 def test_a_missing_seed_is_shown_beside_the_numbers_it_touches(grid) -> None:
     rows = [row for row in grid({"random": [90.0], "ccs": [91.0]}, [0.5]) if (row.method, row.seed) != ("ccs", 2)]
-    [block] = blocks(rows)
+    [block] = blocks(rows, digits=2)
     [baseline] = find_baseline([block], "random")
     sheet = contest_sheet(block, contests(block, baseline), baseline)
     texts = {line[0].text: [field.text for field in line] for section in sheet.sections for line in section.lines}
@@ -267,7 +267,7 @@ def test_a_method_at_other_seeds_leaves_the_ranks_of_the_others_and_is_told(grid
         {"random": 1.0, "elfs": None, "aum": 2.0},
         {"random": 1.5, "elfs": None, "aum": 1.5},
     ]
-    said = "elfs was run at the seeds 5, 6 at 50 %, 90 %, not at the seeds 0, 1 of the others"
+    said = "Other seeds: elfs was run at the seeds 5, 6 at 50 %, 90 %, not at the seeds 0, 1 of the others"
     assert any(note.startswith(said) for note in contest_sheet(block, made, line).notes)
 
 

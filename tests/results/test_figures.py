@@ -14,7 +14,7 @@ from bench.plots.coresets import class_balance, scored
 from bench.plots.style import looks
 from bench.results.published import write_indices, write_scores
 from bench.results.rows import write_row
-from bench.results.stats import summarize
+from bench.results.stats import PERCENT, summarize
 from bench.results.tables import blocks
 
 
@@ -115,8 +115,8 @@ def test_a_figure_shows_the_papers_numbers_on_request(tmp_path: Path, grid) -> N
 
 def test_a_band_stays_where_accuracies_are() -> None:
     assert band(summarize([90.0])) is None
-    assert band(summarize([94.0, 96.0])) == pytest.approx((94.0, 96.0))
-    low, high = band(summarize([97.0, 98.0, 99.9]))
+    assert band(summarize([94.0, 96.0], within=PERCENT)) == pytest.approx((94.0, 96.0))
+    low, high = band(summarize([97.0, 98.0, 99.9], within=PERCENT))
     assert (low > 94, high) == (True, 100.0)
 
 

@@ -154,7 +154,7 @@ def test_the_table_of_names_uses_registered_names() -> None:
 
 
 def test_what_the_papers_ran_otherwise_is_said(grid) -> None:
-    from bench.results.captions import caption
+    from bench.results.facts import table_facts
     from bench.results.reported import not_run
     from bench.results.tables import blocks
 
@@ -168,7 +168,7 @@ def test_what_the_papers_ran_otherwise_is_said(grid) -> None:
         model="resnet18",
     )
     [block] = blocks(rows, compare=True)
-    assert "No reported number for elfs: the papers ran it with heads=50." in caption(block, compare=True)
+    assert "No reported number for elfs: the papers ran it with heads=50" in map(str, table_facts(block))
 
 
 def test_what_the_papers_tuned_is_what_their_numbers_name_no_value_of() -> None:

@@ -10,9 +10,11 @@ import pytest
 from bench.errors import BenchError
 from bench.results.sheets import (
     MISSING,
+    Fact,
     Field,
     Section,
     Sheet,
+    Tex,
     escape_latex,
     escape_markdown,
     latex,
@@ -29,7 +31,7 @@ SHEET = Sheet(
         Section("", ((Field("#z", faint=True), Field("2.0"), Field("")),)),
     ),
     lead="full_data: 99 %",
-    notes=("100 % & {braces}.",),
+    facts=(Fact("Note_1", "100 % & {braces}"),),
 )
 
 
@@ -52,7 +54,26 @@ def test_latex_lines_have_as_many_cells_as_the_table_has_columns() -> None:
 
 def test_latex_has_no_unescaped_special_character_outside_commands() -> None:
     text = latex([SHEET]).removeprefix("% needs")
-    assert not re.search(r"(?<!\\)[%#_]", text)
+    assert not re.search(r"(?<!\\)[%#_]", text.replace("{!}{%\n", ""))
+
+
+def test_facts_are_a_list_in_markdown_and_notes_or_comments_in_latex() -> None:
+    assert markdown([SHEET]).endswith("\n- **Note_1**: 100 % & {braces}\n")
+    note = r"\emph{Note\_1:} 100 \% \& \{braces\}."
+    assert note in latex([SHEET]).splitlines()
+    commented = latex([SHEET], Tex(notes="comments")).splitlines()
+    assert r"% Note\_1: 100 \% \& \{braces\}" in commented
+    assert not any("footnotesize" in line for line in commented)
+
+
+def test_captions_and_labels_are_the_users_and_differ_between_tables() -> None:
+    one = latex([SHEET], Tex(caption=r"Ours, \cite{elfs}.", label="tab:x", wide=True))
+    assert r"\caption{Ours, \cite{elfs}.}" in one
+    assert one.count("{table*}") == 2
+    two = latex([SHEET, SHEET], Tex(caption="Ours.", label="tab:x"))
+    assert re.findall(r"\\label\{(.*)\}", two) == ["tab:x", "tab:x-2"]
+    assert r"\caption{Ours. a\_b, 50 \% \& more.}" in two
+    assert "\\label" not in latex([SHEET])
 
 
 def test_markdown_lines_have_as_many_cells_as_the_table_has_columns() -> None:

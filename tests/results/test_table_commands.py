@@ -54,7 +54,7 @@ def test_metric_best_leaves_the_other_table_alone(folder: Path, tmp_path: Path) 
         app, ["table", str(folder), "--metric", "best", "--compare", "paper", "--out", str(tmp_path)]
     )
     assert done.exit_code == 0, done.output
-    assert "No reported numbers" in done.output
+    assert "Reported numbers: none" in done.output
     assert (tmp_path / "best_accuracy.md").exists()
     assert not (folder / "tables").exists()
 
@@ -99,7 +99,7 @@ def test_importing_the_tables_imports_no_heavy_package() -> None:
     code = (
         "import sys, bench.cli\n"
         "from bench.results import comparison, comparison_text, tables, table_text\n"
-        "from bench.results import captions, leaderboard, reported, stats\n"
+        "from bench.results import facts, leaderboard, reported, stats\n"
         "print(sorted({'torch', 'torchvision', 'ray', 'pandas', 'scipy', 'sklearn', 'faiss'} & sys.modules.keys()))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

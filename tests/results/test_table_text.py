@@ -8,7 +8,7 @@ import pytest
 
 from bench.errors import RowError
 from bench.recipe import Recipe
-from bench.results.captions import common
+from bench.results.facts import common
 from bench.results.pseudo_quality import PseudoLabelQuality
 from bench.results.rows import Row
 from bench.results.sheets import MISSING, latex, markdown
@@ -28,7 +28,7 @@ def test_layout(grid: Grid) -> None:
     assert made.lead == "full data (0 % removed): 97.0 ± 0.5"
     assert [section.heading for section in made.sections] == ["no labels", "pseudo-labels", "labels"]
     assert [field.text for field in made.sections[1].lines[0]] == ["elfs", "91.0 ± 0.5", "82.0 ± 0.5", "86.5"]
-    assert "elfs: beta=0.4." in made.notes
+    assert "elfs: beta=0.4" in made.notes
 
 
 def test_labels_of_the_coreset_only_have_a_section_between(grid: Grid) -> None:
@@ -46,7 +46,7 @@ def test_holes_and_unequal_seeds_are_shown(grid: Grid) -> None:
     assert texts["random"] == ["89.8 ± 0.4 (n=2)", "80.0 ± 0.5", MISSING]
     assert texts["elfs"][-1] == "86.5"
     assert "n = 3 where no n is shown" in sheet(block).notes[0]
-    assert f"{MISSING}: missing, no row." in sheet(block).notes
+    assert f"{MISSING}: missing, no row" in sheet(block).notes
 
 
 def test_no_average_where_every_method_has_a_hole_or_one_rate(grid: Grid) -> None:
@@ -67,12 +67,12 @@ def test_caption_says_what_the_rows_say(grid: Grid) -> None:
     rows = [row.model_copy(update={"device": "NVIDIA H200"}) if row.seed else row for row in rows]
     text = " ".join(sheet(blocks(rows)[0]).notes)
     for part in (
-        "Last-iteration test accuracy in percent, mean ± std over n = 3 seeds (0, 1, 2)",
+        "Accuracy: last-iteration test accuracy in percent, mean ± std over n = 3 seeds (0, 1, 2)",
         "N = 1,437 images of digits",
-        "Encoder: vit (self-supervised), which random, aum do not use.",
-        "Model: small_cnn, 400 iterations, batch 256. Proxy: small_cnn, 20 epochs.",
-        "Trained on NVIDIA H200, cpu. Protocol version 1.",
-        "Rows made 2025-11-20 to 2025-11-22 (UTC).",
+        "Encoder: vit (self-supervised), which random, aum do not use",
+        "Model: small_cnn, 400 iterations, batch 256 Proxy: small_cnn, 20 epochs",
+        "Trained on: NVIDIA H200, cpu Protocol: version 1",
+        "Rows made: 2025-11-20 to 2025-11-22 (UTC)",
     ):
         assert part in text
     assert "Warning" not in text
@@ -84,7 +84,7 @@ def test_caption_says_what_a_long_tailed_and_noisy_version_is(grid: Grid) -> Non
     assert (
         "digits(pool_size=1437)@imbalance=10@noise=0.2: training split long-tailed (the largest class 10 times the "
         "smallest), with 20 % of the labels replaced by another class; the test split is unchanged, so accuracy is "
-        "over its own class balance and true labels."
+        "over its own class balance and true labels"
     ) in sheet(block).notes
     assert not any("test split" in note for note in sheet(blocks(grid({"random": [90.0]}, [0.5]))[0]).notes)
 
@@ -94,7 +94,7 @@ def test_caption_warns_of_an_encoder_trained_with_labels_and_of_a_scaled_recipe(
     text = " ".join(sheet(blocks(rows)[0]).notes)
     assert "Warning: the encoder pixels was trained with labels" in text
     assert "elfs rests on it" in text
-    assert "Scaled: iterations and proxy epochs times 0.1, not the full protocol." in text
+    assert "Scaled: iterations and proxy epochs times 0.1, not the full protocol" in text
 
 
 def test_caption_names_the_precision_where_not_all_is_in_fp32(grid: Grid) -> None:
@@ -104,11 +104,11 @@ def test_caption_names_the_precision_where_not_all_is_in_fp32(grid: Grid) -> Non
             for dataset, precision in precisions.items()
             for row in grid({"random": [90.0]}, [0.5], dataset=dataset, recipe=Recipe(precision=precision))
         ]
-        return " ".join(common(rows))
+        return " ".join(map(str, common(rows)))
 
     assert "Precision" not in notes(digits="fp32") + notes(digits="auto", mnist5k="fp32")
-    assert "Protocol version 1. Precision: bf16." in notes(digits="bf16", mnist5k="bf16")
-    mixed = "Precision: bf16 (small_cnn on digits), fp32 (small_cnn on cifar10, small_cnn on mnist5k)."
+    assert "Protocol: version 1 Precision: bf16" in notes(digits="bf16", mnist5k="bf16")
+    mixed = "Precision: bf16 (small_cnn on digits), fp32 (small_cnn on cifar10, small_cnn on mnist5k)"
     assert mixed in notes(digits="bf16", mnist5k="fp32", cifar10="auto")
 
 
@@ -125,41 +125,41 @@ def test_rows_of_two_precisions_make_no_block(grid: Grid) -> None:
 
 def test_metric_best_is_named(grid: Grid) -> None:
     [block] = blocks(grid(MEANS, RATES), metric="best")
-    assert sheet(block).notes[0].startswith("Best test accuracy seen during training")
+    assert sheet(block).notes[0].startswith("Accuracy: best test accuracy seen during training")
     assert sheet(block).sections[0].lines[0][1].text == "90.8 ± 0.5"
 
 
 def test_reported_numbers_stand_below_ours(grid: Grid) -> None:
     [block] = blocks(grid(MEANS, RATES, **PAPER), compare=True)
-    made = sheet(block, compare=True)
+    made = sheet(block)
     assert [field.text for field in made.sections[1].lines[1]] == ["reported (ELFS)", "94.9 (-3.9)", "86.9 (-4.9)", ""]
     # The 90 % point of AUM lies below the figure: extrapolated, so marked.
     assert made.sections[2].lines[1][2].text.startswith("28.0* (+32.0)")
     assert made.lead.endswith("reported (ELFS): 95.5 (+1.5)")
     text = " ".join(made.notes)
     assert "The papers report the best test accuracy seen during training; ours is last-iteration" in text
-    assert "ELFS (arXiv 2406.04273, ICLR 2025): full, random, elfs (figure-digitised)." in text
+    assert "ELFS (arXiv 2406.04273, ICLR 2025): full, random, elfs (figure-digitised)" in text
     assert "worse where marked *" in text
-    assert "README commands use DINO ViT-B/16); ours: pixels." in text
+    assert "README commands use DINO ViT-B/16); ours: pixels" in text
 
 
 def test_a_difference_that_rounds_to_zero_has_no_minus(grid: Grid) -> None:
     [block] = blocks(grid({"elfs": [94.84, 86.9]}, RATES, **PAPER), compare=True)
-    texts = [field.text for field in sheet(block, compare=True).sections[0].lines[1]]
+    texts = [field.text for field in sheet(block).sections[0].lines[1]]
     assert texts[1:3] == ["94.9 (+0.0)", "86.9 (+0.0)"]
 
 
 def test_a_smaller_pool_gets_no_reported_numbers_and_says_why(grid: Grid) -> None:
     [block] = blocks(grid(MEANS, RATES, dataset="cifar10(pool_size=5000)", pool_size=5000), compare=True)
-    assert sheet(block, compare=True).notes[-1] == (
-        "No reported numbers: the papers' pool has 50,000 images, this one 5,000."
+    assert sheet(block).notes[-1] == (
+        "Reported numbers: none, since the papers' pool has 50,000 images, this one 5,000"
     )
 
 
 def test_another_model_than_the_papers_is_said(grid: Grid) -> None:
     [block] = blocks(grid(MEANS, RATES, **(PAPER | {"model": "small_cnn"})), compare=True)
-    text = " ".join(sheet(block, compare=True).notes)
-    assert "ELFS and CCS trained resnet18 for 40,000 iterations; these rows: small_cnn, 40,000." in text
+    text = " ".join(sheet(block).notes)
+    assert "ELFS and CCS trained resnet18 for 40,000 iterations; these rows: small_cnn, 40,000" in text
 
 
 def test_csv_holds_numbers_with_holes_as_holes(grid: Grid) -> None:
@@ -180,8 +180,8 @@ def test_other_seeds_are_told_below_the_table(grid: Grid) -> None:
     rows += [row.model_copy(update={"seed": row.seed + 5}) for row in grid({"elfs": [99.0, 99.0]}, RATES, seeds=2)]
     notes = sheet(blocks(rows)[0]).notes
     assert (
-        "elfs was run at the seeds 5, 6 at 50 %, 90 %, not at the seeds 0, 1 of the others: it is neither best nor "
-        "averaged nor ranked there." in notes
+        "Other seeds: elfs was run at the seeds 5, 6 at 50 %, 90 %, not at the seeds 0, 1 of the others: it is neither "
+        "best nor averaged nor ranked there" in notes
     )
     assert not any("was run at the seed" in note for note in sheet(blocks(grid(MEANS, RATES)[1:])[0]).notes)
 
@@ -191,7 +191,7 @@ def test_renderings_do_not_depend_on_the_order_of_the_rows(grid: Grid) -> None:
 
     def render(given: list[Row]) -> tuple[str, str, str]:
         made = blocks(given, compare=True)
-        sheets = [sheet(block, compare=True) for block in made]
+        sheets = [sheet(block) for block in made]
         return markdown(sheets), latex(sheets), table_csv(made)
 
     assert render(rows) == render(rows[::-1])
@@ -211,14 +211,14 @@ def test_caption_says_how_good_the_pseudo_labels_were(grid: Grid) -> None:
     plain = grid({"random": [90.0, 80.0]}, RATES)
     [block] = blocks([*plain, *rows("elfs", [70, 71, 72]), *rows("elfs(beta=0.4)", [70, 71, 72])])
     notes = sheet(block).notes
-    quality = "pseudo-labels 71.0 ± 1.0 % accurate, NMI 0.50 ± 0.00, ARI 0.40 ± 0.00 (10 clusters, n = 3)."
-    assert f"elfs: {quality}" in notes
+    quality = "71.0 ± 1.0 % accurate, NMI 0.50 ± 0.00, ARI 0.40 ± 0.00 (10 clusters, n = 3)"
+    assert f"Pseudo-labels of elfs: {quality}" in notes
     assert "nothing is chosen by it" in notes[-1]
     [block] = blocks([*plain, *rows("elfs", [70, 71, 72]), *rows("elfs(num_clusters=12)", [60, 60, 60])])
-    texts = [note for note in sheet(block).notes if "pseudo-labels" in note and "accurate" in note]
-    assert [text.partition(": ")[0] for text in texts] == ["elfs", "elfs(num_clusters=12)"]
+    labels = [fact.label for fact in sheet(block).facts if "accurate" in fact.text]
+    assert labels == ["Pseudo-labels of elfs", "Pseudo-labels of elfs(num_clusters=12)"]
     [block] = blocks(plain)
-    assert "pseudo-labels" not in " ".join(sheet(block).notes)
+    assert "seudo-labels" not in " ".join(sheet(block).notes)
 
 
 @pytest.mark.parametrize(
@@ -229,6 +229,6 @@ def test_a_method_at_a_beta_that_its_paper_tuned_away_from_is_named(row, variant
     common = {"score": "aum", "strata": 50} if "ccs" in variant else {"margin": "softmax"}
     rows = [row(variant, rate, params={**common, "beta": of_call["beta"][rate]}, **PAPER) for rate in (0.5, 0.9)]
     [block] = blocks(rows, compare=True)
-    notes = sheet(block, compare=True).notes
+    notes = sheet(block).notes
     assert any("(CCS" in note or "CCS (" in note for note in notes)
-    assert ("ccs ran at beta = 0, which drops nothing; the papers tuned beta." in notes) is said
+    assert ("Beta: ccs ran at beta = 0, which drops nothing; the papers tuned beta" in notes) is said

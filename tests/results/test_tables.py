@@ -7,7 +7,7 @@ import pytest
 
 from bench.errors import RowError
 from bench.recipe import Recipe
-from bench.results.captions import caption
+from bench.results.facts import table_facts
 from bench.results.rows import Row, write_row
 from bench.results.tables import Block, Line, blocks, collect, parameters
 
@@ -203,12 +203,14 @@ def test_a_mean_over_coresets_of_different_code_is_marked(row: Make) -> None:
     same = [row("elfs", seed=seed, selection_code="a" * 16) for seed in (0, 1)]
     other = row("elfs", seed=2, selection_code="b" * 16)
     [block] = blocks([*same, other])
-    [warning] = [note for note in caption(block) if "different code" in note]
+    [warning] = [str(note) for note in table_facts(block) if "different code" in note.text]
     assert warning.endswith(
-        "coresets of elfs were selected by different code: seeds 0, 1 at 50 % by aaaaaaaa; seed 2 at 50 % by bbbbbbbb."
+        "coresets of elfs were selected by different code: seeds 0, 1 at 50 % by aaaaaaaa; seed 2 at 50 % by bbbbbbbb"
     )
     [block] = blocks([*same, row("elfs", seed=2), row("aum", seed=0, selection_code="c" * 16)])
-    assert not [note for note in caption(block) if "different code" in note], "what is not recorded is not doubted"
+    assert not [note for note in table_facts(block) if "different code" in note.text], (
+        "what is not recorded is not doubted"
+    )
 
 
 def test_one_variant_with_two_sets_of_defaults_is_refused(row: Make) -> None:

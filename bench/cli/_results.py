@@ -1,0 +1,104 @@
+"""Options that commands over result folders have in common, and how folders become blocks and files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from bench.results.sheets import Sheet, Tex
+    from bench.results.tables import Block
+
+
+class MetricName(str, Enum):
+    """Which accuracy a table shows."""
+
+    last = "last"
+    best = "best"
+
+
+class Comparison(str, Enum):
+    """What our numbers are compared with."""
+
+    paper = "paper"
+    none = "none"
+
+
+class Notes(str, Enum):
+    """Where facts stand in LaTeX."""
+
+    below = "below"
+    comments = "comments"
+
+
+LATEX = "LaTeX"
+Folders = Annotated[list[Path], typer.Argument(help="Output folders of `bench run`.", show_default=False)]
+MetricOption = Annotated[
+    MetricName, typer.Option(help="Test accuracy after the last iteration, or the best seen during training.")
+]
+CompareOption = Annotated[
+    Comparison, typer.Option(help="Show the numbers that the papers report beside ours, or none.")
+]
+MethodsOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Methods to show, in this order, with names if you like: 'random,elfs=ELFS (ours)'. Default: all."
+    ),
+]
+DigitsOption = Annotated[int, typer.Option(min=0, max=6, help="Decimals; what is equal in them is equally good.")]
+TablesOption = Annotated[
+    Path | None, typer.Option(help="Folder for the files; by default FOLDER/tables of the first folder.")
+]
+CaptionOption = Annotated[
+    str, typer.Option(help="Caption in LaTeX, taken as it is. Default: the table's title.", rich_help_panel=LATEX)
+]
+LabelOption = Annotated[str, typer.Option(help=r"Label for \ref.", rich_help_panel=LATEX)]
+WideOption = Annotated[
+    bool, typer.Option("--wide/--narrow", help="Over both columns of the page, or one.", rich_help_panel=LATEX)
+]
+NotesOption = Annotated[
+    Notes, typer.Option(help="Facts below the table, or as comments in the source.", rich_help_panel=LATEX)
+]
+
+
+def read_blocks(
+    folders: list[Path],
+    metric: MetricName = MetricName.last,
+    compare: Comparison = Comparison.none,
+    methods: str | None = None,
+    digits: int = 1,
+    keep: str = "",
+) -> list[Block]:
+    """Return the blocks of the folders, of the chosen methods and a baseline to keep."""
+    from bench.results.planned import read_planned
+    from bench.results.shown import Shown
+    from bench.results.tables import blocks, collect
+
+    return blocks(
+        collect(folders),
+        metric=metric.value,
+        compare=compare is Comparison.paper,
+        digits=digits,
+        shown=None if methods is None else Shown(methods),
+        keep=keep,
+        planned=read_planned(folders),
+    )
+
+
+def tex_of(caption: str, label: str, wide: bool, notes: Notes) -> Tex:
+    """Return how the user wants LaTeX."""
+    from bench.results.sheets import Tex
+
+    return Tex(caption, label, wide, notes.value)
+
+
+def write_sheets(target: Path, name: str, sheets: Sequence[Sheet], csv: str, tex: Tex | None = None) -> list[Path]:
+    """Write tables as Markdown, CSV and LaTeX; return the files."""
+    from bench.results.sheets import latex, markdown, write_text
+
+    contents = {"md": markdown(sheets), "csv": csv, "tex": latex(sheets, tex)}
+    return write_text(target, name, contents)

@@ -1,0 +1,120 @@
+"""Which cells were asked for in a folder: ``OUT/planned.json``, so that a table can say what is missing."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from bench.calls import family
+from bench.errors import RowError
+from bench.plain_files import read_regular
+from bench.quantities import counted
+from bench.refs import NO_ENCODER
+from bench.store.files import write_atomically
+
+if TYPE_CHECKING:
+    from bench.results.rows import Row
+    from bench.stages.training import Cell
+
+NAME = "planned.json"
+_MOST_BYTES = 100_000_000
+
+
+class Place(NamedTuple):
+    """Where a cell stands in the tables; a grid that got another rate, or a later version of a method, keeps it."""
+
+    dataset: str
+    variant: str
+    encoder: str
+    model: str
+    rate: float
+    seed: int
+
+
+class Planned(BaseModel):
+    """The file: all cells that any `bench run` into the folder was asked for."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    schema_version: Literal[1] = 1
+    cells: tuple[Place, ...] = ()
+
+
+def write_planned(out: Path, cells: Iterable[Cell]) -> None:
+    """Add the cells of a grid to those that were asked for before."""
+    now = (
+        Place(
+            cell.dataset.label,
+            family(cell.variant),
+            cell.encoder.label if cell.encoder else NO_ENCODER,
+            cell.model.label,
+            round(cell.rate, 9),
+            cell.seed,
+        )
+        for cell in cells
+    )
+    whole = Planned(cells=tuple(dict.fromkeys((*read_planned([out]), *now))))
+    write_atomically(out / NAME, whole.model_dump_json().encode())
+
+
+def read_planned(folders: Iterable[Path]) -> tuple[Place, ...]:
+    """Return what was asked for in the folders; nothing for folders without the file, such as published ones.
+
+    Raises:
+        RowError: the file is damaged.
+    """
+    found: dict[Place, None] = {}
+    for path in (folder / NAME for folder in folders):
+        if not path.exists():
+            continue
+        try:
+            found |= dict.fromkeys(Planned.model_validate_json(read_regular(path, at_most=_MOST_BYTES)).cells)
+        except (OSError, ValidationError) as error:
+            raise RowError(f"{path} cannot be read; delete it, and tables no longer say which cells miss.") from error
+    return tuple(found)
+
+
+def place_of(row: Row) -> Place:
+    """Return where a row stands."""
+    return Place(row.dataset, family(row.variant), row.encoder, row.model, round(row.rate, 9), row.seed)
+
+
+def missing_words(planned: Sequence[Place], rows: Iterable[Row]) -> str:
+    """Say which planned cells have no row: ``6 of 150 cells have a row; missing: elfs: all; aum: seed 2 at 90 %``."""
+    there = set(map(place_of, rows))
+    missing = [place for place in planned if place not in there]
+    if not missing:
+        return ""
+    varying = [
+        field
+        for field in ("dataset", "encoder", "model")
+        if len({getattr(place, field) for place in planned} - {NO_ENCODER}) > 1
+    ]
+    lines: defaultdict[str, list[Place]] = defaultdict(list)
+    for place in missing:
+        lines[", ".join([place.variant, *(str(getattr(place, field)) for field in varying)])].append(place)
+    begun = {(*place[:4],) for place in planned if place in there}
+    parts = [
+        f"{name}: {'; '.join(_cells(places)) if (*places[0][:4],) in begun else 'all'}"
+        for name, places in lines.items()
+    ]
+    count = len(planned) - len(missing)
+    return f"{count} of {counted(len(planned), 'cell')} {'has' if count == 1 else 'have'} a row; missing: " + "; ".join(
+        parts
+    )
+
+
+def _cells(places: Sequence[Place]) -> Iterator[str]:
+    """``seeds 1, 2 at 50, 70 %``: rates that lack the same seeds together."""
+    seeds: defaultdict[float, list[int]] = defaultdict(list)
+    for place in places:
+        seeds[place.rate].append(place.seed)
+    rates: defaultdict[tuple[int, ...], list[str]] = defaultdict(list)
+    for rate, lacking in sorted(seeds.items()):
+        rates[tuple(sorted(lacking))].append(f"{100 * rate:g}")
+    for numbers, at in rates.items():
+        yield f"seed{'s' * (len(numbers) != 1)} {', '.join(map(str, numbers))} at {', '.join(at)} %"
