@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bench.cli import _complete
-from bench.cli._results import CompareOption, Comparison, Folders, MetricName, MetricOption
+from bench.cli._results import (
+    CompareOption,
+    Comparison,
+    Folders,
+    MethodsOption,
+    MetricName,
+    MetricOption,
+    read_blocks,
+)
 
 if TYPE_CHECKING:
     from bench.results.tables import Block
@@ -34,6 +42,12 @@ def plot(
     ] = "png,svg,pdf",
     metric: MetricOption = MetricName.last,
     compare: CompareOption = Comparison.none,
+    methods: MethodsOption = None,
+    title: Annotated[
+        str | None, typer.Option(help="Title, or none. Default: data set, encoder, model and what is drawn.")
+    ] = None,
+    width: Annotated[float | None, typer.Option(min=1, help="Inches; the height goes with it.")] = None,
+    font_size: Annotated[float, typer.Option(min=1, help="Of text, in points.")] = 9.0,
     out: Annotated[
         Path | None, typer.Option(help="Folder for the files; by default FOLDER/figures of the first folder.")
     ] = None,
@@ -41,21 +55,21 @@ def plot(
     """Draw a figure from rows: one file per data set, encoder, model and format; the same rows give the same bytes."""
     from bench.errors import SpecError, UnknownName
     from bench.plots.figures import figures
-    from bench.plots.style import FORMATS, save
+    from bench.plots.style import FORMATS, Style, save
     from bench.results.sheets import write_bytes
-    from bench.results.tables import blocks, collect
 
     wanted = [name.strip() for name in formats.split(",")]
     for name in wanted:
         if name not in FORMATS:
             raise UnknownName("format", name, FORMATS)
-    made = blocks(collect(folders), metric=metric.value, compare=compare is Comparison.paper)
+    made = read_blocks(folders, metric, compare, methods)
+    style = Style(title="" if title == "none" else title, width=width, font=font_size)
     chosen = _rates(rates)
     target = out or folders[0] / "figures"
     count = 0
     for figure in figures(made, folders, kinds=[kind.value], rates=chosen):
         for name in wanted:
-            typer.echo(write_bytes(target / f"{figure.name}.{name}", save(figure.draw, name)))
+            typer.echo(write_bytes(target / f"{figure.name}.{name}", save(figure.draw, name, style)))
             count += 1
     if not count:
         raise SpecError(f"the rows allow no {kind.value} figure: {_lacking(kind, made)}.")

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from functools import partial
 from typing import TYPE_CHECKING
 
-from bench.plots.style import Draw, Theme, looks, new_figure
+from bench.plots.style import Style, legend_below, looks, new_figure
 from bench.results.facts import METRIC
 from bench.results.rows import Row
 from bench.results.stats import Summary, summarize
@@ -15,16 +14,6 @@ from bench.results.tables import Block
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-
-def accuracy_against_rate(block: Block) -> Draw:
-    """Mean test accuracy over seeds with its ``band``; the papers' numbers dotted, where the block has any."""
-    return partial(_against_rate, block)
-
-
-def accuracy_against_cost(block: Block, rate: float) -> Draw:
-    """Mean test accuracy against the mean seconds that one cell costs by itself, at one rate."""
-    return partial(_against_cost, block, rate)
 
 
 def cost(row: Row) -> float:
@@ -55,8 +44,9 @@ def _band_words(block: Block) -> str:
     return words + (" (both values where n = 2)" if 2 in counts else "")
 
 
-def _against_rate(block: Block, look: Theme) -> Figure:
-    figure, axes = new_figure(6.2, 3.8)
+def against_rate(block: Block, style: Style) -> Figure:
+    """Mean test accuracy over seeds with its ``band``; the papers' numbers dotted, where the block has any."""
+    figure, axes = new_figure(style, f"{block.name}\nbands: {_band_words(block)}", 5.2, 3.4)
     drawn = looks([line.label for line in block.lines])
     removed = [100 * rate for rate in block.rates]
     for line in block.lines:
@@ -64,8 +54,8 @@ def _against_rate(block: Block, look: Theme) -> Figure:
         known = [(x, one.summary) for x, one in zip(removed, line.measured, strict=True) if one.summary]
         places = [x for x, _ in known]
         means = [summary.mean for _, summary in known]
-        style = {"color": own.color, "marker": own.marker, "markersize": 5, "linewidth": 1.4}
-        axes.plot(places, means, dashes=own.dashes or (None, None), label=line.label, **style)
+        drawing = {"color": own.color, "marker": own.marker, "markersize": 5, "linewidth": 1.4}
+        axes.plot(places, means, dashes=own.dashes or (None, None), label=line.label, **drawing)
         bands = [found for _, summary in known if (found := band(summary))]
         if bands and len(bands) == len(known):
             low, high = zip(*bands, strict=True)
@@ -85,15 +75,16 @@ def _against_rate(block: Block, look: Theme) -> Figure:
     if block.full and block.full.measured[0].summary:
         axes.axhline(block.full.measured[0].summary.mean, color="#8a8f96", linewidth=0.8, label="full data")
     axes.set(xlabel="removed (%)", ylabel=f"{METRIC[block.metric]} (%)", xticks=removed)
-    figure.suptitle(f"{block.name}\nbands: {_band_words(block)}", fontsize=9)
-    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=8)
+    legend_below(figure, axes, style)
     return figure
 
 
-def _against_cost(block: Block, rate: float, look: Theme) -> Figure:
+def against_cost(block: Block, rate: float, style: Style) -> Figure:
+    """Mean test accuracy against the mean seconds that one cell costs by itself, at one rate."""
     from matplotlib.ticker import LogLocator, NullLocator
 
-    figure, axes = new_figure(6.2, 3.8)
+    title = f"{block.name}, {percent(rate)} removed\nbars: {_band_words(block)}"
+    figure, axes = new_figure(style, title, 5.2, 3.4)
     drawn = looks([line.label for line in block.lines])
     for line in block.lines:
         summary = line.measured[block.rates.index(rate)].summary
@@ -126,6 +117,5 @@ def _against_cost(block: Block, rate: float, look: Theme) -> Figure:
     axes.xaxis.set_major_locator(LogLocator(subs=subs))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter("{x:g}")
-    figure.suptitle(f"{block.name}, {percent(rate)} removed\nbars: {_band_words(block)}", fontsize=9)
-    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=8)
+    legend_below(figure, axes, style)
     return figure

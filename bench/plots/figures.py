@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 from bench.errors import SpecError
-from bench.plots.accuracy import accuracy_against_cost, accuracy_against_rate
+from bench.plots.accuracy import against_cost, against_rate
 from bench.plots.coresets import class_balance, coreset_overlap, score_distributions, scored
 from bench.plots.style import Draw
 from bench.results.comparison import overlap
@@ -35,30 +36,22 @@ class Figure(NamedTuple):
     draw: Draw
 
 
-Make = Callable[[Block, float, Sequence[Path]], "tuple[str, Draw] | None"]
-
-
-def _cost(block: Block, rate: float, folders: Sequence[Path]) -> tuple[str, Draw]:
-    return "accuracy against the seconds of one cell", accuracy_against_cost(block, rate)
-
-
-def _scores(block: Block, rate: float, folders: Sequence[Path]) -> tuple[str, Draw] | None:
+def _scores(block: Block, rate: float, folders: Sequence[Path]) -> Draw | None:
     found = scored(block, rate, folders)
-    return (
-        ("scores of the images that were kept and dropped", score_distributions(block, rate, found)) if found else None
-    )
+    return partial(score_distributions, block, rate, found) if found else None
 
 
-def _balance(block: Block, rate: float, folders: Sequence[Path]) -> tuple[str, Draw]:
-    return "class balance of the coresets", class_balance(block, rate)
-
-
-def _overlap(block: Block, rate: float, folders: Sequence[Path]) -> tuple[str, Draw] | None:
+def _overlap(block: Block, rate: float, folders: Sequence[Path]) -> Draw | None:
     found = overlap(block, rate, folders)
-    return ("overlap of the coresets", coreset_overlap(block, rate, found)) if found.coresets else None
+    return partial(coreset_overlap, block, rate, found) if found.coresets else None
 
 
-_PER_RATE: dict[str, Make] = {"cost": _cost, "scores": _scores, "balance": _balance, "overlap": _overlap}
+_PER_RATE: dict[str, tuple[str, Callable[[Block, float, Sequence[Path]], Draw | None]]] = {
+    "cost": ("accuracy against the seconds of one cell", lambda block, rate, _: partial(against_cost, block, rate)),
+    "scores": ("scores of the images that were kept and dropped", _scores),
+    "balance": ("class balance of the coresets", lambda block, rate, _: partial(class_balance, block, rate)),
+    "overlap": ("overlap of the coresets", _overlap),
+}
 KINDS = ("accuracy", *_PER_RATE)
 
 
@@ -86,10 +79,10 @@ def figures(
         slug = re.sub(r"[^\w.]+", "-", f"{block.dataset}-{block.encoder}-{block.model}").strip("-")
         if "accuracy" in kinds:
             title = f"{block.name}: accuracy against the percentage removed"
-            yield Figure("accuracy", f"accuracy-{slug}", title, number, None, accuracy_against_rate(block))
+            yield Figure("accuracy", f"accuracy-{slug}", title, number, None, partial(against_rate, block))
         for rate in [rate for rate in block.rates if not rates or rate in rates]:
-            for kind in [kind for kind in _PER_RATE if kind in kinds]:
-                made = _PER_RATE[kind](block, rate, folders)
-                if made is not None:
-                    title = f"{block.name}, {100 * rate:g} % removed: {made[0]}"
-                    yield Figure(kind, f"{kind}-{slug}-r{100 * rate:g}", title, number, rate, made[1])
+            for kind, (what, make) in _PER_RATE.items():
+                draw = make(block, rate, folders) if kind in kinds else None
+                if draw is not None:
+                    title = f"{block.name}, {100 * rate:g} % removed: {what}"
+                    yield Figure(kind, f"{kind}-{slug}-r{100 * rate:g}", title, number, rate, draw)

@@ -13,12 +13,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Theme = Literal["light", "dark"]
-Draw = Callable[[Theme], "Figure"]
+THEMES: tuple[Theme, ...] = ("light", "dark")
 FORMATS = ("png", "svg", "pdf")
 _INK = {"light": "#1b1f24", "dark": "#e6e6e6"}
 _GRID = {"light": "#d5d9de", "dark": "#3c424a"}
-_LETTERS_PER_INCH = 15
-"""Of a title in its size, on average."""
 _MARKERS = "osD^vPX<>p*h"
 _DASHES = ((), (4, 1.5), (1, 1), (6, 1.5, 1, 1.5))
 # Bytes must not depend on when a figure was drawn. SVG keeps matplotlib's version, on which its bytes do depend.
@@ -27,6 +25,25 @@ _METADATA: dict[str, dict[str, Any]] = {
     "svg": {"Date": None},
     "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
 }
+
+
+class Style(NamedTuple):
+    """How a figure is drawn.
+
+    Attributes:
+        theme: on light or dark paper.
+        title: above the figure; None for what it shows, empty for none.
+        width: inches; None for what its content asks for. The height goes with it.
+        font: size of text in points.
+    """
+
+    theme: Theme = "light"
+    title: str | None = None
+    width: float | None = None
+    font: float = 9.0
+
+
+Draw = Callable[[Style], "Figure"]
 
 
 class Look(NamedTuple):
@@ -55,12 +72,12 @@ def looks(labels: list[str]) -> dict[str, Look]:
 
 
 @contextmanager
-def theme(name: Theme) -> Iterator[None]:
+def themed(style: Style) -> Iterator[None]:
     """Draw inside with the project's settings; nothing of the caller's matplotlib is changed."""
     import matplotlib
     import seaborn
 
-    ink, grid = _INK[name], _GRID[name]
+    ink, grid = _INK[style.theme], _GRID[style.theme]
     settings: Any = {
         "svg.hashsalt": "coreset-bench",
         "svg.fonttype": "none",
@@ -68,7 +85,7 @@ def theme(name: Theme) -> Iterator[None]:
         "figure.dpi": 150,
         "figure.facecolor": "none",
         "axes.facecolor": "none",
-        "savefig.facecolor": "none" if name == "dark" else "white",
+        "savefig.facecolor": "none" if style.theme == "dark" else "white",
         "text.color": ink,
         "axes.labelcolor": ink,
         "axes.edgecolor": grid,
@@ -77,39 +94,65 @@ def theme(name: Theme) -> Iterator[None]:
         "grid.color": grid,
         "legend.frameon": False,
     }
-    with seaborn.axes_style("whitegrid"), seaborn.plotting_context("paper"), matplotlib.rc_context(settings):
+    sizes = seaborn.plotting_context("paper", font_scale=style.font / seaborn.plotting_context("paper")["font.size"])
+    sizes |= {"figure.titlesize": style.font, "figure.labelsize": style.font}
+    with seaborn.axes_style("whitegrid"), matplotlib.rc_context(sizes | settings):
         yield
 
 
-def new_figure(width: float, height: float, **more: Any) -> tuple[Figure, Any]:
-    """A figure that belongs to nobody's global state, in inches, and its axes."""
+def new_figure(style: Style, title: str, width: float, height: float, **more: Any) -> tuple[Figure, Any]:
+    """A figure that belongs to nobody's global state, with its title in as many lines as it takes, and its axes.
+
+    Args:
+        style: the user's wishes.
+        title: where the user wants no other.
+        width: in inches, where the user wants no other.
+        height: in inches at that width.
+        **more: for ``Figure.subplots``.
+    """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height), layout="constrained")
+    wide = style.width or width
+    figure = Figure(figsize=(wide, height * wide / width), layout="constrained")
+    shown = title if style.title is None else style.title
+    if shown:
+        lines = [
+            textwrap.fill(line, int(72 * wide / letters(1, style)), break_long_words=False)
+            for line in shown.splitlines()
+        ]
+        figure.suptitle("\n".join(lines))
     return figure, figure.subplots(**more)
 
 
-def entitle(figure: Figure, text: str) -> None:
-    """Put a title above the figure, in as many lines as its width asks for."""
-    width = int(figure.get_figwidth() * _LETTERS_PER_INCH)
-    figure.suptitle(textwrap.fill(text, width, break_long_words=False), fontsize=9)
+def legend_below(figure: Figure, axes: Axes, style: Style) -> None:
+    """Put the legend below the axes, which keep their height: the figure grows by the legend's lines."""
+    handles, labels = axes.get_legend_handles_labels()
+    width, height = figure.get_size_inches()
+    entry = letters(max(map(len, labels), default=0), style) + 4 * style.font  # with its line and gaps
+    columns = max(1, min(len(labels), int(72 * width / entry)))
+    lines = -(-len(labels) // columns)
+    figure.set_size_inches(width, height + lines * 1.5 * style.font / 72)
+    figure.legend(handles, labels, loc="outside lower center", ncols=columns, columnspacing=1.0)
 
 
-def save(draw: Draw, kind: str, *, look: Theme = "light") -> bytes:
+def save(draw: Draw, kind: str, style: Style | None = None) -> bytes:
     """The figure as a file of one of ``FORMATS``; the same rows give the same bytes."""
-    buffer = io.BytesIO()
-    with theme(look):
-        draw(look).savefig(buffer, format=kind, metadata=_METADATA[kind])
+    buffer, style = io.BytesIO(), style or Style()
+    with themed(style):
+        draw(style).savefig(buffer, format=kind, metadata=_METADATA[kind])
     return buffer.getvalue()
 
 
-def heat(axes: Axes, values: Any, rows: list[str], columns: list[str], text: str, **more: Any) -> None:
+def letters(count: int, style: Style) -> float:
+    """Points that so many letters take; DejaVu Sans is wide."""
+    return 0.57 * style.font * count
+
+
+def heat(axes: Axes, values: Any, rows: list[str], columns: int, text: str, **more: Any) -> None:
     """A matrix with a number in each field; a field without one stays empty."""
     import seaborn
 
-    show = len(columns) <= 24
-    seaborn.heatmap(
-        values, ax=axes, xticklabels=columns, yticklabels=rows, annot=show, fmt=text, linewidths=0.5, **more
-    )
-    axes.tick_params(axis="x", rotation=90 if max(map(len, columns)) > 3 else 0, length=0)
+    show = columns <= 24
+    seaborn.heatmap(values, ax=axes, yticklabels=rows, annot=show, fmt=text, linewidths=0.5, **more)
+    axes.tick_params(axis="x", rotation=0 if show else 90, length=0)
     axes.tick_params(axis="y", rotation=0, length=0)

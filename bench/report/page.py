@@ -10,7 +10,7 @@ from importlib.resources import files
 from typing import Any, NamedTuple
 
 from bench.plots.figures import Figure
-from bench.plots.style import save
+from bench.plots.style import THEMES, Style, save
 from bench.quantities import counted
 from bench.report.data import leaderboard_data
 from bench.results.leaderboard import leaderboard_sheet, standings
@@ -126,7 +126,7 @@ def _table(made: Sheet, name: str) -> str:
 
 
 def _picture(figure: Figure) -> str:
-    light, dark = (_uri("image/svg+xml", save(figure.draw, "svg", look=look)) for look in ("light", "dark"))
+    light, dark = (_uri("image/svg+xml", save(figure.draw, "svg", Style(theme))) for theme in THEMES)
     return (
         f"<figure><figcaption>{escape(HEADINGS[figure.kind])}</figcaption><picture>"
         f'<source srcset="{dark}" media="(prefers-color-scheme: dark)">'

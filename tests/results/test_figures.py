@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +10,9 @@ from typer.testing import CliRunner
 
 from bench.cli import app
 from bench.errors import BenchError, SpecError
-from bench.plots.accuracy import accuracy_against_cost, accuracy_against_rate, band
+from bench.plots.accuracy import against_cost, against_rate, band
 from bench.plots.coresets import class_balance, scored
-from bench.plots.style import looks
+from bench.plots.style import Style, looks, themed
 from bench.results.published import write_indices, write_scores
 from bench.results.rows import write_row
 from bench.results.stats import PERCENT, summarize
@@ -97,9 +98,9 @@ def test_the_figures_of_an_enlarged_grid_show_all_its_rows(row) -> None:
     rows = [row(variant, 0.5, seed, 50.0 + seed, params={"beta": 0.0}) for seed, variant in enumerate((first, later))]
     rows += [row(later, 0.7, params={"beta": 0.1}), row("random", 0.7)]
     [block] = blocks(rows)
-    [axes] = accuracy_against_cost(block, 0.5)("light").axes
+    [axes] = against_cost(block, 0.5, Style()).axes
     assert axes.get_legend_handles_labels()[1] == ["ccs"]
-    heat, *_ = class_balance(block, 0.5)("light").axes
+    heat, *_ = class_balance(block, 0.5, Style()).axes
     assert [label.get_text() for label in heat.get_yticklabels()] == ["ccs"]
 
 
@@ -133,8 +134,8 @@ def test_a_band_stays_where_accuracies_are() -> None:
 def test_a_figure_says_what_its_bands_are(grid, of_random: int, of_elfs: int, words: str) -> None:
     rows = [*grid({"random": [80]}, [0.5], of_random), *grid({"elfs": [80]}, [0.5], of_elfs)]
     [block] = blocks(rows)
-    figure = accuracy_against_rate(block)("light")
-    assert figure.get_suptitle().endswith(f"bands: {words}")
+    figure = against_rate(block, Style())
+    assert " ".join(figure.get_suptitle().split()).endswith(f"bands: {words}")
 
 
 def test_methods_differ_in_colour_and_in_marker() -> None:
@@ -146,3 +147,36 @@ def test_methods_differ_in_colour_and_in_marker() -> None:
         == 10
     )
     assert looks(labels) == found
+
+
+def test_a_legend_leaves_the_figure_its_room(grid) -> None:
+    short = blocks(grid({"random": [80.0]}, [0.5]))[0]
+    long = {f"elfs(beta=0.{number}, cluster_epochs=30, heads=5)": [80.0] for number in range(9)}
+    heights, widths = [], []
+    for block in (short, blocks(grid(long, [0.5]))[0]):
+        with themed(Style()):
+            figure = against_rate(block, Style())
+            figure.draw_without_rendering()
+            box = figure.axes[0].get_window_extent().transformed(figure.dpi_scale_trans.inverted())
+            [legend] = figure.legends
+            assert not legend.get_window_extent().overlaps(figure.axes[0].get_window_extent())
+            assert legend.get_window_extent().width <= figure.bbox.width
+        heights.append(box.height)
+        widths.append(box.width)
+    assert min(heights) > 1.9
+    assert widths[0] == pytest.approx(widths[1], abs=0.1)
+
+
+def test_a_figure_for_a_paper_has_its_width_font_names_and_no_title(run_folder: Path) -> None:
+    options = ["--width", "3.25", "--font-size", "7", "--title", "none", "--methods", "elfs=ELFS-ours,random=Random"]
+    paths = plot("accuracy", str(run_folder), *options)
+    with Image.open(paths[0]) as picture:
+        assert picture.width == pytest.approx(3.25 * 150, abs=1)
+    svg = paths[1].read_text()
+    assert svg.index(">ELFS-ours<") < svg.index(">Random<")
+    assert "ccs" not in svg
+    assert "encoder pixels" not in svg
+    assert max(map(float, re.findall(r"font(?:-size)?: ?([\d.]+)px", svg))) == 7
+    own = plot("accuracy", str(run_folder), "--format", "svg", "--title", "On digits")[0].read_text()
+    assert "On digits" in own
+    assert "encoder pixels" not in own
