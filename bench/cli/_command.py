@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import re
 from collections import Counter
 from typing import Any
 
@@ -26,10 +28,20 @@ class Command(TyperCommand):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         words = list(args)
         rest = super().parse_args(ctx, args)
-        given = [] if ctx.resilient_parsing else self.make_parser(ctx).parse_args(words)[2]
+        given = [] if ctx.resilient_parsing else self.make_parser(ctx).parse_args(list(words))[2]
         for option, count in Counter(given).items():
             single = isinstance(option, TyperOption) and not (option.multiple or option.is_flag)
             if single and count > 1:
                 name = max(option.opts, key=len)
-                raise SpecError(f"{name} was given {count} times; it takes one value, or a list where --help says so.")
+                form = "it takes one value"
+                if re.search(r"comma-separated|'[\w.=]+,[\w.=]+", getattr(option, "help", None) or "", re.IGNORECASE):
+                    form = f"write {name} {','.join(_values(words, option.opts))}"
+                raise SpecError(f"{name} was given {count} times; {form}.")
         return rest
+
+
+def _values(words: list[str], names: list[str]) -> list[str]:
+    """What an option was given, as ``--name VALUE`` or ``--name=VALUE``."""
+    apart = [value for word, value in itertools.pairwise(words) if word in names]
+    joined = [word.partition("=") for word in words]
+    return apart + [value for name, equals, value in joined if equals and name in names]

@@ -55,6 +55,7 @@ def plan_document(plan: Plan, place: Session) -> dict[str, Any]:
             "cache_free_bytes": free_disk(place.cache),
             "out_free_bytes": free_disk(place.out),
         },
+        "downloads": plan.downloads,
         "problems": [
             *shortages(stages, cells, machine, cache=place.cache, out=place.out, gpus=place.gpu_share),
             *filter(None, [cache_problem(place.cache)] if stages else []),
@@ -92,7 +93,9 @@ def show_plan(document: dict[str, Any], console: Console) -> None:
                 f"{show_bytes(sum(item['disk_bytes'] for item in known))} "
                 f"on disk, of {show_bytes(machine[free])} free. (Estimates.)"
             )
-    if document["problems"]:
+    for wanted in document["downloads"]:
+        line(f"A run would fetch: {wanted}")
+    if document["problems"] or document["downloads"]:
         line("Cells whose data or weights were not found have no final identity: finished ones are not recognised.")
     for problem in document["problems"]:
         line(f"A run would stop here: {problem}", "red")

@@ -21,6 +21,8 @@ from bench.registry import Entry
 
 PROBE_SECONDS = 3.0
 """How long a host may take to accept a connection before a download is given up."""
+DOWNLOAD = "add --download"
+"""The remedy of weights that can be fetched."""
 _CHUNK = 1 << 20
 _OFFLINE = ("pixels", "efficientnet_lite0")
 
@@ -57,7 +59,7 @@ class UrlWeights:
 
     url: str
     sha256_prefix: str | None = None
-    remedy = "add --download"
+    remedy = DOWNLOAD
 
     def __str__(self) -> str:
         return self.url
@@ -107,7 +109,7 @@ class TorchvisionWeights:
     """One of torchvision's weights, by the name that ``torchvision.models.get_weight`` knows."""
 
     name: str
-    remedy = "add --download"
+    remedy = DOWNLOAD
 
     def __str__(self) -> str:
         return f"torchvision's {self.name}"
@@ -139,7 +141,7 @@ class TimmWeights:
 
     repository: str
     filename: str = "model.safetensors"
-    remedy = "add --download"
+    remedy = DOWNLOAD
 
     def __str__(self) -> str:
         return f"{self.repository} on the Hugging Face hub"

@@ -6,6 +6,7 @@ import os
 import tempfile
 from dataclasses import dataclass, field, replace
 from functools import partial
+from inspect import signature
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ import numpy as np
 from bench.calls import Call
 from bench.data import fingerprint
 from bench.encoding.encoder import make_encoder
-from bench.encoding.weights import locate_weights
+from bench.encoding.weights import DOWNLOAD, locate_weights
 from bench.engine.contents import Contents, contents
 from bench.engine.machine import Named
 from bench.engine.resume import finished_row, row_that_cannot_join, selected_otherwise, set_aside
@@ -43,6 +44,7 @@ class Plan:
         finished: identities of the cells that have a row already.
         weights: encoder label -> weights file.
         problems: what would stop the run; only ``--dry-run`` goes on with any.
+        downloads: what a run would fetch first, where ``--dry-run`` fetches nothing.
         damaged: rows that were incomplete and have been set aside; their cells are run again.
         shapes: data set's label -> its size.
         contents: data set's label -> its classes.
@@ -54,6 +56,7 @@ class Plan:
     finished: set[str]
     weights: dict[str, Path] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
+    downloads: list[str] = field(default_factory=list)
     damaged: list[Path] = field(default_factory=list)
     shapes: dict[str, Shape] = field(default_factory=dict)
     contents: dict[str, Contents] = field(default_factory=dict)
@@ -102,7 +105,7 @@ def make_plan(
         out: folder of the rows, or None where none are to be found or written.
         data_root: folder of the data sets.
         download: whether missing data and weights may be fetched.
-        tolerant: collect what is missing instead of stopping at it (``--dry-run``).
+        tolerant: collect what is missing, or would be fetched, instead of stopping at it (``--dry-run``).
         device: what will train, ``cpu`` or ``cuda``; it decides what precision ``auto`` means.
 
     Raises:
@@ -112,15 +115,22 @@ def make_plan(
     if not tolerant and out is not None:
         check_writable(_nearest_existing(out))
     problems: list[str] = []
-    dataset_refs, shapes, held = _find_datasets(spec, data_root, download, problems, tolerant)
-    encoder_refs, weights = _find_encoders(spec, download, problems, tolerant)
+    downloads: list[str] | None = [] if tolerant and download else None
+    fetching = download and not tolerant
+    dataset_refs, shapes, held = _find_datasets(spec, data_root, fetching, problems, tolerant, downloads)
+    encoder_refs, weights = _find_encoders(spec, fetching, problems, tolerant, downloads)
     cells = expand(spec, dataset_refs, encoder_refs, precisions_on(device))
-    plan = Plan(cells, set(), weights, problems, shapes=shapes, contents=held, device=device)
+    plan = Plan(cells, set(), weights, problems, downloads or [], shapes=shapes, contents=held, device=device)
     return plan if out is None else _beside_rows(plan, out, tolerant)
 
 
 def _find_datasets(
-    spec: GridSpec, root: Path | None, download: bool, problems: list[str], tolerant: bool
+    spec: GridSpec,
+    root: Path | None,
+    download: bool,
+    problems: list[str],
+    tolerant: bool,
+    downloads: list[str] | None,
 ) -> tuple[dict[str, DatasetRef], dict[str, Shape], dict[str, Contents]]:
     """The grid's data sets by call, and size and classes of those that could be opened by label."""
     found: dict[str, DatasetRef] = {}
@@ -133,8 +143,11 @@ def _find_datasets(
         except DataError as error:
             if not tolerant:
                 raise
-            problems.append(str(error))
             entry = datasets.get(call.name)
+            if downloads is not None and root is not None and "download" in signature(entry.function).parameters:
+                downloads.append(f"data set {call.name}, what of it is missing below {root}")
+            else:
+                problems.append(str(error))
             found[str(call)] = DatasetRef(
                 name=call.name,
                 version=entry.info.version,
@@ -147,7 +160,7 @@ def _find_datasets(
 
 
 def _find_encoders(
-    spec: GridSpec, download: bool, problems: list[str], tolerant: bool
+    spec: GridSpec, download: bool, problems: list[str], tolerant: bool, downloads: list[str] | None
 ) -> tuple[dict[str, EncoderRef], dict[str, Path]]:
     """The grid's encoders by call, and their weights files by label."""
     found: dict[str, EncoderRef] = {}
@@ -159,7 +172,12 @@ def _find_encoders(
         except WeightsError as error:
             if not tolerant:
                 raise
-            problems.append(str(error))
+            declared = encoders.get(call.name).info.weights
+            given = WEIGHTS in call.params or declared is None or declared.remedy != DOWNLOAD
+            if downloads is not None and not given and declared.find() is None:
+                downloads.append(f"weights of {call.name}: {declared}")
+            else:
+                problems.append(str(error))
             found[text], path = find_encoder(call, download, needed=False)
         label = found[text].label
         if path is not None and weights.setdefault(label, path) != path:

@@ -91,7 +91,7 @@ class Job:
             spec,
             out=options.out,
             data_root=options.data_root,
-            download=options.download and not tolerant,
+            download=options.download,
             tolerant=tolerant,
             device=device,
         )

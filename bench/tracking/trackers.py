@@ -10,8 +10,9 @@ from typing import Any, Literal, Protocol
 
 from bench.calls import split_list
 from bench.engine.events import Listener
-from bench.errors import RowError, SpecError, UnknownName, install_command
+from bench.errors import BenchError, RowError, SpecError, UnknownName, install_command
 from bench.results.rows import Row, read_row
+from bench.stages.base import Stage
 from bench.stages.training import Cell
 
 WandbMode = Literal["offline", "online"]
@@ -87,10 +88,14 @@ def tracked(
         warn: shows one line when a tracker fails.
     """
     tracking = TrackingReporter(trackers, cells, out, warn)
+    began = True
     try:
         yield tracking
+    except BenchError:  # nothing could start, so that a tracked run would be empty
+        began = False
+        raise
     finally:
-        tracking.close()
+        tracking.close(began=began)
 
 
 class TrackingReporter(Listener):
@@ -105,19 +110,31 @@ class TrackingReporter(Listener):
         self._cells, self._out, self._warn = cells, out, warn
         self._counts = {"done": 0, "failed": 0}
         self._trackers = list(trackers)
-        self._tell(lambda tracker: tracker.begin(out, describe(cells)))
+        self._began = False
+
+    def stage_end(self, stage: Stage, seconds: float, *, reused: bool = False, error: str | None = None) -> None:
+        """Begin with the first thing that ended: only then it is sure that the executor has started."""
+        self._begin()
 
     def cell_end(self, cell: Cell, accuracy: float | None, seconds: float, error: str | None) -> None:
         """Tell the trackers of the row that the cell wrote."""
+        self._begin()
         row = self._row(cell) if error is None else None
         self._counts["done" if error is None else "failed"] += 1
         self._tell(lambda tracker: tracker.cell_end(row, dict(self._counts)))
 
-    def close(self) -> None:
-        """Tell the trackers of all rows, and that nothing comes any more."""
-        if self._trackers:
+    def close(self, *, began: bool = True) -> None:
+        """Tell the trackers of all rows, and that nothing comes any more; nothing of a run that did not start."""
+        if began:
+            self._begin()
+        if self._trackers and self._began:
             rows = [row for cell in self._cells if (row := self._row(cell)) is not None]
             self._tell(lambda tracker: tracker.end(rows))
+
+    def _begin(self) -> None:
+        if not self._began:
+            self._began = True
+            self._tell(lambda tracker: tracker.begin(self._out, describe(self._cells)))
 
     def _row(self, cell: Cell) -> Row | None:
         with suppress(RowError):

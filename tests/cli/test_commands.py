@@ -216,6 +216,34 @@ def test_an_option_of_one_value_is_not_given_twice(option: str, words: str) -> N
     assert str(done.exception).startswith(f"{option} was given 2 times; ")
 
 
+@pytest.mark.parametrize(
+    ("words", "form"),
+    [
+        ("run --recipe iterations=3 --recipe=batch_size=4", "write --recipe iterations=3,batch_size=4."),
+        ("plot accuracy nowhere --format png --format svg", "write --format png,svg."),
+        ("run --time-limit 2h --time-limit 3h", "it takes one value."),
+    ],
+)
+def test_an_option_that_takes_a_list_shows_the_form_that_works(words: str, form: str) -> None:
+    assert str(CliRunner().invoke(app, words.split()).exception).endswith(f" was given 2 times; {form}")
+
+
+def test_a_dry_run_that_may_download_names_what_it_would_fetch(tmp_path: Path) -> None:
+    words = "run --methods elfs --datasets cifar10 --encoders dino_vits16 --rates 0.9 --dry-run --json"
+    places = ["--data-root", str(tmp_path / "data"), "--out", str(tmp_path / "out"), "--cache-dir", str(tmp_path)]
+    found = {}
+    for download in ([], ["--download"]):
+        done = CliRunner().invoke(app, [*words.split(), *places, *download])
+        document = json.loads(done.output)
+        found[bool(download)] = (done.exit_code, document["downloads"], len(document["problems"]))
+    assert found[False] == (2, [], 2)
+    code, downloads, problems = found[True]
+    assert (code, problems) == (0, 0)
+    assert downloads[0] == f"data set cifar10, what of it is missing below {tmp_path / 'data'}"
+    assert downloads[1].startswith("weights of dino_vits16: ")
+    assert not (tmp_path / "data").exists()
+
+
 def test_a_flag_says_the_same_twice() -> None:
     assert CliRunner().invoke(app, ["list", "methods", "--json", "--json"]).exit_code == 0
 

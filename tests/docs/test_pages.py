@@ -13,6 +13,7 @@ from typing import get_args
 import pytest
 import yaml
 
+import bench as bench_package
 from bench import Score, plugins
 from bench import __version__ as bench_version
 from bench.encoding.encoder import make_encoder
@@ -61,7 +62,7 @@ def test_the_outside_package_is_short_and_shown_whole() -> None:
     assert all(file.read_text() in page for file in files)
 
 
-def test_the_data_set_encoder_and_model_of_the_page_work() -> None:
+def test_the_data_set_encoder_and_model_of_the_page_work(tmp_path: Path) -> None:
     import numpy as np
     import torch
 
@@ -74,6 +75,11 @@ def test_the_data_set_encoder_and_model_of_the_page_work() -> None:
         assert dataset.train.images.shape == (600, 1, 8, 8)
         encoder = make_encoder(EncoderRef(name="columns"), None)
         assert encoder.embed(dataset.train.images, device="cpu", batch_size=64).shape == (600, 8)
+        grid = {"methods": "random,kcenter", "datasets": "stripes", "models": "one_layer", "encoders": "columns"}
+        places = {"out": tmp_path / "out", "cache_dir": tmp_path / "cache"}
+        done = bench_package.run(**grid, rates=[0.5, 0.9], seeds=2, quiet=True, **places)
+        assert done.failed == {}
+        assert done.rows().accuracy.min() > 95, "chance is 50 %; together they learn what the page draws"
         network = plugins.models.get("one_layer").function((1, 8, 8), 2)
         assert network(torch.zeros(3, 1, 8, 8)).shape == (3, 2)
         assert set(np.unique(dataset.test.labels)) == {0, 1}

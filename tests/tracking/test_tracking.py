@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from bench.cli import app
 from bench.engine.plan import make_plan
 from bench.engine.work import perform
-from bench.errors import SpecError, UnknownName
+from bench.errors import RunError, SpecError, UnknownName
 from bench.grid.spec import load_spec
 from bench.results.export import columns, flat
 from bench.results.rows import Row, read_row, read_rows
@@ -203,6 +203,17 @@ def test_an_interrupt_of_the_user_is_not_swallowed(grid: tuple[list[Cell], Sessi
     ):
         raise KeyboardInterrupt
     assert tracker.called == ["begin", "end"], "what is there is logged all the same"
+
+
+def test_a_run_that_cannot_start_leaves_no_tracked_run(grid: tuple[list[Cell], Session]) -> None:
+    cells, workspace = grid
+    tracker = Raising("nowhere")
+    with pytest.raises(RunError), tracked([tracker], cells, workspace.out, lambda line: None):
+        raise RunError("Ray could not start.")
+    assert tracker.called == []
+    with tracked([tracker], cells, workspace.out, lambda line: None):
+        pass  # every cell has its row already
+    assert tracker.called == ["begin", "end"]
 
 
 @pytest.mark.parametrize("name", ["wandb", "tensorboard"])
