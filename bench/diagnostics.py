@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from bench.errors import SelectionError
 
 _CHOSEN = "chosen."
+_JUDGED, _TAKEN = "judged", "taken"
 
 
 @dataclass(frozen=True)
@@ -22,21 +23,33 @@ class Diagnostics:
     Attributes:
         chosen: parameter -> the value that the method chose for it.
         scores: float32 [N], high = hard; None where the method has no score.
+        judged: candidate -> what the judge said of it, high = good, where the method had several coresets judged.
+        taken: which of them it took; empty where none was judged.
     """
 
     chosen: Mapping[str, float] = field(default_factory=dict)
     scores: NDArray[np.float32] | None = None
+    judged: Mapping[str, float] = field(default_factory=dict)
+    taken: str = ""
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """The parts that are there as arrays, for storage beside the indices."""
         parts: dict[str, NDArray[Any]] = {_CHOSEN + name: np.array(value) for name, value in self.chosen.items()}
+        if self.judged:
+            parts[_JUDGED] = np.array(list(self.judged.values()))
+            parts[f"{_JUDGED}.names"] = np.array(list(self.judged))
+            parts[_TAKEN] = np.array(self.taken)
         return parts if self.scores is None else {**parts, "scores": self.scores}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Diagnostics:
         """Inverse of ``arrays``; other names are ignored, and a selection stored earlier has none."""
         chosen = {name[len(_CHOSEN) :]: float(value) for name, value in arrays.items() if name.startswith(_CHOSEN)}
-        return cls(chosen, arrays.get("scores"))
+        judged = {}
+        if _JUDGED in arrays:
+            names, values = arrays[f"{_JUDGED}.names"].tolist(), arrays[_JUDGED].tolist()
+            judged = dict(zip(names, values, strict=True))
+        return cls(chosen, arrays.get("scores"), judged, str(arrays[_TAKEN]) if judged else "")
 
 
 def check_scores(scores: Any, size: int) -> NDArray[np.float32]:
@@ -81,3 +94,18 @@ def check_chosen(values: Mapping[str, Any]) -> dict[str, float]:
         if not math.isfinite(found[name]):
             raise SelectionError(f"report({name}={value!r}): the number must be finite.")
     return found
+
+
+def check_judged(judged: Mapping[str, Any], taken: str) -> tuple[dict[str, float], str]:
+    """What a judge said of candidates, in [0, 1], and which of them was taken.
+
+    Raises:
+        SelectionError: a value is no number in [0, 1], or what was taken was not judged.
+    """
+    found = check_chosen(judged)
+    for name, value in found.items():
+        if not 0 <= value <= 1:
+            raise SelectionError(f"report(judged=...) got {value} for {name}; a judge's value lies in 0 to 1.")
+    if taken not in found:
+        raise SelectionError(f"report(taken={taken!r}): judged were {', '.join(found) or 'none'}.")
+    return found, taken

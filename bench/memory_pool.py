@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.calls import Call
 from bench.data import Images, private
 from bench.dynamics import Dynamics
 from bench.errors import DataError
+from bench.judging.rule import Judge
+from bench.plugins import methods
 from bench.pool import Metric, Neighbors, Outputs, Targets
 from bench.quantities import counted
 
@@ -35,7 +38,7 @@ class ArraySource:
         dynamics_labels: of a proxy trained on true labels.
         dynamics_pseudo: of a proxy trained on pseudo-labels.
         rehearsal: int64 indices -> agreement in [0, 1], as ``Pool.rehearse``.
-        judging: int64 indices -> accuracy in [0, 1], as ``Pool.judge``.
+        judging: int64 indices -> accuracy in [0, 1], as ``Pool.judge`` of one coreset.
         gradient_norm_array: float32 [N].
         network: (embeddings [N, D], indices int64 [m], their labels int64 [m]) -> what it says of the pool, as
             ``Pool.outputs``; it is given no other label.
@@ -81,9 +84,18 @@ class ArraySource:
         """The given function's answer."""
         return _given("rehearsal", self.rehearsal)(indices)
 
-    def judge(self, indices: NDArray[np.int64]) -> float:
-        """The given function's answer."""
-        return _given("judging", self.judging)(indices)
+    def judge(self, candidates: Sequence[NDArray[np.int64]], by: Judge) -> NDArray[np.float64]:
+        """The given function's answers, whichever judge is asked for."""
+        judging = _given("judging", self.judging)
+        return np.array([judging(indices) for indices in candidates], dtype=np.float64)
+
+    def coreset(self, method: Call, *, budget: int, rate: float, num_classes: int, seed: int) -> NDArray[np.int64]:
+        """Select by the other method from a pool of the same arrays."""
+        from bench.selection import method_pool, run_method
+
+        entry, size = methods.get(method.name), len(_given("embedding_array", self.embedding_array))
+        pool = method_pool(entry, method.params, self, size=size, num_classes=num_classes, rate=rate, seed=seed)
+        return private(run_method(entry, pool, method.params, budget, seed))
 
     def gradient_norms(self, **options: Any) -> NDArray[np.float32]:
         """float32 [N]."""

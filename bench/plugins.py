@@ -39,6 +39,7 @@ class Need:
         "dynamics",
         "rehearsal",
         "judge",
+        "coreset",
         "gradient_norms",
         "outputs",
     )

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from bench.calls import Call, parse_call
 from bench.data import Images, ImageView
-from bench.diagnostics import Diagnostics, check_chosen, check_scores
+from bench.diagnostics import Diagnostics, check_chosen, check_judged, check_scores
 from bench.dynamics import Dynamics
 from bench.errors import LabelAccessError, SelectionError, UndeclaredNeed
-from bench.plugins import SUPERVISIONS, Supervision
+from bench.judging.rule import Judge
+from bench.plugins import SUPERVISIONS, Supervision, methods
 
 Metric = Literal["cosine", "euclidean"]
 Targets = Literal["labels", "pseudo"]
@@ -57,7 +59,8 @@ class PoolSource(Protocol):
     def pseudo_labels(self, **clustering: Any) -> NDArray[np.int64]: ...
     def dynamics(self, of: Targets, **clustering: Any) -> Dynamics: ...
     def rehearse(self, indices: NDArray[np.int64], **clustering: Any) -> float: ...
-    def judge(self, indices: NDArray[np.int64]) -> float: ...
+    def judge(self, candidates: Sequence[NDArray[np.int64]], by: Judge) -> NDArray[np.float64]: ...
+    def coreset(self, method: Call, *, budget: int, rate: float, num_classes: int, seed: int) -> NDArray[np.int64]: ...
     def gradient_norms(self, **options: Any) -> NDArray[np.float32]: ...
     def outputs(self, indices: NDArray[np.int64]) -> Outputs: ...
     def reveal(self, indices: NDArray[np.int64]) -> NDArray[np.int64]: ...
@@ -81,6 +84,7 @@ class Pool:
         needs: names of the parts that the method declared.
         source: computes or loads the parts.
         budget: n, and so the number of images whose labels ``reveal`` gives a method of supervision ``coreset``.
+        seed: of what other methods keep (``coreset``); the method itself draws from its ``rng``.
     """
 
     def __init__(
@@ -93,13 +97,14 @@ class Pool:
         needs: Collection[str],
         source: PoolSource,
         budget: int = 0,
+        seed: int = 0,
     ) -> None:
         self._size = size
         self._supervision = supervision
         self._needs = frozenset(needs)
         self._source = source
         self._diagnostics = Diagnostics()
-        self._budget = budget
+        self._budget, self._seed = budget, seed
         self._revealed = np.zeros(size, dtype=bool)
         self.num_classes = num_classes
         self.rate = rate
@@ -154,21 +159,39 @@ class Pool:
         self._allowed("pseudo", "rehearse()")
         return self._source.rehearse(indices, **clustering)
 
-    def judge(self, indices: NDArray[np.int64]) -> float:
-        """Judge a coreset without a label: how well it predicts clusterings of what it leaves out.
+    def judge(self, candidates: Sequence[ArrayLike], *, by: Judge = "rule") -> NDArray[np.float64]:
+        """Judge coresets without a label: how well each predicts clusterings of what it leaves out.
 
         The clusterings are none that any score rests on, so a method may compare coresets of different origin by it;
-        the predictor sees what the proxy's network sees, images or embeddings (``bench.judging.ridge``).
+        the predictor sees what the proxy's network sees, images or embeddings.
 
         Args:
-            indices: int64 [n], positions in the pool.
+            candidates: m coresets, each int [n] of positions in the pool. The network trains for a time that all
+                share, so those that are to be compared are judged in one call.
+            by: ``ridge`` (``bench.judging.ridge``), ``network`` (``bench.judging.network``), or one of them by the
+                ``rule`` of ``bench.judging.rule``.
 
         Returns:
-            Mean accuracy over the clusterings in [0, 1], high = good.
+            float64 [m]: mean accuracy over the clusterings in [0, 1], high = good.
         """
         self._declared("judge")
         self._allowed("pseudo", "judge()")
-        return self._source.judge(np.asarray(indices, dtype=np.int64))
+        return self._source.judge([np.asarray(indices, dtype=np.int64) for indices in candidates], by)
+
+    def coreset(self, method: str) -> NDArray[np.int64]:
+        """int64 [n], sorted: what another method keeps of this pool at the same rate and seed.
+
+        It sees what its own supervision allows, which must be no more than this method's.
+
+        Args:
+            method: a call such as ``"typiclust"`` or ``"elfs(clustering=kmeans)"``.
+        """
+        self._declared("coreset")
+        call = parse_call(method)
+        self._allowed(methods.get(call.name).info.supervision, f"coreset({method!r})")
+        return self._source.coreset(
+            call, budget=self._budget, rate=self.rate, num_classes=self.num_classes, seed=self._seed
+        )
 
     def gradient_norms(self, **options: Any) -> NDArray[np.float32]:
         """float32 [N] mean gradient norms early in training, high = hard.
@@ -231,21 +254,32 @@ class Pool:
         self._allowed("labels", "labels")
         return self._source.labels()
 
-    def report(self, *, scores: ArrayLike | None = None, **chosen: float) -> None:
+    def report(
+        self,
+        *,
+        scores: ArrayLike | None = None,
+        judged: Mapping[str, float] | None = None,
+        taken: str = "",
+        **chosen: float,
+    ) -> None:
         """Say something about the selection that the row shall show; it changes nothing about the coreset.
 
         Args:
             scores: one finite number per pool image, high = hard, whatever the score's own direction. A score of which
                 neither end is hard is not reported: ``bench compare`` shows how far two methods agree on what is hard,
                 and reports show the images at both ends.
+            judged: candidate -> what ``judge`` said of it, where the method had several coresets judged.
+            taken: which of them it took.
             chosen: parameters that the method chose itself, such as ``beta=0.3``. A name given again replaces the
                 earlier value.
 
         Raises:
             SelectionError: scores of another shape, or a number that is not finite.
         """
-        kept = self._diagnostics.scores if scores is None else check_scores(scores, len(self))
-        self._diagnostics = Diagnostics({**self._diagnostics.chosen, **check_chosen(chosen)}, kept)
+        before = self._diagnostics
+        kept = before.scores if scores is None else check_scores(scores, len(self))
+        said = (before.judged, before.taken) if judged is None else check_judged(judged, taken)
+        self._diagnostics = Diagnostics({**before.chosen, **check_chosen(chosen)}, kept, *said)
 
     @property
     def diagnostics(self) -> Diagnostics:

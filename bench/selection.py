@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.calls import parse_call
 from bench.errors import SelectionError, SpecError
-from bench.plugins import MethodInfo
+from bench.plugins import SUPERVISIONS, MethodInfo, methods
 from bench.pool import Pool, PoolSource
 from bench.quantities import counted
 from bench.registry import Entry
@@ -62,6 +63,7 @@ def method_pool(
     size: int,
     num_classes: int,
     rate: float,
+    seed: int = 0,
 ) -> Pool:
     """The pool as ``entry`` may see it: its declared supervision and its declared needs, and no more.
 
@@ -72,6 +74,7 @@ def method_pool(
         size: N.
         num_classes: C.
         rate: fraction of the pool to remove.
+        seed: of the coresets of other methods that it may read.
 
     Raises:
         SpecError: a parameter is not valid.
@@ -85,6 +88,7 @@ def method_pool(
         supervision=entry.info.supervision,
         needs=needs,
         source=source,
+        seed=seed,
     )
 
 
@@ -129,6 +133,33 @@ def run_method(
             "first); supervision='coreset' allows those of its coreset alone."
         )
     return coreset
+
+
+def check_candidates(entry: Entry[MethodInfo], params: Mapping[str, Any], rate: float) -> None:
+    """Check the other methods whose coresets a method reads, and theirs.
+
+    Args:
+        entry: the method.
+        params: all its parameters.
+        rate: fraction of the pool to remove.
+
+    Raises:
+        UnknownName: no such method or parameter.
+        SpecError: a method that may see more than this one, keeps everything, or cannot meet the rate.
+    """
+    for item in entry.info.needs(params):
+        if item.part != "coreset":
+            continue
+        call = parse_call(item.options["method"])
+        other = methods.get(call.name)
+        owner = f"method {entry.name!r}: the candidate {call}"
+        if SUPERVISIONS.index(other.info.supervision) > SUPERVISIONS.index(entry.info.supervision):
+            raise SpecError(f"{owner} reads labels; candidates are label-free (`bench list methods`).")
+        if other.info.unpruned:
+            raise SpecError(f"{owner} keeps the whole pool.")
+        resolved = other.resolve(call.params)
+        other.info.check(resolved, rate)
+        check_candidates(other, resolved, rate)
 
 
 def check_coreset(indices: Any, *, size: int, budget: int, owner: str) -> NDArray[np.int64]:

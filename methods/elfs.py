@@ -12,6 +12,7 @@ from pydantic import Field
 
 from bench import (
     Dynamics,
+    Judge,
     NeverLearned,
     Pool,
     Score,
@@ -22,6 +23,7 @@ from bench import (
     register_method,
 )
 
+from ._judging import take_best
 from ._scores import beta_sample, beta_within_rate, next_hardest
 from .ccs import stratified
 
@@ -31,8 +33,8 @@ Sampling = Literal["window", "strata", "beta"]
 Keep = Callable[[float], NDArray[np.int64]]
 """beta -> the coreset, in the method's order."""
 
-RANDOM_CORESETS = 5
-"""Random coresets that the guard compares with: enough for a standard deviation, few enough to cost next to nothing."""
+Rehearsal = Literal["own-pseudo-labels", "judge", "ridge", "network"]
+_JUDGES: dict[str, Judge] = {"judge": "rule", "ridge": "ridge", "network": "network"}
 
 
 def beta_grid(size: int, budget: int) -> list[float]:
@@ -44,7 +46,8 @@ def fine_beta_grid(size: int, budget: int) -> list[float]:
     """``beta_grid`` and, where it is steepest, half a tenth below the rate, and the rate itself; ascending."""
     removed = (size - budget) / size
     top = [beta for beta in (removed - 0.05, removed) if beta > 0 and int(beta * size) + budget <= size]
-    return sorted({*beta_grid(size, budget), *(round(beta, 4) for beta in top)})
+    finest = sorted({*beta_grid(size, budget), *(round(beta, 4) for beta in top)})
+    return list({int(beta * size): beta for beta in finest}.values())  # two that drop as many images are one
 
 
 def choose_beta(candidates: Sequence[float], evaluate: Callable[[float], float]) -> float:
@@ -86,7 +89,8 @@ def _needs(params: Mapping[str, Any]) -> list[Any]:
         wanted.append(need("pseudo_labels", **clustering))
     if params["beta"] != "auto":
         return wanted
-    return [*wanted, need("judge") if params["rehearsal"] == "ridge" else need("rehearsal", **clustering)]
+    own = params["rehearsal"] == "own-pseudo-labels"
+    return [*wanted, need("rehearsal", **clustering) if own else need("judge", by=_JUDGES[params["rehearsal"]])]
 
 
 @register_method(
@@ -109,7 +113,7 @@ def elfs(
     heads: Annotated[int, Field(ge=1)] = 50,
     cluster_epochs: Annotated[int, Field(ge=1)] = 200,
     never_learned: NeverLearned = "hardest",
-    rehearsal: Literal["own-pseudo-labels", "ridge"] = "own-pseudo-labels",
+    rehearsal: Rehearsal = "own-pseudo-labels",
     guard: bool = True,
     sampling: Sampling = "window",
     per_cluster: bool = False,
@@ -119,7 +123,7 @@ def elfs(
     ELFS (Zheng et al. 2025). The paper grid-searched beta per data set and rate by accuracy. ``beta="auto"`` uses no
     true label: for each candidate of ``beta_grid`` the proxy's network is trained on the pseudo-labels of that
     candidate's coreset, and the candidate that best predicts the pseudo-labels of a fixed held-out tenth of the pool
-    is taken (``Pool.rehearse``, ``choose_beta``). ``rehearsal="ridge"`` judges candidates by clusterings that
+    is taken (``Pool.rehearse``, ``choose_beta``). ``rehearsal="judge"`` has candidates judged by clusterings that
     the score does not rest on (``Pool.judge``); ``guard`` takes a random coreset where none is above those.
     Other ``sampling`` than ELFS's takes the n images from those that are left after the cut as CCS or DUAL do, with
     pseudo-labels in place of labels; no paper's numbers are of these.
@@ -139,9 +143,10 @@ def elfs(
         cluster_epochs: TEMI's epochs.
         never_learned: under ``score=forgetting``, what images count as that the proxy never had right: the hardest
             (Toneva et al. 2019), or ``zero`` forgettings, the easiest (released code).
-        rehearsal: what chooses beta; ours, see above.
-        guard: under ``rehearsal="ridge"``, whether a random coreset is taken where the best candidate is not above the
-            mean of five random ones by their standard deviation; the row then says ``random=1``.
+        rehearsal: what chooses beta; ours, see above. ``ridge`` and ``network`` name the judge, ``judge`` leaves it to
+            the rule (``bench.judging.rule``).
+        guard: with a judge, whether a random coreset is taken where the best candidate is not above the mean of five
+            random ones by their standard deviation; the row names what was taken, and what all were judged.
         sampling: which n of those left: the hardest (``window``, ELFS), an equal share of each of 50 strata of the
             score (CCS, ``ccs.stratified``), or draws by DUAL score and a ``beta`` density of the mean confidence,
             whatever the score (DUAL with c = 4, ``_scores.beta_sample``).
@@ -171,12 +176,14 @@ def elfs(
         keep = _by_strata(difficulty, clusters, budget, rng)
     elif sampling == "beta":
         keep = _by_dual(order, dynamics, budget, rng)
-    if beta == "auto" and rehearsal == "ridge":
-        beta, drawn = _judged(pool, keep, budget, rng, guard)
-        pool.report(beta=beta, **({} if drawn is None else {"random": 1}))
-        if drawn is not None:
-            return drawn
-    elif beta == "auto":
+    if beta == "auto" and rehearsal != "own-pseudo-labels":
+        betas = {f"beta={value:g}": value for value in fine_beta_grid(len(pool), budget)}
+        coresets = {name: keep(value) for name, value in betas.items()}
+        taken, coreset = take_best(pool, coresets, budget, rng, by=_JUDGES[rehearsal], guard=guard)
+        if taken in betas:
+            pool.report(beta=betas[taken])
+        return coreset
+    if beta == "auto":
         beta = choose_beta(
             beta_grid(len(pool), budget), lambda candidate: pool.rehearse(np.sort(keep(candidate)), **options)
         )
@@ -204,18 +211,3 @@ def _by_dual(order: NDArray[np.int64], dynamics: Dynamics, budget: int, rng: np.
         return left[beta_sample(scores, confidence, budget, draws, rate=rate, exponent=4.0)]
 
     return keep
-
-
-def _judged(
-    pool: Pool, keep: Keep, budget: int, rng: np.random.Generator, guard: bool
-) -> tuple[float, NDArray[np.int64] | None]:
-    """The best beta by the judge, and a random coreset to take in its place where no beta is better than chance."""
-    candidates = fine_beta_grid(len(pool), budget)
-    quality = {beta: pool.judge(np.sort(keep(beta))) for beta in candidates}
-    best = choose_beta(candidates, quality.__getitem__)
-    if not guard:
-        return best, None
-    draws = [rng.choice(len(pool), budget, replace=False) for _ in range(RANDOM_CORESETS)]
-    by_chance = [pool.judge(np.sort(drawn)) for drawn in draws]
-    better = quality[best] > np.mean(by_chance) + np.std(by_chance, ddof=1)
-    return best, None if better else draws[0]

@@ -128,6 +128,7 @@ class Case:
                     size=sample.size,
                     num_classes=sample.num_classes,
                     rate=rate,
+                    seed=seed,
                 )
                 return run_method(replace(self.entry, function=watched), pool, chosen, budget, seed)
         except (UndeclaredNeed, LabelAccessError) as error:

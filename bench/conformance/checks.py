@@ -297,6 +297,7 @@ def _sees(call: Call) -> str:
         "pseudo_labels": "pseudo",
         "rehearse": "pseudo",
         "judge": "pseudo",
+        "coreset": "pseudo",
         "reveal": "coreset",
         "outputs": "coreset",
     }
@@ -305,7 +306,15 @@ def _sees(call: Call) -> str:
 
 def _normal(case: Case, item: Need, sample: Sample) -> Need:
     """A need as the harness computes it: defaults filled in, neighbour lists as long as those that are shared."""
-    options = {name: value for name, value in item.options.items() if value is not None and name != "indices"}
+    options = {
+        name: value
+        for name, value in item.options.items()
+        if value is not None and name not in ("indices", "candidates")
+    }
+    if item.part == "coreset":
+        return Need(item.part, {"method": str(options["method"])})
+    if item.part == "judge":
+        return Need(item.part, {"by": "rule", **options})
     if item.part == "neighbors":
         k = min(max(options.get("k", SHARED_NEIGHBORS), SHARED_NEIGHBORS), sample.size - 1)
         return Need(item.part, {"metric": "cosine", **options, "k": k})

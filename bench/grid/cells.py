@@ -13,8 +13,9 @@ from bench.grid.spec import GridSpec
 from bench.plugins import datasets, encoders, methods, models
 from bench.recipe import Precision, Recipe, proxy_recipe
 from bench.refs import DatasetRef, EncoderRef, ModelRef, Proxy
-from bench.selection import budget_for
-from bench.stages.training import READS_EMBEDDINGS, READS_PROXY, Cell, parts_read
+from bench.selection import budget_for, check_candidates
+from bench.stages.selection import READS_EMBEDDINGS, READS_PROXY, parts_read
+from bench.stages.training import Cell
 from bench.variants import check_modifiers
 
 WEIGHTS = "weights"
@@ -45,6 +46,7 @@ def check_names(spec: GridSpec) -> None:
             params = entry.resolve(at_rate(call, rate))
             try:
                 entry.info.check(params, rate)
+                check_candidates(entry, params, rate)
             except SpecError as error:
                 raise SpecError(f"method {call.name}: {error}") from error
     for call in spec.datasets:

@@ -18,7 +18,7 @@ from bench.labelling.order import round_robin
 from bench.plugins import MethodInfo, methods
 from bench.refs import derive_seed
 from bench.registry import Entry
-from bench.selection import rate_of
+from bench.selection import check_candidates, rate_of
 from bench.underway import Progress
 
 EFFORT = {"cpu": 1_000_000, "cuda": 100_000_000}
@@ -72,6 +72,7 @@ def check_method(call: Call, *, budget: int, items: int, classes: int, left_out:
     if not 2 <= classes <= items:
         raise SpecError(f"--classes {classes} is not valid: {left_out}{items} items can form 2 to {items} clusters.")
     entry.info.check(params, rate_of(budget, items))
+    check_candidates(entry, params, rate_of(budget, items))
     return entry
 
 

@@ -16,7 +16,7 @@ from bench.store.files import write_atomically
 if TYPE_CHECKING:
     import pyarrow as pa
 
-MAPPINGS = ("params", "chosen", "versions")
+MAPPINGS = ("params", "chosen", "judged", "versions")
 """Mappings whose keys differ between rows: one JSON text each, since a table has the same columns for all rows."""
 
 
@@ -24,9 +24,9 @@ def flat(row: Row) -> dict[str, Any]:
     """One record: scalars and lists under the row's names, ``recipe_*`` for the recipe's fields.
 
     Returns:
-        ``params``, ``chosen`` and ``versions`` as JSON text; ``curve`` as two lists, ``curve_iterations`` and
-        ``curve_accuracies``; ``stages`` as a list of records; beside them ``stage_seconds``, the sum over the stages
-        that the row rests on, whoever computed them, and ``stage_peak_bytes``, their highest.
+        ``params``, ``chosen``, ``judged`` and ``versions`` as JSON text; ``curve`` as two lists,
+        ``curve_iterations`` and ``curve_accuracies``; ``stages`` as a list of records; beside them ``stage_seconds``,
+        the sum over the stages that the row rests on, whoever computed them, and ``stage_peak_bytes``, their highest.
     """
     content = row.model_dump(mode="json")
     recipe, curve, stages = (content.pop(name) for name in ("recipe", "curve", "stages"))

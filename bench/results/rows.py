@@ -18,7 +18,7 @@ from bench.recipe import PROTOCOL, Recipe
 from bench.results.pseudo_quality import PseudoLabelQuality
 from bench.store.files import write_atomically
 
-SCHEMA_VERSION: Final = 4
+SCHEMA_VERSION: Final = 5
 """Version of the row's fields that this harness writes; it reads all versions up to it."""
 DIGEST = "^[0-9a-f]{64}$"
 SHA256 = re.compile("[0-9a-f]{64}")
@@ -27,6 +27,7 @@ SINCE = {
     **dict.fromkeys(("train_peak_bytes", "train_peak_gpu_bytes", "peak_bytes", "peak_gpu_bytes"), 2),
     **dict.fromkeys(("dataset_version", "encoder_version", "model_version", "proxy_version", "selection_code"), 3),
     **dict.fromkeys(("proxy_recipe", "clean_fingerprint"), 4),
+    **dict.fromkeys(("judged", "taken"), 5),
 }
 """Field -> the schema version that brought it; the others are of version 1."""
 MOST_BYTES = 16_000_000
@@ -106,6 +107,9 @@ class Row(BaseModel):
         class_counts: images of each class in the coreset; computed after selection.
         test_class_counts: images of each class in the test split. Empty in rows of version 1.
         chosen: parameters that the method chose itself, for example beta where ``beta=auto``.
+        judged: candidate -> what a judge that reads no label said of its coreset, in [0, 1], high = good; empty where
+            the method had none judged.
+        taken: which of these candidates the coreset is; ``random 1`` where a guard took a random one.
         pseudo_labels: how well the pseudo-labels that the selection rests on agree with the true labels; computed after
             selection; None where it rests on none.
         scores_sha256: of the float32 little-endian bytes of the method's scores [N], high = hard; empty without any.
@@ -130,7 +134,7 @@ class Row(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
 
-    schema_version: Literal[1, 2, 3, 4] = SCHEMA_VERSION
+    schema_version: Literal[1, 2, 3, 4, 5] = SCHEMA_VERSION
     protocol: Annotated[int, Field(ge=1)] = PROTOCOL
     cell_id: FileName
     config_sha256: Annotated[str, Field(pattern=f"{DIGEST}|^$")] = ""
@@ -164,6 +168,8 @@ class Row(BaseModel):
     class_counts: list[Count]
     test_class_counts: list[Count] = []
     chosen: dict[Label, float] = {}
+    judged: dict[Label, Annotated[float, Field(ge=0, le=1)]] = {}
+    taken: Label = ""
     pseudo_labels: PseudoLabelQuality | None = None
     scores_sha256: Annotated[str, Field(pattern=f"{DIGEST}|^$")] = ""
     indices_sha256: Annotated[str, Field(pattern=DIGEST)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from bench.refs import DatasetRef
 from bench.stages.base import Stage
@@ -62,6 +62,11 @@ class JudgeFeatures(Stage):
 
     def inputs(self) -> list[Stage]:
         return [] if self.embeddings is None else [self.embeddings]
+
+    @property
+    def what(self) -> Literal["images", "embeddings"]:
+        """What the features are of."""
+        return "images" if self.embeddings is None else "embeddings"
 
     def uses_gpu(self) -> bool:
         return False

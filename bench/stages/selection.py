@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from bench.calls import Call
+from bench.calls import Call, parse_call
+from bench.code_digest import code_digest
 from bench.errors import SpecError
+from bench.judging.rule import Judge, judge_for
 from bench.plugins import Need, methods
 from bench.pool import Metric, Targets
 from bench.refs import DatasetRef, EncoderRef, Proxy
@@ -23,6 +26,10 @@ if TYPE_CHECKING:
     from bench.data import Arrays
     from bench.stages.session import Session
     from bench.underway import Progress
+
+
+READS_EMBEDDINGS = {"embeddings", "neighbors", "pseudo_labels", "rehearsal", "judge"}
+READS_PROXY = {"dynamics", "rehearsal", "judge", "gradient_norms", "outputs"}
 
 
 class Selection(Stage):
@@ -66,7 +73,7 @@ class Selection(Stage):
         return list(stages.values())
 
     def uses_gpu(self) -> bool:
-        return any(item.part in ("rehearsal", "outputs") for item in self.needs())
+        return any(item.part in ("rehearsal", "outputs") or self._trains_judge(item) for item in self.needs())
 
     def _stages_for(self, item: Need) -> list[Stage]:
         match item.part:
@@ -82,7 +89,9 @@ class Selection(Stage):
             case "gradient_norms":
                 return [self.gradient_norms(**item.options)]
             case "judge":
-                return list(self.judged_by())
+                return self.judged_by(**item.options)
+            case "coreset":
+                return [self.candidate(parse_call(item.options["method"]))]
             case "outputs":
                 return list(proxy_inputs(self.network(), self.dataset))
         return []
@@ -114,6 +123,7 @@ class Selection(Stage):
             size=self.dataset.size,
             num_classes=self.dataset.num_classes,
             rate=self.rate,
+            seed=self.seed,
         )
         for source in self.all_pseudo_labels():
             if source.num_clusters == "estimate":
@@ -122,9 +132,11 @@ class Selection(Stage):
         return {"indices": indices, **pool.diagnostics.arrays()}
 
     def all_code(self) -> str:
-        """Digest of the method's code and of the versions of the stages that the selection rests on, 16 characters."""
-        versions = sorted({f"{stage.kind} {stage.version}" for stage in in_order([self])})
-        return hashlib.sha256("\0".join([self.code, *versions]).encode()).hexdigest()[:16]
+        """Digest of the code of the methods and the versions of the stages that it rests on, 16 characters."""
+        rests_on = in_order([self])
+        versions = sorted({f"{stage.kind} {stage.version}" for stage in rests_on})
+        others = sorted(stage.code for stage in rests_on if isinstance(stage, Selection) and stage is not self)
+        return hashlib.sha256("\0".join([self.code, *versions, *others]).encode()).hexdigest()[:16]
 
     def embeddings(self) -> Embeddings:
         """The pool's embeddings."""
@@ -143,8 +155,21 @@ class Selection(Stage):
         return PseudoLabels(embeddings=self.embeddings(), seed=self.seed, **wanted)
 
     def all_pseudo_labels(self) -> list[PseudoLabels]:
-        """Those that the selection rests on, in the order in which the method declared them."""
-        return [stage for stage in in_order([self]) if isinstance(stage, PseudoLabels)]
+        """Those that the selection itself rests on, in the order in which the method declared them."""
+        own = in_order([self], lambda stage: isinstance(stage, Selection) and stage is not self)
+        return [stage for stage in own if isinstance(stage, PseudoLabels)]
+
+    def candidate(self, method: Call) -> Selection:
+        """What another method keeps of the same pool at the same rate and seed."""
+        return select(
+            method,
+            dataset=self.dataset,
+            encoder=self.encoder,
+            proxy=self.proxy,
+            rate=self.rate,
+            budget=self.budget,
+            seed=self.seed,
+        )
 
     def dynamics(self, of: Targets = "labels", **clustering: Any) -> ProxyDynamics:
         """Dynamics of the cell's proxy."""
@@ -157,14 +182,60 @@ class Selection(Stage):
         """Gradient norms of the cell's proxy; keywords are the stage's."""
         return GradientNorms(dataset=self.dataset, proxy=self.network(), seed=self.seed, **options)
 
-    def judged_by(self) -> tuple[Labelings, JudgeFeatures]:
-        """What coresets are judged by: labelings, and features of what the proxy's network sees."""
-        images, seen = self.dataset.without_noise(), proxy_inputs(self.network(), self.dataset)
-        labelings = Labelings(embeddings=self.embeddings(), num_classes=self.dataset.num_classes, seed=self.seed)
-        return labelings, JudgeFeatures(dataset=images, embeddings=seen[0] if seen else None, seed=self.seed)
+    def judge(self, by: Judge = "rule") -> Literal["ridge", "network"]:
+        """Which judge looks at this selection's candidates."""
+        return judge_for(by, self.budget, images=not proxy_inputs(self.network(), self.dataset))
+
+    def judged_by(self, by: Judge = "rule") -> list[Stage]:
+        """What coresets are judged by: labelings, and what the proxy's network sees, or features of it."""
+        network = self.judge(by) == "network"
+        seen = proxy_inputs(self.network(), self.dataset) if network else [self.judge_features()]
+        return [self.labelings(), *seen]
+
+    def labelings(self) -> Labelings:
+        """The clusterings that coresets are judged by."""
+        return Labelings(embeddings=self.embeddings(), num_classes=self.dataset.num_classes, seed=self.seed)
+
+    def judge_features(self) -> JudgeFeatures:
+        """Features, for the ridge judge, of what the proxy's network sees."""
+        seen = proxy_inputs(self.network(), self.dataset)
+        images = self.dataset.without_noise()
+        return JudgeFeatures(dataset=images, embeddings=seen[0] if seen else None, seed=self.seed)
+
+    def _trains_judge(self, item: Need) -> bool:
+        return item.part == "judge" and self.judge(**item.options) == "network"
 
     def network(self) -> Proxy:
         """The cell's proxy."""
         if self.proxy is None:
             raise SpecError(f"method {self.method!r} needs a network trained, but the cell names no proxy.")
         return self.proxy
+
+
+def select(method: Call, *, encoder: EncoderRef | None, proxy: Proxy | None, **where: Any) -> Selection:
+    """The selection by a method, without encoder and proxy where it reads neither.
+
+    Args:
+        method: with the parameters that were set.
+        encoder: of the grid.
+        proxy: of the grid.
+        **where: data set, rate, budget and seed.
+    """
+    reads, entry = parts_read(method.name, method.params), methods.get(method.name)
+    return Selection(
+        method=method.name,
+        params=entry.changed(method.params),
+        code=entry.code or code_digest(entry.function, entry.info.version),
+        encoder=encoder if reads & READS_EMBEDDINGS else None,
+        proxy=proxy if reads & READS_PROXY else None,
+        **where,
+    )
+
+
+def parts_read(method: str, params: Mapping[str, Any]) -> set[str]:
+    """Names of the parts of the pool that the method reads with these parameters."""
+    entry = methods.get(method)
+    needs = entry.info.needs(entry.resolve(params))
+    by_default = "labels" if entry.info.supervision == "labels" else "pseudo"
+    of_pseudo = any(item.part == "dynamics" and item.options.get("of", by_default) == "pseudo" for item in needs)
+    return {item.part for item in needs} | ({"pseudo_labels"} if of_pseudo else set())

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.calls import Call
 from bench.data import Arrays, Dataset, Images, private, read_only
 from bench.dynamics import Dynamics
+from bench.judging.rule import Judge
 from bench.pool import Metric, Neighbors, Outputs, Targets
 from bench.stages.base import Stage
-from bench.stages.dynamics import read_proxy_inputs
+from bench.stages.dynamics import normalised_by, read_proxy_inputs
 from bench.stages.rehearsal import Rehearsal
 from bench.stages.selection import Selection
 from bench.stages.session import Session
@@ -27,7 +30,6 @@ class StageSource:
 
     def __init__(self, selection: Selection, session: Session) -> None:
         self._selection, self._session = selection, session
-        self._judging: tuple[NDArray[np.float32], NDArray[np.int64], float] | None = None
 
     def images(self) -> Images:
         """See ``Pool.images``."""
@@ -56,16 +58,32 @@ class StageSource:
         stage = Rehearsal.of(self._selection.dynamics("pseudo", **clustering), indices)
         return float(self._session.arrays(stage)["accuracy"])
 
-    def judge(self, indices: NDArray[np.int64]) -> float:
+    def judge(self, candidates: Sequence[NDArray[np.int64]], by: Judge) -> NDArray[np.float64]:
         """See ``Pool.judge``."""
+        selection, session = self._selection, self._session
+        labelings = session.arrays(selection.labelings())["labelings"]
+        if selection.judge(by) == "network":
+            from bench.judging.network import qualities
+
+            proxy, dataset = selection.network(), selection.dataset.without_noise()
+            return qualities(
+                proxy,
+                read_proxy_inputs(proxy, dataset, session),
+                labelings,
+                candidates,
+                dataset=normalised_by(proxy, dataset, session),
+                seed=selection.seed,
+                device=session.device,
+            )
         from bench.judging.ridge import PENALTY, quality
 
-        if self._judging is None:  # read once for all candidates of a method
-            by, seen = self._selection.judged_by()
-            arrays = self._session.arrays(seen)["features"], self._session.arrays(by)["labelings"]
-            self._judging = (*arrays, PENALTY["images" if seen.embeddings is None else "embeddings"])
-        features, labelings, penalty = self._judging
-        return quality(features, labelings, indices, penalty)
+        seen = selection.judge_features()
+        features, penalty = session.arrays(seen)["features"], PENALTY[seen.what]
+        return np.array([quality(features, labelings, indices, penalty) for indices in candidates])
+
+    def coreset(self, method: Call, **asked: Any) -> NDArray[np.int64]:
+        """See ``Pool.coreset``; rate, budget and seed are the selection's, as what is asked for."""
+        return self._arrays(self._selection.candidate(method))["indices"]
 
     def gradient_norms(self, **options: Any) -> NDArray[np.float32]:
         """See ``Pool.gradient_norms``."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from datetime import datetime, timezone
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -12,14 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.calls import Call, family
-from bench.code_digest import code_digest
 from bench.plugins import encoders, methods, models
 from bench.recipe import PROTOCOL, Recipe
 from bench.refs import NO_ENCODER, NO_PROXY, DatasetRef, EncoderRef, Frozen, ModelRef, Proxy, cell_name, derive_seed
 from bench.stages.base import Stage, in_order
 from bench.stages.embeddings import Embeddings
 from bench.stages.memory import Estimate, Shape, of_training, training_bytes
-from bench.stages.selection import Selection
+from bench.stages.selection import Selection, select
 
 if TYPE_CHECKING:
     from bench.data import Dataset
@@ -27,9 +26,6 @@ if TYPE_CHECKING:
     from bench.results.rows import Row, StageUse
     from bench.stages.session import Session
     from bench.underway import Progress
-
-READS_EMBEDDINGS = {"embeddings", "neighbors", "pseudo_labels", "rehearsal", "judge"}
-READS_PROXY = {"dynamics", "rehearsal", "judge", "gradient_norms", "outputs"}
 
 
 class Cell(Stage):
@@ -122,15 +118,11 @@ class Cell(Stage):
 
     def selection(self) -> Selection:
         """The coreset as a shared stage: models, variants and label noise that do not change it share it."""
-        reads = parts_read(self.method, self.params)
-        entry = methods.get(self.method)
-        label_free = entry.info.supervision in ("none", "pseudo")
-        return Selection(
+        label_free = methods.get(self.method).info.supervision in ("none", "pseudo")
+        return select(
+            Call(self.method, self.params),
             dataset=self.dataset.without_noise() if label_free else self.dataset,
-            method=self.method,
-            params=self.params,
-            code=entry.code or code_digest(entry.function, entry.info.version),
-            encoder=self.encoder if reads & READS_EMBEDDINGS else None,
+            encoder=self.encoder,
             proxy=self.proxy,
             rate=self.rate,
             budget=self.budget,
@@ -187,6 +179,8 @@ class Cell(Stage):
             budget=self.budget,
             seed=self.seed,
             chosen=dict(diagnostics.chosen),
+            judged=dict(diagnostics.judged),
+            taken=diagnostics.taken,
             pseudo_labels=self._pseudo_label_quality(selection, session),
             scores_sha256=write_scores(diagnostics.scores, session.out),
             indices_sha256=write_indices(dataset.pool_index[indices], session.out, self.cell_id),
@@ -236,15 +230,6 @@ class Cell(Stage):
             for split in ("train", "test")
         )
         return train, test
-
-
-def parts_read(method: str, params: Mapping[str, Any]) -> set[str]:
-    """Names of the parts of the pool that the method reads with these parameters."""
-    entry = methods.get(method)
-    needs = entry.info.needs(entry.resolve(params))
-    by_default = "labels" if entry.info.supervision == "labels" else "pseudo"
-    of_pseudo = any(item.part == "dynamics" and item.options.get("of", by_default) == "pseudo" for item in needs)
-    return {item.part for item in needs} | ({"pseudo_labels"} if of_pseudo else set())
 
 
 def measure(

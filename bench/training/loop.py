@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -17,6 +17,8 @@ from bench.training.precision import autocast, full_logits, products
 from bench.training.recorder import DynamicsRecorder
 from bench.underway import Progress
 
+Loss = Callable[[Tensor, Tensor], Tensor]
+"""(logits, targets of a batch) -> scalar."""
 LOOK_EVERY = 100
 """Steps that must lie between two looks at the loss, each of which makes a GPU wait for the host."""
 
@@ -43,6 +45,7 @@ def train(
     num_classes: int = 0,
     progress: Progress | None = None,
     horizon: int | None = None,
+    loss: Loss = functional.cross_entropy,
 ) -> list[Evaluation]:
     """Train in place for exactly ``iterations`` steps; score ``test`` evenly often, the last time at the end.
 
@@ -62,6 +65,7 @@ def train(
         progress: called with (steps done, steps in all) once per epoch, of short epochs every ``LOOK_EVERY`` steps.
         horizon: steps over which the learning rate decays, where that is not ``iterations``: a training that is
             stopped early goes on as if it were not.
+        loss: of a batch; what it takes as targets the batches must hold.
 
     Returns:
         The evaluations in order; empty without ``test``.
@@ -92,12 +96,12 @@ def train(
     with full_logits(recipe, model):
         for step, batch, ends_epoch in _stream(batches, iterations, generator):
             optimiser.zero_grad(set_to_none=True)
-            logits, loss = _gradients(model, batch, recipe, device)
+            logits, lost = _gradients(model, batch, recipe, device, loss)
             if recorder is not None:
                 recorder.update(batch.positions, logits, batch.targets)
             optimiser.step()
             schedule.step()
-            total += loss
+            total += lost
             if (ends_epoch and step - looked >= LOOK_EVERY) or step in score_at or step == iterations:
                 looked = step
                 if not math.isfinite(total.item()):
@@ -116,14 +120,14 @@ def train(
     return evaluations
 
 
-def _gradients(model: nn.Module, batch: Batch, recipe: Recipe, device: str) -> tuple[Tensor, Tensor]:
+def _gradients(model: nn.Module, batch: Batch, recipe: Recipe, device: str, loss: Loss) -> tuple[Tensor, Tensor]:
     """Forward and backward pass; returns logits [B, C] and loss, detached."""
     with products(recipe):
         with autocast(recipe, device):
             logits = model(batch.inputs)
-            loss = functional.cross_entropy(logits, batch.targets)
-        loss.backward()
-    return logits.detach(), loss.detach()
+            lost = loss(logits, batch.targets)
+        lost.backward()
+    return logits.detach(), lost.detach()
 
 
 @torch.no_grad()

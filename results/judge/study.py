@@ -1,6 +1,6 @@
 """Run lines of the judge study, see PLAN.md: rows with indices and scores below results/judge/LINE.
 
-python results/judge/study.py D E B --data-root DATA --weights FILE     the arms of random and ELFS
+python results/judge/study.py D E B --data-root DATA --weights FILE     all arms
 python results/judge/study.py D --arms fixed --rates 0.9                only random and fixed betas
 
 The same command again runs only what is missing.
@@ -36,7 +36,7 @@ LINES: dict[str, dict[str, Any]] = {
 }
 RATES = {"G": (0.7, 0.9), "I": (0.9,)}
 SEEDS = {"G": 3, "I": 3}
-ARMS = ("fixed", "own", "ridge")
+ARMS = ("fixed", "own", "ridge", "network", "auto")
 
 
 def methods(arm: str, rate: float) -> list[str]:
@@ -45,6 +45,10 @@ def methods(arm: str, rate: float) -> list[str]:
         return ["elfs(clustering=kmeans)"]
     if arm == "ridge":
         return ["elfs(clustering=kmeans,rehearsal=ridge)", "elfs(clustering=kmeans,rehearsal=ridge,guard=false)"]
+    if arm == "network":
+        return ["elfs(clustering=kmeans,rehearsal=network)"]
+    if arm == "auto":
+        return ["auto", "d2-label-free", "facility-location", "kmeans-sampling", "typiclust"]
     return ["random", *(f"elfs(clustering=kmeans,beta={tenth / 10:g})" for tenth in range(round(10 * rate) + 1))]
 
 

@@ -96,7 +96,7 @@ def test_a_row_cut_anywhere_is_refused_by_name(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"schema_version": 5}, "schema_version: input should be 1, 2, 3 or 4"),
+        ({"schema_version": 6}, "schema_version: input should be 1, 2, 3, 4 or 5"),
         ({"cell_id": "../elsewhere"}, "cell_id: string should match"),
         ({"cell_id": ".hidden"}, "cell_id: string should match"),
         ({"scores_sha256": "../../scores"}, "scores_sha256: string should match"),

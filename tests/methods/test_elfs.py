@@ -98,22 +98,26 @@ def test_the_judge_chooses_beta_and_the_guard_falls_back_to_random(digits, wante
         source = replace(digits, label_array=None, dynamics_labels=None, rehearsal=None, judging=judging)
         params = {"rehearsal": "ridge", **params}
         pool = method_pool(entry, params, source, size=1797, num_classes=10, rate=0.9)
-        return run_method(entry, pool, params, budget, seed=3), pool.diagnostics.chosen
+        return run_method(entry, pool, params, budget, seed=3), pool.diagnostics
 
     def like_wanted(indices):
         """How many images a coreset has in common with that of the wanted beta."""
         start = int(wanted * 1797)
         return len(np.intersect1d(indices, order[start : start + budget])) / budget
 
-    kept, chosen = run(like_wanted)
+    kept, said = run(like_wanted)
     nearest = min(fine_beta_grid(1797, budget), key=lambda beta: abs(beta - wanted))
-    assert abs(chosen["beta"] - wanted) <= abs(nearest - wanted) + 1e-9
-    assert "random" not in chosen
+    assert abs(said.chosen["beta"] - wanted) <= abs(nearest - wanted) + 1e-9
+    assert said.taken == f"beta={said.chosen['beta']:g}" == max(said.judged, key=said.judged.get)
+    assert said.judged[said.taken] == like_wanted(kept)
+    assert [name for name in said.judged if "random" in name] == [f"random {number}" for number in range(1, 6)]
     by_chance, said = run(lambda indices: 0.5)
-    assert said["random"] == 1
+    assert (said.taken, dict(said.chosen)) == ("random 1", {})
     assert len(by_chance) == budget
     assert len(np.intersect1d(by_chance, kept)) < 0.5 * budget
-    assert "random" not in run(lambda indices: 0.5, guard=False)[1]
+    said = run(lambda indices: 0.5, guard=False)[1]
+    assert (said.taken, dict(said.chosen)) == ("beta=0", {"beta": 0.0})
+    assert not any("random" in name for name in said.judged)
 
 
 def test_the_fine_grid_reaches_the_rate():

@@ -154,7 +154,7 @@ def earlier(version: int) -> Fields:
 
 UNTRUE: list[tuple[Change, str]] = [
     ({"protocol": 7}, "protocol: 7 is unknown; known: 1"),
-    ({"schema_version": 9}, "schema_version: input should be 1, 2, 3 or 4"),
+    ({"schema_version": 9}, "schema_version: input should be 1, 2, 3, 4 or 5"),
     ({"seed": 1}, "cell_id: it names digits-ccs-none-r70-s3-small_cnn, the row's fields digits-ccs-none-r70-s1"),
     ({"seed": -3}, "seed: -3 is below 0"),
     ({"dataset": "mnist5k"}, "the row's fields mnist5k-ccs"),
@@ -195,7 +195,7 @@ UNTRUE: list[tuple[Change, str]] = [
     ({"chosen": {"gamma": 1.0}}, "chosen: ccs has no parameter gamma"),
     ({"chosen": {"beta": 0.3}}, "chosen: beta is 0.1 in params, which leaves nothing to choose"),
     ({"chosen": {"score": 2.0}}, "chosen: method ccs: score=2 is not valid"),
-    ({"selection_code": ""}, "selection_code: missing in a row of version 4"),
+    ({"selection_code": ""}, "selection_code: missing in a row of version 5"),
     ({"selection_code": "x"}, "selection_code: 'x' has no 16 hexadecimal digits"),
     ({"encoder_supervision": "none"}, "encoder: there is none, but its supervision"),
     ({"encoder_weights": "0" * 64}, "encoder: there is none, but its supervision"),
@@ -303,7 +303,7 @@ def test_each_untruth_is_found(forged: Write, changes: Change, says: str) -> Non
     [
         ("elfs", {"encoder_supervision": "labels"}, "encoder_supervision: labels, but pixels has none"),
         ("elfs", {"encoder_weights": "0" * 64}, "encoder_weights: '000000000000', but pixels has none"),
-        ("elfs", {"encoder_version": None}, "encoder_version: missing in a row of version 4"),
+        ("elfs", {"encoder_version": None}, "encoder_version: missing in a row of version 5"),
         (
             "elfs",
             {"encoder": "-", "encoder_supervision": "-", "encoder_version": None},

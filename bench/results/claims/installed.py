@@ -19,7 +19,8 @@ from bench.results.claims.configuration import dataset_ref, encoder_ref, is_whol
 from bench.results.claims.itself import RETRAINED
 from bench.results.rows import Row
 from bench.stages.base import in_order
-from bench.stages.training import READS_EMBEDDINGS, READS_PROXY, Cell, parts_read
+from bench.stages.selection import READS_EMBEDDINGS, READS_PROXY, parts_read
+from bench.stages.training import Cell
 
 
 def plugin_problems(row: Row) -> Iterator[str]:
@@ -143,6 +144,9 @@ def _method_problems(row: Row, entry: Entry[MethodInfo]) -> Iterator[str]:
         yield f"variant: it does not name {unnamed[0]}={changed[unnamed[0]]!r}, which is not the default"
     for name, value in row.chosen.items():
         yield from _chosen_problems(row, entry, name, value)
+    reads_judge = any(item.part == "judge" for item in entry.info.needs(resolved))
+    if (row.judged or row.taken) and not reads_judge:
+        yield f"judged: {row.variant} has nothing judged"
 
 
 def _chosen_problems(row: Row, entry: Entry[MethodInfo], name: str, value: float) -> Iterator[str]:

@@ -1,0 +1,105 @@
+"""The network judge: a coreset is as good as the proxy's network, trained on it, predicts clusterings outside it.
+
+Ours, not a paper's. One network learns all labelings of a coreset at once, with a head for each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from bench.data import Dataset, take_images
+from bench.refs import Proxy, derive_seed
+from bench.training.batches import Batches
+from bench.training.fit import Inputs, fresh_network, make_batches, proxy_iterations, seeded
+from bench.training.loop import train
+from bench.training.precision import products
+from bench.underway import Progress
+
+SHARE = 0.5
+"""Of the optimiser steps of one proxy on the whole pool, which all candidates together may take. At the papers' recipes
+a proxy takes about as many as a final model; the other half is left for scoring outside the coresets."""
+
+
+def qualities(
+    proxy: Proxy,
+    inputs: Inputs,
+    labelings: NDArray[np.int64],
+    candidates: Sequence[NDArray[np.int64]],
+    *,
+    dataset: Dataset | None,
+    seed: int,
+    device: str,
+    progress: Progress | None = None,
+) -> NDArray[np.float64]:
+    """Train a network on each candidate, from the same initial weights; how well it predicts all labelings outside.
+
+    Args:
+        proxy: network and recipe; the steps follow from ``SHARE`` and the number of candidates.
+        inputs: uint8 images [N, C, H, W] or float32 embeddings [N, D].
+        labelings: int64 [L, N], from ``make_labelings``.
+        candidates: m coresets, each int64 [n].
+        dataset: gives the normalisation of images; None for embeddings.
+        seed: the cell's.
+        device: ``cpu`` or ``cuda``.
+        progress: called with (candidates done, candidates in all).
+
+    Returns:
+        float64 [m]: mean accuracy over the labelings in [0, 1], high = good. 1 for the whole pool, of which nothing is
+        left to predict; 0 for fewer than 2 images, which train no network.
+    """
+    steps = max(1, int(SHARE * proxy_iterations(proxy.recipe, len(inputs)) / len(candidates)))
+    own, heads = derive_seed(seed, "judge"), (labelings.max(axis=1) + 1).tolist()
+    found = np.empty(len(candidates))
+
+    def batches(rows: NDArray[np.int64]) -> Batches:
+        targets = np.ascontiguousarray(labelings[:, rows].T)
+        return make_batches(take_images(inputs, rows), targets, recipe=proxy.recipe, dataset=dataset, device=device)
+
+    for number, indices in enumerate(candidates):
+        outside = np.setdiff1d(np.arange(len(inputs)), indices)
+        if not len(outside) or len(indices) < 2:
+            found[number] = float(not len(outside))
+            continue
+        network, generator = fresh_network(proxy.model, inputs.shape[1:], sum(heads), seed=own, device=device)
+        with seeded(derive_seed(own, "layers"), device):
+            train(
+                network,
+                batches(indices),
+                recipe=proxy.recipe,
+                iterations=steps,
+                generator=generator,
+                device=device,
+                loss=loss_of(heads),
+            )
+        with products(proxy.recipe, scoring=True):
+            found[number] = _accuracy(network, batches(outside), heads)
+        if progress is not None:
+            progress(number + 1, len(candidates))
+    return found
+
+
+def loss_of(heads: Sequence[int]) -> Callable[[Tensor, Tensor], Tensor]:
+    """Mean over the heads of the cross-entropy: (logits [B, sum of heads], targets int64 [B, L]) -> scalar."""
+
+    def loss(logits: Tensor, targets: Tensor) -> Tensor:
+        parts = zip(logits.split(list(heads), 1), targets.unbind(1), strict=True)
+        return torch.stack([functional.cross_entropy(part, wanted) for part, wanted in parts]).mean()
+
+    return loss
+
+
+@torch.no_grad()
+def _accuracy(network: nn.Module, batches: Batches, heads: Sequence[int]) -> float:
+    """Mean over heads and images, in evaluation mode and without augmentation."""
+    network.eval()
+    right = torch.zeros((), device=next(network.parameters()).device, dtype=torch.int64)
+    for batch in batches.in_order():
+        guesses = torch.stack([part.argmax(1) for part in network(batch.inputs).split(list(heads), 1)], 1)
+        right += (guesses == batch.targets).sum()
+    return right.item() / (len(batches) * len(heads))

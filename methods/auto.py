@@ -1,0 +1,65 @@
+"""The best of several label-free methods, by a judge that reads no label either."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench import Judge, Pool, SpecError, need, register_method, split_list
+
+from ._judging import take_best
+
+CANDIDATES = "d2-label-free,elfs(clustering=kmeans,rehearsal=judge),facility-location,kmeans-sampling,typiclust"
+
+
+def _calls(params: Mapping[str, Any]) -> list[str]:
+    calls = list(dict.fromkeys(split_list(params["candidates"])))
+    if not calls:
+        raise SpecError("method auto: candidates names none; write candidates='typiclust,elfs(clustering=kmeans)'.")
+    return calls
+
+
+@register_method(
+    "auto",
+    supervision="pseudo",
+    needs=lambda params: [
+        need("judge", by=params["judge"]),
+        *(need("coreset", method=call) for call in _calls(params)),
+    ],
+    paper="this project; no paper's numbers are of it",
+    stochastic=True,
+)
+def auto(
+    pool: Pool,
+    budget: int,
+    rng: np.random.Generator,
+    *,
+    candidates: str = CANDIDATES,
+    judge: Judge = "rule",
+    guard: bool = True,
+) -> NDArray[np.int64]:
+    """Let several label-free methods choose, and take the coreset that the judge says is best.
+
+    Ours. Which method is best depends on data, encoder, rate and final model; a judge that reads no label
+    (``Pool.judge``) compares them on the pool at hand. The row names the one that was taken and what all were judged.
+
+    Args:
+        pool: needs the judge and the candidates' coresets.
+        budget: n, images to keep.
+        rng: draws the guard's random coresets.
+        candidates: label-free methods with their parameters, comma-separated; of equally good ones the first.
+        judge: which judge, see ``Pool.judge``.
+        guard: whether a random coreset is taken where the best candidate is not above the mean of five random ones by
+            their standard deviation.
+
+    Returns:
+        int64 [n], unique.
+
+    Raises:
+        SelectionError: a candidate's, or the judge says NaN.
+    """
+    coresets = {call: pool.coreset(call) for call in _calls({"candidates": candidates})}
+    return take_best(pool, coresets, budget, rng, by=judge, guard=guard)[1]

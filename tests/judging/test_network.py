@@ -1,0 +1,88 @@
+"""The network judge: what one training of it is, what it costs, and that it tells good from bad without a label."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional
+
+from bench.conformance.samples import digits
+from bench.judging.labelings import make_labelings
+from bench.judging.network import SHARE, loss_of, qualities
+from bench.judging.rule import NETWORK_FROM, judge_for
+from bench.recipe import Recipe
+from bench.refs import EncoderRef, ModelRef, Proxy
+from bench.training import loop
+from bench.training.fit import proxy_iterations
+from bench.training.proxy import rehearse
+
+RECIPE = Recipe(proxy_epochs=60, batch_size=32, lr=0.05, augmentation="none", precision="fp32", evaluations=1)
+ON_IMAGES = Proxy(model=ModelRef(name="small_cnn"), recipe=RECIPE)
+ON_EMBEDDINGS = Proxy(model=ModelRef(name="linear_probe"), recipe=RECIPE, encoder=EncoderRef(name="pixels"))
+
+
+@pytest.fixture(scope="module")
+def labelings() -> np.ndarray:
+    return make_labelings(digits().source.embeddings(), 10, seed=0)
+
+
+def judged(proxy: Proxy, labelings: np.ndarray, candidates: list[np.ndarray]) -> list[float]:
+    source = digits().source
+    inputs = source.images() if proxy.encoder is None else source.embeddings()
+    found = qualities(proxy, inputs, labelings, candidates, dataset=None, seed=0, device="cpu")
+    return found.tolist()
+
+
+@pytest.mark.parametrize("proxy", [ON_IMAGES, ON_EMBEDDINGS], ids=["images", "embeddings"])
+def test_a_coreset_of_all_classes_is_better_than_one_of_two(proxy: Proxy, labelings: np.ndarray) -> None:
+    spread, narrow = np.arange(0, 300, 5), np.arange(60)  # the pool is sorted by class
+    good, bad, whole, single = judged(proxy, labelings, [spread, narrow, np.arange(300), np.array([7])])
+    assert good > bad + 0.2
+    assert (whole, single) == (1.0, 0.0)
+    assert judged(proxy, labelings, [spread, narrow, np.arange(300), np.array([7])]) == [good, bad, whole, single]
+
+
+def test_with_one_labeling_it_is_an_ordinary_training(labelings: np.ndarray) -> None:
+    """An independent path: ``rehearse`` trains by the same recipe, with one head, from other weights."""
+    spread, source = np.arange(0, 300, 3), digits().source
+    held_out = np.setdiff1d(np.arange(300), spread)
+    [ours] = judged(ON_EMBEDDINGS, labelings[3:4], [spread])
+    theirs = rehearse(
+        ON_EMBEDDINGS, source.embeddings(), labelings[3], spread, num_classes=10, dataset=None, seed=0, device="cpu"
+    )
+    assert len(held_out) == 200
+    assert ours == pytest.approx(theirs, abs=0.15)
+    assert ours > 0.5
+
+
+def test_loss_is_the_mean_of_the_heads_losses() -> None:
+    logits, targets = torch.randn(6, 5), torch.tensor([[0, 2], [1, 0]] * 3)
+    expected = (
+        functional.cross_entropy(logits[:, :2], targets[:, 0]) + functional.cross_entropy(logits[:, 2:], targets[:, 1])
+    ) / 2
+    torch.testing.assert_close(loss_of([2, 3])(logits, targets), expected)
+
+
+@pytest.mark.parametrize("count", [1, 3, 17])
+def test_all_candidates_together_take_half_a_proxy(
+    count: int, labelings: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps: list[int] = []
+    real = loop.train
+    monkeypatch.setattr(
+        "bench.judging.network.train",
+        lambda *args, **keywords: (steps.append(keywords["iterations"]), real(*args, **keywords))[1],
+    )
+    judged(ON_EMBEDDINGS, labelings, [np.arange(number, 300, 20) for number in range(count)])
+    whole = SHARE * proxy_iterations(RECIPE, 300)
+    assert len(steps) == count
+    assert whole - count < sum(steps) <= whole
+
+
+def test_the_rule_takes_the_network_for_large_coresets_of_images_alone() -> None:
+    assert judge_for("rule", NETWORK_FROM, images=True) == "network"
+    assert judge_for("rule", NETWORK_FROM - 1, images=True) == "ridge"
+    assert judge_for("rule", 10**6, images=False) == "ridge"
+    assert judge_for("ridge", 10**6, images=True) == "ridge"
+    assert judge_for("network", 2, images=False) == "network"
