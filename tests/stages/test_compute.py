@@ -53,7 +53,18 @@ def permuted() -> Iterator[str]:
     datasets.remove("permuted-digits")
 
 
-@pytest.mark.parametrize("method", [ELFS, "elfs(beta=0.2, clustering=kmeans)", "d2-label-free", "prototypicality"])
+@pytest.mark.parametrize(
+    "method",
+    [
+        ELFS,
+        "elfs(beta=0.2, clustering=kmeans)",
+        "elfs(clustering=kmeans, rehearsal=ridge)",
+        "elfs(clustering=kmeans, rehearsal=network)",
+        "auto(candidates='typiclust,elfs(clustering=kmeans,rehearsal=judge)')",
+        "d2-label-free",
+        "prototypicality",
+    ],
+)
 def test_true_labels_cannot_reach_a_label_free_coreset(workspace, permuted, method):
     [plain], [other] = (cells(workspace, methods=method, datasets=name) for name in ("digits", permuted))
     assert plain.dataset.fingerprint != other.dataset.fingerprint

@@ -1,0 +1,105 @@
+"""``auto`` takes the candidate that the judge says is best, and its coreset's identity holds the candidates' code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bench.calls import Call
+from bench.conformance.samples import digits
+from bench.diagnostics import Diagnostics
+from bench.errors import LabelAccessError, SpecError
+from bench.grid.cells import check_names
+from bench.grid.spec import load_spec
+from bench.labelling.choose import check_method
+from bench.memory_pool import ArraySource
+from bench.plugins import methods
+from bench.selection import method_pool, run_method
+from bench.stages.base import in_order
+from bench.stages.selection import Selection
+from tests.grid_fixtures import expanded
+
+NAMES = "typiclust,kcenter,random"
+BLIND: ArraySource = replace(digits().source, label_array=None, dynamics_labels=None, gradient_norm_array=None)
+
+
+def run(method: str, source: ArraySource = BLIND, **params: Any) -> tuple[np.ndarray, Diagnostics]:
+    """30 of the 300 digits, from a source without labels."""
+    entry = methods.get(method)
+    pool = method_pool(entry, params, source, size=300, num_classes=10, rate=0.9, seed=3)
+    return run_method(entry, pool, params, 30, 3), pool.diagnostics
+
+
+def like(wanted: np.ndarray) -> Callable[[np.ndarray], float]:
+    """A judge that likes one coreset."""
+    return lambda indices: len(np.intersect1d(indices, wanted)) / len(wanted)
+
+
+@pytest.mark.parametrize("best", NAMES.split(","))
+def test_it_is_the_candidate_that_the_judge_likes_best(best: str) -> None:
+    alone, _ = run(best)
+    kept, said = run("auto", replace(BLIND, judging=like(alone)), candidates=NAMES)
+    np.testing.assert_array_equal(kept, alone)
+    assert said.taken == best
+    assert said.judged[best] == 1.0
+    assert list(said.judged) == [*NAMES.split(","), *(f"random {number}" for number in range(1, 6))]
+
+
+def test_where_none_is_better_than_chance_a_random_coreset_is_taken() -> None:
+    source = replace(BLIND, judging=lambda indices: 0.5)
+    kept, said = run("auto", source, candidates=NAMES)
+    assert (said.taken, len(kept)) == ("random 1", 30)
+    first, said = run("auto", source, candidates=NAMES, guard=False)
+    assert said.taken == "typiclust"
+    np.testing.assert_array_equal(first, run("typiclust")[0])
+
+
+@pytest.mark.parametrize(
+    ("candidates", "error", "says"),
+    [
+        ("typiclust,aum", SpecError, "method auto: method 'auto': the candidate aum reads labels"),
+        ("badge", SpecError, "the candidate badge reads labels"),
+        ("full", SpecError, "the candidate full keeps the whole pool"),
+        ("typiclust,typoclust", SpecError, "method auto: unknown method 'typoclust'"),
+        ("typiclust(q=3)", SpecError, "method auto: unknown parameter of method 'typiclust'"),
+        ("elfs(beta=0.95)", SpecError, "beta"),
+        ("auto(candidates=aum)", SpecError, "the candidate aum reads labels"),
+        ("typiclust,", SpecError, "empty element"),
+        ("", SpecError, "candidates names none"),
+    ],
+)
+def test_candidates_that_cannot_be_are_refused_before_anything_runs(
+    candidates: str, error: type[Exception], says: str
+) -> None:
+    call = Call("auto", {"candidates": candidates})
+    spec = load_spec(given={"datasets": "digits", "rates": "0.9"}).model_copy(update={"methods": (call,)})
+    with pytest.raises(error, match=says.replace("(", r"\(")):
+        check_names(spec)
+    with pytest.raises(error):
+        check_method(call, budget=30, items=300, classes=10)
+
+
+def test_a_candidate_that_reads_labels_is_kept_from_them_even_unchecked() -> None:
+    with pytest.raises(LabelAccessError, match="needs supervision='labels'"):
+        run("auto", digits().source, candidates="aum")
+
+
+def test_identity_holds_the_code_of_the_candidates(monkeypatch: pytest.MonkeyPatch) -> None:
+    def selection() -> Selection:
+        [cell] = expanded(methods=[{"auto": {"candidates": "typiclust,kcenter"}}], datasets="digits", rates="0.9")
+        return cell.selection()
+
+    before = selection()
+    code = before.all_code()
+    inside = [stage.method for stage in in_order([before]) if isinstance(stage, Selection)]
+    assert inside == ["typiclust", "kcenter", "auto"]
+    entry = methods.get("kcenter")
+    monkeypatch.setitem(methods._entries, "kcenter", replace(entry, code="f" * 16))
+    after = selection()
+    assert (after.code, after.method) == (before.code, "auto")
+    assert after.key != before.key
+    assert after.all_code() != code
