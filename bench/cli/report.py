@@ -3,17 +3,37 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.cli._results import CompareOption, Comparison, Folders, MetricName, MetricOption
+from bench.cli import _complete
+from bench.cli._options import QuietOption
+from bench.cli._results import (
+    CompareOption,
+    Comparison,
+    Folders,
+    MethodsOption,
+    MetricName,
+    MetricOption,
+    read_blocks,
+)
+
+if TYPE_CHECKING:
+    from bench.report.page import Part
+
+BASELINE = "random"
 
 
 def report(
     folders: Folders,
     metric: MetricOption = MetricName.last,
-    compare: CompareOption = Comparison.paper,
+    compare: CompareOption = Comparison.none,
+    methods: MethodsOption = None,
+    baseline: Annotated[
+        str,
+        typer.Option(help="What the others are compared with.", autocompletion=_complete.one_of("methods")),
+    ] = BASELINE,
     data_root: Annotated[
         Path | None,
         typer.Option(help="Folder of the data sets, for contact sheets.", envvar="BENCH_DATA_ROOT"),
@@ -21,18 +41,72 @@ def report(
     out: Annotated[
         Path | None, typer.Option(help="HTML file to write; by default FOLDER/report.html of the first folder.")
     ] = None,
+    quiet: QuietOption = False,
 ) -> None:
-    """Write one self-contained HTML page: leaderboard, tables, figures and contact sheets. It needs no network."""
+    """Write one self-contained HTML page: leaderboard, tables, figures and contact sheets. It needs no network.
+
+    Folders that cannot stand in one table, such as those of two recipes, get a part of the page each; a folder of such
+    folders stands for them.
+    """
+    from bench.cli._stages import StageProgress
+    from bench.errors import UnknownName
     from bench.plots.figures import figures
     from bench.report.gallery import galleries
     from bench.report.page import page
+    from bench.results.comparison import find_baseline
     from bench.results.sheets import write_bytes
-    from bench.results.tables import blocks, collect
 
-    with_paper = compare is Comparison.paper
-    made = blocks(collect(folders), metric=metric.value, compare=with_paper)
-    sheets, missing = galleries(made, folders, data_root)
+    target = folders[0]
+    folders = [run for folder in folders for run in _runs(folder)]
+    with StageProgress(quiet=quiet) as shown:
+        shown.stage("rows")
+        parts = _parts(folders, metric, compare, methods, baseline)
+        blocks = [block for part in parts for block in part.blocks]
+        try:
+            baselines = find_baseline(blocks, baseline)
+        except UnknownName:
+            if baseline != BASELINE:
+                raise
+            baselines = [None] * len(blocks)
+        shown.stage("coresets")
+        sheets, missing = galleries(blocks, folders, data_root)
+        drawn = list(figures(blocks, folders))
+        text = page(parts, baselines, drawn, sheets, shown.stage("figures"))
     for reason in missing:
         typer.echo(reason, err=True)
-    text = page(made, figures(made, folders), sheets, compare=with_paper)
-    typer.echo(f"Written: {write_bytes(out or folders[0] / 'report.html', text.encode('utf-8'))}")
+    typer.echo(f"Written: {write_bytes(out or target / 'report.html', text.encode('utf-8'))}")
+
+
+def _runs(folder: Path) -> list[Path]:
+    """The folder itself, or where it has no rows and folders in it have, those."""
+    inside = sorted(path.parent for path in folder.glob("*/rows")) if folder.is_dir() else []
+    return [folder] if (folder / "rows").is_dir() or not inside else inside
+
+
+def _parts(
+    folders: list[Path], metric: MetricName, compare: Comparison, methods: str | None, baseline: str
+) -> list[Part]:
+    """Put each folder into the first part whose rows it can stand beside."""
+    from bench.errors import RowError
+    from bench.report.page import Part
+
+    parts: list[Part] = []
+    for folder in folders:
+        alone = read_blocks([folder], metric, compare, keep=baseline)
+        for number, part in enumerate(parts):
+            try:
+                together = read_blocks([*part.folders, folder], metric, compare, keep=baseline)
+            except RowError:
+                continue
+            parts[number] = Part("", [*part.folders, folder], together)
+            break
+        else:
+            parts.append(Part("", [folder], alone))
+    return [
+        Part(
+            ", ".join(folder.resolve().name for folder in part.folders),
+            part.folders,
+            read_blocks(part.folders, metric, compare, methods, keep=baseline),
+        )
+        for part in parts
+    ]

@@ -2,40 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bench.plots.accuracy import cost
-from bench.results.leaderboard import entrants
+from bench.results.facts import incomplete, label_leak, other_seeds
+from bench.results.leaderboard import entrants, weighing_facts
 from bench.results.stats import summarize
 from bench.results.tables import Block, Line
 
 
-def leaderboard_data(blocks: Sequence[Block]) -> list[dict[str, Any]]:
-    """One record for each block, rate and method.
+def leaderboard_data(parts: Mapping[str, Sequence[Block]]) -> dict[str, Any]:
+    """What the leaderboard is made of.
 
     Returns:
-        ``dataset``, ``encoder``, ``model``, ``rate`` name the column; ``method`` and ``supervision`` the line;
-        ``accuracy`` in percent, ``seeds`` its number of seeds, ``seconds`` the mean cost of one cell by itself.
-        ``accuracy`` is null where the method lacks a seed of the block.
+        ``cells``, one record for each block, rate and method: ``folders``, ``dataset``, ``encoder``, ``model``,
+        ``rate`` name the column; ``method`` and ``supervision`` the line; ``accuracy`` in percent, null where the
+        method lacks a seed of the block; ``seeds`` its number of seeds, ``of`` the block's; ``seconds`` the mean cost
+        of one cell by itself. ``blocks``: their ``name``, what names their columns, and ``facts`` on them. ``facts``
+        that hold whatever is shown.
     """
-    return [
-        {
-            "dataset": block.dataset,
-            "encoder": block.encoder,
-            "model": block.model,
-            "rate": rate,
-            "method": label,
-            "supervision": line.supervision,
-            "accuracy": one.summary.mean if one.summary and one.complete else None,
-            "seeds": len(one.seeds),
-            "seconds": _seconds(line, rate),
-        }
-        for label, lines in entrants(blocks).items()
-        for block, line in zip(blocks, lines, strict=True)
-        if line is not None
-        for rate, one in zip(block.rates, line.measured, strict=True)
-    ]
+    found = [(folders, block) for folders, blocks in parts.items() for block in blocks if block.lines]
+    return {
+        "cells": [
+            {
+                **_place(folders, block),
+                "rate": rate,
+                "method": label,
+                "supervision": line.supervision,
+                "accuracy": one.summary.mean if one.summary and one.complete else None,
+                "seeds": len(one.seeds),
+                "of": len(block.seeds),
+                "seconds": _seconds(line, rate),
+            }
+            for folders, blocks in parts.items()
+            for label, lines in entrants([block for block in blocks if block.lines]).items()
+            for block, line in zip([block for block in blocks if block.lines], lines, strict=True)
+            if line is not None
+            for rate, one in zip(block.rates, line.measured, strict=True)
+        ],
+        "blocks": [
+            {
+                **_place(folders, block),
+                "name": block.name,
+                "facts": [*incomplete(block), *other_seeds(block), *label_leak(block)],
+            }
+            for folders, block in found
+        ],
+        "facts": weighing_facts(found[0][1]) if found else [],
+    }
+
+
+def _place(folders: str, block: Block) -> dict[str, str]:
+    return {"folders": folders, "dataset": block.dataset, "encoder": block.encoder, "model": block.model}
 
 
 def _seconds(line: Line, rate: float) -> float | None:

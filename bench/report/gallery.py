@@ -50,7 +50,8 @@ def galleries(blocks: Sequence[Block], folders: Sequence[Path], root: Path | Non
             continue
         dataset = opened[block.dataset]
         for row, found in there:
-            made.append(Gallery(number, round(row.rate, 9), row.variant, _pictures(row, *found, dataset)))
+            title = f"{row.variant}, seed {row.seed}"
+            made.append(Gallery(number, round(row.rate, 9), title, _pictures(row, *found, dataset)))
     return made, list(missing.values())
 
 

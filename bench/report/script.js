@@ -1,14 +1,22 @@
 "use strict";
 
-const data = JSON.parse(document.getElementById("data").textContent);
-const FILTERS = ["dataset", "encoder", "model", "supervision", "rate"];
+const { cells: data, blocks, facts } = JSON.parse(document.getElementById("data").textContent);
+const FILTERS = ["folders", "dataset", "encoder", "model", "supervision", "rate"];
 const MISSING = "\u2013";
 const TIE = 1e-5; // of bench/results/stats.py
 
 // Sorting: every table, by any column, with mouse or keyboard. Groups of a table are sorted each by itself.
 function number(text) {
-  const value = parseFloat(text.replace(/,/g, ""));
+  const value = parseFloat(text.replace(/^[[<]/, "").replace(/,/g, ""));
   return Number.isNaN(value) ? null : value;
+}
+
+// A first click sorts texts from a to z, ranks and p-values from the lowest, and other numbers from the highest.
+function risesFirst(table, column) {
+  const cells = [...table.tBodies].flatMap((body) => [...body.rows].filter((row) => !row.classList.contains("group")));
+  const texts = cells.map((row) => row.cells[column].textContent.trim()).filter((text) => text !== MISSING);
+  const heading = table.tHead.rows[0].cells[column].textContent;
+  return !texts.every((text) => number(text) !== null) || /^(#|p$|p \(|.*rank)/.test(heading);
 }
 
 function sortBy(table, column, ascending) {
@@ -32,7 +40,8 @@ function makeSortable(table) {
     button.textContent = head.textContent;
     head.replaceChildren(button);
     button.addEventListener("click", () => {
-      const ascending = head.getAttribute("aria-sort") === "descending";
+      const sorted = head.getAttribute("aria-sort");
+      const ascending = sorted ? sorted === "descending" : risesFirst(table, column);
       for (const other of table.tHead.rows[0].cells) other.removeAttribute("aria-sort");
       head.setAttribute("aria-sort", ascending ? "ascending" : "descending");
       sortBy(table, column, ascending);
@@ -49,7 +58,7 @@ function chosen() {
 function columnsOf(cells) {
   const columns = new Map();
   for (const cell of cells) {
-    const key = JSON.stringify([cell.dataset, cell.model, cell.encoder, cell.rate]);
+    const key = JSON.stringify([cell.folders, cell.dataset, cell.model, cell.encoder, cell.rate]);
     if (!columns.has(key)) columns.set(key, new Map());
     columns.get(key).set(cell.method, cell);
   }
@@ -107,12 +116,43 @@ function standings(cells) {
   });
   const key = (entry) => (entry.rank === null ? Infinity : entry.rank);
   entries.sort((a, b) => key(a) - key(b) || (b.accuracy ?? 0) - (a.accuracy ?? 0) || (a.method < b.method ? -1 : 1));
-  return { entries, columns: columns.length };
+  return { entries, columns };
 }
+
+// What the table below the filters cannot say of all rows: which columns, who is not ranked and why, and the facts on
+// the blocks that are shown.
+function factsOf(entries, columns, cells) {
+  const keys = ["folders", "dataset", "encoder", "model"];
+  const shown = blocks.filter((block) => cells.some((cell) => keys.every((name) => cell[name] === block[name])));
+  const within = (block) => columns.map((column) => column.values().next().value)
+    .filter((cell) => keys.every((name) => cell[name] === block[name])).map((cell) => cell.rate).sort((a, b) => a - b);
+  const ranked = entries.filter((entry) => entry.rank !== null).length;
+  const found = [...facts, ["Mean rank", ranked
+    ? `1 is best, among ${count(ranked, "method")} over ${count(columns.length, "column")} (data set, encoder, model, ` +
+      "rate) in which each of them has all seeds"
+    : "none, since no method is complete in all columns"]];
+  found.push(["Columns", shown.map((block) => `${block.name}: ${within(block).map(percent).join(", ")}`).join("; ")]);
+  for (const entry of entries.filter((one) => one.rank === null)) {
+    const holes = shown.flatMap((block) => {
+      const own = cells.filter((cell) => cell.method === entry.method && keys.every((name) => cell[name] === block[name]));
+      if (!own.some((cell) => cell.seeds)) return [`${block.name}: all`];
+      const lacking = own.filter((cell) => cell.accuracy === null);
+      const parts = lacking.map((cell) => `${percent(cell.rate)} (${cell.seeds} of ${count(cell.of, "seed")})`);
+      return parts.length ? [`${block.name}: ${parts.join(", ")}`] : [];
+    });
+    found.push([`Not ranked: ${entry.method}`, `misses ${holes.join("; ")}`]);
+  }
+  for (const block of shown) found.push(...block.facts.map(([label, text]) => [label, text]));
+  return found;
+}
+
+const percent = (rate) => `${+(100 * rate).toFixed(6)} %`;
+const count = (amount, noun) => `${amount} ${noun}${amount === 1 ? "" : "s"}`;
 
 function show() {
   const table = document.getElementById("leaderboard");
-  const { entries, columns } = standings(chosen());
+  const cells = chosen();
+  const { entries, columns } = standings(cells);
   const body = document.createElement("tbody");
   for (const entry of entries) {
     const row = body.insertRow();
@@ -127,29 +167,65 @@ function show() {
   while (table.tBodies.length) table.tBodies[0].remove();
   table.append(body);
   for (const head of table.tHead.rows[0].cells) head.removeAttribute("aria-sort");
+  const list = document.createElement("ul");
+  list.className = "notes";
+  for (const [label, text] of factsOf(entries, columns, cells)) {
+    const item = document.createElement("li");
+    const name = document.createElement("b");
+    name.textContent = label;
+    item.append(name, `: ${text}`);
+    list.append(item);
+  }
+  document.getElementById("leaderboard-notes").replaceChildren(list);
   document.getElementById("status").textContent =
-    `${entries.length} methods over ${columns} column${columns === 1 ? "" : "s"} (data set, encoder, model and rate).`;
+    `${count(entries.length, "method")} over ${count(columns.length, "column")} (data set, encoder, model and rate).`;
+}
+
+// The filters stand behind the # of the address, so that a link shows what its sender saw.
+function readAddress() {
+  const given = new URLSearchParams(location.hash.slice(1));
+  for (const select of document.querySelectorAll("#filters select")) {
+    const value = given.get(select.name);
+    if ([...select.options].some((option) => option.value === value)) select.value = value;
+  }
+}
+
+function writeAddress() {
+  const form = new FormData(document.getElementById("filters"));
+  const set = [...form].filter(([name, value]) => value && (name !== "folders" || value !== data[0].folders));
+  history.replaceState(null, "", `#${new URLSearchParams(set)}`);
 }
 
 function makeFilters() {
   const form = document.getElementById("filters");
   for (const name of FILTERS) {
-    const values = [...new Set(data.map((cell) => cell[name]))].sort((a, b) => (a < b ? -1 : a > b ? 1 : 0));
+    const values = [...new Set(data.map((cell) => cell[name]))];
+    if (name !== "folders") values.sort((a, b) => (a < b ? -1 : a > b ? 1 : 0));
+    else if (values.length < 2) continue;
     const label = document.createElement("label");
     label.textContent = name;
     const select = document.createElement("select");
     select.name = name;
-    select.add(new Option("all", ""));
-    for (const value of values) select.add(new Option(name === "rate" ? `${+(100 * value).toFixed(6)} %` : value, String(value)));
+    if (name !== "folders") select.add(new Option("all", "")); // rows of two recipes are never ranked together
+    for (const value of values) select.add(new Option(name === "rate" ? percent(value) : value, String(value)));
     label.append(select);
     form.append(label);
   }
-  form.addEventListener("change", show);
+  form.addEventListener("change", () => {
+    writeAddress();
+    show();
+  });
   form.addEventListener("submit", (event) => event.preventDefault());
 }
 
 if (data.length) {
   makeFilters();
+  readAddress();
   show();
+  addEventListener("hashchange", () => {
+    readAddress();
+    show();
+  });
 }
+addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((part) => (part.open = true)));
 document.querySelectorAll("table.sortable").forEach(makeSortable);

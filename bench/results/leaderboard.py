@@ -255,24 +255,26 @@ def _interval(entry: Standing) -> str:
     return MISSING if entry.rank_low is None else f"[{entry.rank_low:.1f}, {entry.rank_high:.1f}]"
 
 
+def weighing_facts(block: Block) -> list[Fact]:
+    """Return how a leaderboard weighs its columns, whatever these are."""
+    weight = "every data set with its model has the same, divided equally among its encoders and then among their rates"
+    return [
+        Fact("Accuracy", f"{METRIC[block.metric]} in percent, mean over the columns by their weight"),
+        Fact("Weight", weight),
+        Fact("Wins", "the weight of the columns in which no ranked method is better"),
+    ]
+
+
 def _facts(blocks: Sequence[Block], table: Sequence[Standing], intervals: bool) -> list[Fact]:
     ranked = [entry for entry in table if entry.mean_rank is not None]
     where = "; ".join(f"{block.name}: {', '.join(map(percent, block.rates))}" for block in blocks if block.rates)
     columns = counted(sum(len(block.rates) for block in blocks), "column")
     if ranked:
-        weight = (
-            "every data set with its model has the same, divided equally among its encoders and then among their rates"
+        among = (
+            f"1 is best, among {counted(len(ranked), 'method')} over {columns} (data set, encoder, model, rate) in "
+            "which each of them has all seeds"
         )
-        facts = [
-            Fact("Accuracy", f"{METRIC[blocks[0].metric]} in percent, mean over the columns by their weight"),
-            Fact(
-                "Mean rank",
-                f"1 is best, among {counted(len(ranked), 'method')} over {columns} (data set, encoder, model, rate) in "
-                "which each of them has all seeds",
-            ),
-            Fact("Weight", weight),
-            Fact("Wins", "the weight of the columns in which no ranked method is better"),
-        ]
+        facts = [*weighing_facts(blocks[0]), Fact("Mean rank", among)]
         if intervals and ranked[0].rank_low is None:
             facts.append(Fact("Rank 95 %", "none, since some column has one seed, which has no spread"))
         elif intervals:

@@ -164,7 +164,7 @@ def collect(folders: Sequence[Path]) -> list[Row]:
     found: dict[str, tuple[Path, Row]] = {}
     for folder in folders:
         if not folder.is_dir():
-            names = [path.name for path in folder.parent.iterdir()] if folder.parent.is_dir() else []
+            names = [path.name for path in folder.parent.iterdir() if path.is_dir()] if folder.parent.is_dir() else []
             near = difflib.get_close_matches(folder.name, names, n=3)
             hint = f" Did you mean {' or '.join(near)}?" if near else ""
             raise RowError(f"{folder} is not a folder.{hint} Give the --out folder of a `bench run`.")

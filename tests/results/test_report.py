@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
+import pytest
+from typer.testing import CliRunner
 
+from bench.cli import app
+from bench.errors import UnknownName
+from bench.recipe import Recipe
 from bench.report.data import leaderboard_data
 from bench.report.gallery import ends
+from bench.results.rows import write_row
 from bench.results.tables import blocks, collect
 
 
@@ -37,7 +44,8 @@ def test_the_report_is_one_file_with_the_numbers_of_the_rows(report: Path, folde
     page = Addresses()
     page.feed(report.read_text(encoding="utf-8"))
     assert {address.partition(":")[0].partition("#")[0] for address in page.found} == {"", "data"}
-    assert json.loads(page.data) == leaderboard_data(blocks(collect([folder])))
+    expected = leaderboard_data({folder.name: blocks(collect([folder]))})
+    assert json.loads(page.data) == json.loads(json.dumps(expected))
 
 
 def test_an_enlarged_grid_has_its_numbers_on_the_page(row) -> None:
@@ -47,7 +55,8 @@ def test_an_enlarged_grid_has_its_numbers_on_the_page(row) -> None:
         for seed, variant in enumerate((first, later))
         for rate, beta in ((0.5, 0.0), (0.9, 0.3))
     ]
-    assert [(record["seeds"], record["accuracy"], record["seconds"]) for record in leaderboard_data(blocks(rows))] == [
+    cells = leaderboard_data({"run": blocks(rows)})["cells"]
+    assert [(record["seeds"], record["accuracy"], record["seconds"]) for record in cells] == [
         (2, 50.0, 3.5),
         (2, 50.0, 3.5),
     ]
@@ -58,3 +67,53 @@ def test_contact_sheets_show_the_ends() -> None:
     kept = np.array([True, False, True, True, False])
     found = {name: places.tolist() for name, places in ends(scores, kept, count=2).items()}
     assert found == {"hardest kept": [3, 2], "hardest dropped": [1, 4], "easiest dropped": [4, 1]}
+
+
+def test_what_a_row_says_is_text_on_the_page(row, tmp_path: Path) -> None:
+    nasty = "ccs(score='</script><img src=x onerror=alert(1)>')"
+    for variant in (nasty, "random"):
+        write_row(row(variant, device="<b>cpu</b> & co"), tmp_path)
+    done = CliRunner().invoke(app, ["report", str(tmp_path)])
+    assert done.exit_code == 0, done.output
+    text = (tmp_path / "report.html").read_text()
+    assert "<img src=x" not in text
+    assert "<b>cpu" not in text
+    assert "&lt;b&gt;cpu&lt;/b&gt; &amp; co" in text
+
+
+@pytest.fixture
+def two_recipes(grid, tmp_path: Path) -> Path:
+    """A folder of folders: two recipes on digits, and mnist beside the first."""
+    for name, iterations, dataset in (("a", 400, "digits"), ("b", 800, "digits"), ("c", 400, "mnist5k")):
+        means = {"random": [80.0 + iterations / 200], "elfs": [85.0], "aum": [70.0]}
+        for made in grid(means, [0.9], dataset=dataset, recipe=Recipe(iterations=iterations)):
+            write_row(made, tmp_path / "runs" / name)
+    return tmp_path / "runs"
+
+
+def test_folders_of_two_recipes_are_parts_of_one_page(two_recipes: Path, tmp_path: Path) -> None:
+    done = CliRunner().invoke(app, ["report", str(two_recipes)])
+    assert done.exit_code == 0, done.output
+    assert re.findall(r"^(rows|coresets|figures) ", done.output, re.M) == ["rows", "coresets", "figures"]
+    text = (two_recipes / "report.html").read_text()
+    assert re.findall(r'<h2 class="part">(.*?)</h2>', text) == ["a, c", "b"]
+    assert len(re.findall(r'<section id="block-\d"', text)) == 3
+    page = Addresses()
+    page.feed(text)
+    places = {(cell["folders"], cell["dataset"]) for cell in json.loads(page.data)["cells"]}
+    assert places == {("a, c", "digits"), ("a, c", "mnist5k"), ("b", "digits")}
+
+
+def test_a_page_has_the_paired_comparison_and_sizes_of_images(report: Path) -> None:
+    text = report.read_text()
+    assert "Paired differences: against random" in text
+    assert re.search(r'<table id="contests-0".*?\[[-+]\d', text, re.S)
+    images = re.findall(r"<img [^>]*>", text)
+    assert images
+    assert all(re.search(r'width="\d+" height="\d+"', image) for image in images)
+
+
+def test_a_baseline_that_was_named_must_be_there(folder: Path, tmp_path: Path) -> None:
+    done = CliRunner().invoke(app, ["report", str(folder), "--baseline", "kcenter", "--out", str(tmp_path / "x.html")])
+    assert isinstance(done.exception, UnknownName)
+    assert not (tmp_path / "x.html").exists()

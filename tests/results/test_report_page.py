@@ -11,6 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from bench.cli import app
+from bench.recipe import Recipe
 from bench.results.leaderboard import leaderboard_sheet, standings
 from bench.results.rows import Row, write_row
 from bench.results.tables import blocks, collect
@@ -128,6 +129,70 @@ def test_tables_sort_by_mouse_and_by_keyboard(page) -> None:
     assert rising == sorted(rising)
     assert page.get_attribute("#leaderboard thead th:nth-child(6)", "aria-sort") == "ascending"
     assert accuracies()[-1] == "\N{EN DASH}", "what is missing stays last"
+
+
+def test_a_first_click_sorts_texts_from_a_to_z_and_ranks_from_the_best(page) -> None:
+    page.click("#leaderboard thead th:nth-child(2) button")
+    names = [line[1] for line in texts(page, "leaderboard")]
+    assert names == sorted(names)
+    page.click("#leaderboard thead th:nth-child(2) button")
+    assert [line[1] for line in texts(page, "leaderboard")] == names[::-1]
+    page.click("#leaderboard thead th:nth-child(4) button")
+    ranks = [line[3] for line in texts(page, "leaderboard") if line[3] != "\N{EN DASH}"]
+    assert ranks == sorted(ranks)
+
+
+def test_filters_are_in_the_address_and_notes_follow_them(page, report: Path) -> None:
+    def notes() -> str:
+        return page.inner_text("#leaderboard-notes")
+
+    assert "Not ranked: prototypicality: misses" in notes()
+    assert "90 % (2 of 3 seeds)" in notes()
+    page.select_option("select[name=rate]", "0.5")
+    assert "Not ranked" not in notes()
+    assert "among 4 methods over 1 column" in notes()
+    assert page.evaluate("location.hash") == "#rate=0.5"
+    shown = texts(page, "leaderboard")
+    page.goto("about:blank")
+    page.goto(report.as_uri() + "#rate=0.5")
+    assert texts(page, "leaderboard") == shown
+    assert page.input_value("select[name=rate]") == "0.5"
+    page.goto(report.as_uri() + "#rate=0.7&nonsense=1")
+    assert page.input_value("select[name=rate]") == "0.5", "what is no value is left out"
+
+
+def test_parts_are_never_ranked_together(browser, grid, tmp_path: Path) -> None:
+    for name, best in (("a", "random"), ("b", "elfs")):
+        means = {"random": [80.0], "elfs": [70.0]} | {best: [90.0]}
+        for made in grid(means, [0.9], recipe=Recipe(iterations=400 if name == "a" else 800)):
+            write_row(made, tmp_path / name)
+    done = CliRunner().invoke(
+        app, ["report", str(tmp_path / "a"), str(tmp_path / "b"), "--out", str(tmp_path / "r.html")]
+    )
+    assert done.exit_code == 0, done.output
+    opened = browser.new_page()
+    opened.goto((tmp_path / "r.html").as_uri())
+    assert [line[1] for line in texts(opened, "leaderboard")] == ["random", "elfs"]
+    opened.select_option("select[name=folders]", "b")
+    assert [line[1] for line in texts(opened, "leaderboard")] == ["elfs", "random"]
+    assert opened.evaluate("location.hash") == "#folders=b"
+    opened.close()
+
+
+def test_print_opens_what_is_folded_and_leaves_the_controls_out(page) -> None:
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert page.evaluate("[...document.querySelectorAll('details')].every(part => part.open)")
+    page.emulate_media(media="print")
+    assert not page.is_visible("#filters")
+    assert not page.is_visible("nav")
+
+
+def test_figures_scale_on_a_phone(page) -> None:
+    page.set_viewport_size({"width": 375, "height": 800})
+    page.evaluate("document.querySelectorAll('details').forEach(part => part.open = true)")
+    widths = page.evaluate("[...document.images].map(image => image.getBoundingClientRect().width)")
+    assert widths
+    assert max(widths) <= 343
 
 
 def test_the_page_fits_a_phone_and_has_a_dark_mode(page) -> None:
