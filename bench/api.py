@@ -38,6 +38,7 @@ class RunFields(TypedDict, total=False):
         rates: fractions of the pool to remove, each in [0, 1).
         seeds: how many, or a list of seeds.
         pool_size: images drawn from the training split as the pool.
+        pool_seed: of that draw.
         proxy_model: network for training dynamics; by default the model that is trained on the coreset.
         recipe: fields of ``bench.Recipe`` that replace the data set's and the model's.
         scale: factor that shortens iterations and proxy epochs; rows are marked.
@@ -65,6 +66,7 @@ class RunFields(TypedDict, total=False):
     rates: str | Sequence[float]
     seeds: int | str | Sequence[int]
     pool_size: int | None
+    pool_seed: int
     proxy_model: str | None
     recipe: Mapping[str, Any]
     scale: float

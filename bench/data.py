@@ -166,8 +166,8 @@ def _listed(labels: NDArray[np.integer]) -> str:
     return f"{', '.join(map(str, found[:4]))}, ..., {found[-1]} ({len(found)} different ones)"
 
 
-def take_pool(dataset: Dataset, size: int | None) -> Dataset:
-    """Restrict the pool to ``size`` images, drawn uniformly with a fixed seed so that every run has the same pool.
+def take_pool(dataset: Dataset, size: int | None, seed: int = 0) -> Dataset:
+    """Restrict the pool to ``size`` images, drawn uniformly by a seed of its own: all cells of a grid have one pool.
 
     Labels play no part in the draw: a label-free method must not be handed a stratified pool.
 
@@ -179,7 +179,7 @@ def take_pool(dataset: Dataset, size: int | None) -> Dataset:
     total = len(dataset.train)
     if not 1 <= size <= total:
         raise DataError(f"pool_size={size} is not valid: the training split has {total} images.")
-    index = np.sort(np.random.default_rng(0).choice(total, size, replace=False))
+    index = np.sort(np.random.default_rng(seed).choice(total, size, replace=False))
     kept = take_images(dataset.train.images, index)
     return replace(dataset, train=Split(kept, dataset.train.labels[index]), pool_index=dataset.pool_index[index])
 

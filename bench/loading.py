@@ -24,6 +24,7 @@ def load_dataset(
     root: Path | None,
     download: bool,
     pool_size: int | None,
+    pool_seed: int = 0,
     modifiers: Mapping[str, int | float] = MappingProxyType({}),
 ) -> Dataset:
     """Read a registered data set, modify its training split, and draw the pool from what that leaves.
@@ -34,6 +35,7 @@ def load_dataset(
         root: directory that data sets on disk are looked up in (``--data-root``), or None.
         download: whether the reader may fetch what is missing; readers that cannot are unaffected.
         pool_size: number of training images to keep, or None for all.
+        pool_seed: of the draw of these.
         modifiers: see ``bench.variants``.
 
     Returns:
@@ -55,6 +57,6 @@ def load_dataset(
         whole = entry.function(None if root is None else root.expanduser(), **values)
         if not isinstance(whole, Dataset):
             raise DataError(f"its reader returned {type(whole).__name__} in place of what bench.make_dataset makes.")
-        return take_pool(modified(whole, check_modifiers(name, modifiers)), pool_size)
+        return take_pool(modified(whole, check_modifiers(name, modifiers)), pool_size, pool_seed)
     except DataError as error:
         raise DataError(f"dataset {Call(name, {}, modifiers)}: {error}") from error

@@ -40,6 +40,10 @@ class Frozen(BaseModel):
         return hashlib.sha256(text.encode()).hexdigest()
 
 
+_LATER = ("modifiers", "clean_fingerprint", "pool_seed")
+"""Fields of a data set that are part of its digest only where they say something."""
+
+
 class DatasetRef(Frozen):
     """A data set as a grid uses it.
 
@@ -50,6 +54,7 @@ class DatasetRef(Frozen):
         modifiers: what makes the training split long-tailed or noisy, see ``bench.variants``; applied before the pool
             is drawn.
         pool_size: size of the drawn pool, or None for the whole training split.
+        pool_seed: of its draw.
         fingerprint: SHA-256 of the content; of images in files, of their names and sizes.
         clean_fingerprint: that of the same images with their own labels; empty where no label was replaced.
         num_classes: C.
@@ -61,6 +66,7 @@ class DatasetRef(Frozen):
     params: dict[str, Any] = {}
     modifiers: dict[str, int | float] = {}
     pool_size: int | None = None
+    pool_seed: int = 0
     fingerprint: str = ""
     clean_fingerprint: str = ""
     num_classes: int = 0
@@ -70,6 +76,7 @@ class DatasetRef(Frozen):
     def label(self) -> str:
         """Name with the parameters off their defaults and the modifiers, as tables show it."""
         drawn = {} if self.pool_size is None else {"pool_size": self.pool_size}
+        drawn |= {"pool_seed": self.pool_seed} if self.pool_seed else {}
         return str(Call(self.name, {**self.params, **drawn}, self.modifiers))
 
     def without_noise(self) -> DatasetRef:
@@ -80,10 +87,10 @@ class DatasetRef(Frozen):
         return self.model_copy(update={**clean, "clean_fingerprint": ""})
 
     @model_serializer(mode="wrap")
-    def _plain_without_modifiers(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Left out where empty: a data set has the digest that it had before there were modifiers."""
+    def _plain_without_later(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Left out where empty: a data set has the digest that it had before there were these fields."""
         fields: dict[str, Any] = serialize(self)
-        return {key: value for key, value in fields.items() if value or key not in ("modifiers", "clean_fingerprint")}
+        return {key: value for key, value in fields.items() if value or key not in _LATER}
 
 
 class EncoderRef(Frozen):

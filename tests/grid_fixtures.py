@@ -25,6 +25,7 @@ def references(spec: GridSpec) -> tuple[dict[str, DatasetRef], dict[str, Encoder
             params=datasets.get(call.name).changed(call.params),
             modifiers=check_modifiers(call.name, call.modifiers),
             pool_size=spec.pool_size,
+            pool_seed=spec.pool_seed,
             fingerprint="f" * 64,
             num_classes=datasets.get(call.name).info.num_classes or 0,
             size=spec.pool_size or SIZES[call.name],

@@ -106,6 +106,10 @@ def run(
     pool_size: Annotated[
         int | None, typer.Option(help="Draw this many training images as the pool.", rich_help_panel=GRID)
     ] = None,
+    pool_seed: Annotated[
+        int | None,
+        typer.Option(min=0, help="Of that draw; another one is another pool. Default: 0.", rich_help_panel=GRID),
+    ] = None,
     proxy_model: Annotated[
         str | None,
         typer.Option(
@@ -217,6 +221,7 @@ def run(
         "rates": _joined(rates),
         "seeds": _joined(seeds),
         "pool_size": pool_size,
+        "pool_seed": pool_seed,
         "proxy_model": proxy_model,
         "recipe": parse_call(f"recipe({recipe})").params if recipe is not None else None,
         "scale": scale,

@@ -68,6 +68,9 @@ def train(
     pool_size: Annotated[
         int | None, typer.Option(help="The pool that the coreset was selected from.", rich_help_panel=WHAT)
     ] = None,
+    pool_seed: Annotated[
+        int | None, typer.Option(min=0, help="Of that pool's draw. Default: 0.", rich_help_panel=WHAT)
+    ] = None,
     encoder: Annotated[
         str | None,
         typer.Option(
@@ -119,6 +122,7 @@ def train(
         "recipe": recipe,
         "scale": scale,
         "pool-size": pool_size,
+        "pool-seed": pool_seed,
         "supervision": supervision,
         "sha256": sha256,
         "fingerprint": fingerprint,
@@ -137,7 +141,7 @@ def train(
         used = pick_device(device)
         job = from_file(
             indices,
-            _grid(dataset, model, seed, recipe, scale, pool_size, encoder),
+            _grid(dataset, model, seed, recipe, scale, (pool_size, pool_seed), encoder),
             device=used,
             supervision=supervision.value if supervision else "labels",
             sha256=sha256 or "",
@@ -200,7 +204,7 @@ def _grid(
     seed: int | None,
     recipe: str | None,
     scale: float | None,
-    pool_size: int | None,
+    pool: tuple[int | None, int | None],
     encoder: str | None,
 ) -> dict[str, Any]:
     from bench.calls import parse_call
@@ -211,7 +215,8 @@ def _grid(
         "seeds": [seed or 0],
         "recipe": parse_call(f"recipe({recipe})").params if recipe else None,
         "scale": scale,
-        "pool_size": pool_size,
+        "pool_size": pool[0],
+        "pool_seed": pool[1],
         "encoders": encoder,
     }
 

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from bench.calls import parse_call
 from bench.conformance import ranges
 from bench.conformance.case import Call, Case, Failed, Recorder
 from bench.conformance.samples import Sample, digits, few_digits
@@ -312,7 +313,7 @@ def _normal(case: Case, item: Need, sample: Sample) -> Need:
         if value is not None and name not in ("indices", "candidates")
     }
     if item.part == "coreset":
-        return Need(item.part, {"method": str(options["method"])})
+        return Need(item.part, {"method": str(parse_call(str(options["method"])))})
     if item.part == "judge":
         return Need(item.part, {"by": "rule", **options})
     if item.part == "neighbors":

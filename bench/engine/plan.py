@@ -138,7 +138,7 @@ def _find_datasets(
     held: dict[str, Contents] = {}
     for call in spec.datasets:
         try:
-            opened, shape, inside = _open_dataset(call, spec.pool_size, root, download)
+            opened, shape, inside = _open_dataset(call, spec, root, download)
             found[str(call)], shapes[opened.label], held[opened.label] = opened, shape, inside
         except DataError as error:
             if not tolerant:
@@ -154,6 +154,7 @@ def _find_datasets(
                 params=entry.changed(call.params),
                 modifiers=check_modifiers(call.name, call.modifiers),
                 pool_size=spec.pool_size,
+                pool_seed=spec.pool_seed,
                 num_classes=entry.info.num_classes or 0,
             )
     return found, shapes, held
@@ -255,13 +256,19 @@ def cache_problem(folder: Path) -> str:
     )
 
 
-def _open_dataset(
-    call: Call, pool_size: int | None, root: Path | None, download: bool
-) -> tuple[DatasetRef, Shape, Contents]:
+def _open_dataset(call: Call, spec: GridSpec, root: Path | None, download: bool) -> tuple[DatasetRef, Shape, Contents]:
     entry = datasets.get(call.name)
     params = entry.changed(call.params)
     modifiers = check_modifiers(call.name, call.modifiers)
-    opened = partial(load_dataset, call.name, params, root=root, download=download, pool_size=pool_size)
+    opened = partial(
+        load_dataset,
+        call.name,
+        params,
+        root=root,
+        download=download,
+        pool_size=spec.pool_size,
+        pool_seed=spec.pool_seed,
+    )
     dataset = opened(modifiers=modifiers)
     clean = clean_modifiers(modifiers)
     images = dataset.train.images
@@ -271,7 +278,8 @@ def _open_dataset(
         version=entry.info.version,
         params=params,
         modifiers=modifiers,
-        pool_size=pool_size,
+        pool_size=spec.pool_size,
+        pool_seed=spec.pool_seed,
         fingerprint=fingerprint(dataset),
         clean_fingerprint=fingerprint(opened(modifiers=clean)) if clean != modifiers else "",
         num_classes=dataset.num_classes,

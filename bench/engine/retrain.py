@@ -73,7 +73,7 @@ def from_row(
     """
     positions = read_indices(indices, sha256=row.indices_sha256)
     dataset = parse_call(row.dataset)
-    pool_size = dataset.params.pop("pool_size", None)
+    pool_size, pool_seed = dataset.params.pop("pool_size", None), dataset.params.pop("pool_seed", 0)
     named = encoder or (row.encoder if row.encoder != NO_ENCODER else None)
     spec = load_spec(
         given={
@@ -82,6 +82,7 @@ def from_row(
             "encoders": [named] if named else None,
             "seeds": [row.seed],
             "pool_size": pool_size,
+            "pool_seed": pool_seed,
             "recipe": row.recipe.model_dump(exclude={"scale", "precision"}),
         }
     )

@@ -20,8 +20,8 @@ from bench.variants import check_modifiers
 
 WEIGHTS = "weights"
 """The parameter that every encoder call takes beside the encoder's own: a local weights file."""
-POOL_SIZE = "pool_size"
-"""What a data set's label shows of a drawn pool; in a grid it is no parameter of the data set."""
+POOL = {"pool_size": "the pool's size", "pool_seed": "the seed of the pool's draw"}
+"""What a data set's label shows of a drawn pool; in a grid they are no parameters of the data set."""
 
 
 def check_names(spec: GridSpec) -> None:
@@ -31,9 +31,13 @@ def check_names(spec: GridSpec) -> None:
         UnknownName: with the nearest names.
         SpecError: a parameter outside its range, or without a value for one of the rates.
     """
+    if spec.pool_seed and spec.pool_size is None:
+        raise SpecError(f"pool_seed={spec.pool_seed} draws nothing without --pool-size (YAML: pool_size).")
     for call in spec.datasets:
-        if POOL_SIZE in call.params:
-            raise SpecError(f"dataset {call.name}: the pool's size is the grid's; use --pool-size (YAML: pool_size).")
+        for name, meaning in POOL.items():
+            if name in call.params:
+                option = name.replace("_", "-")
+                raise SpecError(f"dataset {call.name}: {meaning} is the grid's; use --{option} (YAML: {name}).")
         datasets.get(call.name).resolve(call.params)
         check_modifiers(call.name, call.modifiers)
     for call in spec.encoders:

@@ -39,6 +39,7 @@ class GridSpec(BaseModel):
         rates: fractions of the pool to remove, each in [0, 1).
         seeds: distinct seeds; the number n stands for 0 to n - 1.
         pool_size: images drawn from the training split as the pool; None for all.
+        pool_seed: of that draw; another one is another pool, and so another data set.
         proxy_model: network for training dynamics; None for the model that is trained on the coreset.
         recipe: fields of ``Recipe`` that replace the dataset's and the model's.
         scale: factor that shortens iterations and proxy epochs; the rows are marked.
@@ -53,6 +54,7 @@ class GridSpec(BaseModel):
     rates: tuple[Rate, ...] = (0.3, 0.5, 0.7, 0.8, 0.9)
     seeds: tuple[Annotated[int, Field(ge=0)], ...] = (0,)
     pool_size: Annotated[int, Field(ge=1)] | None = None
+    pool_seed: Annotated[int, Field(ge=0)] = 0
     proxy_model: Call | None = None
     recipe: dict[str, Any] = {}
     scale: Annotated[float, Field(gt=0, le=1)] = 1.0

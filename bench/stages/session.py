@@ -127,7 +127,13 @@ def _open(ref_json: str, root: Path | None) -> Dataset:
 
     ref = DatasetRef.model_validate_json(ref_json)
     dataset = load_dataset(
-        ref.name, ref.params, root=root, download=False, pool_size=ref.pool_size, modifiers=ref.modifiers
+        ref.name,
+        ref.params,
+        root=root,
+        download=False,
+        pool_size=ref.pool_size,
+        pool_seed=ref.pool_seed,
+        modifiers=ref.modifiers,
     )
     if fingerprint(dataset) != ref.fingerprint:
         raise DataError(

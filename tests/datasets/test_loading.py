@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench import DataError, Recipe, make_dataset, register_dataset
-from bench.data import fingerprint
+from bench.data import Dataset, fingerprint
 from bench.datasets._common import stratified_split
 from bench.errors import SpecError, UnknownName
 from bench.loading import load_dataset
@@ -29,6 +29,17 @@ def test_pool_is_a_fixed_part_of_the_training_split() -> None:
     assert np.array_equal(np.asarray(first.train.images), np.asarray(whole.train.images)[first.pool_index])
     assert np.array_equal(first.train.labels, whole.train.labels[first.pool_index])
     assert fingerprint(first) == fingerprint(second) != fingerprint(whole)
+
+
+def test_another_seed_of_the_pool_draws_other_images() -> None:
+    def drawn(**given: int) -> Dataset:
+        return load_dataset("digits", {}, root=None, download=False, pool_size=100, **given)
+
+    usual, other = drawn().pool_index, drawn(pool_seed=1).pool_index
+    np.testing.assert_array_equal(usual, drawn(pool_seed=0).pool_index)
+    np.testing.assert_array_equal(other, drawn(pool_seed=1).pool_index)
+    assert len(np.intersect1d(usual, other)) < 30  # 7 by chance
+    assert len(set(other.tolist())) == 100
 
 
 @pytest.mark.parametrize("size", [0, -1, 1439])

@@ -14,6 +14,7 @@ from bench.recipe import Recipe
 from bench.refs import DatasetRef, ModelRef
 from bench.stages.base import in_order
 from bench.stages.training import Cell
+from tests.grid_fixtures import expanded
 
 Expand = Callable[..., list[Cell]]
 
@@ -151,6 +152,20 @@ def test_modifiers_stand_in_the_label_and_the_file_name_and_survive_json() -> No
     cell = pinned(dataset=ref)
     assert cell.cell_id.startswith("folder_imbalance_10_noise_0.2-ccs-none-")
     assert Cell.model_validate_json(cell.model_dump_json()) == cell
+
+
+def test_the_seed_of_a_pool_is_part_of_its_data_set_where_it_is_another() -> None:
+    [usual], [same], [other] = (
+        expanded(methods="random", rates="0.5", seeds=1, pool_size=500, **given)
+        for given in ({}, {"pool_seed": 0}, {"pool_seed": 2})
+    )
+    assert usual.cell_id == same.cell_id != other.cell_id
+    assert (usual.dataset.label, other.dataset.label) == ("digits(pool_size=500)", "digits(pool_seed=2, pool_size=500)")
+    assert "pool_seed" not in usual.dataset.model_dump()
+    with pytest.raises(SpecError, match="pool_seed=2 draws nothing without --pool-size"):
+        expanded(methods="random", pool_seed=2)
+    with pytest.raises(SpecError, match=r"dataset digits: the seed of the pool's draw is the grid's; use --pool-seed"):
+        expanded(methods="random", datasets="digits(pool_seed=2)")
     assert "modifiers" not in pinned().model_dump_json()
 
 

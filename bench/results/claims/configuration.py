@@ -76,13 +76,14 @@ def is_whole(row: Row) -> bool:
 def dataset_ref(row: Row) -> DatasetRef:
     """The data set that a row names."""
     call = parse_call(row.dataset)
-    pool_size = call.params.pop("pool_size", None)
+    pool_size, pool_seed = call.params.pop("pool_size", None), call.params.pop("pool_seed", 0)
     return DatasetRef(
         name=call.name,
         version=row.dataset_version or 1,
         params=call.params,
         modifiers=check_modifiers(call.name, call.modifiers),
         pool_size=pool_size,
+        pool_seed=pool_seed,
         fingerprint=row.fingerprint,
         clean_fingerprint=row.clean_fingerprint,
         num_classes=len(row.class_counts),

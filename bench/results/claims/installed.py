@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from bench.calls import Call, parse_call
 from bench.errors import SpecError
-from bench.grid.cells import POOL_SIZE, spelled
+from bench.grid.cells import POOL, spelled
 from bench.loading import DOWNLOAD
 from bench.plugins import SUPERVISIONS, MethodInfo, datasets, encoders, methods, models
 from bench.recipe import proxy_recipe
@@ -26,7 +26,7 @@ from bench.stages.training import Cell
 def plugin_problems(row: Row) -> Iterator[str]:
     """Compare the row with the plugins of its names, as far as they are installed in the versions that it states."""
     data, model = parse_call(row.dataset), parse_call(row.model)
-    yield from _call_problems(datasets, "dataset", data, row.dataset_version, besides=POOL_SIZE)
+    yield from _call_problems(datasets, "dataset", data, row.dataset_version, besides=POOL)
     yield from _call_problems(models, "model", model, row.model_version)
     reader = _installed(datasets, data.name)
     if DOWNLOAD in data.params:
@@ -58,7 +58,7 @@ def _installed(registry: Registry[Any], name: str) -> Entry[Any] | None:
 
 
 def _call_problems(
-    registry: Registry[Any], field: str, call: Call, version: int | None, *, besides: str = ""
+    registry: Registry[Any], field: str, call: Call, version: int | None, *, besides: Collection[str] = ()
 ) -> Iterator[str]:
     """Whether the parameters are valid, and none is at its default; rows of versions 1 and 2 state no versions."""
     entry = _installed(registry, call.name)
@@ -68,7 +68,7 @@ def _call_problems(
     if version not in (None, entry.info.version):
         yield Unchecked(f"{registry.kind} {call.name}: version {entry.info.version} is installed, not {version}")
         return
-    given = {name: value for name, value in call.params.items() if name != besides}
+    given = {name: value for name, value in call.params.items() if name not in besides}
     try:
         changed = entry.changed(given)
     except SpecError as error:

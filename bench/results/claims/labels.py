@@ -59,7 +59,7 @@ class DataAtHand:
 
     def _read(self, row: Row) -> Labelled | str:
         call = parse_call(row.dataset)
-        size = call.params.pop("pool_size", None)
+        size, seed = call.params.pop("pool_size", None), call.params.pop("pool_seed", 0)
         entry = next((entry for entry in datasets if entry.name == call.name), None)
         if entry is None or not entry.function.__module__.startswith("bench.datasets.") or call.params:
             return f"{call.name} is no built-in data set, or one of your own files"
@@ -70,10 +70,10 @@ class DataAtHand:
         except (DataError, ImportError):
             return f"{call.name} is not on this machine (--data-root)"
         modifiers = check_modifiers(call.name, call.modifiers)
-        drawn = take_pool(modified(whole, modifiers), size)
+        drawn = take_pool(modified(whole, modifiers), size, seed)
         clean = ""
         if "noise" in modifiers:
-            clean = fingerprint(take_pool(modified(whole, clean_modifiers(modifiers)), size))
+            clean = fingerprint(take_pool(modified(whole, clean_modifiers(modifiers)), size, seed))
         return Labelled(drawn, fingerprint(drawn), clean)
 
 
