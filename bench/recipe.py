@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from bench.errors import SpecError
 
@@ -14,24 +14,29 @@ PROTOCOL = 1
 KNOWN_PROTOCOLS = (1,)
 """All versions that there have been."""
 
-Augmentation = Literal["none", "crop", "crop-flip", "resized-crop-flip"]
+Augmentation = Literal["none", "crop", "crop-flip", "crop-alternating-flip", "resized-crop-flip"]
+Schedule = Literal["cosine", "triangular"]
 Precision = Literal["auto", "fp32", "tf32", "bf16"]
 
 
 class Recipe(BaseModel):
-    """SGD with cosine decay per iteration, as in the papers' protocol (``methods.md``, "Evaluation protocol").
+    """SGD with a learning rate that changes per iteration, by default as in the papers' protocol: cosine decay.
 
     Attributes:
         iterations: optimiser steps of a final model, whatever the coreset's size.
         proxy_epochs: passes over the pool for a proxy.
         batch_size: images per step; a coreset smaller than this is one batch.
         lr: first learning rate.
-        lr_min: learning rate that the cosine ends at.
+        lr_min: learning rate that the schedule ends at.
+        schedule: ``cosine`` falls from ``lr``; ``triangular`` rises linearly from a fifth of ``lr`` to ``lr`` at 23 %
+            of the iterations and falls linearly to ``lr_min`` (Jordan 2024, arXiv:2404.00498).
         momentum: SGD momentum.
         nesterov: Nesterov momentum.
         weight_decay: L2 penalty on all parameters.
-        augmentation: ``crop`` is a random crop after reflect padding, ``flip`` a horizontal mirror,
-            ``resized-crop-flip`` ImageNet's random resized crop.
+        label_smoothing: share of each target that is spread evenly over all classes.
+        augmentation: ``crop`` is a random crop after reflect padding, ``flip`` a horizontal mirror by chance,
+            ``alternating-flip`` one that each image has in every other epoch (Jordan 2024), ``resized-crop-flip``
+            ImageNet's random resized crop.
         crop_padding: pixels of padding before the random crop.
         evaluations: how often the test split is scored during training, evenly spaced, the last at the end.
         precision: ``auto`` is bf16 autocast on a GPU or CPU that computes in it, fp32 elsewhere; ``tf32`` is fp32 but
@@ -47,9 +52,11 @@ class Recipe(BaseModel):
     batch_size: Annotated[int, Field(ge=2)] = 256
     lr: Annotated[float, Field(gt=0)] = 0.1
     lr_min: Annotated[float, Field(ge=0)] = 1e-4
+    schedule: Schedule = "cosine"
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
     nesterov: bool = True
     weight_decay: Annotated[float, Field(ge=0)] = 5e-4
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     augmentation: Augmentation = "crop-flip"
     crop_padding: Annotated[int, Field(ge=0)] = 4
     evaluations: Annotated[int, Field(ge=1)] = 50
@@ -63,6 +70,17 @@ class Recipe(BaseModel):
         if self.nesterov and self.momentum == 0:
             raise ValueError("nesterov needs momentum above 0")
         return self
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out later fields at their defaults: hashes of cells and stages from before those fields stay valid."""
+        fields: dict[str, Any] = handler(self)
+        later = ("schedule", "label_smoothing")
+        return {
+            name: value
+            for name, value in fields.items()
+            if name not in later or value != type(self).model_fields[name].default
+        }
 
     def at_precision(self, offered: Sequence[Precision]) -> Recipe:
         """Return the recipe with ``auto`` replaced by the first precision that the device offers.
@@ -94,6 +112,25 @@ def proxy_recipe(recipe: Recipe) -> Recipe:
     """A recipe without the fields that play no part in a proxy's training, so that they do not part its artifacts."""
     defaults = Recipe()
     return recipe.model_copy(update={"iterations": defaults.iterations, "evaluations": 1})
+
+
+def learning_rate_factors(schedule: Schedule, iterations: int, end: float) -> list[float]:
+    """Factors of ``lr`` at each step of a schedule that is made of straight lines, and after the last step.
+
+    Args:
+        schedule: not ``cosine``, which torch computes.
+        iterations: T.
+        end: the last factor.
+
+    Returns:
+        T + 1 factors, in [0, 1].
+    """
+    if schedule != "triangular":
+        raise ValueError(schedule)
+    peak = max(1, round(0.23 * iterations))
+    rise = [0.2 + 0.8 * step / peak for step in range(peak)]
+    fall = [1 + (end - 1) * step / max(1, iterations - peak) for step in range(iterations - peak + 1)]
+    return rise + fall
 
 
 def scoring_steps(iterations: int, evaluations: int) -> Sequence[int]:

@@ -5,7 +5,7 @@ Ours, not a paper's. One network learns all labelings of a coreset at once, with
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ from bench.data import Dataset, take_images
 from bench.refs import Proxy, derive_seed
 from bench.training.batches import Batches
 from bench.training.fit import Inputs, fresh_network, make_batches, proxy_iterations, seeded
-from bench.training.loop import train
+from bench.training.loop import Loss, train
 from bench.training.precision import products
 from bench.underway import Progress
 
@@ -66,11 +66,14 @@ def qualities(
         if not len(outside) or len(indices) < 2:
             found[number] = float(not len(outside))
             continue
-        network, generator = fresh_network(proxy.model, inputs.shape[1:], sum(heads), seed=own, device=device)
+        kept = batches(indices)
+        network, generator = fresh_network(
+            proxy.model, inputs.shape[1:], sum(heads), seed=own, device=device, sample=kept
+        )
         with seeded(derive_seed(own, "layers"), device):
             train(
                 network,
-                batches(indices),
+                kept,
                 recipe=proxy.recipe,
                 iterations=steps,
                 generator=generator,
@@ -84,12 +87,13 @@ def qualities(
     return found
 
 
-def loss_of(heads: Sequence[int]) -> Callable[[Tensor, Tensor], Tensor]:
+def loss_of(heads: Sequence[int]) -> Loss:
     """Mean over the heads of the cross-entropy: (logits [B, sum of heads], targets int64 [B, L]) -> scalar."""
 
-    def loss(logits: Tensor, targets: Tensor) -> Tensor:
+    def loss(logits: Tensor, targets: Tensor, *, label_smoothing: float = 0.0) -> Tensor:
         parts = zip(logits.split(list(heads), 1), targets.unbind(1), strict=True)
-        return torch.stack([functional.cross_entropy(part, wanted) for part, wanted in parts]).mean()
+        each = [functional.cross_entropy(part, wanted, label_smoothing=label_smoothing) for part, wanted in parts]
+        return torch.stack(each).mean()
 
     return loss
 

@@ -21,17 +21,63 @@ def normaliser(mean: Sequence[float], std: Sequence[float], device: str) -> tupl
     return 1 / (255 * spread), -centre / spread
 
 
-def augment(images: Tensor, indices: Tensor, recipe: Recipe, generator: torch.Generator) -> Tensor:
-    """``images[indices]`` as the recipe augments them; see ``crop_and_flip`` and ``resized_crop_and_flip``."""
+def augment(
+    images: Tensor, indices: Tensor, recipe: Recipe, generator: torch.Generator, *, positions: Tensor, epoch: int
+) -> Tensor:
+    """``images[indices]`` as the recipe augments them; see ``crop_and_flip`` and ``resized_crop_and_flip``.
+
+    Args:
+        images: uint8 [N, C, H, W].
+        indices: int64 [B], on the device of ``images``.
+        recipe: which augmentation.
+        generator: CPU generator.
+        positions: int64 [B], which images these are whatever tensor holds them, for the mirror that alternates.
+        epoch: from 0, for the same.
+    """
     if recipe.augmentation == "none":
         return images[indices]
     if recipe.augmentation == "resized-crop-flip":
         return resized_crop_and_flip(images[indices], generator)
-    return crop_and_flip(images, indices, kind=recipe.augmentation, padding=recipe.crop_padding, generator=generator)
+    mirrored = alternate(positions, epoch) if recipe.augmentation == "crop-alternating-flip" else None
+    return crop_and_flip(
+        images,
+        indices,
+        kind=recipe.augmentation,
+        padding=recipe.crop_padding,
+        generator=generator,
+        mirrored=mirrored,
+    )
+
+
+def alternate(positions: Tensor, epoch: int) -> Tensor:
+    """Whether each image is mirrored in this epoch: half of them in the first, each in every other one.
+
+    Two epochs then show every image from both sides, where chance shows a quarter of them twice from the same side
+    (Jordan 2024, arXiv:2404.00498, section 3.6).
+
+    Args:
+        positions: int64 [B].
+        epoch: from 0.
+
+    Returns:
+        bool [B].
+    """
+    # Two rounds of MurmurHash3's finaliser: one multiplication alone would make neighbours, often of one class, differ.
+    mixed = positions & 0xFFFFFFFF
+    for factor, shift in ((0x85EBCA6B, 13), (0xC2B2AE35, 16)):
+        mixed = (mixed ^ (mixed >> 16)) * factor & 0xFFFFFFFF
+        mixed = mixed ^ (mixed >> shift)
+    return (mixed + epoch) % 2 == 1
 
 
 def crop_and_flip(
-    images: Tensor, indices: Tensor, *, kind: Augmentation, padding: int, generator: torch.Generator
+    images: Tensor,
+    indices: Tensor,
+    *,
+    kind: Augmentation,
+    padding: int,
+    generator: torch.Generator,
+    mirrored: Tensor | None = None,
 ) -> Tensor:
     """Take ``images[indices]`` with a random shift and mirror of each image.
 
@@ -45,6 +91,7 @@ def crop_and_flip(
         kind: ``crop``, or ``crop-flip`` with the mirror.
         padding: pixels, below H and W.
         generator: CPU generator, so that every device draws the same numbers.
+        mirrored: bool [B], which to mirror, in place of chance.
 
     Returns:
         uint8 [B, C, H, W].
@@ -62,8 +109,9 @@ def crop_and_flip(
     rows = _reflect(torch.arange(height, device=device) + shift[0], height)
     columns = _reflect(torch.arange(width, device=device) + shift[1], width)
     if kind == "crop-flip":
-        mirrored = to_device(torch.rand((batch, 1), generator=generator) < 0.5, device)
-        columns = torch.where(mirrored, columns.flip(1), columns)
+        mirrored = to_device(torch.rand(batch, generator=generator) < 0.5, device)
+    if mirrored is not None:
+        columns = torch.where(mirrored[:, None], columns.flip(1), columns)
     channels = torch.arange(images.shape[1], device=device)[:, None]
     lines = (indices[:, None, None] * len(channels) + channels) * height + rows[:, None, :]
     taken = images.reshape(-1, width).index_select(0, lines.flatten()).view(batch, len(channels), height, width)

@@ -69,6 +69,7 @@ class TensorBatches:
         self._inputs, self._targets = inputs.to(device).contiguous(), targets.to(device)
         self._recipe = recipe
         self._images = inputs.dtype == torch.uint8
+        self._epochs = 0
         self._scale, self._shift = normaliser(mean, std, device)
 
     def __len__(self) -> int:
@@ -82,8 +83,9 @@ class TensorBatches:
             if not self._images:
                 yield Batch(self._inputs[indices], self._targets[indices], indices)
                 continue
-            taken = augment(self._inputs, indices, self._recipe, generator)
+            taken = augment(self._inputs, indices, self._recipe, generator, positions=indices, epoch=self._epochs)
             yield Batch(self._normalised(taken), self._targets[indices], indices)
+        self._epochs += 1
 
     def in_order(self) -> Iterator[Batch]:
         """As given, without augmentation."""
@@ -122,6 +124,7 @@ class FileBatches:
         device: str,
     ) -> None:
         self._images, self._targets, self._recipe, self._device = images, targets, recipe, device
+        self._epochs = 0
         self._scale, self._shift = normaliser(mean, std, device)
 
     def __len__(self) -> int:
@@ -142,7 +145,10 @@ class FileBatches:
             return
         for part, images in self._decoded(parts):
             everyone = torch.arange(len(part), device=images.device)
-            yield self._batch(part, augment(images, everyone, self._recipe, generator))
+            positions = to_device(part, images.device)
+            taken = augment(images, everyone, self._recipe, generator, positions=positions, epoch=self._epochs)
+            yield self._batch(part, taken)
+        self._epochs += 1
 
     def in_order(self) -> Iterator[Batch]:
         """As given: the centre crop of every image."""

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from bench.data import Dataset, Images
 from bench.plugins import models
@@ -20,6 +20,8 @@ from bench.training.recorder import DynamicsRecorder
 from bench.underway import Progress
 
 Inputs = Images | NDArray[np.float32]
+SHOWN = 5_000
+"""Images that a network is shown before its training, as in Jordan 2024; 2 x 2 patches have a covariance of 12 x 12."""
 
 
 def fit(
@@ -63,11 +65,12 @@ def fit(
     def batches(values: Inputs, wanted: NDArray[np.int64]) -> Batches:
         return make_batches(values, wanted, recipe=recipe, dataset=dataset, device=device)
 
-    network, generator = fresh_network(model, inputs.shape[1:], num_classes, seed=seed, device=device)
+    training = batches(inputs, targets)
+    network, generator = fresh_network(model, inputs.shape[1:], num_classes, seed=seed, device=device, sample=training)
     with seeded(derive_seed(seed, "layers"), device):
         return train(
             network,
-            batches(inputs, targets),
+            training,
             recipe=recipe,
             iterations=iterations,
             generator=generator,
@@ -80,12 +83,35 @@ def fit(
 
 
 def fresh_network(
-    model: ModelRef, shape: tuple[int, ...], num_classes: int, *, seed: int, device: str
+    model: ModelRef, shape: tuple[int, ...], num_classes: int, *, seed: int, device: str, sample: Batches | None = None
 ) -> tuple[nn.Module, torch.Generator]:
-    """An untrained network on the device, and the generator (CPU) of the order and augmentation to train it with."""
+    """An untrained network on the device, and the generator (CPU) of the order and augmentation to train it with.
+
+    Args:
+        model: which network. One with a method ``look_at(inputs)`` is shown some of the inputs, float32 [B, ...] as it
+            will be given them, before it is trained; it sees no label.
+        shape: of one input.
+        num_classes: outputs.
+        seed: of weights and order.
+        device: ``cpu`` or ``cuda``.
+        sample: what it will be trained on, of which the first ``SHOWN`` inputs are shown; without it none are.
+    """
     network = build_model(model, shape, num_classes, derive_seed(seed, "weights"))
     generator = torch.Generator().manual_seed(derive_seed(seed, "order"))
-    return network.to(device, memory_format=torch.channels_last), generator  # type: ignore[call-overload]
+    network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if sample is not None and (look_at := getattr(network, "look_at", None)) is not None:
+        look_at(first_inputs(sample, SHOWN))
+    return network, generator
+
+
+def first_inputs(batches: Batches, count: int) -> Tensor:
+    """The first ``count`` inputs, or all where there are fewer: float32, normalised, not augmented."""
+    parts: list[Tensor] = []
+    for batch in batches.in_order():
+        parts.append(batch.inputs[: count - sum(map(len, parts))])
+        if sum(map(len, parts)) == count:
+            break
+    return torch.cat(parts)
 
 
 def proxy_iterations(recipe: Recipe, size: int) -> int:

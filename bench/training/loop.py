@@ -11,13 +11,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from bench.errors import NotFinite, TrainingError
-from bench.recipe import Recipe, scoring_steps
+from bench.recipe import Recipe, learning_rate_factors, scoring_steps
 from bench.training.batches import Batch, Batches
 from bench.training.precision import autocast, full_logits, products
 from bench.training.recorder import DynamicsRecorder
 from bench.underway import Progress
 
-Loss = Callable[[Tensor, Tensor], Tensor]
+Loss = Callable[..., Tensor]
 """(logits, targets of a batch) -> scalar."""
 LOOK_EVERY = 100
 """Steps that must lie between two looks at the loss, each of which makes a GPU wait for the host."""
@@ -49,13 +49,13 @@ def train(
 ) -> list[Evaluation]:
     """Train in place for exactly ``iterations`` steps; score ``test`` evenly often, the last time at the end.
 
-    SGD with momentum and cosine decay per iteration, cross-entropy, all random numbers from ``generator``. The test
+    SGD with momentum, a learning rate per iteration, cross-entropy, all random numbers from ``generator``. The test
     split is only scored: no step, stop or checkpoint depends on it.
 
     Args:
         model: on ``device``; takes the batches' inputs.
         batches: at least 2 images.
-        recipe: learning rate, momentum, weight decay, precision, number of evaluations.
+        recipe: learning rate and its schedule, momentum, weight decay, precision, number of evaluations.
         iterations: optimiser steps.
         generator: CPU generator.
         device: ``cpu`` or ``cuda``.
@@ -65,7 +65,7 @@ def train(
         progress: called with (steps done, steps in all) once per epoch, of short epochs every ``LOOK_EVERY`` steps.
         horizon: steps over which the learning rate decays, where that is not ``iterations``: a training that is
             stopped early goes on as if it were not.
-        loss: of a batch; what it takes as targets the batches must hold.
+        loss: ``loss(logits, targets, label_smoothing=)`` of a batch; what it takes as targets the batches must hold.
 
     Returns:
         The evaluations in order; empty without ``test``.
@@ -87,7 +87,7 @@ def train(
         # It rounds otherwise: in fp32 on a CPU, a published row would no longer be reproduced to the last digit.
         fused=device.startswith("cuda") or recipe.precision == "bf16",
     )
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, horizon or iterations, eta_min=recipe.lr_min)
+    schedule = _schedule(optimiser, recipe, horizon or iterations)
     score_at = set(scoring_steps(iterations, recipe.evaluations)) if test is not None else set()
     evaluations: list[Evaluation] = []
     # Summed on the device: a look at every step would make a GPU wait for the host.
@@ -120,12 +120,21 @@ def train(
     return evaluations
 
 
+def _schedule(
+    optimiser: torch.optim.Optimizer, recipe: Recipe, iterations: int
+) -> torch.optim.lr_scheduler.LRScheduler:
+    if recipe.schedule == "cosine":
+        return torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, iterations, eta_min=recipe.lr_min)
+    factors = learning_rate_factors(recipe.schedule, iterations, recipe.lr_min / recipe.lr)
+    return torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: factors[min(step, iterations)])
+
+
 def _gradients(model: nn.Module, batch: Batch, recipe: Recipe, device: str, loss: Loss) -> tuple[Tensor, Tensor]:
     """Forward and backward pass; returns logits [B, C] and loss, detached."""
     with products(recipe):
         with autocast(recipe, device):
             logits = model(batch.inputs)
-            lost = loss(logits, batch.targets)
+            lost = loss(logits, batch.targets, label_smoothing=recipe.label_smoothing)
         lost.backward()
     return logits.detach(), lost.detach()
 

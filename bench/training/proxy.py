@@ -129,16 +129,17 @@ def trained_outputs(
         device: ``cpu`` or ``cuda``.
     """
     recipe = proxy.recipe
+    unlabelled = np.zeros(len(inputs), dtype=np.int64)
+    pool = make_batches(inputs, unlabelled, recipe=recipe, dataset=dataset, device=device)
     network, generator = fresh_network(
-        proxy.model, inputs.shape[1:], num_classes, seed=derive_seed(seed, "outputs"), device=device
+        proxy.model, inputs.shape[1:], num_classes, seed=derive_seed(seed, "outputs"), device=device, sample=pool
     )
     if len(indices) >= 2:
         batches = make_batches(take_images(inputs, indices), labels, recipe=recipe, dataset=dataset, device=device)
         steps = proxy_iterations(recipe, len(indices))
         with seeded(derive_seed(seed, "outputs"), device):
             train(network, batches, recipe=recipe, iterations=steps, generator=generator, device=device)
-    unlabelled = np.zeros(len(inputs), dtype=np.int64)
-    return read_outputs(network, make_batches(inputs, unlabelled, recipe=recipe, dataset=dataset, device=device))
+    return read_outputs(network, pool)
 
 
 def mean_gradient_norms(
@@ -179,7 +180,9 @@ def mean_gradient_norms(
     total = np.zeros(size)
     for number in range(networks):
         own = derive_seed(seed, "gradient-norms", str(number))
-        network, generator = fresh_network(proxy.model, inputs.shape[1:], num_classes, seed=own, device=device)
+        network, generator = fresh_network(
+            proxy.model, inputs.shape[1:], num_classes, seed=own, device=device, sample=batches
+        )
         if iterations:
             with seeded(own, device):
                 train(

@@ -7,7 +7,7 @@ from torchvision.transforms.v2 import functional as reference
 
 from bench import Recipe
 from bench.errors import TrainingError
-from bench.training.augment import augment, crop_and_flip, normaliser, resized_crop_and_flip
+from bench.training.augment import alternate, augment, crop_and_flip, normaliser, resized_crop_and_flip
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -34,6 +34,33 @@ def test_crop_is_that_of_a_reflect_padded_image(channels, height, width, padding
         top, left = shift[0, place], shift[1, place]
         expected = padded[:, top : top + height, left : left + width]
         np.testing.assert_array_equal(given[place], expected[:, :, ::-1] if mirrored[place] else expected)
+
+
+def test_a_mirror_that_alternates_shows_both_sides_in_two_epochs():
+    positions = torch.randperm(10_000, generator=generator())
+    first, second, third = (alternate(positions, epoch) for epoch in range(3))
+    assert torch.equal(first, ~second)
+    assert torch.equal(first, third)
+    assert 0.48 < first.float().mean() < 0.52
+    in_order = alternate(torch.arange(10_000), 0)
+    assert 0.45 < (in_order[1:] == in_order[:-1]).float().mean() < 0.55, "neighbours, often of one class, are alike"
+
+
+def test_batches_alternate_the_mirror_epoch_by_epoch():
+    from bench.training.batches import TensorBatches
+
+    images = pictures(30, 1, 4, 4)
+    recipe = Recipe(augmentation="crop-alternating-flip", crop_padding=0, batch_size=7)
+    batches = TensorBatches(images, torch.arange(30), recipe=recipe, mean=(0.0,), std=(1 / 255,), device="cpu")
+    shown = []
+    for _ in range(2):
+        seen = torch.empty(30, 1, 4, 4)
+        for batch in batches.epoch(generator(3)):
+            seen[batch.positions] = batch.inputs
+        shown.append(seen.round().to(torch.uint8))
+    one, other = shown
+    assert torch.equal(one, other.flip(3))
+    assert 0 < sum(map(torch.equal, one, images)) < 30
 
 
 def test_every_shift_and_both_mirrors_occur():
@@ -111,7 +138,8 @@ def test_augment_follows_the_recipe():
     images, indices = pictures(6, 3, 8, 8), torch.tensor([3, 1, 1])
 
     def made(kind: str) -> torch.Tensor:
-        return augment(images, indices, Recipe(augmentation=kind, crop_padding=2), generator(4))
+        recipe = Recipe(augmentation=kind, crop_padding=2)
+        return augment(images, indices, recipe, generator(4), positions=indices, epoch=0)
 
     torch.testing.assert_close(made("none"), images[indices])
     for kind in ("crop", "crop-flip"):

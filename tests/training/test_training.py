@@ -18,7 +18,7 @@ from bench.training.loop import evaluate, steps_per_epoch, train
 from bench.training.precision import full_logits
 from bench.training.recorder import DynamicsRecorder
 
-CNN, PROBE = ModelRef(name="small_cnn"), ModelRef(name="linear_probe")
+CNN, PROBE, SPEEDRUN = (ModelRef(name=name) for name in ("small_cnn", "linear_probe", "speedrun"))
 RECIPE = Recipe(
     iterations=20, proxy_epochs=12, batch_size=32, lr=0.05, augmentation="crop", crop_padding=1, evaluations=4
 )
@@ -160,8 +160,9 @@ def test_recorder_agrees_with_outputs_stored_in_full(few_digits, epochs):
         assert np.abs(errors.mean(0) - found.el2n).max() > 1e-3, "the window of 10 epochs plays no part in this test"
 
 
-def test_cosine_from_lr_to_lr_min_in_the_right_number_of_steps(few_digits, monkeypatch):
-    rates = []
+def rates_of(dataset, monkeypatch, recipe: Recipe, iterations: int) -> list[float]:
+    """The learning rate of every step."""
+    rates: list[float] = []
     taken = torch.optim.SGD.step
 
     def step(self, *arguments, **options):
@@ -169,10 +170,63 @@ def test_cosine_from_lr_to_lr_min_in_the_right_number_of_steps(few_digits, monke
         return taken(self, *arguments, **options)
 
     monkeypatch.setattr(torch.optim.SGD, "step", step)
+    run(dataset, iterations=iterations, test=False, recipe=recipe)
+    return rates
+
+
+def test_cosine_from_lr_to_lr_min_in_the_right_number_of_steps(few_digits, monkeypatch):
     recipe = RECIPE.model_copy(update={"lr": 0.1, "lr_min": 1e-3})
-    run(few_digits, iterations=17, test=False, recipe=recipe)
+    rates = rates_of(few_digits, monkeypatch, recipe, 17)
     expected = [1e-3 + (0.1 - 1e-3) * (1 + math.cos(math.pi * done / 17)) / 2 for done in range(17)]
     np.testing.assert_allclose(rates, expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize("iterations", [1, 2, 17, 100])
+def test_a_triangle_from_a_fifth_of_lr_to_lr_to_lr_min(few_digits, monkeypatch, iterations):
+    recipe = RECIPE.model_copy(update={"lr": 0.1, "lr_min": 7e-3, "schedule": "triangular"})
+    rates = rates_of(few_digits, monkeypatch, recipe, iterations)
+    peak = max(1, round(0.23 * iterations))
+    expected = np.interp(np.arange(iterations), [0, peak, iterations], [0.02, 0.1, 7e-3])
+    np.testing.assert_allclose(rates, expected, rtol=1e-9)
+
+
+def test_label_smoothing_spreads_a_share_of_each_target(few_digits):
+    """One step on one batch, the loss written out."""
+    recipe = RECIPE.model_copy(
+        update={"batch_size": 200, "augmentation": "none", "momentum": 0, "nesterov": False, "label_smoothing": 0.2}
+    )
+    start = build_model(CNN, (1, 8, 8), 10, 0)
+    images, labels = torch.from_numpy(few_digits.train.images), torch.from_numpy(few_digits.train.labels)
+    targets = 0.8 * nn.functional.one_hot(labels, 10) + 0.2 / 10
+    (-(start((images / 255 - MEAN[0]) / STD[0]).log_softmax(1) * targets).sum(1).mean()).backward()
+    model = build_model(CNN, (1, 8, 8), 10, 0)
+    batches = TensorBatches(images, labels, recipe=recipe, mean=MEAN, std=STD, device="cpu")
+    train(model, batches, recipe=recipe, iterations=1, generator=generator(), device="cpu")
+    for (name, weight), before in zip(model.named_parameters(), start.parameters(), strict=True):
+        expected = before - recipe.lr * (before.grad + recipe.weight_decay * before)
+        torch.testing.assert_close(weight.detach(), expected.detach(), rtol=1e-4, atol=1e-5, msg=name)
+
+
+def test_later_fields_of_a_recipe_leave_earlier_hashes_as_they_were():
+    assert not {"schedule", "label_smoothing"} & set(Recipe().model_dump())
+    later = Recipe(schedule="triangular", label_smoothing=0.1)
+    assert Recipe(**later.model_dump()) == later
+    assert Recipe.model_validate_json(later.model_dump_json()) == later
+
+
+def test_a_network_is_shown_images_of_its_training_and_no_labels(few_digits):
+    from bench.training.fit import fresh_network
+
+    images = np.pad(few_digits.train.images, ((0, 0), (0, 0), (1, 1), (1, 1)))
+
+    def fresh(labels: np.ndarray, seed: int) -> nn.Module:
+        sample = make_batches(images, labels, recipe=RECIPE, dataset=few_digits, device="cpu")
+        return fresh_network(SPEEDRUN, (1, 10, 10), 10, seed=seed, device="cpu", sample=sample)[0]
+
+    one, other = fresh(few_digits.train.labels, 0), fresh(few_digits.train.labels[::-1].copy(), 1)
+    assert torch.equal(one.whiten.weight, other.whiten.weight)
+    assert not torch.equal(one.whiten.weight, build_model(SPEEDRUN, (1, 10, 10), 10, 0).whiten.weight)
+    assert not torch.equal(one.classifier.weight, other.classifier.weight)
 
 
 def test_one_step_is_that_of_the_definition(few_digits):
@@ -404,7 +458,7 @@ class Filed:
         return np.zeros_like(self.pixels[indices])
 
 
-@pytest.mark.parametrize("kind", ["none", "crop", "crop-flip"])
+@pytest.mark.parametrize("kind", ["none", "crop", "crop-flip", "crop-alternating-flip"])
 def test_images_in_files_are_augmented_as_the_recipe_says(few_digits, kind):
     """The same pixels as from memory: where the images lie is no part of a recipe."""
     recipe = RECIPE.model_copy(update={"augmentation": kind})

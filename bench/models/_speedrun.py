@@ -1,0 +1,126 @@
+"""The modules of ``speedrun``, apart from its registration because they need torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+PATCH = 2
+"""Side of a whitened patch, in pixels."""
+_FLOOR = 5e-4
+"""Added to the variances of patches: directions that hardly vary are not blown up."""
+
+
+class Speedrun(nn.Module):
+    """See ``bench.models.speedrun.speedrun``.
+
+    Args:
+        channels: of an image.
+        num_classes: outputs.
+        widths: channels of the three blocks.
+    """
+
+    def __init__(self, channels: int, num_classes: int, widths: Sequence[int]) -> None:
+        super().__init__()
+        first = 2 * channels * PATCH * PATCH
+        self.whiten = Whiten(channels)
+        sizes = [first, *widths]
+        self.blocks = nn.Sequential(*(_block(*pair) for pair in pairwise(sizes)))
+        self.pool = nn.AdaptiveMaxPool2d(1)
+        self.classifier = nn.Linear(widths[-1], num_classes, bias=False)
+
+    def look_at(self, inputs: Tensor) -> None:
+        """Fit the whitening to normalised images, float32 [B, C, H, W]."""
+        self.whiten.look_at(inputs)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Return logits [B, num_classes] of float [B, C, H, W]."""
+        features = self.pool(self.blocks(functional.gelu(self.whiten(inputs)))).flatten(1)
+        # Without it the first steps at this learning rate diverge: the pooled features are maxima.
+        return self.classifier(features) / 9
+
+
+class Whiten(nn.Module):
+    """Both signs of each whitened direction of a patch of 2 x 2 pixels: [B, C, H, W] -> [B, 8 C, H - 1, W - 1].
+
+    Only the bias is trained. Until it has seen images the directions are the pixels themselves.
+    """
+
+    weight: Tensor
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        size = channels * PATCH * PATCH
+        both = torch.cat([torch.eye(size), -torch.eye(size)])
+        self.register_buffer("weight", both.reshape(2 * size, channels, PATCH, PATCH))
+        self.bias = nn.Parameter(torch.zeros(2 * size))
+
+    @torch.no_grad()
+    def look_at(self, inputs: Tensor) -> None:
+        """Take the eigenvectors of the covariance of all patches, each divided by its standard deviation."""
+        channels = inputs.shape[1]
+        size = channels * PATCH * PATCH
+        second, count = torch.zeros(size, size, dtype=torch.float64), 0
+        for part in inputs.split(500):
+            # On the CPU in float64: eigenvectors of nearly equal variances are the same on every device then.
+            patches = functional.unfold(part.float(), PATCH).transpose(1, 2).reshape(-1, size).cpu().double()
+            second += patches.T @ patches
+            count += len(patches)
+        variances, directions = torch.linalg.eigh(second / count)
+        # eigh leaves the sign open; both signs are used, so only their order would depend on it.
+        directions = directions * directions.sum(0).sign().where(directions.sum(0) != 0, torch.ones(()))
+        scaled = (directions / (variances + _FLOOR).sqrt()).T.reshape(size, channels, PATCH, PATCH)
+        self.weight.copy_(torch.cat([scaled, -scaled]))
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Return [B, 8 C, H - 1, W - 1] of [B, C, H, W]."""
+        return functional.conv2d(inputs, self.weight, self.bias)
+
+
+class Norm(nn.BatchNorm2d):
+    """BatchNorm without a scale, whose bias learns 64 times as fast as all else.
+
+    The bias is 8 b: its gradient by b is 8 times that by the bias, and a step of b moves it 8 times as far.
+    """
+
+    FASTER = 8.0
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels, eps=1e-12, momentum=0.4, affine=False)
+        self.shift = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Return the same shape, [B, C, H, W]."""
+        return functional.batch_norm(
+            inputs,
+            self.running_mean,
+            self.running_var,
+            None,
+            self.FASTER * self.shift,
+            self.training,
+            self.momentum or 0.0,
+            self.eps,
+        )
+
+
+def _block(channels: int, wide: int) -> nn.Module:
+    return nn.Sequential(
+        _convolution(channels, wide),
+        nn.MaxPool2d(2),
+        Norm(wide),
+        nn.GELU(),
+        _convolution(wide, wide),
+        Norm(wide),
+        nn.GELU(),
+    )
+
+
+def _convolution(channels: int, wide: int) -> nn.Conv2d:
+    layer = nn.Conv2d(channels, wide, 3, padding=1, bias=False)
+    # The identity on as many channels as there are: signal and gradient pass an untrained network.
+    nn.init.dirac_(layer.weight[: min(channels, wide)])
+    return layer
