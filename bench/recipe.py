@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from bench.errors import SpecError
 
@@ -47,16 +47,18 @@ class Recipe(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
+    # Fields of later versions are left out at their defaults (``exclude_if``): hashes of cells and keys of stages from
+    # before they were there stay what they are.
     iterations: Annotated[int, Field(ge=1)] = 40_000
     proxy_epochs: Annotated[int, Field(ge=1)] = 200
     batch_size: Annotated[int, Field(ge=2)] = 256
     lr: Annotated[float, Field(gt=0)] = 0.1
     lr_min: Annotated[float, Field(ge=0)] = 1e-4
-    schedule: Schedule = "cosine"
+    schedule: Annotated[Schedule, Field(exclude_if=lambda value: value == "cosine")] = "cosine"
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
     nesterov: bool = True
     weight_decay: Annotated[float, Field(ge=0)] = 5e-4
-    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    label_smoothing: Annotated[float, Field(ge=0, lt=1, exclude_if=lambda value: value == 0)] = 0.0
     augmentation: Augmentation = "crop-flip"
     crop_padding: Annotated[int, Field(ge=0)] = 4
     evaluations: Annotated[int, Field(ge=1)] = 50
@@ -70,17 +72,6 @@ class Recipe(BaseModel):
         if self.nesterov and self.momentum == 0:
             raise ValueError("nesterov needs momentum above 0")
         return self
-
-    @model_serializer(mode="wrap")
-    def _as_before(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out later fields at their defaults: hashes of cells and stages from before those fields stay valid."""
-        fields: dict[str, Any] = handler(self)
-        later = ("schedule", "label_smoothing")
-        return {
-            name: value
-            for name, value in fields.items()
-            if name not in later or value != type(self).model_fields[name].default
-        }
 
     def at_precision(self, offered: Sequence[Precision]) -> Recipe:
         """Return the recipe with ``auto`` replaced by the first precision that the device offers.

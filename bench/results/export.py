@@ -28,12 +28,14 @@ def flat(row: Row) -> dict[str, Any]:
         ``curve_iterations`` and ``curve_accuracies``; ``stages`` as a list of records; beside them ``stage_seconds``,
         the sum over the stages that the row rests on, whoever computed them, and ``stage_peak_bytes``, their highest.
     """
-    content = row.model_dump(mode="json")
-    recipe, curve, stages = (content.pop(name) for name in ("recipe", "curve", "stages"))
+    content = row.model_dump(mode="json", exclude={"recipe"})
+    curve, stages = content.pop("curve"), content.pop("stages")
+    # All fields, those too that a recipe leaves out at their defaults: a column is there whatever the rows hold.
+    content["proxy_recipe"] = dict(row.proxy_recipe) if row.proxy_recipe else None
     peaks = [use["peak_bytes"] for use in stages if use["peak_bytes"] is not None]
     return {
         **{name: _json(value) if name in MAPPINGS else value for name, value in content.items()},
-        **{f"recipe_{name}": value for name, value in recipe.items()},
+        **{f"recipe_{name}": value for name, value in row.recipe},
         "curve_iterations": [iteration for iteration, _ in curve],
         "curve_accuracies": [accuracy for _, accuracy in curve],
         "stages": stages,
