@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 from bench.code_digest import code_digest
 from bench.errors import RegistrationError
 from bench.recipe import Recipe
+from bench.refs import INDICES
 from bench.registry import Entry, Registry
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -197,6 +198,8 @@ def register_method(
         raise RegistrationError(
             f"method {name!r}: supervision must be one of {', '.join(SUPERVISIONS)}, got {supervision!r}."
         )
+    if name == INDICES:
+        raise RegistrationError(f"method {name!r}: the name is taken by coresets from files, {INDICES}(of=FILE).")
     if unpruned and name != "full":
         raise RegistrationError(f"method {name!r}: unpruned=True is for 'full', which tables compare the others with.")
     info = MethodInfo(supervision, _needs_of(needs), paper, version, stochastic, unpruned, check)

@@ -17,6 +17,8 @@ from bench.recipe import Recipe
 
 NO_ENCODER = NO_PROXY = "-"
 """What a row says in place of an encoder and its supervision, or of a proxy, where it has none."""
+INDICES = "indices"
+"""Method of a row whose coreset a file named, ``indices(of=FILE)``. No plugin has the name."""
 
 
 class Frozen(BaseModel):

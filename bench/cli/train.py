@@ -1,8 +1,9 @@
-"""``bench train``: train on a published coreset without selecting again."""
+"""``bench train``: a grid of the method ``indices``, which trains on a published coreset without selecting again."""
 
 from __future__ import annotations
 
-import math
+import sys
+from contextlib import redirect_stdout
 from enum import Enum
 from functools import partial
 from pathlib import Path
@@ -24,7 +25,8 @@ from bench.cli._options import (
 from bench.cli._output import print_json
 
 if TYPE_CHECKING:
-    from bench.engine.retrain import Retraining
+    from bench.engine.run import Outcome
+    from bench.engine.start import Job
     from bench.results.rows import Row
 
 WHAT = "What to train"
@@ -45,8 +47,10 @@ def train(
         typer.Option(help="DIR/rows/CELL.json: train as this row did, on its coreset.", rich_help_panel=WHAT),
     ] = None,
     indices: Annotated[
-        Path | None,
-        typer.Option(help=".npy of positions in the full training split.", rich_help_panel=WHAT),
+        list[Path] | None,
+        typer.Option(
+            help=".npy of positions in the full training split; may be given several times.", rich_help_panel=WHAT
+        ),
     ] = None,
     dataset: Annotated[
         str | None,
@@ -58,9 +62,16 @@ def train(
     ] = None,
     model: Annotated[
         str | None,
-        typer.Option(help="Default: the dataset's.", autocompletion=_complete.one_of("models"), rich_help_panel=WHAT),
+        typer.Option(
+            help="Comma-separated. Default: the dataset's.",
+            autocompletion=_complete.several("models"),
+            rich_help_panel=WHAT,
+        ),
     ] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Default: 0.", rich_help_panel=WHAT)] = None,
+    seeds: Annotated[
+        str | None, typer.Option(help="Several: '3' means 0, 1, 2; '4,7' means 4 and 7.", rich_help_panel=WHAT)
+    ] = None,
     recipe: Annotated[
         str | None, typer.Option(help="Fields of the training recipe: 'iterations=2000'.", rich_help_panel=WHAT)
     ] = None,
@@ -89,7 +100,7 @@ def train(
     fingerprint: Annotated[
         str | None, typer.Option(help="What the data set's fingerprint must be.", rich_help_panel=WHAT)
     ] = None,
-    out: Annotated[Path, typer.Option(help="Folder of the new row.", rich_help_panel=PLACE)] = Path("runs/train"),
+    out: Annotated[Path, typer.Option(help="Folder of the new rows.", rich_help_panel=PLACE)] = Path("runs/train"),
     data_root: DataRootOption = None,
     cache_dir: CacheOption = None,
     download: DownloadOption = False,
@@ -97,152 +108,181 @@ def train(
     threads: Annotated[
         int | None, typer.Option(min=1, help="CPU threads. Default: the row's, or 1.", rich_help_panel=MACHINE)
     ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, help="Worker processes, for several cells. Default: none.", rich_help_panel=MACHINE),
+    ] = None,
+    force: Annotated[
+        bool,
+        typer.Option(
+            "--force", help="Start although memory or disk will not do by the estimates.", rich_help_panel=MACHINE
+        ),
+    ] = False,
     quiet: QuietOption = False,
     json_output: SummaryOption = False,
 ) -> None:
-    """Train on a published coreset without selecting again, and write a row of method `indices`.
+    """Train on a published coreset without selecting again: a run of the method `indices`, which writes rows.
 
     Either --row alone, which reproduces that row's accuracy on the same device (--indices says where its coreset lies
-    if not beside it), --row with --model, which trains another network by the row's recipe, or --indices with
-    --dataset. Exit code: 0 done, 1 a row was not reproduced although device, threads and packages are the same, 2 bad
-    input.
+    if not beside it), --row with --model, which trains other networks by the row's recipe, or --indices with
+    --dataset. The same command again trains only what has no row yet; `bench table` shows the folder. Exit code: 0
+    done, 1 a cell failed, or a row was not reproduced although device, threads and packages are the same, 2 bad input,
+    130 interrupted.
     """
-    from bench.cli._stages import StageProgress
-    from bench.engine.plan import check_writable
-    from bench.engine.retrain import differences, from_file, from_row, published_beside, train_published
-    from bench.engine.start import pick_device
-    from bench.results.rows import read_row, write_row
-    from bench.stages.session import Session
-    from bench.store.folder import cache_folder
+    from bench.engine.resume import valid_row
+    from bench.results.rows import read_row
 
     settings: dict[str, Any] = {
         "dataset": dataset,
-        "model": model,
         "seed": seed,
+        "seeds": seeds,
         "recipe": recipe,
         "scale": scale,
         "pool-size": pool_size,
         "pool-seed": pool_seed,
-        "supervision": supervision,
+        "supervision": supervision and supervision.value,
         "sha256": sha256,
         "fingerprint": fingerprint,
     }
-    _check(row, indices, settings)
-    check_writable(out)
-    places: dict[str, Any] = {"data_root": data_root, "download": download}
-    if row is not None:
-        origin = read_row(row)
-        usual = "cpu" if origin.device.startswith("cpu") else "auto"
-        used, threads = pick_device(usual if device == "auto" else device), threads or origin.threads
-        coreset = indices or published_beside(row, origin)
-        job = from_row(origin, coreset, device=used, encoder=encoder, model=model, **places)
-    else:
-        assert indices is not None
-        used = pick_device(device)
-        job = from_file(
-            indices,
-            _grid(dataset, model, seed, recipe, scale, (pool_size, pool_seed), encoder),
-            device=used,
-            supervision=supervision.value if supervision else "labels",
-            sha256=sha256 or "",
-            fingerprint=fingerprint or "",
-            **places,
-        )
-    workspace = Session(
-        out=out.resolve(),
-        cache=cache_folder(cache_dir),
-        data_root=data_root.expanduser().resolve() if data_root else None,
-        weights=dict(job.weights),
-        device=used,
-        threads=threads or 1,
-    )
-    with StageProgress(quiet=quiet) as shown:
-        made = train_published(job, workspace, shown.stage(_title(job)))
-    path = write_row(made, workspace.out)
-    reproducible = job.origin if job.origin and job.origin.model == made.model else None
-    reproduced = _reproduced(made, reproducible)
-    reasons = [] if reproducible is None or reproduced else differences(made, reproducible)
+    _check(row, indices or [], settings)
+    origin = None if row is None else read_row(row)
+    if origin is not None:
+        device = "cpu" if device == "auto" and origin.device.startswith("cpu") else device
+        threads = threads or origin.threads
+    options = {
+        "out": out,
+        "data_root": data_root,
+        "cache_dir": cache_dir,
+        "download": download,
+        "device": device,
+        "executor": "local",
+        "workers": workers,
+        "cpus_per_trial": threads or 1,
+        "force": force,
+    }
+    job = _job(row, origin, indices or [], settings, model, encoder, options)
+    outcome = _train(job, quiet=quiet)
+    made = [row for cell in job.plan.cells if (row := valid_row(job.session.out, cell)) is not None]
+    results = [_result(row, job.session.out, origin) for row in made]
+    for cell_id, reason in outcome.failed.items():
+        typer.echo(f"failed: {cell_id}: {reason}", err=True)
+    missed = any(result["reproduced"] is False and not result["differences"] for result in results)
+    code = 130 if outcome.interrupted else int(missed or len(results) < len(job.plan.cells))
     if json_output:
-        print_json(
-            {
-                "row": str(path),
-                "accuracy": made.accuracy,
-                "best_accuracy": made.best_accuracy,
-                "row_accuracy": job.origin and job.origin.accuracy,
-                "reproduced": reproduced,
-                "differences": reasons,
-            }
-        )
+        failed = [{"cell_id": cell_id, "reason": reason} for cell_id, reason in outcome.failed.items()]
+        alone = results[0] if len(job.plan.cells) == len(results) == 1 else {}
+        print_json({**alone, "rows": results, "failed": failed, "exit_code": code})
     else:
-        _tell(made, path, reproducible, reasons)
+        for one, result in zip(made, results, strict=True):
+            _tell(one, result, new=one.cell_id not in job.plan.finished, origin=origin)
         if row is None and not (sha256 and fingerprint):
             pair = (("--sha256", sha256), ("--fingerprint", fingerprint))
             missing = " and ".join(name for name, value in pair if not value)
             typer.echo(f"Not checked where the coreset comes from: {missing} was not given.")
-    if reproduced is False and not reasons:
-        raise typer.Exit(1)
+    raise typer.Exit(code)
 
 
-def _title(job: Retraining) -> str:
-    cell = job.cell
-    return f"{cell.model.label} on {len(job.indices):,} images of {cell.dataset.label}, seed {cell.seed}"
-
-
-def _check(row: Path | None, indices: Path | None, settings: dict[str, Any]) -> None:
+def _check(row: Path | None, indices: list[Path], settings: dict[str, Any]) -> None:
     from bench.errors import SpecError
 
-    given = [f"--{name}" for name, value in settings.items() if value is not None and name != "model"]
+    given = [f"--{name}" for name, value in settings.items() if value is not None]
     if row is not None and given:
         raise SpecError(f"--row says all but --model; leave {', '.join(given)} out, or use --indices with --dataset.")
-    if row is None and (indices is None or settings["dataset"] is None):
+    if row is None and (not indices or settings["dataset"] is None):
         raise SpecError("give --row DIR/rows/CELL.json, or --indices FILE.npy with --dataset NAME.")
+    if len(indices) > 1 and (row is not None or settings["sha256"]):
+        raise SpecError(f"--{'row' if row else 'sha256'} is of one coreset; --indices was given {len(indices)} times.")
+    if settings["seed"] is not None and settings["seeds"] is not None:
+        raise SpecError("--seed is one seed, --seeds are several; give one of them.")
 
 
-def _grid(
-    dataset: str | None,
+def _job(
+    row: Path | None,
+    origin: Row | None,
+    indices: list[Path],
+    settings: dict[str, Any],
     model: str | None,
-    seed: int | None,
-    recipe: str | None,
-    scale: float | None,
-    pool: tuple[int | None, int | None],
     encoder: str | None,
-) -> dict[str, Any]:
-    from bench.calls import parse_call
+    options: dict[str, Any],
+) -> Job:
+    """The grid of a row's coreset, or of files, checked against this machine."""
+    from bench.engine.reproduce import as_row, grid_of, published_beside, same_data
+    from bench.engine.start import Job, RunOptions
+    from bench.errors import SpecError
+    from bench.grid.spec import load_spec
 
+    if row is not None and origin is not None:
+        file = indices[0] if indices else published_beside(row, origin)
+        spec = grid_of(origin, file, encoder=encoder, models=model)
+        return Job(spec, RunOptions(**options), revise=partial(as_row, row=origin))
+    spec = load_spec(given=_grid(indices, settings, model, encoder))
+    if len(spec.datasets) > 1:
+        raise SpecError(f"--dataset: the positions in a file are of one data set, got {len(spec.datasets)}.")
+    return Job(spec, RunOptions(**options), revise=partial(same_data, fingerprint=settings["fingerprint"] or ""))
+
+
+def _grid(indices: list[Path], settings: dict[str, Any], model: str | None, encoder: str | None) -> dict[str, Any]:
+    from bench.calls import Call, parse_call
+    from bench.refs import INDICES
+
+    said = {name: settings[name] for name in ("supervision", "sha256") if settings[name]}
     return {
-        "datasets": dataset,
+        "methods": [Call(INDICES, {"of": str(path), **said}) for path in indices],
+        "datasets": settings["dataset"],
         "models": model,
-        "seeds": [seed or 0],
-        "recipe": parse_call(f"recipe({recipe})").params if recipe else None,
-        "scale": scale,
-        "pool_size": pool[0],
-        "pool_seed": pool[1],
+        "seeds": settings["seeds"] or [settings["seed"] or 0],
+        "recipe": parse_call(f"recipe({settings['recipe']})").params if settings["recipe"] else None,
+        "scale": settings["scale"],
+        "pool_size": settings["pool-size"],
+        "pool_seed": settings["pool-seed"],
         "encoders": encoder,
     }
 
 
-def _reproduced(made: Row, origin: Row | None) -> bool | None:
-    """Whether accuracy and learning curve are the row's; None where there is no row to reproduce."""
-    if origin is None:
-        return None
-    from bench.results.stats import TIE
+def _train(job: Job, *, quiet: bool) -> Outcome:
+    from rich.console import Console
 
-    steps, accuracies = zip(*made.curve, (0, made.accuracy), strict=True)
-    their_steps, theirs = zip(*origin.curve, (0, origin.accuracy), strict=True)
-    return steps == their_steps and all(map(partial(math.isclose, abs_tol=TIE), accuracies, theirs))
+    from bench.cli.progress import ProgressReporter
+    from bench.engine.events import Several
+    from bench.engine.run_log import RunLog
+
+    console = Console(stderr=True, highlight=False, markup=False)
+    job.check()
+    for line in job.warnings():
+        console.print(line, style="yellow", soft_wrap=True)
+    with (
+        redirect_stdout(sys.stderr),  # what a model's code prints is no part of the answer
+        ProgressReporter(console, quiet=quiet, out=job.session.out) as progress,
+    ):
+        return job.run(Several(progress, RunLog(job.session.out)))
 
 
-def _tell(made: Row, path: Path, origin: Row | None, reasons: list[str]) -> None:
-    typer.echo(
-        f"{made.dataset}, {made.model}, seed {made.seed}, {made.budget} of {made.pool_size} images: "
-        f"{made.accuracy:.2f} % (best {made.best_accuracy:.2f} %). Written: {path}"
-    )
-    if origin is None:
+def _result(made: Row, out: Path, origin: Row | None) -> dict[str, Any]:
+    """What a row says, beside the row that it trained again."""
+    from bench.engine.reproduce import differences, is_reproduced
+
+    same = origin if origin is not None and origin.model == made.model else None
+    reproduced = None if same is None else is_reproduced(made, same)
+    return {
+        "row": str(out / "rows" / f"{made.cell_id}.json"),
+        "accuracy": made.accuracy,
+        "best_accuracy": made.best_accuracy,
+        "row_accuracy": origin and origin.accuracy,
+        "reproduced": reproduced,
+        "differences": differences(made, same) if same is not None and reproduced is False else [],
+    }
+
+
+def _tell(made: Row, result: dict[str, Any], *, new: bool, origin: Row | None) -> None:
+    what = f"{made.dataset}, {made.variant}, {made.model}, seed {made.seed}, {made.budget} of {made.pool_size} images"
+    where = f"Written: {result['row']}" if new else f"It was there already: {result['row']}"
+    typer.echo(f"{what}: {made.accuracy:.2f} % (best {made.best_accuracy:.2f} %). {where}")
+    if origin is None or result["reproduced"] is None:
         return
-    if _reproduced(made, origin):
+    if result["reproduced"]:
         typer.echo(f"Reproduced: the row has {origin.accuracy:.2f} % too, and the same learning curve.")
         return
     typer.echo(
         f"Not reproduced: the row has {origin.accuracy:.2f} %, {made.accuracy - origin.accuracy:+.2f} points now. "
-        f"Different: {'; '.join(reasons) or 'nothing that a row records'}."
+        f"Different: {'; '.join(result['differences']) or 'nothing that a row records'}."
     )

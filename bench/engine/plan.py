@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from inspect import signature
@@ -12,10 +13,11 @@ from pathlib import Path
 import numpy as np
 
 from bench.calls import Call
-from bench.data import fingerprint
+from bench.data import Dataset, fingerprint
 from bench.encoding.encoder import make_encoder
 from bench.encoding.weights import DOWNLOAD, locate_weights
 from bench.engine.contents import Contents, contents
+from bench.engine.coresets import CoresetFile, coresets_of, read_coresets
 from bench.engine.machine import Named
 from bench.engine.resume import finished_row, row_that_cannot_join, selected_otherwise, set_aside
 from bench.errors import DataError, SpecError, WeightsError
@@ -28,6 +30,7 @@ from bench.recipe import Precision
 from bench.refs import DatasetRef, EncoderRef, clean_modifiers
 from bench.stages.base import Stage, in_order
 from bench.stages.memory import Estimate, Shape
+from bench.stages.published import Coreset
 from bench.stages.session import file_sha256
 from bench.stages.training import Cell
 from bench.store.cache import Store
@@ -43,6 +46,7 @@ class Plan:
         cells: all cells of the grid.
         finished: identities of the cells that have a row already.
         weights: encoder label -> weights file.
+        coresets: SHA-256 of a published coreset -> its file.
         problems: what would stop the run; only ``--dry-run`` goes on with any.
         downloads: what a run would fetch first, where ``--dry-run`` fetches nothing.
         damaged: rows that were incomplete and have been set aside; their cells are run again.
@@ -55,6 +59,7 @@ class Plan:
     cells: list[Cell]
     finished: set[str]
     weights: dict[str, Path] = field(default_factory=dict)
+    coresets: dict[str, Path] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
     downloads: list[str] = field(default_factory=list)
     damaged: list[Path] = field(default_factory=list)
@@ -97,6 +102,7 @@ def make_plan(
     download: bool = False,
     tolerant: bool = False,
     device: str = "cpu",
+    revise: Callable[[Plan], Plan] = lambda plan: plan,
 ) -> Plan:
     """Check the grid against this machine and expand it.
 
@@ -107,9 +113,10 @@ def make_plan(
         download: whether missing data and weights may be fetched.
         tolerant: collect what is missing, or would be fetched, instead of stopping at it (``--dry-run``).
         device: what will train, ``cpu`` or ``cuda``; it decides what precision ``auto`` means.
+        revise: says of the plan what no grid can, before rows are looked for.
 
     Raises:
-        BenchError: the first name, parameter, folder, data set or weights file that is not valid.
+        BenchError: the first name, parameter, folder, file, data set or weights file that is not valid.
     """
     check_names(spec)
     if not tolerant and out is not None:
@@ -117,28 +124,43 @@ def make_plan(
     problems: list[str] = []
     downloads: list[str] | None = [] if tolerant and download else None
     fetching = download and not tolerant
-    dataset_refs, shapes, held = _find_datasets(spec, data_root, fetching, problems, tolerant, downloads)
+    files = read_coresets(spec, problems, tolerant)
+    dataset_refs, shapes, held, coresets = _find_datasets(
+        spec, files, data_root, fetching, problems, tolerant, downloads
+    )
     encoder_refs, weights = _find_encoders(spec, fetching, problems, tolerant, downloads)
-    cells = expand(spec, dataset_refs, encoder_refs, precisions_on(device))
-    plan = Plan(cells, set(), weights, problems, downloads or [], shapes=shapes, contents=held, device=device)
+    plan = Plan(
+        expand(spec, dataset_refs, encoder_refs, precisions_on(device), coresets),
+        set(),
+        weights,
+        {file.sha256: file.path for file in files.values()},
+        problems,
+        downloads or [],
+        shapes=shapes,
+        contents=held,
+        device=device,
+    )
+    plan = revise(plan)
     return plan if out is None else _beside_rows(plan, out, tolerant)
 
 
 def _find_datasets(
     spec: GridSpec,
+    files: Mapping[str, CoresetFile],
     root: Path | None,
     download: bool,
     problems: list[str],
     tolerant: bool,
     downloads: list[str] | None,
-) -> tuple[dict[str, DatasetRef], dict[str, Shape], dict[str, Contents]]:
-    """The grid's data sets by call, and size and classes of those that could be opened by label."""
+) -> tuple[dict[str, DatasetRef], dict[str, Shape], dict[str, Contents], dict[tuple[str, str], Coreset]]:
+    """The grid's data sets by call, size and classes of those that could be opened by label, and coresets of them."""
     found: dict[str, DatasetRef] = {}
     shapes: dict[str, Shape] = {}
     held: dict[str, Contents] = {}
+    coresets: dict[tuple[str, str], Coreset] = {}
     for call in spec.datasets:
         try:
-            opened, shape, inside = _open_dataset(call, spec, root, download)
+            opened, shape, inside, dataset = _open_dataset(call, spec, root, download)
             found[str(call)], shapes[opened.label], held[opened.label] = opened, shape, inside
         except DataError as error:
             if not tolerant:
@@ -157,7 +179,10 @@ def _find_datasets(
                 pool_seed=spec.pool_seed,
                 num_classes=entry.info.num_classes or 0,
             )
-    return found, shapes, held
+            continue
+        of_files = coresets_of(files, dataset, opened.label, problems, tolerant)
+        coresets |= {(str(call), file): coreset for file, coreset in of_files.items()}
+    return found, shapes, held, coresets
 
 
 def _find_encoders(
@@ -256,7 +281,9 @@ def cache_problem(folder: Path) -> str:
     )
 
 
-def _open_dataset(call: Call, spec: GridSpec, root: Path | None, download: bool) -> tuple[DatasetRef, Shape, Contents]:
+def _open_dataset(
+    call: Call, spec: GridSpec, root: Path | None, download: bool
+) -> tuple[DatasetRef, Shape, Contents, Dataset]:
     entry = datasets.get(call.name)
     params = entry.changed(call.params)
     modifiers = check_modifiers(call.name, call.modifiers)
@@ -285,7 +312,7 @@ def _open_dataset(call: Call, spec: GridSpec, root: Path | None, download: bool)
         num_classes=dataset.num_classes,
         size=len(dataset.train),
     )
-    return reference, shape, contents(dataset)
+    return reference, shape, contents(dataset), dataset
 
 
 def precisions_on(device: str) -> tuple[Precision, ...]:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from bench.errors import RowError
 from bench.plain_files import read_regular
-from bench.plugins import methods
 from bench.recipe import Recipe
-from bench.results.comparable import conflict
+from bench.results.comparable import conflict, rate_of
 from bench.results.rows import MOST_BYTES, Row, read_row
+from bench.stages.published import PublishedCell
 from bench.stages.selection import Selection
 from bench.stages.training import Cell
 
@@ -33,8 +33,7 @@ def finished_row(out: Path, cell: Cell) -> Row | None:
         row = read_row(path)
     except RowError as error:
         raise RowError(f"{error} Delete it, and the cell is run again.") from error
-    present = (cell.cell_id, methods.get(cell.method).info.version)
-    return row if (row.cell_id, row.method_version) == present else None
+    return row if row.cell_id == cell.cell_id and cell.made(row) else None
 
 
 def valid_row(out: Path, cell: Cell) -> Row | None:
@@ -62,15 +61,23 @@ def row_that_cannot_join(out: Path, cells: Sequence[Cell]) -> str | None:
     """
     planned = {cell.cell_id for cell in cells}
     places = {repr(place): place for place in map(_known_place, cells)}.values()
+    lines = {_line(cell.place(), cell) for cell in cells if isinstance(cell, PublishedCell)}
     for path in sorted((out / "rows").glob("*.json")):
         if path.stem in planned:
             continue
         with suppress(RowError):
             row = read_row(path)
+            if _line(dict(row), row) in lines:
+                return f"{row.cell_id} (another coreset of the same name); give another --out, or rename the file"
             for place in places:
                 if found := conflict(row, place):
                     return f"{row.cell_id} ({found}); give another --out{_or_its_precision(row, place['recipe'])}"
     return None
+
+
+def _line(place: Mapping[str, Any], of: Row | Cell) -> tuple[Any, ...]:
+    """What two trainings may not have in common in one table."""
+    return (*(place[name] for name in ("dataset", "model", "encoder")), of.variant, rate_of(of), of.seed)
 
 
 def _or_its_precision(row: Row, recipe: Recipe) -> str:

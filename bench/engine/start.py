@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -69,6 +69,7 @@ class Job:
         spec: the grid.
         options: where and on what.
         tolerant: collect what is missing instead of stopping at it, and leave ``out`` as it is (``--dry-run``).
+        revise: see ``make_plan``.
 
     Attributes:
         plan: its cells.
@@ -79,7 +80,14 @@ class Job:
         BenchError: the first name, option, folder, data set or weights file that is not valid.
     """
 
-    def __init__(self, spec: GridSpec, options: RunOptions, *, tolerant: bool = False) -> None:
+    def __init__(
+        self,
+        spec: GridSpec,
+        options: RunOptions,
+        *,
+        tolerant: bool = False,
+        revise: Callable[[Plan], Plan] = lambda plan: plan,
+    ) -> None:
         limit = options.time_limit
         seconds = parse_seconds(limit) if isinstance(limit, str) else limit
         check_names(spec)  # before the device, which costs an import of torch
@@ -94,12 +102,14 @@ class Job:
             download=options.download,
             tolerant=tolerant,
             device=device,
+            revise=revise,
         )
         self.session = Session(
             out=options.out.resolve(),
             cache=cache_folder(options.cache_dir),
             data_root=options.data_root.expanduser().resolve() if options.data_root else None,
             weights=self.plan.weights,
+            coresets=self.plan.coresets,
             device=device,
             gpu_share=min(1.0, gpus or 1.0),
             threads=options.cpus_per_trial,

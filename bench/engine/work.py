@@ -14,6 +14,7 @@ from bench.engine.notes import collected
 from bench.engine.resume import valid_row
 from bench.outside import settings_kept
 from bench.plugins import datasets, encoders, methods, models
+from bench.refs import INDICES
 from bench.registry import Entry
 from bench.stages.base import Stage
 from bench.stages.session import Session
@@ -119,7 +120,7 @@ def packages_from_outside(work: Stage) -> tuple[str, ...]:
         (models, getattr(getattr(work, "model", None), "name", None)),
         (models, getattr(getattr(getattr(work, "proxy", None), "model", None), "name", None)),
     ):
-        if name is not None:
+        if name not in (None, INDICES):
             used.append(registry.get(name))
     return tuple(sorted({entry.package for entry in used} - {"bench"}))
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
 from bench.calls import Call
-from bench.errors import SpecError, lower_first
+from bench.errors import SpecError, UnknownName, lower_first
 from bench.grid.spec import GridSpec
-from bench.plugins import datasets, encoders, methods, models
+from bench.plugins import Supervision, datasets, encoders, methods, models
 from bench.recipe import Precision, Recipe, proxy_recipe
-from bench.refs import DatasetRef, EncoderRef, ModelRef, Proxy
+from bench.refs import INDICES, DatasetRef, EncoderRef, ModelRef, Proxy
+from bench.registry import Param
 from bench.selection import budget_for, check_candidates
+from bench.stages.published import Coreset, PublishedCell
 from bench.stages.selection import READS_EMBEDDINGS, READS_PROXY, parts_read
 from bench.stages.training import Cell
 from bench.variants import check_modifiers
@@ -22,6 +25,38 @@ WEIGHTS = "weights"
 """The parameter that every encoder call takes beside the encoder's own: a local weights file."""
 POOL = {"pool_size": "the pool's size", "pool_seed": "the seed of the pool's draw"}
 """What a data set's label shows of a drawn pool; in a grid they are no parameters of the data set."""
+
+
+class FileCall(NamedTuple):
+    """The parameters of ``indices(of=FILE)``.
+
+    What is not known of a selection counts as ``labels``, so that nothing is called free of labels by mistake.
+
+    Attributes:
+        of: the file.
+        supervision: what the selection saw.
+        sha256: what the coreset's must be, or empty.
+    """
+
+    of: str
+    supervision: Supervision
+    sha256: str
+
+    @classmethod
+    def read(cls, call: Call) -> FileCall:
+        """Read the call.
+
+        Raises:
+            SpecError: a parameter is missing, unknown or not valid.
+        """
+        for name in call.params:
+            if name not in cls._fields:
+                raise UnknownName(f"parameter of method {INDICES!r}:", name, cls._fields)
+        if not call.params.get("of"):
+            raise SpecError(f"method {INDICES} needs the file of a coreset: {INDICES}(of=FILE.npy).")
+        params = (Param("of", "", str), Param("supervision", "labels", Supervision), Param("sha256", "", str))
+        owner = f"method {INDICES}"
+        return cls(*(param.validate(call.params.get(param.name, param.default), owner) for param in params))
 
 
 def check_names(spec: GridSpec) -> None:
@@ -44,7 +79,9 @@ def check_names(spec: GridSpec) -> None:
         encoders.get(call.name).resolve({name: value for name, value in call.params.items() if name != WEIGHTS})
     for call in (*spec.models, *((spec.proxy_model,) if spec.proxy_model else ())):
         models.get(call.name).resolve(call.params)
-    for call in spec.methods:
+    for call in published(spec):
+        FileCall.read(call)
+    for call in _registered(spec):
         entry = methods.get(call.name)
         for rate in _rates(call, spec):
             params = entry.resolve(at_rate(call, rate))
@@ -62,6 +99,7 @@ def expand(
     dataset_refs: Mapping[str, DatasetRef],
     encoder_refs: Mapping[str, EncoderRef],
     precisions: Sequence[Precision] = ("fp32", "bf16"),
+    coresets: Mapping[tuple[str, str], Coreset] = MappingProxyType({}),
 ) -> list[Cell]:
     """All cells of a grid, each once, in the order in which a person would read them.
 
@@ -70,6 +108,7 @@ def expand(
         dataset_refs: call as text -> the data set that was opened.
         encoder_refs: call as text -> the encoder whose weights were found.
         precisions: what the device offers, first what ``auto`` means there; a result in bf16 is not one in fp32.
+        coresets: data set and method as text -> the published coreset that was read; what lacks there has no cell.
 
     Raises:
         SpecError: a rate leaves no image, or a recipe is not valid.
@@ -79,7 +118,8 @@ def expand(
         for model in spec.models or (Call(datasets.get(dataset.name).info.model, {}),):
             for encoder in encoder_calls(spec, dataset):
                 refs = dataset_refs[str(dataset)], encoder_refs[str(encoder)]
-                for cell in _block(spec, *refs, model, precisions):
+                files = [found for call in published(spec) if (found := coresets.get((str(dataset), str(call))))]
+                for cell in _block(spec, *refs, model, precisions, files):
                     cells.setdefault(cell.cell_id, cell)
     return list(cells.values())
 
@@ -95,7 +135,7 @@ def reads_embeddings(spec: GridSpec) -> bool:
     proxies = [spec.proxy_model.name] if spec.proxy_model else trained
     reads = {
         part
-        for call in spec.methods
+        for call in _registered(spec)
         for rate in _rates(call, spec)
         for part in parts_read(call.name, at_rate(call, rate))
     }
@@ -132,7 +172,12 @@ def _by_rate(method: str, name: str, given: Mapping[Any, Any]) -> dict[float, An
 
 
 def _block(
-    spec: GridSpec, dataset: DatasetRef, encoder: EncoderRef, model_call: Call, precisions: Sequence[Precision]
+    spec: GridSpec,
+    dataset: DatasetRef,
+    encoder: EncoderRef,
+    model_call: Call,
+    precisions: Sequence[Precision],
+    files: Sequence[Coreset],
 ) -> Iterator[Cell]:
     model = _model_ref(model_call)
     recipe = _recipe(dataset.name, model_call, spec).at_precision(precisions)
@@ -143,17 +188,14 @@ def _block(
         recipe=proxy_recipe(_recipe(dataset.name, proxy_call, spec).at_precision(precisions)),
         encoder=encoder if proxy_reads else None,
     )
-    for call in spec.methods:
+    by_model = models.get(model.name).info.inputs == "embeddings"
+    for call in _registered(spec):
         entry = methods.get(call.name)
         for rate in _rates(call, spec):
             params = entry.changed(at_rate(call, rate))
             reads = parts_read(call.name, params)
             uses_proxy = proxy if reads & READS_PROXY else None
-            uses_encoder = (
-                bool(reads & READS_EMBEDDINGS)
-                or models.get(model.name).info.inputs == "embeddings"
-                or (uses_proxy is not None and proxy_reads)
-            )
+            uses_encoder = bool(reads & READS_EMBEDDINGS) or by_model or (uses_proxy is not None and proxy_reads)
             budget = budget_for(dataset.size, rate)
             if dataset.size and budget < 2:
                 raise SpecError(
@@ -174,6 +216,31 @@ def _block(
                     recipe=recipe,
                     proxy=uses_proxy,
                 )
+    for coreset in files:
+        for seed in spec.seeds:
+            yield PublishedCell(
+                dataset=dataset,
+                method=INDICES,
+                variant=str(Call(INDICES, {"of": coreset.of})),
+                params={"of": coreset.of, "sha256": coreset.sha256},
+                encoder=encoder if by_model else None,
+                rate=coreset.rate,  # follows from the file, whatever the grid's rates are
+                budget=coreset.budget,
+                seed=seed,
+                model=model,
+                recipe=recipe,
+                proxy=None,
+                supervision=coreset.supervision,
+            )
+
+
+def published(spec: GridSpec) -> list[Call]:
+    """Return the calls ``indices(of=FILE)`` of a grid, which no plugin answers."""
+    return [call for call in spec.methods if call.name == INDICES]
+
+
+def _registered(spec: GridSpec) -> list[Call]:
+    return [call for call in spec.methods if call.name != INDICES]
 
 
 def _rates(call: Call, spec: GridSpec) -> tuple[float, ...]:

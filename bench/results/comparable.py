@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bench.calls import given_by_rate, parse_call
 from bench.errors import RowError
 from bench.recipe import Recipe
 from bench.refs import NO_ENCODER, NO_PROXY
 from bench.results.rows import Row
+
+if TYPE_CHECKING:
+    from bench.stages.training import Cell
 
 _OF_LINE = ("method", "method_version", "supervision", "encoder")
 
@@ -89,7 +92,7 @@ def check_line(rows: Sequence[Row], where: str) -> None:
             )
 
 
-def rate_of(row: Row) -> float:
+def rate_of(row: Row | Cell) -> float:
     """The fraction removed, without the rounding of a computed one."""
     return round(row.rate, 9)
 

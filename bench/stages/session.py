@@ -7,6 +7,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from bench.data import Arrays, Dataset, fingerprint
@@ -29,6 +31,7 @@ class Session(BaseModel):
         cache: folder of shared stages.
         data_root: folder of the data sets.
         weights: encoder label -> weights file.
+        coresets: SHA-256 of a published coreset -> its file.
         device: ``cpu`` or ``cuda``.
         gpu_share: part of a GPU's memory that a process may take, in (0, 1].
         threads: CPU threads of one trial.
@@ -43,6 +46,7 @@ class Session(BaseModel):
     cache: Path
     data_root: Path | None = None
     weights: dict[str, Path] = {}
+    coresets: dict[str, Path] = {}
     device: str = "cpu"
     gpu_share: float = 1.0
     threads: int = 1
@@ -103,6 +107,16 @@ class Session(BaseModel):
         if path is not None and file_sha256(path) != ref.weights_sha256:
             raise WeightsError(f"{path} is not the file that the run was planned with; plan it again.")
         return path
+
+    def coreset(self, sha256: str) -> NDArray[np.int64]:
+        """Return a published coreset: int64 [n], sorted positions in the full training split.
+
+        Raises:
+            DataError: its file cannot be read, or is not the one that the run was planned with.
+        """
+        from bench.results.published import read_indices
+
+        return read_indices(self.coresets[sha256], sha256=sha256)
 
 
 def file_sha256(path: Path) -> str:

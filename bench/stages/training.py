@@ -77,6 +77,10 @@ class Cell(Stage):
         """The cell's id: a row of an earlier version of a stage stays the cell's, which ``bench run`` says."""
         return self.cell_id
 
+    def made(self, row: Row) -> bool:
+        """Whether a row that has the cell's id is of the method's present version."""
+        return row.method_version == methods.get(self.method).info.version
+
     @property
     def pool(self) -> DatasetRef:
         return self.dataset
@@ -133,14 +137,17 @@ class Cell(Stage):
         """What must be there before the model is trained."""
         selection = self.selection()
         # Selected already or not, the row tells how good the pseudo-labels are.
-        needed: list[Stage] = [selection, *selection.all_pseudo_labels()[:1]]
-        if self._reads_embeddings() and self.encoder is not None:
-            images = self.dataset.without_noise()
-            needed += [
-                Embeddings(dataset=images, encoder=self.encoder),
-                Embeddings(dataset=images, encoder=self.encoder, split="test"),
-            ]
-        return needed
+        return [selection, *selection.all_pseudo_labels()[:1], *self.model_stages()]
+
+    def model_stages(self) -> list[Embeddings]:
+        """What the model is trained on and scored on in place of images, if anything."""
+        if not self._reads_embeddings() or self.encoder is None:
+            return []
+        images = self.dataset.without_noise()
+        return [
+            Embeddings(dataset=images, encoder=self.encoder),
+            Embeddings(dataset=images, encoder=self.encoder, split="test"),
+        ]
 
     def row(self, session: Session, progress: Progress | None = None, computed: Collection[str] = ()) -> Row:
         """Train on the coreset, score the test split, publish coreset and scores, and describe it all.
@@ -153,41 +160,56 @@ class Cell(Stage):
         Raises:
             BenchError: selection or training cannot go on.
         """
-        from bench.diagnostics import Diagnostics
-        from bench.results.published import write_indices, write_scores
+        from bench.results.published import write_indices
         from bench.results.rows import Row
         from bench.training.precision import prepare_torch
 
-        selection = self.selection()
-        selected = session.get(selection)
-        indices, diagnostics = selected.arrays["indices"], Diagnostics.from_arrays(selected.arrays)
+        indices, selected = self.coreset(session, computed)
         dataset = session.dataset(self.dataset)
-        entry = methods.get(self.method)
         prepare_torch(session.threads)  # again, since importing or running the method may have set something else
-        trained = measure(self, indices, dataset, session, progress)
         return Row(
             cell_id=self.cell_id,
             config_sha256=self.digest(),
             **self.place(),
             method=self.method,
             variant=self.variant,
-            method_version=entry.info.version,
-            params=entry.resolve(self.params),
-            selection_code=selection.all_code(),
-            supervision=entry.info.supervision,
             rate=self.rate,
             budget=self.budget,
             seed=self.seed,
-            chosen=dict(diagnostics.chosen),
-            judged=dict(diagnostics.judged),
-            taken=diagnostics.taken,
-            pseudo_labels=self._pseudo_label_quality(selection, session),
-            scores_sha256=write_scores(diagnostics.scores, session.out),
+            **selected,
             indices_sha256=write_indices(dataset.pool_index[indices], session.out, self.cell_id),
-            stages=self._stages_used(session, computed),
-            select_seconds=selected.seconds,
-            **trained,
+            **self._measure(indices, dataset, session, progress),
         )
+
+    def coreset(self, session: Session, computed: Collection[str]) -> tuple[NDArray[np.int64], dict[str, Any]]:
+        """Select.
+
+        Args:
+            session: where; its ``out`` receives the scores.
+            computed: see ``row``.
+
+        Returns:
+            int64 [n], sorted positions in the pool, and the fields of a row that say how they were selected.
+        """
+        from bench.diagnostics import Diagnostics
+        from bench.results.published import write_scores
+
+        selection, entry = self.selection(), methods.get(self.method)
+        selected = session.get(selection)
+        diagnostics = Diagnostics.from_arrays(selected.arrays)
+        return selected.arrays["indices"], {
+            "method_version": entry.info.version,
+            "params": entry.resolve(self.params),
+            "selection_code": selection.all_code(),
+            "supervision": entry.info.supervision,
+            "chosen": dict(diagnostics.chosen),
+            "judged": dict(diagnostics.judged),
+            "taken": diagnostics.taken,
+            "pseudo_labels": self._pseudo_label_quality(selection, session),
+            "scores_sha256": write_scores(diagnostics.scores, session.out),
+            "stages": self._stages_used(session, computed),
+            "select_seconds": selected.seconds,
+        }
 
     def _stages_used(self, session: Session, computed: Collection[str]) -> list[StageUse]:
         from bench.results.rows import StageUse
@@ -220,74 +242,69 @@ class Cell(Stage):
     def _reads_embeddings(self) -> bool:
         return models.get(self.model.name).info.inputs == "embeddings"
 
-    def model_inputs(self, dataset: Dataset, session: Session) -> tuple[Any, Any]:
+    def _model_inputs(self, dataset: Dataset, session: Session) -> tuple[Any, Any]:
         """Of both splits: uint8 images [N, C, H, W], or the embeddings float32 [N, D] that the model takes instead."""
-        if not self._reads_embeddings() or self.encoder is None:
+        stages = self.model_stages()
+        if not stages:
             return dataset.train.images, dataset.test.images
-        images = self.dataset.without_noise()
-        train, test = (
-            session.arrays(Embeddings(dataset=images, encoder=self.encoder, split=split))["embeddings"]
-            for split in ("train", "test")
-        )
+        train, test = (session.arrays(stage)["embeddings"] for stage in stages)
         return train, test
 
+    def _measure(
+        self, indices: NDArray[np.int64], dataset: Dataset, session: Session, progress: Progress | None
+    ) -> dict[str, Any]:
+        """Train the model on a coreset and score the test split.
 
-def measure(
-    cell: Cell, indices: NDArray[np.int64], dataset: Dataset, session: Session, progress: Progress | None = None
-) -> dict[str, Any]:
-    """Train the cell's model on a coreset, whoever selected it, and score the test split.
+        Args:
+            indices: int64 [n], sorted positions in the pool.
+            dataset: the cell's.
+            session: where.
+            progress: called with (steps done, steps in all).
 
-    Args:
-        cell: its data set, encoder, model, recipe and seed; its method plays no part.
-        indices: int64 [n], sorted positions in the pool.
-        dataset: the cell's.
-        session: where.
-        progress: called with (steps done, steps in all).
+        Returns:
+            The fields of a row that training decides, and those that say what trained.
 
-    Returns:
-        The fields of a row that training decides, and those that say what trained.
+        Raises:
+            BenchError: training cannot go on.
+        """
+        from bench.data import take_images
+        from bench.provenance import device_name, git_state, versions
+        from bench.training.fit import fit
+        from bench.usage import measured
 
-    Raises:
-        BenchError: training cannot go on.
-    """
-    from bench.data import take_images
-    from bench.provenance import device_name, git_state, versions
-    from bench.training.fit import fit
-    from bench.usage import measured
-
-    train_inputs, test_inputs = cell.model_inputs(dataset, session)
-    labels = dataset.train.labels[indices]
-    with measured() as usage:
-        evaluations = fit(
-            cell.model,
-            take_images(train_inputs, indices),
-            labels,
-            dataset=dataset,
-            num_classes=dataset.num_classes,
-            recipe=cell.recipe,
-            iterations=cell.recipe.iterations,
-            seed=derive_seed(cell.seed, "model"),
-            device=session.device,
-            test=(test_inputs, dataset.test.labels),
-            progress=progress,
-        )
-    best = max(evaluations, key=lambda item: item.accuracy)  # the first of several
-    revision, dirty = git_state()
-    return {
-        "accuracy": evaluations[-1].accuracy,
-        "best_accuracy": best.accuracy,
-        "best_iteration": best.iteration,
-        "per_class_accuracy": [None if math.isnan(value) else value for value in evaluations[-1].per_class],
-        "curve": [(item.iteration, item.accuracy) for item in evaluations],
-        "class_counts": np.bincount(labels, minlength=dataset.num_classes).tolist(),
-        "test_class_counts": np.bincount(dataset.test.labels, minlength=dataset.num_classes).tolist(),
-        "train_seconds": usage.seconds,
-        "train_peak_bytes": usage.peak_bytes,
-        "train_peak_gpu_bytes": usage.peak_gpu_bytes,
-        "device": device_name(session.device),
-        "threads": session.threads,
-        "versions": versions(session.device),
-        "git_revision": revision,
-        "git_dirty": dirty,
-        "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-    }
+        train_inputs, test_inputs = self._model_inputs(dataset, session)
+        labels = dataset.train.labels[indices]
+        with measured() as usage:
+            evaluations = fit(
+                self.model,
+                take_images(train_inputs, indices),
+                labels,
+                dataset=dataset,
+                num_classes=dataset.num_classes,
+                recipe=self.recipe,
+                iterations=self.recipe.iterations,
+                seed=derive_seed(self.seed, "model"),
+                device=session.device,
+                test=(test_inputs, dataset.test.labels),
+                progress=progress,
+            )
+        best = max(evaluations, key=lambda item: item.accuracy)  # the first of several
+        revision, dirty = git_state()
+        return {
+            "accuracy": evaluations[-1].accuracy,
+            "best_accuracy": best.accuracy,
+            "best_iteration": best.iteration,
+            "per_class_accuracy": [None if math.isnan(value) else value for value in evaluations[-1].per_class],
+            "curve": [(item.iteration, item.accuracy) for item in evaluations],
+            "class_counts": np.bincount(labels, minlength=dataset.num_classes).tolist(),
+            "test_class_counts": np.bincount(dataset.test.labels, minlength=dataset.num_classes).tolist(),
+            "train_seconds": usage.seconds,
+            "train_peak_bytes": usage.peak_bytes,
+            "train_peak_gpu_bytes": usage.peak_gpu_bytes,
+            "device": device_name(session.device),
+            "threads": session.threads,
+            "versions": versions(session.device),
+            "git_revision": revision,
+            "git_dirty": dirty,
+            "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        }

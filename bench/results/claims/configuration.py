@@ -10,9 +10,8 @@ from typing import Any
 
 from bench.calls import Call, family, given_by_rate, parse_call
 from bench.recipe import proxy_recipe
-from bench.refs import NO_ENCODER, NO_PROXY, DatasetRef, EncoderRef, ModelRef
+from bench.refs import INDICES, NO_ENCODER, NO_PROXY, DatasetRef, EncoderRef, ModelRef
 from bench.results.claims import Unchecked
-from bench.results.claims.itself import RETRAINED
 from bench.results.rows import Row
 from bench.variants import check_modifiers
 
@@ -69,7 +68,7 @@ def digests(row: Row) -> Iterator[str]:
 def is_whole(row: Row) -> bool:
     """Whether the row says all that its cell is made of, which those of versions 1 to 3 do not always do."""
     noisy = "noise" in parse_call(row.dataset).modifiers
-    transfer = row.method != RETRAINED and row.proxy_model not in (NO_PROXY, row.model)
+    transfer = row.method != INDICES and row.proxy_model not in (NO_PROXY, row.model)
     return row.schema_version >= 4 or not (noisy or transfer)
 
 
@@ -110,7 +109,7 @@ def encoder_ref(row: Row) -> EncoderRef | None:
 def _params(row: Row) -> Iterator[dict[str, Any]]:
     """Parameters off their defaults: those that the variant names; one given per rate may be at its default here."""
     call: Call = parse_call(row.variant)
-    if row.method == RETRAINED:
+    if row.method == INDICES:
         yield {**row.params, "sha256": row.indices_sha256}
         return
     open_ = sorted(given_by_rate(call))
@@ -122,7 +121,7 @@ def _params(row: Row) -> Iterator[dict[str, Any]]:
 
 def _inputs(row: Row, encoder: dict[str, Any] | None) -> Iterator[tuple[Any, Any]]:
     """Encoder and proxy. Whether a proxy reads embeddings, and a retrained model does, plugins know."""
-    if row.method == RETRAINED:
+    if row.method == INDICES:
         yield from ((encoder, None), (None, None))
         return
     if row.proxy_model == NO_PROXY:

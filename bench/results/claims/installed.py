@@ -12,11 +12,10 @@ from bench.grid.cells import POOL, spelled
 from bench.loading import DOWNLOAD
 from bench.plugins import SUPERVISIONS, MethodInfo, datasets, encoders, methods, models
 from bench.recipe import proxy_recipe
-from bench.refs import NO_ENCODER, NO_PROXY, Proxy
+from bench.refs import INDICES, NO_ENCODER, NO_PROXY, Proxy
 from bench.registry import Entry, Registry
 from bench.results.claims import Unchecked
 from bench.results.claims.configuration import dataset_ref, encoder_ref, is_whole, model_ref
-from bench.results.claims.itself import RETRAINED
 from bench.results.rows import Row
 from bench.stages.base import in_order
 from bench.stages.selection import READS_EMBEDDINGS, READS_PROXY, parts_read
@@ -37,7 +36,7 @@ def plugin_problems(row: Row) -> Iterator[str]:
         yield from _call_problems(models, "proxy_model", parse_call(row.proxy_model), row.proxy_version)
     if row.encoder != NO_ENCODER:
         yield from _encoder_problems(row)
-    if row.method == RETRAINED:
+    if row.method == INDICES:
         yield from _retrained_problems(row)
         return
     entry = _installed(methods, row.method)
@@ -93,7 +92,7 @@ def _encoder_problems(row: Row) -> Iterator[str]:
 def _retrained_problems(row: Row) -> Iterator[str]:
     """What selected the coreset saw at least what its method sees; a file's row may say that it saw more."""
     of = parse_call(row.variant).params.get("of")
-    while isinstance(of, str) and of.startswith(f"{RETRAINED}("):
+    while isinstance(of, str) and of.startswith(f"{INDICES}("):
         of = _source(of)
     origin = _installed(methods, _name(of))
     if origin is None:

@@ -13,14 +13,12 @@ from typing import Any
 from bench.calls import Call, parse_call
 from bench.errors import BenchError, SpecError
 from bench.recipe import KNOWN_PROTOCOLS, Recipe, proxy_recipe, scoring_steps
-from bench.refs import NO_ENCODER, NO_PROXY, cell_name
+from bench.refs import INDICES, NO_ENCODER, NO_PROXY, cell_name
 from bench.registry import NAME
 from bench.results.rows import SHA256, SINCE, Row
 from bench.selection import budget_for
 from bench.variants import check_modifiers
 
-RETRAINED = "indices"
-"""Method of rows that were trained on a published coreset."""
 _SINCE_2 = ("config_sha256", "best_iteration", "test_class_counts")
 _SINCE_3 = (*_SINCE_2, "dataset_version", "model_version")
 _REQUIRED = {2: _SINCE_2, 3: _SINCE_3, 4: _SINCE_3, 5: _SINCE_3}
@@ -95,8 +93,8 @@ def variant_problems(row: Row) -> Iterator[str]:
     if call.name != row.method:
         yield f"variant: it names {call.name}, the method is {row.method}"
         return
-    if row.method == RETRAINED and (call.params.keys() != {"of"} or row.params.keys() != {"of"}):
-        yield f"variant: {RETRAINED} has the one parameter 'of', got {row.variant} and {_json(row.params)}"
+    if row.method == INDICES and (call.params.keys() != {"of"} or row.params.keys() != {"of"}):
+        yield f"variant: {INDICES} has the one parameter 'of', got {row.variant} and {_json(row.params)}"
     for name, value in call.params.items():
         if isinstance(value, Mapping):
             here = [item for rate, item in value.items() if str(rate) in (str(row.rate), f"{row.rate:g}")]
@@ -168,10 +166,10 @@ def pool_problems(row: Row) -> Iterator[str]:
         yield "encoder_supervision: it is missing"
     if row.proxy_model == NO_PROXY and (row.proxy_version, row.proxy_recipe) != (None, None):
         yield "proxy_model: there is none, but it has a version or a recipe"
-    own = (row.proxy_model, row.proxy_version) == (row.model, row.model_version) and row.method != RETRAINED
+    own = (row.proxy_model, row.proxy_version) == (row.model, row.model_version) and row.method != INDICES
     if own and row.proxy_recipe not in (None, proxy_recipe(row.recipe)):
         yield "proxy_recipe: it is not that of the row's own model, which the proxy is"
-    if row.schema_version < 3 or row.method == RETRAINED:
+    if row.schema_version < 3 or row.method == INDICES:
         return  # what a row is trained on may come from a row of an earlier version
     missing = [
         name
@@ -250,9 +248,9 @@ def _stage_problems(row: Row) -> Iterator[str]:
     if row.schema_version >= 4 and any(use.paid_seconds is not None for use in row.stages):
         yield f"stages: paid_seconds is not empty in a row of version {row.schema_version}"
     selections = [use.seconds for use in row.stages if use.kind == "selection"]
-    if row.method == RETRAINED:
+    if row.method == INDICES:
         if row.stages or row.select_seconds:
-            yield f"stages: a row of {RETRAINED} selects nothing, and has none"
+            yield f"stages: a row of {INDICES} selects nothing, and has none"
     elif selections[-1:] != [row.select_seconds]:  # before it those of candidates
         yield f"select_seconds: {row.select_seconds}, but the stages have {selections or 'no selection'}"
 
@@ -290,7 +288,7 @@ def _whole(percent: float, images: int) -> bool:
 def _names(row: Row) -> list[str]:
     """What the cell may be called. A retrained one names the encoder where the model reads it, which plugins know."""
     encoders = [parse_call(row.encoder).name] if row.encoder != NO_ENCODER else ["none"]
-    if row.method == RETRAINED:
+    if row.method == INDICES:
         encoders.append("none")
     data = parse_call(row.dataset)
     version = str(Call(data.name, {}, data.modifiers))

@@ -1,0 +1,97 @@
+"""Published coresets of a grid, ``indices(of=FILE)``: read and checked against its data sets before anything starts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.data import Dataset
+from bench.errors import DataError, SpecError
+from bench.grid.cells import FileCall, published
+from bench.grid.spec import GridSpec
+from bench.plugins import Supervision
+from bench.results.published import coreset_sha256, pool_positions, read_indices
+from bench.selection import rate_of
+from bench.stages.published import Coreset
+
+
+class CoresetFile(NamedTuple):
+    """A file of positions: int64 [n], sorted, in the full training split."""
+
+    path: Path
+    positions: NDArray[np.int64]
+    sha256: str
+    supervision: Supervision
+
+
+def read_coresets(spec: GridSpec, problems: list[str], tolerant: bool) -> dict[str, CoresetFile]:
+    """Read the files that a grid names.
+
+    Args:
+        spec: the grid, with valid names.
+        problems: receives what is wrong, where that stops nothing.
+        tolerant: whether it stops nothing.
+
+    Returns:
+        Method as text -> file.
+
+    Raises:
+        DataError: a file is no coreset, or not the one whose SHA-256 was given.
+    """
+    found: dict[str, CoresetFile] = {}
+    for call in published(spec):
+        given = FileCall.read(call)
+        path = Path(given.of).expanduser()
+        try:
+            positions = read_indices(path, sha256=given.sha256)
+        except DataError as error:
+            if not tolerant:
+                raise
+            problems.append(str(error))
+            continue
+        found[str(call)] = CoresetFile(path.resolve(), positions, coreset_sha256(positions), given.supervision)
+    return found
+
+
+def coresets_of(
+    files: Mapping[str, CoresetFile], dataset: Dataset, label: str, problems: list[str], tolerant: bool
+) -> dict[str, Coreset]:
+    """Look the positions of each file up in a data set's pool.
+
+    Args:
+        files: method as text -> file.
+        dataset: whose pool.
+        label: what it is called.
+        problems: receives what is wrong, where that stops nothing.
+        tolerant: whether it stops nothing.
+
+    Returns:
+        Method as text -> coreset.
+
+    Raises:
+        DataError: an image is not in the pool.
+        SpecError: two files have one name and keep as many of the pool, but not the same images.
+    """
+    found: dict[str, Coreset] = {}
+    lines: dict[tuple[str, int], str] = {}
+    for call, file in files.items():
+        try:
+            budget = len(pool_positions(file.positions, dataset))
+        except DataError as error:
+            if not tolerant:
+                raise DataError(f"{file.path}, on {label}: {error}") from error
+            problems.append(f"{file.path}, on {label}: {error}")
+            continue
+        name = file.path.stem
+        if lines.setdefault((name, budget), file.sha256) != file.sha256:
+            raise SpecError(
+                f"two coresets of {budget:,} images are in files called {name}, after which their rows are named; a "
+                "table could not tell them apart: rename one of them."
+            )
+        rate = rate_of(budget, len(dataset.train))
+        found[call] = Coreset(of=name, sha256=file.sha256, supervision=file.supervision, budget=budget, rate=rate)
+    return found

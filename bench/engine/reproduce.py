@@ -1,0 +1,133 @@
+"""A row trained again on its published coreset: its grid, what no grid can say of it, and what is compared after."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from bench.calls import Call, parse_call
+from bench.engine.plan import Plan, precisions_on
+from bench.errors import DataError, SpecError
+from bench.grid.spec import GridSpec, load_spec
+from bench.refs import INDICES, NO_ENCODER
+from bench.results.published import indices_path
+from bench.results.rows import Row
+from bench.results.stats import TIE
+from bench.stages.published import PublishedCell
+
+
+def grid_of(row: Row, indices: Path, *, encoder: str | None = None, models: str | None = None) -> GridSpec:
+    """Return the grid that trains on a row's coreset.
+
+    Args:
+        row: names data set, pool, model, recipe, seed and the coreset's SHA-256.
+        indices: the coreset's file.
+        encoder: call that says where the encoder's weights are, for models that read embeddings.
+        models: trained by the row's recipe in place of the row's model.
+    """
+    dataset = parse_call(row.dataset)
+    pool_size, pool_seed = dataset.params.pop("pool_size", None), dataset.params.pop("pool_seed", 0)
+    return load_spec(
+        given={
+            "methods": [Call(INDICES, {"of": str(indices), "sha256": row.indices_sha256})],
+            "datasets": [dataset],
+            "models": models or [row.model],
+            "encoders": [encoder or row.encoder] if encoder or row.encoder != NO_ENCODER else None,
+            "seeds": [row.seed],
+            "pool_size": pool_size,
+            "pool_seed": pool_seed,
+            "recipe": row.recipe.model_dump(exclude={"scale", "precision"}),
+        }
+    )
+
+
+def as_row(plan: Plan, row: Row) -> Plan:
+    """Return the plan of ``grid_of`` with what a grid cannot say: the row's name, recipe, supervision and provenance.
+
+    Raises:
+        DataError: the data set's content is not the row's.
+        SpecError: the encoder or its weights are not the row's, or the device lacks the row's precision.
+    """
+    row.recipe.at_precision(precisions_on(plan.device))
+    same_data(plan, row.fingerprint)
+    return replace(plan, cells=[_as_row(cell, row) for cell in plan.cells if isinstance(cell, PublishedCell)])
+
+
+def same_data(plan: Plan, fingerprint: str) -> Plan:
+    """Return the plan unless its data set's content is another.
+
+    Args:
+        plan: of one data set.
+        fingerprint: of the data set that the coreset was selected from; empty where it is not known.
+
+    Raises:
+        DataError: the content is another.
+    """
+    for cell in plan.cells:
+        if fingerprint and cell.dataset.fingerprint != fingerprint:
+            raise DataError(
+                f"dataset {cell.dataset.label} is not the one that the coreset was selected from: fingerprint "
+                f"{cell.dataset.fingerprint}, not {fingerprint}."
+            )
+    return plan
+
+
+def published_beside(row_file: Path, row: Row) -> Path:
+    """Return where a run that wrote ``DIR/rows/CELL.json`` published the coreset.
+
+    Raises:
+        DataError: it is not there.
+    """
+    path = indices_path(row_file.resolve().parents[1], row.cell_id)
+    if not path.exists():
+        raise DataError(f"the coreset of {row_file} is not at {path}; give it with --indices.")
+    return path
+
+
+def is_reproduced(made: Row, origin: Row) -> bool:
+    """Whether accuracy and learning curve are the origin's, but for the rounding of another summation."""
+    steps, accuracies = zip(*made.curve, (0, made.accuracy), strict=True)
+    their_steps, theirs = zip(*origin.curve, (0, origin.accuracy), strict=True)
+    return steps == their_steps and all(
+        math.isclose(ours, other, abs_tol=TIE) for ours, other in zip(accuracies, theirs, strict=True)
+    )
+
+
+def differences(row: Row, origin: Row) -> list[str]:
+    """What may explain that a row is not reproduced, of what the origin recorded: device, threads, packages."""
+    found = [] if _same_device(row.device, origin.device) else [f"device: {origin.device} and now {row.device}"]
+    if row.threads != origin.threads:
+        found.append(f"threads: {origin.threads} and now {row.threads}")
+    for name, version in sorted(origin.versions.items()):
+        if row.versions.get(name) != version:
+            found.append(f"{name}: {version} and now {row.versions.get(name, 'none')}")
+    return found
+
+
+def _same_device(now: str, then: str) -> bool:
+    """Rows of schema versions 1 and 2 do not name the processor's instructions: ``cpu (AMD EPYC)``."""
+    return now == then or (then.endswith(")") and now.startswith(f"{then[:-1]}, "))
+
+
+def _as_row(cell: PublishedCell, row: Row) -> PublishedCell:
+    ours = (cell.encoder.label, cell.encoder.weights_sha256) if cell.encoder else None
+    if ours and row.encoder != NO_ENCODER and ours != (row.encoder, row.encoder_weights):
+        raise SpecError(
+            f"the row names the encoder {row.encoder} (weights {row.encoder_weights[:12] or 'none'}), but the model "
+            f"would read embeddings of {ours[0]} (weights {ours[1][:12] or 'none'})."
+        )
+    names = ["proxy_model", "proxy_version", "proxy_recipe"]
+    if cell.encoder is None:  # else it is named, which the model reads
+        names += ["encoder", "encoder_version", "encoder_supervision", "encoder_weights"]
+    update: dict[str, Any] = {
+        "variant": str(Call(INDICES, {"of": row.variant})),
+        "params": {**cell.params, "of": row.variant},
+        "recipe": row.recipe,  # a grid cannot ask for one that is scaled already
+        "rate": row.rate,
+        "supervision": row.supervision,
+        "rests_on": {name: getattr(row, name) for name in names},
+        "selection_code": row.selection_code,
+    }
+    return cell.model_copy(update=update)

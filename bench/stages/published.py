@@ -1,0 +1,81 @@
+"""A cell whose coreset a file names: nothing is selected, and its row is of the method ``indices``."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from bench.plugins import Supervision
+from bench.refs import Frozen
+from bench.stages.base import Stage
+from bench.stages.training import Cell
+
+if TYPE_CHECKING:
+    from bench.results.rows import Row
+    from bench.stages.session import Session
+
+
+class Coreset(Frozen):
+    """A file of positions, checked against one data set.
+
+    Attributes:
+        of: what rows call it by.
+        sha256: of its positions (``bench.results.published.coreset_sha256``); where the file lies changes no result.
+        supervision: what the selection may have seen.
+        budget: n.
+        rate: the shortest that keeps n images of the data set's pool.
+    """
+
+    of: str
+    sha256: str
+    supervision: Supervision
+    budget: int
+    rate: float
+
+
+class PublishedCell(Cell):
+    """One training on a published coreset.
+
+    Its ``params`` hold the coreset's ``sha256`` beside ``of``, in the identity alone: several seeds of one line of a
+    table may have different coresets, as those of any method have.
+
+    Attributes:
+        supervision: what the selection may have seen. No part of the identity, since no accuracy depends on it.
+        rests_on: encoder and proxy of the row that is reproduced, which its coreset rests on, as fields of a row.
+        selection_code: of that row.
+    """
+
+    supervision: Supervision = Field(exclude=True)
+    rests_on: dict[str, Any] = Field(default={}, exclude=True)
+    selection_code: str = Field(default="", exclude=True)
+
+    def made(self, row: Row) -> bool:
+        """Whether a row that has the cell's id says the same of what was seen, which is no part of the id."""
+        return row.supervision == self.supervision
+
+    def place(self) -> dict[str, Any]:
+        return {**super().place(), **self.rests_on}
+
+    def stages(self) -> list[Stage]:
+        return list(self.model_stages())
+
+    def coreset(self, session: Session, computed: Collection[str]) -> tuple[NDArray[np.int64], dict[str, Any]]:
+        """As ``Cell.coreset``, read from the file.
+
+        Raises:
+            DataError: the file is not the one that the run was planned with.
+        """
+        from bench.results.published import pool_positions
+
+        positions = session.coreset(self.params["sha256"])
+        return pool_positions(positions, session.dataset(self.dataset)), {
+            "params": {"of": self.params["of"]},
+            "selection_code": self.selection_code,
+            "supervision": self.supervision,
+            "stages": [],
+            "select_seconds": 0.0,
+        }
