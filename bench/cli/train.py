@@ -162,8 +162,8 @@ def train(
     }
     job = _job(row, origin, indices or [], settings, model, encoder, options)
     outcome = _train(job, quiet=quiet)
-    made = [row for cell in job.plan.cells if (row := valid_row(job.session.out, cell)) is not None]
-    results = [_result(row, job.session.out, origin) for row in made]
+    made = [one for cell in job.plan.cells if (one := valid_row(job.session.out, cell)) is not None]
+    results = [_result(one, job.session.out, origin) for one in made]
     for cell_id, reason in outcome.failed.items():
         typer.echo(f"failed: {cell_id}: {reason}", err=True)
     missed = any(result["reproduced"] is False and not result["differences"] for result in results)

@@ -55,8 +55,9 @@ class FileCall(NamedTuple):
         if not call.params.get("of"):
             raise SpecError(f"method {INDICES} needs the file of a coreset: {INDICES}(of=FILE.npy).")
         params = (Param("of", "", str), Param("supervision", "labels", Supervision), Param("sha256", "", str))
-        owner = f"method {INDICES}"
-        return cls(*(param.validate(call.params.get(param.name, param.default), owner) for param in params))
+        # In the grammar of calls the bare word none is Python's None.
+        given = {name: "none" if value is None else value for name, value in call.params.items()}
+        return cls(*(param.validate(given.get(param.name, param.default), f"method {INDICES}") for param in params))
 
 
 def check_names(spec: GridSpec) -> None:

@@ -16,6 +16,7 @@ from bench.results.published import indices_path, read_indices, scores_path
 from bench.results.rows import Row, read_row, write_row
 from bench.results.validation import findings_of
 from bench.selection import budget_for, rate_of
+from bench.stages.published import PublishedCell
 from bench.stages.session import Session
 
 RECIPE = {"iterations": 40, "proxy_epochs": 2, "evaluations": 4}
@@ -298,6 +299,11 @@ def test_files_seeds_and_models_are_one_grid_that_resumes_and_gives_tables(tmp_p
 def test_the_content_of_a_file_and_not_its_path_is_what_is_trained(tmp_path: Path) -> None:
     grid = {"datasets": "digits", "seeds": [0]}
     cells = []
+    np.save(tmp_path / "seen.npy", [1, 2])
+    for said, supervision in (("", "labels"), (", supervision=none", "none"), (", supervision=pseudo", "pseudo")):
+        [cell] = plan_of_file(tmp_path / "seen.npy", said=said, **grid).cells
+        assert isinstance(cell, PublishedCell)
+        assert cell.supervision == supervision
     for name, positions in (("a/x.npy", [3, 1, 2]), ("b/x.npy", [1, 2, 3]), ("c/x.npy", [1, 2, 4])):
         (tmp_path / name).parent.mkdir()
         np.save(tmp_path / name, positions)
