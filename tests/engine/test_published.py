@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ from bench.stages.published import PublishedCell
 from bench.stages.session import Session
 
 RECIPE = {"iterations": 40, "proxy_epochs": 2, "evaluations": 4}
-GRID = {"datasets": "digits", "rates": "0.5", "seeds": [3], "pool_size": 400, "recipe": RECIPE}
+GRID: dict[str, Any] = {"datasets": "digits", "rates": "0.5", "seeds": [3], "pool_size": 400, "recipe": RECIPE}
 
 
 def make(folder: Path, methods: str, **changes: object) -> Row:
@@ -123,7 +124,7 @@ def test_row_of_a_long_tailed_and_noisy_pool_is_reproduced(tmp_path: Path) -> No
     code, output, _ = bench("train", "--row", row_file, "--out", tmp_path / "again")
     assert (code, "Reproduced" in output) == (0, True), output
     # The coreset's images are in the pool of this version alone.
-    other = {**GRID, "datasets": "digits@imbalance=5@noise=0.2@seed=2"}
+    other: dict[str, Any] = {**GRID, "datasets": "digits@imbalance=5@noise=0.2@seed=2"}
     with pytest.raises(DataError, match="not in the pool of 400 images"):
         plan_of_file(indices_path(tmp_path, origin.cell_id), **other)
 
@@ -249,7 +250,7 @@ def test_precision_is_that_of_the_row_and_otherwise_the_devices(
     assert plan_of_row(tf32, path, device="cuda").cells[0].recipe == tf32.recipe
     with pytest.raises(SpecError, match="precision=tf32 needs a GPU"):
         plan_of_row(tf32, path)
-    grid = {"datasets": "digits", "models": "small_cnn"}
+    grid: dict[str, Any] = {"datasets": "digits", "models": "small_cnn"}
     found = {device: plan_of_file(path, device=device, **grid).cells[0].recipe.precision for device in ("cpu", "cuda")}
     assert found == {"cpu": on_cpu, "cuda": "bf16"}
     for precision in ("auto", "fp32", "bf16"):
@@ -297,7 +298,7 @@ def test_files_seeds_and_models_are_one_grid_that_resumes_and_gives_tables(tmp_p
 
 
 def test_the_content_of_a_file_and_not_its_path_is_what_is_trained(tmp_path: Path) -> None:
-    grid = {"datasets": "digits", "seeds": [0]}
+    grid: dict[str, Any] = {"datasets": "digits", "seeds": [0]}
     cells = []
     np.save(tmp_path / "seen.npy", [1, 2])
     for said, supervision in (("", "labels"), (", supervision=none", "none"), (", supervision=pseudo", "pseudo")):
