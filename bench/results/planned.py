@@ -50,7 +50,7 @@ def write_planned(out: Path, cells: Iterable[Cell]) -> None:
         Place(
             cell.dataset.label,
             family(cell.variant),
-            cell.encoder.label if cell.encoder else NO_ENCODER,
+            cell.place()["encoder"],  # of a row that is trained again, the one that its coreset rests on
             cell.model.label,
             round(cell.rate, 9),
             cell.seed,

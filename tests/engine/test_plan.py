@@ -94,7 +94,7 @@ def test_rows_that_other_code_selected_are_named(tmp_path: Path, monkeypatch: py
     [cell] = plan(workspace.out, **given).cells
     assert perform(cell, workspace).fault is None
     assert plan(workspace.out, **given).outdated == []
-    monkeypatch.setattr("bench.stages.training.code_digest", lambda function, version: "edited")
+    monkeypatch.setattr("bench.stages.selection.code_digest", lambda function, version: "edited")
     made = plan(workspace.out, **given, seeds=2)
     assert made.outdated == [cell.cell_id]
     [second] = made.missing

@@ -79,6 +79,7 @@ def test_row_is_reproduced_exactly(run: Path, row_file: Path, tmp_path: Path) ->
     assert (made.method, made.variant) == ("indices", "indices(of='elfs(clustering=kmeans)')")
     assert indices_path(tmp_path, made.cell_id).read_bytes() == indices_path(run, origin.cell_id).read_bytes()
     assert bench("table", run, tmp_path, "--out", tmp_path / "t")[0] == 0
+    assert told("table", tmp_path, "--out", tmp_path / "t")["missing"] == []
 
 
 def test_another_model_is_trained_on_the_coreset_of_a_row(run: Path, row_file: Path, tmp_path: Path) -> None:
