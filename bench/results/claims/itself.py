@@ -72,7 +72,9 @@ def identity_problems(row: Row, stem: str) -> Iterator[str]:
     for name in ("recipe", "proxy_recipe"):
         recipe = getattr(row, name)
         if row.schema_version >= 4 and recipe is not None:
-            missing += [f"{name}.{field}" for field in Recipe.model_fields if field not in recipe.model_fields_set]
+            # A later field is left out at its default.
+            whole = [field for field, info in Recipe.model_fields.items() if info.exclude_if is None]
+            missing += [f"{name}.{field}" for field in whole if field not in recipe.model_fields_set]
     if missing:
         yield f"{', '.join(missing)}: missing in a row of version {row.schema_version}"
     *words, tail = row.cell_id.split("-")
