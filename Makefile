@@ -4,16 +4,20 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 RUN_DIR ?= runs/demo
-# Which tests `make test` runs.
+# Which tests `make test` runs, and in how many processes. Many wait for Ray to start, so there are more than cores.
 MARKERS ?= not slow and not gpu
+WORKERS ?= 3
 
-.PHONY: demo test test-slow lint setup clean
+.PHONY: demo test unit test-slow lint docs setup clean
 
 demo: $(READY)
 	$(BIN)/bench run --preset demo --out $(RUN_DIR)
 
 test: $(READY) lint
-	$(BIN)/python -m pytest -m "$(MARKERS)"
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "$(MARKERS)"
+
+unit: $(READY)
+	$(BIN)/python -m pytest -n auto -m "not integration and not slow and not gpu"
 
 test-slow: $(READY)
 	$(BIN)/python -m pytest -m "slow"
@@ -22,6 +26,14 @@ lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy bench methods datasets
+
+# Pages keep the relative links that they have in the repository: the site mirrors its folders.
+docs: $(READY)
+	rm -rf build/pages && mkdir -p build/pages
+	git ls-files README.md CONTRIBUTING.md CHANGELOG.md LICENSE docs examples benchmarks/README.md 'results/*.md' results/figures \
+		| xargs cp --parents --target-directory build/pages
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	@echo "build/site/README.html"
 
 setup: $(READY)
 

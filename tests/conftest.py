@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import settings
@@ -23,6 +23,75 @@ settings.load_profile("bench")
 pytest_plugins = ["data_fixtures", "file_fixtures", "grid_fixtures", "photo_fixtures"]
 
 PLUGINS = ("bench_troublemakers", "bench_writers")
+
+INTEGRATION = (
+    "benchmarks/",
+    "cli/test_commands",
+    "cli/test_completion",
+    "cli/test_doctor",
+    "cli/test_optimized",
+    "cli/test_outside_imports",
+    "cli/test_programs",
+    "conformance/test_plugin",
+    "datasets/test_loading.py::test_listing_the_data_sets_imports_nothing_heavy",
+    "docs/test_pages.py::test_the_outside_package_is_found_and_conforms",
+    "encoders/test_frozen_encoders",
+    "encoders/test_weights.py::test_a_file_in_the_hubs_cache_is_found",
+    "engine/test_isolation",
+    "examples/",
+    "faults/",
+    "grid/test_registry.py::test_a_method_of_an_installed_package_is_listed",
+    "grid/test_registry.py::test_a_package_",
+    "labelling/test_image_files.py::test_more_folders_in_each_other_than_python_has_frames",
+    "labelling/test_select_command",
+    "models/test_models.py::test_discovery_imports_no_heavy_library",
+    "results/test_pseudo_quality.py::test_needs_no_torch",
+    "results/test_report_page",
+    "results/test_table_commands.py::test_importing_the_tables_imports_no_heavy_package",
+    "results/test_validation.py::test_no_name_reaches_the_terminal_as_a_command",
+    "results/test_validation.py::test_validation_imports_neither_torch_nor_ray",
+    "stages/test_compute",
+    "test_api.py::test_a_method_of_a_script_works_in_workers_by_value",
+    "test_api.py::test_a_single_file_is_a_plugin",
+    "test_public_api.py::test_only_a_frozen_encoder_needs_torch_and_nothing_needs_ray",
+    "test_usage.py::test_the_peak_is_that_of_the_block_alone",
+    "tracking/test_tracking.py::test_bench_run_tracks_and_survives_a_tracker_that_fails",
+    "tracking/test_tracking.py::test_wandb_offline_holds_the_table_of_rows_and_curves",
+)
+"""Beginnings of the names, below ``tests/``, of tests that start a process or take many seconds of the processor.
+
+Together with all that use Ray they are marked ``integration``; ``make unit`` runs the others.
+"""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what needs Ray, a process or patience, so that ``make unit`` is without it."""
+    for item in items:
+        uses = {"ray_session", "executor"} & set(getattr(item, "fixturenames", ()))
+        if uses or item.nodeid.removeprefix("tests/").startswith(INTEGRATION):
+            item.add_marker("integration")
+
+
+class _Watch:
+    """Refuse processes while a unit test runs; git, which a row asks for the revision, is none that takes time."""
+
+    def __init__(self) -> None:
+        self.unit = False
+        sys.addaudithook(self.heard)
+
+    def heard(self, event: str, arguments: tuple[Any, ...]) -> None:
+        if self.unit and event == "subprocess.Popen" and Path(os.fsdecode(arguments[0])).name != "git":
+            raise AssertionError(f"a unit test started {arguments[0]}: name it in INTEGRATION (tests/conftest.py)")
+
+
+_watch = _Watch()
+
+
+@pytest.fixture(autouse=True)
+def _no_process_in_a_unit_test(request: pytest.FixtureRequest) -> Iterator[None]:
+    _watch.unit = request.node.get_closest_marker("integration") is None
+    yield
+    _watch.unit = False
 
 
 @pytest.fixture(scope="session")

@@ -151,6 +151,20 @@ def test_every_grid_of_the_pages_can_be_planned(
     assert "shared stages to compute" in done.output
 
 
+def test_the_page_on_the_api_names_every_public_name() -> None:
+    import bench as package
+
+    named = re.findall(r"^::: bench\.(\w+)$", (DOCS / "api.md").read_text(), re.MULTILINE)
+    assert sorted(named) == sorted(set(package.__all__) - {"__version__"})
+
+
+def test_the_site_has_every_page() -> None:
+    """Pages of the site are named once in mkdocs.yml; a page that nobody can find is none."""
+    config = (ROOT / "mkdocs.yml").read_text()
+    pages = {f"docs/{page.name}" for page in DOCS.glob("*.md")} - {"docs/README.md"}
+    assert pages <= set(re.findall(r"docs/[\w-]+\.md", config))
+
+
 def test_the_citation_names_this_version_and_licence() -> None:
     cited = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
     assert cited["version"] == bench_version
