@@ -73,15 +73,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 class _Watch:
-    """Refuse processes while a unit test runs; git, which a row asks for the revision, is none that takes time."""
+    """Refuse a second Python while a unit test runs; what libraries ask git or ldconfig takes no time."""
 
     def __init__(self) -> None:
         self.unit = False
         sys.addaudithook(self.heard)
 
     def heard(self, event: str, arguments: tuple[Any, ...]) -> None:
-        if self.unit and event == "subprocess.Popen" and Path(os.fsdecode(arguments[0])).name != "git":
-            raise AssertionError(f"a unit test started {arguments[0]}: name it in INTEGRATION (tests/conftest.py)")
+        if self.unit and event == "subprocess.Popen" and "python" in Path(os.fsdecode(arguments[0])).name:
+            raise AssertionError("a unit test started a second Python: name it in INTEGRATION (tests/conftest.py)")
 
 
 _watch = _Watch()
