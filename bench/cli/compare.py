@@ -7,26 +7,11 @@ from typing import Annotated
 import typer
 
 from bench.cli import _complete
-from bench.cli._results import (
-    CaptionOption,
-    DigitsOption,
-    Folders,
-    LabelOption,
-    MethodsOption,
-    MetricName,
-    MetricOption,
-    Notes,
-    NotesOption,
-    TablesOption,
-    WideOption,
-    read_blocks,
-    tex_of,
-    write_sheets,
-)
+from bench.cli import _results as results
 
 
 def compare(
-    folders: Folders,
+    folders: results.Folders,
     baseline: Annotated[
         str,
         typer.Option(
@@ -34,15 +19,15 @@ def compare(
             autocompletion=_complete.one_of("methods"),
         ),
     ] = "random",
-    metric: MetricOption = MetricName.last,
-    methods: MethodsOption = None,
-    digits: DigitsOption = 2,
+    metric: results.MetricOption = results.MetricName.last,
+    methods: results.MethodsOption = None,
+    digits: results.DigitsOption = 2,
     overlap: Annotated[bool, typer.Option(help="Compare coresets and scores too.")] = True,
-    out: TablesOption = None,
-    caption: CaptionOption = "",
-    label: LabelOption = "",
-    wide: WideOption = False,
-    notes: NotesOption = Notes.below,
+    out: results.TablesOption = None,
+    caption: results.CaptionOption = "",
+    label: results.LabelOption = "",
+    wide: results.WideOption = False,
+    notes: results.NotesOption = results.Notes.below,
 ) -> None:
     """Show paired differences with intervals, p-values and ranks, and overlaps; write Markdown, CSV and LaTeX."""
     from bench.cli._screen import show
@@ -50,7 +35,7 @@ def compare(
     from bench.results import comparison, comparison_text
     from bench.results.sheets import write_text
 
-    read = read_blocks(folders, metric, methods=methods, digits=digits, keep=baseline)
+    read = results.read_blocks(folders, metric, methods=methods, digits=digits, keep=baseline)
     made = [block for block in read if block.lines]
     if not made:
         raise RowError("nothing to compare: all rows are of the full data set.")
@@ -67,6 +52,6 @@ def compare(
         paths += write_text(target, "overlap", {"csv": comparison_text.overlaps_csv(agreeing, encoders)})
     for sheet in sheets:
         show(sheet)
-    tex = tex_of(caption, label, wide, notes)
-    paths = write_sheets(target, "comparison", sheets, comparison_text.contests_csv(rows), tex) + paths
+    tex = results.tex_of(caption, label, wide, notes)
+    paths = results.write_sheets(target, "comparison", sheets, comparison_text.contests_csv(rows), tex) + paths
     typer.echo(f"Written: {', '.join(map(str, paths))}")

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from bench.cli._results import Folders
+from bench.cli import _results as results
 
 
 class Format(str, Enum):
@@ -19,7 +19,7 @@ class Format(str, Enum):
 
 
 def export(
-    folders: Folders,
+    folders: results.Folders,
     format_: Annotated[Format, typer.Option("--format", help="Parquet keeps lists; CSV has them as JSON.")] = (
         Format.parquet
     ),

@@ -7,40 +7,25 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.cli._results import (
-    CaptionOption,
-    DigitsOption,
-    Folders,
-    LabelOption,
-    MethodsOption,
-    MetricName,
-    MetricOption,
-    Notes,
-    NotesOption,
-    TablesOption,
-    WideOption,
-    read_blocks,
-    tex_of,
-    write_sheets,
-)
+from bench.cli import _results as results
 
 if TYPE_CHECKING:
     from bench.results.tables import Block
 
 
 def leaderboard(
-    folders: Folders,
-    out: TablesOption = None,
-    metric: MetricOption = MetricName.last,
-    methods: MethodsOption = None,
-    digits: DigitsOption = 1,
+    folders: results.Folders,
+    out: results.TablesOption = None,
+    metric: results.MetricOption = results.MetricName.last,
+    methods: results.MethodsOption = None,
+    digits: results.DigitsOption = 1,
     figures: Annotated[
         bool, typer.Option("--figures", help="Draw accuracy against rate and cost too, as SVG in OUT/figures.")
     ] = False,
-    caption: CaptionOption = "",
-    label: LabelOption = "",
-    wide: WideOption = False,
-    notes: NotesOption = Notes.below,
+    caption: results.CaptionOption = "",
+    label: results.LabelOption = "",
+    wide: results.WideOption = False,
+    notes: results.NotesOption = results.Notes.below,
 ) -> None:
     """Rank methods by mean rank over every data set, encoder, model and rate; write Markdown, CSV and LaTeX.
 
@@ -50,13 +35,13 @@ def leaderboard(
     from bench.cli._screen import show
     from bench.results.leaderboard import leaderboard_csv, leaderboard_sheet, standings
 
-    made = read_blocks(folders, metric, methods=methods, digits=digits)
+    made = results.read_blocks(folders, metric, methods=methods, digits=digits)
     table = standings(made)
     board = leaderboard_sheet(made, table)
     show(board)
     target = out or folders[0] / "tables"
-    tex = tex_of(caption, label, wide, notes)
-    paths = write_sheets(target, "leaderboard", [board], leaderboard_csv(made, table), tex)
+    tex = results.tex_of(caption, label, wide, notes)
+    paths = results.write_sheets(target, "leaderboard", [board], leaderboard_csv(made, table), tex)
     if figures:
         paths += _draw(made, folders, target / "figures")
     typer.echo(f"Written: {', '.join(map(str, paths))}")

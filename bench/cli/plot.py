@@ -9,15 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bench.cli import _complete
-from bench.cli._results import (
-    CompareOption,
-    Comparison,
-    Folders,
-    MethodsOption,
-    MetricName,
-    MetricOption,
-    read_blocks,
-)
+from bench.cli import _results as results
 
 if TYPE_CHECKING:
     from bench.results.tables import Block
@@ -35,14 +27,14 @@ class FigureKind(str, Enum):
 
 def plot(
     kind: Annotated[FigureKind, typer.Argument(help="What to show.")],
-    folders: Folders,
+    folders: results.Folders,
     rates: Annotated[str | None, typer.Option(help="For figures of one rate: '0.5,0.9'. Default: every rate.")] = None,
     formats: Annotated[
         str, typer.Option("--format", help="Comma-separated: png, svg, pdf.", autocompletion=_complete.formats)
     ] = "png,svg,pdf",
-    metric: MetricOption = MetricName.last,
-    compare: CompareOption = Comparison.none,
-    methods: MethodsOption = None,
+    metric: results.MetricOption = results.MetricName.last,
+    compare: results.CompareOption = results.Comparison.none,
+    methods: results.MethodsOption = None,
     title: Annotated[
         str | None, typer.Option(help="Title, or none. Default: data set, encoder, model and what is drawn.")
     ] = None,
@@ -62,7 +54,7 @@ def plot(
     for name in wanted:
         if name not in FORMATS:
             raise UnknownName("format", name, FORMATS)
-    made = read_blocks(folders, metric, compare, methods)
+    made = results.read_blocks(folders, metric, compare, methods)
     style = Style(title="" if title == "none" else title, width=width, font=font_size)
     chosen = _rates(rates)
     target = out or folders[0] / "figures"

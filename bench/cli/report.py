@@ -8,16 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bench.cli import _complete
+from bench.cli import _results as results
 from bench.cli._options import QuietOption
-from bench.cli._results import (
-    CompareOption,
-    Comparison,
-    Folders,
-    MethodsOption,
-    MetricName,
-    MetricOption,
-    read_blocks,
-)
 
 if TYPE_CHECKING:
     from bench.report.page import Part
@@ -26,10 +18,10 @@ BASELINE = "random"
 
 
 def report(
-    folders: Folders,
-    metric: MetricOption = MetricName.last,
-    compare: CompareOption = Comparison.none,
-    methods: MethodsOption = None,
+    folders: results.Folders,
+    metric: results.MetricOption = results.MetricName.last,
+    compare: results.CompareOption = results.Comparison.none,
+    methods: results.MethodsOption = None,
     baseline: Annotated[
         str,
         typer.Option(help="What the others are compared with.", autocompletion=_complete.one_of("methods")),
@@ -84,7 +76,7 @@ def _runs(folder: Path) -> list[Path]:
 
 
 def _parts(
-    folders: list[Path], metric: MetricName, compare: Comparison, methods: str | None, baseline: str
+    folders: list[Path], metric: results.MetricName, compare: results.Comparison, methods: str | None, baseline: str
 ) -> list[Part]:
     """Put each folder into the first part whose rows it can stand beside."""
     from bench.errors import RowError
@@ -92,10 +84,10 @@ def _parts(
 
     parts: list[Part] = []
     for folder in folders:
-        alone = read_blocks([folder], metric, compare, keep=baseline)
+        alone = results.read_blocks([folder], metric, compare, keep=baseline)
         for number, part in enumerate(parts):
             try:
-                together = read_blocks([*part.folders, folder], metric, compare, keep=baseline)
+                together = results.read_blocks([*part.folders, folder], metric, compare, keep=baseline)
             except RowError:
                 continue
             parts[number] = Part("", [*part.folders, folder], together)
@@ -106,7 +98,7 @@ def _parts(
         Part(
             ", ".join(folder.resolve().name for folder in part.folders),
             part.folders,
-            read_blocks(part.folders, metric, compare, methods, keep=baseline),
+            results.read_blocks(part.folders, metric, compare, methods, keep=baseline),
         )
         for part in parts
     ]

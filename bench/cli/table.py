@@ -7,25 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from bench.cli import _results as results
 from bench.cli._output import JsonOption, print_json
-from bench.cli._results import (
-    CaptionOption,
-    CompareOption,
-    Comparison,
-    DigitsOption,
-    Folders,
-    LabelOption,
-    MethodsOption,
-    MetricName,
-    MetricOption,
-    Notes,
-    NotesOption,
-    TablesOption,
-    WideOption,
-    read_blocks,
-    tex_of,
-    write_sheets,
-)
 
 if TYPE_CHECKING:
     from bench.results.sheets import Sheet, Tex
@@ -33,16 +16,16 @@ if TYPE_CHECKING:
 
 
 def table(
-    folders: Folders,
-    metric: MetricOption = MetricName.last,
-    compare: CompareOption = Comparison.none,
-    methods: MethodsOption = None,
-    digits: DigitsOption = 1,
-    out: TablesOption = None,
-    caption: CaptionOption = "",
-    label: LabelOption = "",
-    wide: WideOption = False,
-    notes: NotesOption = Notes.below,
+    folders: results.Folders,
+    metric: results.MetricOption = results.MetricName.last,
+    compare: results.CompareOption = results.Comparison.none,
+    methods: results.MethodsOption = None,
+    digits: results.DigitsOption = 1,
+    out: results.TablesOption = None,
+    caption: results.CaptionOption = "",
+    label: results.LabelOption = "",
+    wide: results.WideOption = False,
+    notes: results.NotesOption = results.Notes.below,
     json_output: JsonOption = False,
 ) -> None:
     """Show mean ± std over seeds, one block per data set, encoder and model; write Markdown, CSV and LaTeX."""
@@ -50,8 +33,8 @@ def table(
     from bench.engine.failures import summary
     from bench.results.planned import missing_words, read_planned
 
-    blocks = read_blocks(folders, metric, compare, methods, digits)
-    sheets, paths = write_tables(blocks, out or folders[0] / "tables", tex_of(caption, label, wide, notes))
+    blocks = results.read_blocks(folders, metric, compare, methods, digits)
+    sheets, paths = write_tables(blocks, out or folders[0] / "tables", results.tex_of(caption, label, wide, notes))
     if json_output:
         print_json(_document(folders, blocks, sheets, paths))
         return
@@ -73,7 +56,7 @@ def write_tables(blocks: list[Block], target: Path, tex: Tex | None = None) -> t
 
     sheets = [sheet(block) for block in blocks]
     name = "accuracy" if blocks[0].metric == "last" else "best_accuracy"
-    return sheets, write_sheets(target, name, sheets, table_csv(blocks), tex)
+    return sheets, results.write_sheets(target, name, sheets, table_csv(blocks), tex)
 
 
 def _document(folders: list[Path], made: list[Block], sheets: list[Sheet], paths: list[Path]) -> dict[str, Any]:

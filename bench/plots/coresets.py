@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from bench.plots.style import Style, heat, letters, new_figure
 from bench.results.comparison import Overlap
-from bench.results.published import indices_path, is_whole_split, read_indices, read_scores, scores_path
+from bench.results.published import find_coreset, find_scores, is_whole_split
 from bench.results.rows import Row
 from bench.results.table_text import percent
 from bench.results.tables import Block
@@ -47,13 +47,11 @@ def scored(block: Block, rate: float, folders: Sequence[Path]) -> list[Scored]:
     for line in block.lines:
         rows = line.rows_at(rate)
         row = rows[min(rows)] if rows else None
-        if row is None or not row.scores_sha256 or not is_whole_split(row.dataset):
+        if row is None or not is_whole_split(row.dataset):
             continue
-        folder = next((one for one in folders if scores_path(one, row.scores_sha256).exists()), None)
-        if folder is None or not indices_path(folder, row.cell_id).exists():
+        indices, scores = find_coreset(row, folders), find_scores(row, folders)
+        if indices is None or scores is None:
             continue
-        indices = read_indices(indices_path(folder, row.cell_id), sha256=row.indices_sha256)
-        scores = read_scores(scores_path(folder, row.scores_sha256), sha256=row.scores_sha256)
         kept = np.zeros(row.pool_size, dtype=bool)
         kept[indices] = True
         found.append(Scored(line.label, row, scores, kept))

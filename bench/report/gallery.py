@@ -15,7 +15,7 @@ from bench.data import Dataset, fingerprint
 from bench.errors import BenchError
 from bench.loading import load_dataset
 from bench.report.page import Gallery
-from bench.results.published import indices_path, pool_positions, read_indices, read_scores, scores_path
+from bench.results.published import find_coreset, find_scores, pool_positions
 from bench.results.rows import Row
 from bench.results.tables import Block
 
@@ -38,20 +38,19 @@ def galleries(blocks: Sequence[Block], folders: Sequence[Path], root: Path | Non
     made, missing = [], {}
     opened: dict[str, Dataset] = {}
     for number, block in enumerate(blocks):
-        files = [(row, _files(row, folders)) for row in _first_rows(block)]
-        there = [(row, found) for row, found in files if found is not None]
-        if not there or block.dataset in missing:
-            continue
-        try:
-            if block.dataset not in opened:
-                opened[block.dataset] = _open(there[0][0], root)
-        except BenchError as error:
-            missing[block.dataset] = f"No pictures of {block.dataset}: {error}"
-            continue
-        dataset = opened[block.dataset]
-        for row, found in there:
+        for row in _first_rows(block):
+            scores, coreset = find_scores(row, folders), find_coreset(row, folders)
+            if scores is None or coreset is None or block.dataset in missing:
+                continue
+            try:
+                if block.dataset not in opened:
+                    opened[block.dataset] = _open(row, root)
+            except BenchError as error:
+                missing[block.dataset] = f"No pictures of {block.dataset}: {error}"
+                continue
             title = f"{row.variant}, seed {row.seed}"
-            made.append(Gallery(number, round(row.rate, 9), title, _pictures(row, *found, dataset)))
+            pictures = _pictures(scores, coreset, opened[block.dataset])
+            made.append(Gallery(number, round(row.rate, 9), title, pictures))
     return made, list(missing.values())
 
 
@@ -102,14 +101,6 @@ def _first_rows(block: Block) -> list[Row]:
     return found
 
 
-def _files(row: Row, folders: Sequence[Path]) -> tuple[Path, Path] | None:
-    for folder in folders:
-        scores, indices = scores_path(folder, row.scores_sha256), indices_path(folder, row.cell_id)
-        if scores.exists() and indices.exists():
-            return scores, indices
-    return None
-
-
 def _open(row: Row, root: Path | None) -> Dataset:
     call = parse_call(row.dataset)
     pool_size = call.params.pop("pool_size", None)
@@ -121,9 +112,10 @@ def _open(row: Row, root: Path | None) -> Dataset:
     return dataset
 
 
-def _pictures(row: Row, scores: Path, indices: Path, dataset: Dataset) -> tuple[tuple[str, bytes], ...]:
-    values = read_scores(scores, sha256=row.scores_sha256)
-    kept = np.zeros(len(values), dtype=bool)
-    kept[pool_positions(read_indices(indices, sha256=row.indices_sha256), dataset)] = True
-    found = ends(values, kept)
+def _pictures(
+    scores: NDArray[np.float32], coreset: NDArray[np.int64], dataset: Dataset
+) -> tuple[tuple[str, bytes], ...]:
+    kept = np.zeros(len(scores), dtype=bool)
+    kept[pool_positions(coreset, dataset)] = True
+    found = ends(scores, kept)
     return tuple((title, tile(dataset.train.images[places])) for title, places in found.items() if len(places))

@@ -9,12 +9,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
 from bench.errors import SpecError, UnknownName
 from bench.refs import NO_ENCODER
-from bench.results.published import indices_path, read_indices, read_scores, scores_path
+from bench.results.published import find_coreset, find_scores
 from bench.results.rows import Row
 from bench.results.stats import (
     PERCENT,
@@ -146,17 +143,16 @@ def overlap(block: Block, rate: float, folders: Sequence[Path]) -> Overlap:
     """
     rows = {(line.label, row.seed): row for line in block.lines for row in line.rows_at(rate).values()}
     labels = tuple(line.label for line in block.lines)
-    files = read_files(rows.values(), folders)
-    coresets, scores = files.of(rows)
-    scored = tuple(label for label in labels if any(name == label for name, _ in scores))
+    files = Files(rows, folders)
+    scored = {labels.index(name) for name, _ in files.scores}
+    taus = agreements(labels, files.scores, files.tau)
     budget = max((row.budget for row in rows.values()), default=0)
-    size = block.rows[0].pool_size
     return Overlap(
         labels,
-        agreements(labels, coresets, jaccard),
-        _relabelled(agreements(scored, scores, files.tau), scored, labels),
-        chance_jaccard(budget, budget, size),
-        len(rows) - len(coresets),
+        agreements(labels, files.coresets, jaccard),
+        {pair: value for pair, value in taus.items() if scored.issuperset(pair)},
+        chance_jaccard(budget, budget, block.rows[0].pool_size),
+        len(rows) - len(files.coresets),
         len(rows),
     )
 
@@ -195,14 +191,12 @@ def between_encoders(blocks: Sequence[Block], folders: Sequence[Path]) -> list[E
             for rate in one.rates:
                 rows = {("one", seed): row for seed, row in line.rows_at(rate).items()}
                 rows |= {("other", seed): row for seed, row in theirs[line.family].rows_at(rate).items()}
-                files = read_files(rows.values(), folders)
-                coresets, scores = files.of(rows)
-                pair = "one", "other"
+                files, pair = Files(rows, folders), ("one", "other")
                 found.append(
                     EncoderOverlap(
                         *(one.dataset, one.model, line.label, rate, one.encoder, other.encoder),
-                        agreements(pair, coresets, jaccard)[0, 1],
-                        agreements(pair, scores, files.tau)[0, 1],
+                        agreements(pair, files.coresets, jaccard)[0, 1],
+                        agreements(pair, files.scores, files.tau)[0, 1],
                     )
                 )
     return [entry for entry in found if entry.coresets.n or entry.scores.n]
@@ -235,48 +229,36 @@ def agreements(
 
 
 class Files:
-    """Coresets and scores of some rows.
+    """Coresets and scores of some rows, as far as their files are there.
 
     Args:
-        coresets: cell -> int64 [n] positions in the full training split.
-        scores: SHA-256 -> float32 [N], high = hard.
+        rows: by method, or encoder, and seed.
+        folders: where the files are looked for.
+
+    Attributes:
+        coresets: positions in the full training split, int64 [n].
+        scores: SHA-256 of scores. Methods that rank by the same score of the same proxy share a file of scores; so do
+            the rates of one method.
+
+    Raises:
+        DataError: a file does not have the SHA-256 that its row names.
     """
 
-    def __init__(self, coresets: Mapping[str, NDArray[np.int64]], scores: Mapping[str, NDArray[np.float32]]) -> None:
-        self.coresets, self.scores = coresets, scores
+    def __init__(self, rows: Mapping[Key, Row], folders: Sequence[Path]) -> None:
+        found = {key: find_coreset(row, folders) for key, row in rows.items()}
+        self.coresets = {key: coreset for key, coreset in found.items() if coreset is not None}
+        unique = {row.scores_sha256: row for row in rows.values()}
+        read = {digest: find_scores(row, folders) for digest, row in unique.items()}
+        self._scores = {digest: scores for digest, scores in read.items() if scores is not None}
+        self.scores = {key: row.scores_sha256 for key, row in rows.items() if row.scores_sha256 in self._scores}
         self._known: dict[frozenset[str], float | None] = {}
-
-    def of(self, rows: Mapping[Key, Row]) -> tuple[dict[Key, NDArray[np.int64]], dict[Key, str]]:
-        """The coresets of the rows, and the SHA-256 of their scores, where the files are there.
-
-        Methods that rank by the same score of the same proxy share a file of scores; so do the rates of one method.
-        """
-        coresets = {key: self.coresets[row.cell_id] for key, row in rows.items() if row.cell_id in self.coresets}
-        return coresets, {key: row.scores_sha256 for key, row in rows.items() if row.scores_sha256 in self.scores}
 
     def tau(self, one: str, other: str) -> float | None:
         """Kendall's tau-b of two scores by their SHA-256, each pair computed once."""
         key = frozenset((one, other))
         if key not in self._known:
-            self._known[key] = kendall(self.scores[one], self.scores[other])
+            self._known[key] = kendall(self._scores[one], self._scores[other])
         return self._known[key]
-
-
-def read_files(rows: Any, folders: Sequence[Path]) -> Files:
-    """The files that the rows name, as far as they are there.
-
-    Raises:
-        DataError: a file does not have the SHA-256 that its row names.
-    """
-    coresets, scores = {}, {}
-    for row in rows:
-        path = _first(indices_path(folder, row.cell_id) for folder in folders)
-        if path is not None:
-            coresets[row.cell_id] = read_indices(path, sha256=row.indices_sha256)
-        path = _first(scores_path(folder, row.scores_sha256) for folder in folders) if row.scores_sha256 else None
-        if path is not None and row.scores_sha256 not in scores:
-            scores[row.scores_sha256] = read_scores(path, sha256=row.scores_sha256)
-    return Files(coresets, scores)
 
 
 def chosen(block: Block) -> list[tuple[str, float, str, dict[int, float]]]:
@@ -338,15 +320,3 @@ def _mean(columns: Sequence[Mapping[int, float]]) -> dict[int, float]:
     """Seed -> mean over the columns, for seeds that all columns have."""
     common = set.intersection(*(set(column) for column in columns))
     return {seed: math.fsum(column[seed] for column in columns) / len(columns) for seed in sorted(common)}
-
-
-def _relabelled(
-    found: Mapping[tuple[int, int], Agreement], names: Sequence[str], labels: Sequence[str]
-) -> dict[tuple[int, int], Agreement]:
-    """The same agreements, numbered by ``labels``."""
-    places = [labels.index(name) for name in names]
-    return {(places[i], places[j]): value for (i, j), value in found.items()}
-
-
-def _first(paths: Any) -> Path | None:
-    return next((path for path in paths if path.exists()), None)

@@ -13,6 +13,10 @@ from bench.results.stats import RANK_INTERVAL, TIE, PairedTest
 from bench.results.table_text import percent, signed
 from bench.results.tables import Block, Line
 
+_OVERLAP = (
+    *("dataset", "model", "rate", "measure", "between", "method", "encoder", "other_method", "other_encoder"),
+    *("mean", "n", "chance"),
+)
 Contests = Mapping[float | None, Sequence[Contest]]
 
 
@@ -99,40 +103,26 @@ def contest_records(made: Iterable[tuple[Block, Line | None, Contests]]) -> list
 
 def overlaps_csv(made: Iterable[tuple[Block, Mapping[float, Overlap]]], encoders: Iterable[EncoderOverlap]) -> str:
     """Long format, one line per pair of methods, per method (between its seeds) and per pair of encoders."""
-    records = [
-        record
+    lines = [
+        (
+            *(block.dataset, block.model, f"{rate:g}", measure, "seeds" if i == j else "methods"),
+            *(one.labels[i], block.encoder, one.labels[j], block.encoder, *value),
+            one.chance if measure == "jaccard" else None,
+        )
         for block, found in made
         for rate, one in found.items()
         for measure, values in (("jaccard", one.coresets), ("kendall", one.scores))
-        for record in _overlap_records(block, rate, one, measure, values)
+        for (i, j), value in values.items()
     ]
-    for entry in encoders:
-        for measure, value in (("jaccard", entry.coresets), ("kendall", entry.scores)):
-            head = {"dataset": entry.dataset, "model": entry.model, "rate": f"{entry.rate:g}", "measure": measure}
-            sides = {"method": entry.label, "encoder": entry.one, "other_method": entry.label}
-            tail = {"other_encoder": entry.other, "mean": value.mean, "n": value.n, "chance": None}
-            records.append({**head, "between": "encoders", **sides, **tail})
-    return to_csv(records)
-
-
-def _overlap_records(
-    block: Block, rate: float, one: Overlap, measure: str, values: Mapping[tuple[int, int], Agreement]
-) -> Iterator[dict[str, object]]:
-    for (i, j), value in values.items():
-        yield {
-            "dataset": block.dataset,
-            "model": block.model,
-            "rate": f"{rate:g}",
-            "measure": measure,
-            "between": "seeds" if i == j else "methods",
-            "method": one.labels[i],
-            "encoder": block.encoder,
-            "other_method": one.labels[j],
-            "other_encoder": block.encoder,
-            "mean": value.mean,
-            "n": value.n,
-            "chance": one.chance if measure == "jaccard" else None,
-        }
+    lines += [
+        (
+            *(entry.dataset, entry.model, f"{entry.rate:g}", measure, "encoders"),
+            *(entry.label, entry.one, entry.label, entry.other, *value, None),
+        )
+        for entry in encoders
+        for measure, value in (("jaccard", entry.coresets), ("kendall", entry.scores))
+    ]
+    return to_csv([dict(zip(_OVERLAP, line, strict=True)) for line in lines])
 
 
 def _contest_record(block: Block, baseline: Line | None, contest: Contest) -> dict[str, object]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import io
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,9 @@ from bench.errors import DataError, lower_first
 from bench.plain_files import read_regular
 from bench.quantities import counted
 from bench.store.files import write_atomically
+
+if TYPE_CHECKING:
+    from bench.results.rows import Row
 
 _MOST_BYTES = 1 << 30
 """Of one file: the positions of 134 million images."""
@@ -99,6 +103,18 @@ def read_scores(path: Path, *, sha256: str) -> NDArray[np.float32]:
     if found != sha256:
         raise DataError(f"{path} is damaged: SHA-256 {found}, not {sha256}.")
     return array
+
+
+def find_coreset(row: Row, folders: Iterable[Path]) -> NDArray[np.int64] | None:
+    """Return a row's coreset from the first folder that has it, as ``read_indices`` does; None where none has."""
+    paths = (indices_path(folder, row.cell_id) for folder in folders)
+    return next((read_indices(path, sha256=row.indices_sha256) for path in paths if path.exists()), None)
+
+
+def find_scores(row: Row, folders: Iterable[Path]) -> NDArray[np.float32] | None:
+    """Return a row's scores from the first folder that has them, as ``read_scores`` does; None where none has."""
+    paths = (scores_path(folder, row.scores_sha256) for folder in folders if row.scores_sha256)
+    return next((read_scores(path, sha256=row.scores_sha256) for path in paths if path.exists()), None)
 
 
 def is_whole_split(dataset: str) -> bool:
