@@ -38,7 +38,7 @@ def galleries(blocks: Sequence[Block], folders: Sequence[Path], root: Path | Non
     made, missing = [], {}
     opened: dict[str, Dataset] = {}
     for number, block in enumerate(blocks):
-        for row in _first_rows(block):
+        for label, row in _first_rows(block):
             scores, coreset = find_scores(row, folders), find_coreset(row, folders)
             if scores is None or coreset is None or block.dataset in missing:
                 continue
@@ -48,9 +48,8 @@ def galleries(blocks: Sequence[Block], folders: Sequence[Path], root: Path | Non
             except BenchError as error:
                 missing[block.dataset] = f"No pictures of {block.dataset}: {error}"
                 continue
-            title = f"{row.variant}, seed {row.seed}"
             pictures = _pictures(scores, coreset, opened[block.dataset])
-            made.append(Gallery(number, round(row.rate, 9), title, pictures))
+            made.append(Gallery(number, round(row.rate, 9), f"{label}, seed {row.seed}", pictures))
     return made, list(missing.values())
 
 
@@ -92,13 +91,14 @@ def tile(images: NDArray[np.uint8], *, columns: int = 8) -> bytes:
     return buffer.getvalue()
 
 
-def _first_rows(block: Block) -> list[Row]:
-    """The first seed with scores, of every method at every rate."""
-    found = []
-    for line in block.lines:
-        for rate in block.rates:
-            found += [row for row in line.rows_at(rate).values() if row.scores_sha256][:1]
-    return found
+def _first_rows(block: Block) -> list[tuple[str, Row]]:
+    """The first seed with scores, of every method at every rate, with the method's name."""
+    return [
+        (line.label, row)
+        for line in block.lines
+        for rate in block.rates
+        for row in [row for row in line.rows_at(rate).values() if row.scores_sha256][:1]
+    ]
 
 
 def _open(row: Row, root: Path | None) -> Dataset:

@@ -128,31 +128,18 @@ def leaderboard_sheet(blocks: Sequence[Block], table: Sequence[Standing], *, int
     """
     columns = ("#", "method", "supervision", "mean rank", *["rank 95 %"] * intervals, "wins", "mean accuracy", "seeds")
     ranked = [entry for entry in table if entry.mean_rank is not None]
-    lines = [
-        (
-            Field(str(place)),
-            Field(entry.label),
-            Field(entry.supervision),
-            Field(f"{entry.mean_rank:.2f}"),
-            *[Field(_interval(entry))] * intervals,
-            Field(f"{100 * entry.wins:.0f} %"),
-            Field(f"{entry.mean_accuracy:.{blocks[0].digits}f}"),
-            Field(_seeds(entry)),
-        )
-        for place, entry in zip(_places(ranked), ranked, strict=True)
-    ]
-    others = [
-        (
-            Field(MISSING),
-            Field(entry.label),
-            Field(entry.supervision),
-            *[Field(MISSING)] * (len(columns) - 4),
-            Field(_seeds(entry)),
-        )
-        for entry in table
-        if entry.mean_rank is None
-    ]
-    sections = [Section("", tuple(lines))] * bool(lines) + [Section("not ranked", tuple(others))] * bool(others)
+    places = dict(zip((entry.label for entry in ranked), _places(ranked), strict=True))
+
+    def line(entry: Standing) -> tuple[Field, ...]:
+        numbers = [MISSING] * (len(columns) - 4)
+        if entry.mean_rank is not None:
+            numbers = [f"{entry.mean_rank:.2f}", *[_interval(entry)] * intervals, f"{100 * entry.wins:.0f} %"]
+            numbers.append(f"{entry.mean_accuracy:.{blocks[0].digits}f}")
+        place = str(places.get(entry.label, MISSING))
+        return tuple(map(Field, (place, entry.label, entry.supervision, *numbers, _seeds(entry))))
+
+    groups = {"": ranked, "not ranked": [entry for entry in table if entry.mean_rank is None]}
+    sections = [Section(heading, tuple(map(line, entries))) for heading, entries in groups.items() if entries]
     facts = tuple(_facts([block for block in blocks if block.lines], table, intervals))
     return Sheet("Leaderboard", columns, tuple(sections), facts=facts, left=3)
 

@@ -14,10 +14,10 @@ from bench.errors import RowError
 from bench.plain_files import read_regular
 from bench.quantities import counted
 from bench.refs import NO_ENCODER
+from bench.results.rows import Label, Row
 from bench.store.files import write_atomically
 
 if TYPE_CHECKING:
-    from bench.results.rows import Row
     from bench.stages.training import Cell
 
 NAME = "planned.json"
@@ -27,10 +27,10 @@ _MOST_BYTES = 100_000_000
 class Place(NamedTuple):
     """Where a cell stands in the tables; a grid that got another rate, or a later version of a method, keeps it."""
 
-    dataset: str
-    variant: str
-    encoder: str
-    model: str
+    dataset: Label
+    variant: Label
+    encoder: Label
+    model: Label
     rate: float
     seed: int
 
@@ -89,23 +89,19 @@ def missing_words(planned: Sequence[Place], rows: Iterable[Row]) -> str:
     missing = [place for place in planned if place not in there]
     if not missing:
         return ""
-    varying = [
-        field
-        for field in ("dataset", "encoder", "model")
-        if len({getattr(place, field) for place in planned} - {NO_ENCODER}) > 1
-    ]
-    lines: defaultdict[str, list[Place]] = defaultdict(list)
+    varying = [number for number in (0, 2, 3) if len({place[number] for place in planned} - {NO_ENCODER}) > 1]
+    lines: defaultdict[tuple[str, ...], list[Place]] = defaultdict(list)
     for place in missing:
-        lines[", ".join([place.variant, *(str(getattr(place, field)) for field in varying)])].append(place)
-    begun = {(*place[:4],) for place in planned if place in there}
+        lines[place[:4]].append(place)
+    begun = {place[:4] for place in there}
     parts = [
-        f"{name}: {'; '.join(_cells(places)) if (*places[0][:4],) in begun else 'all'}"
-        for name, places in lines.items()
+        f"{', '.join([line[1], *(line[number] for number in varying)])}: "
+        f"{'; '.join(_cells(places)) if line in begun else 'all'}"
+        for line, places in lines.items()
     ]
     count = len(planned) - len(missing)
-    return f"{count} of {counted(len(planned), 'cell')} {'has' if count == 1 else 'have'} a row; missing: " + "; ".join(
-        parts
-    )
+    have = "has" if count == 1 else "have"
+    return f"{count} of {counted(len(planned), 'cell')} {have} a row; missing: {'; '.join(parts)}"
 
 
 def _cells(places: Sequence[Place]) -> Iterator[str]:

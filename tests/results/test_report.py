@@ -13,10 +13,13 @@ from typer.testing import CliRunner
 
 from bench.cli import app
 from bench.errors import UnknownName
+from bench.plots.figures import figures
+from bench.plots.style import Style, themed
 from bench.recipe import Recipe
 from bench.report.data import leaderboard_data
-from bench.report.gallery import ends
+from bench.report.gallery import ends, galleries
 from bench.results.rows import write_row
+from bench.results.shown import Shown
 from bench.results.tables import blocks, collect
 
 
@@ -117,3 +120,15 @@ def test_a_baseline_that_was_named_must_be_there(folder: Path, tmp_path: Path) -
     done = CliRunner().invoke(app, ["report", str(folder), "--baseline", "kcenter", "--out", str(tmp_path / "x.html")])
     assert isinstance(done.exception, UnknownName)
     assert not (tmp_path / "x.html").exists()
+
+
+def test_sheets_name_their_method_and_seed_and_are_of_the_data_set(tmp_path: Path) -> None:
+    committed = Path(__file__).parents[2] / "results" / "digits-demo"
+    made = blocks(collect([committed]), shown=Shown("aum=AUM,random"))
+    found, missing = galleries(made, [tmp_path, committed], None)
+    assert missing == []
+    assert {gallery.method for gallery in found} == {"AUM, seed 0"}
+    assert [title for title, _ in found[0].pictures] == ["hardest kept", "hardest dropped", "easiest dropped"]
+    drawn = list(figures(made, [committed], kinds=["scores"]))
+    with themed(Style()):
+        assert drawn[0].draw(Style()).get_suptitle().replace("\n", " ").endswith("50 % removed, seed 0")

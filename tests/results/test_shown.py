@@ -134,9 +134,11 @@ def test_a_finished_grid_and_a_folder_without_a_plan_miss_nothing(grid: Grid, tm
     assert read_planned([tmp_path]) == ()
     plan(rows, tmp_path)
     assert missing_words(read_planned([tmp_path]), rows) == ""
-    (tmp_path / NAME).write_text("{")
-    with pytest.raises(BenchError, match=r"planned.json cannot be read; delete it"):
-        read_planned([tmp_path])
+    whole = (tmp_path / NAME).read_text()
+    for text in ("{", whole.replace("random", "ran\\u001b[2Jdom"), whole.replace("random", "ran\\u202edom")):
+        (tmp_path / NAME).write_text(text)
+        with pytest.raises(BenchError, match=r"planned.json cannot be read; delete it"):
+            read_planned([tmp_path])
 
 
 def test_an_enlarged_grid_keeps_its_places(row) -> None:
