@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 ITEMS, CHOICE = "What to choose from", "How to choose"
 PICTURES = 100
 _NAMED = 5
+USUAL = "elfs"
 
 
 def select(
@@ -58,7 +59,16 @@ def select(
         typer.Option(
             help="A label-free method, with parameters.", autocompletion=_complete.label_free, rich_help_panel=CHOICE
         ),
-    ] = "elfs",
+    ] = USUAL,
+    compare: Annotated[
+        bool,
+        typer.Option(
+            "--compare",
+            help="Let several methods choose (--method names them, comma-separated), print how good each choice is "
+            "judged to be, and write the best.",
+            rich_help_panel=CHOICE,
+        ),
+    ] = False,
     skip_duplicates: Annotated[
         bool, typer.Option("--skip-duplicates", help="Keep near-duplicates out.", rich_help_panel=CHOICE)
     ] = False,
@@ -94,6 +104,7 @@ def select(
     from bench.engine.plan import check_cache, check_writable
     from bench.errors import SpecError
     from bench.labelling.choose import check_method
+    from bench.labelling.compared import comparing
     from bench.labelling.images import find_images
     from bench.labelling.to_label import beside, check_free
     from bench.labelling.vectors import read_embeddings
@@ -103,7 +114,7 @@ def select(
     if out.suffix.lower() != ".csv":
         raise SpecError(f"--out {out} is not valid: a .csv file is written, such as {out.with_suffix('.csv')}.")
     check_free(out, overwrite=overwrite)
-    call = parse_call(method)
+    call = comparing(method, USUAL) if compare else parse_call(method)
     started = time.perf_counter()
     scan = None if images is None else find_images(images)
     files = None if scan is None else scan.files
@@ -205,6 +216,8 @@ def _write(
         "items": total,
         "method": chosen.variant,
         "chosen": dict(chosen.chosen),
+        "judged": dict(chosen.judged),
+        "taken": chosen.taken,
         "clusters": len(set(chosen.clusters.tolist())),
         "duplicates_left_out": chosen.duplicates,
         "skipped_files": 0,
@@ -229,6 +242,11 @@ def _report(summary: dict[str, Any], as_json: bool) -> None:
         f"{summary['budget']:,} of {summary['items']:,} items chosen by {summary['method']}{parameters}, from "
         f"{counted(summary['clusters'], 'cluster')}."
     )
+    if summary["judged"]:
+        from bench.labelling.compared import leaderboard
+
+        for line in leaderboard(summary["judged"], summary["taken"]):
+            typer.echo(line)
     if "beta" in summary["chosen"]:
         typer.echo(
             "beta was chosen without labels. Where that was measured, the coreset was no better than a random one "

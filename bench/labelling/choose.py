@@ -36,6 +36,8 @@ class Chosen(NamedTuple):
         variant: the method with all parameters that were set, by the user or by the size of the pool.
         chosen: parameters that the method chose itself.
         duplicates: items left out because they nearly equal another one.
+        judged: candidate -> what a judge that reads no label said of it, high = good; empty where none was judged.
+        taken: which of them this is.
     """
 
     positions: NDArray[np.int64]
@@ -44,6 +46,8 @@ class Chosen(NamedTuple):
     variant: str
     chosen: Mapping[str, float]
     duplicates: int
+    judged: Mapping[str, float] = {}
+    taken: str = ""
 
 
 def check_method(call: Call, *, budget: int, items: int, classes: int, left_out: str = "") -> Entry[MethodInfo]:
@@ -150,6 +154,8 @@ def choose(
         variant=str(call),
         chosen=dict(diagnostics.chosen),
         duplicates=duplicates,
+        judged=dict(diagnostics.judged),
+        taken=diagnostics.taken,
     )
 
 

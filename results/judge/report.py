@@ -1,6 +1,6 @@
 """What the judge study found, from its rows alone: tables and a figure.
 
-python results/judge/report.py    writes results/judge/judge.md and results/judge/judge.svg
+python results/judge/report.py    writes judge.md and judge.svg beside itself, and the tables of docs/label-free-beta.md
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import argparse
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import median
 
 from matplotlib import rc_context
 from matplotlib.figure import Figure
@@ -18,12 +19,16 @@ from bench.results.rows import Row, read_rows
 from bench.results.stats import Summary, paired_difference, summarize
 
 HERE = Path(__file__).parent
+PAGE = HERE.parents[1] / "docs" / "label-free-beta.md"
+START, END = "<!-- tables of results/judge/report.py -->\n", "<!-- end of these tables -->"
 NONE = "\N{EN DASH}"
 SEEN_BEFORE = ("C",)
 """Lines that were looked at before the plan, which do not count."""
 Accuracies = dict[int, float]
 """Seed -> test accuracy in percent."""
 OWN, RIDGE, UNGUARDED, NETWORK = "own rehearsal", "ridge", "ridge, no guard", "network"
+FOR_THE_JUDGE = ("labelings", "judge-features")
+"""Kinds of stages that nothing but a judge reads."""
 JUDGED = (RIDGE, NETWORK)
 RULE, BEST = "rate - 0.3", "best fixed beta"
 AUTO = "auto"
@@ -42,6 +47,8 @@ class Line:
         fixed: beta -> accuracies.
         judged: judge -> seed -> candidate -> what the judge said.
         taken: arm -> seed -> the candidate that was taken.
+        cost: arm -> seed -> seconds of the choice, with all that is computed for the judge alone, over those of the
+            final training.
     """
 
     name: str
@@ -51,6 +58,7 @@ class Line:
     fixed: dict[float, Accuracies] = field(default_factory=dict)
     judged: dict[str, dict[int, Mapping[str, float]]] = field(default_factory=dict)
     taken: dict[str, dict[int, str]] = field(default_factory=dict)
+    cost: dict[str, dict[int, float]] = field(default_factory=dict)
 
     @property
     def best(self) -> float:
@@ -112,10 +120,16 @@ def by_line(rows: Mapping[str, Iterable[Row]]) -> list[Line]:
             continue
         arm = _arm(row)
         line.arms.setdefault(arm, {})[row.seed] = row.accuracy
+        line.cost.setdefault(arm, {})[row.seed] = _cost(row)
         if row.judged:
             line.taken.setdefault(arm, {})[row.seed] = row.taken
             line.judged.setdefault(arm, {})[row.seed] = row.judged
     return [found[key] for key in sorted(found)]
+
+
+def _cost(row: Row) -> float:
+    own = sum(use.seconds for use in row.stages if use.kind in FOR_THE_JUDGE)
+    return (row.select_seconds + own) / row.train_seconds
 
 
 def _arm(row: Row) -> str:
@@ -164,6 +178,16 @@ def methods(lines: Sequence[Line]) -> str:
 def candidates(line: Line) -> list[str]:
     """Arms that are candidates of ``auto``; that of ELFS is judged by the ridge on all lines that were run."""
     return [*sorted(name for name in line.arms if name not in (*ARMS, "random", AUTO)), RIDGE]
+
+
+def costs(lines: Sequence[Line]) -> str:
+    """Markdown: what a choice costs beside one final training, median over seeds."""
+    arms = (OWN, *JUDGED)
+    rows = [
+        [*_where(line), *(f"{median(line.cost[arm].values()):.2f}" if arm in line.cost else NONE for arm in arms)]
+        for line in lines
+    ]
+    return _table(["line", "removed", "n", *arms], rows)
 
 
 def summary(lines: Sequence[Line]) -> str:
@@ -225,9 +249,19 @@ def document(lines: Sequence[Line]) -> str:
         "## Regret, rank correlation, guard\n\n"
         "Regret: best fixed beta (by test accuracy) minus the choice, in points.\n\n" + regrets(lines),
         "## Methods\n\nPoints to random at the same seed, mean and 95 % t interval.\n\n" + methods(lines),
+        "## Cost\n\nSeconds of the choice of beta over those of a final training, median over seeds (busy machine).\n\n"
+        + costs(lines),
         f"Rows made {' to '.join(dict.fromkeys((made[0], made[-1])))} (UTC) on {', '.join(devices)}.\n",
     ]
     return "\n".join(parts)
+
+
+def on_page(page: str, lines: Sequence[Line]) -> str:
+    """The page with the tables that these lines make in the place of those that it has."""
+    before, _, rest = page.partition(START)
+    _, _, after = rest.partition(END)
+    tables = [summary(lines), gains(lines), regrets(lines), methods(lines)]
+    return before + START + "\n" + "\n".join(tables) + "\n" + END + after
 
 
 def read(folder: Path) -> list[Line]:
@@ -244,6 +278,8 @@ def main() -> None:
     (folder / "judge.md").write_text(document(lines), encoding="utf-8")
     with rc_context({"svg.hashsalt": "judge"}):
         figure(lines).savefig(folder / "judge.svg", metadata={"Date": None})
+    if folder == HERE:
+        PAGE.write_text(on_page(PAGE.read_text(encoding="utf-8"), lines), encoding="utf-8")
     print(document(lines))
 
 

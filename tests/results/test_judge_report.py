@@ -81,4 +81,7 @@ def test_the_figure_has_a_panel_for_each_line_and_a_point_for_each_coreset(scrip
 
 
 def test_the_committed_tables_are_current(script: ModuleType) -> None:
-    assert script.document(script.read(COMMITTED)) == (COMMITTED / "judge.md").read_text(encoding="utf-8")
+    lines, page = script.read(COMMITTED), script.PAGE.read_text(encoding="utf-8")
+    assert script.document(lines) == (COMMITTED / "judge.md").read_text(encoding="utf-8")
+    assert script.on_page(page, lines) == page
+    assert script.gains(lines) in page

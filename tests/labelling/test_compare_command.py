@@ -1,0 +1,58 @@
+"""``bench select --compare``: the judged leaderboard of several methods, before anybody has labelled anything."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from bench.cli import app
+from bench.conformance.samples import digits
+from bench.labelling.compared import leaderboard
+
+
+@pytest.fixture
+def vectors(tmp_path: Path) -> Path:
+    path = tmp_path / "vectors.npy"
+    np.save(path, digits().source.embeddings())
+    return path
+
+
+def select(vectors: Path, *options: str) -> str:
+    given = ["select", "--embeddings", str(vectors), "--budget", "20", "--classes", "10", "--quiet", "--overwrite"]
+    places = ["--out", str(vectors.parent / "out.csv"), "--cache-dir", str(vectors.parent / "cache")]
+    done = CliRunner().invoke(app, [*given, *places, *options])
+    assert done.exit_code == 0, done.output
+    return done.stdout
+
+
+def test_the_best_of_several_methods_is_written_and_all_are_told(vectors: Path) -> None:
+    methods = ["--compare", "--method", "prototypicality,typiclust"]
+    said = json.loads(select(vectors, *methods, "--json"))
+    assert said["method"] == "auto(candidates='prototypicality,typiclust')"
+    assert list(said["judged"])[:2] == ["prototypicality", "typiclust"]
+    assert said["taken"] == "typiclust"
+    assert said["judged"]["typiclust"] > said["judged"]["prototypicality"] + 0.1
+    written = (vectors.parent / "out.csv").read_text().splitlines()
+    select(vectors, "--method", "typiclust")
+    alone = (vectors.parent / "out.csv").read_text().splitlines()
+    assert sorted(line.split(",")[1] for line in written) == sorted(line.split(",")[1] for line in alone)
+    shown = [line.split() for line in select(vectors, *methods).splitlines() if line.startswith("  ")]
+    assert shown[0][0] == "typiclust"
+    assert {words[0] for words in shown} == {"typiclust", "prototypicality", "at"}
+    assert shown[0][-1] == "taken"
+
+
+def test_without_names_the_candidates_are_those_of_auto(vectors: Path) -> None:
+    said = json.loads(select(vectors, "--compare", "--json"))
+    assert said["method"] == "auto"
+    assert {"typiclust", "kmeans-sampling", "random 5"} <= said["judged"].keys()
+
+
+def test_a_leaderboard_that_chance_wins_says_so() -> None:
+    judged = {"kcenter": 0.4, "random 1": 0.5, "random 2": 0.6}
+    lines = list(leaderboard(judged, "random 1"))
+    assert lines[1:] == ["  at random  55.0 (50.0 to 60.0)  <- taken", "  kcenter    40.0"]
