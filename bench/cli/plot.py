@@ -38,8 +38,8 @@ def plot(
     title: Annotated[
         str | None, typer.Option(help="Title, or none. Default: data set, encoder, model and what is drawn.")
     ] = None,
-    width: Annotated[float | None, typer.Option(min=1, help="Inches; the height goes with it.")] = None,
-    font_size: Annotated[float, typer.Option(min=1, help="Of text, in points.")] = 9.0,
+    width: Annotated[float | None, typer.Option(min=1, max=40, help="Inches; the height goes with it.")] = None,
+    font_size: Annotated[float, typer.Option(min=2, max=40, help="Of text, in points.")] = 9.0,
     out: Annotated[
         Path | None, typer.Option(help="Folder for the files; by default FOLDER/figures of the first folder.")
     ] = None,

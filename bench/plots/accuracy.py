@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from bench.plots.style import Style, legend_below, looks, new_figure
+from bench.plots.style import Look, Style, legend_below, looks, name_height, new_figure
 from bench.results.facts import METRIC
 from bench.results.rows import Row
 from bench.results.stats import Summary, summarize
@@ -33,6 +33,11 @@ def band(summary: Summary) -> tuple[float, float] | None:
     return summary.ci_low, summary.ci_high
 
 
+def _looks(block: Block) -> dict[str, Look]:
+    baseline = next((line.label for line in block.lines if line.method == "random"), "random")
+    return looks([line.label for line in block.lines], baseline)
+
+
 def _band_words(block: Block) -> str:
     """What ``band`` shows in this block, for under its title; empty where it shows nothing."""
     counts = sorted({one.summary.n for line in block.lines for one in line.measured if one.summary})
@@ -47,7 +52,7 @@ def _band_words(block: Block) -> str:
 def against_rate(block: Block, style: Style) -> Figure:
     """Mean test accuracy over seeds with its ``band``; the papers' numbers dotted, where the block has any."""
     figure, axes = new_figure(style, f"{block.name}\nbands: {_band_words(block)}", 5.2, 3.4)
-    drawn = looks([line.label for line in block.lines])
+    drawn = _looks(block)
     removed = [100 * rate for rate in block.rates]
     for line in block.lines:
         own = drawn[line.label]
@@ -74,7 +79,8 @@ def against_rate(block: Block, style: Style) -> Figure:
             )
     if block.full and block.full.measured[0].summary:
         axes.axhline(block.full.measured[0].summary.mean, color="#8a8f96", linewidth=0.8, label="full data")
-    axes.set(xlabel="removed (%)", ylabel=f"{METRIC[block.metric]} (%)", xticks=removed)
+    axes.set(xlabel="removed (%)", xticks=removed)
+    name_height(figure, axes, f"{METRIC[block.metric]} (%)", style)
     legend_below(figure, axes, style)
     return figure
 
@@ -85,7 +91,7 @@ def against_cost(block: Block, rate: float, style: Style) -> Figure:
 
     title = f"{block.name}, {percent(rate)} removed\nbars: {_band_words(block)}"
     figure, axes = new_figure(style, title, 5.2, 3.4)
-    drawn = looks([line.label for line in block.lines])
+    drawn = _looks(block)
     for line in block.lines:
         summary = line.measured[block.rates.index(rate)].summary
         if not summary:
@@ -106,11 +112,8 @@ def against_cost(block: Block, rate: float, style: Style) -> Figure:
             capsize=2,
             label=line.label,
         )
-    axes.set(
-        xscale="log",
-        xlabel="wall-clock seconds of one cell: all its stages and its training",
-        ylabel=f"{METRIC[block.metric]} (%)",
-    )
+    axes.set(xscale="log", xlabel="wall-clock seconds of one cell:\nall its stages and its training")
+    name_height(figure, axes, f"{METRIC[block.metric]} (%)", style)
     # Plain seconds: a cell takes seconds to hours, and powers of ten hide which.
     low, high = axes.get_xlim()
     subs = (1, 1.5, 2, 3, 4, 6, 8) if high < 10 * low else (1, 2, 5) if high < 300 * low else (1,)

@@ -54,12 +54,12 @@ class Look(NamedTuple):
     dashes: tuple[float, ...]
 
 
-def looks(labels: list[str]) -> dict[str, Look]:
-    """A look for each method; ``random``, the baseline, is grey."""
+def looks(labels: list[str], baseline: str = "random") -> dict[str, Look]:
+    """A look for each method; ``random``, the baseline, is grey, whatever it is called."""
     import seaborn
 
     palette = [color for number, color in enumerate(seaborn.color_palette("colorblind").as_hex()) if number != 7]
-    others = [label for label in labels if label != "random"]
+    others = [label for label in labels if label != baseline]
     found = {
         label: Look(
             palette[number % len(palette)],
@@ -68,7 +68,7 @@ def looks(labels: list[str]) -> dict[str, Look]:
         )
         for number, label in enumerate(others)
     }
-    return {"random": Look("#8a8f96", "o", (2, 1.5)), **found} if "random" in labels else found
+    return {baseline: Look("#8a8f96", "o", (2, 1.5)), **found} if baseline in labels else found
 
 
 @contextmanager
@@ -122,6 +122,12 @@ def new_figure(style: Style, title: str, width: float, height: float, **more: An
         ]
         figure.suptitle("\n".join(lines))
     return figure, figure.subplots(**more)
+
+
+def name_height(figure: Figure, axes: Axes, text: str, style: Style) -> None:
+    """Name the axis that goes up, in as many lines as its height asks for: matplotlib would cut the name."""
+    most = int(72 * 0.7 * figure.get_size_inches()[1] / letters(1, style))
+    axes.set_ylabel(textwrap.fill(text, most, break_long_words=False))
 
 
 def legend_below(figure: Figure, axes: Axes, style: Style) -> None:

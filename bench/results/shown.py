@@ -21,7 +21,7 @@ class Shown:
             without parameters stands for all its variants.
 
     Raises:
-        SpecError: an entry that cannot be read, or the same method twice.
+        SpecError: no entry, one that cannot be read, or the same method twice.
     """
 
     def __init__(self, given: Given) -> None:
@@ -35,6 +35,8 @@ class Shown:
             if call in self._names:
                 raise SpecError(f"{call} is given twice; each method has one place.")
             self._names[call] = match["name"] or ""
+        if not self._names:
+            raise SpecError("no method was named; write METHOD,METHOD=NAME, such as 'random,elfs=ELFS (ours)'.")
 
     def among(self, rows: Iterable[Row], *, keep: str = "") -> list[Row]:
         """Return the rows of the chosen methods, and of a baseline to keep beside them.

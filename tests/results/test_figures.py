@@ -16,7 +16,7 @@ from bench.plots.style import Style, looks, themed
 from bench.results.published import write_indices, write_scores
 from bench.results.rows import write_row
 from bench.results.stats import PERCENT, summarize
-from bench.results.tables import blocks
+from bench.results.tables import blocks, collect
 
 
 @pytest.fixture
@@ -147,6 +147,7 @@ def test_methods_differ_in_colour_and_in_marker() -> None:
         == 10
     )
     assert looks(labels) == found
+    assert looks(["Chance", "elfs"], "Chance")["Chance"] == found["random"]
 
 
 def test_a_legend_leaves_the_figure_its_room(grid) -> None:
@@ -177,6 +178,14 @@ def test_a_figure_for_a_paper_has_its_width_font_names_and_no_title(run_folder: 
     assert "ccs" not in svg
     assert "encoder pixels" not in svg
     assert max(map(float, re.findall(r"font(?:-size)?: ?([\d.]+)px", svg))) == 7
+    with themed(Style(width=3.25)):
+        figure = against_rate(blocks(collect([run_folder]))[0], Style(width=3.25, title=""))
+        figure.draw_without_rendering()
+        for text in (figure.axes[0].xaxis.label, figure.axes[0].yaxis.label):
+            box = text.get_window_extent()
+            assert box.y0 >= 0
+            assert box.x0 >= 0
+            assert box.y1 <= figure.bbox.height
     own = plot("accuracy", str(run_folder), "--format", "svg", "--title", "On digits")[0].read_text()
     assert "On digits" in own
     assert "encoder pixels" not in own

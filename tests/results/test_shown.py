@@ -66,6 +66,7 @@ def test_the_best_and_the_adjusted_are_among_the_chosen(grid: Grid) -> None:
         ("aum,aum=A", SpecError, "aum is given twice"),
         ("random,=X", SpecError, "cannot read '=X'; write METHOD or METHOD=NAME"),
         ("random,", SpecError, "a comma too many"),
+        ("", SpecError, "no method was named"),
     ],
 )
 def test_what_cannot_be_shown_is_refused(grid: Grid, given: str, error: type[BenchError], message: str) -> None:
