@@ -16,7 +16,7 @@ from bench.methods._groups import proportional_quotas
 from bench.methods.facility_location import cosine_similarity, lazy_greedy
 from bench.methods.graph_cut import greedy_cut
 from bench.methods.herding import follow_mean
-from bench.methods.kcenter import farthest_first
+from bench.methods.kcenter import farthest_first, in_blocks, one_by_one
 from bench.methods.moderate import distance_from_median
 from bench.plugins import methods
 from bench.selection import method_pool, run_method
@@ -61,6 +61,48 @@ def test_the_radius_is_at_most_twice_the_best(case):
     if budget:
         best = min(radius(points, centres) for centres in itertools.combinations(range(len(points)), budget))
         assert radius(points, farthest_first(points, budget)) <= 2 * best + 1e-9
+
+
+def wide_rows(kind, seed):
+    """900 rows of 160 features: alike in all directions, in groups, near-duplicates, copies, or whole numbers."""
+    rng = np.random.default_rng(seed)
+    rows = rng.normal(size=(900, 160))
+    if kind == "groups":
+        rows += 2 * rng.normal(size=(30, 160))[rng.integers(0, 30, 900)]
+    if kind == "near-duplicates":
+        rows = rows[rng.integers(0, 200, 900)] + 1e-5 * rows
+    if kind == "copies":
+        rows = rows[rng.integers(0, 200, 900)]
+    return rng.integers(-3, 4, (900, 160)).astype(float) if kind == "whole" else unit_rows(rows)
+
+
+@pytest.mark.parametrize("kind", ["alike", "groups", "near-duplicates", "copies", "whole"])
+@pytest.mark.parametrize("seed", range(2))
+def test_blocks_pick_what_one_by_one_picks(kind, seed):
+    rows = wide_rows(kind, seed)
+    plain, fast = np.zeros((2, 450), dtype=np.int64)
+    one_by_one(rows, plain, 1)
+    done = in_blocks(rows, fast, 1)
+    assert done >= 150  # as many as differ by more than float32 tells
+    assert done == 450 or kind in ("near-duplicates", "copies")
+    assert fast[:done].tolist() == plain[:done].tolist()
+    picks, exact = farthest_first(rows, 450), rows.astype(np.float64)
+    nearest = np.full(len(rows), np.inf)
+    for pick in picks:
+        assert nearest[pick] >= nearest.max() - 1e-13
+        nearest = np.minimum(nearest, ((exact - exact[pick]) ** 2).sum(1))
+        nearest[pick] = -1
+
+
+def test_copies_and_near_duplicates_go_by_index_and_distance_not_by_rounding():
+    rng = np.random.default_rng(0)
+    rows = unit_rows(np.repeat(rng.normal(size=(40, 200)), 25, axis=0))
+    kept = farthest_first(rows, 1000)
+    assert len(set(kept[:40] // 25)) == 40
+    assert kept[40:].tolist() == sorted(kept[40:])
+    close = rows.astype(np.float64)[:2].copy()
+    close[1, 0] += 1e-5
+    assert farthest_first(np.concatenate([close[:1], rows[:1], close[1:]]), 2).tolist() == [0, 2]
 
 
 def test_kcenter_covers_the_digits_better_than_chance(digits):
