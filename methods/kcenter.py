@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from bench import Pool, check_budget, check_finite, register_method, unit_rows
 
-_WIDE = 128
-"""Features from which blocks pay: 5 to 16 times as fast at 128 to 1,280, a tenth as fast at 16."""
+_WIDE = 64
+"""Features from which blocks pay."""
 _CANDIDATES = 512
 """Rows among which a block looks for picks; of 128 to 1,024 the fastest."""
 _STEP = 256

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bench import Pool, check_finite, hardest, register_method
+from bench import Pool, SpecError, check_finite, hardest, register_method
 
 Centre = Literal["mean", "median"]
 Scope = Literal["class", "pool"]
@@ -49,12 +50,27 @@ def distance_from_median(
     return np.abs(distances)
 
 
+def _one_choice(params: Mapping[str, Any], rate: float) -> None:
+    """Refuse a centre or scope beside the variant that would replace it."""
+    given = [
+        f"{name}={params[name]}"
+        for name, default in (("centre", "mean"), ("scope", "class"))
+        if params[name] != default
+    ]
+    if params["variant"] == "released-code" and given:
+        raise SpecError(
+            f"variant=released-code is centre=median and scope=pool; {' and '.join(given)} beside it is not valid. "
+            "Give the variant alone, or centre and scope without it."
+        )
+
+
 @register_method(
     "moderate",
     supervision="labels",
     needs=("embeddings",),
     paper="Xia et al. 2023, ICLR (Moderate Coreset)",
     stochastic=True,
+    check=_one_choice,
 )
 def moderate(
     pool: Pool,
@@ -80,7 +96,7 @@ def moderate(
         rng: breaks ties.
         centre: see ``distance_from_median``.
         scope: see ``distance_from_median``.
-        variant: ``released-code`` takes its choices of ``centre`` and ``scope`` in place of those given.
+        variant: ``released-code`` sets ``centre`` and ``scope``; it is refused beside another choice of either.
 
     Returns:
         int64 [n], unique, the most typical distance first.

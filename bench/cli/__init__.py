@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import sys
+import warnings
 from functools import partial
 from typing import Annotated
 
@@ -93,6 +94,8 @@ def main() -> None:
         # What a terminal or file of another encoding cannot show becomes a question mark, not a traceback.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
+    # Pillow's, of images that it reads all the same: it names no file, and what it refuses is listed as unreadable.
+    warnings.filterwarnings("ignore", "Image size .* exceeds limit", RuntimeWarning)
     as_json = JSON in sys.argv[1:]
     if as_json:
         reserve_stdout()

@@ -130,8 +130,7 @@ def choose(
     """
     kept = np.arange(len(embeddings))
     if similarity is not None:
-        begin("near-duplicates")
-        kept = without_duplicates(embeddings, similarity, threads=threads)
+        kept = without_duplicates(embeddings, similarity, threads=threads, progress=begin("near-duplicates"))
     pool = np.ascontiguousarray(embeddings[kept])
     if duplicates := len(embeddings) - len(pool):
         left_out += f"of {len(embeddings)} items {duplicates} are near-duplicates of others; "

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.knn import unit_rows
+from bench.underway import Progress
 
 _BLOCK = 1024
 """Items that are compared with all that stay at a time."""
@@ -15,7 +16,9 @@ _ROUNDING = 1e-4
 """More than a product of unit rows in float32 may lie from their cosine; what is that near is looked at twice."""
 
 
-def without_duplicates(embeddings: NDArray[np.float32], similarity: float, *, threads: int = 1) -> NDArray[np.int64]:
+def without_duplicates(
+    embeddings: NDArray[np.float32], similarity: float, *, threads: int = 1, progress: Progress | None = None
+) -> NDArray[np.int64]:
     """Go through the items in order, and leave out each that is nearly the same as an earlier one that stays.
 
     An item is left out because of one that stays, never because of one that is left out itself: in a burst of pictures
@@ -26,6 +29,7 @@ def without_duplicates(embeddings: NDArray[np.float32], similarity: float, *, th
         similarity: cosine similarity from which two items count as the same, in (0, 1]. Rows of zeros, which have no
             direction, are the same as each other and as nothing else.
         threads: CPU threads.
+        progress: called with (items compared, N).
 
     Returns:
         int64, ascending positions of the items that stay: no two of them are that similar, and each of the others is
@@ -46,6 +50,8 @@ def without_duplicates(embeddings: NDArray[np.float32], similarity: float, *, th
                     positions.append(start + int(place))
                     later = place + 1 + np.flatnonzero(new[place + 1 :])
                     new[later] = ~_resembles(block[later], block[place : place + 1], similarity)
+            if progress is not None:
+                progress(start + len(block), len(rows))
     return np.array(positions, dtype=np.int64)
 
 

@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 from bench.errors import DataError
 from bench.plain_files import check_regular
 
+_EXTREME = 2.0**40
+"""Between this and its inverse, squares of float32 and sums of very many of them hold all their digits."""
+
 
 def read_embeddings(path: Path) -> NDArray[np.float32]:
     """Read embeddings from a ``.npy`` file; nothing in it is executed.
@@ -36,7 +39,10 @@ def read_embeddings(path: Path) -> NDArray[np.float32]:
 
 
 def as_vectors(stored: NDArray[Any], name: str) -> NDArray[np.float32]:
-    """Check and copy a matrix of numbers [N, D].
+    """Check and copy a matrix of numbers [N, D]; one of extreme scale is divided by a power of two.
+
+    Which items are near each other does not depend on the scale, but squares of 1e-30 are 0 in float32, and those of
+    1e19 infinite.
 
     Args:
         stored: one line per item.
@@ -50,6 +56,9 @@ def as_vectors(stored: NDArray[Any], name: str) -> NDArray[np.float32]:
             f"{name} holds {stored.dtype} of shape {stored.shape}; expected numbers of shape [N, D], one line for each "
             "of at least 2 items."
         )
+    largest = max(float(stored.max()), -float(stored.min()))
+    if 0 < largest <= np.finfo(np.float32).max and not 1 / _EXTREME < largest < _EXTREME:
+        stored = np.ldexp(stored, -int(np.frexp(largest)[1]))
     with np.errstate(over="ignore"):
         embeddings = np.array(stored, dtype=np.float32)
     bad = np.flatnonzero(~np.isfinite(embeddings).all(axis=1))

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.datasets import load_digits
 
+from bench import select
 from bench.calls import Call, parse_call
 from bench.errors import DataError, LabelAccessError, SpecError, UnknownName
 from bench.knn import unit_rows
@@ -52,6 +54,29 @@ def test_no_two_items_that_stay_are_near_duplicates(size, similarity, seed):
         assert all(cosine(rows[a], rows[b]) < similarity + 1e-5 for b in kept if b != a) or similarity == 1.0
     for a in dropped:
         assert any(cosine(rows[a], rows[b]) > similarity - 1e-5 for b in kept if b < a)
+
+
+@pytest.mark.parametrize(
+    "method", ["zcore", "kmeans-sampling", "typiclust", "kcenter", "elfs(clustering=kmeans,beta=0.1)"]
+)
+def test_the_scale_of_embeddings_changes_no_choice(method, tmp_path):
+    """Case F17 of 2026-11-28: squares of such numbers leave the range of float32."""
+    rows = load_digits().data[:60] + 1
+
+    def chosen(array):
+        return select(array, budget=20, method=method, num_classes=4, cache_dir=tmp_path).order.tolist()
+
+    expected = chosen(rows)
+    assert chosen((rows * 2.0**-105).astype(np.float32)) == expected
+    assert chosen((rows * 2.0**62).astype(np.float32)) == expected
+    assert chosen(rows * 2.0**-300) == expected, "float64 that float32 would take for 0"
+
+
+def test_the_search_for_near_duplicates_says_how_far_it_is():
+    told = []
+    rows = np.random.default_rng(0).normal(size=(2500, 4)).astype(np.float32)
+    without_duplicates(rows, 0.98, progress=lambda done, total: told.append((done, total)))
+    assert told == [(1024, 2500), (2048, 2500), (2500, 2500)]
 
 
 def test_many_copies_leave_one():

@@ -6,6 +6,9 @@ import csv
 import json
 import os
 import shutil
+import sys
+import warnings
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +18,7 @@ from PIL import Image
 from sklearn.datasets import load_digits
 from typer.testing import CliRunner, Result
 
-from bench.cli import app
+from bench.cli import app, main
 from bench.errors import BenchError, SpecError
 from bench.labelling.images import EmbeddingShard, FittedToFiles, embed_files, find_images
 from bench.refs import EncoderRef
@@ -123,6 +126,20 @@ def test_nothing_that_is_there_is_replaced_unless_that_is_asked_for(tmp_path: Pa
     assert not (tmp_path / "cache").exists(), "refused before any work"
     assert select(tmp_path, *arguments, "--overwrite").exit_code == 0
     assert len(lines(tmp_path / "to_label.csv")) == 20
+
+
+def test_a_large_picture_is_read_without_a_warning(tmp_path: Path, photos: Path, monkeypatch) -> None:
+    """Pillow warned of each, of a bomb in a file that it did not name: case F25 of 2026-11-28."""
+    monkeypatch.setattr("PIL.Image.MAX_IMAGE_PIXELS", 400)
+    options = ("--encoder", "pixels", "--method", "random", "--budget", "20", "--classes", "10", "--quiet")
+    where = ("--out", str(tmp_path / "o.csv"), "--cache-dir", str(tmp_path / "cache"))
+    monkeypatch.setattr(sys, "argv", ["bench", "select", "--images", str(photos), *options, *where])
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        with suppress(SystemExit):
+            main()
+    assert len(lines(tmp_path / "o.csv")) == 20
+    assert not [item for item in seen if "pixels" in str(item.message)]
 
 
 def test_a_name_that_cannot_be_written_is_refused_before_any_work(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
-from bench import SelectionError, unit_rows
+from bench import SelectionError, SpecError, unit_rows
 from bench.methods._groups import proportional_quotas
 from bench.methods.facility_location import cosine_similarity, lazy_greedy
 from bench.methods.graph_cut import greedy_cut
@@ -204,6 +204,17 @@ def test_moderate_as_released_is_a_named_option(digits):
     released = run("moderate", digits, 300, variant="released-code")
     assert np.array_equal(released, run("moderate", digits, 300, centre="median", scope="pool"))
     assert not np.array_equal(released, run("moderate", digits, 300))
+
+
+@pytest.mark.parametrize(
+    ("other", "named"), [({"centre": "median"}, "centre=median"), ({"scope": "pool"}, "scope=pool")]
+)
+def test_moderate_as_released_takes_no_other_choice_beside_it(other, named):
+    check, resolve = methods.get("moderate").info.check, methods.get("moderate").resolve
+    check(resolve(other), 0.5)
+    check(resolve({"variant": "released-code"}), 0.5)
+    with pytest.raises(SpecError, match=f"scope=pool; {named} beside it is not valid"):
+        check(resolve({"variant": "released-code", **other}), 0.5)
 
 
 def test_moderate_with_the_released_codes_options_is_the_middle_of_the_ranking(digits):

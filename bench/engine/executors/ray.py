@@ -143,7 +143,10 @@ class _Carrier:
     def _asks(self, work: Stage) -> dict[str, float]:
         """Resources of a trial. Memory goes up in steps, since an actor is used again for what asks for the same.
 
-        What other packages from outside take part in asks for a byte less, so that it gets an actor of its own.
+        What other packages from outside take part in asks for a byte less, so that it gets an actor of its own: Tune
+        uses an actor again for any trial whose resources are equal, and looks at nothing else. A custom resource of a
+        name for each set of packages would have to be declared on every node of a cluster that is already up; a byte
+        of memory is on all of them, and no schedule changes by it.
         """
         gpus = self._resources.gpus if work.uses_gpu() else 0.0
         needed, memory = self._memory(work), 0.0
