@@ -114,7 +114,7 @@ def run(*, quiet: bool = False, listener: Listener | None = None, **fields: Unpa
 
     The same call again runs only the cells that have no row yet, as ``bench run`` does; both may use one folder.
 
-    Example:
+    Examples:
         >>> done = bench.run(methods="elfs,random", datasets="digits", rates=[0.5, 0.9], seeds=3, out="runs/digits")
         >>> bench.table(done.rows())
 
@@ -192,7 +192,7 @@ def select(
 ) -> Choice:
     """Choose which unlabelled items to label, without a single label, as ``bench select`` does.
 
-    Example:
+    Examples:
         >>> chosen = bench.select(X, budget=500, method="elfs", num_classes=20, seed=0)
         >>> X[chosen.order[:50]]
 
@@ -256,7 +256,7 @@ def select(
 def load_rows(*folders: PathLike) -> pd.DataFrame:
     """Return the rows of one or more result folders, one line a cell, columns as those of ``bench export``.
 
-    Example:
+    Examples:
         >>> frame = bench.load_rows("runs/digits")
         >>> frame.groupby("method").accuracy.mean()
 
@@ -298,7 +298,7 @@ class ResultTable(pd.DataFrame):
     ) -> str:
         r"""Return the LaTeX that the command writes, for the packages booktabs and graphicx.
 
-        Example:
+        Examples:
             >>> bench.table(frame).to_latex("table.tex", caption=r"Accuracy on \digits{}.", label="tab:digits")
 
         Args:
@@ -323,7 +323,7 @@ def table(
 ) -> ResultTable:
     """Return the mean accuracy over seeds, one line a method in each block of data set, encoder and model.
 
-    Example:
+    Examples:
         >>> print(bench.table(bench.load_rows("runs/digits"), methods={"random": "Random", "elfs": "ELFS"}))
 
     Args:
@@ -366,7 +366,7 @@ def compare(
 ) -> ResultTable:
     """Return paired differences to a baseline at the same seeds, with intervals and p-values.
 
-    Example:
+    Examples:
         >>> bench.compare(bench.load_rows("runs/digits"), baseline="random")[["method", "rate", "difference", "p_holm"]]
 
     Args:
@@ -404,7 +404,7 @@ def leaderboard(
 ) -> ResultTable:
     """Return methods ranked by mean rank over every data set, encoder, model and rate.
 
-    Example:
+    Examples:
         >>> bench.leaderboard(["runs/digits", "runs/mnist"])
 
     Args:
