@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,7 +81,7 @@ class Dynamics:
     def __len__(self) -> int:
         return len(self.aum)
 
-    def difficulty(self, score: Score = "aum", *, never_learned: NeverLearned = "hardest") -> NDArray:
+    def difficulty(self, score: Score = "aum", *, never_learned: NeverLearned = "hardest") -> NDArray[Any]:
         """One score per image with **high = hard**, whatever the score's own direction. float64 [N].
 
         The high end of ``dyn-unc``, ``dual``, ``tdds``, ``least-confidence``, ``margin`` and ``entropy`` is uncertain
@@ -102,14 +102,14 @@ class Dynamics:
             if never_learned == "hardest":
                 counts[~self.learned] = counts[self.learned].max(initial=0) + 1
             return counts
-        values: NDArray = getattr(self, score.replace("-", "_")).astype(np.float64)
+        values: NDArray[Any] = getattr(self, score.replace("-", "_")).astype(np.float64)
         return -values if score in ("aum", "aum-logits", "margin") else values
 
-    def arrays(self) -> dict[str, NDArray]:
+    def arrays(self) -> dict[str, NDArray[Any]]:
         """The fields as arrays, for storage."""
         return {item.name: np.asarray(getattr(self, item.name)) for item in fields(self)}
 
     @classmethod
-    def from_arrays(cls, arrays: dict[str, NDArray]) -> Dynamics:
+    def from_arrays(cls, arrays: dict[str, NDArray[Any]]) -> Dynamics:
         """Inverse of ``arrays``."""
         return cls(**{**arrays, "epochs": int(arrays["epochs"])})  # type: ignore[arg-type]

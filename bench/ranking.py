@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -86,7 +87,7 @@ def check_budget(size: int, budget: int) -> None:
         raise SelectionError(f"cannot keep {budget} of {size} images; the budget must lie in 0 to {size}.")
 
 
-def check_finite(what: str, values: NDArray) -> None:
+def check_finite(what: str, values: NDArray[Any]) -> None:
     """Refuse NaN and infinity: they would sort somewhere, silently.
 
     Args:

@@ -226,7 +226,7 @@ def run(
         "recipe": parse_call(f"recipe({recipe})").params if recipe is not None else None,
         "scale": scale,
     }
-    if preset is config is None and not any(value is not None for value in given.values()):
+    if preset is None and config is None and not any(value is not None for value in given.values()):
         raise SpecError("nothing to compare was named: try --methods elfs,random, --preset demo, or --config FILE.")
     options = RunOptions(
         out=out,

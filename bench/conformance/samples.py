@@ -17,7 +17,7 @@ from bench.pool import Outputs
 from bench.recipe import Recipe
 from bench.refs import ModelRef
 
-Change = Callable[[str, NDArray], NDArray]
+Change = Callable[[str, NDArray[Any]], NDArray[Any]]
 EPOCHS = 8
 CNN = ModelRef(name="small_cnn")
 RECIPE = Recipe(proxy_epochs=EPOCHS, batch_size=64, lr=0.01, augmentation="none", precision="fp32")
@@ -42,7 +42,7 @@ class Sample:
         """N."""
         return len(self.source.embeddings())
 
-    def arrays(self) -> Iterator[tuple[str, NDArray]]:
+    def arrays(self) -> Iterator[tuple[str, NDArray[Any]]]:
         """All arrays with their names, such as ``embedding_array`` and ``dynamics_labels.aum``."""
         for item in fields(self.source):
             part = getattr(self.source, item.name)
@@ -55,7 +55,7 @@ class Sample:
 
     def changed(self, change: Change) -> Sample:
         """The same pool with ``change(name, array)`` in place of every array."""
-        parts: dict[str, dict[str, NDArray]] = {}
+        parts: dict[str, dict[str, NDArray[Any]]] = {}
         for name, array in self.arrays():
             part, _, inner = name.partition(".")
             parts.setdefault(part, {})[inner] = change(name, array)
@@ -80,7 +80,7 @@ class Sample:
     def one_sided(self, sign: Literal[-1, 1]) -> Sample:
         """Embeddings and the scores that may be negative (``SIGNED``) all below 0, or all above."""
 
-        def move(name: str, array: NDArray) -> NDArray:
+        def move(name: str, array: NDArray[Any]) -> NDArray[Any]:
             if name not in SIGNED and name != "embedding_array":
                 return array
             one = array.dtype.type(1)
@@ -91,7 +91,7 @@ class Sample:
     def spoilt(self, wanted: str, value: float) -> Sample:
         """The array of that name holds ``value`` for the image in the middle of the pool."""
 
-        def spoil(name: str, array: NDArray) -> NDArray:
+        def spoil(name: str, array: NDArray[Any]) -> NDArray[Any]:
             made = array.copy()
             if name == wanted:
                 made[len(made) // 2] = value
@@ -114,7 +114,7 @@ class Sample:
         order = np.random.default_rng(1).permutation(self.size)
         outside = np.setdiff1d(np.arange(self.size), kept)
 
-        def change(name: str, array: NDArray) -> NDArray:
+        def change(name: str, array: NDArray[Any]) -> NDArray[Any]:
             if name == "label_array":
                 made = array.copy()
                 made[outside] = (made[outside] + 1) % self.num_classes
