@@ -14,6 +14,7 @@ from bench.results.claims.itself import (
     accuracy_problems,
     coreset_problems,
     identity_problems,
+    judged_problems,
     origin_problems,
     pool_problems,
     spelling_problems,
@@ -66,6 +67,7 @@ def findings_of(path: Path, data: DataAtHand | None = None) -> Iterator[str]:
     yield from misspelled
     yield from accuracy_problems(row)
     yield from coreset_problems(row)
+    yield from judged_problems(row)
     yield from origin_problems(row)
     indices = published_indices(row, run)
     yield from indices_problems(row, indices, run)

@@ -25,6 +25,7 @@ def test_a_report_survives_the_store_without_pickle(tmp_path: Path) -> None:
 
     made = pool()
     made.report(beta=0.1, scores=[4, 3, 2, 1])
+    made.report(judged={"beta=0.3": np.float64(0.5), "d2(gamma=1, k=5)": 0.25}, taken="beta=0.3")
     made.report(beta=np.float64(0.3), gamma=2)
     store, stage = Store(tmp_path), Kept()
     store.get(stage, lambda: {"indices": np.arange(2), **made.diagnostics.arrays()})
@@ -35,6 +36,7 @@ def test_a_report_survives_the_store_without_pickle(tmp_path: Path) -> None:
     assert found.scores is not None
     assert found.scores.dtype == np.float32
     assert found.scores.tolist() == [4, 3, 2, 1]
+    assert (found.judged, found.taken) == ({"beta=0.3": 0.5, "d2(gamma=1, k=5)": 0.25}, "beta=0.3")
 
 
 def test_a_selection_stored_earlier_reports_nothing() -> None:
@@ -50,6 +52,9 @@ def test_a_selection_stored_earlier_reports_nothing() -> None:
         ({"scores": [1.0, np.nan, np.inf, 1e300]}, "3 of 4 scores that are NaN or infinite"),
         ({"beta": "auto"}, "reported as one number"),
         ({"beta": float("nan")}, "must be finite"),
+        ({"judged": {"kcenter": 1.5}, "taken": "kcenter"}, "got 1.5 for kcenter; a judge's value lies in 0 to 1"),
+        ({"judged": {"kcenter": float("nan")}, "taken": "kcenter"}, "must be finite"),
+        ({"judged": {"kcenter": 0.5}, "taken": "herding"}, "taken='herding'.: judged were kcenter"),
     ],
 )
 def test_what_is_no_report_is_refused(given: dict[str, Any], message: str) -> None:

@@ -156,6 +156,12 @@ def coreset_problems(row: Row) -> Iterator[str]:
         yield f"pseudo_labels: {quality.accuracy} % and {quality.clusters} clusters are none of {row.pool_size} images"
 
 
+def judged_problems(row: Row) -> Iterator[str]:
+    """Whether what was taken is among what was judged."""
+    if (row.judged or row.taken) and row.taken not in row.judged:
+        yield f"taken: {row.taken or 'nothing'} was taken, but judged were {', '.join(row.judged) or 'none'}"
+
+
 def pool_problems(row: Row) -> Iterator[str]:
     """Whether the pool's size is the one that the data set names, and what is there is named."""
     drawn = parse_call(row.dataset).params.get("pool_size", row.pool_size)
