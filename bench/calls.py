@@ -6,6 +6,7 @@ import ast
 import re
 import warnings
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from bench.errors import SpecError
@@ -97,6 +98,7 @@ def given_by_rate(call: Call) -> frozenset[str]:
     return frozenset(name for name, value in call.params.items() if isinstance(value, Mapping))
 
 
+@lru_cache(4096)
 def family(variant: str) -> str:
     """The call with every mapping from rate to value emptied: what stays the same when a grid gets another rate."""
     call = parse_call(variant)
