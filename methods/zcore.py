@@ -10,8 +10,13 @@ from pydantic import Field
 
 from bench import Pool, check_finite, hardest, register_method
 
-SAMPLES_PER_IMAGE = 20
+SAMPLES_PER_IMAGE = 500
 MOST_SAMPLES = 1_000_000
+_CELLS = 2**16
+"""Distances held at once: pools of a few hundred images take many samples in one step, large ones one at a time."""
+
+_DRAWN = 2**22
+"""Coordinates drawn at once."""
 
 
 def subspace_scores(
@@ -39,27 +44,46 @@ def subspace_scores(
     Returns:
         float64 [N]; high covers much and repeats little. Sums to 0 where N is 2 or more.
     """
+    size = len(embeddings)
     columns = np.ascontiguousarray(embeddings.T)
-    scores = np.zeros(len(embeddings))
-    others = min(neighbors, len(embeddings) - 1)
-    for chosen, point in zip(dims, points.astype(columns.dtype), strict=True):
-        subspace = columns[chosen]
-        covering = int(np.abs(subspace - point[:, None]).sum(0).argmin())
-        scores[covering] += 1
+    points = points.astype(columns.dtype)
+    scores = np.zeros(size)
+    others = min(neighbors, size - 1)
+    step = max(1, _CELLS // max(size, 1))
+    for start in range(0, len(dims), step):
+        chosen = dims[start : start + step].T
+        covering = _distances(columns, chosen, points[start : start + step].T).argmin(1)
+        scores += np.bincount(covering, minlength=size)
         if not others:
             continue
-        apart = np.abs(subspace - subspace[:, covering, None]).sum(0)
-        apart[covering] = np.inf
-        near = np.argpartition(apart, others - 1)[:others]
-        distances = apart[near].astype(np.float64)
-        nearest = int(distances.argmin())
-        if distances[nearest] == 0:
-            scores[near[nearest]] -= 1
-        else:
+        apart = _distances(columns, chosen, columns[chosen, covering])
+        sample = np.arange(len(apart))
+        apart[sample, covering] = np.inf
+        near = np.argpartition(apart, others - 1)[:, :others]
+        distances = np.take_along_axis(apart, near, 1).astype(np.float64)
+        nearest = distances.argmin(1)
+        least = distances[sample, nearest]
+        copied = least == 0
+        with np.errstate(invalid="ignore"):  # 0 / 0 among copies, which are dealt with below
             # Relative to the nearest, so that no power overflows.
-            shares = (distances[nearest] / distances) ** exponent
-            scores[near] -= shares / shares.sum()
+            shares = (least[:, None] / distances) ** exponent
+        shares[copied] = 0
+        shares[copied, nearest[copied]] = 1
+        shares /= shares.sum(1, keepdims=True)
+        scores -= np.bincount(near.ravel(), shares.ravel(), size)
     return scores
+
+
+def _distances(
+    columns: NDArray[np.floating], dims: NDArray[np.integer], points: NDArray[np.floating]
+) -> NDArray[np.floating]:
+    """Return the sums of absolute differences [B, N] between points [m, B] in dimensions [m, B] and N images [D, N]."""
+    apart = np.zeros((dims.shape[1], columns.shape[1]), columns.dtype)
+    for chosen, place in zip(dims, points, strict=True):
+        part = columns[chosen]
+        part -= place[:, None]
+        apart += np.abs(part, out=part)
+    return apart
 
 
 def draw_points(
@@ -78,7 +102,12 @@ def draw_points(
         Unlike numpy's own triangular draw, a dimension in which all images agree gives that value.
     """
     size = embeddings.shape[1]
-    dims = np.stack([rng.choice(size, min(subspace, size), replace=False) for _ in range(samples)])
+    dims = np.empty((samples, min(subspace, size)), dtype=np.int64)
+    for column in range(dims.shape[1]):
+        chosen = rng.integers(size - column, size=samples)
+        for earlier in np.sort(dims[:, :column], axis=1).T:  # ascending, so that each number left is as likely
+            chosen += chosen >= earlier
+        dims[:, column] = chosen
     low, mode, high = (find(embeddings, axis=0).astype(np.float64)[dims] for find in (np.min, np.median, np.max))
     quantile = rng.random(dims.shape)
     width = high - low
@@ -94,6 +123,7 @@ def draw_points(
     supervision="none",
     needs=("embeddings",),
     paper="Griffin et al. 2024, arXiv:2411.15349",
+    version=2,
     stochastic=True,
 )
 def zcore(
@@ -108,16 +138,20 @@ def zcore(
 ) -> NDArray[np.int64]:
     """Keep the images that cover random subspaces of the embeddings without repeating others.
 
-    ZCore (Griffin et al. 2024), scores of ``subspace_scores`` on top of a uniform random start in [0, 1). Deviations:
-    the embeddings of one encoder, where the paper joins two; and a number of samples that grows with the pool up to
-    the paper's 1,000,000 (which pools of 50,000 images or more get). No score is reported: high = covers much and
-    repeats little, which is not hard.
+    ZCore (Griffin et al. 2024), scores of ``subspace_scores`` on top of a uniform random start in [0, 1). Deviation:
+    the embeddings of one encoder, where the paper joins two. No score is reported: high = covers much and repeats
+    little, which is not hard.
+
+    The samples are the released code's 1,000,000, and at most 500 for each image, which pools of less than 2,000 images
+    get. Few samples keep much by chance: of 300 CIFAR-10 images, embedded by ``efficientnet_lite0(size=96)``, two
+    seeds keep 30 to 43, 59 to 64, 73 to 74 and 78 to 83 % in common of the 30 % kept with 20, 100, 200 and 500 samples
+    for each image, where chance is 30 % (3 pairs of seeds, AMD EPYC, 2026-11-28). A pool of 50,000 has 20 for each.
 
     Args:
         pool: needs embeddings.
         budget: n, images to keep.
         rng: dimensions, points and start.
-        samples: S; None is the smaller of 20 * N and 1,000,000.
+        samples: S; None is the smaller of 500 * N and 1,000,000.
         subspace: dimensions per sample.
         neighbors: see ``subspace_scores``.
         exponent: see ``subspace_scores``.
@@ -133,7 +167,10 @@ def zcore(
     count = samples or min(SAMPLES_PER_IMAGE * len(pool), MOST_SAMPLES)
     # Shuffled, so that of several copies it is not always the first that covers and the second that loses.
     order = rng.permutation(len(pool))
-    dims, points = draw_points(embeddings, count, subspace, rng)
-    scores = subspace_scores(embeddings[order], dims, points, neighbors=neighbors, exponent=exponent)
+    scores, shuffled = np.zeros(len(pool)), embeddings[order]
+    step = max(1, _DRAWN // min(subspace, embeddings.shape[1]))
+    for start in range(0, count, step):
+        dims, points = draw_points(embeddings, min(step, count - start), subspace, rng)
+        scores += subspace_scores(shuffled, dims, points, neighbors=neighbors, exponent=exponent)
     scores += rng.random(len(pool))
     return order[hardest(scores, budget, rng)]

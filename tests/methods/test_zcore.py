@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -74,9 +75,33 @@ def test_dimensions_of_a_sample_are_distinct():
     assert {tuple(sorted(row)) for row in dims.tolist()} == {(0, 1, 2)}
 
 
-def test_one_of_many_copies_is_kept(digits):
-    from dataclasses import replace
+def test_every_order_of_distinct_dimensions_is_as_likely():
+    dims, _ = draw_points(np.zeros((1, 4)), 24_000, 3, np.random.default_rng(0))
+    orders, counts = np.unique(dims, axis=0, return_counts=True)
+    assert all(len(set(row)) == 3 for row in orders.tolist())
+    assert len(orders) == 24
+    assert counts == pytest.approx(1000, abs=150)  # 5 standard errors
 
+
+def test_two_seeds_agree_on_most_of_what_they_keep(digits):
+    """With 20 samples for each image, once the default, they had little more in common than by chance."""
+    # Pixels hold few values, so that most images are copies in two dimensions: directions do not.
+    rows = digits.embeddings()[::9] @ np.random.default_rng(0).normal(size=(64, 64))
+    source = replace(digits, embedding_array=rows.astype(np.float32))
+    one, other = (zcore_of(source, 60, seed=seed) for seed in (0, 1))
+    few, more = (zcore_of(source, 60, seed=seed, samples=4000) for seed in (0, 1))
+    chance = 60 * 60 / 200
+    assert len(np.intersect1d(one, other)) > chance + (60 - chance) / 2
+    assert len(np.intersect1d(one, other)) > len(np.intersect1d(few, more))
+
+
+def zcore_of(source, budget, seed, **params):
+    entry = methods.get("zcore")
+    pool = method_pool(entry, params, source, size=len(source.embeddings()), num_classes=10, rate=0.5)
+    return run_method(entry, pool, params, budget, seed=seed)
+
+
+def test_one_of_many_copies_is_kept(digits):
     # 60 digits once and one digit 60 times, in four random directions: ZCore keeps few of the copies.
     rng = np.random.default_rng(0)
     pixels = digits.embeddings()[rng.permutation(1797)[:61]] @ rng.normal(size=(64, 4))
