@@ -1,6 +1,12 @@
-"""Exact nearest neighbours. Only here is faiss imported, after torch: the other order loads two OpenMP runtimes."""
+"""Exact nearest neighbours, by faiss where it is installed and by torch elsewhere.
+
+Only here is faiss imported, after torch: the other order loads two OpenMP runtimes.
+"""
 
 from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,13 +16,16 @@ from bench.pool import Metric, Neighbors
 from bench.quantities import counted
 from bench.underway import Progress
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 _CHUNK = 4096
 _SPARE = 16
 """Rows that faiss is asked for beyond k + 1, to see whether its rounding could have hidden a nearer one."""
 _SMALLEST = 1e-15
 """Length of a row whose square float32 still holds to all its digits, and so does that of its inverse."""
 _DIRECT = 16
-"""Up to this many queries at a time, faiss sums squared differences; beyond, it multiplies matrices."""
+"""Up to this many queries at a time, squared differences are summed; beyond, faiss and torch multiply matrices."""
 
 
 def nearest_neighbors(
@@ -29,9 +38,10 @@ def nearest_neighbors(
 ) -> Neighbors:
     """Exact k nearest neighbours of every row among the other rows.
 
-    faiss ranks by its expanded form of the squared distance, which loses digits between near-duplicates. The distances
-    of the rows it finds are computed again from the differences and sorted; a row whose k-th distance is too near to
-    those that faiss left out, by the error bound of the expanded form, is searched again without it.
+    Both libraries rank by the expanded form of the squared distance, which loses digits between near-duplicates. The
+    distances of the rows that they find are computed again from the differences and sorted; a row whose k-th distance
+    is too near to those that were left out, by the error bound of the expanded form, is searched again without it. So
+    the lists are the same whichever library finds them.
 
     Args:
         embeddings: float32 [N, D], finite.
@@ -52,13 +62,8 @@ def nearest_neighbors(
     size = len(embeddings)
     if not 1 <= k < size:
         raise DataError(f"k={k} neighbours of {size} images: k must lie in 1 to {size - 1}.")
-    import torch  # noqa: F401, I001  (before faiss, see above)
-    import faiss
-
     rows = unit_rows(embeddings) if metric == "cosine" else np.ascontiguousarray(embeddings, dtype=np.float32)
-    faiss.omp_set_num_threads(threads)
-    index = faiss.IndexFlatL2(rows.shape[1])
-    index.add(rows)
+    index = _index(rows, threads)
     found = np.empty((size, k), dtype=np.int64)
     distances = np.empty((size, k), dtype=np.float32)
     lengths = np.linalg.norm(rows, axis=1)
@@ -75,6 +80,55 @@ def nearest_neighbors(
         if progress is not None:
             progress(int(chunk[-1]) + 1, size)
     return Neighbors(found, distances)
+
+
+class _Index(Protocol):
+    def search(self, queries: NDArray[np.float32], k: int, /) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Squared distances (by the expanded form if the queries are many) and positions, [B, k], nearest first."""
+        ...
+
+
+def _index(rows: NDArray[np.float32], threads: int) -> _Index:
+    import torch  # noqa: F401  (before faiss, see above)
+
+    if find_spec("faiss") is None:
+        return _TorchIndex(rows)
+    import faiss
+
+    faiss.omp_set_num_threads(threads)
+    index: _Index = faiss.IndexFlatL2(rows.shape[1])
+    index.add(rows)  # type: ignore[attr-defined]
+    return index
+
+
+class _TorchIndex:
+    """Brute force; the matrix of distances is held for a part of the queries at a time."""
+
+    _VALUES = 2**25
+
+    def __init__(self, rows: NDArray[np.float32]) -> None:
+        import torch
+
+        self._rows = torch.from_numpy(rows)
+        self._squares = self._rows.square().sum(1)
+
+    def search(self, queries: NDArray[np.float32], k: int, /) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """See ``_Index``."""
+        import torch
+
+        found = [
+            self._nearest(part, k) for part in torch.from_numpy(queries).split(max(1, self._VALUES // len(self._rows)))
+        ]
+        squares, positions = (torch.cat(parts).numpy() for parts in zip(*found, strict=True))
+        return squares, positions
+
+    def _nearest(self, queries: Tensor, k: int) -> tuple[Tensor, Tensor]:
+        if len(queries) <= _DIRECT:
+            distances = (queries[:, None] - self._rows).square().sum(2)
+        else:
+            distances = self._squares - 2 * queries @ self._rows.T + queries.square().sum(1, keepdim=True)
+        nearest = distances.topk(k, largest=False)
+        return nearest.values, nearest.indices
 
 
 def unit_rows(embeddings: NDArray[np.floating]) -> NDArray[np.float32]:

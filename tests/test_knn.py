@@ -18,6 +18,14 @@ def brute_force(rows: np.ndarray, k: int) -> np.ndarray:
     return np.sort(distances, axis=1)[:, :k]
 
 
+@pytest.fixture(params=["faiss", "torch"], autouse=True)
+def library(request, monkeypatch):
+    """Every test runs with faiss, and as on a machine that has none."""
+    if request.param == "torch":
+        monkeypatch.setattr("bench.knn.find_spec", lambda name: None)
+    return request.param
+
+
 def check(embeddings: np.ndarray, k: int, metric: str) -> None:
     found = nearest_neighbors(embeddings, k, metric)
     rows = unit_rows(embeddings) if metric == "cosine" else embeddings
@@ -131,3 +139,13 @@ def test_threads_change_nothing_and_the_input_is_left_alone():
     one, two = nearest_neighbors(rows, 7, threads=1), nearest_neighbors(rows, 7, threads=2)
     np.testing.assert_array_equal(one.indices, two.indices)
     np.testing.assert_array_equal(rows, before)
+
+
+def test_both_libraries_give_the_same_lists(monkeypatch):
+    rows = np.random.default_rng(1).normal(size=(700, 24)).astype(np.float32)
+    rows[300:350] = rows[:50] + 1e-5
+    one = nearest_neighbors(rows, 20)
+    monkeypatch.setattr("bench.knn.find_spec", lambda name: None)
+    other = nearest_neighbors(rows, 20)
+    np.testing.assert_array_equal(one.indices, other.indices)
+    np.testing.assert_array_equal(one.distances, other.distances)
