@@ -40,6 +40,12 @@ def dies(pool, budget, rng):
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+@register_method("vanishes", supervision="none")
+def vanishes(pool, budget, rng):
+    """End the process that runs the selection as if all were well."""
+    os._exit(0)
+
+
 @register_method("dies-once", supervision="none")
 def dies_once(pool, budget, rng, *, mark: str = ""):
     """Kill the process unless the file ``mark`` is there; make it before."""
@@ -65,11 +71,13 @@ def hungry(pool, budget, rng, *, megabytes: int = 300):
 
 @register_method("sleeps", supervision="none")
 def sleeps(pool, budget, rng, *, deaf: bool = False):
-    """Never end; where ``deaf``, not for a signal either."""
-    if deaf:
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGALRM})
+    """Never end; where ``deaf``, not for the time limit either."""
     while True:
-        time.sleep(0.1)
+        try:
+            time.sleep(0.1)
+        except BaseException:
+            if not deaf:
+                raise
 
 
 @register_method("cannot-read", supervision="none")

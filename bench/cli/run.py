@@ -343,7 +343,8 @@ def _tell(plan: Plan, outcome: Outcome, session: Session, console: Console) -> N
     if outcome.failed:
         console.print(f"Records and tracebacks are in {session.out / 'failed'}.", soft_wrap=True)
     if outcome.interrupted:
-        console.print(f"Interrupted; {counted(left, 'cell')} left. The same command goes on.")
+        todo = f"{counted(left, 'cell')} left. The same command goes on." if left else "every cell has its row."
+        console.print(f"Interrupted; {todo}")
         return
     if outcome.lost:
         console.print("Ray's processes died (killed, out of memory?); the log of its raylet is below /tmp/ray.")

@@ -39,7 +39,7 @@ class Fault(BaseModel):
 
     Attributes:
         status: ``error`` is an exception, ``lost`` a process that died without a word (killed, crashed, node gone).
-        reason: one line.
+        reason: one line, which does not name the stage.
         details: a traceback, or what is known in its place.
         passing: whether the same work may go well the next time; the same seed gives the same exception.
         stage: title of the shared stage that failed; empty where it was the cell itself.
@@ -56,6 +56,11 @@ class Fault(BaseModel):
     stage: Printable = ""
     attempts: int = 1
     seconds: float = 0.0
+
+    @property
+    def of_cell(self) -> str:
+        """The reason why a cell has no row: it names the shared stage that failed, if it was one."""
+        return f"{self.stage}: {self.reason}" if self.stage else self.reason
 
 
 class Failure(BaseModel):
@@ -103,9 +108,7 @@ def fault_of(error: BaseException, stage: str = "") -> Fault:
     elif _is_out_of_memory(error):
         status = "out-of-memory"
     passing = status == "out-of-memory" or isinstance(error, OSError)
-    return Fault(
-        status=status, reason=f"{stage}: {reason}" if stage else reason, details=details, passing=passing, stage=stage
-    )
+    return Fault(status=status, reason=reason, details=details, passing=passing, stage=stage)
 
 
 def lost(reason: str, details: str, stage: str = "") -> Fault:
@@ -126,14 +129,13 @@ def fault_of_death(mark: Path, details: str, *, limit: float | None, stage: str 
     """
     last_words = read_mark(mark)
     if last_words is None:
-        return lost(f"{stage}: the worker was lost" if stage else "the trial's process was lost", details, stage)
+        return lost("the worker was lost" if stage else "the trial's process was lost", details, stage)
     with suppress(ValidationError):
         own = Fault.model_validate_json(last_words)
         return own.model_copy(update={"seconds": own.seconds or limit or 0.0})
-    reason = f"not done after {limit or 0:g} s, the time limit (--time-limit), and did not react."
     return Fault(
         status="time-limit",
-        reason=f"{stage}: {reason}" if stage else reason,
+        reason=f"not done after {limit or 0:g} s, the time limit (--time-limit), and did not react.",
         details=last_words,
         stage=stage,
         seconds=limit or 0.0,
@@ -146,7 +148,7 @@ def record_failure(cell: Cell, fault: Fault, out: Path) -> None:
     failure = Failure(
         cell_id=cell.cell_id,
         status=fault.status,
-        reason=fault.reason,
+        reason=fault.of_cell,
         stage=fault.stage,
         attempts=fault.attempts,
         traceback=text.name,

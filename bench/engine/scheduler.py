@@ -198,9 +198,9 @@ class Scheduler:
     def _fail(self, work: Stage, fault: Fault, seconds: float) -> None:
         """Record the failure, and that of everything that rests on the work."""
         if isinstance(work, Cell):
-            self.failed[work.key] = fault.reason
+            self.failed[work.key] = fault.of_cell
             record_failure(work, fault, self._session.out)
-            self._listener.cell_end(work, None, seconds, fault.reason)
+            self._listener.cell_end(work, None, seconds, fault.of_cell)
             return
         self._listener.stage_end(work, seconds, error=fault.reason)
         for user in self._users[work.key]:

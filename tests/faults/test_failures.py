@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections import Counter
 from pathlib import Path
@@ -40,14 +42,14 @@ class Notes(Listener):
     """Remembers tries."""
 
     def __init__(self) -> None:
-        self.retried: list[str] = []
+        self.retried: list[tuple[str, str]] = []
         self.ended: Counter[str] = Counter()
 
     def cell_end(self, cell: Cell, accuracy: float | None, seconds: float, error: str | None) -> None:
         self.ended[cell.cell_id] += 1
 
     def retry(self, title: str, reason: str) -> None:
-        self.retried.append(title)
+        self.retried.append((title, reason))
 
     def session_lost(self, again: bool) -> None:
         raise AssertionError("Ray died")
@@ -81,7 +83,7 @@ def test_exceptions_are_classified():
     assert fault_of(TimeLimit("slow")).status == "time-limit"
     assert (fault_of(OSError("stale handle")).status, fault_of(OSError("stale handle")).passing) == ("error", True)
     assert (fault_of(ValueError("wrong")).status, fault_of(ValueError("wrong")).passing) == ("error", False)
-    assert fault_of(ValueError("of\n two  lines"), "a stage").reason == "a stage: ValueError: of two lines"
+    assert fault_of(ValueError("of\n two  lines"), "a stage").of_cell == "a stage: ValueError: of two lines"
     assert lost("gone", "the worker crashed").status == "lost"
     killed = "Task was killed due to the node running low on memory."
     assert lost("gone", killed).status == "out-of-memory"
@@ -94,7 +96,7 @@ def test_a_file_name_that_is_no_utf8_can_be_reported(tmp_path):
     assert "caf\\xe9.jpg" in fault.reason
     record_failure(cell, fault, tmp_path)
     [failure] = read_failures(tmp_path)
-    assert failure.reason == fault.reason
+    assert failure.reason == fault.of_cell
     fault.model_dump_json()
 
 
@@ -147,6 +149,22 @@ def test_time_limit_interrupts_python_and_leaves_no_trace(tmp_path):
     assert read_mark(mark) is None
 
 
+def test_the_process_of_code_that_catches_the_time_limit_is_ended(tmp_path):
+    mark = tmp_path / "mark"
+    code = (
+        "import sys, time; from pathlib import Path; from bench.engine import limits\n"
+        "def deaf():\n"
+        "  while True:\n"
+        "    try: time.sleep(0.05)\n"
+        "    except BaseException: pass\n"
+        "limits.GRACE = 0.2\n"
+        "with limits.time_limit(0.2, Path(sys.argv[1])): deaf()"
+    )
+    done = subprocess.run([sys.executable, "-c", code, mark], timeout=60, check=False)
+    assert done.returncode == 1
+    assert "in deaf" in str(read_mark(mark))
+
+
 def test_a_cell_over_the_time_limit_is_recorded_and_succeeds_with_more_time(tmp_path):
     given = {**TINY, "methods": "random", "recipe": {"iterations": 100_000, "evaluations": 1}}
     # torch imports parts of itself in the first training of a process, and an import must not be cut.
@@ -178,7 +196,7 @@ def test_a_cell_on_a_full_disk_fails_and_succeeds_when_there_is_room(small_disk,
 @pytest.mark.usefixtures("troublemakers")
 def test_each_kind_of_failure_has_its_record_and_the_others_go_on(tmp_path, executor):
     mark = tmp_path / "mark"
-    methods = f"random,raises,hungry,cannot-read,dies,dies-once(mark={mark})"
+    methods = f"random,raises,hungry,cannot-read,dies,vanishes,dies-once(mark={mark})"
     _, outcome, notes = go(tmp_path, executor, methods=methods, retries=1)
     found = failures(tmp_path)
     assert {name: (item.status, item.attempts) for name, item in found.items()} == {
@@ -186,19 +204,22 @@ def test_each_kind_of_failure_has_its_record_and_the_others_go_on(tmp_path, exec
         "hungry": ("out-of-memory", 2),
         "cannot-read": ("error", 2),
         "dies": ("lost", 2),
+        "vanishes": ("lost", 2),
     }
     assert {row.method for row in read_rows(tmp_path / "out")} == {"random", "dies-once"}
-    assert (outcome.written, len(outcome.failed), outcome.interrupted, outcome.lost) == (2, 4, False, False)
+    assert (outcome.written, len(outcome.failed), outcome.interrupted, outcome.lost) == (2, 5, False, False)
     assert set(notes.ended.values()) == {1}, "every cell ends once, however often it is tried"
     again = {item.stage for name, item in found.items() if name != "raises"}
-    assert {title for title in notes.retried if "dies-once" not in title} == again
-    assert len(notes.retried) == 4, "and dies-once, which then goes well"
+    assert {title for title, _ in notes.retried if "dies-once" not in title} == again
+    assert len(notes.retried) == 5, "and dies-once, which then goes well"
+    assert not any(title in reason for title, reason in notes.retried), "a line that names the stage already"
     stored = {path.parent.name: path for path in (tmp_path / "cache").glob("*/*.json")}
     assert set(stored) == {"selection"}
     assert len(list((tmp_path / "cache" / "selection").glob("*.json"))) == 2, "a failure is never stored"
     for item in found.values():
         assert (tmp_path / "out" / "failed" / item.traceback).read_text()
         assert item.cell["method"] in item.stage
+        assert item.reason.count(item.stage) == 1
 
 
 @pytest.mark.usefixtures("troublemakers")
@@ -224,6 +245,7 @@ def test_what_does_not_react_to_the_limit_is_ended(tmp_path, executor):
     [failure] = read_failures(tmp_path / "out")
     assert failure.status == "time-limit"
     assert failure.attempts == 1
+    assert failure.reason.endswith("the time limit (--time-limit), and did not react.")
     assert "in sleeps" in (tmp_path / "out" / "failed" / failure.traceback).read_text()
     assert outcome.written == 1
 
