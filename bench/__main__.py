@@ -1,5 +1,37 @@
-"""``python -m bench``."""
+"""``bench`` and ``python -m bench``: the command line as a process, from its first signal to its exit code."""
 
-from bench.cli import main
+from __future__ import annotations
 
-main()
+import os
+import sys
+from contextlib import suppress
+
+from bench.interruption import INTERRUPTED, count_as_ctrl_c
+
+
+def main() -> None:
+    """Run the command line; a signal ends it with code 130 and one line, while it is still being imported too."""
+    try:
+        count_as_ctrl_c()
+        from bench.cli import main as command
+
+        command()
+    except KeyboardInterrupt:
+        sys.stderr.write("Interrupted.\n")
+        _leave(INTERRUPTED)
+    except SystemExit as end:
+        _leave(end.code)
+
+
+def _leave(code: object) -> None:
+    """End; without a wait for threads where Ray could not start or was interrupted, since its own may never end."""
+    if code not in (2, INTERRUPTED) or "ray" not in sys.modules:
+        sys.exit(code)  # type: ignore[arg-type]
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):  # a closed pipe or terminal
+            stream.flush()
+    os._exit(int(str(code)))
+
+
+if __name__ == "__main__":
+    main()

@@ -85,5 +85,18 @@ class RunError(BenchError):
     """A run cannot start or go on, for a reason that lies in the machine."""
 
 
+class ExecutorLost(RunError):
+    """What runs the work is gone, such as all nodes of a cluster.
+
+    Args:
+        reason: one line, without a full stop.
+        final: whether a fresh start is not worth a try.
+    """
+
+    def __init__(self, reason: str, *, final: bool = False) -> None:
+        super().__init__(reason)
+        self.final = final
+
+
 class RowError(BenchError):
     """A result row cannot be read, or does not fit the schema."""

@@ -7,9 +7,11 @@ import re
 from collections import Counter
 from typing import Any
 
+import typer
 from typer.core import TyperCommand, TyperOption
 
 from bench.errors import BenchError, SpecError
+from bench.interruption import INTERRUPTED
 from bench.outside import reason_of
 
 
@@ -22,6 +24,9 @@ class Command(TyperCommand):
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
+        except KeyboardInterrupt:  # of which Typer would say nothing
+            typer.echo("Interrupted.", err=True)
+            raise typer.Exit(INTERRUPTED) from None
         except SystemExit as error:  # the commands themselves raise typer.Exit
             raise BenchError(f"a plugin or library ended the command: {reason_of(error)}.") from error
 

@@ -94,10 +94,10 @@ class ProgressReporter(Listener):
         """Report a failure that is not the end yet."""
         self._note(f"{title}: {reason}; it will be tried again", style="yellow")
 
-    def session_lost(self, again: bool) -> None:
+    def session_lost(self, reason: str, *, again: bool) -> None:
         """Report that Ray is gone."""
         after = "starting it again" if again else "giving up"
-        self._note(f"Ray's processes died on every node; {after}", style="red")
+        self._note(f"{reason}; {after}", style="red")
 
     def note(self, text: str) -> None:
         """Report what went wrong without harm."""

@@ -346,7 +346,5 @@ def _tell(plan: Plan, outcome: Outcome, session: Session, console: Console) -> N
         todo = f"{counted(left, 'cell')} left. The same command goes on." if left else "every cell has its row."
         console.print(f"Interrupted; {todo}")
         return
-    if outcome.lost:
-        console.print("Ray's processes died (killed, out of memory?); the log of its raylet is below /tmp/ray.")
     if left:
         console.print(f"{counted(left, 'cell')} left. The same command tries again.")

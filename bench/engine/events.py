@@ -29,8 +29,8 @@ class Listener:
     def retry(self, title: str, reason: str) -> None:
         """A stage or cell failed and will be tried again."""
 
-    def session_lost(self, again: bool) -> None:
-        """Ray's processes died on every node; whether it is started again."""
+    def session_lost(self, reason: str, *, again: bool) -> None:
+        """What runs the work is gone; whether it is started again."""
 
     def note(self, text: str) -> None:
         """Something that the user should know, such as a damaged artifact; the run goes on."""
@@ -70,9 +70,9 @@ class Several(Listener):
         for listener in self._listeners:
             listener.retry(title, reason)
 
-    def session_lost(self, again: bool) -> None:
+    def session_lost(self, reason: str, *, again: bool) -> None:
         for listener in self._listeners:
-            listener.session_lost(again)
+            listener.session_lost(reason, again=again)
 
     def note(self, text: str) -> None:
         for listener in self._listeners:

@@ -10,6 +10,7 @@ from bench.engine.events import Listener
 from bench.engine.plan import Plan
 from bench.engine.resume import valid_row
 from bench.engine.scheduler import Scheduler
+from bench.errors import ExecutorLost
 from bench.results.planned import write_planned
 from bench.stages.session import Session
 
@@ -63,13 +64,15 @@ def run(plan: Plan, session: Session, executor: Executor, listener: Listener, *,
         if scheduler.done:
             break
         try:
-            outcome.lost = not executor.run(scheduler, session, plan.memory)
+            executor.run(scheduler, session, plan.memory)
         except KeyboardInterrupt:
             outcome.interrupted = True
-        if not outcome.lost:
+        except ExecutorLost as loss:
+            outcome.lost = loss.final or attempt > retries
+            listener.session_lost(str(loss), again=not outcome.lost)
+            scheduler.give_back()
+        if outcome.interrupted or outcome.lost:
             break
-        listener.session_lost(again=attempt <= retries)
-        scheduler.give_back()
     return replace(
         outcome,
         written=sum(valid_row(session.out, cell) is not None for cell in plan.cells),

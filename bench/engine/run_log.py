@@ -53,8 +53,8 @@ class RunLog(Listener):
     def retry(self, title: str, reason: str) -> None:
         self._write(f"retry {title}: {reason}")
 
-    def session_lost(self, again: bool) -> None:
-        self._write(f"lost  Ray's processes died on every node; {'it is started again' if again else 'the end'}")
+    def session_lost(self, reason: str, *, again: bool) -> None:
+        self._write(f"lost  {reason}; {'it is started again' if again else 'the end'}")
 
     def note(self, text: str) -> None:
         self._write(f"note  {text}")

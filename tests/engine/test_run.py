@@ -5,7 +5,7 @@ import json
 import shutil
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from bench.engine.plan import Plan, make_plan
 from bench.engine.run import Outcome, run
 from bench.engine.scheduler import Scheduler
 from bench.engine.work import End, perform
-from bench.errors import SpecError
+from bench.errors import ExecutorLost, SpecError
 from bench.grid.spec import load_spec
 from bench.results.rows import Row, read_row, read_rows
 from bench.stages.base import Stage
@@ -63,7 +63,7 @@ class Events(Listener):
     def retry(self, title: str, reason: str) -> None:
         self.retried.append((title, reason))
 
-    def session_lost(self, again: bool) -> None:
+    def session_lost(self, reason: str, *, again: bool) -> None:
         raise AssertionError("Ray died")
 
     def cells_begin(self, total: int, finished: int) -> None:
@@ -305,3 +305,34 @@ def test_this_process_gives_the_same_rows(tmp_path):
     plan, outcome, _ = go(workspace, InProcess(), methods="aum")
     assert (outcome.written, outcome.failed, outcome.interrupted, outcome.stages_computed) == (1, {}, False, 2)
     check_against_this_process(plan.cells[0], next(iter(rows_of(workspace).values())), tmp_path)
+
+
+class Fails:
+    """An executor whose tries end with the given exceptions, one after the other."""
+
+    def __init__(self, *ends: BaseException) -> None:
+        self.ends = list(ends)
+
+    def run(self, scheduler: Scheduler, session: Session, memory: Callable[[Stage], int]) -> None:
+        raise self.ends.pop(0)
+
+
+@pytest.mark.parametrize(
+    ("ends", "told", "interrupted", "lost"),
+    [
+        ([ExecutorLost("a"), ExecutorLost("b")], [("a", True), ("b", False)], False, True),
+        ([ExecutorLost("a"), KeyboardInterrupt()], [("a", True)], True, False),
+        ([ExecutorLost("a", final=True)], [("a", False)], False, True),
+    ],
+)
+def test_an_executor_that_is_lost_is_started_anew_unless_that_is_in_vain(tmp_path, ends, told, interrupted, lost):
+    class Told(Listener):
+        def session_lost(self, reason: str, *, again: bool) -> None:
+            heard.append((reason, again))
+
+    heard: list[tuple[str, bool]] = []
+    workspace, executor = place(tmp_path), Fails(*ends)
+    plan = make_plan(load_spec(given={**TINY, "methods": "random"}), out=workspace.out)
+    outcome = run(plan, workspace, executor, Told(), retries=1)
+    assert (heard, outcome.interrupted, outcome.lost, outcome.written) == (told, interrupted, lost, 0)
+    assert executor.ends == []

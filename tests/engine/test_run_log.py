@@ -26,7 +26,7 @@ def test_every_event_is_one_line(tmp_path: Path) -> None:
     log.cells_begin(1, 0)
     log.cell_end(cell, 71.25, 2.0, None)
     log.cell_end(cell, None, 2.0, "it failed")
-    log.session_lost(again=False)
+    log.session_lost("no node is alive", again=False)
     lines = [line.split(" ", 1)[1] for line in (tmp_path / NAME).read_text().splitlines()]
     of_dynamics, of_selection = (f"{stage.kind} {stage.key[:12]} {stage.title()}" for stage in (dynamics, selection))
     assert lines == [
@@ -41,7 +41,7 @@ def test_every_event_is_one_line(tmp_path: Path) -> None:
         "run   1 cell to train, 0 with a row already",
         f"cell  {cell.cell_id}: 71.25 % in 2.0 s",
         f"fail  {cell.cell_id}: it failed",
-        "lost  Ray's processes died on every node; the end",
+        "lost  no node is alive; the end",
     ]
 
 

@@ -100,6 +100,14 @@ class Command:
         for reader in self._readers:
             reader.join()
 
+    @staticmethod
+    def wait_for_end(processes: dict[int, str]) -> None:
+        """Wait until they are gone, two minutes at most."""
+        end = time.monotonic() + 120
+        while alive(processes):
+            assert time.monotonic() < end, alive(processes)
+            time.sleep(0.1)
+
     @property
     def output(self) -> str:
         """What it wrote to standard output alone."""

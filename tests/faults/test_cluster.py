@@ -53,17 +53,20 @@ def objects_stored(address: str) -> int:
     return int(found)
 
 
+def rows(folder: Path) -> list[Path]:
+    return list((folder / "out" / "rows").glob("*.json"))
+
+
 @pytest.mark.slow
 def test_a_node_that_dies_costs_no_row_and_the_object_store_holds_no_data_set(tmp_path, cluster):
     command = Command(tmp_path, *GRID, "--json", "--address", cluster.address)
 
-    def rows() -> list[Path]:
-        return list((tmp_path / "out" / "rows").glob("*.json"))
-
     try:
-        command.wait_for(lambda: rows() and len(underway(tmp_path / "out")) == 2, "row, and a cell on each node")
+        command.wait_for(
+            lambda: rows(tmp_path) and len(underway(tmp_path / "out")) == 2, "row, and a cell on each node"
+        )
         assert objects_stored(cluster.address) == 0
-        early = {path: path.read_bytes() for path in rows()}
+        early = {path: path.read_bytes() for path in rows(tmp_path)}
         assert len(early) < 6
         cluster.remove_node(cluster.list_all_nodes()[-1], allow_graceful=False)
         command.close()
@@ -77,3 +80,24 @@ def test_a_node_that_dies_costs_no_row_and_the_object_store_holds_no_data_set(tm
     assert "process was lost; it will be tried again" in command.text
     assert all(path.read_bytes() == content for path, content in early.items())
     assert len(list(read_rows(tmp_path / "out"))) == 6
+
+
+@pytest.mark.slow
+def test_the_run_ends_when_the_last_node_that_computes_dies(tmp_path, cluster):
+    """The head, which has no CPU, lives on: Ray would wait for ever for others."""
+    command = Command(tmp_path, *GRID, "--json", "--address", cluster.address)
+    try:
+        command.wait_for(lambda: rows(tmp_path), "row")
+        for node in [node for node in cluster.list_all_nodes() if node is not cluster.head_node]:
+            cluster.remove_node(node, allow_graceful=False)
+        command.close()
+    finally:
+        with suppress(ProcessLookupError):
+            command.process.kill()
+    assert command.process.returncode == 1, command.text
+    summary = json.loads(command.output)
+    assert summary["ray_lost"]
+    assert summary["written"] == len(list(read_rows(tmp_path / "out"))) == 6 - summary["left"] < 6
+    said = r"no node of the cluster has had the 1 CPU\(s\) and 0 GPU\(s\) of a trial; alive: 0 CPU\(s\).*giving up"
+    assert re.search(said, command.text)
+    assert "Traceback" not in command.text

@@ -51,7 +51,7 @@ class Notes(Listener):
     def retry(self, title: str, reason: str) -> None:
         self.retried.append((title, reason))
 
-    def session_lost(self, again: bool) -> None:
+    def session_lost(self, reason: str, *, again: bool) -> None:
         raise AssertionError("Ray died")
 
 

@@ -27,7 +27,7 @@ class Resources:
 class Executor(Protocol):
     """Runs what a scheduler hands out until it is done, the user interrupts, or the executor is lost."""
 
-    def run(self, scheduler: Scheduler, session: Session, memory: Callable[[Stage], int]) -> bool:
+    def run(self, scheduler: Scheduler, session: Session, memory: Callable[[Stage], int]) -> None:
         """Run everything; every end is told to the scheduler, a worker that died included.
 
         Args:
@@ -35,10 +35,8 @@ class Executor(Protocol):
             session: where.
             memory: estimated bytes of a stage or cell, 0 where nothing is known.
 
-        Returns:
-            False where the executor was lost with work unfinished, and a fresh run of it may finish it.
-
         Raises:
+            ExecutorLost: with work unfinished.
             KeyboardInterrupt: the user interrupted.
         """
         ...

@@ -38,7 +38,7 @@ class InProcess:
     ``Workers`` survive both.
     """
 
-    def run(self, scheduler: Scheduler, session: Session, memory: Callable[[Stage], int]) -> bool:
+    def run(self, scheduler: Scheduler, session: Session, memory: Callable[[Stage], int]) -> None:
         """See ``Executor.run``."""
         here = session.model_copy(update={"watchdog": False})
         while not scheduler.done:
@@ -48,7 +48,6 @@ class InProcess:
                 continue
             end = perform(work, here, computed=scheduler.computed_for(work), attempt=scheduler.attempt(work))
             scheduler.ended(work, end)
-        return True
 
 
 @dataclass(frozen=True)
@@ -61,7 +60,7 @@ class Workers:
 
     count: int
 
-    def run(self, scheduler: Scheduler, session: Session, memory: Callable[[Stage], int]) -> bool:
+    def run(self, scheduler: Scheduler, session: Session, memory: Callable[[Stage], int]) -> None:
         """See ``Executor.run``."""
         pool = _Pool(self.count if session.device == "cpu" else 1, session, memory)
         try:
@@ -71,7 +70,6 @@ class Workers:
                     scheduler.ended(work, end)
         finally:
             pool.close()
-        return True
 
 
 class _Worker:

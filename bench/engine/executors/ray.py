@@ -42,25 +42,17 @@ class OnRay:
     resources: Resources = field(default_factory=Resources)
     address: str | None = None
 
-    def run(self, scheduler: Scheduler, session: Session, memory: Callable[[Stage], int]) -> bool:
+    def run(self, scheduler: Scheduler, session: Session, memory: Callable[[Stage], int]) -> None:
         """See ``Executor.run``; Ray runs no more at once on a node than fit by the estimates.
 
         Raises:
             SpecError: no cluster answers, or none of its nodes has what a stage or cell asks for.
             RunError: Ray could not start.
         """
-        cluster = None
-        try:
-            with ray_session(self.resources, self.address) as cluster:
-                _Carrier(scheduler, session, memory, self.resources, cluster).run(shared=self.address is not None)
-        except KeyboardInterrupt:
-            if cluster is None or not cluster.lost:
-                raise
-        if cluster.lost and not scheduler.done:
-            return False
+        with ray_session(self.resources, self.address) as cluster:
+            _Carrier(scheduler, session, memory, self.resources, cluster).run(shared=self.address is not None)
         if not scheduler.done:  # Tune returns without a word after Ctrl-C
             raise KeyboardInterrupt
-        return True
 
 
 class _Carrier:
@@ -104,6 +96,15 @@ class _Carrier:
             for result in (results[number] for number in range(len(results))):
                 if result.error is not None:
                     self.died(Path(result.path).name, str(result.error))  # no actor started, which no callback tells
+
+    def check_alive(self) -> None:
+        """Stop a run that no node can go on with; Tune would wait for ever.
+
+        Raises:
+            ExecutorLost: says why.
+        """
+        if self._cluster.lost and not self._scheduler.done:
+            raise self._cluster.lost
 
     @property
     def done(self) -> bool:
@@ -269,6 +270,9 @@ def _callback(carrier: _Carrier) -> Callback:
 
         def __getstate__(self) -> dict[str, Any]:
             return {}
+
+        def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
+            self.carrier.check_alive()
 
         def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
             self.carrier.ended(trial.config["name"], trial.last_result["end"])

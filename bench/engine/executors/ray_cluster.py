@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Any
 
 from bench.engine.executors.base import Resources
-from bench.errors import RunError, SpecError
+from bench.engine.executors.ray_start import ray_started
+from bench.errors import ExecutorLost, RunError, SpecError
 from bench.registry import STRIPPED
 
 _SETTINGS = {
@@ -27,6 +27,8 @@ _SETTINGS = {
 }
 _LOOK = 3.0
 """Seconds between two looks for nodes that are alive."""
+REJOINING = 60.0
+"""Seconds that a cluster without a node that can run a trial gets to start one: autoscaling, a restarted machine."""
 NODE_DEATH = 25.0
 """Seconds that Ray may take to notice that a node died: its workers are missed at once, the node after heartbeats."""
 
@@ -38,12 +40,12 @@ class RayCluster:
     Attributes:
         memory: bytes that Ray hands out on the node that has most of them; more must not be asked for.
         slots: how many stages and cells its nodes can run at once, at the start.
-        lost: whether no node is alive any more.
+        lost: why no node can run a trial any more; None while one can.
     """
 
     memory: int
     slots: int
-    lost: bool = False
+    lost: ExecutorLost | None = None
 
 
 def use_ray_settings() -> None:
@@ -57,12 +59,12 @@ def ray_session(resources: Resources, address: str | None) -> Iterator[RayCluste
     """A Ray session: the caller's if one is up, else the cluster at the address, else one on this machine.
 
     The processes of a session on this machine end with this process, however it ends: the kernel kills Ray's servers,
-    and a worker exits once it misses them. If the nodes die first, Ray would wait for others for ever; then the block
-    is interrupted (``KeyboardInterrupt``) and the session marked as lost.
+    and a worker exits once it misses them. If the nodes die first, Ray would wait for others for ever; then the session
+    is marked as lost.
 
     Raises:
         SpecError: no cluster answers, or none of its nodes has what a trial asks for.
-        RunError: this Python drops docstrings.
+        RunError: this Python drops docstrings, or Ray could not start.
     """
     if STRIPPED:
         raise RunError(
@@ -75,32 +77,9 @@ def ray_session(resources: Resources, address: str | None) -> Iterator[RayCluste
 
     # Tune prints a traceback for each trial that is lost; the run records and reports it.
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
-    if ray.is_initialized():
-        with _watched(check_capacity(resources)) as session:
-            yield session
-        return
-    local = address is None
-    options: dict[str, Any] = {"include_dashboard": False}
-    try:
-        ray.init(
-            address="local" if local else address,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-            **(options if local else {}),
-        )
-    except ConnectionError as error:
-        raise SpecError(f"no Ray cluster answers at {address!r}: {error}.") from error
-    except Exception as error:  # Ray raises plain exceptions where its servers do not come up in time
-        reason = " ".join(str(error).split())
-        raise RunError(
-            f"Ray could not start ({reason}). Is the machine overloaded, or its disk full? Rows that are written stay; "
-            "the same command runs what is missing."
-        ) from error
-    try:
-        with _stoppable(), _watched(check_capacity(resources)) as session:
-            yield session
-    finally:
-        ray.shutdown()
+    own = not ray.is_initialized()
+    with ray_started(address) if own else nullcontext(), _watched(resources, local=own and address is None) as cluster:
+        yield cluster
 
 
 def check_capacity(resources: Resources) -> RayCluster:
@@ -112,20 +91,32 @@ def check_capacity(resources: Resources) -> RayCluster:
     Raises:
         SpecError: says what the nodes have, or that a trial asks for one and a half GPUs.
     """
-    import ray
-
     if resources.gpus > 1 and resources.gpus % 1:
         raise SpecError(f"--gpus-per-trial {resources.gpus:g} is not valid: a fraction of one GPU, or whole ones.")
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    fitting = [node for node in nodes if node.get("CPU", 0) >= resources.cpus and node.get("GPU", 0) >= resources.gpus]
+    nodes = _alive_nodes()
+    fitting = _fitting(nodes, resources)
     if fitting:
         slots = sum(_slots(node, resources) for node in fitting)
         return RayCluster(max(int(node.get("memory", 0)) for node in fitting), slots)
-    found = "; ".join(f"{node.get('CPU', 0):g} CPU(s) and {node.get('GPU', 0):g} GPU(s)" for node in nodes) or "none"
     raise SpecError(
-        f"a trial asks for {resources.cpus} CPU(s) and {resources.gpus:g} GPU(s), but no node has as many: {found}. "
-        "Lower --cpus-per-trial or --gpus-per-trial."
+        f"a trial asks for {resources.cpus} CPU(s) and {resources.gpus:g} GPU(s), but no node has as many: "
+        f"{_found(nodes)}. Lower --cpus-per-trial or --gpus-per-trial."
     )
+
+
+def _alive_nodes() -> list[dict[str, float]]:
+    """Resources of each node that is alive."""
+    import ray
+
+    return [node["Resources"] for node in ray.nodes() if node["Alive"]]
+
+
+def _fitting(nodes: list[dict[str, float]], resources: Resources) -> list[dict[str, float]]:
+    return [node for node in nodes if node.get("CPU", 0) >= resources.cpus and node.get("GPU", 0) >= resources.gpus]
+
+
+def _found(nodes: list[dict[str, float]]) -> str:
+    return "; ".join(f"{node.get('CPU', 0):g} CPU(s) and {node.get('GPU', 0):g} GPU(s)" for node in nodes) or "none"
 
 
 def _slots(node: dict[str, float], resources: Resources) -> int:
@@ -135,47 +126,44 @@ def _slots(node: dict[str, float], resources: Resources) -> int:
 
 
 @contextmanager
-def _stoppable() -> Iterator[None]:
-    """Let SIGINT interrupt the block, and SIGTERM, which a batch system sends before it kills, do the same.
+def _watched(resources: Resources, *, local: bool) -> Iterator[RayCluster]:
+    """The nodes that are up; they are marked as lost once none has been able to run a trial for a while.
 
-    A script that starts a command in the background makes it ignore SIGINT; then neither SIGTERM nor a lost session
-    could end it. Ray's own handler of SIGTERM would just exit.
+    Args:
+        resources: of a trial.
+        local: whether Ray runs for this process alone: no node comes back then, but a fresh start brings one.
     """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    if before[signal.SIGINT] is signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-@contextmanager
-def _watched(session: RayCluster) -> Iterator[RayCluster]:
-    import ray
-
-    ended = threading.Event()
+    cluster, ended = check_capacity(resources), threading.Event()
 
     def watch() -> None:
+        able = time.monotonic()
         while not ended.wait(_LOOK):
             try:
-                alive = any(node["Alive"] for node in ray.nodes())
+                alive = _alive_nodes()
             except Exception:  # Ray itself ends this process when its control service is gone for a minute
                 continue
-            if not alive and not ended.is_set():
-                session.lost = True
-                os.kill(os.getpid(), signal.SIGINT)
+            now = time.monotonic()
+            if _fitting(alive, resources):
+                able = now
+            elif now - able >= (_LOOK if local else REJOINING):
+                cluster.lost = _loss(alive, resources, local=local)
                 return
 
     watcher = threading.Thread(target=watch, name="bench-ray-watch", daemon=True)
     watcher.start()
     try:
-        yield session
+        yield cluster
     finally:
         ended.set()
         watcher.join(_LOOK)  # Ray may not answer any more; it is a daemon
+
+
+def _loss(alive: list[dict[str, float]], resources: Resources, *, local: bool) -> ExecutorLost:
+    if local:
+        died = "Ray's processes died (killed, out of memory?)"
+        return ExecutorLost(f"{died}; the log of its raylet is below /tmp/ray")
+    return ExecutorLost(
+        f"for {REJOINING:.0f} s no node of the cluster has had the {resources.cpus} CPU(s) and {resources.gpus:g} "
+        f"GPU(s) of a trial; alive: {_found(alive)}",
+        final=True,
+    )

@@ -1,0 +1,146 @@
+"""Start Ray, or connect to a cluster, so that a signal ends the wait at any moment."""
+
+from __future__ import annotations
+
+import logging
+import os
+import resource
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from bench.errors import BenchError, RunError, SpecError
+from bench.interruption import interrupt
+
+STARTING = 1_500_000_000
+"""Bytes of address space that Ray takes in this process: 1.39 GB (n = 2, 2 CPUs, 2026-11-28)."""
+SMALL_STORE = 200_000_000
+"""Bytes of Ray's object store, which holds no data set, where address space is limited: every process maps it, and
+Ray's own choice is a third of all memory."""
+_LOOK = 0.01
+_THREAD = "bench-ray"
+_PATIENCE = 10.0
+"""Seconds that a Ray which did not start gets to end in order."""
+
+
+@contextmanager
+def ray_started(address: str | None) -> Iterator[None]:
+    """Ray on this machine, or the cluster at the address, during the block.
+
+    Ray gets a thread of its own, since it waits for its servers in C++ code, where Python heeds no signal. The kernel
+    ends Ray's servers with the thread that started them, so that thread lives as long as they do.
+
+    Raises:
+        SpecError: no cluster answers.
+        RunError: Ray could not start.
+    """
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    limited = limit != resource.RLIM_INFINITY
+    if limited:
+        _check_address_space(limit)
+    options: dict[str, Any] = {"address": address or "local", "log_to_driver": False, "logging_level": logging.ERROR}
+    if address is None:
+        options |= {"include_dashboard": False, "object_store_memory": SMALL_STORE if limited else None}
+    up, over, failures = threading.Event(), threading.Event(), list[BaseException]()
+
+    def live() -> None:
+        import ray
+
+        try:
+            ray.init(**options)
+        except BaseException as error:
+            failures.append(error)
+        up.set()
+        over.wait()
+        ray.shutdown()
+
+    thread = threading.Thread(target=live, name=_THREAD, daemon=True)
+    with _sigterm_interrupts() as keep:
+        try:
+            thread.start()
+            while not up.wait(_LOOK):
+                keep()
+            keep()
+            if failures:
+                raise _refusal(failures[0], address, limit if limited else None) from failures[0]
+            yield
+        finally:
+            over.set()
+            thread.join(None if up.is_set() and not failures else _PATIENCE)
+
+
+def _refusal(error: BaseException, address: str | None, limit: int | None) -> BenchError:
+    """What to tell the user; Ray raises plain exceptions, some without a word, where its servers do not come up."""
+    reason = " ".join(str(error).split()).removesuffix(".") or type(error).__name__
+    if isinstance(error, ConnectionError):
+        return SpecError(f"no Ray cluster answers at {address!r}: {reason}.")
+    cramped = "" if limit is None else f", its address space too small (ulimit -v {limit // 1024})"
+    return RunError(
+        f"Ray could not start ({reason}). Is the machine overloaded, its disk full{cramped}? Rows that are written "
+        "stay; the same command runs what is missing. --executor local needs no Ray."
+    )
+
+
+def _check_address_space(limit: int) -> None:
+    """Refuse a limit (``ulimit -v``, ``h_vmem`` of a batch system) at which Ray's C++ code would crash or hang.
+
+    Raises:
+        RunError: says what the limit is.
+    """
+    taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    if limit - taken < STARTING:
+        raise RunError(
+            f"Ray needs {STARTING / 1e9:.1f} GB of address space besides the {taken / 1e9:.1f} GB that this process "
+            f"has, but is allowed {limit / 1e9:.1f} GB in all (ulimit -v {limit // 1024}). Raise the limit, or use "
+            "--executor local, which needs no Ray."
+        )
+
+
+@contextmanager
+def _sigterm_interrupts() -> Iterator[Callable[[], None]]:
+    """Let SIGTERM interrupt the block, unless the user's own program does something else with it.
+
+    Tune leaves a handler of SIGINT behind; that is put back too.
+
+    Ray's C++ code takes SIGTERM over once while it starts: to print a stack, call the handler of before, and abort by
+    an alarm three seconds later.
+
+    Yields:
+        To be called while Ray starts and once it has, to take SIGTERM back.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: None
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    own = before[signal.SIGTERM]
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        signal.alarm(0)
+        (own if callable(own) else interrupt)(number, frame)
+
+    def keep() -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN if own is signal.SIG_IGN else handle)
+
+    keep()
+    try:
+        yield keep
+    finally:
+        for number, was in before.items():
+            signal.signal(number, was or signal.SIG_DFL)
+
+
+def _leave_the_group() -> None:
+    """Take a server of Ray, just forked, out of this process's group.
+
+    A signal to the whole group (``timeout``, a terminal that closes) then reaches this process alone, which ends Ray in
+    order; it would wait a minute for servers that are dead.
+    """
+    if threading.current_thread().name == _THREAD:
+        os.setpgid(0, 0)
+
+
+os.register_at_fork(after_in_child=_leave_the_group)
