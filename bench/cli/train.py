@@ -166,6 +166,8 @@ def train(
     results = [_result(one, job.session.out, origin) for one in made]
     for cell_id, reason in outcome.failed.items():
         typer.echo(f"failed: {cell_id}: {reason}", err=True)
+    if outcome.interrupted:
+        typer.echo("Interrupted. The same command goes on.", err=True)
     missed = any(result["reproduced"] is False and not result["differences"] for result in results)
     code = 130 if outcome.interrupted else int(missed or len(results) < len(job.plan.cells))
     if json_output:
