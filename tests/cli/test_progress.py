@@ -8,9 +8,12 @@ from rich.console import Console
 
 from bench.cli._watch import Watch
 from bench.cli.progress import ProgressReporter
+from bench.cli.run import _tell
 from bench.engine.plan import make_plan
+from bench.engine.run import Outcome
 from bench.grid.spec import load_spec
 from bench.stages.base import Stage
+from bench.stages.session import Session
 from bench.stages.training import Cell
 from bench.underway import Underway, announced, counted, forget, forget_all, underway
 
@@ -157,3 +160,16 @@ def test_quiet_says_nothing_of_what_runs(tmp_path):
     with ProgressReporter(Console(file=written), quiet=True, out=tmp_path) as reporter:
         assert reporter._watch is None
     assert written.getvalue() == ""
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [(0, "Interrupted; 1 cell left. The same command goes on."), (1, "Interrupted; every cell has its row.")],
+)
+def test_an_interrupted_run_says_what_is_left(tmp_path, written, said):
+    session = Session(out=tmp_path / "out", cache=tmp_path / "cache")
+    given = {"methods": "random", "datasets": "digits", "rates": "0.9", "pool_size": 50}
+    plan = make_plan(load_spec(given=given), out=session.out)
+    told = io.StringIO()
+    _tell(plan, Outcome(written=written, interrupted=True), session, Console(file=told, width=200))
+    assert told.getvalue().splitlines()[-1] == said
