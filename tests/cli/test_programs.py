@@ -153,7 +153,7 @@ def test_a_table_as_json_holds_the_numbers_of_its_csv(tmp_path: Path) -> None:
     assert set(told) == fields("table")
     [block] = told["blocks"]
     assert (block["dataset"], block["rates"], block["seeds"]) == ("digits", [0.5, 0.9], [0, 1])
-    assert block["notes"][0].startswith("Last-iteration test accuracy in percent, mean")
+    assert block["notes"][0].startswith("Accuracy: last-iteration test accuracy in percent, mean")
     [table] = [path for path in told["tables"] if path.endswith(".csv")]
     records = list(csv.DictReader(io.StringIO(Path(table).read_text())))
     assert len(records) == len(told["results"])
