@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 from bench.data import Arrays
 from bench.errors import DataError
 from bench.refs import derive_seed
+
+if TYPE_CHECKING:
+    from bench.store.unfinished import Unfinished
 
 Algorithm = Literal["temi", "kmeans"]
 
@@ -26,6 +29,7 @@ def assign_clusters(
     seed: int,
     device: str,
     progress: Callable[[int, int], None] | None = None,
+    unfinished: Unfinished | None = None,
 ) -> Arrays:
     """Cluster the pool.
 
@@ -42,6 +46,7 @@ def assign_clusters(
         seed: the cell's.
         device: ``cpu`` or ``cuda``.
         progress: called by TEMI with (epochs done, epochs in all).
+        unfinished: see ``temi``.
 
     Returns:
         ``labels`` int64 [N] in [0, C); ``losses`` float64 [H] of TEMI's heads.
@@ -59,9 +64,9 @@ def assign_clusters(
         return {"labels": kmeans_clusters(embeddings, num_clusters, seed=own_seed)}
     from bench.clustering.temi import temi
 
-    options = {"heads": heads, "epochs": epochs}
+    options = {"heads": heads, "epochs": epochs, "progress": progress, "unfinished": unfinished}
     near = neighbors()[:, : near_enough(len(embeddings), num_clusters)]
-    found = temi(embeddings, near, num_clusters, seed=own_seed, device=device, progress=progress, **options)  # type: ignore[arg-type]
+    found = temi(embeddings, near, num_clusters, seed=own_seed, device=device, **options)  # type: ignore[arg-type]
     return {"labels": found.labels, "losses": found.losses}
 
 

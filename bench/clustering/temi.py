@@ -6,15 +6,20 @@ import copy
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from bench.data import Arrays
 from bench.errors import NotFinite
 from bench.to_device import to_device
+
+if TYPE_CHECKING:
+    from bench.store.unfinished import Unfinished
 
 TEMPERATURE = 0.1
 TEACHER_MOMENTUM = 0.996
@@ -122,6 +127,7 @@ def temi(
     seed: int = 0,
     device: str = "cpu",
     progress: Callable[[int, int], None] | None = None,
+    unfinished: Unfinished | None = None,
 ) -> Clustering:
     """Cluster N images by their embeddings; no label is seen, and nothing is chosen by one.
 
@@ -145,6 +151,7 @@ def temi(
         seed: of initial weights, order and neighbours.
         device: ``cpu`` or ``cuda``.
         progress: called with (epochs done, epochs in all).
+        unfinished: keeps the state after an epoch now and then, and gives that of a run that was stopped.
 
     Raises:
         NotFinite: a loss that is not finite.
@@ -163,11 +170,14 @@ def temi(
     rate = lr * batch_size / 256
     optimiser = torch.optim.AdamW(weights, lr=rate, weight_decay=1e-4, fused=points.is_cuda)
     steps = math.ceil(size / batch_size)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda done: min(1.0, (done + 1) / (warmup_epochs * steps)))
     momentum = min(TEACHER_MOMENTUM, max(0.5, 1 - SHORT_RUN_WINDOW / (steps * epochs)))
     priors = [torch.full((len(part.first), num_clusters), 1 / num_clusters, device=device) for part in students]
     losses = torch.zeros(heads, device=device)
-    for epoch in range(epochs):
+    state = State(weights, slow, priors, optimiser, generator)
+    saved = unfinished and unfinished.load()
+    begin = state.restore(saved, steps) if saved else 0
+    done = begin * steps
+    for epoch in range(begin, epochs):
         losses = torch.zeros(heads, device=device)
         for part in torch.randperm(size, generator=generator).split(batch_size):
             drawn = to_device(torch.randint(near.shape[1], (len(part),), generator=generator), device)
@@ -178,6 +188,7 @@ def temi(
                 agreement = torch.cat([agreements(own) for own in seen]).mean(0)
                 for prior, own in zip(priors, seen, strict=True):
                     prior.lerp_((own[0].exp().mean(1) + own[1].exp().mean(1)) / 2, 1 - PRIOR_MOMENTUM)
+            optimiser.param_groups[0]["lr"] = rate * min(1.0, (done + 1) / (warmup_epochs * steps))
             optimiser.zero_grad(set_to_none=True)
             step = []
             for student, own, prior in zip(students, seen, priors, strict=True):
@@ -186,7 +197,7 @@ def temi(
                 loss.sum().backward()
                 step.append(loss.detach())
             optimiser.step()
-            schedule.step()
+            done += 1
             with torch.no_grad():
                 torch._foreach_lerp_(slow, weights, 1 - momentum)
             losses += torch.cat(step) * len(part) / size
@@ -194,11 +205,82 @@ def temi(
             raise NotFinite(f"the clustering's loss is not finite in epoch {epoch + 1} of {epochs}.")
         if progress is not None:
             progress(epoch + 1, epochs)
+        if unfinished is not None and epoch + 1 < epochs:
+            unfinished.save(partial(state.arrays, epoch + 1))
     best = int(losses.argmin())
     group = len(teachers[0].first)
     with torch.no_grad():
         labels = torch.cat([teachers[best // group](part)[best % group].argmax(1) for part in points.split(4096)])
     return Clustering(labels.cpu().numpy(), losses.double().cpu().numpy())
+
+
+class State(NamedTuple):
+    """All that the rest of a clustering depends on, by reference.
+
+    Attributes:
+        weights: of the students.
+        slow: of the teachers, in the same order.
+        priors: one for each group of heads.
+        optimiser: of the students.
+        generator: of what is drawn.
+    """
+
+    weights: list[Tensor]
+    slow: list[Tensor]
+    priors: list[Tensor]
+    optimiser: torch.optim.Optimizer
+    generator: torch.Generator
+
+    def arrays(self, epoch: int) -> Arrays:
+        """Return the state after ``epoch`` epochs; on a CPU the arrays are the tensors' own memory."""
+        moments = [self.optimiser.state[weight] for weight in self.weights]
+        groups = {
+            "student": self.weights,
+            "teacher": self.slow,
+            "prior": self.priors,
+            "mean": [moment["exp_avg"] for moment in moments],
+            "square": [moment["exp_avg_sq"] for moment in moments],
+        }
+        named = {
+            f"{name}{number}": tensor.detach().cpu().numpy()
+            for name, tensors in groups.items()
+            for number, tensor in enumerate(tensors)
+        }
+        return {**named, "generator": self.generator.get_state().numpy(), "epoch": np.array(epoch)}
+
+    def restore(self, saved: Arrays, steps: int) -> int:
+        """Take a saved state.
+
+        Args:
+            saved: as ``arrays`` gave it.
+            steps: of an epoch.
+
+        Returns:
+            The epochs that it had done; 0, and nothing taken, where the heads were grouped otherwise, as on another
+            kind of device.
+        """
+        shapes = [
+            tuple(saved[f"student{number}"].shape) if f"student{number}" in saved else ()
+            for number in range(len(self.weights))
+        ]
+        if shapes != [tuple(weight.shape) for weight in self.weights] or f"student{len(shapes)}" in saved:
+            return 0
+        done = torch.tensor(float(int(saved["epoch"]) * steps))
+        moments = {
+            number: {
+                "step": done.clone(),
+                "exp_avg": torch.from_numpy(saved[f"mean{number}"]),
+                "exp_avg_sq": torch.from_numpy(saved[f"square{number}"]),
+            }
+            for number in range(len(self.weights))
+        }
+        self.optimiser.load_state_dict({"state": moments, "param_groups": self.optimiser.state_dict()["param_groups"]})
+        with torch.no_grad():
+            for name, tensors in (("student", self.weights), ("teacher", self.slow), ("prior", self.priors)):
+                for number, tensor in enumerate(tensors):
+                    tensor.copy_(torch.from_numpy(saved[f"{name}{number}"]))
+        self.generator.set_state(torch.from_numpy(saved["generator"]))
+        return int(saved["epoch"])
 
 
 def _heads_at_once(heads: int, batch: int, device: str) -> int:

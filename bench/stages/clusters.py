@@ -110,15 +110,19 @@ class PseudoLabels(Stage):
     def estimate(self, shape: Shape, device: str) -> Estimate:
         """Embeddings twice; for each head its weights, gradient, two moments and teacher, and 4 activations of a batch.
 
-        K-means keeps next to nothing.
+        What is saved of it is copied from a GPU's memory first: all but gradients and activations. K-means keeps next
+        to nothing.
         """
         heads = self._head_bytes()
         memory = PROCESS + 2 * shape.embeddings + in_memory(heads, device)
+        if device != "cpu":
+            memory += self._head_bytes(saved=True)
         return Estimate(memory, shape.train * 8, CUDA + shape.embeddings + heads if heads else 0)
 
     def compute(self, session: Session, progress: Progress) -> Arrays:
         """``labels`` int64 [N]; ``losses`` float64 [H] of TEMI's heads."""
         from bench.clustering.assign import assign_clusters
+        from bench.store.unfinished import Unfinished
 
         return assign_clusters(
             session.arrays(self.embeddings)["embeddings"],
@@ -130,6 +134,7 @@ class PseudoLabels(Stage):
             seed=self.seed,
             device=session.device,
             progress=progress,
+            unfinished=Unfinished(session.store, self),
         )
 
     def count(self, session: Session) -> int:
@@ -138,10 +143,10 @@ class PseudoLabels(Stage):
             return int(session.arrays(self.cluster_count())["num_clusters"])
         return self.num_clusters
 
-    def _head_bytes(self) -> int:
+    def _head_bytes(self, *, saved: bool = False) -> int:
         if self.clustering != "temi":
             return 0
         clusters = _MOST_ESTIMATED if self.num_clusters == "estimate" else self.num_clusters
         weights = WIDTH * _HIDDEN + _HIDDEN * _BOTTLENECK + _BOTTLENECK * clusters
         batch = _BATCH * (_HIDDEN + _BOTTLENECK + 2 * clusters)
-        return 4 * (self.heads or 1) * (5 * weights + 4 * batch)
+        return 4 * (self.heads or 1) * (4 * weights if saved else 5 * weights + 4 * batch)

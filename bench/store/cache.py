@@ -20,6 +20,7 @@ from bench.data import Arrays
 from bench.errors import RunError, TimeLimit
 from bench.store.files import sha256_of, write_atomically, writing
 from bench.store.records import Record, read_record, sealed, whole_artifact
+from bench.store.unfinished import Unfinished
 from bench.usage import Usage, measured
 
 logger = logging.getLogger(__name__)
@@ -107,9 +108,12 @@ class Store:
             if found is not None and accept(found.arrays):
                 return found
             logger.info("cache miss: computing %s %s", stage.kind, stage.key)
+            before = self.seconds(Unfinished(self, stage))  # of a computation that was stopped, and goes on now
             with measured() as usage:
                 arrays = produce()
-            self._write(stage, arrays, usage)
+            usage.seconds += before
+            self.write(stage, arrays, usage)
+            self._drop(Unfinished(self, stage))
         return Artifact(arrays, usage.seconds, reused=False)
 
     def load(self, stage: Keyed) -> Artifact | None:
@@ -213,7 +217,19 @@ class Store:
         finally:
             lock.release()
 
-    def _write(self, stage: Keyed, arrays: Arrays, usage: Usage) -> None:
+    def _drop(self, stage: Keyed) -> None:
+        """Throw an artifact away, if there is one. The record goes first: without it the arrays are absent."""
+        with suppress(OSError):
+            for path in (self._path(stage), self._path(stage).with_suffix(".npz")):
+                path.unlink()
+
+    def write(self, stage: Keyed, arrays: Arrays, usage: Usage) -> None:
+        """Store a stage's arrays, whose lock the caller holds, in the place of what is there.
+
+        Raises:
+            OSError: as of any write.
+            TypeError: an array holds Python objects.
+        """
         for name, array in arrays.items():
             if array.dtype.hasobject:
                 raise TypeError(f"{stage.kind}: array {name!r} holds Python objects, which only pickle could store.")
