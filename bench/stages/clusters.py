@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from bench.calls import Call
-from bench.refs import DatasetRef
 from bench.stages.base import Stage
-from bench.stages.embeddings import Embeddings
+from bench.stages.embeddings import OnEmbeddings
 from bench.stages.memory import CUDA, PROCESS, WIDTH, Estimate, Shape, in_memory
 from bench.stages.neighbors import SHARED_NEIGHBORS, NeighborLists, shared_neighbors
 
@@ -22,22 +21,11 @@ _MOST_ESTIMATED = 200
 """Clusters that ``num_clusters="estimate"`` finds at most."""
 
 
-class ClusterCount(Stage):
+class ClusterCount(OnEmbeddings):
     """How many clusters the pool's embeddings have, by ``bench.clustering.count``."""
 
     kind: ClassVar[str] = "cluster-count"
-    embeddings: Embeddings
     seed: int
-
-    @property
-    def pool(self) -> DatasetRef:
-        return self.embeddings.dataset
-
-    def inputs(self) -> list[Stage]:
-        return [self.embeddings]
-
-    def uses_gpu(self) -> bool:
-        return False
 
     def title(self) -> str:
         source = self.embeddings
@@ -54,7 +42,7 @@ class ClusterCount(Stage):
         return estimate_num_clusters(embeddings, seed=self.seed, progress=progress)
 
 
-class PseudoLabels(Stage):
+class PseudoLabels(OnEmbeddings):
     """Cluster numbers of the pool.
 
     Attributes:
@@ -68,19 +56,14 @@ class PseudoLabels(Stage):
 
     kind: ClassVar[str] = "pseudo-labels"
     version: ClassVar[int] = 4
-    embeddings: Embeddings
     clustering: Literal["temi", "kmeans"] = "temi"
     num_clusters: int | Literal["estimate"]
     heads: int | None = 50
     epochs: int | None = 200
     seed: int
 
-    @property
-    def pool(self) -> DatasetRef:
-        return self.embeddings.dataset
-
     def inputs(self) -> list[Stage]:
-        needed: list[Stage] = [self.embeddings]
+        needed = super().inputs()
         if self.clustering == "temi":
             needed.append(self.neighbor_lists())
         if self.num_clusters == "estimate":

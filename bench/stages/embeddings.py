@@ -101,6 +101,22 @@ class Embeddings(Stage):
         return {"embeddings": embeddings}
 
 
+class OnEmbeddings(Stage):
+    """A stage that reads the embeddings of one pool and, unless it says otherwise, nothing else and no GPU."""
+
+    embeddings: Embeddings
+
+    @property
+    def pool(self) -> DatasetRef:
+        return self.embeddings.dataset
+
+    def inputs(self) -> list[Stage]:
+        return [self.embeddings]
+
+    def uses_gpu(self) -> bool:
+        return False
+
+
 def _encoder(ref: EncoderRef, session: Session) -> Encoder:
     from bench.encoding.encoder import make_encoder
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from bench.refs import DatasetRef
 from bench.stages.base import Stage
-from bench.stages.embeddings import Embeddings
+from bench.stages.embeddings import Embeddings, OnEmbeddings
 from bench.stages.memory import PROCESS, Estimate, Shape
 
 if TYPE_CHECKING:
@@ -15,23 +15,12 @@ if TYPE_CHECKING:
     from bench.underway import Progress
 
 
-class Labelings(Stage):
+class Labelings(OnEmbeddings):
     """Clusterings of the pool that no score rests on, shared by all candidates, methods and rates."""
 
     kind: ClassVar[str] = "labelings"
-    embeddings: Embeddings
     num_classes: int
     seed: int
-
-    @property
-    def pool(self) -> DatasetRef:
-        return self.embeddings.dataset
-
-    def inputs(self) -> list[Stage]:
-        return [self.embeddings]
-
-    def uses_gpu(self) -> bool:
-        return False
 
     def title(self) -> str:
         source = self.embeddings

@@ -5,9 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from bench.pool import Metric
-from bench.refs import DatasetRef
-from bench.stages.base import Stage
-from bench.stages.embeddings import Embeddings
+from bench.stages.embeddings import Embeddings, OnEmbeddings
 from bench.stages.memory import PROCESS, Estimate, Shape
 
 if TYPE_CHECKING:
@@ -19,24 +17,13 @@ SHARED_NEIGHBORS = 50
 """Length of the lists that all shorter requests are cut from: ELFS's number, the largest default of any method."""
 
 
-class NeighborLists(Stage):
+class NeighborLists(OnEmbeddings):
     """Exact nearest neighbours of the pool's embeddings."""
 
     kind: ClassVar[str] = "neighbors"
     version: ClassVar[int] = 2
-    embeddings: Embeddings
     k: int
     metric: Metric
-
-    @property
-    def pool(self) -> DatasetRef:
-        return self.embeddings.dataset
-
-    def inputs(self) -> list[Stage]:
-        return [self.embeddings]
-
-    def uses_gpu(self) -> bool:
-        return False
 
     def title(self) -> str:
         source = self.embeddings
