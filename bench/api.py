@@ -163,19 +163,21 @@ class Choice:
 
     Attributes:
         indices: int64 [n], sorted positions of the items that are kept.
-        order: int64 [n], the same in the order to label: whoever stops early still has a varied set.
-        clusters: int64 [n], pseudo-cluster of each item of ``order``.
+        order: int64 [n], the same in the order to label: whoever stops early still has a good choice.
+        clusters: int64 [n], cluster of each item of ``order``; None for ``random``.
         scores: float32 [N], high = hard; None where the method has no score.
         chosen: parameters that the method chose itself, such as beta.
         method: the method with all parameters that were set, by you or by the number of items.
+        warnings: signs that the choice is not varied; empty for a good one.
     """
 
     indices: NDArray[np.int64]
     order: NDArray[np.int64]
-    clusters: NDArray[np.int64]
+    clusters: NDArray[np.int64] | None
     scores: NDArray[np.float32] | None
     chosen: Mapping[str, float]
     method: str
+    warnings: tuple[str, ...] = ()
 
 
 def select(
@@ -183,8 +185,12 @@ def select(
     *,
     budget: int,
     num_classes: int,
-    method: str = "elfs",
+    method: str = "default",
     encoder: str | None = None,
+    labelled: ArrayLike | None = None,
+    exclude: ArrayLike | None = None,
+    groups: ArrayLike | None = None,
+    per_group: int = 1,
     seed: int = 0,
     device: str = "auto",
     threads: int = 1,
@@ -193,15 +199,21 @@ def select(
     """Choose which unlabelled items to label, without a single label, as ``bench select`` does.
 
     Examples:
-        >>> chosen = bench.select(X, budget=500, method="elfs", num_classes=20, seed=0)
+        >>> chosen = bench.select(X, budget=500, num_classes=20, seed=0)
         >>> X[chosen.order[:50]]
+        >>> more = bench.select(X, budget=500, num_classes=20, labelled=chosen.order)
 
     Args:
         X: embeddings [N, D], finite numbers; or images uint8 [N, C, H, W] with ``encoder``.
         budget: n, items to keep, 2 to N.
         num_classes: about how many classes there are; too many does less harm than too few.
-        method: a label-free method with parameters, such as ``"elfs(clustering=kmeans)"``.
+        method: a label-free method with parameters, such as ``"elfs(clustering=kmeans)"``; ``default`` takes
+            facility location below 2 labels a class, and k-means sampling from there on (results/labelling).
         encoder: of images, such as ``"dino_vits16"`` or ``"dino_vits16(weights=FILE)"``.
+        labelled: positions of items that are labelled already; the choice complements them.
+        exclude: positions of items that are never chosen.
+        groups: [N] group of each item, such as the video of a frame; None where there are none.
+        per_group: most items of a group, labelled ones included.
         seed: of everything random.
         device: ``auto``, ``cpu`` or ``cuda``.
         threads: CPU threads.
@@ -212,20 +224,25 @@ def select(
     """
     from bench.calls import parse_call
     from bench.engine.start import pick_device
+    from bench.labelling.candidates import check_limits, limits_of
     from bench.labelling.choose import check_method, choose
+    from bench.labelling.default import find_method
     from bench.labelling.items import embed_images
     from bench.labelling.vectors import as_vectors
     from bench.store.folder import cache_folder
     from bench.training.precision import prepare_torch
 
-    call, array = parse_call(method), np.asarray(X)
+    array = np.asarray(X)
     images = encoder is not None
     if images and (array.ndim != 4 or array.dtype != np.uint8):
         raise DataError(f"with an encoder, X is uint8 images [N, C, H, W], got {array.dtype} {list(array.shape)}.")
     if not images and array.ndim == 4:
         raise DataError(f"X {list(array.shape)} looks like images; give encoder=..., or embeddings [N, D].")
     vectors = None if images else as_vectors(array, "X")
+    limits = limits_of(len(array), labelled, exclude, groups, per_group)
+    call = find_method(method, budget=budget + len(limits.labelled), classes=num_classes)
     check_method(call, budget=budget, items=len(array), classes=num_classes)
+    check_limits(limits, budget=budget, items=len(array))
     cache = cache_folder(None if cache_dir is None else Path(cache_dir))
     used = pick_device(device)
     prepare_torch(threads)
@@ -237,7 +254,7 @@ def select(
         budget=budget,
         classes=num_classes,
         seed=seed,
-        similarity=None,
+        limits=limits,
         cache=cache,
         device=used,
         threads=threads,
@@ -246,10 +263,11 @@ def select(
     return Choice(
         indices=np.sort(chosen.positions),
         order=chosen.positions,
-        clusters=chosen.clusters,
+        clusters=None if chosen.clusters is None else chosen.clusters[chosen.positions],
         scores=chosen.scores,
         chosen=chosen.chosen,
         method=chosen.variant,
+        warnings=chosen.warnings,
     )
 
 

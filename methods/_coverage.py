@@ -32,7 +32,12 @@ def rbf(lengthscale: float) -> Kernel:
 
 
 def greedy_coverage(
-    rows: NDArray[np.float32], budget: int, kernel: Kernel, *, candidates: NDArray[np.float32] | None = None
+    rows: NDArray[np.float32],
+    budget: int,
+    kernel: Kernel,
+    *,
+    candidates: NDArray[np.float32] | None = None,
+    before: NDArray[np.float32] | None = None,
 ) -> NDArray[np.int64]:
     """Maximise C(S) = sum over i of max over s in S of kernel(|x_i - x_s|^2), one pick of the largest gain at a time.
 
@@ -46,6 +51,7 @@ def greedy_coverage(
         budget: n, candidates to pick.
         kernel: see ``Kernel``.
         candidates: float32 [M, D], what may be picked; None is the rows themselves.
+        before: float32 [L, D], what is in S from the start, such as images that are labelled already.
 
     Returns:
         int64 [at most n] positions among the candidates, unique, in the order of the picks; fewer than n where no
@@ -68,9 +74,10 @@ def greedy_coverage(
 
     everything = slice(None)
     gains = np.zeros(len(chosen_from))
+    best = np.zeros(len(rows), dtype=np.float32) if before is None else _covered(rows, before, kernel)
     for start in range(0, len(rows), step):
-        gains += similarity(everything, slice(start, start + step)).sum(1, dtype=np.float64)
-    best = np.zeros(len(rows), dtype=np.float32)
+        block = slice(start, start + step)
+        gains += np.maximum(similarity(everything, block) - best[block], 0).sum(1, dtype=np.float64)
     picks: list[int] = []
     while len(picks) < budget:
         pick = int(gains.argmax())
@@ -87,6 +94,18 @@ def greedy_coverage(
         best = raised
         gains[pick] = -np.inf
     return np.asarray(picks, dtype=np.int64)
+
+
+def _covered(rows: NDArray[np.float32], by: NDArray[np.float32], kernel: Kernel) -> NDArray[np.float32]:
+    """Similarity of every row to the most similar of some others, float32 [N]; 0 where there is no other."""
+    squares, own = (np.einsum("nd,nd->n", points, points) for points in (rows, by))
+    best = np.zeros(len(rows), dtype=np.float32)
+    step = max(1, _CELLS // max(len(by), 1))
+    for start in range(0, len(rows) if len(by) else 0, step):
+        part = slice(start, start + step)
+        apart = squares[part, None] + own - 2 * (rows[part] @ by.T)
+        best[part] = kernel(np.maximum(apart, 0, out=apart)).max(1)
+    return best
 
 
 def by_coverage(rows: NDArray[np.float32], picks: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import time
 from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,17 +14,18 @@ import typer
 from bench.cli import _complete
 from bench.cli._options import MACHINE, PLACE, CacheOption, DeviceOption, QuietOption, SummaryOption
 from bench.cli._output import print_json
+from bench.labelling.formats import Format
 
 if TYPE_CHECKING:
-    from bench.cli._stages import StageProgress
-    from bench.images.folders import ImageFiles, Scan
+    from bench.labelling.candidates import Limits
     from bench.labelling.choose import Chosen
-    from bench.labelling.images import Embedded
+    from bench.labelling.sources import Items, Source
+    from bench.refs import EncoderRef
 
-ITEMS, CHOICE = "What to choose from", "How to choose"
+ITEMS, CHOICE, KNOWN, WRITTEN = "What to choose from", "How to choose", "What is known already", "What is written"
 PICTURES = 100
 _NAMED = 5
-USUAL = "elfs"
+USUAL = "default"
 
 
 def select(
@@ -41,7 +44,13 @@ def select(
     ] = None,
     embeddings: Annotated[
         Path | None,
-        typer.Option(help=".npy of numbers [N, D]: text, audio, tables, images.", rich_help_panel=ITEMS),
+        typer.Option(help=".npy, .npz or .parquet of numbers [N, D].", rich_help_panel=ITEMS),
+    ] = None,
+    names: Annotated[
+        Path | None,
+        typer.Option(
+            help="Of --embeddings, one a line; with --images, files below that folder.", rich_help_panel=ITEMS
+        ),
     ] = None,
     encoder: Annotated[
         str,
@@ -57,7 +66,10 @@ def select(
     method: Annotated[
         str,
         typer.Option(
-            help="A label-free method, with parameters.", autocompletion=_complete.label_free, rich_help_panel=CHOICE
+            help="A label-free method, with parameters; 'default' takes facility-location below 2 labels a class, and "
+            "kmeans-sampling from there on.",
+            autocompletion=_complete.label_free,
+            rich_help_panel=CHOICE,
         ),
     ] = USUAL,
     compare: Annotated[
@@ -77,12 +89,47 @@ def select(
         typer.Option(min=0.5, max=1.0, help="Cosine similarity of near-duplicates.", rich_help_panel=CHOICE),
     ] = 0.98,
     seed: Annotated[int, typer.Option(min=0, help="Of everything random.", rich_help_panel=CHOICE)] = 0,
+    labelled: Annotated[
+        Path | None,
+        typer.Option(
+            help="CSV or text of what is labelled, such as an earlier list: the choice complements it.",
+            rich_help_panel=KNOWN,
+        ),
+    ] = None,
+    exclude: Annotated[
+        Path | None, typer.Option(help="CSV or text of what is never chosen.", rich_help_panel=KNOWN)
+    ] = None,
+    groups: Annotated[
+        str | None,
+        typer.Option(
+            help="'folder', or a CSV of file and group: of each, such as a video or a patient, few are chosen.",
+            rich_help_panel=KNOWN,
+        ),
+    ] = None,
+    per_group: Annotated[
+        int, typer.Option(min=1, help="Most items of a group, labelled ones included.", rich_help_panel=KNOWN)
+    ] = 1,
     out: Annotated[
-        Path, typer.Option(help="CSV to write; a contact sheet and a list of skipped files lie beside it.")
+        Path,
+        typer.Option(
+            help="CSV to write; a contact sheet and a list of skipped files lie beside it.", rich_help_panel=WRITTEN
+        ),
     ] = Path("to_label.csv"),
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace what is in the place of these files.")
+        bool, typer.Option("--overwrite", help="Replace what is in the place of these files.", rich_help_panel=WRITTEN)
     ] = False,
+    handed: Annotated[
+        Format,
+        typer.Option("--format", help="Write the choice for a tool too, beside the CSV.", rich_help_panel=WRITTEN),
+    ] = Format.csv,
+    paths: Annotated[
+        str | None,
+        typer.Option(help="In --format: relative, absolute, or a prefix such as a URL.", rich_help_panel=WRITTEN),
+    ] = None,
+    scores: Annotated[
+        Path | None,
+        typer.Option(help="CSV or Parquet of all items: what became of each, and why.", rich_help_panel=WRITTEN),
+    ] = None,
     cache_dir: CacheOption = None,
     download: Annotated[bool, typer.Option("--download", help="Fetch missing weights.", rich_help_panel=PLACE)] = False,
     device: DeviceOption = "auto",
@@ -94,36 +141,31 @@ def select(
 ) -> None:
     """Choose which of your own unlabelled images to label, without a single label.
 
-    Writes the file names in the order to label: whoever stops early still has a varied set. The same command again
-    goes on where it was interrupted. Exit code: 0 done, 2 bad input, 130 interrupted.
+    Writes the file names in the order to label: whoever stops early still has a good choice. The same command again
+    goes on where it was interrupted. Exit code: 0 done, 1 written, but the choice is not varied, 2 bad input, 130
+    interrupted.
     """
-    import os
-
-    from bench.calls import parse_call
     from bench.cli._stages import StageProgress
     from bench.engine.plan import check_cache, check_writable
-    from bench.errors import SpecError
+    from bench.labelling.candidates import check_limits
     from bench.labelling.choose import check_method
     from bench.labelling.compared import comparing
-    from bench.labelling.images import find_images
-    from bench.labelling.to_label import beside, check_free
-    from bench.labelling.vectors import read_embeddings
+    from bench.labelling.default import find_method
+    from bench.labelling.sources import Source
 
-    if (images is None) == (embeddings is None):
-        raise SpecError("give either --images FOLDER or --embeddings FILE.npy.")
-    if out.suffix.lower() != ".csv":
-        raise SpecError(f"--out {out} is not valid: a .csv file is written, such as {out.with_suffix('.csv')}.")
-    check_free(out, overwrite=overwrite)
-    call = comparing(method, USUAL) if compare else parse_call(method)
+    wanted = _Wanted(out, scores, handed, paths, overwrite)
+    wanted.check(files=images is not None)
     started = time.perf_counter()
-    scan = None if images is None else find_images(images)
-    files = None if scan is None else scan.files
-    vectors = None if embeddings is None else read_embeddings(embeddings)
-    total = len(files) if files is not None else len(vectors)  # type: ignore[arg-type]
-    check_method(call, budget=budget, items=total, classes=classes)
-    own = [path.resolve() for path in (out, *beside(out))]
-    others = {} if scan is None else {"other_files": dict(sorted(scan.other_suffixes(without=own).items()))}
-    check_writable(out.resolve().parent)
+    source = Source.find(images=images, embeddings=embeddings, names=names)
+    size = len(source.names)
+    limits, unlabelled = _limits(source, labelled, exclude, groups, per_group)
+    total = budget + len(limits.labelled)
+    call = comparing(method, USUAL) if compare else find_method(method, budget=total, classes=classes)
+    check_method(call, budget=budget, items=size, classes=classes)
+    check_limits(limits, budget=budget, items=size)
+    others = source.other_suffixes(without=wanted.files())
+    for path in wanted.files():
+        check_writable(path.resolve().parent)
     from bench.engine.start import pick_device
     from bench.store.folder import cache_folder
 
@@ -135,125 +177,184 @@ def select(
 
     used, threads = pick_device(device), threads or os.cpu_count() or 1
     prepare_torch(threads)
-    store = Store(cache)
-    embedded: Embedded | None = None
-    left_out = ""
+    ref, weights = (None, None) if source.scan is None else _encoder(encoder, download)
     with ExitStack() as stack:
         progress = stack.enter_context(StageProgress(quiet=quiet))
-        if scan is not None:
-            embedded = _embed(scan, encoder, store, image_size, used, download, progress)
-            vectors = embedded.embeddings
-            left_out = _unread(embedded, len(vectors))
-        assert vectors is not None
+        items = source.items(ref, weights, store=Store(cache), size=image_size, device=used, stage=progress.stage)
+        limits = items.limits(replace(limits, similarity=similarity if skip_duplicates else None))
         chosen = choose(
-            vectors,
+            items.vectors,
             call,
             budget=budget,
             classes=classes,
             seed=seed,
-            similarity=similarity if skip_duplicates else None,
+            limits=limits,
             cache=cache,
             device=used,
             threads=threads,
             begin=progress.stage,
-            left_out=left_out,
+            left_out=_unread(items),
         )
-    summary = _write(out, chosen, files, embedded, len(vectors), overwrite=overwrite)
-    _report({**summary, **others, "seconds": round(time.perf_counter() - started, 1)}, json_output)
+        progress.stage("writing")
+        summary = wanted.write(chosen, items, limits)
+    summary |= {"labelled": len(limits.labelled), "listed_without_label": unlabelled}
+    summary |= {} if others is None else {"other_files": others}
+    _report({**summary, "seconds": round(time.perf_counter() - started, 1)}, json_output)
+    if chosen.warnings:
+        raise typer.Exit(1)
 
 
-def _embed(
-    scan: Scan, name: str, store: Any, size: int, device: str, download: bool, progress: StageProgress
-) -> Embedded:
+def _encoder(name: str, download: bool) -> tuple[EncoderRef, Path | None]:
     from bench.calls import parse_call
     from bench.engine.plan import find_encoder
-    from bench.labelling.images import embed_files
 
-    ref, weights = find_encoder(parse_call(name), download, needed=True)
-    embedded = embed_files(scan.files, ref, weights, store=store, size=size, device=device, stage=progress.stage)
-    return embedded._replace(skipped=tuple(sorted(embedded.skipped + scan.skipped)))
+    return find_encoder(parse_call(name), download, needed=True)
 
 
-def _unread(embedded: Embedded, read: int) -> str:
+def _limits(
+    source: Source, labelled: Path | None, exclude: Path | None, groups: str | None, per_group: int
+) -> tuple[Limits, int]:
+    """What the lists say, by positions in the source; and how many lines of ``labelled`` have no label."""
+    from bench.labelling.candidates import Limits
+    from bench.labelling.lists import Listed, read_groups, read_list
+
+    lookup = source.lookup()
+    known = Listed() if labelled is None else read_list(labelled, lookup)
+    hidden = Listed() if exclude is None else read_list(exclude, lookup)
+    numbers = None if groups is None else read_groups(groups, lookup)
+    return Limits(known.positions, hidden.positions, numbers, per_group), known.unlabelled
+
+
+def _unread(items: Items) -> str:
     """What an error about the budget says of files that were skipped; nothing is written when it is refused."""
-    names = [item.name for item in embedded.skipped]
+    names = [item.name for item in items.skipped]
     if not names:
         return ""
     listed = ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
-    return f"of {read + len(names)} files {len(names)} could not be read ({listed}); "
+    return f"of {len(items.names) + len(names)} files {len(names)} could not be read ({listed}); "
 
 
-def _write_skipped(out: Path, embedded: Embedded) -> dict[str, Any]:
-    """Write the list of skipped files in the place of an earlier one; return what there is to say."""
-    from bench.labelling.to_label import beside
-    from bench.results.sheets import to_csv, write_bytes
+@dataclass(frozen=True)
+class _Wanted:
+    """What is to be written, and whether in the place of what is there."""
 
-    _, skipped = beside(out)
-    skipped.unlink(missing_ok=True)
-    if not embedded.skipped:
-        return {}
-    lines = [{"file": item.name, "reason": item.reason} for item in embedded.skipped]
-    write_bytes(skipped, to_csv(lines).encode("utf-8", "surrogateescape"))
-    return {"skipped_files": len(lines), "skipped": str(skipped)}
+    out: Path
+    scores: Path | None
+    form: Format
+    paths: str | None
+    overwrite: bool
 
+    def files(self) -> list[Path]:
+        """All files that may be written."""
+        from bench.labelling.handover import handover_path
+        from bench.labelling.to_label import beside
 
-def _write(
-    out: Path, chosen: Chosen, files: ImageFiles | None, embedded: Embedded | None, total: int, *, overwrite: bool
-) -> dict[str, Any]:
-    """Write the CSV and what lies beside it; return what there is to say."""
-    from bench.labelling.sheet import contact_sheet
-    from bench.labelling.to_label import beside, check_free, records
-    from bench.results.sheets import to_csv, write_bytes
+        asked = (self.scores, handover_path(self.out, self.form))
+        return [self.out, *beside(self.out), *(path for path in asked if path is not None)]
 
-    positions = chosen.positions if embedded is None else embedded.positions[chosen.positions]
-    names = [str(position) if files is None else files.names[position] for position in positions.tolist()]
-    listed = records(chosen, names, "item" if files is None else "file")
-    check_free(out, overwrite=overwrite)  # again: much may have happened meanwhile
-    write_bytes(out, to_csv(listed).encode("utf-8", "surrogateescape"))
-    summary: dict[str, Any] = {
-        "to_label": str(out),
-        "budget": len(listed),
-        "items": total,
-        "method": chosen.variant,
-        "chosen": dict(chosen.chosen),
-        "judged": dict(chosen.judged),
-        "taken": chosen.taken,
-        "clusters": len(set(chosen.clusters.tolist())),
-        "duplicates_left_out": chosen.duplicates,
-        "skipped_files": 0,
-    }
-    if files is None or embedded is None:
+    def check(self, *, files: bool) -> None:
+        """Refuse names of files that are not valid or taken, before any work."""
+        from bench.errors import SpecError
+        from bench.labelling.handover import check_handover
+        from bench.labelling.to_label import TABLES, check_free
+
+        if self.out.suffix.lower() != ".csv":
+            better = self.out.with_suffix(".csv")
+            raise SpecError(f"--out {self.out} is not valid: a .csv file is written, such as {better}.")
+        if self.scores is not None and self.scores.suffix.lower() not in TABLES:
+            raise SpecError(f"--scores {self.scores} is not valid: a {' or '.join(TABLES)} file is written.")
+        check_handover(self.form, self.paths, files=files)
+        check_free(self.files(), overwrite=self.overwrite)
+
+    def write(self, chosen: Chosen, items: Items, limits: Limits) -> dict[str, Any]:
+        """Write the CSV and what lies beside it; return what there is to say."""
+        from bench.labelling.handover import handover, handover_path
+        from bench.labelling.page import choice_page, map_of
+        from bench.labelling.sheet import contact_sheet
+        from bench.labelling.to_label import all_records, beside, check_free, list_csv, records, write_scores
+        from bench.results.sheets import to_csv, write_bytes
+
+        listed = records(chosen, items.names, items.named)
+        pictures = None if items.files is None else items.files.take(chosen.positions)
+        tool = handover_path(self.out, self.form)
+        handed = None if tool is None else handover(self.form, listed, pictures, self.paths)
+        check_free(self.files(), overwrite=self.overwrite)  # again: much may have happened meanwhile
+        write_bytes(self.out, list_csv(listed, items.named))
+        summary: dict[str, Any] = {
+            "to_label": str(self.out),
+            "budget": len(listed),
+            "items": len(items.names),
+            "method": chosen.variant,
+            "chosen": dict(chosen.chosen),
+            "judged": dict(chosen.judged),
+            "taken": chosen.taken,
+            "clusters": None if chosen.clusters is None else len(set(chosen.clusters[chosen.positions].tolist())),
+            "duplicates_left_out": len(chosen.duplicates),
+            "grouped_left_out": len(chosen.grouped),
+            "skipped_files": len(items.skipped),
+            "warnings": list(chosen.warnings),
+        }
+        if tool is not None and handed is not None:
+            summary["handed_over"] = str(write_bytes(tool, handed))
+        if self.scores is not None:
+            write_scores(self.scores, all_records(chosen, items.vectors, limits, items.names, items.named))
+            summary["scores"] = str(self.scores)
+        sheet, skipped, page = beside(self.out)
+        skipped.unlink(missing_ok=True)
+        if items.skipped:
+            lines = [{"file": item.name, "reason": item.reason} for item in items.skipped]
+            summary["skipped"] = str(write_bytes(skipped, to_csv(lines).encode("utf-8", "surrogateescape")))
+        if pictures is not None:
+            shown = range(min(PICTURES, len(pictures)))
+            captions = [f"{number + 1}: {Path(pictures.names[number]).name}" for number in shown]
+            summary["contact_sheet"] = str(write_bytes(sheet, contact_sheet(pictures, shown, captions)))
+        drawing = map_of(items.vectors, chosen.positions, limits.labelled, items.names)
+        left_out = [
+            ("Near-duplicates left out", [items.names[position] for position in chosen.duplicates.tolist()]),
+            ("Left out since their group has enough", [items.names[position] for position in chosen.grouped.tolist()]),
+        ]
+        html = choice_page(_told(summary), chosen.warnings, listed, pictures, drawing, left_out, items.skipped)
+        summary["page"] = str(write_bytes(page, html.encode("utf-8", "replace")))
         return summary
-    summary |= _write_skipped(out, embedded)
-    captions = [f"{number + 1}: {Path(name).name}" for number, name in enumerate(names[:PICTURES])]
-    sheet, _ = beside(out)
-    write_bytes(sheet, contact_sheet(files, positions[:PICTURES].tolist(), captions))
-    return {**summary, "contact_sheet": str(sheet)}
+
+
+def _told(summary: dict[str, Any]) -> str:
+    from bench.quantities import counted
+
+    parameters = "".join(f", {name} = {value:g}" for name, value in summary["chosen"].items())
+    spread = "" if summary["clusters"] is None else f", from {counted(summary['clusters'], 'cluster')}"
+    return f"{summary['budget']:,} of {summary['items']:,} items chosen by {summary['method']}{parameters}{spread}."
 
 
 def _report(summary: dict[str, Any], as_json: bool) -> None:
     from bench.quantities import counted
 
+    for line in summary["warnings"]:
+        typer.echo(f"Warning: {line}", err=True)
     if as_json:
         print_json(summary)
         return
-    parameters = "".join(f", {name} = {value:g}" for name, value in summary["chosen"].items())
-    typer.echo(
-        f"{summary['budget']:,} of {summary['items']:,} items chosen by {summary['method']}{parameters}, from "
-        f"{counted(summary['clusters'], 'cluster')}."
-    )
+    typer.echo(_told(summary))
     if summary["judged"]:
         from bench.labelling.compared import leaderboard
 
         for line in leaderboard(summary["judged"], summary["taken"]):
             typer.echo(line)
+    if summary["labelled"]:
+        empty = summary["listed_without_label"]
+        typer.echo(
+            f"They complement {summary['labelled']:,} that are labelled"
+            + (f"; {counted(empty, 'line')} of that list without a label did not count." if empty else ".")
+        )
     if "beta" in summary["chosen"]:
         typer.echo(
             "beta was chosen without labels. Where that was measured, the coreset was no better than a random one "
-            "(docs/choose-images-to-label.md); --method random chooses at random."
+            "(docs/choose-images-to-label.md)."
         )
     if summary["duplicates_left_out"]:
         typer.echo(f"Near-duplicates left out: {summary['duplicates_left_out']:,}.")
+    if summary["grouped_left_out"]:
+        typer.echo(f"Left out since their group has enough: {summary['grouped_left_out']:,}.")
     if summary["skipped_files"]:
         typer.echo(f"Files that could not be read: {summary['skipped_files']:,}, listed in {summary['skipped']}")
     if summary.get("other_files"):
@@ -263,6 +364,7 @@ def _report(summary: dict[str, Any], as_json: bool) -> None:
             f"{count:,} {suffix or 'without suffix'}" for suffix, count in summary["other_files"].items()
         )
         typer.echo(f"Files of other kinds, which were not looked at: {listed}. Images are {', '.join(SUFFIXES)}.")
-    typer.echo(
-        f"Written: {summary['to_label']}" + (f", {summary['contact_sheet']}" if "contact_sheet" in summary else "")
-    )
+    written = [
+        summary[name] for name in ("to_label", "page", "handed_over", "contact_sheet", "scores") if name in summary
+    ]
+    typer.echo(f"Written: {', '.join(written)}")

@@ -10,11 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.calls import Call
+from bench.clustering.kmeans import fit_kmeans
 from bench.diagnostics import Diagnostics
 from bench.errors import LabelAccessError, SpecError
-from bench.labelling.duplicates import without_duplicates
+from bench.knn import unit_rows
+from bench.labelling.candidates import Limits, find_candidates
+from bench.labelling.collapse import collapse
 from bench.labelling.items import items_selection, items_session
-from bench.labelling.order import round_robin
+from bench.labelling.order import by_complement
 from bench.plugins import MethodInfo, methods
 from bench.refs import derive_seed
 from bench.registry import Entry
@@ -24,6 +27,11 @@ from bench.underway import Progress
 EFFORT = {"cpu": 1_000_000, "cuda": 100_000_000}
 """Items times heads times epochs of TEMI that a default selection spends, where the least of each allows it."""
 _LEAST = 500
+_ROUGH = 10_000
+UNIFORM = "random"
+"""The method whose choice needs no order and no clusters."""
+NO_LIMITS = Limits()
+_NONE = np.empty(0, dtype=np.int64)
 
 
 class Chosen(NamedTuple):
@@ -31,21 +39,25 @@ class Chosen(NamedTuple):
 
     Attributes:
         positions: int64 [n], among the given items, in the order to label.
-        clusters: int64 [n], pseudo-cluster of each.
-        scores: float32 [N], high = hard, NaN for duplicates that were left out; None where the method has no score.
+        clusters: int64 [N], cluster of each item, -1 for items that were left out; None for ``random``.
+        scores: float32 [N], high = hard, NaN for items that were left out; None where the method has no score.
         variant: the method with all parameters that were set, by the user or by the size of the pool.
         chosen: parameters that the method chose itself.
-        duplicates: items left out because they nearly equal another one.
+        duplicates: int64, items left out because they nearly equal another one.
+        grouped: int64, items left out because their group has enough.
+        warnings: signs that the choice is not varied.
         judged: candidate -> what a judge that reads no label said of it, high = good; empty where none was judged.
         taken: which of them this is.
     """
 
     positions: NDArray[np.int64]
-    clusters: NDArray[np.int64]
+    clusters: NDArray[np.int64] | None
     scores: NDArray[np.float32] | None
     variant: str
     chosen: Mapping[str, float]
-    duplicates: int
+    duplicates: NDArray[np.int64]
+    grouped: NDArray[np.int64]
+    warnings: tuple[str, ...]
     judged: Mapping[str, float] = {}
     taken: str = ""
 
@@ -103,14 +115,18 @@ def choose(
     budget: int,
     classes: int,
     seed: int,
-    similarity: float | None,
     cache: Path,
     device: str,
     threads: int,
     begin: Callable[[str], Progress],
+    limits: Limits = NO_LIMITS,
     left_out: str = "",
 ) -> Chosen:
-    """Run a label-free method on embeddings.
+    """Run a label-free method on embeddings, and put its choice in an order of which every beginning is a good choice.
+
+    What is labelled counts as chosen: the method chooses from all items, for as many more as are labelled, and of its
+    choice those come first, and are kept, that cover best what no labelled item covers (``by_complement``). A uniform
+    draw is only drawn from the others: any beginning of it is a uniform draw too.
 
     Args:
         embeddings: float32 [N, D], finite.
@@ -118,49 +134,87 @@ def choose(
         budget: n, items to label.
         classes: about how many classes the items have; the number of clusters unless the method sets another.
         seed: of everything random.
-        similarity: cosine similarity from which items are duplicates, of which one stays; None to keep all.
         cache: folder of the shared stages.
         device: ``cpu`` or ``cuda``.
         threads: CPU threads.
         begin: starts a progress bar of that title; returns its update function.
+        limits: what is labelled, excluded, grouped, or a near-duplicate.
         left_out: see ``check_method``.
 
     Raises:
         BenchError: see ``check_method``; or the selection cannot be made.
     """
-    kept = np.arange(len(embeddings))
-    if similarity is not None:
-        kept = without_duplicates(embeddings, similarity, threads=threads, progress=begin("near-duplicates"))
+    rng = np.random.default_rng(derive_seed(seed, "order to label"))
+    told = None if limits.similarity is None else begin("near-duplicates")
+    candidates = find_candidates(embeddings, limits, rng, threads=threads, progress=told)
+    check_method(
+        call, budget=budget, items=len(candidates.positions), classes=classes, left_out=left_out + candidates.said
+    )
+    labelled = _NONE if call.name == UNIFORM else np.unique(limits.labelled)
+    kept = np.union1d(candidates.positions, labelled)
     pool = np.ascontiguousarray(embeddings[kept])
-    if duplicates := len(embeddings) - len(pool):
-        left_out += f"of {len(embeddings)} items {duplicates} are near-duplicates of others; "
-    entry = check_method(call, budget=budget, items=len(pool), classes=classes, left_out=left_out)
+    wanted = budget + len(labelled)
+    entry = check_method(call, budget=wanted, items=len(pool), classes=classes)
     call = affordable(entry, call, len(pool), device)
     session = items_session(pool, cache, device=device, threads=threads, begin=begin)
-    selection = items_selection(pool, call, budget=budget, classes=classes, seed=seed)
+    selection = items_selection(pool, call, budget=wanted, classes=classes, seed=seed)
     selected = session.get(selection).arrays
     indices, diagnostics = selected["indices"], Diagnostics.from_arrays(selected)
-    stage = selection.pseudo_labels(**_clustering(entry, call.params))
-    clusters = session.arrays(stage)["labels"][indices]
-    order = round_robin(clusters, np.random.default_rng(derive_seed(seed, "order to label")))
-    scores = None if diagnostics.scores is None else np.full(len(embeddings), np.nan, np.float32)
-    if scores is not None:
-        scores[kept] = diagnostics.scores
+    clusters = None
+    if call.name == UNIFORM:
+        order = rng.permutation(indices)
+    else:
+        rows, before = unit_rows(pool), np.searchsorted(kept, labelled)
+        order = by_complement(rows, np.setdiff1d(indices, before), before, rng)[:budget]
+        options = _clustering(entry, call.params)
+        inside = (
+            rough_clusters(rows, classes, rng)
+            if options is None
+            else session.arrays(selection.pseudo_labels(**options))["labels"]
+        )
+        clusters = _spread(inside, kept, len(embeddings), -1)
+    positions = kept[order]
     return Chosen(
-        positions=kept[indices[order]],
-        clusters=clusters[order],
-        scores=scores,
+        positions=positions,
+        clusters=clusters,
+        scores=None if diagnostics.scores is None else _spread(diagnostics.scores, kept, len(embeddings), np.nan),
         variant=str(call),
         chosen=dict(diagnostics.chosen),
-        duplicates=duplicates,
+        duplicates=candidates.duplicates,
+        grouped=candidates.grouped,
+        warnings=() if clusters is None else tuple(collapse(clusters[positions], classes)),
         judged=dict(diagnostics.judged),
         taken=diagnostics.taken,
     )
 
 
-def _clustering(entry: Entry[MethodInfo], params: Mapping[str, Any]) -> dict[str, Any]:
-    """The method's own pseudo-labels, as keywords, or k-means of the embeddings where it has none."""
+def rough_clusters(rows: NDArray[np.float32], classes: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Cluster unit rows by k-means of at most 10,000 of them, to say where a choice comes from; nothing rests on it.
+
+    Args:
+        rows: float32 [N, D].
+        classes: C, 1 to N.
+        rng: draws the rows and seeds k-means.
+
+    Returns:
+        int64 [N] in [0, C).
+    """
+    some = rows if len(rows) <= _ROUGH else rows[rng.choice(len(rows), _ROUGH, replace=False)]
+    model = fit_kmeans(some, classes, seed=int(rng.integers(2**31)), inits=3)
+    parts = [model.predict(rows[start : start + _ROUGH]) for start in range(0, len(rows), _ROUGH)]
+    return np.concatenate(parts).astype(np.int64)
+
+
+def _spread(values: NDArray[Any], kept: NDArray[np.int64], size: int, missing: float) -> NDArray[Any]:
+    """The values of the kept items among all N, the others ``missing``."""
+    spread = np.full(size, missing, dtype=values.dtype)
+    spread[kept] = values
+    return spread
+
+
+def _clustering(entry: Entry[MethodInfo], params: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The method's own pseudo-labels, as keywords; None where it has none."""
     for item in entry.info.needs(entry.resolve(params)):
         if item.part in ("dynamics", "pseudo_labels", "rehearsal"):
             return {key: value for key, value in item.options.items() if key != "of"}
-    return {"clustering": "kmeans"}
+    return None

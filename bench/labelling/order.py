@@ -1,29 +1,41 @@
-"""In which order to label a coreset, so that stopping early still leaves a varied set."""
+"""In which order to label a choice, so that stopping early still leaves a good one."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
+WITNESSES = 5_000
+"""Items by which an order is judged; more of them change it little."""
+COVERED = 2_000
+"""As many items are put in order by what they cover; further ones follow at random."""
 
-def round_robin(clusters: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
-    """Take one item of each cluster in turn, until none is left.
 
-    Inside a cluster the order is random: a coreset has no best image, and labelling the hardest first would make an
-    early stop end with hard images alone.
+def by_complement(
+    rows: NDArray[np.float32],
+    picks: NDArray[np.int64],
+    labelled: NDArray[np.int64],
+    rng: np.random.Generator,
+) -> NDArray[np.int64]:
+    """Order a choice so that its first k cover all items as well as k of it can beside those labelled, for every k.
+
+    Coverage is that of MaxHerding (Bae et al. 2024): the sum over items of exp(-d^2) to the nearest one that is
+    labelled or picked, one largest gain at a time. The first 2,000 are ordered so; the rest follows in random order.
 
     Args:
-        clusters: int64 [n], cluster number of each item.
-        rng: draws the order inside the clusters, and of the clusters in each turn.
+        rows: float32 [N, D], of length 1: all items.
+        picks: int64 [n] positions in the rows, unique: the choice.
+        labelled: int64 [L] positions in the rows: what counts as picked before.
+        rng: draws the items by which coverage is judged, and breaks ties.
 
     Returns:
-        int64 [n], a permutation: any first m of it have at most one item more of a cluster than of another that still
-        has items left.
+        int64 [n], the picks in another order.
     """
-    shuffled = rng.permutation(len(clusters))
-    by_cluster = shuffled[np.argsort(clusters[shuffled], kind="stable")]
-    _, starts, sizes = np.unique(clusters[by_cluster], return_index=True, return_counts=True)
-    turn = np.empty(len(clusters), dtype=np.int64)
-    turn[by_cluster] = np.arange(len(clusters)) - np.repeat(starts, sizes)
-    again = rng.permutation(len(clusters))
-    return again[np.argsort(turn[again], kind="stable")]
+    from bench.methods._coverage import greedy_coverage, rbf
+
+    shuffled = rng.permutation(picks)
+    judged = rows if len(rows) <= WITNESSES else rows[rng.choice(len(rows), WITNESSES, replace=False)]
+    first = greedy_coverage(
+        judged, min(len(picks), COVERED), rbf(1.0), candidates=rows[shuffled], before=rows[labelled]
+    )
+    return np.concatenate([shuffled[first], np.delete(shuffled, first)])

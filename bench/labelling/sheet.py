@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 THUMBNAIL = 120
 """Side of a picture in pixels."""
-_GAP, _TEXT = 8, 16
+_GAP, _TEXT, _HEAD = 8, 16, 5
 _MARK = b"contact sheet of bench select"
 """The comment in the file, by which it is told from the user's pictures."""
 
@@ -29,7 +29,8 @@ def contact_sheet(files: ImageFiles, positions: Sequence[int], captions: Sequenc
     Args:
         files: where the pictures are; the place of one that can no longer be read stays empty.
         positions: which ones, in the order in which they are shown.
-        captions: a line for each, cut to the picture's width; what cannot be printed, such as a line break, is a ``?``.
+        captions: a line for each; one that is too long loses its middle, since names differ at their end. What cannot
+            be printed, such as a line break, is a ``?``.
         columns: pictures per line.
 
     Returns:
@@ -45,18 +46,26 @@ def contact_sheet(files: ImageFiles, positions: Sequence[int], captions: Sequenc
     for number, (position, caption) in enumerate(zip(positions, captions, strict=True)):
         left, top = _GAP + number % columns * step, _GAP + number // columns * (step + _TEXT)
         with suppress(DataError, MemoryError):  # moved since it was embedded: the list is worth more than its picture
-            small = _thumbnail(files.locate(position))
+            small = thumbnail(files.locate(position))
             sheet.paste(small, (left + (THUMBNAIL - small.width) // 2, top + (THUMBNAIL - small.height) // 2))
         caption = "".join(letter if letter.isprintable() else "?" for letter in caption)
-        while caption and draw.textlength(caption) > THUMBNAIL:
-            caption = caption[:-1]
-        draw.text((left, top + THUMBNAIL + 1), caption, fill="black")
+        draw.text((left, top + THUMBNAIL + 1), _fitting(caption, draw.textlength), fill="black")
     buffer = io.BytesIO()
     sheet.save(buffer, "JPEG", quality=85, comment=_MARK)
     return buffer.getvalue()
 
 
-def _thumbnail(path: Path) -> Image:
+def _fitting(caption: str, length: Callable[[str], float]) -> str:
+    """The caption, without as much of its middle as does not fit."""
+    cut, head = caption, caption[:_HEAD]
+    for start in range(_HEAD, len(caption) + 1):
+        if length(cut) <= THUMBNAIL:
+            break
+        cut = f"{head}...{caption[start + 1 :]}"
+    return cut
+
+
+def thumbnail(path: Path) -> Image:
     """The picture upright, its longer side THUMBNAIL pixels."""
     from PIL import ImageOps
 

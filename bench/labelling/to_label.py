@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from bench.errors import SpecError
+from bench.knn import unit_rows
+from bench.labelling.candidates import Limits
 from bench.labelling.choose import Chosen
+from bench.results.sheets import to_csv, write_bytes
 
 Named = Literal["file", "item"]
+TABLES = (".csv", ".parquet")
+_BLOCK = 4096
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def records(chosen: Chosen, names: Sequence[str], named: Named) -> list[dict[str, Any]]:
@@ -17,26 +26,128 @@ def records(chosen: Chosen, names: Sequence[str], named: Named) -> list[dict[str
 
     Args:
         chosen: what ``choose`` returned.
-        names: of the entries, in the same order.
+        names: of all N items.
         named: what they name.
     """
     columns = ("order", named, "cluster", "score")
-    scores = [None] * len(names) if chosen.scores is None else chosen.scores[chosen.positions].tolist()
-    values = zip(range(1, len(names) + 1), names, chosen.clusters.tolist(), scores, strict=True)
-    return [dict(zip(columns, value, strict=True)) for value in values]
+    listed = [
+        (number, names[position], _at(chosen.clusters, position), _at(chosen.scores, position))
+        for number, position in enumerate(chosen.positions.tolist(), 1)
+    ]
+    return [dict(zip(columns, values, strict=True)) for values in listed]
 
 
-def beside(out: Path) -> tuple[Path, Path]:
-    """Where the contact sheet of a list lies, and the list of files that were skipped."""
-    return out.with_suffix(".jpg"), out.with_name(f"{out.stem}.skipped.csv")
+def list_csv(listed: Sequence[Mapping[str, Any]], named: Named) -> bytes:
+    """The records as a CSV file."""
+    lines = [{**record, named: plain(record[named], named)} for record in listed]
+    return to_csv(lines).encode("utf-8", "surrogateescape")
 
 
-def check_free(out: Path, *, overwrite: bool) -> None:
-    """Raise ``SpecError`` where the list or what lies beside it is there already: it may hold the user's work."""
-    there = [path.name for path in (out, *beside(out)) if _is_there(path)]
+def plain(name: str, named: Named) -> str:
+    """A file's name that no spreadsheet takes for a formula: ``./=1.jpg`` is the same file as ``=1.jpg``."""
+    return f"./{name}" if named == "file" and name.startswith(_FORMULA) else name
+
+
+def _at(values: NDArray[Any] | None, position: int) -> Any:
+    return None if values is None else values[position].item()
+
+
+def all_records(
+    chosen: Chosen, embeddings: NDArray[np.float32], limits: Limits, names: Sequence[str], named: Named
+) -> dict[str, list[Any]]:
+    """Columns of a table with one line per item: what became of it, and the chosen item nearest to it.
+
+    Args:
+        chosen: what ``choose`` returned.
+        embeddings: float32 [N, D].
+        limits: those of the choice.
+        names: of the N items.
+        named: what they name.
+
+    Returns:
+        ``file`` or ``item``, ``state`` (chosen, labelled, excluded, near-duplicate, group, or empty), ``rank`` (place
+        in the order to label), ``cluster``, ``score``, ``nearest`` (name of the chosen item) and ``similarity``
+        (cosine) to it.
+    """
+    size = len(embeddings)
+    state = np.full(size, "", dtype=object)
+    for text, positions in (
+        ("group", chosen.grouped),
+        ("near-duplicate", chosen.duplicates),
+        ("excluded", limits.excluded),
+        ("labelled", limits.labelled),
+        ("chosen", chosen.positions),
+    ):
+        state[positions] = text
+    rank: list[int | None] = [None] * size
+    for number, position in enumerate(chosen.positions.tolist(), 1):
+        rank[position] = number
+    nearest, similarity = nearest_chosen(embeddings, chosen.positions)
+    clusters = [None] * size if chosen.clusters is None else [None if c < 0 else c for c in chosen.clusters.tolist()]
+    scores = [None] * size if chosen.scores is None else [None if s != s else s for s in chosen.scores.tolist()]
+    return {
+        named: [plain(name, named) for name in names],
+        "state": state.tolist(),
+        "rank": rank,
+        "cluster": clusters,
+        "score": scores,
+        "nearest": [plain(names[position], named) for position in nearest.tolist()],
+        "similarity": similarity.tolist(),
+    }
+
+
+def nearest_chosen(
+    embeddings: NDArray[np.float32], chosen: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Position [N] of the chosen item nearest to each item, itself where it is chosen, and their cosine [N]."""
+    rows = unit_rows(embeddings)
+    places = np.empty(len(rows), dtype=np.int64)
+    similarity = np.empty(len(rows), dtype=np.float32)
+    for start in range(0, len(rows), _BLOCK):
+        cosines = rows[start : start + _BLOCK] @ rows[chosen].T
+        best = cosines.argmax(1)
+        places[start : start + _BLOCK] = chosen[best]
+        similarity[start : start + _BLOCK] = np.clip(cosines[np.arange(len(best)), best], -1, 1)
+    places[chosen] = chosen
+    return places, similarity
+
+
+def write_scores(path: Path, columns: dict[str, list[Any]]) -> None:
+    """Write the columns as CSV or Parquet, by the suffix, whole or not at all.
+
+    Raises:
+        BenchError: the folder cannot be written.
+    """
+    if path.suffix.lower() == ".csv":
+        lines = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+        write_bytes(path, to_csv(lines).encode("utf-8", "surrogateescape"))
+        return
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    printable = {
+        name: [
+            v.encode("utf-8", "surrogateescape").decode("utf-8", "replace") if isinstance(v, str) else v for v in values
+        ]
+        for name, values in columns.items()
+    }
+    buffer = pa.BufferOutputStream()
+    pq.write_table(pa.table(printable), buffer)
+    write_bytes(path, buffer.getvalue().to_pybytes())
+
+
+def beside(out: Path) -> tuple[Path, Path, Path]:
+    """Where the contact sheet of a list lies, the list of files that were skipped, and the page."""
+    return out.with_suffix(".jpg"), out.with_name(f"{out.stem}.skipped.csv"), out.with_suffix(".html")
+
+
+def check_free(paths: Iterable[Path], *, overwrite: bool) -> None:
+    """Raise ``SpecError`` where one of the files to write is there already: it may hold the user's work."""
+    there = [path for path in paths if _is_there(path)]
     if there and not overwrite:
+        names = ", ".join(path.name for path in there)
         raise SpecError(
-            f"already in {out.parent}: {', '.join(there)}, perhaps with labels of yours; give another --out, move away "
+            f"already in {there[0].parent}: {names}, perhaps with labels of yours; give another --out, move away "
             "what is there, or add --overwrite."
         )
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,31 +12,89 @@ from numpy.typing import NDArray
 from bench.errors import DataError
 from bench.plain_files import check_regular
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from numpy.lib.npyio import NpzFile
+
 _EXTREME = 2.0**40
 """Between this and its inverse, squares of float32 and sums of very many of them hold all their digits."""
 
+_NAMES = ("file", "item", "name", "id")
 
-def read_embeddings(path: Path) -> NDArray[np.float32]:
-    """Read embeddings from a ``.npy`` file; nothing in it is executed.
+
+def read_embeddings(path: Path) -> tuple[NDArray[np.float32], list[str] | None]:
+    """Read embeddings from a ``.npy``, ``.npz`` or ``.parquet`` file; nothing in it is executed.
 
     Args:
-        path: a matrix of numbers [N, D], one line per item.
+        path: a matrix of numbers [N, D], one line per item. An archive holds one array, or one named ``embeddings``; a
+            Parquet file a column of lists of numbers, and perhaps names in a column ``file``, ``item``, ``name`` or
+            ``id``.
 
     Returns:
-        float32 [N, D].
+        float32 [N, D], and the items' names where the file has them.
 
     Raises:
         DataError: unreadable, another shape or type, fewer than 2 items, or a number that is not finite.
     """
+    if path.suffix.lower() == ".parquet":
+        return _from_parquet(path)
     try:
         check_regular(path, path.stat().st_mode)
         stored = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+        if not isinstance(stored, np.ndarray):
+            with stored:
+                stored = _from_archive(stored, path)
+    except (OSError, ValueError, EOFError, BadZipFile) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error
-        raise DataError(f"cannot read {path} as a .npy file: {reason}.") from error
-    if not isinstance(stored, np.ndarray):
-        raise DataError(f"{path} is an archive of arrays; expected one matrix [N, D] in a .npy file.")
-    return as_vectors(stored, str(path))
+        raise DataError(f"cannot read {path} as a {path.suffix or '.npy'} file: {reason}.") from error
+    return as_vectors(stored, str(path)), None
+
+
+def _from_archive(stored: NpzFile, path: Path) -> NDArray[Any]:
+    if "embeddings" in stored.files or len(stored.files) == 1:
+        return np.asarray(stored["embeddings" if "embeddings" in stored.files else stored.files[0]])
+    raise DataError(
+        f"{path} is an archive of {len(stored.files)} arrays ({', '.join(stored.files) or 'none'}); expected one "
+        "matrix [N, D], or one named embeddings."
+    )
+
+
+def _from_parquet(path: Path) -> tuple[NDArray[np.float32], list[str] | None]:
+    import pyarrow as pa
+    import pyarrow.compute
+    import pyarrow.parquet as pq
+
+    try:
+        check_regular(path, path.stat().st_mode)
+        file = pq.ParquetFile(path)
+        fields = file.schema_arrow
+        lists = [field.name for field in fields if pa.types.is_list(field.type) or _is_fixed(field.type)]
+        if len(lists) > 1:
+            lists = [name for name in lists if name in ("embeddings", "embedding")]
+        if len(lists) != 1:
+            raise DataError(
+                f"{path} has the columns {', '.join(fields.names)}; expected one of lists of numbers, or one named "
+                "embeddings."
+            )
+        table = file.read(columns=[*lists, *(name for name in _NAMES if name in fields.names)])
+    except (OSError, pa.ArrowException) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise DataError(f"cannot read {path} as a .parquet file: {reason}.") from error
+    column = table.column(lists[0]).combine_chunks()
+    widths = pa.compute.unique(pa.compute.list_value_length(column)).to_pylist()
+    if len(widths) != 1 or not widths[0]:
+        raise DataError(
+            f"{path}: column {lists[0]} has lists of different lengths, or empty ones; expected D numbers each."
+        )
+    matrix = column.flatten().to_numpy(zero_copy_only=False).reshape(len(column), widths[0])
+    own = next((name for name in _NAMES if name in table.column_names), None)
+    return as_vectors(matrix, str(path)), None if own is None else [str(v) for v in table.column(own).to_pylist()]
+
+
+def _is_fixed(kind: pa.DataType) -> bool:
+    import pyarrow as pa
+
+    return bool(pa.types.is_fixed_size_list(kind) or pa.types.is_large_list(kind))
 
 
 def as_vectors(stored: NDArray[Any], name: str) -> NDArray[np.float32]:

@@ -83,19 +83,16 @@ def test_a_run_ends_with_its_summary(tmp_path: Path) -> None:
 
 def test_select_prints_its_summary_and_progress_elsewhere(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", load_digits().data[:200])
-    choice = (
-        "--embeddings",
-        "x.npy",
-        "--classes",
-        "10",
-        "--budget",
-        "20",
-        "--method",
-        "elfs(heads=2,cluster_epochs=3)",
-    )
+    choice = ("--embeddings", "x.npy", "--classes", "10", "--budget", "20", "--method", "d2-label-free")
     done = run(tmp_path, "select", *choice, "--json")
     assert done.returncode == 0, done.stderr
-    assert set(json.loads(done.stdout)) == fields("select") - {"contact_sheet", "other_files", "skipped"}
+    assert set(json.loads(done.stdout)) == fields("select") - {
+        "contact_sheet",
+        "other_files",
+        "skipped",
+        "handed_over",
+        "scores",
+    }
     assert "neighbours" in done.stderr
 
 
@@ -106,7 +103,8 @@ def test_select_among_images_prints_more(tmp_path: Path) -> None:
     (tmp_path / "photos" / "broken.jpg").touch()
     choice = ("--classes", "2", "--budget", "3", "--method", "random", "--encoder", "pixels", "--device", "cpu")
     places = ("--images", str(tmp_path / "photos"), "--out", str(tmp_path / "x.csv"), "--cache-dir", str(tmp_path))
-    assert set(ask("select", *choice, *places)) == fields("select")
+    more = ("--format", "coco", "--scores", str(tmp_path / "all.parquet"))
+    assert set(ask("select", *choice, *places, *more)) == fields("select")
 
 
 @pytest.mark.parametrize("kind", list(Kind))

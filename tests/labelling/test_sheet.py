@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from bench.images.folders import scan_images
-from bench.labelling.sheet import THUMBNAIL, contact_sheet
+from bench.labelling.sheet import THUMBNAIL, _fitting, contact_sheet
 
 
 def test_the_place_of_a_picture_that_was_moved_stays_empty(tmp_path: Path) -> None:
@@ -20,3 +20,9 @@ def test_the_place_of_a_picture_that_was_moved_stays_empty(tmp_path: Path) -> No
     sheet = np.asarray(Image.open(io.BytesIO(contact_sheet(files, [0, 1, 2], ["", "", ""]))))
     middle = sheet[8 + THUMBNAIL // 2, 8 + THUMBNAIL // 2 :: THUMBNAIL + 8]
     assert [pixel.argmax() == 2 and pixel[0] < 50 for pixel in middle[:3]] == [True, False, True]
+
+
+def test_a_caption_that_is_too_long_keeps_its_number_and_the_end_of_the_name() -> None:
+    length = lambda text: 6.0 * len(text)  # noqa: E731
+    assert _fitting("12: short.jpg", length) == "12: short.jpg"
+    assert _fitting("12: photograph-of-a-very-long-name-0042.jpg", length) == "12: p...ame-0042.jpg"

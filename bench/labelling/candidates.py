@@ -1,0 +1,163 @@
+"""Which items may be chosen: not those labelled or excluded, near-duplicates, or more of a group than is wanted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from bench.errors import SpecError
+from bench.knn import unit_rows
+from bench.labelling.duplicates import without_duplicates
+from bench.labelling.order import by_complement
+from bench.underway import Progress
+
+_NONE = np.empty(0, dtype=np.int64)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What restricts a choice; all positions are among the N given items.
+
+    Attributes:
+        labelled: int64 [L], what counts as chosen already.
+        excluded: int64, what is never chosen.
+        groups: int64 [N], group of each item; None where items belong to none.
+        per_group: most items of a group, those labelled included.
+        similarity: cosine similarity from which items are near-duplicates, of which one stays; None to keep all.
+    """
+
+    labelled: NDArray[np.int64] = field(default_factory=lambda: _NONE)
+    excluded: NDArray[np.int64] = field(default_factory=lambda: _NONE)
+    groups: NDArray[np.int64] | None = None
+    per_group: int = 1
+    similarity: float | None = None
+
+
+class Candidates(NamedTuple):
+    """What may be chosen.
+
+    Attributes:
+        positions: int64 [M], ascending.
+        duplicates: int64, near-duplicates of another candidate or of a labelled item, left out.
+        grouped: int64, left out because their group has enough.
+        said: for the message about a budget that is too large, what became of the other items.
+    """
+
+    positions: NDArray[np.int64]
+    duplicates: NDArray[np.int64]
+    grouped: NDArray[np.int64]
+    said: str
+
+
+def find_candidates(
+    embeddings: NDArray[np.float32],
+    limits: Limits,
+    rng: np.random.Generator,
+    *,
+    threads: int = 1,
+    progress: Progress | None = None,
+) -> Candidates:
+    """Leave out what is labelled or excluded, then near-duplicates, then what is more than a group may have.
+
+    Args:
+        embeddings: float32 [N, D], finite.
+        limits: what restricts the choice.
+        rng: breaks ties inside groups.
+        threads: CPU threads.
+        progress: of the search for near-duplicates.
+    """
+    size = len(embeddings)
+    labelled = np.unique(limits.labelled)
+    taken = np.union1d(labelled, limits.excluded)
+    left = np.setdiff1d(np.arange(size), taken)
+    said = f"of {size} items {len(labelled)} are labelled; " if len(labelled) else ""
+    if hidden := len(taken) - len(labelled):
+        said += f"of {size} items {hidden} are excluded; "
+    duplicates = grouped = _NONE
+    if limits.similarity is not None:
+        order = np.concatenate([labelled, left])  # labelled ones first: they stay
+        rows = embeddings[order]
+        stay = order[without_duplicates(rows, limits.similarity, threads=threads, progress=progress)]
+        duplicates = np.setdiff1d(left, stay)
+        left = np.setdiff1d(left, duplicates)
+        if len(duplicates):
+            said += f"of {size} items {len(duplicates)} are near-duplicates of others; "
+    if limits.groups is not None:
+        stay = _capped(embeddings, left, labelled, limits.groups, limits.per_group, rng)
+        grouped = np.setdiff1d(left, stay)
+        left = stay
+        if len(grouped):
+            said += f"of {size} items {len(grouped)} are more than --per-group {limits.per_group} of their group; "
+    return Candidates(left, duplicates, grouped, said)
+
+
+def check_limits(limits: Limits, *, budget: int, items: int) -> None:
+    """Refuse a budget that what is labelled or excluded leaves no items for, before anything is embedded.
+
+    Raises:
+        SpecError: too few items are left.
+    """
+    taken = len(np.union1d(limits.labelled, limits.excluded))
+    if taken and budget > items - taken:
+        raise SpecError(
+            f"--budget {budget} is not valid: of {items} items {taken} are labelled or excluded, "
+            f"and {items - taken} are left."
+        )
+
+
+def limits_of(
+    size: int, labelled: ArrayLike | None, exclude: ArrayLike | None, groups: ArrayLike | None, per_group: int
+) -> Limits:
+    """Check arrays that a caller gave.
+
+    Args:
+        size: N.
+        labelled: positions; None for none.
+        exclude: positions; None for none.
+        groups: [N] anything that can be compared; None for none.
+        per_group: most items of a group.
+
+    Raises:
+        SpecError: not positions of the items, or not a group for each.
+    """
+    if groups is not None and np.shape(groups) != (size,):
+        raise SpecError(f"groups has shape {np.shape(groups)}; expected one for each of {size} items.")
+    if per_group < 1:
+        raise SpecError(f"per_group={per_group} is not valid; a group gives at least 1 item.")
+    numbers = None if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1].astype(np.int64)
+    return Limits(_positions("labelled", labelled, size), _positions("exclude", exclude, size), numbers, per_group)
+
+
+def _positions(name: str, given: ArrayLike | None, size: int) -> NDArray[np.int64]:
+    array = _NONE if given is None else np.asarray(given)
+    if array.size == 0:
+        return _NONE
+    if array.ndim != 1 or array.dtype.kind not in "iu" or array.min() < 0 or array.max() >= size:
+        raise SpecError(f"{name} must be positions of items, whole numbers from 0 to {size - 1}.")
+    return np.unique(array.astype(np.int64))
+
+
+def _capped(
+    embeddings: NDArray[np.float32],
+    left: NDArray[np.int64],
+    labelled: NDArray[np.int64],
+    groups: NDArray[np.int64],
+    most: int,
+    rng: np.random.Generator,
+) -> NDArray[np.int64]:
+    """The items of each group that cover it best, as many as it may have beside those labelled; ascending."""
+    order = left[np.argsort(groups[left], kind="stable")]
+    stay = []
+    for members in np.split(order, np.flatnonzero(np.diff(groups[order])) + 1):
+        mine = labelled[groups[labelled] == groups[members[0]]] if len(members) else _NONE
+        quota = max(0, most - len(mine))
+        if quota and len(members) > quota:
+            everyone = np.concatenate([members, mine])
+            inside = np.arange(len(everyone))
+            best = by_complement(unit_rows(embeddings[everyone]), inside[: len(members)], inside[len(members) :], rng)
+            members = everyone[best]
+        stay.append(members[:quota])
+    return np.sort(np.concatenate(stay)) if stay else _NONE

@@ -1,0 +1,132 @@
+"""Tables, figure and one CSV of the labelling study, from the rows of ``study.py``.
+
+python results/labelling/summary.py runs/labelling     writes rows.csv, summary.csv and summary.svg beside this file
+python results/labelling/summary.py                    makes the tables again from rows.csv
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pandas as pd
+from scipy import stats
+
+import bench
+
+HERE = Path(__file__).parent
+CLASSES = {"cifar100": 100}
+KEPT = (
+    "cell_id",
+    "config_sha256",
+    "indices_sha256",
+    "fingerprint",
+    "dataset",
+    "encoder",
+    "model",
+    "method",
+    "variant",
+    "method_version",
+    "selection_code",
+    "rate",
+    "budget",
+    "pool_size",
+    "seed",
+    "accuracy",
+    "class_counts",
+    "select_seconds",
+    "train_seconds",
+    "device",
+    "threads",
+    "git_revision",
+    "git_dirty",
+    "created",
+)
+
+
+def collect(folder: Path) -> pd.DataFrame:
+    """The rows of all lines, with what the tables need and what says where they come from."""
+    parts = []
+    for line in sorted(path for path in folder.iterdir() if (path / "rows").is_dir()):
+        frame = bench.load_rows(line)
+        frame = frame[list(KEPT)].assign(line=line.name)
+        parts.append(frame.assign(per_class=frame.budget // CLASSES.get(line.name, 10)))
+    rows = pd.concat(parts).sort_values(["line", "variant", "budget", "seed"])
+    return rows[["line", "per_class", *KEPT]]
+
+
+def summarise(rows: pd.DataFrame) -> pd.DataFrame:
+    """Per line, labels a class and method: n, accuracy, difference to random (95 % t interval), classes, seconds."""
+    hit = rows.class_counts.map(lambda text: sum(int(count) > 0 for count in str(text).strip("[]").split(",")))
+    rows = rows.assign(hit=hit)
+    random = rows[rows.method == "random"].set_index(["line", "per_class", "seed"]).accuracy
+    keys = pd.MultiIndex.from_frame(rows[["line", "per_class", "seed"]])
+    rows = rows.assign(difference=rows.accuracy.to_numpy() - random.reindex(keys).to_numpy())
+    found = []
+    for (line, per_class, variant), part in rows.groupby(["line", "per_class", "variant"]):
+        count = part.difference.notna().sum()
+        half = stats.t.ppf(0.975, count - 1) * part.difference.std() / count**0.5 if count > 1 else float("nan")
+        mean = part.difference.mean()
+        found.append(
+            {
+                "line": line,
+                "per_class": per_class,
+                "variant": variant,
+                "n": count,
+                "accuracy": part.accuracy.mean(),
+                "difference": mean,
+                "low": mean - half,
+                "high": mean + half,
+                "classes_hit": part.hit.mean(),
+                "seconds": part.select_seconds.median(),
+            }
+        )
+    return pd.DataFrame(found).round(3)
+
+
+def over_lines(summary: pd.DataFrame) -> pd.DataFrame:
+    """Mean difference to random over the lines that have every method, one column per labels a class."""
+    methods = summary[summary.variant != "random"]
+    whole = methods.groupby(["line", "per_class"]).variant.nunique()
+    whole = whole[whole == whole.max()]
+    methods = methods.set_index(["line", "per_class"]).loc[whole.index].reset_index()
+    table = methods.pivot_table(index="variant", columns="per_class", values="difference", aggfunc="mean")
+    return table.sort_values(table.columns[0], ascending=False).round(2)
+
+
+def draw(summary: pd.DataFrame, path: Path) -> None:
+    """One panel a line: difference to random against labels a class, with intervals."""
+    import matplotlib
+
+    matplotlib.use("svg")
+    matplotlib.rcParams["svg.hashsalt"] = "labelling"
+    from matplotlib import pyplot as plt
+
+    lines = list(dict.fromkeys(summary.line))
+    figure, axes = plt.subplots(1, len(lines), figsize=(3.2 * len(lines), 3.6), sharey=True, squeeze=False)
+    for axis, line in zip(axes[0], lines, strict=True):
+        for variant, part in summary[(summary.line == line) & (summary.variant != "random")].groupby("variant"):
+            spread = (part.high - part.low) / 2
+            style = {"marker": "o", "ms": 3, "lw": 1, "elinewidth": 0.4}
+            axis.errorbar(part.per_class, part.difference, yerr=spread, label=variant, **style)
+        axis.axhline(0, color="black", lw=0.8)
+        axis.set(title=line, xscale="log", xlabel="labels a class")
+    axes[0][0].set(ylabel="accuracy minus random's, points", ylim=(-35, 35))
+    figure.legend(*axes[0][0].get_legend_handles_labels(), loc="lower center", ncols=6, fontsize=8, frameon=False)
+    figure.tight_layout(rect=(0, 0.12, 1, 1))
+    figure.savefig(path, metadata={"Date": None})
+
+
+def main() -> None:
+    """Write what the module's text says."""
+    if len(sys.argv) > 1:
+        collect(Path(sys.argv[1])).to_csv(HERE / "rows.csv", index=False, float_format="%.6g")
+    rows = pd.read_csv(HERE / "rows.csv")
+    summary = summarise(rows)
+    summary.to_csv(HERE / "summary.csv", index=False)
+    draw(summary, HERE / "summary.svg")
+    print(over_lines(summary).to_string())
+
+
+if __name__ == "__main__":
+    main()

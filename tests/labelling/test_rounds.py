@@ -1,0 +1,210 @@
+"""Rounds of labelling: what is labelled, excluded or grouped, and orders of which every beginning is a good choice."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+
+import bench
+from bench.knn import unit_rows
+from bench.labelling.candidates import Limits, find_candidates
+from bench.labelling.collapse import collapse
+from bench.labelling.lists import Lookup, read_groups, read_list
+from bench.labelling.order import by_complement
+from bench.plugins import methods
+
+LABEL_FREE = [item.name for item in methods if item.info.supervision in ("none", "pseudo") and not item.info.unpruned]
+QUICK = {"elfs": "elfs(clustering=kmeans)"}
+
+
+def digits(size: int = 300) -> np.ndarray:
+    return load_digits().data[:size].astype(np.float32)
+
+
+def coverage(rows: np.ndarray, picks: np.ndarray) -> float:
+    """Sum over rows of exp(-d^2) to the nearest pick, by the definition."""
+    unit = unit_rows(rows).astype(np.float64)
+    squares = ((unit[:, None] - unit[picks][None]) ** 2).sum(-1)
+    return float(np.exp(-squares).max(1).sum())
+
+
+@pytest.mark.parametrize("method", LABEL_FREE)
+def test_every_beginning_of_an_order_is_a_good_choice(tmp_path: Path, method: str) -> None:
+    """It covers the items better than nearly all other parts of the choice of that size do."""
+    rows, rng = digits(), np.random.default_rng(0)
+    chosen = bench.select(rows, budget=40, num_classes=10, method=QUICK.get(method, method), cache_dir=tmp_path)
+    assert sorted(chosen.order.tolist()) == chosen.indices.tolist()
+    if method == "random":
+        return
+    for length in (5, 10, 20):
+        own = coverage(rows, chosen.order[:length])
+        others = [coverage(rows, rng.choice(chosen.order, length, replace=False)) for _ in range(30)]
+        assert own >= np.quantile(others, 0.95), length
+
+
+def test_a_random_order_is_a_uniform_draw_and_costs_no_clusters(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr("bench.labelling.choose.fit_kmeans", lambda *_, **__: pytest.fail("clustered"))
+    monkeypatch.setattr("bench.labelling.choose.by_complement", lambda *_, **__: pytest.fail("ordered"))
+    drawn = [
+        bench.select(digits(40), budget=20, num_classes=4, method="random", seed=seed, cache_dir=tmp_path)
+        for seed in range(60)
+    ]
+    assert all(chosen.clusters is None for chosen in drawn)
+    first = np.bincount([item for chosen in drawn for item in chosen.order[:10]], minlength=40)
+    assert first.max() <= 30, "600 draws of 40: 15 each, and 30 in one is out of the question"
+    assert first.min() >= 3
+
+
+@pytest.mark.parametrize("method", LABEL_FREE)
+def test_a_second_round_complements_the_first(tmp_path: Path, method: str) -> None:
+    rows, rng, classes = digits(), np.random.default_rng(1), load_digits().target[:300]
+    labelled = np.flatnonzero(classes < 5)[:60]
+    given: dict[str, Any] = {"num_classes": 10, "method": QUICK.get(method, method), "cache_dir": tmp_path}
+    chosen = bench.select(rows, budget=20, labelled=labelled, **given)
+    assert len(chosen.indices) == 20
+    assert not np.isin(chosen.indices, labelled).any()
+    if method == "random":
+        return
+    alone = bench.select(rows, budget=20, **given)
+    assert (classes[chosen.indices] >= 5).sum() > (classes[alone.indices] >= 5).sum()
+    if method == "elfs":
+        return  # it drops what is hard, and so covers less than a random choice
+    left = np.setdiff1d(np.arange(300), labelled)
+    own = coverage(rows, np.union1d(labelled, chosen.indices))
+    others = [coverage(rows, np.union1d(labelled, rng.choice(left, 20, replace=False))) for _ in range(30)]
+    assert own > np.median(others)
+
+
+def test_the_default_follows_the_labels_a_class(tmp_path: Path) -> None:
+    given: dict[str, Any] = {"num_classes": 10, "cache_dir": tmp_path}
+    taken = [bench.select(digits(), budget=budget, **given).method for budget in (19, 20)]
+    assert taken == ["facility-location", "kmeans-sampling"]
+
+
+def test_rounds_of_the_default_cover_as_well_as_one(tmp_path: Path) -> None:
+    rows = digits()
+    given: dict[str, Any] = {"num_classes": 10, "cache_dir": tmp_path}
+    once = bench.select(rows, budget=40, **given).order
+    first = bench.select(rows, budget=20, **given).order
+    second = bench.select(rows, budget=20, labelled=first, **given).order
+    assert coverage(rows, np.union1d(first, second)) >= 0.97 * coverage(rows, once)
+
+
+def test_excluded_items_are_never_chosen(tmp_path: Path) -> None:
+    excluded = np.arange(0, 300, 2)
+    chosen = bench.select(digits(), budget=150, num_classes=10, exclude=excluded, cache_dir=tmp_path)
+    assert chosen.indices.tolist() == list(range(1, 300, 2))
+    with pytest.raises(bench.SpecError, match="of 300 items 150 are labelled or excluded, and 150 are left"):
+        bench.select(digits(), budget=151, num_classes=10, exclude=excluded, cache_dir=tmp_path)
+
+
+@pytest.mark.parametrize("most", [1, 2])
+def test_a_group_gives_no_more_than_it_may(tmp_path: Path, most: int) -> None:
+    groups = np.repeat(np.arange(60), 5)
+    given: dict[str, Any] = {"num_classes": 10, "groups": groups, "per_group": most, "cache_dir": tmp_path}
+    chosen = bench.select(digits(), budget=50, labelled=np.array([0, 7]), **given)
+    counts = np.bincount(groups[np.append(chosen.order, [0, 7])], minlength=60)
+    assert counts.max() <= most
+    with pytest.raises(bench.SpecError, match=f"more than --per-group {most} of their group"):
+        bench.select(digits(), budget=60 * most + 1, **given)
+
+
+def test_near_duplicates_of_what_is_labelled_are_left_out() -> None:
+    rows = digits(50)
+    twice = np.concatenate([rows, rows[:10]])
+    labelled = np.arange(50, 60)
+    found = find_candidates(twice, Limits(labelled=labelled, similarity=0.99999), np.random.default_rng(0))
+    assert found.positions.tolist() == list(range(10, 50))
+    assert found.duplicates.tolist() == list(range(10))
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_the_next_item_is_the_one_that_covers_most_beside_those_before(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    rows = unit_rows(rng.normal(size=(40, 5)))
+    picks, labelled = np.arange(0, 24), np.arange(30, 33)
+    order = by_complement(rows, picks, labelled, rng)
+    assert sorted(order.tolist()) == picks.tolist()
+    taken = labelled.tolist()
+    for item in order[:8]:
+        gains = {int(other): coverage(rows, np.array([*taken, other])) for other in picks if other not in taken}
+        assert gains[int(item)] >= max(gains.values()) - 1e-4
+        taken.append(int(item))
+
+
+@pytest.mark.parametrize(
+    ("clusters", "classes", "found"),
+    [
+        (np.arange(20) % 10, 10, []),
+        (np.arange(20) % 2, 10, ["comes from 2 of the 10", "10 of the 20"]),
+        (np.append(np.zeros(10, int), np.arange(1, 11) % 10), 10, ["11 of the 20 chosen items are of one cluster (0)"]),
+        (np.arange(20) % 2, 2, []),
+        (np.zeros(9, int), 10, []),
+        (np.arange(3) % 3, 100, []),
+    ],
+)
+def test_a_collapse_is_told(clusters: np.ndarray, classes: int, found: list[str]) -> None:
+    told = collapse(clusters, classes)
+    assert len(told) == len(found)
+    assert all(part in text and "--method" in text for part, text in zip(found, told, strict=True))
+
+
+NAMES = ("a/1.jpg", "a/2.jpg", "b/1.jpg", "=4.jpg", "b/new\nline.jpg")
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "positions"),
+    [
+        ("x.txt", "a/1.jpg\nb/1.jpg\n", [0, 2]),
+        ("x.txt", "\ufeffa/1.jpg\r\n\r\nb/1.jpg", [0, 2]),
+        ("x.csv", "order,file,cluster\n1,b/1.jpg,3\n2,a/1.jpg,0\n", [0, 2]),
+        ("x.csv", "File,Label\nb/1.jpg,cat\na/1.jpg,\n./=4.jpg,dog\n", [2, 3]),
+        ("x.csv", "a/1.jpg\na/2.jpg\n", [0, 1]),
+        ("x.csv", 'file\n"b/new\nline.jpg"\n', [4]),
+        ("x.csv", "file,label\na/1.jpg,\nb/1.jpg,\n", [0, 2]),
+        ("x.csv", "file,state,rank\na/1.jpg,chosen,1\nb/1.jpg,,\n", [0]),
+    ],
+)
+def test_lists_of_what_is_labelled(tmp_path: Path, file: str, content: str, positions: list[int]) -> None:
+    path = tmp_path / file
+    path.write_bytes(content.encode())
+    assert read_list(path, Lookup(NAMES, tmp_path)).positions.tolist() == positions
+
+
+def test_files_may_be_named_with_their_folder(tmp_path: Path) -> None:
+    path = tmp_path / "x.txt"
+    path.write_text(f"{tmp_path / 'photos' / 'a/1.jpg'}\n./a/2.jpg\n")
+    assert read_list(path, Lookup(NAMES, tmp_path / "photos")).positions.tolist() == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "message"),
+    [
+        ("x.txt", "", "is empty"),
+        ("x.csv", "name,label\na/1.jpg,3\n", "has the columns name, label; expected one named file or item"),
+        ("x.txt", "a/1.jpg\na/3.jpg\n", "1 of 2 names are none of the items: a/3.jpg. Did you mean a/"),
+    ],
+)
+def test_a_list_that_does_not_fit_is_refused(tmp_path: Path, file: str, content: str, message: str) -> None:
+    (tmp_path / file).write_text(content)
+    with pytest.raises(bench.DataError, match=message):
+        read_list(tmp_path / file, Lookup(NAMES, tmp_path))
+    with pytest.raises(bench.DataError, match="cannot read"):
+        read_list(tmp_path / "nowhere.csv", Lookup(NAMES, tmp_path))
+
+
+def test_groups_of_folders_and_of_a_list(tmp_path: Path) -> None:
+    assert read_groups("folder", Lookup(NAMES, tmp_path)).tolist() == [1, 1, 2, 0, 2]
+    (tmp_path / "g.csv").write_text("file,group\na/1.jpg,x\nb/1.jpg,x\na/2.jpg,y\n")
+    groups = read_groups(str(tmp_path / "g.csv"), Lookup(NAMES, tmp_path))
+    assert groups[0] == groups[2]
+    assert len(set(groups.tolist())) == 4
+    (tmp_path / "g.csv").write_text("file,video\na/1.jpg,x\n")
+    with pytest.raises(bench.DataError, match=r"no columns file \(or item\) and group"):
+        read_groups(str(tmp_path / "g.csv"), Lookup(NAMES, tmp_path))
+    with pytest.raises(bench.SpecError, match="needs --images"):
+        read_groups("folder", Lookup(("0", "1"), None))
