@@ -116,7 +116,7 @@ def as_vectors(stored: NDArray[Any], name: str) -> NDArray[np.float32]:
             "of at least 2 items."
         )
     largest = max(float(stored.max()), -float(stored.min()))
-    if 0 < largest <= np.finfo(np.float32).max and not 1 / _EXTREME < largest < _EXTREME:
+    if 0 < largest <= float(np.finfo(np.float32).max) and not 1 / _EXTREME < largest < _EXTREME:
         stored = np.ldexp(stored, -int(np.frexp(largest)[1]))
     with np.errstate(over="ignore"):
         embeddings = np.array(stored, dtype=np.float32)

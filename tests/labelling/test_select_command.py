@@ -177,7 +177,7 @@ def test_what_is_written_among_the_images_is_none_of_them(tmp_path: Path, photos
         assert done.exit_code == 0, done.output
         summary = json.loads(done.stdout)
         found.append((summary["items"], summary["other_files"], (photos / name).read_text()))
-    others = {".csv": 2, ".txt": 1}  # the first list and its skipped files
+    others = {".csv": 2, ".html": 1, ".txt": 1}  # the first list, its skipped files and its page
     assert found == [found[0], found[0], (*found[0][:1], others, found[0][2])]
     assert found[0][1] == {".txt": 1}
 
