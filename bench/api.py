@@ -208,7 +208,7 @@ def select(
         budget: n, items to keep, 2 to N.
         num_classes: about how many classes there are; too many does less harm than too few.
         method: a label-free method with parameters, such as ``"elfs(clustering=kmeans)"``; ``default`` takes
-            facility location below 2 labels a class, and k-means sampling from there on (results/labelling).
+            facility location below 2 labels a class of up to 20,000 items, else k-means sampling (results/labelling).
         encoder: of images, such as ``"dino_vits16"`` or ``"dino_vits16(weights=FILE)"``.
         labelled: positions of items that are labelled already; the choice complements them.
         exclude: positions of items that are never chosen.
@@ -240,7 +240,7 @@ def select(
         raise DataError(f"X {list(array.shape)} looks like images; give encoder=..., or embeddings [N, D].")
     vectors = None if images else as_vectors(array, "X")
     limits = limits_of(len(array), labelled, exclude, groups, per_group)
-    call = find_method(method, budget=budget + len(limits.labelled), classes=num_classes)
+    call = find_method(method, budget=budget + len(limits.labelled), classes=num_classes, items=len(array))
     check_method(call, budget=budget, items=len(array), classes=num_classes)
     check_limits(limits, budget=budget, items=len(array))
     cache = cache_folder(None if cache_dir is None else Path(cache_dir))

@@ -66,8 +66,8 @@ def select(
     method: Annotated[
         str,
         typer.Option(
-            help="A label-free method, with parameters; 'default' takes facility-location below 2 labels a class, and "
-            "kmeans-sampling from there on.",
+            help="A label-free method, with parameters; 'default' takes facility-location below 2 labels a class of up "
+            "to 20,000 items, else kmeans-sampling.",
             autocompletion=_complete.label_free,
             rich_help_panel=CHOICE,
         ),
@@ -160,7 +160,7 @@ def select(
     size = len(source.names)
     limits, unlabelled = _limits(source, labelled, exclude, groups, per_group)
     total = budget + len(limits.labelled)
-    call = comparing(method, USUAL) if compare else find_method(method, budget=total, classes=classes)
+    call = comparing(method, USUAL) if compare else find_method(method, budget=total, classes=classes, items=size)
     check_method(call, budget=budget, items=size, classes=classes)
     check_limits(limits, budget=budget, items=size)
     others = source.other_suffixes(without=wanted.files())

@@ -7,19 +7,23 @@ from bench.calls import Call, parse_call
 DEFAULT = "default"
 FEW = 2
 """Labels a class below which facility location was best, and k-means sampling from there on."""
+MOST = 20_000
+"""Items up to which facility location, whose time grows with their square, is taken."""
 
 
-def find_method(given: str, *, budget: int, classes: int) -> Call:
+def find_method(given: str, *, budget: int, classes: int, items: int) -> Call:
     """Return the method that a user named, or what ``default`` stands for.
 
     Args:
         given: ``default``, or a method with parameters.
         budget: n, items to label and those that are labelled already.
         classes: about how many classes there are.
+        items: N, of which the choice is made.
 
     Raises:
         SpecError: not a call.
     """
     if given.strip() != DEFAULT:
         return parse_call(given)
-    return Call("facility-location" if budget < FEW * classes else "kmeans-sampling", {})
+    few = budget < FEW * classes and items <= MOST
+    return Call("facility-location" if few else "kmeans-sampling", {})
