@@ -208,7 +208,8 @@ def select(
         budget: n, items to keep, 2 to N.
         num_classes: about how many classes there are; too many does less harm than too few.
         method: a label-free method with parameters, such as ``"elfs(clustering=kmeans)"``; ``default`` takes
-            facility location below 2 labels a class of up to 20,000 items, else k-means sampling (results/labelling).
+            facility location below 2 labels a class, k-means sampling from there on, and MaxHerding of more than 20,000
+            items (results/labelling).
         encoder: of images, such as ``"dino_vits16"`` or ``"dino_vits16(weights=FILE)"``.
         labelled: positions of items that are labelled already; the choice complements them.
         exclude: positions of items that are never chosen.

@@ -66,8 +66,8 @@ def select(
     method: Annotated[
         str,
         typer.Option(
-            help="A label-free method, with parameters; 'default' takes facility-location below 2 labels a class of up "
-            "to 20,000 items, else kmeans-sampling.",
+            help="A label-free method, with parameters; 'default' takes facility-location below 2 labels a class, "
+            "kmeans-sampling from there on, and maxherding of more than 20,000 items.",
             autocompletion=_complete.label_free,
             rich_help_panel=CHOICE,
         ),

@@ -8,7 +8,8 @@ DEFAULT = "default"
 FEW = 2
 """Labels a class below which facility location was best, and k-means sampling from there on."""
 MOST = 20_000
-"""Items up to which facility location, whose time grows with their square, is taken."""
+"""Items up to which these two are quick; of more, MaxHerding picks among 10,000 random ones (or twice the budget)."""
+_SUBSET = 10_000
 
 
 def find_method(given: str, *, budget: int, classes: int, items: int) -> Call:
@@ -25,5 +26,6 @@ def find_method(given: str, *, budget: int, classes: int, items: int) -> Call:
     """
     if given.strip() != DEFAULT:
         return parse_call(given)
-    few = budget < FEW * classes and items <= MOST
-    return Call("facility-location" if few else "kmeans-sampling", {})
+    if items > MOST:
+        return Call("maxherding", {"subset": _SUBSET})
+    return Call("facility-location" if budget < FEW * classes else "kmeans-sampling", {})

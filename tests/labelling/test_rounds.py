@@ -84,7 +84,7 @@ def test_the_default_follows_the_labels_a_class(tmp_path: Path) -> None:
     given: dict[str, Any] = {"num_classes": 10, "cache_dir": tmp_path}
     taken = [bench.select(digits(), budget=budget, **given).method for budget in (19, 20)]
     assert taken == ["facility-location", "kmeans-sampling"]
-    assert find_method("default", budget=19, classes=10, items=20_001).name == "kmeans-sampling"
+    assert find_method("default", budget=19, classes=10, items=20_001).name == "maxherding"
 
 
 def test_rounds_of_the_default_cover_as_well_as_one(tmp_path: Path) -> None:
