@@ -143,9 +143,10 @@ def zcore(
     little, which is not hard.
 
     The samples are the released code's 1,000,000, and at most 500 for each image, which pools of less than 2,000 images
-    get. Few samples keep much by chance: of 300 CIFAR-10 images, embedded by ``efficientnet_lite0(size=96)``, two
-    seeds keep 30 to 43, 59 to 64, 73 to 74 and 78 to 83 % in common of the 30 % kept with 20, 100, 200 and 500 samples
-    for each image, where chance is 30 % (3 pairs of seeds, AMD EPYC, 2026-11-28). A pool of 50,000 has 20 for each.
+    get. Few samples keep much by chance: of 2,000 CIFAR-10 images, embedded by ``efficientnet_lite0(size=96)``, two
+    seeds keep 36, 47, 58 and 68 % in common of the 30 % kept with 20, 100, 200 and 500 samples for each image, where
+    chance is 30 % (n = 1 pair of seeds); of 1,000 images 37 to 38, 64 to 65 and 77 to 78 % with 20, 200 and 500 (n = 3
+    pairs; AMD EPYC, 2026-11-28). A pool of 50,000 has 20 for each: ``samples`` takes more.
 
     Args:
         pool: needs embeddings.

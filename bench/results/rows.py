@@ -34,9 +34,11 @@ MOST_BYTES = 16_000_000
 """Of one row: with 20,000 classes it has about 1 MB."""
 
 # What reaches file names, terminals and tables: no way out of a folder, no control characters, nothing that breaks a
-# line, and nothing that turns the direction of writing, so that one text is read as another (U+202E and its like).
+# line, nothing that turns the direction of writing, so that one text is read as another (U+202E and its like), and
+# nothing that a spreadsheet would take for a formula (``-`` alone stands for none).
 FileName = Annotated[str, Field(pattern=r"^\w[\w.-]*$", max_length=240)]
-Label = Annotated[str, Field(pattern=r"^[^\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]*$")]
+_UNSEEN = r"\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}"
+Label = Annotated[str, Field(pattern=rf"^(-|[^=+@{_UNSEEN}-][^{_UNSEEN}]*)?$")]
 Percent = Annotated[float, Field(ge=0, le=100)]
 
 

@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 
 from bench.cli import app
 from bench.engine.plan import make_plan
+from bench.errors import RowError
 from bench.grid.spec import load_spec
 from bench.plugins import methods, register_method
 from bench.results.claims import Unchecked
@@ -439,6 +440,15 @@ def test_a_hash_that_an_earlier_row_does_not_hold_whole_is_told(forged: Write, o
     assert problems(path) == []
 
 
+@pytest.mark.parametrize("field", ["device", "created", "git_revision", "encoder", "model", "dataset", "method"])
+@pytest.mark.parametrize("text", ['=HYPERLINK("http://x")', "+1", "-2+3", "@SUM(A1)"])
+def test_text_that_a_spreadsheet_takes_for_a_formula_is_no_row(tmp_path: Path, field: str, text: str) -> None:
+    fields = json.loads(next((RESULTS / "digits-demo" / "rows").iterdir()).read_bytes())
+    (tmp_path / "row.json").write_text(json.dumps({**fields, field: text}))
+    with pytest.raises(RowError, match=field):
+        read_row(tmp_path / "row.json")
+
+
 def test_data_that_is_not_here_is_told(forged: Write, tmp_path: Path) -> None:
     found = findings_of(forged({"dataset": "cifar10(pool_size=300)"}), DataAtHand(tmp_path))
     told = [finding for finding in found if isinstance(finding, Unchecked)]
@@ -608,7 +618,5 @@ def test_validation_imports_neither_torch_nor_ray(forged: Write) -> None:
 
 @pytest.mark.parametrize(("name", "says"), [("nowhere", "neither a file nor a folder"), (".", "holds no rows")])
 def test_a_path_without_rows_is_bad_input(tmp_path: Path, name: str, says: str) -> None:
-    from bench.errors import RowError
-
     with pytest.raises(RowError, match=says):
         row_files(tmp_path / name)
