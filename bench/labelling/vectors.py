@@ -46,7 +46,8 @@ def read_embeddings(path: Path) -> tuple[NDArray[np.float32], list[str] | None]:
                 stored = _from_archive(stored, path)
     except (OSError, ValueError, EOFError, BadZipFile) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error
-        raise DataError(f"cannot read {path} as a {path.suffix or '.npy'} file: {reason}.") from error
+        kind = ".npz" if path.suffix.lower() == ".npz" else ".npy"
+        raise DataError(f"cannot read {path} as a {kind} file: {reason}.") from error
     return as_vectors(stored, str(path)), None
 
 
