@@ -123,12 +123,16 @@ class _TorchIndex:
         return squares, positions
 
     def _nearest(self, queries: Tensor, k: int) -> tuple[Tensor, Tensor]:
+        import torch
+
         if len(queries) <= _DIRECT:
-            distances = (queries[:, None] - self._rows).square().sum(2)
-        else:
-            distances = self._squares - 2 * queries @ self._rows.T + queries.square().sum(1, keepdim=True)
-        nearest = distances.topk(k, largest=False)
-        return nearest.values, nearest.indices
+            distances = torch.stack([(self._rows - query).square().sum(1) for query in queries])
+            # Stable, so that equal rows come by index; ``topk`` takes any of them.
+            nearest = distances.sort(dim=1, stable=True)
+            return nearest.values[:, :k], nearest.indices[:, :k]
+        distances = self._squares - 2 * queries @ self._rows.T + queries.square().sum(1, keepdim=True)
+        best = distances.topk(k, largest=False)
+        return best.values, best.indices
 
 
 def unit_rows(embeddings: NDArray[np.floating]) -> NDArray[np.float32]:

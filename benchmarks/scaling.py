@@ -21,7 +21,7 @@ TINY = {"sizes": (100, 200, 400), "limit": 0.5}
 RATE, K = 0.9, 10
 PARAMS = {"elfs": {"beta": 0.3}}
 """``auto`` trains networks, which is not what is measured here."""
-TRAINING = {"outputs", "rehearsal"}
+TRAINING = {"outputs", "rehearsal", "judge"}
 """Needs of methods that train networks while they select; they are left out."""
 
 

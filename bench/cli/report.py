@@ -94,11 +94,14 @@ def _parts(
             break
         else:
             parts.append(Part("", [folder], alone))
+    names = [", ".join(folder.resolve().name for folder in part.folders) for part in parts]
+    whole = [", ".join(str(folder) for folder in part.folders) for part in parts]
     return [
         Part(
-            ", ".join(folder.resolve().name for folder in part.folders),
+            # Two folders may have one name, and a title is what tells parts apart.
+            name if names.count(name) == 1 else path,
             part.folders,
             results.read_blocks(part.folders, metric, compare, methods, keep=baseline),
         )
-        for part in parts
+        for part, name, path in zip(parts, names, whole, strict=True)
     ]

@@ -11,7 +11,6 @@ from bench.engine.plan import Plan
 from bench.engine.resume import valid_row
 from bench.engine.scheduler import Scheduler
 from bench.errors import ExecutorLost
-from bench.results.planned import write_planned
 from bench.stages.session import Session
 
 if TYPE_CHECKING:
@@ -58,7 +57,6 @@ def run(plan: Plan, session: Session, executor: Executor, listener: Listener, *,
     """
     started = time.perf_counter()
     outcome = Outcome()
-    write_planned(session.out, plan.cells)
     scheduler = Scheduler(plan, session, listener, retries=retries)
     for attempt in range(1, retries + 2):
         if scheduler.done:

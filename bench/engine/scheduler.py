@@ -14,6 +14,7 @@ from bench.engine.events import Listener
 from bench.engine.failures import Fault, record_failure
 from bench.engine.plan import Plan
 from bench.engine.work import End
+from bench.results.planned import write_planned
 from bench.stages.base import Stage, in_order
 from bench.stages.session import Session
 from bench.stages.training import Cell
@@ -39,6 +40,7 @@ class Scheduler:
 
     def __init__(self, plan: Plan, session: Session, listener: Listener, *, retries: int = 0) -> None:
         self._session, self._listener, self._retries = session, listener, retries
+        self._unwritten: list[Cell] | None = plan.cells
         self.computed: set[str] = set()
         self.reused: set[str] = set()
         self.failed: dict[str, str] = {}
@@ -160,6 +162,10 @@ class Scheduler:
             self._fail(self._work[key], fault, seconds)
 
     def _hand_out(self, key: str) -> Stage:
+        if self._unwritten is not None:
+            # Not before: a run that its executor refuses leaves no file behind.
+            write_planned(self._session.out, self._unwritten)
+            self._unwritten = None
         self._running[key] = self._work[key]
         self._broken.pop(key, None)
         return self._work[key]

@@ -121,7 +121,12 @@ def expand(
                 refs = dataset_refs[str(dataset)], encoder_refs[str(encoder)]
                 files = [found for call in published(spec) if (found := coresets.get((str(dataset), str(call))))]
                 for cell in _block(spec, *refs, model, precisions, files):
-                    cells.setdefault(cell.cell_id, cell)
+                    first = cells.setdefault(cell.cell_id, cell)
+                    if getattr(first, "supervision", None) != getattr(cell, "supervision", None):
+                        raise SpecError(
+                            f"{first.variant} and {cell.variant} keep the same images and state different supervision; "
+                            "name one of them."
+                        )
     return list(cells.values())
 
 

@@ -160,7 +160,7 @@ def choose(
     selection = items_selection(pool, call, budget=wanted, classes=classes, seed=seed)
     selected = session.get(selection).arrays
     indices, diagnostics = selected["indices"], Diagnostics.from_arrays(selected)
-    clusters = None
+    clusters, sought = None, int(diagnostics.chosen.get("num_clusters", classes))
     if call.name == UNIFORM:
         order = rng.permutation(indices)
     else:
@@ -182,7 +182,7 @@ def choose(
         chosen=dict(diagnostics.chosen),
         duplicates=candidates.duplicates,
         grouped=candidates.grouped,
-        warnings=() if clusters is None else tuple(collapse(clusters[positions], classes)),
+        warnings=() if clusters is None else tuple(collapse(clusters[positions], sought)),
         judged=dict(diagnostics.judged),
         taken=diagnostics.taken,
     )

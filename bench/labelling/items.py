@@ -154,7 +154,9 @@ def embed_images(
     from bench.engine.plan import find_encoder
 
     ref, weights = find_encoder(encoder, False, needed=True)
-    pool = DatasetRef(name="items", fingerprint=hashlib.sha256(images.tobytes()).hexdigest(), size=len(images))
+    # With the shape: the same bytes as images of another height and width are other images.
+    digest = hashlib.sha256(repr(images.shape).encode() + images.tobytes()).hexdigest()
+    pool = DatasetRef(name="items", fingerprint=digest, size=len(images))
     session = _ImagesSession(
         out=cache,
         cache=cache,

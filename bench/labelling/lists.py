@@ -90,8 +90,10 @@ def read_list(path: Path, lookup: Lookup) -> Listed:
         return Listed(np.unique(lookup.find_all([row[0] for row in rows], str(path))))
     column, rows = header[0], rows[1:]
     titles = header[1]
+    if "state" in titles:  # a table of --scores, which holds every item
+        rows = [row for row in rows if _cell(row, titles.index("state")) in ("chosen", "labelled")]
     filled = len(rows)
-    for wanted in (_LABELS, _RANKS):
+    for wanted in (_LABELS,) if "state" in titles else (_LABELS, _RANKS):
         at = next((titles.index(title) for title in wanted if title in titles), None)
         if at is not None and any(_cell(row, at) for row in rows):
             rows = [row for row in rows if _cell(row, at)]

@@ -103,9 +103,15 @@ def _first_rows(block: Block) -> list[tuple[str, Row]]:
 
 def _open(row: Row, root: Path | None) -> Dataset:
     call = parse_call(row.dataset)
-    pool_size = call.params.pop("pool_size", None)
+    pool_size, pool_seed = call.params.pop("pool_size", None), call.params.pop("pool_seed", 0)
     dataset = load_dataset(
-        call.name, call.params, root=root, download=False, pool_size=pool_size, modifiers=call.modifiers
+        call.name,
+        call.params,
+        root=root,
+        download=False,
+        pool_size=pool_size,
+        pool_seed=pool_seed,
+        modifiers=call.modifiers,
     )
     if fingerprint(dataset) != row.fingerprint:
         raise BenchError("the data set on this machine is not the one of the rows.")

@@ -208,7 +208,9 @@ def _latex(sheet: Sheet, tex: Tex) -> str:
     environment = "table*" if tex.wide else "table"
 
     def line(fields: Iterable[str]) -> str:
-        return f"{' & '.join(fields)} \\\\"
+        text = " & ".join(fields)
+        # Behind the line break of the row before, a bracket or a star would be an option of it.
+        return f"{'{}' if text[:1] in ('[', '*') else ''}{text} \\\\"
 
     def field(entry: Field) -> str:
         text = escape_latex(entry.text)

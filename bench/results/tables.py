@@ -224,7 +224,7 @@ def blocks(
                 *(dataset, encoder, model, metric, (), None, (), rows_here, ()),
                 digits=digits,
                 planned=tuple(filter(stands_here, asked)),
-                hidden=len(known - {family(row.variant) for row in rows_here}),
+                hidden=0 if shown is None else len(known - {family(row.variant) for row in rows_here}),
                 compare=compare,
             )
             made.append(_block(bare, shown))

@@ -58,7 +58,8 @@ def make(**changes: Any) -> Row:
     rate=st.floats(0, 1, exclude_max=True),
     accuracy=st.floats(0, 100),
     seed=st.integers(0, 2**70),
-    text=st.text(LETTERS),
+    # A leading = + @ or - would be a formula to a spreadsheet; "-" alone stands for none.
+    text=st.text(LETTERS).filter(lambda text: text in ("", "-") or text[0] not in "=+@-"),
 )
 def test_a_row_survives_json(rate: float, accuracy: float, seed: int, text: str) -> None:
     row = make(rate=rate, accuracy=accuracy, seed=seed, device=text)
