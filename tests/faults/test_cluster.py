@@ -21,7 +21,7 @@ pytestmark = pytest.mark.faults
 
 GRID = (
     *("--datasets", "digits", "--methods", "random,aum", "--rates", "0.5", "--seeds", "3"),
-    *("--recipe", "iterations=300,proxy_epochs=4,evaluations=1"),
+    *("--recipe", "iterations=1200,proxy_epochs=4,evaluations=1"),
 )
 
 
@@ -62,10 +62,13 @@ def test_a_node_that_dies_costs_no_row_and_the_object_store_holds_no_data_set(tm
     command = Command(tmp_path, *GRID, "--json", "--address", cluster.address)
 
     try:
-        command.wait_for(
-            lambda: rows(tmp_path) and len(underway(tmp_path / "out")) == 2, "row, and a cell on each node"
-        )
+        # Looked at while stages run: it takes seconds, in which short cells would end.
+        command.wait_for(lambda: underway(tmp_path / "out"), "a stage")
         assert objects_stored(cluster.address) == 0
+        # After two rows, since the first cells of both nodes end at nearly the same moment.
+        command.wait_for(
+            lambda: len(rows(tmp_path)) > 1 and len(underway(tmp_path / "out")) == 2, "rows, and a cell on each node"
+        )
         early = {path: path.read_bytes() for path in rows(tmp_path)}
         assert len(early) < 6
         cluster.remove_node(cluster.list_all_nodes()[-1], allow_graceful=False)
