@@ -13,11 +13,7 @@ from sklearn.datasets import load_digits
 from typer.testing import CliRunner
 
 from bench.cli import app
-
-sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright, an extra of development")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-if CHROMIUM is None:
-    pytest.skip("needs Chromium (on Debian: apt-get install chromium)", allow_module_level=True)
+from tests.browser import launched, watched
 
 LONG = "a-very-long-name-of-a-photograph-" * 5 + "0001.png"
 NASTY = "<img src=x onerror=alert(1)>.png"
@@ -43,25 +39,15 @@ def choice(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[object]:
-    with sync_api.sync_playwright() as driver:
-        running = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+    with launched() as running:
         yield running
-        running.close()
 
 
 @pytest.fixture
 def page(browser, choice: Path) -> Iterator[object]:
     """The page, opened; whatever the browser complains of or asks the network for fails the test."""
-    opened = browser.new_page()
-    complaints: list[str] = []
-    opened.on("console", lambda message: complaints.append(message.text))
-    opened.on("pageerror", lambda error: complaints.append(str(error)))
-    opened.on("dialog", lambda dialog: complaints.append(dialog.message))
-    opened.on("request", lambda request: complaints.append(request.url) if request.url.startswith("http") else None)
-    opened.goto(choice.as_uri())
-    yield opened
-    opened.close()
-    assert not complaints
+    with watched(browser, choice) as opened:
+        yield opened
 
 
 def test_the_choice_is_shown_whole(page, choice: Path) -> None:

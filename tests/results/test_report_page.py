@@ -15,42 +15,22 @@ from bench.recipe import Recipe
 from bench.results.leaderboard import leaderboard_sheet, standings
 from bench.results.rows import Row, write_row
 from bench.results.tables import blocks, collect
-
-sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright, an extra of development")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-QUIET = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-if CHROMIUM is None:
-    pytest.skip("needs Chromium (on Debian: apt-get install chromium)", allow_module_level=True)
+from tests.browser import launched, watched
 
 NASTY = "ccs(score='</script><img src=x onerror=alert(1)>')"
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[object]:
-    with sync_api.sync_playwright() as driver:
-        running = driver.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+    with launched() as running:
         yield running
-        running.close()
 
 
 @pytest.fixture
 def page(browser, report: Path) -> Iterator[object]:
     """The report, opened; whatever the browser complains of or asks the network for fails the test."""
-    opened = browser.new_page()
-    complaints: list[str] = []
-    opened.on("console", lambda message: complaints.append(message.text))
-    opened.on("pageerror", lambda error: complaints.append(str(error)))
-    opened.on("request", lambda request: complaints.append(request.url) if request.url.startswith("http") else None)
-    opened.goto(report.as_uri())
-    yield opened
-    opened.close()
-    assert not complaints
+    with watched(browser, report) as opened:
+        yield opened
 
 
 def texts(page, name: str) -> list[list[str]]:

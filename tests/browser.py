@@ -1,0 +1,47 @@
+"""A real browser for the tests of pages; without one the module that imports this is skipped whole."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright, an extra of development")
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+QUIET = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+if CHROMIUM is None:
+    pytest.skip("needs Chromium (on Debian: apt-get install chromium)", allow_module_level=True)
+
+
+@contextmanager
+def launched() -> Iterator[Any]:
+    """Chromium, without requests of its own."""
+    with sync_api.sync_playwright() as driver:
+        running = driver.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        yield running
+        running.close()
+
+
+@contextmanager
+def watched(browser: Any, file: Path) -> Iterator[Any]:
+    """The page of a file, opened; whatever the browser complains of or asks the network for fails at the end."""
+    opened = browser.new_page()
+    complaints: list[str] = []
+    opened.on("console", lambda message: complaints.append(message.text))
+    opened.on("pageerror", lambda error: complaints.append(str(error)))
+    opened.on("dialog", lambda dialog: complaints.append(dialog.message))
+    opened.on("request", lambda request: complaints.append(request.url) if request.url.startswith("http") else None)
+    opened.goto(file.as_uri())
+    yield opened
+    opened.close()
+    assert not complaints
