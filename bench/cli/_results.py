@@ -11,6 +11,7 @@ import typer
 
 if TYPE_CHECKING:
     from bench.results.sheets import Sheet, Tex
+    from bench.results.shown import Shown
     from bench.results.tables import Block
 
 
@@ -69,7 +70,7 @@ def read_blocks(
     folders: list[Path],
     metric: MetricName = MetricName.last,
     compare: Comparison = Comparison.none,
-    methods: str | None = None,
+    methods: str | Shown | None = None,
     digits: int = 1,
     keep: str = "",
 ) -> list[Block]:
@@ -83,7 +84,7 @@ def read_blocks(
         metric=metric.value,
         compare=compare is Comparison.paper,
         digits=digits,
-        shown=None if methods is None else Shown(methods),
+        shown=Shown(methods) if isinstance(methods, str) else methods,
         keep=keep,
         planned=read_planned(folders),
     )

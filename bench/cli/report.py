@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +14,7 @@ from bench.cli._options import QuietOption
 
 if TYPE_CHECKING:
     from bench.report.page import Part
+    from bench.results.tables import Block
 
 BASELINE = "random"
 
@@ -64,7 +66,7 @@ def report(
         sheets, missing = galleries(blocks, folders, data_root)
         drawn = list(figures(blocks, folders))
         text = page(parts, baselines, drawn, sheets, shown.stage("figures"))
-    for reason in missing:
+    for reason in [*(f"{part.title}: {part.note}" for part in parts if part.note), *missing]:
         typer.echo(reason, err=True)
     typer.echo(f"Written: {write_bytes(out or target / 'report.html', text.encode('utf-8'))}")
 
@@ -78,30 +80,39 @@ def _runs(folder: Path) -> list[Path]:
 def _parts(
     folders: list[Path], metric: results.MetricName, compare: results.Comparison, methods: str | None, baseline: str
 ) -> list[Part]:
-    """Put each folder into the first part whose rows it can stand beside."""
+    """Put each folder into the first part whose rows it can stand beside.
+
+    A method that was asked for is left out of the parts that lack it, which these say; none may lack it in all.
+    """
     from bench.errors import RowError
     from bench.report.page import Part
+    from bench.results.shown import Shown
 
-    parts: list[Part] = []
+    read = partial(results.read_blocks, metric=metric, compare=compare, keep=baseline)
+    found: list[tuple[list[Path], list[Block]]] = []
     for folder in folders:
-        alone = results.read_blocks([folder], metric, compare, keep=baseline)
-        for number, part in enumerate(parts):
+        alone = read([folder])
+        for number, (others, _) in enumerate(found):
             try:
-                together = results.read_blocks([*part.folders, folder], metric, compare, keep=baseline)
+                found[number] = ([*others, folder], read([*others, folder]))
             except RowError:
                 continue
-            parts[number] = Part("", [*part.folders, folder], together)
             break
         else:
-            parts.append(Part("", [folder], alone))
-    names = [", ".join(folder.resolve().name for folder in part.folders) for part in parts]
-    whole = [", ".join(str(folder) for folder in part.folders) for part in parts]
-    return [
-        Part(
-            # Two folders may have one name, and a title is what tells parts apart.
-            name if names.count(name) == 1 else path,
-            part.folders,
-            results.read_blocks(part.folders, metric, compare, methods, keep=baseline),
-        )
-        for part, name, path in zip(parts, names, whole, strict=True)
-    ]
+            found.append(([folder], alone))
+    shown = None if methods is None else Shown(methods)
+    if shown:
+        shown.among(row for _, blocks in found for block in blocks for row in block.rows)
+    names = [", ".join(folder.resolve().name for folder in own) for own, _ in found]
+    parts = []
+    for name, (own, blocks) in zip(names, found, strict=True):
+        # Two folders may have one name, and a title is what tells parts apart.
+        title = name if names.count(name) == 1 else ", ".join(map(str, own))
+        lacking = shown.lacking(row for block in blocks for row in block.rows) if shown else []
+        rest = shown.without(lacking) if shown else None
+        if shown and not rest:
+            typer.echo(f"{title} is left out: it has no row of {', '.join(lacking)}.", err=True)
+            continue
+        note = f"Without {', '.join(lacking)}, of which there is no row here." if lacking else ""
+        parts.append(Part(title, read(own, methods=rest) if rest else blocks, note))
+    return parts

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.plots.style import Style, heat, letters, new_figure
+from bench.plots.style import Style, heat, legend_below, letters, new_figure
 from bench.results.comparison import Overlap
 from bench.results.published import find_coreset, find_scores, is_whole_split
 from bench.results.rows import Row
@@ -104,12 +104,13 @@ def score_distributions(block: Block, rate: float, found: Sequence[Scored], styl
         parts = [one.scores[one.kept], one.scores[~one.kept]]
         axes.hist(parts, bins=edges, stacked=True, color=["#0173b2", "#c9ced4"], label=["kept", "dropped"], linewidth=0)
         axes.set_title("\n".join(textwrap.wrap(one.label, 28)))
-    for axes in list(grid.flat)[len(found) :]:
+    for axes in grid.flat[len(found) :]:
         axes.set_visible(False)
-    figure.supxlabel("score (easy to hard)")
+    # Each lowest histogram names its axis: matplotlib lays a legend outside the axes over one name below them all.
+    for axes in grid.flat[max(0, len(found) - columns) : len(found)]:
+        axes.set_xlabel("score (easy to hard)")
     figure.supylabel("images")
-    handles, labels = grid[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower right", ncols=2)
+    legend_below(figure, grid[0, 0], style)
     return figure
 
 

@@ -8,7 +8,6 @@ import struct
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from importlib.resources import files
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from bench.plots.figures import Figure
@@ -32,11 +31,11 @@ Progress = Callable[[int, int], None]
 
 
 class Part(NamedTuple):
-    """Folders whose rows may stand beside each other, and the blocks of these."""
+    """Folders whose rows may stand beside each other: their names, their blocks, and what a reader should know."""
 
     title: str
-    folders: list[Path]
     blocks: list[Block]
+    note: str = ""
 
 
 class Picture(NamedTuple):
@@ -92,10 +91,10 @@ def page(
         script=_file("script.js"),
         summary=_summary(blocks),
         # Without intervals: the page's script ranks anew under its filters, and does not draw seeds.
-        leaderboard=leaderboard_sheet(first, standings(first), intervals=False)
-        if any(b.lines for b in first)
-        else None,
-        parts=[{"title": part.title, "blocks": [next(shown) for _ in part.blocks]} for part in parts],
+        leaderboard=leaderboard_sheet(first, standings(first), intervals=False) if first else None,
+        parts=[
+            {"title": part.title, "note": part.note, "blocks": [next(shown) for _ in part.blocks]} for part in parts
+        ],
         data=leaderboard_data({part.title: part.blocks for part in parts}),
     )
 

@@ -127,6 +127,7 @@ function factsOf(entries, columns, cells) {
   const within = (block) => columns.map((column) => column.values().next().value)
     .filter((cell) => keys.every((name) => cell[name] === block[name])).map((cell) => cell.rate).sort((a, b) => a - b);
   const ranked = entries.filter((entry) => entry.rank !== null).length;
+  if (!cells.length) return facts;
   const found = [...facts, ["Mean rank", ranked
     ? `1 is best, among ${count(ranked, "method")} over ${count(columns.length, "column")} (data set, encoder, model, ` +
       "rate) in which each of them has all seeds"
@@ -157,7 +158,7 @@ function show() {
   for (const entry of entries) {
     const row = body.insertRow();
     const used = entry.seeds.filter((number) => number > 0);
-    const seeds = [...new Set([Math.min(...used), Math.max(...used)])].join(" to ");
+    const seeds = used.length ? [...new Set([Math.min(...used), Math.max(...used)])].join(" to ") : MISSING;
     const whole = entry.rank !== null;
     const place = 1 + entries.filter((other) => other.rank !== null && other.rank < entry.rank).length;
     const texts = [whole ? String(place) : MISSING, entry.method, entry.supervision, whole ? fixed(entry.rank, 2) : MISSING,
@@ -177,7 +178,7 @@ function show() {
     list.append(item);
   }
   document.getElementById("leaderboard-notes").replaceChildren(list);
-  document.getElementById("status").textContent =
+  document.getElementById("status").textContent = !cells.length ? "No row passes these filters." :
     `${count(entries.length, "method")} over ${count(columns.length, "column")} (data set, encoder, model and rate).`;
 }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from bench.calls import family, parse_call, split_list
 from bench.errors import SpecError, UnknownName
@@ -45,10 +45,21 @@ class Shown:
             UnknownName: no row has one of them.
         """
         rows = list(rows)
-        calls = {row.variant: self._call(row.variant) for row in rows}
-        for call in self._names.keys() - set(calls.values()):
-            raise UnknownName("method in these rows:", call, {row.method for row in rows} | set(calls))
-        return [row for row in rows if calls[row.variant] or keep in (row.method, row.variant)]
+        for call in self.lacking(rows):
+            raise UnknownName(
+                "method in these rows:", call, {name for row in rows for name in (row.method, row.variant)}
+            )
+        return [row for row in rows if self.has(row.variant) or keep in (row.method, row.variant)]
+
+    def lacking(self, rows: Iterable[Row]) -> list[str]:
+        """Return the chosen methods that no row has."""
+        there = set(map(self._call, {row.variant for row in rows}))
+        return [call for call in self._names if call not in there]
+
+    def without(self, calls: Collection[str]) -> Shown | None:
+        """Return the same choice but for some methods; None where none is left."""
+        rest = [f"{call}={name}" if name else call for call, name in self._names.items() if call not in calls]
+        return Shown(rest) if rest else None
 
     def has(self, variant: str) -> bool:
         """Whether a line is among the chosen ones."""

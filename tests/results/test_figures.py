@@ -11,10 +11,11 @@ from typer.testing import CliRunner
 from bench.cli import app
 from bench.errors import BenchError, SpecError
 from bench.plots.accuracy import against_cost, against_rate, band
-from bench.plots.coresets import class_balance, scored
+from bench.plots.coresets import class_balance, score_distributions, scored
 from bench.plots.style import Style, looks, themed
 from bench.results.published import write_indices, write_scores
 from bench.results.rows import write_row
+from bench.results.shown import Shown
 from bench.results.stats import PERCENT, summarize
 from bench.results.tables import blocks, collect
 
@@ -166,6 +167,24 @@ def test_a_legend_leaves_the_figure_its_room(grid) -> None:
         widths.append(box.width)
     assert min(heights) > 1.9
     assert widths[0] == pytest.approx(widths[1], abs=0.1)
+
+
+@pytest.mark.parametrize("methods", ["aum", "aum,elfs", "aum,elfs,el2n,ccs", "prototypicality,elfs,aum,ccs,d2,el2n"])
+@pytest.mark.parametrize("width", [None, 3.25])
+def test_the_legend_of_scores_lies_over_no_other_text(methods: str, width: float | None) -> None:
+    committed = Path(__file__).parents[2] / "results" / "digits-demo"
+    [block] = blocks(collect([committed]), shown=Shown(methods))
+    style = Style(width=width)
+    with themed(style):
+        figure = score_distributions(block, 0.5, scored(block, 0.5, [committed]), style)
+        figure.draw_without_rendering()
+        [legend] = figure.legends
+        axes = [one for one in figure.axes if one.get_visible()]
+        others = [figure._supylabel, figure._suptitle, *(text for one in axes for text in (one.title, one.xaxis.label))]
+        assert sum(text.get_text() == "score (easy to hard)" for text in others) == min(3, len(axes))
+        boxes = [text.get_window_extent() for text in others if text.get_text()]
+        boxes += [label.get_window_extent() for one in axes for label in one.get_xticklabels()]
+        assert not any(legend.get_window_extent().overlaps(box) for box in boxes)
 
 
 def test_a_figure_for_a_paper_has_its_width_font_names_and_no_title(run_folder: Path) -> None:

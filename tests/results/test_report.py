@@ -107,6 +107,33 @@ def test_folders_of_two_recipes_are_parts_of_one_page(two_recipes: Path, tmp_pat
     assert places == {("a, c", "digits"), ("a, c", "mnist5k"), ("b", "digits")}
 
 
+@pytest.mark.parametrize(
+    ("methods", "titles", "told"),
+    [
+        ("aum,random=Chance", ["a, c", "b"], r"b: Without aum, of which there is no row here\.\n"),
+        ("aum", ["a, c"], r"b is left out: it has no row of aum\.\n"),
+    ],
+)
+def test_a_part_that_lacks_a_method_goes_without_it(
+    two_recipes: Path, methods: str, titles: list[str], told: str
+) -> None:
+    for path in (two_recipes / "b" / "rows").glob("aum-*"):
+        path.unlink()
+    done = CliRunner().invoke(app, ["report", str(two_recipes), "--methods", methods])
+    assert done.exit_code == 0, done.output
+    assert re.search(told, done.output)
+    page = Addresses()
+    page.feed(text := (two_recipes / "report.html").read_text())
+    found = {(cell["folders"], cell["method"]) for cell in json.loads(page.data)["cells"]}
+    named = {name.rpartition("=")[2] for name in methods.split(",")}
+    assert {name for title, name in found if title == "a, c"} >= named
+    assert not {name for title, name in found if title == "b"} & {"aum", "elfs"}
+    assert sorted({title for title, _ in found}) == titles
+    assert ("<p>Without aum, of which there is no row here.</p>" in text) == (len(titles) == 2)
+    done = CliRunner().invoke(app, ["report", str(two_recipes), "--methods", "aum,kcenter"])
+    assert isinstance(done.exception, UnknownName)
+
+
 def test_a_page_has_the_paired_comparison_and_sizes_of_images(report: Path) -> None:
     text = report.read_text()
     assert "Paired differences: against random" in text

@@ -141,6 +141,24 @@ def test_filters_are_in_the_address_and_notes_follow_them(page, report: Path) ->
     assert page.input_value("select[name=rate]") == "0.5", "what is no value is left out"
 
 
+def test_filters_that_leave_nothing_say_so(browser, row, tmp_path: Path) -> None:
+    for made in (row("random", 0.5), row("aum", 0.9)):
+        write_row(made, tmp_path)
+    assert CliRunner().invoke(app, ["report", str(tmp_path)]).exit_code == 0
+    with watched(browser, tmp_path / "report.html") as opened:
+        opened.select_option("select[name=rate]", "0.5")
+        dash = "\N{EN DASH}"
+        assert texts(opened, "leaderboard") == [
+            ["1", "random", "none", "1.00", "100 %", "50.0", "1"],
+            [dash, "aum", "labels", dash, dash, dash, dash],
+        ]
+        opened.select_option("select[name=rate]", "")
+        opened.evaluate("data.length = 0; show()")
+        assert texts(opened, "leaderboard") == []
+        assert opened.inner_text("#status") == "No row passes these filters."
+        assert "Columns" not in opened.inner_text("#leaderboard-notes")
+
+
 def test_parts_are_never_ranked_together(browser, grid, tmp_path: Path) -> None:
     for name, best in (("a", "random"), ("b", "elfs")):
         means = {"random": [80.0], "elfs": [70.0]} | {best: [90.0]}
