@@ -51,7 +51,7 @@ Images: TypeAlias = NDArray[np.uint8] | FileImages
 
 @dataclass(frozen=True)
 class Split:
-    """One split. ``images`` uint8 [N, C, H, W]; ``labels`` int64 [N] in [0, num_classes)."""
+    """One split. ``images`` uint8 [N, C, H, W], or vectors float32 [N, D]; ``labels`` int64 [N] in [0, num_classes)."""
 
     images: Images
     labels: NDArray[np.int64]
@@ -97,7 +97,7 @@ def make_dataset(
     """Check what a reader read and put it together.
 
     Args:
-        train: images uint8 [N, C, H, W] and labels [N], whole numbers.
+        train: images uint8 [N, C, H, W], or vectors float32 [N, D], and labels [N], whole numbers.
         test: the same for the test split, which may lack some of the classes.
         class_names: C names, at least two.
         mean: per channel, in [0, 1].
@@ -111,7 +111,8 @@ def make_dataset(
     splits = {}
     for name, (images, labels) in {"train": train, "test": test}.items():
         shape, kind = getattr(images, "shape", ()), getattr(images, "dtype", np.dtype(np.uint8))
-        if len(shape) != 4 or kind != np.uint8 or 0 in shape[1:]:
+        vectors = len(shape) == 2 and kind == np.float32
+        if (not vectors and (len(shape) != 4 or kind != np.uint8)) or 0 in shape[1:]:
             raise DataError(f"{name} images must be uint8 [N, C, H, W], got {kind} of shape {tuple(shape)}.")
         if np.shape(labels) != (len(images),) or len(images) == 0:
             raise DataError(f"{name} split has {len(images)} images and labels of shape {np.shape(labels)}.")
@@ -120,6 +121,8 @@ def make_dataset(
     if pool.images.shape[1:] != held.images.shape[1:]:
         raise DataError(f"train images are {pool.images.shape[1:]} but test images {held.images.shape[1:]}.")
     _check_classes(pool.labels, names)
+    if len(pool.images.shape) == 2:  # nothing normalises vectors
+        return Dataset(pool, held, names, (0.0,), (1.0,), np.arange(len(pool)))
     channels = pool.images.shape[1]
     in_range = all(0 <= value <= 1 for value in (*mean, *std)) and all(value > 0 for value in std)
     if not len(mean) == len(std) == channels or not in_range:

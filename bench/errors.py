@@ -8,6 +8,8 @@ from collections.abc import Iterable
 _NEAR = 0.65
 """Two letters swapped in a short name (css, ccs) leave it this similar; lower, any few shared letters count."""
 
+_MOST_LISTED = 100
+
 
 class BenchError(Exception):
     """Base of every error that the harness raises on purpose; the CLI prints it without a traceback."""
@@ -18,13 +20,23 @@ class SpecError(BenchError):
 
 
 class UnknownName(SpecError):
-    """A method, dataset, encoder, model or preset name that nothing is registered under."""
+    """A method, dataset, encoder, model or preset name that nothing is registered under.
+
+    Args:
+        kind: singular noun.
+        name: what was given.
+        valid: all names; of more than ``_MOST_LISTED`` only the number is told.
+        also: what else to say.
+    """
 
     def __init__(self, kind: str, name: str, valid: Iterable[str], *, also: str = "") -> None:
         names = sorted(valid)
-        near = difflib.get_close_matches(name.lower(), names, n=3, cutoff=_NEAR)
+        # Other libraries' names have capitals (ViT-B-32), ours have not.
+        spelled = {item.lower(): item for item in reversed(names)}
+        near = [spelled[item] for item in difflib.get_close_matches(name.lower(), sorted(spelled), n=3, cutoff=_NEAR)]
         hint = f"Did you mean {' or '.join(near)}? " if near else ""
-        super().__init__(f"unknown {kind} {name!r}. {hint}Valid: {', '.join(names) or 'none'}.{also}")
+        listed = ", ".join(names) if len(names) <= _MOST_LISTED else f"{len(names):,} names"
+        super().__init__(f"unknown {kind} {name!r}. {hint}Valid: {listed or 'none'}.{also}")
 
 
 def install_command(extra: str = "") -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from bench.code_digest import code_digest
@@ -18,6 +19,8 @@ Info = TypeVar("Info", "DatasetInfo", "EncoderInfo", "ModelInfo")
 Supervision = Literal["none", "pseudo", "coreset", "labels"]
 """What a method may see, from nothing to everything: each allows what those before it allow."""
 SUPERVISIONS: tuple[Supervision, ...] = get_args(Supervision)
+Trained = Literal["none", "self-supervised", "language", "labels"]
+"""What an encoder was trained with."""
 
 
 @dataclass(frozen=True)
@@ -109,23 +112,39 @@ class EncoderInfo:
     """Declaration of an encoder.
 
     Args:
-        supervision: what it was trained with: ``none``, ``self-supervised``, ``language`` or ``labels``.
+        supervision: what it was trained with: ``none``, ``self-supervised``, ``language`` or ``labels``; or a function
+            from the parameters that the user set to one of these, which raises ``SpecError`` where they do not tell.
         source: paper or package.
-        weights: object that locates or downloads the weights file; None where there are none.
+        weights: object that locates or downloads the weights file, or a function from the parameters that the user set
+            to such an object; None where there are none.
         version: raise it when the embeddings change, so that stored ones are not reused.
         fitted: it learns from the pool's images before it embeds, see ``bench.encoding.encoder.FittedEncoder``.
         memory: (all parameters, images N, shape (C, H, W)) -> bytes that fitting takes beside images in memory, for the
             estimates before a run.
         gpu: whether a GPU does some of its work; one of which none does holds none.
+        files: (weights file) -> all files that the embeddings depend on, where that is more than the weights.
     """
 
-    supervision: Literal["none", "self-supervised", "language", "labels"]
+    supervision: Trained | Callable[[Mapping[str, Any]], Trained]
     source: str
     weights: Any = None
     version: int = 1
     fitted: bool = False
     memory: Callable[[Mapping[str, Any], int, tuple[int, ...]], int] = lambda params, images, shape: 0
     gpu: bool = True
+    files: Callable[[Path], Sequence[Path]] = lambda weights: [weights]
+
+    def trained_with(self, params: Mapping[str, Any]) -> Trained:
+        """Return what the encoder was trained with under the parameters that the user set.
+
+        Raises:
+            SpecError: the parameters do not tell.
+        """
+        return self.supervision(params) if callable(self.supervision) else self.supervision
+
+    def weights_of(self, params: Mapping[str, Any]) -> Any:
+        """Return the object that locates the weights under the parameters that the user set, or None."""
+        return self.weights(params) if callable(self.weights) else self.weights
 
 
 @dataclass(frozen=True)
@@ -249,8 +268,9 @@ def _declare(registry: Registry[Any], info: type[Info], name: str, declaration: 
         what = f"has no field {', '.join(unknown)}" if unknown else f"lacks {', '.join(missing)}"
         raise RegistrationError(f"{registry.kind} {name!r}: the declaration {what}; fields: {', '.join(fields)}.")
     for key, hint in get_type_hints(info).items():
-        choices = get_args(hint) if get_origin(hint) is Literal else ()
-        if choices and declaration[key] not in choices:
+        plain = get_origin(hint) is Literal
+        choices = next((get_args(item) for item in (hint, *get_args(hint)) if get_origin(item) is Literal), ())
+        if choices and declaration[key] not in choices and (plain or not callable(declaration[key])):
             raise RegistrationError(
                 f"{registry.kind} {name!r}: {key} must be one of {', '.join(choices)}, got {declaration[key]!r}."
             )

@@ -29,6 +29,28 @@ def required_root(root: Path | None, holds: str) -> Path:
     return root
 
 
+def named_file(root: Path | None, path: str, call: str) -> Path:
+    """Return the file that a parameter ``path`` names, below ``root`` or absolute.
+
+    Args:
+        root: ``--data-root``, or None.
+        path: what the user gave.
+        call: what to type, for messages: ``npz(path=FILE)``.
+
+    Raises:
+        DataError: no path, a relative one without ``root``, or no such file.
+    """
+    given = Path(path).expanduser()
+    if not path or (root is None and not given.is_absolute()):
+        raise DataError(
+            f"path={path!r} names no file. Use {call} with the whole path, or --data-root DIR and a path below it."
+        )
+    file = given if root is None else root / given
+    if not file.is_file():
+        raise DataError(f"{file} is {'a folder' if file.is_dir() else 'missing'}. Use {call}.")
+    return file
+
+
 def stratified_split(labels: NDArray[np.int64], test_fraction: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Hold out the same fraction of every class, by a draw whose seed is always 0.
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench import DataError, Dataset, make_dataset, register_dataset
-from bench.datasets._common import PAPER
+from bench.datasets._common import PAPER, named_file
 from bench.datasets._npz import class_numbers, class_texts, read_arrays, square_images
 
 
@@ -41,7 +41,7 @@ def npz(root: Path | None, *, path: str = "") -> Dataset:
         DataError: no such file, not an npz file, pickled objects in it, arrays of another type or shape, or labels
             that do not number the classes from 0.
     """
-    file = _file(root, path)
+    file = named_file(root, path, "npz(path=FILE)")
     arrays = read_arrays(file, ("x_train", "y_train", "x_test", "y_test"), optional=("class_names",))
     train, test = (
         (
@@ -69,15 +69,3 @@ def _measured(images: NDArray[np.uint8]) -> tuple[tuple[float, ...], tuple[float
         means.append(round(mean, 4))
         stds.append(round(std, 4) or 1.0)
     return tuple(means), tuple(stds)
-
-
-def _file(root: Path | None, path: str) -> Path:
-    given = Path(path).expanduser()
-    if not path or (root is None and not given.is_absolute()):
-        raise DataError(
-            f"path={path!r} names no file. Use npz(path=/where/it/is.npz), or --data-root DIR with npz(path=FILE)."
-        )
-    file = given if root is None else root / given
-    if not file.is_file():
-        raise DataError(f"{file} is {'a folder' if file.is_dir() else 'missing'}. Use npz(path=FILE).")
-    return file

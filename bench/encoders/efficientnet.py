@@ -45,12 +45,12 @@ def efficientnet_lite0(weights: Path | None, *, size: Annotated[int, Field(ge=32
         BenchError: timm is not installed.
         WeightsError: the file is unreadable or does not fit.
     """
-    from bench.encoders._timm import timm_network
     from bench.encoding.checkpoints import load_weights
     from bench.encoding.frozen import FrozenEncoder
+    from bench.zoo.with_timm import build
 
     name = "efficientnet_lite0"
-    network = timm_network("tf_efficientnet_lite0", owner=name, extra="lite0")
+    network = build("tf_efficientnet_lite0", owner=f"encoder {name!r}", size=None, extra="lite0", num_classes=0)
     load_weights(network, weights, owner=name, ignore=("classifier.",), convert=to_timm_names)
     return FrozenEncoder(name, network, size=size, mean=(0.5,) * 3, std=(0.5,) * 3)
 

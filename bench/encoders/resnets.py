@@ -1,4 +1,4 @@
-"""ResNet encoders: torchvision's supervised ones, and the self-supervised ResNet-50 of DINO and SwAV.
+"""ResNets by short names: torchvision's supervised ones, and the self-supervised ResNet-50 of DINO and SwAV.
 
 All take a weights file with torchvision's parameter names and the side of the input in pixels; see ``_encoder``.
 """
@@ -64,7 +64,7 @@ def swav_resnet50(weights: Path | None, *, size: Size = 224) -> Encoder:
 
 
 def _encoder(name: str, architecture: str, weights: Path | None, size: int) -> Encoder:
-    """A ResNet without its classifier.
+    """A ResNet of ``torchvision(name=...)`` with another preprocessing: images are scaled to ``size``, uncropped.
 
     Args:
         name: of the encoder, for messages.
@@ -76,12 +76,9 @@ def _encoder(name: str, architecture: str, weights: Path | None, size: int) -> E
     Raises:
         WeightsError: the file is unreadable or does not fit.
     """
-    from torch import nn
-    from torchvision.models import get_model
-
     from bench.encoding.checkpoints import load_weights
     from bench.encoding.frozen import FrozenEncoder
+    from bench.zoo.with_torchvision import build, headless
 
-    network = get_model(architecture, weights=None)
-    network.fc = nn.Identity()
+    network, _ = headless(build(architecture, owner=f"encoder {name!r}"))
     return FrozenEncoder(name, load_weights(network, weights, owner=name, ignore=_HEADS), size=size)

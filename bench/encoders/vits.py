@@ -1,4 +1,4 @@
-"""Vision-transformer encoders, with timm's architectures: DINO, DINOv2 and CLIP.
+"""Vision transformers by short names: DINO, DINOv2 and CLIP, of which ``timm(name=...)`` has all others.
 
 All take a weights file, timm's or the authors', and the side of the input in pixels; see ``_encoder``.
 """
@@ -13,7 +13,7 @@ from pydantic import Field
 
 from bench import register_encoder
 from bench.encoding.encoder import Encoder
-from bench.encoding.weights import TimmWeights
+from bench.encoding.weights import HubWeights
 
 Size16 = Annotated[int, Field(ge=32, multiple_of=16)]
 Size14 = Annotated[int, Field(ge=28, multiple_of=14)]
@@ -39,7 +39,7 @@ _CLIP_NAMES = (
     "dino_vits16",
     supervision="self-supervised",
     source="Caron et al. 2021 (arXiv:2104.14294), DINO ViT-S/16",
-    weights=TimmWeights("timm/vit_small_patch16_224.dino"),
+    weights=HubWeights("timm/vit_small_patch16_224.dino"),
 )
 def dino_vits16(weights: Path | None, *, size: Size16 = 224) -> Encoder:
     """ViT-S/16 trained by DINO on ImageNet without labels, 384 features of the class token."""
@@ -50,7 +50,7 @@ def dino_vits16(weights: Path | None, *, size: Size16 = 224) -> Encoder:
     "dino_vitb16",
     supervision="self-supervised",
     source="Caron et al. 2021 (arXiv:2104.14294), DINO ViT-B/16",
-    weights=TimmWeights("timm/vit_base_patch16_224.dino"),
+    weights=HubWeights("timm/vit_base_patch16_224.dino"),
 )
 def dino_vitb16(weights: Path | None, *, size: Size16 = 224) -> Encoder:
     """ViT-B/16 trained by DINO on ImageNet without labels, 768 features of the class token."""
@@ -61,7 +61,7 @@ def dino_vitb16(weights: Path | None, *, size: Size16 = 224) -> Encoder:
     "dinov2_vits14",
     supervision="self-supervised",
     source="Oquab et al. 2024 (arXiv:2304.07193), DINOv2 ViT-S/14 without registers, LVD-142M",
-    weights=TimmWeights("timm/vit_small_patch14_dinov2.lvd142m"),
+    weights=HubWeights("timm/vit_small_patch14_dinov2.lvd142m"),
 )
 def dinov2_vits14(weights: Path | None, *, size: Size14 = 224) -> Encoder:
     """ViT-S/14 trained by DINOv2 on LVD-142M without labels, 384 features of the class token."""
@@ -72,7 +72,7 @@ def dinov2_vits14(weights: Path | None, *, size: Size14 = 224) -> Encoder:
     "clip_vitb32",
     supervision="language",
     source="Radford et al. 2021 (arXiv:2103.00020), OpenAI's CLIP ViT-B/32",
-    weights=TimmWeights("timm/vit_base_patch32_clip_224.openai"),
+    weights=HubWeights("timm/vit_base_patch32_clip_224.openai"),
 )
 def clip_vitb32(weights: Path | None, *, size: Size32 = 224) -> Encoder:
     """Image tower of OpenAI's CLIP ViT-B/32, 768 features of the class token before the projection to the text space.
@@ -115,19 +115,19 @@ def clip_to_timm_names(state: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _encoder(
+    owner: str,
     name: str,
-    architecture: str,
     weights: Path | None,
     size: int,
     *,
     convert: Callable[[Any], dict[str, Any]] = dict,
     **normalisation: Sequence[float],
 ) -> Encoder:
-    """A vision transformer whose features are those of the class token.
+    """A vision transformer of ``timm(name=...)`` with another preprocessing: images are scaled to ``size``, uncropped.
 
     Args:
-        name: of the encoder, for messages.
-        architecture: timm's name.
+        owner: name of the encoder, for messages.
+        name: timm's name of the architecture.
         weights: timm's file, or the authors': of DINO the names are the same, of DINOv2 too but for a mask token, which
             is dropped, and of CLIP a state dict with ``visual.*``, whose text tower is dropped.
         size: side of the input in pixels, a multiple of the patch's; position embeddings are interpolated.
@@ -138,10 +138,10 @@ def _encoder(
         BenchError: timm is not installed.
         WeightsError: the file is unreadable or does not fit.
     """
-    from bench.encoders._timm import timm_network
     from bench.encoding.checkpoints import load_weights
     from bench.encoding.frozen import FrozenEncoder
+    from bench.zoo.with_timm import build
 
-    network = timm_network(architecture, owner=name, extra="vit", dynamic_img_size=True)
-    load_weights(network, weights, owner=name, ignore=("head.", "mask_token"), convert=convert)
-    return FrozenEncoder(name, network, size=size, **normalisation)
+    network = build(name, owner=f"encoder {owner!r}", size=None, num_classes=0, dynamic_img_size=True)
+    load_weights(network, weights, owner=owner, ignore=("head.", "mask_token"), convert=convert)
+    return FrozenEncoder(owner, network, size=size, **normalisation)

@@ -5,7 +5,7 @@ Imports torch: import this module inside functions only.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +21,15 @@ _PREFIXES = ("module.", "_orig_mod.", "backbone.", "encoder.", "model.")
 _SHOWN = 4
 
 
-def read_state(path: Path) -> State:
+def read_state(path: Path, wanted: Collection[str] = ()) -> State:
     """Read a state dict from a ``.safetensors`` file, or from any other with ``torch.load(weights_only=True)``.
 
     Wrappers (``state_dict``, ``teacher``, ...) are opened, prefixes that training wrappers put before every name
     (``module.``, ``backbone.``, ...) are removed, and half-precision values become float32.
+
+    Args:
+        path: the file.
+        wanted: names that keep their prefixes, as those of a network that has a part called ``backbone``.
 
     Raises:
         WeightsError: the file is unreadable, or holds anything but named tensors.
@@ -48,7 +52,10 @@ def read_state(path: Path) -> State:
     wrong = [str(name) for name, value in content.items() if not isinstance(value, Tensor)]
     if wrong:
         raise WeightsError(f"the weights file {path} holds no state dict: {_some(wrong)} are not tensors.")
-    return {_bare(str(name)): value.float() if value.is_floating_point() else value for name, value in content.items()}
+    return {
+        _bare(str(name), wanted): value.float() if value.is_floating_point() else value
+        for name, value in content.items()
+    }
 
 
 def load_weights(
@@ -56,6 +63,7 @@ def load_weights(
     path: Path | None,
     *,
     owner: str,
+    kind: str = "encoder",
     ignore: Sequence[str] = (),
     convert: Callable[[State], State] = dict,
 ) -> nn.Module:
@@ -64,8 +72,10 @@ def load_weights(
     Args:
         module: the network, without its classifier.
         path: weights file; None is an error, because an encoder never works on random weights.
-        owner: name of the encoder, for messages.
-        ignore: beginnings of names in the file that the network has no place for on purpose (its classifier).
+        owner: name of the encoder or model, for messages.
+        kind: which of the two it is.
+        ignore: what the network has no place for on purpose (its classifier): names in the file, and beginnings of
+            names, which end with a dot.
         convert: renames another project's parameters; gets names without prefixes.
 
     Returns:
@@ -76,9 +86,9 @@ def load_weights(
             ``num_batches_tracked`` may be missing: inference does not read it.
     """
     if path is None:
-        raise WeightsError(f"encoder {owner!r} needs a weights file; see bench.encoding.weights.locate_weights.")
-    state = {name: value for name, value in convert(read_state(path)).items() if not name.startswith(tuple(ignore))}
+        raise WeightsError(f"{kind} {owner!r} needs a weights file; see bench.encoding.weights.locate_weights.")
     wanted = module.state_dict()
+    state = {name: value for name, value in convert(read_state(path, wanted)).items() if not _ignored(name, ignore)}
     missing = [name for name in wanted if name not in state and not name.endswith("num_batches_tracked")]
     unexpected = [name for name in state if name not in wanted]
     misshaped = [
@@ -89,15 +99,19 @@ def load_weights(
     faults = {"missing": missing, "unexpected": unexpected, "of another shape": misshaped}
     if any(faults.values()):
         found = "; ".join(f"{len(names)} {what}: {_some(names)}" for what, names in faults.items() if names)
-        raise WeightsError(f"the weights file {path} does not fit encoder {owner!r}: {found}.")
+        raise WeightsError(f"the weights file {path} does not fit {kind} {owner!r}: {found}.")
     module.load_state_dict(state, strict=False)
     return module
 
 
-def _bare(name: str) -> str:
-    while prefix := next((p for p in _PREFIXES if name.startswith(p)), ""):
+def _bare(name: str, wanted: Collection[str]) -> str:
+    while name not in wanted and (prefix := next((p for p in _PREFIXES if name.startswith(p)), "")):
         name = name[len(prefix) :]
     return name
+
+
+def _ignored(name: str, ignore: Sequence[str]) -> bool:
+    return name in ignore or name.startswith(tuple(item for item in ignore if item.endswith(".")))
 
 
 def _some(names: Sequence[str]) -> str:

@@ -30,6 +30,7 @@ class FrozenEncoder:
         size: side in pixels that images are resized to.
         mean: per channel, in [0, 1]; of the network's own training, not of the data set at hand.
         std: per channel, in [0, 1].
+        prepare: in place of resizing and of ``mean`` and ``std``: uint8 [B, 1 or 3, H, W] -> what ``module`` takes.
     """
 
     def __init__(
@@ -40,12 +41,14 @@ class FrozenEncoder:
         size: int,
         mean: Sequence[float] = IMAGENET_MEAN,
         std: Sequence[float] = IMAGENET_STD,
+        prepare: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
         self.name = name
         self.module = module.eval().requires_grad_(False)
         self.size = size
         self._mean = torch.tensor(mean).view(1, 3, 1, 1)
         self._std = torch.tensor(std).view(1, 3, 1, 1)
+        self._prepare = prepare or self._resized
 
     @torch.inference_mode()
     def embed(
@@ -60,19 +63,22 @@ class FrozenEncoder:
             raise DataError(f"encoder {self.name!r} takes images of 1 or 3 channels, got {images.shape[1]}.")
         on = torch.device(device)
         module = self.module.to(on, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        mean, std = self._mean.to(on), self._std.to(on)
         step = images_at_once(self.size, batch_size, on)
         parts = []
         # Files are read by several threads, which a step of a few images would leave idle. Whole steps are read.
         for index in batches(len(images), batch_size - batch_size % max(1, step)):
             for pixels in torch.from_numpy(np.ascontiguousarray(images[index])).split(step):
-                parts.append(self._features(module, to_device(pixels, on), mean, std))
+                parts.append(self._features(module, to_device(pixels, on)))
                 if progress is not None:
                     progress(len(pixels))
         return np.concatenate(parts)
 
-    def _features(self, module: nn.Module, pixels: Tensor, mean: Tensor, std: Tensor) -> NDArray[np.float32]:
-        inputs = (resize(pixels.float().div_(255), self.size).expand(-1, 3, -1, -1) - mean) / std
+    def _resized(self, pixels: Tensor) -> Tensor:
+        mean, std = self._mean.to(pixels.device), self._std.to(pixels.device)
+        return (resize(pixels.float().div_(255), self.size).expand(-1, 3, -1, -1) - mean) / std
+
+    def _features(self, module: nn.Module, pixels: Tensor) -> NDArray[np.float32]:
+        inputs = self._prepare(pixels)
         features: Tensor = module(inputs.contiguous(memory_format=torch.channels_last)).float().cpu()
         if not torch.isfinite(features).all():
             raise WeightsError(

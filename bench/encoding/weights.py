@@ -11,10 +11,13 @@ import threading
 import urllib.error
 import urllib.parse
 import urllib.request
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from types import MappingProxyType
+from typing import Any, Protocol
 
+from bench.calls import Call
 from bench.errors import WeightsError, install_command
 from bench.plugins import EncoderInfo
 from bench.registry import Entry
@@ -131,16 +134,20 @@ class TorchvisionWeights:
 
 
 @dataclass(frozen=True)
-class TimmWeights:
-    """A safetensors file of timm's on the Hugging Face hub: tensors only, no code.
+class HubWeights:
+    """A safetensors file of a repository on the Hugging Face hub: tensors only, no code.
 
     Args:
         repository: for example ``timm/vit_base_patch16_224.dino``.
         filename: file in that repository.
+        beside: small files of the same repository without which the weights cannot be used.
+        extra: the extra of this project that installs ``huggingface_hub``.
     """
 
     repository: str
     filename: str = "model.safetensors"
+    beside: tuple[str, ...] = ()
+    extra: str = "vit"
     remedy = DOWNLOAD
 
     def __str__(self) -> str:
@@ -152,9 +159,9 @@ class TimmWeights:
             from huggingface_hub import try_to_load_from_cache
         except ModuleNotFoundError:
             return None
-        found = try_to_load_from_cache(self.repository, self.filename)
+        found = [try_to_load_from_cache(self.repository, name) for name in (self.filename, *self.beside)]
         # A sentinel object, neither a path nor None, says that the hub is known not to have the file.
-        return Path(found) if isinstance(found, str) else None
+        return Path(found[0]) if isinstance(found[0], str) and all(isinstance(item, str) for item in found) else None
 
     def fetch(self) -> Path:
         """Download into the hub's cache.
@@ -165,12 +172,42 @@ class TimmWeights:
         try:
             from huggingface_hub import constants, hf_hub_download
         except ModuleNotFoundError as error:
-            raise WeightsError(f"{error.name} is not installed; run {install_command('vit')}.") from error
+            raise WeightsError(f"{error.name} is not installed; run {install_command(self.extra)}.") from error
         probe_host(constants.ENDPOINT)
         try:
-            return Path(hf_hub_download(self.repository, self.filename, etag_timeout=PROBE_SECONDS))
+            for name in (*self.beside, self.filename):
+                path = hf_hub_download(self.repository, name, etag_timeout=PROBE_SECONDS)
         except Exception as error:  # the hub's errors share no base class across its releases
             raise WeightsError(f"cannot download {self}: {error}") from error
+        return Path(path)
+
+
+@dataclass(frozen=True)
+class OwnWeights:
+    """A file that only the user can give: nobody publishes one for what was asked for.
+
+    Args:
+        what: the network, for messages.
+        remedy: what the user types.
+    """
+
+    what: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"weights of {self.what}"
+
+    def find(self) -> Path | None:
+        """Nothing."""
+        return None
+
+    def fetch(self) -> Path:
+        """Never downloads.
+
+        Raises:
+            WeightsError: always.
+        """
+        raise WeightsError(f"there are no published {self}; {self.remedy}.")
 
 
 @dataclass(frozen=True)
@@ -212,11 +249,18 @@ class PackageWeights:
         raise WeightsError(f"{self} is not installed; {self.remedy}.")
 
 
-def locate_weights(entry: Entry[EncoderInfo], *, local: Path | None = None, download: bool = False) -> Path | None:
+def locate_weights(
+    entry: Entry[EncoderInfo],
+    params: Mapping[str, Any] = MappingProxyType({}),
+    *,
+    local: Path | None = None,
+    download: bool = False,
+) -> Path | None:
     """Find the weights file of an encoder: the user's own, one on this machine, or a download if allowed.
 
     Args:
         entry: the encoder as registered.
+        params: its parameters that the user set.
         local: file that the user gave as ``NAME(weights=FILE)``; it wins over every other.
         download: whether the network may be used.
 
@@ -226,7 +270,7 @@ def locate_weights(entry: Entry[EncoderInfo], *, local: Path | None = None, down
     Raises:
         WeightsError: there is no such file, or it is absent and cannot be had; the message says what to type.
     """
-    weights: Weights | None = entry.info.weights
+    weights: Weights | None = entry.info.weights_of(params)
     if weights is None:
         if local is not None:
             raise WeightsError(f"encoder {entry.name!r} has no weights, but weights={local} was given; leave it out.")
@@ -240,7 +284,8 @@ def locate_weights(entry: Entry[EncoderInfo], *, local: Path | None = None, down
     if found is not None:
         return found
     offline = ", ".join(name for name in _OFFLINE if name != entry.name)
-    ways = f"give a file as {entry.name}(weights=FILE), or take an offline encoder ({offline})"
+    call = Call(entry.name, {**params, "weights": "FILE"})
+    ways = f"give a file as {call}, or take an offline encoder ({offline})"
     if not download:
         raise WeightsError(
             f"encoder {entry.name!r} needs {weights}, which is not on this machine: {weights.remedy}, {ways}."
@@ -249,6 +294,32 @@ def locate_weights(entry: Entry[EncoderInfo], *, local: Path | None = None, down
         return weights.fetch()
     except WeightsError as error:
         raise WeightsError(f"encoder {entry.name!r}: {error} Otherwise {ways}.") from error
+
+
+def weights_digest(entry: Entry[EncoderInfo], path: Path) -> str:
+    """SHA-256 of the weights file; of several files that the embeddings depend on, of their digests one after another.
+
+    Raises:
+        WeightsError: one of them cannot be read.
+    """
+    digests = [file_sha256(file) for file in entry.info.files(path)]
+    return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file's content.
+
+    Raises:
+        WeightsError: it cannot be read.
+    """
+    digest = hashlib.sha256()
+    try:
+        with path.open("rb") as file:
+            while chunk := file.read(_CHUNK):
+                digest.update(chunk)
+    except OSError as error:
+        raise WeightsError(f"cannot read the weights file {path}: {error.strerror}.") from error
+    return digest.hexdigest()
 
 
 def probe_host(url: str) -> None:

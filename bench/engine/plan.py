@@ -15,11 +15,12 @@ import numpy as np
 from bench.calls import Call
 from bench.data import Dataset, fingerprint
 from bench.encoding.encoder import make_encoder
-from bench.encoding.weights import DOWNLOAD, locate_weights
+from bench.encoding.weights import DOWNLOAD, locate_weights, weights_digest
 from bench.engine.contents import Contents, contents
 from bench.engine.coresets import CoresetFile, coresets_of, read_coresets
 from bench.engine.machine import Named
 from bench.engine.resume import finished_row, row_that_cannot_join, selected_otherwise, set_aside
+from bench.engine.vectors import refuse_pictures
 from bench.errors import DataError, SpecError, WeightsError
 from bench.grid.cells import WEIGHTS, check_names, encoder_calls, expand, reads_embeddings
 from bench.grid.spec import GridSpec
@@ -31,7 +32,6 @@ from bench.refs import DatasetRef, EncoderRef, clean_modifiers
 from bench.stages.base import Stage, in_order
 from bench.stages.memory import Estimate, Shape
 from bench.stages.published import Coreset
-from bench.stages.session import file_sha256
 from bench.stages.training import Cell
 from bench.store.cache import Store
 from bench.store.inventory import closed_kinds, sweep
@@ -140,6 +140,7 @@ def make_plan(
         contents=held,
         device=device,
     )
+    refuse_pictures(plan.cells, shapes)
     plan = revise(plan)
     return plan if out is None else _beside_rows(plan, out, tolerant)
 
@@ -198,10 +199,10 @@ def _find_encoders(
         except WeightsError as error:
             if not tolerant:
                 raise
-            declared = encoders.get(call.name).info.weights
+            declared = encoders.get(call.name).info.weights_of(call.params)
             given = WEIGHTS in call.params or declared is None or declared.remedy != DOWNLOAD
             if downloads is not None and not given and declared.find() is None:
-                downloads.append(f"weights of {call.name}: {declared}")
+                downloads.append(f"weights of {call}: {declared}")
             else:
                 problems.append(str(error))
             found[text], path = find_encoder(call, download, needed=False)
@@ -334,15 +335,18 @@ def find_encoder(call: Call, download: bool, *, needed: bool) -> tuple[EncoderRe
 
     Raises:
         UnknownName: no such encoder or parameter.
+        SpecError: its parameters do not tell what it was trained with.
         WeightsError: no weights file, or one that is damaged or does not fit.
     """
     entry = encoders.get(call.name)
     params = entry.changed({name: value for name, value in call.params.items() if name != WEIGHTS})
     if not needed:
         return EncoderRef(name=call.name, version=entry.info.version, params=params), None
+    entry.info.trained_with(params)
     local = call.params.get(WEIGHTS)
-    path = locate_weights(entry, local=None if local is None else Path(str(local)).expanduser(), download=download)
-    digest = "" if path is None else file_sha256(path)
+    given = None if local is None else Path(str(local)).expanduser()
+    path = locate_weights(entry, params, local=given, download=download)
+    digest = "" if path is None else weights_digest(entry, path)
     ref = EncoderRef(name=call.name, version=entry.info.version, params=params, weights_sha256=digest)
     make_encoder(ref, path)  # a file that is damaged or does not fit is better found now than by a worker
     return ref, None if path is None else path.resolve()

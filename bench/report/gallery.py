@@ -121,6 +121,8 @@ def _open(row: Row, root: Path | None) -> Dataset:
 def _pictures(
     scores: NDArray[np.float32], coreset: NDArray[np.int64], dataset: Dataset
 ) -> tuple[tuple[str, bytes], ...]:
+    if len(dataset.train.images.shape) != 4:
+        return ()  # vectors have no picture
     kept = np.zeros(len(scores), dtype=bool)
     kept[pool_positions(coreset, dataset)] = True
     found = ends(scores, kept)

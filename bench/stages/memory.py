@@ -43,7 +43,8 @@ class Shape:
     @property
     def per_image(self) -> int:
         """Bytes of one image in memory."""
-        return math.prod(self.image) if self.in_memory else 0
+        size = 4 if len(self.image) == 1 else 1  # vectors are float32
+        return size * math.prod(self.image) if self.in_memory else 0
 
     @property
     def embeddings(self) -> int:

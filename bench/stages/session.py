@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +11,9 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from bench.data import Arrays, Dataset, fingerprint
+from bench.encoding.weights import weights_digest
 from bench.errors import DataError, WeightsError
+from bench.plugins import encoders
 from bench.refs import DatasetRef, EncoderRef
 from bench.stages.base import Stage
 from bench.store.cache import Artifact, Store
@@ -104,7 +105,7 @@ class Session(BaseModel):
             WeightsError: the file is not the one that the run was planned with.
         """
         path = self.weights.get(ref.label)
-        if path is not None and file_sha256(path) != ref.weights_sha256:
+        if path is not None and weights_digest(encoders.get(ref.name), path) != ref.weights_sha256:
             raise WeightsError(f"{path} is not the file that the run was planned with; plan it again.")
         return path
 
@@ -117,22 +118,6 @@ class Session(BaseModel):
         from bench.results.published import read_indices
 
         return read_indices(self.coresets[sha256], sha256=sha256)
-
-
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file's content.
-
-    Raises:
-        WeightsError: it cannot be read.
-    """
-    digest = hashlib.sha256()
-    try:
-        with path.open("rb") as file:
-            while chunk := file.read(1 << 20):
-                digest.update(chunk)
-    except OSError as error:
-        raise WeightsError(f"cannot read the weights file {path}: {error.strerror}.") from error
-    return digest.hexdigest()
 
 
 @lru_cache(maxsize=2)

@@ -109,7 +109,7 @@ class Cell(Stage):
             "clean_fingerprint": self.dataset.clean_fingerprint,
             "encoder": self.encoder.label if self.encoder else NO_ENCODER,
             "encoder_version": self.encoder.version if self.encoder else None,
-            "encoder_supervision": encoders.get(self.encoder.name).info.supervision if self.encoder else NO_ENCODER,
+            "encoder_supervision": self._encoder_supervision(),
             "encoder_weights": self.encoder.weights_sha256 if self.encoder else "",
             "model": self.model.label,
             "model_version": self.model.version,
@@ -119,6 +119,11 @@ class Cell(Stage):
             "recipe": self.recipe,
             "protocol": self.protocol,
         }
+
+    def _encoder_supervision(self) -> str:
+        if self.encoder is None:
+            return NO_ENCODER
+        return encoders.get(self.encoder.name).info.trained_with(self.encoder.params)
 
     def selection(self) -> Selection:
         """The coreset as a shared stage: models, variants and label noise that do not change it share it."""

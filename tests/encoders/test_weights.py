@@ -15,8 +15,8 @@ import pytest
 import bench.encoding.weights as weights_module
 from bench import WeightsError
 from bench.encoding.weights import (
+    HubWeights,
     PackageWeights,
-    TimmWeights,
     TorchvisionWeights,
     UrlWeights,
     locate_weights,
@@ -124,7 +124,7 @@ def test_the_hub_fails_at_once_too(monkeypatch):
     constants = pytest.importorskip("huggingface_hub.constants")
     monkeypatch.setattr(constants, "ENDPOINT", "https://example.invalid")
     with pytest.raises(WeightsError, match="no network"):
-        TimmWeights("timm/vit_small_patch16_224.dino").fetch()
+        HubWeights("timm/vit_small_patch16_224.dino").fetch()
 
 
 def test_a_file_in_the_hubs_cache_is_found(tmp_path):
@@ -136,8 +136,8 @@ def test_a_file_in_the_hubs_cache_is_found(tmp_path):
         path.write_text(content)
     # The hub reads its settings when it is imported, hence a process of its own.
     code = (
-        "from bench.encoding.weights import TimmWeights;"
-        "print(TimmWeights('timm/some_network.tag').find(), TimmWeights('timm/another.tag').find())"
+        "from bench.encoding.weights import HubWeights;"
+        "print(HubWeights('timm/some_network.tag').find(), HubWeights('timm/another.tag').find())"
     )
     environment = {**os.environ, "HF_HUB_CACHE": str(tmp_path)}
     result = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
@@ -178,8 +178,11 @@ def test_encoders_without_weights_need_none(tmp_path):
 @pytest.mark.parametrize("name", [item.name for item in encoders])
 def test_every_encoder_declares_what_it_was_trained_with(name):
     found = encoders.get(name)
-    assert found.info.supervision in ("none", "self-supervised", "language", "labels")
-    assert ("size" in found.params) == (name != "given"), "vectors that were given are taken as they are"
+    known = name in ("timm", "torchvision", "open_clip", "hf")
+    assert known == callable(found.info.supervision) == callable(found.info.weights)
+    assert known or found.info.supervision in ("none", "self-supervised", "language", "labels")
+    without = ("given", "hf", "open_clip")
+    assert ("size" in found.params) == (name not in without), "vectors, and networks of one size, take none"
     assert (found.info.weights is None) == (name in ("given", "pixels", "simsiam"))
     assert found.info.fitted == (name in ("pixels", "simsiam"))
 

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator
 from typing import Any
 
 from bench.calls import Call, parse_call
-from bench.errors import SpecError
+from bench.errors import BenchError, SpecError
 from bench.grid.cells import POOL, spelled
 from bench.loading import DOWNLOAD
 from bench.plugins import SUPERVISIONS, MethodInfo, datasets, encoders, methods, models
@@ -83,10 +83,16 @@ def _encoder_problems(row: Row) -> Iterator[str]:
     entry = _installed(encoders, call.name)
     if entry is None:
         return
-    if row.encoder_supervision != entry.info.supervision:
-        yield f"encoder_supervision: {row.encoder_supervision}, but {call.name} has {entry.info.supervision}"
+    try:
+        trained = entry.info.trained_with(call.params)
+    except BenchError as error:  # a library that knows the name may be missing here
+        yield Unchecked(f"encoder {call}: {error}")
+    else:
+        if row.encoder_supervision != trained:
+            yield f"encoder_supervision: {row.encoder_supervision}, but {call} has {trained}"
     if bool(row.encoder_weights) != (entry.info.weights is not None):
-        yield f"encoder_weights: {row.encoder_weights[:12]!r}, but {call.name} has {entry.info.weights or 'none'}"
+        has = "none" if entry.info.weights is None else "a weights file"
+        yield f"encoder_weights: {row.encoder_weights[:12]!r}, but {call.name} has {has}"
 
 
 def _retrained_problems(row: Row) -> Iterator[str]:

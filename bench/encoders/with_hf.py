@@ -1,0 +1,75 @@
+"""Image networks of the Hugging Face hub as encoders, through transformers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from bench import register_encoder
+from bench.encoding.encoder import Encoder
+from bench.encoding.trained import Given, stated
+from bench.encoding.weights import HubWeights, Weights
+from bench.errors import SpecError
+from bench.plugins import Trained
+
+_OWNER = "encoder 'hf'"
+_BESIDE = ("config.json", "preprocessor_config.json")
+# What repositories say of their networks is prose; these names tell what their authors trained them with.
+_TOLD: dict[Trained, tuple[str, ...]] = {
+    "language": ("clip", "siglip"),
+    "self-supervised": ("dino", "-mae", "ijepa", "beit-base-patch16-224-pt22k"),
+}
+
+
+def _name(params: Mapping[str, Any]) -> str:
+    name = str(params.get("name", ""))
+    if name.count("/") != 1 or not all(name.split("/")):
+        raise SpecError(f"{_OWNER} needs the name of a repository, such as name=facebook/dinov2-base, got {name!r}.")
+    return name
+
+
+def _trained_with(params: Mapping[str, Any]) -> Trained:
+    name = _name(params).partition("/")[2].lower()
+    # Networks with a classifier were tuned with labels, whatever they were before.
+    tuned = any(word in name for word in ("imagenet", "-ft", "finetuned", "1k", "22k", "21k"))
+    told = next((kind for kind, words in _TOLD.items() if any(word in name for word in words)), None)
+    return stated(params, None if tuned else told, _OWNER)
+
+
+def _weights(params: Mapping[str, Any]) -> Weights:
+    return HubWeights(_name(params), beside=_BESIDE, extra="hf")
+
+
+def _files(weights: Path) -> list[Path]:
+    """The weights, and what says how images are given to the network and how it is built."""
+    return [weights, *(weights.with_name(name) for name in _BESIDE)]
+
+
+@register_encoder(
+    "hf",
+    supervision=_trained_with,
+    source="the Hugging Face hub, by its names, through transformers",
+    weights=_weights,
+    files=_files,
+)
+def hf(weights: Path | None, *, name: str = "", supervision: Given = "auto") -> Encoder:
+    """An image network of the Hugging Face hub, such as facebook/dinov2-base, with its own preprocessing.
+
+    Features are the projection to the space of texts where there is one, else the pooled output, else the class token,
+    else the mean over positions. Nothing but the repository's tensors and settings is read, no code of it is run.
+
+    Args:
+        weights: a safetensors file beside its ``config.json`` and ``preprocessor_config.json``.
+        name: of the repository.
+        supervision: what it was trained with, where the name does not tell.
+
+    Raises:
+        BenchError: transformers is not installed.
+        WeightsError: the file is unreadable, does not fit, or its settings are not beside it.
+    """
+    from bench.encoding.frozen import FrozenEncoder
+    from bench.zoo import with_hf as zoo
+
+    network, prepare, side = zoo.load(weights, owner=_OWNER)
+    return FrozenEncoder(f"hf(name={name})", network, size=side, prepare=prepare)

@@ -1,0 +1,54 @@
+"""Any of timm's networks as an encoder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from bench import register_encoder
+from bench.encoding.encoder import Encoder
+from bench.encoding.trained import Given, stated
+from bench.encoding.weights import Weights
+from bench.plugins import Trained
+from bench.zoo.parameters import Side
+
+_OWNER = "encoder 'timm'"
+
+
+def _trained_with(params: Mapping[str, Any]) -> Trained:
+    from bench.zoo import with_timm as zoo
+
+    name = str(params.get("name", ""))
+    zoo.check(name, owner=_OWNER)
+    return stated(params, zoo.trained_with(name), _OWNER)
+
+
+def _weights(params: Mapping[str, Any]) -> Weights:
+    from bench.zoo import with_timm as zoo
+
+    name = str(params.get("name", ""))
+    zoo.check(name, owner=_OWNER)
+    return zoo.published(name)
+
+
+@register_encoder("timm", supervision=_trained_with, source="timm, by its names", weights=_weights)
+def timm(weights: Path | None, *, name: str = "", size: Side | None = None, supervision: Given = "auto") -> Encoder:
+    """Any network of timm, such as vit_small_patch14_dinov2.lvd142m, with timm's own preprocessing and pooling.
+
+    Args:
+        weights: file with timm's parameter names, or with those of authors that timm knows.
+        name: as timm spells it; without a tag it is timm's default.
+        size: side of the input in pixels; by default the network's own.
+        supervision: what the weights were trained with, where the tag does not tell or the file is another.
+
+    Raises:
+        BenchError: timm is not installed, or has no such network.
+        WeightsError: the file is unreadable or does not fit.
+    """
+    from bench.encoding.frozen import FrozenEncoder
+    from bench.zoo import with_timm as zoo
+
+    network = zoo.headless(name, owner=_OWNER, size=size)
+    zoo.fill(network, weights, name, owner=f"timm(name={name})")
+    return FrozenEncoder(f"timm(name={name})", network, size=size or zoo.side(name), prepare=zoo.prepared(name, size))

@@ -1,0 +1,49 @@
+"""Names of other libraries: whether the library is there, and whether it knows the name."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Collection
+from types import ModuleType
+
+from bench.errors import BenchError, SpecError, UnknownName, install_command
+
+
+def library(module: str, *, owner: str, extra: str) -> ModuleType:
+    """Import another library.
+
+    Args:
+        module: its import name.
+        owner: what needs it, for messages: ``encoder 'timm'``.
+        extra: the extra of this project that installs it.
+
+    Raises:
+        BenchError: it, or a package that it needs, is not installed.
+    """
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        raise BenchError(
+            f"{owner} needs {error.name}, which is not installed; run {install_command(extra)}."
+        ) from error
+
+
+def known(name: str, names: Collection[str], *, owner: str, example: str, kind: str = "encoders") -> str:
+    """Return ``name`` where it is one of ``names``.
+
+    Args:
+        name: what the user wrote.
+        names: what the library knows.
+        owner: as for ``library``.
+        example: a name that exists.
+        kind: what to look for with ``bench list``.
+
+    Raises:
+        SpecError: no name was given.
+        UnknownName: with the nearest names.
+    """
+    if not name:
+        raise SpecError(f"{owner} needs a name, such as name={example}; bench list {kind} --search TEXT finds some.")
+    if name not in names:
+        raise UnknownName(f"name of {owner}:", name, names, also=f" bench list {kind} --search TEXT finds some.")
+    return name

@@ -1,0 +1,102 @@
+"""Networks of the Hugging Face hub, read from files by transformers; no code of a repository is run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from bench.errors import WeightsError
+from bench.zoo.names import library
+
+EXTRA = "hf"
+
+
+class Pooled(nn.Module):
+    """A network of transformers that gives one vector for an image.
+
+    Args:
+        network: takes ``pixel_values``.
+        pooled: whether its weights hold a trained pooler, or it pools without weights.
+    """
+
+    def __init__(self, network: nn.Module, pooled: bool) -> None:
+        super().__init__()
+        self.network = network
+        self._pooled = pooled
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Return [B, D] of float32 [B, 3, H, W]."""
+        network: Any = self.network
+        if hasattr(network, "get_image_features"):
+            found = network.get_image_features(pixel_values=pixels)
+            return found if isinstance(found, Tensor) else found.pooler_output
+        found = network(pixel_values=pixels)
+        if self._pooled and getattr(found, "pooler_output", None) is not None:
+            return found.pooler_output.flatten(1)
+        last = found.last_hidden_state
+        if last.ndim == 4:
+            return last.mean((2, 3))
+        has_class = any("cls_token" in name for name, _ in network.named_parameters())
+        return last[:, 0] if has_class else last.mean(1)
+
+
+def load(weights: Path | None, *, owner: str) -> tuple[nn.Module, Callable[[Tensor], Tensor], int]:
+    """Read a network and its preprocessing from a folder.
+
+    Args:
+        weights: a safetensors file beside ``config.json`` and ``preprocessor_config.json``.
+        owner: what needs it, for messages.
+
+    Returns:
+        The network, what turns uint8 [B, 1 or 3, H, W] into what it takes, and the side of its input in pixels.
+
+    Raises:
+        BenchError: transformers is not installed.
+        WeightsError: the file is unreadable, does not fit, or its settings are not beside it.
+    """
+    transformers = library("transformers", owner=owner, extra=EXTRA)
+    if weights is None or weights.suffix != ".safetensors":
+        raise WeightsError(f"{owner} reads .safetensors files beside config.json alone, got {weights}.")
+    missing = [name for name in ("config.json", "preprocessor_config.json") if not weights.with_name(name).is_file()]
+    if missing:
+        raise WeightsError(f"{owner} needs {' and '.join(missing)} beside {weights}, as the repository has them.")
+    try:
+        # trust_remote_code stays False: a repository whose network is code of its own is refused.
+        settings = {"local_files_only": True, "trust_remote_code": False}
+        processor = transformers.AutoImageProcessor.from_pretrained(weights.parent, **settings)
+        config = transformers.AutoConfig.from_pretrained(weights.parent, **settings)
+        network, told = _read(transformers, weights, config)
+    except Exception as error:  # transformers raises what it comes across: OSError, ValueError, KeyError
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise WeightsError(f"{owner} cannot read {weights}: {reason}") from error
+    lacking = [name for name in told["missing_keys"] if not name.startswith("pooler.")]
+    wrong = [*lacking, *map(str, told["mismatched_keys"])]
+    if wrong:
+        raise WeightsError(f"the weights file {weights} does not fit {owner}: {len(wrong)} missing: {wrong[0]}.")
+
+    def prepare(images: Tensor) -> Tensor:
+        pixels: Tensor = processor(images=images.expand(-1, 3, -1, -1), return_tensors="pt")["pixel_values"]
+        return pixels
+
+    pooled = not any(name.startswith("pooler.") for name in told["missing_keys"])
+    side = prepare(torch.zeros(1, 3, 64, 64, dtype=torch.uint8)).shape[-1]
+    return Pooled(network, pooled), prepare, side
+
+
+def _read(transformers: Any, weights: Path, config: Any) -> tuple[nn.Module, dict[str, Any]]:
+    """The network in float32, and what of it the file lacks; weights of a classifier are left out."""
+    if weights.name == "model.safetensors":
+        return transformers.AutoModel.from_pretrained(
+            weights.parent,
+            config=config,
+            local_files_only=True,
+            trust_remote_code=False,
+            use_safetensors=True,
+            dtype=torch.float32,
+            output_loading_info=True,
+        )
+    raise WeightsError(f"the file must be called model.safetensors, as in the repository, got {weights.name}.")

@@ -1,0 +1,202 @@
+"""Networks and their published weights by timm's names, such as ``vit_small_patch14_dinov2.lvd142m``.
+
+timm is imported inside functions: it takes seconds.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Collection, Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.encoding.weights import HubWeights, OwnWeights, UrlWeights, Weights
+from bench.errors import SpecError
+from bench.plugins import Trained
+from bench.zoo.names import known, library
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from bench.zoo.preparation import Preparation
+
+EXTRA = "vit"
+EXAMPLE = "vit_small_patch14_dinov2.lvd142m"
+_LABELLED = re.compile(r"(^|_)in(1k|12k|21k|22k|w21k)(_|$)")
+_TUNED = re.compile(r"_ft_in\d+k|_lc_in\d+k")
+_SELF = {"dino", "dinov3", "lvd142m", "lvd1689m", "sat493m", "mae", "fcmae", "seer", "ijepa"}
+_LANGUAGE = {
+    *("openai", "clip", "laion2b", "laion400m", "laiona", "datacomp1b", "datacompxl", "dfn2b", "dfn5b", "metaclip"),
+    *("metaclip2", "webli", "yfcc15m", "cc12m", "merged2b", "mclip", "mclip2"),
+}
+_UNCLEAR = {"eupe", "mim"}
+"""EUPE and EVA-02 learn from the features of other networks, some of them trained with language."""
+# What training checkpoints hold beside the network.
+_BESIDE = ("mask_token", "head.mlp.", "head.last_layer.")
+
+
+@lru_cache(1)
+def names() -> frozenset[str]:
+    """All architectures, and all with a tag that names published weights."""
+    import timm
+
+    return frozenset(timm.list_models()) | frozenset(timm.list_models(include_tags=True))
+
+
+def check(name: str, *, owner: str, kind: str = "encoders", extra: str = EXTRA) -> None:
+    """Look a name up.
+
+    Raises:
+        BenchError: timm is not installed.
+        SpecError: no such name, with the nearest ones.
+    """
+    library("timm", owner=owner, extra=extra)
+    known(name, names(), owner=owner, example=EXAMPLE, kind=kind)
+
+
+def published(name: str) -> Weights:
+    """Return where the weights of a name are published; of an architecture, those of timm's default tag."""
+    configuration = _configuration(name)
+    if configuration.get("hf_hub_id"):
+        file = configuration.get("hf_hub_filename") or "model.safetensors"
+        return HubWeights(str(configuration["hf_hub_id"]), str(file))
+    if configuration.get("url"):
+        return UrlWeights(str(configuration["url"]))
+    return OwnWeights(f"timm's {name}", f"give a file as timm(name={name}, weights=FILE)")
+
+
+def trained_with(name: str) -> Trained | None:
+    """Read from a name's tag what its weights were trained with; None where that does not tell.
+
+    The last step of training counts: what was tuned with labels was trained with labels.
+    """
+    tag = str(_configuration(name).get("tag") or "")
+    words = set(tag.split("_"))
+    if _TUNED.search(tag):
+        return "labels"
+    if words & _UNCLEAR and not _LABELLED.search(tag.replace("mim_in22k", "")):
+        return None
+    if words & _SELF:
+        return "self-supervised"
+    if words & _LANGUAGE:
+        return "language"
+    return "labels" if _LABELLED.search(tag) else None
+
+
+def headless(name: str, *, owner: str, size: int | None = None) -> nn.Module:
+    """One of timm's networks that gives pooled features, with random weights.
+
+    Args:
+        name: as timm knows it.
+        owner: what needs it, for messages.
+        size: side of the input in pixels; None for the network's own.
+
+    Raises:
+        SpecError: no such name, or a size that does not suit the network.
+    """
+    import torch
+
+    network = build(name, owner=owner, size=size, num_classes=0)
+    if size is not None:
+        try:
+            with torch.inference_mode():
+                network.eval()(torch.zeros(1, 3, size, size))
+        except Exception as error:  # networks fail in ways of their own at a size that they were not made for
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            raise SpecError(f"{owner}: {name} does not take images of size={size}: {reason}.") from error
+    return network
+
+
+def build(
+    name: str, *, owner: str, size: int | None, kind: str = "encoders", extra: str = EXTRA, **options: Any
+) -> nn.Module:
+    """Build one of timm's networks with random weights.
+
+    Args:
+        name: as timm knows it.
+        owner: what needs it, for messages.
+        size: side of the input in pixels; None for the network's own.
+        kind: what ``bench list`` finds names of.
+        extra: what installs timm.
+        options: keywords of ``timm.create_model``.
+
+    Raises:
+        BenchError: timm is not installed.
+        SpecError: no such name, or a size that does not suit the network.
+    """
+    check(name, owner=owner, kind=kind, extra=extra)
+    import timm
+
+    own = _configuration(name).get("input_size", (3, 224, 224))
+    if size is not None and (size, size) != tuple(own[1:]):
+        try:
+            return timm.create_model(name, pretrained=False, img_size=size, **options)
+        except TypeError:
+            pass  # convolutional networks take any size, and no such argument
+        except (AssertionError, ValueError, RuntimeError) as error:
+            raise SpecError(f"{owner}: {name} does not take images of size={size}: {error}.") from error
+    return timm.create_model(name, pretrained=False, **options)
+
+
+def fill(network: nn.Module, path: Path | None, name: str, *, owner: str, kind: str = "encoder") -> None:
+    """Load a weights file with timm's parameter names, or with those of authors that timm knows.
+
+    Args:
+        network: from ``build``, with or without a classifier; one of another number of classes stays as it is.
+        path: the file.
+        name: as timm knows it.
+        owner: name of the encoder or model, for messages.
+        kind: which of the two it is.
+
+    Raises:
+        WeightsError: the file is unreadable or does not fit.
+    """
+    import timm
+
+    from bench.encoding.checkpoints import load_weights
+
+    entry = sys.modules[timm.models.model_entrypoint(name).__module__]
+    own = sys.modules[type(network).__module__]
+    theirs = getattr(entry, "checkpoint_filter_fn", None) or getattr(own, "checkpoint_filter_fn", None)
+
+    def convert(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        return dict(state) if theirs is None else dict(theirs(dict(state), network))
+
+    ignore = (*_BESIDE, *_classifier(name, network))
+    load_weights(network, path, owner=owner, kind=kind, ignore=ignore, convert=convert)
+
+
+def prepared(name: str, size: int | None) -> Preparation:
+    """Images as timm's own evaluation gives them to the network."""
+    from timm.data import create_transform, resolve_data_config
+
+    from bench.zoo.preparation import Preparation
+
+    configuration = resolve_data_config({} if size is None else {"img_size": size}, pretrained_cfg=_configuration(name))
+    # With the prefetcher timm leaves scaling and normalising to whoever takes the batch.
+    cut = create_transform(**configuration, is_training=False, use_prefetcher=True)
+    return Preparation(cut, configuration["mean"], configuration["std"])
+
+
+def side(name: str) -> int:
+    """Return the side of a network's own input in pixels, the larger one."""
+    return max(_configuration(name).get("input_size", (3, 224, 224))[1:])
+
+
+def _configuration(name: str) -> dict[str, Any]:
+    from timm.models import get_pretrained_cfg
+
+    found = get_pretrained_cfg(name)
+    return found.to_dict() if found else {}
+
+
+def _classifier(name: str, network: nn.Module) -> Collection[str]:
+    """Names of parameters that the published network has and this one has not, or not of that shape: its classifier."""
+    import timm
+    import torch
+
+    with torch.device("meta"):
+        whole = timm.create_model(name, pretrained=False).state_dict()
+    return [key for key in whole if key not in network.state_dict()]

@@ -1,0 +1,350 @@
+"""Encoders by the names of other libraries, against the library's own preprocessing and network.
+
+Weights are random, saved as the library saves them, and read back through the real code path.
+"""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+
+from bench import BenchError, WeightsError
+from bench.calls import parse_call
+from bench.encoding.weights import HubWeights, locate_weights
+from bench.engine.plan import find_encoder
+from bench.errors import SpecError, UnknownName
+from bench.plugins import encoders
+
+# Grey levels that no overshoot of an interpolation takes below 0 or above 255, where Pillow clips between its passes.
+TIMM = ["test_vit.r160_in1k", "test_resnet.r160_in1k", "mobilenetv3_small_050.lamb_in1k", "test_convnext.r160_in1k"]
+
+
+@pytest.fixture(scope="module")
+def pictures(patches):
+    return patches[:6] // 2 + 64
+
+
+def saved(module, folder):
+    file = folder / "model.safetensors"
+    save_file({name: value.contiguous() for name, value in module.state_dict().items()}, file)
+    return file
+
+
+def build(text, file):
+    call = parse_call(text)
+    entry = encoders.get(call.name)
+    return entry.function(file, **entry.resolve(call.params))
+
+
+def as_pillow(pictures):
+    return [Image.fromarray(picture.transpose(1, 2, 0)) for picture in pictures]
+
+
+@pytest.mark.parametrize("name", TIMM)
+def test_timm_gives_the_features_of_timms_own_preprocessing(name, tmp_path, pictures):
+    timm = pytest.importorskip("timm")
+    torch.manual_seed(0)
+    whole = timm.create_model(name, pretrained=False).eval()
+    encoder = build(f"timm(name={name})", saved(whole, tmp_path))
+    transform = timm.data.create_transform(**timm.data.resolve_model_data_config(whole), is_training=False)
+    theirs = torch.stack([transform(image) for image in as_pillow(pictures)])
+    ours = encoder._prepare(torch.from_numpy(pictures))
+    assert ours.shape == theirs.shape
+    # One grey level, by which Pillow's rounding between two passes may differ, over the smallest std.
+    assert (ours - theirs).abs().max() <= 1.01 / 255 / 0.224
+    with torch.inference_mode():
+        network = timm.create_model(name, pretrained=False, num_classes=0).eval()
+        network.load_state_dict(whole.state_dict(), strict=False)
+        wanted = network(ours.contiguous(memory_format=torch.channels_last)).numpy()
+        logits = whole(ours)
+    features = encoder.embed(pictures, device="cpu", batch_size=6)
+    # The layout of the weights decides which kernel runs, so equal up to rounding.
+    np.testing.assert_allclose(features, wanted, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(
+        whole.get_classifier()(torch.from_numpy(features)), logits, rtol=1e-3, atol=1e-4, msg="the classifier's input"
+    )
+
+
+@pytest.mark.parametrize("name", ["mobilenet_v3_small", "shufflenet_v2_x0_5", "squeezenet1_1"])
+def test_torchvision_gives_the_features_of_its_own_preprocessing(name, tmp_path, pictures):
+    from torchvision.models import get_model, get_model_weights
+
+    torch.manual_seed(0)
+    whole = get_model(name, weights=None).eval()
+    encoder = build(f"torchvision(name={name})", saved(whole, tmp_path))
+    preset = get_model_weights(name).DEFAULT.transforms()
+    batch = torch.from_numpy(pictures)
+    torch.testing.assert_close(encoder._prepare(batch), preset(batch), rtol=0, atol=1e-6)
+    theirs = torch.stack([preset(image) for image in as_pillow(pictures)])
+    assert (encoder._prepare(batch) - theirs).abs().max() <= 1.01 / 255 / 0.224
+    seen = []
+    last = [m for m in whole.modules() if isinstance(m, torch.nn.Linear | torch.nn.Conv2d)][-1]
+    last.register_forward_hook(lambda module, inputs, output: seen.append(inputs[0]))
+    with torch.inference_mode():
+        whole(preset(batch))
+    wanted = seen[0] if seen[0].ndim == 2 else seen[0].relu().mean((2, 3))
+    features = encoder.embed(pictures, device="cpu", batch_size=6)
+    np.testing.assert_allclose(features, wanted.numpy(), rtol=1e-4, atol=1e-5)
+
+
+def test_another_size_is_scaled_and_cropped_in_proportion(tmp_path, pictures):
+    from torchvision.models import get_model
+
+    whole = get_model("mobilenet_v3_small", weights=None)
+    encoder = build("torchvision(name=mobilenet_v3_small, size=112)", saved(whole, tmp_path))
+    assert encoder._prepare(torch.from_numpy(pictures)).shape == (6, 3, 112, 112)
+    timm = pytest.importorskip("timm")
+    network = timm.create_model("test_vit.r160_in1k", pretrained=False)
+    encoder = build("timm(name=test_vit.r160_in1k, size=96)", saved(network, tmp_path))
+    assert encoder._prepare(torch.from_numpy(pictures)).shape == (6, 3, 96, 96)
+    assert np.isfinite(encoder.embed(pictures, device="cpu", batch_size=6)).all()
+    with pytest.raises(SpecError, match=r"test_vit.r160_in1k does not take images of size=100"):
+        build("timm(name=test_vit.r160_in1k, size=100)", saved(network, tmp_path))
+
+
+def test_one_channel_is_repeated(tmp_path, pictures):
+    from torchvision.models import get_model
+
+    file = saved(get_model("squeezenet1_1", weights=None), tmp_path)
+    encoder = build("torchvision(name=squeezenet1_1, size=64)", file)
+    grey = pictures[:, :1]
+    np.testing.assert_array_equal(
+        encoder.embed(grey, device="cpu", batch_size=6),
+        encoder.embed(np.repeat(grey, 3, axis=1), device="cpu", batch_size=6),
+    )
+
+
+@pytest.mark.parametrize(
+    ("tag", "trained"),
+    [
+        ("vit_small_patch14_dinov2.lvd142m", "self-supervised"),
+        ("convnext_tiny.dinov3_lvd1689m", "self-supervised"),
+        ("vit_base_patch16_224.mae", "self-supervised"),
+        ("convnextv2_atto.fcmae", "self-supervised"),
+        ("convnextv2_atto.fcmae_ft_in1k", "labels"),
+        ("vit_base_patch16_clip_224.openai", "language"),
+        ("vit_base_patch16_clip_224.openai_ft_in1k", "labels"),
+        ("vit_base_patch16_siglip_224.webli", "language"),
+        ("resnet50.a1_in1k", "labels"),
+        ("resnet50", "labels"),
+        ("resnet18.fb_ssl_yfcc100m_ft_in1k", "labels"),
+        ("regnety_320.seer", "self-supervised"),
+        ("eva02_base_patch14_224.mim_in22k", None),
+        ("samvit_base_patch16.sa1b", None),
+        ("botnet50ts_256", None),
+    ],
+)
+def test_timms_tag_tells_what_a_network_was_trained_with(tag, trained):
+    pytest.importorskip("timm")
+    info = encoders.get("timm").info
+    if trained is None:
+        with pytest.raises(SpecError, match=r"add supervision=none, self-supervised, language or labels"):
+            info.trained_with({"name": tag})
+    else:
+        assert info.trained_with({"name": tag}) == trained
+    assert info.trained_with(encoders.get("timm").changed({"name": tag, "supervision": None})) == "none"
+    assert info.trained_with({"name": tag, "supervision": "language"}) == "language"
+
+
+def test_where_the_weights_are_published():
+    pytest.importorskip("timm")
+    of = encoders.get("timm").info.weights_of
+    assert of({"name": "vit_base_patch16_224.dino"}) == encoders.get("dino_vitb16").info.weights
+    assert of({"name": "resnet50"}) == HubWeights("timm/resnet50.a1_in1k")
+    of = encoders.get("torchvision").info.weights_of
+    assert str(of({"name": "resnet18"})).endswith("resnet18-f37072fd.pth")
+    assert of({"name": "resnet50", "pretrained": "IMAGENET1K_V1"}) != of({"name": "resnet50"})
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("timm(name=vit_smal_patch14_dinov2.lvd142m)", "Did you mean .*vit_small_patch14_dinov2.lvd142m"),
+        ("timm(name=vit_small_patch14_dinov2.lvd142)", "Did you mean .*vit_small_patch14_dinov2.lvd142m"),
+        ("timm(name='hf-hub:someone/network')", "unknown name of encoder 'timm': 'hf-hub:someone/network'"),
+        ("timm", "needs a name, such as name=vit_small"),
+        ("torchvision(name=ResNet50)", "Did you mean .*resnet50"),
+        ("torchvision(name=resnet50, pretrained=IMAGENET1K_V3)", "Did you mean IMAGENET1K_V"),
+        ("torchvision", "needs a name, such as name=convnext_tiny"),
+    ],
+)
+def test_bad_names_get_the_nearest(text, message):
+    if text.startswith("timm"):
+        pytest.importorskip("timm")
+    with pytest.raises((UnknownName, SpecError), match=message):
+        find_encoder(parse_call(text), False, needed=True)
+
+
+def test_weights_that_are_not_here_say_what_to_type(monkeypatch, tmp_path):
+    pytest.importorskip("timm")
+    monkeypatch.setattr(HubWeights, "find", lambda self: None)
+    with pytest.raises(WeightsError) as caught:
+        find_encoder(parse_call("timm(name=vit_base_patch16_224.dino)"), False, needed=True)
+    assert "add --download" in str(caught.value)
+    assert "timm(name=vit_base_patch16_224.dino, weights=FILE)" in str(caught.value)
+    text = "timm(name=botnet50ts_256, supervision=labels)"
+    with pytest.raises(WeightsError, match="no published weights of timm's botnet50ts_256"):
+        find_encoder(parse_call(text), True, needed=True)
+
+
+def test_a_file_of_another_network_is_refused(tmp_path):
+    timm = pytest.importorskip("timm")
+    file = saved(timm.create_model("test_resnet.r160_in1k"), tmp_path)
+    with pytest.raises(WeightsError, match=r"does not fit encoder .*missing"):
+        build("timm(name=test_vit.r160_in1k)", file)
+    state = timm.create_model("test_vit.r160_in1k").state_dict()
+    del state["blocks.0.norm1.weight"]
+    torch.save(state, tmp_path / "part.pth")
+    with pytest.raises(WeightsError, match=r"1 missing: blocks.0.norm1.weight"):
+        build("timm(name=test_vit.r160_in1k)", tmp_path / "part.pth")
+
+
+def test_a_file_keeps_its_identity_and_its_supervision(tmp_path):
+    timm = pytest.importorskip("timm")
+    file = saved(timm.create_model("test_vit.r160_in1k"), tmp_path)
+    call = parse_call(f"timm(name=test_vit.r160_in1k, supervision=self-supervised, weights='{file}')")
+    ref, path = find_encoder(call, False, needed=True)
+    assert ref.label == "timm(name=test_vit.r160_in1k, supervision=self-supervised)"
+    assert path == file
+    assert len(ref.weights_sha256) == 64
+
+
+def test_locating_takes_the_parameters(tmp_path, monkeypatch):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    with pytest.raises(BenchError, match=r"torchvision\(name=resnet18, weights=FILE\)"):
+        locate_weights(encoders.get("torchvision"), {"name": "resnet18"})
+
+
+def test_open_clip_gives_what_its_own_model_gives(tmp_path, pictures):
+    open_clip = pytest.importorskip("open_clip", reason="open_clip is not installed (extra openclip)")
+    torch.manual_seed(0)
+    for name, tag in (("RN50-quickgelu", "openai"), ("ViT-S-32-alt", "")):
+        whole, _, transform = open_clip.create_model_and_transforms(name, pretrained=None)
+        file = saved(whole, tmp_path)
+        encoder = build(f"open_clip(name={name}, pretrained='{tag}')", file)
+        theirs = torch.stack([transform(image) for image in as_pillow(pictures)])
+        ours = encoder._prepare(torch.from_numpy(pictures))
+        assert (ours - theirs).abs().max() <= 1.01 / 255 / 0.26
+        with torch.inference_mode():
+            wanted = whole.eval().encode_image(ours)
+        features = encoder.embed(pictures, device="cpu", batch_size=6)
+        np.testing.assert_allclose(features, wanted.numpy(), rtol=1e-3, atol=1e-4)
+        assert encoders.get("open_clip").info.trained_with({"name": name}) == "language"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("open_clip(name=vit-b-32)", "Did you mean .*ViT-B-32"),
+        ("open_clip(name=ViT-B-32, pretrained=laion2b_s34b_b79)", "Did you mean laion2b_s34b_b79k"),
+        ("open_clip(name=ViT-B-32)", "say which weights of ViT-B-32, as pretrained=TAG; valid: openai"),
+    ],
+)
+def test_open_clips_names_get_the_nearest(text, message):
+    pytest.importorskip("open_clip", reason="open_clip is not installed (extra openclip)")
+    with pytest.raises(SpecError, match=message):
+        find_encoder(parse_call(text), False, needed=True)
+
+
+def repository(folder, kind):
+    """A small network as transformers writes it to a folder."""
+    transformers = pytest.importorskip("transformers", reason="transformers is not installed (extra hf)")
+    size = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
+    torch.manual_seed(0)
+    if kind == "dinov2":
+        network = transformers.Dinov2Model(transformers.Dinov2Config(image_size=56, patch_size=14, **size))
+    elif kind == "vit":
+        network = transformers.ViTModel(
+            transformers.ViTConfig(image_size=32, patch_size=8, **size), add_pooling_layer=False
+        )
+    elif kind == "clip":
+        vision = transformers.CLIPVisionConfig(image_size=32, patch_size=8, projection_dim=16, **size)
+        text = transformers.CLIPTextConfig(vocab_size=99, projection_dim=16, **size)
+        network = transformers.CLIPModel(
+            transformers.CLIPConfig(text_config=text.to_dict(), vision_config=vision.to_dict(), projection_dim=16)
+        )
+    else:
+        network = transformers.ResNetModel(
+            transformers.ResNetConfig(embedding_size=8, hidden_sizes=[8, 16], depths=[1, 1])
+        )
+    side = 56 if kind == "dinov2" else 32
+    processor = transformers.BitImageProcessor(size={"shortest_edge": side + 8}, crop_size=side)
+    network.save_pretrained(folder)
+    processor.save_pretrained(folder)
+    return transformers, network.eval(), folder / "model.safetensors"
+
+
+@pytest.mark.parametrize("kind", ["dinov2", "vit", "clip", "resnet"])
+def test_hf_gives_what_transformers_gives(kind, tmp_path, pictures):
+    transformers, network, file = repository(tmp_path, kind)
+    encoder = build("hf(name=someone/dinov2)", file)
+    processor = transformers.AutoImageProcessor.from_pretrained(tmp_path)
+    theirs = processor(images=as_pillow(pictures), return_tensors="pt")["pixel_values"]
+    ours = encoder._prepare(torch.from_numpy(pictures))
+    torch.testing.assert_close(ours, theirs, rtol=0, atol=1.01 / 255 / 0.224)
+    with torch.inference_mode():
+        if kind == "clip":
+            found = network.get_image_features(pixel_values=ours)
+            wanted = getattr(found, "pooler_output", found)
+        elif kind == "vit":
+            wanted = network(pixel_values=ours).last_hidden_state[:, 0]
+        else:
+            wanted = network(pixel_values=ours).pooler_output.flatten(1)
+    features = encoder.embed(pictures, device="cpu", batch_size=6)
+    np.testing.assert_allclose(features, wanted.numpy(), rtol=1e-4, atol=1e-5)
+
+
+def test_hf_depends_on_its_settings_and_refuses_what_does_not_fit(tmp_path):
+    _, network, file = repository(tmp_path, "dinov2")
+    call = parse_call(f"hf(name=someone/dinov2-tiny, weights='{file}')")
+    first = find_encoder(call, False, needed=True)[0]
+    settings = tmp_path / "preprocessor_config.json"
+    settings.write_text(json.dumps({**json.loads(settings.read_text()), "image_mean": [0.5] * 3}))
+    assert find_encoder(call, False, needed=True)[0].weights_sha256 != first.weights_sha256
+    state = {name: value.contiguous() for name, value in network.state_dict().items()}
+    lost = next(name for name in state if name.endswith("layer.0.norm1.weight"))
+    save_file({name: value for name, value in state.items() if name != lost}, file, metadata={"format": "pt"})
+    with pytest.raises(WeightsError, match=f"1 missing: {lost}"):
+        find_encoder(call, False, needed=True)
+    settings.unlink()
+    with pytest.raises(WeightsError, match=r"preprocessor_config.json"):
+        find_encoder(call, False, needed=True)
+
+
+def test_hf_runs_no_code_of_a_repository(tmp_path):
+    _, _, file = repository(tmp_path, "dinov2")
+    trap = tmp_path / "trap"
+    (tmp_path / "modeling.py").write_text(f"open({str(trap)!r}, 'w')\n")
+    config = tmp_path / "config.json"
+    text = config.read_text().replace('"model_type": "dinov2"', '"model_type": "mine"')
+    config.write_text(text[:-2] + ', "auto_map": {"AutoConfig": "modeling.C", "AutoModel": "modeling.M"}}\n')
+    with pytest.raises(WeightsError, match="cannot read"):
+        build("hf(name=someone/dinov2)", file)
+    assert not trap.exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "trained"),
+    [
+        ("facebook/dinov2-base", "self-supervised"),
+        ("facebook/dinov3-vits16-pretrain-lvd1689m", "self-supervised"),
+        ("openai/clip-vit-base-patch32", "language"),
+        ("google/siglip-base-patch16-224", "language"),
+        ("facebook/dinov2-base-imagenet1k-1-layer", None),
+        ("google/vit-base-patch16-224", None),
+    ],
+)
+def test_a_repositorys_name_tells_or_the_user_must(name, trained):
+    info = encoders.get("hf").info
+    if trained is None:
+        with pytest.raises(SpecError, match="add supervision="):
+            info.trained_with({"name": name})
+    else:
+        assert info.trained_with({"name": name}) == trained
+    with pytest.raises(SpecError, match="name of a repository"):
+        info.trained_with({"name": "dinov2-base"})
