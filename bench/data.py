@@ -6,7 +6,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, TypeAlias, TypeVar, overload, runtime_checkable
+from typing import Any, Protocol, TypeAlias, TypeVar, cast, overload, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,8 +87,8 @@ class Dataset:
 
 
 def make_dataset(
-    train: tuple[Images, Sequence[int] | NDArray[np.integer]],
-    test: tuple[Images, Sequence[int] | NDArray[np.integer]],
+    train: tuple[Images | NDArray[np.float32], Sequence[int] | NDArray[np.integer]],
+    test: tuple[Images | NDArray[np.float32], Sequence[int] | NDArray[np.integer]],
     *,
     class_names: Sequence[str],
     mean: Sequence[float],
@@ -116,7 +116,7 @@ def make_dataset(
             raise DataError(f"{name} images must be uint8 [N, C, H, W], got {kind} of shape {tuple(shape)}.")
         if np.shape(labels) != (len(images),) or len(images) == 0:
             raise DataError(f"{name} split has {len(images)} images and labels of shape {np.shape(labels)}.")
-        splits[name] = Split(images, _checked_labels(np.asarray(labels), name, names))
+        splits[name] = Split(cast("Images", images), _checked_labels(np.asarray(labels), name, names))
     pool, held = splits["train"], splits["test"]
     if pool.images.shape[1:] != held.images.shape[1:]:
         raise DataError(f"train images are {pool.images.shape[1:]} but test images {held.images.shape[1:]}.")

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from bench import register_encoder
+from bench.data import IMAGENET_MEAN, IMAGENET_STD
 from bench.encoding.encoder import Encoder
 from bench.encoding.weights import HubWeights
 
@@ -121,7 +122,8 @@ def _encoder(
     size: int,
     *,
     convert: Callable[[Any], dict[str, Any]] = dict,
-    **normalisation: Sequence[float],
+    mean: Sequence[float] = IMAGENET_MEAN,
+    std: Sequence[float] = IMAGENET_STD,
 ) -> Encoder:
     """A vision transformer of ``timm(name=...)`` with another preprocessing: images are scaled to ``size``, uncropped.
 
@@ -132,7 +134,8 @@ def _encoder(
             is dropped, and of CLIP a state dict with ``visual.*``, whose text tower is dropped.
         size: side of the input in pixels, a multiple of the patch's; position embeddings are interpolated.
         convert: from the file's parameter names to timm's.
-        normalisation: ``mean`` and ``std`` per channel, where they are not ImageNet's.
+        mean: per channel, in [0, 1].
+        std: per channel, in [0, 1].
 
     Raises:
         BenchError: timm is not installed.
@@ -144,4 +147,4 @@ def _encoder(
 
     network = build(name, owner=f"encoder {owner!r}", size=None, num_classes=0, dynamic_img_size=True)
     load_weights(network, weights, owner=owner, ignore=("head.", "mask_token"), convert=convert)
-    return FrozenEncoder(owner, network, size=size, **normalisation)
+    return FrozenEncoder(owner, network, size=size, mean=mean, std=std)
