@@ -268,10 +268,15 @@ def _declare(registry: Registry[Any], info: type[Info], name: str, declaration: 
         what = f"has no field {', '.join(unknown)}" if unknown else f"lacks {', '.join(missing)}"
         raise RegistrationError(f"{registry.kind} {name!r}: the declaration {what}; fields: {', '.join(fields)}.")
     for key, hint in get_type_hints(info).items():
-        plain = get_origin(hint) is Literal
-        choices = next((get_args(item) for item in (hint, *get_args(hint)) if get_origin(item) is Literal), ())
-        if choices and declaration[key] not in choices and (plain or not callable(declaration[key])):
+        choices = get_args(hint) if get_origin(hint) is Literal else _first_choices(get_args(hint))
+        computed = callable(declaration.get(key)) and get_origin(hint) is not Literal
+        if choices and not computed and declaration[key] not in choices:
             raise RegistrationError(
                 f"{registry.kind} {name!r}: {key} must be one of {', '.join(choices)}, got {declaration[key]!r}."
             )
     return info(**declaration)
+
+
+def _first_choices(hints: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Values of the first closed choice in a union, whose other members compute one."""
+    return next((get_args(item) for item in hints if get_origin(item) is Literal), ())

@@ -170,7 +170,8 @@ def fill(network: nn.Module, path: Path | None, name: str, *, owner: str, kind: 
 
 def prepared(name: str, size: int | None) -> Preparation:
     """Images as timm's own evaluation gives them to the network."""
-    from timm.data import create_transform, resolve_data_config
+    from timm.data.config import resolve_data_config
+    from timm.data.transforms_factory import create_transform
 
     from bench.zoo.preparation import Preparation
 
