@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import io
+import tokenize
 from collections.abc import Callable, Iterator
 from functools import cache
 from importlib.util import find_spec, resolve_name
@@ -14,17 +16,18 @@ from typing import Any
 _BUILT_IN = "bench.methods"
 _SHARED = ("bench.ranking", "bench.knn", "bench.clustering.kmeans", "bench.dynamics")
 """Modules of the harness whose functions are part of what a built-in method computes; dynamics say what is hard."""
+_LAYOUT = {tokenize.COMMENT, tokenize.NL, tokenize.INDENT, tokenize.DEDENT}
 
 
 @cache
 def code_digest(function: Callable[..., Any], version: int) -> str:
-    """Digest of a method's declared version and of the source files that it rests on.
+    """Return a digest of a method's declared version and of the source files that it rests on.
 
     Those are its module and what this imports, directly or not, from where it comes from: the same top-level package
     (``bench.methods`` for built-in methods, with the modules of ``_SHARED``), or, of a module without a package,
     modules in the same folder. What the rest of the harness and other packages do is not part of it, nor what is
-    imported by a name that is made up as the code runs. A function of a notebook or a script has no such file in a
-    worker: there it is the function's own compiled code.
+    imported by a name that is made up as the code runs, nor comments and docstrings. A function of a notebook or a
+    script has no such file in a worker: there it is the function's own compiled code.
 
     Args:
         function: the method.
@@ -48,14 +51,33 @@ def code_digest(function: Callable[..., Any], version: int) -> str:
         sources[name] = path.read_text(encoding="utf-8", errors="replace")
         package = name if path.name == "__init__.py" else name.rpartition(".")[0]
         waiting += _imported(sources[name], package, module)
-    text = "\0".join(f"{name}\0{source}" for name, source in sorted(sources.items()))
+    text = "\0".join(f"{name}\0{_statements(source)}" for name, source in sorted(sources.items()))
     return hashlib.sha256(f"{version}\0{text}".encode()).hexdigest()[:16]
 
 
+def _statements(source: str) -> str:
+    """Return a source without comments, docstrings and empty lines, so that better words leave a digest as it is."""
+    # What is left stays text: digests go into rows, and trees and tokens of f-strings change with Python versions.
+    lines = source.split("\n")
+    tokens = list(tokenize.generate_tokens(io.StringIO(source).readline))
+    words = [token for token in tokens if token.type == tokenize.COMMENT]
+    code = [token for token in tokens if token.type not in _LAYOUT]
+    for before, token, after in zip([None, *code], code, code[1:], strict=False):
+        begins = before is None or before.type == tokenize.NEWLINE
+        if token.type == tokenize.STRING and begins and after.type == tokenize.NEWLINE:
+            words.append(token)
+    # From the end, so that a cut moves no position that is still to be used.
+    for token in sorted(words, key=lambda token: token.start, reverse=True):
+        (first, begin), (last, end) = token.start, token.end
+        lines[first - 1 : last] = [lines[first - 1][:begin] + lines[last - 1][end:]]
+    return "\n".join(line.rstrip() for line in lines if line.strip())
+
+
 def _compiled(code: CodeType) -> str:
-    """What a function does, whatever file and line it stands in; sets of constants have no order of their own."""
+    """Return what a function does, whatever file and line it stands in."""
 
     def text(constant: object) -> str:
+        # ``in {"a", "b"}`` compiles to a frozenset, whose order of strings changes with every process's hash seed.
         if isinstance(constant, CodeType):
             return _compiled(constant)
         return repr(sorted(map(repr, constant)) if isinstance(constant, frozenset) else constant)
@@ -64,7 +86,7 @@ def _compiled(code: CodeType) -> str:
 
 
 def _related(name: str, module: str) -> bool:
-    """Whether a module may come from where ``module`` does, by its name."""
+    """Return whether a module may come from where ``module`` does, by its name."""
     if "." not in module:
         return "." not in name
     root = _BUILT_IN if module.startswith(f"{_BUILT_IN}.") else module.partition(".")[0]
@@ -72,7 +94,8 @@ def _related(name: str, module: str) -> bool:
 
 
 def _imported(source: str, package: str, module: str) -> Iterator[str]:
-    """Names of related modules that a source imports, anywhere in it."""
+    """Yield the names of related modules that a source imports, anywhere in it."""
+    # All nodes, not the top of the file alone: methods import heavy helpers inside functions.
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names if _related(alias.name, module))
@@ -81,12 +104,13 @@ def _imported(source: str, package: str, module: str) -> Iterator[str]:
             inside = [f"{base}.{alias.name}" for alias in node.names]
             modules = [name for name in inside if _related(name, module) and _file(name)]
             yield from modules
+            # A name that is no module is an attribute of the base, so that the base's source counts.
             if len(modules) < len(inside) and _related(base, module):
                 yield base
 
 
 def _file(name: str) -> Path | None:
-    """The source file of a module; None where it has none, or there is no such module."""
+    """Return the source file of a module; None where it has none, or there is no such module."""
     try:
         spec = find_spec(name)
     except (ImportError, ValueError, AttributeError):

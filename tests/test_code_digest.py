@@ -69,12 +69,38 @@ def test_every_source_of_its_distribution_that_a_method_imports_counts(
     before = digest(module)
     changed = set()
     for name, source in {**PACKAGE, **MODULES}.items():
-        (folder / name).write_text(f"{source}\n# edited")
+        (folder / name).write_text(f"{source}\nEDITED = 1")
         if digest(module) != before:
             changed.add(name)
         (folder / name).write_text(source)
     assert changed == used
     assert digest(module) == before
+
+
+@pytest.mark.parametrize(
+    ("edited", "same"),
+    [
+        ('"""Other words."""\nSHARE = 0.5  # why a half\n\n\n# The end.\n', True),
+        ('SHARE = 0.5\n"""Share.\n\nOf what is kept.\n"""\n', True),
+        ('SHARE = 0.5\n\n\ndef half():\n    # Nothing.\n    """Return nothing."""\n', False),
+        ('SHARE = 0.5\nNAME = "# kept"\n', False),
+        ('SHARE = 0.5\nNAME = """kept"""\n', False),
+        ("SHARE = 0.50\n", False),
+    ],
+)
+def test_words_do_not_count(folder: Path, edited: str, same: bool) -> None:
+    before = digest("lab.sub.method")
+    (folder / "lab/constants.py").write_text(edited)
+    assert (digest("lab.sub.method") == before) is same
+
+
+def test_a_function_that_gets_a_docstring_is_what_it_was(folder: Path) -> None:
+    source = "def order(scores):\n    from . import late\n    return scores"
+    assert PACKAGE["lab/sub/inner.py"] == source
+    before = digest("lab.sub.method")
+    head, *body = source.split("\n")
+    (folder / "lab/sub/inner.py").write_text("\n".join([head, '    """Order {é}."""  # é', *body]))
+    assert digest("lab.sub.method") == before
 
 
 def test_the_declared_version_counts(folder: Path) -> None:
