@@ -27,6 +27,7 @@ class Call(NamedTuple):
     modifiers: Mapping[str, int | float] = {}
 
     def __str__(self) -> str:
+        # Sorted: one call has one spelling, which stands in rows and decides which of them a table puts together.
         inside = ", ".join(f"{key}={_text(value)}" for key, value in sorted(self.params.items()))
         after = "".join(f"@{key}={_number(value)}" for key, value in sorted(self.modifiers.items()))
         return f"{self.name}({inside}){after}" if inside else f"{self.name}{after}"
@@ -94,19 +95,19 @@ def parse_call(given: str | Mapping[str, Any]) -> Call:
 
 
 def given_by_rate(call: Call) -> frozenset[str]:
-    """Parameters whose value is a mapping from rate to value."""
+    """Return the parameters whose value is a mapping from rate to value."""
     return frozenset(name for name, value in call.params.items() if isinstance(value, Mapping))
 
 
 @lru_cache(4096)
 def family(variant: str) -> str:
-    """The call with every mapping from rate to value emptied: what stays the same when a grid gets another rate."""
+    """Return the call with every mapping from rate to value emptied, which stays the same when a grid gets a rate."""
     call = parse_call(variant)
     return str(Call(call.name, call.params | {name: {} for name in given_by_rate(call)}))
 
 
 def merged(variants: Sequence[str]) -> str:
-    """The call of one family whose mappings from rate to value hold the rates of all the given ones.
+    """Return the call of one family whose mappings from rate to value hold the rates of all the given ones.
 
     Args:
         variants: of one ``family``, at least one; at a rate that several have, the last one's value stands.
@@ -134,16 +135,16 @@ def _from_mapping(given: Mapping[str, Any]) -> Call:
 
 
 def _modifiers(text: str, whole: str) -> dict[str, int | float]:
-    found: dict[str, int | float] = {}
+    modifiers: dict[str, int | float] = {}
     for part in text.split("@")[1:]:
         key, _, written = (item.strip() for item in part.partition("="))
         value = _value(written)
         if not key.isidentifier() or isinstance(value, bool) or not isinstance(value, int | float):
             raise SpecError(f"cannot read '@{part}' in {whole!r}; write @modifier=number, such as @noise=0.2.")
-        if key in found:
+        if key in modifiers:
             raise SpecError(f"modifier @{key} is given twice in {whole!r}.")
-        found[key] = value
-    return found
+        modifiers[key] = value
+    return modifiers
 
 
 def _value(text: str) -> Any:
@@ -155,14 +156,16 @@ def _value(text: str) -> Any:
             # Python warns of the backslash in 'C:\\data' and of 0x3and; neither is the user's concern here.
             warnings.simplefilter("ignore")
             return ast.literal_eval(text)
+    # All that ``literal_eval`` raises of text that is no literal; the last two of very long or deep text.
     except (ValueError, SyntaxError, MemoryError, RecursionError):
         return text
 
 
 def _number(value: int | float) -> str:
-    """``100`` for 100.0 too, so that a number has one spelling."""
+    """Write ``100`` for 100.0 too, so that a number has one spelling."""
     return repr(value).removesuffix(".0")
 
 
 def _text(value: Any) -> str:
+    # Without quotes only where it is read back as the same text: ``true`` and ``5`` would not be.
     return value if isinstance(value, str) and _BARE.fullmatch(value) and _value(value) == value else repr(value)

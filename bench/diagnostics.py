@@ -33,7 +33,7 @@ class Diagnostics:
     taken: str = ""
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """The parts that are there as arrays, for storage beside the indices."""
+        """Return the parts that are there as arrays, for storage beside the indices."""
         parts: dict[str, NDArray[Any]] = {_CHOSEN + name: np.array(value) for name, value in self.chosen.items()}
         if self.judged:
             parts[_JUDGED] = np.array(list(self.judged.values()))
@@ -43,7 +43,7 @@ class Diagnostics:
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Diagnostics:
-        """Inverse of ``arrays``; other names are ignored, and a selection stored earlier has none."""
+        """Undo ``arrays``; other names are ignored, and a selection stored earlier has none."""
         chosen = {name[len(_CHOSEN) :]: float(value) for name, value in arrays.items() if name.startswith(_CHOSEN)}
         judged = {}
         if _JUDGED in arrays:
@@ -53,7 +53,7 @@ class Diagnostics:
 
 
 def check_scores(scores: Any, size: int) -> NDArray[np.float32]:
-    """One finite number per pool image, as a copy in float32.
+    """Return one finite number per pool image, as a copy in float32; refuse anything else.
 
     Args:
         scores: anything; valid are N finite real numbers. Not modified.
@@ -72,6 +72,7 @@ def check_scores(scores: Any, size: int) -> NDArray[np.float32]:
             f"of the {size} pool images."
         )
     with np.errstate(over="ignore"):
+        # Always a copy: the method may go on writing into its own.
         plain = array.astype(np.float32)
     bad = int(np.count_nonzero(~np.isfinite(plain)))
     if bad:
@@ -80,32 +81,32 @@ def check_scores(scores: Any, size: int) -> NDArray[np.float32]:
 
 
 def check_chosen(values: Mapping[str, Any]) -> dict[str, float]:
-    """Chosen parameters as finite floats.
+    """Return chosen parameters as finite floats; refuse anything else.
 
     Raises:
         SelectionError: a value is no finite number.
     """
-    found = {}
+    chosen = {}
     for name, value in values.items():
         try:
-            found[name] = float(value)
+            chosen[name] = float(value)
         except (TypeError, ValueError):
             raise SelectionError(f"report({name}={value!r}): a chosen parameter is reported as one number.") from None
-        if not math.isfinite(found[name]):
+        if not math.isfinite(chosen[name]):
             raise SelectionError(f"report({name}={value!r}): the number must be finite.")
-    return found
+    return chosen
 
 
 def check_judged(judged: Mapping[str, Any], taken: str) -> tuple[dict[str, float], str]:
-    """What a judge said of candidates, in [0, 1], and which of them was taken.
+    """Return what a judge said of candidates, in [0, 1], and which of them was taken; refuse anything else.
 
     Raises:
         SelectionError: a value is no number in [0, 1], or what was taken was not judged.
     """
-    found = check_chosen(judged)
-    for name, value in found.items():
+    values = check_chosen(judged)
+    for name, value in values.items():
         if not 0 <= value <= 1:
             raise SelectionError(f"report(judged=...) got {value} for {name}; a judge's value lies in 0 to 1.")
-    if taken not in found:
-        raise SelectionError(f"report(taken={taken!r}): judged were {', '.join(found) or 'none'}.")
-    return found, taken
+    if taken not in values:
+        raise SelectionError(f"report(taken={taken!r}): judged were {', '.join(values) or 'none'}.")
+    return values, taken

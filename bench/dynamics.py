@@ -82,7 +82,7 @@ class Dynamics:
         return len(self.aum)
 
     def difficulty(self, score: Score = "aum", *, never_learned: NeverLearned = "hardest") -> NDArray[Any]:
-        """One score per image with **high = hard**, whatever the score's own direction. float64 [N].
+        """Return one score per image with **high = hard**, whatever the score's own direction. float64 [N].
 
         The high end of ``dyn-unc``, ``dual``, ``tdds``, ``least-confidence``, ``margin`` and ``entropy`` is uncertain
         rather than mislabelled: an image whose label the proxy never learns may have a low spread, or a sure prediction
@@ -98,6 +98,7 @@ class Dynamics:
                 width (CCS) on the scale of the counts.
         """
         if score == "forgetting":
+            # A copy, since the next line writes into it.
             counts = self.forgetting.astype(np.float64)
             if never_learned == "hardest":
                 counts[~self.learned] = counts[self.learned].max(initial=0) + 1
@@ -106,10 +107,10 @@ class Dynamics:
         return -values if score in ("aum", "aum-logits", "margin") else values
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """The fields as arrays, for storage."""
+        """Return the fields as arrays, for storage."""
         return {item.name: np.asarray(getattr(self, item.name)) for item in fields(self)}
 
     @classmethod
     def from_arrays(cls, arrays: dict[str, NDArray[Any]]) -> Dynamics:
-        """Inverse of ``arrays``."""
+        """Undo ``arrays``."""
         return cls(**{**arrays, "epochs": int(arrays["epochs"])})  # type: ignore[arg-type]

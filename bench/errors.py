@@ -40,7 +40,7 @@ class UnknownName(SpecError):
 
 
 def install_command(extra: str = "") -> str:
-    """What to type to install this project, for messages.
+    """Return what to type to install this project, for messages.
 
     From a checkout: nothing is released yet, and a package index may hold a stranger's package of this name.
 
@@ -52,7 +52,7 @@ def install_command(extra: str = "") -> str:
 
 
 def lower_first(message: str) -> str:
-    """Pydantic's message as the middle of a sentence: ``Value error, Input should`` becomes ``input should``."""
+    """Turn pydantic's message into the middle of a sentence: ``Value error, Input should`` becomes ``input should``."""
     text = message.removeprefix("Value error, ")
     return text[:1].lower() + text[1:]
 

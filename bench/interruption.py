@@ -27,5 +27,6 @@ def interrupt(number: int, frame: FrameType | None) -> None:
     Raises:
         KeyboardInterrupt: SIGINT has no handler of another kind.
     """
+    # SIGINT's handler where it can be called; SIG_IGN and SIG_DFL are numbers.
     handler = signal.getsignal(signal.SIGINT)
     (handler if callable(handler) else signal.default_int_handler)(signal.SIGINT, frame)

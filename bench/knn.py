@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _CHUNK = 4096
+"""Queries at a time: enough to keep the matrix product busy, few enough to show how far it is."""
 _SPARE = 16
 """Rows that faiss is asked for beyond k + 1, to see whether its rounding could have hidden a nearer one."""
 _SMALLEST = 1e-15
@@ -36,7 +37,7 @@ def nearest_neighbors(
     threads: int = 1,
     progress: Progress | None = None,
 ) -> Neighbors:
-    """Exact k nearest neighbours of every row among the other rows.
+    """Find the exact k nearest neighbours of every row among the other rows.
 
     Both libraries rank by the expanded form of the squared distance, which loses digits between near-duplicates. The
     distances of the rows that they find are computed again from the differences and sorted; a row whose k-th distance
@@ -64,22 +65,26 @@ def nearest_neighbors(
         raise DataError(f"k={k} neighbours of {size} images: k must lie in 1 to {size - 1}.")
     rows = unit_rows(embeddings) if metric == "cosine" else np.ascontiguousarray(embeddings, dtype=np.float32)
     index = _index(rows, threads)
-    found = np.empty((size, k), dtype=np.int64)
+    nearest = np.empty((size, k), dtype=np.int64)
     distances = np.empty((size, k), dtype=np.float32)
     lengths = np.linalg.norm(rows, axis=1)
+    # D products are added up, each with one rounding, and none is above (|x| + |y|)^2 in total.
     rounding = rows.shape[1] * np.finfo(np.float32).eps * (lengths + lengths.max()) ** 2
     for start in range(0, size, _CHUNK):
         chunk = np.arange(start, min(start + _CHUNK, size))
+        # One more than k, since a row finds itself; or a copy of itself in its place.
         squares, candidates = index.search(rows[chunk], min(k + 1 + _SPARE, size))
-        found[chunk], distances[chunk] = _exact(rows, chunk, candidates, k)
+        nearest[chunk], distances[chunk] = _exact(rows, chunk, candidates, k)
+        # The last candidate is the nearest that is known of all rows left out, up to the rounding of its distance.
         doubtful = distances[chunk, -1] ** 2 > squares[:, -1] - rounding[chunk]
         left = chunk[doubtful & (candidates.shape[1] < size)]
+        # At most ``_DIRECT`` at a time, for which both libraries sum squared differences, without cancellation.
         for again in np.split(left, range(_DIRECT, len(left), _DIRECT)):
             if len(again):
-                found[again], distances[again] = _exact(rows, again, index.search(rows[again], k + 1)[1], k)
+                nearest[again], distances[again] = _exact(rows, again, index.search(rows[again], k + 1)[1], k)
         if progress is not None:
             progress(int(chunk[-1]) + 1, size)
-    return Neighbors(found, distances)
+    return Neighbors(nearest, distances)
 
 
 class _Index(Protocol):
@@ -95,6 +100,7 @@ def _index(rows: NDArray[np.float32], threads: int) -> _Index:
         return _TorchIndex(rows)
     import faiss
 
+    # Global to the process, so it is set for every search.
     faiss.omp_set_num_threads(threads)
     index: _Index = faiss.IndexFlatL2(rows.shape[1])
     index.add(rows)  # type: ignore[attr-defined]
@@ -105,6 +111,7 @@ class _TorchIndex:
     """Brute force; the matrix of distances is held for a part of the queries at a time."""
 
     _VALUES = 2**25
+    """Distances held at once: 128 MB of float32."""
 
     def __init__(self, rows: NDArray[np.float32]) -> None:
         import torch
@@ -116,10 +123,9 @@ class _TorchIndex:
         """See ``_Index``."""
         import torch
 
-        found = [
-            self._nearest(part, k) for part in torch.from_numpy(queries).split(max(1, self._VALUES // len(self._rows)))
-        ]
-        squares, positions = (torch.cat(parts).numpy() for parts in zip(*found, strict=True))
+        at_once = max(1, self._VALUES // len(self._rows))
+        results = [self._nearest(part, k) for part in torch.from_numpy(queries).split(at_once)]
+        squares, positions = (torch.cat(parts).numpy() for parts in zip(*results, strict=True))
         return squares, positions
 
     def _nearest(self, queries: Tensor, k: int) -> tuple[Tensor, Tensor]:
@@ -136,7 +142,7 @@ class _TorchIndex:
 
 
 def unit_rows(embeddings: NDArray[np.floating]) -> NDArray[np.float32]:
-    """The embeddings with every row scaled to length 1.
+    """Return the embeddings with every row scaled to length 1.
 
     Args:
         embeddings: [N, D], finite. Not modified.
@@ -154,16 +160,20 @@ def unit_rows(embeddings: NDArray[np.floating]) -> NDArray[np.float32]:
         embeddings[extreme] /= np.where(largest == 0, 1, largest)
         norms = norms.astype(np.float64)
         norms[extreme] = np.linalg.norm(embeddings[extreme], axis=1, keepdims=True)
+    # Zero rows are divided by 1: they stay zero, where 0 / 0 would be NaN and end every search.
     return np.ascontiguousarray(embeddings / np.where(norms == 0, 1, norms), dtype=np.float32)
 
 
 def _exact(
     rows: NDArray[np.float32], chunk: NDArray[np.int64], candidates: NDArray[np.int64], k: int
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """The k nearest of ``candidates`` [B, more than k] by true distance, self left out."""
+    """Return the k nearest of ``candidates`` [B, more than k] by true distance, self left out."""
     distances = np.empty(candidates.shape, dtype=np.float32)
+    # Column by column: all differences at once would be [B, k, D].
     for column in range(candidates.shape[1]):
         distances[:, column] = np.linalg.norm(rows[candidates[:, column]] - rows[chunk], axis=1)
+    # By its index and not as the first: a copy may come before the row itself.
     distances[candidates == chunk[:, None]] = np.inf
+    # The last key sorts first: by distance, ties by index, so that every library gives one list.
     order = np.lexsort((candidates, distances), axis=1)[:, :k]
     return np.take_along_axis(candidates, order, 1), np.take_along_axis(distances, order, 1)

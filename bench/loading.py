@@ -51,12 +51,15 @@ def load_dataset(
     if DOWNLOAD in params:
         raise SpecError(f"dataset {name}: download is no parameter of the data; use --download.")
     values = entry.resolve(params)
+    # After ``resolve``, so that it is set for readers that know the keyword and for no other.
     if DOWNLOAD in values:
         values[DOWNLOAD] = download
     try:
         whole = entry.function(None if root is None else root.expanduser(), **values)
+        # A reader from outside may return anything, and the error would come far from its cause.
         if not isinstance(whole, Dataset):
             raise DataError(f"its reader returned {type(whole).__name__} in place of what bench.make_dataset makes.")
+        # Modified before the pool is drawn: a long-tailed pool of n images has n images.
         return take_pool(modified(whole, check_modifiers(name, modifiers)), pool_size, pool_seed)
     except DataError as error:
         raise DataError(f"dataset {Call(name, {}, modifiers)}: {error}") from error

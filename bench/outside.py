@@ -38,10 +38,12 @@ def import_outside(load: Callable[[], object]) -> str | None:
     with settings_kept(), streams[0], streams[1], _presses_of_ctrl_c() as presses:
         try:
             load()
+        # Ours, raised by a signal while the code ran: the code is not to blame.
         except TimeLimit:
             raise
         except BaseException as error:
             reason = reason_of(error)
+    # Asked after the block: code that catches KeyboardInterrupt must not take Ctrl-C from the user.
     if presses:
         raise KeyboardInterrupt
     return reason
@@ -49,7 +51,7 @@ def import_outside(load: Callable[[], object]) -> str | None:
 
 @contextmanager
 def _presses_of_ctrl_c() -> Iterator[list[int]]:
-    """Give a list that fills as SIGINT arrives.
+    """Yield a list that fills as SIGINT arrives.
 
     Python handles signals in the main thread alone, so that in another one ``KeyboardInterrupt`` is the code's own.
     Where SIGINT is ignored or kills, nobody can press Ctrl-C and live to see it.
@@ -62,6 +64,7 @@ def _presses_of_ctrl_c() -> Iterator[list[int]]:
 
     def note(number: int, frame: FrameType | None) -> None:
         presses.append(number)
+        # And what would have happened: the note is beside it, not in its place.
         before(number, frame)
 
     signal.signal(signal.SIGINT, note)
@@ -104,6 +107,7 @@ def _working_directory_kept() -> Iterator[None]:
 
 @contextmanager
 def _signals_kept() -> Iterator[None]:
+    # All of them, since a package may take any.
     before = {number: signal.getsignal(number) for number in signal.valid_signals()}
     try:
         yield
@@ -116,13 +120,17 @@ def _signals_kept() -> Iterator[None]:
 
 @contextmanager
 def _logging_kept() -> Iterator[None]:
-    """``dictConfig`` silences all loggers that it does not name, and with them what is said of broken plugins."""
+    """Put back the set-up of logging.
+
+    ``dictConfig`` silences all loggers that it does not name, and with them what is said of broken plugins.
+    """
     root = logging.getLogger()
     level, handlers, disabled = root.level, list(root.handlers), root.manager.disable
     try:
         yield
     finally:
         root.setLevel(level)
+        # In place: other code may hold the very list.
         root.handlers[:] = handlers
         logging.disable(disabled)
         for name, logger in root.manager.loggerDict.items():
@@ -142,6 +150,7 @@ def reason_of(error: BaseException) -> str:
         said = f"it calls sys.exit({text})"
     else:
         said = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    # The user looks for the line in the plugin, not for ours or importlib's on the way there.
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename != __file__]
     inside = [frame for frame in frames if "importlib" not in frame.filename]
     return f"{said} ({inside[-1].filename}, line {inside[-1].lineno})" if inside else said

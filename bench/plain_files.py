@@ -47,6 +47,7 @@ def open_regular(path: Path) -> BinaryIO:
         OSError: as of any opening, or not a regular file (``check_regular``).
     """
     check_regular(path, path.stat().st_mode)
+    # O_NONBLOCK: a named pipe that came between the check and here must not make this wait for a writer.
     file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb")
     try:
         check_regular(path, os.fstat(file.fileno()).st_mode)
@@ -77,6 +78,7 @@ def regular_pieces(path: Path, *, at_most: int) -> Iterator[bytes]:
             raise too_large
         read = 0
         while piece := file.read(_PIECE):
+            # Counted besides: the file may grow while it is read.
             read += len(piece)
             if read > at_most:
                 raise too_large

@@ -26,11 +26,13 @@ def load_plugin(path: Path) -> None:
         raise SpecError(f"--plugin {path} is not valid: give a Python file, such as my_method.py.")
     registries = (methods, datasets, encoders, models)
     before = [{entry.name for entry in registry.by_hand()} for registry in registries]
+    # A prefix, since a file may be called as a package that it imports: sklearn.py, random.py.
     name = f"bench_plugin_{path.stem}"
     spec = spec_from_file_location(name, path)
     assert spec is not None
     assert spec.loader is not None
     module = module_from_spec(spec)
+    # Before it runs: dataclasses and pickle look a module up by its name.
     sys.modules[name] = module
     reason = import_outside(partial(spec.loader.exec_module, module))
     if reason is not None:

@@ -16,23 +16,23 @@ _PACKAGES = ("torch", "torchvision", "numpy", "scikit-learn", "faiss-cpu", "ray"
 
 @lru_cache(maxsize=2)
 def versions(device: str = "cpu") -> dict[str, str]:
-    """Versions of Python, the harness and the packages that results depend on; on a GPU of CUDA and cuDNN too."""
-    found = {"python": platform.python_version(), "coreset-bench": bench.__version__}
+    """Return the versions of Python, the harness and packages that results depend on; on a GPU of CUDA and cuDNN."""
+    installed = {"python": platform.python_version(), "coreset-bench": bench.__version__}
     for name in _PACKAGES:
         try:
-            found[name] = version(name)
+            installed[name] = version(name)
         except PackageNotFoundError:
             continue
     if device.startswith("cuda"):
         import torch
 
-        found |= {"cuda": str(torch.version.cuda), "cudnn": str(torch.backends.cudnn.version())}
-    return found
+        installed |= {"cuda": str(torch.version.cuda), "cudnn": str(torch.backends.cudnn.version())}
+    return installed
 
 
 @lru_cache(maxsize=1)
 def git_state() -> tuple[str, bool]:
-    """Revision of the harness's own working tree and whether it has uncommitted changes; ("", False) outside git.
+    """Return the revision of the harness's own tree and whether it has uncommitted changes; ("", False) outside git.
 
     A source file that git does not track yet is a change too: a method just added, say.
     """
@@ -41,13 +41,14 @@ def git_state() -> tuple[str, bool]:
         _git(folder, "ls-files", "--error-unmatch", "__init__.py")  # or the repository is one that it is installed in
         revision = _git(folder, "rev-parse", "HEAD")
         changes = _git(folder, "status", "--porcelain", "--untracked-files=all").splitlines()
+        # An untracked file of another kind, such as a run's output, changes no result.
         return revision, any(not line.startswith("??") or line.endswith(".py") for line in changes)
     except (OSError, subprocess.SubprocessError):
         return "", False
 
 
 def device_name(device: str) -> str:
-    """Name of the GPU, or of the processor with the instructions that torch uses on it: other ones round otherwise."""
+    """Name the GPU, or the processor with the instructions that torch uses on it: other ones round otherwise."""
     import torch
 
     if device.startswith("cuda"):

@@ -18,43 +18,45 @@ _SECONDS = {"s": 1, "min": 60, "h": 3600, "d": 86400}
 
 
 def parse_bytes(text: str) -> int:
-    """``10GB`` as a number of bytes; decimal units, B, KB, MB, GB and TB.
+    """Read ``10GB`` as a number of bytes; decimal units, B, KB, MB, GB and TB.
 
     Raises:
         SpecError: not a size.
     """
-    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)b?\s*", text, re.IGNORECASE)
-    if found is None:
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)b?\s*", text, re.IGNORECASE)
+    if match is None:
         raise SpecError(f"size {text!r} is not valid; write it like 500MB, 10GB or 1.5TB.")
-    unit = found[2].upper()
-    return round(float(found[1]) * _BYTES[f"{unit}B" if unit else ""])
+    unit = match[2].upper()
+    return round(float(match[1]) * _BYTES[f"{unit}B" if unit else ""])
 
 
 def parse_seconds(text: str) -> float:
-    """``30d`` as a number of seconds; s, min, h and d, and seconds without a unit.
+    """Read ``30d`` as a number of seconds; s, min, h and d, and seconds without a unit.
 
     Raises:
         SpecError: not a span of time above 0.
     """
-    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(s|min|h|d)?\s*", text)
-    if found is None or float(found[1]) == 0:
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(s|min|h|d)?\s*", text)
+    if match is None or float(match[1]) == 0:
         raise SpecError(f"time {text!r} is not valid; write it like 90s, 30min, 12h or 30d.")
-    return float(found[1]) * _SECONDS[found[2] or "s"]
+    return float(match[1]) * _SECONDS[match[2] or "s"]
 
 
 def part_of(fraction: float, number: int) -> int:
-    """round(fraction * number) in decimals: in binary floating point 0.145 * 100 is below 14.5. Halves go to even."""
+    """Return round(fraction * number) in decimals: in binary 0.145 * 100 is below 14.5. Halves go to even."""
+    # To even, as Python's own round: budgets of rows that are published were made by it.
     return int((Decimal(str(fraction)) * number).to_integral_value(ROUND_HALF_EVEN))
 
 
 def counted(number: int, noun: str) -> str:
-    """``1 cell``, ``2,000 cells``."""
+    """Write ``1 cell``, ``2,000 cells``."""
     return f"{number:,} {noun}{'s' * (number != 1)}"
 
 
 def show_bytes(size: float) -> str:
-    """``1.2 GB``."""
+    """Write ``1.2 GB``."""
     for unit in ("B", "kB", "MB", "GB"):
+        # The next unit from where rounding would write 1000.
         if size < 999.5:
             return f"{size:.0f} {unit}" if unit == "B" or size >= 99.5 else f"{size:.1f} {unit}"
         size /= 1000
@@ -62,7 +64,7 @@ def show_bytes(size: float) -> str:
 
 
 def show_seconds(seconds: float) -> str:
-    """``3 d``: the largest unit that is not below 1."""
+    """Write ``3 d``: the largest unit that is not below 1."""
     for unit, length in reversed(_SECONDS.items()):
         if seconds >= length:
             return f"{seconds / length:.0f} {unit}"

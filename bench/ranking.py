@@ -28,11 +28,12 @@ def hard_to_easy(difficulty: NDArray[np.floating], rng: np.random.Generator) -> 
     """
     check_finite("scores", difficulty)
     shuffled = rng.permutation(len(difficulty))
+    # float64 before the minus sign: the negative of an unsigned count would wrap round.
     return shuffled[np.argsort(-difficulty[shuffled].astype(np.float64), kind="stable")]
 
 
 def hardest(difficulty: NDArray[np.floating], budget: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """The ``budget`` hardest images; ties at the border are broken at random (see ``hard_to_easy``).
+    """Return the ``budget`` hardest images; ties at the border are broken at random (see ``hard_to_easy``).
 
     Args:
         difficulty: [N], high = hard; finite. Not modified.
@@ -68,6 +69,7 @@ def fair_quotas(sizes: NDArray[np.integer], budget: int, rng: np.random.Generato
     shuffled = rng.permutation(len(sizes))
     left = budget
     for visited, group in enumerate(shuffled[np.argsort(sizes[shuffled], kind="stable")]):
+        # Smallest first: what a small group cannot take is shared by all that follow, so one pass is enough.
         quotas[group] = min(int(sizes[group]), left // (len(sizes) - visited))
         left -= int(quotas[group])
     return quotas
@@ -97,13 +99,14 @@ def check_finite(what: str, values: NDArray[Any]) -> None:
     Raises:
         SelectionError: with how many there are.
     """
+    # ``sort`` puts NaN at the end, where it would be kept or dropped as the easiest or hardest.
     bad = int(np.count_nonzero(~np.isfinite(values)))
     if bad:
         raise SelectionError(f"{bad} of {values.size} {what} are NaN or infinite; all must be finite.")
 
 
 def count_hardest(beta: float, size: int, budget: int) -> int:
-    """floor(beta * N), the number of hardest images to drop before ``budget`` others are kept.
+    """Return floor(beta * N), the number of hardest images to drop before ``budget`` others are kept.
 
     Computed in decimal arithmetic: in binary floating point floor(0.29 * 100) is 28.
 
@@ -121,6 +124,7 @@ def count_hardest(beta: float, size: int, budget: int) -> int:
     check_budget(size, budget)
     if not 0 <= beta < 1:
         raise SelectionError(f"beta={beta} is not valid; it is the fraction of hardest images to drop, in [0, 1).")
+    # ``str`` gives the digits that the user wrote; ``Decimal(beta)`` would be the binary number.
     dropped = int(Decimal(str(beta)) * size)
     if dropped + budget > size:
         raise SelectionError(

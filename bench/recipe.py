@@ -100,13 +100,14 @@ class Recipe(BaseModel):
 
 
 def proxy_recipe(recipe: Recipe) -> Recipe:
-    """A recipe without the fields that play no part in a proxy's training, so that they do not part its artifacts."""
+    """Drop the fields that play no part in a proxy's training, so that recipes which differ in them share artifacts."""
     defaults = Recipe()
+    # The defaults and not None: keys of stages that were stored under them stay what they are.
     return recipe.model_copy(update={"iterations": defaults.iterations, "evaluations": 1})
 
 
 def learning_rate_factors(schedule: Schedule, iterations: int, end: float) -> list[float]:
-    """Factors of ``lr`` at each step of a schedule that is made of straight lines, and after the last step.
+    """Return the factors of ``lr`` at each step of a schedule that is made of straight lines, and after the last step.
 
     Args:
         schedule: not ``cosine``, which torch computes.
@@ -118,6 +119,7 @@ def learning_rate_factors(schedule: Schedule, iterations: int, end: float) -> li
     """
     if schedule != "triangular":
         raise ValueError(schedule)
+    # 23 % and a fifth are the speed run's (Jordan 2024); at least one step, as a rise of none would divide by 0.
     peak = max(1, round(0.23 * iterations))
     rise = [0.2 + 0.8 * step / peak for step in range(peak)]
     fall = [1 + (end - 1) * step / max(1, iterations - peak) for step in range(iterations - peak + 1)]
@@ -125,7 +127,7 @@ def learning_rate_factors(schedule: Schedule, iterations: int, end: float) -> li
 
 
 def scoring_steps(iterations: int, evaluations: int) -> Sequence[int]:
-    """The steps after which the test split is scored: evenly spaced, the last at the end; ascending from 1."""
+    """Return the steps after which the test split is scored: evenly spaced, the last at the end; ascending from 1."""
     if evaluations >= iterations:
         return range(1, iterations + 1)
     return [round(iterations * part / evaluations) for part in range(1, evaluations + 1)]

@@ -30,14 +30,15 @@ class Frozen(BaseModel):
         return hash(self.digest())
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
-        """As pydantic's, without what was derived from the fields before (``cached_property``)."""
+        """Copy as pydantic does, without what was derived from the fields before (``cached_property``)."""
         copied = super().model_copy(update=update, deep=deep)
         for name in copied.__dict__.keys() - type(self).model_fields.keys():
             del copied.__dict__[name]
         return copied
 
     def digest(self) -> str:
-        """SHA-256 of the canonical JSON."""
+        """Return the SHA-256 of the canonical JSON."""
+        # Sorted and without spaces: stored keys must not change with the order of fields or the version of json.
         text = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
 
@@ -82,7 +83,7 @@ class DatasetRef(Frozen):
         return str(Call(self.name, {**self.params, **drawn}, self.modifiers))
 
     def without_noise(self) -> DatasetRef:
-        """The same images with their own labels: all that a stage which reads no label depends on."""
+        """Return the same images with their own labels: all that a stage which reads no label depends on."""
         if not self.clean_fingerprint:
             return self
         clean = {"modifiers": clean_modifiers(self.modifiers), "fingerprint": self.clean_fingerprint}
@@ -90,7 +91,7 @@ class DatasetRef(Frozen):
 
     @model_serializer(mode="wrap")
     def _plain_without_later(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Left out where empty: a data set has the digest that it had before there were these fields."""
+        """Leave later fields out where empty: a data set has the digest that it had before there were these fields."""
         fields: dict[str, Any] = serialize(self)
         return {key: value for key, value in fields.items() if value or key not in _LATER}
 
@@ -131,19 +132,20 @@ class Proxy(Frozen):
 
 
 def clean_modifiers(modifiers: Mapping[str, int | float]) -> dict[str, int | float]:
-    """The modifiers without label noise, and without a seed that would have nothing left to draw."""
+    """Return the modifiers without label noise, and without a seed that would have nothing left to draw."""
     kept = {name: value for name, value in modifiers.items() if name != "noise"}
     return {} if set(kept) == {"seed"} else kept
 
 
 def derive_seed(seed: int, *purpose: str) -> int:
-    """An independent seed for one purpose: equal for equal arguments on every machine, 63 bits."""
+    """Derive an independent seed for one purpose: equal for equal arguments on every machine, 63 bits."""
     words = hashlib.sha256("/".join(purpose).encode()).digest()
     sequence = np.random.SeedSequence([seed, *np.frombuffer(words, dtype=np.uint32).tolist()])
+    # 63 bits fit a signed 64-bit integer, which numpy arrays and most JSON readers take.
     return int(sequence.generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
 def cell_name(dataset: str, method: str, encoder: str, rate: float, seed: int, model: str) -> str:
-    """The readable beginning of a cell's identity, from bare names (encoder ``none`` without one); a safe file name."""
+    """Return the readable beginning of a cell's identity, from bare names (encoder ``none`` without one), as a file name."""
     words = (dataset, method, encoder, f"r{100 * rate:g}", f"s{seed}", model)
     return re.sub(r"[^\w.-]", "_", "-".join(words))

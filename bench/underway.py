@@ -57,6 +57,7 @@ def announced(out: Path, name: str, title: str) -> Iterator[Progress]:
             file.parent.mkdir(parents=True, exist_ok=True)
             unfinished = file.with_suffix(_UNFINISHED)
             unfinished.write_text(json.dumps(Underway(title, done, total)))
+            # By a rename: a reader sees a whole report or the one before.
             unfinished.replace(file)
         written = time.monotonic()
 
@@ -95,12 +96,12 @@ def forget_all(out: Path) -> None:
 
 
 def underway(out: Path) -> dict[str, Underway]:
-    """Name -> what is being computed below a run's folder."""
-    found = {}
+    """Return name -> what is being computed below a run's folder."""
+    reports = {}
     for path in sorted(_files(out)):
         with suppress(OSError, ValueError, TypeError):
-            found[path.stem] = Underway(*json.loads(path.read_text()))
-    return found
+            reports[path.stem] = Underway(*json.loads(path.read_text()))
+    return reports
 
 
 def _files(out: Path, pattern: str = "*.json") -> list[Path]:

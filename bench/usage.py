@@ -45,9 +45,11 @@ def measured() -> Iterator[Usage]:
         # What loaded torch inside the block started counting there.
         cuda = cuda or _cuda()
         if cuda is not None:
+            # A GPU works on after the last call; without this its time would count for what comes next.
             cuda.synchronize()
     finally:
         usage.seconds = time.perf_counter() - started
+        # Not resettable: the peak would be that of the process's whole life.
         usage.peak_bytes = _peak() if resettable else None
         usage.peak_gpu_bytes = cuda.max_memory_reserved() if cuda is not None else None
 
@@ -69,6 +71,6 @@ def _peak() -> int | None:
 
 
 def _cuda() -> Any:
-    """``torch.cuda`` where this process uses it already; a measurement must neither import torch nor open a GPU."""
+    """Return ``torch.cuda`` where this process uses it already: measuring must neither import torch nor open a GPU."""
     torch = sys.modules.get("torch")
     return torch.cuda if torch is not None and torch.cuda.is_initialized() else None

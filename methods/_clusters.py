@@ -9,6 +9,7 @@ from bench import fit_kmeans
 
 from ._groups import proportional_quotas
 
+# A convention. It is TypiClust's largest number of clusters too, so that its clusters stay those of one k-means.
 _FLAT = 500
 """From more clusters than this on, k-means runs on two levels."""
 
@@ -34,7 +35,9 @@ def cluster(
         labels = _kmeans(rows, clusters, rng)
     else:
         labels = np.empty(len(rows), dtype=np.int64)
+        # Renumbered: k-means leaves clusters empty where there are few distinct rows, and an empty one gets no quota.
         _, coarse, sizes = np.unique(_kmeans(rows, round(clusters**0.5), rng), return_inverse=True, return_counts=True)
+        # One for each, and the rest by size - 1: so no quota is above the size of its cluster.
         quotas = 1 + proportional_quotas(sizes - 1, clusters - len(sizes), rng)
         for number, (quota, first) in enumerate(zip(quotas, np.cumsum(quotas) - quotas, strict=True)):
             members = np.flatnonzero(coarse == number)
@@ -49,9 +52,11 @@ def _kmeans(rows: NDArray[np.floating], clusters: int, rng: np.random.Generator)
 
 def _from_means(rows: NDArray[np.floating], labels: NDArray[np.int64], clusters: int) -> NDArray[np.float64]:
     """Distance of every row to the mean of the rows with its label, float64 [N]."""
+    # The means of the final labels, not k-means's centres: those of the first level belong to no final cluster.
     distances = np.zeros(len(rows))
     order = np.argsort(labels, kind="stable")
     for members in np.split(order, np.cumsum(np.bincount(labels, minlength=clusters))[:-1]):
+        # In float64, since images of a cluster are told apart by small differences of these distances.
         inside = rows[members].astype(np.float64)
         if len(members):
             distances[members] = np.linalg.norm(inside - inside.mean(0), axis=1)
@@ -72,5 +77,7 @@ def in_turn(labels: NDArray[np.integer], distance: NDArray[np.floating], *, smal
     sizes = np.bincount(labels)
     inside = np.lexsort((distance, labels))
     turn = np.empty(len(labels), dtype=np.int64)
+    # The place of each image in its own cluster, from 0: its position in the sorted list less where the cluster begins.
     turn[inside] = np.arange(len(labels)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    # lexsort sorts by the last key first: small clusters at the end, then the turn, then large clusters before small.
     return np.lexsort((labels, -sizes[labels], turn, sizes[labels] < smallest))

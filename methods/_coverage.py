@@ -12,19 +12,20 @@ from bench import check_budget
 Kernel = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 """Squared distances float32 [...] -> similarities in [0, 1] of the same shape; may work in place."""
 _CELLS = 2**23
-"""Similarities held at once."""
+"""Similarities held at once: 32 MB of float32, whatever the size of the pool."""
 _WITNESSES = 10_000
 """Images by which an order is judged; more of them change it little."""
 
 
 def rbf(lengthscale: float) -> Kernel:
-    """The kernel exp(-d^2 / h^2) of squared distances; it works in place.
+    """Return the kernel exp(-d^2 / h^2) of squared distances; it works in place.
 
     Args:
         lengthscale: h, above 0.
     """
 
     def kernel(squares: NDArray[np.float32]) -> NDArray[np.float32]:
+        # In place: the argument is a block of up to 2^23 numbers, and a copy of it would double the memory.
         squares /= -(lengthscale**2)
         return np.exp(squares, out=squares)
 
@@ -66,6 +67,7 @@ def greedy_coverage(
     step = max(1, _CELLS // max(len(chosen_from), 1))
 
     def similarity(picked: NDArray[np.int64] | slice, covered: NDArray[np.int64] | slice) -> NDArray[np.float32]:
+        # |x|^2 + |y|^2 - 2xy is one matrix product; rounding may take it below 0, where a kernel would be above 1.
         apart = chosen_from[picked] @ rows[covered].T
         apart *= -2
         apart += own[picked, None]
@@ -73,6 +75,7 @@ def greedy_coverage(
         return kernel(np.maximum(apart, 0, out=apart))
 
     everything = slice(None)
+    # float64: a gain is a sum over the whole pool from which small losses are taken away again and again.
     gains = np.zeros(len(chosen_from))
     best = np.zeros(len(rows), dtype=np.float32) if before is None else _covered(rows, before, kernel)
     for start in range(0, len(rows), step):
@@ -81,6 +84,8 @@ def greedy_coverage(
     picks: list[int] = []
     while len(picks) < budget:
         pick = int(gains.argmax())
+        # All others are copies of picks, or covered in full; what to do with the rest of the budget is the method's
+        # affair.
         if gains[pick] <= 0:
             break
         picks.append(pick)
@@ -89,15 +94,19 @@ def greedy_coverage(
         for start in range(0, len(better), step):
             part = better[start : start + step]
             lost = similarity(everything, part)
+            # A candidate loses what lies between the old and the new cover. Below the old it never gained, above the
+            # new it still does.
             np.clip(lost, best[part], raised[part], out=lost)
             gains -= (lost - best[part]).sum(1, dtype=np.float64)
+        # After the loop, which needs the cover of before.
         best = raised
+        # Rounding may leave the gain of a pick a little above 0.
         gains[pick] = -np.inf
     return np.asarray(picks, dtype=np.int64)
 
 
 def _covered(rows: NDArray[np.float32], by: NDArray[np.float32], kernel: Kernel) -> NDArray[np.float32]:
-    """Similarity of every row to the most similar of some others, float32 [N]; 0 where there is no other."""
+    """Return the similarity of every row to the most similar of some others, float32 [N]; 0 where there is no other."""
     squares, own = (np.einsum("nd,nd->n", points, points) for points in (rows, by))
     best = np.zeros(len(rows), dtype=np.float32)
     step = max(1, _CELLS // max(len(by), 1))
@@ -122,7 +131,9 @@ def by_coverage(rows: NDArray[np.float32], picks: NDArray[np.int64], rng: np.ran
     Returns:
         int64 [n], the picks in another order.
     """
+    # The picks may come cluster by cluster; of equal gains the first is picked, so they are shuffled before.
     shuffled = rng.permutation(picks)
     witnesses = rows if len(rows) <= _WITNESSES else rows[rng.choice(len(rows), _WITNESSES, replace=False)]
     order = greedy_coverage(witnesses, len(picks), rbf(1.0), candidates=rows[shuffled])
+    # What is left covers nothing more, as copies do; it keeps its random order.
     return np.concatenate([shuffled[order], np.delete(shuffled, order)])

@@ -22,6 +22,7 @@ def proportional_quotas(sizes: NDArray[np.integer], budget: int, rng: np.random.
         return np.zeros(len(sizes), dtype=np.int64)
     # Whole numbers throughout: a remainder of n * size / N in floating point could put a tie in the wrong order.
     quotas, remainders = np.divmod(budget * sizes.astype(np.int64), total)
+    # Equal remainders are the rule in balanced data; by index the first classes would always get the rest.
     shuffled = rng.permutation(len(sizes))
     largest = shuffled[np.argsort(-remainders[shuffled], kind="stable")]
     quotas[largest[: budget - int(quotas.sum())]] += 1
@@ -41,6 +42,7 @@ def sample_groups(
     Returns:
         int64 [sum(quotas)] positions in 0 to N - 1, unique, ordered by group.
     """
+    # A stable sort of a shuffled pool leaves each group in random order, so its first ``quota`` images are the draw.
     shuffled = rng.permutation(len(groups))
     order = shuffled[np.argsort(groups[shuffled], kind="stable")]
     sizes = np.bincount(groups, minlength=len(quotas))

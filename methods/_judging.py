@@ -39,15 +39,19 @@ def take_best(
     Raises:
         SelectionError: a judgement is NaN.
     """
+    # Drawn with the guard off too, so that the switch changes no other random number.
     draws = {f"random {number + 1}": rng.choice(len(pool), budget, replace=False) for number in range(RANDOM_CORESETS)}
     all_of_them = {**candidates, **draws} if guard else dict(candidates)
-    found = pool.judge([np.sort(indices) for indices in all_of_them.values()], by=by)
-    if np.isnan(found).any():
-        raise SelectionError(f"cannot choose: the judge says NaN of {np.isnan(found).sum()} of {len(found)} coresets.")
-    judged = dict(zip(all_of_them, found.tolist(), strict=True))
+    # Sorted: coresets of the same images must be judged alike, in whatever order their methods return them.
+    judgements = pool.judge([np.sort(indices) for indices in all_of_them.values()], by=by)
+    if unknown := int(np.isnan(judgements).sum()):
+        raise SelectionError(f"cannot choose: the judge says NaN of {unknown} of {len(judgements)} coresets.")
+    judged = dict(zip(all_of_them, judgements.tolist(), strict=True))
+    # Among the candidates alone, in their order: a random coreset is taken only by the rule below.
     taken = max(candidates, key=judged.__getitem__)
     if guard:
         by_chance = [judged[name] for name in draws]
+        # One standard deviation is a convention: the best of several candidates is above the mean by chance already.
         if judged[taken] <= np.mean(by_chance) + np.std(by_chance, ddof=1):
             taken = "random 1"
     pool.report(judged=judged, taken=taken)

@@ -68,10 +68,13 @@ def beta_sample(
     if not budget:
         return np.empty(0, dtype=np.int64)
     shown = np.clip(confidence.astype(np.float64), 1e-6, 1 - 1e-6)
+    # Not ``shown``: the paper's mu is that of the confidences themselves.
     mean = float(confidence[hardest(score, min(10, len(score)), rng)].mean())
     b = max(15 * (1 - mean) * (1 - rate**exponent), 1e-6)
     a = 16 - b
+    # 1 in place of 0 keeps the logarithm finite; the last key puts these images behind all others.
     chance = np.where(score > 0, score, 1).astype(np.float64)
+    # Without the Beta function B(a, b), which is the same factor for every image.
     log_chance = (a - 1) * np.log(shown) + (b - 1) * np.log1p(-shown) + np.log(chance)
     # The n largest of log p + Gumbel noise are n draws without replacement (Efraimidis and Spirakis 2006).
     keys = log_chance + rng.gumbel(size=len(score))
@@ -79,7 +82,7 @@ def beta_sample(
 
 
 def beta_within_rate(params: Mapping[str, Any], rate: float) -> None:
-    """The ``check`` of methods that drop the beta * N hardest: beta * N + n <= N holds where beta is at most the rate.
+    """Refuse a beta above the rate, for methods that drop the beta * N hardest: beta * N + n <= N holds up to the rate.
 
     Raises:
         SpecError: beta is above the rate.

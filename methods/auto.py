@@ -16,6 +16,7 @@ CANDIDATES = "d2-label-free,elfs(clustering=kmeans,rehearsal=judge),facility-loc
 
 
 def _calls(params: Mapping[str, Any]) -> list[str]:
+    """Return the candidates as a list; one that is named twice is judged once."""
     calls = list(dict.fromkeys(split_list(params["candidates"])))
     if not calls:
         raise SpecError("method auto: candidates names none; write candidates='typiclust,elfs(clustering=kmeans)'.")

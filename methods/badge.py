@@ -42,13 +42,16 @@ def gradient_seeds(
     left = np.ones(len(errors), dtype=bool)
     picks = np.empty(budget, dtype=np.int64)
     for step in range(budget):
+        # ``left`` besides the distance: rounding may leave a pick, or a copy of it, a little above 0.
         mass = np.where(left, apart, 0.0) if step else left.astype(np.float64)
         if not mass.any():
             mass = left.astype(np.float64)
         pick = int(rng.choice(len(mass), p=mass / mass.sum()))
         picks[step] = pick
         left[pick] = False
+        # <e_i f_i^T, e_j f_j^T> = (e_i . e_j)(f_i . f_j), so that two small products stand for one of C * D numbers.
         products = (errors @ errors[pick]) * (features @ features[pick])
+        # Cut at 0: rounding takes distances of near-copies below, and a probability must not be.
         np.minimum(apart, np.maximum(squares + squares[pick] - 2 * products, 0), out=apart)
     return picks
 
@@ -97,6 +100,7 @@ def badge(
         probabilities, features = pool.outputs()
         # Shuffled, so that rounding in the distances of copies follows no order of the data set.
         left = rng.permutation(np.setdiff1d(np.arange(len(pool)), kept))
+        # Indexing by an array copies, so the line after next does not write into the pool's probabilities.
         errors = probabilities[left]
         errors[np.arange(len(left)), errors.argmax(1)] -= 1
         kept = np.concatenate([kept, left[gradient_seeds(errors, features[left], size, rng)]])

@@ -58,12 +58,15 @@ def stratified(
     dropped = count_hardest(beta, len(difficulty), budget)
     if classes is None:
         kept = _sample_strata(difficulty, hard_to_easy(difficulty, rng)[dropped:], budget, rng, strata)
+        # Strata are taken one after the other; a beginning of the list should be a fair part of all.
         return rng.permutation(kept)
     check_finite("scores", difficulty)
+    # By the sizes before anything is dropped: a class of many mislabelled images keeps its share.
     quotas = proportional_quotas(np.bincount(classes), budget, rng)
     kept = np.empty(0, dtype=np.int64)
     for number, quota in enumerate(quotas.tolist()):
         members = np.flatnonzero(classes == number)
+        # Budget 0: whether the whole budget fits was asked above, and the class's own share is the second bound.
         dropped = min(count_hardest(beta, len(members), 0), len(members) - quota)
         remaining = members[hard_to_easy(difficulty[members], rng)[dropped:]]
         kept = np.concatenate([kept, _sample_strata(difficulty, remaining, quota, rng, strata)])
@@ -81,7 +84,9 @@ def _sample_strata(
     above = scores / 2 - scores.min() / 2
     width = above.max()
     stratum = np.zeros(len(scores), dtype=np.int64)
+    # Scores that are all equal are one stratum; the released code selects nothing of such.
     if width > 0:
+        # The highest score lies on the upper edge of the last stratum and would open one more.
         stratum = np.minimum((above / width * strata).astype(np.int64), strata - 1)
     quotas = fair_quotas(np.bincount(stratum, minlength=strata), budget, rng)
     return remaining[sample_groups(stratum, quotas, rng)]

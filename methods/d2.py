@@ -34,12 +34,12 @@ if TYPE_CHECKING:
 
 Kernel = Literal["code", "paper"]
 SILENT = 1e-3
-"""A median forward weight below this is warned of."""
+"""A median forward weight below this is warned of: of 10 neighbours' difficulties 1 % would arrive in all."""
 _log = logging.getLogger(__name__)
 
 
 def symmetric_graph(neighbors_idx: NDArray[np.integer], neighbors_dist: NDArray[np.floating]) -> csr_array:
-    """Distances between images of which at least one lists the other as a neighbour.
+    """Return the distances between images of which at least one lists the other as a neighbour.
 
     Args:
         neighbors_idx: [N, k], without self and without repetition in a row.
@@ -61,13 +61,15 @@ def symmetric_graph(neighbors_idx: NDArray[np.integer], neighbors_dist: NDArray[
     # Sparse arithmetic drops explicit zeros, and the edge between two copies of an image with them.
     data = np.maximum(neighbors_dist.astype(np.float64), np.finfo(np.float64).tiny).ravel()
     listed = csr_array((data, neighbors_idx.ravel(), np.arange(size + 1) * k), shape=(size, size))
+    # The larger of both directions, so that the matrix is symmetric to the last bit: messages go both ways by one
+    # weight.
     return csr_array(listed.maximum(listed.T.tocsr()))
 
 
 def edge_weights(
     distances: NDArray[np.floating], gamma: float, *, kernel: Kernel = "code", gamma_forward: float = 1.0
 ) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
-    """How much of a value the forward and the reverse message carry over edges of these distances.
+    """Return how much of a value the forward and the reverse message carry over edges of these distances.
 
     Args:
         distances: [...], at least 0. Not modified.
@@ -142,15 +144,18 @@ def greedy_messages(
     picks: list[int] = []
     while len(picks) < budget:
         bound, node = heapq.heappop(heap)
+        # An image is in the heap once for each bound that was pushed.
         if taken[node]:
             continue
         current = value[node]
+        # Stale: a pick has changed the value since. An exact comparison is safe, as the bound is a copy of a value.
         if -bound != current:
             heapq.heappush(heap, (-float(current), node))
             continue
         taken[node] = True
         picks.append(node)
         edges = slice(starts[node], starts[node + 1])
+        # A row of the graph names no image twice, or ``-=`` by an array of indices would count it once.
         value[indices[edges]] -= reverse[edges] * current
         if current < 0:
             # A negative value raises its neighbours above the bounds that the heap holds for them.
@@ -203,6 +208,7 @@ def diverse(
     warn_if_silent(graph.data, edge_weights(graph.data, gamma, kernel=kernel, gamma_forward=gamma_forward)[0])
 
     def select(nodes: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+        # Rows first: in a CSR matrix that is a slice, and columns are then looked for in what is left.
         inside = graph[nodes][:, nodes]
         picks = greedy_messages(difficulty[nodes], inside, count, gamma, kernel=kernel, gamma_forward=gamma_forward)
         return nodes[picks]
@@ -242,7 +248,7 @@ def d2(
     per_class: bool = False,
     never_learned: NeverLearned = "hardest",
 ) -> NDArray[np.int64]:
-    """Message passing on the kNN graph with difficulty from true labels: difficult and diverse images.
+    """Pass messages on the kNN graph with difficulty from true labels: difficult and diverse images.
 
     D2 (Maharana et al. 2023). Deviations: embeddings of the cell's frozen encoder, where the paper takes those of a
     network trained on the labels; and ``metric="cosine"``, Euclidean distances between L2-normalised embeddings,
@@ -312,7 +318,7 @@ def d2_label_free(
     gamma_forward: Annotated[float, Field(ge=0)] = 1.0,
     metric: Literal["cosine", "euclidean"] = "cosine",
 ) -> NDArray[np.int64]:
-    """Message passing on the kNN graph with difficulty from no label: all equal, or distance to the own prototype.
+    """Pass messages on the kNN graph with difficulty from no label: all equal, or distance to the own prototype.
 
     D2 (Maharana et al. 2023), the self-supervised setting; deviations as in ``d2``.
 
@@ -335,6 +341,7 @@ def d2_label_free(
     """
     uniform = prior == "uniform"
     difficulty = np.ones(len(pool)) if uniform else centroid_distance(pool.embeddings, pool.num_classes, rng)
+    # Scores that are all equal say nothing of the images.
     if not uniform:
         pool.report(scores=difficulty)
     return diverse(

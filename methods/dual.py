@@ -54,5 +54,6 @@ def dual(
     pool.report(scores=difficulty)
     if sampling == "top":
         return hardest(difficulty, budget, rng)
+    # The rate that the budget makes, which rounding moves a little from the grid's: a method is given a budget alone.
     rate = 1 - budget / len(pool)
     return beta_sample(difficulty, dynamics.early_confidence, budget, rng, rate=rate, exponent=exponent)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -38,20 +39,28 @@ _JUDGES: dict[str, Judge] = {"judge": "rule", "ridge": "ridge", "network": "netw
 
 
 def beta_grid(size: int, budget: int) -> list[float]:
-    """The candidates of ``beta="auto"``: those of 0, 0.1, ..., 0.9 with floor(beta * N) + n <= N, ascending."""
+    """Return the candidates of ``beta="auto"``: those of 0, 0.1, ..., 0.9 with floor(beta * N) + n <= N, ascending."""
+    # Whole numbers: floor(0.3 * N) in binary floating point may be one too low.
     return [tenths / 10 for tenths in range(10) if tenths * size // 10 + budget <= size]
 
 
 def fine_beta_grid(size: int, budget: int) -> list[float]:
-    """``beta_grid`` and, where it is steepest, half a tenth below the rate, and the rate itself; ascending."""
+    """Return ``beta_grid`` and, where it is steepest, half a tenth below the rate, and the rate itself; ascending."""
     removed = (size - budget) / size
-    top = [beta for beta in (removed - 0.05, removed) if beta > 0 and int(beta * size) + budget <= size]
-    finest = sorted({*beta_grid(size, budget), *(round(beta, 4) for beta in top)})
-    return list({int(beta * size): beta for beta in finest}.values())  # two that drop as many images are one
+    top = [round(beta, 4) for beta in (removed - 0.05, removed)]
+    # Four digits are read by people; rounded up, they may drop more images than there are beyond the budget.
+    top = [beta if _dropped(beta, size) + budget <= size else round(beta - 1e-4, 4) for beta in top]
+    finest = sorted({*beta_grid(size, budget), *(beta for beta in top if beta > 0)})
+    return list({_dropped(beta, size): beta for beta in finest}.values())  # two that drop as many images are one
+
+
+def _dropped(beta: float, size: int) -> int:
+    """Return floor(beta * N) as ``count_hardest`` does, in decimals: in binary 0.3243 * 100,000 is below 32,430."""
+    return int(Decimal(str(beta)) * size)
 
 
 def choose_beta(candidates: Sequence[float], evaluate: Callable[[float], float]) -> float:
-    """The candidate that ``evaluate`` scores highest; of equal ones the smallest.
+    """Return the candidate that ``evaluate`` scores highest; of equal ones the smallest.
 
     A single candidate is returned without a call of ``evaluate``, which may train a network.
 
@@ -64,7 +73,9 @@ def choose_beta(candidates: Sequence[float], evaluate: Callable[[float], float])
     """
     if len(candidates) == 1:
         return candidates[0]
+    # Ascending, and ``max`` takes the first of equals: where nothing tells betas apart, the least is dropped.
     scores = {beta: evaluate(beta) for beta in sorted(candidates)}
+    # ``max`` over a NaN gives whatever stands first.
     if any(np.isnan(score) for score in scores.values()):
         raise SelectionError(f"cannot choose beta: an evaluation is NaN ({scores}).")
     _log.info("beta: %s", ", ".join(f"{beta:g} -> {score:.4f}" for beta, score in scores.items()))
@@ -179,11 +190,13 @@ def elfs(
     if beta == "auto" and rehearsal != "own-pseudo-labels":
         betas = {f"beta={value:g}": value for value in fine_beta_grid(len(pool), budget)}
         coresets = {name: keep(value) for name, value in betas.items()}
+        # The guard may take a random coreset, and then there is no beta to report.
         taken, coreset = take_best(pool, coresets, budget, rng, by=_JUDGES[rehearsal], guard=guard)
         if taken in betas:
             pool.report(beta=betas[taken])
         return coreset
     if beta == "auto":
+        # Sorted: a network is trained on a set, whatever order ``sampling`` gives it.
         beta = choose_beta(
             beta_grid(len(pool), budget), lambda candidate: pool.rehearse(np.sort(keep(candidate)), **options)
         )

@@ -38,6 +38,7 @@ def lazy_greedy(similarity: csr_array, budget: int) -> NDArray[np.int64]:
     check_budget(size, budget)
     indices, values, starts = similarity.indices, similarity.data, similarity.indptr.tolist()
     covered = np.zeros(size)
+    # Before the first pick the bound is exact: nothing is covered, so a gain is the sum of its row.
     heap = list(zip((-similarity.sum(axis=1)).tolist(), range(size), strict=True))
     heapq.heapify(heap)
     picks: list[int] = []
@@ -51,12 +52,13 @@ def lazy_greedy(similarity: csr_array, budget: int) -> NDArray[np.int64]:
         if heap[0] == current:
             heapq.heappop(heap)
             picks.append(node)
+            # No row names an image twice, so that the assignment loses nothing.
             covered[at] = np.maximum(covered[at], values[row])
     return np.asarray(picks, dtype=np.int64)
 
 
 def cosine_similarity(neighbors: Neighbors) -> csr_array:
-    """Cosine similarities of images of which at least one lists the other, and 1 of each image with itself.
+    """Return the cosine similarities of images of which at least one lists the other, and 1 of each image with itself.
 
     Args:
         neighbors: kNN list by the cosine metric; its distances d give the cosine as 1 - d^2 / 2.
@@ -72,6 +74,7 @@ def cosine_similarity(neighbors: Neighbors) -> csr_array:
     graph = symmetric_graph(neighbors.indices, neighbors.distances)
     graph.data = np.clip(1 - graph.data**2 / 2, 0, 1)
     size = graph.shape[0]
+    # A kNN list leaves the image itself out; without the 1 here an image would not stand for itself.
     itself = csr_array((np.ones(size), np.arange(size), np.arange(size + 1)), shape=(size, size))
     return csr_array(graph + itself)
 
@@ -86,7 +89,7 @@ def cosine_similarity(neighbors: Neighbors) -> csr_array:
 def facility_location(
     pool: Pool, budget: int, rng: np.random.Generator, *, k: Annotated[int, Field(ge=1)] = 50
 ) -> NDArray[np.int64]:
-    """Lazy greedy facility location on the cosine similarities of the kNN graph.
+    """Pick by lazy greedy facility location on the cosine similarities of the kNN graph.
 
     Wei et al. 2015. Deviation: similarities of images that are not among each other's k nearest count as 0, so that
     memory is N * k and not N * N.
@@ -103,6 +106,7 @@ def facility_location(
     Raises:
         SelectionError: a distance is not finite.
     """
+    # ``lazy_greedy`` breaks ties by index, and data sets are often stored class by class.
     order = rng.permutation(len(pool))
     similarity = cosine_similarity(pool.neighbors(k=k, metric="cosine"))
     return order[lazy_greedy(similarity[order][:, order], budget)]

@@ -32,11 +32,13 @@ def greedy_cut(rows: NDArray[np.floating], budget: int, redundancy: float) -> ND
     check_budget(len(rows), budget)
     points = rows.astype(np.float64)
     squares = np.einsum("nd,nd->n", points, points)
+    # The gain of a first pick j: the sum of its row of s, less lambda s_jj, where s_jj = (1 + |x_j|^2) / 2.
     gains = (len(points) + points @ points.sum(0)) / 2 - redundancy * (1 + squares) / 2
     picks = np.empty(budget, dtype=np.int64)
     for step in range(budget):
         pick = int(gains.argmax())
         picks[step] = pick
+        # Each pair counts twice in the second sum, as jk and kj: 2 lambda s_jk.
         gains -= redundancy * (1 + points @ points[pick])
         gains[pick] = -np.inf
     return picks
@@ -71,5 +73,6 @@ def graph_cut(
         SelectionError: an embedding is not finite.
     """
     check_finite("embedding values", pool.embeddings)
+    # ``argmax`` takes the first of equal gains, and data sets are often stored class by class.
     order = rng.permutation(len(pool))
     return order[greedy_cut(unit_rows(pool.embeddings)[order], budget, redundancy)]

@@ -32,6 +32,8 @@ def follow_mean(rows: NDArray[np.floating], budget: int) -> NDArray[np.int64]:
     check_budget(len(rows), budget)
     if not budget:
         return np.empty(0, dtype=np.int64)
+    # The sum of n steps is kept in float64; the product below stays in the rows' dtype, or each step would copy the
+    # pool.
     mean = rows.mean(0, dtype=np.float64)
     weight = mean.copy()
     taken = np.zeros(len(rows), dtype=bool)
@@ -74,6 +76,7 @@ def herding(
         SelectionError: an embedding is not finite.
     """
     check_finite("embedding values", pool.embeddings)
+    # ``argmax`` takes the first of equal values, and data sets are often stored class by class.
     order = rng.permutation(len(pool))
     rows = unit_rows(pool.embeddings)[order]
     if clusters == 1:

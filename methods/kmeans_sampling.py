@@ -37,6 +37,7 @@ def kmeans_sampling(pool: Pool, budget: int, rng: np.random.Generator) -> NDArra
         SelectionError: an embedding is not finite.
     """
     check_finite("embedding values", pool.embeddings)
+    # ``in_turn`` takes the smaller index of equally near images, and data sets are often stored class by class.
     order = rng.permutation(len(pool))
     rows = unit_rows(pool.embeddings)[order]
     labels, distance = cluster(rows, budget, rng)

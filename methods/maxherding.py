@@ -50,6 +50,7 @@ def maxherding(
         SelectionError: an embedding is not finite.
     """
     check_finite("embedding values", pool.embeddings)
+    # One shuffle draws the subset and breaks ties, which ``greedy_coverage`` breaks by position.
     shuffled = rng.permutation(len(pool))
     inside = shuffled[: max(subset, 2 * budget)]
     picks = greedy_coverage(unit_rows(pool.embeddings[inside]), budget, rbf(lengthscale))

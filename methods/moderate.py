@@ -18,7 +18,7 @@ Variant = Literal["paper", "released-code"]
 def distance_from_median(
     embeddings: NDArray[np.floating], classes: NDArray[np.integer], *, centre: Centre = "mean", scope: Scope = "class"
 ) -> NDArray[np.float64]:
-    """How far each image's distance to its class centre is from the median of those distances.
+    """Return how far each image's distance to its class centre is from the median of those distances.
 
     Xia et al. 2023, section 3. Images of **low** value are to be kept; the copy of the method in the released code of
     D2 keeps the high ones.
@@ -40,9 +40,11 @@ def distance_from_median(
     distances = np.zeros(len(embeddings))
     groups = [np.flatnonzero(classes == number) for number in np.unique(classes)]
     for members in groups:
+        # float64: images are ranked by small differences of these distances, which rounding must not make.
         rows = embeddings[members].astype(np.float64)
         middle = rows.mean(0) if centre == "mean" else np.median(rows, axis=0)
         distances[members] = np.linalg.norm(rows - middle, axis=1)
+    # One group for the median, after distances to each class's own centre: that is what the released code does.
     if scope == "pool":
         groups = [np.arange(len(embeddings))] if len(embeddings) else []
     for members in groups:

@@ -17,12 +17,13 @@ from ._coverage import Kernel, greedy_coverage
 
 _log = logging.getLogger(__name__)
 _CELLS = 2**22
+"""Distances held at once: 16 MB of float32, whatever the size of the pool."""
 _EVERYTHING = 2.1
 """More than the largest distance between rows of length 1."""
 
 
 def pure_radius(rows: NDArray[np.float32], clusters: NDArray[np.integer], purity: float) -> float:
-    """The largest radius at which a share of the open balls around the rows holds rows of one cluster only.
+    """Return the largest radius at which a share of the open balls around the rows holds rows of one cluster only.
 
     The ball of a row is pure up to the nearest row of another cluster, so the radius is a quantile of those distances.
     N * N * D operations, a few rows at a time.
@@ -47,11 +48,13 @@ def pure_radius(rows: NDArray[np.float32], clusters: NDArray[np.integer], purity
             nearest[chunk] = squares[chunk] + (squares[outside] - 2 * (rows[chunk] @ others)).min(1)
     # In decimal arithmetic: in binary floating point (1 - 0.95) * 20 is above 1.
     impure = min(int((1 - Decimal(str(purity))) * len(rows)), len(rows) - 1)
+    # Open balls: at this radius those whose stranger lies nearer are impure, at most ``impure`` of them.
     return float(np.sqrt(np.clip(np.sort(nearest)[impure], 0, _EVERYTHING**2)))
 
 
 def ball(radius: float) -> Kernel:
-    """The kernel that is 1 for distances below the radius and 0 elsewhere, of squared distances."""
+    """Return the kernel that is 1 for distances below the radius and 0 elsewhere, of squared distances."""
+    # Below and not at the radius, or the balls of ``pure_radius`` would hold their nearest stranger.
     return lambda squares: (squares < radius**2).astype(np.float32)
 
 
@@ -91,6 +94,7 @@ def probcover(
         SelectionError: an embedding is not finite.
     """
     check_finite("embedding values", pool.embeddings)
+    # ``greedy_coverage`` breaks ties by position, of which counts of images have many.
     order = rng.permutation(len(pool))
     rows = unit_rows(pool.embeddings)[order]
     if delta == "purity":

@@ -11,12 +11,13 @@ from pydantic import Field
 from bench import Pool, check_finite, fit_kmeans, hardest, register_method
 
 _ROWS = 65_536
+"""Rows whose differences to their centroids are held at once."""
 
 
 def centroid_distance(
     embeddings: NDArray[np.floating], num_clusters: int, rng: np.random.Generator, *, inits: int = 10
 ) -> NDArray[np.float64]:
-    """Euclidean distance of every embedding to the centroid of its k-means cluster; far = hard.
+    """Return the Euclidean distance of every embedding to the centroid of its k-means cluster; far = hard.
 
     Args:
         embeddings: [N, D], finite, used as the encoder gave them (not normalised).
@@ -74,4 +75,5 @@ def prototypicality(
     """
     distances = centroid_distance(pool.embeddings, pool.num_classes, rng, inits=inits)
     pool.report(scores=distances)
+    # The reported scores stay high = hard whichever end is kept; only the choice turns round.
     return hardest(distances if keep == "hard" else -distances, budget, rng)

@@ -28,7 +28,7 @@ def balanced(labels: NDArray[np.integer], num_classes: int, budget: int, rng: np
 
 @register_method("random-balanced", supervision="labels", stochastic=True)
 def random_balanced(pool: Pool, budget: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Uniform without replacement inside each class, class counts as equal as possible.
+    """Draw uniformly without replacement inside each class, class counts as equal as possible.
 
     Args:
         pool: needs labels.

@@ -19,7 +19,7 @@ def uniform(size: int, budget: int, rng: np.random.Generator) -> NDArray[np.int6
 
 @register_method("random", supervision="none", stochastic=True)
 def random(pool: Pool, budget: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Uniform without replacement.
+    """Draw uniformly without replacement.
 
     Args:
         pool: of which the size alone counts.

@@ -41,6 +41,7 @@ def tdds(
         SelectionError: a score is not finite.
     """
     dynamics = pool.dynamics(of="labels")
+    # ``difficulty`` knows one TDDS; that of the short trajectory is high = uncertain as well.
     scores = dynamics.difficulty("tdds") if trajectory == "long" else dynamics.tdds_early.astype(np.float64)
     pool.report(scores=scores)
     return hardest(scores, budget, rng)

@@ -16,10 +16,11 @@ from ._coverage import by_coverage
 SMALLEST = 5
 """Clusters of fewer images come last: the paper leaves them out."""
 _CELLS = 2**22
+"""Distances held at once: 16 MB of float32, however large a cluster is."""
 
 
 def mean_neighbor_distance(rows: NDArray[np.float32], k: int) -> NDArray[np.float64]:
-    """Mean Euclidean distance of every row to its k nearest other rows; 1 / typicality.
+    """Return the mean Euclidean distance of every row to its k nearest other rows; 1 / typicality.
 
     Args:
         rows: float32 [m, D], finite. Not modified.
@@ -39,7 +40,9 @@ def mean_neighbor_distance(rows: NDArray[np.float32], k: int) -> NDArray[np.floa
         chunk = slice(start, start + step)
         apart = np.maximum(squares[chunk, None] + squares - 2 * (rows[chunk] @ rows.T), 0)
         inside = np.arange(len(apart))
+        # The row itself by its index, not the smallest distance: a copy is a neighbour at distance 0.
         apart[inside, start + inside] = np.inf
+        # The root before the mean: of distances, as in the paper, not of their squares.
         means[chunk] = np.sqrt(np.partition(apart, k - 1)[:, :k]).mean(1, dtype=np.float64)
     return means
 
@@ -82,11 +85,13 @@ def typiclust(
         SelectionError: an embedding is not finite.
     """
     check_finite("embedding values", pool.embeddings)
+    # ``in_turn`` takes the smaller index of equally typical images, and data sets are often stored class by class.
     order = rng.permutation(len(pool))
     rows = unit_rows(pool.embeddings)[order]
     labels, _ = cluster(rows, min(budget, max_clusters), rng)
     distance = np.empty(len(rows))
     for number in np.unique(labels):
+        # Neighbours in the own cluster alone, as in the paper: an image between two clusters is typical of neither.
         members = np.flatnonzero(labels == number)
         distance[members] = mean_neighbor_distance(rows[members], k)
     return order[by_coverage(rows, in_turn(labels, distance, smallest=SMALLEST)[:budget], rng)]

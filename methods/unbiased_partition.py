@@ -53,10 +53,12 @@ def unbiased_partition(
     """
     check_finite("embedding values", pool.embeddings)
     blocks = min(len(pool) // budget, _BLOCKS)
+    # At random, or the images that fit into no block would never be kept, and means over the coreset be off.
     inside = rng.permutation(len(pool))[: blocks * budget]
     owner = np.repeat(np.arange(blocks), budget)
     if blocks > 1:
         owner = spread(unit_rows(pool.embeddings[inside]), owner, round(swaps * len(pool)), rng)
+    # Any block with the same chance, not the best one: that is what makes every image as likely to be kept.
     return inside[owner == rng.integers(blocks)]
 
 
@@ -79,17 +81,20 @@ def spread(
     sums = _sums(rows, squares, owner)
     for _ in range(steps):
         one, other = rng.integers(len(rows), size=(2, _PROPOSED))
+        # A swap inside a block changes nothing.
         apart = owner[one] != owner[other]
         one, other = one[apart], other[apart]
         if not len(one):
             continue
         between = _score(squares[one] + squares[other] - 2 * np.einsum("pd,pd->p", rows[one], rows[other]))
         mine, theirs = owner[one], owner[other]
+        # Each goes to the other's block, where the pair itself no longer counts: it is in both sums, hence 2 * between.
         change = sums[other, mine] + sums[one, theirs] - 2 * between - sums[one, mine] - sums[other, theirs]
         best = int(change.argmin())
         if change[best] >= 0:
             continue
         swapped = [int(one[best]), int(other[best])]
+        # float64 from here on: the sums take up to 2 N * swaps changes, and errors of float32 would add up.
         near = _score(squares[:, None] + squares[swapped] - 2 * rows @ rows[swapped].T).astype(np.float64)
         near[swapped, [0, 1]] = 0
         first, second = owner[swapped]
@@ -100,18 +105,20 @@ def spread(
 
 
 def _score(squared: NDArray[np.float32]) -> NDArray[np.float32]:
-    """1 / (d + 0.01) of squared distances, which rounding may take below 0."""
+    """Return 1 / (d + 0.01) of squared distances, which rounding may take below 0; 0.01 is the paper's."""
     return 1 / (np.sqrt(np.maximum(squared, 0)) + np.float32(0.01))
 
 
 def _sums(rows: NDArray[np.float32], squares: NDArray[np.float32], owner: NDArray[np.int64]) -> NDArray[np.float64]:
     """float64 [N, blocks]: the scores of each row with all others of each block, added up."""
+    # ``reduceat`` adds up between these starts, which holds while owners ascend, as they do before the first swap.
     starts = np.flatnonzero(np.diff(owner, prepend=-1))
-    found = np.empty((len(rows), len(starts)))
+    sums = np.empty((len(rows), len(starts)))
     step = max(1, _CELLS // len(rows))
     for start in range(0, len(rows), step):
         chunk = np.arange(start, min(start + step, len(rows)))
         scores = _score(squares[chunk, None] + squares - 2 * rows[chunk] @ rows.T).astype(np.float64)
+        # An image's score with itself would be 100 and hide all others.
         scores[np.arange(len(chunk)), chunk] = 0
-        found[chunk] = np.add.reduceat(scores, starts, axis=1)
-    return found
+        sums[chunk] = np.add.reduceat(scores, starts, axis=1)
+    return sums

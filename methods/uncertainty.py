@@ -19,6 +19,7 @@ def _most_uncertain(
     dynamics = pool.dynamics(of="labels")
     scores = dynamics.difficulty(score)
     if epochs == "all":
+        # Turned so that high is uncertain, as ``difficulty`` turns the scores of the last epoch.
         means = {
             "least-confidence": dynamics.mean_least_confidence,
             "margin": -dynamics.mean_margin,

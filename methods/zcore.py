@@ -27,7 +27,7 @@ def subspace_scores(
     neighbors: int = 1000,
     exponent: float = 4.0,
 ) -> NDArray[np.float64]:
-    """For each sampled point the nearest image gains 1, and that image's neighbours share a loss of 1.
+    """Score images: at each sampled point the nearest gains 1, and that image's neighbours share a loss of 1.
 
     ZCore (Griffin et al. 2024). Distances are sums of absolute differences over the sample's own dimensions. The loss
     is shared in proportion to d^-exponent over the nearest neighbours of the image that gained; where one of them is
@@ -45,7 +45,9 @@ def subspace_scores(
         float64 [N]; high covers much and repeats little. Sums to 0 where N is 2 or more.
     """
     size = len(embeddings)
+    # By dimension: a sample reads two or so of them whole, which lie in one piece this way.
     columns = np.ascontiguousarray(embeddings.T)
+    # Or numpy would compute every distance of float32 embeddings in float64.
     points = points.astype(columns.dtype)
     scores = np.zeros(size)
     others = min(neighbors, size - 1)
@@ -58,7 +60,9 @@ def subspace_scores(
             continue
         apart = _distances(columns, chosen, columns[chosen, covering])
         sample = np.arange(len(apart))
+        # By its index: the nearest of all may be a copy of the image that gained.
         apart[sample, covering] = np.inf
+        # Unsorted, since the shares are the same in any order.
         near = np.argpartition(apart, others - 1)[:, :others]
         distances = np.take_along_axis(apart, near, 1).astype(np.float64)
         nearest = distances.argmin(1)
@@ -67,6 +71,7 @@ def subspace_scores(
         with np.errstate(invalid="ignore"):  # 0 / 0 among copies, which are dealt with below
             # Relative to the nearest, so that no power overflows.
             shares = (least[:, None] / distances) ** exponent
+        # A copy's share is infinite beside any other's, so it takes the whole loss, as in the limit.
         shares[copied] = 0
         shares[copied, nearest[copied]] = 1
         shares /= shares.sum(1, keepdims=True)
@@ -89,7 +94,7 @@ def _distances(
 def draw_points(
     embeddings: NDArray[np.floating], samples: int, subspace: int, rng: np.random.Generator
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Random dimensions, and in each a coordinate from the triangular distribution (min, median, max) of the pool.
+    """Draw dimensions, and in each a coordinate from the triangular distribution (min, median, max) of the pool.
 
     Args:
         embeddings: [N, D], finite; N at least 1.
@@ -109,6 +114,7 @@ def draw_points(
             chosen += chosen >= earlier
         dims[:, column] = chosen
     low, mode, high = (find(embeddings, axis=0).astype(np.float64)[dims] for find in (np.min, np.median, np.max))
+    # The inverse of the triangular distribution's CDF, multiplied out: nothing is divided by a width of 0.
     quantile = rng.random(dims.shape)
     width = high - low
     rising = quantile * width < mode - low
@@ -173,5 +179,6 @@ def zcore(
     for start in range(0, count, step):
         dims, points = draw_points(embeddings, min(step, count - start), subspace, rng)
         scores += subspace_scores(shuffled, dims, points, neighbors=neighbors, exponent=exponent)
+    # The paper's random start. It decides among images that no sample has touched, all of which have 0.
     scores += rng.random(len(pool))
     return order[hardest(scores, budget, rng)]

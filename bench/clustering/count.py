@@ -13,12 +13,15 @@ from bench.refs import derive_seed
 from bench.underway import Progress
 
 SAMPLE = 2000
+"""Images that are looked at; all their distances to each other are held at once."""
 IMAGES_PER_CLUSTER = 10
+"""Images of the sample per cluster at least; a convention."""
 STEP = 2**0.25
+"""Each candidate is this many times the one before; a convention."""
 
 
 def estimate_num_clusters(embeddings: NDArray[np.floating], *, seed: int, progress: Progress | None = None) -> Arrays:
-    """The number of clusters with the highest mean silhouette; no label is read.
+    """Estimate the number of clusters by the highest mean silhouette; no label is read.
 
     Rousseeuw 1987, over k-means (3 starts) of at most 2,000 L2-normalised embeddings drawn at random. The candidates
     are a geometric grid from 2 to a tenth of the sample, each about 1.19 times the one before, so more than 200
@@ -48,23 +51,25 @@ def estimate_num_clusters(embeddings: NDArray[np.floating], *, seed: int, progre
         )
     drawn = np.sort(np.random.default_rng(own_seed).choice(len(embeddings), size, replace=False))
     points = unit_rows(embeddings[drawn])
+    # Once for all candidates: ``silhouette_score`` would compute them again for each.
     distances = pairwise_distances(points)
     np.fill_diagonal(distances, 0)  # rounding leaves small numbers there, which silhouette_score refuses
     silhouettes = np.full(len(candidates), -1.0)
-    for place, count in enumerate(candidates):
+    for number, count in enumerate(candidates):
         labels = fit_kmeans(points, int(count), seed=own_seed, inits=3).labels_
         if len(np.unique(labels)) > 1:
-            silhouettes[place] = silhouette_score(distances, labels, metric="precomputed")
+            silhouettes[number] = silhouette_score(distances, labels, metric="precomputed")
         if progress is not None:
-            progress(place + 1, len(candidates))
+            progress(number + 1, len(candidates))
     if silhouettes.max() == -1:
         raise DataError("the number of clusters cannot be estimated: all embeddings point the same way.")
+    # The first of equals, so the smallest: fewer clusters explain the same.
     best = candidates[silhouettes.argmax()]
     return {"num_clusters": np.array(best), "candidates": candidates, "silhouettes": silhouettes}
 
 
 def candidate_counts(size: int) -> NDArray[np.int64]:
-    """The geometric grid for a sample of ``size`` images: int64 [K], unique, ascending, 2 to size / 10."""
+    """Return the geometric grid for a sample of ``size`` images: int64 [K], unique, ascending, 2 to size / 10."""
     most = size // IMAGES_PER_CLUSTER
     if most < 2:
         return np.empty(0, dtype=np.int64)

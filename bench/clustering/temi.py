@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 TEMPERATURE = 0.1
 TEACHER_MOMENTUM = 0.996
 SHORT_RUN_WINDOW = 24
+"""In a short run the teacher averages over a share of 1 / 24 of the steps: 0.996 is that of 6,000 steps."""
 PRIOR_MOMENTUM = 0.9
 HIDDEN, BOTTLENECK = 512, 256
 Pair: TypeAlias = tuple[Tensor, Tensor]
@@ -58,9 +59,10 @@ class Heads(nn.Module):
         self.gain = nn.Parameter(torch.ones(heads, 1, clusters))
 
     def split(self, size: int) -> list[Heads]:
-        """The same heads in modules of at most ``size``, with weights of their own."""
+        """Return the same heads in modules of at most ``size``, with weights of their own."""
         parts = []
         for start in range(0, len(self.first), size):
+            # Cut after all weights are drawn: the same seed starts the same heads however many a device takes at once.
             part = copy.deepcopy(self)
             for name, weight in self.named_parameters():
                 own = weight.detach()[start : start + size].clone()
@@ -74,6 +76,7 @@ class Heads(nn.Module):
         flat = embeddings @ self.first.permute(1, 0, 2).reshape(embeddings.shape[1], -1)
         hidden = flat.view(len(embeddings), len(self.first), HIDDEN).transpose(0, 1) + self.first_bias
         bottleneck = torch.bmm(nn.functional.gelu(hidden), self.second) + self.second_bias
+        # Weight normalisation by hand: torch's own keeps one length per row and knows no axis of heads.
         weight = self.gain * nn.functional.normalize(self.direction, dim=1)
         return torch.bmm(nn.functional.normalize(bottleneck, dim=2), weight)
 
@@ -81,7 +84,7 @@ class Heads(nn.Module):
 def temi_loss(
     student: Pair, teacher: Pair, prior: Tensor, *, beta: float = 0.6, agreement: Tensor | None = None
 ) -> Tensor:
-    """Loss of every head: weighted pointwise mutual information of an image and its neighbour, both directions.
+    """Return every head's loss: weighted pointwise mutual information of an image and its neighbour, both directions.
 
     For probabilities q_s of the student and q_t of the teacher: -w log sum_c (q_s(c|x) q_t(c|x'))^beta / pk(c),
     where w, the mean over heads of sum_c q_t(c|x) q_t(c|x'), carries no gradient. Computed from logarithms: a product
@@ -101,6 +104,7 @@ def temi_loss(
         agreement = agreements(teacher).mean(0)
     # A cluster that no image has had for long may have a mean of exactly 0.
     scale = prior.clamp_min(torch.finfo(prior.dtype).tiny).log()[:, None, :]
+    # Each image's student is held against the other's teacher, so that no head can just copy itself.
     total = torch.zeros(len(prior), device=prior.device)
     for own, other in ((student[0], teacher[1]), (student[1], teacher[0])):
         information = (beta * (own + other) - scale).logsumexp(2)
@@ -109,7 +113,7 @@ def temi_loss(
 
 
 def agreements(teacher: Pair) -> Tensor:
-    """How far each head's teacher puts x and x' into one cluster: sum_c q_t(c|x) q_t(c|x'), [H, B]."""
+    """Return how far each head's teacher puts x and x' into one cluster: sum_c q_t(c|x) q_t(c|x'), [H, B]."""
     return (teacher[0] + teacher[1]).exp().sum(2)
 
 
@@ -158,9 +162,11 @@ def temi(
     """
     generator = torch.Generator().manual_seed(seed)
     size = len(embeddings)
+    # A sixteenth of the pool, so that small ones still take 16 steps an epoch.
     batch_size = min(size, batch_size or min(1024, max(64, size // 16)))
     warmup_epochs = min(warmup_epochs, max(1, epochs // 10))
     points = torch.from_numpy(_scaled(embeddings)).to(device)
+    # A copy: what comes from the store is read-only, of which torch warns.
     near = torch.from_numpy(np.array(neighbors)).to(device)
     whole = Heads(heads, points.shape[1], num_clusters, generator).to(device)
     students = whole.split(_heads_at_once(heads, batch_size, device))
@@ -168,8 +174,10 @@ def temi(
     weights: list[Tensor] = [weight for student in students for weight in student.parameters()]
     slow: list[Tensor] = [weight for teacher in teachers for weight in teacher.parameters()]
     rate = lr * batch_size / 256
+    # One optimiser for all heads. AdamW works number by number, so no head feels the others.
     optimiser = torch.optim.AdamW(weights, lr=rate, weight_decay=1e-4, fused=points.is_cuda)
     steps = math.ceil(size / batch_size)
+    # At least 0.5, or in a run of a few steps the teacher would be the student itself.
     momentum = min(TEACHER_MOMENTUM, max(0.5, 1 - SHORT_RUN_WINDOW / (steps * epochs)))
     priors = [torch.full((len(part.first), num_clusters), 1 / num_clusters, device=device) for part in students]
     losses = torch.zeros(heads, device=device)
@@ -180,6 +188,7 @@ def temi(
     for epoch in range(begin, epochs):
         losses = torch.zeros(heads, device=device)
         for part in torch.randperm(size, generator=generator).split(batch_size):
+            # Drawn on the CPU, so that every device sees the same order and neighbours.
             drawn = to_device(torch.randint(near.shape[1], (len(part),), generator=generator), device)
             indices = to_device(part, device)
             pair = (points[indices], points[near[indices, drawn]])
@@ -187,7 +196,9 @@ def temi(
                 seen = [_pair(teacher, pair) for teacher in teachers]
                 agreement = torch.cat([agreements(own) for own in seen]).mean(0)
                 for prior, own in zip(priors, seen, strict=True):
+                    # Before the loss, which divides by it: a cluster that fills up is made dear in the same step.
                     prior.lerp_((own[0].exp().mean(1) + own[1].exp().mean(1)) / 2, 1 - PRIOR_MOMENTUM)
+            # By hand, since a scheduler's state would have to be saved and restored with an unfinished clustering.
             optimiser.param_groups[0]["lr"] = rate * min(1.0, (done + 1) / (warmup_epochs * steps))
             optimiser.zero_grad(set_to_none=True)
             step = []
@@ -200,13 +211,17 @@ def temi(
             done += 1
             with torch.no_grad():
                 torch._foreach_lerp_(slow, weights, 1 - momentum)
+            # Weighted by its images: the last batch may be small. Started anew in each epoch, as the last one's mean
+            # decides.
             losses += torch.cat(step) * len(part) / size
+        # Looked at once per epoch: a look at every step would make a GPU wait for the host.
         if not torch.isfinite(losses).all():
             raise NotFinite(f"the clustering's loss is not finite in epoch {epoch + 1} of {epochs}.")
         if progress is not None:
             progress(epoch + 1, epochs)
         if unfinished is not None and epoch + 1 < epochs:
             unfinished.save(partial(state.arrays, epoch + 1))
+    # By training loss and by nothing that knows labels; of equal ones the first.
     best = int(losses.argmin())
     group = len(teachers[0].first)
     with torch.no_grad():
@@ -265,6 +280,7 @@ class State(NamedTuple):
         ]
         if shapes != [tuple(weight.shape) for weight in self.weights] or f"student{len(shapes)}" in saved:
             return 0
+        # AdamW's step count follows from the epoch; it decides how far the moments' bias is corrected.
         done = torch.tensor(float(int(saved["epoch"]) * steps))
         moments = {
             number: {
@@ -284,7 +300,7 @@ class State(NamedTuple):
 
 
 def _heads_at_once(heads: int, batch: int, device: str) -> int:
-    """All on a GPU, which waits for the host otherwise; on a CPU as many as its cache holds the hidden layers of."""
+    """Take all on a GPU, which waits for the host otherwise; on a CPU as many as its cache holds hidden layers of."""
     return heads if device != "cpu" else max(1, min(heads, _CACHED // (batch * HIDDEN)))
 
 
@@ -297,5 +313,7 @@ def _log_probabilities(module: Heads, embeddings: Tensor) -> Tensor:
 
 
 def _scaled(embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Scale all rows by one number, so that their mean squared length is D; see the deviations of ``temi``."""
+    # In float64: the sum of squares over a large pool would lose digits in float32.
     length = float(np.sqrt(np.mean(np.sum(embeddings.astype(np.float64) ** 2, axis=1))))
     return np.asarray(embeddings * (math.sqrt(embeddings.shape[1]) / (length or 1.0)), dtype=np.float32)

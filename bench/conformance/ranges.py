@@ -19,7 +19,7 @@ _BOUNDS = ("ge", "gt", "le", "lt")
 
 
 def ends(param: Param, size: int) -> list[Any]:
-    """Values at the ends of a parameter's range: both bounds of a number, every value of a choice.
+    """List the values at the ends of a parameter's range: both bounds of a number, every value of a choice.
 
     ``Annotated[int, Field(ge=1)]`` gives 1 and N + 1, an integer that no pool of N images can fill; a float without a
     bound goes to 1e6, an exclusive bound to the nearest number inside. ``Literal``, ``bool``, enumerations and
@@ -32,25 +32,25 @@ def ends(param: Param, size: int) -> list[Any]:
     Returns:
         Values that the parameter's own validation accepts, without repetition, the default left out.
     """
-    found: list[Any] = []
+    accepted: list[Any] = []
     for value in _ends(param.annotation, {}, size):
         try:
             valid = param.validate(value, "")
         except SpecError:
             continue  # a rule of the annotation that bounds do not tell, such as a multiple
         # 1, 1.0 and True are equal, and not the same choice.
-        if not any(type(valid) is type(other) and valid == other for other in [param.default, *found]):
-            found.append(valid)
-    return found
+        if not any(type(valid) is type(other) and valid == other for other in [param.default, *accepted]):
+            accepted.append(valid)
+    return accepted
 
 
 def one_by_one(entry: Entry[MethodInfo], size: int) -> list[dict[str, Any]]:
-    """The defaults (an empty mapping), then each parameter at each of its ends and the others at their defaults."""
+    """List the defaults (an empty mapping), then each parameter at each of its ends and others at their defaults."""
     return [{}, *({name: value} for name, param in entry.params.items() for value in ends(param, size))]
 
 
 def choices(entry: Entry[MethodInfo], size: int) -> list[dict[str, Any]]:
-    """Those of ``one_by_one`` that set no number: what a method reads may depend on them."""
+    """List those of ``one_by_one`` that set no number: what a method reads may depend on them."""
     return [
         params
         for params in one_by_one(entry, size)
@@ -59,7 +59,7 @@ def choices(entry: Entry[MethodInfo], size: int) -> list[dict[str, Any]]:
 
 
 def pairs(entry: Entry[MethodInfo], size: int) -> Iterator[dict[str, Any]]:
-    """Every two parameters at every pair of their ends, the others at their defaults."""
+    """Yield every two parameters at every pair of their ends, the others at their defaults."""
     for first, second in combinations(entry.params.values(), 2):
         for values in product(ends(first, size), ends(second, size)):
             yield {first.name: values[0], second.name: values[1]}
@@ -87,7 +87,7 @@ def _ends(annotation: Any, bounds: dict[str, Any], size: int) -> list[Any]:
 
 
 def _bounds(metadata: tuple[Any, ...]) -> dict[str, Any]:
-    """``Field(ge=0)`` holds its constraints in a list; ``annotated_types.Ge(0)`` is one."""
+    """Collect the bounds: ``Field(ge=0)`` holds its constraints in a list; ``annotated_types.Ge(0)`` is one."""
     constraints = [item for entry in metadata for item in getattr(entry, "metadata", [entry])]
     return {
         name: getattr(item, name) for item in constraints for name in _BOUNDS if getattr(item, name, None) is not None
@@ -98,9 +98,12 @@ def _integers(bounds: dict[str, Any], size: int) -> list[int]:
     low = bounds["ge"] if "ge" in bounds else bounds["gt"] + 1 if "gt" in bounds else None
     high = bounds["le"] if "le" in bounds else bounds["lt"] - 1 if "lt" in bounds else None
     if low is None:
+        # An open end gets a number that a careless method trips over: negative where that is allowed.
         low = min(-1, high if high is not None else 0)
     if high is None:
+        # One more than there are images: clusters, neighbours and strata must be cut to what there is.
         high = max(size + 1, low)
+    # 0 too where it lies inside: it is what is divided by.
     return [low, high] if low > 0 or high < 0 else [low, 0, high]
 
 

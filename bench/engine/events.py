@@ -9,31 +9,31 @@ from bench.stages.training import Cell
 
 
 class Listener:
-    """Is told what a run does, in the driver. Every method here does nothing; listeners override some of them."""
+    """Receives a run's events, in the driver. Every method here does nothing; listeners override some of them."""
 
     def stages_begin(self, todo: Sequence[Stage], present: Sequence[Stage]) -> None:
-        """The shared stages that will be computed, and those that the store has already."""
+        """Take note of the shared stages that will be computed, and of those that the store has already."""
 
     def stage_end(self, stage: Stage, seconds: float, *, reused: bool = False, error: str | None = None) -> None:
-        """One of the former ended; ``reused`` if another run computed it, ``error`` if it failed."""
+        """Take note that one of the former ended; ``reused`` if another run computed it, ``error`` if it failed."""
 
     def cells_begin(self, total: int, finished: int) -> None:
-        """Training of ``total`` cells begins; ``finished`` already have rows."""
+        """Take note that training of ``total`` cells begins; ``finished`` already have rows."""
 
     def cell_end(self, cell: Cell, accuracy: float | None, seconds: float, error: str | None) -> None:
-        """A cell has a row, with this test accuracy in percent, or failed with this reason."""
+        """Take note that a cell has a row, with this test accuracy in percent, or failed with this reason."""
 
     def waiting(self, title: str) -> None:
-        """Another run is computing a stage that this one needs."""
+        """Take note that another run is computing a stage that this one needs."""
 
     def retry(self, title: str, reason: str) -> None:
-        """A stage or cell failed and will be tried again."""
+        """Take note that a stage or cell failed and will be tried again."""
 
     def session_lost(self, reason: str, *, again: bool) -> None:
-        """What runs the work is gone; whether it is started again."""
+        """Take note that what runs the work is gone; ``again`` if it is started once more."""
 
     def note(self, text: str) -> None:
-        """Something that the user should know, such as a damaged artifact; the run goes on."""
+        """Pass on what the user should know, such as a damaged artifact; the run goes on."""
 
 
 class Several(Listener):

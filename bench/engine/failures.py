@@ -21,13 +21,15 @@ from bench.store.files import write_atomically
 
 FOLDER = "failed"
 _MOST_BYTES = 16_000_000
+"""Bytes of a record that are read; one has a few thousand, and what lies there in its place may be endless."""
 _KILLED_FOR_MEMORY = "running low on memory"
+"""Ray's words where its memory monitor killed a worker; it has no status for that."""
 _NO_MEMORY = ("can't allocate memory", "CUDA error: out of memory", "STATUS_ALLOC_FAILED")
 Status = Literal["error", "out-of-memory", "not-finite", "time-limit", "lost"]
 
 
 def _printable(text: str) -> str:
-    """The text with the bytes of a file name that are no UTF-8 written out: they cannot be printed or stored."""
+    """Write out the bytes of a file name that are no UTF-8: they cannot be printed or stored."""
     return text.encode(errors="surrogateescape").decode(errors="backslashreplace")
 
 
@@ -97,7 +99,9 @@ def fault_of(error: BaseException, stage: str = "") -> Fault:
     Memory may be free again, and a file system may answer again, when the other trials are done; nothing else that
     raises is worth another try.
     """
+    # One line, whatever the error says: it goes into a table and a progress line.
     text = " ".join(str(error).split())
+    # Errors of this package are written for users; of others the name is often the better half.
     reason = text if text and isinstance(error, BenchError) else f"{type(error).__name__}: {text}"
     details = "".join(traceback.format_exception(error))
     status: Status = "error"
@@ -107,18 +111,19 @@ def fault_of(error: BaseException, stage: str = "") -> Fault:
         status = "time-limit"
     elif _is_out_of_memory(error):
         status = "out-of-memory"
+    # The same seed gives the same exception, so most are not worth a second try.
     passing = status == "out-of-memory" or isinstance(error, OSError)
     return Fault(status=status, reason=reason, details=details, passing=passing, stage=stage)
 
 
 def lost(reason: str, details: str, stage: str = "") -> Fault:
-    """The fault of a process that died; ``details`` are Ray's words, which tell when Ray killed it for its memory."""
+    """Return the fault of a process that died; Ray's words in ``details`` tell whether it killed it for its memory."""
     status: Status = "out-of-memory" if _KILLED_FOR_MEMORY in details else "lost"
     return Fault(status=status, reason=reason, details=details, passing=True, stage=stage)
 
 
 def fault_of_death(mark: Path, details: str, *, limit: float | None, stage: str = "") -> Fault:
-    """The fault of a process that died: at the time limit, by what it wrote before, or nobody knows why.
+    """Return the fault of a process that died: at the time limit, by what it wrote before, or nobody knows why.
 
     Args:
         mark: of ``bench.engine.limits.time_limit``; the process left there its own fault as JSON, or where it hung
@@ -130,6 +135,7 @@ def fault_of_death(mark: Path, details: str, *, limit: float | None, stage: str 
     last_words = read_mark(mark)
     if last_words is None:
         return lost("the worker was lost" if stage else "the trial's process was lost", details, stage)
+    # A fault as JSON is from ``end_process``; anything else is the watchdog's traceback.
     with suppress(ValidationError):
         own = Fault.model_validate_json(last_words)
         return own.model_copy(update={"seconds": own.seconds or limit or 0.0})
@@ -156,6 +162,7 @@ def record_failure(cell: Cell, fault: Fault, out: Path) -> None:
         cell=cell.model_dump(mode="json"),
     )
     with suppress(OSError):
+        # The traceback first: a record must not name a file that is not there.
         write_atomically(text, fault.details.encode(errors="replace"))
         write_atomically(record, failure.model_dump_json(indent=1).encode(errors="replace"))
 
@@ -167,7 +174,7 @@ def forget_failure(cell_id: str, out: Path) -> None:
 
 
 def read_failures(out: Path) -> Iterator[Failure]:
-    """The records of the cells that have no row since; damaged records are passed over, since they are no results."""
+    """Yield the records of the cells that have no row since; damaged ones are passed over, as they are no results."""
     for path in sorted((out / FOLDER).glob("*.json")):
         row = out / "rows" / path.name
         with suppress(OSError, ValidationError):
@@ -177,7 +184,7 @@ def read_failures(out: Path) -> Iterator[Failure]:
 
 
 def summary(out: Path) -> str | None:
-    """``2 cells failed (1 error, 1 lost)``, for a folder where cells failed that still have no row."""
+    """Return ``2 cells failed (1 error, 1 lost)``, for a folder where cells failed that still have no row."""
     counts = Counter(failure.status for failure in read_failures(out))
     total = counts.total()
     kinds = ", ".join(f"{number} {status}" for status, number in counts.most_common())
@@ -185,12 +192,13 @@ def summary(out: Path) -> str | None:
 
 
 def failure_files(cell_id: str, out: Path) -> tuple[Path, Path]:
-    """Paths of a cell's record and of its traceback."""
+    """Return the paths of a cell's record and of its traceback."""
     return out / FOLDER / f"{cell_id}.json", out / FOLDER / f"{cell_id}.txt"
 
 
 def _is_out_of_memory(error: BaseException) -> bool:
-    """Python's, numpy's and torch's ways to say so; torch's CPU allocator and CUDA's libraries raise RuntimeErrors."""
+    """Recognise all ways to say so; torch's CPU allocator and CUDA's libraries raise RuntimeErrors."""
+    # By name, as torch is not to be imported here, and its class has moved between versions.
     named = any(kind.__name__ == "OutOfMemoryError" for kind in type(error).__mro__)
     said = isinstance(error, RuntimeError) and any(words in str(error) for words in _NO_MEMORY)
     return isinstance(error, MemoryError) or named or said

@@ -15,7 +15,7 @@ from typing import NoReturn
 from bench.errors import TimeLimit
 
 GRACE = 10.0
-"""Seconds after the limit at which a process that does not react is ended."""
+"""Seconds after the limit at which a process that does not react is ended: time to close files; a convention."""
 
 
 @contextmanager
@@ -44,7 +44,9 @@ def time_limit(seconds: float | None, mark: Path, watchdog: bool = True) -> Iter
         raise TimeLimit(f"not done after {seconds:g} s, the time limit (--time-limit).")
 
     mark.parent.mkdir(parents=True, exist_ok=True)
+    # Python runs signal handlers in the main thread alone. Elsewhere only the watchdog ends a block, and at once.
     heeds = threading.current_thread() is threading.main_thread()
+    # Open before the time is up: the watchdog writes from a thread without Python's lock and can open nothing.
     with mark.open("w") as file:
         if watchdog:
             faulthandler.dump_traceback_later(seconds + GRACE if heeds else seconds, exit=True, file=file)
@@ -55,6 +57,8 @@ def time_limit(seconds: float | None, mark: Path, watchdog: bool = True) -> Iter
             yield
         finally:
             if heeds:
+                # The timer before the handler: a signal in between would otherwise find the old handler, which ends the
+                # process.
                 signal.setitimer(signal.ITIMER_REAL, 0)
                 signal.signal(signal.SIGALRM, before)
             faulthandler.cancel_dump_traceback_later()
@@ -76,12 +80,13 @@ def limit_gpu_memory(share: float, device: str) -> None:
 
     from bench.stages.memory import CUDA
 
+    # Device 0 of those that this process sees, which is its only one (Ray sets CUDA_VISIBLE_DEVICES).
     total = torch.cuda.get_device_properties(0).total_memory
     torch.cuda.set_per_process_memory_fraction(max(0.01, share - CUDA / total))
 
 
 def mark_of(name: str, out: Path) -> Path:
-    """Where a stage or cell that runs under a limit is marked."""
+    """Return the file that marks a stage or cell as running under a limit."""
     return out / "failed" / f".{name}.running"
 
 
@@ -90,15 +95,17 @@ def end_process(last_words: str, mark: Path) -> NoReturn:
     with suppress(OSError):
         mark.parent.mkdir(parents=True, exist_ok=True)
         mark.write_text(last_words)
+    # Not ``sys.exit``: threads that the limit did not stop would keep the process alive.
     os._exit(1)
 
 
 def read_mark(mark: Path) -> str | None:
-    """What a process wrote before it was ended at the limit, or None where it was not; the file is deleted.
+    """Read what a process wrote before it was ended at the limit, or None where it was not; the file is deleted.
 
     It is where every thread stood if the watchdog ended it, else what was given to ``end_process``.
     """
     try:
+        # A traceback may name files whose names are no UTF-8.
         text = mark.read_text(errors="replace")
         mark.unlink()
     except OSError:

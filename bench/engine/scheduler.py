@@ -44,16 +44,20 @@ class Scheduler:
         self.computed: set[str] = set()
         self.reused: set[str] = set()
         self.failed: dict[str, str] = {}
-        self._broken: dict[str, Fault] = {}
-        self._attempts: Counter[str] = Counter()
-        self._waited: set[str] = set()
-        self._parked: dict[str, float] = {}
-        self._running: dict[str, Stage] = {}
+        # Work that waits is in exactly one of ``_missing`` (inputs), ``_cells``, ``_stages``, ``_again`` (to be tried
+        # again), ``_parked`` (another run computes it; since when) and ``_doubtful`` (its executor may be gone; until
+        # when, why, after how long). Work in none of them and not in ``_running`` has ended.
         self._cells: deque[str] = deque()
         self._stages: deque[str] = deque()
         self._again: deque[str] = deque()
+        self._parked: dict[str, float] = {}
         self._doubtful: dict[str, tuple[float, Fault, float]] = {}
+        self._running: dict[str, Stage] = {}
+        self._broken: dict[str, Fault] = {}
+        self._attempts: Counter[str] = Counter()
+        self._waited: set[str] = set()
         self._work, present = self._graph(plan)
+        # Inputs outside ``_work`` are in the store already: ``in_order`` leaves out what is present.
         self._missing = {
             key: {needed.key for needed in work.inputs() if needed.key in self._work}
             for key, work in self._work.items()
@@ -64,6 +68,7 @@ class Scheduler:
                 self._users[needed].append(key)
         stages = [work for work in self._work.values() if not isinstance(work, Cell)]
         self.reused |= {stage.key for stage in present}
+        # A run with nothing to do says nothing: there would be progress bars that never move.
         if plan.missing:
             listener.stages_begin(stages, present)
             listener.cells_begin(len(plan.missing), len(plan.finished))
@@ -71,7 +76,7 @@ class Scheduler:
             self._release(key)
 
     def _graph(self, plan: Plan) -> tuple[dict[str, Stage], list[Stage]]:
-        """The work by key, inputs before users, and the stages that the store has already.
+        """Return the work by key, inputs before users, and the stages that the store has already.
 
         A stage that is needed and damaged is taken out of the store, so that no cell finds it missing.
         """
@@ -79,6 +84,7 @@ class Scheduler:
         present: dict[str, Stage] = {}
 
         def stored(stage: Stage) -> bool:
+            # A cell is never in the store: its row is in the run's folder, and the plan lists what has none.
             if isinstance(stage, Cell):
                 return False
             if store.discard_damaged(stage):
@@ -93,7 +99,7 @@ class Scheduler:
 
     @property
     def done(self) -> bool:
-        """Whether everything has ended."""
+        """Say whether everything has ended."""
         waiting = (self._missing, self._running, self._cells, self._stages, self._again, self._parked, self._doubtful)
         return not any(waiting)
 
@@ -107,16 +113,17 @@ class Scheduler:
         for ready in (self._cells, self._stages):
             if ready:
                 return self._hand_out(ready.popleft())
+        # What ran out of memory waits until nothing else runs; what fails alone then will fail again.
         if self._again and (not self._running or not self._short_of_memory(self._again[0])):
             return self._hand_out(self._again.popleft())
         return None
 
     def attempt(self, work: Stage) -> int:
-        """Which try of the work the next one is, from 1."""
+        """Return which try of the work the next one is, from 1."""
         return self._attempts[work.key] + 1
 
     def computed_for(self, work: Stage) -> frozenset[str]:
-        """Keys of the stages below the work that this run computed, for a cell's row."""
+        """Return the keys of the stages below the work that this run computed, for a cell's row."""
         return frozenset(stage.key for stage in in_order(work.inputs())) & self.computed
 
     def ended(self, work: Stage, end: End) -> None:
@@ -125,9 +132,11 @@ class Scheduler:
             return  # given back meanwhile
         for line in end.notes:
             self._listener.note(line)
+        # No try: another run is computing it, and nothing went wrong.
         if end.busy:
             self._park(work)
             return
+        # Counted whether it went well or not: a second try that finds the stage stored must know that it is one.
         self._attempts[work.key] += 1
         if end.fault is None:
             self._succeeded(work, end)
@@ -137,6 +146,8 @@ class Scheduler:
             self._listener.retry(work.key if isinstance(work, Cell) else work.title(), fault.reason)
             self._broken[work.key] = fault
             self._again.append(work.key)
+        # Not failed yet: if the executor turns out to be gone, ``give_back`` takes the work back, and no cell is to
+        # blame.
         elif end.doubt:
             self._doubtful[work.key] = (time.monotonic() + end.doubt, fault, end.seconds)
         else:
@@ -144,6 +155,7 @@ class Scheduler:
 
     def give_back(self) -> None:
         """Make startable again what ran on an executor that is gone, and what died with it, which counts as no try."""
+        # Lost together with the executor: its own death is not the work's fault.
         died = [key for key in self._again if self._broken[key].status == "lost"]
         for key in [*self._running, *self._doubtful, *died]:
             self._attempts[key] = 0
@@ -154,6 +166,7 @@ class Scheduler:
 
     def _look_at_the_clock(self) -> None:
         now = time.monotonic()
+        # Lists, since both loops take away from what they go through.
         for key in [key for key, since in self._parked.items() if now - since >= PAUSE]:
             del self._parked[key]
             self._make_ready(key)
@@ -171,7 +184,7 @@ class Scheduler:
         return self._work[key]
 
     def _release(self, key: str) -> None:
-        """All inputs of the work are there."""
+        """Make work startable whose inputs are all there."""
         del self._missing[key]
         self._make_ready(key)
 
@@ -196,6 +209,7 @@ class Scheduler:
         (self.reused if reused else self.computed).add(work.key)
         self._listener.stage_end(work, end.seconds, reused=reused)
         for user in self._users[work.key]:
+            # Not there where another of its inputs failed and took it along.
             if user in self._missing:
                 self._missing[user].discard(work.key)
                 if not self._missing[user]:
@@ -210,5 +224,6 @@ class Scheduler:
             return
         self._listener.stage_end(work, seconds, error=fault.reason)
         for user in self._users[work.key]:
+            # Once: two failed inputs of one cell are one failure of the cell.
             if self._missing.pop(user, None) is not None:
                 self._fail(self._work[user], fault, 0.0)

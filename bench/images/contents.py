@@ -45,7 +45,8 @@ def read_contents(files: ImageFiles) -> Contents:
             problems[position] = reason_of(error)
             return ""
 
+    # Threads: hashlib and reads let go of Python's lock, and a slow disk answers several at once.
     digests = in_threads(digest, len(files))
-    positions = np.array([position for position, found in enumerate(digests) if found], dtype=np.int64)
+    positions = np.array([position for position, sha256 in enumerate(digests) if sha256], dtype=np.int64)
     readable = replace(files.take(positions), sha256=tuple(filter(None, digests)))
     return Contents(readable, positions, problems)

@@ -38,14 +38,17 @@ def decode(path: Path, *, upright: bool, sha256: str = "", about: int = 0) -> Im
     from PIL import Image
 
     try:
+        # Read whole before it is decoded, so that the digest is of the very bytes that become pixels.
         content = read_regular(path, at_most=LARGEST_FILE)
         if not content:
             raise ValueError("it is empty")
         if sha256 and hashlib.sha256(content).hexdigest() != sha256:
             raise ValueError("it was changed meanwhile")
+        # Three formats: Pillow's others are rarely used, and each is a parser that a stranger's file can reach.
         with Image.open(io.BytesIO(content), formats=("JPEG", "PNG", "WEBP")) as image:
             if about:
                 image.draft("RGB", (about, about))
+            # Turned before the conversion, which drops the EXIF data.
             return to_rgb(_turned(image) if upright else image)
     except MemoryError:
         raise
@@ -68,7 +71,7 @@ def _turned(image: Image) -> Image:
 
 
 def content_sha256(path: Path) -> str:
-    """What ``decode`` compares with.
+    """Return the digest that ``decode`` compares with.
 
     Raises:
         OSError: no regular file, or it cannot be read.
@@ -80,7 +83,7 @@ def content_sha256(path: Path) -> str:
 
 
 def reason_of(error: DataError | OSError | MemoryError) -> str:
-    """Why an image could not be read, without its path."""
+    """Say why an image could not be read, without its path."""
     return _words((isinstance(error, DataError) and error.__cause__) or error)
 
 
@@ -98,6 +101,7 @@ def to_rgb(image: Image) -> Image:
         return image.convert("RGB")
     layer = image.convert("RGBA")
     white = Images.new("RGB", layer.size, "white")
+    # The layer's own alpha is the mask, so that half-transparent pixels are mixed with white.
     white.paste(layer, mask=layer)
     return white
 
@@ -109,6 +113,7 @@ def _words(error: BaseException) -> str:
         return "it is not a JPEG, PNG or WebP file"
     if isinstance(error, MemoryError):
         return "it needs more memory than there is"
+    # It was listed a moment ago: somebody has moved it.
     if isinstance(error, FileNotFoundError):
         return "it is not there any more"
     return (isinstance(error, OSError) and error.strerror) or str(error) or repr(error)

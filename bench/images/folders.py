@@ -42,18 +42,18 @@ class ImageFiles:
         return len(self.names)
 
     def take(self, indices: NDArray[np.int64]) -> ImageFiles:
-        """The files at ``indices``, in that order."""
+        """Return the files at ``indices``, in that order."""
         names = tuple(self.names[index] for index in indices)
         sha256 = tuple(self.sha256[index] for index in indices) if self.sha256 else ()
         return ImageFiles(self.root, names, self.sizes[indices], sha256)
 
     def joined(self, other: ImageFiles) -> ImageFiles:
-        """These files and then the other's, of the same root."""
+        """Return these files and then the other's, of the same root."""
         sizes = np.concatenate([self.sizes, other.sizes])
         return ImageFiles(self.root, self.names + other.names, sizes, self.sha256 + other.sha256)
 
     def locate(self, index: int) -> Path:
-        """Where a file is, links resolved; looked at anew, since a link may have been changed since it was listed.
+        """Find where a file is, links resolved; looked at anew, since a link may have been changed since it was listed.
 
         Raises:
             DataError: outside ``root``.
@@ -84,7 +84,7 @@ class Scan:
     others: tuple[str, ...]
 
     def other_suffixes(self, *, without: Collection[Path] = ()) -> Counter[str]:
-        """How many of the ``others`` have which suffix (lower case; empty for none).
+        """Count how many of the ``others`` have which suffix (lower case; empty for none).
 
         Args:
             without: files that are not counted; absolute, symbolic links resolved.
@@ -94,7 +94,7 @@ class Scan:
 
 
 def class_folders(folder: Path) -> tuple[str, ...]:
-    """Names of the directories in ``folder``, sorted; hidden ones are left out.
+    """Return the names of the directories in ``folder``, sorted; hidden ones are left out.
 
     Raises:
         DataError: ``folder`` cannot be listed, or holds a link that leads nowhere, which may have been to a class.
@@ -168,13 +168,15 @@ def scan_images(root: Path) -> Scan:
     skipped: list[Skipped] = []
 
     def skip(name: str, reason: str) -> None:
+        # The root itself: a folder that cannot be listed is not an empty one.
         if name == ".":
             raise _refused(root, reason)
         skipped.append(Skipped(name, reason))
 
     listed = list(_files(root, root, skip))
-    found = sorted((name, size) for name, size in listed if size is not None)
-    files = ImageFiles(root, tuple(name for name, _ in found), np.array([size for _, size in found], dtype=np.int64))
+    # Sorted by the whole path: the walk goes by names level by level, where "a-b/" and "a/" come in another order.
+    images = sorted((name, size) for name, size in listed if size is not None)
+    files = ImageFiles(root, tuple(name for name, _ in images), np.array([size for _, size in images], dtype=np.int64))
     return Scan(files, tuple(sorted(skipped)), tuple(name for name, size in listed if size is None))
 
 
@@ -203,6 +205,7 @@ def _inside(path: Path, root: Path) -> Path:
         resolved = path.resolve()
     except (OSError, RuntimeError) as error:  # the second: Python 3.12 and earlier, of a circle
         raise _Unusable(_CIRCLE) from error
+    # After the links are resolved: what a link names may lie anywhere, a user's private files included.
     if not resolved.is_relative_to(root):
         raise _Unusable(f"it leads outside {root}, to {resolved}")
     return resolved
@@ -220,9 +223,11 @@ def _files(folder: Path, root: Path, skip: Callable[[str, str], None]) -> Iterat
         Path relative to ``root``, with forward slashes, and size in bytes; None for a file that is not named like an
         image, which is not looked at.
     """
+    # A stack of our own, not recursion: folders may lie deeper in each other than Python has frames.
     levels: list[tuple[Path, Iterator[os.DirEntry[str]]]] = []
 
     def enter(path: Path, resolved: Path) -> None:
+        # Against the folders above alone: the same folder beside itself, by two links, is no circle.
         if any(resolved == above for above, _ in levels):
             raise _Unusable(f"it leads back to {resolved}, which contains it")
         levels.append((resolved, iter(_entries(path))))
@@ -240,6 +245,7 @@ def _files(folder: Path, root: Path, skip: Callable[[str, str], None]) -> Iterat
         name = path.relative_to(root).as_posix()
         try:
             if _is_directory(entry):
+                # Only links are resolved: for a plain folder that is one call of the system per part of its path.
                 enter(path, _inside(path, root) if entry.is_symlink() else levels[-1][0] / entry.name)
             else:
                 yield name, _size(entry, root) if name.lower().endswith(SUFFIXES) else None
@@ -250,6 +256,7 @@ def _files(folder: Path, root: Path, skip: Callable[[str, str], None]) -> Iterat
 def _entries(folder: Path) -> list[os.DirEntry[str]]:
     try:
         with os.scandir(folder) as entries:
+            # Sorted, since the system lists in any order, and positions in the pool are part of every coreset.
             return sorted((entry for entry in entries if not entry.name.startswith(".")), key=lambda entry: entry.name)
     except OSError as error:
         raise _Unusable(f"the folder cannot be listed ({error.strerror})") from error

@@ -28,6 +28,7 @@ Result = TypeVar("Result")
 AREA = (0.08, 1.0)
 ASPECT = (3 / 4, 4 / 3)
 ATTEMPTS = 10
+"""Of a random resized crop: share of the area, width over height and draws; torchvision's defaults."""
 _LONG = 8
 """Long side over short side from which an image is cut before it is scaled: a strip of 1 x 60,000 pixels, scaled whole
 to 224 pixels of width, would take 12 GB."""
@@ -71,6 +72,7 @@ class StreamedImages:
             digest.update("\n".join(self.files.sha256).encode())
             return digest.hexdigest()
         for name, size in zip(self.files.names, self.files.sizes.tolist(), strict=True):
+            # Names and sizes: digests would mean reading all of ImageNet before anything starts.
             digest.update(f"{name}\0{size}\n".encode(errors="surrogateescape"))
         return digest.hexdigest()
 
@@ -89,7 +91,7 @@ class StreamedImages:
         return self._decode(indices, lambda _, image: centre_crop(image, self.size, self.resize))
 
     def augmented(self, indices: NDArray[np.int64], rng_seeds: Sequence[int]) -> NDArray[np.uint8]:
-        """Random resized crop of the original image, mirrored half of the time.
+        """Cut a random resized crop of the original image, mirrored half of the time.
 
         Szegedy et al. 2015, "Going Deeper with Convolutions", with torchvision's defaults: 8 to 100 % of the area,
         aspect ratio 3/4 to 4/3, bilinear.
@@ -116,6 +118,7 @@ class StreamedImages:
         taken = np.asarray(indices, dtype=np.int64)
         batch = np.empty((len(taken), 3, self.size, self.size), dtype=np.uint8)
 
+        # Each thread writes into a line of its own, so that the order of their ends does not matter.
         def one(number: int) -> None:
             index = int(taken[number])
             sha256 = self.files.sha256[index] if self.files.sha256 else ""
@@ -141,6 +144,7 @@ def random_box(width: int, height: int, rng: np.random.Generator) -> Box:
     """
     for _ in range(ATTEMPTS):
         area = width * height * rng.uniform(*AREA)
+        # In logarithms, so that 3/4 and 4/3 are as likely.
         aspect = np.exp(rng.uniform(*np.log(ASPECT)))
         wide, high = round(np.sqrt(area * aspect)), round(np.sqrt(area / aspect))
         if 0 < wide <= width and 0 < high <= height:
@@ -169,6 +173,7 @@ def centre_crop(image: Image, size: int, resize: int) -> NDArray[np.uint8]:
 
     short = min(image.size)
     width, height = (int(resize * side / short) for side in image.size)
+    # Python's round, to even, as torchvision's; ``//`` would shift every other crop by a pixel.
     left, top = round((width - size) / 2), round((height - size) / 2)
     if max(image.size) <= _LONG * short:
         return _pixels(image.resize((width, height), Resampling.BILINEAR).crop((left, top, left + size, top + size)))
@@ -182,7 +187,7 @@ def centre_crop(image: Image, size: int, resize: int) -> NDArray[np.uint8]:
 
 
 def _source_span(start: int, size: int, scale: float, side: int) -> tuple[int, int, float, float]:
-    """Which of a side's pixels a crop of the scaled side rests on.
+    """Find which of a side's pixels a crop of the scaled side rests on.
 
     Args:
         start: of the crop, in scaled pixels.
@@ -193,6 +198,7 @@ def _source_span(start: int, size: int, scale: float, side: int) -> tuple[int, i
     Returns:
         First pixel and end of what the bilinear filter reads, and where the crop begins and ends within that.
     """
+    # The bilinear filter reaches one pixel of the result to both sides, which is ``scale`` pixels of the source.
     margin = max(1.0, scale)
     first = max(0, math.floor(start * scale - margin))
     end = min(side, math.ceil((start + size) * scale + margin))
@@ -232,6 +238,7 @@ def in_threads(work: Callable[[int], Result], number: int) -> list[Result]:
 
 
 def _threads() -> int:
-    """CPUs of this trial: Ray tells a worker by ``OMP_NUM_THREADS`` how many are its own."""
+    """Count the CPUs of this trial: Ray tells a worker by ``OMP_NUM_THREADS`` how many are its own."""
     given = os.environ.get("OMP_NUM_THREADS", "")
+    # At most 16: more threads than that wait for the disk or for each other; a convention.
     return min(16, int(given) if given.isdecimal() and int(given) else os.cpu_count() or 1)

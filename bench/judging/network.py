@@ -53,20 +53,23 @@ def qualities(
         float64 [m]: mean accuracy over the labelings in [0, 1], high = good. 1 for the whole pool, of which nothing is
         left to predict; 0 for fewer than 2 images, which train no network.
     """
+    # The same for every candidate, whatever its size, and shared by all: more candidates must not cost more.
     steps = max(1, int(SHARE * proxy_iterations(proxy.recipe, len(inputs)) / len(candidates)))
     own, heads = derive_seed(seed, "judge"), (labelings.max(axis=1) + 1).tolist()
-    found = np.empty(len(candidates))
+    accuracies = np.empty(len(candidates))
 
     def batches(rows: NDArray[np.int64]) -> Batches:
         targets = np.ascontiguousarray(labelings[:, rows].T)
         return make_batches(take_images(inputs, rows), targets, recipe=proxy.recipe, dataset=dataset, device=device)
 
     for number, indices in enumerate(candidates):
+        # Outside alone: what a coreset predicts of itself says how well a network learns by heart.
         outside = np.setdiff1d(np.arange(len(inputs)), indices)
         if not len(outside) or len(indices) < 2:
-            found[number] = float(not len(outside))
+            accuracies[number] = float(not len(outside))
             continue
         kept = batches(indices)
+        # One seed for all candidates, so that no difference between them is one of initial weights.
         network, generator = fresh_network(
             proxy.model, inputs.shape[1:], sum(heads), seed=own, device=device, sample=kept
         )
@@ -81,10 +84,10 @@ def qualities(
                 loss=loss_of(heads),
             )
         with products(proxy.recipe, scoring=True):
-            found[number] = _accuracy(network, batches(outside), heads)
+            accuracies[number] = _accuracy(network, batches(outside), heads)
         if progress is not None:
             progress(number + 1, len(candidates))
-    return found
+    return accuracies
 
 
 def loss_of(heads: Sequence[int]) -> Loss:
@@ -102,6 +105,7 @@ def loss_of(heads: Sequence[int]) -> Loss:
 def _accuracy(network: nn.Module, batches: Batches, heads: Sequence[int]) -> float:
     """Mean over heads and images, in evaluation mode and without augmentation."""
     network.eval()
+    # Counted on the device and read once: a look at every batch would make a GPU wait for the host.
     right = torch.zeros((), device=next(network.parameters()).device, dtype=torch.int64)
     for batch in batches.in_order():
         guesses = torch.stack([part.argmax(1) for part in network(batch.inputs).split(list(heads), 1)], 1)

@@ -23,10 +23,11 @@ FEATURES = 512
 BIAS = 0.3
 PENALTY = {"images": 0.3, "embeddings": 0.1}
 _CHUNK = 4096
+"""Images read and averaged at once."""
 
 
 def image_features(images: Images, *, seed: int) -> NDArray[np.float32]:
-    """Random Fourier features of whitened, averaged pixels, at the median bandwidth.
+    """Compute random Fourier features of whitened, averaged pixels, at the median bandwidth.
 
     Args:
         images: uint8 [N, C, H, W], or files that are read like such an array.
@@ -37,27 +38,30 @@ def image_features(images: Images, *, seed: int) -> NDArray[np.float32]:
     """
     pixels = _averaged(images)
     pixels -= pixels.mean(axis=0)
+    # Ascending, so the components that vary most are the last ones.
     values, vectors = np.linalg.eigh(pixels.T @ pixels / len(pixels))
     kept = slice(-min(COMPONENTS, len(values)), None)
+    # ``tiny`` keeps a pool of equal images from a division by 0.
     scale = np.sqrt(np.maximum(values[kept], FLOOR * max(float(values[-1]), np.finfo(np.float32).tiny)))
     rows = _unit(pixels @ vectors[:, kept] / scale)
     rng = np.random.default_rng(derive_seed(seed, "judge"))
     width = _median_distance(rows, rng)
     directions = rng.normal(size=(rows.shape[1], FEATURES)) / width
     phases = rng.uniform(0, 2 * np.pi, FEATURES)
+    # Products of these rows approximate the Gaussian kernel of that width (Rahimi and Recht 2007).
     features = np.sqrt(2 / FEATURES) * np.cos(rows @ directions + phases)
     return _with_bias(features)
 
 
 def embedding_features(embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Unit rows and a constant column, float32 [N, D + 1], for a final model that is linear on embeddings."""
+    """Return unit rows and a constant column, float32 [N, D + 1], for a final model that is linear on embeddings."""
     return _with_bias(_unit(embeddings.astype(np.float64)))
 
 
 def quality(
     features: NDArray[np.float32], labelings: NDArray[np.int64], indices: NDArray[np.int64], penalty: float
 ) -> float:
-    """Mean over the labelings of the accuracy outside a coreset of a ridge regression fitted to it.
+    """Return the mean over the labelings of the accuracy outside a coreset of a ridge regression fitted to it.
 
     Args:
         features: float32 [N, F], from ``image_features`` or ``embedding_features``.
@@ -74,10 +78,12 @@ def quality(
         return 1.0
     inside = features[indices].astype(np.float64)
     columns = [np.eye(int(labels.max()) + 1)[labels[indices]] for labels in labelings]
+    # Labelings share the inputs: one matrix is factored, and their one-hot columns stand side by side.
     gram = inside.T @ inside + penalty * np.eye(inside.shape[1])
     weights = np.linalg.solve(gram, inside.T @ np.concatenate(columns, axis=1))
     right = []
     ends = np.cumsum([column.shape[1] for column in columns])
+    # float32, as the largest product here needs no more: only the argmax of each row is read.
     scores = features[outside] @ weights.astype(np.float32)
     for labels, part in zip(labelings, np.split(scores, ends[:-1], axis=1), strict=True):
         right.append(float((part.argmax(axis=1) == labels[outside]).mean()))
@@ -85,13 +91,14 @@ def quality(
 
 
 def _averaged(images: Images) -> NDArray[np.float64]:
-    """Images averaged over areas to at most 16 x 16, flat, in [0, 1]; a few thousand at a time."""
+    """Average images over areas to at most 16 x 16, flat, in [0, 1]; a few thousand at a time."""
     import torch
     from torch.nn.functional import adaptive_avg_pool2d
 
     height, width = (min(SIDE, length) for length in images.shape[2:])
     rows = []
     for start in range(0, len(images), _CHUNK):
+        # By an array of positions, which files know as well as arrays do.
         chunk: Any = images[np.arange(start, min(start + _CHUNK, len(images)))]
         small = adaptive_avg_pool2d(torch.from_numpy(np.array(chunk)).float() / 255, (height, width))
         rows.append(small.flatten(1).numpy().astype(np.float64))
@@ -99,10 +106,10 @@ def _averaged(images: Images) -> NDArray[np.float64]:
 
 
 def _median_distance(rows: NDArray[np.float64], rng: np.random.Generator) -> float:
-    """Of up to 1,000 random pairs; 1 where most images are equal."""
+    """Return the median distance of 1,000 random pairs; 1 where most images are equal."""
     pairs = rng.integers(len(rows), size=(2, 1000))
-    found = float(np.median(np.linalg.norm(rows[pairs[0]] - rows[pairs[1]], axis=1)))
-    return found or 1.0
+    median = float(np.median(np.linalg.norm(rows[pairs[0]] - rows[pairs[1]], axis=1)))
+    return median or 1.0
 
 
 def _unit(rows: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -14,7 +14,7 @@ With 5,000 of 50,000 images of CIFAR-10 it judged wrongly, with up to 3,000 of 1
 
 
 def judge_for(by: Judge, budget: int, *, images: bool) -> Literal["ridge", "network"]:
-    """The judge by name, or by the rule: the network where it reads images and a coreset has ``NETWORK_FROM`` of them.
+    """Choose the judge by name or rule: the network where it reads images and a coreset has ``NETWORK_FROM`` of them.
 
     Args:
         by: what the method asks for.

@@ -26,8 +26,10 @@ from bench.usage import Usage, measured
 logger = logging.getLogger(__name__)
 
 _POLL = 0.2
+"""Seconds between two tries for a lock that another process holds."""
 NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.EISDIR}
+"""What the user can mend by another folder or another mode; a full disk is none of these."""
 
 
 class Keyed(Protocol):
@@ -54,7 +56,7 @@ class Artifact:
 
 
 def lock_of(record: Path) -> FileLock:
-    """What a process holds while it produces the artifact of this record, or throws it away."""
+    """Return what a process holds while it produces the artifact of this record, or throws it away."""
     return FileLock(record.with_suffix(".lock"), fallback_to_soft=False)
 
 
@@ -100,13 +102,14 @@ class Store:
             RunError: this user may not write to the store.
             TypeError: an array holds Python objects.
         """
-        found = self.load(stage)
-        if found is not None and accept(found.arrays):
-            return found
+        artifact = self.load(stage)
+        if artifact is not None and accept(artifact.arrays):
+            return artifact
         with self._locked(stage, wait=wait):
-            found = self.load(stage)
-            if found is not None and accept(found.arrays):
-                return found
+            # Once more: the process that held the lock may have stored it while this one waited.
+            artifact = self.load(stage)
+            if artifact is not None and accept(artifact.arrays):
+                return artifact
             logger.info("cache miss: computing %s %s", stage.kind, stage.key)
             before = self.seconds(Unfinished(self, stage))  # of a computation that was stopped, and goes on now
             with measured() as usage:
@@ -117,7 +120,7 @@ class Store:
         return Artifact(arrays, usage.seconds, reused=False)
 
     def load(self, stage: Keyed) -> Artifact | None:
-        """The stage's artifact, or None where there is none that is whole.
+        """Return the stage's artifact, or None where there is none that is whole.
 
         The file is checked a piece at a time before it is read, so that memory holds the arrays once.
         """
@@ -125,9 +128,10 @@ class Store:
         try:
             with whole_artifact(path) as (record, file), np.load(file, allow_pickle=False) as content:
                 arrays = {name: content[name] for name in content.files}
-            found = Artifact(arrays, record.seconds, reused=True)
+            artifact = Artifact(arrays, record.seconds, reused=True)
         except FileNotFoundError:
             return None
+        # Neither says anything of the file: an artifact that is too large for this process is not damaged.
         except (MemoryError, TimeLimit):
             raise
         except OSError as error:
@@ -140,7 +144,7 @@ class Store:
         logger.info("cache hit: %s %s", stage.kind, stage.key)
         with suppress(OSError):  # somebody else's store may be read-only; its times of use are then unknown
             os.utime(path)
-        return found
+        return artifact
 
     def discard_damaged(self, stage: Keyed) -> bool:
         """Read the stage's artifact, and take it out of the store where it is not whole.
@@ -166,14 +170,14 @@ class Store:
             return True  # what cannot be read now may be whole all the same
 
     def seconds(self, stage: Keyed) -> float:
-        """What it took to make the stage's artifact; 0 where there is none that is whole."""
+        """Return the seconds that it took to make the stage's artifact; 0 where there is none that is whole."""
         try:
             return read_record(self._path(stage)).seconds
         except (OSError, ValueError):
             return 0.0
 
     def peaks(self, stage: Keyed) -> dict[str, int | None]:
-        """``peak_bytes`` and ``peak_gpu_bytes`` of the making of the stage's artifact; None where not measured."""
+        """Return ``peak_bytes`` and ``peak_gpu_bytes`` of making the stage's artifact; None where not measured."""
         try:
             record = read_record(self._path(stage))
         except (OSError, ValueError):
@@ -187,7 +191,7 @@ class Store:
             return False
 
     def _path(self, stage: Keyed) -> Path:
-        """The record of the stage's artifact; arrays and lock lie beside it."""
+        """Return the path of the record of the stage's artifact; arrays and lock lie beside it."""
         return self.root / stage.kind / f"{stage.key}.json"
 
     @contextmanager
@@ -197,6 +201,7 @@ class Store:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             try:
+                # At once first, so that only a process that really waits says so in the log.
                 lock.acquire(blocking=False)
             except Timeout:
                 if not wait:
@@ -209,8 +214,10 @@ class Store:
                     f"cannot write to the cache, {path.parent}: {error.strerror}. Give a --cache-dir of your own, or "
                     "let its group write to it (docs/long-runs.md)."
                 ) from error
+            # A full disk, for one, is the caller's affair: stages fail by it and may be tried again.
             if isinstance(error, OSError) and error.errno not in NO_LOCKS:
                 raise
+            # Without locks all still works, and some of it twice: see the class.
             logger.warning("%s has no file locks; two processes may compute the same stage", self.root)
         try:
             yield
@@ -234,8 +241,11 @@ class Store:
             if array.dtype.hasobject:
                 raise TypeError(f"{stage.kind}: array {name!r} holds Python objects, which only pickle could store.")
         path = self._path(stage)
+        # The arrays before the record: until the record is there, the artifact is absent.
         with writing(path.with_suffix(".npz")) as file:
+            # Not compressed: floats hardly shrink, and every reader would wait for the CPU.
             np.savez(file, **arrays)  # type: ignore[arg-type]
+            # The digest of what was written, read back from the file, before it gets its name.
             file.seek(0)
             digest = sha256_of(file)
             size = file.tell()

@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import BinaryIO
 
 _TEMPORARY = ".tmp-"
+"""In the target's own folder: only within one file system is a rename atomic."""
 _CHUNK = 1 << 20
 
 
 @contextmanager
 def writing(target: Path) -> Iterator[BinaryIO]:
-    """A new file that takes the place of ``target`` at the end of the block; after an error all is as before.
+    """Open a new file that takes the place of ``target`` at the end of the block; after an error all is as before.
 
     The content is on the disk before the name is, and the name before the block ends: neither a killed process nor a
     power cut leaves half a file under the name.
@@ -31,11 +32,13 @@ def writing(target: Path) -> Iterator[BinaryIO]:
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.parent / f"{_TEMPORARY}{uuid.uuid4().hex}"
     try:
+        # ``x`` refuses a name that is there; ``+`` lets the writer read back what it wrote, for a checksum.
         with temporary.open("x+b") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(target)
+    # KeyboardInterrupt and the time limit too: what stays behind otherwise is swept away an hour later at best.
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
@@ -43,7 +46,7 @@ def writing(target: Path) -> Iterator[BinaryIO]:
 
 
 def sha256_of(file: BinaryIO) -> str:
-    """SHA-256 of what is left to read of an open file, a piece at a time."""
+    """Return the SHA-256 of what is left to read of an open file, a piece at a time."""
     digest = hashlib.sha256()
     while chunk := file.read(_CHUNK):
         digest.update(chunk)
@@ -51,18 +54,18 @@ def sha256_of(file: BinaryIO) -> str:
 
 
 def leftovers(folder: Path, *, older_than: float) -> list[Path]:
-    """Temporary files in ``folder`` that killed writers left behind.
+    """List the temporary files in ``folder`` that killed writers left behind.
 
     Args:
         folder: looked through without its subfolders; need not exist.
         older_than: age in seconds; a younger file may still be being written.
     """
-    found = []
+    abandoned = []
     for path in folder.glob(f"{_TEMPORARY}*"):
         with suppress(OSError):  # its writer may be done with it by now
             if time.time() - path.stat().st_mtime >= older_than:
-                found.append(path)
-    return sorted(found)
+                abandoned.append(path)
+    return sorted(abandoned)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def cache_folder(given: Path | None) -> Path:
-    """The given folder, or the user's cache folder."""
+    """Return the given folder, or the user's cache folder."""
     from platformdirs import user_cache_path
 
     return (given or user_cache_path("coreset-bench")).expanduser().resolve()

@@ -19,7 +19,7 @@ from bench.store.files import leftovers
 from bench.store.records import LARGEST_RECORD, whole_artifact
 
 ABANDONED = 3600.0
-"""Age in seconds at which a temporary file is taken for one that a killed process left behind."""
+"""Age in seconds at which a temporary file counts as left behind by a killed process; a convention."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Unreadable(Exception):
 
 
 def stored(root: Path, kinds: Iterable[str] = ()) -> list[Stored]:
-    """The artifacts below ``root``, whole or not, by kind and age; only of ``kinds`` where some are given.
+    """List the artifacts below ``root``, whole or not, by kind and age; only of ``kinds`` where some are given.
 
     Folders that are closed to this user (``closed_kinds``) are left out.
 
@@ -63,19 +63,21 @@ def stored(root: Path, kinds: Iterable[str] = ()) -> list[Stored]:
         OSError: ``root`` cannot be listed.
     """
     wanted = set(kinds)
-    found = []
+    artifacts = []
     for folder in _kind_folders(root):
         if _open_to_us(folder) and (not wanted or folder.name in wanted):
+            # Either file alone is listed too: half an artifact takes room, and a person wants to know of it.
             bases = {path.with_suffix("") for path in folder.iterdir() if path.suffix in (".json", ".npz")}
             for base in bases:
+                # Files that are still being written, see ``bench.store.files``.
                 if not base.name.startswith("."):
                     with suppress(FileNotFoundError):  # pruned by another process meanwhile
-                        found.append(_look_at(base))
-    return sorted(found, key=lambda item: (item.kind, item.created, item.key))
+                        artifacts.append(_look_at(base))
+    return sorted(artifacts, key=lambda item: (item.kind, item.created, item.key))
 
 
 def closed_kinds(root: Path, *, to_add: bool = False) -> list[str]:
-    """The folders in ``root`` that this user may not look into, since another user made them for themselves alone.
+    """List the folders in ``root`` that this user may not look into, since another user made them for themselves alone.
 
     Args:
         root: folder of the store; need not exist.
@@ -88,7 +90,7 @@ def closed_kinds(root: Path, *, to_add: bool = False) -> list[str]:
 
 
 def kinds_in(root: Path) -> list[str]:
-    """The kinds of stages that ``root`` has artifacts of."""
+    """List the kinds of stages that ``root`` has artifacts of."""
     return sorted({item.kind for item in stored(root)})
 
 
@@ -101,6 +103,7 @@ def damage(item: Stored) -> str | None:
     try:
         with whole_artifact(item.record):
             return None
+    # Before OSError, of which it is a kind: a file that is not there is damage, one that cannot be read may be whole.
     except FileNotFoundError as error:
         return f"{Path(error.filename).suffix[1:]} file missing"
     except OSError as error:
@@ -114,6 +117,7 @@ def _kind_folders(root: Path) -> list[Path]:
 
 
 def _open_to_us(folder: Path, *, to_add: bool = False) -> bool:
+    # Effective ids: under sudo or setuid the real user is not who opens the files.
     return os.access(folder, os.R_OK | os.X_OK | (os.W_OK if to_add else 0), effective_ids=True)
 
 
@@ -145,9 +149,11 @@ def to_prune(
         if (older_than is None or now - item.created >= older_than)
         and (unused_for is None or now - item.used >= unused_for)
     ]
+    # By key where times are equal, as on file systems that keep whole seconds: the same list at every call.
     chosen.sort(key=lambda item: (item.used, item.key))
     if max_bytes is None:
         return chosen
+    # Of all items, not of the chosen: the limit is on what the whole store holds afterwards.
     excess = sum(item.size for item in items) - max_bytes
     number = 0
     while number < len(chosen) and excess > 0:
@@ -163,10 +169,12 @@ def remove(item: Stored) -> bool:
     """
     lock = lock_of(item.record)
     try:
+        # Not waited for: what is being produced is in use.
         lock.acquire(blocking=False)
     except Timeout:
         return False
     except OSError as error:
+        # No locks on this file system: nobody can be asked, and a reader copes with a missing artifact.
         if error.errno not in NO_LOCKS:
             raise
     try:
@@ -194,6 +202,7 @@ def _look_at(base: Path) -> Stored:
     stats = [path.stat() for path in (record, arrays) if path.exists()]
     if not stats:
         raise FileNotFoundError(base)
+    # ``load`` touches the record, so its time is that of the last use; the arrays' is that of the making.
     used = max(item.st_mtime for item in stats)
     created, title = min(item.st_mtime for item in stats), ""
     with suppress(OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
@@ -204,7 +213,7 @@ def _look_at(base: Path) -> Stored:
 
 
 def _title(stage: dict[str, object]) -> str:
-    """A few words out of a stage's description, which nests the stages that it rests on."""
+    """Make a few words of a stage's description, which nests the stages that it rests on."""
     words: dict[str, str] = {}
 
     def visit(node: object) -> None:
@@ -213,6 +222,7 @@ def _title(stage: dict[str, object]) -> str:
         for name in ("dataset", "encoder", "model"):
             inner = node.get(name)
             if isinstance(inner, dict) and "name" in inner:
+                # The outermost wins, as it is visited first: a coreset's own seed and not that of a stage below.
                 words.setdefault(name, str(inner["name"]))
         for name in ("method", "split", "rate", "seed"):
             if isinstance(node.get(name), (str, int, float)):

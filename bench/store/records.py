@@ -16,7 +16,7 @@ from bench.quantities import Count, Seconds
 from bench.store.files import sha256_of
 
 LARGEST_RECORD = 1 << 24
-"""Bytes of a record that are read; one has a few thousand."""
+"""Bytes of a record that are read; one has a few thousand, and what lies there in its place may be endless."""
 _SEAL = "record_sha256"
 
 
@@ -69,6 +69,7 @@ def read_record(path: Path) -> Record:
         # Where any byte differs from what ``sealed`` writes, something else wrote it: a checksum of the parsed content
         # would miss a changed last digit that stands for the same number.
         whole = isinstance(content, dict) and written == _dumped(content)
+        # Records of before they had a seal stay valid without.
         seal = content.pop(_SEAL, None) if whole else None
         if not whole or seal not in (None, _seal(content)):
             raise ValueError("the record's own checksum does not match")

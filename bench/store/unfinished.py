@@ -47,8 +47,8 @@ class Unfinished:
 
     def load(self) -> Arrays | None:
         """Return the state that was saved last, or None where there is none that is whole."""
-        found = self._store.load(self)
-        return None if found is None else found.arrays
+        artifact = self._store.load(self)
+        return None if artifact is None else artifact.arrays
 
     def save(self, state: Callable[[], Arrays]) -> None:
         """Save the state if it is time to; a disk that is full is no reason to stop.
@@ -57,11 +57,14 @@ class Unfinished:
             state: gives all that the rest of the computation depends on.
         """
         now = self._clock()
+        # Time and not epochs: an epoch takes a second of a small pool and minutes of ImageNet.
         if now - self._saved < max(EVERY, SHARE * self._cost):
             return
         try:
+            # Seconds of before the stop are added, so that the stage's cost is that of all attempts.
             self._store.write(self, state(), Usage(seconds=self._before + now - self._began))
         except OSError as error:
             logger.warning("the state of %s is not saved: %s", self._stage.kind, error.strerror or error)
+        # After a failed save as well, or a full disk would be tried at every epoch.
         self._saved = self._clock()
         self._cost = self._saved - now

@@ -15,16 +15,17 @@ from bench.to_device import to_device
 
 
 def normaliser(mean: Sequence[float], std: Sequence[float], device: str) -> tuple[Tensor, Tensor]:
-    """Scale and shift, float32 [C, 1, 1], for which ``x * scale + shift`` is ``(x / 255 - mean) / std``."""
+    """Return scale and shift, float32 [C, 1, 1], for which ``x * scale + shift`` is ``(x / 255 - mean) / std``."""
     centre = torch.tensor(mean, device=device).view(-1, 1, 1)
     spread = torch.tensor(std, device=device).view(-1, 1, 1)
+    # Folded into one multiplication and one addition, since every value of every batch goes through it.
     return 1 / (255 * spread), -centre / spread
 
 
 def augment(
     images: Tensor, indices: Tensor, recipe: Recipe, generator: torch.Generator, *, positions: Tensor, epoch: int
 ) -> Tensor:
-    """``images[indices]`` as the recipe augments them; see ``crop_and_flip`` and ``resized_crop_and_flip``.
+    """Return ``images[indices]`` as the recipe augments them; see ``crop_and_flip`` and ``resized_crop_and_flip``.
 
     Args:
         images: uint8 [N, C, H, W].
@@ -50,7 +51,7 @@ def augment(
 
 
 def alternate(positions: Tensor, epoch: int) -> Tensor:
-    """Whether each image is mirrored in this epoch: half of them in the first, each in every other one.
+    """Say whether each image is mirrored in this epoch: half of them in the first, each in every other one.
 
     Two epochs then show every image from both sides, where chance shows a quarter of them twice from the same side
     (Jordan 2024, arXiv:2404.00498, section 3.6).
@@ -105,21 +106,26 @@ def crop_and_flip(
             f"crop_padding={padding} is not valid for images of {height}x{width} pixels: reflection fills at most "
             f"{min(height, width) - 1}."
         )
+    # Drawn on the CPU and before the mirror, in this order: a seed is to give the same images on every device.
     shift = to_device(torch.randint(-padding, padding + 1, (2, batch, 1), generator=generator), device)
     rows = _reflect(torch.arange(height, device=device) + shift[0], height)
     columns = _reflect(torch.arange(width, device=device) + shift[1], width)
     if kind == "crop-flip":
         mirrored = to_device(torch.rand(batch, generator=generator) < 0.5, device)
     if mirrored is not None:
+        # After the shift. Before it is as random, but would give a seed other pixels, and published rows would not be
+        # reproduced.
         columns = torch.where(mirrored[:, None], columns.flip(1), columns)
     channels = torch.arange(images.shape[1], device=device)[:, None]
+    # The number of every pixel row wanted among all rows of all images, so that one ``index_select`` copies whole
+    # lines.
     lines = (indices[:, None, None] * len(channels) + channels) * height + rows[:, None, :]
     taken = images.reshape(-1, width).index_select(0, lines.flatten()).view(batch, len(channels), height, width)
     return taken.gather(3, columns[:, None, None, :].expand_as(taken))
 
 
 def resized_crop_and_flip(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Random resized crop and mirror of each image, the usual ImageNet augmentation (Szegedy et al. 2015).
+    """Cut a random resized crop of each image and mirror it by chance, as usual on ImageNet (Szegedy et al. 2015).
 
     The crop is drawn as in torchvision's ``RandomResizedCrop`` with its defaults: area 8 to 100 % of the image, aspect
     ratio 3/4 to 4/3, ten attempts, then the largest centred crop of a valid ratio. It is resized bilinearly to the
@@ -138,6 +144,7 @@ def resized_crop_and_flip(images: Tensor, generator: torch.Generator) -> Tensor:
     mirrored = to_device(torch.rand((len(images), 1), generator=generator) < 0.5, images.device)
     low, high, down = taps(top, rows, height)
     near, far, across = taps(left, columns, width)
+    # Mirrored by reading the same source columns from the other end; no image is copied for it.
     near, far, across = (torch.where(mirrored, part.flip(1), part) for part in (near, far, across))
     batch = torch.arange(len(images), device=images.device)[:, None, None, None]
     channels = torch.arange(images.shape[1], device=images.device)[None, :, None, None]
@@ -148,13 +155,14 @@ def resized_crop_and_flip(images: Tensor, generator: torch.Generator) -> Tensor:
     down, across = down[:, None, :, None], across[:, None, None, :]
     upper = torch.lerp(taken(low, near), taken(low, far), across)
     lower = torch.lerp(taken(high, near), taken(high, far), across)
+    # Rounded to uint8 as a decoded file would be, so that images in memory and in files are augmented alike.
     return torch.lerp(upper, lower, down).round().to(torch.uint8)
 
 
 def draw_crops(
     batch: int, height: int, width: int, generator: torch.Generator, *, share: tuple[float, float] = AREA
 ) -> tuple[Tensor, ...]:
-    """Top, left, height and width of one crop per image, each int64 [B]: the first attempt that fits.
+    """Draw top, left, height and width of one crop per image, each int64 [B]: the first attempt that fits.
 
     Args:
         batch: B.
@@ -165,30 +173,37 @@ def draw_crops(
     """
 
     def uniform(low: float, high: float) -> Tensor:
+        # All attempts of all images at once, where torchvision tries again: the numbers drawn are then as many whatever
+        # fits.
         return low + (high - low) * torch.rand((ATTEMPTS, batch), generator=generator, dtype=torch.float64)
 
     area = height * width * uniform(*share)
+    # In logarithms, so that 3/4 and 4/3 are as likely.
     ratio = uniform(math.log(ASPECT[0]), math.log(ASPECT[1])).exp()
     columns, rows = (area * ratio).sqrt().round().long(), (area / ratio).sqrt().round().long()
     fits = (columns >= 1) & (columns <= width) & (rows >= 1) & (rows <= height)
+    # ``argmax`` of 0 and 1 is the first 1; where there is none, ``fitting`` says so.
     first = fits.int().argmax(0, keepdim=True)
-    found = fits.any(0)
-    columns = torch.where(found, columns.gather(0, first)[0], min(width, round(height * ASPECT[1])))
-    rows = torch.where(found, rows.gather(0, first)[0], min(height, round(width / ASPECT[0])))
-    place = torch.rand((2, batch), generator=generator, dtype=torch.float64)
-    top = torch.where(found, (place[0] * (height - rows + 1)).long(), (height - rows) // 2)
-    left = torch.where(found, (place[1] * (width - columns + 1)).long(), (width - columns) // 2)
+    fitting = fits.any(0)
+    columns = torch.where(fitting, columns.gather(0, first)[0], min(width, round(height * ASPECT[1])))
+    rows = torch.where(fitting, rows.gather(0, first)[0], min(height, round(width / ASPECT[0])))
+    corner = torch.rand((2, batch), generator=generator, dtype=torch.float64)
+    top = torch.where(fitting, (corner[0] * (height - rows + 1)).long(), (height - rows) // 2)
+    left = torch.where(fitting, (corner[1] * (width - columns + 1)).long(), (width - columns) // 2)
     return top, left, rows, columns
 
 
 def taps(start: Tensor, length: Tensor, size: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Bilinear interpolation along one axis: two source pixels inside the crop and the second's weight, [B, size]."""
+    """Interpolate bilinearly along one axis: two source pixels inside the crop and the second's weight, [B, size]."""
     centres = torch.arange(size, device=start.device) + 0.5
+    # Pixel centres at half numbers, as in torch's ``align_corners=False`` and in Pillow.
     position = (centres * length[:, None] / size - 0.5).clamp_min(0)
     lower = position.long()
+    # Not beyond the crop, though the image goes on: a resized crop of a file ends there too.
     upper = torch.minimum(lower + 1, length[:, None] - 1)
     return start[:, None] + lower, start[:, None] + upper, position - lower
 
 
 def _reflect(position: Tensor, size: int) -> Tensor:
+    # Mirrored at both borders without repeating the border pixel, as torch's ``reflect`` padding.
     return (size - 1) - ((size - 1) - position.abs()).abs()

@@ -66,6 +66,8 @@ class TensorBatches:
         std: Sequence[float],
         device: str,
     ) -> None:
+        # The whole split lies on the device, as uint8: a quarter of float32, and no copy per step. Contiguous for
+        # ``augment``.
         self._inputs, self._targets = inputs.to(device).contiguous(), targets.to(device)
         self._recipe = recipe
         self._images = inputs.dtype == torch.uint8
@@ -76,7 +78,7 @@ class TensorBatches:
         return len(self._targets)
 
     def epoch(self, generator: torch.Generator) -> Iterator[Batch]:
-        """Shuffled and augmented; all random numbers come from ``generator`` (CPU)."""
+        """Yield shuffled and augmented batches; all random numbers come from ``generator`` (CPU)."""
         order = torch.randperm(len(self), generator=generator)
         for part in split_epoch(order, self._recipe.batch_size):
             indices = to_device(part, self._targets.device)
@@ -88,7 +90,7 @@ class TensorBatches:
         self._epochs += 1
 
     def in_order(self) -> Iterator[Batch]:
-        """As given, without augmentation."""
+        """Yield all in the order given, without augmentation."""
         device = self._targets.device
         at_once = _FEW if device.type == "cpu" else _MANY
         positions = torch.arange(len(self), device=device)
@@ -98,6 +100,7 @@ class TensorBatches:
             yield Batch(self._normalised(inputs) if self._images else inputs.clone(), *rest)
 
     def _normalised(self, images: Tensor) -> Tensor:
+        # channels_last as the network is (``fresh_network``): mixed layouts make every convolution copy its input.
         return (images * self._scale).add_(self._shift).contiguous(memory_format=torch.channels_last)
 
 
@@ -131,7 +134,7 @@ class FileBatches:
         return len(self._targets)
 
     def epoch(self, generator: torch.Generator) -> Iterator[Batch]:
-        """Shuffled and augmented; all random numbers come from ``generator`` (CPU).
+        """Yield shuffled and augmented batches; all random numbers come from ``generator`` (CPU).
 
         A resized crop is cut from the original image while it is decoded, any other from its centre crop, as it would
         be in memory.
@@ -139,6 +142,8 @@ class FileBatches:
         order = torch.randperm(len(self), generator=generator)
         parts = split_epoch(order, self._recipe.batch_size)
         if self._recipe.augmentation == "resized-crop-flip":
+            # A seed for each image, drawn for all of them before any is decoded: no image depends on the batch that it
+            # is in.
             seeds = torch.randint(2**62, (len(self),), generator=generator)
             for part, images in self._decoded(parts, seeds):
                 yield self._batch(part, images)
@@ -151,7 +156,7 @@ class FileBatches:
         self._epochs += 1
 
     def in_order(self) -> Iterator[Batch]:
-        """As given: the centre crop of every image."""
+        """Yield the centre crop of every image in the order given."""
         for part, images in self._decoded(list(torch.arange(len(self)).split(_FEW))):
             yield self._batch(part, images)
 
@@ -160,7 +165,7 @@ class FileBatches:
         return Batch(inputs, to_device(self._targets[part], self._device), to_device(part, self._device))
 
     def _decoded(self, parts: list[Tensor], seeds: Tensor | None = None) -> Iterator[tuple[Tensor, Tensor]]:
-        """Each part with its images, uint8 [B, C, H, W]: random resized crops by ``seeds`` [N], or centre crops."""
+        """Yield each part and its images, uint8 [B, C, H, W]: resized crops by ``seeds`` [N], or centre crops."""
 
         def decode(part: Tensor) -> Tensor:
             positions = part.numpy()
@@ -169,6 +174,8 @@ class FileBatches:
             )
             return to_device(torch.from_numpy(images), self._device)
 
+        # One thread and one batch ahead: decoding runs in threads of its own below, and more batches would only hold
+        # memory.
         with ThreadPoolExecutor(1) as reader:
             waiting: list[Future[Tensor]] = [reader.submit(decode, parts[0])]
             for number, part in enumerate(parts):

@@ -85,7 +85,7 @@ def fit(
 def fresh_network(
     model: ModelRef, shape: tuple[int, ...], num_classes: int, *, seed: int, device: str, sample: Batches | None = None
 ) -> tuple[nn.Module, torch.Generator]:
-    """An untrained network on the device, and the generator (CPU) of the order and augmentation to train it with.
+    """Return an untrained network on the device, and the CPU generator of order and augmentation to train it with.
 
     Args:
         model: which network. One with a method ``look_at(inputs)`` is shown some of the inputs, float32 [B, ...] as it
@@ -96,8 +96,11 @@ def fresh_network(
         device: ``cpu`` or ``cuda``.
         sample: what it will be trained on, of which the first ``SHOWN`` inputs are shown; without it none are.
     """
+    # Weights and order from seeds of their own: a network with more weights to draw still sees the images in the same
+    # order.
     network = build_model(model, shape, num_classes, derive_seed(seed, "weights"))
     generator = torch.Generator().manual_seed(derive_seed(seed, "order"))
+    # Built on the CPU and moved, so that initial weights are the same on every device.
     network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     if sample is not None and (look_at := getattr(network, "look_at", None)) is not None:
         look_at(first_inputs(sample, SHOWN))
@@ -105,7 +108,7 @@ def fresh_network(
 
 
 def first_inputs(batches: Batches, count: int) -> Tensor:
-    """The first ``count`` inputs, or all where there are fewer: float32, normalised, not augmented."""
+    """Return the first ``count`` inputs, or all where there are fewer: float32, normalised, not augmented."""
     parts: list[Tensor] = []
     for batch in batches.in_order():
         parts.append(batch.inputs[: count - sum(map(len, parts))])
@@ -115,12 +118,12 @@ def first_inputs(batches: Batches, count: int) -> Tensor:
 
 
 def proxy_iterations(recipe: Recipe, size: int) -> int:
-    """Optimiser steps of ``recipe.proxy_epochs`` passes over ``size`` images."""
+    """Return the optimiser steps of ``recipe.proxy_epochs`` passes over ``size`` images."""
     return recipe.proxy_epochs * steps_per_epoch(size, recipe.batch_size)
 
 
 def build_model(model: ModelRef, shape: tuple[int, ...], num_classes: int, seed: int) -> nn.Module:
-    """A network with random weights that depend on ``seed`` alone, on the CPU."""
+    """Return a network with random weights that depend on ``seed`` alone, on the CPU."""
     build: Callable[..., nn.Module] = models.get(model.name).function
     with seeded(seed, "cpu"):
         return build(shape, num_classes, **model.params)
@@ -134,9 +137,11 @@ def seeded(seed: int, device: str) -> Iterator[None]:
         seed: at least 0.
         device: ``cpu`` or ``cuda``, whose generator is seeded too.
     """
+    # Global generators: torch's initialisers and dropout take no other. ``fork_rng`` puts a notebook's own state back.
     with torch.random.fork_rng(devices=[device] if device.startswith("cuda") else []):
         if device.startswith("cuda"):
             torch.cuda.manual_seed(seed)
+        # Not ``torch.manual_seed``, which seeds every GPU of the machine as well, beyond what ``fork_rng`` restores.
         torch.default_generator.manual_seed(seed)
         yield
 
@@ -144,9 +149,11 @@ def seeded(seed: int, device: str) -> Iterator[None]:
 def make_batches(
     inputs: Inputs, targets: NDArray[np.int64], *, recipe: Recipe, dataset: Dataset | None, device: str
 ) -> Batches:
-    """In-memory images and embeddings become one tensor on the device; image files are decoded as needed."""
+    """Put in-memory images and embeddings into one tensor on the device; image files are decoded as needed."""
+    # A copy, since torch warns of the read-only arrays that the store and the pool give.
     wanted = torch.from_numpy(np.array(targets))
     kind = TensorBatches if isinstance(inputs, np.ndarray) else FileBatches
     values = torch.from_numpy(inputs) if isinstance(inputs, np.ndarray) else inputs
+    # Embeddings ignore both; the placeholders only give the normaliser a shape.
     mean, std = (dataset.mean, dataset.std) if dataset else ((0.0,), (1.0,))
     return kind(values, wanted, recipe=recipe, mean=mean, std=std, device=device)  # type: ignore[arg-type]

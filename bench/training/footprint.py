@@ -45,8 +45,10 @@ def footprint(model: ModelRef, shape: tuple[int, ...], num_classes: int) -> Foot
         network = build_model(model, shape, num_classes, 0).eval()
         with torch.no_grad():
             for module in network.modules():
+                # Leaves alone: a container's output is that of its last layer and would count twice.
                 if not list(module.children()):
                     module.register_forward_hook(count)
+            # Two inputs, since a network may squeeze a batch of one away; the sum is halved below.
             network(torch.zeros(2, *shape))
     except (Exception, SystemExit):  # why, its training will say
         return None

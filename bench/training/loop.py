@@ -87,6 +87,7 @@ def train(
         # It rounds otherwise: in fp32 on a CPU, a published row would no longer be reproduced to the last digit.
         fused=device.startswith("cuda") or recipe.precision == "bf16",
     )
+    # By steps and not by epochs, so that a small coreset and the whole pool see the same learning rates.
     schedule = _schedule(optimiser, recipe, horizon or iterations)
     score_at = set(scoring_steps(iterations, recipe.evaluations)) if test is not None else set()
     evaluations: list[Evaluation] = []
@@ -98,10 +99,12 @@ def train(
             optimiser.zero_grad(set_to_none=True)
             logits, lost = _gradients(model, batch, recipe, device, loss)
             if recorder is not None:
+                # Before the step: the paper's p_t(i) is what the network said before it learned from this batch.
                 recorder.update(batch.positions, logits, batch.targets)
             optimiser.step()
             schedule.step()
             total += lost
+            # At the end too, whatever the interval: a network whose loss is not finite must not be scored.
             if (ends_epoch and step - looked >= LOOK_EVERY) or step in score_at or step == iterations:
                 looked = step
                 if not math.isfinite(total.item()):
@@ -116,6 +119,7 @@ def train(
             if test is not None and step in score_at:
                 with products(recipe, scoring=True):
                     evaluations.append(evaluate(model, test, step, num_classes))
+                # Scoring has put batch norm into evaluation mode.
                 model.train()
     return evaluations
 
@@ -123,14 +127,18 @@ def train(
 def _schedule(
     optimiser: torch.optim.Optimizer, recipe: Recipe, iterations: int
 ) -> torch.optim.lr_scheduler.LRScheduler:
+    # torch's own for cosine: its recursion rounds otherwise than the closed form, and published rows were trained by
+    # it.
     if recipe.schedule == "cosine":
         return torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, iterations, eta_min=recipe.lr_min)
+    # A table, since LambdaLR takes factors of the initial rate, and asks for one more than there are steps.
     factors = learning_rate_factors(recipe.schedule, iterations, recipe.lr_min / recipe.lr)
     return torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: factors[min(step, iterations)])
 
 
 def _gradients(model: nn.Module, batch: Batch, recipe: Recipe, device: str, loss: Loss) -> tuple[Tensor, Tensor]:
-    """Forward and backward pass; returns logits [B, C] and loss, detached."""
+    """Do the forward and backward pass; return logits [B, C] and loss, detached."""
+    # Around both passes: TF32 applies to the products of gradients as well. Autocast is for the forward pass alone.
     with products(recipe):
         with autocast(recipe, device):
             logits = model(batch.inputs)
@@ -141,19 +149,21 @@ def _gradients(model: nn.Module, batch: Batch, recipe: Recipe, device: str, loss
 
 @torch.no_grad()
 def evaluate(model: nn.Module, batches: Batches, iteration: int, num_classes: int) -> Evaluation:
-    """Accuracy on ``batches`` in evaluation mode, without augmentation; not in bf16, whose logits tie too often."""
+    """Measure accuracy in evaluation mode, without augmentation; not in bf16, whose logits tie too often."""
     model.eval()
     seen = [(model(batch.inputs).argmax(1) == batch.targets, batch.targets) for batch in batches.in_order()]
     correct, targets = (torch.cat(parts).cpu() for parts in zip(*seen, strict=True))
+    # Counted as whole numbers on the CPU, so that the accuracy is the same on every device and for every batch size.
     counts = torch.bincount(targets, minlength=num_classes).double()
     hits = torch.bincount(targets[correct], minlength=num_classes).double()
     return Evaluation(iteration, 100 * hits.sum().item() / len(targets), tuple((100 * hits / counts).tolist()))
 
 
 def _stream(batches: Batches, iterations: int, generator: torch.Generator) -> Iterator[tuple[int, Batch, bool]]:
-    """Epochs one after the other, cut after ``iterations`` batches: (step from 1, batch, whether it ends its epoch)."""
+    """Yield epoch after epoch, cut after ``iterations`` batches: (step from 1, batch, whether it ends its epoch)."""
     step = 0
     while True:
+        # One batch is held back, since only the next one tells whether it was the epoch's last.
         held: Batch | None = None
         for batch in batches.epoch(generator):
             if held is not None:
@@ -170,5 +180,6 @@ def _stream(batches: Batches, iterations: int, generator: torch.Generator) -> It
 
 
 def steps_per_epoch(size: int, batch_size: int) -> int:
-    """Optimiser steps of one pass over ``size`` images, as ``split_epoch`` cuts them."""
+    """Return the optimiser steps of one pass over ``size`` images, as ``split_epoch`` cuts them."""
+    # A last batch of one joins its neighbour there, which is one step less.
     return max(1, math.ceil(size / batch_size) - (size > batch_size and size % batch_size == 1))

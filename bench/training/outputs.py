@@ -24,20 +24,20 @@ _IMAGES = 256
 
 
 def last_linear(network: nn.Module) -> nn.Linear:
-    """The layer that gives the logits.
+    """Return the layer that gives the logits.
 
     Raises:
         TrainingError: the network has no linear layer.
     """
-    found = find_last_linear(network)
-    if found is None:
+    layer = find_last_linear(network)
+    if layer is None:
         raise TrainingError(f"a {type(network).__name__} has no linear layer, so no penultimate features to give.")
-    return found
+    return layer
 
 
 @torch.no_grad()
 def read_outputs(network: nn.Module, batches: Batches) -> Outputs:
-    """Probabilities and penultimate features in evaluation mode, without augmentation, in fp32.
+    """Read probabilities and penultimate features in evaluation mode, without augmentation, in fp32.
 
     Args:
         network: on the batches' device; left in evaluation mode.
@@ -54,9 +54,9 @@ def read_outputs(network: nn.Module, batches: Batches) -> Outputs:
 
 
 def gradient_norms(network: nn.Module, batches: Batches, *, layers: Layers) -> NDArray[np.float32]:
-    """L2 norm of each image's cross-entropy gradient by the weights, in evaluation mode, without augmentation.
+    """Return the L2 norm of each image's cross-entropy gradient by the weights, without augmentation.
 
-    Evaluation mode, because batch norm in training mode would mix the images of a batch.
+    In evaluation mode, because batch norm in training mode would mix the images of a batch.
 
     Args:
         network: on the batches' device; left in evaluation mode.
@@ -70,13 +70,14 @@ def gradient_norms(network: nn.Module, batches: Batches, *, layers: Layers) -> N
     Raises:
         TrainingError: see ``read_outputs``.
     """
-    found = _full_norms(network, batches) if layers == "all" else _last_norms(network, batches)
-    return torch.cat(list(found)).cpu().numpy()
+    norms = _full_norms(network, batches) if layers == "all" else _last_norms(network, batches)
+    return torch.cat(list(norms)).cpu().numpy()
 
 
 def _full_norms(network: nn.Module, batches: Batches) -> Iterator[Tensor]:
     network.eval()
     weights = {name: weight.detach() for name, weight in network.named_parameters()}
+    # Beside the weights and not differentiated: batch norm's statistics stay what training left.
     buffers = dict(network.named_buffers())
 
     def loss(given: dict[str, Tensor], inputs: Tensor, target: Tensor) -> Tensor:
@@ -101,12 +102,13 @@ def _last_norms(network: nn.Module, batches: Batches) -> Iterator[Tensor]:
     bias = 1 if last_linear(network).bias is not None else 0
     for logits, features, targets in _forward(network, batches):
         errors = logits.softmax(1)
+        # |e f^T| = |e| |f|: the gradient of a linear layer is an outer product, so no gradient is built.
         errors[torch.arange(len(targets), device=targets.device), targets] -= 1
         yield errors.norm(dim=1) * (features.square().sum(1) + bias).sqrt()
 
 
 def _forward(network: nn.Module, batches: Batches) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """Logits [B, C], input of the last layer [B, D] and targets [B], batch by batch."""
+    """Yield logits [B, C], input of the last layer [B, D] and targets [B], batch by batch."""
     network.eval()
     seen: dict[str, Tensor] = {}
 
@@ -119,6 +121,8 @@ def _forward(network: nn.Module, batches: Batches) -> Iterator[tuple[Tensor, Ten
         for batch in batches.in_order():
             logits: Tensor = network(batch.inputs)
             given = seen.pop("logits", None)
+            # The very tensor: a network that scales or adds to its last layer would get features that do not give its
+            # logits.
             if given is not logits:
                 raise TrainingError(f"the last linear layer of a {type(network).__name__} does not give its logits.")
             yield logits, seen["features"], batch.targets

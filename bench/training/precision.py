@@ -24,19 +24,21 @@ def prepare_torch(threads: int) -> None:
     for device in ("cpu", "cuda"):
         torch.set_autocast_enabled(device, False)
     torch.set_float32_matmul_precision("highest")
+    # A grid's rows must not depend on whether the plugin before them switched oneDNN off.
     torch.backends.mkldnn.set_flags(True)
     torch.backends.cudnn.deterministic = True
+    # A benchmark takes the kernel that is fastest at this moment, and kernels differ in their last bits.
     torch.backends.cudnn.benchmark = False
     _allow_tf32(False, False)
 
 
 def autocast(recipe: Recipe, device: str) -> AbstractContextManager[object]:
-    """To bf16 where the recipe asks for it; a grid has replaced ``auto`` by then (``Recipe.at_precision``)."""
+    """Cast to bf16 where the recipe asks for it; a grid has replaced ``auto`` by then (``Recipe.at_precision``)."""
     return torch.autocast(device.split(":")[0], torch.bfloat16) if recipe.precision == "bf16" else nullcontext()
 
 
 def products(recipe: Recipe, *, scoring: bool = False) -> AbstractContextManager[object]:
-    """TF32 where the recipe asks for it, and to score what was trained in less than fp32; fp32 in full elsewhere.
+    """Multiply in TF32 where the recipe asks for it, and to score what was trained in bf16; else in full fp32.
 
     Unlike those of bf16, logits of products in TF32 are sums in fp32, so they tie no more often.
     """
@@ -68,14 +70,15 @@ def full_logits(recipe: Recipe, network: nn.Module) -> Iterator[None]:
 
 
 def find_last_linear(network: nn.Module) -> nn.Linear | None:
-    """The last linear layer, which gives the logits of most networks; None where there is none."""
+    """Return the last linear layer, which gives the logits of most networks; None where there is none."""
+    # In the order of definition, which need not be that of use: ``outputs.py`` checks that it gives the logits.
     layers = [module for module in network.modules() if isinstance(module, nn.Linear)]
     return layers[-1] if layers else None
 
 
 @contextmanager
 def _tf32() -> Iterator[None]:
-    """As before afterwards."""
+    """Enable TF32 inside the block; restore the previous setting after it."""
     before = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
     try:
         _allow_tf32(True, True)

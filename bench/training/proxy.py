@@ -16,6 +16,7 @@ from bench.training.recorder import DynamicsRecorder
 from bench.underway import Progress
 
 HELD_OUT = 0.1
+"""Share of the pool that rehearsals are scored on; a convention."""
 
 
 def observe_dynamics(
@@ -84,11 +85,13 @@ def rehearse(
     Returns:
         Accuracy in [0, 1]; 0 where fewer than 2 images are left to train on.
     """
+    # From the cell's seed alone: every candidate is scored on the same images, whichever it keeps.
     shuffled = np.random.default_rng(derive_seed(seed, "held-out")).permutation(len(targets))
     held_out = np.sort(shuffled[: max(1, round(HELD_OUT * len(targets)))])
     kept = np.setdiff1d(indices, held_out)
     if len(kept) < 2:
         return 0.0
+    # The last accuracy is all that is read; others on the way would only take time.
     recipe = proxy.recipe.model_copy(update={"evaluations": 1})
     scored = fit(
         proxy.model,
@@ -116,7 +119,7 @@ def trained_outputs(
     seed: int,
     device: str,
 ) -> Outputs:
-    """Train the proxy's network on a few labelled images; what it says of the whole pool.
+    """Train the proxy's network on a few labelled images; return what it says of the whole pool.
 
     Args:
         proxy: network and recipe.
@@ -129,6 +132,7 @@ def trained_outputs(
         device: ``cpu`` or ``cuda``.
     """
     recipe = proxy.recipe
+    # Batches carry targets; these are not read, so that no label of the pool can get in.
     unlabelled = np.zeros(len(inputs), dtype=np.int64)
     pool = make_batches(inputs, unlabelled, recipe=recipe, dataset=dataset, device=device)
     network, generator = fresh_network(
@@ -156,7 +160,7 @@ def mean_gradient_norms(
     device: str,
     progress: Progress | None = None,
 ) -> NDArray[np.float32]:
-    """Mean over fresh networks of each image's gradient norm after a few epochs (GraNd, Paul et al. 2021).
+    """Average over fresh networks each image's gradient norm after a few epochs (GraNd, Paul et al. 2021).
 
     Args:
         proxy: network and recipe.
@@ -190,6 +194,7 @@ def mean_gradient_norms(
                     batches,
                     recipe=recipe,
                     iterations=iterations,
+                    # As if training went on, or ten epochs would run through the whole decay of the learning rate.
                     horizon=proxy_iterations(recipe, size),
                     generator=generator,
                     device=device,

@@ -10,8 +10,9 @@ from bench.dynamics import Dynamics
 from bench.training.tdds import LONG, SHORT, TddsRecorder
 
 EL2N_EPOCHS = 10
+"""EL2N is early by definition: its mean is over these first epochs."""
 WINDOW = 10
-"""Epochs per window of Dyn-Unc and DUAL."""
+"""Epochs per window of Dyn-Unc and DUAL, both papers' value."""
 DUAL_EPOCHS = 30
 """DUAL looks at these first epochs, as its paper does on CIFAR."""
 _UNCERTAINTIES = ("least_confidence", "margin", "entropy")
@@ -29,6 +30,7 @@ class DynamicsRecorder:
         self._epoch = 0
         names = ("aum", "aum_logits", "el2n", "correctness", "confidence", "squares", "dyn_unc", "dual")
         more = ("early_confidence", *(f"mean_{name}" for name in _UNCERTAINTIES))
+        # A few numbers per image: all outputs of all epochs would be 2 GB for CIFAR-100 and 150 GB for ImageNet.
         self._sums = {name: torch.zeros(size, device=device) for name in (*names, *more)}
         self._last = {name: torch.zeros(size, device=device) for name in _UNCERTAINTIES}
         self._tdds = TddsRecorder(size, device)
@@ -40,6 +42,7 @@ class DynamicsRecorder:
     @torch.no_grad()
     def update(self, positions: Tensor, logits: Tensor, targets: Tensor) -> None:
         """Add one batch: ``positions`` int64 [B] (each image once per epoch), ``logits`` [B, C], ``targets`` [B]."""
+        # Within bf16 too: margins of two near probabilities would be 0 far too often.
         logits = logits.float()
         probabilities = logits.softmax(1)
         own = probabilities.gather(1, targets[:, None]).squeeze(1)
@@ -58,7 +61,9 @@ class DynamicsRecorder:
             self._last[name][positions] = values
             self._add(f"mean_{name}", positions, values)
         self._tdds.update(positions, probabilities)
+        # Positions occur once per epoch, as ``+=`` by index counts a repeated one once only.
         self._forgetting[positions] += (self._was_correct[positions] & ~correct).int()
+        # After the count above, which compares with the epoch before.
         self._was_correct[positions] = correct
         self._learned[positions] |= correct
 
@@ -68,9 +73,10 @@ class DynamicsRecorder:
         self._tdds.end_epoch()
 
     def result(self) -> Dynamics:
-        """What was observed so far, as numpy arrays [N]."""
+        """Return what was observed so far, as numpy arrays [N]."""
         epochs = max(self._epoch, 1)
         sums = {name: total.cpu().numpy() for name, total in self._sums.items()}
+        # No window was ever whole: one of all epochs there were stands for it.
         if self._epoch < WINDOW:
             uncertain, dual = (values.cpu().numpy() for values in _window_scores(self._recent[:, : self._epoch]))
         else:
@@ -96,7 +102,7 @@ class DynamicsRecorder:
         )
 
     def _add_confidence(self, positions: Tensor, own: Tensor) -> None:
-        """Welford's running mean and sum of squared deviations: differences of large sums would lose the digits."""
+        """Update Welford's mean and sum of squared deviations: differences of large sums would lose the digits."""
         mean = self._sums["confidence"][positions]
         updated = mean + (own - mean) / (self._epoch + 1)
         self._sums["confidence"][positions] = updated
@@ -104,6 +110,7 @@ class DynamicsRecorder:
 
     def _add_window(self, positions: Tensor, own: Tensor) -> None:
         """Keep the confidences of the last epochs in a ring, and score the window that this epoch completes."""
+        # A ring: the order inside a window plays no part in its deviation and mean.
         self._recent[positions, self._epoch % WINDOW] = own
         if self._epoch + 1 < WINDOW:
             return
@@ -117,7 +124,8 @@ class DynamicsRecorder:
 
 
 def _uncertainty(probabilities: Tensor) -> dict[str, Tensor]:
-    """The three uncertainties of softmax outputs [B, C], each [B]."""
+    """Return the three uncertainties of softmax outputs [B, C], each [B]."""
+    # ``entr`` is 0 at p = 0, where -p ln p by hand is NaN.
     largest, second = probabilities.topk(2, dim=1).values.unbind(1)
     return dict(
         zip(_UNCERTAINTIES, (1 - largest, largest - second, torch.special.entr(probabilities).sum(1)), strict=True)
@@ -125,14 +133,16 @@ def _uncertainty(probabilities: Tensor) -> dict[str, Tensor]:
 
 
 def _window_scores(confidences: Tensor) -> tuple[Tensor, Tensor]:
-    """Standard deviation [B], and the same times 1 - mean [B], of confidences [B, J]; 0 where J is below 2."""
+    """Return the deviation [B], and the same times 1 - mean [B], of confidences [B, J]; 0 where J is below 2."""
     if confidences.shape[1] < 2:
         nothing = torch.zeros(len(confidences), device=confidences.device)
         return nothing, nothing
+    # Unbiased, torch's default: windows of 10 have 9 in the denominator, as ``Dynamics`` says.
     spread, mean = torch.std_mean(confidences, dim=1)
     return spread, spread * (1 - mean)
 
 
 def _margin(values: Tensor, own: Tensor, targets: Tensor) -> Tensor:
-    """``values[y]`` minus the largest other value, [B]."""
+    """Return ``values[y]`` minus the largest other value, [B]."""
+    # The label is masked and not removed, which would need an index per image.
     return own - values.scatter(1, targets[:, None], -torch.inf).amax(1)

@@ -20,7 +20,7 @@ from bench.underway import Progress
 OUTPUTS, BOTTLENECK = 256, 64
 MOMENTUM, WEIGHT_DECAY = 0.9, 5e-4
 LEAST_SPREAD, LEAST_RANK = 0.1, 2.0
-"""Below either of them outputs count as collapsed."""
+"""Below either of them outputs count as collapsed: a tenth of the spread on a sphere, or fewer than two directions."""
 MEAN, STD = 0.5, 0.25
 
 
@@ -41,6 +41,7 @@ class Health(NamedTuple):
     @property
     def collapsed(self) -> bool:
         """Whether the network gives images too much the same output to be of use."""
+        # Not ``<``: a NaN must count as collapsed.
         return not (self.spread >= LEAST_SPREAD and self.rank >= LEAST_RANK)
 
 
@@ -157,8 +158,9 @@ def train_siamese(
 
 
 def similarity_loss(heads: Heads, first: Tensor, second: Tensor) -> Tensor:
-    """The symmetric loss of two views' features [B, D]: between -1 (every pair alike) and 1."""
+    """Return the symmetric loss of two views' features [B, D]: between -1 (every pair alike) and 1."""
     one, other = heads.projector(first), heads.projector(second)
+    # ``detach`` is the stop-gradient, without which the network gives every image the same output at once.
     forth = functional.cosine_similarity(heads.predictor(one), other.detach())
     back = functional.cosine_similarity(heads.predictor(other), one.detach())
     return -(forth.mean() + back.mean()) / 2
@@ -180,6 +182,7 @@ def measure_statistics(network: nn.Module, images: Tensor, batch_size: int, gene
     for layer in network.modules():
         if isinstance(layer, (nn.BatchNorm1d, nn.BatchNorm2d)):
             layer.reset_running_stats()
+            # None is a cumulative mean over all batches in place of one that forgets.
             layer.momentum = None
     network.train()
     for part in split_epoch(torch.randperm(len(images), generator=generator).to(images.device), batch_size):
@@ -188,18 +191,19 @@ def measure_statistics(network: nn.Module, images: Tensor, batch_size: int, gene
 
 @torch.no_grad()
 def projections(backbone: nn.Module, heads: Heads, images: Tensor) -> Tensor:
-    """The projector's outputs float32 [N, 256] in evaluation mode, without augmentation."""
+    """Return the projector's outputs float32 [N, 256] in evaluation mode, without augmentation."""
     backbone.eval(), heads.eval()
     parts = [heads.projector(backbone(normalised(part.float().div_(255)))) for part in images.split(512)]
     return torch.cat(parts)
 
 
 def health(outputs: Tensor) -> Health:
-    """See ``Health``.
+    """Measure what ``Health`` says.
 
     Args:
         outputs: float [N, D], finite.
     """
+    # float64: what collapsed outputs still differ by is near float32's rounding.
     unit = functional.normalize(outputs.double(), dim=1)
     centred = unit - unit.mean(0)
     variances = torch.linalg.eigvalsh(centred.T @ centred / len(unit)).clamp_min(0)

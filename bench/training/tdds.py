@@ -14,7 +14,7 @@ EXACT_CELLS = 2**26
 
 
 def outputs_bytes(size: int, classes: int) -> int:
-    """Bytes of the outputs [N, C] of the last epoch, which the recorder holds."""
+    """Return the bytes of the outputs [N, C] of the last epoch, which the recorder holds."""
     return size * classes * _dtype(size, classes).itemsize
 
 
@@ -44,6 +44,7 @@ class TddsRecorder:
 
     def update(self, positions: Tensor, probabilities: Tensor) -> None:
         """Add one batch: ``positions`` int64 [B] (each image once per epoch), ``probabilities`` [B, C]."""
+        # No score looks beyond; without the outputs of the epoch before there is no change to add.
         if self._epoch >= LONG[0]:
             return
         if self._previous is None:
@@ -53,12 +54,14 @@ class TddsRecorder:
             before = self._previous[positions].float()
             ratio = (probabilities + 1e-8).log() - (before + 1e-8).log()
             ring = self._changes.shape[1]
+            # A change belongs to the later of its two epochs, so that the first of them is in place 0.
             self._changes[positions, (self._epoch - 1) % ring] = (probabilities * ratio).abs().sum(1)
             for (epochs, window), average in self._averages.items():
                 if window - 1 <= self._epoch < epochs:
                     # The ring holds one long window; short ones end before it goes round.
                     newest = slice(None) if window > ring else slice(self._epoch - window + 1, self._epoch)
                     value = _spread(self._changes[positions, newest])
+                    # From 0, as the released code: the first window weighs 0.9 and not 1.
                     average[positions] = (1 - DECAY) * average[positions] + DECAY * value
         self._previous[positions] = probabilities.to(self._previous.dtype)
 
@@ -69,7 +72,7 @@ class TddsRecorder:
             self._previous = None
 
     def score(self, epochs: int, window: int) -> Tensor:
-        """The scores [N] so far, of T = ``epochs`` and J = ``window``."""
+        """Return the scores [N] so far, of T = ``epochs`` and J = ``window``."""
         if self._epoch < window:
             return DECAY * _spread(self._changes[:, : max(self._epoch - 1, 0)])
         return self._averages[epochs, window]
@@ -80,5 +83,5 @@ def _dtype(size: int, classes: int) -> torch.dtype:
 
 
 def _spread(values: Tensor) -> Tensor:
-    """L2 norm [B] of the deviations of values [B, J] from their mean; 0 where there are none."""
+    """Return the L2 norm [B] of the deviations of values [B, J] from their mean; 0 where there are none."""
     return (values - values.mean(1, keepdim=True)).square().sum(1).sqrt()

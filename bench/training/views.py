@@ -21,7 +21,7 @@ _YIQ = (_LUMA, (0.596, -0.274, -0.322), (0.211, -0.523, 0.312))
 
 
 def random_view(images: Tensor, generator: torch.Generator) -> Tensor:
-    """One random view of each image.
+    """Draw one random view of each image.
 
     Source: Chen and He 2021, appendix A and D (without the blur, as there for small images): crop of 20 to 100 % of
     the area, mirror, colour jitter of strength 0.4, 0.4, 0.4, 0.1 in 80 % and greyscale in 20 % of the images.
@@ -39,7 +39,7 @@ def random_view(images: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def crop_and_mirror(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Random resized crop and mirror of each image, as ``resized_crop_and_flip`` but for ``CROP`` and the rounding.
+    """Crop, resize and mirror each image, as ``resized_crop_and_flip`` but for ``CROP`` and the rounding.
 
     Two matrix products with the weights of the interpolation: on a CPU an eighth of the time of indexing pixels.
 
@@ -64,7 +64,7 @@ def crop_and_mirror(images: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def _interpolation(start: Tensor, length: Tensor, size: int) -> Tensor:
-    """Weights [B, size, size] of every source pixel (last axis) in every pixel of the resized crop."""
+    """Return the weights [B, size, size] of every source pixel (last axis) in every pixel of the resized crop."""
     low, high, share = taps(start, length, size)
     weights = torch.zeros(len(start), size, size)
     weights.scatter_add_(2, low[..., None], (1 - share)[..., None])
@@ -72,7 +72,7 @@ def _interpolation(start: Tensor, length: Tensor, size: int) -> Tensor:
 
 
 def jitter(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Colour jitter and greyscale as ``random_view`` says; one channel has brightness and contrast alone.
+    """Change colours and grey images as ``random_view`` says; one channel has brightness and contrast alone.
 
     Args:
         images: float32 [B, C, H, W] in [0, 1].
@@ -83,7 +83,9 @@ def jitter(images: Tensor, generator: torch.Generator) -> Tensor:
     """
     batch, channels = images.shape[:2]
     coloured = channels == 3
+    # All six at once and whether used or not, so that grey and coloured images take as many numbers.
     drawn = torch.rand((6, batch, 1, 1), generator=generator)
+    # Amounts of 0 are no jitter: every image goes through the same arithmetic, so that one product does a batch.
     amount = torch.where(drawn[4] < JITTERED, 2 * drawn[:4] - 1, torch.zeros(()))
     brightness, contrast = 1 + BRIGHTNESS * amount[0], 1 + CONTRAST * amount[1]
     mixing = torch.eye(channels).expand(batch, -1, -1)
@@ -94,15 +96,17 @@ def jitter(images: Tensor, generator: torch.Generator) -> Tensor:
         mixing = (saturation * mixing + (1 - saturation) * grey) @ _hue_turns(2 * math.pi * HUE * amount[3])
     device = images.device
     mean = torch.einsum("bchw,c->b", images, to_device(luma, device)).div(images[0, 0].numel()).view(-1, 1, 1)
+    # Contrast turns about the image's mean luma; hue and saturation keep the luma, so one mean serves all four.
     gain = to_device(brightness * contrast * mixing, device)
     shift = to_device(brightness * (1 - contrast), device) * mean
     return torch.bmm(gain, images.flatten(2)).add_(shift).clamp_(0, 1).view_as(images)
 
 
 def _hue_turns(angles: Tensor) -> Tensor:
-    """Matrices [B, 3, 3] on RGB that turn the hue by ``angles`` [B, 1, 1], in radians."""
+    """Return matrices [B, 3, 3] on RGB that turn the hue by ``angles`` [B, 1, 1], in radians."""
     yiq = torch.tensor(_YIQ)
     cosine, sine, zero, one = angles.cos(), angles.sin(), torch.zeros_like(angles), torch.ones_like(angles)
     rows = [(one, zero, zero), (zero, cosine, -sine), (zero, sine, cosine)]
     turn = torch.cat([torch.cat(row, 2) for row in rows], 1)
+    # The inverse of these very coefficients, since a turn by 0 must change nothing.
     return torch.linalg.inv(yiq) @ turn @ yiq

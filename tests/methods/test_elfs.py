@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench import SelectionError, hard_to_easy
+from bench import SelectionError, count_hardest, hard_to_easy
 from bench.errors import SpecError
 from bench.methods._scores import next_hardest
 from bench.methods.elfs import beta_grid, choose_beta, fine_beta_grid
@@ -123,8 +123,15 @@ def test_the_judge_chooses_beta_and_the_guard_falls_back_to_random(digits, wante
 def test_the_fine_grid_reaches_the_rate():
     assert fine_beta_grid(1000, 100) == [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9]
     assert fine_beta_grid(1000, 250) == [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.75]
-    for size, budget in ((7, 3), (1797, 180), (50, 50), (101, 1)):
-        assert all(int(beta * size) + budget <= size for beta in fine_beta_grid(size, budget))
+
+
+@pytest.mark.parametrize(
+    ("size", "budget"),
+    [(7, 3), (1797, 180), (50, 50), (101, 1), (50_000, 12_346), (60_000, 100), (100_000, 67_571), (1_281_167, 128_117)],
+)
+def test_no_candidate_of_the_fine_grid_drops_more_than_is_removed(size: int, budget: int) -> None:
+    for beta in fine_beta_grid(size, budget):
+        assert count_hardest(beta, size, budget) + budget <= size
 
 
 def test_needs_follow_the_parameters():

@@ -27,7 +27,7 @@ from bench.underway import forget
 _LOOK = 0.5
 """Seconds between two looks for work that another run may have finished."""
 _PATIENCE = 5.0
-"""Seconds that a worker gets to end by itself."""
+"""Seconds that a worker gets to end by itself, once its pipe is closed and it has no work; a convention."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,7 @@ class InProcess:
 
     def run(self, scheduler: Scheduler, session: Session, memory: Callable[[Stage], int]) -> None:
         """See ``Executor.run``."""
+        # The watchdog ends the process, which is the user's own here.
         here = session.model_copy(update={"watchdog": False})
         while not scheduler.done:
             work = scheduler.next()
@@ -62,6 +63,7 @@ class Workers:
 
     def run(self, scheduler: Scheduler, session: Session, memory: Callable[[Stage], int]) -> None:
         """See ``Executor.run``."""
+        # A GPU's memory is not shared out between workers, so that two trainings could run out of it together.
         pool = _Pool(self.count if session.device == "cpu" else 1, session, memory)
         try:
             while not scheduler.done:
@@ -94,13 +96,15 @@ class _Worker:
             "spec.loader.exec_module(sys.modules['bench']); "
             f"from bench.engine.executors.local import serve; serve({theirs.fileno()})"
         )
+        # Set before numpy and torch are imported there: OpenMP reads it once.
         environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
         self.process = subprocess.Popen([sys.executable, "-c", code], pass_fds=[theirs.fileno()], env=environment)
+        # Only the worker keeps its end: when it dies, this end reads the end of the file at once.
         theirs.close()
         self.pipe.send_bytes(cloudpickle.dumps(registered_by_hand()))
 
     def end(self) -> int:
-        """Let it end, or make it; returns its exit code."""
+        """Let it end, or make it; return its exit code."""
         self.pipe.close()
         try:
             return self.process.wait(_PATIENCE)
@@ -122,10 +126,12 @@ class _Pool:
     def fill(self, scheduler: Scheduler) -> None:
         """Give work to every worker that has none, as far as memory allows; the largest work may run alone."""
         while len(self._busy) < self._count:
+            # What did not fit stays first in line, or large work would be overtaken for ever.
             work, self._held = self._held or scheduler.next(), None
             if work is None:
                 return
             taken = sum(self._memory(other) for _, other in self._busy.values())
+            # With nothing else running it goes ahead whatever it takes: waiting would give it no more.
             if self._busy and taken + self._memory(work) > self._available:
                 self._held = work
                 return
@@ -143,23 +149,25 @@ class _Pool:
                 continue
 
     def _worker_for(self, packages: tuple[str, ...]) -> _Worker:
-        """An idle worker of the packages, or a new one in the place of an idle one of others."""
+        """Return an idle worker of the packages, or a new one in the place of an idle one of others."""
         for worker in self._idle:
             if worker.packages == packages:
                 self._idle.remove(worker)
                 return worker
+        # An idle one of other packages makes room: workers do not mix packages, since a plugin may leave traces.
         if self._idle and len(self._idle) + len(self._busy) >= self._count:
             self._idle.pop(0).end()
         return _Worker(self._session.threads, packages)
 
     def ends(self) -> list[tuple[Stage, End]]:
-        """What has ended, after a while at most."""
+        """Return what has ended, after a while at most."""
         if not self._busy:
             time.sleep(_LOOK)
         return [self._end(*self._busy.pop(pipe)) for pipe in wait(list(self._busy), timeout=_LOOK)]
 
     def _end(self, worker: _Worker, work: Stage) -> tuple[Stage, End]:
         try:
+            # The end of the file, also in the middle of a message, is a worker that died.
             end: End = cloudpickle.loads(worker.pipe.recv_bytes())
         except (EOFError, OSError):
             details = f"the worker process ended with exit code {worker.end()}"
@@ -170,6 +178,7 @@ class _Pool:
     def close(self) -> None:
         """End all workers, those at work at once."""
         for worker, work in self._busy.values():
+            # All are killed before any is waited for: one after the other would take seconds each.
             worker.process.kill()
             forget(self._session.out, work.key)
         for worker in [*self._idle, *(worker for worker, _ in self._busy.values())]:

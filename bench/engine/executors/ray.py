@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _UNKNOWN = "nothing is known of its end"
 _FIRST, _STEP = 1_200_000_000, 1.5
+"""Bytes of the smallest request for memory, and how many times as much the next one is: conventions, see ``_asks``."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,7 @@ class _Carrier:
     ) -> None:
         self._scheduler, self._session, self._memory = scheduler, session, memory
         self._resources, self._cluster = resources, cluster
+        # Trials by name and not by key: work that is started again is another trial for Tune.
         self._starts: Counter[str] = Counter()
         self._trials: dict[str, Stage] = {}
         self._outside: dict[tuple[str, ...], int] = {(): 0}
@@ -108,11 +110,11 @@ class _Carrier:
 
     @property
     def done(self) -> bool:
-        """Whether no trial will follow."""
+        """Say whether no trial will follow."""
         return self._scheduler.done
 
     def next(self) -> dict[str, Any] | None:
-        """The configuration of the next trial, or None if there is none now."""
+        """Return the configuration of the next trial, or None if there is none now."""
         work = self._scheduler.next()
         if work is None:
             return None
@@ -130,19 +132,21 @@ class _Carrier:
         return {"name": name, "asks": self._asks(work), "job": cloudpickle.dumps(job), "plugins": self._plugins}
 
     def ended(self, name: str, end: str) -> None:
-        """A trial reported its end."""
+        """Take the end that a trial reported."""
         self._scheduler.ended(self._trials.pop(name), End.model_validate_json(end))
 
     def died(self, name: str, details: str) -> None:
-        """A trial's process died; ``details`` are Ray's."""
+        """Take note that a trial's process died; ``details`` are Ray's."""
+        # None where it was told already: Tune may name a death in a callback and again in its results.
         work = self._trials.pop(name, None)
         if work is not None:
             end = end_of_death(work, self._session, details)
+            # Without a word: whether its node died with it is known only after Ray has missed some heartbeats.
             lost = end.fault is not None and end.fault.status == "lost"
             self._scheduler.ended(work, end.model_copy(update={"doubt": NODE_DEATH if lost else 0.0}))
 
     def _asks(self, work: Stage) -> dict[str, float]:
-        """Resources of a trial. Memory goes up in steps, since an actor is used again for what asks for the same.
+        """Return a trial's resources. Memory goes up in steps, since an actor is used again for what asks for the same.
 
         What other packages from outside take part in asks for a byte less, so that it gets an actor of its own: Tune
         uses an actor again for any trial whose resources are equal, and looks at nothing else. A custom resource of a
@@ -155,6 +159,7 @@ class _Carrier:
             memory = _FIRST
             while memory < needed:
                 memory *= _STEP
+            # More than any node has would wait for ever; what does not fit runs alone on a node instead.
             memory = min(memory, self._cluster.memory)
         number = self._outside.setdefault(packages_from_outside(work), len(self._outside))
         asked = {"CPU": self._resources.cpus, "GPU": gpus, "memory": float(abs(int(memory) - number))}
@@ -162,7 +167,7 @@ class _Carrier:
 
 
 def _tuner(carrier: _Carrier, storage: Path) -> Tuner:
-    """What runs the trials that the carrier names."""
+    """Build what runs the trials that the carrier names."""
     from ray import tune
 
     return tune.Tuner(
@@ -179,7 +184,9 @@ def _tuner(carrier: _Carrier, storage: Path) -> Tuner:
             storage_path=str(storage.resolve()),
             verbose=0,
             callbacks=[_callback(carrier)],
+            # Retries are the scheduler's, which knows what may go well the next time.
             failure_config=tune.FailureConfig(max_failures=0),
+            # Rows are the truth: nothing is ever restored from Tune's files.
             checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
         ),
     )
@@ -190,7 +197,7 @@ def _trial_name(trial: Any) -> str:
 
 
 def _trainable() -> type:
-    """The class of Ray's workers. It is sent by value, so it names nothing of this package before ``find_package``."""
+    """Build the class of Ray's workers, sent by value: it names nothing of this package before ``find_package``."""
     from ray import tune
 
     home = bench.__file__
@@ -225,6 +232,7 @@ def _trainable() -> type:
             end = perform_as_worker(**cloudpickle.loads(self._job))
             return {"done": True, "end": end.model_dump_json()}
 
+        # True: Tune then uses the actor, with its imports and its data set, for the next trial.
         def reset_config(self, new_config: dict[str, Any]) -> bool:
             self._job = new_config["job"]
             return True
@@ -247,13 +255,13 @@ def _searcher(carrier: _Carrier) -> Searcher:
             return Searcher.FINISHED if self.carrier.done else self.carrier.next()
 
         def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:
-            """Nothing: the callback tells the carrier, with the error."""
+            """Do nothing: the callback tells the carrier, with the error."""
 
         def save(self, checkpoint_path: str) -> None:
-            """Nothing: rows are the truth, and no run is restored from Tune's files."""
+            """Do nothing: rows are the truth, and no run is restored from Tune's files."""
 
         def restore(self, checkpoint_path: str) -> None:
-            """Nothing, see ``save``."""
+            """Do nothing, see ``save``."""
 
     feed = Feed()
     feed.carrier = carrier
@@ -286,7 +294,7 @@ def _callback(carrier: _Carrier) -> Callback:
 
 
 def _last_words(trial: Any) -> str:
-    """Ray's account of a trial's end. Tune has it in a file on this machine before it is where the results go."""
+    """Read Ray's account of a trial's end. Tune has it in a file on this machine before it is where the results go."""
     with suppress(OSError, TypeError):
         return Path(trial.error_file).read_text()
     return trial.get_error() or _UNKNOWN

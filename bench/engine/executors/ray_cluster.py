@@ -16,12 +16,17 @@ from bench.errors import ExecutorLost, RunError, SpecError
 from bench.registry import STRIPPED
 
 _SETTINGS = {
+    # Nothing is reported to anybody.
     "RAY_USAGE_STATS_ENABLED": "0",
+    # Relative paths of the user's mean the directory of the command.
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    # What later versions of Ray do anyway; until then it warns where this is not set.
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_COLOR_PREFIX": "0",
+    # No CSV, JSON and TensorBoard files for each trial: a large grid has tens of thousands of these.
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    # Tune writes the state of all trials at each checkpoint, which nobody reads.
     "TUNE_GLOBAL_CHECKPOINT_S": "3600",
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
 }
@@ -56,7 +61,7 @@ def use_ray_settings() -> None:
 
 @contextmanager
 def ray_session(resources: Resources, address: str | None) -> Iterator[RayCluster]:
-    """A Ray session: the caller's if one is up, else the cluster at the address, else one on this machine.
+    """Open a Ray session: the caller's if one is up, else the cluster at the address, else one on this machine.
 
     The processes of a session on this machine end with this process, however it ends: the kernel kills Ray's servers,
     and a worker exits once it misses them. If the nodes die first, Ray would wait for others for ever; then the session
@@ -105,7 +110,7 @@ def check_capacity(resources: Resources) -> RayCluster:
 
 
 def _alive_nodes() -> list[dict[str, float]]:
-    """Resources of each node that is alive."""
+    """Return the resources of each node that is alive."""
     import ray
 
     return [node["Resources"] for node in ray.nodes() if node["Alive"]]
@@ -120,14 +125,15 @@ def _found(nodes: list[dict[str, float]]) -> str:
 
 
 def _slots(node: dict[str, float], resources: Resources) -> int:
-    """How many pieces of work a node can run at once."""
+    """Count the pieces of work that a node can run at once."""
     by_gpu = [int(node["GPU"] / resources.gpus)] if resources.gpus else []
+    # The scarcer of both; at least 1, as rounding must not make a node that fits run nothing.
     return max(1, min([int(node["CPU"] / max(1, resources.cpus)), *by_gpu]))
 
 
 @contextmanager
 def _watched(resources: Resources, *, local: bool) -> Iterator[RayCluster]:
-    """The nodes that are up; they are marked as lost once none has been able to run a trial for a while.
+    """Watch the nodes that are up; they are marked as lost once none has been able to run a trial for a while.
 
     Args:
         resources: of a trial.

@@ -22,6 +22,7 @@ SMALL_STORE = 200_000_000
 """Bytes of Ray's object store, which holds no data set, where address space is limited: every process maps it, and
 Ray's own choice is a third of all memory."""
 _LOOK = 0.01
+"""Seconds between two looks whether Ray is up; in each, SIGTERM is taken back from Ray's C++ code."""
 _THREAD = "bench-ray"
 _PATIENCE = 10.0
 """Seconds that a Ray which did not start gets to end in order."""
@@ -29,7 +30,7 @@ _PATIENCE = 10.0
 
 @contextmanager
 def ray_started(address: str | None) -> Iterator[None]:
-    """Ray on this machine, or the cluster at the address, during the block.
+    """Run Ray on this machine, or use the cluster at the address, during the block.
 
     Ray gets a thread of its own, since it waits for its servers in C++ code, where Python heeds no signal. The kernel
     ends Ray's servers with the thread that started them, so that thread lives as long as they do.
@@ -52,9 +53,11 @@ def ray_started(address: str | None) -> Iterator[None]:
 
         try:
             ray.init(**options)
+        # SystemExit too: an error that stays in this thread would leave the driver waiting for ever.
         except BaseException as error:
             failures.append(error)
         up.set()
+        # The thread must stay: the kernel ends Ray's servers with the thread that started them.
         over.wait()
         ray.shutdown()
 
@@ -70,11 +73,12 @@ def ray_started(address: str | None) -> Iterator[None]:
             yield
         finally:
             over.set()
+            # A Ray that is up gets the time it needs to end in order; one that hangs while it starts does not.
             thread.join(None if up.is_set() and not failures else _PATIENCE)
 
 
 def _refusal(error: BaseException, address: str | None, limit: int | None) -> BenchError:
-    """What to tell the user; Ray raises plain exceptions, some without a word, where its servers do not come up."""
+    """Say what to tell the user; Ray raises plain exceptions, some without a word, where its servers do not come up."""
     reason = " ".join(str(error).split()).removesuffix(".") or type(error).__name__
     if isinstance(error, ConnectionError):
         return SpecError(f"no Ray cluster answers at {address!r}: {reason}.")
@@ -113,12 +117,14 @@ def _sigterm_interrupts() -> Iterator[Callable[[], None]]:
         To be called while Ray starts and once it has, to take SIGTERM back.
     """
     if threading.current_thread() is not threading.main_thread():
+        # Only the main thread may set handlers; elsewhere the caller's program deals with signals.
         yield lambda: None
         return
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     own = before[signal.SIGTERM]
 
     def handle(number: int, frame: FrameType | None) -> None:
+        # Takes back the alarm by which Ray's handler would abort this process.
         signal.alarm(0)
         (own if callable(own) else interrupt)(number, frame)
 
@@ -130,6 +136,7 @@ def _sigterm_interrupts() -> Iterator[Callable[[], None]]:
         yield keep
     finally:
         for number, was in before.items():
+            # None stands for a handler that was not set from Python, which cannot be put back.
             signal.signal(number, was or signal.SIG_DFL)
 
 
