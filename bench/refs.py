@@ -146,6 +146,6 @@ def derive_seed(seed: int, *purpose: str) -> int:
 
 
 def cell_name(dataset: str, method: str, encoder: str, rate: float, seed: int, model: str) -> str:
-    """Return the readable beginning of a cell's identity, from bare names (encoder ``none`` without one), as a file name."""
+    """Return the readable beginning of a cell's identity from bare names (``none`` for no encoder), as a file name."""
     words = (dataset, method, encoder, f"r{100 * rate:g}", f"s{seed}", model)
     return re.sub(r"[^\w.-]", "_", "-".join(words))

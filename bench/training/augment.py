@@ -199,7 +199,7 @@ def taps(start: Tensor, length: Tensor, size: int) -> tuple[Tensor, Tensor, Tens
     # Pixel centres at half numbers, as in torch's ``align_corners=False`` and in Pillow.
     position = (centres * length[:, None] / size - 0.5).clamp_min(0)
     lower = position.long()
-    # Not beyond the crop, though the image goes on: a resized crop of a file ends there too.
+    # Not beyond the crop, though the image goes on: torchvision cuts before it resizes.
     upper = torch.minimum(lower + 1, length[:, None] - 1)
     return start[:, None] + lower, start[:, None] + upper, position - lower
 

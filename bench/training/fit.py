@@ -137,7 +137,7 @@ def seeded(seed: int, device: str) -> Iterator[None]:
         seed: at least 0.
         device: ``cpu`` or ``cuda``, whose generator is seeded too.
     """
-    # Global generators: torch's initialisers and dropout take no other. ``fork_rng`` puts a notebook's own state back.
+    # Global generators: most of torch's layers draw from no other. ``fork_rng`` puts a notebook's own state back.
     with torch.random.fork_rng(devices=[device] if device.startswith("cuda") else []):
         if device.startswith("cuda"):
             torch.cuda.manual_seed(seed)

@@ -61,7 +61,7 @@ class DynamicsRecorder:
             self._last[name][positions] = values
             self._add(f"mean_{name}", positions, values)
         self._tdds.update(positions, probabilities)
-        # Positions occur once per epoch, as ``+=`` by index counts a repeated one once only.
+        # No position occurs twice in a batch: ``+=`` by index would count it once only.
         self._forgetting[positions] += (self._was_correct[positions] & ~correct).int()
         # After the count above, which compares with the epoch before.
         self._was_correct[positions] = correct
