@@ -84,13 +84,13 @@ def settings_kept() -> Iterator[None]:
     """
     import numpy as np
 
-    with ExitStack() as kept:
-        kept.enter_context(warnings.catch_warnings())
-        kept.enter_context(decimal.localcontext())
-        kept.enter_context(np.errstate())
-        kept.enter_context(_working_directory_kept())
-        kept.enter_context(_signals_kept())
-        kept.enter_context(_logging_kept())
+    with ExitStack() as stack:
+        stack.enter_context(warnings.catch_warnings())
+        stack.enter_context(decimal.localcontext())
+        stack.enter_context(np.errstate())
+        stack.enter_context(_working_directory_kept())
+        stack.enter_context(_signals_kept())
+        stack.enter_context(_logging_kept())
         yield
 
 

@@ -133,8 +133,8 @@ class Proxy(Frozen):
 
 def clean_modifiers(modifiers: Mapping[str, int | float]) -> dict[str, int | float]:
     """Return the modifiers without label noise, and without a seed that would have nothing left to draw."""
-    kept = {name: value for name, value in modifiers.items() if name != "noise"}
-    return {} if set(kept) == {"seed"} else kept
+    clean = {name: value for name, value in modifiers.items() if name != "noise"}
+    return {} if set(clean) == {"seed"} else clean
 
 
 def derive_seed(seed: int, *purpose: str) -> int:

@@ -63,14 +63,14 @@ def greedy_coverage(
     """
     chosen_from = rows if candidates is None else candidates
     check_budget(len(chosen_from), budget)
-    squares, own = (np.einsum("nd,nd->n", points, points) for points in (rows, chosen_from))
+    squares, candidate_squares = (np.einsum("nd,nd->n", points, points) for points in (rows, chosen_from))
     step = max(1, _CELLS // max(len(chosen_from), 1))
 
     def similarity(picked: NDArray[np.int64] | slice, covered: NDArray[np.int64] | slice) -> NDArray[np.float32]:
         # |x|^2 + |y|^2 - 2xy is one matrix product; rounding may take it below 0, where a kernel would be above 1.
         apart = chosen_from[picked] @ rows[covered].T
         apart *= -2
-        apart += own[picked, None]
+        apart += candidate_squares[picked, None]
         apart += squares[covered]
         return kernel(np.maximum(apart, 0, out=apart))
 
@@ -107,12 +107,12 @@ def greedy_coverage(
 
 def _covered(rows: NDArray[np.float32], by: NDArray[np.float32], kernel: Kernel) -> NDArray[np.float32]:
     """Return the similarity of every row to the most similar of some others, float32 [N]; 0 where there is no other."""
-    squares, own = (np.einsum("nd,nd->n", points, points) for points in (rows, by))
+    squares, by_squares = (np.einsum("nd,nd->n", points, points) for points in (rows, by))
     best = np.zeros(len(rows), dtype=np.float32)
     step = max(1, _CELLS // max(len(by), 1))
     for start in range(0, len(rows) if len(by) else 0, step):
         part = slice(start, start + step)
-        apart = squares[part, None] + own - 2 * (rows[part] @ by.T)
+        apart = squares[part, None] + by_squares - 2 * (rows[part] @ by.T)
         best[part] = kernel(np.maximum(apart, 0, out=apart)).max(1)
     return best
 

@@ -95,13 +95,13 @@ def _clustering(params: Mapping[str, Any]) -> dict[str, Any]:
 
 def _needs(params: Mapping[str, Any]) -> list[Any]:
     clustering = _clustering(params)
-    wanted = [need("embeddings"), need("dynamics", of="pseudo", **clustering)]
+    needs = [need("embeddings"), need("dynamics", of="pseudo", **clustering)]
     if params["sampling"] == "strata" and params["per_cluster"]:
-        wanted.append(need("pseudo_labels", **clustering))
+        needs.append(need("pseudo_labels", **clustering))
     if params["beta"] != "auto":
-        return wanted
-    own = params["rehearsal"] == "own-pseudo-labels"
-    return [*wanted, need("rehearsal", **clustering) if own else need("judge", by=_JUDGES[params["rehearsal"]])]
+        return needs
+    rehearses = params["rehearsal"] == "own-pseudo-labels"
+    return [*needs, need("rehearsal", **clustering) if rehearses else need("judge", by=_JUDGES[params["rehearsal"]])]
 
 
 @register_method(

@@ -127,8 +127,8 @@ def squared_distances(
         squares: float64 [N], the squared lengths of the points where they are known.
     """
     points, others = (rows.astype(np.float64, copy=False) for rows in (points, others))
-    own = np.einsum("nd,nd->n", points, points) if squares is None else squares
-    sums = own[:, None] + np.einsum("nd,nd->n", others, others)
+    point_squares = np.einsum("nd,nd->n", points, points) if squares is None else squares
+    sums = point_squares[:, None] + np.einsum("nd,nd->n", others, others)
     apart = sums - 2 * (points @ others.T)
     apart[apart <= 4 * points.shape[1] * np.finfo(np.float64).eps * sums] = 0
     return apart

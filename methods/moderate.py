@@ -54,14 +54,14 @@ def distance_from_median(
 
 def _one_choice(params: Mapping[str, Any], rate: float) -> None:
     """Refuse a centre or scope beside the variant that would replace it."""
-    given = [
+    replaced = [
         f"{name}={params[name]}"
         for name, default in (("centre", "mean"), ("scope", "class"))
         if params[name] != default
     ]
-    if params["variant"] == "released-code" and given:
+    if params["variant"] == "released-code" and replaced:
         raise SpecError(
-            f"variant=released-code is centre=median and scope=pool; {' and '.join(given)} beside it is not valid. "
+            f"variant=released-code is centre=median and scope=pool; {' and '.join(replaced)} beside it is not valid. "
             "Give the variant alone, or centre and scope without it."
         )
 

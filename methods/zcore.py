@@ -84,9 +84,9 @@ def _distances(
 ) -> NDArray[np.floating]:
     """Return the sums of absolute differences [B, N] between points [m, B] in dimensions [m, B] and N images [D, N]."""
     apart = np.zeros((dims.shape[1], columns.shape[1]), columns.dtype)
-    for chosen, place in zip(dims, points, strict=True):
+    for chosen, coordinates in zip(dims, points, strict=True):
         part = columns[chosen]
-        part -= place[:, None]
+        part -= coordinates[:, None]
         apart += np.abs(part, out=part)
     return apart
 

@@ -65,8 +65,8 @@ class Heads(nn.Module):
             # Cut after all weights are drawn: the same seed starts the same heads however many a device takes at once.
             part = copy.deepcopy(self)
             for name, weight in self.named_parameters():
-                own = weight.detach()[start : start + size].clone()
-                setattr(part, name, nn.Parameter(own, requires_grad=weight.requires_grad))
+                copied = weight.detach()[start : start + size].clone()
+                setattr(part, name, nn.Parameter(copied, requires_grad=weight.requires_grad))
             parts.append(part)
         return parts
 

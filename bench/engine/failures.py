@@ -137,8 +137,8 @@ def fault_of_death(mark: Path, details: str, *, limit: float | None, stage: str 
         return lost("the worker was lost" if stage else "the trial's process was lost", details, stage)
     # A fault as JSON is from ``end_process``; anything else is the watchdog's traceback.
     with suppress(ValidationError):
-        own = Fault.model_validate_json(last_words)
-        return own.model_copy(update={"seconds": own.seconds or limit or 0.0})
+        reported = Fault.model_validate_json(last_words)
+        return reported.model_copy(update={"seconds": reported.seconds or limit or 0.0})
     return Fault(
         status="time-limit",
         reason=f"not done after {limit or 0:g} s, the time limit (--time-limit), and did not react.",

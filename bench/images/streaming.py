@@ -119,12 +119,12 @@ class StreamedImages:
         batch = np.empty((len(taken), 3, self.size, self.size), dtype=np.uint8)
 
         # Each thread writes into a line of its own, so that the order of their ends does not matter.
-        def one(number: int) -> None:
+        def decode_into(number: int) -> None:
             index = int(taken[number])
             sha256 = self.files.sha256[index] if self.files.sha256 else ""
             batch[number] = crop(number, decode(self.files.locate(index), upright=self.upright, sha256=sha256))
 
-        in_threads(one, len(taken))
+        in_threads(decode_into, len(taken))
         return batch
 
 
@@ -239,6 +239,6 @@ def in_threads(work: Callable[[int], Result], number: int) -> list[Result]:
 
 def _threads() -> int:
     """Count the CPUs of this trial: Ray tells a worker by ``OMP_NUM_THREADS`` how many are its own."""
-    given = os.environ.get("OMP_NUM_THREADS", "")
+    threads = os.environ.get("OMP_NUM_THREADS", "")
     # At most 16: more threads than that wait for the disk or for each other; a convention.
-    return min(16, int(given) if given.isdecimal() and int(given) else os.cpu_count() or 1)
+    return min(16, int(threads) if threads.isdecimal() and int(threads) else os.cpu_count() or 1)

@@ -19,9 +19,9 @@ STARTS = 3
 
 def cluster_numbers(num_classes: int, size: int) -> list[int]:
     """Return half as many clusters as classes, as many, and twice as many: coarse and fine differences both count."""
-    wanted = (num_classes // 2, num_classes, 2 * num_classes)
+    numbers = (num_classes // 2, num_classes, 2 * num_classes)
     # A set, as small numbers of classes give the same twice; one cluster would be predicted by anything.
-    return sorted({min(max(2, count), size) for count in wanted})
+    return sorted({min(max(2, count), size) for count in numbers})
 
 
 def make_labelings(
@@ -46,14 +46,14 @@ def make_labelings(
 
     rows = unit_rows(embeddings)
     components = min(COMPONENTS, *rows.shape)
-    own = derive_seed(seed, "labelings") % 2**32
-    reduced = PCA(components, random_state=own).fit_transform(rows)
-    wanted = [(count, start) for count in cluster_numbers(num_classes, len(rows)) for start in range(STARTS)]
-    labelings = np.empty((len(wanted), len(rows)), dtype=np.int64)
-    for number, (count, start) in enumerate(wanted):
+    pca_seed = derive_seed(seed, "labelings") % 2**32
+    reduced = PCA(components, random_state=pca_seed).fit_transform(rows)
+    runs = [(count, start) for count in cluster_numbers(num_classes, len(rows)) for start in range(STARTS)]
+    labelings = np.empty((len(runs), len(rows)), dtype=np.int64)
+    for number, (count, start) in enumerate(runs):
         start_seed = derive_seed(seed, "labelings", str(count), str(start)) % 2**32
         # One start each: the best of several would make the labelings of one number alike.
         labelings[number] = fit_kmeans(reduced, count, seed=start_seed, inits=1).labels_
         if progress is not None:
-            progress(number + 1, len(wanted))
+            progress(number + 1, len(runs))
     return labelings

@@ -55,7 +55,7 @@ def qualities(
     """
     # The same for every candidate, whatever its size, and shared by all: more candidates must not cost more.
     steps = max(1, int(SHARE * proxy_iterations(proxy.recipe, len(inputs)) / len(candidates)))
-    own, heads = derive_seed(seed, "judge"), (labelings.max(axis=1) + 1).tolist()
+    judge_seed, heads = derive_seed(seed, "judge"), (labelings.max(axis=1) + 1).tolist()
     accuracies = np.empty(len(candidates))
 
     def batches(rows: NDArray[np.int64]) -> Batches:
@@ -71,9 +71,9 @@ def qualities(
         kept = batches(indices)
         # One seed for all candidates, so that no difference between them is one of initial weights.
         network, generator = fresh_network(
-            proxy.model, inputs.shape[1:], sum(heads), seed=own, device=device, sample=kept
+            proxy.model, inputs.shape[1:], sum(heads), seed=judge_seed, device=device, sample=kept
         )
-        with seeded(derive_seed(own, "layers"), device):
+        with seeded(derive_seed(judge_seed, "layers"), device):
             train(
                 network,
                 kept,
@@ -95,8 +95,8 @@ def loss_of(heads: Sequence[int]) -> Loss:
 
     def loss(logits: Tensor, targets: Tensor, *, label_smoothing: float = 0.0) -> Tensor:
         parts = zip(logits.split(list(heads), 1), targets.unbind(1), strict=True)
-        each = [functional.cross_entropy(part, wanted, label_smoothing=label_smoothing) for part, wanted in parts]
-        return torch.stack(each).mean()
+        losses = [functional.cross_entropy(part, labels, label_smoothing=label_smoothing) for part, labels in parts]
+        return torch.stack(losses).mean()
 
     return loss
 

@@ -62,10 +62,10 @@ def stored(root: Path, kinds: Iterable[str] = ()) -> list[Stored]:
     Raises:
         OSError: ``root`` cannot be listed.
     """
-    wanted = set(kinds)
+    chosen_kinds = set(kinds)
     artifacts = []
     for folder in _kind_folders(root):
-        if _open_to_us(folder) and (not wanted or folder.name in wanted):
+        if _open_to_us(folder) and (not chosen_kinds or folder.name in chosen_kinds):
             # Either file alone is listed too: half an artifact takes room, and a person wants to know of it.
             bases = {path.with_suffix("") for path in folder.iterdir() if path.suffix in (".json", ".npz")}
             for base in bases:

@@ -62,8 +62,8 @@ def fit(
         TrainingError: see ``train``.
     """
 
-    def batches(values: Inputs, wanted: NDArray[np.int64]) -> Batches:
-        return make_batches(values, wanted, recipe=recipe, dataset=dataset, device=device)
+    def batches(values: Inputs, their_targets: NDArray[np.int64]) -> Batches:
+        return make_batches(values, their_targets, recipe=recipe, dataset=dataset, device=device)
 
     training = batches(inputs, targets)
     network, generator = fresh_network(model, inputs.shape[1:], num_classes, seed=seed, device=device, sample=training)
@@ -151,9 +151,9 @@ def make_batches(
 ) -> Batches:
     """Put in-memory images and embeddings into one tensor on the device; image files are decoded as needed."""
     # A copy, since torch warns of the read-only arrays that the store and the pool give.
-    wanted = torch.from_numpy(np.array(targets))
+    target_tensor = torch.from_numpy(np.array(targets))
     kind = TensorBatches if isinstance(inputs, np.ndarray) else FileBatches
     values = torch.from_numpy(inputs) if isinstance(inputs, np.ndarray) else inputs
     # Embeddings ignore both; the placeholders only give the normaliser a shape.
     mean, std = (dataset.mean, dataset.std) if dataset else ((0.0,), (1.0,))
-    return kind(values, wanted, recipe=recipe, mean=mean, std=std, device=device)  # type: ignore[arg-type]
+    return kind(values, target_tensor, recipe=recipe, mean=mean, std=std, device=device)  # type: ignore[arg-type]

@@ -80,8 +80,8 @@ def _full_norms(network: nn.Module, batches: Batches) -> Iterator[Tensor]:
     # Beside the weights and not differentiated: batch norm's statistics stay what training left.
     buffers = dict(network.named_buffers())
 
-    def loss(given: dict[str, Tensor], inputs: Tensor, target: Tensor) -> Tensor:
-        logits = functional_call(network, (given, buffers), (inputs[None],))
+    def loss(by_name: dict[str, Tensor], inputs: Tensor, target: Tensor) -> Tensor:
+        logits = functional_call(network, (by_name, buffers), (inputs[None],))
         return functional.cross_entropy(logits, target[None])
 
     def norm(inputs: Tensor, target: Tensor) -> Tensor:

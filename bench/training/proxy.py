@@ -183,12 +183,12 @@ def mean_gradient_norms(
     iterations = min(epochs, recipe.proxy_epochs) * steps_per_epoch(size, recipe.batch_size)
     total = np.zeros(size)
     for number in range(networks):
-        own = derive_seed(seed, "gradient-norms", str(number))
+        network_seed = derive_seed(seed, "gradient-norms", str(number))
         network, generator = fresh_network(
-            proxy.model, inputs.shape[1:], num_classes, seed=own, device=device, sample=batches
+            proxy.model, inputs.shape[1:], num_classes, seed=network_seed, device=device, sample=batches
         )
         if iterations:
-            with seeded(own, device):
+            with seeded(network_seed, device):
                 train(
                     network,
                     batches,

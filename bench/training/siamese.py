@@ -159,10 +159,10 @@ def train_siamese(
 
 def similarity_loss(heads: Heads, first: Tensor, second: Tensor) -> Tensor:
     """Return the symmetric loss of two views' features [B, D]: between -1 (every pair alike) and 1."""
-    one, other = heads.projector(first), heads.projector(second)
+    first_projected, second_projected = heads.projector(first), heads.projector(second)
     # ``detach`` is the stop-gradient, without which the network gives every image the same output at once.
-    forth = functional.cosine_similarity(heads.predictor(one), other.detach())
-    back = functional.cosine_similarity(heads.predictor(other), one.detach())
+    forth = functional.cosine_similarity(heads.predictor(first_projected), second_projected.detach())
+    back = functional.cosine_similarity(heads.predictor(second_projected), first_projected.detach())
     return -(forth.mean() + back.mean()) / 2
 
 

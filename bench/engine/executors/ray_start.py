@@ -121,15 +121,15 @@ def _sigterm_interrupts() -> Iterator[Callable[[], None]]:
         yield lambda: None
         return
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    own = before[signal.SIGTERM]
+    users_handler = before[signal.SIGTERM]
 
     def handle(number: int, frame: FrameType | None) -> None:
         # Takes back the alarm by which Ray's handler would abort this process.
         signal.alarm(0)
-        (own if callable(own) else interrupt)(number, frame)
+        (users_handler if callable(users_handler) else interrupt)(number, frame)
 
     def keep() -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN if own is signal.SIG_IGN else handle)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN if users_handler is signal.SIG_IGN else handle)
 
     keep()
     try:
