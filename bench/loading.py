@@ -10,8 +10,8 @@ from typing import Any
 from bench.calls import Call
 from bench.data import Dataset, take_pool
 from bench.errors import DataError, SpecError
+from bench.modifiers import check_modifiers, modified
 from bench.plugins import datasets
-from bench.variants import check_modifiers, modified
 
 DOWNLOAD = "download"
 """A reader's keyword that is no parameter of the data: it changes where they come from, not what they are."""
@@ -36,7 +36,7 @@ def load_dataset(
         download: whether the reader may fetch what is missing; readers that cannot are unaffected.
         pool_size: number of training images to keep, or None for all.
         pool_seed: of the draw of these.
-        modifiers: see ``bench.variants``.
+        modifiers: see ``bench.modifiers``.
 
     Returns:
         The data set; the same arguments and the same files give the same images in the same order.

@@ -54,7 +54,7 @@ class DatasetRef(Frozen):
         name: registered name.
         version: the reader's declared version.
         params: parameters that differ from their defaults.
-        modifiers: what makes the training split long-tailed or noisy, see ``bench.variants``; applied before the pool
+        modifiers: what makes the training split long-tailed or noisy, see ``bench.modifiers``; applied before the pool
             is drawn.
         pool_size: size of the drawn pool, or None for the whole training split.
         pool_seed: of its draw.

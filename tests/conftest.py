@@ -56,7 +56,7 @@ INTEGRATION = (
     "test_api.py::test_a_method_of_a_script_works_in_workers_by_value",
     "test_api.py::test_a_single_file_is_a_plugin",
     "test_public_api.py::test_only_a_frozen_encoder_needs_torch_and_nothing_needs_ray",
-    "test_usage.py::test_the_peak_is_that_of_the_block_alone",
+    "test_resource_usage.py::test_the_peak_is_that_of_the_block_alone",
     "tracking/test_tracking.py::test_a_run_that_needs_wandb_says_so_before_anything_starts",
     "tracking/test_tracking.py::test_bench_run_tracks_and_survives_a_tracker_that_fails",
     "tracking/test_tracking.py::test_wandb_offline_holds_the_table_of_rows_and_curves",

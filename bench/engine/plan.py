@@ -25,6 +25,7 @@ from bench.errors import DataError, SpecError, WeightsError
 from bench.grid.cells import WEIGHTS, check_names, encoder_calls, expand, reads_embeddings
 from bench.grid.spec import GridSpec
 from bench.loading import load_dataset
+from bench.modifiers import check_modifiers
 from bench.plugins import datasets, encoders
 from bench.provenance import computes_bf16, processor
 from bench.recipe import Precision
@@ -35,7 +36,6 @@ from bench.stages.published import Coreset
 from bench.stages.training import Cell
 from bench.store.cache import Store
 from bench.store.inventory import closed_kinds, sweep
-from bench.variants import check_modifiers
 
 
 @dataclass(frozen=True)

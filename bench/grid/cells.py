@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from bench.calls import Call
 from bench.errors import SpecError, UnknownName, lower_first
 from bench.grid.spec import GridSpec
+from bench.modifiers import check_modifiers
 from bench.plugins import Supervision, datasets, encoders, methods, models
 from bench.recipe import Precision, Recipe, proxy_recipe
 from bench.refs import INDICES, DatasetRef, EncoderRef, ModelRef, Proxy
@@ -19,7 +20,6 @@ from bench.selection import budget_for, check_candidates
 from bench.stages.published import Coreset, PublishedCell
 from bench.stages.selection import READS_EMBEDDINGS, READS_PROXY, parts_read
 from bench.stages.training import Cell
-from bench.variants import check_modifiers
 
 WEIGHTS = "weights"
 """The parameter that every encoder call takes beside the encoder's own: a local weights file."""

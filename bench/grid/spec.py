@@ -33,7 +33,7 @@ class GridSpec(BaseModel):
 
     Attributes:
         methods: calls such as ``ccs(beta=0.3)``; a parameter may be a mapping from rate to value.
-        datasets: calls such as ``digits``, ``folder(path=photos)`` or ``cifar100@imbalance=100`` (``bench.variants``).
+        datasets: calls such as ``digits``, ``folder(path=photos)`` or ``cifar100@imbalance=100`` (``bench.modifiers``).
         encoders: calls; empty means each dataset's default.
         models: calls; empty means each dataset's default.
         rates: fractions of the pool to remove, each in [0, 1).

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
 from bench.calls import Call, family
+from bench.modifiers import describe
 from bench.quantities import counted
 from bench.refs import NO_ENCODER, NO_PROXY
 from bench.results.comparison import chosen
@@ -15,7 +16,6 @@ from bench.results.rows import Row
 from bench.results.sheets import MISSING, WARNING, Fact
 from bench.results.stats import summarize
 from bench.results.tables import Block, Line, dataset_modifiers, parameters
-from bench.variants import describe
 
 METRIC = {"last": "last-iteration test accuracy", "best": "best test accuracy seen during training"}
 _DIGITISED_ERROR = 0.1

@@ -274,8 +274,8 @@ class Cell(Stage):
         """
         from bench.data import take_images
         from bench.provenance import device_name, git_state, versions
+        from bench.resource_usage import measured
         from bench.training.fit import fit
-        from bench.usage import measured
 
         train_inputs, test_inputs = self._model_inputs(dataset, session)
         labels = dataset.train.labels[indices]

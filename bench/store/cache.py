@@ -18,10 +18,10 @@ from filelock import FileLock, Timeout
 
 from bench.data import Arrays
 from bench.errors import RunError, TimeLimit
+from bench.resource_usage import Usage, measured
 from bench.store.files import sha256_of, write_atomically, writing
 from bench.store.records import Record, read_record, sealed, whole_artifact
 from bench.store.unfinished import Unfinished
-from bench.usage import Usage, measured
 
 logger = logging.getLogger(__name__)
 

@@ -28,7 +28,7 @@ class Record(BaseModel):
         key: of its stage.
         sha256: of the arrays' file.
         seconds: that the making took.
-        peak_bytes: see ``bench.usage.Usage``.
+        peak_bytes: see ``bench.resource_usage.Usage``.
         peak_gpu_bytes: the same.
         bytes: size of the arrays' file.
         created: when it was made, ISO 8601.

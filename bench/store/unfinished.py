@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from bench.data import Arrays
-from bench.usage import Usage
+from bench.resource_usage import Usage
 
 if TYPE_CHECKING:
     from bench.store.cache import Keyed, Store

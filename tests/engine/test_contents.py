@@ -7,7 +7,7 @@ import numpy as np
 from bench import Dataset, make_dataset
 from bench.data import take_pool
 from bench.engine.contents import contents
-from bench.variants import modified
+from bench.modifiers import modified
 
 
 def dataset(train: list[int], test: list[int], names: tuple[str, ...]) -> Dataset:

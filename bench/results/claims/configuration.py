@@ -9,11 +9,11 @@ from itertools import product
 from typing import Any
 
 from bench.calls import Call, family, given_by_rate, parse_call
+from bench.modifiers import check_modifiers
 from bench.recipe import proxy_recipe
 from bench.refs import INDICES, NO_ENCODER, NO_PROXY, DatasetRef, EncoderRef, ModelRef
 from bench.results.claims import Unchecked
 from bench.results.rows import Row
-from bench.variants import check_modifiers
 
 _MOST_BY_RATE = 6
 """Parameters with one value per rate: of each it is open whether its value here is its default, 2^6 ways in all."""

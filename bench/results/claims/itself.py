@@ -12,12 +12,12 @@ from typing import Any
 
 from bench.calls import Call, parse_call
 from bench.errors import BenchError, SpecError
+from bench.modifiers import check_modifiers
 from bench.recipe import KNOWN_PROTOCOLS, Recipe, proxy_recipe, scoring_steps
 from bench.refs import INDICES, NO_ENCODER, NO_PROXY, cell_name
 from bench.registry import NAME
 from bench.results.rows import SHA256, SINCE, Row
 from bench.selection import budget_for
-from bench.variants import check_modifiers
 
 _SINCE_2 = ("config_sha256", "best_iteration", "test_class_counts")
 _SINCE_3 = (*_SINCE_2, "dataset_version", "model_version")

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from bench import usage
-from bench.usage import measured
+from bench import resource_usage
+from bench.resource_usage import measured
 
 MIB = 2**20
 
 
 PEAKS = """
 import numpy as np
-from bench.usage import measured
+from bench.resource_usage import measured
 for size in (0, 200, 20):
     with measured() as used:
         np.ones(size * 2**20, dtype=np.uint8)
@@ -47,7 +47,7 @@ def test_seconds_are_told_even_of_a_block_that_raises() -> None:
 
 
 def test_a_system_that_does_not_tell_gives_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(usage, "_CLEAR", tmp_path / "nowhere" / "clear_refs")
+    monkeypatch.setattr(resource_usage, "_CLEAR", tmp_path / "nowhere" / "clear_refs")
     with measured() as used:
         pass
     assert used.peak_bytes is None

@@ -16,11 +16,11 @@ from bench.engine.plan import make_plan
 from bench.errors import DataError, SpecError, UnknownName
 from bench.grid.spec import load_spec
 from bench.loading import load_dataset
+from bench.modifiers import check_modifiers, describe, long_tailed, modified, noisy
 from bench.results.published import pool_positions
 from bench.stages.base import in_order
 from bench.stages.session import Session
 from bench.stages.training import Cell
-from bench.variants import check_modifiers, describe, long_tailed, modified, noisy
 
 
 def digits(modifiers: dict[str, float], pool_size: int | None = None) -> Dataset:
