@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from bench.errors import SpecError
 
+# ``.*`` goes to the last bracket, so that brackets inside values stay with them; modifiers hold none.
 _CALL = re.compile(
     r"^\s*(?P<name>[A-Za-z0-9][\w.-]*)\s*(?:\((?P<args>.*)\))?\s*(?P<modifiers>(?:@[^@()]*)*)$", re.DOTALL
 )
@@ -45,6 +46,7 @@ def split_list(text: str) -> list[str]:
     opened: list[str] = []
     quote, escaped, start = "", False, 0
     for position, char in enumerate(text):
+        # As in a Python literal, which ``_value`` takes what is inside quotes for.
         if escaped:
             escaped = False
         elif quote:
@@ -84,6 +86,7 @@ def parse_call(given: str | Mapping[str, Any]) -> Call:
         raise SpecError(f"cannot read {given!r}; write a name, or name(parameter=value, ...).")
     params: dict[str, Any] = {}
     for part in split_list(match["args"] or ""):
+        # At the first ``=``: a value may hold more of them, as a path does.
         key, equals, value = part.partition("=")
         key = key.strip()
         if not equals or not key.isidentifier() or not value.strip():
@@ -99,6 +102,7 @@ def given_by_rate(call: Call) -> frozenset[str]:
     return frozenset(name for name, value in call.params.items() if isinstance(value, Mapping))
 
 
+# Asked for every row of every table; a large grid has a few hundred variants.
 @lru_cache(4096)
 def family(variant: str) -> str:
     """Return the call with every mapping from rate to value emptied, which stays the same when a grid gets a rate."""

@@ -37,6 +37,7 @@ class Diagnostics:
         parts: dict[str, NDArray[Any]] = {_CHOSEN + name: np.array(value) for name, value in self.chosen.items()}
         if self.judged:
             parts[_JUDGED] = np.array(list(self.judged.values()))
+            # Text as fixed-width characters: the store refuses Python objects, which only pickle could hold.
             parts[f"{_JUDGED}.names"] = np.array(list(self.judged))
             parts[_TAKEN] = np.array(self.taken)
         return parts if self.scores is None else {**parts, "scores": self.scores}
@@ -66,6 +67,7 @@ def check_scores(scores: Any, size: int) -> NDArray[np.float32]:
         SelectionError: another shape or type, or a value that is NaN, infinite or too large for float32.
     """
     array = np.asarray(scores)
+    # Real numbers, whole ones and booleans: text would be parsed, and of a complex number a half dropped.
     if array.shape != (size,) or array.dtype.kind not in "fiub":
         raise SelectionError(
             f"report(scores=...) got {array.dtype} of shape {array.shape}; expected one number, high = hard, for each "

@@ -113,4 +113,5 @@ class Dynamics:
     @classmethod
     def from_arrays(cls, arrays: dict[str, NDArray[Any]]) -> Dynamics:
         """Undo ``arrays``."""
+        # An array of no dimensions when it comes from the store.
         return cls(**{**arrays, "epochs": int(arrays["epochs"])})  # type: ignore[arg-type]

@@ -30,6 +30,7 @@ def versions(device: str = "cpu") -> dict[str, str]:
     return installed
 
 
+# Once a process: a run names the state that its code was loaded from, not what is edited meanwhile.
 @lru_cache(maxsize=1)
 def git_state() -> tuple[str, bool]:
     """Return the revision of the harness's own tree and whether it has uncommitted changes; ("", False) outside git.

@@ -130,4 +130,5 @@ def scoring_steps(iterations: int, evaluations: int) -> Sequence[int]:
     """Return the steps after which the test split is scored: evenly spaced, the last at the end; ascending from 1."""
     if evaluations >= iterations:
         return range(1, iterations + 1)
+    # Not ``range`` with a step: where the evaluations do not divide the iterations, the last must still be at the end.
     return [round(iterations * part / evaluations) for part in range(1, evaluations + 1)]

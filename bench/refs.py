@@ -27,6 +27,7 @@ class Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     def __hash__(self) -> int:
+        # pydantic's own hash refuses the fields that are dicts.
         return hash(self.digest())
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
@@ -134,6 +135,7 @@ class Proxy(Frozen):
 def clean_modifiers(modifiers: Mapping[str, int | float]) -> dict[str, int | float]:
     """Return the modifiers without label noise, and without a seed that would have nothing left to draw."""
     clean = {name: value for name, value in modifiers.items() if name != "noise"}
+    # Two noisy versions with different seeds have the same images, and should share all that reads no label.
     return {} if set(clean) == {"seed"} else clean
 
 
