@@ -403,15 +403,9 @@ def compare(
     """
     from bench.results import comparison, comparison_text
 
-    read = _blocks(frame, metric, methods=methods, digits=digits, keep=baseline)
-    made = [block for block in read if block.lines]
-    if not made:
-        raise RowError("nothing to compare: all rows are of the full data set.")
-    lines = comparison.find_baseline(made, baseline)
-    rows = [(block, line, comparison.contests(block, line)) for block, line in zip(made, lines, strict=True)]
-    records = pd.DataFrame(comparison_text.contest_records(rows))
-    records["rate"] = pd.to_numeric(records["rate"])
-    return _rendered(records, [comparison_text.contest_sheet(block, found, line) for block, line, found in rows])
+    made = comparison.compare(_blocks(frame, metric, methods=methods, digits=digits, keep=baseline), baseline)
+    records = pd.DataFrame(comparison_text.contest_records(made))
+    return _rendered(records, [comparison_text.contest_sheet(*one) for one in made])
 
 
 def leaderboard(

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -97,9 +97,11 @@ def tex_of(caption: str, label: str, wide: bool, notes: Notes) -> Tex:
     return Tex(caption, label, wide, notes.value)
 
 
-def write_sheets(target: Path, name: str, sheets: Sequence[Sheet], csv: str, tex: Tex | None = None) -> list[Path]:
-    """Write tables as Markdown, CSV and LaTeX; return the files."""
-    from bench.results.sheets import latex, markdown, write_text
+def write_sheets(
+    target: Path, name: str, sheets: Sequence[Sheet], records: Sequence[Mapping[str, Any]], tex: Tex | None = None
+) -> list[Path]:
+    """Write tables as Markdown and LaTeX, and their records as CSV; return the files."""
+    from bench.results.sheets import latex, markdown, to_csv, write_text
 
-    contents = {"md": markdown(sheets), "csv": csv, "tex": latex(sheets, tex)}
+    contents = {"md": markdown(sheets), "csv": to_csv(records), "tex": latex(sheets, tex)}
     return write_text(target, name, contents)

@@ -31,17 +31,13 @@ def compare(
 ) -> None:
     """Show paired differences with intervals, p-values and ranks, and overlaps; write Markdown, CSV and LaTeX."""
     from bench.cli._screen import show
-    from bench.errors import RowError
     from bench.results import comparison, comparison_text
-    from bench.results.sheets import write_text
+    from bench.results.sheets import to_csv, write_text
 
-    read = results.read_blocks(folders, metric, methods=methods, digits=digits, keep=baseline)
-    made = [block for block in read if block.lines]
-    if not made:
-        raise RowError("nothing to compare: all rows are of the full data set.")
-    baselines = comparison.find_baseline(made, baseline)
-    rows = [(block, line, comparison.contests(block, line)) for block, line in zip(made, baselines, strict=True)]
-    sheets = [comparison_text.contest_sheet(block, found, line) for block, line, found in rows]
+    blocks = results.read_blocks(folders, metric, methods=methods, digits=digits, keep=baseline)
+    compared = comparison.compare(blocks, baseline)
+    made = [one.block for one in compared]
+    sheets = [comparison_text.contest_sheet(*one) for one in compared]
     paths = []
     target = out or folders[0] / "tables"
     if overlap:
@@ -49,9 +45,9 @@ def compare(
         encoders = comparison.between_encoders(made, folders)
         sheets += [sheet for block, found in agreeing for sheet in comparison_text.overlap_sheets(block, found)]
         sheets += comparison_text.encoder_sheets(encoders)
-        paths += write_text(target, "overlap", {"csv": comparison_text.overlaps_csv(agreeing, encoders)})
+        paths += write_text(target, "overlap", {"csv": to_csv(comparison_text.overlap_records(agreeing, encoders))})
     for sheet in sheets:
         show(sheet)
-    tex = results.tex_of(caption, label, wide, notes)
-    paths = results.write_sheets(target, "comparison", sheets, comparison_text.contests_csv(rows), tex) + paths
+    tex, records = results.tex_of(caption, label, wide, notes), comparison_text.contest_records(compared)
+    paths = results.write_sheets(target, "comparison", sheets, records, tex) + paths
     typer.echo(f"Written: {', '.join(map(str, paths))}")

@@ -33,7 +33,7 @@ def leaderboard(
     bytes, of the figures with the same version of matplotlib.
     """
     from bench.cli._screen import show
-    from bench.results.leaderboard import leaderboard_csv, leaderboard_sheet, standings
+    from bench.results.leaderboard import leaderboard_records, leaderboard_sheet, standings
 
     made = results.read_blocks(folders, metric, methods=methods, digits=digits)
     table = standings(made)
@@ -41,7 +41,7 @@ def leaderboard(
     show(board)
     target = out or folders[0] / "tables"
     tex = results.tex_of(caption, label, wide, notes)
-    paths = results.write_sheets(target, "leaderboard", [board], leaderboard_csv(made, table), tex)
+    paths = results.write_sheets(target, "leaderboard", [board], leaderboard_records(made, table), tex)
     if figures:
         paths += _draw(made, folders, target / "figures")
     typer.echo(f"Written: {', '.join(map(str, paths))}")

@@ -52,11 +52,11 @@ def table(
 
 def write_tables(blocks: list[Block], target: Path, tex: Tex | None = None) -> tuple[list[Sheet], list[Path]]:
     """Write the accuracy tables as Markdown, CSV and LaTeX; return their sheets, and the files."""
-    from bench.results.table_text import sheet, table_csv
+    from bench.results.table_text import sheet, table_records
 
     sheets = [sheet(block) for block in blocks]
     name = "accuracy" if blocks[0].metric == "last" else "best_accuracy"
-    return sheets, results.write_sheets(target, name, sheets, table_csv(blocks), tex)
+    return sheets, results.write_sheets(target, name, sheets, table_records(blocks), tex)
 
 
 def _document(folders: list[Path], made: list[Block], sheets: list[Sheet], paths: list[Path]) -> dict[str, Any]:

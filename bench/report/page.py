@@ -127,7 +127,7 @@ def _block(
         if at_rate or sheets:
             rates.append({"title": percent(rate), "figures": at_rate, "galleries": sheets})
     two_digits = replace(block, digits=2)  # differences are smaller than accuracies
-    compared = contest_sheet(two_digits, contests(two_digits, baseline), baseline) if baseline else None
+    compared = contest_sheet(two_digits, baseline, contests(two_digits, baseline)) if baseline else None
     return {
         "number": number,
         "name": block.name,

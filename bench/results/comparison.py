@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from bench.errors import SpecError, UnknownName
+from bench.errors import RowError, SpecError, UnknownName
 from bench.refs import NO_ENCODER
 from bench.results.published import find_coreset, find_scores
 from bench.results.rows import Row
@@ -52,6 +52,18 @@ class Contest:
     test: PairedTest | None
     p_holm: float | None = None
     rank: RankInterval | None = None
+
+
+Contests = Mapping[float | None, Sequence[Contest]]
+"""Rate, None for the mean over all rates -> contests."""
+
+
+class Compared(NamedTuple):
+    """The contests of a block, and the baseline's line in it, where it was run."""
+
+    block: Block
+    baseline: Line | None
+    contests: Contests
 
 
 class Agreement(NamedTuple):
@@ -111,7 +123,20 @@ def find_baseline(blocks: Sequence[Block], name: str) -> list[Line | None]:
     return found
 
 
-def contests(block: Block, baseline: Line | None) -> dict[float | None, list[Contest]]:
+def compare(blocks: Sequence[Block], baseline: str) -> list[Compared]:
+    """Compare the methods of each block that has any with a baseline, as ``find_baseline`` and ``contests`` do.
+
+    Raises:
+        RowError: no block has a pruned line.
+    """
+    made = [block for block in blocks if block.lines]
+    if not made:
+        raise RowError("nothing to compare: all rows are of the full data set.")
+    lines = find_baseline(made, baseline)
+    return [Compared(block, line, contests(block, line)) for block, line in zip(made, lines, strict=True)]
+
+
+def contests(block: Block, baseline: Line | None) -> Contests:
     """Every method of a block against the baseline: at each rate, and over all rates where there are several.
 
     A baseline that is not pruned (``full``) is the same at every rate. Over all rates, a seed's value is its mean over

@@ -6,9 +6,9 @@ import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from bench.quantities import counted
-from bench.results.comparison import Agreement, Contest, EncoderOverlap, Overlap
+from bench.results.comparison import Agreement, Compared, Contest, Contests, EncoderOverlap, Overlap
 from bench.results.facts import METRIC, chosen_facts, incomplete, other_code, other_seeds
-from bench.results.sheets import MISSING, WARNING, Fact, Field, Section, Sheet, to_csv
+from bench.results.sheets import MISSING, WARNING, Fact, Field, Section, Sheet
 from bench.results.stats import RANK_INTERVAL, TIE, PairedTest
 from bench.results.table_text import percent, signed
 from bench.results.tables import Block, Line
@@ -17,10 +17,9 @@ _OVERLAP = (
     *("dataset", "model", "rate", "measure", "between", "method", "encoder", "other_method", "other_encoder"),
     *("mean", "n", "chance"),
 )
-Contests = Mapping[float | None, Sequence[Contest]]
 
 
-def contest_sheet(block: Block, made: Contests, baseline: Line | None) -> Sheet:
+def contest_sheet(block: Block, baseline: Line | None, made: Contests) -> Sheet:
     """One line per rate and method: accuracy, difference to the baseline with interval, p-values, wins and rank."""
     columns = ("method", "accuracy", "difference", "95 % interval", "p", "p (Holm)", "w/t/l", "rank", "rank 95 %")
     sections = [
@@ -86,13 +85,8 @@ def encoder_sheets(found: Sequence[EncoderOverlap]) -> list[Sheet]:
     return sheets
 
 
-def contests_csv(made: Iterable[tuple[Block, Line | None, Contests]]) -> str:
-    """``contest_records`` as CSV."""
-    return to_csv(contest_records(made))
-
-
-def contest_records(made: Iterable[tuple[Block, Line | None, Contests]]) -> list[dict[str, object]]:
-    """Long format, one record per block, rate (empty: mean over all rates) and method."""
+def contest_records(made: Iterable[Compared]) -> list[dict[str, object]]:
+    """Long format, one record per block, rate (None: mean over all rates) and method."""
     return [
         _contest_record(block, baseline, contest)
         for block, baseline, groups in made
@@ -101,11 +95,13 @@ def contest_records(made: Iterable[tuple[Block, Line | None, Contests]]) -> list
     ]
 
 
-def overlaps_csv(made: Iterable[tuple[Block, Mapping[float, Overlap]]], encoders: Iterable[EncoderOverlap]) -> str:
-    """Long format, one line per pair of methods, per method (between its seeds) and per pair of encoders."""
+def overlap_records(
+    made: Iterable[tuple[Block, Mapping[float, Overlap]]], encoders: Iterable[EncoderOverlap]
+) -> list[dict[str, object]]:
+    """Long format, one record per pair of methods, per method (between its seeds) and per pair of encoders."""
     lines = [
         (
-            *(block.dataset, block.model, f"{rate:g}", measure, "seeds" if i == j else "methods"),
+            *(block.dataset, block.model, rate, measure, "seeds" if i == j else "methods"),
             *(one.labels[i], block.encoder, one.labels[j], block.encoder, *value),
             one.chance if measure == "jaccard" else None,
         )
@@ -116,13 +112,13 @@ def overlaps_csv(made: Iterable[tuple[Block, Mapping[float, Overlap]]], encoders
     ]
     lines += [
         (
-            *(entry.dataset, entry.model, f"{entry.rate:g}", measure, "encoders"),
+            *(entry.dataset, entry.model, entry.rate, measure, "encoders"),
             *(entry.label, entry.one, entry.label, entry.other, *value, None),
         )
         for entry in encoders
         for measure, value in (("jaccard", entry.coresets), ("kendall", entry.scores))
     ]
-    return to_csv([dict(zip(_OVERLAP, line, strict=True)) for line in lines])
+    return [dict(zip(_OVERLAP, line, strict=True)) for line in lines]
 
 
 def _contest_record(block: Block, baseline: Line | None, contest: Contest) -> dict[str, object]:
@@ -132,7 +128,7 @@ def _contest_record(block: Block, baseline: Line | None, contest: Contest) -> di
         "dataset": block.dataset,
         "encoder": block.encoder,
         "model": block.model,
-        "rate": "" if contest.rate is None else f"{contest.rate:g}",
+        "rate": contest.rate,
         "method": contest.line.method,
         "variant": contest.line.variant,
         "supervision": contest.line.supervision,

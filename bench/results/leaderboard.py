@@ -13,7 +13,7 @@ import numpy as np
 from bench.errors import RowError
 from bench.quantities import counted
 from bench.results.facts import METRIC, common, incomplete, label_leak, other_seeds
-from bench.results.sheets import MISSING, Fact, Field, Section, Sheet, to_csv
+from bench.results.sheets import MISSING, Fact, Field, Section, Sheet
 from bench.results.stats import RANK_INTERVAL, rank_intervals, ranks, summarize
 from bench.results.table_text import percent
 from bench.results.tables import Block, Line, Measured, parameters
@@ -142,13 +142,6 @@ def leaderboard_sheet(blocks: Sequence[Block], table: Sequence[Standing], *, int
     sections = [Section(heading, tuple(map(line, entries))) for heading, entries in groups.items() if entries]
     facts = tuple(_facts([block for block in blocks if block.lines], table, intervals))
     return Sheet("Leaderboard", columns, tuple(sections), facts=facts, left=3)
-
-
-def leaderboard_csv(blocks: Sequence[Block], table: Sequence[Standing]) -> str:
-    """``leaderboard_records`` as CSV."""
-    return to_csv(
-        [record | {"seeds": " ".join(map(str, record["seeds"]))} for record in leaderboard_records(blocks, table)]
-    )
 
 
 def leaderboard_records(blocks: Sequence[Block], table: Sequence[Standing]) -> list[dict[str, Any]]:

@@ -103,8 +103,11 @@ def latex(sheets: Iterable[Sheet], tex: Tex | None = None) -> str:
 
 
 def to_csv(records: Sequence[Mapping[str, object]]) -> str:
-    """CSV with a header, from records of the same keys: floats with six decimals, None empty, a bool as 0 or 1."""
-    lines = [list(records[0]), *([_csv_value(value) for value in record.values()] for record in records)]
+    """Return CSV with a header, from records of the same keys.
+
+    A float has six decimals, a ``rate`` those that it needs; None is empty, a bool 0 or 1, a list joined by blanks.
+    """
+    lines = [list(records[0]), *([_csv_value(*item) for item in record.items()] for record in records)]
     return "".join(map(_csv_line, lines))
 
 
@@ -171,12 +174,14 @@ _LATEX = {
 }
 
 
-def _csv_value(value: object) -> str:
+def _csv_value(name: str, value: object) -> str:
     if value is None:
         return ""
     if isinstance(value, bool):
         return str(int(value))
-    return f"{value:.6f}" if isinstance(value, float) else str(value)
+    if isinstance(value, list):
+        return " ".join(map(str, value))
+    return f"{value:{'g' if name == 'rate' else '.6f'}}" if isinstance(value, float) else str(value)
 
 
 def _markdown(sheet: Sheet) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from bench.refs import NO_ENCODER
 from bench.results.facts import doubtful, table_facts
-from bench.results.sheets import MISSING, Field, Section, Sheet, to_csv
+from bench.results.sheets import MISSING, Field, Section, Sheet
 from bench.results.tables import Block, Line, Measured
 
 _SUPERVISION = {
@@ -35,16 +35,6 @@ def sheet(block: Block) -> Sheet:
 def percent(rate: float) -> str:
     """Percent removed, as a column heading."""
     return f"{rate * 100:g} %"
-
-
-def table_csv(made: Iterable[Block]) -> str:
-    """``table_records`` as CSV."""
-    return to_csv(
-        [
-            record | {"rate": f"{record['rate']:g}", "seeds": " ".join(map(str, record["seeds"]))}
-            for record in table_records(made)
-        ]
-    )
 
 
 def table_records(made: Iterable[Block]) -> list[dict[str, Any]]:

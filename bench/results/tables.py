@@ -74,7 +74,7 @@ class Line:
     supervision: Supervision
     encoder: str
     rows: tuple[Row, ...]
-    measured: tuple[Measured, ...]
+    measured: tuple[Measured, ...] = ()
     average: float | None = None
     best_average: bool = False
 
@@ -139,6 +139,11 @@ class Block:
     def all_lines(self) -> tuple[Line, ...]:
         """``full`` first, where it was run, then the pruned ones."""
         return (self.full, *self.lines) if self.full else self.lines
+
+    @property
+    def place(self) -> dict[str, str]:
+        """What names the block in a record."""
+        return {"dataset": self.dataset, "encoder": self.encoder, "model": self.model}
 
     @property
     def averages(self) -> bool:
@@ -251,18 +256,15 @@ def dataset_modifiers(dataset: str) -> Mapping[str, int | float]:
 def _block(bare: Block, shown: Shown | None) -> Block:
     where = f"the block {bare.name}"
     check_block(bare.rows, where)
-    members = _lines(bare.rows, where)
-    rates = sorted({rate_of(row) for line in members if line[0].method != FULL for row in line})
-    several = {method for method, count in Counter(line[0].method for line in members).items() if count > 1}
-    lines = [_line(line, [0.0] if line[0].method == FULL else rates, several, bare) for line in members]
-    lines.sort(key=_line_order)
+    lines = sorted(_lines(bare.rows, where), key=_line_order)
     if shown is not None:
         lines = _arranged(lines, shown, where)
     pruned = [line for line in lines if line.method != FULL]
-    seeds = _common_seeds(pruned)
-    pruned = _mark([_completed(line, seeds) for line in pruned], bare.digits)
-    full = next((_completed(line, line.measured[0].seeds) for line in lines if line.method == FULL), None)
-    return replace(bare, rates=tuple(rates), full=full, lines=tuple(pruned), seeds=seeds)
+    rates = sorted({rate_of(row) for line in pruned for row in line.rows})
+    seeds = _common_seeds([tuple(line.rows_at(rate)) for line in pruned for rate in rates])
+    full = next((_measured(line, [0.0], None, bare) for line in lines if line.method == FULL), None)
+    measured = [_measured(line, rates, seeds, bare) for line in pruned]
+    return replace(bare, rates=tuple(rates), full=full, lines=_marked(measured, bare.digits), seeds=seeds)
 
 
 def _arranged(lines: Sequence[Line], shown: Shown, where: str) -> list[Line]:
@@ -279,27 +281,40 @@ def _arranged(lines: Sequence[Line], shown: Shown, where: str) -> list[Line]:
     return named
 
 
-def _lines(rows: Iterable[Row], where: str) -> list[list[Row]]:
+def _lines(rows: Iterable[Row], where: str) -> list[Line]:
     """Rows by line. A grid that was enlarged by a rate wrote a longer mapping into its later rows: one family."""
     groups: dict[str, list[Row]] = {}
     for row in rows:
         groups.setdefault(family(row.variant), []).append(row)
+    several = Counter(group[0].method for group in groups.values())
+    lines = []
     for group in groups.values():
         check_line(group, where)
-    return list(groups.values())
+        first, variant = group[0], merged([row.variant for row in group])
+        label = variant if several[first.method] > 1 else first.method
+        lines.append(Line(label, first.method, variant, first.supervision, first.encoder, tuple(group)))
+    return lines
 
 
-def _line(rows: list[Row], rates: Sequence[float], several: set[str], block: Block) -> Line:
-    first, variant = rows[0], merged([row.variant for row in rows])
-    label = variant if first.method in several else first.method
-    line = Line(label, first.method, variant, first.supervision, first.encoder, tuple(rows), ())
+def _common_seeds(cells: Iterable[tuple[int, ...]]) -> tuple[int, ...]:
+    """Of the cells that have most seeds, the seeds that most of them have; the lowest ones where that is undecided."""
+    counts = Counter(cells)
+    most = max(map(len, counts), default=0)
+    return min((seeds for seeds in counts if len(seeds) == most), key=lambda seeds: (-counts[seeds], seeds), default=())
+
+
+def _measured(line: Line, rates: Sequence[float], seeds: tuple[int, ...] | None, block: Block) -> Line:
+    """What was measured of a line at each rate; complete with the given seeds, or with any."""
     measured = []
     for rate in rates:
         values = line.accuracies(rate, block.metric)
-        number = _reported(line, rate) if block.compare else None
         summary = summarize(list(values.values()), within=PERCENT) if values else None
-        measured.append(Measured(summary, tuple(values), reported=number))
-    return replace(line, measured=tuple(measured))
+        complete = bool(values) and tuple(values) == (tuple(values) if seeds is None else seeds)
+        number = _reported(line, rate) if block.compare else None
+        measured.append(Measured(summary, tuple(values), complete, reported=number))
+    means = [one.summary.mean for one in measured if one.complete and one.summary]
+    average = math.fsum(means) / len(means) if means and len(means) == len(measured) else None
+    return replace(line, measured=tuple(measured), average=average)
 
 
 def _reported(line: Line, rate: float) -> Reported | None:
@@ -311,50 +326,26 @@ def _reported(line: Line, rate: float) -> Reported | None:
     return reported(row.dataset, row.pool_size, row.method, row.params).get(percent)
 
 
-def _common_seeds(lines: Sequence[Line]) -> tuple[int, ...]:
-    """Of the cells that have most seeds, the seeds that most of them have; the lowest ones where that is undecided."""
-    counts = Counter(measured.seeds for line in lines for measured in line.measured)
-    most = max(map(len, counts), default=0)
-    return min((seeds for seeds in counts if len(seeds) == most), key=lambda seeds: (-counts[seeds], seeds), default=())
-
-
-def _completed(line: Line, seeds: tuple[int, ...]) -> Line:
-    measured = tuple(replace(one, complete=bool(one.seeds) and one.seeds == seeds) for one in line.measured)
-    means = [one.summary.mean for one in measured if one.complete and one.summary]
-    average = math.fsum(means) / len(means) if means and len(means) == len(measured) else None
-    return replace(line, measured=measured, average=average)
-
-
-def _mark(lines: list[Line], digits: int) -> list[Line]:
+def _marked(lines: list[Line], digits: int) -> tuple[Line, ...]:
     """Mark the best of each column among the methods that read labels, and among the others.
 
     Ties at the decimals shown are all marked; a lone value is no winner.
     """
+    if not lines:
+        return ()
+    import pandas as pd
 
-    def winning(values: Sequence[float | None]) -> list[bool]:
-        won = []
-        for value, line in zip(values, lines, strict=True):
-            rivals = [
-                round(other, digits)
-                for other, owner in zip(values, lines, strict=True)
-                if other is not None and owner.reads_labels == line.reads_labels
-            ]
-            won.append(value is not None and len(rivals) > 1 and round(value, digits) == max(rivals))
-        return won
-
-    columns = [
-        winning([one.summary.mean if one.complete and one.summary else None for one in column])
-        for column in zip(*(line.measured for line in lines), strict=True)
-    ]
-    averages = winning([line.average for line in lines])
-    return [
-        replace(
-            line,
-            measured=tuple(replace(one, best=column[row]) for one, column in zip(line.measured, columns, strict=True)),
-            best_average=averages[row],
-        )
-        for row, line in enumerate(lines)
-    ]
+    means = [[one.summary.mean if one.complete and one.summary else None for one in line.measured] for line in lines]
+    columns = pd.DataFrame([[*own, line.average] for own, line in zip(means, lines, strict=True)], dtype=float)
+    # Python's rounding, which is that of the text; numpy's differs where a decimal is no binary fraction.
+    shown = columns.map(lambda value: round(value, digits))
+    rivals = shown.groupby([line.reads_labels for line in lines])
+    best = shown.eq(rivals.transform("max")) & rivals.transform("count").gt(1)
+    marked = []
+    for line, (*won, average) in zip(lines, best.to_numpy().tolist(), strict=True):
+        measured = tuple(replace(one, best=here) for one, here in zip(line.measured, won, strict=True))
+        marked.append(replace(line, measured=measured, best_average=average))
+    return tuple(marked)
 
 
 def _result(row: Row) -> tuple[Any, ...]:

@@ -178,7 +178,7 @@ def test_few_seeds_and_chosen_parameters_are_said(grid: Grid) -> None:
     ]
     [block] = blocks(rows)
     [line] = find_baseline([block], "random")
-    notes = contest_sheet(block, contests(block, line), line).notes
+    notes = contest_sheet(block, line, contests(block, line)).notes
     assert "elfs chose beta, by seed: 0, 0.1, 0.2 at 50 %; 0, 0.1, 0.2 at 90 %" in notes
     assert any("with 3 pairs no test without assumptions gives p below 0.25" in note for note in notes)
 
@@ -210,7 +210,7 @@ def test_a_missing_seed_is_shown_beside_the_numbers_it_touches(grid) -> None:
     rows = [row for row in grid({"random": [90.0], "ccs": [91.0]}, [0.5]) if (row.method, row.seed) != ("ccs", 2)]
     [block] = blocks(rows, digits=2)
     [baseline] = find_baseline([block], "random")
-    sheet = contest_sheet(block, contests(block, baseline), baseline)
+    sheet = contest_sheet(block, baseline, contests(block, baseline))
     texts = {line[0].text: [field.text for field in line] for section in sheet.sections for line in section.lines}
     assert texts["random"][1] == "90.00"
     assert texts["ccs"][1].endswith("(n=2)")
@@ -268,7 +268,7 @@ def test_a_method_at_other_seeds_leaves_the_ranks_of_the_others_and_is_told(grid
         {"random": 1.5, "elfs": None, "aum": 1.5},
     ]
     said = "Other seeds: elfs was run at the seeds 5, 6 at 50 %, 90 %, not at the seeds 0, 1 of the others"
-    assert any(note.startswith(said) for note in contest_sheet(block, made, line).notes)
+    assert any(note.startswith(said) for note in contest_sheet(block, line, made).notes)
 
 
 def test_a_method_without_p_counts_in_holms_family_as_the_note_says(grid: Grid) -> None:
@@ -286,7 +286,7 @@ def test_a_method_without_p_counts_in_holms_family_as_the_note_says(grid: Grid) 
     assert aum.test is not None
     assert aum.test.p is not None
     assert aum.p_holm == pytest.approx(2 * aum.test.p)
-    assert any("all methods that have a difference" in note for note in contest_sheet(block, made, line).notes)
+    assert any("all methods that have a difference" in note for note in contest_sheet(block, line, made).notes)
 
 
 def test_ties_of_float32_quotients_are_ties_over_all_rates(row: Callable[..., Row]) -> None:

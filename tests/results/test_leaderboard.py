@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from bench.errors import RowError
-from bench.results.leaderboard import Standing, column_weights, leaderboard_csv, leaderboard_sheet, standings
+from bench.results.leaderboard import Standing, column_weights, leaderboard_records, leaderboard_sheet, standings
 from bench.results.rows import Row
-from bench.results.sheets import Sheet, latex, markdown
+from bench.results.sheets import Sheet, latex, markdown, to_csv
 from bench.results.stats import rank_intervals
 from bench.results.tables import Block, blocks
 
@@ -104,7 +104,7 @@ def test_renderings_are_byte_stable_and_hold_no_dates(grid: Grid) -> None:
         made = blocks(given)
         table = standings(made)
         sheet = leaderboard_sheet(made, table)
-        return markdown([sheet]) + latex([sheet]) + leaderboard_csv(made, table)
+        return markdown([sheet]) + latex([sheet]) + to_csv(leaderboard_records(made, table))
 
     assert render(rows) == render(later)
     assert not re.search(r"20\d\d-\d\d", render(rows))
@@ -112,7 +112,7 @@ def test_renderings_are_byte_stable_and_hold_no_dates(grid: Grid) -> None:
 
 def test_csv_agrees_with_the_standings(grid: Grid) -> None:
     rows = [row for row in grid(MEANS, RATES) if (row.method, row.rate, row.seed) != ("ccs", 0.9, 1)]
-    records = list(csv.DictReader(io.StringIO(leaderboard_csv(blocks(rows), ranked(rows)))))
+    records = list(csv.DictReader(io.StringIO(to_csv(leaderboard_records(blocks(rows), ranked(rows))))))
     assert [(record["rank"], record["method"]) for record in records] == [
         ("1", "elfs"),
         ("2", "aum"),

@@ -11,8 +11,8 @@ from bench.recipe import Recipe
 from bench.results.facts import common
 from bench.results.pseudo_quality import PseudoLabelQuality
 from bench.results.rows import Row
-from bench.results.sheets import MISSING, latex, markdown
-from bench.results.table_text import sheet, table_csv
+from bench.results.sheets import MISSING, latex, markdown, to_csv
+from bench.results.table_text import sheet, table_records
 from bench.results.tables import blocks
 
 Grid = Callable[..., list[Row]]
@@ -164,7 +164,7 @@ def test_another_model_than_the_papers_is_said(grid: Grid) -> None:
 
 def test_csv_holds_numbers_with_holes_as_holes(grid: Grid) -> None:
     rows = [row for row in grid(MEANS, RATES, **PAPER) if (row.method, row.rate) != ("aum", 0.9)]
-    records = list(csv.DictReader(io.StringIO(table_csv(blocks(rows, compare=True)))))
+    records = list(csv.DictReader(io.StringIO(to_csv(table_records(blocks(rows, compare=True))))))
     assert len(records) == 1 + 3 * 2
     found = {(record["method"], record["rate"]): record for record in records}
     elfs, hole = found["elfs", "0.9"], found["aum", "0.9"]
@@ -192,7 +192,7 @@ def test_renderings_do_not_depend_on_the_order_of_the_rows(grid: Grid) -> None:
     def render(given: list[Row]) -> tuple[str, str, str]:
         made = blocks(given, compare=True)
         sheets = [sheet(block) for block in made]
-        return markdown(sheets), latex(sheets), table_csv(made)
+        return markdown(sheets), latex(sheets), to_csv(table_records(made))
 
     assert render(rows) == render(rows[::-1])
 
