@@ -438,7 +438,7 @@ def leaderboard(
         raise RowError('nothing to rank: bench.leaderboard(["runs/a", "runs/b"]).')
     made = _blocks(pd.concat(loaded, ignore_index=True), metric, methods=methods, digits=digits)
     ranked = standings(made)
-    return _rendered(pd.DataFrame(leaderboard_records(made, ranked)), [leaderboard_sheet(made, ranked)])
+    return _rendered(pd.DataFrame(leaderboard_records(ranked)), [leaderboard_sheet(made, ranked)])
 
 
 def _blocks(frame: pd.DataFrame, metric: Metric, *, methods: Methods | None, **options: Any) -> list[Block]:

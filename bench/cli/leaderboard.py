@@ -41,7 +41,7 @@ def leaderboard(
     show(board)
     target = out or folders[0] / "tables"
     tex = results.tex_of(caption, label, wide, notes)
-    paths = results.write_sheets(target, "leaderboard", [board], leaderboard_records(made, table), tex)
+    paths = results.write_sheets(target, "leaderboard", [board], leaderboard_records(table), tex)
     if figures:
         paths += _draw(made, folders, target / "figures")
     typer.echo(f"Written: {', '.join(map(str, paths))}")

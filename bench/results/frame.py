@@ -38,6 +38,11 @@ def from_frame(frame: pd.DataFrame) -> list[Row]:
     return [_row(record) for record in frame.to_dict("records")]
 
 
+def plain(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the lines of a frame as plain values, None where there is none: what CSV and JSON are written from."""
+    return frame.astype(object).where(frame.notna(), None).to_dict("records")
+
+
 def _row(record: dict[Any, Any]) -> Row:
     """The row of one line; pandas has made NaN of every None in a column of numbers."""
     known: dict[str, Any] = {str(name): None if _is_nan(value) else value for name, value in record.items()}
