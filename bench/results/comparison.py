@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bench.errors import RowError, SpecError, UnknownName
 from bench.refs import NO_ENCODER
@@ -15,9 +15,7 @@ from bench.results.published import find_coreset, find_scores
 from bench.results.rows import Row
 from bench.results.stats import (
     PERCENT,
-    PairedTest,
     RankInterval,
-    Summary,
     chance_jaccard,
     holm,
     jaccard,
@@ -28,34 +26,15 @@ from bench.results.stats import (
 )
 from bench.results.tables import Block, Line
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 Key = tuple[str, int]
 """Name of a method, or of an encoder, and seed."""
-
-
-@dataclass(frozen=True)
-class Contest:
-    """One method at one rate, or over all rates, against the baseline.
-
-    Attributes:
-        line: the method.
-        rate: fraction removed; None for the mean over all rates of the block.
-        summary: of the method's own accuracies over seeds, in percent; None where there is no row.
-        test: against the baseline at the same seeds; None for the baseline itself and without a common seed.
-        p_holm: the test's p-value adjusted for the number of methods at this rate that have a test, those without a
-            p-value too: which those are depends on the accuracies.
-        rank: among the methods with the block's seeds at this rate; None for one that has others or lacks some.
-    """
-
-    line: Line
-    rate: float | None
-    summary: Summary | None
-    test: PairedTest | None
-    p_holm: float | None = None
-    rank: RankInterval | None = None
-
-
-Contests = Mapping[float | None, Sequence[Contest]]
-"""Rate, None for the mean over all rates -> contests."""
+_NUMBERS = (
+    *("rate", "mean", "difference", "ci_low", "ci_high", "p", "p_holm", "p_floor", "win_rate"),
+    *("rank", "rank_low", "rank_high"),
+)
 
 
 class Compared(NamedTuple):
@@ -63,7 +42,7 @@ class Compared(NamedTuple):
 
     block: Block
     baseline: Line | None
-    contests: Contests
+    contests: pd.DataFrame
 
 
 class Agreement(NamedTuple):
@@ -136,8 +115,8 @@ def compare(blocks: Sequence[Block], baseline: str) -> list[Compared]:
     return [Compared(block, line, contests(block, line)) for block, line in zip(made, lines, strict=True)]
 
 
-def contests(block: Block, baseline: Line | None) -> Contests:
-    """Every method of a block against the baseline: at each rate, and over all rates where there are several.
+def contests(block: Block, baseline: Line | None) -> pd.DataFrame:
+    """Compare every method of a block with the baseline: at each rate, and over all rates where there are several.
 
     A baseline that is not pruned (``full``) is the same at every rate. Over all rates, a seed's value is its mean over
     the rates, for the seeds that have them all.
@@ -147,12 +126,21 @@ def contests(block: Block, baseline: Line | None) -> Contests:
         baseline: one of its lines, or None.
 
     Returns:
-        Rate, or None for all rates -> one contest per line of the block, in its order.
+        One line per rate (none: over all rates) and method, in the block's order. ``n`` and ``mean``: of its own
+        accuracies over seeds, in percent. ``pairs``: seeds that it shares with the baseline; 0 for the baseline itself.
+        ``difference`` to ``win_rate``, ``wins`` and ``ties``: see ``PairedTest``. ``p_holm``: ``p`` adjusted for the
+        number of methods at this rate that have a difference, those without a p-value too, since which those are
+        depends on the accuracies. ``rank`` with its interval: among the methods with the block's seeds at this rate;
+        none for one that has others or lacks some.
     """
-    return {
-        rate: _at(block, [rate] if rate is not None else list(block.rates), rate, baseline)
-        for rate in (*block.rates, *[None] * (len(block.rates) > 1))
-    }
+    import pandas as pd
+
+    groups = [(rate, [rate]) for rate in block.rates] + [(math.nan, list(block.rates))] * (len(block.rates) > 1)
+    frame = pd.DataFrame([record for rate, rates in groups for record in _records(block, baseline, rate, rates)])
+    frame = frame.astype(dict.fromkeys(_NUMBERS, float))
+    known = frame["p"].fillna(1.0)[frame["pairs"] > 0]
+    adjusted = known.groupby(frame["rate"], dropna=False).transform(lambda p: pd.Series(holm(list(p)), p.index))
+    return frame.assign(p_holm=adjusted.where(frame["p"].notna()))
 
 
 def overlap(block: Block, rate: float, folders: Sequence[Path]) -> Overlap:
@@ -297,48 +285,56 @@ def chosen(block: Block) -> list[tuple[str, float, str, dict[int, float]]]:
     return found
 
 
-def _at(block: Block, rates: list[float], rate: float | None, baseline: Line | None) -> list[Contest]:
+def _records(block: Block, baseline: Line | None, rate: float, rates: list[float]) -> Iterator[dict[str, Any]]:
+    """One record per line of the block, at a rate or over several."""
     accuracies = [[line.accuracies(each, block.metric) for each in rates] for line in block.lines]
-    own = [_mean(columns) for columns in accuracies]
     against = {}
     if baseline is not None:
         unpruned = baseline is block.full
         against = _mean([baseline.accuracies(0.0 if unpruned else each, block.metric) for each in rates])
-    made = [
-        Contest(
-            line,
-            rate,
-            summarize(list(values.values()), within=PERCENT) if values else None,
-            None if line is baseline else paired_test(values, against),
-        )
-        for line, values in zip(block.lines, own, strict=True)
-    ]
-    return _ranked(_adjusted(made), accuracies, block.seeds)
+    ranks = _ranks(accuracies, block.seeds)
+    for number, (line, columns) in enumerate(zip(block.lines, accuracies, strict=True)):
+        values, rank = _mean(columns), ranks.get(number)
+        summary = summarize(list(values.values()), within=PERCENT) if values else None
+        test = None if line is baseline else paired_test(values, against)
+        difference = test and test.difference
+        yield {
+            **block.place,
+            "rate": rate,
+            "method": line.method,
+            "variant": line.variant,
+            "supervision": line.supervision,
+            "metric": block.metric,
+            "n": len(values),
+            "mean": summary and summary.mean,
+            "baseline": baseline and baseline.variant,
+            "pairs": difference.n if difference else 0,
+            "difference": difference and difference.mean,
+            "ci_low": difference and difference.ci_low,
+            "ci_high": difference and difference.ci_high,
+            "p": test and test.p,
+            "p_holm": None,
+            "p_floor": test and test.p_floor,
+            "win_rate": test and test.win_rate,
+            "rank": rank and rank.rank,
+            "rank_low": rank and rank.low,
+            "rank_high": rank and rank.high,
+            "label": line.label,
+            "wins": test.wins if test else 0,
+            "ties": test.ties if test else 0,
+        }
 
 
-def _adjusted(made: list[Contest]) -> list[Contest]:
-    """Adjust each p-value for all methods that have a difference; one without a p-value counts as p = 1."""
-    tests = {number: contest.test for number, contest in enumerate(made) if contest.test}
-    adjusted = holm([1.0 if test.p is None else test.p for test in tests.values()])
-    for (number, test), p in zip(tests.items(), adjusted, strict=True):
-        if test.p is not None:
-            made[number] = replace(made[number], p_holm=p)
-    return made
-
-
-def _ranked(made: list[Contest], accuracies: list[list[dict[int, float]]], seeds: tuple[int, ...]) -> list[Contest]:
-    """Rank the methods that have the block's seeds in every column."""
+def _ranks(accuracies: list[list[dict[int, float]]], seeds: tuple[int, ...]) -> dict[int, RankInterval]:
+    """Rank the methods that have the block's seeds in every column, by their number."""
     whole = [number for number, columns in enumerate(accuracies) if all(tuple(column) == seeds for column in columns)]
     if len(whole) < 2:
-        return made
+        return {}
     columns = [
         [list(column.values()) for column in methods]
         for methods in zip(*(accuracies[number] for number in whole), strict=True)
     ]
-    weights = [1 / len(columns)] * len(columns)
-    for number, interval in zip(whole, rank_intervals(columns, weights), strict=True):
-        made[number] = replace(made[number], rank=interval)
-    return made
+    return dict(zip(whole, rank_intervals(columns, [1 / len(columns)] * len(columns)), strict=True))
 
 
 def _mean(columns: Sequence[Mapping[int, float]]) -> dict[int, float]:

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from bench.quantities import counted
-from bench.results.comparison import Agreement, Compared, Contest, Contests, EncoderOverlap, Overlap
+from bench.results.comparison import Agreement, Compared, EncoderOverlap, Overlap
 from bench.results.facts import METRIC, chosen_facts, incomplete, other_code, other_seeds
+from bench.results.frame import plain
 from bench.results.sheets import MISSING, WARNING, Fact, Field, Section, Sheet
-from bench.results.stats import RANK_INTERVAL, TIE, PairedTest
+from bench.results.stats import RANK_INTERVAL, TIE
 from bench.results.table_text import percent, signed
 from bench.results.tables import Block, Line
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _OVERLAP = (
     *("dataset", "model", "rate", "measure", "between", "method", "encoder", "other_method", "other_encoder"),
@@ -19,15 +25,13 @@ _OVERLAP = (
 )
 
 
-def contest_sheet(block: Block, baseline: Line | None, made: Contests) -> Sheet:
+def contest_sheet(block: Block, baseline: Line | None, made: pd.DataFrame) -> Sheet:
     """One line per rate and method: accuracy, difference to the baseline with interval, p-values, wins and rank."""
     columns = ("method", "accuracy", "difference", "95 % interval", "p", "p (Holm)", "w/t/l", "rank", "rank 95 %")
+    headings = made["rate"].map(lambda rate: f"{percent(rate)} removed", na_action="ignore")
     sections = [
-        Section(
-            "mean over all rates" if rate is None else f"{percent(rate)} removed",
-            tuple(_fields(item, block) for item in group),
-        )
-        for rate, group in made.items()
+        Section(str(heading), tuple(_fields(entry, block) for entry in group.itertuples()))
+        for heading, group in made.groupby(headings.fillna("mean over all rates"), sort=False)
     ]
     name = baseline.label if baseline else "nothing"
     return Sheet(f"{block.name}: against {name}", columns, tuple(sections), facts=tuple(_facts(block, made, baseline)))
@@ -85,14 +89,9 @@ def encoder_sheets(found: Sequence[EncoderOverlap]) -> list[Sheet]:
     return sheets
 
 
-def contest_records(made: Iterable[Compared]) -> list[dict[str, object]]:
+def contest_records(made: Iterable[Compared]) -> list[dict[str, Any]]:
     """Long format, one record per block, rate (None: mean over all rates) and method."""
-    return [
-        _contest_record(block, baseline, contest)
-        for block, baseline, groups in made
-        for group in groups.values()
-        for contest in group
-    ]
+    return [record for one in made for record in plain(one.contests.drop(columns=["label", "wins", "ties"]))]
 
 
 def overlap_records(
@@ -121,63 +120,36 @@ def overlap_records(
     return [dict(zip(_OVERLAP, line, strict=True)) for line in lines]
 
 
-def _contest_record(block: Block, baseline: Line | None, contest: Contest) -> dict[str, object]:
-    summary, test, rank = contest.summary, contest.test, contest.rank
-    difference = test and test.difference
-    return {
-        "dataset": block.dataset,
-        "encoder": block.encoder,
-        "model": block.model,
-        "rate": contest.rate,
-        "method": contest.line.method,
-        "variant": contest.line.variant,
-        "supervision": contest.line.supervision,
-        "metric": block.metric,
-        "n": summary.n if summary else 0,
-        "mean": summary and summary.mean,
-        "baseline": baseline and baseline.variant,
-        "pairs": difference.n if difference else 0,
-        "difference": difference and difference.mean,
-        "ci_low": difference and difference.ci_low,
-        "ci_high": difference and difference.ci_high,
-        "p": test and test.p,
-        "p_holm": contest.p_holm,
-        "p_floor": test and test.p_floor,
-        "win_rate": test and test.win_rate,
-        "rank": rank and rank.rank,
-        "rank_low": rank and rank.low,
-        "rank_high": rank and rank.high,
-    }
+def _fields(entry: Any, block: Block) -> tuple[Field, ...]:
+    """What a line of ``contests`` shows; a number that is missing is no number (NaN)."""
+    digits, most = block.digits, len(block.seeds)
 
+    def shown(value: float, text: str) -> Field:
+        return Field(MISSING if math.isnan(value) else text)
 
-def _fields(contest: Contest, block: Block) -> tuple[Field, ...]:
-    summary, test, rank = contest.summary, contest.test, contest.rank
-    difference, digits, most = test and test.difference, block.digits, len(block.seeds)
-    interval = MISSING
-    if difference and difference.ci_low is not None and difference.ci_high is not None:
-        interval = f"[{signed(difference.ci_low, digits)}, {signed(difference.ci_high, digits)}]"
+    interval = f"[{signed(entry.ci_low, digits)}, {signed(entry.ci_high, digits)}]"
     return (
-        Field(contest.line.label),
-        Field(MISSING if summary is None else f"{summary.mean:.{digits}f}{_of(summary.n, most)}"),
-        Field(f"{signed(difference.mean, digits)}{_of(difference.n, most)}" if difference else MISSING),
-        Field(interval),
-        Field(_p(test.p if test else None)),
-        Field(_p(contest.p_holm)),
-        Field(_record(test) if test else MISSING),
-        Field(f"{rank.rank:.1f}" if rank else MISSING),
-        Field(f"[{rank.low:.1f}, {rank.high:.1f}]" if rank else MISSING),
+        Field(entry.label),
+        shown(entry.mean, f"{entry.mean:.{digits}f}{_of(entry.n, most)}"),
+        shown(entry.difference, f"{signed(entry.difference, digits)}{_of(entry.pairs, most)}"),
+        shown(entry.ci_low, interval),
+        shown(entry.p, _p(entry.p)),
+        shown(entry.p_holm, _p(entry.p_holm)),
+        shown(entry.difference, f"{entry.wins}/{entry.ties}/{entry.pairs - entry.wins - entry.ties}"),
+        shown(entry.rank, f"{entry.rank:.1f}"),
+        shown(entry.rank, f"[{entry.rank_low:.1f}, {entry.rank_high:.1f}]"),
     )
 
 
-def _facts(block: Block, made: Contests, baseline: Line | None) -> Iterator[Fact]:
+def _facts(block: Block, made: pd.DataFrame, baseline: Line | None) -> Iterator[Fact]:
     yield Fact("Accuracy", f"{METRIC[block.metric]} in percent, mean over seeds")
     yield from incomplete(block)
     yield from other_code(block.rows)
-    tests = [contest.test for group in made.values() for contest in group if contest.test]
+    tests = made[made["pairs"] > 0]
     if baseline is None:
         yield Fact("Differences", "none, since the baseline was not run in this block")
-    if tests:
-        fewest, most = min(test.difference.n for test in tests), max(test.difference.n for test in tests)
+    if len(tests):
+        fewest, most = int(tests["pairs"].min()), int(tests["pairs"].max())
         pairs = counted(most, "pair") if fewest == most else f"{fewest} to {counted(most, 'pair')}"
         yield Fact("Difference", f"in points at the same seed, {pairs}")
         yield Fact("p", "paired t-test, two-sided")
@@ -190,9 +162,9 @@ def _facts(block: Block, made: Contests, baseline: Line | None) -> Iterator[Fact
                 f"with {counted(fewest, 'pair')} no test without assumptions gives p below "
                 f"{2.0 ** (1 - fewest):g}; a smaller p rests on the differences being normal",
             )
-        if any(test.p is None for test in tests):
+        if tests["p"].isna().any():
             yield Fact(f"{MISSING} for p", "one pair only, or differences that are all equal")
-    if any(contest.rank for group in made.values() for contest in group):
+    if made["rank"].notna().any():
         listed = ", ".join(map(str, block.seeds))
         yield Fact("Rank", f"among the methods that have all seeds ({listed}), 1 is best")
         yield Fact("Rank 95 %", RANK_INTERVAL)
@@ -229,11 +201,5 @@ def _of(n: int, most: int) -> str:
     return "" if n == most else f" (n={n})"
 
 
-def _p(value: float | None) -> str:
-    if value is None:
-        return MISSING
+def _p(value: float) -> str:
     return "<0.001" if value < 0.001 else f"{value:.3f}"
-
-
-def _record(test: PairedTest) -> str:
-    return f"{test.wins}/{test.ties}/{test.difference.n - test.wins - test.ties}"

@@ -52,8 +52,8 @@ def test_the_best_and_the_adjusted_are_among_the_chosen(grid: Grid) -> None:
     assert [line.measured[1].best for line in block.lines] == [False, True]
     rows = [row.model_copy(update={"accuracy": row.accuracy + row.seed % 2}) for row in grid(MEANS, RATES)]
     [pair] = blocks(rows, shown=Shown("aum,elfs(beta=0.1)=ELFS"), keep="random")
-    made = contests(pair, find_baseline([pair], "random")[0])[0.9]
-    assert [contest.line.label for contest in made] == ["aum", "ELFS", "random"], "the baseline stays, at the end"
+    made = contests(pair, find_baseline([pair], "random")[0])
+    assert made["label"].tolist() == ["aum", "ELFS", "random"] * 3, "the baseline stays, at the end"
     assert find_baseline([pair], "ELFS") == [pair.lines[1]]
 
 
