@@ -70,9 +70,7 @@ def _document(folders: list[Path], made: list[Block], sheets: list[Sheet], paths
     return {
         "blocks": [
             {
-                "dataset": block.dataset,
-                "encoder": block.encoder,
-                "model": block.model,
+                **block.place,
                 "metric": block.metric,
                 "rates": block.rates,
                 "seeds": block.seeds,

@@ -4,58 +4,17 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bench.plots.style import Style, heat, legend_below, letters, new_figure
-from bench.results.comparison import Overlap
-from bench.results.published import find_coreset, find_scores, is_whole_split
-from bench.results.rows import Row
+from bench.results.comparison import Overlap, Scored
 from bench.results.table_text import percent
 from bench.results.tables import Block
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-
-class Scored(NamedTuple):
-    """Scores of one coreset's pool: of all images, and of those that were kept.
-
-    Attributes:
-        label: of its method.
-        row: which coreset.
-        scores: float32 [N], high = hard.
-        kept: bool [N].
-    """
-
-    label: str
-    row: Row
-    scores: NDArray[np.float32]
-    kept: NDArray[np.bool_]
-
-
-def scored(block: Block, rate: float, folders: Sequence[Path]) -> list[Scored]:
-    """The first seed of every method that reported scores and whose files are there.
-
-    Indices are positions in the full training split, scores those of the pool; only where the pool is the whole split
-    can the two be matched without the data.
-    """
-    found = []
-    for line in block.lines:
-        rows = line.rows_at(rate)
-        row = rows[min(rows)] if rows else None
-        if row is None or not is_whole_split(row.dataset):
-            continue
-        indices, scores = find_coreset(row, folders), find_scores(row, folders)
-        if indices is None or scores is None:
-            continue
-        kept = np.zeros(row.pool_size, dtype=bool)
-        kept[indices] = True
-        found.append(Scored(line.label, row, scores, kept))
-    return found
 
 
 def class_balance(block: Block, rate: float, style: Style) -> Figure:
@@ -93,7 +52,10 @@ def coreset_overlap(block: Block, rate: float, found: Overlap, style: Style) -> 
 
 
 def score_distributions(block: Block, rate: float, found: Sequence[Scored], style: Style) -> Figure:
-    """Histograms of each method's scores, kept and dropped apart; the hard end is to the right."""
+    """Histograms of each method's scores, kept and dropped apart; the hard end is to the right.
+
+    The pool must be the whole training split, since coresets are positions in it.
+    """
     columns = min(3, len(found))
     lines = -(-len(found) // columns)
     size = 2.4 * columns + 0.6, 1.9 * lines + 0.7
@@ -101,7 +63,8 @@ def score_distributions(block: Block, rate: float, found: Sequence[Scored], styl
     figure, grid = new_figure(style, title, *size, nrows=lines, ncols=columns, squeeze=False)
     for axes, one in zip(grid.flat, found, strict=False):
         edges = np.histogram_bin_edges(one.scores, bins=40)
-        parts = [one.scores[one.kept], one.scores[~one.kept]]
+        kept = np.isin(np.arange(len(one.scores)), one.coreset)
+        parts = [one.scores[kept], one.scores[~kept]]
         axes.hist(parts, bins=edges, stacked=True, color=["#0173b2", "#c9ced4"], label=["kept", "dropped"], linewidth=0)
         axes.set_title("\n".join(textwrap.wrap(one.label, 28)))
     for axes in grid.flat[len(found) :]:

@@ -10,9 +10,10 @@ from typing import NamedTuple
 
 from bench.errors import SpecError
 from bench.plots.accuracy import against_cost, against_rate
-from bench.plots.coresets import class_balance, coreset_overlap, score_distributions, scored
+from bench.plots.coresets import class_balance, coreset_overlap, score_distributions
 from bench.plots.style import Draw
-from bench.results.comparison import overlap
+from bench.results.comparison import overlap, scored
+from bench.results.published import is_whole_split
 from bench.results.tables import Block
 
 
@@ -37,7 +38,8 @@ class Figure(NamedTuple):
 
 
 def _scores(block: Block, rate: float, folders: Sequence[Path]) -> Draw | None:
-    found = scored(block, rate, folders)
+    # Coresets are positions in the training split, scores those of the pool; without the data only one can be both.
+    found = scored(block, rate, folders) if is_whole_split(block.dataset) else []
     return partial(score_distributions, block, rate, found) if found else None
 
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bench.plots.accuracy import cost
 from bench.results.facts import incomplete, label_leak, other_seeds
 from bench.results.leaderboard import entrants, weighing_facts
-from bench.results.stats import summarize
-from bench.results.tables import Block, Line
+from bench.results.tables import Block
 
 
 def leaderboard_data(parts: Mapping[str, Sequence[Block]]) -> dict[str, Any]:
@@ -18,32 +16,33 @@ def leaderboard_data(parts: Mapping[str, Sequence[Block]]) -> dict[str, Any]:
     Returns:
         ``cells``, one record for each block, rate and method: ``folders``, ``dataset``, ``encoder``, ``model``,
         ``rate`` name the column; ``method`` and ``supervision`` the line; ``accuracy`` in percent, null where the
-        method lacks a seed of the block; ``seeds`` its number of seeds, ``of`` the block's; ``seconds`` the mean cost
-        of one cell by itself. ``blocks``: their ``name``, what names their columns, and ``facts`` on them. ``facts``
-        that hold whatever is shown.
+        method lacks a seed of the block; ``seeds`` its number of seeds, ``of`` the block's. ``blocks``: their ``name``,
+        what names their columns, and ``facts`` on them. ``facts`` that hold whatever is shown.
     """
-    found = [(folders, block) for folders, blocks in parts.items() for block in blocks if block.lines]
+    pruned = {folders: [block for block in blocks if block.lines] for folders, blocks in parts.items()}
+    found = [(folders, block) for folders, blocks in pruned.items() for block in blocks]
     return {
         "cells": [
             {
-                **_place(folders, block),
+                "folders": folders,
+                **block.place,
                 "rate": rate,
                 "method": label,
                 "supervision": line.supervision,
                 "accuracy": one.summary.mean if one.summary and one.complete else None,
                 "seeds": len(one.seeds),
                 "of": len(block.seeds),
-                "seconds": _seconds(line, rate),
             }
-            for folders, blocks in parts.items()
-            for label, lines in entrants([block for block in blocks if block.lines]).items()
-            for block, line in zip([block for block in blocks if block.lines], lines, strict=True)
+            for folders, blocks in pruned.items()
+            for label, lines in entrants(blocks).items()
+            for block, line in zip(blocks, lines, strict=True)
             if line is not None
             for rate, one in zip(block.rates, line.measured, strict=True)
         ],
         "blocks": [
             {
-                **_place(folders, block),
+                "folders": folders,
+                **block.place,
                 "name": block.name,
                 "facts": [*incomplete(block), *other_seeds(block), *label_leak(block)],
             }
@@ -51,12 +50,3 @@ def leaderboard_data(parts: Mapping[str, Sequence[Block]]) -> dict[str, Any]:
         ],
         "facts": weighing_facts(found[0][1]) if found else [],
     }
-
-
-def _place(folders: str, block: Block) -> dict[str, str]:
-    return {"folders": folders, "dataset": block.dataset, "encoder": block.encoder, "model": block.model}
-
-
-def _seconds(line: Line, rate: float) -> float | None:
-    rows = line.rows_at(rate)
-    return summarize([cost(row) for row in rows.values()]).mean if rows else None

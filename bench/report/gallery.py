@@ -15,7 +15,8 @@ from bench.data import Dataset, fingerprint
 from bench.errors import BenchError
 from bench.loading import load_dataset
 from bench.report.page import Gallery
-from bench.results.published import find_coreset, find_scores, pool_positions
+from bench.results.comparison import Scored, scored
+from bench.results.published import pool_positions
 from bench.results.rows import Row
 from bench.results.tables import Block
 
@@ -25,7 +26,7 @@ _SIDE = 48
 
 
 def galleries(blocks: Sequence[Block], folders: Sequence[Path], root: Path | None) -> tuple[list[Gallery], list[str]]:
-    """Contact sheets of the first seed of every method that reported scores.
+    """Contact sheets of the first seed of every method with scores and a coreset.
 
     Args:
         blocks: from ``bench.results.tables.blocks``.
@@ -35,21 +36,20 @@ def galleries(blocks: Sequence[Block], folders: Sequence[Path], root: Path | Non
     Returns:
         The sheets, and for each data set without any a sentence that says why.
     """
-    made, missing = [], {}
+    made: list[Gallery] = []
     opened: dict[str, Dataset] = {}
+    missing: dict[str, str] = {}
     for number, block in enumerate(blocks):
-        for label, row in _first_rows(block):
-            scores, coreset = find_scores(row, folders), find_coreset(row, folders)
-            if scores is None or coreset is None or block.dataset in missing:
-                continue
+        found = [(rate, one) for rate in block.rates for one in scored(block, rate, folders)]
+        if found and block.dataset not in (*opened, *missing):
             try:
-                if block.dataset not in opened:
-                    opened[block.dataset] = _open(row, root)
+                opened[block.dataset] = _open(found[0][1].row, root)
             except BenchError as error:
                 missing[block.dataset] = f"No pictures of {block.dataset}: {error}"
-                continue
-            pictures = _pictures(scores, coreset, opened[block.dataset])
-            made.append(Gallery(number, round(row.rate, 9), f"{label}, seed {row.seed}", pictures))
+        if block.dataset in opened:
+            for rate, one in found:
+                pictures = _pictures(one, opened[block.dataset])
+                made.append(Gallery(number, rate, f"{one.label}, seed {one.row.seed}", pictures))
     return made, list(missing.values())
 
 
@@ -91,16 +91,6 @@ def tile(images: NDArray[np.uint8], *, columns: int = 8) -> bytes:
     return buffer.getvalue()
 
 
-def _first_rows(block: Block) -> list[tuple[str, Row]]:
-    """The first seed with scores, of every method at every rate, with the method's name."""
-    return [
-        (line.label, row)
-        for line in block.lines
-        for rate in block.rates
-        for row in [row for row in line.rows_at(rate).values() if row.scores_sha256][:1]
-    ]
-
-
 def _open(row: Row, root: Path | None) -> Dataset:
     call = parse_call(row.dataset)
     pool_size, pool_seed = call.params.pop("pool_size", None), call.params.pop("pool_seed", 0)
@@ -118,12 +108,9 @@ def _open(row: Row, root: Path | None) -> Dataset:
     return dataset
 
 
-def _pictures(
-    scores: NDArray[np.float32], coreset: NDArray[np.int64], dataset: Dataset
-) -> tuple[tuple[str, bytes], ...]:
+def _pictures(one: Scored, dataset: Dataset) -> tuple[tuple[str, bytes], ...]:
     if len(dataset.train.images.shape) != 4:
         return ()  # vectors have no picture
-    kept = np.zeros(len(scores), dtype=bool)
-    kept[pool_positions(coreset, dataset)] = True
-    found = ends(scores, kept)
+    kept = np.isin(np.arange(len(one.scores)), pool_positions(one.coreset, dataset))
+    found = ends(one.scores, kept)
     return tuple((title, tile(dataset.train.images[places])) for title, places in found.items() if len(places))

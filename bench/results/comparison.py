@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from bench.errors import RowError, SpecError, UnknownName
 from bench.refs import NO_ENCODER
 from bench.results.published import find_coreset, find_scores
@@ -272,6 +275,34 @@ class Files:
         if key not in self._known:
             self._known[key] = kendall(self._scores[one], self._scores[other])
         return self._known[key]
+
+
+class Scored(NamedTuple):
+    """Scores of a method's pool, and the coreset that it chose by them, at one seed.
+
+    Attributes:
+        label: of the method.
+        row: which coreset.
+        scores: float32 [N], high = hard.
+        coreset: int64 [n], sorted positions in the full training split.
+    """
+
+    label: str
+    row: Row
+    scores: NDArray[np.float32]
+    coreset: NDArray[np.int64]
+
+
+def scored(block: Block, rate: float, folders: Sequence[Path]) -> list[Scored]:
+    """Return the first seed of every method at one rate whose scores and coreset are there."""
+    found = []
+    for line in block.lines:
+        for row in line.rows_at(rate).values():
+            scores, coreset = find_scores(row, folders), find_coreset(row, folders)
+            if scores is not None and coreset is not None:
+                found.append(Scored(line.label, row, scores, coreset))
+                break
+    return found
 
 
 def chosen(block: Block) -> list[tuple[str, float, str, dict[int, float]]]:

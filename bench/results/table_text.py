@@ -54,9 +54,7 @@ def table_records(made: Iterable[Block]) -> list[dict[str, Any]]:
 def _record(block: Block, line: Line, rate: float, one: Measured) -> dict[str, Any]:
     summary, found = one.summary, one.reported
     return {
-        "dataset": block.dataset,
-        "encoder": block.encoder,
-        "model": block.model,
+        **block.place,
         "supervision": line.supervision,
         "method": line.method,
         "variant": line.variant,

@@ -11,8 +11,10 @@ from typer.testing import CliRunner
 from bench.cli import app
 from bench.errors import BenchError, SpecError
 from bench.plots.accuracy import against_cost, against_rate, band
-from bench.plots.coresets import class_balance, score_distributions, scored
+from bench.plots.coresets import class_balance, score_distributions
+from bench.plots.figures import figures
 from bench.plots.style import Style, looks, themed
+from bench.results.comparison import scored
 from bench.results.published import write_indices, write_scores
 from bench.results.rows import write_row
 from bench.results.shown import Shown
@@ -90,8 +92,18 @@ def test_scores_are_matched_with_coresets_of_whole_splits_alone(row, tmp_path: P
     digest = write_scores(scores, tmp_path)
     made = row("aum", 0.5, dataset=dataset, pool_size=9, scores_sha256=digest)
     made = made.model_copy(update={"indices_sha256": write_indices(np.array([0, 2, 7]), tmp_path, made.cell_id)})
-    found = scored(blocks([made])[0], 0.5, [tmp_path])
-    assert [np.flatnonzero(one.kept).tolist() for one in found] == ([[0, 2, 7]] if whole else [])
+    read = blocks([made])
+    [found] = scored(read[0], 0.5, [tmp_path])
+    assert (found.coreset.tolist(), found.scores.tolist()) == ([0, 2, 7], scores.tolist())
+    assert len(list(figures(read, [tmp_path], kinds=["scores"]))) == whole
+
+
+def test_the_first_seed_whose_files_are_there_is_drawn(row, tmp_path: Path) -> None:
+    digest = write_scores(np.arange(9, dtype=np.float32), tmp_path)
+    rows = [row("aum", 0.5, seed, pool_size=9, scores_sha256=digest) for seed in range(3)]
+    kept = write_indices(np.array([0, 2, 7]), tmp_path, rows[1].cell_id)
+    rows[1] = rows[1].model_copy(update={"indices_sha256": kept})
+    assert [one.row.seed for one in scored(blocks(rows)[0], 0.5, [tmp_path])] == [1]
 
 
 def test_the_figures_of_an_enlarged_grid_show_all_its_rows(row) -> None:
