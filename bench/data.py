@@ -107,11 +107,14 @@ def make_dataset(
         DataError: wrong shapes or types, an empty split, labels outside [0, C), fewer than two classes, two of one
             name, a class without training images, or mean and std of other channels.
     """
+    # Pickled CIFAR files hold bytes, and other readers numpy's strings: text by now, so that rows and JSON can name
+    # them.
     names = tuple(name.decode(errors="replace") if isinstance(name, bytes) else str(name) for name in class_names)
     splits = {}
     for name, (images, labels) in {"train": train, "test": test}.items():
         shape, kind = getattr(images, "shape", ()), getattr(images, "dtype", np.dtype(np.uint8))
         vectors = len(shape) == 2 and kind == np.float32
+        # By shape and dtype alone: images in files are not read here.
         if (not vectors and (len(shape) != 4 or kind != np.uint8)) or 0 in shape[1:]:
             raise DataError(f"{name} images must be uint8 [N, C, H, W], got {kind} of shape {tuple(shape)}.")
         if np.shape(labels) != (len(images),) or len(images) == 0:
@@ -162,11 +165,11 @@ def _check_classes(labels: NDArray[np.int64], class_names: Sequence[str]) -> Non
 
 
 def _listed(labels: NDArray[np.integer]) -> str:
-    """``1, 2, 3``, or of many values the first and the last."""
-    found = np.unique(labels).tolist()
-    if len(found) <= 8:
-        return ", ".join(map(str, found))
-    return f"{', '.join(map(str, found[:4]))}, ..., {found[-1]} ({len(found)} different ones)"
+    """Write ``1, 2, 3``, or of many values the first and the last."""
+    values = np.unique(labels).tolist()
+    if len(values) <= 8:
+        return ", ".join(map(str, values))
+    return f"{', '.join(map(str, values[:4]))}, ..., {values[-1]} ({len(values)} different ones)"
 
 
 def take_pool(dataset: Dataset, size: int | None, seed: int = 0) -> Dataset:
@@ -182,6 +185,7 @@ def take_pool(dataset: Dataset, size: int | None, seed: int = 0) -> Dataset:
     total = len(dataset.train)
     if not 1 <= size <= total:
         raise DataError(f"pool_size={size} is not valid: the training split has {total} images.")
+    # Sorted, so that files are read forwards, and a pool of all images is the training split itself.
     index = np.sort(np.random.default_rng(seed).choice(total, size, replace=False))
     kept = take_images(dataset.train.images, index)
     return replace(dataset, train=Split(kept, dataset.train.labels[index]), pool_index=dataset.pool_index[index])
@@ -192,7 +196,7 @@ def take_images(images: Images, index: NDArray[np.int64]) -> Images: ...
 @overload
 def take_images(images: Images | NDArray[np.float32], index: NDArray[np.int64]) -> Images | NDArray[np.float32]: ...
 def take_images(images: Any, index: NDArray[np.int64]) -> Any:
-    """The images (or embeddings) at ``index``: a copy of an array, a view of files."""
+    """Return the images (or embeddings) at ``index``: a copy of an array, a view of files."""
     return images[index] if isinstance(images, np.ndarray) else FileSubset(images, index)
 
 
@@ -213,10 +217,11 @@ def private(array: Array) -> Array:
 
 
 def fingerprint(dataset: Dataset) -> str:
-    """SHA-256 of the content: pixels (or the files' own fingerprint), labels and class names."""
+    """Return the SHA-256 of the content: pixels (or the files' own fingerprint), labels and class names."""
     digest = hashlib.sha256()
     for split in (dataset.train, dataset.test):
         images = split.images
+        # The shape too: the same bytes in another one are other images.
         digest.update(repr(images.shape).encode())
         if isinstance(images, np.ndarray):
             digest.update(np.ascontiguousarray(images).data)

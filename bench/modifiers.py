@@ -38,7 +38,7 @@ class Variant(BaseModel):
 
 
 def check_modifiers(dataset: str, given: Mapping[str, int | float]) -> dict[str, int | float]:
-    """The validated modifiers that change something: one spelling for each meaning.
+    """Return the validated modifiers that change something: one spelling for each meaning.
 
     Args:
         dataset: name, for messages.
@@ -59,11 +59,12 @@ def check_modifiers(dataset: str, given: Mapping[str, int | float]) -> dict[str,
         first = error.errors()[0]
         what = f"@{first['loc'][0]}={first['input']}"
         raise SpecError(f"dataset {dataset}: {what} is not valid: {lower_first(first['msg'])}.") from None
+    # A seed with modifiers at their defaults draws nothing either, and must not part one data set into two.
     return {} if set(checked) == {"seed"} else checked
 
 
 def modified(dataset: Dataset, modifiers: Mapping[str, int | float]) -> Dataset:
-    """The long-tailed or noisy version of a data set, with the test split and the normalisation as they were.
+    """Make the long-tailed or noisy version of a data set, with the test split and the normalisation as they were.
 
     Args:
         dataset: its whole training split is the pool.
@@ -80,6 +81,7 @@ def modified(dataset: Dataset, modifiers: Mapping[str, int | float]) -> Dataset:
     if dataset.num_classes < 2 and modifiers:
         raise DataError("a data set of one class has no long-tailed or noisy version.")
     if variant.imbalance is not None:
+        # A seed for each purpose: noise must not change which images a long tail keeps.
         rng = np.random.default_rng(derive_seed(variant.seed, "imbalance"))
         kept = long_tailed(labels, dataset.num_classes, variant.imbalance, rng)
         images, labels, index = take_images(images, kept), labels[kept], index[kept]
@@ -119,6 +121,7 @@ def long_tailed(
     largest = (sizes[ranked] / shares).min()
     # Rounding down alone would turn 500 * 0.01 into 4 where floating point gives 4.999999.
     targets = np.floor(largest * shares + 1e-9).astype(np.int64)
+    # One shuffle for all classes, of which each takes a beginning: a larger ratio then keeps a subset.
     shuffled = rng.permutation(len(labels))
     kept = [shuffled[labels[shuffled] == number][:target] for number, target in zip(ranked, targets, strict=True)]
     return np.sort(np.concatenate(kept))
@@ -140,16 +143,18 @@ def noisy(labels: NDArray[np.int64], num_classes: int, noise: float, rng: np.ran
     Returns:
         int64 [N].
     """
+    # Both drawn for all images, whatever the fraction: so a larger one replaces the same labels and some more.
     order = rng.permutation(len(labels))
     shift = rng.integers(1, num_classes, size=len(labels))
     replaced = order[: part_of(noise, len(labels))]
     result = labels.copy()
+    # A shift of 1 to C - 1 never gives the class itself, and all others with the same chance.
     result[replaced] = (labels[replaced] + shift[replaced]) % num_classes
     return result
 
 
 def describe(modifiers: Mapping[str, int | float]) -> str:
-    """What a reader of a table must know of a version; empty without modifiers."""
+    """Say what a reader of a table must know of a version; empty without modifiers."""
     variant = Variant.model_validate(dict(modifiers))
     parts = []
     if variant.imbalance is not None:

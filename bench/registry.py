@@ -82,7 +82,7 @@ class Entry(Generic[Info]):
         return (inspect.getdoc(self.function) or "").partition("\n")[0]
 
     def resolve(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """All parameters: validated values where given, defaults elsewhere.
+        """Return all parameters: validated values where given, defaults elsewhere.
 
         Raises:
             SpecError: an unknown parameter or a value outside its declared range.
@@ -98,7 +98,7 @@ class Entry(Generic[Info]):
         }
 
     def changed(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """The validated parameters that differ from their defaults: one spelling for each meaning.
+        """Return the validated parameters that differ from their defaults: one spelling for each meaning.
 
         Raises:
             SpecError: see ``resolve``.
@@ -135,6 +135,7 @@ class Registry(Generic[Info]):
         """
         entry = Entry(self.kind, name, function, info, self._params(name, function), code)
         known = self._entries.get(name)
+        # The same function again is a notebook's cell that was run twice, or a module that was loaded anew.
         if known is not None and known.origin != entry.origin:
             raise RegistrationError(
                 f"{self.kind} {name!r} is registered twice: by {known.origin} and by {entry.origin}; rename one."
@@ -147,7 +148,7 @@ class Registry(Generic[Info]):
         return function
 
     def by_hand(self) -> list[Entry[Info]]:
-        """What no look-up in another process would find: registered in a notebook, a script or a file of its own."""
+        """List what no other process would find by itself: registered in a notebook, a script or a file of its own."""
         return [self._entries[name] for name in sorted(self._by_hand & self._entries.keys())]
 
     def remove(self, name: str) -> None:
@@ -192,6 +193,7 @@ class Registry(Generic[Info]):
         package = importlib.import_module(self.package)
         for module in pkgutil.iter_modules(package.__path__):
             name = f"{self.package}.{module.name}"
+            # Shared cores of plugins, which register nothing.
             if not module.name.startswith("_"):
                 try:
                     importlib.import_module(name)
@@ -213,7 +215,7 @@ class Registry(Generic[Info]):
                 self._leave_out(what, reason)
 
     def _leave_out(self, what: str, reason: str) -> None:
-        """One module that does not import must not take every other plugin away."""
+        """Leave a module out: one that does not import must not take every other plugin away."""
         told = f"{what} cannot be loaded: {reason}"
         logger.warning(told)
         self._broken.append(told)
@@ -243,7 +245,8 @@ class Registry(Generic[Info]):
 
 
 def _hints(function: Callable[..., Any], names: list[str]) -> dict[str, Any]:
-    """Evaluated annotations of the named arguments only: the others may be importable to type checkers alone."""
+    """Evaluate the annotations of the named arguments only: the others may be importable to type checkers alone."""
     annotations = {name: hint for name, hint in function.__annotations__.items() if name in names}
+    # ``get_type_hints`` evaluates all annotations of a function; of this it sees no others.
     holder = types.SimpleNamespace(__annotations__=annotations)
     return typing.get_type_hints(holder, globalns=function.__globals__, include_extras=True)

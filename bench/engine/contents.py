@@ -30,7 +30,7 @@ class Contents:
     test_classes: int
 
     def line(self, label: str) -> str:
-        """``digits: 1,438 images of 10 classes (0, 1, ..., 9) with 139 to 146 each; 359 test images``."""
+        """Write ``digits: 1,438 images of 10 classes (0, 1, ..., 9) with 139 to 146 each; 359 test images``."""
         names, sizes = self.class_names, self.class_sizes
         shown = names if len(names) <= _FEW else (*names[:2], "...", names[-1])
         smallest, largest = min(sizes), max(sizes)
@@ -42,7 +42,7 @@ class Contents:
         )
 
     def document(self, label: str) -> dict[str, Any]:
-        """The same as plain values."""
+        """Return the same as plain values."""
         return {
             "dataset": label,
             "summary": self.line(label),

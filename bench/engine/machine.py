@@ -30,10 +30,11 @@ class Machine:
 
 
 def this_machine(device: str = "cpu") -> Machine:
-    """Memory, as a container limits it where it does, and that of the GPUs where ``device`` is one."""
+    """Return the memory, as a container limits it where it does, and that of the GPUs where ``device`` is one."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     for path in memory_limits():
         try:
+            # ``max`` (no limit) is a ValueError.
             memory = min(memory, int(path.read_text()))
         except (OSError, ValueError):
             continue
@@ -48,15 +49,16 @@ def memory_limits(groups: Path = Path("/proc/self/cgroup"), root: Path = Path("/
         groups: the kernel's list of the groups of this process, ``number:controllers:/path`` each.
         root: where they are mounted.
     """
-    found = [root / "memory.max", root / "memory/memory.limit_in_bytes"]
+    files = [root / "memory.max", root / "memory/memory.limit_in_bytes"]
     with suppress(OSError):
         for line in groups.read_text().splitlines():
             number, controllers, path = line.split(":", 2)
+            # Group 0 is version 2 of control groups; version 1 has a tree for each controller.
             base, name = (root, "memory.max") if number == "0" else (root / "memory", "memory.limit_in_bytes")
             if number == "0" or "memory" in controllers.split(","):
                 inside = base / path.lstrip("/")
-                found += [folder / name for folder in (inside, *inside.parents) if folder.is_relative_to(base)]
-    return found
+                files += [folder / name for folder in (inside, *inside.parents) if folder.is_relative_to(base)]
+    return files
 
 
 def _gpu_memory() -> int | None:
@@ -69,7 +71,7 @@ def _gpu_memory() -> int | None:
 
 
 def free_disk(folder: Path) -> int:
-    """Free bytes on the disk that holds ``folder``, which need not exist yet."""
+    """Count the free bytes on the disk that holds ``folder``, which need not exist yet."""
     while not folder.exists():
         folder = folder.parent
     return shutil.disk_usage(folder).free
@@ -86,11 +88,12 @@ def shortages(stages: Named, cells: Named, machine: Machine, *, cache: Path, out
         out: folder of the rows.
         gpus: of one stage or trial; a fraction is its share of one GPU's memory.
     """
-    found = []
+    lacking = []
     if stages or cells:
+        # The largest alone: executors run as much at once as fits, and a single one must fit in any case.
         title, largest = max([*stages, *cells], key=lambda item: item[1].memory)
         if largest.memory > machine.memory:
-            found.append(
+            lacking.append(
                 f"{title} needs about {show_bytes(largest.memory)} of memory, and this machine has "
                 f"{show_bytes(machine.memory)}; a smaller batch_size (--recipe), model or --pool-size takes less."
             )
@@ -98,7 +101,7 @@ def shortages(stages: Named, cells: Named, machine: Machine, *, cache: Path, out
         title, largest = max([*stages, *cells], key=lambda item: item[1].gpu)
         share = int(machine.gpu_memory * min(1.0, gpus or 1.0))
         if largest.gpu > share:
-            found.append(
+            lacking.append(
                 f"{title} needs about {show_bytes(largest.gpu)} of GPU memory, and its share is {show_bytes(share)}; a "
                 "smaller batch_size (--recipe) takes less, more --gpus-per-trial (up to 1) gives more."
             )
@@ -108,7 +111,7 @@ def shortages(stages: Named, cells: Named, machine: Machine, *, cache: Path, out
     ):
         free = free_disk(folder)
         if needed > free:
-            found.append(
+            lacking.append(
                 f"the {name} need about {show_bytes(needed)} on disk, and {folder} has {show_bytes(free)} free."
             )
-    return found
+    return lacking

@@ -13,6 +13,7 @@ class _Collector(logging.Handler):
         self.lines: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
+        # Once: a warning of every batch would fill the user's screen.
         line = record.getMessage()
         if line not in self.lines:
             self.lines.append(line)
@@ -20,7 +21,7 @@ class _Collector(logging.Handler):
 
 @contextmanager
 def collected() -> Iterator[list[str]]:
-    """What this package warns of while the block runs, each line once."""
+    """Collect what this package warns of while the block runs, each line once."""
     logger, collector = logging.getLogger("bench"), _Collector()
     logger.addHandler(collector)
     try:

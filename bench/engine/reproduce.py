@@ -38,6 +38,8 @@ def grid_of(row: Row, indices: Path, *, encoder: str | None = None, models: str 
             "seeds": [row.seed],
             "pool_size": pool_size,
             "pool_seed": pool_seed,
+            # Both are put back by ``_as_row``: a grid refuses a recipe that is scaled, and takes the precision of the
+            # device.
             "recipe": row.recipe.model_dump(exclude={"scale", "precision"}),
         }
     )
@@ -87,27 +89,28 @@ def published_beside(row_file: Path, row: Row) -> Path:
 
 
 def is_reproduced(made: Row, origin: Row) -> bool:
-    """Whether accuracy and learning curve are the origin's, but for the rounding of another summation."""
+    """Say whether accuracy and learning curve are the origin's, but for the rounding of another summation."""
     steps, accuracies = zip(*made.curve, (0, made.accuracy), strict=True)
     their_steps, theirs = zip(*origin.curve, (0, origin.accuracy), strict=True)
+    # The steps exactly: a curve of other steps is another training, whatever it reaches.
     return steps == their_steps and all(
         math.isclose(ours, other, abs_tol=TIE) for ours, other in zip(accuracies, theirs, strict=True)
     )
 
 
 def differences(row: Row, origin: Row) -> list[str]:
-    """What may explain that a row is not reproduced, of what the origin recorded: device, threads, packages."""
-    found = [] if _same_device(row.device, origin.device) else [f"device: {origin.device} and now {row.device}"]
+    """List what may explain that a row is not reproduced, of what the origin recorded: device, threads, packages."""
+    differing = [] if _same_device(row.device, origin.device) else [f"device: {origin.device} and now {row.device}"]
     if row.threads != origin.threads:
-        found.append(f"threads: {origin.threads} and now {row.threads}")
+        differing.append(f"threads: {origin.threads} and now {row.threads}")
     for name, version in sorted(origin.versions.items()):
         if row.versions.get(name) != version:
-            found.append(f"{name}: {version} and now {row.versions.get(name, 'none')}")
-    return found
+            differing.append(f"{name}: {version} and now {row.versions.get(name, 'none')}")
+    return differing
 
 
 def _same_device(now: str, then: str) -> bool:
-    """Rows of schema versions 1 and 2 do not name the processor's instructions: ``cpu (AMD EPYC)``."""
+    """Compare devices; rows of schema versions 1 and 2 do not name the processor's instructions: ``cpu (AMD EPYC)``."""
     return now == then or (then.endswith(")") and now.startswith(f"{then[:-1]}, "))
 
 

@@ -21,7 +21,7 @@ _FOUND_ON_DISK = ("pool_size", "fingerprint", "encoder_weights")
 
 
 def finished_row(out: Path, cell: Cell) -> Row | None:
-    """The cell's row, if it is there, whole, and made by the present version of the method.
+    """Return the cell's row, if it is there, whole, and made by the present version of the method.
 
     Raises:
         RowError: the row is whole but not valid, for example of a later version of the harness.
@@ -37,20 +37,21 @@ def finished_row(out: Path, cell: Cell) -> Row | None:
 
 
 def valid_row(out: Path, cell: Cell) -> Row | None:
-    """As ``finished_row``; a row that is not valid counts as none."""
+    """Do as ``finished_row``; a row that is not valid counts as none."""
     with suppress(RowError):
         return finished_row(out, cell)
     return None
 
 
 def selected_otherwise(row: Row, cell: Cell) -> bool:
-    """Whether the row's coreset was selected by other code of the method or of a stage than the present."""
+    """Say whether the row's coreset was selected by other code of the method or of a stage than the present."""
     keys = [use.key for use in row.stages if use.kind == Selection.kind]
+    # Rows of before stages were named have no keys, of which nothing can be said.
     return bool(keys) and cell.selection().key not in keys
 
 
 def row_that_cannot_join(out: Path, cells: Sequence[Cell]) -> str | None:
-    """What a table would refuse once the cells had rows: one in ``out`` of another recipe, data, weights or proxy.
+    """Say what a table would refuse once the cells had rows: one in ``out`` of another recipe, data, weights or proxy.
 
     Args:
         out: the result folder.
@@ -60,6 +61,7 @@ def row_that_cannot_join(out: Path, cells: Sequence[Cell]) -> str | None:
         The row's id, the fields that differ, and what to do, in words; None where all could stand in one table.
     """
     planned = {cell.cell_id for cell in cells}
+    # By their text, since a place holds dicts, which cannot be hashed; most cells of a grid share one.
     places = {repr(place): place for place in map(_known_place, cells)}.values()
     lines = {_line(cell.place(), cell) for cell in cells if isinstance(cell, PublishedCell)}
     for path in sorted((out / "rows").glob("*.json")):
@@ -70,25 +72,25 @@ def row_that_cannot_join(out: Path, cells: Sequence[Cell]) -> str | None:
             if _line(dict(row), row) in lines:
                 return f"{row.cell_id} (another coreset of the same name); give another --out, or rename the file"
             for place in places:
-                if found := conflict(row, place):
-                    return f"{row.cell_id} ({found}); give another --out{_or_its_precision(row, place['recipe'])}"
+                if fields := conflict(row, place):
+                    return f"{row.cell_id} ({fields}); give another --out{_or_its_precision(row, place['recipe'])}"
     return None
 
 
 def _line(place: Mapping[str, Any], of: Row | Cell) -> tuple[Any, ...]:
-    """What two trainings may not have in common in one table."""
+    """Return what two trainings may not have in common in one table."""
     return (*(place[name] for name in ("dataset", "model", "encoder")), of.variant, rate_of(of), of.seed)
 
 
 def _or_its_precision(row: Row, recipe: Recipe) -> str:
-    """A way to join the row where ``auto`` meant another precision, as on a CPU of another kind."""
+    """Offer a way to join the row where ``auto`` meant another precision, as on a CPU of another kind."""
     same = row.recipe.model_copy(update={"precision": recipe.precision}) == recipe
     precision = row.recipe.precision
     return f", or --recipe precision={precision}" if same and precision not in ("auto", recipe.precision) else ""
 
 
 def _known_place(cell: Cell) -> dict[str, Any]:
-    """``Cell.place`` without what a dry run could not find: the size and content of missing data, missing weights."""
+    """Return ``Cell.place`` without what a dry run could not find: size and content of missing data, weights."""
     place = cell.place()
     return {name: value for name, value in place.items() if value or name not in _FOUND_ON_DISK}
 
@@ -111,7 +113,7 @@ def set_aside(out: Path, cells: Iterable[Cell]) -> list[Path]:
 
 
 def is_cut(path: Path) -> bool:
-    """Whether a JSON file is incomplete: neither the first part of an object nor the zeros of a lost block are JSON."""
+    """Say whether a JSON file is cut: neither the first part of an object nor the zeros of a lost block are JSON."""
     try:
         json.loads(read_regular(path, at_most=MOST_BYTES))
     except ValueError:

@@ -58,6 +58,7 @@ def run(plan: Plan, session: Session, executor: Executor, listener: Listener, *,
     started = time.perf_counter()
     outcome = Outcome()
     scheduler = Scheduler(plan, session, listener, retries=retries)
+    # A lost executor is started again as often as a stage is tried again; finished work is not repeated.
     for attempt in range(1, retries + 2):
         if scheduler.done:
             break
@@ -73,6 +74,7 @@ def run(plan: Plan, session: Session, executor: Executor, listener: Listener, *,
             break
     return replace(
         outcome,
+        # Read back and not counted: another run into the same folder may have written rows too, and rows are the truth.
         written=sum(valid_row(session.out, cell) is not None for cell in plan.cells),
         failed=scheduler.failed,
         stages_computed=len(scheduler.computed),

@@ -61,6 +61,7 @@ class RunLog(Listener):
 
     def _write(self, line: str) -> None:
         now = datetime.now(timezone.utc).isoformat(timespec="seconds")
+        # Opened for each line: the user may move the log away, and two runs may append to one.
         with suppress(OSError), self._path.open("a", encoding="utf-8", errors="backslashreplace") as file:
             file.write(f"{now} {' '.join(line.splitlines())}\n")
 

@@ -99,6 +99,7 @@ def _train(cell: Cell, session: Session, computed: Collection[str]) -> End:
     if row is None:
         with announced(session.out, cell.cell_id, cell.title()) as progress:
             row = cell.row(session, progress, computed)
+        # Training takes long, and another run may have written the row in that time.
         meanwhile = valid_row(session.out, cell)
         if meanwhile is None:
             write_row(row, session.out)
@@ -108,7 +109,7 @@ def _train(cell: Cell, session: Session, computed: Collection[str]) -> End:
 
 
 def packages_from_outside(work: Stage) -> tuple[str, ...]:
-    """Names of the packages, other than this one, whose plugins take part in a stage or cell.
+    """Name the packages, other than this one, whose plugins take part in a stage or cell.
 
     A worker that has imported one of them does no work for others: a package may replace a function of numpy or start a
     thread, and nothing puts that back.
@@ -126,7 +127,7 @@ def packages_from_outside(work: Stage) -> tuple[str, ...]:
 
 
 def perform_as_worker(work: Stage, session: Session, *, computed: Collection[str] = (), attempt: int = 1) -> End:
-    """As ``perform``, in a process of the harness's own, which ends where it may be left half done.
+    """Do as ``perform``, in a process of the harness's own, which ends where it may be left half done.
 
     That is after the time limit, which may have cut an import short, and on a GPU that no longer answers. The end is
     then found in the work's mark.
@@ -140,13 +141,14 @@ def perform_as_worker(work: Stage, session: Session, *, computed: Collection[str
 
 
 def end_of_death(work: Stage, session: Session, details: str) -> End:
-    """How work ended whose process died.
+    """Return how work ended whose process died.
 
     Args:
         work: what it was at.
         session: where.
         details: the executor's words.
     """
+    # A process that died left its report of how far it was, which would be shown for ever.
     forget(session.out, work.key)
     if isinstance(work, Cell):
         row = valid_row(session.out, work)

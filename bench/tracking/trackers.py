@@ -20,7 +20,7 @@ _PACKAGES = {"wandb": "wandb", "tensorboard": "tensorboardX"}
 
 
 class Tracker(Protocol):
-    """Where a run is told of. Whatever one raises is shown once; it hears no more, and the run goes on."""
+    """Receives a run's events. An exception is reported once and disables the tracker; the run goes on."""
 
     name: str
 
@@ -45,7 +45,7 @@ class Tracker(Protocol):
 
 
 def make_trackers(names: str | None, *, mode: WandbMode = "offline", curves: bool = False) -> list[Tracker]:
-    """The trackers that a comma-separated list names.
+    """Make the trackers that a comma-separated list names.
 
     Args:
         names: of ``wandb`` and ``tensorboard``; None for no tracking.
@@ -60,19 +60,20 @@ def make_trackers(names: str | None, *, mode: WandbMode = "offline", curves: boo
     for name in chosen:
         if name not in _PACKAGES:
             raise UnknownName("tracker", name, _PACKAGES)
+        # Looked for and not imported: wandb takes a second, and a run that is refused needs none.
         if find_spec(_PACKAGES[name]) is None:
             how = install_command("wandb") if name == "wandb" else "pip install tensorboardX"
             raise SpecError(f"--track {name} needs the package {_PACKAGES[name]}: {how}.")
-    made: list[Tracker] = []
+    trackers: list[Tracker] = []
     if "wandb" in chosen:
         from bench.tracking.with_wandb import WandbTracker
 
-        made.append(WandbTracker(mode=mode, curves=curves))
+        trackers.append(WandbTracker(mode=mode, curves=curves))
     if "tensorboard" in chosen:
         from bench.tracking.with_tensorboard import TensorBoardTracker
 
-        made.append(TensorBoardTracker(curves=curves))
-    return made
+        trackers.append(TensorBoardTracker(curves=curves))
+    return trackers
 
 
 @contextmanager
@@ -142,6 +143,7 @@ class TrackingReporter(Listener):
         return None
 
     def _tell(self, message: Callable[[Tracker], None]) -> None:
+        # A copy, since one that fails is taken out of the list meanwhile.
         for tracker in list(self._trackers):
             try:
                 message(tracker)
@@ -152,7 +154,7 @@ class TrackingReporter(Listener):
 
 
 def describe(cells: Sequence[Cell]) -> dict[str, Any]:
-    """The grid in plain values: how many cells, and the distinct values on each axis."""
+    """Return the grid in plain values: how many cells, and the distinct values on each axis."""
     axes: dict[str, list[Any]] = {
         "datasets": [cell.dataset.label for cell in cells],
         "methods": [cell.variant for cell in cells],

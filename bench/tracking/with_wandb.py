@@ -56,6 +56,7 @@ class WandbTracker:
             "x_disable_stats": True,
             "x_save_requirements": False,
         }
+        # Settings come and go with wandb's versions, and one that it does not know is an error.
         known = {name: value for name, value in wanted.items() if name in wandb.Settings.model_fields}
         self._run = wandb.init(
             project=os.environ.get("WANDB_PROJECT", PROJECT),
