@@ -26,6 +26,7 @@ EXTRAS = {
     "medmnist": ("medmnist", "the data sets medmnist(name=...)"),
     "wandb": ("wandb", "--track wandb"),
 }
+# All in one process and in a run's order of imports: it is their combination that breaks.
 _PROBE = """
 import json, sys
 found = {}
@@ -45,6 +46,7 @@ except Exception as error:
 print(json.dumps(found))
 """
 _ROOM_GB = 5.0
+"""Free space below which a warning is due; a convention."""
 
 
 class Finding(NamedTuple):
@@ -85,7 +87,7 @@ def examine(cache: Path) -> list[Finding]:
 
 
 def packages(installed: Mapping[str, str | None]) -> list[Finding]:
-    """Versions; what is required and missing is a problem, a missing extra is said with what it is for."""
+    """Report versions; what is required and missing is a problem, a missing extra is said with what it is for."""
     needed = [name for name in PACKAGES if installed.get(name) is None]
     versions = ", ".join(f"{name} {found}" for name, found in installed.items() if found and name in PACKAGES)
     advice = f"missing: {', '.join(needed)}. Run: {install_command()}" if needed else ""
@@ -99,7 +101,7 @@ def packages(installed: Mapping[str, str | None]) -> list[Finding]:
 
 
 def names(scripts: Iterable[str], modules: Iterable[str]) -> Finding:
-    """Whether another distribution has a command or an import package ``bench`` too, as frappe-bench has.
+    """Say whether another distribution has a command or an import package ``bench`` too, as frappe-bench has.
 
     Args:
         scripts: distributions that install a command ``bench``.
@@ -124,8 +126,9 @@ def names(scripts: Iterable[str], modules: Iterable[str]) -> Finding:
 
 
 def torch_pair(torch: str | None, torchvision: str | None, error: str) -> Finding:
-    """Whether torch and torchvision belong together; a CPU-only torch beside PyPI's torchvision breaks on import."""
+    """Say if torch and torchvision belong together; a CPU-only torch beside PyPI's torchvision breaks on import."""
     found = f"torch {torch or 'missing'}, torchvision {torchvision or 'missing'}"
+    # What torchvision's compiled operators say when they were built for another torch.
     if "torchvision::nms" in error or (error and _cpu_only(torch) != _cpu_only(torchvision)):
         return Finding(
             "torch and torchvision",
@@ -145,8 +148,9 @@ def torch_pair(torch: str | None, torchvision: str | None, error: str) -> Findin
 
 
 def openmp(libraries: Iterable[str]) -> list[Finding]:
-    """OpenMP runtimes that torch, faiss and scikit-learn load into one process; two can deadlock or slow each other."""
+    """List the OpenMP runtimes that one process loads; two kinds of them can deadlock or slow each other."""
     paths = sorted(libraries)
+    # By kind: two copies of one runtime, as wheels bring them, do no harm; libgomp beside libiomp5 may.
     kinds = sorted({Path(path).name.split(".so")[0].split("-")[0].removesuffix(".dylib") for path in paths})
     found = ", ".join(paths) or "none found"
     if len(kinds) > 1:
@@ -163,7 +167,7 @@ def openmp(libraries: Iterable[str]) -> list[Finding]:
 
 
 def device(gpus: list[list[Any]], cuda_build: str | None, driver: bool) -> Finding:
-    """What ``--device auto`` will take."""
+    """Say what ``--device auto`` will take."""
     if gpus:
         return Finding("device", "ok", ", ".join(f"{name}, {memory:.0f} GB" for name, memory in gpus))
     if driver and cuda_build is None:
@@ -181,13 +185,13 @@ def device(gpus: list[list[Any]], cuda_build: str | None, driver: bool) -> Findi
 
 
 def precision(bf16: bool) -> Finding:
-    """What ``precision=auto`` means on the CPU."""
+    """Say what ``precision=auto`` means on the CPU."""
     found = "bf16, which this CPU computes itself" if bf16 else "fp32: this CPU does not compute bf16 itself"
     return Finding("precision on the CPU", "ok", found)
 
 
 def threads(cpus: int, environment: Mapping[str, str]) -> Finding:
-    """CPUs that this process may use, and what the environment says about threads."""
+    """Count the CPUs that this process may use, and say what the environment says about threads."""
     given = environment.get("OMP_NUM_THREADS")
     found = f"{cpus} CPU(s)" + (f", OMP_NUM_THREADS={given}" if given else "")
     if given and given.isdecimal() and int(given) > cpus:
@@ -198,9 +202,10 @@ def threads(cpus: int, environment: Mapping[str, str]) -> Finding:
 
 
 def disk(folders: Mapping[str, Path]) -> list[Finding]:
-    """Free space where a run writes."""
+    """Measure the free space where a run writes."""
     findings = []
     for name, folder in folders.items():
+        # The folder may not be there before the first run; the disk is that of what it will lie in.
         existing = next(path for path in (folder, *folder.parents) if path.exists())
         free = shutil.disk_usage(existing).free / 1e9
         few = free < _ROOM_GB
@@ -218,7 +223,7 @@ def _cpu_only(found: str | None) -> bool:
 
 
 def _owners_of_bench() -> tuple[list[str], list[str]]:
-    """Distributions that install a command ``bench``, and those that install a package of that name."""
+    """List the distributions that install a command ``bench``, and those that install a package of that name."""
     scripts = [point.dist.name for point in entry_points(group="console_scripts", name="bench") if point.dist]
     return scripts, packages_distributions().get("bench", [])
 
@@ -231,7 +236,7 @@ def _version(name: str) -> str | None:
 
 
 def _probe() -> dict[str, Any]:
-    """What torch says, from a process that may crash without taking this one along."""
+    """Ask torch, in a process that may crash without taking this one along."""
     done = subprocess.run([sys.executable, "-c", _PROBE], capture_output=True, text=True, check=False)
     try:
         return dict(json.loads(done.stdout.strip().splitlines()[-1]))
