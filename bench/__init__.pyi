@@ -31,8 +31,10 @@ from .errors import SpecError as SpecError
 from .errors import WeightsError as WeightsError
 from .judging.rule import Judge as Judge
 from .knn import unit_rows as unit_rows
+from .parts import Clustering as Clustering
+from .parts import EarlyGradients as EarlyGradients
+from .parts import need as need
 from .plugin_files import load_plugin as load_plugin
-from .plugins import need as need
 from .plugins import register_dataset as register_dataset
 from .plugins import register_encoder as register_encoder
 from .plugins import register_method as register_method

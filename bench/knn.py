@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.errors import DataError
-from bench.pool import Metric, Neighbors
+from bench.parts import Metric
+from bench.pool import Neighbors
 from bench.quantities import counted
 from bench.underway import Progress
 

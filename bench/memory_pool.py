@@ -2,109 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.calls import Call
-from bench.data import Images, private
+from bench.calls import parse_call
+from bench.data import private
 from bench.dynamics import Dynamics
 from bench.errors import DataError
-from bench.judging.rule import Judge
+from bench.parts import CORESET, JUDGE, NEIGHBORS, OUTPUTS, Chosen, Metric, Part, PartArrays, Value
 from bench.plugins import methods
-from bench.pool import Metric, Neighbors, Outputs, Targets
+from bench.pool import NOTHING, Asked, Neighbors
 from bench.quantities import counted
 
-Part = TypeVar("Part")
+Given = TypeVar("Given")
 _CELLS = 2**20
 """Distances held at once by the neighbour search."""
 
 
-@dataclass(frozen=True)
-class ArraySource:
+class ArraySource(PartArrays):
     """Implements ``PoolSource`` from arrays; a part that was not given raises ``DataError``.
 
-    Every array it hands out is a read-only copy, so that a method cannot edit the caller's data. The keywords of
-    ``pseudo_labels`` and ``dynamics`` that name a clustering are ignored: there is one.
-
-    Attributes:
-        image_array: uint8 [N, C, H, W].
-        embedding_array: float32 [N, D].
-        label_array: int64 [N].
-        pseudo_label_array: int64 [N].
-        dynamics_labels: of a proxy trained on true labels.
-        dynamics_pseudo: of a proxy trained on pseudo-labels.
-        rehearsal: int64 indices -> agreement in [0, 1], as ``Pool.rehearse``.
-        judging: int64 indices -> accuracy in [0, 1], as ``Pool.judge`` of one coreset.
-        gradient_norm_array: float32 [N].
-        network: (embeddings [N, D], indices int64 [m], their labels int64 [m]) -> what it says of the pool, as
-            ``Pool.outputs``; it is given no other label.
+    Every array it hands out is a read-only copy, so that a method cannot edit the caller's data. Options that name a
+    clustering, a judge or a training are ignored: what was given is all there is.
     """
 
-    image_array: Images | None = None
-    embedding_array: NDArray[np.float32] | None = None
-    label_array: NDArray[np.int64] | None = None
-    pseudo_label_array: NDArray[np.int64] | None = None
-    dynamics_labels: Dynamics | None = None
-    dynamics_pseudo: Dynamics | None = None
-    rehearsal: Callable[[NDArray[np.int64]], float] | None = None
-    judging: Callable[[NDArray[np.int64]], float] | None = None
-    gradient_norm_array: NDArray[np.float32] | None = None
-    network: Callable[[NDArray[np.float32], NDArray[np.int64], NDArray[np.int64]], Outputs] | None = None
-
-    def images(self) -> Images:
-        """uint8 [N, C, H, W]."""
-        images = cast("Images", _given("image_array", self.image_array))
-        return private(images) if isinstance(images, np.ndarray) else images
+    def read(self, part: Part[Chosen, Value], options: Chosen, asked: Asked = NOTHING) -> Value:
+        """The part as it was given, or made from what was given."""
+        makers = {NEIGHBORS.name: self._neighbors, JUDGE.name: self._judge, CORESET.name: self._coreset}
+        if maker := {**makers, OUTPUTS.name: self._outputs}.get(part.name):
+            return cast("Value", maker(options, asked))
+        name = part.array_of(options)
+        return cast("Value", _copied(_given(name, getattr(self, name)), asked))
 
     def embeddings(self) -> NDArray[np.float32]:
         """float32 [N, D]."""
         return private(_given("embedding_array", self.embedding_array))
-
-    def neighbors(self, k: int, metric: Metric) -> Neighbors:
-        """Exact neighbours by brute force (``brute_force_neighbors``)."""
-        found = brute_force_neighbors(_given("embedding_array", self.embedding_array), k, metric)
-        return Neighbors(private(found.indices), private(found.distances))
-
-    def pseudo_labels(self, **clustering: Any) -> NDArray[np.int64]:
-        """int64 [N]."""
-        return private(_given("pseudo_label_array", self.pseudo_label_array))
-
-    def dynamics(self, of: Targets, **clustering: Any) -> Dynamics:
-        """The given dynamics of that proxy."""
-        given = self.dynamics_labels if of == "labels" else self.dynamics_pseudo
-        found = _given(f"dynamics_{of}", given)
-        arrays = {name: private(array) for name, array in found.arrays().items() if name != "epochs"}
-        return replace(found, **arrays)  # type: ignore[arg-type]
-
-    def rehearse(self, indices: NDArray[np.int64], **clustering: Any) -> float:
-        """The given function's answer."""
-        return _given("rehearsal", self.rehearsal)(indices)
-
-    def judge(self, candidates: Sequence[NDArray[np.int64]], by: Judge) -> NDArray[np.float64]:
-        """The given function's answers, whichever judge is asked for."""
-        judging = _given("judging", self.judging)
-        return np.array([judging(indices) for indices in candidates], dtype=np.float64)
-
-    def coreset(self, method: Call, *, budget: int, rate: float, num_classes: int, seed: int) -> NDArray[np.int64]:
-        """Select by the other method from a pool of the same arrays."""
-        from bench.selection import method_pool, run_method
-
-        entry, size = methods.get(method.name), len(_given("embedding_array", self.embedding_array))
-        pool = method_pool(entry, method.params, self, size=size, num_classes=num_classes, rate=rate, seed=seed)
-        return private(run_method(entry, pool, method.params, budget, seed))
-
-    def gradient_norms(self, **options: Any) -> NDArray[np.float32]:
-        """float32 [N]."""
-        return private(_given("gradient_norm_array", self.gradient_norm_array))
-
-    def outputs(self, indices: NDArray[np.int64]) -> Outputs:
-        """What the given network says after training on these images."""
-        network = _given("network", self.network)
-        return Outputs(*map(private, network(self.embeddings(), indices, self.reveal(indices))))
 
     def reveal(self, indices: NDArray[np.int64]) -> NDArray[np.int64]:
         """int64 [m] labels of these images."""
@@ -113,6 +48,32 @@ class ArraySource:
     def labels(self) -> NDArray[np.int64]:
         """int64 [N]."""
         return private(_given("label_array", self.label_array))
+
+    def _neighbors(self, options: Any, asked: Asked) -> Neighbors:
+        embeddings = _given("embedding_array", self.embedding_array)
+        found = brute_force_neighbors(embeddings, options.k, options.metric)
+        return Neighbors(private(found.indices), private(found.distances))
+
+    def _judge(self, options: Any, asked: Asked) -> NDArray[np.float64]:
+        judging = _given("judging", self.judging)
+        return np.array([judging(indices) for indices in asked.indices], dtype=np.float64)
+
+    def _coreset(self, options: Any, asked: Asked) -> NDArray[np.int64]:
+        """Select by the other method from a pool of the same arrays."""
+        from bench.selection import method_pool, run_method
+
+        call, size = parse_call(options.method), len(_given("embedding_array", self.embedding_array))
+        entry = methods.get(call.name)
+        pool = method_pool(
+            entry, call.params, self, size=size, num_classes=asked.num_classes, rate=asked.rate, seed=asked.seed
+        )
+        return private(run_method(entry, pool, call.params, asked.budget, asked.seed))
+
+    def _outputs(self, options: Any, asked: Asked) -> Any:
+        """What the given network says after training on the images revealed."""
+        network, [indices] = _given("network", self.network), asked.indices
+        found = network(self.embeddings(), indices, self.reveal(indices))
+        return type(found)(*map(private, found))
 
 
 def brute_force_neighbors(embeddings: NDArray[np.floating], k: int, metric: Metric = "cosine") -> Neighbors:
@@ -155,7 +116,17 @@ def brute_force_neighbors(embeddings: NDArray[np.floating], k: int, metric: Metr
     return Neighbors(indices, distances)
 
 
-def _given(name: str, part: Part | None) -> Part:
-    if part is None:
+def _given(name: str, value: Given | None) -> Given:
+    if value is None:
         raise DataError(f"this ArraySource was made without {name}; pass {name}=... to give the pool that part.")
-    return part
+    return value
+
+
+def _copied(given: Any, asked: Asked) -> Any:
+    """An array, the arrays of dynamics, or a function's answer; images in files are no array in memory."""
+    if isinstance(given, np.ndarray):
+        return private(given)
+    if isinstance(given, Dynamics):
+        arrays = {name: private(array) for name, array in given.arrays().items() if name != "epochs"}
+        return replace(given, **arrays)  # type: ignore[arg-type]
+    return given(*asked.indices) if callable(given) else given

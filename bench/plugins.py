@@ -10,50 +10,15 @@ from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from bench.code_digest import code_digest
 from bench.errors import RegistrationError
+from bench.parts import DYNAMICS, SUPERVISIONS, Need, Supervision, need
 from bench.recipe import Recipe
 from bench.refs import INDICES
 from bench.registry import Entry, Registry
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 Info = TypeVar("Info", "DatasetInfo", "EncoderInfo", "ModelInfo")
-Supervision = Literal["none", "pseudo", "coreset", "labels"]
-"""What a method may see, from nothing to everything: each allows what those before it allow."""
-SUPERVISIONS: tuple[Supervision, ...] = get_args(Supervision)
 Trained = Literal["none", "self-supervised", "language", "labels"]
 """What an encoder was trained with."""
-
-
-@dataclass(frozen=True)
-class Need:
-    """One part of the pool that a method reads, with the arguments it will read it with.
-
-    Args:
-        part: one of ``Need.PARTS``; each is a property or method of the pool (``rehearsal``: ``rehearse``).
-        options: keyword arguments of the call on the pool, so that the harness can compute it beforehand.
-    """
-
-    part: str
-    options: Mapping[str, Any] = field(default_factory=dict)
-
-    PARTS = (
-        "images",
-        "embeddings",
-        "neighbors",
-        "pseudo_labels",
-        "dynamics",
-        "rehearsal",
-        "judge",
-        "coreset",
-        "gradient_norms",
-        "outputs",
-    )
-
-
-def need(part: str, **options: Any) -> Need:
-    """``need("neighbors", k=10)`` announces the call ``pool.neighbors(k=10)``."""
-    if part not in Need.PARTS:
-        raise RegistrationError(f"a method cannot need {part!r}; valid: {', '.join(Need.PARTS)}.")
-    return Need(part, options)
 
 
 @dataclass(frozen=True)
@@ -221,22 +186,25 @@ def register_method(
         raise RegistrationError(f"method {name!r}: the name is taken by coresets from files, {INDICES}(of=FILE).")
     if unpruned and name != "full":
         raise RegistrationError(f"method {name!r}: unpruned=True is for 'full', which tables compare the others with.")
-    info = MethodInfo(supervision, _needs_of(needs), paper, version, stochastic, unpruned, check)
+    info = MethodInfo(supervision, _needs_of(needs, supervision), paper, version, stochastic, unpruned, check)
     return lambda function: methods.add(name, function, info)
 
 
 def _needs_of(
-    needs: Sequence[str | Need] | Callable[[Mapping[str, Any]], Sequence[str | Need]],
+    needs: Sequence[str | Need] | Callable[[Mapping[str, Any]], Sequence[str | Need]], supervision: Supervision
 ) -> Callable[[Mapping[str, Any]], Sequence[Need]]:
     """Parameters -> needs; a fixed list is checked at once."""
     if callable(needs):
-        return lambda params: _as_needs(needs(params))
-    fixed = _as_needs(needs)
+        return lambda params: _as_needs(needs(params), supervision)
+    fixed = _as_needs(needs, supervision)
     return lambda params: fixed
 
 
-def _as_needs(items: Iterable[str | Need]) -> tuple[Need, ...]:
-    return tuple(item if isinstance(item, Need) else need(item) for item in items)
+def _as_needs(items: Iterable[str | Need], supervision: Supervision) -> tuple[Need, ...]:
+    """Needs by name or object; dynamics that do not say of what are of labels where the method may read them."""
+    of: dict[str, Any] = {"of": "labels" if supervision == "labels" else "pseudo"}
+    found = (item if isinstance(item, Need) else Need(item) for item in items)
+    return tuple(need(item.part, **(of if item.part == DYNAMICS.name else {}) | dict(item.options)) for item in found)
 
 
 def register_dataset(name: str, **declaration: Any) -> Callable[[Function], Function]:

@@ -4,23 +4,45 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from typing_extensions import Unpack
 
-from bench.calls import Call, parse_call
+from bench.calls import parse_call
 from bench.data import Images, ImageView
 from bench.diagnostics import Diagnostics, check_chosen, check_judged, check_scores
 from bench.dynamics import Dynamics
 from bench.errors import LabelAccessError, SelectionError, UndeclaredNeed
 from bench.judging.rule import Judge
-from bench.plugins import SUPERVISIONS, Supervision, methods
-
-Metric = Literal["cosine", "euclidean"]
-Targets = Literal["labels", "pseudo"]
-Layers = Literal["all", "last"]
-"""Whose gradient a norm is of: all weights, or those of the last linear layer."""
+from bench.parts import (
+    CORESET,
+    DYNAMICS,
+    EMBEDDINGS,
+    GRADIENT_NORMS,
+    IMAGES,
+    JUDGE,
+    NEIGHBORS,
+    NO_OPTIONS,
+    OUTPUTS,
+    PSEUDO_LABELS,
+    REHEARSAL,
+    SUPERVISIONS,
+    Chosen,
+    ClusteringKeywords,
+    EarlyGradients,
+    Judging,
+    Layers,
+    Metric,
+    NearestNeighbors,
+    OtherMethod,
+    Part,
+    Supervision,
+    Targets,
+    Value,
+)
+from bench.plugins import methods
 
 
 class Neighbors(NamedTuple):
@@ -50,19 +72,35 @@ class Outputs(NamedTuple):
     features: NDArray[np.float32]
 
 
+class Asked(NamedTuple):
+    """What a call on the pool is about, beside the part's options.
+
+    Attributes:
+        indices: one or several lists of int64 positions: those rehearsed, judged, or revealed so far.
+        budget: n of the coreset that another method keeps.
+        rate: its rate.
+        num_classes: C.
+        seed: its seed.
+    """
+
+    indices: Sequence[NDArray[np.int64]] = ()
+    budget: int = 0
+    rate: float = 0.0
+    num_classes: int = 0
+    seed: int = 0
+
+
+NOTHING = Asked()
+"""Of a call that is about the whole pool."""
+
+
 class PoolSource(Protocol):
     """Where a pool's parts come from: the artifact cache, or arrays in memory."""
 
-    def images(self) -> Images: ...
-    def embeddings(self) -> NDArray[np.float32]: ...
-    def neighbors(self, k: int, metric: Metric) -> Neighbors: ...
-    def pseudo_labels(self, **clustering: Any) -> NDArray[np.int64]: ...
-    def dynamics(self, of: Targets, **clustering: Any) -> Dynamics: ...
-    def rehearse(self, indices: NDArray[np.int64], **clustering: Any) -> float: ...
-    def judge(self, candidates: Sequence[NDArray[np.int64]], by: Judge) -> NDArray[np.float64]: ...
-    def coreset(self, method: Call, *, budget: int, rate: float, num_classes: int, seed: int) -> NDArray[np.int64]: ...
-    def gradient_norms(self, **options: Any) -> NDArray[np.float32]: ...
-    def outputs(self, indices: NDArray[np.int64]) -> Outputs: ...
+    def read(self, part: Part[Chosen, Value], options: Chosen, asked: Asked = NOTHING) -> Value:
+        """A part in the table, with these options; arrays are read-only."""
+        ...
+
     def reveal(self, indices: NDArray[np.int64]) -> NDArray[np.int64]: ...
     def labels(self) -> NDArray[np.int64]: ...
 
@@ -115,51 +153,42 @@ class Pool:
     @cached_property
     def images(self) -> Images:
         """uint8 [N, C, H, W], read-only; images in files come as a view that does not tell where they lie."""
-        self._declared("images")
-        images = self._source.images()
+        images = self._read(IMAGES, NO_OPTIONS)
         return images if isinstance(images, np.ndarray) else ImageView(images)
 
     @property
     def embeddings(self) -> NDArray[np.float32]:
         """float32 [N, D] of the cell's encoder, as the encoder gave them (not normalised). Read-only."""
-        self._declared("embeddings")
-        return _finite(self._source.embeddings(), "embeddings")
+        return _finite(self._read(EMBEDDINGS, NO_OPTIONS), "embeddings")
 
-    def neighbors(self, k: int = 50, *, metric: Metric = "cosine") -> Neighbors:
+    def neighbors(self, k: int = NearestNeighbors.k, *, metric: Metric = NearestNeighbors.metric) -> Neighbors:
         """Exact k nearest neighbours in embedding space; k is cut to N - 1. Read-only."""
-        self._declared("neighbors")
-        return self._source.neighbors(min(k, len(self) - 1), metric)
+        return self._read(NEIGHBORS, NearestNeighbors(min(k, len(self) - 1), metric))
 
-    def pseudo_labels(self, **clustering: Any) -> NDArray[np.int64]:
-        """int64 [N] cluster numbers in [0, num_clusters). Keywords: ``bench.stages.clusters.PseudoLabels``' options.
+    def pseudo_labels(self, **clustering: Unpack[ClusteringKeywords]) -> NDArray[np.int64]:
+        """int64 [N] cluster numbers in [0, num_clusters). Keywords: those of ``bench.Clustering``.
 
         ``num_clusters`` is C unless given; ``"estimate"`` takes it from the embeddings, and the row names it.
         """
-        self._declared("pseudo_labels")
-        self._allowed("pseudo", "pseudo_labels")
-        return self._source.pseudo_labels(**clustering)
+        return self._read(PSEUDO_LABELS, PSEUDO_LABELS.chosen(clustering))
 
-    def dynamics(self, of: Targets = "labels", **clustering: Any) -> Dynamics:
+    def dynamics(self, of: Targets = "labels", **clustering: Unpack[ClusteringKeywords]) -> Dynamics:
         """Training dynamics of a proxy trained on true labels or on pseudo-labels (keywords as ``pseudo_labels``)."""
-        self._declared("dynamics")
-        self._allowed(of, f"dynamics({of!r})")
-        found = self._source.dynamics(of, **clustering)
+        found = self._read(DYNAMICS, DYNAMICS.chosen({"of": of, **clustering}), call=f"dynamics({of!r})")
         for name, values in found.arrays().items():
             _finite(values, f"the dynamics' {name}")
         return found
 
-    def rehearse(self, indices: NDArray[np.int64], **clustering: Any) -> float:
+    def rehearse(self, indices: NDArray[np.int64], **clustering: Unpack[ClusteringKeywords]) -> float:
         """Train the proxy's network on the pseudo-labels of ``indices`` only; how well it predicts held-out ones.
 
         Returns:
             Accuracy in [0, 1] against the pseudo-labels of a fixed tenth of the pool, which is left out of
             training. No true label is involved, so a label-free method may choose a parameter by it.
         """
-        self._declared("rehearsal")
-        self._allowed("pseudo", "rehearse()")
-        return self._source.rehearse(indices, **clustering)
+        return self._read(REHEARSAL, REHEARSAL.chosen(clustering), Asked([indices]), call="rehearse()")
 
-    def judge(self, candidates: Sequence[ArrayLike], *, by: Judge = "rule") -> NDArray[np.float64]:
+    def judge(self, candidates: Sequence[ArrayLike], *, by: Judge = Judging.by) -> NDArray[np.float64]:
         """Judge coresets without a label: how well each predicts clusterings of what it leaves out.
 
         The clusterings are none that any score rests on, so a method may compare coresets of different origin by it;
@@ -174,9 +203,8 @@ class Pool:
         Returns:
             float64 [m]: mean accuracy over the clusterings in [0, 1], high = good.
         """
-        self._declared("judge")
-        self._allowed("pseudo", "judge()")
-        return self._source.judge([np.asarray(indices, dtype=np.int64) for indices in candidates], by)
+        coresets = [np.asarray(indices, dtype=np.int64) for indices in candidates]
+        return self._read(JUDGE, Judging(by), Asked(coresets))
 
     def coreset(self, method: str) -> NDArray[np.int64]:
         """int64 [n], sorted: what another method keeps of this pool at the same rate and seed.
@@ -186,21 +214,26 @@ class Pool:
         Args:
             method: a call such as ``"typiclust"`` or ``"elfs(clustering=kmeans)"``.
         """
-        self._declared("coreset")
-        call = parse_call(method)
-        self._allowed(methods.get(call.name).info.supervision, f"coreset({method!r})")
-        return self._source.coreset(
-            call, budget=self._budget, rate=self.rate, num_classes=self.num_classes, seed=self._seed
-        )
+        self._declared(CORESET)
+        self._allowed(methods.get(parse_call(method).name).info.supervision, f"coreset({method!r})")
+        asked = Asked(budget=self._budget, rate=self.rate, num_classes=self.num_classes, seed=self._seed)
+        return self._source.read(CORESET, OtherMethod(method), asked)
 
-    def gradient_norms(self, **options: Any) -> NDArray[np.float32]:
+    def gradient_norms(
+        self,
+        *,
+        networks: int = EarlyGradients.networks,
+        epochs: int = EarlyGradients.epochs,
+        layers: Layers = EarlyGradients.layers,
+    ) -> NDArray[np.float32]:
         """float32 [N] mean gradient norms early in training, high = hard.
 
-        Keywords: those of ``bench.stages.gradients.GradientNorms``.
+        Args:
+            networks: how many are averaged, each with weights and order of its own.
+            epochs: of training before the gradients are taken; cut to the proxy's.
+            layers: gradient by ``all`` weights, or by those of the ``last`` linear layer.
         """
-        self._declared("gradient_norms")
-        self._allowed("labels", "gradient_norms()")
-        return _finite(self._source.gradient_norms(**options), "the gradient norms")
+        return _finite(self._read(GRADIENT_NORMS, EarlyGradients(networks, epochs, layers)), "the gradient norms")
 
     def reveal(self, indices: ArrayLike) -> NDArray[np.int64]:
         """True labels of images that the method thereby commits itself to keep, for ``supervision="coreset"``.
@@ -243,9 +276,7 @@ class Pool:
         A fresh network each time, from the same initial weights, for the proxy's number of passes over the revealed
         images. Fewer than two cannot train it: the outputs are then those of the initial weights.
         """
-        self._declared("outputs")
-        self._allowed("coreset", "outputs()")
-        found = self._source.outputs(self.revealed)
+        found = self._read(OUTPUTS, NO_OPTIONS, Asked([self.revealed]))
         return Outputs(*(_finite(part, f"the network's {name}") for name, part in found._asdict().items()))
 
     @cached_property
@@ -286,11 +317,16 @@ class Pool:
         """What the method reported so far."""
         return self._diagnostics
 
-    def _declared(self, part: str) -> None:
-        if part not in self._needs:
+    def _read(self, part: Part[Chosen, Value], options: Chosen, asked: Asked = NOTHING, *, call: str = "") -> Value:
+        self._declared(part)
+        self._allowed(part.least(options), call or f"{part.name}()")
+        return self._source.read(part, options, asked)
+
+    def _declared(self, part: Part[Any, Any]) -> None:
+        if part.name not in self._needs:
             raise UndeclaredNeed(
-                f"the method reads pool.{part} but does not declare it; add {part!r} to the needs of register_method "
-                f"(declared: {', '.join(sorted(self._needs)) or 'nothing'})."
+                f"the method reads pool.{part.name} but does not declare it; add {part.name!r} to the needs of "
+                f"register_method (declared: {', '.join(sorted(self._needs)) or 'nothing'})."
             )
 
     def _allowed(self, wanted: Supervision, what: str) -> None:

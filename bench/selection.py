@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from bench.calls import parse_call
 from bench.errors import SelectionError, SpecError
-from bench.plugins import SUPERVISIONS, MethodInfo, methods
+from bench.parts import SUPERVISIONS
+from bench.plugins import MethodInfo, methods
 from bench.pool import Pool, PoolSource
 from bench.quantities import counted
 from bench.registry import Entry

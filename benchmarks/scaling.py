@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import cast
 
 import numpy as np
 
 from bench import Neighbors
 from bench.knn import nearest_neighbors
 from bench.memory_pool import ArraySource
+from bench.parts import Chosen, NearestNeighbors, Part, Value
 from bench.plugins import methods
-from bench.pool import Metric
+from bench.pool import NOTHING, Asked
 from bench.selection import budget_for, method_pool, run_method
 from benchmarks import _data
 from benchmarks._common import Meter, Result, Times, slope
@@ -31,10 +33,10 @@ class Given(ArraySource):
 
     lists: Neighbors | None = None
 
-    def neighbors(self, k: int, metric: Metric) -> Neighbors:
-        if self.lists is None:
-            return super().neighbors(k, metric)
-        return Neighbors(self.lists.indices[:, :k], self.lists.distances[:, :k])
+    def read(self, part: Part[Chosen, Value], options: Chosen, asked: Asked = NOTHING) -> Value:
+        if self.lists is None or not isinstance(options, NearestNeighbors):
+            return super().read(part, options, asked)
+        return cast("Value", Neighbors(*(array[:, : options.k] for array in self.lists)))
 
 
 def run(

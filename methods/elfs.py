@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from bench import (
+    Clustering,
     Dynamics,
     Judge,
     NeverLearned,
@@ -85,12 +86,8 @@ def choose_beta(candidates: Sequence[float], evaluate: Callable[[float], float])
 def _clustering(params: Mapping[str, Any]) -> dict[str, Any]:
     """Keywords that name the pseudo-labels; heads and epochs belong to TEMI alone."""
     temi = params["clustering"] == "temi"
-    return {
-        "clustering": params["clustering"],
-        "num_clusters": params["num_clusters"],
-        "heads": params["heads"] if temi else None,
-        "epochs": params["cluster_epochs"] if temi else None,
-    }
+    effort = {"heads": params["heads"], "epochs": params["cluster_epochs"]} if temi else {}
+    return {"clustering": params["clustering"], "num_clusters": params["num_clusters"], **effort}
 
 
 def _needs(params: Mapping[str, Any]) -> list[Any]:
@@ -119,10 +116,10 @@ def elfs(
     *,
     beta: Annotated[float, Field(ge=0, lt=1)] | Literal["auto"] = "auto",
     score: Score = "aum",
-    clustering: Literal["temi", "kmeans"] = "temi",
+    clustering: Literal["temi", "kmeans"] = Clustering.clustering,
     num_clusters: Annotated[int, Field(ge=2)] | Literal["estimate"] | None = None,
-    heads: Annotated[int, Field(ge=1)] = 50,
-    cluster_epochs: Annotated[int, Field(ge=1)] = 200,
+    heads: Annotated[int, Field(ge=1)] = Clustering.heads,
+    cluster_epochs: Annotated[int, Field(ge=1)] = Clustering.epochs,
     never_learned: NeverLearned = "hardest",
     rehearsal: Rehearsal = "own-pseudo-labels",
     guard: bool = True,

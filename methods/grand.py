@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from bench import Pool, hardest, need, register_method
+from bench import EarlyGradients, Pool, hardest, need, register_method
 
 
 def _needs(params: Mapping[str, Any]) -> list[Any]:
@@ -28,9 +28,9 @@ def grand(
     budget: int,
     rng: np.random.Generator,
     *,
-    networks: Annotated[int, Field(ge=1)] = 10,
-    epochs: Annotated[int, Field(ge=0)] = 10,
-    layers: Literal["all", "last"] = "all",
+    networks: Annotated[int, Field(ge=1)] = EarlyGradients.networks,
+    epochs: Annotated[int, Field(ge=0)] = EarlyGradients.epochs,
+    layers: Literal["all", "last"] = EarlyGradients.layers,
 ) -> NDArray[np.int64]:
     """Keep the images of largest mean gradient norm (hardest) over several networks after a few epochs.
 

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bench.data import Arrays
 from bench.errors import DataError
+from bench.parts import Algorithm
 from bench.refs import derive_seed
 
 if TYPE_CHECKING:
     from bench.store.unfinished import Unfinished
-
-Algorithm = Literal["temi", "kmeans"]
 
 
 def assign_clusters(
@@ -24,8 +23,8 @@ def assign_clusters(
     *,
     clustering: Algorithm,
     num_clusters: int,
-    heads: int | None,
-    epochs: int | None,
+    heads: int,
+    epochs: int,
     seed: int,
     device: str,
     progress: Callable[[int, int], None] | None = None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from bench.conformance import ranges
+from bench.parts import PARTS
 from bench.plugins import MethodInfo
 from bench.registry import Entry
 
@@ -40,11 +41,11 @@ def _parameters(entry: Entry[MethodInfo]) -> str:
 
 
 def _nan_embeddings(entry: Entry[MethodInfo]) -> str:
-    return "" if _declares(entry, {"embeddings", "neighbors", "outputs"}) else "reads no embeddings"
+    return "" if _declares(entry, "embeddings") else "reads no embeddings"
 
 
 def _nan_scores(entry: Entry[MethodInfo]) -> str:
-    return "" if _declares(entry, {"dynamics", "gradient_norms"}) else "reads no scores"
+    return "" if _declares(entry, "scores") else "reads no scores"
 
 
 def _ties(entry: Entry[MethodInfo]) -> str:
@@ -53,11 +54,11 @@ def _ties(entry: Entry[MethodInfo]) -> str:
     return "" if entry.info.stochastic else "draws nothing, so that equal images can only go by their order"
 
 
-def _declares(entry: Entry[MethodInfo], parts: set[str]) -> bool:
-    """Whether any of the parts is declared with the defaults or with any choice of a parameter."""
+def _declares(entry: Entry[MethodInfo], held: str) -> bool:
+    """Whether a part that holds this is declared with the defaults or with any choice of a parameter."""
     try:
         return any(
-            parts & {item.part for item in entry.info.needs(entry.resolve(params))}
+            held in {PARTS[item.part].holds for item in entry.info.needs(entry.resolve(params))}
             for params in ranges.choices(entry, 1)  # the size only sets the ends of numbers, which are no choices
         )
     except Exception:

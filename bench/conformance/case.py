@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import inspect
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,10 +14,13 @@ from numpy.typing import NDArray
 from bench.conformance.samples import Sample
 from bench.dynamics import Dynamics
 from bench.errors import BenchError, LabelAccessError, UndeclaredNeed
+from bench.parts import NO_OPTIONS, Chosen, Options, Part, Value
 from bench.plugins import MethodInfo
-from bench.pool import Neighbors, Outputs, PoolSource
+from bench.pool import NOTHING, Asked, Neighbors, Outputs, PoolSource
 from bench.registry import Entry
 from bench.selection import method_pool, run_method
+
+Given = TypeVar("Given")
 
 
 class Failed(Exception):
@@ -27,10 +29,10 @@ class Failed(Exception):
 
 @dataclass(frozen=True)
 class Call:
-    """One call that a method made on its pool: the part's name and the arguments, defaults left out."""
+    """One call that a method made on its pool: the part's name, or labels or reveal, and the part's options."""
 
     part: str
-    options: Mapping[str, Any]
+    options: Options = NO_OPTIONS
 
 
 class Recorder:
@@ -49,19 +51,24 @@ class Recorder:
         """Names of the arrays that are not any more what they were when they were handed out."""
         return sorted({name for name, array, digest in self._given if _digest(array) != digest})
 
-    def __getattr__(self, part: str) -> Any:
-        give = getattr(self._source, part)
+    def read(self, part: Part[Chosen, Value], options: Chosen, asked: Asked = NOTHING) -> Value:
+        """As the source's."""
+        self.calls.append(Call(part.name, options))
+        return self._noted(part.name, self._source.read(part, options, asked))
 
-        def noted(*args: Any, **keywords: Any) -> Any:
-            options = dict(inspect.signature(give).bind(*args, **keywords).arguments)
-            for keywords_of_the_part in ("clustering", "options"):
-                options.update(options.pop(keywords_of_the_part, {}))
-            self.calls.append(Call(part, options))
-            given = give(*args, **keywords)
-            self._given += [(name, array, _digest(array)) for name, array in _arrays(part, given)]
-            return given
+    def reveal(self, indices: NDArray[np.int64]) -> NDArray[np.int64]:
+        """As the source's."""
+        self.calls.append(Call("reveal"))
+        return self._noted("reveal", self._source.reveal(indices))
 
-        return noted
+    def labels(self) -> NDArray[np.int64]:
+        """As the source's."""
+        self.calls.append(Call("labels"))
+        return self._noted("labels", self._source.labels())
+
+    def _noted(self, part: str, given: Given) -> Given:
+        self._given += [(name, array, _digest(array)) for name, array in _arrays(part, given)]
+        return given
 
 
 @dataclass(frozen=True)
@@ -124,7 +131,7 @@ class Case:
                 pool = method_pool(
                     self.entry,
                     chosen,
-                    cast("PoolSource", recorder or sample.source),
+                    recorder or sample.source,
                     size=sample.size,
                     num_classes=sample.num_classes,
                     rate=rate,

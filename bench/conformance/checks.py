@@ -12,16 +12,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from bench.calls import parse_call
 from bench.conformance import ranges
 from bench.conformance.case import Call, Case, Failed, Recorder
-from bench.conformance.samples import Sample, digits, few_digits
+from bench.conformance.samples import ON_LABELS, Sample, digits, few_digits
 from bench.errors import BenchError, SpecError
-from bench.plugins import SUPERVISIONS, Need, need
+from bench.parts import PARTS, SUPERVISIONS, Options
 from bench.registry import STRIPPED
-from bench.stages.clusters import PseudoLabels
-from bench.stages.gradients import GradientNorms
-from bench.stages.neighbors import SHARED_NEIGHBORS
 
 LEAST_OF_A_CLASS = 5
 """Of 150 equal images out of 300 in ten classes, a draw takes fewer than 5 of some class less than once in 10^5."""
@@ -107,7 +103,7 @@ def labels(case: Case) -> None:
     """A label-free method selects the same where labels raise, and where they belong to other images."""
     others = {
         "where labels cannot be read": digits().without_labels(),
-        "where labels are permuted": digits().shuffled("label_array", "dynamics_labels", "gradient_norm_array"),
+        "where labels are permuted": digits().shuffled(*ON_LABELS),
     }
     for params in ranges.choices(case.entry, digits().size):
         budget = case.budget(digits().size)
@@ -134,15 +130,14 @@ def needs(case: Case) -> None:
         if not _allowed(case, params, _rate(case, sample)):
             continue
         resolved = case.entry.resolve(params)
-        declared = [_normal(case, item, sample) for item in case.entry.info.needs(resolved)]
+        declared = [(item.part, _shared(item.chosen, sample)) for item in case.entry.info.needs(resolved)]
         for call in _calls(case, sample, params):
-            part = {"rehearse": "rehearsal"}.get(call.part, call.part)
-            if part not in Need.PARTS:
+            if call.part not in PARTS:
                 continue  # supervision, not needs, says whether labels may be read
-            asked = _normal(case, need(part, **call.options), sample)
+            asked = (call.part, _shared(call.options, sample))
             if asked not in declared:
-                told = ", ".join(map(_spell, declared)) or "nothing"
-                raise Failed(f"the method reads {_spell(asked)} but declares {told}{_text(params)}.")
+                told = ", ".join(_spell(*item) for item in declared) or "nothing"
+                raise Failed(f"the method reads {_spell(*asked)} but declares {told}{_text(params)}.")
 
 
 def supervision(case: Case) -> None:
@@ -206,17 +201,17 @@ def nan_embeddings(case: Case) -> None:
     """A NaN or infinity in embeddings that the method reads is refused by name."""
     sample = few_digits()
     for params in ranges.choices(case.entry, sample.size):
-        if {"embeddings", "neighbors", "outputs"} & {call.part for call in _calls(case, sample, params)}:
+        if _held(case, sample, params, "embeddings"):
             _refuses(case, sample, "embedding_array", params)
 
 
 def nan_scores(case: Case) -> None:
     """A NaN or infinity in a score that the method uses is refused by name."""
     sample, budget = few_digits(), case.budget(few_digits().size)
-    scores = ("dynamics", "gradient_norm")
+    scores = tuple(part.array.partition("{")[0] for part in PARTS.values() if part.holds == "scores")
     names = [name for name, array in sample.arrays() if name.startswith(scores) and array.dtype.kind == "f"]
     for params in ranges.choices(case.entry, sample.size):
-        if not {"dynamics", "gradient_norms"} & {call.part for call in _calls(case, sample, params)}:
+        if not _held(case, sample, params, "scores"):
             continue
         expected = case.coreset(sample, budget, params)
         for name in names:
@@ -290,50 +285,25 @@ def _calls(case: Case, sample: Sample, params: Mapping[str, Any]) -> list[Call]:
     return recorder.calls
 
 
+def _held(case: Case, sample: Sample, params: Mapping[str, Any], held: str) -> bool:
+    """Whether the method asks for a part that holds this."""
+    return any(call.part in PARTS and PARTS[call.part].holds == held for call in _calls(case, sample, params))
+
+
 def _sees(call: Call) -> str:
     """The least supervision that allows the call."""
-    if call.part == "dynamics":
-        return str(call.options["of"])
-    least = {
-        "pseudo_labels": "pseudo",
-        "rehearse": "pseudo",
-        "judge": "pseudo",
-        "coreset": "pseudo",
-        "reveal": "coreset",
-        "outputs": "coreset",
-    }
-    return {**least, "gradient_norms": "labels", "labels": "labels"}.get(call.part, "none")
+    if call.part in PARTS:
+        return PARTS[call.part].least(call.options)
+    return {"reveal": "coreset", "labels": "labels"}[call.part]
 
 
-def _normal(case: Case, item: Need, sample: Sample) -> Need:
-    """A need as the harness computes it: defaults filled in, neighbour lists as long as those that are shared."""
-    options = {
-        name: value
-        for name, value in item.options.items()
-        if value is not None and name not in ("indices", "candidates")
-    }
-    if item.part == "coreset":
-        return Need(item.part, {"method": str(parse_call(str(options["method"])))})
-    if item.part == "judge":
-        return Need(item.part, {"by": "rule", **options})
-    if item.part == "neighbors":
-        k = min(max(options.get("k", SHARED_NEIGHBORS), SHARED_NEIGHBORS), sample.size - 1)
-        return Need(item.part, {"metric": "cosine", **options, "k": k})
-    if item.part == "dynamics":
-        options.setdefault("of", "labels" if case.entry.info.supervision == "labels" else "pseudo")
-        if options["of"] == "labels":
-            return Need(item.part, {"of": "labels"})
-    if item.part in ("dynamics", "pseudo_labels", "rehearsal"):
-        filled = {name: PseudoLabels.model_fields[name].default for name in ("clustering", "heads", "epochs")}
-        return Need(item.part, {**filled, "num_clusters": sample.num_classes, **options})
-    if item.part == "gradient_norms":
-        filled = {name: GradientNorms.model_fields[name].default for name in ("networks", "epochs", "layers")}
-        return Need(item.part, {**filled, **options})
-    return Need(item.part, options)
+def _shared(options: Options, sample: Sample) -> Options:
+    """Options as the harness computes them: neighbour lists as long as those that are shared, clusters counted."""
+    return options.shared(sample.size, sample.num_classes)
 
 
-def _spell(item: Need) -> str:
-    return f"{item.part}({', '.join(f'{name}={value!r}' for name, value in item.options.items())})"
+def _spell(part: str, options: Options) -> str:
+    return f"{part}({', '.join(f'{name}={value!r}' for name, value in vars(options).items())})"
 
 
 def _allowed(case: Case, params: Mapping[str, Any], rate: float) -> bool:

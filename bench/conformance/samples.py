@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from bench.data import Dataset, make_dataset
 from bench.dynamics import Dynamics
 from bench.memory_pool import ArraySource
+from bench.parts import PARTS, PSEUDO_LABELS, Clustering
 from bench.pool import Outputs
 from bench.recipe import Recipe
 from bench.refs import ModelRef
@@ -23,6 +24,15 @@ CNN = ModelRef(name="small_cnn")
 RECIPE = Recipe(proxy_epochs=EPOCHS, batch_size=64, lr=0.01, augmentation="none", precision="fp32")
 SIGNED = ("dynamics_labels.aum", "dynamics_labels.aum_logits", "dynamics_pseudo.aum", "dynamics_pseudo.aum_logits")
 """The scores that may be negative."""
+ON_LABELS = (
+    "label_array",
+    *(
+        part.array.format(of="labels")
+        for part in PARTS.values()
+        if part.array and part.least(part.options()) == "labels"
+    ),
+)
+"""The arrays that rest on labels of images that need not be kept; dynamics are of labels unless they say otherwise."""
 
 
 @dataclass(frozen=True)
@@ -106,8 +116,7 @@ class Sample:
 
     def without_labels(self) -> Sample:
         """A pool whose true labels, and what was trained on them, raise ``DataError``."""
-        hidden = {"label_array": None, "dynamics_labels": None, "gradient_norm_array": None}
-        return replace(self, source=replace(self.source, **hidden))
+        return replace(self, source=replace(self.source, **dict.fromkeys(ON_LABELS)))
 
     def other_labels(self, kept: NDArray[np.int64]) -> Sample:
         """Every image but those in ``kept`` has another label, and what was trained on labels is permuted."""
@@ -119,7 +128,7 @@ class Sample:
                 made = array.copy()
                 made[outside] = (made[outside] + 1) % self.num_classes
                 return made
-            return array[order] if name.startswith(("dynamics_labels", "gradient_norm")) else array
+            return array[order] if name.partition(".")[0] in ON_LABELS else array
 
         return self.changed(change)
 
@@ -148,7 +157,7 @@ def digits() -> Sample:
         pseudo_label_array=pseudo,
         dynamics_labels=_observe(images, labels),
         dynamics_pseudo=_observe(images, pseudo),
-        gradient_norm_array=_gradient_norms(images, labels),
+        gradient_norm_array=_norms_of_a_fresh_network(images, labels),
         network=nearest_mean,
     )
     return _frozen(_with_rehearsal(Sample(source, 10)))
@@ -188,13 +197,13 @@ def _observe(images: NDArray[np.uint8], targets: NDArray[np.int64]) -> Dynamics:
     return Dynamics.from_arrays({name: array.copy() for name, array in recorder.result().arrays().items()})
 
 
-def _gradient_norms(images: NDArray[np.uint8], labels: NDArray[np.int64]) -> NDArray[np.float32]:
+def _norms_of_a_fresh_network(images: NDArray[np.uint8], labels: NDArray[np.int64]) -> NDArray[np.float32]:
     from bench.training.fit import fresh_network, make_batches
-    from bench.training.outputs import gradient_norms
+    from bench.training.gradients import norms_of
 
     network, _ = fresh_network(CNN, images.shape[1:], 10, seed=0, device="cpu")
     batches = make_batches(images, labels, recipe=RECIPE, dataset=_as_dataset(images, labels), device="cpu")
-    return gradient_norms(network, batches, layers="all")
+    return norms_of(network, batches, layers="all")
 
 
 def _as_dataset(images: NDArray[np.uint8], targets: NDArray[np.int64]) -> Dataset:
@@ -222,10 +231,10 @@ def _with_rehearsal(sample: Sample) -> Sample:
     """Rehearse by the nearest kept image: no training, and defined for a pool of any size."""
     from scipy.spatial.distance import cdist
 
-    embeddings, targets = sample.source.embeddings(), sample.source.pseudo_labels()
+    embeddings, targets = sample.source.embeddings(), sample.source.read(PSEUDO_LABELS, Clustering())
     held_out = np.arange(sample.size) % 10 == 0
 
-    def rehearse(indices: NDArray[np.int64], **clustering: Any) -> float:
+    def rehearse(indices: NDArray[np.int64]) -> float:
         kept = indices[~held_out[indices]]
         if not len(kept):
             return 0.0

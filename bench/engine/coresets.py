@@ -13,7 +13,7 @@ from bench.data import Dataset
 from bench.errors import DataError, SpecError
 from bench.grid.cells import FileCall, published
 from bench.grid.spec import GridSpec
-from bench.plugins import Supervision
+from bench.parts import Supervision
 from bench.results.published import coreset_sha256, pool_positions, read_indices
 from bench.selection import rate_of
 from bench.stages.published import Coreset

@@ -12,13 +12,14 @@ from bench.calls import Call
 from bench.errors import SpecError, UnknownName, lower_first
 from bench.grid.spec import GridSpec
 from bench.modifiers import check_modifiers
-from bench.plugins import Supervision, datasets, encoders, methods, models
+from bench.parts import Supervision
+from bench.plugins import datasets, encoders, methods, models
 from bench.recipe import Precision, Recipe, proxy_recipe
 from bench.refs import INDICES, DatasetRef, EncoderRef, ModelRef, Proxy
 from bench.registry import Param
 from bench.selection import budget_for, check_candidates
 from bench.stages.published import Coreset, PublishedCell
-from bench.stages.selection import READS_EMBEDDINGS, READS_PROXY, parts_read
+from bench.stages.selection import resources_of
 from bench.stages.training import Cell
 
 WEIGHTS = "weights"
@@ -139,15 +140,15 @@ def reads_embeddings(spec: GridSpec) -> bool:
     """Whether any method, model or proxy of the grid needs an encoder."""
     trained = [call.name for call in spec.models] or [datasets.get(call.name).info.model for call in spec.datasets]
     proxies = [spec.proxy_model.name] if spec.proxy_model else trained
-    reads = {
-        part
+    rests_on = {
+        resource
         for call in _registered(spec)
         for rate in _rates(call, spec)
-        for part in parts_read(call.name, at_rate(call, rate))
+        for resource in resources_of(call.name, at_rate(call, rate))
     }
-    networks = [*trained, *(proxies if reads & READS_PROXY else [])]
+    networks = [*trained, *(proxies if "proxy" in rests_on else [])]
     by_network = any(models.get(name).info.inputs == "embeddings" for name in networks)
-    return by_network or bool(reads & READS_EMBEDDINGS)
+    return by_network or "encoder" in rests_on
 
 
 def at_rate(call: Call, rate: float) -> dict[str, Any]:
@@ -199,9 +200,9 @@ def _block(
         entry = methods.get(call.name)
         for rate in _rates(call, spec):
             params = entry.changed(at_rate(call, rate))
-            reads = parts_read(call.name, params)
-            uses_proxy = proxy if reads & READS_PROXY else None
-            uses_encoder = bool(reads & READS_EMBEDDINGS) or by_model or (uses_proxy is not None and proxy_reads)
+            rests_on = resources_of(call.name, params)
+            uses_proxy = proxy if "proxy" in rests_on else None
+            uses_encoder = "encoder" in rests_on or by_model or (uses_proxy is not None and proxy_reads)
             budget = budget_for(dataset.size, rate)
             if dataset.size and budget < 2:
                 raise SpecError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,10 +18,12 @@ from bench.labelling.candidates import Limits, find_candidates
 from bench.labelling.collapse import collapse
 from bench.labelling.items import items_selection, items_session
 from bench.labelling.order import by_complement
+from bench.parts import Clustering
 from bench.plugins import MethodInfo, methods
 from bench.refs import derive_seed
 from bench.registry import Entry
 from bench.selection import check_candidates, rate_of
+from bench.stages.clusters import PseudoLabels
 from bench.underway import Progress
 
 EFFORT = {"cpu": 1_000_000, "cuda": 100_000_000}
@@ -103,8 +105,8 @@ def affordable(entry: Entry[MethodInfo], call: Call, items: int, device: str) ->
     if not temi:
         return call
     effort, items = EFFORT[device], max(items, _LEAST)
-    epochs = call.params.get("cluster_epochs", min(200, max(5, effort // (4 * items))))
-    heads = call.params.get("heads", min(50, max(3, effort // (epochs * items))))
+    epochs = call.params.get("cluster_epochs", min(Clustering.epochs, max(5, effort // (4 * items))))
+    heads = call.params.get("heads", min(Clustering.heads, max(3, effort // (epochs * items))))
     return Call(call.name, {**call.params, "heads": heads, "cluster_epochs": epochs})
 
 
@@ -170,7 +172,7 @@ def choose(
         inside = (
             rough_clusters(rows, classes, rng)
             if options is None
-            else session.arrays(selection.pseudo_labels(**options))["labels"]
+            else session.arrays(PseudoLabels.of(selection, options))["labels"]
         )
         clusters = _spread(inside, kept, len(embeddings), -1)
     positions = kept[order]
@@ -212,9 +214,9 @@ def _spread(values: NDArray[Any], kept: NDArray[np.int64], size: int, missing: f
     return spread
 
 
-def _clustering(entry: Entry[MethodInfo], params: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The method's own pseudo-labels, as keywords; None where it has none."""
+def _clustering(entry: Entry[MethodInfo], params: Mapping[str, Any]) -> Clustering | None:
+    """How the method's own pseudo-labels are made; None where it has none."""
     for item in entry.info.needs(entry.resolve(params)):
-        if item.part in ("dynamics", "pseudo_labels", "rehearsal"):
-            return {key: value for key, value in item.options.items() if key != "of"}
+        if "pseudo-labels" in item.resources():
+            return cast("Clustering", item.chosen)
     return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,9 @@ from bench.calls import Call
 from bench.code_digest import code_digest
 from bench.data import Arrays, Dataset, Split, private
 from bench.errors import LabelAccessError, SelectionError
+from bench.parts import EMBEDDINGS, IMAGES, Chosen, Part, Value
 from bench.plugins import encoders, methods, models
+from bench.pool import NOTHING, Asked
 from bench.recipe import Recipe
 from bench.refs import DatasetRef, EncoderRef, ModelRef, Proxy
 from bench.selection import rate_of
@@ -75,11 +77,11 @@ def _plain(title: str) -> str:
 
 
 class _ItemsSource(StageSource):
-    def images(self) -> NoReturn:
-        raise SelectionError("the method reads images; `bench select` gives a method embeddings only.")
-
-    def embeddings(self) -> NDArray[np.float32]:
-        return private(super().embeddings())
+    def read(self, part: Part[Chosen, Value], options: Chosen, asked: Asked = NOTHING) -> Value:
+        if part.name == IMAGES.name:
+            raise SelectionError("the method reads images; `bench select` gives a method embeddings only.")
+        found = super().read(part, options, asked)
+        return cast("Value", private(cast("NDArray[np.float32]", found))) if part.name == EMBEDDINGS.name else found
 
 
 def items_selection(vectors: NDArray[np.float32], call: Call, *, budget: int, classes: int, seed: int) -> Selection:

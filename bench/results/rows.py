@@ -11,8 +11,8 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from bench.errors import RowError, lower_first
+from bench.parts import Supervision
 from bench.plain_files import read_regular
-from bench.plugins import Supervision
 from bench.quantities import Count, Seconds
 from bench.recipe import PROTOCOL, Recipe
 from bench.results.pseudo_quality import PseudoLabelQuality

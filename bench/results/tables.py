@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from bench.calls import family, merged, parse_call
 from bench.errors import RowError, SpecError
-from bench.plugins import SUPERVISIONS, Supervision
+from bench.parts import SUPERVISIONS, Supervision
 from bench.refs import NO_ENCODER
 from bench.results.comparable import check_block, check_line, check_protocol, rate_of
 from bench.results.planned import Place

@@ -5,13 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from bench.calls import Call
+from bench.parts import PSEUDO_LABELS, Algorithm, Clustering, NearestNeighbors
 from bench.stages.base import Stage
 from bench.stages.embeddings import OnEmbeddings
+from bench.stages.givers import Givers, gives
 from bench.stages.memory import CUDA, PROCESS, WIDTH, Estimate, Shape, in_memory
-from bench.stages.neighbors import SHARED_NEIGHBORS, NeighborLists, shared_neighbors
+from bench.stages.neighbors import NeighborLists, shared_neighbors
 
 if TYPE_CHECKING:
     from bench.data import Arrays
+    from bench.stages.selection import Selection
     from bench.stages.session import Session
     from bench.underway import Progress
 
@@ -56,11 +59,24 @@ class PseudoLabels(OnEmbeddings):
 
     kind: ClassVar[str] = "pseudo-labels"
     version: ClassVar[int] = 4
-    clustering: Literal["temi", "kmeans"] = "temi"
+    clustering: Algorithm
     num_clusters: int | Literal["estimate"]
-    heads: int | None = 50
-    epochs: int | None = 200
+    heads: int
+    epochs: int
     seed: int
+
+    @classmethod
+    def of(cls, selection: Selection, options: Clustering) -> PseudoLabels:
+        """Those of a selection's pool, with as many clusters as classes unless the options say otherwise."""
+        pool = selection.dataset
+        return cls(
+            embeddings=selection.embeddings(),
+            clustering=options.clustering,
+            num_clusters=pool.num_classes if options.num_clusters is None else options.num_clusters,
+            heads=options.heads,
+            epochs=options.epochs,
+            seed=selection.seed,
+        )
 
     def inputs(self) -> list[Stage]:
         needed = super().inputs()
@@ -79,7 +95,7 @@ class PseudoLabels(OnEmbeddings):
 
     def neighbor_lists(self) -> NeighborLists:
         """The neighbours that TEMI draws from."""
-        return shared_neighbors(self.embeddings, SHARED_NEIGHBORS, "cosine")
+        return shared_neighbors(self.embeddings, NearestNeighbors())
 
     def title(self) -> str:
         source = self.embeddings
@@ -132,4 +148,7 @@ class PseudoLabels(OnEmbeddings):
         clusters = _MOST_ESTIMATED if self.num_clusters == "estimate" else self.num_clusters
         weights = WIDTH * _HIDDEN + _HIDDEN * _BOTTLENECK + _BOTTLENECK * clusters
         batch = _BATCH * (_HIDDEN + _BOTTLENECK + 2 * clusters)
-        return 4 * (self.heads or 1) * (4 * weights if saved else 5 * weights + 4 * batch)
+        return 4 * self.heads * (4 * weights if saved else 5 * weights + 4 * batch)
+
+
+GIVERS: Givers = {PSEUDO_LABELS.name: gives(PseudoLabels.of, lambda arrays, options: arrays["labels"])}

@@ -7,14 +7,18 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.dynamics import Dynamics
+from bench.parts import DYNAMICS, TrainedOn
 from bench.refs import DatasetRef, Proxy
 from bench.stages.base import Stage
 from bench.stages.clusters import PseudoLabels
 from bench.stages.embeddings import Embeddings
+from bench.stages.givers import Givers, gives
 from bench.stages.memory import Estimate, Shape, of_training, proxy_bytes
 
 if TYPE_CHECKING:
     from bench.data import Arrays, Dataset
+    from bench.stages.selection import Selection
     from bench.stages.session import Session
     from bench.underway import Progress
 
@@ -28,6 +32,13 @@ class ProxyDynamics(Stage):
     pseudo_labels: PseudoLabels | None
     proxy: Proxy
     seed: int
+
+    @classmethod
+    def of(cls, selection: Selection, options: TrainedOn) -> ProxyDynamics:
+        """Those of a selection's proxy; on pseudo-labels, replaced labels (``@noise``) are no part of it."""
+        source = PseudoLabels.of(selection, options) if options.of == "pseudo" else None
+        dataset = selection.dataset if source is None else selection.dataset.without_noise()
+        return cls(dataset=dataset, pseudo_labels=source, proxy=selection.network(), seed=selection.seed)
 
     @property
     def pool(self) -> DatasetRef:
@@ -89,3 +100,6 @@ def read_proxy_inputs(proxy: Proxy, dataset: DatasetRef, session: Session) -> An
 def normalised_by(proxy: Proxy, dataset: DatasetRef, session: Session) -> Dataset | None:
     """The data set whose mean and standard deviation normalise the images; None where embeddings are read."""
     return session.dataset(dataset) if proxy.encoder is None else None
+
+
+GIVERS: Givers = {DYNAMICS.name: gives(ProxyDynamics.of, lambda arrays, options: Dynamics.from_arrays(arrays))}

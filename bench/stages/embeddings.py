@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 import numpy as np
 
 from bench.errors import DataError
+from bench.parts import EMBEDDINGS
 from bench.plugins import encoders
 from bench.refs import DatasetRef, EncoderRef
 from bench.stages.base import Stage
+from bench.stages.givers import Givers, gives
 from bench.stages.memory import PROCESS, WIDTH, Estimate, Shape
 
 if TYPE_CHECKING:
@@ -128,3 +130,10 @@ def _for_a_plugin(images: Images) -> Images:
     from bench.data import ImageView, private
 
     return private(images) if isinstance(images, np.ndarray) else ImageView(images)
+
+
+GIVERS: Givers = {
+    EMBEDDINGS.name: gives(
+        lambda selection, options: selection.embeddings(), lambda arrays, options: arrays["embeddings"]
+    )
+}

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, ClassVar
 
-from bench.pool import Layers
+from bench.parts import GRADIENT_NORMS, EarlyGradients, Layers
 from bench.refs import DatasetRef, Proxy
 from bench.stages.base import Stage
 from bench.stages.dynamics import proxy_inputs, read_proxy_inputs
+from bench.stages.givers import Givers, gives
 from bench.stages.memory import Estimate, Shape, of_training, proxy_bytes
 
 if TYPE_CHECKING:
     from bench.data import Arrays
+    from bench.stages.selection import Selection
     from bench.stages.session import Session
     from bench.underway import Progress
 
@@ -35,10 +38,15 @@ class GradientNorms(Stage):
     version: ClassVar[int] = 2
     dataset: DatasetRef
     proxy: Proxy
-    networks: int = 10
-    epochs: int = 10
-    layers: Layers = "all"
+    networks: int
+    epochs: int
+    layers: Layers
     seed: int
+
+    @classmethod
+    def of(cls, selection: Selection, options: EarlyGradients) -> GradientNorms:
+        """Those of a selection's proxy."""
+        return cls(dataset=selection.dataset, proxy=selection.network(), seed=selection.seed, **asdict(options))
 
     @property
     def pool(self) -> DatasetRef:
@@ -52,7 +60,7 @@ class GradientNorms(Stage):
 
     def estimate(self, shape: Shape, device: str) -> Estimate:
         """Training twice over, and what is held at once."""
-        from bench.training.outputs import HELD_ON_GPU
+        from bench.training.gradients import HELD_ON_GPU
 
         data, network = proxy_bytes(self.proxy, shape, self.dataset, shape.train)
         held = _VMAP if device == "cpu" else 4 * HELD_ON_GPU
@@ -60,20 +68,21 @@ class GradientNorms(Stage):
 
     def compute(self, session: Session, progress: Progress) -> Arrays:
         """``norms`` float32 [N], the mean over the networks."""
-        from bench.training.proxy import mean_gradient_norms
+        from bench.training.gradients import mean_norms
 
         dataset = session.dataset(self.dataset)
-        norms = mean_gradient_norms(
+        norms = mean_norms(
             self.proxy,
             read_proxy_inputs(self.proxy, self.dataset, session),
             dataset.train.labels,
             num_classes=dataset.num_classes,
             dataset=dataset,
-            networks=self.networks,
-            epochs=self.epochs,
-            layers=self.layers,
+            options=EarlyGradients(self.networks, self.epochs, self.layers),
             seed=self.seed,
             device=session.device,
             progress=progress,
         )
         return {"norms": norms}
+
+
+GIVERS: Givers = {GRADIENT_NORMS.name: gives(GradientNorms.of, lambda arrays, options: arrays["norms"])}

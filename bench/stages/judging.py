@@ -4,13 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.judging.rule import judge_for
+from bench.parts import JUDGE, Judging
 from bench.refs import DatasetRef
 from bench.stages.base import Stage
+from bench.stages.dynamics import normalised_by, proxy_inputs, read_proxy_inputs
 from bench.stages.embeddings import Embeddings, OnEmbeddings
+from bench.stages.givers import Giver, Givers
 from bench.stages.memory import PROCESS, Estimate, Shape
 
 if TYPE_CHECKING:
     from bench.data import Arrays
+    from bench.pool import Asked
+    from bench.stages.selection import Selection
     from bench.stages.session import Session
     from bench.underway import Progress
 
@@ -21,6 +30,12 @@ class Labelings(OnEmbeddings):
     kind: ClassVar[str] = "labelings"
     num_classes: int
     seed: int
+
+    @classmethod
+    def of(cls, selection: Selection) -> Labelings:
+        """Those that a selection's candidates are judged by."""
+        classes = selection.dataset.num_classes
+        return cls(embeddings=selection.embeddings(), num_classes=classes, seed=selection.seed)
 
     def title(self) -> str:
         source = self.embeddings
@@ -44,6 +59,13 @@ class JudgeFeatures(Stage):
     dataset: DatasetRef
     embeddings: Embeddings | None
     seed: int
+
+    @classmethod
+    def of(cls, selection: Selection) -> JudgeFeatures:
+        """Those, for the ridge judge, of what a selection's proxy sees."""
+        seen = proxy_inputs(selection.network(), selection.dataset)
+        images = selection.dataset.without_noise()
+        return cls(dataset=images, embeddings=seen[0] if seen else None, seed=selection.seed)
 
     @property
     def pool(self) -> DatasetRef:
@@ -76,3 +98,41 @@ class JudgeFeatures(Stage):
         if self.embeddings is not None:
             return {"features": embedding_features(session.arrays(self.embeddings)["embeddings"])}
         return {"features": image_features(session.dataset(self.dataset).train.images, seed=self.seed)}
+
+
+def _by_network(selection: Selection, options: Judging) -> bool:
+    """Whether the proxy's network judges this selection's candidates, and no ridge regression."""
+    images = not proxy_inputs(selection.network(), selection.dataset)
+    return judge_for(options.by, selection.budget, images=images) == "network"
+
+
+def _stages(selection: Selection, options: Judging) -> list[Stage]:
+    """Labelings, and what the proxy's network sees, or features of it."""
+    if _by_network(selection, options):
+        return [Labelings.of(selection), *proxy_inputs(selection.network(), selection.dataset)]
+    return [Labelings.of(selection), JudgeFeatures.of(selection)]
+
+
+def _judge(selection: Selection, session: Session, options: Judging, asked: Asked) -> NDArray[np.float64]:
+    labelings = session.arrays(Labelings.of(selection))["labelings"]
+    if _by_network(selection, options):
+        from bench.judging.network import qualities
+
+        proxy, dataset = selection.network(), selection.dataset.without_noise()
+        return qualities(
+            proxy,
+            read_proxy_inputs(proxy, dataset, session),
+            labelings,
+            asked.indices,
+            dataset=normalised_by(proxy, dataset, session),
+            seed=selection.seed,
+            device=session.device,
+        )
+    from bench.judging.ridge import PENALTY, quality
+
+    seen = JudgeFeatures.of(selection)
+    features, penalty = session.arrays(seen)["features"], PENALTY[seen.what]
+    return np.array([quality(features, labelings, indices, penalty) for indices in asked.indices])
+
+
+GIVERS: Givers = {JUDGE.name: Giver(_judge, _stages, _by_network)}

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from bench.pool import Metric
+from bench.parts import NEIGHBORS, Metric, NearestNeighbors
+from bench.pool import Neighbors
 from bench.stages.embeddings import Embeddings, OnEmbeddings
+from bench.stages.givers import Givers, gives
 from bench.stages.memory import PROCESS, Estimate, Shape
 
 if TYPE_CHECKING:
     from bench.data import Arrays
     from bench.stages.session import Session
     from bench.underway import Progress
-
-SHARED_NEIGHBORS = 50
-"""Length of the lists that all shorter requests are cut from: ELFS's number, the largest default of any method."""
 
 
 class NeighborLists(OnEmbeddings):
@@ -43,8 +42,15 @@ class NeighborLists(OnEmbeddings):
         return {"indices": found.indices, "distances": found.distances}
 
 
-def shared_neighbors(embeddings: Embeddings, k: int, metric: Metric) -> NeighborLists:
+def shared_neighbors(embeddings: Embeddings, options: NearestNeighbors) -> NeighborLists:
     """The lists that requests for k neighbours are cut from: 50 for every k up to 50, at most N - 1."""
-    wanted = max(k, SHARED_NEIGHBORS)
-    size = embeddings.dataset.size
-    return NeighborLists(embeddings=embeddings, k=min(wanted, size - 1) if size else wanted, metric=metric)
+    shared = options.shared(embeddings.dataset.size, embeddings.dataset.num_classes)
+    return NeighborLists(embeddings=embeddings, k=shared.k, metric=shared.metric)
+
+
+GIVERS: Givers = {
+    NEIGHBORS.name: gives(
+        lambda selection, options: shared_neighbors(selection.embeddings(), options),
+        lambda arrays, options: Neighbors(arrays["indices"][:, : options.k], arrays["distances"][:, : options.k]),
+    )
+}

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import PrivateAttr
 
+from bench.parts import REHEARSAL, Clustering, TrainedOn
 from bench.refs import DatasetRef
 from bench.stages.base import Stage
+from bench.stages.clusters import PseudoLabels
 from bench.stages.dynamics import ProxyDynamics, normalised_by, read_proxy_inputs
+from bench.stages.givers import Giver, Givers
 from bench.stages.memory import Estimate, Shape, of_training, proxy_bytes
 
 if TYPE_CHECKING:
     from bench.data import Arrays
+    from bench.pool import Asked
+    from bench.stages.selection import Selection
     from bench.stages.session import Session
     from bench.underway import Progress
 
@@ -77,3 +83,16 @@ class Rehearsal(Stage):
             device=session.device,
         )
         return {"accuracy": np.array(found)}
+
+
+def _rehearse(selection: Selection, session: Session, options: Clustering, asked: Asked) -> float:
+    source = ProxyDynamics.of(selection, TrainedOn(**asdict(options), of="pseudo"))
+    [indices] = asked.indices
+    return float(session.arrays(Rehearsal.of(source, indices))["accuracy"])
+
+
+GIVERS: Givers = {
+    REHEARSAL.name: Giver(
+        _rehearse, lambda selection, options: [PseudoLabels.of(selection, options)], lambda selection, options: True
+    )
+}

@@ -1,4 +1,4 @@
-"""What a proxy is trained for: its training dynamics, how well part of the pool predicts the rest, its gradients."""
+"""What a proxy is trained for: its training dynamics, how well part of the pool predicts the rest, its outputs."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from numpy.typing import NDArray
 
 from bench.data import Dataset, take_images
 from bench.dynamics import Dynamics
-from bench.pool import Layers, Outputs
+from bench.pool import Outputs
 from bench.refs import Proxy, derive_seed
 from bench.training.fit import Inputs, fit, fresh_network, make_batches, proxy_iterations, seeded
-from bench.training.loop import steps_per_epoch, train
-from bench.training.outputs import gradient_norms, read_outputs
+from bench.training.loop import train
+from bench.training.outputs import read_outputs
 from bench.training.recorder import DynamicsRecorder
 from bench.underway import Progress
 
@@ -144,62 +144,3 @@ def trained_outputs(
         with seeded(derive_seed(seed, "outputs"), device):
             train(network, batches, recipe=recipe, iterations=steps, generator=generator, device=device)
     return read_outputs(network, pool)
-
-
-def mean_gradient_norms(
-    proxy: Proxy,
-    inputs: Inputs,
-    targets: NDArray[np.int64],
-    *,
-    num_classes: int,
-    dataset: Dataset | None,
-    networks: int,
-    epochs: int,
-    layers: Layers,
-    seed: int,
-    device: str,
-    progress: Progress | None = None,
-) -> NDArray[np.float32]:
-    """Average over fresh networks each image's gradient norm after a few epochs (GraNd, Paul et al. 2021).
-
-    Args:
-        proxy: network and recipe.
-        inputs: as in ``observe_dynamics``.
-        targets: int64 [N].
-        num_classes: outputs of a network.
-        dataset: as in ``observe_dynamics``.
-        networks: how many, each with weights and order of its own.
-        epochs: before the gradients are taken, under the schedule of the whole proxy; at most the proxy's.
-        layers: see ``gradient_norms``.
-        seed: the cell's.
-        device: ``cpu`` or ``cuda``.
-        progress: called with (networks done, networks in all).
-
-    Returns:
-        float32 [N], high = hard.
-    """
-    recipe, size = proxy.recipe, len(targets)
-    batches = make_batches(inputs, targets, recipe=recipe, dataset=dataset, device=device)
-    iterations = min(epochs, recipe.proxy_epochs) * steps_per_epoch(size, recipe.batch_size)
-    total = np.zeros(size)
-    for number in range(networks):
-        network_seed = derive_seed(seed, "gradient-norms", str(number))
-        network, generator = fresh_network(
-            proxy.model, inputs.shape[1:], num_classes, seed=network_seed, device=device, sample=batches
-        )
-        if iterations:
-            with seeded(network_seed, device):
-                train(
-                    network,
-                    batches,
-                    recipe=recipe,
-                    iterations=iterations,
-                    # As if training went on, or ten epochs would run through the whole decay of the learning rate.
-                    horizon=proxy_iterations(recipe, size),
-                    generator=generator,
-                    device=device,
-                )
-        total += gradient_norms(network, batches, layers=layers)
-        if progress is not None:
-            progress(number + 1, networks)
-    return (total / networks).astype(np.float32)

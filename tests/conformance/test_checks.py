@@ -140,7 +140,7 @@ def peeking_with_care(pool, budget, rng):
 
 def peeking_at_the_proxy(pool, budget, rng):
     with suppress(BenchError):
-        return np.argsort(pool._source.dynamics("labels").aum)[:budget]
+        return np.argsort(pool._source.dynamics_labels.aum)[:budget]
     return np.arange(budget)
 
 

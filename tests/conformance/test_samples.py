@@ -5,6 +5,7 @@ import pytest
 
 from bench import DataError
 from bench.conformance.samples import SIGNED, digits, few_digits
+from tests.whole_pool import whole_pool
 
 
 def test_the_pool_is_real_and_sorted_by_class():
@@ -34,8 +35,8 @@ def test_other_labels_are_others_outside_the_kept_images_alone():
     changed = sample.other_labels(kept)
     same = changed.source.labels() == sample.source.labels()
     assert np.flatnonzero(same).tolist() == kept.tolist()
-    assert (changed.source.gradient_norms() != sample.source.gradient_norms()).any()
-    assert (changed.source.dynamics("labels").aum != sample.source.dynamics("labels").aum).any()
+    assert (changed.source.gradient_norm_array != sample.source.gradient_norm_array).any()
+    assert (changed.source.dynamics_labels.aum != sample.source.dynamics_labels.aum).any()
     assert (changed.source.embeddings() == sample.source.embeddings()).all()
 
 
@@ -43,7 +44,7 @@ def test_changes_leave_the_original_and_do_what_they_say():
     sample = digits()
     before = {name: array.copy() for name, array in sample.arrays()}
     assert few_digits().size == 38
-    assert len(set(sample.constant().source.dynamics("labels").aum.tolist())) == 1
+    assert len(set(sample.constant().source.dynamics_labels.aum.tolist())) == 1
     assert (sample.constant().source.labels() == sample.source.labels()).all()
     below, above = (dict(sample.one_sided(sign).arrays()) for sign in (-1, 1))
     assert all(below[name].max() < 0 < above[name].min() for name in (*SIGNED, "embedding_array"))
@@ -55,7 +56,7 @@ def test_changes_leave_the_original_and_do_what_they_say():
     assert changed == ["label_array", "dynamics_labels.aum"]
     whole = dict(sample.shuffled("dynamics_labels").arrays())
     assert not np.array_equal(whole["dynamics_labels.aum_logits"], before["dynamics_labels.aum_logits"])
-    assert set(sample.in_class(3).source.pseudo_labels().tolist()) == {3}
+    assert set(sample.in_class(3).source.pseudo_label_array.tolist()) == {3}
     for name, array in sample.arrays():
         np.testing.assert_array_equal(array, before[name])
 
@@ -63,14 +64,15 @@ def test_changes_leave_the_original_and_do_what_they_say():
 def test_labels_cannot_be_read_where_they_are_taken_away():
     blind = digits().without_labels()
     assert blind.size == 300
-    for read in (blind.source.labels, lambda: blind.source.dynamics("labels")):
+    pool = whole_pool(blind.source, 300)
+    for read in (blind.source.labels, pool.dynamics, pool.gradient_norms):
         with pytest.raises(DataError):
             read()
-    assert len(blind.source.dynamics("pseudo")) == 300
+    assert len(pool.dynamics("pseudo")) == 300
 
 
 def test_rehearsal_says_more_of_more_images():
-    source = digits().source
+    source = whole_pool(digits().source, 300)
     everything = source.rehearse(np.arange(300))
     assert 0.7 < everything <= 1
     assert source.rehearse(np.arange(30)) < everything

@@ -25,6 +25,7 @@ from bench.plugins import encoders, methods, models
 from bench.selection import method_pool, run_method
 from bench.stages.session import Session
 from bench.stages.training import Cell
+from tests.whole_pool import whole_pool
 
 TINY = {
     "datasets": "digits",
@@ -102,7 +103,8 @@ def test_the_users_own_embeddings_stay_as_they_are(tmp_path: Path, part: str, tr
     run_method(entry, pool, params, 30, 0)
     np.testing.assert_array_equal(array, before)
     for _ in range(2):
-        near, clusters = source.neighbors(50, "cosine"), source.pseudo_labels(clustering="kmeans")
+        whole = whole_pool(source, 60, 3)
+        near, clusters = whole.neighbors(50), whole.pseudo_labels(clustering="kmeans")
         assert near.indices.max() < 60
         assert set(clusters) == {0, 1, 2}
 

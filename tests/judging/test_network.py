@@ -29,7 +29,7 @@ def labelings() -> np.ndarray:
 
 def judged(proxy: Proxy, labelings: np.ndarray, candidates: list[np.ndarray]) -> list[float]:
     source = digits().source
-    inputs = source.images() if proxy.encoder is None else source.embeddings()
+    inputs = source.image_array if proxy.encoder is None else source.embeddings()
     found = qualities(proxy, inputs, labelings, candidates, dataset=None, seed=0, device="cpu")
     return found.tolist()
 

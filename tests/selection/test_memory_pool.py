@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from bench.dynamics import Dynamics
 from bench.errors import DataError
 from bench.memory_pool import ArraySource, brute_force_neighbors
+from bench.parts import IMAGES, NO_OPTIONS, PARTS
 from bench.pool import PoolSource
+from tests.whole_pool import whole_pool
 
 
 def dynamics(size):
@@ -89,20 +91,28 @@ def test_source_gives_read_only_views_of_every_part():
         dynamics_pseudo=dynamics(4),
         rehearsal=lambda indices: len(indices) / 4,
     )
-    arrays = [source.images(), source.embeddings(), source.labels(), source.pseudo_labels(clustering="kmeans")]
-    arrays += source.neighbors(2, "cosine")
+    pool = whole_pool(source, 4)
+    arrays = [
+        source.read(IMAGES, NO_OPTIONS),
+        source.labels(),
+        pool.embeddings,
+        pool.pseudo_labels(clustering="kmeans"),
+    ]
+    arrays += pool.neighbors(2)
     for of in ("labels", "pseudo"):
-        arrays += [array for name, array in source.dynamics(of).arrays().items() if name != "epochs"]
+        arrays += [array for name, array in pool.dynamics(of).arrays().items() if name != "epochs"]
     assert len(arrays) == 6 + 2 * (len(fields(Dynamics)) - 1)
     for array in arrays:
         with pytest.raises(ValueError, match="read-only"):
             array[0] = 1
-    assert source.rehearse(np.arange(3), clustering="kmeans") == 0.75
+    assert pool.rehearse(np.arange(3), clustering="kmeans") == 0.75
 
 
-@pytest.mark.parametrize("part", ["images", "embeddings", "labels", "pseudo_labels"])
+@pytest.mark.parametrize("part", ["images", "embeddings", "pseudo_labels", "gradient_norms", "rehearsal"])
 def test_missing_part_is_named(part):
     with pytest.raises(DataError, match=part.removesuffix("s")):
-        getattr(ArraySource(), part)()
+        ArraySource().read(PARTS[part], PARTS[part].chosen({}))
     with pytest.raises(DataError, match="dynamics_pseudo"):
-        ArraySource().dynamics("pseudo")
+        whole_pool(ArraySource(), 4).dynamics("pseudo")
+    with pytest.raises(DataError, match="label_array"):
+        ArraySource().labels()

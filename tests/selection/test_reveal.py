@@ -8,7 +8,8 @@ import pytest
 from bench import Outputs, SelectionError
 from bench.errors import LabelAccessError, UndeclaredNeed
 from bench.memory_pool import ArraySource
-from bench.plugins import MethodInfo, need
+from bench.parts import need
+from bench.plugins import MethodInfo
 from bench.registry import Entry
 from bench.selection import method_pool, run_method
 

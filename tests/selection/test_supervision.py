@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench import Pool
+from bench import Pool, parts
 from bench.conformance.samples import few_digits
 from bench.errors import LabelAccessError, UndeclaredNeed
-from bench.plugins import SUPERVISIONS, Need, Supervision
+from bench.parts import SUPERVISIONS, Supervision
 
 PARTS: dict[str, tuple[Supervision, Callable[[Pool], Any]]] = {
     "images": ("none", lambda pool: pool.images),
@@ -39,7 +39,7 @@ def pool(supervision: Supervision, undeclared: str | None = None) -> Pool:
         num_classes=sample.num_classes,
         rate=0.5,
         supervision=supervision,
-        needs=set(Need.PARTS) - {undeclared},
+        needs=set(parts.PARTS) - {undeclared},
         source=sample.source,
         budget=sample.size // 2,
     )

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bench import Outputs, Pool
 from bench.data import Dataset, take_pool
 from bench.engine.plan import make_plan
 from bench.errors import BenchError, LabelAccessError, TrainingError
@@ -19,6 +20,7 @@ from bench.stages.base import in_order
 from bench.stages.session import Session
 from bench.stages.source import StageSource
 from bench.stages.training import Cell
+from tests.whole_pool import whole_pool
 
 TINY = {
     "datasets": "digits",
@@ -94,9 +96,15 @@ def test_a_label_free_method_cannot_read_labels_through_its_pool(workspace, meth
             pool.dynamics("labels")
 
 
-def source_of(workspace: Session, method: str = ELFS, **given) -> StageSource:
+def source_of(workspace: Session, method: str = ELFS, **given) -> Pool:
     [cell] = cells(workspace, methods=method, **given)
-    return StageSource(cell.selection(), workspace)
+    return whole_pool(StageSource(cell.selection(), workspace), 120)
+
+
+def outputs_of(workspace: Session, revealed: list[int] | np.ndarray, **given) -> Outputs:
+    pool = source_of(workspace, "badge", **given)
+    pool.reveal(revealed)
+    return pool.outputs()
 
 
 CLUSTERING = {"heads": 2, "epochs": 3}
@@ -105,11 +113,11 @@ CLUSTERING = {"heads": 2, "epochs": 3}
 def test_every_array_is_read_only(workspace):
     source = source_of(workspace)
     dynamics = source.dynamics("pseudo", **CLUSTERING)
-    near = source.neighbors(5, "cosine")
+    near = source.neighbors(5)
     arrays = [
-        source.images(),
-        source.embeddings(),
-        source.labels(),
+        source.images,
+        source.embeddings,
+        source.labels,
         source.pseudo_labels(**CLUSTERING),
         near.indices,
         near.distances,
@@ -125,11 +133,11 @@ def test_every_array_is_read_only(workspace):
 
 def test_neighbours_of_every_k_are_cut_from_one_list(workspace):
     source = source_of(workspace)
-    few, many = source.neighbors(3, "cosine"), source.neighbors(50, "cosine")
+    few, many = source.neighbors(3), source.neighbors(50)
     np.testing.assert_array_equal(few.indices, many.indices[:, :3])
     np.testing.assert_array_equal(few.distances, many.distances[:, :3])
     assert len(list((workspace.cache / "neighbors").glob("*.npz"))) == 1
-    assert source.neighbors(60, "cosine").indices.shape == (120, 60)
+    assert source.neighbors(60).indices.shape == (120, 60)
     assert len(list((workspace.cache / "neighbors").glob("*.npz"))) == 2
 
 
@@ -179,7 +187,7 @@ def test_rehearsal_trains_on_pseudo_labels_without_the_held_out_tenth(workspace,
 
     source = source_of(workspace)
     pseudo = source.pseudo_labels(**CLUSTERING)
-    images = np.asarray(source.images())
+    images = np.asarray(source.images)
     listening = Listening(module.fit)
     monkeypatch.setattr(module, "fit", listening)
     scores = [source.rehearse(np.arange(0, 120, step), **CLUSTERING) for step in (1, 2)]
@@ -339,26 +347,27 @@ def test_gradient_norms_of_a_training_longer_than_the_proxys_are_those_of_its_en
 
 
 def test_outputs_depend_on_the_revealed_labels_alone(workspace, permuted):
-    plain, other = (source_of(workspace, "badge", datasets=name) for name in ("digits", permuted))
-    same = np.flatnonzero(plain.labels() == other.labels())
+    names = ("digits", permuted)
+    plain, other = (source_of(workspace, "badge", datasets=name) for name in names)
+    same = np.flatnonzero(plain.labels == other.labels)
     assert 2 <= len(same) < 40
     for chosen in ([], [5], same):
-        first, second = (source.outputs(np.array(chosen, dtype=np.int64)) for source in (plain, other))
+        first, second = (outputs_of(workspace, chosen, datasets=name) for name in names)
         for one, two in zip(first, second, strict=True):
             np.testing.assert_array_equal(one, two)
             assert len(one) == 120
-    differing = np.flatnonzero(plain.labels() != other.labels())[:20]
-    first, second = (source.outputs(differing).probabilities for source in (plain, other))
+    differing = np.flatnonzero(plain.labels != other.labels)[:20]
+    first, second = (outputs_of(workspace, differing, datasets=name).probabilities for name in names)
     assert np.abs(first - second).max() > 1e-3
 
 
 def test_a_proxy_learns_from_what_was_revealed(workspace):
     recipe = {"iterations": 4, "proxy_epochs": 40, "evaluations": 1}
-    source = source_of(workspace, "badge", recipe=recipe)
-    probabilities, features = source.outputs(np.arange(60))
-    assert (probabilities.argmax(1) == source.labels())[60:].mean() > 0.5
+    labels = source_of(workspace, "badge", recipe=recipe).labels
+    probabilities, features = outputs_of(workspace, np.arange(60), recipe=recipe)
+    assert (probabilities.argmax(1) == labels)[60:].mean() > 0.5
     assert np.isfinite(features).all()
-    np.testing.assert_array_equal(probabilities, source.outputs(np.arange(60)).probabilities)
+    np.testing.assert_array_equal(probabilities, outputs_of(workspace, np.arange(60), recipe=recipe).probabilities)
 
 
 @pytest.mark.parametrize("method", ["badge(rounds=3)", "grand(networks=2, layers=last)"])

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from bench.errors import SpecError
+from bench.parts import NearestNeighbors
 from bench.refs import DatasetRef, EncoderRef, derive_seed
 from bench.stages.base import Stage, in_order
 from bench.stages.clusters import PseudoLabels
@@ -61,7 +62,7 @@ def test_neighbour_lists_up_to_50_are_cut_from_the_same_50(cells_of: Expand) -> 
 @pytest.mark.parametrize(("size", "k", "lists"), [(1438, 10, 50), (1438, 60, 60), (30, 10, 29), (0, 10, 50)])
 def test_lists_are_never_longer_than_the_pool(size: int, k: int, lists: int) -> None:
     embeddings = Embeddings(dataset=DatasetRef(name="digits", size=size), encoder=EncoderRef(name="pixels"))
-    assert shared_neighbors(embeddings, k, "cosine").k == lists
+    assert shared_neighbors(embeddings, NearestNeighbors(k)).k == lists
 
 
 def test_an_estimated_number_of_clusters_is_a_stage_of_its_own(cells_of: Expand) -> None:
@@ -122,7 +123,7 @@ def test_a_selection_says_what_the_cell_lacks(cells_of: Expand) -> None:
     with pytest.raises(SpecError, match="'elfs' reads embeddings, but the cell names no encoder"):
         cell.selection().model_copy(update={"encoder": None}).embeddings()
     with pytest.raises(SpecError, match="'elfs' needs a network trained, but the cell names no proxy"):
-        cell.selection().model_copy(update={"proxy": None}).dynamics()
+        cell.selection().model_copy(update={"proxy": None}).network()
 
 
 def test_derived_seeds_differ_by_seed_and_purpose() -> None:

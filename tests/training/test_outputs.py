@@ -13,11 +13,12 @@ from torch.nn import functional
 from bench import Recipe
 from bench.errors import TrainingError
 from bench.refs import ModelRef
-from bench.training import outputs as module
+from bench.training import gradients as module
 from bench.training.batches import TensorBatches
 from bench.training.fit import fresh_network, make_batches
+from bench.training.gradients import norms_of
 from bench.training.loop import train
-from bench.training.outputs import gradient_norms, last_linear, read_outputs
+from bench.training.outputs import last_linear, read_outputs
 
 RECIPE = Recipe(batch_size=32, lr=0.05, augmentation="crop", crop_padding=1, precision="fp32")
 
@@ -55,10 +56,10 @@ def test_norms_are_those_of_one_backward_pass_per_image(few_digits, monkeypatch,
     batches, weights = batches_of(few_digits, size), list(network.parameters())
     # Chunks of 3 images, which 20 and 5 are no multiple of.
     monkeypatch.setattr(module, "HELD_ON_CPU", 3 * sum(weight.numel() for weight in weights))
-    found = gradient_norms(network, batches, layers="all")
+    found = norms_of(network, batches, layers="all")
     assert (found.shape, found.dtype) == ((size,), np.float32)
     np.testing.assert_allclose(found, by_hand(network, batches, weights), rtol=1e-3, atol=1e-6)
-    last = gradient_norms(network, batches, layers="last")
+    last = norms_of(network, batches, layers="last")
     np.testing.assert_allclose(last, by_hand(network, batches, [*last_linear(network).parameters()]), rtol=1e-3)
     assert (last <= found).all()
     assert np.std(found) > 0
@@ -76,13 +77,13 @@ def test_norms_of_any_small_network(size, width, classes, bias, seed):
     batches = TensorBatches(*map(torch.from_numpy, (inputs, labels)), recipe=RECIPE, mean=(0,), std=(1,), device="cpu")
     for layers, weights in (("all", network.parameters()), ("last", network[2].parameters())):
         expected = by_hand(network, batches, list(weights))
-        np.testing.assert_allclose(gradient_norms(network, batches, layers=layers), expected, rtol=1e-4, atol=1e-6)
+        np.testing.assert_allclose(norms_of(network, batches, layers=layers), expected, rtol=1e-4, atol=1e-6)
 
 
 def test_a_probe_has_one_layer(few_digits):
     pixels = few_digits.train.images.reshape(200, -1).astype(np.float32) / 255
     network, batches = trained(few_digits, "linear_probe", inputs=pixels)
-    every, last = (gradient_norms(network, batches, layers=layers) for layers in ("all", "last"))
+    every, last = (norms_of(network, batches, layers=layers) for layers in ("all", "last"))
     np.testing.assert_allclose(every, last, rtol=1e-4)
     np.testing.assert_allclose(read_outputs(network, batches).features, network.norm(torch.from_numpy(pixels[:40])))
 
@@ -90,7 +91,7 @@ def test_a_probe_has_one_layer(few_digits):
 def test_last_layer_without_bias(few_digits):
     network, batches = trained(few_digits, "small_cnn")
     network.classifier.bias = None
-    found = gradient_norms(network, batches, layers="last")
+    found = norms_of(network, batches, layers="last")
     np.testing.assert_allclose(found, by_hand(network, batches, [network.classifier.weight]), rtol=1e-3)
 
 
@@ -112,7 +113,7 @@ def test_the_network_is_not_changed(few_digits):
     before = {name: value.clone() for name, value in network.state_dict().items()}
     read_outputs(network, batches)
     for layers in ("all", "last"):
-        gradient_norms(network, batches, layers=layers)
+        norms_of(network, batches, layers=layers)
     for name, value in network.state_dict().items():
         assert torch.equal(value, before[name]), name
 

@@ -10,7 +10,8 @@ from bench.calls import Call, parse_call
 from bench.errors import BenchError, SpecError
 from bench.grid.cells import POOL, spelled
 from bench.loading import DOWNLOAD
-from bench.plugins import SUPERVISIONS, MethodInfo, datasets, encoders, methods, models
+from bench.parts import SUPERVISIONS
+from bench.plugins import MethodInfo, datasets, encoders, methods, models
 from bench.recipe import proxy_recipe
 from bench.refs import INDICES, NO_ENCODER, NO_PROXY, Proxy
 from bench.registry import Entry, Registry
@@ -18,7 +19,7 @@ from bench.results.claims import Unchecked
 from bench.results.claims.configuration import dataset_ref, encoder_ref, is_whole, model_ref
 from bench.results.rows import Row
 from bench.stages.base import in_order
-from bench.stages.selection import READS_EMBEDDINGS, READS_PROXY, parts_read
+from bench.stages.selection import resources_of
 from bench.stages.training import Cell
 
 
@@ -170,8 +171,8 @@ def _chosen_problems(row: Row, entry: Entry[MethodInfo], name: str, value: float
 
 def _part_problems(row: Row) -> Iterator[str]:
     """Whether the row has an encoder, a proxy, pseudo-labels and stages where its method and networks read them."""
-    parts = parts_read(row.method, row.params)
-    proxied, clustered = bool(parts & READS_PROXY), bool(parts & {"pseudo_labels", "rehearsal"})
+    rests_on = resources_of(row.method, row.params)
+    proxied, clustered = "proxy" in rests_on, "pseudo-labels" in rests_on
     if proxied != (row.proxy_model != NO_PROXY):
         yield f"proxy_model: {row.proxy_model}, but {row.variant} {'has one' if proxied else 'has none'} trained"
         return
@@ -179,7 +180,7 @@ def _part_problems(row: Row) -> Iterator[str]:
     trained = [_installed(models, parse_call(label).name) for label in networks]
     if not all(trained):
         return
-    embedded = bool(parts & READS_EMBEDDINGS) or any(entry and entry.info.inputs == "embeddings" for entry in trained)
+    embedded = "encoder" in rests_on or any(entry and entry.info.inputs == "embeddings" for entry in trained)
     if embedded != (row.encoder != NO_ENCODER):
         reads = "embeddings are read" if embedded else "nothing reads embeddings"
         yield f"encoder: {row.encoder}, but {reads} by {row.variant} and {', '.join(networks)}"
