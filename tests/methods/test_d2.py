@@ -111,7 +111,7 @@ def test_copies_are_not_picked_together(digits):
 
 
 def test_uniform_difficulty_spreads_the_picks(digits):
-    pixels, neighbors = digits.embeddings(), digits.neighbors(10, "cosine")
+    pixels, neighbors = digits.embeddings(), brute_force_neighbors(digits.embeddings(), 10)
 
     def from_the_nearest_pick(kept):
         return np.sqrt(((pixels[:, None] - pixels[kept][None]) ** 2).sum(2)).min(1).mean()
@@ -127,17 +127,28 @@ def test_uniform_difficulty_spreads_the_picks(digits):
 
 def test_beta_drops_the_hardest(digits):
     difficulty = digits.dynamics_labels.difficulty("aum")
-    kept = diverse(difficulty, digits.neighbors(5, "cosine"), 300, np.random.default_rng(0), gamma=1.0, beta=0.3)
+    kept = diverse(
+        difficulty, brute_force_neighbors(digits.embeddings(), 5), 300, np.random.default_rng(0), gamma=1.0, beta=0.3
+    )
     assert len(set(kept.tolist())) == 300
     assert difficulty[kept].max() <= np.sort(difficulty)[::-1][539]
 
 
 def test_whole_remainder_is_kept_when_beta_is_the_rate(digits):
     difficulty = digits.dynamics_labels.difficulty("aum")
-    kept = diverse(difficulty, digits.neighbors(5, "cosine"), 180, np.random.default_rng(0), gamma=1.0, beta=0.9)
+    kept = diverse(
+        difficulty, brute_force_neighbors(digits.embeddings(), 5), 180, np.random.default_rng(0), gamma=1.0, beta=0.9
+    )
     assert len(set(kept.tolist())) == 180
     with pytest.raises(SelectionError, match="largest valid beta"):
-        diverse(difficulty, digits.neighbors(5, "cosine"), 181, np.random.default_rng(0), gamma=1.0, beta=0.9)
+        diverse(
+            difficulty,
+            brute_force_neighbors(digits.embeddings(), 5),
+            181,
+            np.random.default_rng(0),
+            gamma=1.0,
+            beta=0.9,
+        )
 
 
 def test_classes_are_balanced_and_passed_apart(digits):
@@ -147,7 +158,7 @@ def test_classes_are_balanced_and_passed_apart(digits):
     assert set(np.bincount(digits.labels()[kept]).tolist()) == {18, 19}
 
     labels = digits.labels()
-    indices, distances = digits.neighbors(10, "cosine")
+    indices, distances = brute_force_neighbors(digits.embeddings(), 10)
     scores = digits.dynamics_labels.difficulty("el2n")
     classes = np.where(labels == 3, 0, 1)
     rng = np.random.default_rng(0)
@@ -163,7 +174,7 @@ def test_classes_are_balanced_and_passed_apart(digits):
 
 def test_equal_values_do_not_follow_the_order_of_the_data_set(digits):
     labels = digits.labels()
-    neighbors = digits.neighbors(10, "cosine")
+    neighbors = brute_force_neighbors(digits.embeddings(), 10)
     kept = diverse(np.zeros(1797), neighbors, 400, np.random.default_rng(0), gamma=1.0)
     assert np.bincount(labels[kept], minlength=10).min() > 20
 
@@ -174,7 +185,7 @@ def test_margins_enter_without_negative_difficulty(digits):
     kept = run_method(entry, pool, params, 180, seed=0)
     aum = digits.dynamics_labels.aum.astype(np.float64)
     rng = np.random.default_rng(np.random.SeedSequence(0, spawn_key=tuple(b"d2")))
-    by_hand = diverse(aum.max() - aum, digits.neighbors(10, "cosine"), 180, rng, gamma=1.0)
+    by_hand = diverse(aum.max() - aum, brute_force_neighbors(digits.embeddings(), 10), 180, rng, gamma=1.0)
     assert kept.tolist() == sorted(by_hand.tolist())
 
 

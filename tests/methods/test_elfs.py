@@ -84,7 +84,7 @@ def test_auto_is_the_best_fixed_beta_by_rehearsal_and_reads_no_label(digits, bud
         return run_method(entry, pool, params, budget, seed=3)
 
     fixed = [run(beta=beta) for beta in beta_grid(1797, budget)]
-    rehearsed = [blind.rehearse(kept) for kept in fixed]
+    rehearsed = [blind.rehearsal(kept) for kept in fixed]
     assert len(set(rehearsed)) > 1
     assert run().tolist() == fixed[int(np.argmax(rehearsed))].tolist()
 
@@ -145,7 +145,7 @@ def test_needs_follow_the_parameters():
     assert set(declared(rehearsal="ridge")) == {"embeddings", "dynamics", "judge"}
     temi = {"clustering": "temi", "num_clusters": 20, "heads": 8, "epochs": 5}
     assert declared(num_clusters=20, heads=8, cluster_epochs=5)["rehearsal"] == temi
-    kmeans = {"of": "pseudo", "clustering": "kmeans", "num_clusters": None, "heads": None, "epochs": None}
+    kmeans = {"of": "pseudo", "clustering": "kmeans", "num_clusters": None}
     assert declared(clustering="kmeans", heads=8)["dynamics"] == kmeans
 
 

@@ -136,11 +136,11 @@ def test_elfs_by_strata_is_ccs_on_pseudo_labels(digits, per_cluster):
     draws = rng(0)
     draws.permutation(1797)  # the ties
     seed = int(draws.integers(2**63))
-    clusters = digits.pseudo_labels() if per_cluster else None
+    clusters = digits.pseudo_label_array if per_cluster else None
     assert kept.tolist() == stratified(difficulty, 180, rng(seed), beta=0.2, classes=clusters).tolist()
     if per_cluster:
-        shares = np.bincount(digits.pseudo_labels()[kept], minlength=10)
-        assert np.abs(shares - 180 * np.bincount(digits.pseudo_labels()) / 1797).max() < 1
+        shares = np.bincount(digits.pseudo_label_array[kept], minlength=10)
+        assert np.abs(shares - 180 * np.bincount(digits.pseudo_label_array) / 1797).max() < 1
 
 
 def test_elfs_by_the_beta_density_draws_among_what_the_cut_leaves(digits):
@@ -159,7 +159,7 @@ def test_elfs_by_the_beta_density_draws_among_what_the_cut_leaves(digits):
 def test_auto_is_the_best_fixed_beta_by_rehearsal(digits, params):
     blind = replace(digits, label_array=None, dynamics_labels=None)
     fixed = [run("elfs", blind, 180, beta=beta, **params) for beta in beta_grid(1797, 180)]
-    rehearsed = [blind.rehearse(kept) for kept in fixed]
+    rehearsed = [blind.rehearsal(kept) for kept in fixed]
     assert run("elfs", blind, 180, **params).tolist() == fixed[int(np.argmax(rehearsed))].tolist()
 
 
