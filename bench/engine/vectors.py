@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from bench.errors import SpecError
+from bench.parts import IMAGES
 from bench.plugins import models
 from bench.refs import INDICES
 from bench.stages.memory import Shape
-from bench.stages.selection import parts_read
 from bench.stages.training import Cell
 
 GIVEN = "given"
@@ -41,5 +41,5 @@ def refuse_pictures(cells: Iterable[Cell], shapes: Mapping[str, Shape]) -> None:
         if pictured:
             valid = ", ".join(entry.name for entry in models if entry.info.inputs == "embeddings")
             raise SpecError(f"model {pictured[0]} takes images, and {name} holds vectors; valid: {valid}.")
-        if cell.method != INDICES and "images" in parts_read(cell.method, cell.params):
+        if cell.method != INDICES and any(item.part == IMAGES.name for item in cell.selection().needs()):
             raise SpecError(f"method {cell.variant} reads images, and {name} holds vectors; leave it out.")
