@@ -19,6 +19,7 @@ from bench.conformance.checks import CHECKS
 from bench.conformance.ranges import one_by_one
 from bench.conformance.samples import few_digits
 from bench.errors import SpecError, UnknownName
+from bench.parts import DYNAMICS, TrainedOn
 from bench.plugins import methods
 
 NAME = "on-trial"
@@ -140,7 +141,7 @@ def peeking_with_care(pool, budget, rng):
 
 def peeking_at_the_proxy(pool, budget, rng):
     with suppress(BenchError):
-        return np.argsort(pool._source.dynamics_labels.aum)[:budget]
+        return np.argsort(pool._source.read(DYNAMICS, TrainedOn(of="labels")).aum)[:budget]
     return np.arange(budget)
 
 
@@ -268,7 +269,7 @@ FLAGGED = [
     ("supervision", first, {"supervision": "coreset"}, "declare supervision='none'"),
     ("supervision", asking_for_too_much, {"supervision": "labels"}, "declare supervision='coreset'"),
     ("needs", undeclared, {}, "reads pool.neighbors but does not declare it"),
-    ("needs", other_neighbors, {"needs": (need("neighbors", k=10),)}, r"k=200\) but declares .*k=50"),
+    ("needs", other_neighbors, {"needs": (need("neighbors", k=10),)}, r"k=200, .* but declares .*k=50"),
     ("supervision", first, {"supervision": "labels"}, "declare supervision='none'"),
     ("supervision", first, {"supervision": "pseudo"}, "declare supervision='none'"),
     ("parameters", zero_end, {}, "returned 0|more than once|ZeroDivisionError|divide"),
