@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from bench.clustering.temi import BOTTLENECK, HIDDEN, PRIOR_MOMENTUM, TEACHER_MOMENTUM, TEMPERATURE, temi
+from bench.clustering.temi import BOTTLENECK, HIDDEN, PRIOR_MOMENTUM, TEACHER_MOMENTUM, TEMPERATURE, Precision, temi
 from benchmarks import _data
 from benchmarks._common import Meter, Result, Target, Times, timed
 
@@ -27,8 +27,12 @@ def run(
     steps: int = 2,
     clusters: int = 10,
     k: int = 50,
+    precision: Precision = "fp32",
 ) -> list[Result]:
-    """Epochs of ``steps`` batches on part of the pool, the two in turns; every batch costs the same."""
+    """Epochs of ``steps`` batches on part of the pool, the two in turns; every batch costs the same.
+
+    The modules are in fp32 whatever ``precision`` is, as the released code is on a CPU.
+    """
     part = steps * batch
     rows = _data.embeddings(part, features)
     near = np.random.default_rng(0).integers(part, size=(part, k))
@@ -56,10 +60,11 @@ def run(
         epochs=1 + repeats,
         batch_size=batch,
         device=meter.device,
+        precision=precision,
         progress=after_epoch,
     )
     step = timed(
-        f"a step of {heads} heads, batch {batch}, {features} features, {clusters} clusters",
+        f"a step of {heads} heads in {precision}, batch {batch}, {features} features, {clusters} clusters",
         Times(tuple(ours)),
         Times(tuple(other)),
         alternative="one module per head",

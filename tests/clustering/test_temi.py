@@ -239,6 +239,13 @@ def test_digits_are_clustered(digits, pixels):
     assert accuracy(found.labels, digits.train.labels) > 0.6
 
 
+def test_bf16_clusters_as_well_from_the_same_numbers(digits, pixels):
+    plain, short = (temi(*pixels, 10, heads=4, epochs=20, seed=0, precision=name) for name in ("fp32", "bf16"))
+    assert (plain.losses != short.losses).all()
+    np.testing.assert_allclose(plain.losses, short.losses, rtol=0.02)
+    assert accuracy(short.labels, digits.train.labels) > 0.6
+
+
 def test_same_seed_same_clusters_and_other_seed_others(pixels):
     first, again, other = (temi(*pixels, 10, heads=2, epochs=2, seed=seed) for seed in (3, 3, 4))
     np.testing.assert_array_equal(first.labels, again.labels)
