@@ -107,6 +107,7 @@ def _needs(params: Mapping[str, Any]) -> list[Any]:
     needs=_needs,
     paper="Zheng et al. 2025, arXiv:2406.04273",
     stochastic=True,
+    version=2,
     check=beta_within_rate,
 )
 def elfs(
@@ -121,7 +122,7 @@ def elfs(
     heads: Annotated[int, Field(ge=1)] = Clustering.heads,
     cluster_epochs: Annotated[int, Field(ge=1)] = Clustering.epochs,
     never_learned: NeverLearned = "hardest",
-    rehearsal: Rehearsal = "own-pseudo-labels",
+    rehearsal: Rehearsal = "ridge",
     guard: bool = True,
     sampling: Sampling = "window",
     per_cluster: bool = False,
@@ -129,15 +130,16 @@ def elfs(
     """Drop the beta * N hardest images by pseudo-label dynamics, keep the next n; no true label is read.
 
     ELFS (Zheng et al. 2025). The paper grid-searched beta per data set and rate by accuracy. ``beta="auto"`` uses no
-    true label: for each candidate of ``beta_grid`` the proxy's network is trained on the pseudo-labels of that
-    candidate's coreset, and the candidate that best predicts the pseudo-labels of a fixed held-out tenth of the pool
-    is taken (``Pool.rehearse``, ``choose_beta``). ``rehearsal="judge"`` has candidates judged by clusterings that
-    the score does not rest on (``Pool.judge``); ``guard`` takes a random coreset where none is above those.
+    true label: the coreset of every candidate of ``fine_beta_grid`` is judged by how well clusterings that the score
+    does not rest on can be learnt from it (``Pool.judge``), and the best is taken; ``guard`` takes a random coreset
+    where none is above those. Version 1 rehearsed on its own pseudo-labels (``rehearsal="own-pseudo-labels"``): for
+    each candidate of ``beta_grid`` the proxy's network is trained on the pseudo-labels of its coreset, and the
+    candidate that best predicts those of a fixed held-out tenth of the pool is taken (``Pool.rehearse``).
     Other ``sampling`` than ELFS's takes the n images from those that are left after the cut as CCS or DUAL do, with
     pseudo-labels in place of labels; no paper's numbers are of these.
 
     Args:
-        pool: needs dynamics on pseudo-labels, rehearsal or judge where beta is ``auto``, and pseudo-labels for
+        pool: needs dynamics on pseudo-labels, judge or rehearsal where beta is ``auto``, and pseudo-labels for
             ``per_cluster``.
         budget: n, images to keep.
         rng: breaks ties of the scores and draws, once for all candidates.
@@ -152,7 +154,8 @@ def elfs(
         never_learned: under ``score=forgetting``, what images count as that the proxy never had right: the hardest
             (Toneva et al. 2019), or ``zero`` forgettings, the easiest (released code).
         rehearsal: what chooses beta; ours, see above. ``ridge`` and ``network`` name the judge, ``judge`` leaves it to
-            the rule (``bench.judging.rule``).
+            the rule (``bench.judging.rule``). The default is what a study chose that was planned before its runs
+            (results/judge).
         guard: with a judge, whether a random coreset is taken where the best candidate is not above the mean of five
             random ones by their standard deviation; the row names what was taken, and what all were judged.
         sampling: which n of those left: the hardest (``window``, ELFS), an equal share of each of 50 strata of the

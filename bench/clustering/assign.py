@@ -27,6 +27,7 @@ def assign_clusters(
     epochs: int,
     seed: int,
     device: str,
+    precision: Literal["fp32", "bf16"] = "fp32",
     progress: Callable[[int, int], None] | None = None,
     unfinished: Unfinished | None = None,
 ) -> Arrays:
@@ -44,6 +45,7 @@ def assign_clusters(
         epochs: TEMI's epochs.
         seed: the cell's.
         device: ``cpu`` or ``cuda``.
+        precision: of TEMI's products.
         progress: called by TEMI with (epochs done, epochs in all).
         unfinished: see ``temi``.
 
@@ -65,7 +67,7 @@ def assign_clusters(
         return {"labels": kmeans_clusters(embeddings, num_clusters, seed=own_seed)}
     from bench.clustering.temi import temi
 
-    options = {"heads": heads, "epochs": epochs, "progress": progress, "unfinished": unfinished}
+    options = {"heads": heads, "epochs": epochs, "precision": precision, "progress": progress, "unfinished": unfinished}
     near = neighbors()[:, : near_enough(len(embeddings), num_clusters)]
     result = temi(embeddings, near, num_clusters, seed=own_seed, device=device, **options)  # type: ignore[arg-type]
     return {"labels": result.labels, "losses": result.losses}

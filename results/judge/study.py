@@ -42,7 +42,7 @@ ARMS = ("fixed", "own", "ridge", "network", "auto")
 def methods(arm: str, rate: float) -> list[str]:
     """The methods of an arm; fixed betas are the tenths up to the rate."""
     if arm == "own":
-        return ["elfs(clustering=kmeans)"]
+        return ["elfs(clustering=kmeans,rehearsal=own-pseudo-labels)"]
     if arm == "ridge":
         return ["elfs(clustering=kmeans,rehearsal=ridge)", "elfs(clustering=kmeans,rehearsal=ridge,guard=false)"]
     if arm == "network":

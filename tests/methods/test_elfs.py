@@ -75,7 +75,7 @@ def test_nan_evaluation_is_refused():
 
 
 @pytest.mark.parametrize("budget", [180, 540])
-def test_auto_is_the_best_fixed_beta_by_rehearsal_and_reads_no_label(digits, budget):
+def test_the_rehearsal_takes_the_best_fixed_beta_and_reads_no_label(digits, budget):
     entry = methods.get("elfs")
     blind = replace(digits, label_array=None, dynamics_labels=None)
 
@@ -86,7 +86,7 @@ def test_auto_is_the_best_fixed_beta_by_rehearsal_and_reads_no_label(digits, bud
     fixed = [run(beta=beta) for beta in beta_grid(1797, budget)]
     rehearsed = [blind.rehearsal(kept) for kept in fixed]
     assert len(set(rehearsed)) > 1
-    assert run().tolist() == fixed[int(np.argmax(rehearsed))].tolist()
+    assert run(rehearsal="own-pseudo-labels").tolist() == fixed[int(np.argmax(rehearsed))].tolist()
 
 
 @pytest.mark.parametrize("wanted", [0.0, 0.35, 0.8])
@@ -96,7 +96,6 @@ def test_the_judge_chooses_beta_and_the_guard_falls_back_to_random(digits, wante
 
     def run(judging, **params):
         source = replace(digits, label_array=None, dynamics_labels=None, rehearsal=None, judging=judging)
-        params = {"rehearsal": "ridge", **params}
         pool = method_pool(entry, params, source, size=1797, num_classes=10, rate=0.9)
         return run_method(entry, pool, params, budget, seed=3), pool.diagnostics
 
@@ -140,11 +139,12 @@ def test_needs_follow_the_parameters():
     def declared(**params):
         return {item.part: dict(item.options) for item in entry.info.needs(entry.resolve(params))}
 
-    assert set(declared()) == {"embeddings", "dynamics", "rehearsal"}
+    assert set(declared()) == {"embeddings", "dynamics", "judge"}
     assert set(declared(beta=0.3)) == {"embeddings", "dynamics"}
-    assert set(declared(rehearsal="ridge")) == {"embeddings", "dynamics", "judge"}
+    own = {"rehearsal": "own-pseudo-labels"}
+    assert set(declared(**own)) == {"embeddings", "dynamics", "rehearsal"}
     temi = {"clustering": "temi", "num_clusters": 20, "heads": 8, "epochs": 5}
-    assert declared(num_clusters=20, heads=8, cluster_epochs=5)["rehearsal"] == temi
+    assert declared(num_clusters=20, heads=8, cluster_epochs=5, **own)["rehearsal"] == temi
     kmeans = {"of": "pseudo", "clustering": "kmeans", "num_clusters": None}
     assert declared(clustering="kmeans", heads=8)["dynamics"] == kmeans
 
