@@ -9,14 +9,14 @@ from bench import register_method
 from bench.engine.machine import Machine, memory_limits, shortages, this_machine
 from bench.engine.plan import make_plan
 from bench.grid.spec import load_spec
-from bench.parts import Clustering, NearestNeighbors
+from bench.parts import Clustering
 from bench.plugins import methods
 from bench.stages.base import in_order
 from bench.stages.clusters import PseudoLabels
 from bench.stages.dynamics import ProxyDynamics
 from bench.stages.embeddings import Embeddings
 from bench.stages.memory import Estimate, Shape
-from bench.stages.neighbors import NeighborLists, shared_neighbors
+from bench.stages.neighbors import NeighborLists
 from bench.stages.selection import Selection
 from bench.stages.training import Cell
 
@@ -47,8 +47,7 @@ def test_every_stage_of_the_paper_is_estimated(cells):
     selection = elfs.selection()
     images, embeddings = 60_000 * 3072, 50_000 * 2048 * 4
     sizes = {}
-    near = shared_neighbors(selection.embeddings(), NearestNeighbors())
-    for stage in [selection, *selection.inputs(), selection.embeddings(), near]:
+    for stage in in_order([selection]):
         sizes[type(stage)] = stage.estimate(CIFAR, "cpu")
     assert set(sizes) >= {Embeddings, NeighborLists, PseudoLabels, ProxyDynamics, Selection}
     assert sizes[Embeddings].disk == embeddings

@@ -160,7 +160,7 @@ def test_every_clustering_and_score_of_elfs_selects_by_its_own_ranking(workspace
 
 
 def test_a_coreset_is_stored_and_its_inputs_are_shared(workspace):
-    [cell] = cells(workspace, methods=ELFS)
+    [cell] = cells(workspace, methods="elfs(heads=2, cluster_epochs=3, rehearsal=own-pseudo-labels)")
     first = workspace.get(cell.selection())
     again = workspace.get(cell.selection())
     assert (first.reused, again.reused) == (False, True)

@@ -92,7 +92,8 @@ def test_every_stage_describes_and_names_itself(cells_of: Expand) -> None:
 def test_a_new_version_of_a_stage_renews_all_that_rests_on_it(
     changed: type[Stage], cells_of: Expand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    [cell] = cells_of(methods="elfs", rates="0.9")
+    # Its stages rest on one another as a chain does: no branch, as a judge would be.
+    [cell] = cells_of(methods="elfs(rehearsal=own-pseudo-labels)", rates="0.9")
     stages = in_order([cell.selection()])
     before, code = [stage.key for stage in stages], cell.selection().all_code()
     monkeypatch.setattr(changed, "version", changed.version + 1)
@@ -135,7 +136,7 @@ def test_derived_seeds_differ_by_seed_and_purpose() -> None:
 
 def test_only_stages_that_a_gpu_works_on_ask_for_one(cells_of: Expand) -> None:
     [elfs] = cells_of(methods="elfs(beta=0.1)", rates="0.5", seeds=1)
-    [rehearsing] = cells_of(methods="elfs", rates="0.5", seeds=1)
+    [rehearsing] = cells_of(methods="elfs(rehearsal=own-pseudo-labels)", rates="0.5", seeds=1)
     [on_network] = cells_of(methods="d2-label-free", rates="0.5", seeds=1, encoders="simsiam")
     [on_kmeans] = cells_of(methods="elfs(clustering=kmeans,num_clusters=estimate)", rates="0.5", seeds=1)
     asking = {stage.kind: stage.uses_gpu() for stage in in_order(elfs.stages())}
