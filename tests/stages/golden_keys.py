@@ -20,8 +20,8 @@ GRIDS: dict[str, dict[str, Any]] = {
     "demo": {"preset": "demo"},
     "paper-cifar100": {"preset": "paper-cifar100"},
     "every part of the pool": {
-        "methods": "full,random,elfs,elfs(num_clusters=estimate,rehearsal=own-pseudo-labels),badge,grand,prototypicality,kcenter,"
-        "d2(k=60),elfs(clustering=kmeans)",
+        "methods": "full,random,elfs,elfs(num_clusters=estimate,rehearsal=own-pseudo-labels),badge,grand,"
+        "prototypicality,kcenter,d2(k=60),elfs(clustering=kmeans)",
         "datasets": "cifar10@noise=0.2@imbalance=10,digits",
         "rates": "0.5,0.9",
         "seeds": 2,
