@@ -15,6 +15,7 @@ from bench.clustering.kmeans import kmeans_clusters
 from bench.clustering.temi import Heads, temi, temi_loss
 from bench.errors import NotFinite
 from bench.knn import nearest_neighbors
+from bench.parts import Clustering
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -273,9 +274,8 @@ def test_one_cluster_and_tiny_pools(pixels):
 def test_defaults_are_the_papers():
     assert (module.TEMPERATURE, module.TEACHER_MOMENTUM, module.PRIOR_MOMENTUM) == (0.1, 0.996, 0.9)
     assert (module.HIDDEN, module.BOTTLENECK) == (512, 256)
-    assert {name: temi.__kwdefaults__[name] for name in ("heads", "epochs", "lr", "warmup_epochs", "beta")} == {
-        "heads": 50,
-        "epochs": 200,
+    assert (Clustering.heads, Clustering.epochs) == (50, 200)
+    assert {name: temi.__kwdefaults__[name] for name in ("lr", "warmup_epochs", "beta")} == {
         "lr": 1e-4,
         "warmup_epochs": 20,
         "beta": 0.6,
