@@ -39,15 +39,15 @@ def galleries(blocks: Sequence[Block], folders: Sequence[Path], root: Path | Non
     made: list[Gallery] = []
     opened: dict[str, Dataset] = {}
     missing: dict[str, str] = {}
-    for number, block in enumerate(blocks):
-        found = [(rate, one) for rate in block.rates for one in scored(block, rate, folders)]
+    for number, block, rate in [(number, block, rate) for number, block in enumerate(blocks) for rate in block.rates]:
+        found = scored(block, rate, folders)
         if found and block.dataset not in (*opened, *missing):
             try:
-                opened[block.dataset] = _open(found[0][1].row, root)
+                opened[block.dataset] = _open(found[0].row, root)
             except BenchError as error:
                 missing[block.dataset] = f"No pictures of {block.dataset}: {error}"
         if block.dataset in opened:
-            for rate, one in found:
+            for one in found:
                 pictures = _pictures(one, opened[block.dataset])
                 made.append(Gallery(number, rate, f"{one.label}, seed {one.row.seed}", pictures))
     return made, list(missing.values())
