@@ -160,13 +160,13 @@ def overlap(block: Block, rate: float, folders: Sequence[Path]) -> Overlap:
     rows = {(line.label, row.seed): row for line in block.lines for row in line.rows_at(rate).values()}
     labels = tuple(line.label for line in block.lines)
     files = Files(rows, folders)
-    scored = {labels.index(name) for name, _ in files.scores}
+    with_scores = {labels.index(name) for name, _ in files.scores}
     taus = agreements(labels, files.scores, files.tau)
     budget = max((row.budget for row in rows.values()), default=0)
     return Overlap(
         labels,
         agreements(labels, files.coresets, jaccard),
-        {pair: value for pair, value in taus.items() if scored.issuperset(pair)},
+        {pair: value for pair, value in taus.items() if with_scores.issuperset(pair)},
         chance_jaccard(budget, budget, block.rows[0].pool_size),
         len(rows) - len(files.coresets),
         len(rows),
