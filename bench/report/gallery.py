@@ -39,17 +39,18 @@ def galleries(blocks: Sequence[Block], folders: Sequence[Path], root: Path | Non
     made: list[Gallery] = []
     opened: dict[str, Dataset] = {}
     missing: dict[str, str] = {}
-    for number, block, rate in [(number, block, rate) for number, block in enumerate(blocks) for rate in block.rates]:
-        found = scored(block, rate, folders)
-        if found and block.dataset not in (*opened, *missing):
-            try:
-                opened[block.dataset] = _open(found[0].row, root)
-            except BenchError as error:
-                missing[block.dataset] = f"No pictures of {block.dataset}: {error}"
-        if block.dataset in opened:
-            for one in found:
-                pictures = _pictures(one, opened[block.dataset])
-                made.append(Gallery(number, rate, f"{one.label}, seed {one.row.seed}", pictures))
+    for number, block in enumerate(blocks):
+        for rate in block.rates:
+            found = scored(block, rate, folders)
+            if found and block.dataset not in (*opened, *missing):
+                try:
+                    opened[block.dataset] = _open(found[0].row, root)
+                except BenchError as error:
+                    missing[block.dataset] = f"No pictures of {block.dataset}: {error}"
+            if block.dataset in opened:
+                for one in found:
+                    pictures = _pictures(one, opened[block.dataset])
+                    made.append(Gallery(number, rate, f"{one.label}, seed {one.row.seed}", pictures))
     return made, list(missing.values())
 
 
