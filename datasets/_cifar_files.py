@@ -48,6 +48,7 @@ def load_plain(content: bytes) -> Any:
     Raises:
         pickle.UnpicklingError: the content names anything else.
     """
+    # latin1 maps every byte to a character: the files were pickled by Python 2, with arrays as strings.
     return _PlainUnpickler(io.BytesIO(content), encoding="latin1").load()
 
 
@@ -60,6 +61,7 @@ def unpack(archive: Path, names: Sequence[str], root: Path) -> None:
     """
     with tarfile.open(archive, "r:gz") as tar:
         for name in names:
+            # By name and as plain files: an archive may hold links, devices and paths that lead outside.
             member = tar.extractfile(tar.getmember(name)) if tar.getmember(name).isreg() else None
             if member is None:
                 raise ValueError(f"{name} in {archive} is no plain file")

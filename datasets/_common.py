@@ -62,10 +62,12 @@ def stratified_split(labels: NDArray[np.int64], test_fraction: float) -> tuple[N
         Positions int64 of the training and of the test images: disjoint, sorted, together all N. Of a class with n
         images ``part_of(test_fraction, n)`` are held out, but at least 1 and at most n - 1; of a single image none.
     """
+    # Always 0 and no parameter: all grids must be scored on one split of a data set.
     rng = np.random.default_rng(0)
     held = np.zeros(len(labels), dtype=bool)
     for number in np.unique(labels):
         members = np.flatnonzero(labels == number)
+        # At least one for the test and one for training, where a class has two images.
         count = min(max(1, part_of(test_fraction, len(members))), len(members) - 1)
         held[rng.permutation(members)[:count]] = True
     return np.flatnonzero(~held), np.flatnonzero(held)

@@ -36,9 +36,11 @@ class Named:
 
 def split_name(name: str) -> Named | None:
     """Read a folder's name as that of a split, in any case, with fillers and digits (``val2017``); None for others."""
+    # Letters alone, with a break before a capital: train2017, trainSet and TRAIN-images are the same word.
     words = re.findall(r"[^\W\d_]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name))
     bare = [re.sub(rf"^(?:{_FILLERS})+|(?:{_FILLERS})+$", "", word.lower()) for word in words]
     roles = [word for word in bare if word in _ROLE]
+    # None is a class; two, as in train_val_test, name no single split.
     if len(roles) != 1:
         return None
     return Named(name, _ROLE[roles[0]], " ".join(word for word in bare if word and word not in _ROLE))
@@ -57,6 +59,7 @@ def find_splits(base: Path) -> tuple[str, str] | None:
         DataError: names that look like splits which cannot be read as such, with what to do.
     """
     named = [found for name in class_folders(base) if (found := split_name(name)) is not None]
+    # By what else the names say: seg_train belongs to seg_test, and not to pred_test.
     pairs = [group for group in _groups(named) if len({found.role for found in group}) > 1]
     if len(pairs) > 1:
         names = ", ".join(found.name for group in pairs for found in group)
@@ -83,6 +86,7 @@ def refuse_mixed(base: Path, files: Sequence[str]) -> None:
     Raises:
         DataError: names the first such class and what to do.
     """
+    # A dict for its order: the first class in the order of names is named.
     within = dict.fromkeys((parts[0], parts[1]) for file in files if len(parts := file.split("/", 2)) > 2)
     roles: dict[str, list[Named]] = {}
     for outer, inner in within:
@@ -110,6 +114,7 @@ def _pair(base: Path, group: Sequence[Named]) -> tuple[str, str]:
             )
         return names[0] if names else None
 
+    # A test split first: the validation split is then one that its authors tuned on.
     train, held = only(TRAIN), only(TEST) or only(VALIDATION)
     names = " and ".join(found.name for found in group)
     if train is None or held is None:

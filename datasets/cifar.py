@@ -133,10 +133,12 @@ def _cifar(
 
         source: Any = getattr(datasets, reader)
         if fetch and not all((base / path).is_file() for path in paths):
+            # Not torchvision's ``download_and_extract``, which unpacks whatever the archive holds.
             download_url(source.url, base, source.filename, source.tgz_md5)
             unpack(base / source.filename, paths, base)
         listed = source.train_list if train else source.test_list
         batches = [read_batch(base / folder / name, md5) for name, md5 in listed]
+        # Filled here, since the reader is called for each split and gives arrays alone.
         names[:] = read_batch(base / folder / source.meta["filename"], source.meta["md5"])[source.meta["key"]]
         images = np.concatenate([batch["data"] for batch in batches]).reshape(-1, 3, SIDE, SIDE)
         labels = [batch["labels" if "labels" in batch else "fine_labels"] for batch in batches]

@@ -18,7 +18,7 @@ _FIT_BATCH = 512
 
 
 def _memory(params: Mapping[str, Any], images: int, shape: tuple[int, ...]) -> int:
-    """The covariance, its eigenvectors and two working copies."""
+    """Return the bytes of the covariance, its eigenvectors and two working copies."""
     side = min(params["size"], max(shape[1:]))
     return 4 * 8 * (shape[0] * side * side) ** 2
 
@@ -68,6 +68,7 @@ class PixelEncoder:
         total: NDArray[np.float64] | float = 0.0
         products: NDArray[np.float64] | float = 0.0
         for index in batches(len(images), _FIT_BATCH):
+            # float64: the covariance is a difference of two sums over the pool, which float32 would not keep apart.
             flat = self._flat(images, index).astype(np.float64)
             total = total + flat.sum(axis=0)
             products = products + flat.T @ flat
@@ -145,11 +146,15 @@ def principal_components(
     deviation[deviation < 1e-6] = 1.0
     scale = np.repeat(1 / deviation, len(mean) // channels)
     covariance = (second_moment - np.outer(mean, mean)) * np.outer(scale, scale)
+    # N centred images span N - 1 directions at most.
     size = min(components, len(mean), max(count - 1, 1))
     variance, vectors = eigh(covariance, subset_by_index=(len(mean) - size, len(mean) - 1))
+    # LAPACK gives them in ascending order.
     variance, vectors = variance[::-1], vectors[:, ::-1]
+    # Beyond, directions are rounding alone, and another machine would find others; one is kept in any case.
     spanned = max(1, int((variance > 1e-10 * max(variance[0], 1e-10)).sum()))
     vectors = vectors[:, :spanned]
+    # An eigenvector's sign is arbitrary, and LAPACKs differ in it: fixed, or embeddings would differ by machine.
     largest = vectors[np.abs(vectors).argmax(axis=0), np.arange(spanned)]
     projection = scale[:, None] * vectors * np.where(largest < 0, -1.0, 1.0)
     return np.asarray(mean, dtype=np.float32), np.asarray(projection, dtype=np.float32)

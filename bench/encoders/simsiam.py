@@ -24,7 +24,7 @@ _LAYERS_KEPT = 60_000
 
 
 def _memory(params: Mapping[str, Any], images: int, shape: tuple[int, ...]) -> int:
-    """The pool at the network's size, and two views of a batch in the network."""
+    """Return the bytes of the pool at the network's size, and of two views of a batch in the network."""
     area, width = params["size"] ** 2, params["width"] / 32
     kept = 2 * params["batch_size"] * _LAYERS_KEPT * area / 32**2 * width
     return images * shape[0] * area + int(2 * 4 * kept)
@@ -92,6 +92,7 @@ class SimSiamEncoder:
         from bench.refs import derive_seed
         from bench.training.siamese import Heads, Schedule, train_siamese
 
+        # Built on the CPU from a seed of its own, so that every device starts with the same weights.
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derive_seed(self._seed, "simsiam", "weights"))
             backbone, heads = _network(self._width), Heads(4 * self._width)
@@ -139,7 +140,7 @@ class SimSiamEncoder:
         return frozen.embed(images, device=device, batch_size=batch_size, progress=progress)
 
     def _read(self, images: Images) -> Tensor:
-        """All images at the network's size, uint8 [N, C, size, size]."""
+        """Read all images at the network's size, uint8 [N, C, size, size]."""
         import torch
 
         from bench.encoding.frozen import resize
@@ -149,6 +150,7 @@ class SimSiamEncoder:
         held = torch.empty(len(images), images.shape[1], self._size, self._size, dtype=torch.uint8)
         for index in batches(len(images), _READ):
             pixels = torch.from_numpy(np.ascontiguousarray(images[index])).float().div_(255)
+            # Held as uint8: as float32 a pool would take four times the memory.
             held[int(index[0]) : int(index[-1]) + 1] = resize(pixels, self._size).mul_(255).round_().to(torch.uint8)
         return held
 

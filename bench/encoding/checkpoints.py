@@ -19,6 +19,7 @@ State = dict[str, Tensor]
 _WRAPPERS = ("teacher", "state_dict", "model_state_dict", "model", "student")
 _PREFIXES = ("module.", "_orig_mod.", "backbone.", "encoder.", "model.")
 _SHOWN = 4
+"""Names that an error shows of a long list."""
 
 
 def read_state(path: Path, wanted: Collection[str] = ()) -> State:
@@ -40,11 +41,13 @@ def read_state(path: Path, wanted: Collection[str] = ()) -> State:
 
             content: Any = load_file(path)
         else:
+            # weights_only: an unpickled checkpoint could run any code.
             content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # zipfile, pickle, safetensors and the system each raise their own
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         hint = "only files of plain tensors are read (a state dict as .safetensors or .pth), never code"
         raise WeightsError(f"cannot read the weights file {path}: {reason} ({hint}).") from error
+    # A loop, as wrappers lie in each other: {'state_dict': {'teacher': ...}}.
     while isinstance(content, dict) and (inner := [k for k in _WRAPPERS if isinstance(content.get(k), dict)]):
         content = content[inner[0]]
     if not isinstance(content, dict) or not content:
@@ -100,11 +103,13 @@ def load_weights(
     if any(faults.values()):
         found = "; ".join(f"{len(names)} {what}: {_some(names)}" for what, names in faults.items() if names)
         raise WeightsError(f"the weights file {path} does not fit {kind} {owner!r}: {found}.")
+    # Not strict only for ``num_batches_tracked``: all else was compared above, with better words.
     module.load_state_dict(state, strict=False)
     return module
 
 
 def _bare(name: str, wanted: Collection[str]) -> str:
+    # One prefix after the other, as long as the name is not one of the network's own.
     while name not in wanted and (prefix := next((p for p in _PREFIXES if name.startswith(p)), "")):
         name = name[len(prefix) :]
     return name

@@ -76,21 +76,22 @@ def make_encoder(ref: EncoderRef, weights: Path | None) -> Encoder:
         WeightsError: the file is damaged or does not fit.
     """
     entry = encoders.get(ref.name)
-    made: Encoder = entry.function(weights, **ref.params)
-    if entry.info.fitted and not isinstance(made, FittedEncoder):
+    encoder: Encoder = entry.function(weights, **ref.params)
+    if entry.info.fitted and not isinstance(encoder, FittedEncoder):
         raise BenchError(
             f"encoder {ref.name!r} is registered with fitted=True, so it needs fit(images, *, device, progress=None) "
             "and restore(state) beside embed()."
         )
-    if hasattr(made, "fit") and not entry.info.fitted:
+    # An author who forgot the declaration would otherwise get embeddings of an untrained encoder, without a word.
+    if hasattr(encoder, "fit") and not entry.info.fitted:
         raise BenchError(
             f"encoder {ref.name!r} has fit(), but is not registered with fitted=True; without that it is never fitted."
         )
-    return made
+    return encoder
 
 
 def batches(total: int, size: int) -> list[NDArray[np.int64]]:
-    """Positions 0 to total - 1 in order, in arrays of ``size``; the last may be shorter.
+    """Cut the positions 0 to total - 1, in order, into arrays of ``size``; the last may be shorter.
 
     Raises:
         DataError: ``size`` is below 1.

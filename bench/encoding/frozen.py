@@ -44,6 +44,7 @@ class FrozenEncoder:
         prepare: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
         self.name = name
+        # Evaluation mode: batch norm must use the statistics of its own training, whatever batch an image is in.
         self.module = module.eval().requires_grad_(False)
         self.size = size
         self._mean = torch.tensor(mean).view(1, 3, 1, 1)
@@ -80,6 +81,7 @@ class FrozenEncoder:
     def _features(self, module: nn.Module, pixels: Tensor) -> NDArray[np.float32]:
         inputs = self._prepare(pixels)
         features: Tensor = module(inputs.contiguous(memory_format=torch.channels_last)).float().cpu()
+        # Per step and not at the end: hours of embedding should not pass before it shows.
         if not torch.isfinite(features).all():
             raise WeightsError(
                 f"encoder {self.name!r} gives numbers that are not finite; its weights file is damaged "
@@ -89,12 +91,12 @@ class FrozenEncoder:
 
 
 def images_at_once(size: int, batch_size: int, device: torch.device) -> int:
-    """How many images of ``size`` pixels a side are embedded in one step where ``batch_size`` are asked for."""
+    """Return how many images of ``size`` pixels a side are embedded in one step where ``batch_size`` are asked for."""
     return min(batch_size, max(8, _CPU_PIXELS // size**2)) if device.type == "cpu" else batch_size
 
 
 def resize(images: Tensor, size: int) -> Tensor:
-    """Bicubic resize with antialiasing, as Pillow does it.
+    """Resize bicubically with antialiasing, as Pillow does it.
 
     Args:
         images: float32 [B, C, H, W] in [0, 1].
@@ -103,7 +105,9 @@ def resize(images: Tensor, size: int) -> Tensor:
     Returns:
         float32 [B, C, size, size] in [0, 1]: the overshoot of bicubic interpolation is cut off.
     """
+    # Bit for bit as they are: an interpolation to the same size rounds.
     if images.shape[-2:] == (size, size):
         return images
     resized = nn.functional.interpolate(images, (size, size), mode="bicubic", antialias=True, align_corners=False)
+    # No network has seen values outside, which normalisation would carry on.
     return resized.clamp_(0, 1)

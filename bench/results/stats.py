@@ -40,7 +40,7 @@ class Summary(NamedTuple):
 def summarize(
     values: Sequence[float], *, level: float = 0.95, within: tuple[float, float] = (-math.inf, math.inf)
 ) -> Summary:
-    """Mean, sample standard deviation and Student's t-interval of the mean.
+    """Compute mean, sample standard deviation and Student's t-interval of the mean.
 
     The order of ``values`` does not change a single bit of the result (``math.fsum``).
 
@@ -63,13 +63,14 @@ def summarize(
         return Summary(mean, None, 1, None, None)
     from scipy.special import stdtrit
 
+    # ``fsum`` again: rows come in the order of file names, which must not show in a table's last digit.
     std = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (n - 1))
     half = float(stdtrit(n - 1, (1 + level) / 2)) * std / math.sqrt(n)
     return Summary(mean, std, n, max(within[0], mean - half), min(within[1], mean + half))
 
 
 def paired_difference(ours: Mapping[int, float], baseline: Mapping[int, float]) -> Summary | None:
-    """Summary of ours minus the baseline at the same seed, over the seeds that both have.
+    """Summarise ours minus the baseline at the same seed, over the seeds that both have.
 
     Pairing takes out what a seed does to both, such as a lucky initialisation of the model.
 
@@ -80,6 +81,7 @@ def paired_difference(ours: Mapping[int, float], baseline: Mapping[int, float]) 
     Returns:
         Difference in points; positive is better than the baseline. None without a common seed.
     """
+    # Only seeds that both have: a mean over other seeds would compare the seeds.
     common = sorted(ours.keys() & baseline.keys())
     return summarize([ours[seed] - baseline[seed] for seed in common]) if common else None
 
@@ -125,22 +127,22 @@ def paired_test(ours: Mapping[int, float], baseline: Mapping[int, float]) -> Pai
     Raises:
         ValueError: a value is not finite.
     """
-    found = paired_difference(ours, baseline)
-    if found is None:
+    difference = paired_difference(ours, baseline)
+    if difference is None:
         return None
     differences = [ours[seed] - baseline[seed] for seed in ours.keys() & baseline.keys()]
     wins, ties = sum(value > TIE for value in differences), sum(abs(value) <= TIE for value in differences)
     p = None
     # Differences that are equal but for rounding have no spread to compare their mean with.
-    if found.std is not None and found.std > TIE:
+    if difference.std is not None and difference.std > TIE:
         from scipy.special import stdtr
 
-        p = float(2 * stdtr(found.n - 1, -abs(found.mean) / (found.std / math.sqrt(found.n))))
-    return PairedTest(found, p, 2.0 ** (1 - found.n), wins, ties)
+        p = float(2 * stdtr(difference.n - 1, -abs(difference.mean) / (difference.std / math.sqrt(difference.n))))
+    return PairedTest(difference, p, 2.0 ** (1 - difference.n), wins, ties)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """p-values adjusted for their number by Holm's step-down method (Holm 1979), which assumes no independence.
+    """Adjust p-values for their number by Holm's step-down method (Holm 1979), which assumes no independence.
 
     Args:
         p_values: each in [0, 1].
@@ -150,14 +152,15 @@ def holm(p_values: Sequence[float]) -> list[float]:
     """
     adjusted = [0.0] * len(p_values)
     highest = 0.0
-    for done, place in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
-        highest = max(highest, min(1.0, (len(p_values) - done) * p_values[place]))
-        adjusted[place] = highest
+    for done, index in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
+        # Never below the one before: a larger p-value must not become the smaller adjusted one.
+        highest = max(highest, min(1.0, (len(p_values) - done) * p_values[index]))
+        adjusted[index] = highest
     return adjusted
 
 
 def ranks(values: ArrayLike) -> NDArray[np.float64]:
-    """Rank of each value along the last axis, 1 for the highest; equal values share the mean of their ranks.
+    """Rank each value along the last axis, 1 for the highest; equal values share the mean of their ranks.
 
     Args:
         values: accuracies in percent; equal are those within ``TIE``.
@@ -166,6 +169,7 @@ def ranks(values: ArrayLike) -> NDArray[np.float64]:
         float64 of the same shape; n ranks sum to n * (n + 1) / 2.
     """
     array = np.asarray(values, dtype=np.float64)
+    # All pairs, not a sort: equality within ``TIE`` is no order, and sorted neighbours could chain.
     better = array[..., None, :] > array[..., :, None] + TIE
     return (array.shape[-1] + 1 + better.sum(axis=-1) - better.sum(axis=-2)) / 2
 
@@ -194,7 +198,7 @@ class RankInterval(NamedTuple):
 def rank_intervals(
     columns: Sequence[ArrayLike], weights: Sequence[float], *, level: float = 0.95
 ) -> list[RankInterval]:
-    """Weighted mean rank of each method over columns, with an interval for the rank that endless seeds would give.
+    """Average each method's rank over columns, with an interval for the rank that endless seeds would give.
 
     In each column a method's best rank is one more than the number of methods that are surely better, and its worst
     rank leaves those below it that are surely worse (Al Mohamad, Goeman & van Zwet 2022, Biometrics: all pairs by
@@ -218,7 +222,7 @@ def rank_intervals(
     Raises:
         ValueError: a column without two dimensions, an empty one, or a value that is not finite.
     """
-    found = np.float64(0)
+    intervals = np.float64(0)
     for column, share in zip(columns, weights, strict=True):
         values = np.asarray(column, dtype=np.float64)
         if values.ndim != 2 or not values.size or not np.isfinite(values).all():
@@ -227,26 +231,29 @@ def rank_intervals(
         ahead = means - means[:, None]
         sure = _sure_difference(values, level)
         low, high = 1 + (ahead > sure).sum(axis=1), len(means) - (ahead < -sure).sum(axis=1)
-        found = found + share * np.stack([ranks(means), low, high], axis=1)
+        intervals = intervals + share * np.stack([ranks(means), low, high], axis=1)
     # Rounded, so that sums of the same ranks in another order are equal.
-    return [RankInterval(*map(float, entry)) for entry in found.round(9)]
+    return [RankInterval(*map(float, entry)) for entry in intervals.round(9)]
 
 
 def _sure_difference(values: NDArray[np.float64], level: float) -> float:
-    """Points by which two of the methods [M, S] must differ; infinite for one seed, or one method."""
+    """Return the points by which two of the methods [M, S] must differ; infinite for one seed, or one method."""
     methods, seeds = values.shape
+    # The residuals of a two-way layout: means of methods and of seeds are taken out.
     freedom = (methods - 1) * (seeds - 1)
     if not freedom:
         return math.inf
     from scipy.special import stdtrit
 
     residuals = values - values.mean(axis=1, keepdims=True) - values.mean(axis=0) + values.mean()
+    # Of a difference of two means over the seeds, hence 2 / S.
     error = math.sqrt(2 / seeds * (residuals**2).sum() / freedom)
+    # ``TIE`` at least: with no spread at all, rounding would make every difference sure.
     return max(TIE, error * float(stdtrit(freedom, 1 - (1 - level) / 2 / (methods - 1))))
 
 
 def jaccard(one: NDArray[np.integer], other: NDArray[np.integer]) -> float:
-    """Images that two coresets share, as a fraction of those that either has.
+    """Return the images that two coresets share, as a fraction of those that either has.
 
     Args:
         one: unique pool positions.
@@ -257,11 +264,12 @@ def jaccard(one: NDArray[np.integer], other: NDArray[np.integer]) -> float:
     """
     shared = len(np.intersect1d(one, other, assume_unique=True))
     either = len(one) + len(other) - shared
+    # Two empty coresets are equal.
     return shared / either if either else 1.0
 
 
 def chance_jaccard(one: int, other: int, size: int) -> float:
-    """Jaccard overlap of two coresets drawn uniformly and independently, when they share what is expected.
+    """Return the Jaccard overlap of two coresets drawn uniformly and independently, when they share what is expected.
 
     Args:
         one: budget of the first, in 0 to N.
@@ -277,7 +285,7 @@ def chance_jaccard(one: int, other: int, size: int) -> float:
 
 
 def kendall(one: NDArray[np.floating], other: NDArray[np.floating]) -> float | None:
-    """Kendall's tau-b of two scores of the same images (Kendall 1945), which allows for ties.
+    """Return Kendall's tau-b of two scores of the same images (Kendall 1945), which allows for ties.
 
     Args:
         one: [N], high = hard.

@@ -18,6 +18,7 @@ from bench.recipe import Recipe
 from bench.refs import DatasetRef, ModelRef, Proxy
 
 PROCESS = 1_100 * 10**6
+"""Bytes of any process before its work; this one and the next two as the module says."""
 CUDA = 500 * 10**6
 CUDA_PROCESS = 2_000 * 10**6
 WIDTH = 2048
@@ -62,17 +63,17 @@ class Estimate:
 
 
 def of_training(data: int, network: int, disk: int, device: str) -> Estimate:
-    """Of a process that trains; on a GPU, network and batch lie there alone, and the data here as well."""
+    """Estimate a process that trains; on a GPU, network and batch lie there alone, and the data here as well."""
     return Estimate(PROCESS + data + in_memory(network, device), disk, CUDA + data + network)
 
 
 def in_memory(worked_on: int, device: str) -> int:
-    """Bytes of this machine's memory for what a device works on: on a GPU those of CUDA's libraries in its place."""
+    """Return the bytes of memory for what a device works on: on a GPU those of CUDA's libraries in its place."""
     return CUDA_PROCESS if worked_on and device != "cpu" else worked_on
 
 
 def training_bytes(model: ModelRef, recipe: Recipe, shape: Shape, dataset: DatasetRef, images: int) -> tuple[int, int]:
-    """Bytes of the data, and of network and batch, without those of the process.
+    """Return the bytes of the data, and of network and batch, without those of the process.
 
     Args:
         model: the network.
@@ -88,13 +89,15 @@ def training_bytes(model: ModelRef, recipe: Recipe, shape: Shape, dataset: Datas
     values = math.prod(inputs)
     data = shape.bytes + images * shape.per_image
     if inputs == (WIDTH,):
+        # Twice: as they come from the store, and as the tensor that a network trains on.
         data = 2 * (shape.train + shape.test) * WIDTH * 4
-    found = footprint(model, inputs, max(2, dataset.num_classes))
-    parameters, activations = found or (0, UNKNOWN_ACTIVATIONS * values)
+    counted = footprint(model, inputs, max(2, dataset.num_classes))
+    parameters, activations = counted or (0, UNKNOWN_ACTIVATIONS * values)
     batch = max(2, min(recipe.batch_size, images))
+    # Float32 in both: 4 copies of the parameters, gradient and momentum among them, and 2 of what a batch leaves.
     return data, 4 * 4 * parameters + 2 * 4 * batch * (activations + values)
 
 
 def proxy_bytes(proxy: Proxy, shape: Shape, dataset: DatasetRef, images: int) -> tuple[int, int]:
-    """``training_bytes`` of a proxy."""
+    """Return ``training_bytes`` of a proxy."""
     return training_bytes(proxy.model, proxy.recipe, shape, dataset, images)
