@@ -36,7 +36,7 @@ def make(folder: Path, methods: str, **changes: object) -> Row:
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("run")
-    make(folder, "elfs(clustering=kmeans)")
+    make(folder, "elfs(clustering=kmeans,guard=false)")
     return folder
 
 
