@@ -19,6 +19,7 @@ from bench.errors import DataError, RowError, SpecError, UnknownName
 
 if TYPE_CHECKING:
     from bench.engine.events import Listener
+    from bench.engine.start import Job
     from bench.results.sheets import Sheet
     from bench.results.tables import Block
 
@@ -147,7 +148,7 @@ def run(*, quiet: bool = False, listener: Listener | None = None, **fields: Unpa
     spec = load_spec(preset=preset, config=None if config is None else Path(config), given=grid)
     job = Job(spec, RunOptions(**{"executor": "local", **given}))
     job.check()
-    with _listening(listener, quiet, job.session.out) as told:
+    with _listening(listener, quiet, job) as told:
         for line in job.warnings():
             told.note(line)
         outcome = job.run(Several(told, RunLog(job.session.out)))
@@ -465,7 +466,7 @@ def _to(buf: Any, text: str) -> str:
     return text
 
 
-def _listening(listener: Listener | None, quiet: bool, out: Path) -> Any:
+def _listening(listener: Listener | None, quiet: bool, job: Job) -> Any:
     """Context of the listener: the caller's, or lines on standard error."""
     from contextlib import nullcontext
 
@@ -473,6 +474,8 @@ def _listening(listener: Listener | None, quiet: bool, out: Path) -> Any:
         return nullcontext(listener)
     from rich.console import Console
 
-    from bench.cli.progress import ProgressReporter
+    from bench.cli.progress import ProgressReporter, announce
 
-    return ProgressReporter(Console(stderr=True, highlight=False, markup=False), quiet=quiet, out=out)
+    console = Console(stderr=True, highlight=False, markup=False)
+    outlook = None if quiet else announce(job, console)
+    return ProgressReporter(console, quiet=quiet, out=job.session.out, outlook=outlook)

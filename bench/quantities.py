@@ -63,6 +63,17 @@ def show_bytes(size: float) -> str:
     return f"{size:.1f} TB"
 
 
+def about(seconds: float) -> str:
+    """``under a minute``, ``12 min``, ``3.5 h``, ``40 days``: as exact as an estimate is."""
+    if seconds < 60:
+        return "under a minute"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    if seconds < 36 * 3600:
+        return f"{seconds / 3600:.{int(seconds < 36000)}f} h"
+    return f"{seconds / 86400:.{int(seconds < 864000)}f} days"
+
+
 def show_seconds(seconds: float) -> str:
     """Write ``3 d``: the largest unit that is not below 1."""
     for unit, length in reversed(_SECONDS.items()):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from bench.cli._forecast import forecast_document
 from bench.engine.machine import free_disk, shortages, this_machine
 from bench.engine.plan import cache_problem
 from bench.quantities import counted, show_bytes
@@ -14,16 +16,22 @@ from bench.stages.selection import Selection
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from bench.engine.forecast import Forecast
     from bench.engine.plan import Plan
     from bench.stages.session import Session
 
+_LISTED = 24
+"""Cells up to which each is listed, by its identity."""
+_WIDEST = 60
 
-def plan_document(plan: Plan, place: Session) -> dict[str, Any]:
+
+def plan_document(plan: Plan, place: Session, forecast: Forecast) -> dict[str, Any]:
     """The plan as plain values; bytes are None where the data set, and so the size, is not known."""
     stages, cells = plan.estimates(place.store)
     machine = this_machine(place.device)
     return {
         "out": str(place.out),
+        **forecast_document(forecast),
         "datasets": [held.document(label) for label, held in plan.contents.items()],
         "cells": [
             {
@@ -64,8 +72,8 @@ def plan_document(plan: Plan, place: Session) -> dict[str, Any]:
     }
 
 
-def show_plan(document: dict[str, Any], console: Console) -> None:
-    """Print a plan for people."""
+def show_plan(document: dict[str, Any], console: Console, forecast: Iterable[str]) -> None:
+    """Print a plan for people, with the lines of how long it takes."""
 
     def line(text: str, style: str = "") -> None:
         console.print(text, style=style, soft_wrap=True)
@@ -75,8 +83,8 @@ def show_plan(document: dict[str, Any], console: Console) -> None:
         line(dataset["summary"])
     finished = sum(cell["finished"] for cell in cells)
     line(f"{counted(len(cells), 'cell')}, {finished} with a row in {document['out']} already:")
-    for cell in cells:
-        line(f"  {'done   ' if cell['finished'] else 'to run '} {cell['cell_id']}")
+    for text in _cell_lines(cells):
+        line(text)
     kinds = ", ".join(f"{count} {kind}" for kind, count in Counter(stage["kind"] for stage in stages).items())
     unlisted = "; selections are not listed" if any(stage["kind"] == Selection.kind for stage in stages) else ""
     line(f"{counted(len(stages), 'shared stage')} to compute, each once{f': {kinds}{unlisted}' if kinds else ''}")
@@ -93,12 +101,44 @@ def show_plan(document: dict[str, Any], console: Console) -> None:
                 f"{show_bytes(sum(item['disk_bytes'] for item in known))} "
                 f"on disk, of {show_bytes(machine[free])} free. (Estimates.)"
             )
+    for text in forecast:
+        line(text)
     for wanted in document["downloads"]:
         line(f"A run would fetch: {wanted}")
     if document["problems"] or document["downloads"]:
         line("Cells whose data or weights were not found have no final identity: finished ones are not recognised.")
     for problem in document["problems"]:
         line(f"A run would stop here: {problem}", "red")
+
+
+def _cell_lines(cells: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """Each cell by its identity; many as tables of how many seeds are to run, methods by rates."""
+    if len(cells) <= _LISTED:
+        for cell in cells:
+            yield f"  {'done   ' if cell['finished'] else 'to run '} {cell['cell_id']}"
+        return
+    blocks: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for cell in cells:
+        blocks.setdefault((cell["dataset"], cell["model"]), []).append(cell)
+    for (dataset, model), block in blocks.items():
+        rates = sorted({cell["rate"] for cell in block})
+        lines: dict[str, list[dict[str, Any]]] = {}
+        for cell in block:
+            lines.setdefault(", ".join(filter(None, (cell["variant"], cell["encoder"]))), []).append(cell)
+        seeds = len({cell["seed"] for cell in block})
+        yield f"  {dataset}, {model}: cells to run of {counted(seeds, 'seed')}, by rate removed"
+        width = min(_WIDEST, max(map(len, lines)))
+        yield " ".join([" " * (width + 4), *(f"{100 * rate:4g} %" for rate in rates)])
+        for name, group in lines.items():
+            counts = [_to_run([cell for cell in group if cell["rate"] == rate]) for rate in rates]
+            shown = name if len(name) <= width else name[: width - 3] + "..."
+            yield " ".join([f"    {shown:{width}}", *(f"{text:>6}" for text in counts)]).rstrip()
+
+
+def _to_run(cells: Sequence[dict[str, Any]]) -> str:
+    """How many, ``done`` for none; nothing where there is no such cell."""
+    left = sum(not cell["finished"] for cell in cells)
+    return (str(left) if left else "done") if cells else ""
 
 
 def _taken(stage: dict[str, Any], machine: dict[str, Any]) -> str:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import (
@@ -21,16 +24,24 @@ from rich.progress import (
 from rich.table import Column
 from rich.text import Text
 
-from bench.cli._watch import Watch
+from bench.cli._forecast import forecast_lines
+from bench.cli._watch import SAY, Watch
 from bench.engine.events import Listener
-from bench.quantities import counted
+from bench.engine.forecast import Outlook
+from bench.quantities import about, counted
 from bench.stages.base import Stage
 from bench.stages.training import Cell
+
+if TYPE_CHECKING:
+    from bench.engine.start import Job
 
 _FIGURES = 48
 """Columns of a terminal that a bar, counts and times take."""
 _LONGEST_RATE = 3600.0
 """Seconds over which rich measures how fast it goes on; its own 30 are less than one cell takes."""
+
+_SHOWN = 0.05
+"""Seconds from which a stage has a line of its own; the run's log has them all."""
 
 
 class ProgressReporter(Listener):
@@ -40,17 +51,21 @@ class ProgressReporter(Listener):
         console: where to.
         quiet: print failures only.
         out: the run's folder, to show what is being computed; None shows what has ended only.
+        outlook: tells the time left of the whole; without it each bar has its own.
     """
 
-    def __init__(self, console: Console, *, quiet: bool = False, out: Path | None = None) -> None:
-        self._console, self._quiet = console, quiet
+    def __init__(
+        self, console: Console, *, quiet: bool = False, out: Path | None = None, outlook: Outlook | None = None
+    ) -> None:
+        self._console, self._quiet, self._outlook = console, quiet, outlook
+        self._said = time.monotonic()
         titles = max(20, console.width - _FIGURES)
         self._bar = Progress(
             TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True, max_width=titles)),
             BarColumn(bar_width=10),
             _Count(table_column=Column(no_wrap=True)),
             TimeElapsedColumn(table_column=Column(no_wrap=True)),
-            _Left(table_column=Column(no_wrap=True)),
+            _Left(outlook, table_column=Column(no_wrap=True)),
             console=console,
             transient=True,
             speed_estimate_period=_LONGEST_RATE,
@@ -84,6 +99,7 @@ class ProgressReporter(Listener):
     def stage_end(self, stage: Stage, seconds: float, *, reused: bool = False, error: str | None = None) -> None:
         """Report one stage."""
         title, failure = stage.title(), None if error is None else f"failed: {error}"
+        self._foreseen(stage.key, None if reused or error else seconds)
         self._end("stage", f"{title}, computed by another run" if reused else title, seconds, failure)
 
     def waiting(self, title: str) -> None:
@@ -110,6 +126,7 @@ class ProgressReporter(Listener):
     def cell_end(self, cell: Cell, accuracy: float | None, seconds: float, error: str | None) -> None:
         """Report one cell."""
         title = cell.title() + ("" if accuracy is None else f": {accuracy:.2f} %")
+        self._foreseen(cell.key, None if error else seconds)
         self._end("cell", title, seconds, None if error is None else f"failed: {error}")
 
     def _begin(self, unit: str, total: int, line: str) -> None:
@@ -125,8 +142,21 @@ class ProgressReporter(Listener):
             self._console.print(
                 f"{count} {title} {failure}", style="red", markup=False, highlight=False, soft_wrap=True
             )
-        elif not self._quiet:
-            self._console.print(f"{count} {title} ({seconds:.1f} s)", markup=False, highlight=False, soft_wrap=True)
+        elif not self._quiet and (unit == "cell" or seconds >= _SHOWN):
+            words = f"{count} {title} ({seconds:.1f} s){self._left()}"
+            self._console.print(words, markup=False, highlight=False, soft_wrap=True)
+
+    def _foreseen(self, key: str, seconds: float | None) -> None:
+        if self._outlook is not None:
+            self._outlook.ended(key, seconds)
+
+    def _left(self) -> str:
+        """``; about 12 min left``, once a minute at most; a terminal's bars say it all the time."""
+        now = time.monotonic()
+        if self._outlook is None or self._console.is_terminal or now - self._said < SAY:
+            return ""
+        self._said = now
+        return f"; about {about(left)} left" if (left := self._outlook.left()) >= SAY else ""
 
     def _note(self, line: str, style: str = "") -> None:
         if not self._quiet or style == "red":
@@ -140,9 +170,29 @@ class _Count(MofNCompleteColumn):
         return Text() if task.total is None else super().render(task)
 
 
+def announce(job: Job, console: Console) -> Outlook:
+    """Say how long a run will take, and return what goes on telling it."""
+    forecast = job.forecast()
+    for line in forecast_lines(forecast, job.plan, datetime.now()):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+    return Outlook(forecast)
+
+
 class _Left(TimeRemainingColumn):
-    """The time left; nothing until it can be told."""
+    """The time left; nothing until it can be told.
+
+    Args:
+        outlook: tells that of the whole, shown at the cells, of which each is the end of what it rests on; what is
+            being computed keeps its own.
+        table_column: see rich.
+    """
+
+    def __init__(self, outlook: Outlook | None, table_column: Column) -> None:
+        super().__init__(table_column=table_column)
+        self._outlook = outlook
 
     def render(self, task: Task) -> Text:
+        if self._outlook is not None and task.description in ("stages", "cells"):
+            return Text(f"{about(self._outlook.left())} left" if task.description == "cells" else "")
         known = task.total is not None and task.time_remaining is not None
         return Text.assemble(super().render(task), " left") if known else Text()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import redirect_stdout
+from datetime import datetime
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -249,16 +250,18 @@ def run(
     plan, session = job.plan, job.session
     console = Console(stderr=json_output, highlight=False, markup=False)
     if dry_run:
+        from bench.cli._forecast import forecast_lines
         from bench.cli._plan import plan_document, show_plan
 
-        document = plan_document(plan, session)
+        forecast = job.forecast()
+        document = plan_document(plan, session, forecast)
         if json_output:
             print_json(document)
         else:
-            show_plan(document, console)
+            show_plan(document, console, forecast_lines(forecast, plan, datetime.now()))
         raise typer.Exit(2 if document["problems"] else 0)
     job.check()
-    from bench.cli.progress import ProgressReporter
+    from bench.cli.progress import ProgressReporter, announce
 
     def warn(line: str) -> None:
         console.print(line, style="yellow", soft_wrap=True)
@@ -268,9 +271,10 @@ def run(
             console.print(held.line(label), soft_wrap=True)
     for line in job.warnings():
         warn(line)
+    outlook = None if quiet else announce(job, console)
     with (
         redirect_stdout(sys.stderr if json_output else sys.stdout),  # Ray prints there that a node has died
-        ProgressReporter(console, quiet=quiet, out=session.out) as progress,
+        ProgressReporter(console, quiet=quiet, out=session.out, outlook=outlook) as progress,
         tracked(trackers, plan.cells, session.out, warn) as tracking,
     ):
         outcome = job.run(Several(progress, RunLog(session.out), tracking))

@@ -73,6 +73,12 @@ def assign_clusters(
     return {"labels": result.labels, "losses": result.losses}
 
 
+def default_batch(size: int) -> int:
+    """TEMI's batch for a pool of N images: N // 16, within 64 to 1024."""
+    # A sixteenth of the pool, so that small ones still take 16 steps an epoch.
+    return min(1024, max(64, size // 16))
+
+
 def near_enough(size: int, num_clusters: int) -> int:
     """Return how many neighbours may be taken for images of the own cluster: half of the average cluster.
 

@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from bench.clustering.assign import default_batch
 from bench.data import Arrays
 from bench.errors import NotFinite
 from bench.to_device import to_device
@@ -153,7 +154,7 @@ def temi(
         heads: H.
         epochs: passes over the pool.
         lr: learning rate of AdamW at batch 256; it grows in proportion to the batch.
-        batch_size: None is N // 16, within 64 to 1024.
+        batch_size: None is ``default_batch``.
         warmup_epochs: epochs of linear warm-up of the learning rate, cut to a tenth of ``epochs``.
         beta: see ``temi_loss``.
         seed: of initial weights, order and neighbours.
@@ -167,8 +168,7 @@ def temi(
     """
     generator = torch.Generator().manual_seed(seed)
     size = len(embeddings)
-    # A sixteenth of the pool, so that small ones still take 16 steps an epoch.
-    batch_size = min(size, batch_size or min(1024, max(64, size // 16)))
+    batch_size = min(size, batch_size or default_batch(size))
     warmup_epochs = min(warmup_epochs, max(1, epochs // 10))
     points = torch.from_numpy(_scaled(embeddings)).to(device)
     # A copy: what comes from the store is read-only, of which torch warns.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from bench.engine.events import Listener
+from bench.engine.forecast import Forecast
 from bench.engine.machine import shortages, this_machine
 from bench.engine.plan import Plan, check_cache, make_plan
 from bench.engine.run import Outcome, run
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
 _DECODERS = 8
 """CPU threads below which a GPU waits for images that are decoded from files: by arithmetic, not measured."""
+
+_START = {"ray": 12.0, "local": 2.0}
+"""Seconds until work begins: Ray's own start, and imports. Measured once on two cores, 2026-11-28, under load."""
 
 
 class RunOptions(BaseModel):
@@ -150,6 +154,12 @@ class Job:
                 f"The images of {', '.join(filed)} are decoded by {counted(session.threads, 'thread')}, for which a "
                 f"GPU will wait; --cpus-per-trial {_DECODERS} decodes faster."
             )
+
+    def forecast(self) -> Forecast:
+        """Say how long the run will take, from what this machine has done before and a few seconds of its work."""
+        from bench.engine.durations import foresee
+
+        return foresee(self.plan, self.session, self.executor.slots(self.session), _START[self._options.executor])
 
     def run(self, listener: Listener) -> Outcome:
         """Compute what is missing; see ``bench.engine.run``."""

@@ -14,16 +14,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from bench.data import Dataset, take_images
+from bench.judging.rule import SHARE
 from bench.refs import Proxy, derive_seed
 from bench.training.batches import Batches
 from bench.training.fit import Inputs, fresh_network, make_batches, proxy_iterations, seeded
 from bench.training.loop import Loss, train
 from bench.training.precision import products
 from bench.underway import Progress
-
-SHARE = 0.5
-"""Of the optimiser steps of one proxy on the whole pool, which all candidates together may take. At the papers' recipes
-a proxy takes about as many as a final model; the other half is left for scoring outside the coresets."""
 
 
 def qualities(

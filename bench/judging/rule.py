@@ -12,6 +12,10 @@ NETWORK_FROM = 2_500
 With 5,000 of 50,000 images of CIFAR-10 it judged wrongly, with up to 3,000 of 10,000 of CIFAR-100 rightly (prototypes).
 """
 
+SHARE = 0.5
+"""Of the optimiser steps of one proxy on the whole pool, which all candidates together may take. At the papers' recipes
+a proxy takes about as many as a final model; the other half is left for scoring outside the coresets."""
+
 
 def judge_for(by: Judge, budget: int, *, images: bool) -> Literal["ridge", "network"]:
     """Choose the judge by name or rule: the network where it reads images and a coreset has ``NETWORK_FROM`` of them.

@@ -13,6 +13,7 @@ from bench.stages.memory import Estimate, Shape
 if TYPE_CHECKING:
     from bench.data import Arrays
     from bench.stages.session import Session
+    from bench.stages.work import Work
     from bench.underway import Progress
 
 
@@ -69,6 +70,14 @@ class Stage(Frozen):
             device: ``cpu`` or ``cuda``.
         """
         raise NotImplementedError
+
+    def work(self, shape: Shape) -> list[Work] | None:
+        """What it does, for an estimate of its time: nothing that takes long, or None where that is not known.
+
+        Args:
+            shape: size of the pool's data set.
+        """
+        return []
 
     def compute(self, session: Session, progress: Progress) -> Arrays:
         """The arrays to store.

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from bench.calls import Call
+from bench.clustering.assign import default_batch
+from bench.clustering.count import SAMPLE, candidate_counts
 from bench.parts import PSEUDO_LABELS, Algorithm, Clustering, NearestNeighbors
 from bench.stages.base import Stage
 from bench.stages.embeddings import OnEmbeddings
 from bench.stages.givers import Givers, gives
 from bench.stages.memory import CUDA, PROCESS, WIDTH, Estimate, Shape, in_memory
 from bench.stages.neighbors import NeighborLists, shared_neighbors
+from bench.stages.work import Clustered, HeadStep, Work
 
 if TYPE_CHECKING:
     from bench.data import Arrays
@@ -36,6 +40,12 @@ class ClusterCount(OnEmbeddings):
 
     def estimate(self, shape: Shape, device: str) -> Estimate:
         return Estimate(PROCESS + 2 * shape.embeddings, 4096)
+
+    def work(self, shape: Shape) -> list[Work]:
+        """Three starts for each candidate; the silhouettes, distances of a sample, take less."""
+        size = min(shape.train, SAMPLE)
+        counts = candidate_counts(size).tolist()
+        return [Work(Clustered(self.embeddings.encoder, count), 3 * size) for count in counts]
 
     def compute(self, session: Session, progress: Progress) -> Arrays:
         """``num_clusters`` int64 [], with the candidates and their silhouettes."""
@@ -121,6 +131,16 @@ class PseudoLabels(OnEmbeddings):
         if device != "cpu":
             memory += self._head_bytes(saved=True)
         return Estimate(memory, shape.train * 8, CUDA + shape.embeddings + heads if heads else 0)
+
+    def work(self, shape: Shape) -> list[Work]:
+        """TEMI's steps, or the ten starts of k-means."""
+        encoder, size = self.embeddings.encoder, shape.train
+        clusters = _MOST_ESTIMATED if self.num_clusters == "estimate" else max(2, self.num_clusters)
+        if self.clustering == "kmeans":
+            return [Work(Clustered(encoder, clusters), 10 * size)]
+        batch = min(size, default_batch(size))
+        steps = math.ceil(size / batch) * self.epochs if size else 0
+        return [Work(HeadStep(encoder, clusters, batch, self.precision), self.heads * steps)]
 
     def compute(self, session: Session, progress: Progress) -> Arrays:
         """``labels`` int64 [N]; ``losses`` float64 [H] of TEMI's heads."""

@@ -15,6 +15,7 @@ from bench.stages.clusters import PseudoLabels
 from bench.stages.embeddings import Embeddings
 from bench.stages.givers import Givers, gives
 from bench.stages.memory import Estimate, Shape, of_training, proxy_bytes
+from bench.stages.work import Work, inputs_of, steps_of_epochs, training
 
 if TYPE_CHECKING:
     from bench.data import Arrays, Dataset
@@ -59,6 +60,11 @@ class ProxyDynamics(Stage):
         data, network = proxy_bytes(self.proxy, shape, self.dataset, shape.train)
         outputs = outputs_bytes(shape.train, self.dataset.num_classes)
         return of_training(data, network + outputs, 128 * shape.train, device)
+
+    def work(self, shape: Shape) -> list[Work]:
+        steps = steps_of_epochs(self.proxy.recipe, shape.train)
+        inputs = inputs_of(shape, self.proxy.encoder)
+        return training(self.proxy.model, self.proxy.recipe, inputs, self.dataset, shape.train, steps)
 
     def compute(self, session: Session, progress: Progress) -> Arrays:
         """Arrays as in ``Dynamics``."""

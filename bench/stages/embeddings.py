@@ -13,6 +13,7 @@ from bench.refs import DatasetRef, EncoderRef
 from bench.stages.base import Stage
 from bench.stages.givers import Givers, gives
 from bench.stages.memory import PROCESS, WIDTH, Estimate, Shape
+from bench.stages.work import Embedded, Work
 
 if TYPE_CHECKING:
     from bench.data import Arrays, Images
@@ -47,6 +48,10 @@ class EncoderFit(Stage):
         entry = encoders.get(self.encoder.name)
         declared = entry.info.memory(entry.resolve(self.encoder.params), shape.train, shape.image)
         return Estimate(PROCESS + shape.bytes + shape.train * shape.per_image + declared, _FITTED)
+
+    def work(self, shape: Shape) -> list[Work] | None:
+        """A network that is trained takes long, nobody knows how long; what no GPU helps is statistics of pixels."""
+        return None if self.uses_gpu() else []
 
     def compute(self, session: Session, progress: Progress) -> Arrays:
         """The encoder's state, arrays as it names them; it is handed images alone."""
@@ -85,6 +90,9 @@ class Embeddings(Stage):
         """The data set, a copy of the images for the encoder, and the embeddings twice; of a GPU nothing is known."""
         rows = shape.test if self.split == "test" else shape.train
         return Estimate(PROCESS + shape.bytes + rows * (shape.per_image + 2 * WIDTH * 4), rows * WIDTH * 4)
+
+    def work(self, shape: Shape) -> list[Work]:
+        return [Work(Embedded(self.encoder, shape.image), shape.test if self.split == "test" else shape.train)]
 
     def compute(self, session: Session, progress: Progress) -> Arrays:
         """``embeddings`` float32 [N, D]."""

@@ -11,6 +11,7 @@ from bench.stages.base import Stage
 from bench.stages.dynamics import proxy_inputs, read_proxy_inputs
 from bench.stages.givers import Givers, gives
 from bench.stages.memory import Estimate, Shape, of_training, proxy_bytes
+from bench.stages.work import Work, inputs_of, steps_of_epochs, training
 
 if TYPE_CHECKING:
     from bench.data import Arrays
@@ -65,6 +66,14 @@ class GradientNorms(Stage):
         data, network = proxy_bytes(self.proxy, shape, self.dataset, shape.train)
         held = _VMAP if device == "cpu" else 4 * HELD_ON_GPU
         return of_training(2 * data, 2 * network + held, 8 * shape.train, device)
+
+    def work(self, shape: Shape) -> list[Work]:
+        """Training, and the gradients: each as much as the image's part in a step."""
+        recipe = self.proxy.recipe
+        epochs = min(self.epochs, recipe.proxy_epochs) + 1
+        steps = self.networks * steps_of_epochs(recipe.model_copy(update={"proxy_epochs": epochs}), shape.train)
+        inputs = inputs_of(shape, self.proxy.encoder)
+        return training(self.proxy.model, recipe, inputs, self.dataset, shape.train, steps)
 
     def compute(self, session: Session, progress: Progress) -> Arrays:
         """``norms`` float32 [N], the mean over the networks."""

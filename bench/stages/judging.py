@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.judging.labelings import COMPONENTS, STARTS, cluster_numbers
 from bench.judging.rule import judge_for
 from bench.parts import JUDGE, Judging
 from bench.refs import DatasetRef
@@ -15,6 +16,7 @@ from bench.stages.dynamics import normalised_by, proxy_inputs, read_proxy_inputs
 from bench.stages.embeddings import Embeddings, OnEmbeddings
 from bench.stages.givers import Giver, Givers
 from bench.stages.memory import PROCESS, Estimate, Shape
+from bench.stages.work import Clustered, Work
 
 if TYPE_CHECKING:
     from bench.data import Arrays
@@ -43,6 +45,11 @@ class Labelings(OnEmbeddings):
 
     def estimate(self, shape: Shape, device: str) -> Estimate:
         return Estimate(PROCESS + 3 * shape.embeddings, 9 * 8 * shape.train)
+
+    def work(self, shape: Shape) -> list[Work]:
+        encoder, size = self.embeddings.encoder, shape.train
+        counts = cluster_numbers(self.num_classes, size) if size else []
+        return [Work(Clustered(encoder, count, COMPONENTS), STARTS * size) for count in counts]
 
     def compute(self, session: Session, progress: Progress) -> Arrays:
         """``labelings`` int64 [L, N]."""

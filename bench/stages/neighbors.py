@@ -9,6 +9,7 @@ from bench.pool import Neighbors
 from bench.stages.embeddings import Embeddings, OnEmbeddings
 from bench.stages.givers import Givers, gives
 from bench.stages.memory import PROCESS, Estimate, Shape
+from bench.stages.work import Distance, Work
 
 if TYPE_CHECKING:
     from bench.data import Arrays
@@ -32,6 +33,9 @@ class NeighborLists(OnEmbeddings):
         """N k 12 bytes on disk; in memory beside them the embeddings as read, normalised, and in the index."""
         lists = shape.train * self.k * 12
         return Estimate(PROCESS + 3 * shape.embeddings + 2 * lists, lists)
+
+    def work(self, shape: Shape) -> list[Work]:
+        return [Work(Distance(self.embeddings.encoder), float(shape.train) ** 2)]
 
     def compute(self, session: Session, progress: Progress) -> Arrays:
         """``indices`` int64 and ``distances`` float32, each [N, k]."""

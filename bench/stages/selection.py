@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from bench.calls import Call, parse_call
 from bench.code_digest import code_digest
 from bench.errors import SpecError
-from bench.parts import CORESET, IMAGES, PARTS, Need, OtherMethod, Resource
+from bench.judging.rule import SHARE
+from bench.parts import CORESET, IMAGES, JUDGE, PARTS, REHEARSAL, Need, OtherMethod, Resource
 from bench.plugins import methods
 from bench.refs import DatasetRef, EncoderRef, Proxy
 from bench.stages.base import Stage, in_order
@@ -17,6 +18,7 @@ from bench.stages.clusters import PseudoLabels
 from bench.stages.embeddings import Embeddings
 from bench.stages.givers import Givers, giver, gives
 from bench.stages.memory import CUDA, PROCESS, Estimate, Shape, in_memory, proxy_bytes
+from bench.stages.work import Work, inputs_of, steps_of_epochs, training
 
 if TYPE_CHECKING:
     from bench.data import Arrays
@@ -81,6 +83,26 @@ class Selection(Stage):
             trains = sum(proxy_bytes(self.proxy, shape, self.dataset, self.budget))
         memory = PROCESS + shape.bytes + reads + in_memory(trains, device)
         return Estimate(memory, 16 * shape.train, CUDA + trains if trains else 0)
+
+    def work(self, shape: Shape) -> list[Work]:
+        """The networks that it trains; sorting and the like takes little beside them, and is not counted."""
+        if self.proxy is None or not shape.train:
+            return []
+        recipe, inputs, found = self.proxy.recipe, inputs_of(shape, self.proxy.encoder), []
+        for item in self.needs():
+            if not giver(PARTS[item.part]).trains(self, item.chosen):
+                continue
+            if item.part == REHEARSAL.name:
+                # A candidate for each tenth that may be dropped; a tenth of the pool is held out.
+                candidates, kept = int(10 * self.rate + 1e-9) + 1, round(0.9 * self.budget)
+                steps, images = candidates * steps_of_epochs(recipe, kept), kept
+            elif item.part == JUDGE.name:
+                steps, images = int(SHARE * steps_of_epochs(recipe, shape.train)), self.budget
+            else:
+                # Rounds of labelling, ten by default, each trained from the start on what is labelled by then.
+                steps, images = 10 * steps_of_epochs(recipe, self.budget // 2), self.budget // 2
+            found += training(self.proxy.model, recipe, inputs, self.dataset, images, steps, scored=10 * shape.train)
+        return found
 
     def compute(self, session: Session, progress: Progress) -> Arrays:
         """``indices`` int64 [budget], sorted positions in the pool; beside them what the method reported."""

@@ -19,6 +19,7 @@ from bench.stages.base import Stage, in_order
 from bench.stages.embeddings import Embeddings
 from bench.stages.memory import Estimate, Shape, of_training, training_bytes
 from bench.stages.selection import Selection, select
+from bench.stages.work import Work, inputs_of, training
 
 if TYPE_CHECKING:
     from bench.data import Dataset
@@ -98,6 +99,12 @@ class Cell(Stage):
         """Of the final training; the row, its coreset and its scores take 50 kB and 12 N on disk."""
         data, network = training_bytes(self.model, self.recipe, shape, self.dataset, self.budget)
         return of_training(data, network, 50_000 + 12 * shape.train, device)
+
+    def work(self, shape: Shape) -> list[Work]:
+        inputs = inputs_of(shape, self.encoder if self._reads_embeddings() else None)
+        scored = min(self.recipe.evaluations, self.recipe.iterations) * shape.test
+        steps = self.recipe.iterations
+        return training(self.model, self.recipe, inputs, self.dataset, self.budget, steps, scored)
 
     def place(self) -> dict[str, Any]:
         """The fields of a row that say which table it stands in, and what it may stand beside there."""

@@ -176,6 +176,13 @@ class Store:
         except (OSError, ValueError):
             return 0.0
 
+    def size(self, stage: Keyed) -> int:
+        """Bytes of the stage's arrays; 0 where there is no artifact that is whole."""
+        try:
+            return read_record(self._path(stage)).bytes
+        except (OSError, ValueError):
+            return 0
+
     def peaks(self, stage: Keyed) -> dict[str, int | None]:
         """Return ``peak_bytes`` and ``peak_gpu_bytes`` of making the stage's artifact; None where not measured."""
         try:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from rich.console import Console
 from bench.cli._watch import Watch
 from bench.cli.progress import ProgressReporter
 from bench.cli.run import _tell
+from bench.engine.forecast import Forecast, Outlook, Part
 from bench.engine.plan import make_plan
 from bench.engine.run import Outcome
 from bench.grid.spec import load_spec
@@ -74,6 +76,27 @@ def test_quiet_prints_failures_only(cells):
     lines = report(cells, quiet=True).splitlines()
     assert len(lines) == 2
     assert all("failed" in line for line in lines)
+
+
+def test_one_time_left_for_the_whole_and_no_line_for_stages_of_no_time(cells, monkeypatch):
+    monkeypatch.setattr("bench.cli.progress.SAY", 0.0)
+    outlook = Outlook(Forecast(tuple(Part(cell.key, "cell", 600.0) for cell in cells), 1), clock=count(0, 2).__next__)
+    lines = []
+    for terminal in (False, True):
+        written = io.StringIO()
+        console = Console(file=written, force_terminal=terminal, width=100, highlight=False, color_system=None)
+        with ProgressReporter(console, outlook=outlook) as reporter:
+            reporter.stages_begin([Proxy(words="a"), Proxy(words="b")], [])
+            reporter.stage_end(Proxy(words="a coreset"), 0.04)
+            reporter.stage_end(Proxy(words="another"), 0.0, error="no")
+            reporter.cells_begin(3, 0)
+            if not terminal:
+                reporter.cell_end(cells[0], 50.0, 300.0, None)
+        lines.append(written.getvalue())
+    assert "a coreset" not in lines[0]
+    assert "stage 2/2 another failed: no" in lines[0]
+    assert "(300.0 s); about 10 min left" in lines[0], "two cells of ten minutes, each done in half the time"
+    assert " min left" in lines[1]
 
 
 def test_a_terminal_has_a_bar_with_the_time_left(cells):

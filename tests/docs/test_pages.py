@@ -145,6 +145,7 @@ def test_every_grid_of_the_pages_can_be_planned(
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("BENCH_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setattr("bench.engine.probe.SECONDS", -1.0)  # how long it takes is not what is asked here
     done = CliRunner().invoke(app, [*arguments, "--dry-run"])
     missing = "A run would stop here: dataset" in done.output or "A run would stop here: encoder" in done.output
     assert done.exit_code == (2 if missing else 0), done.output

@@ -27,6 +27,10 @@ class Resources:
 class Executor(Protocol):
     """Runs what a scheduler hands out until it is done, the user interrupts, or the executor is lost."""
 
+    def slots(self, session: Session) -> int:
+        """How many stages or cells it runs at once on this machine, as far as it is known beforehand."""
+        ...
+
     def run(self, scheduler: Scheduler, session: Session, memory: Callable[[Stage], int]) -> None:
         """Run everything; every end is told to the scheduler, a worker that died included.
 

@@ -38,6 +38,10 @@ class InProcess:
     ``Workers`` survive both.
     """
 
+    def slots(self, session: Session) -> int:
+        """See ``Executor.slots``."""
+        return 1
+
     def run(self, scheduler: Scheduler, session: Session, memory: Callable[[Stage], int]) -> None:
         """See ``Executor.run``."""
         # The watchdog ends the process, which is the user's own here.
@@ -61,10 +65,14 @@ class Workers:
 
     count: int
 
+    def slots(self, session: Session) -> int:
+        """See ``Executor.slots``."""
+        # A GPU's memory is not shared out between workers, so that two trainings could run out of it together.
+        return self.count if session.device == "cpu" else 1
+
     def run(self, scheduler: Scheduler, session: Session, memory: Callable[[Stage], int]) -> None:
         """See ``Executor.run``."""
-        # A GPU's memory is not shared out between workers, so that two trainings could run out of it together.
-        pool = _Pool(self.count if session.device == "cpu" else 1, session, memory)
+        pool = _Pool(self.slots(session), session, memory)
         try:
             while not scheduler.done:
                 pool.fill(scheduler)

@@ -43,6 +43,15 @@ class OnRay:
     resources: Resources = field(default_factory=Resources)
     address: str | None = None
 
+    def slots(self, session: Session) -> int:
+        """See ``Executor.slots``; a cluster's nodes are not known before it is asked, and count as one like this."""
+        slots = (os.cpu_count() or 1) // self.resources.cpus
+        if session.device != "cpu" and self.resources.gpus:
+            import torch
+
+            slots = min(slots, int(max(1, torch.cuda.device_count()) / self.resources.gpus))
+        return max(1, slots)
+
     def run(self, scheduler: Scheduler, session: Session, memory: Callable[[Stage], int]) -> None:
         """See ``Executor.run``; Ray runs no more at once on a node than fit by the estimates.
 

@@ -1,0 +1,82 @@
+"""How long a run takes, in words: before it starts and in ``--dry-run``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from bench.quantities import about
+
+if TYPE_CHECKING:
+    from bench.engine.forecast import Forecast
+    from bench.engine.plan import Plan
+
+_LONG = 8 * 3600.0
+"""Seconds from which a run is worth a word on what makes it shorter: it will not be done within a working day."""
+_DETAILED = 600.0
+"""Seconds from which it is worth saying what takes them."""
+
+
+def forecast_document(forecast: Forecast) -> dict[str, Any]:
+    """The forecast as plain values."""
+    return {
+        "estimated_seconds": round(forecast.seconds, 1),
+        "estimated": [
+            {"kind": share.kind, "count": share.number, "unknown": share.unknown, "seconds": round(share.seconds, 1)}
+            for share in forecast.shares()
+        ],
+    }
+
+
+def forecast_lines(forecast: Forecast, plan: Plan, now: datetime) -> Iterator[str]:
+    """A line of what the whole takes and until when; of a long run also what takes it, and what would take less.
+
+    Args:
+        forecast: of the plan.
+        plan: what is to be run.
+        now: local time.
+    """
+    if not forecast.parts:
+        return
+    seconds, at_once = forecast.seconds, f", {forecast.slots} at once" if forecast.slots > 1 else ""
+    least = "At least" if forecast.unknown else "About"
+    if seconds < 60 and not forecast.unknown:
+        yield "This takes under a minute."
+        return
+    yield f"{least} {about(max(seconds, 60.0))}{at_once}, until {time_of_day(now, seconds)} (an estimate)."
+    if seconds < _DETAILED and not forecast.unknown:
+        return
+    shown = [share for share in forecast.shares() if share.unknown or share.seconds >= 0.005 * seconds]
+    for share in sorted(shown, key=lambda share: -share.seconds):
+        each = f", about {about(share.each)} each" if share.number > 1 and share.each >= 60 else ""
+        known = about(share.seconds) if share.seconds else "not known"
+        lacking = f" without {share.unknown} that nothing is known of" if share.unknown and share.seconds else ""
+        yield f"  {share.kind:14} {share.number:>5,}   {known}{lacking}{each}"
+    if seconds >= _LONG and (shorter := _shorter(plan)):
+        yield f"Shorter: {'; '.join(shorter)}."
+
+
+def time_of_day(now: datetime, seconds: float) -> str:
+    """``17:40``, ``Sun 29 Nov, 04:10``, ``7 January 2027``: as near as it matters."""
+    end = now + timedelta(seconds=seconds)
+    if end.date() == now.date():
+        return f"{end:%H:%M}"
+    if seconds < 7 * 86400:
+        return f"{end:%a} {end.day} {end:%b, %H:%M}"
+    return f"{end.day} {end:%B %Y}"
+
+
+def _shorter(plan: Plan) -> list[str]:
+    from bench.grid.spec import preset_names
+
+    found = []
+    for name in dict.fromkeys(cell.dataset.name for cell in plan.missing):
+        preset = f"fast-{name}"
+        if preset in preset_names() and any(cell.model.name != "speedrun" for cell in plan.missing):
+            found.append(f"--preset {preset}, the same question with a network of a hundredth of the cost")
+    if plan.device == "cpu":
+        found.append("a GPU, which the same command takes")
+    if all(cell.recipe.scale == 1 for cell in plan.missing):
+        found.append("--scale 0.1, a tenth of the training, which marks the rows")
+    return found

@@ -1,0 +1,79 @@
+"""From a plan to the seconds of its parts: measured before, else units times seconds a unit, timed now or by rule."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+
+from bench.engine.forecast import Forecast, Part
+from bench.engine.measured import measured_before
+from bench.engine.plan import Plan
+from bench.engine.probe import timed_units
+from bench.plugins import datasets
+from bench.refs import DatasetRef, EncoderRef
+from bench.stages.base import Stage, in_order
+from bench.stages.embeddings import Embeddings
+from bench.stages.memory import Shape
+from bench.stages.session import Session
+from bench.stages.training import Cell
+from bench.stages.work import Unit, Work
+
+
+def foresee(plan: Plan, session: Session, slots: int, start: float) -> Forecast:
+    """Say how long a plan takes.
+
+    Args:
+        plan: its missing cells, and the stages that they lack.
+        session: where it will run, and what has been measured there.
+        slots: stages or cells at once.
+        start: seconds before the first begins.
+    """
+    begin = time.perf_counter()
+    stages, cells = plan.stages(session.store), plan.missing
+    measured = measured_before(stages, cells, session)
+    work = {item.key: _work(item, plan) for item in (*stages, *cells)}
+    counts: defaultdict[Unit, float] = defaultdict(float)
+    for key, amounts in work.items():
+        for amount in () if key in measured else amounts or ():
+            counts[amount.unit] += amount.number
+    timed = timed_units(counts, session, _widths(cells, session))
+
+    def seconds(key: str) -> float | None:
+        amounts = work[key]
+        if key in measured or amounts is None:
+            return measured.get(key)
+        return sum(timed.get(unit, unit.rough()) * count for unit, count in amounts)
+
+    parts = [_part(stage, stage.kind, seconds(stage.key)) for stage in stages]
+    parts += [_part(cell, Cell.kind, seconds(cell.key)) for cell in cells]
+    return Forecast(tuple(parts), slots, start, time.perf_counter() - begin, len(measured))
+
+
+def _part(item: Stage, kind: str, seconds: float | None) -> Part:
+    return Part(item.key, kind, seconds, tuple(needed.key for needed in item.inputs()))
+
+
+def _work(item: Stage, plan: Plan) -> list[Work] | None:
+    """The item's work; of a data set that is not there, that of its cells alone, by the image size it declares."""
+    shape = plan.shapes.get(item.pool.label)
+    if shape is None and isinstance(item, Cell):
+        shape = _declared(item.pool)
+    return None if shape is None else item.work(shape)
+
+
+def _declared(pool: DatasetRef) -> Shape | None:
+    info = datasets.get(pool.name).info
+    side = info.image_size
+    return None if side is None else Shape(0, 0, (len(info.mean), side, side))
+
+
+def _widths(cells: list[Cell], session: Session) -> dict[EncoderRef, int]:
+    """How many numbers an embedding has, of encoders whose embeddings are stored."""
+    found: dict[EncoderRef, int] = {}
+    for stage in in_order(cells):
+        if isinstance(stage, Embeddings) and stage.split == "train" and stage.pool.size:
+            size = session.store.size(stage)
+            if size:
+                # The rest is the file's headers, less than a number an image for any pool that is not tiny.
+                found[stage.encoder] = size // (4 * stage.pool.size)
+    return found

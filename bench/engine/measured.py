@@ -1,0 +1,92 @@
+"""What this machine has measured before: seconds of stages like those to come, and of cells like those to come."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections import defaultdict
+from collections.abc import Hashable, Iterable
+from contextlib import suppress
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from bench.errors import RowError
+from bench.results.rows import read_row
+from bench.stages.base import Stage
+from bench.stages.session import Session
+from bench.stages.training import Cell
+from bench.store.records import read_record
+
+NEWEST = 200
+"""Records of a kind, and rows, that are looked at: more would tell nothing new and take seconds."""
+_SAME_WORK = ("seed", "pool_seed", "fingerprint", "clean_fingerprint", "code")
+"""What changes the result of a stage and not the work."""
+
+
+def measured_before(stages: Iterable[Stage], cells: Iterable[Cell], session: Session) -> dict[str, float]:
+    """Seconds by key, of those whose like was done here before: the same but for seed and content of the pool.
+
+    Args:
+        stages: to be computed.
+        cells: to be trained.
+        session: names the cache, the folder of the rows, the device and the threads.
+    """
+    found = _of_stages(list(stages), session)
+    wanted = list(cells)
+    if wanted:
+        trained = _of_rows(session)
+        found |= {cell.key: median(values) for cell in wanted if (values := trained.get(_like_cell(cell)))}
+    return found
+
+
+def _of_stages(stages: list[Stage], session: Session) -> dict[str, float]:
+    here = socket.gethostname()
+    on_gpu = session.device != "cpu"
+    found: defaultdict[str, list[float]] = defaultdict(list)
+    gpu = {stage.kind: on_gpu and stage.uses_gpu() for stage in stages}
+    for kind in gpu:
+        for path in _newest(session.cache / kind):
+            with suppress(OSError, ValueError):
+                record = read_record(path)
+                if record.host == here and (record.peak_gpu_bytes is not None) == gpu[kind]:
+                    found[_like(record.stage)].append(record.seconds)
+    return {stage.key: median(values) for stage in stages if (values := found.get(_like(stage.describe())))}
+
+
+def _of_rows(session: Session) -> dict[Hashable, list[float]]:
+    from bench.provenance import device_name
+
+    device = device_name(session.device)
+    found: defaultdict[Hashable, list[float]] = defaultdict(list)
+    for path in _newest(session.out / "rows"):
+        with suppress(RowError):
+            row = read_row(path)
+            if (row.device, row.threads) == (device, session.threads):
+                found[row.dataset, row.model, row.recipe, row.budget].append(row.train_seconds)
+    return found
+
+
+def _like_cell(cell: Cell) -> Hashable:
+    return cell.dataset.label, cell.model.label, cell.recipe, cell.budget
+
+
+def _like(stage: dict[str, Any]) -> str:
+    return json.dumps(_stripped(stage), sort_keys=True)
+
+
+def _stripped(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _stripped(inner) for name, inner in value.items() if name not in _SAME_WORK}
+    return [_stripped(inner) for inner in value] if isinstance(value, list | tuple) else value
+
+
+def _newest(folder: Path) -> list[Path]:
+    def age(path: Path) -> float:
+        with suppress(OSError):
+            return -path.stat().st_mtime
+        return 0.0
+
+    with suppress(OSError):
+        return sorted(folder.glob("*.json"), key=age)[:NEWEST]
+    return []

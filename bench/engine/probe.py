@@ -1,0 +1,207 @@
+"""Time a second or two of the real work: a few optimiser steps, images through the encoder, steps of the clustering.
+
+Inputs are random numbers of the right shapes, which take as long as any; images that lie in files are not decoded here,
+so what decoding costs is not in it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.encoding.encoder import Encoder, FittedEncoder, make_encoder
+from bench.outside import settings_kept
+from bench.refs import EncoderRef
+from bench.stages.memory import WIDTH
+from bench.stages.session import Session
+from bench.stages.work import Clustered, Distance, Embedded, HeadStep, Inputs, Scored, Step, Unit
+
+WORTH = 20.0
+"""Rough seconds of a whole run from which a probe is worth its own."""
+SECONDS = 3.0
+"""After so many no other unit is begun."""
+_BOX = 0.5
+"""Seconds for one unit, after a first try that also pays for what is done once."""
+_SHARE = 0.01
+"""Of the rough whole, below which a unit is not worth a probe."""
+_FEW = 16
+"""Inputs of the first step: a whole batch of a large network may take a minute."""
+_ROWS = 3000
+_FITTED = 256
+"""Images that an encoder which learns from the pool is fitted to."""
+
+
+def timed_units(counts: Mapping[Unit, float], session: Session, widths: Mapping[EncoderRef, int]) -> dict[Unit, float]:
+    """Seconds of a unit, for those that matter most; what fails, or is not reached, is left out.
+
+    Args:
+        counts: how many of each the run has.
+        session: gives device, threads and weights.
+        widths: numbers in an embedding, of encoders where that is known; others are tried first.
+    """
+    rough = {unit: unit.rough() * count for unit, count in counts.items()}
+    whole = sum(rough.values())
+    if whole < WORTH:
+        return {}
+    from bench.training.precision import prepare_torch
+
+    found: dict[Unit, float] = {}
+    probe, begin = _Probe(session, widths), time.perf_counter()
+    with settings_kept():
+        prepare_torch(session.threads)
+        for unit in sorted(rough, key=lambda unit: (not isinstance(unit, Embedded), -rough[unit])):
+            if time.perf_counter() - begin > SECONDS:
+                break
+            if rough[unit] < _SHARE * whole:
+                continue
+            with suppress(Exception, SystemExit):  # why, the run itself will say
+                found[unit] = probe.seconds(unit)
+    return found
+
+
+class _Probe:
+    """Times units one by one; keeps encoders that were made for it."""
+
+    def __init__(self, session: Session, widths: Mapping[EncoderRef, int]) -> None:
+        self._session, self._device = session, session.device
+        self._encoders: dict[EncoderRef, Encoder] = {}
+        self._widths = dict(widths)
+        self._rng = np.random.default_rng(0)
+
+    def seconds(self, unit: Unit) -> float:
+        match unit:
+            case Step():
+                return self._step(unit)
+            case Scored():
+                return self._scored(unit)
+            case Embedded():
+                return self._embedded(unit)
+            case HeadStep():
+                return self._head_step(unit)
+            case Distance():
+                return self._distance(unit)
+            case Clustered():
+                return self._clustered(unit)
+
+    def _clock(self) -> float:
+        if self._device != "cpu":
+            import torch
+
+            torch.cuda.synchronize()
+        return time.perf_counter()
+
+    def _once(self, function: Callable[[], object]) -> float:
+        begin = self._clock()
+        function()
+        return self._clock() - begin
+
+    def _step(self, unit: Step) -> float:
+        import torch
+
+        from bench.training.fit import fresh_network, make_batches
+        from bench.training.loop import train
+
+        inputs = self._inputs(unit.inputs, unit.batch)
+        network, generator = fresh_network(unit.model, inputs.shape[1:], unit.classes, seed=0, device=self._device)
+        targets = np.arange(unit.batch) % unit.classes
+        small = unit.recipe.model_copy(update={"lr": 1e-6, "lr_min": 0.0})  # random inputs at the real rate diverge
+
+        def steps(count: int, images: int) -> float:
+            batches = make_batches(inputs[:images], targets[:images], recipe=small, dataset=None, device=self._device)
+            return self._once(
+                lambda: train(
+                    network, batches, recipe=small, iterations=count, generator=generator, device=self._device
+                )
+            )
+
+        torch.manual_seed(0)
+        few = min(unit.batch, _FEW)
+        steps(1, few)
+        first = steps(1, few)
+        # The largest part of the batch that fits; time grows with it in proportion where it is large.
+        images = max(few, min(unit.batch, int(few * _BOX / max(first, 1e-6))))
+        if images > few:
+            first = steps(1, images)
+        again = max(1, min(20, int(_BOX / max(first, 1e-6))))
+        return steps(again, images) / again * unit.batch / images
+
+    def _scored(self, unit: Scored) -> float:
+        from bench.training.fit import fresh_network, make_batches
+        from bench.training.loop import evaluate
+        from bench.training.precision import products
+
+        inputs = self._inputs(unit.inputs, 256)
+        network, _ = fresh_network(unit.model, inputs.shape[1:], unit.classes, seed=0, device=self._device)
+
+        def score(count: int) -> float:
+            batches = make_batches(
+                inputs[:count], np.arange(count) % unit.classes, recipe=unit.recipe, dataset=None, device=self._device
+            )
+            with products(unit.recipe, scoring=True):
+                return self._once(lambda: evaluate(network, batches, 1, unit.classes))
+
+        score(_FEW)
+        count = max(_FEW, min(256, int(_FEW * _BOX / max(score(_FEW), 1e-6))))
+        return score(count) / count
+
+    def _embedded(self, unit: Embedded) -> float:
+        first = self._embed(unit.encoder, unit.image, 2)
+        count = max(2, min(64, int(2 * _BOX / max(first, 1e-6))))
+        return self._embed(unit.encoder, unit.image, count) / count
+
+    def _embed(self, ref: EncoderRef, image: tuple[int, ...], count: int) -> float:
+        if ref not in self._encoders:
+            self._encoders[ref] = made = make_encoder(ref, self._session.weights_of(ref))
+            if isinstance(made, FittedEncoder):
+                made.fit(self._rng.integers(0, 256, (_FITTED, *image), dtype=np.uint8), device=self._device)
+        encoder, images = self._encoders[ref], self._rng.integers(0, 256, (count, *image), dtype=np.uint8)
+        embedded: list[NDArray[np.float32]] = []
+        taken = self._once(lambda: embedded.append(encoder.embed(images, device=self._device, batch_size=256)))
+        self._widths[ref] = embedded[0].shape[1]
+        return taken
+
+    def _head_step(self, unit: HeadStep) -> float:
+        from bench.clustering.temi import temi
+
+        # A CPU takes heads one after the other, a GPU all at once.
+        steps, heads = 3, 2 if self._device == "cpu" else 50
+        points = self._embeddings(unit.encoder, steps * unit.batch)
+        near = self._rng.integers(0, len(points), (len(points), 5))
+
+        def epoch(size: int) -> float:
+            options = {
+                "heads": heads,
+                "epochs": 1,
+                "batch_size": unit.batch,
+                "device": self._device,
+                "precision": unit.precision,
+            }
+            return self._once(lambda: temi(points[:size], near[:size] % size, unit.clusters, **options))  # type: ignore[arg-type]
+
+        epoch(unit.batch)
+        return (epoch(steps * unit.batch) - epoch(unit.batch)) / (steps - 1) / heads
+
+    def _distance(self, unit: Distance) -> float:
+        from bench.knn import nearest_neighbors
+
+        rows = self._embeddings(unit.encoder, _ROWS)
+        return self._once(lambda: nearest_neighbors(rows, 50, threads=self._session.threads)) / _ROWS**2
+
+    def _clustered(self, unit: Clustered) -> float:
+        from bench.clustering.kmeans import fit_kmeans
+
+        rows = self._embeddings(unit.encoder, max(_ROWS // 3, unit.clusters))
+        rows = rows if unit.width is None else rows[:, : unit.width]
+        return self._once(lambda: fit_kmeans(rows, unit.clusters, seed=0, inits=1)) / len(rows)
+
+    def _inputs(self, inputs: Inputs, count: int) -> NDArray[np.uint8] | NDArray[np.float32]:
+        if isinstance(inputs, EncoderRef):
+            return self._embeddings(inputs, count)
+        return self._rng.integers(0, 256, (count, *inputs), dtype=np.uint8)
+
+    def _embeddings(self, ref: EncoderRef, count: int) -> NDArray[np.float32]:
+        return self._rng.standard_normal((count, self._widths.get(ref, WIDTH)), dtype=np.float32)
