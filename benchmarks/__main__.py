@@ -23,7 +23,8 @@ _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS
 
 def names() -> list[str]:
     """Names of all benchmarks: the modules of this package without a leading underscore."""
-    return [found.name for found in pkgutil.iter_modules(benchmarks.__path__) if not found.name.startswith("_")]
+    modules = pkgutil.iter_modules(benchmarks.__path__)
+    return [found.name for found in modules if not found.name.startswith("_") and not found.ispkg]
 
 
 def run(

@@ -211,6 +211,19 @@ def test_every_preset_expands_to_distinct_cells_of_valid_names(
     assert all(cell.stages() for cell in cells)
 
 
+def test_the_fast_presets_ask_the_papers_question_and_never_meet_its_rows(cells_of: Callable[..., list[Cell]]) -> None:
+    for name in ("cifar10", "cifar100"):
+        fast, paper = cells_of(f"fast-{name}"), cells_of(f"paper-{name}")
+        assert {cell.method for cell in paper} - {cell.method for cell in fast} == {"badge"}
+        assert {cell.rate for cell in fast} == {cell.rate for cell in paper}
+        assert {cell.seed for cell in fast} == {cell.seed for cell in paper}
+        assert {cell.model.name for cell in fast} == {"speedrun"}
+        assert {cell.proxy.model.name for cell in fast if cell.proxy} == {"speedrun"}
+        assert not {cell.model.label for cell in fast} & {cell.model.label for cell in paper}
+    betas = {cell.params.get("beta", "auto") for cell in cells_of("fast-cifar10") if cell.method == "elfs"}
+    assert betas == {"auto", 0.4}
+
+
 def facts(*, dataset: str, method: str) -> dict[str, str]:
     text = files("bench").joinpath("paper/hyperparameters.csv").read_text(encoding="utf-8")
     return {

@@ -1,0 +1,200 @@
+"""A lease of a few minutes: `python -m benchmarks.lease --minutes 9 --out DIR`.
+
+In the order of what is worth most, each with its own time limit: the tests that need a GPU; its matrix rate and
+ResNet-18 in the loop, with and without compiling; clustering and neighbours of 50,000 embeddings; `speedrun` on the
+full data; then cells of `fast-cifar10` until time is up. What has come out is written as it goes, in eight files of at
+most 16 MB, and the next lease goes on from `--resume`. Only the standard library is imported here: the machine may lack
+the rest.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from benchmarks.lease.brought import FINDER, Brought, write_rows
+
+ROOT = Path(__file__).parents[2]
+_FLUSH = 20.0
+"""Seconds between two writings of what has come out."""
+_LAST = 20.0
+"""Seconds of the lease that are kept for the last of them."""
+_GRACE = 5.0
+_MOST_LOG = 8_000_000
+"""Bytes of a step's output that are kept: its end."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One command of a lease and its longest time in seconds; ``inf`` is whatever is left."""
+
+    name: str
+    command: tuple[str, ...]
+    limit: float
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a step ended: ``done``, ``failed (CODE)``, ``time limit`` or ``no time left``."""
+
+    name: str
+    seconds: float
+    end: str
+
+
+def steps(brought: Brought, scratch: Path, *, device: str, tiny: bool, threads: int) -> list[Step]:
+    """Return what a lease does, first things first."""
+    python, small = (sys.executable, "-m"), ("--tiny",) if tiny else ()
+    measure = (*python, "benchmarks")
+    on = ("--device", device, "--threads", str(threads), *small)
+    cells = (*python, "benchmarks.lease.table", "--out", str(scratch / "rows"), "--cache", str(scratch / "cache"))
+    cells += ("--device", device, "--threads", str(threads), *small, *brought.options())
+    tests = ("tests/training", "tests/engine/test_devices.py", "tests/encoders/test_frozen_encoders.py")
+    found = [Path("tests/training/test_fit.py")] if tiny else [Path(name) for name in tests]
+    return [
+        Step("gpu tests", (*python, "pytest", "-q", "-m", "gpu", *map(str, found), "-p", "no:cacheprovider"), 120),
+        Step("resnet18", (*measure, "gpu_resnet18", *on), 90),
+        Step("compiled", (*measure, "compiled", *on), 60),
+        Step("clustering", (*measure, "temi_heads", "neighbours", *on), 90),
+        Step("full data", (*cells, "--only", "full"), 120),
+        Step("table", cells, float("inf")),
+    ]
+
+
+def lease(
+    todo: Sequence[Step],
+    out: Path,
+    seconds: float,
+    *,
+    environment: dict[str, str],
+    flush: Callable[[], object],
+    clock: Callable[[], float] = time.monotonic,
+) -> list[Ended]:
+    """Run the steps one after the other; stop each at its limit, and all when time is up.
+
+    Args:
+        todo: in order.
+        out: receives ``steps.json`` and a log of each step.
+        seconds: of all together.
+        environment: of the steps.
+        flush: writes what has come out; called every now and then, and after each step.
+        clock: seconds.
+    """
+    end, ended = clock() + seconds, list[Ended]()
+    for number, step in enumerate(todo, 1):
+        left = end - clock()
+        if left <= 0:
+            ended.append(Ended(step.name, 0.0, "no time left"))
+        else:
+            log = out / f"{number}-{step.name.replace(' ', '-')}.txt"
+            ended.append(_run(step, min(left, step.limit), log, environment, flush, clock))
+        print(f"{ended[-1].name}: {ended[-1].end}, {ended[-1].seconds:.0f} s", flush=True)
+        (out / "steps.json").write_text(json.dumps([asdict(item) for item in ended], indent=1))
+        flush()
+    return ended
+
+
+def _run(
+    step: Step,
+    limit: float,
+    log: Path,
+    environment: dict[str, str],
+    flush: Callable[[], object],
+    clock: Callable[[], float],
+) -> Ended:
+    begin = flushed = clock()
+    with log.open("wb") as file:
+        # A session of its own, so that what it starts can be stopped with it.
+        process = subprocess.Popen(
+            step.command, cwd=ROOT, env=environment, stdout=file, stderr=subprocess.STDOUT, start_new_session=True
+        )
+        try:
+            while process.poll() is None and clock() - begin < limit:
+                time.sleep(0.2)
+                if clock() - flushed >= _FLUSH:
+                    flush()
+                    flushed = clock()
+        finally:
+            running = process.poll() is None
+            _stop(process)
+    _cut(log)
+    end = "time limit" if running else "done" if process.returncode == 0 else f"failed ({process.returncode})"
+    return Ended(step.name, round(clock() - begin, 1), end)
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """Ask it to end, then end it, with all that it started."""
+    for number, patience in ((signal.SIGINT, _GRACE), (signal.SIGKILL, None)):
+        if process.poll() is None:
+            os.killpg(process.pid, number)
+            try:
+                process.wait(patience)
+            except subprocess.TimeoutExpired:
+                continue
+
+
+def _cut(log: Path) -> None:
+    if log.stat().st_size > _MOST_LOG:
+        with log.open("rb") as file:
+            file.seek(-_MOST_LOG, os.SEEK_END)
+            end = file.read()
+        log.write_bytes(b"(the beginning is left out)\n" + end)
+
+
+def _environment(scratch: Path, wheels: Path | None, threads: int) -> dict[str, str]:
+    """Where the steps find the harness, which nobody has installed here, and what was brought as wheels."""
+    site = scratch / "site"
+    site.mkdir(parents=True)
+    if wheels is not None:
+        install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps", "--no-compile"]
+        files = sorted(map(str, wheels.glob("*.whl")))
+        subprocess.run([*install, "--target", str(site), *files], check=True)
+    (site / "sitecustomize.py").write_text(FINDER.format(root=str(ROOT)))
+    path = [str(site), str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(path), "PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": str(threads)}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a lease; return 1 where a step failed."""
+    begin = time.monotonic()
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.lease", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--minutes", type=float, default=9.0, help="All together; stay below what is lent.")
+    parser.add_argument("--out", type=Path, required=True, help="At most 8 files of at most 16 MB.")
+    parser.add_argument("--pieces", type=Path, nargs="*", default=[], help="Of benchmarks.lease.pieces.")
+    parser.add_argument("--data-root", type=Path, help="Holds CIFAR-10, or pieces that were unpacked before.")
+    parser.add_argument("--weights", type=Path, help="Of efficientnet_lite0; without, encoders are pixels.")
+    parser.add_argument("--wheels", type=Path, help="Folder of benchmarks.lease.wheels.")
+    parser.add_argument("--resume", type=Path, nargs="*", default=[], help="rows-*.tar.gz of the last lease.")
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cuda")
+    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--tiny", action="store_true", help="Shows that all of it runs; measures nothing.")
+    given = parser.parse_args(arguments)
+    given.out.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(prefix="lease-"))
+    try:
+        environment = _environment(scratch, given.wheels, given.threads)
+        brought = Brought.unpack(
+            given.pieces, given.data_root, given.weights, given.resume, scratch, environment, tiny=given.tiny
+        )
+        todo = steps(brought, scratch, device=given.device, tiny=given.tiny, threads=given.threads)
+        left = 60 * given.minutes - _LAST - (time.monotonic() - begin)
+        ended = lease(todo, given.out, left, environment=environment, flush=lambda: write_rows(scratch, given.out))
+        if left_out := write_rows(scratch, given.out):
+            print(f"left out, as the channel is narrow: {', '.join(left_out)}")
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    return int(any(item.end.startswith("failed") for item in ended))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

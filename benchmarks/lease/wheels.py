@@ -1,0 +1,74 @@
+"""Collect the wheels that a machine without a network lacks.
+
+python -m benchmarks.lease.wheels TO --have LIST [--python 3.12] [--platform manylinux2014_x86_64 ...]
+
+LIST is a file of the packages that the machine has, as `pip list` or a line of names with commas gives them. The rest
+of what this environment has installed for the harness is fetched by pip, at the same versions; never torch, Ray and
+faiss, without which a lease runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import subprocess
+import sys
+from collections.abc import Collection, Sequence
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+NEVER = {"coreset-bench", "torch", "torchvision", "triton", "ray", "faiss-cpu", "tensorboardx"}
+EXTRAS = ("lite0",)
+PLATFORMS = ("manylinux_2_28_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x86_64")
+
+
+def needed(have: Collection[str], python: str) -> dict[str, str]:
+    """Name -> version of what the harness needs here and ``have`` lacks, with all that these need in turn."""
+    left = {canonicalize_name(name) for name in have} | NEVER
+    found: dict[str, str] = {}
+    waiting = [("coreset-bench", EXTRAS)]
+    while waiting:
+        name, extras = waiting.pop()
+        for text in distribution(name).requires or ():
+            requirement = Requirement(text)
+            marks = [{"extra": extra, "python_version": python} for extra in (*extras, "")]
+            if requirement.marker and not any(map(requirement.marker.evaluate, marks)):
+                continue
+            wanted = canonicalize_name(requirement.name)
+            if wanted in left or wanted in found:
+                continue
+            try:
+                found[wanted] = distribution(wanted).version
+            except PackageNotFoundError:
+                continue  # not needed here either
+            waiting.append((wanted, tuple(requirement.extras)))
+    return found
+
+
+def names_in(text: str) -> set[str]:
+    """Package names of a list by lines or commas; versions behind them are left out."""
+    parts = (part.strip() for line in text.splitlines() for part in line.split(","))
+    return {found[0] for part in parts if (found := re.match(r"[A-Za-z0-9][A-Za-z0-9._-]*", part))}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Fetch the wheels."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.lease.wheels")
+    parser.add_argument("to", type=Path)
+    parser.add_argument("--have", type=Path, required=True)
+    parser.add_argument("--python", default="3.12")
+    parser.add_argument("--platform", action="append")
+    given = parser.parse_args(arguments)
+    wanted = needed(names_in(given.have.read_text(encoding="utf-8")), given.python)
+    platforms = [word for name in given.platform or PLATFORMS for word in ("--platform", name)]
+    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--dest", str(given.to)]
+    command += ["--python-version", given.python, *platforms]
+    done = subprocess.run([*command, *(f"{name}=={version}" for name, version in sorted(wanted.items()))], check=False)
+    sys.exit(done.returncode)
+
+
+if __name__ == "__main__":
+    main()
