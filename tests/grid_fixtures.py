@@ -14,7 +14,7 @@ from bench.plugins import datasets, encoders
 from bench.refs import DatasetRef, EncoderRef
 from bench.stages.training import Cell
 
-SIZES = {"digits": 1438, "cifar10": 50_000, "cifar100": 50_000, "stl10": 5_000, "imagenet": 1_281_167}
+SIZES = {"digits": 1438, "cifar10": 50_000, "cifar100": 50_000, "stl10": 5_000, "svhn": 73_257, "imagenet": 1_281_167}
 
 
 def references(spec: GridSpec) -> tuple[dict[str, DatasetRef], dict[str, EncoderRef]]:

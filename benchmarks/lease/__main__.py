@@ -62,11 +62,11 @@ def steps(brought: Brought, scratch: Path, *, device: str, tiny: bool, threads: 
     tests = ("tests/training", "tests/engine/test_devices.py", "tests/encoders/test_frozen_encoders.py")
     found = [Path("tests/training/test_fit.py")] if tiny else [Path(name) for name in tests]
     return [
-        Step("gpu tests", (*python, "pytest", "-q", "-m", "gpu", *map(str, found), "-p", "no:cacheprovider"), 120),
-        Step("resnet18", (*measure, "gpu_resnet18", *on), 90),
-        Step("compiled", (*measure, "compiled", *on), 60),
-        Step("clustering", (*measure, "temi_heads", "neighbours", *on), 90),
-        Step("full data", (*cells, "--only", "full"), 120),
+        Step("gpu tests", (*python, "pytest", "-q", "-m", "gpu", *map(str, found), "-p", "no:cacheprovider"), 100),
+        Step("resnet18", (*measure, "gpu_resnet18", *on), 80),
+        Step("compiled", (*measure, "compiled", *on), 50),
+        Step("clustering", (*measure, "temi_heads", "neighbours", *on), 70),
+        Step("full data", (*cells, "--only", "full"), 80),
         Step("table", cells, float("inf")),
     ]
 

@@ -22,9 +22,9 @@ from bench.grid.spec import load_spec
 from bench.quantities import about
 from bench.recipe import Recipe
 from bench.refs import ModelRef
+from bench.resource_usage import Usage
 from bench.stages.session import Session
 from bench.stages.work import Step
-from bench.usage import Usage
 
 CHAIN = (
     Part("embed", "embeddings", 10.0),
