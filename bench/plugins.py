@@ -119,14 +119,22 @@ class ModelInfo:
     Args:
         inputs: ``images`` or ``embeddings``.
         source: paper.
-        recipe: fields of the dataset's recipe that this model overrides.
+        recipe: fields of the dataset's recipe that this model overrides, or a function from the parameters that the
+            user set to such fields.
         version: raise it when the network changes, so that stored results are not reused.
+        learns: whether it is trained step by step. One that does not has ``remember(inputs, targets)``, which is called
+            once, and no method can look at the pool with it.
     """
 
     inputs: Literal["images", "embeddings"]
     source: str
-    recipe: Mapping[str, Any] = field(default_factory=dict)
+    recipe: Mapping[str, Any] | Callable[[Mapping[str, Any]], Mapping[str, Any]] = field(default_factory=dict)
     version: int = 1
+    learns: bool = True
+
+    def recipe_of(self, params: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the fields that the model overrides under the parameters that the user set."""
+        return self.recipe(params) if callable(self.recipe) else self.recipe
 
 
 methods: Registry[MethodInfo] = Registry("method", "bench.methods", "bench.methods", ("pool", "budget", "rng"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
@@ -17,10 +18,11 @@ KNOWN_PROTOCOLS = (1,)
 Augmentation = Literal["none", "crop", "crop-flip", "crop-alternating-flip", "resized-crop-flip"]
 Schedule = Literal["cosine", "triangular"]
 Precision = Literal["auto", "fp32", "tf32", "bf16"]
+Optimiser = Literal["sgd", "adamw"]
 
 
 class Recipe(BaseModel):
-    """SGD with a learning rate that changes per iteration, by default as in the papers' protocol: cosine decay.
+    """An optimiser with a learning rate that changes per iteration, by default as in the papers: SGD, cosine decay.
 
     Attributes:
         iterations: optimiser steps of a final model, whatever the coreset's size.
@@ -30,9 +32,11 @@ class Recipe(BaseModel):
         lr_min: learning rate that the schedule ends at.
         schedule: ``cosine`` falls from ``lr``; ``triangular`` rises linearly from a fifth of ``lr`` to ``lr`` at 23 %
             of the iterations and falls linearly to ``lr_min`` (Jordan 2024, arXiv:2404.00498).
+        warm_up: part of the iterations in which the learning rate rises linearly from 0, before a cosine begins.
+        optimiser: ``sgd``, or ``adamw`` (Loshchilov and Hutter 2019) with betas of 0.9 and 0.999.
         momentum: SGD momentum.
         nesterov: Nesterov momentum.
-        weight_decay: L2 penalty on all parameters.
+        weight_decay: L2 penalty on all parameters; of ``adamw`` decoupled, and on matrices and filters alone.
         label_smoothing: share of each target that is spread evenly over all classes.
         augmentation: ``crop`` is a random crop after reflect padding, ``flip`` a horizontal mirror by chance,
             ``alternating-flip`` one that each image has in every other epoch (Jordan 2024), ``resized-crop-flip``
@@ -55,6 +59,8 @@ class Recipe(BaseModel):
     lr: Annotated[float, Field(gt=0)] = 0.1
     lr_min: Annotated[float, Field(ge=0)] = 1e-4
     schedule: Annotated[Schedule, Field(exclude_if=lambda value: value == "cosine")] = "cosine"
+    warm_up: Annotated[float, Field(ge=0, lt=1, exclude_if=lambda value: value == 0)] = 0.0
+    optimiser: Annotated[Optimiser, Field(exclude_if=lambda value: value == "sgd")] = "sgd"
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
     nesterov: bool = True
     weight_decay: Annotated[float, Field(ge=0)] = 5e-4
@@ -69,6 +75,8 @@ class Recipe(BaseModel):
     def _consistent(self) -> Recipe:
         if self.lr_min > self.lr:
             raise ValueError(f"lr_min={self.lr_min} is above lr={self.lr}")
+        if self.warm_up and self.schedule != "cosine":
+            raise ValueError(f"warm_up={self.warm_up} goes with schedule=cosine; {self.schedule} rises by itself")
         if self.nesterov and self.momentum == 0:
             raise ValueError("nesterov needs momentum above 0")
         return self
@@ -106,17 +114,26 @@ def proxy_recipe(recipe: Recipe) -> Recipe:
     return recipe.model_copy(update={"iterations": defaults.iterations, "evaluations": 1})
 
 
-def learning_rate_factors(schedule: Schedule, iterations: int, end: float) -> list[float]:
-    """Return the factors of ``lr`` at each step of a schedule that is made of straight lines, and after the last step.
+def learning_rate_factors(schedule: Schedule, iterations: int, end: float, warm_up: float = 0.0) -> list[float]:
+    """Return the factors of ``lr`` at each step of a schedule that torch does not compute, and after the last step.
 
     Args:
-        schedule: not ``cosine``, which torch computes.
+        schedule: ``cosine`` only with a warm-up; torch computes it without.
         iterations: T.
         end: the last factor.
+        warm_up: part of T in which a cosine schedule rises first.
 
     Returns:
         T + 1 factors, in [0, 1].
     """
+    if schedule == "cosine":
+        rising = min(max(1, round(warm_up * iterations)), iterations)
+        falling = max(1, iterations - rising)
+        fall = [
+            end + (1 - end) * (1 + math.cos(math.pi * step / falling)) / 2 for step in range(iterations - rising + 1)
+        ]
+        # The first step is not 0, or it would teach nothing.
+        return [(step + 1) / (rising + 1) for step in range(rising)] + fall
     if schedule != "triangular":
         raise ValueError(schedule)
     # 23 % and a fifth are the speed run's (Jordan 2024); at least one step, as a rise of none would divide by 0.

@@ -1,4 +1,4 @@
-"""Embedding extraction, resize and normalisation included, against the bare encoder on ready tensors."""
+"""Embedding extraction by ``timm(name=...)``, its preprocessing included, against the bare encoder on ready tensors."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from functools import partial
 import torch
 
 from bench import BenchError
-from bench.encoders._timm import timm_network
-from bench.encoding.frozen import FrozenEncoder, images_at_once, resize
+from bench.encoding.frozen import FrozenEncoder, images_at_once
+from bench.zoo.with_timm import headless, prepared
 from benchmarks import _data
 from benchmarks._common import Meter, Result, Skip, Target, timed
 
@@ -24,12 +24,12 @@ def run(meter: Meter, *, size: int = 512, batch: int = 256, networks: dict[str, 
         count = size if side < 224 or meter.device != "cpu" else size // 16
         images, at_once = pool[:count], min(batch, count)
         try:
-            encoder = FrozenEncoder(name, timm_network(name, owner=name, extra="vit"), size=side)
+            network = headless(name, owner=f"encoder {name!r}", size=side)
+            prepare = prepared(name, side)
+            encoder = FrozenEncoder(name, network, size=side, prepare=prepare)
         except BenchError as error:
             raise Skip(str(error)) from error
-        inputs = resize(torch.from_numpy(images).float() / 255, side).to(
-            meter.device, memory_format=torch.channels_last
-        )
+        inputs = prepare(torch.from_numpy(images)).to(meter.device, memory_format=torch.channels_last)
 
         def ours(encoder: FrozenEncoder = encoder, images=images, at_once: int = at_once) -> None:
             encoder.embed(images, device=meter.device, batch_size=at_once)

@@ -20,7 +20,7 @@ from bench.cli.compare import compare
 from bench.cli.doctor import doctor
 from bench.cli.export import export
 from bench.cli.leaderboard import leaderboard
-from bench.cli.listing import Kind, document, show, show_reference
+from bench.cli.listing import Kind, document, found, show, show_found, show_reference
 from bench.cli.plot import plot
 from bench.cli.report import report
 from bench.cli.run import run
@@ -58,11 +58,18 @@ app.add_typer(cache)
 @command("list")
 def list_plugins(
     kind: Annotated[Kind, typer.Argument(help="What to list.")],
+    search: Annotated[
+        str, typer.Option("--search", metavar="TEXT", help="Names that contain TEXT, those of other libraries too.")
+    ] = "",
     markdown: Annotated[bool, typer.Option("--markdown", help="Methods only: print the page docs/methods.md.")] = False,
     json_output: JsonOption = False,
 ) -> None:
     """List the registered methods, datasets, encoders or models with parameters, defaults and sources."""
-    if json_output:
+    if search and json_output:
+        print_json(found(kind, search))
+    elif search:
+        show_found(kind, search)
+    elif json_output:
         print_json(document(kind))
     elif markdown:
         show_reference(kind)

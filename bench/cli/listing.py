@@ -53,6 +53,41 @@ def document(kind: Kind) -> dict[str, Any]:
     return {kind.value: [_plain(entry, kind) for entry in registry]}
 
 
+def found(kind: Kind, text: str) -> dict[str, Any]:
+    """What is registered, and what the installed libraries offer, under names that contain a text."""
+    from bench import plugins
+    from bench.zoo import search
+
+    registry: Registry[Any] = getattr(plugins, kind.value)
+    own = [
+        search.Match(entry.name, _cell(entry, "supervision") if kind is Kind.encoders else "")
+        for entry in registry
+        if text.lower() in entry.name.lower()
+    ]
+    others = {
+        Kind.methods: lambda text: (),
+        Kind.datasets: search.datasets_like,
+        Kind.encoders: search.encoders_like,
+        Kind.models: search.models_like,
+    }[kind]
+    matches = [*own, *others(text)]
+    missing = search.not_installed() if kind in (Kind.encoders, Kind.models) else []
+    return {kind.value: [match._asdict() for match in matches], "not_installed": missing}
+
+
+def show_found(kind: Kind, text: str) -> None:
+    """Print what ``found`` finds, one call a line, to be copied."""
+    import typer
+
+    result = found(kind, text)
+    for match in result[kind.value]:
+        typer.echo(f"{match['call']}  {match['trained_with']}".rstrip())
+    if not result[kind.value]:
+        typer.echo(f"no {kind.value} have {text!r} in their names")
+    for missing in result["not_installed"]:
+        typer.echo(f"not searched, since it is not installed: {missing}", err=True)
+
+
 def show_reference(kind: Kind) -> None:
     """Print the reference page of the methods."""
     import typer
@@ -91,4 +126,5 @@ def _cell(entry: Entry[Any], column: str) -> str:
         return f"{info.model}, {recipe.iterations} iterations, proxy {recipe.proxy_epochs} epochs; {info.encoder}"
     if column == "source":
         return (info.paper if hasattr(info, "paper") else info.source) or entry.origin
-    return str(getattr(info, column))
+    value = getattr(info, column)
+    return "by its weights" if callable(value) else str(value)

@@ -20,7 +20,7 @@ from bench.engine.contents import Contents, contents
 from bench.engine.coresets import CoresetFile, coresets_of, read_coresets
 from bench.engine.machine import Named
 from bench.engine.resume import finished_row, row_that_cannot_join, selected_otherwise, set_aside
-from bench.engine.vectors import refuse_pictures
+from bench.engine.suits import check_inputs, refuse_pictures
 from bench.errors import DataError, SpecError, WeightsError
 from bench.grid.cells import WEIGHTS, check_names, encoder_calls, expand, reads_embeddings
 from bench.grid.spec import GridSpec
@@ -141,6 +141,7 @@ def make_plan(
         device=device,
     )
     refuse_pictures(plan.cells, shapes)
+    check_inputs(plan.cells, shapes)
     plan = revise(plan)
     return plan if out is None else _beside_rows(plan, out, tolerant)
 

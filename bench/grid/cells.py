@@ -202,6 +202,11 @@ def _block(
             params = entry.changed(at_rate(call, rate))
             rests_on = resources_of(call.name, params)
             uses_proxy = proxy if "proxy" in rests_on else None
+            if uses_proxy and not models.get(proxy.model.name).info.learns:
+                raise SpecError(
+                    f"method {call} looks at how a network learns, and {proxy.model.label} does not learn; name one "
+                    "that does with --proxy-model, such as linear_probe."
+                )
             uses_encoder = "encoder" in rests_on or by_model or (uses_proxy is not None and proxy_reads)
             budget = budget_for(dataset.size, rate)
             if dataset.size and budget < 2:
@@ -275,7 +280,7 @@ def _model_ref(call: Call) -> ModelRef:
 
 def _recipe(dataset: str, model: Call | None, spec: GridSpec) -> Recipe:
     """The data set's recipe, then the model's fields, then the user's, then the scale."""
-    overrides = dict(models.get(model.name).info.recipe) if model else {}
+    overrides = dict(models.get(model.name).info.recipe_of(model.params)) if model else {}
     fields = {**datasets.get(dataset).info.recipe.model_dump(), **overrides, **spec.recipe}
     try:
         recipe = Recipe(**fields)

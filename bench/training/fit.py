@@ -15,7 +15,7 @@ from bench.plugins import models
 from bench.recipe import Recipe
 from bench.refs import ModelRef, derive_seed
 from bench.training.batches import Batches, FileBatches, TensorBatches
-from bench.training.loop import Evaluation, steps_per_epoch, train
+from bench.training.loop import Evaluation, evaluate, steps_per_epoch, train
 from bench.training.recorder import DynamicsRecorder
 from bench.underway import Progress
 
@@ -67,6 +67,9 @@ def fit(
 
     training = batches(inputs, targets)
     network, generator = fresh_network(model, inputs.shape[1:], num_classes, seed=seed, device=device, sample=training)
+    if not models.get(model.name).info.learns:
+        network.remember(first_inputs(training, len(training)), torch.from_numpy(np.array(targets)).to(device))  # type: ignore[operator]
+        return [] if test is None else [evaluate(network, batches(*test), iterations, num_classes)]
     with seeded(derive_seed(seed, "layers"), device):
         return train(
             network,

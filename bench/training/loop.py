@@ -49,7 +49,7 @@ def train(
 ) -> list[Evaluation]:
     """Train in place for exactly ``iterations`` steps; score ``test`` evenly often, the last time at the end.
 
-    SGD with momentum, a learning rate per iteration, cross-entropy, all random numbers from ``generator``. The test
+    A learning rate per iteration, cross-entropy, all random numbers from ``generator``. The test
     split is only scored: no step, stop or checkpoint depends on it.
 
     Args:
@@ -78,15 +78,7 @@ def train(
             f"a network with batch normalisation cannot be trained on {len(batches)} image(s); 2 or more."
         )
     model.train()
-    optimiser = torch.optim.SGD(
-        model.parameters(),
-        lr=recipe.lr,
-        momentum=recipe.momentum,
-        nesterov=recipe.nesterov,
-        weight_decay=recipe.weight_decay,
-        # It rounds otherwise: in fp32 on a CPU, a published row would no longer be reproduced to the last digit.
-        fused=device.startswith("cuda") or recipe.precision == "bf16",
-    )
+    optimiser = _optimiser(model, recipe, device)
     # By steps and not by epochs, so that a small coreset and the whole pool see the same learning rates.
     schedule = _schedule(optimiser, recipe, horizon or iterations)
     score_at = set(scoring_steps(iterations, recipe.evaluations)) if test is not None else set()
@@ -124,15 +116,36 @@ def train(
     return evaluations
 
 
+def _optimiser(model: nn.Module, recipe: Recipe, device: str) -> torch.optim.Optimizer:
+    # It rounds otherwise: in fp32 on a CPU, a published row would no longer be reproduced to the last digit.
+    fused = device.startswith("cuda") or recipe.precision == "bf16"
+    if recipe.optimiser == "adamw":
+        # Biases, scales and tokens stay without decay, as all recipes for transformers have it.
+        parameters = [value for value in model.parameters() if value.requires_grad]
+        groups = [
+            {"params": [value for value in parameters if value.ndim > 1], "weight_decay": recipe.weight_decay},
+            {"params": [value for value in parameters if value.ndim <= 1], "weight_decay": 0.0},
+        ]
+        return torch.optim.AdamW(groups, lr=recipe.lr, fused=fused)
+    return torch.optim.SGD(
+        model.parameters(),
+        lr=recipe.lr,
+        momentum=recipe.momentum,
+        nesterov=recipe.nesterov,
+        weight_decay=recipe.weight_decay,
+        fused=fused,
+    )
+
+
 def _schedule(
     optimiser: torch.optim.Optimizer, recipe: Recipe, iterations: int
 ) -> torch.optim.lr_scheduler.LRScheduler:
     # torch's own for cosine: its recursion rounds otherwise than the closed form, and published rows were trained by
     # it.
-    if recipe.schedule == "cosine":
+    if recipe.schedule == "cosine" and not recipe.warm_up:
         return torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, iterations, eta_min=recipe.lr_min)
     # A table, since LambdaLR takes factors of the initial rate, and asks for one more than there are steps.
-    factors = learning_rate_factors(recipe.schedule, iterations, recipe.lr_min / recipe.lr)
+    factors = learning_rate_factors(recipe.schedule, iterations, recipe.lr_min / recipe.lr, recipe.warm_up)
     return torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: factors[min(step, iterations)])
 
 

@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Collection
+from pathlib import Path
 from types import ModuleType
 
 from bench.errors import BenchError, SpecError, UnknownName, install_command
 
 
-def library(module: str, *, owner: str, extra: str) -> ModuleType:
+def library(module: str, *, owner: str, extra: str, having: str = "") -> ModuleType:
     """Import another library.
 
     Args:
         module: its import name.
         owner: what needs it, for messages: ``encoder 'timm'``.
         extra: the extra of this project that installs it.
+        having: an attribute of it, where a folder on Python's path may have its name and hide it, as this project's
+            folder ``datasets`` does in a checkout.
 
     Raises:
         BenchError: it, or a package that it needs, is not installed.
     """
     try:
-        return importlib.import_module(module)
+        found = importlib.import_module(module)
+        if not having or hasattr(found, having):
+            return found
+        return _behind(found)
     except ModuleNotFoundError as error:
         raise BenchError(
             f"{owner} needs {error.name}, which is not installed; run {install_command(extra)}."
@@ -47,3 +54,16 @@ def known(name: str, names: Collection[str], *, owner: str, example: str, kind: 
     if name not in names:
         raise UnknownName(f"name of {owner}:", name, names, also=f" bench list {kind} --search TEXT finds some.")
     return name
+
+
+def _behind(stranger: ModuleType) -> ModuleType:
+    """Import what a folder of the same name hides, and leave Python's path as it was."""
+    folders = {Path(place).parent.resolve() for place in stranger.__path__}
+    del sys.modules[stranger.__name__]
+    before = sys.path[:]
+    sys.path[:] = [entry for entry in before if Path(entry or ".").resolve() not in folders]
+    importlib.invalidate_caches()
+    try:
+        return importlib.import_module(stranger.__name__)
+    finally:
+        sys.path[:] = before

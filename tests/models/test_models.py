@@ -157,7 +157,8 @@ def test_wrong_shapes_are_explained(name, shape):
 
 def test_recipe_overrides_are_fields_of_the_recipe():
     for entry in models:
-        Recipe(**entry.info.recipe)
+        if not callable(entry.info.recipe):
+            Recipe(**entry.info.recipe)
     assert models.get("linear_probe").info.recipe["augmentation"] == "none"
 
 

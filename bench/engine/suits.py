@@ -1,0 +1,88 @@
+"""Whether what a data set holds suits the encoders, networks and methods of a grid."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from bench.errors import BenchError, SpecError
+from bench.parts import IMAGES
+from bench.plugins import models
+from bench.refs import INDICES, ModelRef
+from bench.stages.memory import Shape
+from bench.stages.training import Cell
+
+GIVEN = "given"
+"""The encoder that takes vectors as they are."""
+
+
+def refuse_pictures(cells: Iterable[Cell], shapes: Mapping[str, Shape]) -> None:
+    """Refuse cells that need images where the data set has vectors, and ``given`` where it has images.
+
+    Args:
+        cells: of the grid.
+        shapes: data set's label -> its size.
+
+    Raises:
+        SpecError: names the first such cell's part, and what to take in its place.
+    """
+    for cell in cells:
+        shape = shapes.get(cell.dataset.label)
+        if shape is None:
+            continue
+        vectors = len(shape.image) == 1
+        name, encoder = cell.dataset.label, cell.encoder
+        if encoder is not None and (encoder.name == GIVEN) != vectors:
+            holds = f"vectors; take {GIVEN}" if vectors else "images; take another"
+            raise SpecError(f"encoder {encoder.label} does not suit {name}, which holds {holds}.")
+        if not vectors:
+            continue
+        trained = [cell.model, *([cell.proxy.model] if cell.proxy else [])]
+        pictured = [model.label for model in trained if models.get(model.name).info.inputs == "images"]
+        if pictured:
+            valid = ", ".join(entry.name for entry in models if entry.info.inputs == "embeddings")
+            raise SpecError(f"model {pictured[0]} takes images, and {name} holds vectors; valid: {valid}.")
+        if cell.method != INDICES and any(item.part == IMAGES.name for item in cell.selection().needs()):
+            raise SpecError(f"method {cell.variant} reads images, and {name} holds vectors; leave it out.")
+
+
+def check_inputs(cells: Iterable[Cell], shapes: Mapping[str, Shape]) -> None:
+    """Give one image of zeros to each network of another library: not all take images of any size.
+
+    Args:
+        cells: of the grid.
+        shapes: data set's label -> its size.
+
+    Raises:
+        SpecError: a network fails; with what to do.
+    """
+    seen = set()
+    for cell in cells:
+        shape = shapes.get(cell.dataset.label)
+        for model in [cell.model, *([cell.proxy.model] if cell.proxy else [])]:
+            # Those of other libraries are named by a parameter; our own say in their docstrings what they take.
+            if shape is None or "name" not in model.params or (model, shape.image) in seen:
+                continue
+            seen.add((model, shape.image))
+            _check_input(model, shape.image, max(2, cell.dataset.num_classes))
+
+
+def _check_input(model: ModelRef, image: tuple[int, ...], num_classes: int) -> None:
+    import torch
+
+    from bench.training.fit import build_model
+
+    try:
+        network = build_model(model, image, num_classes, 0).eval()
+        with torch.no_grad():
+            found = network(torch.zeros(1, *image)).shape
+    except BenchError:
+        raise
+    except Exception as error:  # each network fails in a way of its own
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        size = " x ".join(map(str, image[1:]))
+        raise SpecError(
+            f"model {model.label} does not take images of {size} px: {reason}. Give it size=S, to which images are "
+            "scaled."
+        ) from error
+    if tuple(found) != (1, num_classes):
+        raise SpecError(f"model {model.label} gives {tuple(found)} for one image of {num_classes} classes.")

@@ -1,0 +1,38 @@
+"""The module of ``knn``, apart from its registration because it needs torch."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+class Neighbours(nn.Module):
+    """See ``bench.models.knn.knn``.
+
+    Args:
+        num_classes: C.
+        k: neighbours.
+        temperature: of the votes.
+    """
+
+    keys: Tensor
+    votes: Tensor
+
+    def __init__(self, num_classes: int, k: int, temperature: float) -> None:
+        super().__init__()
+        self._classes, self._k, self._temperature = num_classes, k, temperature
+        self.register_buffer("keys", torch.empty(0))
+        self.register_buffer("votes", torch.empty(0))
+
+    def remember(self, inputs: Tensor, targets: Tensor) -> None:
+        """Keep the items to vote: float32 [n, D], and int64 [n] their classes."""
+        self.keys = functional.normalize(inputs, dim=1)
+        self.votes = functional.one_hot(targets, self._classes).float()
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Return logits [B, C] of float32 [B, D]."""
+        cosines, nearest = (functional.normalize(inputs, dim=1) @ self.keys.T).topk(min(self._k, len(self.keys)), dim=1)
+        # The largest cosine is subtracted, which leaves the shares as they are: exp(1 / 0.01) has no float32.
+        weights = ((cosines - cosines[:, :1]) / self._temperature).exp()
+        return (weights[:, :, None] * self.votes[nearest]).sum(1).clamp_min(1e-30).log()

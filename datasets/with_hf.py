@@ -1,0 +1,162 @@
+"""Data sets of Hugging Face's library ``datasets``: folders offline, the hub with ``--download``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from bench import DataError, Dataset, make_dataset, register_dataset
+from bench.data import IMAGENET_MEAN, IMAGENET_STD
+from bench.datasets._common import PAPER, required_root, stratified_split
+from bench.datasets._pictures import Arrays, pictures
+from bench.encoding.weights import probe_host
+from bench.errors import WeightsError
+from bench.zoo.names import library
+
+
+@register_dataset(
+    "hf",
+    num_classes=None,
+    image_size=None,
+    mean=IMAGENET_MEAN,
+    std=IMAGENET_STD,
+    recipe=PAPER.model_copy(update={"crop_padding": 8}),
+    model="resnet18",
+    encoder="dino_vitb16",
+    source="Hugging Face data sets of images, by folder or name",
+)
+def hf(
+    root: Path | None,
+    *,
+    path: str = "",
+    config: str = "",
+    image: str = "image",
+    label: str = "label",
+    split: str = "train",
+    test: str = "",
+    size: Annotated[int, Field(ge=4, le=1024)] = 64,
+    test_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.2,
+    memory_gb: Annotated[float, Field(ge=0)] = 4.0,
+    download: bool = False,
+) -> Dataset:
+    """A Hugging Face data set of images: a folder of parquet or arrow files, or a name such as ethz/food101.
+
+    The short side is scaled to ``size`` and the centre cut. Mean and std are ImageNet's, whatever the images. What the
+    hub gives is kept below ``root`` as a folder, and read from there ever after; no code of a repository is run.
+
+    Args:
+        root: directory that ``path`` is relative to, and where downloads are kept.
+        path: a folder that ``save_to_disk`` wrote, one of parquet files (train-00000.parquet, test-00000.parquet), or a
+            name on the hub.
+        config: which of a repository's configurations.
+        image: column of pictures.
+        label: column of classes: class labels, whole numbers from 0, or texts.
+        split: of the pool.
+        test: test split; by default ``test``, else ``validation``, else a fixed stratified part is held out (seed 0).
+        size: side of the images in pixels.
+        test_fraction: held out of each class where there is no test split.
+        memory_gb: up to this many gigabytes (10^9 bytes) the images are held in memory; more are refused.
+        download: fetch the name from the hub where it is not below ``root`` yet.
+
+    Returns:
+        Images uint8 [N, 3, size, size] in the data set's order.
+
+    Raises:
+        BenchError: the library is not installed.
+        DataError: no such folder, split or column, or items that are no pictures with classes.
+    """
+    found = _open(root, path, config, download)
+    if split not in found:
+        raise DataError(f"{path} has no split {split!r}; valid: {', '.join(found)}.")
+    held = test or next((name for name in ("test", "validation") if name in found and name != split), "")
+    if held and (held not in found or held == split):
+        raise DataError(f"{path} has no other split {held!r}; valid for test: {', '.join(set(found) - {split})}.")
+    names, number = _classes(found[split], image, label, path)
+
+    def read(name: str) -> Arrays:
+        rows = found[name]
+        return pictures(_Items(rows, image, label, number), len(rows), size, memory_gb, f"{path}, split {name}")
+
+    train = read(split)
+    if held:
+        other = read(held)
+    else:
+        kept, apart = stratified_split(train[1], test_fraction)
+        train, other = (train[0][kept], train[1][kept]), (train[0][apart], train[1][apart])
+    return make_dataset(train, other, class_names=names, mean=IMAGENET_MEAN, std=IMAGENET_STD)
+
+
+class _Items:
+    """Rows as (picture, class number)."""
+
+    def __init__(self, rows: Any, image: str, label: str, number: Callable[[Any], int]) -> None:
+        self._rows, self._image, self._label, self._number = rows, image, label, number
+
+    def __getitem__(self, position: int) -> tuple[Any, int]:
+        row = self._rows[position]
+        return row[self._image], self._number(row[self._label])
+
+
+def _open(root: Path | None, path: str, config: str, download: bool) -> Any:
+    """Splits by name."""
+    datasets = library("datasets", owner="dataset 'hf'", extra="hf", having="load_dataset")
+    if not path:
+        raise DataError("say which one: hf(path=FOLDER), or hf(path=ethz/food101) with --download.")
+    given = Path(path).expanduser()
+    folder = given if root is None else root / given
+    kept = folder if folder.is_dir() else _kept(root, path, config)
+    try:
+        if kept is not None and kept.is_dir():
+            return _from_folder(datasets, kept, config)
+        base = required_root(root, f"the data set {path}")
+        if not download:
+            raise DataError(
+                f"{path} is no folder{'' if root is None else f' below {root}'}; a name on the hub needs --download."
+            )
+        probe_host(datasets.config.HF_ENDPOINT)
+        found = datasets.load_dataset(path, config or None)
+        target = _kept(base, path, config)
+        assert target is not None
+        found.save_to_disk(str(target))
+    except (DataError, MemoryError):
+        raise
+    except WeightsError as error:
+        raise DataError(f"{path} cannot be fetched: {error}") from error
+    except Exception as error:  # the library lets through what its readers raise
+        reason = (str(error).splitlines() or [repr(error)])[0]
+        raise DataError(f"{path} cannot be read as a Hugging Face data set: {reason}") from error
+    return found
+
+
+def _kept(root: Path | None, path: str, config: str) -> Path | None:
+    """Where a download of a name is kept."""
+    return None if root is None else root / "hf" / path.replace("/", "--") / (config or "default")
+
+
+def _from_folder(datasets: Any, folder: Path, config: str) -> Any:
+    if (folder / "dataset_dict.json").is_file():
+        return datasets.load_from_disk(str(folder))
+    if (folder / "dataset_info.json").is_file() and (folder / "state.json").is_file():
+        return {"train": datasets.load_from_disk(str(folder))}
+    # Scripts are refused by the library itself, from version 4 on.
+    return datasets.load_dataset(str(folder), config or None)
+
+
+def _classes(rows: Any, image: str, label: str, path: str) -> tuple[list[str], Callable[[Any], int]]:
+    """Names of the classes, and what turns a value of the column into the number of its class."""
+    for column, option in ((image, "image"), (label, "label")):
+        if column not in rows.column_names:
+            raise DataError(
+                f"{path} has no column {column!r}; use {option}=COLUMN; valid: {', '.join(rows.column_names)}."
+            )
+    feature = rows.features[label]
+    if getattr(feature, "names", None):
+        return list(feature.names), int
+    values = sorted(set(rows[label]))
+    if not all(isinstance(value, str | int) for value in values):
+        raise DataError(f"{path}: column {label} holds {type(values[0]).__name__}; classes are whole numbers or texts.")
+    numbers = {value: number for number, value in enumerate(values)}
+    return [str(value) for value in values], lambda value: numbers[value]

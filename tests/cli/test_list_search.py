@@ -1,0 +1,48 @@
+"""``bench list KIND --search TEXT``: what the installed libraries offer, without a network."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from bench.cli import app
+from bench.plugins import datasets, encoders, models
+
+
+def search(kind, text):
+    done = CliRunner().invoke(app, ["list", kind, "--search", text, "--json"])
+    assert done.exit_code == 0, done.output
+    return {item["call"]: item["trained_with"] for item in json.loads(done.output)[kind]}
+
+
+def test_encoders_are_found_with_what_they_were_trained_with(monkeypatch):
+    pytest.importorskip("timm")
+    found = search("encoders", "DINOv2")
+    assert found["dinov2_vits14"] == "self-supervised"
+    assert found["timm(name=vit_small_patch14_dinov2.lvd142m)"] == "self-supervised"
+    assert all("dinov2" in call for call in found)
+    assert search("encoders", "convnext_tiny")["torchvision(name=convnext_tiny)"] == "labels"
+    assert search("encoders", "samvit")["timm(name=samvit_base_patch16.sa1b)"] == "say supervision=..."
+
+
+def test_what_is_found_can_be_typed():
+    pytest.importorskip("timm")
+    from bench.calls import parse_call
+
+    for kind, registry, text in (
+        ("encoders", encoders, "mobilenet_v3"),
+        ("models", models, "shufflenet"),
+        ("datasets", datasets, "food"),
+    ):
+        calls = [parse_call(call) for call in search(kind, text)]
+        assert calls
+        for call in calls:
+            registry.get(call.name).resolve(call.params)
+
+
+def test_nothing_found_is_said():
+    done = CliRunner().invoke(app, ["list", "datasets", "--search", "no-such-thing"])
+    assert done.exit_code == 0
+    assert "no datasets have 'no-such-thing' in their names" in done.output

@@ -1,0 +1,172 @@
+"""Data sets by the names of torchvision and of Hugging Face's library, from files that the tests write themselves."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from bench import DataError
+from bench.datasets.with_torchvision import SETS
+from bench.errors import SpecError, UnknownName
+from bench.loading import load_dataset
+from bench.plugins import datasets
+from bench.zoo.names import library
+
+
+def load(dataset, root, **params):
+    return load_dataset(dataset, params, root=root, download=False, pool_size=None)
+
+
+def picture(grey, side=20):
+    return Image.fromarray(np.full((side, side + 4, 3), grey, dtype=np.uint8))
+
+
+def food101(root):
+    base = root / "food-101"
+    (base / "meta").mkdir(parents=True)
+    lists = {"train": {}, "test": {}}
+    for number, name in enumerate(("apple_pie", "beignets")):
+        (base / "images" / name).mkdir(parents=True)
+        for item in range(5):
+            picture(40 * number + item).save(base / "images" / name / f"{item}.jpg", quality=100)
+            lists["test" if item == 4 else "train"].setdefault(name, []).append(f"{name}/{item}")
+    for split, names in lists.items():
+        (base / "meta" / f"{split}.json").write_text(json.dumps(names))
+
+
+def test_a_set_of_torchvision_has_its_own_items_classes_and_splits(tmp_path):
+    from torchvision.datasets import Food101
+
+    food101(tmp_path)
+    data = load("torchvision", tmp_path, name="Food101", size=16)
+    assert data.class_names == ("apple_pie", "beignets")
+    for split, name in ((data.train, "train"), (data.test, "test")):
+        own = Food101(str(tmp_path), split=name)
+        assert split.images.shape == (len(own), 3, 16, 16)
+        assert split.labels.tolist() == [label for _, label in own]
+        greys = [np.asarray(image).mean() for image, _ in own]
+        np.testing.assert_allclose(split.images.mean((1, 2, 3)), greys, atol=1)
+
+
+def test_a_set_without_splits_has_a_part_held_out(tmp_path):
+    for name in ("AnnualCrop", "Forest", "River"):
+        (tmp_path / "eurosat" / "2750" / name).mkdir(parents=True)
+        for item in range(10):
+            picture(10 * item).save(tmp_path / "eurosat" / "2750" / name / f"{name}_{item}.jpg")
+    data = load("torchvision", tmp_path, name="EuroSAT", size=16)
+    assert data.class_names == ("AnnualCrop", "Forest", "River")
+    assert (len(data.train), len(data.test)) == (24, 6)
+    assert np.bincount(data.test.labels).tolist() == [2, 2, 2]
+
+
+def test_every_listed_set_is_torchvisions_and_takes_the_arguments():
+    import inspect
+
+    from torchvision import datasets as theirs
+
+    for name, splits in SETS.items():
+        takes = inspect.signature(getattr(theirs, name).__init__).parameters
+        free = any(item.kind is item.VAR_KEYWORD for item in takes.values())
+        for given in (part for part in splits if part is not None):
+            assert free or set(given) <= takes.keys(), name
+        assert "download" in takes or free or name == "FER2013", name
+
+
+@pytest.mark.parametrize(
+    ("name", "error", "message"),
+    [
+        ("Food10", UnknownName, "Did you mean Food101"),
+        ("CIFAR10", DataError, "has a name of its own here: use cifar10"),
+        ("CocoDetection", UnknownName, "unknown classification set"),
+        ("", DataError, "say which one, for example torchvision"),
+        ("Food101", DataError, r"cannot read Food101 below .*add --download"),
+    ],
+)
+def test_what_torchvision_cannot_give_is_refused(tmp_path, name, error, message):
+    with pytest.raises(error, match=message):
+        load("torchvision", tmp_path, name=name)
+
+
+def test_more_than_memory_allows_is_refused_before_anything_is_decoded(tmp_path):
+    food101(tmp_path)
+    with pytest.raises(DataError, match=r"8 pictures, which take 0.0 GB at size=64, more than memory_gb=1e-06"):
+        load("torchvision", tmp_path, name="Food101", memory_gb=1e-6)
+
+
+@pytest.fixture
+def hub():
+    pytest.importorskip("multiprocess", reason="the library datasets is not installed (extra hf)")
+    # The checkout's own folder of that name lies in front of it.
+    return library("datasets", owner="these tests", extra="hf", having="load_dataset")
+
+
+def rows(hub, count, *, texts=False):
+    names = ["cat", "dog"]
+    labels = [names[n % 2] if texts else n % 2 for n in range(count)]
+    features = hub.Features(
+        {"img": hub.Image(), "label": hub.Value("string") if texts else hub.ClassLabel(names=names)}
+    )
+    return hub.Dataset.from_dict({"img": [picture(5 * n) for n in range(count)], "label": labels}, features=features)
+
+
+def test_folders_of_arrow_and_of_parquet_are_the_same_data(tmp_path, hub, monkeypatch):
+    monkeypatch.setattr(hub.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    splits = {"train": rows(hub, 12), "test": rows(hub, 6)}
+    hub.DatasetDict(splits).save_to_disk(str(tmp_path / "arrow"))
+    (tmp_path / "parquet").mkdir()
+    for name, part in splits.items():
+        part.to_parquet(tmp_path / "parquet" / f"{name}-00000-of-00001.parquet")
+    found = [load("hf", tmp_path, path=folder, image="img", size=16) for folder in ("arrow", "parquet")]
+    for data in found:
+        assert data.class_names == ("cat", "dog")
+        assert data.train.labels.tolist() == [0, 1] * 6
+        np.testing.assert_allclose(data.test.images.mean((1, 2, 3)), [5 * n for n in range(6)], atol=0.5)
+        np.testing.assert_array_equal(data.train.images, found[0].train.images)
+
+
+def test_one_split_has_a_part_held_out_and_texts_are_classes(tmp_path, hub):
+    rows(hub, 20, texts=True).save_to_disk(str(tmp_path / "mine"))
+    data = load("hf", tmp_path, path="mine", image="img", size=16)
+    assert data.class_names == ("cat", "dog")
+    assert (len(data.train), len(data.test)) == (16, 4)
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({}, "no column 'image'; use image=COLUMN; valid: img, label"),
+        ({"image": "img", "label": "y"}, "no column 'y'; use label=COLUMN"),
+        ({"image": "img", "split": "valid"}, "no split 'valid'; valid: train"),
+        ({"image": "img", "test": "test"}, "no other split 'test'"),
+        ({"image": "label", "label": "label"}, "item 0 is no picture"),
+        ({"path": "someone/else"}, "a name on the hub needs --download"),
+        ({"path": ""}, "say which one"),
+    ],
+)
+def test_what_is_not_there_is_named(tmp_path, hub, params, message):
+    rows(hub, 20).save_to_disk(str(tmp_path / "mine"))
+    with pytest.raises(DataError, match=message):
+        load("hf", tmp_path, **{"path": "mine", **params})
+
+
+def test_without_a_network_a_name_fails_at_once(tmp_path, hub, monkeypatch):
+    monkeypatch.setattr(hub.config, "HF_ENDPOINT", "https://example.invalid")
+    with pytest.raises(DataError, match="cannot be fetched: there is no network"):
+        load_dataset("hf", {"path": "ethz/food101"}, root=tmp_path, download=True, pool_size=None)
+
+
+def test_a_script_in_a_folder_is_not_run(tmp_path, hub):
+    folder = tmp_path / "scripted"
+    folder.mkdir()
+    (folder / "scripted.py").write_text(f"open({str(tmp_path / 'trap')!r}, 'w')\n")
+    with pytest.raises(DataError, match="cannot be read as a Hugging Face data set"):
+        load("hf", tmp_path, path="scripted")
+    assert not (tmp_path / "trap").exists()
+
+
+def test_sizes_are_checked():
+    with pytest.raises(SpecError, match="size=2 is not valid"):
+        datasets.get("hf").resolve({"size": 2})
