@@ -230,17 +230,18 @@ def select(
     from bench.labelling.choose import check_method, choose
     from bench.labelling.default import find_method
     from bench.labelling.items import embed_images
+    from bench.labelling.rows import Rows, unmasked
     from bench.labelling.vectors import as_vectors
     from bench.store.folder import cache_folder
     from bench.training.precision import prepare_torch
 
-    array = np.asarray(X)
+    array = unmasked("X", X)
     images = encoder is not None
     if images and (array.ndim != 4 or array.dtype != np.uint8):
         raise DataError(f"with an encoder, X is uint8 images [N, C, H, W], got {array.dtype} {list(array.shape)}.")
     if not images and array.ndim == 4:
         raise DataError(f"X {list(array.shape)} looks like images; give encoder=..., or embeddings [N, D].")
-    vectors = None if images else as_vectors(array, "X")
+    vectors: Rows | None = None if images else as_vectors(array, "X")
     limits = limits_of(len(array), labelled, exclude, groups, per_group)
     call = find_method(method, budget=budget + len(limits.labelled), classes=num_classes, items=len(array))
     check_method(call, budget=budget, items=len(array), classes=num_classes)

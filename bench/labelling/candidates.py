@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bench.errors import SpecError
-from bench.knn import unit_rows
 from bench.labelling.duplicates import without_duplicates
 from bench.labelling.order import by_complement
+from bench.labelling.rows import Rows, RowsAt, unmasked
 from bench.underway import Progress
 
 _NONE = np.empty(0, dtype=np.int64)
@@ -53,7 +53,7 @@ class Candidates(NamedTuple):
 
 
 def find_candidates(
-    embeddings: NDArray[np.float32],
+    embeddings: Rows,
     limits: Limits,
     rng: np.random.Generator,
     *,
@@ -79,7 +79,7 @@ def find_candidates(
     duplicates = grouped = _NONE
     if limits.similarity is not None:
         order = np.concatenate([labelled, left])  # labelled ones first: they stay
-        rows = embeddings[order]
+        rows = RowsAt(embeddings, order)
         stay = order[without_duplicates(rows, limits.similarity, threads=threads, progress=progress)]
         duplicates = np.setdiff1d(left, stay)
         left = np.setdiff1d(left, duplicates)
@@ -123,16 +123,17 @@ def limits_of(
     Raises:
         SpecError: not positions of the items, or not a group for each.
     """
-    if groups is not None and np.shape(groups) != (size,):
-        raise SpecError(f"groups has shape {np.shape(groups)}; expected one for each of {size} items.")
+    groups = None if groups is None else unmasked("groups", groups)
+    if groups is not None and groups.shape != (size,):
+        raise SpecError(f"groups has shape {groups.shape}; expected one for each of {size} items.")
     if per_group < 1:
         raise SpecError(f"per_group={per_group} is not valid; a group gives at least 1 item.")
-    numbers = None if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1].astype(np.int64)
+    numbers = None if groups is None else np.unique(groups, return_inverse=True)[1].astype(np.int64)
     return Limits(_positions("labelled", labelled, size), _positions("exclude", exclude, size), numbers, per_group)
 
 
 def _positions(name: str, given: ArrayLike | None, size: int) -> NDArray[np.int64]:
-    array = _NONE if given is None else np.asarray(given)
+    array = _NONE if given is None else unmasked(name, given)
     if array.size == 0:
         return _NONE
     if array.ndim != 1 or array.dtype.kind not in "iu" or array.min() < 0 or array.max() >= size:
@@ -141,7 +142,7 @@ def _positions(name: str, given: ArrayLike | None, size: int) -> NDArray[np.int6
 
 
 def _capped(
-    embeddings: NDArray[np.float32],
+    embeddings: Rows,
     left: NDArray[np.int64],
     labelled: NDArray[np.int64],
     groups: NDArray[np.int64],
@@ -157,7 +158,7 @@ def _capped(
         if quota and len(members) > quota:
             everyone = np.concatenate([members, mine])
             inside = np.arange(len(everyone))
-            best = by_complement(unit_rows(embeddings[everyone]), inside[: len(members)], inside[len(members) :], rng)
+            best = by_complement(embeddings[everyone], inside[: len(members)], inside[len(members) :], rng)
             members = everyone[best]
         stay.append(members[:quota])
     return np.sort(np.concatenate(stay)) if stay else _NONE

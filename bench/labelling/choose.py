@@ -18,6 +18,7 @@ from bench.labelling.candidates import Limits, find_candidates
 from bench.labelling.collapse import collapse
 from bench.labelling.items import items_selection, items_session
 from bench.labelling.order import by_complement
+from bench.labelling.rows import Rows, in_blocks, rows_at
 from bench.parts import Clustering
 from bench.plugins import MethodInfo, methods
 from bench.refs import derive_seed
@@ -111,7 +112,7 @@ def affordable(entry: Entry[MethodInfo], call: Call, items: int, device: str) ->
 
 
 def choose(
-    embeddings: NDArray[np.float32],
+    embeddings: Rows,
     call: Call,
     *,
     budget: int,
@@ -131,7 +132,7 @@ def choose(
     draw is only drawn from the others: any beginning of it is a uniform draw too.
 
     Args:
-        embeddings: float32 [N, D], finite.
+        embeddings: float32 [N, D], finite; read a part at a time, but whole for a method that reads embeddings.
         call: the method with the user's parameters.
         budget: n, items to label.
         classes: about how many classes the items have; the number of clusters unless the method sets another.
@@ -154,7 +155,7 @@ def choose(
     )
     labelled = _NONE if call.name == UNIFORM else np.unique(limits.labelled)
     kept = np.union1d(candidates.positions, labelled)
-    pool = np.ascontiguousarray(embeddings[kept])
+    pool = rows_at(embeddings, kept)
     wanted = budget + len(labelled)
     entry = check_method(call, budget=wanted, items=len(pool), classes=classes)
     call = affordable(entry, call, len(pool), device)
@@ -166,11 +167,11 @@ def choose(
     if call.name == UNIFORM:
         order = rng.permutation(indices)
     else:
-        rows, before = unit_rows(pool), np.searchsorted(kept, labelled)
-        order = by_complement(rows, np.setdiff1d(indices, before), before, rng)[:budget]
+        before = np.searchsorted(kept, labelled)
+        order = by_complement(pool, np.setdiff1d(indices, before), before, rng)[:budget]
         options = _clustering(entry, call.params)
         inside = (
-            rough_clusters(rows, classes, rng)
+            rough_clusters(pool, classes, rng)
             if options is None
             else session.arrays(PseudoLabels.of(selection, options))["labels"]
         )
@@ -190,20 +191,20 @@ def choose(
     )
 
 
-def rough_clusters(rows: NDArray[np.float32], classes: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Cluster unit rows by k-means of at most 10,000 of them, to say where a choice comes from; nothing rests on it.
+def rough_clusters(rows: Rows, classes: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Cluster rows of length 1 by k-means of at most 10,000 of them, to say where a choice comes from; no more.
 
     Args:
-        rows: float32 [N, D].
+        rows: float32 [N, D], of any length; they are scaled to 1.
         classes: C, 1 to N.
         rng: draws the rows and seeds k-means.
 
     Returns:
         int64 [N] in [0, C).
     """
-    some = rows if len(rows) <= _ROUGH else rows[rng.choice(len(rows), _ROUGH, replace=False)]
-    model = fit_kmeans(some, classes, seed=int(rng.integers(2**31)), inits=3)
-    parts = [model.predict(rows[start : start + _ROUGH]) for start in range(0, len(rows), _ROUGH)]
+    some = rows[slice(None) if len(rows) <= _ROUGH else rng.choice(len(rows), _ROUGH, replace=False)]
+    model = fit_kmeans(unit_rows(some), classes, seed=int(rng.integers(2**31)), inits=3)
+    parts = [model.predict(unit_rows(part)) for _, part in in_blocks(rows, _ROUGH)]
     return np.concatenate(parts).astype(np.int64)
 
 

@@ -6,10 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.knn import unit_rows
+from bench.labelling.approximate import Cells, worthwhile
+from bench.labelling.rows import Rows, in_blocks
 from bench.underway import Progress
 
 _BLOCK = 1024
 """Items that are compared with all that stay at a time."""
+_PROBES = 16
+"""Cells that an item is looked for in where there are very many."""
 _PAIRS = 65_536
 """Pairs whose differences are held at once."""
 _ROUNDING = 1e-4
@@ -17,12 +21,13 @@ _ROUNDING = 1e-4
 
 
 def without_duplicates(
-    embeddings: NDArray[np.float32], similarity: float, *, threads: int = 1, progress: Progress | None = None
+    embeddings: Rows, similarity: float, *, threads: int = 1, progress: Progress | None = None
 ) -> NDArray[np.int64]:
     """Go through the items in order, and leave out each that is nearly the same as an earlier one that stays.
 
     An item is left out because of one that stays, never because of one that is left out itself: in a burst of pictures
-    that drift apart, the first stays and so does the first that no longer resembles it.
+    that drift apart, the first stays and so does the first that no longer resembles it. Of more than 200,000 items a
+    few near-duplicates may be missed (``bench.labelling.approximate``; measured in benchmarks/).
 
     Args:
         embeddings: float32 [N, D], finite.
@@ -37,22 +42,62 @@ def without_duplicates(
     """
     from threadpoolctl import threadpool_limits
 
-    rows = unit_rows(embeddings)
-    kept = np.empty_like(rows)
-    positions: list[int] = []
     with threadpool_limits(threads):
-        for start in range(0, len(rows), _BLOCK):
-            block = rows[start : start + _BLOCK]
-            new = ~_resembles(block, kept[: len(positions)], similarity)
+        kept = _InCells(embeddings, threads) if worthwhile(len(embeddings)) else _Kept(embeddings)
+        for inside, part in in_blocks(embeddings, _BLOCK):
+            block = unit_rows(part)
+            new = ~kept.resembled(block, similarity)
             for place in np.flatnonzero(new):
                 if new[place]:
-                    kept[len(positions)] = block[place]
-                    positions.append(start + int(place))
                     later = place + 1 + np.flatnonzero(new[place + 1 :])
                     new[later] = ~_resembles(block[later], block[place : place + 1], similarity)
+            kept.add(inside.start + np.flatnonzero(new), block[new])
             if progress is not None:
-                progress(start + len(block), len(rows))
-    return np.array(positions, dtype=np.int64)
+                progress(inside.stop, len(embeddings))
+    return np.concatenate(kept.positions)
+
+
+class _Kept:
+    """Items that stay, in the order in which they came."""
+
+    def __init__(self, rows: Rows) -> None:
+        self.rows = rows
+        self.positions: list[NDArray[np.int64]] = []
+
+    def add(self, positions: NDArray[np.int64], units: NDArray[np.float32]) -> None:
+        """Add items by their positions, and rows of length 1."""
+        self.positions.append(positions)
+
+    def resembled(self, units: NDArray[np.float32], similarity: float) -> NDArray[np.bool_]:
+        """Which of some rows of length 1 are near-duplicates of any that stays, bool [B]; all are compared."""
+        found = np.zeros(len(units), dtype=bool)
+        for positions in self.positions:
+            left = np.flatnonzero(~found)
+            found[left] = _resembles(units[left], unit_rows(self.rows[positions]), similarity)
+        return found
+
+
+class _InCells(_Kept):
+    """The same for very many: an item is compared with the nearest that its next few cells hold."""
+
+    def __init__(self, rows: Rows, threads: int) -> None:
+        super().__init__(rows)
+        self._cells = Cells(rows, "cosine", threads=threads)
+
+    def add(self, positions: NDArray[np.int64], units: NDArray[np.float32]) -> None:
+        super().add(positions, units)
+        self._cells.add(units)
+
+    def resembled(self, units: NDArray[np.float32], similarity: float) -> NDArray[np.bool_]:
+        found = np.zeros(len(units), dtype=bool)
+        if not self.positions:
+            return found
+        nearest = self._cells.search(units, 1, _PROBES)[:, 0]
+        there = np.flatnonzero(nearest >= 0)
+        stay = unit_rows(self.rows[np.concatenate(self.positions)[nearest[there]]])
+        close = np.linalg.norm(units[there] - stay, axis=1) <= _distance(similarity)
+        found[there] = np.where(units[there].any(axis=1), close & stay.any(axis=1), ~stay.any(axis=1))
+        return found
 
 
 def _resembles(rows: NDArray[np.float32], stay: NDArray[np.float32], similarity: float) -> NDArray[np.bool_]:
@@ -63,13 +108,11 @@ def _resembles(rows: NDArray[np.float32], stay: NDArray[np.float32], similarity:
     found = np.zeros(len(rows), dtype=bool)
     if not len(rows) or not len(stay):
         return found
-    for start in range(0, len(stay), _BLOCK):
-        part = stay[start : start + _BLOCK]
-        one, other = np.nonzero((rows @ part.T >= similarity - _ROUNDING) & ~found[:, None])
-        for at in range(0, len(one), _PAIRS):
-            here, there = one[at : at + _PAIRS], other[at : at + _PAIRS]
-            apart = np.linalg.norm(rows[here] - part[there], axis=1)
-            found[here[apart <= _distance(similarity)]] = True
+    one, other = np.nonzero(rows @ stay.T >= similarity - _ROUNDING)
+    for at in range(0, len(one), _PAIRS):
+        here, there = one[at : at + _PAIRS], other[at : at + _PAIRS]
+        apart = np.linalg.norm(rows[here] - stay[there], axis=1)
+        found[here[apart <= _distance(similarity)]] = True
     if not stay.any(axis=1).all():
         found |= ~rows.any(axis=1)
     return found

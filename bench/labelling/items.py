@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn, cast
+from typing import Any, ClassVar, NoReturn, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +13,10 @@ from pydantic import ConfigDict
 
 from bench.calls import Call
 from bench.code_digest import code_digest
-from bench.data import Arrays, Dataset, Split, private
+from bench.data import Arrays, Dataset, Split, private, read_only
 from bench.errors import LabelAccessError, SelectionError
+from bench.labelling.approximate import approximate_neighbors, worthwhile
+from bench.labelling.rows import Rows, in_blocks
 from bench.parts import EMBEDDINGS, IMAGES, Chosen, Part, Value
 from bench.plugins import encoders, methods, models
 from bench.pool import NOTHING, Asked
@@ -23,6 +25,7 @@ from bench.refs import DatasetRef, EncoderRef, ModelRef, Proxy
 from bench.selection import rate_of
 from bench.stages.base import Stage
 from bench.stages.embeddings import Embeddings
+from bench.stages.neighbors import NeighborLists
 from bench.stages.selection import Selection
 from bench.stages.session import Session
 from bench.stages.source import StageSource
@@ -35,11 +38,24 @@ _LARGE = 10_000
 _PROBE = "linear_probe"
 
 
+class ApproximateLists(NeighborLists):
+    """Most of the nearest neighbours, where comparing all pairs would take hours (``bench.labelling.approximate``)."""
+
+    kind: ClassVar[str] = "approximate-neighbors"
+    version: ClassVar[int] = 1
+
+    def compute(self, session: Session, progress: Progress) -> Arrays:
+        """``indices`` and ``distances`` as ``NeighborLists``; ``recall`` as ``approximate_neighbors``."""
+        assert isinstance(session, ItemsSession)
+        found = approximate_neighbors(session.vectors, self.k, self.metric, threads=session.threads, progress=progress)
+        return {**found.neighbors._asdict(), "recall": np.array(found.recall)}
+
+
 class ItemsSession(Session):
-    """Stages on one array of embeddings, computed in this process and stored: an interrupted selection resumes.
+    """Stages on one matrix of embeddings, computed in this process and stored: an interrupted selection resumes.
 
     Attributes:
-        vectors: float32 [N, D].
+        vectors: ``Rows`` [N, D].
         begin: starts a progress bar of that title; returns its update function.
     """
 
@@ -49,19 +65,22 @@ class ItemsSession(Session):
     begin: Callable[[str], Progress]
 
     def get(self, stage: Stage) -> Artifact:
-        """As ``Session.get``; the embeddings are those that were given."""
+        """As ``Session.get``; the embeddings are those that were given, and of very many neighbours are approximate."""
         if isinstance(stage, Embeddings):
-            return Artifact({"embeddings": self.vectors}, 0.0, reused=True)
+            return Artifact({"embeddings": self.vectors[:]}, 0.0, reused=True)
+        if type(stage) is NeighborLists and worthwhile(len(self.vectors)):
+            stage = ApproximateLists(embeddings=stage.embeddings, k=stage.k, metric=stage.metric)
 
         def produce() -> Arrays:
             for needed in stage.inputs():  # first, so that the two are told apart in the progress
-                self.get(needed)
+                if not isinstance(needed, Embeddings):
+                    self.get(needed)
             return self.compute(stage, self.begin(_plain(stage.title())))
 
         return self.store.get(stage, produce)
 
     def source(self, selection: Selection) -> StageSource:
-        """The pool's parts; a method gets copies of the caller's array."""
+        """The pool's parts; a method gets copies of the caller's embeddings."""
         return _ItemsSource(selection, self)
 
     def dataset(self, ref: DatasetRef) -> NoReturn:
@@ -80,15 +99,18 @@ class _ItemsSource(StageSource):
     def read(self, part: Part[Chosen, Value], options: Chosen, asked: Asked = NOTHING) -> Value:
         if part.name == IMAGES.name:
             raise SelectionError("the method reads images; `bench select` gives a method embeddings only.")
-        found = super().read(part, options, asked)
-        return cast("Value", private(cast("NDArray[np.float32]", found))) if part.name == EMBEDDINGS.name else found
+        if part.name != EMBEDDINGS.name:
+            return super().read(part, options, asked)
+        given = self._session.vectors  # type: ignore[attr-defined]
+        # What is read from a file is the method's own already: a second copy may not fit.
+        return cast("Value", private(given) if isinstance(given, np.ndarray) else read_only(given[:]))
 
 
-def items_selection(vectors: NDArray[np.float32], call: Call, *, budget: int, classes: int, seed: int) -> Selection:
+def items_selection(vectors: Rows, call: Call, *, budget: int, classes: int, seed: int) -> Selection:
     """The selection of a method from embeddings, identified by their content.
 
     Args:
-        vectors: float32 [N, D], contiguous.
+        vectors: float32 [N, D].
         call: the method with the parameters that were set.
         budget: n, items to keep.
         classes: about how many classes the items have, and so clusters, unless the method sets their number.
@@ -97,7 +119,7 @@ def items_selection(vectors: NDArray[np.float32], call: Call, *, budget: int, cl
     entry = methods.get(call.name)
     items = DatasetRef(
         name="items",
-        fingerprint=hashlib.sha256(np.ascontiguousarray(vectors).data).hexdigest(),
+        fingerprint=_fingerprint(vectors),
         num_classes=classes,
         size=len(vectors),
     )
@@ -115,6 +137,16 @@ def items_selection(vectors: NDArray[np.float32], call: Call, *, budget: int, cl
     )
 
 
+def _fingerprint(vectors: Rows) -> str:
+    """SHA-256 of the numbers as float32, whatever they are stored as, and of how neighbours are found in so many."""
+    digest = hashlib.sha256()
+    if worthwhile(len(vectors)):
+        digest.update(f"{ApproximateLists.kind} {ApproximateLists.version}".encode())
+    for _, part in in_blocks(vectors):
+        digest.update(np.ascontiguousarray(part).data)
+    return digest.hexdigest()
+
+
 def proxy_for(size: int) -> Proxy:
     """A linear probe on the embeddings of ``size`` items: it takes seconds on a CPU and needs no images."""
     recipe = Recipe(
@@ -129,7 +161,7 @@ def proxy_for(size: int) -> Proxy:
 
 
 def items_session(
-    vectors: NDArray[np.float32], cache: Path, *, device: str, threads: int, begin: Callable[[str], Progress]
+    vectors: Rows, cache: Path, *, device: str, threads: int, begin: Callable[[str], Progress]
 ) -> ItemsSession:
     """Where the stages on these embeddings are found and computed."""
     return ItemsSession(out=cache, cache=cache, device=device, threads=threads, vectors=vectors, begin=begin)

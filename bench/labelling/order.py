@@ -5,6 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.knn import unit_rows
+from bench.labelling.rows import Rows
+
 WITNESSES = 5_000
 """Items by which an order is judged; more of them change it little."""
 COVERED = 2_000
@@ -12,7 +15,7 @@ COVERED = 2_000
 
 
 def by_complement(
-    rows: NDArray[np.float32],
+    rows: Rows,
     picks: NDArray[np.int64],
     labelled: NDArray[np.int64],
     rng: np.random.Generator,
@@ -23,7 +26,7 @@ def by_complement(
     labelled or picked, one largest gain at a time. The first 2,000 are ordered so; the rest follows in random order.
 
     Args:
-        rows: float32 [N, D], of length 1: all items.
+        rows: float32 [N, D], finite, of any length: all items. The picks, those labelled and 5,000 others are read.
         picks: int64 [n] positions in the rows, unique: the choice.
         labelled: int64 [L] positions in the rows: what counts as picked before.
         rng: draws the items by which coverage is judged, and breaks ties.
@@ -34,8 +37,13 @@ def by_complement(
     from bench.methods._coverage import greedy_coverage, rbf
 
     shuffled = rng.permutation(picks)
-    judged = rows if len(rows) <= WITNESSES else rows[rng.choice(len(rows), WITNESSES, replace=False)]
+    everything = slice(None)
+    judged = rows[everything if len(rows) <= WITNESSES else rng.choice(len(rows), WITNESSES, replace=False)]
     first = greedy_coverage(
-        judged, min(len(picks), COVERED), rbf(1.0), candidates=rows[shuffled], before=rows[labelled]
+        unit_rows(judged),
+        min(len(picks), COVERED),
+        rbf(1.0),
+        candidates=unit_rows(rows[shuffled]),
+        before=unit_rows(rows[labelled]),
     )
     return np.concatenate([shuffled[first], np.delete(shuffled, first)])

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from bench.errors import DataError
 from bench.images.folders import ImageFiles, Skipped
 from bench.knn import unit_rows
+from bench.labelling.rows import Rows
 from bench.labelling.sheet import thumbnail
 
 PICTURES = 500
@@ -65,9 +66,7 @@ def choice_page(
     return text
 
 
-def map_of(
-    embeddings: NDArray[np.float32], chosen: NDArray[np.int64], labelled: NDArray[np.int64], names: Sequence[str]
-) -> str:
+def map_of(embeddings: Rows, chosen: NDArray[np.int64], labelled: NDArray[np.int64], names: Sequence[str]) -> str:
     """Draw the items on their two main axes as SVG: chosen and labelled ones, and at most 3,000 of the others.
 
     Args:

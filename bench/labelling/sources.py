@@ -15,6 +15,7 @@ from bench.images.folders import ImageFiles, Scan, Skipped
 from bench.labelling.candidates import Limits
 from bench.labelling.images import embed_files, find_images
 from bench.labelling.lists import Lookup
+from bench.labelling.rows import Rows
 from bench.labelling.to_label import Named
 from bench.labelling.vectors import read_embeddings
 from bench.plain_files import read_regular
@@ -29,7 +30,7 @@ class Items(NamedTuple):
     """N items that can be chosen.
 
     Attributes:
-        vectors: float32 [N, D].
+        vectors: float32 [N, D], read a part at a time where they lie in a file.
         names: of the items.
         named: what these name.
         files: their pictures; None where there are none.
@@ -37,7 +38,7 @@ class Items(NamedTuple):
         skipped: what could not be used.
     """
 
-    vectors: NDArray[np.float32]
+    vectors: Rows
     names: Sequence[str]
     named: Named
     files: ImageFiles | None
@@ -64,13 +65,13 @@ class Source:
     Attributes:
         names: of all items; one of them may turn out to be damaged.
         scan: the folder of images that are to be embedded; None for embeddings.
-        vectors: float32 [N, D]; None for images.
+        vectors: those that were given; None for images.
         root: folder of the files that the names are of; None where they are no files.
     """
 
     names: Sequence[str]
     scan: Scan | None
-    vectors: NDArray[np.float32] | None
+    vectors: Rows | None
     root: Path | None
 
     @classmethod

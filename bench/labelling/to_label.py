@@ -13,11 +13,11 @@ from bench.errors import SpecError
 from bench.knn import unit_rows
 from bench.labelling.candidates import Limits
 from bench.labelling.choose import Chosen
+from bench.labelling.rows import Rows, in_blocks
 from bench.results.sheets import to_csv, write_bytes
 
 Named = Literal["file", "item"]
 TABLES = (".csv", ".parquet")
-_BLOCK = 4096
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -53,7 +53,7 @@ def _at(values: NDArray[Any] | None, position: int) -> Any:
 
 
 def all_records(
-    chosen: Chosen, embeddings: NDArray[np.float32], limits: Limits, names: Sequence[str], named: Named
+    chosen: Chosen, embeddings: Rows, limits: Limits, names: Sequence[str], named: Named
 ) -> dict[str, list[Any]]:
     """Columns of a table with one line per item: what became of it, and the chosen item nearest to it.
 
@@ -96,18 +96,16 @@ def all_records(
     }
 
 
-def nearest_chosen(
-    embeddings: NDArray[np.float32], chosen: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+def nearest_chosen(embeddings: Rows, chosen: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Position [N] of the chosen item nearest to each item, itself where it is chosen, and their cosine [N]."""
-    rows = unit_rows(embeddings)
-    places = np.empty(len(rows), dtype=np.int64)
-    similarity = np.empty(len(rows), dtype=np.float32)
-    for start in range(0, len(rows), _BLOCK):
-        cosines = rows[start : start + _BLOCK] @ rows[chosen].T
+    picked = unit_rows(embeddings[chosen])
+    places = np.empty(len(embeddings), dtype=np.int64)
+    similarity = np.empty(len(embeddings), dtype=np.float32)
+    for inside, part in in_blocks(embeddings):
+        cosines = unit_rows(part) @ picked.T
         best = cosines.argmax(1)
-        places[start : start + _BLOCK] = chosen[best]
-        similarity[start : start + _BLOCK] = np.clip(cosines[np.arange(len(best)), best], -1, 1)
+        places[inside] = chosen[best]
+        similarity[inside] = np.clip(cosines[np.arange(len(best)), best], -1, 1)
     places[chosen] = chosen
     return places, similarity
 

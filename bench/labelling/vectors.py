@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zipfile import BadZipFile
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.errors import DataError
+from bench.labelling.rows import BLOCK, StoredRows, in_blocks
 from bench.plain_files import check_regular
 
 if TYPE_CHECKING:
@@ -22,8 +24,10 @@ _EXTREME = 2.0**40
 _NAMES = ("file", "item", "name", "id")
 
 
-def read_embeddings(path: Path) -> tuple[NDArray[np.float32], list[str] | None]:
-    """Read embeddings from a ``.npy``, ``.npz`` or ``.parquet`` file; nothing in it is executed.
+def read_embeddings(path: Path) -> tuple[StoredRows, list[str] | None]:
+    """Open embeddings in a ``.npy``, ``.npz`` or ``.parquet`` file; nothing in it is executed.
+
+    A ``.npy`` file is memory-mapped: what is read of it is read when it is needed, and the file must stay as it is.
 
     Args:
         path: a matrix of numbers [N, D], one line per item. An archive holds one array, or one named ``embeddings``; a
@@ -31,7 +35,7 @@ def read_embeddings(path: Path) -> tuple[NDArray[np.float32], list[str] | None]:
             ``id``.
 
     Returns:
-        float32 [N, D], and the items' names where the file has them.
+        Rows [N, D] that read as float32, and the items' names where the file has them.
 
     Raises:
         DataError: unreadable, another shape or type, fewer than 2 items, or a number that is not finite.
@@ -60,7 +64,7 @@ def _from_archive(stored: NpzFile, path: Path) -> NDArray[Any]:
     )
 
 
-def _from_parquet(path: Path) -> tuple[NDArray[np.float32], list[str] | None]:
+def _from_parquet(path: Path) -> tuple[StoredRows, list[str] | None]:
     import pyarrow as pa
     import pyarrow.compute
     import pyarrow.parquet as pq
@@ -98,14 +102,18 @@ def _is_fixed(kind: pa.DataType) -> bool:
     return bool(pa.types.is_fixed_size_list(kind) or pa.types.is_large_list(kind))
 
 
-def as_vectors(stored: NDArray[Any], name: str) -> NDArray[np.float32]:
-    """Check and copy a matrix of numbers [N, D]; one of extreme scale is divided by a power of two.
+def _parts(stored: NDArray[Any]) -> Iterator[NDArray[Any]]:
+    return (stored[start : start + BLOCK] for start in range(0, len(stored), BLOCK))
+
+
+def as_vectors(stored: NDArray[Any], name: str) -> StoredRows:
+    """Check a matrix of numbers [N, D], a block at a time; one of extreme scale is divided by a power of two.
 
     Which items are near each other does not depend on the scale, but squares of 1e-30 are 0 in float32, and those of
     1e19 infinite.
 
     Args:
-        stored: one line per item.
+        stored: one line per item. Not modified, and not copied.
         name: what holds it, for messages.
 
     Raises:
@@ -116,15 +124,14 @@ def as_vectors(stored: NDArray[Any], name: str) -> NDArray[np.float32]:
             f"{name} holds {stored.dtype} of shape {stored.shape}; expected numbers of shape [N, D], one line for each "
             "of at least 2 items."
         )
-    largest = max(float(stored.max()), -float(stored.min()))
+    rows = StoredRows(stored)
+    largest = max(max(float(part.max()), -float(part.min())) for part in _parts(stored))
     if 0 < largest <= float(np.finfo(np.float32).max) and not 1 / _EXTREME < largest < _EXTREME:
-        stored = np.ldexp(stored, -int(np.frexp(largest)[1]))
-    with np.errstate(over="ignore"):
-        embeddings = np.array(stored, dtype=np.float32)
-    bad = np.flatnonzero(~np.isfinite(embeddings).all(axis=1))
-    if len(bad):
+        rows = StoredRows(stored, int(np.frexp(largest)[1]))
+    bad = [inside.start + np.flatnonzero(~np.isfinite(part).all(axis=1)) for inside, part in in_blocks(rows)]
+    if count := sum(map(len, bad)):
         raise DataError(
-            f"{name} holds NaN, infinity or numbers too large for float32 in {len(bad)} of {len(embeddings)} "
-            f"lines, first in line {bad[0]} (counted from 0)."
+            f"{name} holds NaN, infinity or numbers too large for float32 in {count} of {len(stored)} "
+            f"lines, first in line {np.concatenate(bad)[0]} (counted from 0)."
         )
-    return embeddings
+    return rows

@@ -164,3 +164,45 @@ def test_rows_of_zeros_resemble_each_other_alone():
     assert without_duplicates(rows, 0.98).tolist() == expected
     assert 0 in without_duplicates(rows, 0.5)
     assert len(without_duplicates(rows, 0.5)) > 20
+
+
+def test_a_stored_matrix_reads_as_float32_whole_or_in_part(tmp_path):
+    rng = np.random.default_rng(0)
+    for stored in (
+        rng.normal(size=(9, 4)).astype(np.float16),
+        rng.normal(size=(9, 4)),
+        rng.integers(-5, 5, (9, 4)),
+        np.asfortranarray(rng.normal(size=(9, 4))),
+        rng.normal(size=(9, 4)).astype(">f4"),
+    ):
+        np.save(tmp_path / "x.npy", stored)
+        rows, names = read_embeddings(tmp_path / "x.npy")
+        assert names is None
+        assert isinstance(rows.stored, np.memmap), "the file is not read as a whole"
+        for part in (slice(None), slice(2, 5), np.array([7, 0, 3])):
+            assert rows[part].dtype == np.float32
+            assert rows[part].flags.c_contiguous
+            np.testing.assert_array_equal(rows[part], stored[part].astype(np.float32))
+
+
+def test_embeddings_choose_alike_whatever_they_are_stored_as(tmp_path):
+    rows = load_digits().data[:100].astype(np.float16)
+    chosen = [
+        select(array, budget=10, method="kmeans-sampling", num_classes=5, cache_dir=tmp_path).order.tolist()
+        for array in (rows, rows.astype(np.float32), rows.astype(np.float64), rows.astype(np.int32))
+    ]
+    assert chosen[1:] == chosen[:1] * 3
+    assert len(list(tmp_path.glob("selection/*.npz"))) == 1, "the same numbers are the same items"
+
+
+@pytest.mark.parametrize("name", ["X", "labelled", "exclude", "groups"])
+def test_masks_are_not_silently_dropped(name, tmp_path):
+    given = {"X": np.ma.masked_array(load_digits().data[:60]), "labelled": np.ma.masked_array([1, 2, 3])}
+    given |= {"exclude": np.ma.masked_array([4, 5]), "groups": np.ma.masked_array(np.arange(60) // 2)}
+    options = {"budget": 10, "num_classes": 3, "method": "random", "cache_dir": tmp_path}
+    assert len(select(**given, **options).indices) == 10, "nothing is masked"
+    given[name][1] = np.ma.masked
+    with pytest.raises(
+        DataError, match=rf"{name} is a masked array of which \d+ of [\d,]+ values are masked, the first at \[1"
+    ):
+        select(**given, **options)

@@ -1,0 +1,83 @@
+"""Neighbours of very many items, approximately: how many of the true ones are found, and what rests on them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import bench
+from bench.knn import unit_rows
+from bench.labelling import approximate
+from bench.labelling.approximate import RECALL, approximate_neighbors
+from bench.labelling.duplicates import without_duplicates
+from bench.memory_pool import brute_force_neighbors
+
+K = 10
+
+
+def clustered(size: int = 4_000, width: int = 12, seed: int = 0) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    return (rng.normal(size=(40, width))[rng.integers(40, size=size)] + rng.normal(size=(size, width))).astype(
+        np.float32
+    )
+
+
+@pytest.fixture
+def many(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From 500 items on they count as very many."""
+    monkeypatch.setattr(approximate, "EXACT", 500)
+
+
+@pytest.mark.parametrize("metric", ["cosine", "euclidean"])
+@pytest.mark.parametrize("scale", [1.0, 1e6])
+def test_most_true_neighbours_are_found_at_their_true_distance(metric: str, scale: float) -> None:
+    rows = clustered() * np.float32(scale)
+    found = approximate_neighbors(rows, K, metric)
+    true = brute_force_neighbors(rows, K, metric)
+    own = np.mean([len(np.intersect1d(*pair)) / K for pair in zip(found.neighbors.indices, true.indices, strict=True)])
+    assert found.probes < 250, "it does not compare all"
+    assert found.recall >= RECALL
+    assert own == pytest.approx(found.recall, abs=0.02), "what it says of itself is so"
+    assert (found.neighbors.indices != np.arange(len(rows))[:, None]).all()
+    assert all(len(set(listed)) == K for listed in found.neighbors.indices.tolist())
+    compared = unit_rows(rows) if metric == "cosine" else rows
+    apart = np.linalg.norm(compared[found.neighbors.indices] - compared[:, None], axis=2)
+    np.testing.assert_allclose(found.neighbors.distances, apart, rtol=1e-4, atol=1e-6)
+    assert (np.diff(found.neighbors.distances) >= 0).all()
+
+
+def test_items_whose_cells_hold_too_few_look_farther() -> None:
+    rows = np.concatenate([clustered(2_000), 50 * np.eye(12, dtype=np.float32)])
+    found = approximate_neighbors(rows, 60, "euclidean")
+    assert found.neighbors.indices.min() >= 0
+    assert np.isfinite(found.neighbors.distances).all()
+
+
+def test_copies_and_rows_of_zeros_have_neighbours() -> None:
+    rows = np.concatenate([clustered(1_500), np.zeros((30, 12), np.float32), np.tile(clustered(1), (200, 1))])
+    found = approximate_neighbors(rows, K)
+    assert found.neighbors.distances[1_500:].max() < 1e-5
+
+
+def test_near_duplicates_among_very_many_are_found(many: None) -> None:
+    rng = np.random.default_rng(0)
+    rows = clustered(2_000)
+    twice = rng.permutation(np.concatenate([rows, rows[:400] * rng.uniform(0.5, 2, (400, 1))]))
+    twice = np.concatenate([twice.astype(np.float32), np.zeros((3, 12), np.float32)])
+    kept = without_duplicates(twice, 0.9999)
+    assert len(np.unique(kept)) == len(kept)
+    assert 2_001 <= len(kept) <= 2_005, "at most 1 % of 400 are missed, and nothing else is left out"
+    assert kept.max() == 2_400, "of the rows of zeros the first"
+
+
+def test_a_method_that_reads_neighbours_is_given_them(many: None, tmp_path: Path) -> None:
+    rows = clustered(1_000)
+    chosen = bench.select(rows, budget=15, num_classes=10, method="facility-location", cache_dir=tmp_path)
+    assert len(chosen.indices) == 15
+    assert len(list(tmp_path.glob("approximate-neighbors/*.npz"))) == 1
+    assert not list(tmp_path.glob("neighbors/*.npz"))
+    exact = bench.select(rows[:400], budget=15, num_classes=10, method="facility-location", cache_dir=tmp_path)
+    assert len(exact.indices) == 15
+    assert len(list(tmp_path.glob("neighbors/*.npz"))) == 1
