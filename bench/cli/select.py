@@ -292,6 +292,7 @@ class _Wanted:
             "duplicates_left_out": len(chosen.duplicates),
             "grouped_left_out": len(chosen.grouped),
             "skipped_files": len(items.skipped),
+            "approximate_neighbors": chosen.approximate,
             "warnings": list(chosen.warnings),
         }
         if tool is not None and handed is not None:
@@ -351,6 +352,8 @@ def _report(summary: dict[str, Any], as_json: bool) -> None:
             "beta was chosen without labels. Where that was measured, the coreset was no better than a random one "
             "(docs/choose-images-to-label.md)."
         )
+    if summary["approximate_neighbors"]:
+        typer.echo("Of so many items, nearest neighbours were found approximately (docs/choose-images-to-label.md).")
     if summary["duplicates_left_out"]:
         typer.echo(f"Near-duplicates left out: {summary['duplicates_left_out']:,}.")
     if summary["grouped_left_out"]:

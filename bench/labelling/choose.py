@@ -14,6 +14,7 @@ from bench.clustering.kmeans import fit_kmeans
 from bench.diagnostics import Diagnostics
 from bench.errors import LabelAccessError, SpecError
 from bench.knn import unit_rows
+from bench.labelling.approximate import worthwhile
 from bench.labelling.candidates import Limits, find_candidates
 from bench.labelling.collapse import collapse
 from bench.labelling.items import items_selection, items_session
@@ -25,6 +26,8 @@ from bench.refs import derive_seed
 from bench.registry import Entry
 from bench.selection import check_candidates, rate_of
 from bench.stages.clusters import PseudoLabels
+from bench.stages.base import in_order
+from bench.stages.neighbors import NeighborLists
 from bench.underway import Progress
 
 EFFORT = {"cpu": 1_000_000, "cuda": 100_000_000}
@@ -51,6 +54,7 @@ class Chosen(NamedTuple):
         warnings: signs that the choice is not varied.
         judged: candidate -> what a judge that reads no label said of it, high = good; empty where none was judged.
         taken: which of them this is.
+        approximate: whether it rests on a search for neighbours that compares not all pairs.
     """
 
     positions: NDArray[np.int64]
@@ -63,6 +67,7 @@ class Chosen(NamedTuple):
     warnings: tuple[str, ...]
     judged: Mapping[str, float] = {}
     taken: str = ""
+    approximate: bool = False
 
 
 def check_method(call: Call, *, budget: int, items: int, classes: int, left_out: str = "") -> Entry[MethodInfo]:
@@ -188,6 +193,8 @@ def choose(
         warnings=() if clusters is None else tuple(collapse(clusters[positions], sought)),
         judged=dict(diagnostics.judged),
         taken=diagnostics.taken,
+        approximate=(limits.similarity is not None and worthwhile(len(embeddings)))
+        or (worthwhile(len(pool)) and any(isinstance(stage, NeighborLists) for stage in in_order([selection]))),
     )
 
 

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 import bench
+from bench.cli import app
 from bench.knn import unit_rows
 from bench.labelling import approximate
 from bench.labelling.approximate import RECALL, approximate_neighbors
@@ -78,6 +80,13 @@ def test_a_method_that_reads_neighbours_is_given_them(many: None, tmp_path: Path
     assert len(chosen.indices) == 15
     assert len(list(tmp_path.glob("approximate-neighbors/*.npz"))) == 1
     assert not list(tmp_path.glob("neighbors/*.npz"))
+    np.save(tmp_path / "x.npy", rows)
+    given = ["--embeddings", str(tmp_path / "x.npy"), "--budget", "15", "--classes", "10", "--out"]
+    given += [str(tmp_path / "x.csv"), "--cache-dir", str(tmp_path), "--overwrite"]
+    for method, said in (("facility-location", True), ("kcenter", False)):
+        done = CliRunner().invoke(app, ["select", *given, "--method", method])
+        assert done.exit_code == 0, done.output or done.exception
+        assert ("found approximately" in done.output) == said
     exact = bench.select(rows[:400], budget=15, num_classes=10, method="facility-location", cache_dir=tmp_path)
     assert len(exact.indices) == 15
     assert len(list(tmp_path.glob("neighbors/*.npz"))) == 1
