@@ -191,7 +191,7 @@ def select(
     labelled: ArrayLike | None = None,
     exclude: ArrayLike | None = None,
     groups: ArrayLike | None = None,
-    per_group: int = 1,
+    per_group: int | Literal["all"] = 1,
     seed: int = 0,
     device: str = "auto",
     threads: int = 1,
@@ -215,7 +215,8 @@ def select(
         labelled: positions of items that are labelled already; the choice complements them.
         exclude: positions of items that are never chosen.
         groups: [N] group of each item, such as the video of a frame; None where there are none.
-        per_group: most items of a group, labelled ones included.
+        per_group: most items of a group, labelled ones included; ``"all"`` chooses whole groups, of together at most
+            n items.
         seed: of everything random.
         device: ``auto``, ``cpu`` or ``cuda``.
         threads: CPU threads.
@@ -227,11 +228,12 @@ def select(
     from bench.calls import parse_call
     from bench.engine.start import pick_device
     from bench.labelling.candidates import check_limits, limits_of
-    from bench.labelling.choose import check_method, choose
+    from bench.labelling.choose import check_method
     from bench.labelling.default import find_method
     from bench.labelling.items import embed_images
     from bench.labelling.rows import Rows, unmasked
     from bench.labelling.vectors import as_vectors
+    from bench.labelling.whole import choose_to_label
     from bench.store.folder import cache_folder
     from bench.training.precision import prepare_torch
 
@@ -251,7 +253,7 @@ def select(
     prepare_torch(threads)
     if vectors is None:
         vectors = embed_images(array, parse_call(str(encoder)), cache, device=used, threads=threads)
-    chosen = choose(
+    chosen = choose_to_label(
         vectors,
         call,
         budget=budget,

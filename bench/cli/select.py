@@ -102,13 +102,19 @@ def select(
     groups: Annotated[
         str | None,
         typer.Option(
-            help="'folder', or a CSV of file and group: of each, such as a video or a patient, few are chosen.",
+            help="'folder', or a CSV of file and group: of each, such as a video or a patient, few or all are chosen.",
             rich_help_panel=KNOWN,
         ),
     ] = None,
     per_group: Annotated[
-        int, typer.Option(min=1, help="Most items of a group, labelled ones included.", rich_help_panel=KNOWN)
-    ] = 1,
+        str,
+        typer.Option(
+            metavar="N|all",
+            help="Most items of a group, labelled ones included. 'all' keeps groups whole: all of one or none are "
+            "chosen, at most --budget items in all.",
+            rich_help_panel=KNOWN,
+        ),
+    ] = "1",
     out: Annotated[
         Path,
         typer.Option(
@@ -171,7 +177,7 @@ def select(
 
     cache = cache_folder(cache_dir)
     check_cache(cache)
-    from bench.labelling.choose import choose
+    from bench.labelling.whole import choose_to_label
     from bench.store.cache import Store
     from bench.training.precision import prepare_torch
 
@@ -182,7 +188,7 @@ def select(
         progress = stack.enter_context(StageProgress(quiet=quiet))
         items = source.items(ref, weights, store=Store(cache), size=image_size, device=used, stage=progress.stage)
         limits = items.limits(replace(limits, similarity=similarity if skip_duplicates else None))
-        chosen = choose(
+        chosen = choose_to_label(
             items.vectors,
             call,
             budget=budget,
@@ -212,17 +218,18 @@ def _encoder(name: str, download: bool) -> tuple[EncoderRef, Path | None]:
 
 
 def _limits(
-    source: Source, labelled: Path | None, exclude: Path | None, groups: str | None, per_group: int
+    source: Source, labelled: Path | None, exclude: Path | None, groups: str | None, per_group: str
 ) -> tuple[Limits, int]:
     """What the lists say, by positions in the source; and how many lines of ``labelled`` have no label."""
-    from bench.labelling.candidates import Limits
+    from bench.labelling.candidates import Limits, most_of_a_group
     from bench.labelling.lists import Listed, read_groups, read_list
 
+    most = most_of_a_group(per_group, grouped=groups is not None)
     lookup = source.lookup()
     known = Listed() if labelled is None else read_list(labelled, lookup)
     hidden = Listed() if exclude is None else read_list(exclude, lookup)
     numbers = None if groups is None else read_groups(groups, lookup)
-    return Limits(known.positions, hidden.positions, numbers, per_group), known.unlabelled
+    return Limits(known.positions, hidden.positions, numbers, most), known.unlabelled
 
 
 def _unread(items: Items) -> str:
@@ -288,7 +295,7 @@ class _Wanted:
             "chosen": dict(chosen.chosen),
             "judged": dict(chosen.judged),
             "taken": chosen.taken,
-            "clusters": None if chosen.clusters is None else len(set(chosen.clusters[chosen.positions].tolist())),
+            **_spread(chosen, limits),
             "duplicates_left_out": len(chosen.duplicates),
             "grouped_left_out": len(chosen.grouped),
             "skipped_files": len(items.skipped),
@@ -319,12 +326,42 @@ class _Wanted:
         return summary
 
 
+def _spread(chosen: Chosen, limits: Limits) -> dict[str, int | None]:
+    """How many clusters the choice comes from, of how many, and with what is labelled; and how many whole groups."""
+    import numpy as np
+
+    whole = limits.groups is not None and limits.per_group is None
+    groups = len(np.unique(limits.groups[chosen.positions])) if whole and limits.groups is not None else None
+    if chosen.clusters is None:
+        return {"clusters": None, "clusters_in_all": None, "clusters_with_labelled": None, "whole_groups": groups}
+    both = np.concatenate([chosen.positions, limits.labelled])
+    parts = (chosen.clusters[chosen.positions], chosen.clusters, chosen.clusters[both])
+    own, everything, with_labelled = (len(np.unique(part[part >= 0])) for part in parts)
+    return {
+        "clusters": own,
+        "clusters_in_all": everything,
+        "clusters_with_labelled": with_labelled,
+        "whole_groups": groups,
+    }
+
+
 def _told(summary: dict[str, Any]) -> str:
     from bench.quantities import counted
 
     parameters = "".join(f", {name} = {value:g}" for name, value in summary["chosen"].items())
-    spread = "" if summary["clusters"] is None else f", from {counted(summary['clusters'], 'cluster')}"
+    spread = ""
+    if summary["clusters"] is not None:
+        spread = f", from {summary['clusters']:,} of {counted(summary['clusters_in_all'], 'cluster')}"
+    if summary["whole_groups"]:
+        spread += f", in {counted(summary['whole_groups'], 'whole group')}"
     return f"{summary['budget']:,} of {summary['items']:,} items chosen by {summary['method']}{parameters}{spread}."
+
+
+def _together(summary: dict[str, Any]) -> str:
+    from bench.quantities import counted
+
+    both, everything = summary["clusters_with_labelled"], summary["clusters_in_all"]
+    return f" Together they come from {both:,} of {counted(everything, 'cluster')}."
 
 
 def _report(summary: dict[str, Any], as_json: bool) -> None:
@@ -346,6 +383,7 @@ def _report(summary: dict[str, Any], as_json: bool) -> None:
         typer.echo(
             f"They complement {summary['labelled']:,} that are labelled"
             + (f"; {counted(empty, 'line')} of that list without a label did not count." if empty else ".")
+            + ("" if summary["clusters"] is None else _together(summary))
         )
     if "beta" in summary["chosen"]:
         typer.echo(

@@ -25,14 +25,14 @@ class Limits:
         labelled: int64 [L], what counts as chosen already.
         excluded: int64, what is never chosen.
         groups: int64 [N], group of each item; None where items belong to none.
-        per_group: most items of a group, those labelled included.
+        per_group: most items of a group, those labelled included; None where groups are chosen whole.
         similarity: cosine similarity from which items are near-duplicates, of which one stays; None to keep all.
     """
 
     labelled: NDArray[np.int64] = field(default_factory=lambda: _NONE)
     excluded: NDArray[np.int64] = field(default_factory=lambda: _NONE)
     groups: NDArray[np.int64] | None = None
-    per_group: int = 1
+    per_group: int | None = 1
     similarity: float | None = None
 
 
@@ -40,16 +40,18 @@ class Candidates(NamedTuple):
     """What may be chosen.
 
     Attributes:
-        positions: int64 [M], ascending.
+        positions: int64 [M], ascending; of groups that are chosen whole the item that covers each best.
         duplicates: int64, near-duplicates of another candidate or of a labelled item, left out.
         grouped: int64, left out because their group has enough.
         said: for the message about a budget that is too large, what became of the other items.
+        together: int64, ascending: the positions, and of groups that are chosen whole all others that may be.
     """
 
     positions: NDArray[np.int64]
     duplicates: NDArray[np.int64]
     grouped: NDArray[np.int64]
     said: str
+    together: NDArray[np.int64]
 
 
 def find_candidates(
@@ -85,13 +87,16 @@ def find_candidates(
         left = np.setdiff1d(left, duplicates)
         if len(duplicates):
             said += f"of {size} items {len(duplicates)} are near-duplicates of others; "
-    if limits.groups is not None:
+    if limits.groups is not None and limits.per_group is None:
+        heads = _capped(embeddings, left, _NONE, limits.groups, 1, rng)
+        return Candidates(heads, duplicates, _NONE, said, left)
+    if limits.groups is not None and limits.per_group is not None:
         stay = _capped(embeddings, left, labelled, limits.groups, limits.per_group, rng)
         grouped = np.setdiff1d(left, stay)
         left = stay
         if len(grouped):
             said += f"of {size} items {len(grouped)} are more than --per-group {limits.per_group} of their group; "
-    return Candidates(left, duplicates, grouped, said)
+    return Candidates(left, duplicates, grouped, said, left)
 
 
 def check_limits(limits: Limits, *, budget: int, items: int) -> None:
@@ -109,7 +114,7 @@ def check_limits(limits: Limits, *, budget: int, items: int) -> None:
 
 
 def limits_of(
-    size: int, labelled: ArrayLike | None, exclude: ArrayLike | None, groups: ArrayLike | None, per_group: int
+    size: int, labelled: ArrayLike | None, exclude: ArrayLike | None, groups: ArrayLike | None, per_group: int | str
 ) -> Limits:
     """Check arrays that a caller gave.
 
@@ -118,7 +123,7 @@ def limits_of(
         labelled: positions; None for none.
         exclude: positions; None for none.
         groups: [N] anything that can be compared; None for none.
-        per_group: most items of a group.
+        per_group: most items of a group, or ``"all"``.
 
     Raises:
         SpecError: not positions of the items, or not a group for each.
@@ -126,10 +131,23 @@ def limits_of(
     groups = None if groups is None else unmasked("groups", groups)
     if groups is not None and groups.shape != (size,):
         raise SpecError(f"groups has shape {groups.shape}; expected one for each of {size} items.")
-    if per_group < 1:
-        raise SpecError(f"per_group={per_group} is not valid; a group gives at least 1 item.")
+    most = most_of_a_group(per_group, grouped=groups is not None)
     numbers = None if groups is None else np.unique(groups, return_inverse=True)[1].astype(np.int64)
-    return Limits(_positions("labelled", labelled, size), _positions("exclude", exclude, size), numbers, per_group)
+    return Limits(_positions("labelled", labelled, size), _positions("exclude", exclude, size), numbers, most)
+
+
+def most_of_a_group(given: int | str, *, grouped: bool) -> int | None:
+    """Read how many items of a group may be chosen: a number, or None for ``all``, which keeps groups whole.
+
+    Raises:
+        SpecError: not a number from 1 on, or there are no groups.
+    """
+    text = str(given).strip()
+    if text != "all" and not (text.isdecimal() and int(text)):
+        raise SpecError(f"--per-group {text} is not valid; the most items of a group, from 1 on, or all.")
+    if not grouped and text != "1":
+        raise SpecError(f"--per-group {text} needs --groups, which says what belongs together.")
+    return None if text == "all" else int(text)
 
 
 def _positions(name: str, given: ArrayLike | None, size: int) -> NDArray[np.int64]:

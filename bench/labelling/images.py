@@ -165,7 +165,7 @@ class _Work:
         tolerant = TolerantImages(self.images(files))
 
         def look() -> Arrays:
-            tolerant.look(np.arange(len(files)), stage(f"looking through {len(files):,} images"))
+            tolerant.look(np.arange(len(files)), stage(f"checking {len(files):,} images"))
             return {"readable": tolerant.readable()}
 
         wanted = ReadableFiles(files=tolerant.fingerprint)
@@ -174,7 +174,7 @@ class _Work:
             problems = [*tolerant.problems.values(), *(why for one in contents for why in one.problems.values())]
             raise _none_readable(total, problems[0])
         images = self.images(files.take(readable))
-        told = stage(f"fitting {self.ref.label} to {len(images):,} images")
+        told = stage(f"preparing the encoder {self.ref.label} on {len(images):,} images")
         fitted = FittedToFiles(files=images.fingerprint, encoder=self.ref)
         fit = partial(self.encoder.fit, images, device=self.device, progress=told)
         self.encoder.restore(self.store.get(fitted, fit).arrays)

@@ -24,8 +24,12 @@ from bench.recipe import Recipe
 from bench.refs import DatasetRef, EncoderRef, ModelRef, Proxy
 from bench.selection import rate_of
 from bench.stages.base import Stage
+from bench.stages.clusters import ClusterCount, PseudoLabels
+from bench.stages.dynamics import ProxyDynamics
 from bench.stages.embeddings import Embeddings
+from bench.stages.judging import JudgeFeatures, Labelings
 from bench.stages.neighbors import NeighborLists
+from bench.stages.rehearsal import Rehearsal
 from bench.stages.selection import Selection
 from bench.stages.session import Session
 from bench.stages.source import StageSource
@@ -75,7 +79,7 @@ class ItemsSession(Session):
             for needed in stage.inputs():  # first, so that the two are told apart in the progress
                 if not isinstance(needed, Embeddings):
                     self.get(needed)
-            return self.compute(stage, self.begin(_plain(stage.title())))
+            return self.compute(stage, self.begin(_in_plain_words(stage)))
 
         return self.store.get(stage, produce)
 
@@ -88,11 +92,24 @@ class ItemsSession(Session):
         raise LabelAccessError("the method reads labels, and unlabelled items have none; choose a label-free method.")
 
 
-def _plain(title: str) -> str:
-    """A stage's title without the encoder that stands for what was given."""
-    for before in (" by", " in", " of"):
-        title = title.replace(f"{before} {GIVEN}", "")
-    return title
+def _in_plain_words(stage: Stage) -> str:
+    """What a stage does, for somebody who wants to label images and knows nothing of stages."""
+    match stage:
+        case Selection():
+            return f"choosing by {Call(stage.method, dict(stage.params))}"
+        case NeighborLists():
+            return f"finding the {stage.k} nearest neighbours of each item"
+        case ClusterCount():
+            return "estimating the number of clusters"
+        case PseudoLabels():
+            return f"clustering the items by {stage.how()}"
+        case ProxyDynamics():
+            return "training a small network on the clusters, which tells how hard each item is"
+        case Rehearsal():
+            return "trying choices out on the clusters"
+        case Labelings() | JudgeFeatures():
+            return "preparing to judge choices without labels"
+    return stage.title()
 
 
 class _ItemsSource(StageSource):

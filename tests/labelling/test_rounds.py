@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits
+from typer.testing import CliRunner
 
 import bench
+from bench.cli import app
 from bench.knn import unit_rows
 from bench.labelling.candidates import Limits, find_candidates
 from bench.labelling.collapse import collapse
@@ -207,3 +210,74 @@ def test_groups_of_folders_and_of_a_list(tmp_path: Path) -> None:
         read_groups(str(tmp_path / "g.csv"), Lookup(NAMES, tmp_path))
     with pytest.raises(bench.SpecError, match="needs --images"):
         read_groups("folder", Lookup(("0", "1"), None))
+
+
+def whole(folder: Path, groups: Any, budget: int, **more: Any) -> Any:
+    given: dict[str, Any] = {"num_classes": 4, "method": "kmeans-sampling", "cache_dir": folder, **more}
+    return bench.select(digits(), budget=budget, groups=groups, per_group="all", **given)
+
+
+@pytest.mark.parametrize("method", ["kmeans-sampling", "random", "facility-location", "elfs(clustering=kmeans,beta=0)"])
+def test_groups_are_kept_whole_within_the_budget(tmp_path: Path, method: str) -> None:
+    groups = np.random.default_rng(0).integers(30, size=300)
+    sizes = np.bincount(groups)
+    chosen = whole(tmp_path, groups, 60, method=method)
+    taken = np.unique(groups[chosen.order])
+    assert len(chosen.order) == sizes[taken].sum() <= 60, "all of a group or none"
+    assert sizes[np.setdiff1d(np.arange(30), taken)].min() > 60 - len(chosen.order), "no other group fits"
+    numbers = groups[chosen.order]
+    assert len(np.flatnonzero(np.diff(numbers))) == len(taken) - 1, "one group after the other"
+    assert all((np.diff(chosen.order[numbers == number]) > 0).all() for number in taken), "frames in their order"
+
+
+def test_whole_groups_cover_more_than_groups_at_random(tmp_path: Path) -> None:
+    """Ten groups hold one class each twenty times over; the others hold one class only, always the same."""
+    labels, rng = load_digits().target[:300], np.random.default_rng(0)
+    groups = np.where(labels == 0, rng.integers(8, size=300), 8 + labels)
+    chosen = whole(tmp_path, groups, 100, num_classes=8)
+    own = coverage(digits(), chosen.order)
+    drawn = [coverage(digits(), whole(tmp_path, groups, 100, method="random", seed=seed).order) for seed in range(10)]
+    assert own > np.mean(drawn)
+
+
+def test_a_group_of_which_some_are_labelled_is_completed_first(tmp_path: Path) -> None:
+    groups = np.repeat(np.arange(30), 10)
+    labelled = np.array([250, 252, 253])
+    chosen = whole(tmp_path, groups, 30, labelled=labelled, exclude=np.array([251]))
+    assert chosen.order[:6].tolist() == [254, 255, 256, 257, 258, 259]
+    assert len(np.unique(groups[chosen.order])) == 3
+    assert len(chosen.order) == 26
+
+
+def test_groups_that_a_budget_cannot_hold_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(bench.SpecError, match=r"--budget 9 is not valid: the smallest of 30 groups has 10 items"):
+        whole(tmp_path, np.repeat(np.arange(30), 10), 9)
+    with pytest.raises(bench.SpecError, match="only 1 group"):
+        whole(tmp_path, np.zeros(300), 300)
+    with pytest.raises(bench.SpecError, match="--per-group all needs --groups"):
+        whole(tmp_path, None, 20)
+    for per_group in (0, -1, "some", 1.5):
+        with pytest.raises(bench.SpecError, match=f"--per-group {per_group} is not valid"):
+            bench.select(digits(), budget=20, num_classes=4, groups=np.arange(300), per_group=per_group)
+
+
+def test_what_is_said_of_a_round(tmp_path: Path) -> None:
+    """The newcomer's words: no stage, no rate; and of how many clusters, with what is labelled."""
+    np.save(tmp_path / "x.npy", digits())
+    (tmp_path / "groups.csv").write_text("item,group\n" + "".join(f"{i},{i // 10}\n" for i in range(300)))
+    given = ["select", "--embeddings", str(tmp_path / "x.npy"), "--classes", "10", "--cache-dir", str(tmp_path)]
+    given += ["--method", "kmeans-sampling", "--threads", "1", "--budget", "20"]
+    first = CliRunner().invoke(app, [*given, "--out", str(tmp_path / "a.csv")])
+    known = [option for name in ("--labelled", "--exclude") for option in (name, str(tmp_path / "a.csv"))]
+    second = CliRunner().invoke(app, [*given, "--out", str(tmp_path / "b.csv"), *known])
+    groups = ["--groups", str(tmp_path / "groups.csv"), "--per-group", "all"]
+    third = CliRunner().invoke(app, [*given, "--out", str(tmp_path / "c.csv"), *groups])
+    assert re.search(r"20 of 300 items chosen by kmeans-sampling, from \d+ of 10 clusters\.", first.output)
+    assert re.search(
+        r"They complement 20 that are labelled. Together they come from \d+ of 10 clusters\.", second.output
+    )
+    assert re.search(r"from \d+ of 10 clusters, in 2 whole groups\.", third.output)
+    for done in (first, second, third):
+        assert done.exit_code == 0, done.output or done.exception
+        assert "choosing by kmeans-sampling" in done.stderr
+        assert not re.search(r"\brate\b|coreset|\bpool\b|\bfitting\b|seed 0", done.output + done.stderr)
