@@ -17,6 +17,7 @@ from bench.cli._output import print_json
 from bench.labelling.formats import Format
 
 if TYPE_CHECKING:
+    from bench.images.folders import Skipped
     from bench.labelling.candidates import Limits
     from bench.labelling.choose import Chosen
     from bench.labelling.sources import Items, Source
@@ -40,7 +41,13 @@ def select(
     ],
     images: Annotated[
         Path | None,
-        typer.Option(help="Folder of JPEG, PNG or WebP files, flat or nested.", rich_help_panel=ITEMS),
+        typer.Option(help="Folder of JPEG, PNG, WebP or HEIC files, flat or nested.", rich_help_panel=ITEMS),
+    ] = None,
+    fps: Annotated[
+        float | None,
+        typer.Option(
+            help="Take --images for a folder of videos, and so many pictures a second from each.", rich_help_panel=ITEMS
+        ),
     ] = None,
     embeddings: Annotated[
         Path | None,
@@ -162,7 +169,8 @@ def select(
     wanted = _Wanted(out, scores, handed, paths, overwrite)
     wanted.check(files=images is not None)
     started = time.perf_counter()
-    source = Source.find(images=images, embeddings=embeddings, names=names)
+    frames, unusable = (images, ()) if fps is None else _frames(images, embeddings, fps, out, quiet)
+    source = Source.find(images=frames, embeddings=embeddings, names=names).without(unusable)
     size = len(source.names)
     limits, unlabelled = _limits(source, labelled, exclude, groups, per_group)
     total = budget + len(limits.labelled)
@@ -203,11 +211,30 @@ def select(
         )
         progress.stage("writing")
         summary = wanted.write(chosen, items, limits)
+    summary |= {} if fps is None else {"frames": str(frames)}
     summary |= {"labelled": len(limits.labelled), "listed_without_label": unlabelled}
     summary |= {} if others is None else {"other_files": others}
     _report({**summary, "seconds": round(time.perf_counter() - started, 1)}, json_output)
     if chosen.warnings:
         raise typer.Exit(1)
+
+
+def _frames(
+    images: Path | None, embeddings: Path | None, fps: float, out: Path, quiet: bool
+) -> tuple[Path, tuple[Skipped, ...]]:
+    """Take pictures from videos into a folder beside the list, which the next round finds again."""
+    from bench.cli._stages import StageProgress
+    from bench.engine.plan import check_writable
+    from bench.errors import SpecError
+    from bench.labelling.videos import check_videos, extract_frames
+
+    if images is None or embeddings is not None:
+        raise SpecError("--fps takes pictures from the videos in --images FOLDER, and no --embeddings.")
+    check_videos(fps)
+    check_writable(out.resolve().parent)
+    frames = out.with_name(f"{images.resolve().name}.frames")
+    with StageProgress(quiet=quiet) as progress:
+        return frames, extract_frames(images, frames, fps, progress.stage)
 
 
 def _encoder(name: str, download: bool) -> tuple[EncoderRef, Path | None]:
@@ -398,13 +425,18 @@ def _report(summary: dict[str, Any], as_json: bool) -> None:
         typer.echo(f"Left out since their group has enough: {summary['grouped_left_out']:,}.")
     if summary["skipped_files"]:
         typer.echo(f"Files that could not be read: {summary['skipped_files']:,}, listed in {summary['skipped']}")
+    if "frames" in summary:
+        typer.echo(f"Pictures of the videos are in {summary['frames']}, named by video and time.")
     if summary.get("other_files"):
-        from bench.images.folders import SUFFIXES
+        from bench.labelling.images import heic_hint, readable_suffixes
 
         listed = ", ".join(
             f"{count:,} {suffix or 'without suffix'}" for suffix, count in summary["other_files"].items()
         )
-        typer.echo(f"Files of other kinds, which were not looked at: {listed}. Images are {', '.join(SUFFIXES)}.")
+        typer.echo(
+            f"Files of other kinds, which were not looked at: {listed}. Images are {', '.join(readable_suffixes())}."
+            + heic_hint(summary["other_files"])
+        )
     written = [
         summary[name] for name in ("to_label", "page", "handed_over", "contact_sheet", "scores") if name in summary
     ]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.errors import DataError
+from bench.images import heic
 from bench.plain_files import read_regular, regular_pieces
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ VERSION = 2
 
 
 def decode(path: Path, *, upright: bool, sha256: str = "", about: int = 0) -> Image:
-    """Read a JPEG, PNG or WebP file as RGB; of an animation, the first picture.
+    """Read a JPEG, PNG, WebP or (with pillow-heif) HEIC file as RGB; of an animation, the first picture.
 
     Transparent pixels are laid on white: the colours below them are arbitrary, often black, and never seen.
 
@@ -44,8 +45,9 @@ def decode(path: Path, *, upright: bool, sha256: str = "", about: int = 0) -> Im
             raise ValueError("it is empty")
         if sha256 and hashlib.sha256(content).hexdigest() != sha256:
             raise ValueError("it was changed meanwhile")
-        # Three formats: Pillow's others are rarely used, and each is a parser that a stranger's file can reach.
-        with Image.open(io.BytesIO(content), formats=("JPEG", "PNG", "WEBP")) as image:
+        # Few formats: Pillow's others are rarely used, and each is a parser that a stranger's file can reach.
+        known = ("JPEG", "PNG", "WEBP", *(heic.formats() if heic.looks_like(content) else ()))
+        with Image.open(io.BytesIO(content), formats=known) as image:
             if about:
                 image.draft("RGB", (about, about))
             # Turned before the conversion, which drops the EXIF data.

@@ -158,8 +158,12 @@ def scan_classes(
     return ImageFiles(root, tuple(names), np.array(sizes, dtype=np.int64)), np.array(labels, dtype=np.int64)
 
 
-def scan_images(root: Path) -> Scan:
+def scan_images(root: Path, suffixes: tuple[str, ...] = SUFFIXES) -> Scan:
     """Look at everything below ``root``, at any depth, but hidden entries; links are followed as in ``scan_classes``.
+
+    Args:
+        root: the folder.
+        suffixes: of the files that are images, in lower case.
 
     Raises:
         DataError: ``root`` itself cannot be listed.
@@ -173,7 +177,7 @@ def scan_images(root: Path) -> Scan:
             raise _refused(root, reason)
         skipped.append(Skipped(name, reason))
 
-    listed = list(_files(root, root, skip))
+    listed = list(_files(root, root, skip, suffixes))
     # Sorted by the whole path: the walk goes by names level by level, where "a-b/" and "a/" come in another order.
     images = sorted((name, size) for name, size in listed if size is not None)
     files = ImageFiles(root, tuple(name for name, _ in images), np.array([size for _, size in images], dtype=np.int64))
@@ -211,13 +215,16 @@ def _inside(path: Path, root: Path) -> Path:
     return resolved
 
 
-def _files(folder: Path, root: Path, skip: Callable[[str, str], None]) -> Iterator[tuple[str, int | None]]:
+def _files(
+    folder: Path, root: Path, skip: Callable[[str, str], None], suffixes: tuple[str, ...] = SUFFIXES
+) -> Iterator[tuple[str, int | None]]:
     """Go through a folder and, where it stands in the order of names, each folder in it.
 
     Args:
         folder: where to begin.
         root: that nothing may lie outside of, resolved.
         skip: told the path, relative to ``root``, of what cannot be used, and why.
+        suffixes: of images.
 
     Yields:
         Path relative to ``root``, with forward slashes, and size in bytes; None for a file that is not named like an
@@ -248,7 +255,7 @@ def _files(folder: Path, root: Path, skip: Callable[[str, str], None]) -> Iterat
                 # Only links are resolved: for a plain folder that is one call of the system per part of its path.
                 enter(path, _inside(path, root) if entry.is_symlink() else levels[-1][0] / entry.name)
             else:
-                yield name, _size(entry, root) if name.lower().endswith(SUFFIXES) else None
+                yield name, _size(entry, root) if name.lower().endswith(suffixes) else None
         except _Unusable as error:
             skip(name, str(error))
 

@@ -25,8 +25,8 @@ from bench.plugins import MethodInfo, methods
 from bench.refs import derive_seed
 from bench.registry import Entry
 from bench.selection import check_candidates, rate_of
-from bench.stages.clusters import PseudoLabels
 from bench.stages.base import in_order
+from bench.stages.clusters import PseudoLabels
 from bench.stages.neighbors import NeighborLists
 from bench.underway import Progress
 

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 from bench.errors import DataError, SpecError
+from bench.images import heic
 from bench.images.folders import ImageFiles
 from bench.labelling.formats import Format
 from bench.results.sheets import to_csv
@@ -111,6 +112,8 @@ def image_size(path: Path) -> tuple[int, int]:
     """
     from PIL import Image
 
+    if path.suffix.lower() in heic.SUFFIXES:
+        heic.formats()
     try:
         with Image.open(path) as image:
             width, height = image.size

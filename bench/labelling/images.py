@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial, reduce
 from pathlib import Path
@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from bench.data import Arrays
 from bench.encoding.encoder import Encoder, FittedEncoder, batches, make_encoder
-from bench.errors import DataError
+from bench.errors import DataError, install_command
+from bench.images import heic
 from bench.images.contents import Contents, read_contents
 from bench.images.folders import SUFFIXES, ImageFiles, Scan, Skipped, scan_images
 from bench.images.streaming import StreamedImages
@@ -75,21 +76,41 @@ class EmbeddingShard(Stage):
     encoder: EncoderRef
 
 
+def readable_suffixes() -> tuple[str, ...]:
+    """Of the files that are images here."""
+    return SUFFIXES + (heic.SUFFIXES if heic.installed() else ())
+
+
+def heic_hint(others: Mapping[str, int]) -> str:
+    """What to install, where HEIC files are among those that were not looked at; else nothing.
+
+    Args:
+        others: suffix, in lower case -> how many files have it.
+    """
+    count = sum(others.get(suffix, 0) for suffix in heic.SUFFIXES)
+    if not count or heic.installed():
+        return ""
+    return f" HEIC files ({count:,}) are read with pillow-heif, which is not installed: {install_command('heic')}."
+
+
 def find_images(folder: Path) -> Scan:
-    """Find all JPEG, PNG and WebP files below a folder, at any depth, sorted by path, but no contact sheets of ours.
+    """Find all image files below a folder, at any depth, sorted by path, but no contact sheets of ours.
+
+    Those are JPEG, PNG and WebP files, and HEIC where pillow-heif is installed.
 
     Raises:
         DataError: no such folder, or none in it.
     """
     if not folder.is_dir():
         what = "is a file" if folder.exists() else "does not exist"
-        raise DataError(f"{folder} {what}; --images takes a folder of images ({', '.join(SUFFIXES)}).")
-    scan = scan_images(folder)
+        raise DataError(f"{folder} {what}; --images takes a folder of images ({', '.join(readable_suffixes())}).")
+    scan = scan_images(folder, readable_suffixes())
     own = [is_contact_sheet(scan.files.root / name) for name in scan.files.names]
     files = scan.files.take(np.flatnonzero(~np.array(own, dtype=bool)))
     if not len(files):
         first = f" Left out: {scan.skipped[0].name} ({scan.skipped[0].reason})." if scan.skipped else ""
-        raise DataError(f"{folder} holds no image ({', '.join(SUFFIXES)}), at any depth.{first}")
+        heic_there = heic_hint(scan.other_suffixes())
+        raise DataError(f"{folder} holds no image ({', '.join(readable_suffixes())}), at any depth.{first}{heic_there}")
     return replace(scan, files=files)
 
 

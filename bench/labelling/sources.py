@@ -106,6 +106,12 @@ class Source:
         listed = [str(number) for number in range(len(vectors))] if own is None else own
         return cls(listed, None, vectors, None if images is None else images.resolve())
 
+    def without(self, skipped: Sequence[Skipped]) -> Source:
+        """Return this source with more files that could not be used, such as damaged videos."""
+        if self.scan is None or not skipped:
+            return self
+        return replace(self, scan=replace(self.scan, skipped=tuple(sorted((*self.scan.skipped, *skipped)))))
+
     def lookup(self) -> Lookup:
         """Finds items by name."""
         return Lookup(self.names, self.root)

@@ -1,0 +1,135 @@
+"""Frames of videos as pictures in files, whose names tell the video and the time."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.errors import DataError, SpecError, install_command
+from bench.images.decoding import content_sha256
+from bench.images.folders import Skipped, scan_images
+from bench.underway import Progress
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+SUFFIXES = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".mpg", ".mpeg")
+_RECORD = ".frames.json"
+"""What a folder of frames was made of; hidden, so that it is no file of the user's."""
+_QUALITY = 95
+
+
+def check_videos(fps: float | None) -> None:
+    """Refuse what cannot be done before any work.
+
+    Raises:
+        SpecError: not a rate, or the package that decodes videos is missing.
+    """
+    if fps is not None and not 0 < fps <= 1000:
+        raise SpecError(f"--fps {fps:g} is not valid; pictures a second of video, above 0, such as 1 or 0.2.")
+    if fps is not None and find_spec("av") is None:
+        raise SpecError(f"--fps reads videos with PyAV, which is not installed: {install_command('video')}.")
+
+
+def extract_frames(videos: Path, frames: Path, fps: float, stage: Callable[[str], Progress]) -> tuple[Skipped, ...]:
+    """Write ``fps`` pictures a second of every video below a folder; what was written for the same video stays.
+
+    A picture is ``frames/VIDEO/HH-MM-SS.mmm.jpg``: the video's path below the folder, and the time at which the picture
+    is shown. The first is that at the beginning; each next one is the first that is shown 1 / ``fps`` seconds later or
+    after. A video is done whole or not at all, so that an interrupted call goes on with the next one.
+
+    Args:
+        videos: folder, at any depth.
+        frames: folder to write to.
+        fps: pictures a second, above 0.
+        stage: starts a progress bar of that title; returns its update function.
+
+    Returns:
+        What could not be used: damaged videos, with the time up to which there are pictures.
+
+    Raises:
+        DataError: no such folder, no video in it, or ``frames`` holds files that this did not write.
+    """
+    if not videos.is_dir():
+        raise DataError(f"{videos} is no folder; --images with --fps takes a folder of videos ({', '.join(SUFFIXES)}).")
+    scan = scan_images(videos, SUFFIXES)
+    if not len(scan.files):
+        raise DataError(
+            f"{videos} holds no video ({', '.join(SUFFIXES)}), at any depth; without --fps, images are read."
+        )
+    skipped = list(scan.skipped)
+    tick = stage(f"taking pictures from {len(scan.files):,} videos")
+    for number, name in enumerate(scan.files.names):
+        reason = _one_video(scan.files.locate(number), frames / name, fps)
+        if reason:
+            skipped.append(Skipped(name, reason))
+        tick(number + 1, len(scan.files))
+    return tuple(skipped)
+
+
+def _one_video(video: Path, folder: Path, fps: float) -> str:
+    """Write the pictures of one video; returns what is wrong with it, or nothing."""
+    try:
+        made_of = {"sha256": content_sha256(video), "fps": fps}
+    except OSError as error:
+        return error.strerror or str(error)
+    record = folder / _RECORD
+    if folder.exists():
+        try:
+            before = json.loads(record.read_text())
+        except (OSError, ValueError) as error:
+            raise DataError(f"{folder} holds something that is no frames of {video}; give another --out.") from error
+        if {key: before.get(key) for key in made_of} == made_of:
+            return str(before["reason"])
+    unfinished = folder.with_name(f".{folder.name}.{os.getpid()}")
+    unfinished.mkdir(parents=True)
+    try:
+        reason, last = "", "the beginning"
+        try:
+            for last, picture in _pictures(video, fps):
+                picture.save(unfinished / f"{last}.jpg", quality=_QUALITY)
+        except Exception as error:  # PyAV raises what the damage happens to cause
+            if isinstance(error, (MemoryError, PermissionError)):
+                raise
+            reason = f"damaged after {last}: {' '.join(str(error).split()) or type(error).__name__}"
+        (unfinished / _RECORD).write_text(json.dumps({**made_of, "reason": reason}))
+        if folder.exists():
+            shutil.rmtree(folder)
+        unfinished.rename(folder)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+    return reason
+
+
+def _pictures(video: Path, fps: float) -> Iterator[tuple[str, Image]]:
+    """Decode a video; yields the time as text, which sorts, and the picture upright."""
+    import av
+
+    with av.open(str(video)) as container:
+        if not container.streams.video:
+            raise ValueError("it has no pictures")
+        container.streams.video[0].thread_type = "AUTO"
+        first: float | None = None
+        wanted = 0
+        for frame in container.decode(video=0):
+            time = frame.time if frame.time is not None else 0.0
+            first = time if first is None else first
+            if (time - first) * fps + 1e-6 < wanted:
+                continue
+            wanted = int((time - first) * fps + 1e-6) + 1
+            picture = frame.to_image()
+            yield _clock(time - first), picture.rotate(frame.rotation, expand=True) if frame.rotation else picture
+        if first is None:
+            raise ValueError("it has no pictures")
+
+
+def _clock(seconds: float) -> str:
+    """``01-02-03.040``: colons are not allowed in names everywhere."""
+    thousandths = round(seconds * 1000)
+    minutes, rest = divmod(thousandths, 60_000)
+    return f"{minutes // 60:02}-{minutes % 60:02}-{rest // 1000:02}.{rest % 1000:03}"
