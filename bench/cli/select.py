@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from bench.refs import EncoderRef
 
 ITEMS, CHOICE, KNOWN, WRITTEN = "What to choose from", "How to choose", "What is known already", "What is written"
+
+
 PICTURES = 100
 _NAMED = 5
 USUAL = "default"
@@ -41,7 +43,10 @@ def select(
     ],
     images: Annotated[
         Path | None,
-        typer.Option(help="Folder of JPEG, PNG, WebP or HEIC files, flat or nested.", rich_help_panel=ITEMS),
+        typer.Option(
+            help="Folder of JPEG, PNG, WebP or HEIC files, flat or nested; or s3://BUCKET/FOLDER, gs://...",
+            rich_help_panel=ITEMS,
+        ),
     ] = None,
     fps: Annotated[
         float | None,
@@ -51,7 +56,10 @@ def select(
     ] = None,
     embeddings: Annotated[
         Path | None,
-        typer.Option(help=".npy, .npz or .parquet of numbers [N, D].", rich_help_panel=ITEMS),
+        typer.Option(
+            help=".npy, .npz or .parquet of numbers [N, D]; also at an address.",
+            rich_help_panel=ITEMS,
+        ),
     ] = None,
     names: Annotated[
         Path | None,
@@ -164,13 +172,19 @@ def select(
     from bench.labelling.choose import check_method
     from bench.labelling.compared import comparing
     from bench.labelling.default import find_method
-    from bench.labelling.sources import Source
+    from bench.labelling.remote import address_of
 
+    address = None if images is None else address_of(images)
+    if address and handed == Format.label_studio and paths is None:
+        paths = f"{address}/"
     wanted = _Wanted(out, scores, handed, paths, overwrite)
     wanted.check(files=images is not None)
     started = time.perf_counter()
-    frames, unusable = (images, ()) if fps is None else _frames(images, embeddings, fps, out, quiet)
-    source = Source.find(images=frames, embeddings=embeddings, names=names).without(unusable)
+    from bench.store.folder import cache_folder
+
+    cache = cache_folder(cache_dir)
+    check_cache(cache)
+    source, frames = _Given(images, embeddings, names, fps, out).find(cache, quiet)
     size = len(source.names)
     limits, unlabelled = _limits(source, labelled, exclude, groups, per_group)
     total = budget + len(limits.labelled)
@@ -181,10 +195,6 @@ def select(
     for path in wanted.files():
         check_writable(path.resolve().parent)
     from bench.engine.start import pick_device
-    from bench.store.folder import cache_folder
-
-    cache = cache_folder(cache_dir)
-    check_cache(cache)
     from bench.labelling.whole import choose_to_label
     from bench.store.cache import Store
     from bench.training.precision import prepare_torch
@@ -219,22 +229,43 @@ def select(
         raise typer.Exit(1)
 
 
-def _frames(
-    images: Path | None, embeddings: Path | None, fps: float, out: Path, quiet: bool
-) -> tuple[Path, tuple[Skipped, ...]]:
-    """Take pictures from videos into a folder beside the list, which the next round finds again."""
-    from bench.cli._stages import StageProgress
-    from bench.engine.plan import check_writable
-    from bench.errors import SpecError
-    from bench.labelling.videos import check_videos, extract_frames
+@dataclass(frozen=True)
+class _Given:
+    """Where the items are."""
 
-    if images is None or embeddings is not None:
-        raise SpecError("--fps takes pictures from the videos in --images FOLDER, and no --embeddings.")
-    check_videos(fps)
-    check_writable(out.resolve().parent)
-    frames = out.with_name(f"{images.resolve().name}.frames")
-    with StageProgress(quiet=quiet) as progress:
-        return frames, extract_frames(images, frames, fps, progress.stage)
+    images: Path | None
+    embeddings: Path | None
+    names: Path | None
+    fps: float | None
+    out: Path
+
+    def find(self, cache: Path, quiet: bool) -> tuple[Source, Path | None]:
+        """Fetch what lies elsewhere, take pictures from videos, find the items; returns the pictures' folder too."""
+        from bench.cli._stages import StageProgress
+        from bench.engine.plan import check_writable
+        from bench.errors import SpecError
+        from bench.labelling.images import readable_suffixes
+        from bench.labelling.remote import address_of, fetch_file, fetch_folder
+        from bench.labelling.sources import Source
+        from bench.labelling.videos import SUFFIXES, check_videos, extract_frames
+
+        if self.fps is not None and (self.images is None or self.embeddings is not None):
+            raise SpecError("--fps takes pictures from the videos in --images FOLDER, and no --embeddings.")
+        check_videos(self.fps)
+        check_writable(self.out.resolve().parent)
+        images, embeddings, frames = self.images, self.embeddings, None
+        unusable: tuple[Skipped, ...] = ()
+        with StageProgress(quiet=quiet) as progress:
+            if embeddings is not None and (address := address_of(embeddings)):
+                embeddings = fetch_file(address, cache / "fetched", progress.stage)
+            if images is not None and (address := address_of(images)):
+                suffixes = readable_suffixes() if self.fps is None else SUFFIXES
+                images, unusable = fetch_folder(address, cache / "fetched", suffixes, progress.stage)
+            if self.fps is not None and images is not None and self.images is not None:
+                frames = self.out.with_name(f"{self.images.name or self.images.resolve().name}.frames")
+                unusable += extract_frames(images, frames, self.fps, progress.stage)
+                images = frames
+        return Source.find(images=images, embeddings=embeddings, names=self.names).without(unusable), frames
 
 
 def _encoder(name: str, download: bool) -> tuple[EncoderRef, Path | None]:

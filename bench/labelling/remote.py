@@ -1,0 +1,152 @@
+"""Files of an object store or a web server, fetched by fsspec into a folder, where everything else finds them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Iterable
+from importlib.util import find_spec
+from pathlib import Path, PurePosixPath
+from typing import Any
+from urllib.parse import urlsplit
+
+from bench.errors import DataError, SpecError, install_command
+from bench.images.folders import Skipped
+from bench.underway import Progress
+
+_RECORD = ".fetched.json"
+"""What was fetched, by name, and what the store said of it; hidden, so that it is no file of the user's."""
+_EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gs", "gcs": "gs"}
+
+
+def address_of(given: Path) -> str | None:
+    """The address that a user gave in the place of a path, such as ``s3://bucket/photos``; None for a path.
+
+    Args:
+        given: a path that was made of what the user typed, and so has one slash where two were.
+    """
+    first, *rest = given.parts or (".",)
+    return f"{first}//{'/'.join(rest)}" if re.fullmatch(r"[a-z][a-z0-9+.-]+:", first) and rest else None
+
+
+def open_store(address: str) -> tuple[Any, str]:
+    """Connect to a store; credentials are found as its own library finds them.
+
+    Returns:
+        fsspec's file system, and the path in it.
+
+    Raises:
+        SpecError: a protocol that fsspec does not know, or whose package is missing.
+    """
+    if find_spec("fsspec") is None:
+        raise SpecError(f"{address}: addresses are read with fsspec, which is not installed: {install_command('s3')}.")
+    import fsspec
+
+    protocol = urlsplit(address).scheme
+    try:
+        return fsspec.core.url_to_fs(address)
+    except ImportError as error:
+        what = install_command(_EXTRAS[protocol]) if protocol in _EXTRAS else str(error)
+        raise SpecError(f"{address}: the package for {protocol}:// is not installed: {what}.") from error
+    except ValueError as error:
+        raise SpecError(f"{address} is not valid: {error}; use s3://, gs:// or another that fsspec knows.") from error
+
+
+def fetch_folder(
+    address: str, into: Path, suffixes: Iterable[str], stage: Callable[[str], Progress]
+) -> tuple[Path, tuple[Skipped, ...]]:
+    """Fetch the files below an address whose names end in one of some suffixes; those that did not change stay.
+
+    A file counts as the same as long as the store says the same of it (ETag, checksum, time or size, by fsspec's
+    ``ukey``). One that is no longer there is removed here too.
+
+    Args:
+        address: such as ``s3://bucket/photos``.
+        into: folder; each address has one of its own in it.
+        suffixes: in lower case.
+        stage: starts a progress bar of that title; returns its update function.
+
+    Returns:
+        The folder, and what could not be fetched or has a name that no file can have.
+
+    Raises:
+        SpecError: see ``open_store``.
+        DataError: the store cannot be listed, or holds no such file there.
+    """
+    store, root = open_store(address)
+    folder = into / hashlib.sha256(address.rstrip("/").encode()).hexdigest()[:16]
+    try:
+        found = store.find(root, withdirs=False)
+    except Exception as error:  # each store's library has its own errors
+        raise DataError(f"cannot list {address}: {_words(error)}.") from error
+    base = root.rstrip("/") + "/"
+    names = sorted(str(path).removeprefix(base) for path in found if str(path).lower().endswith(tuple(suffixes)))
+    if not names:
+        raise DataError(f"{address} holds none of {', '.join(suffixes)}, at any depth.")
+    folder.mkdir(parents=True, exist_ok=True)
+    record = folder / _RECORD
+    before = json.loads(record.read_text()) if record.exists() else {}
+    kept: dict[str, str] = {}
+    skipped = []
+    tick = stage(f"fetching {len(names):,} files")
+    try:
+        for number, name in enumerate(names, 1):
+            if reason := _unusable(name):
+                skipped.append(Skipped(name, reason))
+                continue
+            try:
+                kept[name] = _fetched(store, base + name, folder / name, before.get(name))
+            except Exception as error:
+                skipped.append(Skipped(name, f"cannot be fetched: {_words(error)}"))
+            tick(number, len(names))
+    except BaseException:
+        record.write_text(json.dumps({**before, **kept}))  # interrupted: the next call goes on from here
+        raise
+    for gone in before.keys() - kept.keys():
+        (folder / gone).unlink(missing_ok=True)
+    record.write_text(json.dumps(kept))
+    return folder, tuple(skipped)
+
+
+def fetch_file(address: str, into: Path, stage: Callable[[str], Progress]) -> Path:
+    """Fetch one file; arguments as ``fetch_folder``.
+
+    Raises:
+        SpecError: see ``open_store``.
+        DataError: it cannot be fetched.
+    """
+    store, path = open_store(address)
+    folder = into / hashlib.sha256(address.encode()).hexdigest()[:16]
+    folder.mkdir(parents=True, exist_ok=True)
+    record, local = folder / _RECORD, folder / PurePosixPath(path).name
+    before = json.loads(record.read_text()) if record.exists() else {}
+    stage(f"fetching {address}")
+    try:
+        record.write_text(json.dumps({local.name: _fetched(store, path, local, before.get(local.name))}))
+    except Exception as error:
+        raise DataError(f"cannot fetch {address}: {_words(error)}.") from error
+    return local
+
+
+def _fetched(store: Any, path: str, local: Path, before: str | None) -> str:
+    """Fetch one file unless it is here as it is there; returns what the store says of it."""
+    now = str(store.ukey(path))
+    if now != before or not local.is_file():
+        local.parent.mkdir(parents=True, exist_ok=True)
+        partial = local.with_name(f".{local.name}.part")
+        store.get_file(path, str(partial))
+        partial.replace(local)
+    return now
+
+
+def _unusable(name: str) -> str:
+    """Why a key of a store cannot be the name of a file below a folder; empty where it can."""
+    parts = name.split("/")
+    if any(part in ("", ".", "..") for part in parts) or PurePosixPath(name).is_absolute():
+        return "its key is no path below a folder"
+    return "it is hidden" if any(part.startswith(".") for part in parts) else ""
+
+
+def _words(error: Exception) -> str:
+    return " ".join(str(error).split()).rstrip(".") or type(error).__name__

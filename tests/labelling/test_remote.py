@@ -1,0 +1,157 @@
+"""Files at an address, by fsspec's store in memory and a web server in this process; S3 itself is not at hand here."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner, Result
+
+from bench.cli import app
+from bench.errors import DataError, SpecError
+from bench.labelling.remote import address_of, fetch_folder
+
+fsspec = pytest.importorskip("fsspec")
+
+
+@pytest.fixture
+def bucket() -> Iterator[Any]:
+    """``memory://bucket/photos`` with five pictures, one of them damaged, and a text."""
+    store = fsspec.filesystem("memory")
+    for number in range(5):
+        buffer = io.BytesIO()
+        Image.new("RGB", (20, 20), (50 * number, 0, 0)).save(buffer, "PNG")
+        store.pipe(f"/bucket/photos/{'deep/' * (number % 2)}{number}.png", buffer.getvalue())
+    store.pipe("/bucket/photos/broken.PNG", b"no image")
+    store.pipe("/bucket/photos/notes.txt", b"no image either")
+    yield store
+    store.rm("/bucket", recursive=True)
+
+
+def fetch(folder: Path, address: str = "memory://bucket/photos") -> tuple[Path, list[str], list[str]]:
+    into, skipped = fetch_folder(address, folder, (".png",), lambda title: lambda done, total: None)
+    found = sorted(p.relative_to(into).as_posix() for p in into.rglob("*") if p.is_file() and p.name[0] != ".")
+    return into, found, [item.name for item in skipped]
+
+
+def select(folder: Path, *arguments: str) -> Result:
+    given = ["select", "--cache-dir", str(folder / "cache"), "--threads", "1", "--device", "cpu", "--classes", "2"]
+    return CliRunner().invoke(app, [*given, "--method", "random", "--out", str(folder / "x.csv"), "-q", *arguments])
+
+
+def test_images_of_a_store_are_chosen_by_their_names_there(tmp_path: Path, bucket: Any) -> None:
+    images = ("--images", "memory://bucket/photos", "--encoder", "pixels", "--image-size", "16", "--budget", "5")
+    done = select(tmp_path, *images, "--format", "label-studio")
+    assert done.exit_code == 0, done.output or done.exception
+    with (tmp_path / "x.csv").open(newline="") as file:
+        names = [row["file"] for row in csv.DictReader(file)]
+    assert sorted(names) == ["0.png", "2.png", "4.png", "deep/1.png", "deep/3.png"]
+    assert "broken.PNG" in (tmp_path / "x.skipped.csv").read_text()
+    tasks = json.loads((tmp_path / "x.label-studio.json").read_text())
+    assert [task["data"]["image"] for task in tasks] == [f"memory://bucket/photos/{name}" for name in names]
+
+
+def test_embeddings_of_a_store_are_read(tmp_path: Path, bucket: Any) -> None:
+    buffer = io.BytesIO()
+    np.save(buffer, np.random.default_rng(0).normal(size=(30, 4)))
+    bucket.pipe("/bucket/x.npy", buffer.getvalue())
+    done = select(tmp_path, "--embeddings", "memory://bucket/x.npy", "--budget", "5")
+    assert done.exit_code == 0, done.output or done.exception
+    assert "5 of 30 items" in done.output
+    done = select(tmp_path, "--embeddings", "memory://bucket/y.npy", "--budget", "5", "--overwrite")
+    assert isinstance(done.exception, DataError)
+    assert "cannot fetch memory://bucket/y.npy" in str(done.exception)
+
+
+def test_what_did_not_change_is_not_fetched_again(tmp_path: Path, bucket: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    fetched: list[str] = []
+    get = type(bucket).get_file
+    monkeypatch.setattr(type(bucket), "get_file", lambda *given: (fetched.append(given[1]), get(*given))[1])
+    into, first, _ = fetch(tmp_path)
+    assert len(fetched) == len(first) == 6
+    assert fetch(tmp_path)[1] == first
+    assert len(fetched) == 6
+    bucket.pipe("/bucket/photos/0.png", b"other")
+    bucket.rm("/bucket/photos/2.png")
+    assert fetch(tmp_path)[1] == [name for name in first if name != "2.png"], "what is gone there is gone here"
+    assert len(fetched) == 7
+    assert (into / "0.png").read_bytes() == b"other"
+
+
+def test_an_interruption_keeps_what_was_fetched(tmp_path: Path, bucket: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    fetched: list[str] = []
+    get = type(bucket).get_file
+
+    def interrupted(*given: Any) -> None:
+        if len(fetched) == 3:
+            raise KeyboardInterrupt
+        fetched.append(given[1])
+        get(*given)
+
+    monkeypatch.setattr(type(bucket), "get_file", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        fetch(tmp_path)
+    monkeypatch.setattr(type(bucket), "get_file", lambda *given: (fetched.append(given[1]), get(*given))[1])
+    assert len(fetch(tmp_path)[1]) == 6
+    assert len(fetched) == 6
+
+
+def test_keys_that_are_no_paths_are_skipped(tmp_path: Path, bucket: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    keys = ["/bucket/photos/0.png", *(f"/bucket/photos/{key}.png" for key in ("../../x", "a//b", ".hidden/y", "./z"))]
+    monkeypatch.setattr(type(bucket), "find", lambda *_, **__: keys)
+    _, found, skipped = fetch(tmp_path / "inner")
+    assert found == ["0.png"]
+    assert len(skipped) == 4
+    assert not list(tmp_path.glob("**/x.png"))
+
+
+@pytest.mark.parametrize(
+    ("address", "error", "message"),
+    [
+        ("nonsense://bucket/photos", SpecError, "nonsense://bucket/photos is not valid"),
+        ("memory://nowhere/at/all", DataError, "holds none of|cannot list"),
+    ],
+)
+def test_an_address_that_leads_nowhere_is_one_clear_error(
+    tmp_path: Path, address: str, error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        fetch(tmp_path, address)
+
+
+@pytest.mark.parametrize(("protocol", "extra"), [("s3", "s3"), ("gs", "gs")])
+def test_a_store_whose_package_is_missing_is_named_with_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, protocol: str, extra: str
+) -> None:
+    def missing(address: str) -> None:
+        raise ImportError("Install it")
+
+    monkeypatch.setattr(fsspec.core, "url_to_fs", missing)
+    with pytest.raises(
+        SpecError, match=rf"the package for {protocol}:// is not installed: pip install -e '.\[{extra}\]'"
+    ):
+        fetch(tmp_path, f"{protocol}://bucket/photos")
+
+
+@pytest.mark.parametrize(
+    ("given", "address"),
+    [
+        ("s3://bucket/photos/", "s3://bucket/photos"),
+        ("gs://bucket", "gs://bucket"),
+        ("https://host:8080/a/b", "https://host:8080/a/b"),
+        ("photos", None),
+        ("./a:/b", None),
+        ("/s3:/x", None),
+        (".", None),
+        ("a:b/c", None),
+    ],
+)
+def test_an_address_is_told_from_a_path(given: str, address: str | None) -> None:
+    assert address_of(Path(given)) == address
