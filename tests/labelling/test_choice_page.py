@@ -13,6 +13,8 @@ from sklearn.datasets import load_digits
 from typer.testing import CliRunner
 
 from bench.cli import app
+from bench.labelling.images import find_images
+from bench.labelling.page import choice_page
 from tests.browser import launched, watched
 
 LONG = "a-very-long-name-of-a-photograph-" * 5 + "0001.png"
@@ -84,4 +86,26 @@ def test_it_fits_a_phone_in_the_dark(browser, choice: Path) -> None:
     assert opened.evaluate("document.documentElement.scrollWidth") <= 360
     red, green, blue = opened.evaluate("getComputedStyle(document.body).backgroundColor.match(/\\d+/g).map(Number)")
     assert max(red, green, blue) < 60
+    opened.close()
+
+
+def test_three_hundred_pictures_fit_a_phone(browser, tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    for number, pixels in enumerate(load_digits().images[:300]):
+        Image.fromarray((pixels * 15).astype(np.uint8)).save(tmp_path / f"photos/{number:03}-{LONG}")
+    files = find_images(tmp_path / "photos").files
+    entries = [
+        {"order": number, "file": name, "cluster": 1, "score": 0.5} for number, name in enumerate(files.names, 1)
+    ]
+    html = choice_page("300 of 300 items.", [], entries, files, "<svg></svg>", [], ())
+    (tmp_path / "x.html").write_text(html)
+    assert len(html) < 3e6, "a telephone can load it"
+    opened = browser.new_page(viewport={"width": 390, "height": 844})
+    opened.goto((tmp_path / "x.html").as_uri())
+    assert opened.evaluate("document.documentElement.scrollWidth") <= 390
+    assert opened.locator("#choice img").count() == 300
+    lefts = "[...document.querySelectorAll('#choice li')].map(item => item.offsetLeft)"
+    assert len(set(opened.evaluate(lefts))) == 2, "two beside each other"
+    opened.locator("#item-300").scroll_into_view_if_needed()
+    opened.wait_for_function("document.querySelector('#item-300 img').naturalWidth == 120")
     opened.close()
