@@ -183,7 +183,6 @@ def select(
     from bench.store.folder import cache_folder
 
     cache = cache_folder(cache_dir)
-    check_cache(cache)
     source, frames = _Given(images, embeddings, names, fps, out).find(cache, quiet)
     size = len(source.names)
     limits, unlabelled = _limits(source, labelled, exclude, groups, per_group)
@@ -194,6 +193,7 @@ def select(
     others = source.other_suffixes(without=wanted.files())
     for path in wanted.files():
         check_writable(path.resolve().parent)
+    check_cache(cache)
     from bench.engine.start import pick_device
     from bench.labelling.whole import choose_to_label
     from bench.store.cache import Store

@@ -154,16 +154,16 @@ def test_a_name_that_cannot_be_written_is_refused_before_any_work(tmp_path: Path
 
 
 def test_a_list_in_which_labelling_began_meanwhile_is_not_replaced(tmp_path: Path, monkeypatch) -> None:
-    from bench.labelling import choose
+    from bench.labelling import whole
 
     np.save(tmp_path / "x.npy", load_digits().data[:50])
-    mine, chosen = tmp_path / "to_label.csv", choose.choose
+    mine, chosen = tmp_path / "to_label.csv", whole.choose_to_label
 
     def label_meanwhile(*given, **options):
         mine.write_text("item,label\n7,cat\n")
         return chosen(*given, **options)
 
-    monkeypatch.setattr(choose, "choose", label_meanwhile)
+    monkeypatch.setattr(whole, "choose_to_label", label_meanwhile)
     done = select(tmp_path, "--embeddings", str(tmp_path / "x.npy"), "--budget", "20", "--method", "random")
     assert isinstance(done.exception, SpecError)
     assert mine.read_text() == "item,label\n7,cat\n"
@@ -183,10 +183,10 @@ def test_what_is_written_among_the_images_is_none_of_them(tmp_path: Path, photos
 
 
 def test_files_of_other_kinds_are_counted(tmp_path: Path, photos: Path) -> None:
-    (photos / "holiday.HEIC").write_bytes(b"not read")
+    (photos / "holiday.CR2").write_bytes(b"not read")
     (photos / "README").write_text("mine")
     arguments = ("--images", str(photos), "--encoder", "pixels", "--budget", "20", "--method", "random")
-    assert "not looked at: 1 without suffix, 1 .heic, 1 .txt." in " ".join(select(tmp_path, *arguments).output.split())
+    assert "not looked at: 1 without suffix, 1 .cr2, 1 .txt." in " ".join(select(tmp_path, *arguments).output.split())
 
 
 def test_a_list_of_skipped_files_does_not_outlive_them(tmp_path: Path, photos: Path) -> None:
