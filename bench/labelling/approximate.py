@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from bench.knn import unit_rows
 from bench.labelling.rows import Rows, in_blocks
-from bench.pool import Metric, Neighbors
+from bench.parts import Metric, Neighbors
 from bench.underway import Progress
 
 EXACT = 200_000
