@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from bench.knn import unit_rows
 from bench.labelling.rows import Rows, in_blocks
-from bench.parts import Metric, Neighbors
+from bench.parts import Metric
+from bench.pool import Neighbors
 from bench.underway import Progress
 
 EXACT = 200_000
