@@ -1,0 +1,91 @@
+"""Hugging Face data sets, from folders that the library itself writes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from bench import DataError
+from bench.loading import load_dataset
+from bench.zoo.names import library
+
+pytest.importorskip("multiprocess", reason="the library datasets is not installed (extra hf)")
+
+
+def load(dataset, root, **params):
+    return load_dataset(dataset, params, root=root, download=False, pool_size=None)
+
+
+def picture(grey, side=20):
+    return Image.fromarray(np.full((side, side + 4, 3), grey, dtype=np.uint8))
+
+
+@pytest.fixture
+def hub():
+    # The checkout's own folder of that name lies in front of it.
+    return library("datasets", owner="these tests", extra="hf", having="load_dataset")
+
+
+def rows(hub, count, *, texts=False):
+    names = ["cat", "dog"]
+    labels = [names[n % 2] if texts else n % 2 for n in range(count)]
+    features = hub.Features(
+        {"img": hub.Image(), "label": hub.Value("string") if texts else hub.ClassLabel(names=names)}
+    )
+    return hub.Dataset.from_dict({"img": [picture(5 * n) for n in range(count)], "label": labels}, features=features)
+
+
+def test_folders_of_arrow_and_of_parquet_are_the_same_data(tmp_path, hub, monkeypatch):
+    monkeypatch.setattr(hub.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    splits = {"train": rows(hub, 12), "test": rows(hub, 6)}
+    hub.DatasetDict(splits).save_to_disk(str(tmp_path / "arrow"))
+    (tmp_path / "parquet").mkdir()
+    for name, part in splits.items():
+        part.to_parquet(tmp_path / "parquet" / f"{name}-00000-of-00001.parquet")
+    found = [load("hf", tmp_path, path=folder, image="img", size=16) for folder in ("arrow", "parquet")]
+    for data in found:
+        assert data.class_names == ("cat", "dog")
+        assert data.train.labels.tolist() == [0, 1] * 6
+        np.testing.assert_allclose(data.test.images.mean((1, 2, 3)), [5 * n for n in range(6)], atol=0.5)
+        np.testing.assert_array_equal(data.train.images, found[0].train.images)
+
+
+def test_one_split_has_a_part_held_out_and_texts_are_classes(tmp_path, hub):
+    rows(hub, 20, texts=True).save_to_disk(str(tmp_path / "mine"))
+    data = load("hf", tmp_path, path="mine", image="img", size=16)
+    assert data.class_names == ("cat", "dog")
+    assert (len(data.train), len(data.test)) == (16, 4)
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({}, "no column 'image'; use image=COLUMN; valid: img, label"),
+        ({"image": "img", "label": "y"}, "no column 'y'; use label=COLUMN"),
+        ({"image": "img", "split": "valid"}, "no split 'valid'; valid: train"),
+        ({"image": "img", "test": "test"}, "no other split 'test'"),
+        ({"image": "label", "label": "label"}, "item 0 is no picture"),
+        ({"path": "someone/else"}, "a name on the hub needs --download"),
+        ({"path": ""}, "say which one"),
+    ],
+)
+def test_what_is_not_there_is_named(tmp_path, hub, params, message):
+    rows(hub, 20).save_to_disk(str(tmp_path / "mine"))
+    with pytest.raises(DataError, match=message):
+        load("hf", tmp_path, **{"path": "mine", **params})
+
+
+def test_without_a_network_a_name_fails_at_once(tmp_path, hub, monkeypatch):
+    monkeypatch.setattr(hub.config, "HF_ENDPOINT", "https://example.invalid")
+    with pytest.raises(DataError, match="cannot be fetched: there is no network"):
+        load_dataset("hf", {"path": "ethz/food101"}, root=tmp_path, download=True, pool_size=None)
+
+
+def test_a_script_in_a_folder_is_not_run(tmp_path, hub):
+    folder = tmp_path / "scripted"
+    folder.mkdir()
+    (folder / "scripted.py").write_text(f"open({str(tmp_path / 'trap')!r}, 'w')\n")
+    with pytest.raises(DataError, match="cannot be read as a Hugging Face data set"):
+        load("hf", tmp_path, path="scripted")
+    assert not (tmp_path / "trap").exists()
