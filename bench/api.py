@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from typing_extensions import Unpack
 
 from bench.errors import DataError, RowError, SpecError, UnknownName
+from bench.fields import GridFields, MachineFields, PlaceFields, said
 
 if TYPE_CHECKING:
     from bench.engine.events import Listener
@@ -29,36 +30,7 @@ Metric = Literal["last", "best"]
 
 
 class RunFields(TypedDict, total=False):
-    """Keywords of ``run``: the fields of a grid, then where and on what it runs.
-
-    Attributes:
-        methods: ``"elfs,ccs(beta=0.3)"``, or a list; a parameter may be a mapping from rate to value.
-        datasets: likewise, with modifiers: ``"cifar100@imbalance=100"``.
-        encoders: likewise; by default each data set's.
-        models: likewise; by default each data set's.
-        rates: fractions of the pool to remove, each in [0, 1).
-        seeds: how many, or a list of seeds.
-        pool_size: images drawn from the training split as the pool.
-        pool_seed: of that draw.
-        proxy_model: network for training dynamics; by default the model that is trained on the coreset.
-        recipe: fields of ``bench.Recipe`` that replace the data set's and the model's.
-        scale: factor that shortens iterations and proxy epochs; rows are marked.
-        preset: name of a packaged grid to start from.
-        config: YAML file of the same fields.
-        out: folder of rows, indices and tables.
-        data_root: folder of the data sets.
-        cache_dir: folder of the shared stages.
-        download: whether missing data and weights may be fetched.
-        device: ``auto``, ``cpu`` or ``cuda``.
-        executor: ``local`` (the default here), or ``ray``.
-        workers: worker processes of ``local``; by default the work is done in this process.
-        address: of a running Ray cluster.
-        cpus_per_trial: CPUs, and threads, of a stage or cell.
-        gpus_per_trial: GPUs of a stage or cell.
-        time_limit: seconds, or text such as ``2h``, that one stage or cell may take.
-        retries: tries again for what was killed, ran out of memory, or could not read or write a file.
-        force: start although memory or disk will not do by the estimates.
-    """
+    """Keywords of ``run``; ``bench.fields`` says what each means."""
 
     methods: str | Sequence[Any]
     datasets: str | Sequence[Any]
@@ -86,6 +58,12 @@ class RunFields(TypedDict, total=False):
     time_limit: float | str | None
     retries: int
     force: bool
+
+
+RunFields.__doc__ = (
+    "Keywords of ``run``: the fields of a grid, then where and on what it runs.\n\nAttributes:\n"
+    + "".join(f"    {name}: {says.doc}\n" for name, says in said(GridFields, PlaceFields, MachineFields))
+)
 
 
 @dataclass(frozen=True)
@@ -141,7 +119,7 @@ def run(*, quiet: bool = False, listener: Listener | None = None, **fields: Unpa
     preset, config = given.pop("preset", None), given.pop("config", None)
     grid = {name: given.pop(name) for name in GridSpec.model_fields if name in given}
     for name in given:
-        if name not in RunOptions.model_fields:
+        if name not in RunOptions.__dataclass_fields__:
             raise UnknownName("argument of bench.run:", name, RunFields.__annotations__)
     if not grid and preset is None and config is None:
         raise SpecError('nothing to compare was named: try bench.run(methods="elfs,random", datasets="digits").')

@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from bench.cli import _complete
+from bench.cli._fields import option
 from bench.cli._output import JSON
+from bench.fields import MachineFields, PlaceFields
 
 
 def _load(paths: list[Path] | None) -> list[Path] | None:
@@ -20,25 +21,11 @@ def _load(paths: list[Path] | None) -> list[Path] | None:
     return paths
 
 
-PLACE, MACHINE = "Where things are", "How to run"
+PLACE, MACHINE = PlaceFields.panel, MachineFields.panel
 
-DataRootOption = Annotated[
-    Path | None, typer.Option(help="Folder of the data sets.", envvar="BENCH_DATA_ROOT", rich_help_panel=PLACE)
-]
-CacheOption = Annotated[
-    Path | None,
-    typer.Option(
-        help="Folder of shared stages. Default: the user's cache folder.",
-        envvar="BENCH_CACHE_DIR",
-        rich_help_panel=PLACE,
-    ),
-]
-DownloadOption = Annotated[
-    bool, typer.Option("--download", help="Fetch missing data and weights.", rich_help_panel=PLACE)
-]
-DeviceOption = Annotated[
-    str, typer.Option(help="auto, cpu or cuda.", autocompletion=_complete.devices, rich_help_panel=MACHINE)
-]
+DataRootOption = Annotated[Path | None, option(PlaceFields, "data_root")]
+CacheOption = Annotated[Path | None, option(PlaceFields, "cache_dir")]
+DeviceOption = Annotated[str, option(MachineFields, "device")]
 PluginOption = Annotated[
     list[Path] | None,
     typer.Option(

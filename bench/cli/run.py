@@ -4,25 +4,17 @@ from __future__ import annotations
 
 import sys
 from contextlib import redirect_stdout
+from dataclasses import asdict
 from datetime import datetime
-from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bench.cli import _complete
-from bench.cli._options import (
-    MACHINE,
-    PLACE,
-    CacheOption,
-    DataRootOption,
-    DeviceOption,
-    DownloadOption,
-    PluginOption,
-    QuietOption,
-)
+from bench.cli._fields import spread
+from bench.cli._options import MACHINE, PluginOption, QuietOption
 from bench.cli._output import JSON, print_json
+from bench.fields import GridFields, MachineFields, PlaceFields, TrackFields
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -31,165 +23,17 @@ if TYPE_CHECKING:
     from bench.engine.run import Outcome
     from bench.stages.session import Session
 
-GRID, TRACK = "What to compare", "Tracking"
 
-
-class ExecutorName(str, Enum):
-    """What runs the stages and cells."""
-
-    ray = "ray"
-    local = "local"
-
-
-class WandbChoice(str, Enum):
-    """Whether wandb sends anything."""
-
-    offline = "offline"
-    online = "online"
-
-
+@spread
 def run(
-    methods: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="<str>",
-            help="Comma-separated, with parameters: 'elfs,ccs(beta=0.3)'.",
-            autocompletion=_complete.several("methods"),
-            rich_help_panel=GRID,
-        ),
-    ] = None,
-    datasets: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="<str>",
-            help="Comma-separated; NAME@imbalance=100@noise=0.2 is a long-tailed and noisy version.",
-            autocompletion=_complete.several("datasets"),
-            rich_help_panel=GRID,
-        ),
-    ] = None,
-    encoders: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="<str>",
-            help="Comma-separated; NAME(weights=FILE) takes a local file. Default: the dataset's.",
-            autocompletion=_complete.several("encoders"),
-            rich_help_panel=GRID,
-        ),
-    ] = None,
-    models: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="<str>",
-            help="Comma-separated, trained on the coresets. Default: the dataset's.",
-            autocompletion=_complete.several("models"),
-            rich_help_panel=GRID,
-        ),
-    ] = None,
-    rates: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="<str>", help="Fractions removed, in [0, 1): '0.5,0.9'; 0.9 keeps one in ten.", rich_help_panel=GRID
-        ),
-    ] = None,
-    seeds: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="<str>",
-            help="'3' means 0, 1, 2; '4,7', or --seeds 4 --seeds 7, means 4 and 7; '4,' means 4.",
-            rich_help_panel=GRID,
-        ),
-    ] = None,
-    preset: Annotated[
-        str | None,
-        typer.Option(help="Packaged grid to start from.", autocompletion=_complete.presets, rich_help_panel=GRID),
-    ] = None,
-    config: Annotated[Path | None, typer.Option(help="YAML file of the same names.", rich_help_panel=GRID)] = None,
-    pool_size: Annotated[
-        int | None, typer.Option(help="Draw this many training images as the pool.", rich_help_panel=GRID)
-    ] = None,
-    pool_seed: Annotated[
-        int | None,
-        typer.Option(min=0, help="Of that draw; another one is another pool. Default: 0.", rich_help_panel=GRID),
-    ] = None,
-    proxy_model: Annotated[
-        str | None,
-        typer.Option(
-            help="Network for training dynamics, so that all models share each coreset. Default: each model its own.",
-            autocompletion=_complete.one_of("models"),
-            rich_help_panel=GRID,
-        ),
-    ] = None,
-    recipe: Annotated[
-        str | None,
-        typer.Option(help="Fields of the training recipe: 'iterations=2000,proxy_epochs=20'.", rich_help_panel=GRID),
-    ] = None,
-    scale: Annotated[
-        float | None, typer.Option(help="Shorten iterations and proxy epochs by this factor.", rich_help_panel=GRID)
-    ] = None,
+    *,
+    grid: GridFields,
     plugin: PluginOption = None,
-    out: Annotated[Path, typer.Option(help="Folder of rows, indices and tables.", rich_help_panel=PLACE)] = Path(
-        "runs/default"
-    ),
-    data_root: DataRootOption = None,
-    cache_dir: CacheOption = None,
-    download: DownloadOption = False,
-    device: DeviceOption = "auto",
-    cpus_per_trial: Annotated[
-        int, typer.Option(min=1, help="CPUs, and threads, of each trial.", rich_help_panel=MACHINE)
-    ] = 1,
-    gpus_per_trial: Annotated[
-        float | None,
-        typer.Option(
-            min=0,
-            help="GPUs of each trial; 0.25 packs four on one. Default: 1 on cuda.",
-            rich_help_panel=MACHINE,
-        ),
-    ] = None,
-    executor: Annotated[
-        ExecutorName,
-        typer.Option(help="ray, or local: this process, without Ray.", rich_help_panel=MACHINE),
-    ] = ExecutorName.ray,
-    workers: Annotated[
-        int | None,
-        typer.Option(min=1, help="Worker processes of --executor local. Default: none.", rich_help_panel=MACHINE),
-    ] = None,
-    address: Annotated[
-        str | None, typer.Option(help="Address of a running Ray cluster.", rich_help_panel=MACHINE)
-    ] = None,
-    track: Annotated[
-        str | None,
-        typer.Option(
-            help="wandb, tensorboard, or both, comma-separated.",
-            autocompletion=_complete.trackers,
-            rich_help_panel=TRACK,
-        ),
-    ] = None,
-    wandb_mode: Annotated[
-        WandbChoice, typer.Option(help="An offline run is sent later, by `wandb sync`.", rich_help_panel=TRACK)
-    ] = WandbChoice.offline,
-    track_curves: Annotated[
-        bool, typer.Option("--track-curves", help="Each cell's learning curve too.", rich_help_panel=TRACK)
-    ] = False,
-    time_limit: Annotated[
-        str | None,
-        typer.Option(help="Longest that one shared stage or one cell may take: '90s', '2h'.", rich_help_panel=MACHINE),
-    ] = None,
-    retries: Annotated[
-        int,
-        typer.Option(
-            min=0,
-            help="Tries again for what was killed, ran out of memory or could not read or write a file.",
-            rich_help_panel=MACHINE,
-        ),
-    ] = 1,
+    place: PlaceFields,
+    machine: MachineFields,
+    track: TrackFields,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show the cells and shared stages, run nothing.", rich_help_panel=MACHINE)
-    ] = False,
-    force: Annotated[
-        bool,
-        typer.Option(
-            "--force", help="Start although memory or disk will not do by the estimates.", rich_help_panel=MACHINE
-        ),
     ] = False,
     quiet: QuietOption = False,
     json_output: Annotated[
@@ -206,7 +50,6 @@ def run(
     """
     from rich.console import Console
 
-    from bench.calls import parse_call
     from bench.engine.events import Several
     from bench.engine.run_log import RunLog
     from bench.engine.start import Job, RunOptions
@@ -214,38 +57,12 @@ def run(
     from bench.grid.spec import load_spec
     from bench.tracking.trackers import make_trackers, tracked
 
-    given: dict[str, Any] = {
-        "methods": _joined(methods),
-        "datasets": _joined(datasets),
-        "encoders": _joined(encoders),
-        "models": _joined(models),
-        "rates": _joined(rates),
-        "seeds": _joined(seeds),
-        "pool_size": pool_size,
-        "pool_seed": pool_seed,
-        "proxy_model": proxy_model,
-        "recipe": parse_call(f"recipe({recipe})").params if recipe is not None else None,
-        "scale": scale,
-    }
-    if preset is None and config is None and not any(value is not None for value in given.values()):
+    given = _given(grid)
+    if grid.preset is None and grid.config is None and not any(value is not None for value in given.values()):
         raise SpecError("nothing to compare was named: try --methods elfs,random, --preset demo, or --config FILE.")
-    options = RunOptions(
-        out=out,
-        data_root=data_root,
-        cache_dir=cache_dir,
-        download=download,
-        device=device,
-        executor=executor.value,
-        workers=workers,
-        address=address,
-        cpus_per_trial=cpus_per_trial,
-        gpus_per_trial=gpus_per_trial,
-        time_limit=time_limit,
-        retries=retries,
-        force=force,
-    )
-    spec = load_spec(preset=preset, config=config, given=given)
-    trackers = make_trackers(track, mode=wandb_mode.value, curves=track_curves)
+    options = RunOptions(**asdict(place), **asdict(machine))
+    spec = load_spec(preset=grid.preset, config=grid.config, given=given)
+    trackers = make_trackers(track.track, mode=track.wandb_mode, curves=track.track_curves)
     job = Job(spec, options, tolerant=dry_run)
     plan, session = job.plan, job.session
     console = Console(stderr=json_output, highlight=False, markup=False)
@@ -289,6 +106,19 @@ def run(
     else:
         _tell(plan, outcome, session, console)
     raise typer.Exit(code)
+
+
+def _given(grid: GridFields) -> dict[str, Any]:
+    """Fields of ``GridSpec`` from the command line; None where nothing was given."""
+    from bench.calls import parse_call
+
+    given: dict[str, Any] = {
+        name: _joined(value) if isinstance(value, list) else value
+        for name, value in asdict(grid).items()
+        if name not in ("preset", "config")
+    }
+    recipe = parse_call(f"recipe({grid.recipe})").params if grid.recipe is not None else None
+    return {**given, "recipe": recipe}
 
 
 def _joined(given: list[str] | None) -> str | None:

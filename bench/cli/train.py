@@ -4,32 +4,24 @@ from __future__ import annotations
 
 import sys
 from contextlib import redirect_stdout
+from dataclasses import asdict, dataclass
 from enum import Enum
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
 
 from bench.cli import _complete
-from bench.cli._options import (
-    MACHINE,
-    PLACE,
-    CacheOption,
-    DataRootOption,
-    DeviceOption,
-    DownloadOption,
-    QuietOption,
-    SummaryOption,
-)
+from bench.cli._fields import option, spread
+from bench.cli._options import DeviceOption, QuietOption, SummaryOption
 from bench.cli._output import print_json
+from bench.fields import MachineFields, PlaceFields, Says
 
 if TYPE_CHECKING:
     from bench.engine.run import Outcome
     from bench.engine.start import Job
     from bench.results.rows import Row
-
-WHAT = "What to train"
 
 
 class Seen(str, Enum):
@@ -41,85 +33,78 @@ class Seen(str, Enum):
     labels = "labels"
 
 
-def train(
+@dataclass(frozen=True)
+class Wanted:
+    """The coreset, and what is trained on it."""
+
+    panel: ClassVar[str] = "What to train"
+
     row: Annotated[
         Path | None,
-        typer.Option(help="DIR/rows/CELL.json: train as this row did, on its coreset.", rich_help_panel=WHAT),
-    ] = None,
+        typer.Option(help="DIR/rows/CELL.json: train as this row did, on its coreset."),
+    ] = None
     indices: Annotated[
         list[Path] | None,
-        typer.Option(
-            help=".npy of positions in the full training split; may be given several times.", rich_help_panel=WHAT
-        ),
-    ] = None,
+        typer.Option(help=".npy of positions in the full training split; may be given several times."),
+    ] = None
     dataset: Annotated[
         str | None,
-        typer.Option(
-            help="Name, with parameters and modifiers.",
-            autocompletion=_complete.one_of("datasets"),
-            rich_help_panel=WHAT,
-        ),
-    ] = None,
+        typer.Option(help="Name, with parameters and modifiers.", autocompletion=_complete.one_of("datasets")),
+    ] = None
     model: Annotated[
         str | None,
-        typer.Option(
-            help="Comma-separated. Default: the dataset's.",
-            autocompletion=_complete.several("models"),
-            rich_help_panel=WHAT,
-        ),
-    ] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Default: 0.", rich_help_panel=WHAT)] = None,
-    seeds: Annotated[
-        str | None, typer.Option(help="Several: '3' means 0, 1, 2; '4,7' means 4 and 7.", rich_help_panel=WHAT)
-    ] = None,
-    recipe: Annotated[
-        str | None, typer.Option(help="Fields of the training recipe: 'iterations=2000'.", rich_help_panel=WHAT)
-    ] = None,
-    scale: Annotated[float | None, typer.Option(help="Shorten the recipe.", rich_help_panel=WHAT)] = None,
-    pool_size: Annotated[
-        int | None, typer.Option(help="The pool that the coreset was selected from.", rich_help_panel=WHAT)
-    ] = None,
-    pool_seed: Annotated[
-        int | None, typer.Option(min=0, help="Of that pool's draw. Default: 0.", rich_help_panel=WHAT)
-    ] = None,
+        typer.Option(help="Comma-separated. Default: the dataset's.", autocompletion=_complete.several("models")),
+    ] = None
+    seed: Annotated[int | None, typer.Option(min=0, help="Default: 0.")] = None
+    seeds: Annotated[str | None, typer.Option(help="Several: '3' means 0, 1, 2; '4,7' means 4 and 7.")] = None
+    recipe: Annotated[str | None, typer.Option(help="Fields of the training recipe: 'iterations=2000'.")] = None
+    scale: Annotated[float | None, typer.Option(help="Shorten the recipe.")] = None
+    pool_size: Annotated[int | None, typer.Option(help="The pool that the coreset was selected from.")] = None
+    pool_seed: Annotated[int | None, typer.Option(min=0, help="Of that pool's draw. Default: 0.")] = None
     encoder: Annotated[
         str | None,
         typer.Option(
-            help="Of a model that reads embeddings; NAME(weights=FILE).",
-            autocompletion=_complete.one_of("encoders"),
-            rich_help_panel=WHAT,
+            help="Of a model that reads embeddings; NAME(weights=FILE).", autocompletion=_complete.one_of("encoders")
         ),
-    ] = None,
+    ] = None
     supervision: Annotated[
         Seen | None,
-        typer.Option(help="What the selection saw. Default: labels, the cautious one.", rich_help_panel=WHAT),
-    ] = None,
-    sha256: Annotated[
-        str | None, typer.Option(help="What the coreset's SHA-256 must be.", rich_help_panel=WHAT)
-    ] = None,
-    fingerprint: Annotated[
-        str | None, typer.Option(help="What the data set's fingerprint must be.", rich_help_panel=WHAT)
-    ] = None,
-    out: Annotated[Path, typer.Option(help="Folder of the new rows.", rich_help_panel=PLACE)] = Path("runs/train"),
-    data_root: DataRootOption = None,
-    cache_dir: CacheOption = None,
-    download: DownloadOption = False,
-    device: DeviceOption = "auto",
-    threads: Annotated[
-        int | None, typer.Option(min=1, help="CPU threads. Default: the row's, or 1.", rich_help_panel=MACHINE)
-    ] = None,
-    workers: Annotated[
-        int | None,
-        typer.Option(min=1, help="Worker processes, for several cells. Default: none.", rich_help_panel=MACHINE),
-    ] = None,
-    force: Annotated[
-        bool,
-        typer.Option(
-            "--force", help="Start although memory or disk will not do by the estimates.", rich_help_panel=MACHINE
-        ),
-    ] = False,
-    quiet: QuietOption = False,
-    json_output: SummaryOption = False,
+        typer.Option(help="What the selection saw. Default: labels, the cautious one."),
+    ] = None
+    sha256: Annotated[str | None, typer.Option(help="What the coreset's SHA-256 must be.")] = None
+    fingerprint: Annotated[str | None, typer.Option(help="What the data set's fingerprint must be.")] = None
+
+    def settings(self) -> dict[str, Any]:
+        """What a row says already, by the names of the options."""
+        besides = ("row", "indices", "model", "encoder")
+        given = {name.replace("_", "-"): value for name, value in asdict(self).items() if name not in besides}
+        return {**given, "supervision": self.supervision and self.supervision.value}
+
+
+@dataclass(frozen=True)
+class Place(PlaceFields):
+    """As of a run, in another folder."""
+
+    out: Annotated[Path, Says("Folder of the new rows.")] = Path("runs/train")
+
+
+@dataclass(frozen=True)
+class How:
+    """On what to train."""
+
+    panel: ClassVar[str] = MachineFields.panel
+
+    device: DeviceOption = "auto"
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads. Default: the row's, or 1.")] = None
+    workers: Annotated[int | None, typer.Option(min=1, help="Worker processes, for several cells. Default: none.")] = (
+        None
+    )
+    force: Annotated[bool, option(MachineFields, "force")] = False
+
+
+@spread
+def train(
+    *, wanted: Wanted, place: Place, how: How, quiet: QuietOption = False, json_output: SummaryOption = False
 ) -> None:
     """Train on a published coreset without selecting again: a run of the method `indices`, which writes rows.
 
@@ -132,35 +117,21 @@ def train(
     from bench.engine.resume import valid_row
     from bench.results.rows import read_row
 
-    settings: dict[str, Any] = {
-        "dataset": dataset,
-        "seed": seed,
-        "seeds": seeds,
-        "recipe": recipe,
-        "scale": scale,
-        "pool-size": pool_size,
-        "pool-seed": pool_seed,
-        "supervision": supervision and supervision.value,
-        "sha256": sha256,
-        "fingerprint": fingerprint,
-    }
-    _check(row, indices or [], settings)
-    origin = None if row is None else read_row(row)
+    _check(wanted)
+    origin = None if wanted.row is None else read_row(wanted.row)
+    device, threads = how.device, how.threads
     if origin is not None:
         device = "cpu" if device == "auto" and origin.device.startswith("cpu") else device
         threads = threads or origin.threads
     options = {
-        "out": out,
-        "data_root": data_root,
-        "cache_dir": cache_dir,
-        "download": download,
+        **asdict(place),
         "device": device,
         "executor": "local",
-        "workers": workers,
+        "workers": how.workers,
         "cpus_per_trial": threads or 1,
-        "force": force,
+        "force": how.force,
     }
-    job = _job(row, origin, indices or [], settings, model, encoder, options)
+    job = _job(wanted, origin, options)
     outcome = _train(job, quiet=quiet)
     made = [one for cell in job.plan.cells if (one := valid_row(job.session.out, cell)) is not None]
     results = [_result(one, job.session.out, origin) for one in made]
@@ -177,67 +148,62 @@ def train(
     else:
         for one, result in zip(made, results, strict=True):
             _tell(one, result, new=one.cell_id not in job.plan.finished, origin=origin)
-        if row is None and not (sha256 and fingerprint):
-            pair = (("--sha256", sha256), ("--fingerprint", fingerprint))
-            missing = " and ".join(name for name, value in pair if not value)
+        pair = (("--sha256", wanted.sha256), ("--fingerprint", wanted.fingerprint))
+        missing = " and ".join(name for name, value in pair if not value)
+        if wanted.row is None and missing:
             typer.echo(f"Not checked where the coreset comes from: {missing} was not given.")
     raise typer.Exit(code)
 
 
-def _check(row: Path | None, indices: list[Path], settings: dict[str, Any]) -> None:
+def _check(wanted: Wanted) -> None:
     from bench.errors import SpecError
 
-    given = [f"--{name}" for name, value in settings.items() if value is not None]
-    if row is not None and given:
+    files = wanted.indices or []
+    given = [f"--{name}" for name, value in wanted.settings().items() if value is not None]
+    if wanted.row is not None and given:
         raise SpecError(f"--row says all but --model; leave {', '.join(given)} out, or use --indices with --dataset.")
-    if row is None and (not indices or settings["dataset"] is None):
+    if wanted.row is None and (not files or wanted.dataset is None):
         raise SpecError("give --row DIR/rows/CELL.json, or --indices FILE.npy with --dataset NAME.")
-    if len(indices) > 1 and (row is not None or settings["sha256"]):
-        raise SpecError(f"--{'row' if row else 'sha256'} is of one coreset; --indices was given {len(indices)} times.")
-    if settings["seed"] is not None and settings["seeds"] is not None:
+    if len(files) > 1 and (wanted.row is not None or wanted.sha256):
+        one = "row" if wanted.row else "sha256"
+        raise SpecError(f"--{one} is of one coreset; --indices was given {len(files)} times.")
+    if wanted.seed is not None and wanted.seeds is not None:
         raise SpecError("--seed is one seed, --seeds are several; give one of them.")
 
 
-def _job(
-    row: Path | None,
-    origin: Row | None,
-    indices: list[Path],
-    settings: dict[str, Any],
-    model: str | None,
-    encoder: str | None,
-    options: dict[str, Any],
-) -> Job:
+def _job(wanted: Wanted, origin: Row | None, options: dict[str, Any]) -> Job:
     """The grid of a row's coreset, or of files, checked against this machine."""
     from bench.engine.reproduce import as_row, grid_of, published_beside, same_data
     from bench.engine.start import Job, RunOptions
     from bench.errors import SpecError
     from bench.grid.spec import load_spec
 
-    if row is not None and origin is not None:
-        file = indices[0] if indices else published_beside(row, origin)
-        spec = grid_of(origin, file, encoder=encoder, models=model)
+    if wanted.row is not None and origin is not None:
+        file = wanted.indices[0] if wanted.indices else published_beside(wanted.row, origin)
+        spec = grid_of(origin, file, encoder=wanted.encoder, models=wanted.model)
         return Job(spec, RunOptions(**options), revise=partial(as_row, row=origin))
-    spec = load_spec(given=_grid(indices, settings, model, encoder))
+    spec = load_spec(given=_grid(wanted))
     if len(spec.datasets) > 1:
         raise SpecError(f"--dataset: the positions in a file are of one data set, got {len(spec.datasets)}.")
-    return Job(spec, RunOptions(**options), revise=partial(same_data, fingerprint=settings["fingerprint"] or ""))
+    return Job(spec, RunOptions(**options), revise=partial(same_data, fingerprint=wanted.fingerprint or ""))
 
 
-def _grid(indices: list[Path], settings: dict[str, Any], model: str | None, encoder: str | None) -> dict[str, Any]:
+def _grid(wanted: Wanted) -> dict[str, Any]:
     from bench.calls import Call, parse_call
     from bench.refs import INDICES
 
-    said = {name: settings[name] for name in ("supervision", "sha256") if settings[name]}
+    said = {"supervision": wanted.settings()["supervision"], "sha256": wanted.sha256}
+    said = {name: value for name, value in said.items() if value}
     return {
-        "methods": [Call(INDICES, {"of": str(path), **said}) for path in indices],
-        "datasets": settings["dataset"],
-        "models": model,
-        "seeds": settings["seeds"] or [settings["seed"] or 0],
-        "recipe": parse_call(f"recipe({settings['recipe']})").params if settings["recipe"] else None,
-        "scale": settings["scale"],
-        "pool_size": settings["pool-size"],
-        "pool_seed": settings["pool-seed"],
-        "encoders": encoder,
+        "methods": [Call(INDICES, {"of": str(path), **said}) for path in wanted.indices or ()],
+        "datasets": wanted.dataset,
+        "models": wanted.model,
+        "seeds": wanted.seeds or [wanted.seed or 0],
+        "recipe": parse_call(f"recipe({wanted.recipe})").params if wanted.recipe else None,
+        "scale": wanted.scale,
+        "pool_size": wanted.pool_size,
+        "pool_seed": wanted.pool_seed,
+        "encoders": wanted.encoder,
     }
 
 

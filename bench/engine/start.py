@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict
+from pydantic.dataclasses import dataclass
 
 from bench.engine.events import Listener
 from bench.engine.forecast import Forecast
@@ -14,6 +14,7 @@ from bench.engine.machine import shortages, this_machine
 from bench.engine.plan import Plan, check_cache, make_plan
 from bench.engine.run import Outcome, run
 from bench.errors import SpecError
+from bench.fields import MachineFields, PlaceFields
 from bench.grid.cells import check_names
 from bench.grid.spec import GridSpec
 from bench.quantities import counted, parse_seconds
@@ -30,40 +31,9 @@ _START = {"ray": 12.0, "local": 2.0}
 """Seconds until work begins: Ray's own start, and imports. Measured once on two cores, 2026-11-28, under load."""
 
 
-class RunOptions(BaseModel):
-    """Where and on what a grid runs; none of it is part of a result.
-
-    Attributes:
-        out: folder of rows, indices and tables.
-        data_root: folder of the data sets.
-        cache_dir: folder of the shared stages; None for the user's cache folder.
-        download: whether missing data and weights may be fetched.
-        device: ``cpu``, ``cuda``, or ``auto`` for whatever is there.
-        executor: ``ray``, or ``local``: this process, without Ray.
-        workers: worker processes of ``local``; None for this very process.
-        address: of a running Ray cluster.
-        cpus_per_trial: CPUs, and threads, of a stage or cell.
-        gpus_per_trial: GPUs of a stage or cell; None for one on ``cuda``.
-        time_limit: seconds, or text such as ``90s`` or ``2h``, that one stage or cell may take.
-        retries: tries again for what was killed, ran out of memory, or could not read or write a file.
-        force: start although memory or disk will not do by the estimates.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    out: Path = Path("runs/default")
-    data_root: Path | None = None
-    cache_dir: Path | None = None
-    download: bool = False
-    device: str = "auto"
-    executor: Literal["ray", "local"] = "ray"
-    workers: Annotated[int, Field(ge=1)] | None = None
-    address: str | None = None
-    cpus_per_trial: Annotated[int, Field(ge=1)] = 1
-    gpus_per_trial: Annotated[float, Field(ge=0)] | None = None
-    time_limit: float | str | None = None
-    retries: Annotated[int, Field(ge=0)] = 1
-    force: bool = False
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+class RunOptions(PlaceFields, MachineFields):
+    """Where and on what a grid runs, checked; none of it is part of a result."""
 
 
 class Job:
