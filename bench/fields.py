@@ -55,7 +55,7 @@ class GridFields:
         list[str] | None,
         Says(
             "Comma-separated; NAME@imbalance=100@noise=0.2 is a long-tailed and noisy version.",
-            'likewise, with modifiers: ``"cifar100@imbalance=100"`` (``bench.variants``).',
+            'likewise, with modifiers: ``"cifar100@imbalance=100"`` (``bench.modifiers``).',
         ),
     ] = None
     encoders: Annotated[

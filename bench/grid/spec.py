@@ -31,18 +31,8 @@ _FACTORS = ("methods", "datasets", "encoders", "models", "rates", "seeds")
 class GridSpec(BaseModel):
     """A grid: every method on every dataset, at every rate, with every encoder, model and seed.
 
-    Attributes:
-        methods: calls such as ``ccs(beta=0.3)``; a parameter may be a mapping from rate to value.
-        datasets: calls such as ``digits``, ``folder(path=photos)`` or ``cifar100@imbalance=100`` (``bench.modifiers``).
-        encoders: calls; empty means each dataset's default.
-        models: calls; empty means each dataset's default.
-        rates: fractions of the pool to remove, each in [0, 1).
-        seeds: distinct seeds; the number n stands for 0 to n - 1.
-        pool_size: images drawn from the training split as the pool; None for all.
-        pool_seed: of that draw; another one is another pool, and so another data set.
-        proxy_model: network for training dynamics; None for the model that is trained on the coreset.
-        recipe: fields of ``Recipe`` that replace the dataset's and the model's.
-        scale: factor that shortens iterations and proxy epochs; the rows are marked.
+    ``bench.fields.GridFields`` says what each field means; here they are read and checked. Without encoders or models,
+    each dataset's default is taken; without a proxy model, the model that is trained on the coreset.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
