@@ -16,7 +16,6 @@ from numpy.typing import ArrayLike, NDArray
 from typing_extensions import Unpack
 
 from bench.errors import DataError, RowError, SpecError, UnknownName
-from bench.fields import GridFields, MachineFields, PlaceFields, said
 
 if TYPE_CHECKING:
     from bench.engine.events import Listener
@@ -30,7 +29,36 @@ Metric = Literal["last", "best"]
 
 
 class RunFields(TypedDict, total=False):
-    """Keywords of ``run``; ``bench.fields`` says what each means."""
+    """Keywords of ``run``: the fields of a grid, then where and on what it runs, in the words of ``bench.fields``.
+
+    Attributes:
+        methods: ``"elfs,ccs(beta=0.3)"``, or a list; a parameter may be a mapping from rate to value.
+        datasets: likewise, with modifiers: ``"cifar100@imbalance=100"`` (``bench.modifiers``).
+        encoders: likewise; by default each data set's.
+        models: likewise; by default each data set's.
+        rates: fractions of the pool to remove, each in [0, 1).
+        seeds: how many, or a list of seeds.
+        preset: name of a packaged grid to start from.
+        config: YAML file of the same fields.
+        pool_size: images drawn from the training split as the pool.
+        pool_seed: of that draw; another one is another pool.
+        proxy_model: network for training dynamics; by default the model that is trained on the coreset.
+        recipe: fields of ``bench.Recipe`` that replace the data set's and the model's.
+        scale: factor that shortens iterations and proxy epochs; rows are marked.
+        out: folder of rows, indices and tables.
+        data_root: folder of the data sets.
+        cache_dir: folder of shared stages. Default: the user's cache folder.
+        download: whether missing data and weights may be fetched.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        cpus_per_trial: CPUs, and threads, of a stage or cell.
+        gpus_per_trial: GPUs of a stage or cell; None is 1 on ``cuda``.
+        executor: ``local`` (the default here), or ``ray``.
+        workers: worker processes of ``local``; by default the work is done in this process.
+        address: address of a running Ray cluster.
+        time_limit: seconds, or text such as ``2h``, that one stage or cell may take.
+        retries: tries again for what was killed, ran out of memory or could not read or write a file.
+        force: start although memory or disk will not do by the estimates.
+    """
 
     methods: str | Sequence[Any]
     datasets: str | Sequence[Any]
@@ -58,12 +86,6 @@ class RunFields(TypedDict, total=False):
     time_limit: float | str | None
     retries: int
     force: bool
-
-
-RunFields.__doc__ = (
-    "Keywords of ``run``: the fields of a grid, then where and on what it runs.\n\nAttributes:\n"
-    + "".join(f"    {name}: {says.doc}\n" for name, says in said(GridFields, PlaceFields, MachineFields))
-)
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
 """The fields of a run, once: names, types, defaults and what they mean, for command line, YAML, Python and the specs.
 
 ``bench.cli._fields`` makes options of them, ``bench.engine.start.RunOptions`` checks them, ``bench.grid.spec.GridSpec``
-reads the grid among them, and ``bench.RunFields`` shows them to Python. Every ``--help`` reads this module, so it
-imports nothing heavy.
+reads the grid among them, and ``bench.RunFields`` lists them in the same words, which a test compares. Every ``--help``
+reads this module, so it imports nothing heavy.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import MISSING, fields, is_dataclass
+from functools import cache
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -55,7 +56,7 @@ def option(group: Any, name: str, **otherwise: Any) -> OptionInfo:
         name: of the field.
         **otherwise: keywords of ``typer.Option`` that this command has in place of the field's.
     """
-    hint = get_type_hints(group, include_extras=True)[name]
+    hint = _hints(group)[name]
     means = next(item for item in get_args(hint) if isinstance(item, OptionInfo | Says))
     if isinstance(means, OptionInfo):
         means.rich_help_panel = group.panel
@@ -73,6 +74,12 @@ def option(group: Any, name: str, **otherwise: Any) -> OptionInfo:
     return made
 
 
+@cache
+def _hints(group: Any) -> dict[str, Any]:
+    """Annotations of a dataclass, read once: every ``--help`` waits for this."""
+    return get_type_hints(group, include_extras=True)
+
+
 def _parameters(
     command: Callable[..., None], hints: dict[str, Any], groups: dict[str, Any]
 ) -> Iterator[inspect.Parameter]:
@@ -81,7 +88,7 @@ def _parameters(
         if name not in groups:
             yield inspect.Parameter(name, kind, default=parameter.default, annotation=hints[name])
             continue
-        types = get_type_hints(groups[name], include_extras=True)
+        types = _hints(groups[name])
         for field in fields(groups[name]):
             made: Any = Annotated[_plain(types[field.name]), option(groups[name], field.name)]
             default = inspect.Parameter.empty if field.default is MISSING else field.default
