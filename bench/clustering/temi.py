@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
@@ -180,7 +181,8 @@ def temi(
     slow: list[Tensor] = [weight for teacher in teachers for weight in teacher.parameters()]
     rate = lr * batch_size / 256
     # One optimiser for all heads. AdamW works number by number, so no head feels the others.
-    optimiser = torch.optim.AdamW(weights, lr=rate, weight_decay=1e-4, fused=True)
+    # Fused wherever there is something to compute: torch has no such kernel for ``meta``, on which a test counts waits.
+    optimiser = torch.optim.AdamW(weights, lr=rate, weight_decay=1e-4, fused=not points.is_meta)
     steps = math.ceil(size / batch_size)
     # At least 0.5, or in a run of a few steps the teacher would be the student itself.
     momentum = min(TEACHER_MOMENTUM, max(0.5, 1 - SHORT_RUN_WINDOW / (steps * epochs)))
@@ -310,8 +312,9 @@ def _heads_at_once(heads: int, batch: int, device: str) -> int:
 
 
 def _pair(module: Heads, pair: Pair, precision: Precision) -> Pair:
-    """Log-probabilities of x and of x' in fp32, each [H, B, C]; in one pass, so that weights are read once."""
-    with torch.autocast(pair[0].device.type, torch.bfloat16, enabled=precision == "bf16"):
+    """Return the log-probabilities of x and of x' in fp32, each [H, B, C]; one pass reads the weights once."""
+    # No context at all in fp32: autocast refuses some devices, ``meta`` among them, even where it is switched off.
+    with torch.autocast(pair[0].device.type, torch.bfloat16) if precision == "bf16" else nullcontext():
         logits = module(torch.cat(pair))
     own, other = (logits / TEMPERATURE).log_softmax(2).split(len(pair[0]), 1)
     return own, other
