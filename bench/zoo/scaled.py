@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from bench.errors import SpecError
+from bench.zoo.empty import empty
 
 
 class Scaled(nn.Module):
@@ -52,12 +52,7 @@ def recipe_for(build: Callable[[], nn.Module]) -> Mapping[str, Any]:
     Args:
         build: makes the network; nothing is computed with it.
     """
-    try:
-        with torch.device("meta"):
-            network = build()
-    except (NotImplementedError, RuntimeError):  # some compute with their first weights, which meta tensors lack
-        network = build()
-    over_batches = any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in network.modules())
+    over_batches = any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in empty(build).modules())
     return {} if over_batches else TRANSFORMER
 
 

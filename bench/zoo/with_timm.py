@@ -172,12 +172,13 @@ def prepared(name: str, size: int | None) -> Preparation:
     """Images as timm's own evaluation gives them to the network."""
     from timm.data.config import resolve_data_config
     from timm.data.transforms_factory import create_transform
+    from torchvision.transforms import Compose
 
     from bench.zoo.preparation import Preparation
 
     configuration = resolve_data_config({} if size is None else {"img_size": size}, pretrained_cfg=_configuration(name))
-    # With the prefetcher timm leaves scaling and normalising to whoever takes the batch.
-    cut = create_transform(**configuration, is_training=False, use_prefetcher=True)
+    # The last two turn a picture into a tensor and normalise it.
+    cut = Compose(create_transform(**configuration, is_training=False).transforms[:-2])
     return Preparation(cut, configuration["mean"], configuration["std"])
 
 
@@ -196,8 +197,8 @@ def _configuration(name: str) -> dict[str, Any]:
 def _classifier(name: str, network: nn.Module) -> Collection[str]:
     """Names of parameters that the published network has and this one has not, or not of that shape: its classifier."""
     import timm
-    import torch
 
-    with torch.device("meta"):
-        whole = timm.create_model(name, pretrained=False).state_dict()
+    from bench.zoo.empty import empty
+
+    whole = empty(lambda: timm.create_model(name, pretrained=False)).state_dict()
     return [key for key in whole if key not in network.state_dict()]
