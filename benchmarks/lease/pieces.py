@@ -134,7 +134,7 @@ def _strips(pixels: NDArray[np.uint8]) -> Iterator[bytes]:
     for start in range(0, len(pixels), _STRIP):
         rows = np.ascontiguousarray(pixels[start : start + _STRIP].transpose(0, 2, 3, 1)).reshape(-1, SIDE, 3)
         buffer = io.BytesIO()
-        Image.fromarray(rows).save(buffer, "WEBP", lossless=True, quality=100, method=4)
+        Image.fromarray(rows).save(buffer, "WEBP", lossless=True, quality=60, method=3)
         yield buffer.getvalue()
 
 
