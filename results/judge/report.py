@@ -6,6 +6,7 @@ python results/judge/report.py    writes judge.md and judge.svg beside itself, a
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -222,8 +223,12 @@ def summary(lines: Sequence[Line]) -> str:
 def figure(lines: Sequence[Line]) -> Figure:
     """What the ridge judge said against test accuracy, one panel per line of the plan, one colour per rate."""
     names = sorted({line.name for line in lines if line.points(RIDGE)})
-    drawing = Figure(figsize=(4 * max(len(names), 1), 3.8), layout="constrained")
-    panels = drawing.subplots(1, max(len(names), 1), squeeze=False)[0]
+    columns = max(1, min(len(names), 3))
+    height = max(1, math.ceil(len(names) / columns))
+    drawing = Figure(figsize=(4 * columns, 3.8 * height), layout="constrained")
+    panels = drawing.subplots(height, columns, squeeze=False).flat
+    for panel in panels[len(names) :]:
+        panel.set_axis_off()
     for panel, name in zip(panels, names, strict=False):
         for line in (line for line in lines if line.name == name):
             if points := line.points(RIDGE):
@@ -235,7 +240,7 @@ def figure(lines: Sequence[Line]) -> Figure:
         panel.set_xlabel("ridge judge: accuracy on clusterings")
         panel.grid(alpha=0.3)
         panel.legend(fontsize="small")
-    panels[0].set_ylabel("test accuracy, %")
+        panel.set_ylabel("test accuracy, %")
     return drawing
 
 
