@@ -7,239 +7,110 @@ import time
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
 
 from bench.cli import _complete
-from bench.cli._options import MACHINE, PLACE, CacheOption, DeviceOption, QuietOption, SummaryOption
+from bench.cli._fields import option, spread
+from bench.cli._options import MACHINE, CacheOption, DeviceOption, QuietOption, SummaryOption
 from bench.cli._output import print_json
+from bench.fields import PlaceFields
 from bench.labelling.formats import Format
 
 if TYPE_CHECKING:
+    from bench.calls import Call
     from bench.images.folders import Skipped
     from bench.labelling.candidates import Limits
     from bench.labelling.choose import Chosen
     from bench.labelling.sources import Items, Source
     from bench.refs import EncoderRef
 
-ITEMS, CHOICE, KNOWN, WRITTEN = "What to choose from", "How to choose", "What is known already", "What is written"
-
-
 PICTURES = 100
 _NAMED = 5
 USUAL = "default"
 
 
-def select(
-    budget: Annotated[int, typer.Option(min=2, help="How many to label.", rich_help_panel=CHOICE)],
+@dataclass(frozen=True)
+class Choice:
+    """How many items are chosen, and how."""
+
+    panel: ClassVar[str] = "How to choose"
+
+    budget: Annotated[int, typer.Option(min=2, help="How many to label.")]
     classes: Annotated[
         int,
-        typer.Option(
-            min=2,
-            help="About how many classes there are. Too many does less harm than too few.",
-            rich_help_panel=CHOICE,
-        ),
-    ],
-    images: Annotated[
-        Path | None,
-        typer.Option(
-            help="Folder of JPEG, PNG, WebP or HEIC files, flat or nested; or s3://BUCKET/FOLDER, gs://...",
-            rich_help_panel=ITEMS,
-        ),
-    ] = None,
-    fps: Annotated[
-        float | None,
-        typer.Option(
-            help="Take --images for a folder of videos, and so many pictures a second from each.", rich_help_panel=ITEMS
-        ),
-    ] = None,
-    embeddings: Annotated[
-        Path | None,
-        typer.Option(
-            help=".npy, .npz or .parquet of numbers [N, D]; also at an address.",
-            rich_help_panel=ITEMS,
-        ),
-    ] = None,
-    names: Annotated[
-        Path | None,
-        typer.Option(
-            help="Of --embeddings, one a line; with --images, files below that folder.", rich_help_panel=ITEMS
-        ),
-    ] = None,
-    encoder: Annotated[
-        str,
-        typer.Option(
-            help="Of --images; NAME(weights=FILE) takes a local file.",
-            autocompletion=_complete.one_of("encoders"),
-            rich_help_panel=ITEMS,
-        ),
-    ] = "dino_vits16",
-    image_size: Annotated[
-        int, typer.Option(min=16, max=1024, help="Pixels that the short side is scaled to.", rich_help_panel=ITEMS)
-    ] = 224,
+        typer.Option(min=2, help="About how many classes there are. Too many does less harm than too few."),
+    ]
     method: Annotated[
         str,
         typer.Option(
             help="A label-free method, with parameters; 'default' takes facility-location below 2 labels a class, "
             "kmeans-sampling from there on, and maxherding of more than 20,000 items.",
             autocompletion=_complete.label_free,
-            rich_help_panel=CHOICE,
         ),
-    ] = USUAL,
+    ] = USUAL
     compare: Annotated[
         bool,
         typer.Option(
             "--compare",
             help="Let several methods choose (--method names them, comma-separated), print how good each choice is "
             "judged to be, and write the best.",
-            rich_help_panel=CHOICE,
         ),
-    ] = False,
-    skip_duplicates: Annotated[
-        bool, typer.Option("--skip-duplicates", help="Keep near-duplicates out.", rich_help_panel=CHOICE)
-    ] = False,
+    ] = False
+    skip_duplicates: Annotated[bool, typer.Option("--skip-duplicates", help="Keep near-duplicates out.")] = False
     similarity: Annotated[
         float,
-        typer.Option(min=0.5, max=1.0, help="Cosine similarity of near-duplicates.", rich_help_panel=CHOICE),
-    ] = 0.98,
-    seed: Annotated[int, typer.Option(min=0, help="Of everything random.", rich_help_panel=CHOICE)] = 0,
-    labelled: Annotated[
-        Path | None,
-        typer.Option(
-            help="CSV or text of what is labelled, such as an earlier list: the choice complements it.",
-            rich_help_panel=KNOWN,
-        ),
-    ] = None,
-    exclude: Annotated[
-        Path | None, typer.Option(help="CSV or text of what is never chosen.", rich_help_panel=KNOWN)
-    ] = None,
-    groups: Annotated[
-        str | None,
-        typer.Option(
-            help="'folder', or a CSV of file and group: of each, such as a video or a patient, few or all are chosen.",
-            rich_help_panel=KNOWN,
-        ),
-    ] = None,
-    per_group: Annotated[
-        str,
-        typer.Option(
-            metavar="N|all",
-            help="Most items of a group, labelled ones included. 'all' keeps groups whole: all of one or none are "
-            "chosen, at most --budget items in all.",
-            rich_help_panel=KNOWN,
-        ),
-    ] = "1",
-    out: Annotated[
-        Path,
-        typer.Option(
-            help="CSV to write; a contact sheet and a list of skipped files lie beside it.", rich_help_panel=WRITTEN
-        ),
-    ] = Path("to_label.csv"),
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace what is in the place of these files.", rich_help_panel=WRITTEN)
-    ] = False,
-    handed: Annotated[
-        Format,
-        typer.Option("--format", help="Write the choice for a tool too, beside the CSV.", rich_help_panel=WRITTEN),
-    ] = Format.csv,
-    paths: Annotated[
-        str | None,
-        typer.Option(help="In --format: relative, absolute, or a prefix such as a URL.", rich_help_panel=WRITTEN),
-    ] = None,
-    scores: Annotated[
-        Path | None,
-        typer.Option(help="CSV or Parquet of all items: what became of each, and why.", rich_help_panel=WRITTEN),
-    ] = None,
-    cache_dir: CacheOption = None,
-    download: Annotated[bool, typer.Option("--download", help="Fetch missing weights.", rich_help_panel=PLACE)] = False,
-    device: DeviceOption = "auto",
-    threads: Annotated[
-        int | None, typer.Option(min=1, help="CPU threads. Default: all.", rich_help_panel=MACHINE)
-    ] = None,
-    quiet: QuietOption = False,
-    json_output: SummaryOption = False,
-) -> None:
-    """Choose which of your own unlabelled images to label, without a single label.
+        typer.Option(min=0.5, max=1.0, help="Cosine similarity of near-duplicates."),
+    ] = 0.98
+    seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 0
 
-    Writes the file names in the order to label: whoever stops early still has a good choice. The same command again
-    goes on where it was interrupted. Exit code: 0 done, 1 written, but the choice is not varied, 2 bad input, 130
-    interrupted.
-    """
-    from bench.cli._stages import StageProgress
-    from bench.engine.plan import check_cache, check_writable
-    from bench.labelling.candidates import check_limits
-    from bench.labelling.choose import check_method
-    from bench.labelling.compared import comparing
-    from bench.labelling.default import find_method
-    from bench.labelling.remote import address_of
+    def call(self, items: int, labelled: int) -> Call:
+        """The method, checked against the number of items before any work."""
+        from bench.labelling.choose import check_method
+        from bench.labelling.compared import comparing
+        from bench.labelling.default import find_method
 
-    address = None if images is None else address_of(images)
-    if address and handed == Format.label_studio and paths is None:
-        paths = f"{address}/"
-    wanted = _Wanted(out, scores, handed, paths, overwrite)
-    wanted.check(files=images is not None)
-    started = time.perf_counter()
-    from bench.store.folder import cache_folder
-
-    cache = cache_folder(cache_dir)
-    source, frames = _Given(images, embeddings, names, fps, out).find(cache, quiet)
-    size = len(source.names)
-    limits, unlabelled = _limits(source, labelled, exclude, groups, per_group)
-    total = budget + len(limits.labelled)
-    call = comparing(method, USUAL) if compare else find_method(method, budget=total, classes=classes, items=size)
-    check_method(call, budget=budget, items=size, classes=classes)
-    check_limits(limits, budget=budget, items=size)
-    others = source.other_suffixes(without=wanted.files())
-    for path in wanted.files():
-        check_writable(path.resolve().parent)
-    check_cache(cache)
-    from bench.engine.start import pick_device
-    from bench.labelling.whole import choose_to_label
-    from bench.store.cache import Store
-    from bench.training.precision import prepare_torch
-
-    used, threads = pick_device(device), threads or os.cpu_count() or 1
-    prepare_torch(threads)
-    ref, weights = (None, None) if source.scan is None else _encoder(encoder, download)
-    with ExitStack() as stack:
-        progress = stack.enter_context(StageProgress(quiet=quiet))
-        items = source.items(ref, weights, store=Store(cache), size=image_size, device=used, stage=progress.stage)
-        limits = items.limits(replace(limits, similarity=similarity if skip_duplicates else None))
-        chosen = choose_to_label(
-            items.vectors,
-            call,
-            budget=budget,
-            classes=classes,
-            seed=seed,
-            limits=limits,
-            cache=cache,
-            device=used,
-            threads=threads,
-            begin=progress.stage,
-            left_out=_unread(items),
+        found = (
+            comparing(self.method, USUAL)
+            if self.compare
+            else find_method(self.method, budget=self.budget + labelled, classes=self.classes, items=items)
         )
-        progress.stage("writing")
-        summary = wanted.write(chosen, items, limits)
-    summary |= {} if fps is None else {"frames": str(frames)}
-    summary |= {"labelled": len(limits.labelled), "listed_without_label": unlabelled}
-    summary |= {} if others is None else {"other_files": others}
-    _report({**summary, "seconds": round(time.perf_counter() - started, 1)}, json_output)
-    if chosen.warnings:
-        raise typer.Exit(1)
+        check_method(found, budget=self.budget, items=items, classes=self.classes)
+        return found
 
 
 @dataclass(frozen=True)
-class _Given:
+class Given:
     """Where the items are."""
 
-    images: Path | None
-    embeddings: Path | None
-    names: Path | None
-    fps: float | None
-    out: Path
+    panel: ClassVar[str] = "What to choose from"
 
-    def find(self, cache: Path, quiet: bool) -> tuple[Source, Path | None]:
+    images: Annotated[
+        Path | None,
+        typer.Option(help="Folder of JPEG, PNG, WebP or HEIC files, flat or nested; or s3://BUCKET/FOLDER, gs://..."),
+    ] = None
+    fps: Annotated[
+        float | None,
+        typer.Option(help="Take --images for a folder of videos, and so many pictures a second from each."),
+    ] = None
+    embeddings: Annotated[
+        Path | None,
+        typer.Option(help=".npy, .npz or .parquet of numbers [N, D]; also at an address."),
+    ] = None
+    names: Annotated[
+        Path | None,
+        typer.Option(help="Of --embeddings, one a line; with --images, files below that folder."),
+    ] = None
+    encoder: Annotated[
+        str,
+        typer.Option(
+            help="Of --images; NAME(weights=FILE) takes a local file.", autocompletion=_complete.one_of("encoders")
+        ),
+    ] = "dino_vits16"
+    image_size: Annotated[int, typer.Option(min=16, max=1024, help="Pixels that the short side is scaled to.")] = 224
+
+    def find(self, cache: Path, out: Path, quiet: bool) -> tuple[Source, Path | None]:
         """Fetch what lies elsewhere, take pictures from videos, find the items; returns the pictures' folder too."""
         from bench.cli._stages import StageProgress
         from bench.engine.plan import check_writable
@@ -252,7 +123,7 @@ class _Given:
         if self.fps is not None and (self.images is None or self.embeddings is not None):
             raise SpecError("--fps takes pictures from the videos in --images FOLDER, and no --embeddings.")
         check_videos(self.fps)
-        check_writable(self.out.resolve().parent)
+        check_writable(out.resolve().parent)
         images, embeddings, frames = self.images, self.embeddings, None
         unusable: tuple[Skipped, ...] = ()
         with StageProgress(quiet=quiet) as progress:
@@ -262,59 +133,88 @@ class _Given:
                 suffixes = readable_suffixes() if self.fps is None else SUFFIXES
                 images, unusable = fetch_folder(address, cache / "fetched", suffixes, progress.stage)
             if self.fps is not None and images is not None and self.images is not None:
-                frames = self.out.with_name(f"{self.images.name or self.images.resolve().name}.frames")
+                frames = out.with_name(f"{self.images.name or self.images.resolve().name}.frames")
                 unusable += extract_frames(images, frames, self.fps, progress.stage)
                 images = frames
         return Source.find(images=images, embeddings=embeddings, names=self.names).without(unusable), frames
 
+    def weights(self, download: bool) -> tuple[EncoderRef, Path | None]:
+        """The encoder, and where its weights lie."""
+        from bench.calls import parse_call
+        from bench.engine.plan import find_encoder
 
-def _encoder(name: str, download: bool) -> tuple[EncoderRef, Path | None]:
-    from bench.calls import parse_call
-    from bench.engine.plan import find_encoder
-
-    return find_encoder(parse_call(name), download, needed=True)
-
-
-def _limits(
-    source: Source, labelled: Path | None, exclude: Path | None, groups: str | None, per_group: str
-) -> tuple[Limits, int]:
-    """What the lists say, by positions in the source; and how many lines of ``labelled`` have no label."""
-    from bench.labelling.candidates import Limits, most_of_a_group
-    from bench.labelling.lists import Listed, read_groups, read_list
-
-    most = most_of_a_group(per_group, grouped=groups is not None)
-    lookup = source.lookup()
-    known = Listed() if labelled is None else read_list(labelled, lookup)
-    hidden = Listed() if exclude is None else read_list(exclude, lookup)
-    numbers = None if groups is None else read_groups(groups, lookup)
-    return Limits(known.positions, hidden.positions, numbers, most), known.unlabelled
-
-
-def _unread(items: Items) -> str:
-    """What an error about the budget says of files that were skipped; nothing is written when it is refused."""
-    names = [item.name for item in items.skipped]
-    if not names:
-        return ""
-    listed = ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
-    return f"of {len(items.names) + len(names)} files {len(names)} could not be read ({listed}); "
+        return find_encoder(parse_call(self.encoder), download, needed=True)
 
 
 @dataclass(frozen=True)
-class _Wanted:
+class Known:
+    """What is labelled, excluded or grouped."""
+
+    panel: ClassVar[str] = "What is known already"
+
+    labelled: Annotated[
+        Path | None,
+        typer.Option(help="CSV or text of what is labelled, such as an earlier list: the choice complements it."),
+    ] = None
+    exclude: Annotated[Path | None, typer.Option(help="CSV or text of what is never chosen.")] = None
+    groups: Annotated[
+        str | None,
+        typer.Option(
+            help="'folder', or a CSV of file and group: of each, such as a video or a patient, few or all are chosen."
+        ),
+    ] = None
+    per_group: Annotated[
+        str,
+        typer.Option(
+            metavar="N|all",
+            help="Most items of a group, labelled ones included. 'all' keeps groups whole: all of one or none are "
+            "chosen, at most --budget items in all.",
+        ),
+    ] = "1"
+
+    def limits(self, source: Source) -> tuple[Limits, int]:
+        """What the lists say, by positions in the source; and how many lines of ``labelled`` have no label."""
+        from bench.labelling.candidates import Limits, most_of_a_group
+        from bench.labelling.lists import Listed, read_groups, read_list
+
+        most = most_of_a_group(self.per_group, grouped=self.groups is not None)
+        lookup = source.lookup()
+        known = Listed() if self.labelled is None else read_list(self.labelled, lookup)
+        hidden = Listed() if self.exclude is None else read_list(self.exclude, lookup)
+        numbers = None if self.groups is None else read_groups(self.groups, lookup)
+        return Limits(known.positions, hidden.positions, numbers, most), known.unlabelled
+
+
+@dataclass(frozen=True)
+class Wanted:
     """What is to be written, and whether in the place of what is there."""
 
-    out: Path
-    scores: Path | None
-    form: Format
-    paths: str | None
-    overwrite: bool
+    panel: ClassVar[str] = "What is written"
+
+    out: Annotated[
+        Path,
+        typer.Option(help="CSV to write; a contact sheet and a list of skipped files lie beside it."),
+    ] = Path("to_label.csv")
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is in the place of these files.")] = False
+    handed: Annotated[
+        Format,
+        typer.Option("--format", help="Write the choice for a tool too, beside the CSV."),
+    ] = Format.csv
+    paths: Annotated[
+        str | None,
+        typer.Option(help="In --format: relative, absolute, or a prefix such as a URL."),
+    ] = None
+    scores: Annotated[
+        Path | None,
+        typer.Option(help="CSV or Parquet of all items: what became of each, and why."),
+    ] = None
 
     def files(self) -> list[Path]:
         """All files that may be written."""
         from bench.labelling.handover import handover_path
         from bench.labelling.to_label import beside
 
-        asked = (self.scores, handover_path(self.out, self.form))
+        asked = (self.scores, handover_path(self.out, self.handed))
         return [self.out, *beside(self.out), *(path for path in asked if path is not None)]
 
     def check(self, *, files: bool) -> None:
@@ -328,7 +228,7 @@ class _Wanted:
             raise SpecError(f"--out {self.out} is not valid: a .csv file is written, such as {better}.")
         if self.scores is not None and self.scores.suffix.lower() not in TABLES:
             raise SpecError(f"--scores {self.scores} is not valid: a {' or '.join(TABLES)} file is written.")
-        check_handover(self.form, self.paths, files=files)
+        check_handover(self.handed, self.paths, files=files)
         check_free(self.files(), overwrite=self.overwrite)
 
     def write(self, chosen: Chosen, items: Items, limits: Limits) -> dict[str, Any]:
@@ -341,8 +241,8 @@ class _Wanted:
 
         listed = records(chosen, items.names, items.named)
         pictures = None if items.files is None else items.files.take(chosen.positions)
-        tool = handover_path(self.out, self.form)
-        handed = None if tool is None else handover(self.form, listed, pictures, self.paths)
+        tool = handover_path(self.out, self.handed)
+        handed = None if tool is None else handover(self.handed, listed, pictures, self.paths)
         check_free(self.files(), overwrite=self.overwrite)  # again: much may have happened meanwhile
         write_bytes(self.out, list_csv(listed, items.named))
         summary: dict[str, Any] = {
@@ -401,6 +301,94 @@ def _spread(chosen: Chosen, limits: Limits) -> dict[str, int | None]:
         "clusters_with_labelled": with_labelled,
         "whole_groups": groups,
     }
+
+
+@spread
+def select(
+    *,
+    choice: Choice,
+    given: Given,
+    known: Known,
+    wanted: Wanted,
+    cache_dir: CacheOption = None,
+    download: Annotated[bool, option(PlaceFields, "download", help="Fetch missing weights.")] = False,
+    device: DeviceOption = "auto",
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="CPU threads. Default: all.", rich_help_panel=MACHINE)
+    ] = None,
+    quiet: QuietOption = False,
+    json_output: SummaryOption = False,
+) -> None:
+    """Choose which of your own unlabelled images to label, without a single label.
+
+    Writes the file names in the order to label: whoever stops early still has a good choice. The same command again
+    goes on where it was interrupted. Exit code: 0 done, 1 written, but the choice is not varied, 2 bad input, 130
+    interrupted.
+    """
+    from bench.cli._stages import StageProgress
+    from bench.engine.plan import check_cache, check_writable
+    from bench.labelling.candidates import check_limits
+    from bench.labelling.remote import address_of
+
+    address = None if given.images is None else address_of(given.images)
+    if address and wanted.handed == Format.label_studio and wanted.paths is None:
+        wanted = replace(wanted, paths=f"{address}/")
+    wanted.check(files=given.images is not None)
+    started = time.perf_counter()
+    from bench.store.folder import cache_folder
+
+    cache = cache_folder(cache_dir)
+    source, frames = given.find(cache, wanted.out, quiet)
+    size = len(source.names)
+    limits, unlabelled = known.limits(source)
+    call = choice.call(size, len(limits.labelled))
+    check_limits(limits, budget=choice.budget, items=size)
+    others = source.other_suffixes(without=wanted.files())
+    for path in wanted.files():
+        check_writable(path.resolve().parent)
+    check_cache(cache)
+    from bench.engine.start import pick_device
+    from bench.labelling.whole import choose_to_label
+    from bench.store.cache import Store
+    from bench.training.precision import prepare_torch
+
+    used, threads = pick_device(device), threads or os.cpu_count() or 1
+    prepare_torch(threads)
+    ref, weights = (None, None) if source.scan is None else given.weights(download)
+    with ExitStack() as stack:
+        progress = stack.enter_context(StageProgress(quiet=quiet))
+        items = source.items(ref, weights, store=Store(cache), size=given.image_size, device=used, stage=progress.stage)
+        limits = items.limits(replace(limits, similarity=choice.similarity if choice.skip_duplicates else None))
+        chosen = choose_to_label(
+            items.vectors,
+            call,
+            budget=choice.budget,
+            classes=choice.classes,
+            seed=choice.seed,
+            limits=limits,
+            cache=cache,
+            device=used,
+            threads=threads,
+            begin=progress.stage,
+            left_out=_unread(items),
+        )
+        progress.stage("writing")
+        summary = wanted.write(chosen, items, limits)
+    summary |= {} if given.fps is None else {"frames": str(frames)}
+    summary |= {"labelled": len(limits.labelled), "listed_without_label": unlabelled}
+    summary |= {} if others is None else {"other_files": others}
+    _report({**summary, "seconds": round(time.perf_counter() - started, 1)}, json_output)
+    if chosen.warnings:
+        raise typer.Exit(1)
+
+
+def _unread(items: Items) -> str:
+    """What an error about the budget says of files that were skipped; nothing is written when it is refused."""
+    names = [item.name for item in items.skipped]
+    if not names:
+        return ""
+    listed = ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
+    return f"of {len(items.names) + len(names)} files {len(names)} could not be read ({listed}); "
 
 
 def _told(summary: dict[str, Any]) -> str:
