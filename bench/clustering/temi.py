@@ -199,28 +199,17 @@ def temi(
             drawn = to_device(torch.randint(near.shape[1], (len(part),), generator=generator), device)
             indices = to_device(part, device)
             pair = (points[indices], points[near[indices, drawn]])
-            with torch.no_grad():
-                seen = [_pair(teacher, pair, precision) for teacher in teachers]
-                agreement = torch.cat([agreements(own) for own in seen]).mean(0)
-                for prior, own in zip(priors, seen, strict=True):
-                    # Before the loss, which divides by it: a cluster that fills up is made dear in the same step.
-                    prior.lerp_((own[0].exp().mean(1) + own[1].exp().mean(1)) / 2, 1 - PRIOR_MOMENTUM)
             # By hand, since a scheduler's state would have to be saved and restored with an unfinished clustering.
             optimiser.param_groups[0]["lr"] = rate * min(1.0, (done + 1) / (warmup_epochs * steps))
             optimiser.zero_grad(set_to_none=True)
-            step = []
-            for student, own, prior in zip(students, seen, priors, strict=True):
-                loss = temi_loss(_pair(student, pair, precision), own, prior, beta=beta, agreement=agreement)
-                # The sum over heads gives each head the gradient it would have alone.
-                loss.sum().backward()
-                step.append(loss.detach())
+            step = _go_back(students, teachers, priors, pair, beta=beta, precision=precision)
             optimiser.step()
             done += 1
             with torch.no_grad():
                 torch._foreach_lerp_(slow, weights, 1 - momentum)
             # Weighted by its images: the last batch may be small. Started anew in each epoch, as the last one's mean
             # decides.
-            losses += torch.cat(step) * len(part) / size
+            losses += step * len(part) / size
         # Looked at once per epoch: a look at every step would make a GPU wait for the host.
         if not torch.isfinite(losses).all():
             raise NotFinite(f"the clustering's loss is not finite in epoch {epoch + 1} of {epochs}.")
@@ -234,6 +223,34 @@ def temi(
     with torch.no_grad():
         labels = torch.cat([teachers[best // group](part)[best % group].argmax(1) for part in points.split(4096)])
     return Clustering(labels.cpu().numpy(), losses.double().cpu().numpy())
+
+
+def _go_back(
+    students: list[Heads], teachers: list[Heads], priors: list[Tensor], pair: Pair, *, beta: float, precision: Precision
+) -> Tensor:
+    """Compute the loss of every head, [H], and its students' gradients; moves the priors in place.
+
+    Args:
+        students: groups of heads.
+        teachers: of the same groups.
+        priors: [heads of the group, C] each.
+        pair: embeddings of x and x', each [B, D].
+        beta: see ``temi_loss``.
+        precision: see ``temi``.
+    """
+    with torch.no_grad():
+        seen = [_pair(teacher, pair, precision) for teacher in teachers]
+        agreement = torch.cat([agreements(own) for own in seen]).mean(0)
+        for prior, own in zip(priors, seen, strict=True):
+            # Before the loss, which divides by it: a cluster that fills up is made dear in the same step.
+            prior.lerp_((own[0].exp().mean(1) + own[1].exp().mean(1)) / 2, 1 - PRIOR_MOMENTUM)
+    losses = []
+    for student, own, prior in zip(students, seen, priors, strict=True):
+        loss = temi_loss(_pair(student, pair, precision), own, prior, beta=beta, agreement=agreement)
+        # The sum over heads gives each head the gradient it would have alone.
+        loss.sum().backward()
+        losses.append(loss.detach())
+    return torch.cat(losses)
 
 
 class State(NamedTuple):

@@ -28,7 +28,7 @@ _DECODERS = 8
 """CPU threads below which a GPU waits for images that are decoded from files: by arithmetic, not measured."""
 
 _START = {"ray": 12.0, "local": 2.0}
-"""Seconds until work begins: Ray's own start, and imports. Measured once on two cores, 2026-11-28, under load."""
+"""Seconds until work begins: the start of Ray, and imports; rough, and the same on every machine."""
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))

@@ -1,4 +1,4 @@
-"""Files at an address, by fsspec's store in memory and a web server in this process; S3 itself is not at hand here."""
+"""Files at an address, by fsspec's store in memory; S3 itself is not at hand here."""
 
 from __future__ import annotations
 
