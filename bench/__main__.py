@@ -24,8 +24,10 @@ def main() -> None:
 
 
 def _leave(code: object) -> None:
-    """End; without a wait for threads where Ray could not start or was interrupted, since its own may never end."""
-    if code not in (2, INTERRUPTED) or "ray" not in sys.modules:
+    """End; without a wait for threads where Ray could not start, since its own may never end, or after an interrupt."""
+    # After an interrupt even without Ray: where it hit code that ``exec`` ran, as dataclasses do at import, Python
+    # would end the process by SIGINT in the place of the exit code, though the exception was caught.
+    if code != INTERRUPTED and (code != 2 or "ray" not in sys.modules):
         sys.exit(code)  # type: ignore[arg-type]
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):  # a closed pipe or terminal

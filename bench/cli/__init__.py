@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 import bench
-from bench.cli._command import Command
+from bench.cli._command import Command, Commands
 from bench.cli._output import JSON, JsonOption, drop_stdout, print_json, reserve_stdout, takes_more, visible
 from bench.cli.cache import cache
 from bench.cli.check import check
@@ -33,6 +33,7 @@ from bench.errors import BenchError
 
 app = typer.Typer(
     name="bench",
+    cls=Commands,
     help="Compare coreset selection methods: which images of a training set to keep, and what accuracy remains.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,

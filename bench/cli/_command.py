@@ -1,14 +1,16 @@
-"""What every command is made of: no option of one value given twice, and no end but its own."""
+"""What every command is made of: no option of one value given twice, and no end but its own or an interrupt."""
 
 from __future__ import annotations
 
 import itertools
 import re
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import typer
-from typer.core import TyperCommand, TyperOption
+from typer.core import TyperCommand, TyperGroup, TyperOption
 
 from bench.errors import BenchError, SpecError
 from bench.interruption import INTERRUPTED
@@ -24,9 +26,6 @@ class Command(TyperCommand):
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
-        except KeyboardInterrupt:  # of which Typer would say nothing
-            typer.echo("Interrupted.", err=True)
-            raise typer.Exit(INTERRUPTED) from None
         except SystemExit as error:  # the commands themselves raise typer.Exit
             raise BenchError(f"a plugin or library ended the command: {reason_of(error)}.") from error
 
@@ -43,6 +42,27 @@ class Command(TyperCommand):
                     form = f"write {name} {','.join(_values(words, option.opts))}"
                 raise SpecError(f"{name} was given {count} times; {form}.")
         return rest
+
+
+class Commands(TyperGroup):
+    """Says that it was interrupted, of which Typer would say nothing: while options are read too."""
+
+    def make_context(self, *args: Any, **kwargs: Any) -> Any:
+        with _told():
+            return super().make_context(*args, **kwargs)
+
+    def invoke(self, ctx: Any) -> Any:
+        with _told():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        typer.echo("Interrupted.", err=True)
+        raise typer.Exit(INTERRUPTED) from None
 
 
 def _values(words: list[str], names: list[str]) -> list[str]:

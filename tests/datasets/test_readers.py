@@ -28,7 +28,7 @@ WANTED = {
     "stl10",
     "svhn",
 }
-WITH_DOWNLOAD = {"cifar10", "cifar100", "fashion_mnist", "medmnist", "stl10", "svhn"}
+WITH_DOWNLOAD = {"cifar10", "cifar100", "fashion_mnist", "hf", "medmnist", "stl10", "svhn", "torchvision"}
 WITHOUT_ROOT = {"digits", "mnist5k"}
 
 
@@ -40,7 +40,7 @@ def test_every_wanted_dataset_is_registered() -> None:
     assert {entry.name for entry in datasets} >= WANTED
 
 
-def test_download_is_offered_where_torchvision_can_fetch() -> None:
+def test_download_is_offered_where_a_library_can_fetch() -> None:
     assert {entry.name for entry in datasets if DOWNLOAD in entry.params} == WITH_DOWNLOAD
 
 
