@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
@@ -125,7 +126,21 @@ def chosen_facts(block: Block) -> list[Fact]:
             ),
         )
         for (label, name), group in _grouped(chosen(block), lambda entry: (entry[0], entry[2])).items()
-    ]
+    ] + _taken(block)
+
+
+def _taken(block: Block) -> list[Fact]:
+    """Say which candidates judged methods took, where one was no beta: another method, or a guard's random coreset."""
+    facts = []
+    for line in block.lines:
+        taken = {rate: [row.taken for row in line.rows_at(rate).values() if row.taken] for rate in block.rates}
+        if any(not name.startswith("beta=") for names in taken.values() for name in names):
+            words = {
+                rate: [re.sub(r"^random \d+$", "a random coreset", name) for name in taken[rate]] for rate in taken
+            }
+            text = "; ".join(f"{', '.join(words[rate])} at {100 * rate:g} %" for rate in words if words[rate])
+            facts.append(Fact(f"{line.label} took, by seed", text))
+    return facts
 
 
 def doubtful(found: Reported) -> bool:

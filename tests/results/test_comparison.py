@@ -15,6 +15,7 @@ from bench.cli import app
 from bench.errors import DataError, RowError, SpecError, UnknownName
 from bench.results.comparison import between_encoders, chosen, contests, find_baseline, overlap
 from bench.results.comparison_text import contest_sheet, encoder_sheets, overlap_sheets
+from bench.results.facts import chosen_facts
 from bench.results.published import indices_path, scores_path, write_indices, write_scores
 from bench.results.rows import Row, write_row
 from bench.results.tables import blocks
@@ -174,6 +175,17 @@ def test_encoders_are_compared_at_the_same_seed(grid: Grid, tmp_path: Path) -> N
     assert "encoder dino_vits16 against pixels" in sheet.title
 
 
+def test_a_guards_random_coreset_is_said(grid: Grid) -> None:
+    taken = {0: "beta=0.1", 1: "random 2", 2: "kcenter"}
+    rows = [
+        r.model_copy(update={"taken": taken[r.seed]}) if (r.method, r.rate) == ("elfs", 0.9) else r
+        for r in grid(MEANS, RATES)
+    ]
+    [block] = blocks(rows)
+    notes = [str(fact) for fact in chosen_facts(block)]
+    assert notes == ["elfs took, by seed: beta=0.1, a random coreset, kcenter at 90 %"]
+
+
 def test_few_seeds_and_chosen_parameters_are_said(grid: Grid) -> None:
     rows = [
         r.model_copy(update={"chosen": {"beta": 0.1 * r.seed}}) if r.method == "elfs" else r for r in grid(MEANS, RATES)
@@ -182,6 +194,7 @@ def test_few_seeds_and_chosen_parameters_are_said(grid: Grid) -> None:
     [line] = find_baseline([block], "random")
     notes = contest_sheet(block, line, contests(block, line)).notes
     assert "elfs chose beta, by seed: 0, 0.1, 0.2 at 50 %; 0, 0.1, 0.2 at 90 %" in notes
+    assert not any("took" in note for note in notes)
     assert any("with 3 pairs no test without assumptions gives p below 0.25" in note for note in notes)
 
 
