@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bench import DataError, Recipe
+from bench.data import IMAGENET_MEAN, IMAGENET_STD
 from bench.quantities import part_of
 
 PAPER = Recipe(
     iterations=40_000, proxy_epochs=200, batch_size=256, lr=0.1, lr_min=1e-4, weight_decay=5e-4, evaluations=50
 )
 """ELFS (Zheng et al. 2025) and CCS (Zheng et al. 2023) on CIFAR, CINIC-10 and STL-10; test every 800 iterations."""
+PHOTOGRAPHS: Mapping[str, Any] = {
+    "num_classes": None,
+    "image_size": None,
+    "mean": IMAGENET_MEAN,
+    "std": IMAGENET_STD,
+    "recipe": PAPER.model_copy(update={"crop_padding": 8}),
+    "model": "resnet18",
+    "encoder": "dino_vitb16",
+}
+"""What is declared of readers of coloured photographs whose classes and sizes only the files tell."""
 
 
 def required_root(root: Path | None, holds: str) -> Path:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench import DataError
+from bench.datasets._common import stratified_split
 from bench.images.decoding import to_rgb
 from bench.images.streaming import centre_crop
 
@@ -50,3 +51,10 @@ def pictures(items: Sequence[tuple[Any, Any]] | Any, count: int, size: int, memo
             reason = str(error) or repr(error)
             raise DataError(f"{what}: item {position} is no picture with a class number: {reason}.") from error
     return images, labels
+
+
+def held_out(whole: Arrays, test_fraction: float) -> tuple[Arrays, Arrays]:
+    """Split a set that has no test split, as ``stratified_split`` says: training and test pictures with labels."""
+    images, labels = whole
+    kept, apart = stratified_split(labels, test_fraction)
+    return (images[kept], labels[kept]), (images[apart], labels[apart])

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from bench import DataError, Dataset, make_dataset, register_dataset
 from bench.data import IMAGENET_MEAN, IMAGENET_STD
-from bench.datasets._common import PAPER, stratified_split
+from bench.datasets._common import PHOTOGRAPHS, stratified_split
 from bench.datasets._splits import find_splits, refuse_mixed
 from bench.images.folders import ImageFiles, class_folders, scan_classes
 from bench.images.streaming import StreamedImages
@@ -21,14 +21,8 @@ Labelled: TypeAlias = tuple[ImageFiles, NDArray[np.int64]]
 
 @register_dataset(
     "folder",
-    num_classes=None,
-    image_size=None,
-    mean=IMAGENET_MEAN,
-    std=IMAGENET_STD,
-    recipe=PAPER.model_copy(update={"crop_padding": 8}),
-    model="resnet18",
-    encoder="dino_vitb16",
     source="your own JPEG, PNG or WebP images, one folder per class",
+    **PHOTOGRAPHS,
 )
 def folder(
     root: Path | None,

@@ -10,8 +10,8 @@ from pydantic import Field
 
 from bench import DataError, Dataset, make_dataset, register_dataset
 from bench.data import IMAGENET_MEAN, IMAGENET_STD
-from bench.datasets._common import PAPER, required_root, stratified_split
-from bench.datasets._pictures import Arrays, pictures
+from bench.datasets._common import PHOTOGRAPHS, required_root
+from bench.datasets._pictures import Arrays, held_out, pictures
 from bench.encoding.weights import probe_host
 from bench.errors import WeightsError
 from bench.zoo.names import library
@@ -19,14 +19,8 @@ from bench.zoo.names import library
 
 @register_dataset(
     "hf",
-    num_classes=None,
-    image_size=None,
-    mean=IMAGENET_MEAN,
-    std=IMAGENET_STD,
-    recipe=PAPER.model_copy(update={"crop_padding": 8}),
-    model="resnet18",
-    encoder="dino_vitb16",
     source="Hugging Face data sets of images, by folder or name",
+    **PHOTOGRAPHS,
 )
 def hf(
     root: Path | None,
@@ -80,13 +74,9 @@ def hf(
         rows = found[name]
         return pictures(_Items(rows, image, label, number), len(rows), size, memory_gb, f"{path}, split {name}")
 
-    train = read(split)
-    if held:
-        other = read(held)
-    else:
-        kept, apart = stratified_split(train[1], test_fraction)
-        train, other = (train[0][kept], train[1][kept]), (train[0][apart], train[1][apart])
-    return make_dataset(train, other, class_names=names, mean=IMAGENET_MEAN, std=IMAGENET_STD)
+    whole = read(split)
+    train, apart = (whole, read(held)) if held else held_out(whole, test_fraction)
+    return make_dataset(train, apart, class_names=names, mean=IMAGENET_MEAN, std=IMAGENET_STD)
 
 
 class _Items:

@@ -12,8 +12,8 @@ from pydantic import Field
 
 from bench import DataError, Dataset, make_dataset, register_dataset
 from bench.data import IMAGENET_MEAN, IMAGENET_STD
-from bench.datasets._common import PAPER, required_root, stratified_split
-from bench.datasets._pictures import Arrays, pictures
+from bench.datasets._common import PHOTOGRAPHS, required_root
+from bench.datasets._pictures import Arrays, held_out, pictures
 from bench.errors import UnknownName
 
 Splits = tuple[Mapping[str, Any], Mapping[str, Any] | None]
@@ -66,14 +66,8 @@ _OF_OUR_OWN = {
 
 @register_dataset(
     "torchvision",
-    num_classes=None,
-    image_size=None,
-    mean=IMAGENET_MEAN,
-    std=IMAGENET_STD,
-    recipe=PAPER.model_copy(update={"crop_padding": 8}),
-    model="resnet18",
-    encoder="dino_vitb16",
     source="torchvision's classification sets, by their names",
+    **PHOTOGRAPHS,
 )
 def torchvision(
     root: Path | None,
@@ -113,13 +107,11 @@ def torchvision(
         raise UnknownName("classification set of torchvision:", name, SETS)
     base = required_root(root, f"the files of torchvision's {name}")
     given, held = SETS[name]
-    train, classes = _read(name, base, given, size, memory_gb, download)
+    whole, names = _read(name, base, given, size, memory_gb, download)
     if held is not None:
-        test, _ = _read(name, base, held, size, memory_gb, download)
+        train, test = whole, _read(name, base, held, size, memory_gb, download)[0]
     else:
-        kept, apart = stratified_split(train[1], test_fraction)
-        train, test = (train[0][kept], train[1][kept]), (train[0][apart], train[1][apart])
-    names = classes
+        train, test = held_out(whole, test_fraction)
     if not names:  # CLEVR counts objects, from 3 on
         values = np.unique(np.concatenate([train[1], test[1]]))
         names = [str(value) for value in values]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field
 
 from bench import register_model
-from bench.errors import SpecError
+from bench.models._probes import embedding_size
 
 if TYPE_CHECKING:
     from torch import nn
@@ -45,6 +45,5 @@ def knn(
     """
     from bench.models._knn import Neighbours
 
-    if len(shape) != 1:
-        raise SpecError(f"model 'knn' takes embeddings (D,), got {tuple(shape)}.")
+    embedding_size("knn", shape)
     return Neighbours(num_classes, k, temperature)

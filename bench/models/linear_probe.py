@@ -6,7 +6,7 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING
 
 from bench import register_model
-from bench.errors import SpecError
+from bench.models._probes import embedding_size
 
 if TYPE_CHECKING:
     from torch import nn
@@ -33,8 +33,5 @@ def linear_probe(shape: tuple[int, ...], num_classes: int) -> nn.Module:
     """
     from torch import nn
 
-    if len(shape) != 1:
-        raise SpecError(f"model 'linear_probe' takes embeddings (D,), got {tuple(shape)}.")
-    return nn.Sequential(
-        OrderedDict(norm=nn.BatchNorm1d(shape[0], affine=False), classifier=nn.Linear(shape[0], num_classes))
-    )
+    size = embedding_size("linear_probe", shape)
+    return nn.Sequential(OrderedDict(norm=nn.BatchNorm1d(size, affine=False), classifier=nn.Linear(size, num_classes)))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field
 
 from bench import register_model
-from bench.errors import SpecError
+from bench.models._probes import embedding_size
 
 if TYPE_CHECKING:
     from torch import nn
@@ -36,13 +36,12 @@ def mlp_probe(shape: tuple[int, ...], num_classes: int, *, width: Annotated[int,
     """
     from torch import nn
 
-    if len(shape) != 1:
-        raise SpecError(f"model 'mlp_probe' takes embeddings (D,), got {tuple(shape)}.")
+    size = embedding_size("mlp_probe", shape)
     return nn.Sequential(
         OrderedDict(
-            norm=nn.BatchNorm1d(shape[0], affine=False),
+            norm=nn.BatchNorm1d(size, affine=False),
             # No bias: BatchNorm's own takes its place.
-            hidden=nn.Linear(shape[0], width, bias=False),
+            hidden=nn.Linear(size, width, bias=False),
             hidden_norm=nn.BatchNorm1d(width),
             relu=nn.ReLU(inplace=True),
             classifier=nn.Linear(width, num_classes),

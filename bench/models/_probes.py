@@ -1,0 +1,16 @@
+"""What the models on frozen embeddings share."""
+
+from __future__ import annotations
+
+from bench.errors import SpecError
+
+
+def embedding_size(model: str, shape: tuple[int, ...]) -> int:
+    """Return D of the shape (D,) of an embedding, or say that the model takes nothing else.
+
+    Raises:
+        SpecError: ``shape`` is not that of an embedding.
+    """
+    if len(shape) != 1:
+        raise SpecError(f"model {model!r} takes embeddings (D,), got {tuple(shape)}.")
+    return shape[0]
