@@ -10,7 +10,6 @@ from .api import load_rows as load_rows
 from .api import run as run
 from .api import select as select
 from .api import table as table
-from .calls import split_list as split_list
 from .clustering.kmeans import fit_kmeans as fit_kmeans
 from .conformance import conformance_tests as conformance_tests
 from .data import Dataset as Dataset
@@ -29,6 +28,7 @@ from .errors import DataError as DataError
 from .errors import SelectionError as SelectionError
 from .errors import SpecError as SpecError
 from .errors import WeightsError as WeightsError
+from .grammar import split_list as split_list
 from .judging.rule import Judge as Judge
 from .knn import unit_rows as unit_rows
 from .parts import Clustering as Clustering

@@ -225,8 +225,8 @@ def select(
     Raises:
         BenchError: the array, budget, method or encoder is not valid, or the method reads labels.
     """
-    from bench.calls import parse_call
     from bench.engine.start import pick_device
+    from bench.grammar import parse_call
     from bench.labelling.candidates import check_limits, limits_of
     from bench.labelling.choose import check_method
     from bench.labelling.default import find_method

@@ -7,9 +7,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from bench.calls import Call
 from bench.data import Dataset, take_pool
 from bench.errors import DataError, SpecError
+from bench.grammar import Call
 from bench.modifiers import check_modifiers, modified
 from bench.plugins import datasets
 

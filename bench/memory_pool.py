@@ -8,10 +8,10 @@ from typing import Any, TypeVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.calls import parse_call
 from bench.data import private
 from bench.dynamics import Dynamics
 from bench.errors import DataError
+from bench.grammar import parse_call
 from bench.parts import CORESET, JUDGE, NEIGHBORS, OUTPUTS, Chosen, Metric, Part, PartArrays, Value
 from bench.plugins import methods
 from bench.pool import NOTHING, Asked, Neighbors

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, get_args
 
 from typing_extensions import Self, TypedDict
 
-from bench.calls import parse_call
 from bench.errors import RegistrationError
+from bench.grammar import parse_call
 from bench.judging.rule import Judge
 
 if TYPE_CHECKING:

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from typing_extensions import Unpack
 
-from bench.calls import parse_call
 from bench.data import Images, ImageView
 from bench.diagnostics import Diagnostics, check_chosen, check_judged, check_scores
 from bench.dynamics import Dynamics
 from bench.errors import LabelAccessError, SelectionError, UndeclaredNeed
+from bench.grammar import parse_call
 from bench.judging.rule import Judge
 from bench.parts import (
     CORESET,

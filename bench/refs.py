@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
 from typing_extensions import Self
 
-from bench.calls import Call
+from bench.grammar import Call
 from bench.recipe import Recipe
 
 NO_ENCODER = NO_PROXY = "-"

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.calls import parse_call
 from bench.errors import SelectionError, SpecError
+from bench.grammar import parse_call
 from bench.parts import SUPERVISIONS
 from bench.plugins import MethodInfo, methods
 from bench.pool import Pool, PoolSource

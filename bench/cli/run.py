@@ -110,7 +110,7 @@ def run(
 
 def _given(grid: GridFields) -> dict[str, Any]:
     """Fields of ``GridSpec`` from the command line; None where nothing was given."""
-    from bench.calls import parse_call
+    from bench.grammar import parse_call
 
     given: dict[str, Any] = {
         name: _joined(value) if isinstance(value, list) else value

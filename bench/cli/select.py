@@ -19,7 +19,7 @@ from bench.fields import PlaceFields
 from bench.labelling.formats import Format
 
 if TYPE_CHECKING:
-    from bench.calls import Call
+    from bench.grammar import Call
     from bench.images.folders import Skipped
     from bench.labelling.candidates import Limits
     from bench.labelling.choose import Chosen
@@ -140,8 +140,8 @@ class Given:
 
     def weights(self, download: bool) -> tuple[EncoderRef, Path | None]:
         """The encoder, and where its weights lie."""
-        from bench.calls import parse_call
         from bench.engine.plan import find_encoder
+        from bench.grammar import parse_call
 
         return find_encoder(parse_call(self.encoder), download, needed=True)
 

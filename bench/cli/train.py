@@ -189,7 +189,7 @@ def _job(wanted: Wanted, origin: Row | None, options: dict[str, Any]) -> Job:
 
 
 def _grid(wanted: Wanted) -> dict[str, Any]:
-    from bench.calls import Call, parse_call
+    from bench.grammar import Call, parse_call
     from bench.refs import INDICES
 
     said = {"supervision": wanted.settings()["supervision"], "sha256": wanted.sha256}

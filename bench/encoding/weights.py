@@ -17,8 +17,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Protocol
 
-from bench.calls import Call
 from bench.errors import WeightsError, install_command
+from bench.grammar import Call
 from bench.plugins import EncoderInfo
 from bench.registry import Entry
 

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.calls import Call
 from bench.data import Dataset, fingerprint
 from bench.encoding.encoder import make_encoder
 from bench.encoding.weights import DOWNLOAD, locate_weights, weights_digest
@@ -22,6 +21,7 @@ from bench.engine.machine import Named
 from bench.engine.resume import finished_row, row_that_cannot_join, selected_otherwise, set_aside
 from bench.engine.suits import check_inputs, refuse_pictures
 from bench.errors import DataError, SpecError, WeightsError
+from bench.grammar import Call
 from bench.grid.cells import WEIGHTS, check_names, encoder_calls, expand, reads_embeddings
 from bench.grid.spec import GridSpec
 from bench.loading import load_dataset

@@ -7,9 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from bench.calls import Call, parse_call
 from bench.engine.plan import Plan, precisions_on
 from bench.errors import DataError, SpecError
+from bench.grammar import Call, parse_call
 from bench.grid.spec import GridSpec, load_spec
 from bench.refs import INDICES, NO_ENCODER
 from bench.results.published import indices_path

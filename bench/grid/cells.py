@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from bench.calls import Call
 from bench.errors import SpecError, UnknownName, lower_first
+from bench.grammar import Call
 from bench.grid.spec import GridSpec
 from bench.modifiers import check_modifiers
 from bench.parts import Supervision

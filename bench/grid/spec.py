@@ -10,8 +10,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
-from bench.calls import Call, parse_call, split_list
 from bench.errors import SpecError, UnknownName, lower_first
+from bench.grammar import Call, parse_call, split_list
 from bench.grid.config_text import MOST_CHARACTERS, parse_config
 from bench.plain_files import read_regular
 from bench.recipe import Recipe

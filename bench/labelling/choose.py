@@ -9,10 +9,10 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.calls import Call
 from bench.clustering.kmeans import fit_kmeans
 from bench.diagnostics import Diagnostics
 from bench.errors import LabelAccessError, SpecError
+from bench.grammar import Call
 from bench.knn import unit_rows
 from bench.labelling.approximate import worthwhile
 from bench.labelling.candidates import Limits, find_candidates

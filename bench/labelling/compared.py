@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from bench.calls import Call
+from bench.grammar import Call
 
 
 def comparing(methods: str, usual: str) -> Call:

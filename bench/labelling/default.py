@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.calls import Call, parse_call
+from bench.grammar import Call, parse_call
 
 DEFAULT = "default"
 FEW = 2

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ConfigDict
 
-from bench.calls import Call
 from bench.code_digest import code_digest
 from bench.data import Arrays, Dataset, Split, private, read_only
 from bench.errors import LabelAccessError, SelectionError
+from bench.grammar import Call
 from bench.labelling.approximate import approximate_neighbors, worthwhile
 from bench.labelling.rows import Rows, in_blocks
 from bench.parts import EMBEDDINGS, IMAGES, Chosen, Part, Value

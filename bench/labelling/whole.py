@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.calls import Call
 from bench.errors import SpecError
+from bench.grammar import Call
 from bench.labelling.candidates import Limits, find_candidates
 from bench.labelling.choose import UNIFORM, Chosen, choose
 from bench.labelling.order import by_complement

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.calls import parse_call
 from bench.data import Dataset, fingerprint
 from bench.errors import BenchError
+from bench.grammar import parse_call
 from bench.loading import load_dataset
 from bench.report.page import Gallery
 from bench.results.comparison import Scored, scored

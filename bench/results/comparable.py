@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from bench.calls import given_by_rate, parse_call
 from bench.errors import RowError
+from bench.grammar import given_by_rate, parse_call
 from bench.recipe import Recipe
 from bench.refs import NO_ENCODER, NO_PROXY
 from bench.results.rows import Row

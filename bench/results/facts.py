@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
-from bench.calls import Call, family
+from bench.grammar import Call, family
 from bench.modifiers import describe
 from bench.quantities import counted
 from bench.refs import NO_ENCODER, NO_PROXY

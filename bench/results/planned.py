@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from bench.calls import family
 from bench.errors import RowError
+from bench.grammar import family
 from bench.plain_files import read_regular
 from bench.quantities import counted
 from bench.refs import NO_ENCODER

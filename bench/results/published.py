@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.calls import parse_call
 from bench.data import Dataset
 from bench.errors import DataError, lower_first
+from bench.grammar import parse_call
 from bench.plain_files import read_regular
 from bench.quantities import counted
 from bench.store.files import write_atomically

@@ -10,8 +10,8 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, NamedTuple
 
-from bench.calls import parse_call
 from bench.errors import SpecError
+from bench.grammar import parse_call
 
 
 class Reported(NamedTuple):

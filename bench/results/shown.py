@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from bench.calls import family, parse_call, split_list
 from bench.errors import SpecError, UnknownName
+from bench.grammar import family, parse_call, split_list
 from bench.results.rows import Row
 
 _NAMED = re.compile(r"(?P<call>[\w.-]+(?:\(.*?\))?)(?:\s*=\s*(?P<name>.+))?", re.DOTALL)

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from bench.calls import family, merged, parse_call
 from bench.errors import RowError, SpecError
+from bench.grammar import family, merged, parse_call
 from bench.parts import SUPERVISIONS, Supervision
 from bench.refs import NO_ENCODER
 from bench.results.comparable import check_block, check_line, check_protocol, rate_of
@@ -85,7 +85,7 @@ class Line:
 
     @property
     def family(self) -> str:
-        """What its rows have in common, and names the same line in another block (``bench.calls.family``)."""
+        """What its rows have in common, and names the same line in another block (``bench.grammar.family``)."""
         return family(self.variant)
 
     def rows_at(self, rate: float) -> dict[int, Row]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from bench.calls import Call
 from bench.clustering.assign import default_batch
 from bench.clustering.count import SAMPLE, candidate_counts
+from bench.grammar import Call
 from bench.parts import PSEUDO_LABELS, Algorithm, Clustering, NearestNeighbors
 from bench.stages.base import Stage
 from bench.stages.embeddings import OnEmbeddings

@@ -6,9 +6,9 @@ import hashlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from bench.calls import Call, parse_call
 from bench.code_digest import code_digest
 from bench.errors import SpecError
+from bench.grammar import Call, parse_call
 from bench.judging.rule import SHARE
 from bench.parts import CORESET, IMAGES, JUDGE, PARTS, REHEARSAL, Need, OtherMethod, Resource
 from bench.plugins import methods

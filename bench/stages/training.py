@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.calls import Call, family
+from bench.grammar import Call, family
 from bench.plugins import encoders, methods, models
 from bench.recipe import PROTOCOL, Recipe
 from bench.refs import NO_ENCODER, NO_PROXY, DatasetRef, EncoderRef, Frozen, ModelRef, Proxy, cell_name, derive_seed

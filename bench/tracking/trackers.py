@@ -8,9 +8,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from bench.calls import split_list
 from bench.engine.events import Listener
 from bench.errors import BenchError, RowError, SpecError, UnknownName, install_command
+from bench.grammar import split_list
 from bench.results.rows import Row, read_row
 from bench.stages.base import Stage
 from bench.stages.training import Cell

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from typing import NamedTuple
 
-from bench.calls import Call
 from bench.errors import install_command
+from bench.grammar import Call
 
 
 class Match(NamedTuple):

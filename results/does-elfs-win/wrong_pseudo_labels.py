@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench import count_hardest
-from bench.calls import parse_call
+from bench.grammar import parse_call
 from bench.loading import load_dataset
 from bench.refs import clean_modifiers
 from bench.results.pseudo_quality import right

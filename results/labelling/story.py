@@ -13,7 +13,7 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 
 import bench
-from bench.calls import parse_call
+from bench.grammar import parse_call
 from bench.knn import unit_rows
 from bench.labelling.items import embed_images
 from bench.loading import load_dataset

@@ -29,7 +29,7 @@ def test_encoders_are_found_with_what_they_were_trained_with(monkeypatch):
 
 def test_what_is_found_can_be_typed():
     pytest.importorskip("timm")
-    from bench.calls import parse_call
+    from bench.grammar import parse_call
 
     for kind, registry, text in (
         ("encoders", encoders, "mobilenet_v3"),

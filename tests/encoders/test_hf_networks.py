@@ -11,8 +11,8 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from bench import WeightsError
-from bench.calls import parse_call
 from bench.engine.plan import find_encoder
+from bench.grammar import parse_call
 from bench.plugins import encoders
 
 transformers = pytest.importorskip("transformers", reason="transformers is not installed (extra hf)")

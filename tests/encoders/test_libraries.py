@@ -12,10 +12,10 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from bench import BenchError, WeightsError
-from bench.calls import parse_call
 from bench.encoding.weights import HubWeights, locate_weights
 from bench.engine.plan import find_encoder
 from bench.errors import SpecError, UnknownName
+from bench.grammar import parse_call
 from bench.plugins import encoders
 
 # Grey levels that no overshoot of an interpolation takes below 0 or above 255, where Pillow clips between its passes.

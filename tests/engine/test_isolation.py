@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from bench import register_encoder, register_model
-from bench.calls import Call
 from bench.conformance.samples import few_digits
 from bench.data import Images, ImageView, fingerprint
 from bench.engine.events import Listener
@@ -19,6 +18,7 @@ from bench.engine.executors.local import Workers
 from bench.engine.executors.ray import OnRay
 from bench.engine.plan import make_plan
 from bench.engine.run import run
+from bench.grammar import Call
 from bench.grid.spec import load_spec
 from bench.labelling.items import items_selection, items_session
 from bench.plugins import encoders, methods, models

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from bench.calls import Call
 from bench.errors import SpecError, UnknownName
+from bench.grammar import Call
 from bench.grid.cells import at_rate, check_names, reads_embeddings
 from bench.grid.spec import GridSpec, load_spec
 from bench.recipe import Recipe

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from bench.calls import Call
 from bench.errors import SpecError, UnknownName
+from bench.grammar import Call
 from bench.grid.spec import GridSpec, load_spec, preset_names
 from bench.plugins import methods
 from bench.stages.training import Cell

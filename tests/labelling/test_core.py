@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from sklearn.datasets import load_digits
 
 from bench import select
-from bench.calls import Call, parse_call
 from bench.errors import DataError, LabelAccessError, SpecError, UnknownName
+from bench.grammar import Call, parse_call
 from bench.knn import unit_rows
 from bench.labelling.choose import affordable, check_method
 from bench.labelling.duplicates import without_duplicates

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench.calls import Call
 from bench.conformance.samples import digits
 from bench.diagnostics import Diagnostics
 from bench.errors import LabelAccessError, SpecError
+from bench.grammar import Call
 from bench.grid.cells import check_names
 from bench.grid.spec import load_spec
 from bench.labelling.choose import check_method

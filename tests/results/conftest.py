@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from bench.calls import parse_call
 from bench.cli import app
+from bench.grammar import parse_call
 from bench.recipe import Recipe
 from bench.results.published import write_indices, write_scores
 from bench.results.rows import Row, write_row

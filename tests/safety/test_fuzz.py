@@ -15,8 +15,8 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from bench.calls import Call, parse_call, split_list
 from bench.errors import BenchError
+from bench.grammar import Call, parse_call, split_list
 from bench.grid.spec import GridSpec, load_spec
 from bench.results.published import read_indices, read_scores
 from bench.results.rows import read_row

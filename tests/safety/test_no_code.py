@@ -221,7 +221,7 @@ def test_yaml_cannot_call_anything(tmp_path: Path, sprung: Path) -> None:
     "text", ["__import__('os').mkdir('{}')", "[x for x in 'ab']", "(lambda: 1)()", "open('{}', 'w')"]
 )
 def test_a_parameter_is_a_literal_or_text_never_code(text: str, sprung: Path) -> None:
-    from bench.calls import parse_call
+    from bench.grammar import parse_call
 
     written = text.format(sprung)
     assert parse_call({"folder": {"path": written}}).params == {"path": written}

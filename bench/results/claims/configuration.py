@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from itertools import product
 from typing import Any
 
-from bench.calls import Call, family, given_by_rate, parse_call
+from bench.grammar import Call, family, given_by_rate, parse_call
 from bench.modifiers import check_modifiers
 from bench.recipe import proxy_recipe
 from bench.refs import INDICES, NO_ENCODER, NO_PROXY, DatasetRef, EncoderRef, ModelRef

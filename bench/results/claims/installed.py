@@ -6,8 +6,8 @@ import json
 from collections.abc import Collection, Iterator
 from typing import Any
 
-from bench.calls import Call, parse_call
 from bench.errors import BenchError, SpecError
+from bench.grammar import Call, parse_call
 from bench.grid.cells import POOL, spelled
 from bench.loading import DOWNLOAD
 from bench.parts import SUPERVISIONS

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from bench.calls import Call, parse_call
 from bench.errors import BenchError, SpecError
+from bench.grammar import Call, parse_call
 from bench.modifiers import check_modifiers
 from bench.recipe import KNOWN_PROTOCOLS, Recipe, proxy_recipe, scoring_steps
 from bench.refs import INDICES, NO_ENCODER, NO_PROXY, cell_name

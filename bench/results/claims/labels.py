@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.calls import parse_call
 from bench.data import Dataset, fingerprint, take_pool
 from bench.errors import BenchError, DataError
+from bench.grammar import parse_call
 from bench.loading import load_dataset
 from bench.modifiers import check_modifiers, modified
 from bench.plugins import datasets
