@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from bench.errors import DataError
 from bench.parts import Metric
 from bench.pool import Neighbors
-from bench.quantities import counted
 from bench.underway import Progress
+from bench.units import counted
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -15,7 +15,7 @@ from bench.grammar import parse_call
 from bench.parts import CORESET, JUDGE, NEIGHBORS, OUTPUTS, Chosen, Metric, Part, PartArrays, Value
 from bench.plugins import methods
 from bench.pool import NOTHING, Asked, Neighbors
-from bench.quantities import counted
+from bench.units import counted
 
 Given = TypeVar("Given")
 _CELLS = 2**20

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from bench.quantities import show_bytes
+from bench.units import show_bytes
 
 _PIECE = 1 << 20
 _KINDS = {

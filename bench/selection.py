@@ -14,8 +14,8 @@ from bench.grammar import parse_call
 from bench.parts import SUPERVISIONS
 from bench.plugins import MethodInfo, methods
 from bench.pool import Pool, PoolSource
-from bench.quantities import counted
 from bench.registry import Entry
+from bench.units import counted
 
 
 def budget_for(size: int, rate: float) -> int:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from bench import DataError, Recipe
 from bench.data import IMAGENET_MEAN, IMAGENET_STD
-from bench.quantities import part_of
+from bench.units import part_of
 
 PAPER = Recipe(
     iterations=40_000, proxy_epochs=200, batch_size=256, lr=0.1, lr_min=1e-4, weight_decay=5e-4, evaluations=50

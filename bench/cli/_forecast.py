@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from bench.quantities import about
+from bench.units import about
 
 if TYPE_CHECKING:
     from bench.engine.forecast import Forecast

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from bench.cli._forecast import forecast_document
 from bench.engine.machine import free_disk, shortages, this_machine
 from bench.engine.plan import cache_problem
-from bench.quantities import counted, show_bytes
 from bench.stages.memory import Estimate
 from bench.stages.selection import Selection
+from bench.units import counted, show_bytes
 
 if TYPE_CHECKING:
     from rich.console import Console

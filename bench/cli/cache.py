@@ -42,8 +42,8 @@ def list_stages(
     from rich.console import Console
     from rich.table import Table
 
-    from bench.quantities import show_bytes, show_seconds
     from bench.store.inventory import closed_kinds
+    from bench.units import show_bytes, show_seconds
 
     root, items = _look(cache_dir, kind)
     closed = closed_kinds(root)
@@ -125,8 +125,8 @@ def prune(
     Rows do not need them: a deleted artifact costs no more than the time to make it again.
     """
     from bench.errors import SpecError
-    from bench.quantities import parse_bytes, parse_seconds, show_bytes
     from bench.store.inventory import remove, sweep, to_prune
+    from bench.units import parse_bytes, parse_seconds, show_bytes
 
     conditions = (older_than, unused_for, max_size, damaged or None)
     if everything == any(condition is not None for condition in conditions):
@@ -223,6 +223,6 @@ def _plain(item: Stored) -> dict[str, Any]:
 
 
 def _amount(items: list[Stored]) -> str:
-    from bench.quantities import counted, show_bytes
+    from bench.units import counted, show_bytes
 
     return f"{counted(len(items), 'artifact')}, {show_bytes(sum(item.size for item in items))},"

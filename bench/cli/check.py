@@ -33,7 +33,7 @@ def check(
     """
     from bench.conformance import check_method
     from bench.plugins import methods
-    from bench.quantities import counted
+    from bench.units import counted
 
     chosen = [methods.get(name).name for name in names or ()] or [entry.name for entry in methods]
     started = time.perf_counter()

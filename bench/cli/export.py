@@ -29,9 +29,9 @@ def export(
 ) -> None:
     """Write every row of the folders as one line of a Parquet or CSV file, one column per field."""
     from bench.errors import BenchError
-    from bench.quantities import counted
     from bench.results.export import write_csv, write_parquet
     from bench.results.tables import collect
+    from bench.units import counted
 
     rows = collect(folders)
     path = out or folders[0] / f"rows.{format_.value}"

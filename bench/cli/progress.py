@@ -28,9 +28,9 @@ from bench.cli._forecast import forecast_lines
 from bench.cli._watch import SAY, Watch
 from bench.engine.events import Listener
 from bench.engine.forecast import Outlook
-from bench.quantities import about, counted
 from bench.stages.base import Stage
 from bench.stages.training import Cell
+from bench.units import about, counted
 
 if TYPE_CHECKING:
     from bench.engine.start import Job

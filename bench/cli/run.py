@@ -162,7 +162,7 @@ def _write_tables(out: Path, *, shown: bool) -> list[str]:
 
 def _tell(plan: Plan, outcome: Outcome, session: Session, console: Console) -> None:
     """Say how the run ended and what is left."""
-    from bench.quantities import counted
+    from bench.units import counted
 
     left = len(plan.cells) - outcome.written
     console.print(

@@ -392,7 +392,7 @@ def _unread(items: Items) -> str:
 
 
 def _told(summary: dict[str, Any]) -> str:
-    from bench.quantities import counted
+    from bench.units import counted
 
     parameters = "".join(f", {name} = {value:g}" for name, value in summary["chosen"].items())
     spread = ""
@@ -404,14 +404,14 @@ def _told(summary: dict[str, Any]) -> str:
 
 
 def _together(summary: dict[str, Any]) -> str:
-    from bench.quantities import counted
+    from bench.units import counted
 
     both, everything = summary["clusters_with_labelled"], summary["clusters_in_all"]
     return f" Together they come from {both:,} of {counted(everything, 'cluster')}."
 
 
 def _report(summary: dict[str, Any], as_json: bool) -> None:
-    from bench.quantities import counted
+    from bench.units import counted
 
     for line in summary["warnings"]:
         typer.echo(f"Warning: {line}", err=True)

@@ -26,10 +26,10 @@ def validate(
     a run can tell, such as an accuracy or a time, is believed. Exit code: 0 all is well, 1 there are problems, 2 a path
     is not there or holds no row.
     """
-    from bench.quantities import counted
     from bench.results.claims import Unchecked
     from bench.results.claims.labels import DataAtHand
     from bench.results.validation import findings_of, row_files
+    from bench.units import counted
 
     data = DataAtHand(data_root)
     files = list(dict.fromkeys(file for path in paths for file in row_files(path)))

@@ -15,9 +15,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from bench.engine.limits import read_mark
 from bench.errors import BenchError, NotFinite, TimeLimit
 from bench.plain_files import read_regular
-from bench.quantities import counted
 from bench.stages.training import Cell
 from bench.store.files import write_atomically
+from bench.units import counted
 
 FOLDER = "failed"
 _MOST_BYTES = 16_000_000

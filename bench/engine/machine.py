@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-from bench.quantities import show_bytes
 from bench.stages.memory import Estimate
+from bench.units import show_bytes
 
 Named: TypeAlias = Sequence[tuple[str, Estimate]]
 

@@ -8,9 +8,9 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from bench.engine.events import Listener
-from bench.quantities import counted
 from bench.stages.base import Stage
 from bench.stages.training import Cell
+from bench.units import counted
 
 NAME = "run.log"
 

@@ -17,9 +17,9 @@ from bench.errors import SpecError
 from bench.fields import MachineFields, PlaceFields
 from bench.grid.cells import check_names
 from bench.grid.spec import GridSpec
-from bench.quantities import counted, parse_seconds
 from bench.stages.session import Session
 from bench.store.folder import cache_folder
+from bench.units import counted, parse_seconds
 
 if TYPE_CHECKING:
     from bench.engine.executors.base import Executor

@@ -12,13 +12,13 @@ from typing import Any, NamedTuple
 
 from bench.plots.figures import Figure
 from bench.plots.style import THEMES, Style, save
-from bench.quantities import counted
 from bench.report.data import leaderboard_data
 from bench.results.comparison import contests
 from bench.results.comparison_text import contest_sheet
 from bench.results.leaderboard import leaderboard_sheet, standings
 from bench.results.table_text import percent, sheet
 from bench.results.tables import Block, Line
+from bench.units import counted
 
 HEADINGS = {
     "accuracy": "Accuracy against the percentage removed",

@@ -7,7 +7,6 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from bench.quantities import counted
 from bench.results.comparison import Agreement, Compared, EncoderOverlap, Overlap
 from bench.results.facts import METRIC, chosen_facts, incomplete, other_code, other_seeds
 from bench.results.frame import plain
@@ -15,6 +14,7 @@ from bench.results.sheets import MISSING, WARNING, Fact, Field, Section, Sheet
 from bench.results.stats import RANK_INTERVAL, TIE
 from bench.results.table_text import percent, signed
 from bench.results.tables import Block, Line
+from bench.units import counted
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -8,7 +8,6 @@ from typing import TypeVar
 
 from bench.grammar import Call, family
 from bench.modifiers import describe
-from bench.quantities import counted
 from bench.refs import NO_ENCODER, NO_PROXY
 from bench.results.comparison import chosen
 from bench.results.planned import missing_words
@@ -17,6 +16,7 @@ from bench.results.rows import Row
 from bench.results.sheets import MISSING, WARNING, Fact
 from bench.results.stats import summarize
 from bench.results.tables import Block, Line, dataset_modifiers, parameters
+from bench.units import counted
 
 METRIC = {"last": "last-iteration test accuracy", "best": "best test accuracy seen during training"}
 _DIGITISED_ERROR = 0.1

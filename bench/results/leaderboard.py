@@ -8,13 +8,13 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from bench.errors import RowError
-from bench.quantities import counted
 from bench.results.facts import METRIC, common, incomplete, label_leak, other_seeds
 from bench.results.frame import plain
 from bench.results.sheets import MISSING, Fact, Field, Section, Sheet
 from bench.results.stats import RANK_INTERVAL, rank_intervals, ranks, summarize
 from bench.results.table_text import percent
 from bench.results.tables import Block, Line, Measured, parameters
+from bench.units import counted
 
 if TYPE_CHECKING:
     import pandas as pd

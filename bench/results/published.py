@@ -15,8 +15,8 @@ from bench.data import Dataset
 from bench.errors import DataError, lower_first
 from bench.grammar import parse_call
 from bench.plain_files import read_regular
-from bench.quantities import counted
 from bench.store.files import write_atomically
+from bench.units import counted
 
 if TYPE_CHECKING:
     from bench.results.rows import Row

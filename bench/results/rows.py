@@ -13,10 +13,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from bench.errors import RowError, lower_first
 from bench.parts import Supervision
 from bench.plain_files import read_regular
-from bench.quantities import Count, Seconds
 from bench.recipe import PROTOCOL, Recipe
 from bench.results.pseudo_quality import PseudoLabelQuality
 from bench.store.files import write_atomically
+from bench.units import Count, Seconds
 
 SCHEMA_VERSION: Final = 5
 """Version of the row's fields that this harness writes; it reads all versions up to it."""

@@ -12,8 +12,8 @@ from typing import Any, BinaryIO
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from bench.plain_files import open_regular, read_regular
-from bench.quantities import Count, Seconds
 from bench.store.files import sha256_of
+from bench.units import Count, Seconds
 
 LARGEST_RECORD = 1 << 24
 """Bytes of a record that are read; one has a few thousand, and what lies there in its place may be endless."""

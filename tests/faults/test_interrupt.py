@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from bench_command import Command, alive, finish
 
-from bench.quantities import counted
 from bench.results.rows import read_rows
+from bench.units import counted
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow]
 

@@ -12,9 +12,9 @@ import pytest
 from filelock import FileLock
 
 from bench.errors import SpecError
-from bench.quantities import counted, parse_bytes, parse_seconds, show_bytes, show_seconds
 from bench.store.cache import Store
 from bench.store.inventory import damage, remove, stored, sweep, to_prune
+from bench.units import counted, parse_bytes, parse_seconds, show_bytes, show_seconds
 
 DAY = 86400.0
 NOW = time.time()  # when the tests were collected
