@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from bench.data import Dataset, Split, take_images
 from bench.errors import DataError, SpecError, UnknownName, lower_first
-from bench.refs import derive_seed
+from bench.identity import derive_seed
 from bench.units import part_of
 
 

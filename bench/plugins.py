@@ -10,9 +10,9 @@ from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from bench.code_digest import code_digest
 from bench.errors import RegistrationError
+from bench.identity import INDICES
 from bench.parts import DYNAMICS, SUPERVISIONS, Need, Supervision, need
 from bench.recipe import Recipe
-from bench.refs import INDICES
 from bench.registry import Entry, Registry
 
 Function = TypeVar("Function", bound=Callable[..., Any])

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from bench import Recipe
-from bench.refs import ModelRef
+from bench.identity import ModelRef
 from bench.training.fit import fresh_network, make_batches
 from bench.training.loop import train
 from benchmarks import _data

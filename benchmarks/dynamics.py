@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from bench import Recipe
-from bench.refs import ModelRef
+from bench.identity import ModelRef
 from bench.training.fit import fresh_network, make_batches
 from bench.training.loop import steps_per_epoch, train
 from bench.training.recorder import DynamicsRecorder

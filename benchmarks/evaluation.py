@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from bench import Recipe
-from bench.refs import ModelRef
+from bench.identity import ModelRef
 from bench.training.fit import fresh_network, make_batches
 from bench.training.loop import evaluate
 from benchmarks import _data

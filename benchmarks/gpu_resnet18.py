@@ -8,7 +8,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from bench import Recipe
-from bench.refs import ModelRef
+from bench.identity import ModelRef
 from bench.training.fit import fresh_network, make_batches
 from bench.training.loop import evaluate, steps_per_epoch, train
 from bench.training.precision import products

@@ -11,9 +11,9 @@ import torch
 
 from bench import Dataset, Recipe
 from bench.data import Split, take_images
+from bench.identity import ModelRef, derive_seed
 from bench.loading import load_dataset
 from bench.plugins import datasets
-from bench.refs import ModelRef, derive_seed
 from bench.results.stats import paired_difference, summarize
 from bench.training.fit import build_model, fit, make_batches
 from bench.training.loop import evaluate

@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn import functional
 
 from bench import Recipe
-from bench.refs import ModelRef
+from bench.identity import ModelRef
 from bench.training.batches import Batch, Batches
 from bench.training.fit import fresh_network, make_batches
 from bench.training.loop import train

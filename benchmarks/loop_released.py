@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from bench import Recipe
-from bench.refs import ModelRef
+from bench.identity import ModelRef
 from bench.training.fit import build_model, make_batches
 from bench.training.loop import steps_per_epoch, train
 from benchmarks import _data

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import numpy as np
 
 from bench import Recipe
+from bench.identity import ModelRef
 from bench.recipe import Precision
-from bench.refs import ModelRef
 from bench.training.fit import fresh_network, make_batches
 from bench.training.loop import train
 from benchmarks import _data

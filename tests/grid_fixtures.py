@@ -9,9 +9,9 @@ import pytest
 
 from bench.grid.cells import check_names, encoder_calls, expand
 from bench.grid.spec import GridSpec, load_spec
+from bench.identity import DatasetRef, EncoderRef
 from bench.modifiers import check_modifiers
 from bench.plugins import datasets, encoders
-from bench.refs import DatasetRef, EncoderRef
 from bench.stages.training import Cell
 
 SIZES = {"digits": 1438, "cifar10": 50_000, "cifar100": 50_000, "stl10": 5_000, "svhn": 73_257, "imagenet": 1_281_167}

@@ -20,11 +20,11 @@ from bench.labelling.formats import Format
 
 if TYPE_CHECKING:
     from bench.grammar import Call
+    from bench.identity import EncoderRef
     from bench.images.folders import Skipped
     from bench.labelling.candidates import Limits
     from bench.labelling.choose import Chosen
     from bench.labelling.sources import Items, Source
-    from bench.refs import EncoderRef
 
 PICTURES = 100
 _NAMED = 5

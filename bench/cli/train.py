@@ -190,7 +190,7 @@ def _job(wanted: Wanted, origin: Row | None, options: dict[str, Any]) -> Job:
 
 def _grid(wanted: Wanted) -> dict[str, Any]:
     from bench.grammar import Call, parse_call
-    from bench.refs import INDICES
+    from bench.identity import INDICES
 
     said = {"supervision": wanted.settings()["supervision"], "sha256": wanted.sha256}
     said = {name: value for name, value in said.items() if value}

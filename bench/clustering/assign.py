@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from bench.data import Arrays
 from bench.errors import DataError
+from bench.identity import derive_seed
 from bench.parts import Algorithm
-from bench.refs import derive_seed
 
 if TYPE_CHECKING:
     from bench.store.unfinished import Unfinished

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from bench.clustering.kmeans import fit_kmeans
 from bench.data import Arrays
 from bench.errors import DataError
+from bench.identity import derive_seed
 from bench.knn import unit_rows
-from bench.refs import derive_seed
 from bench.underway import Progress
 
 SAMPLE = 2000

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from bench.data import Dataset, make_dataset
 from bench.dynamics import Dynamics
+from bench.identity import ModelRef
 from bench.memory_pool import ArraySource
 from bench.parts import PARTS, PSEUDO_LABELS, Clustering
 from bench.pool import Outputs
 from bench.recipe import Recipe
-from bench.refs import ModelRef
 
 Change = Callable[[str, NDArray[Any]], NDArray[Any]]
 EPOCHS = 8

@@ -89,7 +89,7 @@ class SimSiamEncoder:
         """
         import torch
 
-        from bench.refs import derive_seed
+        from bench.identity import derive_seed
         from bench.training.siamese import Heads, Schedule, train_siamese
 
         # Built on the CPU from a seed of its own, so that every device starts with the same weights.

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from bench.data import Arrays, Images
 from bench.errors import BenchError, DataError
+from bench.identity import EncoderRef
 from bench.plugins import encoders
-from bench.refs import EncoderRef
 
 
 class Encoder(Protocol):

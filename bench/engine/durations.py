@@ -9,8 +9,8 @@ from bench.engine.forecast import Forecast, Part
 from bench.engine.measured import measured_before
 from bench.engine.plan import Plan
 from bench.engine.probe import timed_units
+from bench.identity import DatasetRef, EncoderRef
 from bench.plugins import datasets
-from bench.refs import DatasetRef, EncoderRef
 from bench.stages.base import Stage, in_order
 from bench.stages.embeddings import Embeddings
 from bench.stages.memory import Shape

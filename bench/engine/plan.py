@@ -24,12 +24,12 @@ from bench.errors import DataError, SpecError, WeightsError
 from bench.grammar import Call
 from bench.grid.cells import WEIGHTS, check_names, encoder_calls, expand, reads_embeddings
 from bench.grid.spec import GridSpec
+from bench.identity import DatasetRef, EncoderRef, clean_modifiers
 from bench.loading import load_dataset
 from bench.modifiers import check_modifiers
 from bench.plugins import datasets, encoders
 from bench.provenance import computes_bf16, processor
 from bench.recipe import Precision
-from bench.refs import DatasetRef, EncoderRef, clean_modifiers
 from bench.stages.base import Stage, in_order
 from bench.stages.memory import Estimate, Shape
 from bench.stages.published import Coreset

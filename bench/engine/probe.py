@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.encoding.encoder import Encoder, FittedEncoder, make_encoder
+from bench.identity import EncoderRef
 from bench.outside import settings_kept
-from bench.refs import EncoderRef
 from bench.stages.memory import WIDTH
 from bench.stages.session import Session
 from bench.stages.work import Clustered, Distance, Embedded, HeadStep, Inputs, Scored, Step, Unit

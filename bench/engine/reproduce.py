@@ -11,7 +11,7 @@ from bench.engine.plan import Plan, precisions_on
 from bench.errors import DataError, SpecError
 from bench.grammar import Call, parse_call
 from bench.grid.spec import GridSpec, load_spec
-from bench.refs import INDICES, NO_ENCODER
+from bench.identity import INDICES, NO_ENCODER
 from bench.results.published import indices_path
 from bench.results.rows import Row
 from bench.results.stats import TIE

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from bench.errors import BenchError, SpecError
+from bench.identity import INDICES, ModelRef
 from bench.parts import IMAGES
 from bench.plugins import models
-from bench.refs import INDICES, ModelRef
 from bench.stages.memory import Shape
 from bench.stages.training import Cell
 

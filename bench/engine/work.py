@@ -12,9 +12,9 @@ from bench.engine.failures import Fault, fault_of, fault_of_death, forget_failur
 from bench.engine.limits import end_process, limit_gpu_memory, mark_of, time_limit
 from bench.engine.notes import collected
 from bench.engine.resume import valid_row
+from bench.identity import INDICES
 from bench.outside import settings_kept
 from bench.plugins import datasets, encoders, methods, models
-from bench.refs import INDICES
 from bench.registry import Entry
 from bench.stages.base import Stage
 from bench.stages.session import Session

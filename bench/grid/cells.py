@@ -11,11 +11,11 @@ from pydantic import ValidationError
 from bench.errors import SpecError, UnknownName, lower_first
 from bench.grammar import Call
 from bench.grid.spec import GridSpec
+from bench.identity import INDICES, DatasetRef, EncoderRef, ModelRef, Proxy
 from bench.modifiers import check_modifiers
 from bench.parts import Supervision
 from bench.plugins import datasets, encoders, methods, models
 from bench.recipe import Precision, Recipe, proxy_recipe
-from bench.refs import INDICES, DatasetRef, EncoderRef, ModelRef, Proxy
 from bench.registry import Param
 from bench.selection import budget_for, check_candidates
 from bench.stages.published import Coreset, PublishedCell

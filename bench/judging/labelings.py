@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.clustering.kmeans import fit_kmeans
+from bench.identity import derive_seed
 from bench.knn import unit_rows
-from bench.refs import derive_seed
 
 COMPONENTS = 64
 """Principal components that are clustered: beyond them k-means mostly follows noise, and takes longer."""

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from bench.data import Dataset, take_images
+from bench.identity import Proxy, derive_seed
 from bench.judging.rule import SHARE
-from bench.refs import Proxy, derive_seed
 from bench.training.batches import Batches
 from bench.training.fit import Inputs, fresh_network, make_batches, proxy_iterations, seeded
 from bench.training.loop import Loss, train

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.data import Images
-from bench.refs import derive_seed
+from bench.identity import derive_seed
 
 SIDE = 16
 """Pixels that images are averaged to: finer detail costs time and a ridge cannot use it."""

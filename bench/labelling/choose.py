@@ -13,6 +13,7 @@ from bench.clustering.kmeans import fit_kmeans
 from bench.diagnostics import Diagnostics
 from bench.errors import LabelAccessError, SpecError
 from bench.grammar import Call
+from bench.identity import derive_seed
 from bench.knn import unit_rows
 from bench.labelling.approximate import worthwhile
 from bench.labelling.candidates import Limits, find_candidates
@@ -22,7 +23,6 @@ from bench.labelling.order import by_complement
 from bench.labelling.rows import Rows, in_blocks, rows_at
 from bench.parts import Clustering
 from bench.plugins import MethodInfo, methods
-from bench.refs import derive_seed
 from bench.registry import Entry
 from bench.selection import check_candidates, rate_of
 from bench.stages.base import in_order

@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from bench.data import Arrays
 from bench.encoding.encoder import Encoder, FittedEncoder, batches, make_encoder
 from bench.errors import DataError, install_command
+from bench.identity import EncoderRef
 from bench.images import heic
 from bench.images.contents import Contents, read_contents
 from bench.images.folders import SUFFIXES, ImageFiles, Scan, Skipped, scan_images
 from bench.images.streaming import StreamedImages
 from bench.labelling.sheet import is_contact_sheet
 from bench.labelling.tolerant import TolerantImages
-from bench.refs import EncoderRef
 from bench.stages.base import Stage
 from bench.stages.embeddings import Embeddings, EncoderFit
 from bench.store.cache import Store

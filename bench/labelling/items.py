@@ -15,13 +15,13 @@ from bench.code_digest import code_digest
 from bench.data import Arrays, Dataset, Split, private, read_only
 from bench.errors import LabelAccessError, SelectionError
 from bench.grammar import Call
+from bench.identity import DatasetRef, EncoderRef, ModelRef, Proxy
 from bench.labelling.approximate import approximate_neighbors, worthwhile
 from bench.labelling.rows import Rows, in_blocks
 from bench.parts import EMBEDDINGS, IMAGES, Chosen, Part, Value
 from bench.plugins import encoders, methods, models
 from bench.pool import NOTHING, Asked
 from bench.recipe import Recipe
-from bench.refs import DatasetRef, EncoderRef, ModelRef, Proxy
 from bench.selection import rate_of
 from bench.stages.base import Stage
 from bench.stages.clusters import ClusterCount, PseudoLabels

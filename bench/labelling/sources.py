@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.errors import DataError, SpecError
+from bench.identity import EncoderRef
 from bench.images.folders import ImageFiles, Scan, Skipped
 from bench.labelling.candidates import Limits
 from bench.labelling.images import embed_files, find_images
@@ -19,7 +20,6 @@ from bench.labelling.rows import Rows
 from bench.labelling.to_label import Named
 from bench.labelling.vectors import read_embeddings
 from bench.plain_files import read_regular
-from bench.refs import EncoderRef
 from bench.store.cache import Store
 from bench.underway import Progress
 

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from bench.errors import SpecError
 from bench.grammar import Call
+from bench.identity import derive_seed
 from bench.labelling.candidates import Limits, find_candidates
 from bench.labelling.choose import UNIFORM, Chosen, choose
 from bench.labelling.order import by_complement
 from bench.labelling.rows import Rows
-from bench.refs import derive_seed
 
 _NONE = np.empty(0, dtype=np.int64)
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from bench.errors import RowError
 from bench.grammar import given_by_rate, parse_call
+from bench.identity import NO_ENCODER, NO_PROXY
 from bench.recipe import Recipe
-from bench.refs import NO_ENCODER, NO_PROXY
 from bench.results.rows import Row
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.errors import RowError, SpecError, UnknownName
-from bench.refs import NO_ENCODER
+from bench.identity import NO_ENCODER
 from bench.results.published import find_coreset, find_scores
 from bench.results.rows import Row
 from bench.results.stats import (

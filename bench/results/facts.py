@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
 from bench.grammar import Call, family
+from bench.identity import NO_ENCODER, NO_PROXY
 from bench.modifiers import describe
-from bench.refs import NO_ENCODER, NO_PROXY
 from bench.results.comparison import chosen
 from bench.results.planned import missing_words
 from bench.results.reported import Reported, not_run, protocol_of, same_encoder, tuned

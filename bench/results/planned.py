@@ -11,8 +11,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from bench.errors import RowError
 from bench.grammar import family
+from bench.identity import NO_ENCODER
 from bench.plain_files import read_regular
-from bench.refs import NO_ENCODER
 from bench.results.rows import Label, Row
 from bench.store.files import write_atomically
 from bench.units import counted

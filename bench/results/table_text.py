@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from itertools import groupby
 from typing import Any
 
-from bench.refs import NO_ENCODER
+from bench.identity import NO_ENCODER
 from bench.results.facts import doubtful, table_facts
 from bench.results.sheets import MISSING, Field, Section, Sheet
 from bench.results.tables import Block, Line, Measured

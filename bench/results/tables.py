@@ -12,8 +12,8 @@ from typing import Any, Literal
 
 from bench.errors import RowError, SpecError
 from bench.grammar import family, merged, parse_call
+from bench.identity import NO_ENCODER
 from bench.parts import SUPERVISIONS, Supervision
-from bench.refs import NO_ENCODER
 from bench.results.comparable import check_block, check_line, check_protocol, rate_of
 from bench.results.planned import Place
 from bench.results.reported import Reported, reported

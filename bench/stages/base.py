@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from bench.refs import DatasetRef, Frozen
+from bench.identity import DatasetRef, Frozen
 from bench.stages.memory import Estimate, Shape
 
 if TYPE_CHECKING:

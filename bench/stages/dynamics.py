@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.dynamics import Dynamics
+from bench.identity import DatasetRef, Proxy
 from bench.parts import DYNAMICS, TrainedOn
-from bench.refs import DatasetRef, Proxy
 from bench.stages.base import Stage
 from bench.stages.clusters import PseudoLabels
 from bench.stages.embeddings import Embeddings

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 import numpy as np
 
 from bench.errors import DataError
+from bench.identity import DatasetRef, EncoderRef
 from bench.parts import EMBEDDINGS
 from bench.plugins import encoders
-from bench.refs import DatasetRef, EncoderRef
 from bench.stages.base import Stage
 from bench.stages.givers import Givers, gives
 from bench.stages.memory import PROCESS, WIDTH, Estimate, Shape

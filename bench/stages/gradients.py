@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, ClassVar
 
+from bench.identity import DatasetRef, Proxy
 from bench.parts import GRADIENT_NORMS, EarlyGradients, Layers
-from bench.refs import DatasetRef, Proxy
 from bench.stages.base import Stage
 from bench.stages.dynamics import proxy_inputs, read_proxy_inputs
 from bench.stages.givers import Givers, gives

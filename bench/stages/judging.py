@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.identity import DatasetRef
 from bench.judging.labelings import COMPONENTS, STARTS, cluster_numbers
 from bench.judging.rule import judge_for
 from bench.parts import JUDGE, Judging
-from bench.refs import DatasetRef
 from bench.stages.base import Stage
 from bench.stages.dynamics import normalised_by, proxy_inputs, read_proxy_inputs
 from bench.stages.embeddings import Embeddings, OnEmbeddings

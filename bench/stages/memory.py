@@ -14,8 +14,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from bench.identity import DatasetRef, ModelRef, Proxy
 from bench.recipe import Recipe
-from bench.refs import DatasetRef, ModelRef, Proxy
 
 PROCESS = 1_100 * 10**6
 """Bytes of any process before its work; this one and the next two as the module says."""

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from bench.identity import Frozen
 from bench.parts import Supervision
-from bench.refs import Frozen
 from bench.stages.base import Stage
 from bench.stages.training import Cell
 

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import PrivateAttr
 
+from bench.identity import DatasetRef
 from bench.parts import REHEARSAL, Clustering, TrainedOn
-from bench.refs import DatasetRef
 from bench.stages.base import Stage
 from bench.stages.clusters import PseudoLabels
 from bench.stages.dynamics import ProxyDynamics, normalised_by, read_proxy_inputs

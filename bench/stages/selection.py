@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from bench.code_digest import code_digest
 from bench.errors import SpecError
 from bench.grammar import Call, parse_call
+from bench.identity import DatasetRef, EncoderRef, Proxy
 from bench.judging.rule import SHARE
 from bench.parts import CORESET, IMAGES, JUDGE, PARTS, REHEARSAL, Need, OtherMethod, Resource
 from bench.plugins import methods
-from bench.refs import DatasetRef, EncoderRef, Proxy
 from bench.stages.base import Stage, in_order
 from bench.stages.clusters import PseudoLabels
 from bench.stages.embeddings import Embeddings

@@ -13,8 +13,8 @@ from pydantic import BaseModel, ConfigDict
 from bench.data import Arrays, Dataset, fingerprint
 from bench.encoding.weights import weights_digest
 from bench.errors import DataError, WeightsError
+from bench.identity import DatasetRef, EncoderRef
 from bench.plugins import encoders
-from bench.refs import DatasetRef, EncoderRef
 from bench.stages.base import Stage
 from bench.store.cache import Artifact, Store
 from bench.underway import Progress, announced

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.grammar import Call, family
+from bench.identity import NO_ENCODER, NO_PROXY, DatasetRef, EncoderRef, Frozen, ModelRef, Proxy, cell_name, derive_seed
 from bench.plugins import encoders, methods, models
 from bench.recipe import PROTOCOL, Recipe
-from bench.refs import NO_ENCODER, NO_PROXY, DatasetRef, EncoderRef, Frozen, ModelRef, Proxy, cell_name, derive_seed
 from bench.stages.base import Stage, in_order
 from bench.stages.embeddings import Embeddings
 from bench.stages.memory import Estimate, Shape, of_training, training_bytes

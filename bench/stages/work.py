@@ -8,8 +8,8 @@ from __future__ import annotations
 import math
 from typing import Literal, NamedTuple, TypeAlias
 
+from bench.identity import DatasetRef, EncoderRef, ModelRef
 from bench.recipe import Recipe
-from bench.refs import DatasetRef, EncoderRef, ModelRef
 from bench.stages.memory import UNKNOWN_ACTIVATIONS, WIDTH, Shape
 
 Inputs: TypeAlias = tuple[int, ...] | EncoderRef

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from bench.data import Dataset, Images
+from bench.identity import ModelRef, derive_seed
 from bench.plugins import models
 from bench.recipe import Recipe
-from bench.refs import ModelRef, derive_seed
 from bench.training.batches import Batches, FileBatches, TensorBatches
 from bench.training.loop import Evaluation, evaluate, steps_per_epoch, train
 from bench.training.recorder import DynamicsRecorder

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from bench.refs import ModelRef
+from bench.identity import ModelRef
 
 
 class Footprint(NamedTuple):

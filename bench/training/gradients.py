@@ -13,8 +13,8 @@ from torch.func import functional_call, grad, vmap
 from torch.nn import functional
 
 from bench.data import Dataset
+from bench.identity import Proxy, derive_seed
 from bench.parts import EarlyGradients, Layers
-from bench.refs import Proxy, derive_seed
 from bench.training.batches import Batches
 from bench.training.fit import Inputs, fresh_network, make_batches, proxy_iterations, seeded
 from bench.training.loop import steps_per_epoch, train

@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from bench.data import Dataset, take_images
 from bench.dynamics import Dynamics
+from bench.identity import Proxy, derive_seed
 from bench.pool import Outputs
-from bench.refs import Proxy, derive_seed
 from bench.training.fit import Inputs, fit, fresh_network, make_batches, proxy_iterations, seeded
 from bench.training.loop import train
 from bench.training.outputs import read_outputs

@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 from bench import count_hardest
 from bench.grammar import parse_call
+from bench.identity import clean_modifiers
 from bench.loading import load_dataset
-from bench.refs import clean_modifiers
 from bench.results.pseudo_quality import right
 from bench.results.published import indices_path, pool_positions, read_indices, read_scores, scores_path
 from bench.results.rows import Row, read_rows

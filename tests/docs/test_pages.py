@@ -17,7 +17,7 @@ import bench as bench_package
 from bench import Score, plugins
 from bench import __version__ as bench_version
 from bench.encoding.encoder import make_encoder
-from bench.refs import EncoderRef
+from bench.identity import EncoderRef
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"

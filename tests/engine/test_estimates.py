@@ -87,7 +87,7 @@ def test_the_copy_of_images_that_a_method_is_given_is_estimated(cells_of, tempor
 
 
 def test_a_resnet18_is_counted_by_hand():
-    from bench.refs import ModelRef
+    from bench.identity import ModelRef
     from bench.training.footprint import footprint
 
     found = footprint(ModelRef(name="resnet18"), (3, 32, 32), 10)

@@ -19,8 +19,8 @@ from bench.engine.measured import measured_before
 from bench.engine.plan import Plan, make_plan
 from bench.engine.probe import timed_units
 from bench.grid.spec import load_spec
+from bench.identity import ModelRef
 from bench.recipe import Recipe
-from bench.refs import ModelRef
 from bench.resource_usage import Usage
 from bench.stages.session import Session
 from bench.stages.work import Step

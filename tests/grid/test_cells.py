@@ -10,8 +10,8 @@ from bench.errors import SpecError, UnknownName
 from bench.grammar import Call
 from bench.grid.cells import at_rate, check_names, reads_embeddings
 from bench.grid.spec import GridSpec, load_spec
+from bench.identity import DatasetRef, ModelRef
 from bench.recipe import Recipe
-from bench.refs import DatasetRef, ModelRef
 from bench.stages.base import in_order
 from bench.stages.training import Cell
 from tests.grid_fixtures import expanded

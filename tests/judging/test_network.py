@@ -8,11 +8,11 @@ import torch
 from torch.nn import functional
 
 from bench.conformance.samples import digits
+from bench.identity import EncoderRef, ModelRef, Proxy
 from bench.judging.labelings import make_labelings
 from bench.judging.network import SHARE, loss_of, qualities
 from bench.judging.rule import NETWORK_FROM, judge_for
 from bench.recipe import Recipe
-from bench.refs import EncoderRef, ModelRef, Proxy
 from bench.training import loop
 from bench.training.fit import proxy_iterations
 from bench.training.proxy import rehearse

@@ -14,10 +14,10 @@ from PIL import Image
 
 from bench.encoders.pixels import PixelEncoder
 from bench.errors import DataError
+from bench.identity import EncoderRef
 from bench.images import streaming
 from bench.labelling import images as labelled
 from bench.labelling.images import Embedded, embed_files, find_images
-from bench.refs import EncoderRef
 from bench.store.cache import Store
 
 pytestmark = pytest.mark.timeout(60)  # a pipe that is opened is waited for

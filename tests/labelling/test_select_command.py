@@ -20,8 +20,8 @@ from typer.testing import CliRunner, Result
 
 from bench.cli import app, main
 from bench.errors import BenchError, SpecError
+from bench.identity import EncoderRef
 from bench.labelling.images import EmbeddingShard, FittedToFiles, embed_files, find_images
-from bench.refs import EncoderRef
 from bench.stages.base import Stage
 from bench.stages.clusters import ClusterCount, PseudoLabels
 from bench.stages.dynamics import ProxyDynamics

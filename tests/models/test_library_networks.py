@@ -12,9 +12,9 @@ from sklearn.neighbors import KNeighborsClassifier
 from bench.engine.plan import make_plan
 from bench.errors import SpecError
 from bench.grid.spec import load_spec
+from bench.identity import ModelRef
 from bench.plugins import models
 from bench.recipe import Recipe, learning_rate_factors
-from bench.refs import ModelRef
 from bench.training.fit import fit
 from bench.training.loop import _optimiser
 

@@ -14,9 +14,9 @@ from typer.testing import CliRunner
 
 from bench.cli import app
 from bench.errors import DataError, RowError
+from bench.identity import cell_name
 from bench.images.folders import class_folders, scan_classes
 from bench.recipe import Recipe
-from bench.refs import cell_name
 from bench.results.published import indices_path, scores_path, write_indices
 from bench.results.rows import Row, read_row, write_row
 from bench.results.validation import problems_of

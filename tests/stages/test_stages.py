@@ -5,8 +5,8 @@ from collections.abc import Callable
 import pytest
 
 from bench.errors import SpecError
+from bench.identity import DatasetRef, EncoderRef, derive_seed
 from bench.parts import NearestNeighbors
-from bench.refs import DatasetRef, EncoderRef, derive_seed
 from bench.stages.base import Stage, in_order
 from bench.stages.clusters import PseudoLabels
 from bench.stages.dynamics import ProxyDynamics

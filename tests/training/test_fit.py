@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from bench import Dataset, Dynamics, Recipe, plugins, register_model
-from bench.refs import ModelRef, derive_seed
+from bench.identity import ModelRef, derive_seed
 from bench.training.fit import build_model, fit, make_batches
 from bench.training.loop import Evaluation, train
 from bench.training.recorder import DynamicsRecorder

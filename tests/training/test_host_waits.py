@@ -15,7 +15,7 @@ from torch.utils._pytree import tree_leaves
 
 from bench import Recipe
 from bench.clustering.temi import temi
-from bench.refs import ModelRef
+from bench.identity import ModelRef
 from bench.training import loop
 from bench.training.batches import TensorBatches
 from bench.training.fit import fresh_network

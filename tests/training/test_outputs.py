@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from bench import Recipe
 from bench.errors import TrainingError
-from bench.refs import ModelRef
+from bench.identity import ModelRef
 from bench.training import gradients as module
 from bench.training.batches import TensorBatches
 from bench.training.fit import fresh_network, make_batches

@@ -11,7 +11,7 @@ from torch import nn
 
 from bench import Dataset, Recipe
 from bench.errors import TrainingError
-from bench.refs import ModelRef
+from bench.identity import ModelRef
 from bench.training.batches import TensorBatches, split_epoch
 from bench.training.fit import build_model, fit, make_batches, proxy_iterations
 from bench.training.loop import evaluate, steps_per_epoch, train

@@ -9,9 +9,9 @@ from itertools import product
 from typing import Any
 
 from bench.grammar import Call, family, given_by_rate, parse_call
+from bench.identity import INDICES, NO_ENCODER, NO_PROXY, DatasetRef, EncoderRef, ModelRef
 from bench.modifiers import check_modifiers
 from bench.recipe import proxy_recipe
-from bench.refs import INDICES, NO_ENCODER, NO_PROXY, DatasetRef, EncoderRef, ModelRef
 from bench.results.claims import Unchecked
 from bench.results.rows import Row
 

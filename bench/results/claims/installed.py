@@ -9,11 +9,11 @@ from typing import Any
 from bench.errors import BenchError, SpecError
 from bench.grammar import Call, parse_call
 from bench.grid.cells import POOL, spelled
+from bench.identity import INDICES, NO_ENCODER, NO_PROXY, Proxy
 from bench.loading import DOWNLOAD
 from bench.parts import SUPERVISIONS
 from bench.plugins import MethodInfo, datasets, encoders, methods, models
 from bench.recipe import proxy_recipe
-from bench.refs import INDICES, NO_ENCODER, NO_PROXY, Proxy
 from bench.registry import Entry, Registry
 from bench.results.claims import Unchecked
 from bench.results.claims.configuration import dataset_ref, encoder_ref, is_whole, model_ref

@@ -12,9 +12,9 @@ from typing import Any
 
 from bench.errors import BenchError, SpecError
 from bench.grammar import Call, parse_call
+from bench.identity import INDICES, NO_ENCODER, NO_PROXY, cell_name
 from bench.modifiers import check_modifiers
 from bench.recipe import KNOWN_PROTOCOLS, Recipe, proxy_recipe, scoring_steps
-from bench.refs import INDICES, NO_ENCODER, NO_PROXY, cell_name
 from bench.registry import NAME
 from bench.results.rows import SHA256, SINCE, Row
 from bench.selection import budget_for

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from bench.data import Dataset, fingerprint, take_pool
 from bench.errors import BenchError, DataError
 from bench.grammar import parse_call
+from bench.identity import clean_modifiers
 from bench.loading import load_dataset
 from bench.modifiers import check_modifiers, modified
 from bench.plugins import datasets
-from bench.refs import clean_modifiers
 from bench.results.claims import Unchecked
 from bench.results.published import pool_positions
 from bench.results.rows import Row
