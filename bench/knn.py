@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from bench.errors import DataError
 from bench.parts import Metric
 from bench.pool import Neighbors
-from bench.underway import Progress
+from bench.progress import Progress
 from bench.units import counted
 
 if TYPE_CHECKING:

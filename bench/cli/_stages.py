@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from bench.cli._watch import SAY, running_line
-from bench.underway import Underway
+from bench.progress import Task
 
 
 class StageProgress:
@@ -65,11 +65,11 @@ class StageProgress:
         def tick(done: int, total: int) -> None:
             if task is not None:
                 self._bar.update(task, completed=done, total=total)
-                self._say(Underway(title, done, total))
+                self._say(Task(title, done, total))
 
         return tick
 
-    def _say(self, item: Underway) -> None:
+    def _say(self, item: Task) -> None:
         now = time.monotonic()
         if self._quiet or self._console.is_terminal or now - self._said < SAY:
             return

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from rich.console import Console
 from rich.progress import Progress, TaskID
 
-from bench.underway import Underway, forget_all, underway
+from bench.progress import Task, forget_all, running_tasks
 
 _LOOK = 1.0
 """Seconds between two looks at the run's folder."""
@@ -56,11 +56,11 @@ class Watch:
         self.look({}, time.monotonic())
         forget_all(self._out)
 
-    def look(self, found: dict[str, Underway], now: float) -> None:
+    def look(self, found: dict[str, Task], now: float) -> None:
         """Bring bars and lines up to date.
 
         Args:
-            found: as of ``underway``.
+            found: as of ``running_tasks``.
             now: seconds, of a clock that never goes back.
         """
         for name in self._seen.keys() - found.keys():
@@ -78,10 +78,10 @@ class Watch:
 
     def _run(self) -> None:
         while not self._stop.wait(_LOOK):
-            self.look(underway(self._out), time.monotonic())
+            self.look(running_tasks(self._out), time.monotonic())
 
 
-def running_line(item: Underway, seconds: float) -> str:
+def running_line(item: Task, seconds: float) -> str:
     """What is computed, for how long now, and how far it is.
 
     Args:

@@ -10,7 +10,7 @@ from bench.data import Arrays
 from bench.errors import DataError
 from bench.identity import derive_seed
 from bench.knn import unit_rows
-from bench.underway import Progress
+from bench.progress import Progress
 
 SAMPLE = 2000
 """Images that are looked at; all their distances to each other are held at once."""

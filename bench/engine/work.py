@@ -15,12 +15,12 @@ from bench.engine.resume import valid_row
 from bench.identity import INDICES
 from bench.outside import settings_kept
 from bench.plugins import datasets, encoders, methods, models
+from bench.progress import announced, forget
 from bench.registry import Entry
 from bench.stages.base import Stage
 from bench.stages.session import Session
 from bench.stages.training import Cell
 from bench.store.cache import Busy
-from bench.underway import announced, forget
 
 
 class End(BaseModel):

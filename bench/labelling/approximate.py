@@ -12,7 +12,7 @@ from bench.knn import unit_rows
 from bench.labelling.rows import Rows, in_blocks
 from bench.parts import Metric
 from bench.pool import Neighbors
-from bench.underway import Progress
+from bench.progress import Progress
 
 EXACT = 200_000
 """Items up to which all pairs are compared; beyond, that takes hours."""

@@ -12,7 +12,7 @@ from bench.errors import SpecError
 from bench.labelling.duplicates import without_duplicates
 from bench.labelling.order import by_complement
 from bench.labelling.rows import Rows, RowsAt, unmasked
-from bench.underway import Progress
+from bench.progress import Progress
 
 _NONE = np.empty(0, dtype=np.int64)
 

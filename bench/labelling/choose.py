@@ -23,12 +23,12 @@ from bench.labelling.order import by_complement
 from bench.labelling.rows import Rows, in_blocks, rows_at
 from bench.parts import Clustering
 from bench.plugins import MethodInfo, methods
+from bench.progress import Progress
 from bench.registry import Entry
 from bench.selection import check_candidates, rate_of
 from bench.stages.base import in_order
 from bench.stages.clusters import PseudoLabels
 from bench.stages.neighbors import NeighborLists
-from bench.underway import Progress
 
 EFFORT = {"cpu": 1_000_000, "cuda": 100_000_000}
 """Items times heads times epochs of TEMI that a default selection spends, where the least of each allows it."""

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from bench.knn import unit_rows
 from bench.labelling.approximate import Cells, worthwhile
 from bench.labelling.rows import Rows, in_blocks
-from bench.underway import Progress
+from bench.progress import Progress
 
 _BLOCK = 1024
 """Items that are compared with all that stay at a time."""

@@ -21,10 +21,10 @@ from bench.images.folders import SUFFIXES, ImageFiles, Scan, Skipped, scan_image
 from bench.images.streaming import StreamedImages
 from bench.labelling.sheet import is_contact_sheet
 from bench.labelling.tolerant import TolerantImages
+from bench.progress import Progress, by_steps
 from bench.stages.base import Stage
 from bench.stages.embeddings import Embeddings, EncoderFit
 from bench.store.cache import Store
-from bench.underway import Progress, counted
 
 SHARD = 512
 """Images that are embedded and stored at a time: what an interruption can lose."""
@@ -208,7 +208,7 @@ class _Work:
         tolerant = TolerantImages(self.images(files))
 
         def compute() -> Arrays:
-            told = counted(progress, len(files))
+            told = by_steps(progress, len(files))
             embeddings = self.encoder.embed(tolerant, device=self.device, batch_size=64, progress=told)
             readable = tolerant.readable()
             return {"embeddings": embeddings[readable], "readable": readable}

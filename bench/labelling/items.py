@@ -21,6 +21,7 @@ from bench.labelling.rows import Rows, in_blocks
 from bench.parts import EMBEDDINGS, IMAGES, Chosen, Part, Value
 from bench.plugins import encoders, methods, models
 from bench.pool import NOTHING, Asked
+from bench.progress import Progress
 from bench.recipe import Recipe
 from bench.selection import rate_of
 from bench.stages.base import Stage
@@ -34,7 +35,6 @@ from bench.stages.selection import Selection
 from bench.stages.session import Session
 from bench.stages.source import StageSource
 from bench.store.cache import Artifact
-from bench.underway import Progress
 
 GIVEN = "given"
 """The registered encoder that stands for embeddings that were given."""

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from bench.errors import DataError, SpecError, install_command
 from bench.images.folders import Skipped
-from bench.underway import Progress
+from bench.progress import Progress
 
 _RECORD = ".fetched.json"
 """What was fetched, by name, and what the store said of it; hidden, so that it is no file of the user's."""

@@ -20,8 +20,8 @@ from bench.labelling.rows import Rows
 from bench.labelling.to_label import Named
 from bench.labelling.vectors import read_embeddings
 from bench.plain_files import read_regular
+from bench.progress import Progress
 from bench.store.cache import Store
-from bench.underway import Progress
 
 _MOST_BYTES = 1 << 30
 

@@ -9,7 +9,7 @@ from bench.encoding.encoder import batches
 from bench.errors import DataError
 from bench.images.decoding import reason_of
 from bench.images.streaming import StreamedImages
-from bench.underway import Progress
+from bench.progress import Progress
 
 _BATCH = 64
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from bench.errors import DataError, SpecError, install_command
 from bench.images.decoding import content_sha256
 from bench.images.folders import Skipped, scan_images
-from bench.underway import Progress
+from bench.progress import Progress
 
 if TYPE_CHECKING:
     from PIL.Image import Image

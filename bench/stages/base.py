@@ -12,9 +12,9 @@ from bench.stages.memory import Estimate, Shape
 
 if TYPE_CHECKING:
     from bench.data import Arrays
+    from bench.progress import Progress
     from bench.stages.session import Session
     from bench.stages.work import Work
-    from bench.underway import Progress
 
 
 class Stage(Frozen):

@@ -18,9 +18,9 @@ from bench.stages.work import Clustered, HeadStep, Work
 
 if TYPE_CHECKING:
     from bench.data import Arrays
+    from bench.progress import Progress
     from bench.stages.selection import Selection
     from bench.stages.session import Session
-    from bench.underway import Progress
 
 # Of TEMI's heads and batches, see bench.clustering.temi.
 _HIDDEN, _BOTTLENECK, _BATCH = 512, 256, 1024

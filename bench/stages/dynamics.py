@@ -19,9 +19,9 @@ from bench.stages.work import Work, inputs_of, steps_of_epochs, training
 
 if TYPE_CHECKING:
     from bench.data import Arrays, Dataset
+    from bench.progress import Progress
     from bench.stages.selection import Selection
     from bench.stages.session import Session
-    from bench.underway import Progress
 
 
 class ProxyDynamics(Stage):

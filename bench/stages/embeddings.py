@@ -18,8 +18,8 @@ from bench.stages.work import Embedded, Work
 if TYPE_CHECKING:
     from bench.data import Arrays, Images
     from bench.encoding.encoder import Encoder
+    from bench.progress import Progress
     from bench.stages.session import Session
-    from bench.underway import Progress
 
 _FITTED = 50 * 10**6
 """Bytes on disk that the state of a fitted encoder counts as."""
@@ -97,14 +97,14 @@ class Embeddings(Stage):
     def compute(self, session: Session, progress: Progress) -> Arrays:
         """``embeddings`` float32 [N, D]."""
         from bench.encoding.encoder import FittedEncoder
-        from bench.underway import counted
+        from bench.progress import by_steps
 
         encoder = _encoder(self.encoder, session)
         for fitted in self.inputs():
             assert isinstance(encoder, FittedEncoder)
             encoder.restore(session.arrays(fitted))
         images = _for_a_plugin(getattr(session.dataset(self.dataset), self.split).images)
-        advance = counted(progress, len(images))
+        advance = by_steps(progress, len(images))
         embeddings = encoder.embed(images, device=session.device, batch_size=_BATCH, progress=advance)
         if not np.isfinite(embeddings).all():
             raise DataError(f"encoder {self.encoder.label} gave embeddings that are not finite.")

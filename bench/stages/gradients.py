@@ -15,9 +15,9 @@ from bench.stages.work import Work, inputs_of, steps_of_epochs, training
 
 if TYPE_CHECKING:
     from bench.data import Arrays
+    from bench.progress import Progress
     from bench.stages.selection import Selection
     from bench.stages.session import Session
-    from bench.underway import Progress
 
 _VMAP = 200 * 10**6
 """Bytes that torch loads for gradients per image on a CPU."""

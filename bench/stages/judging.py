@@ -21,9 +21,9 @@ from bench.stages.work import Clustered, Work
 if TYPE_CHECKING:
     from bench.data import Arrays
     from bench.pool import Asked
+    from bench.progress import Progress
     from bench.stages.selection import Selection
     from bench.stages.session import Session
-    from bench.underway import Progress
 
 
 class Labelings(OnEmbeddings):

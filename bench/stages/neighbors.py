@@ -13,8 +13,8 @@ from bench.stages.work import Distance, Work
 
 if TYPE_CHECKING:
     from bench.data import Arrays
+    from bench.progress import Progress
     from bench.stages.session import Session
-    from bench.underway import Progress
 
 
 class NeighborLists(OnEmbeddings):

@@ -22,8 +22,8 @@ from bench.stages.work import Work, inputs_of, steps_of_epochs, training
 
 if TYPE_CHECKING:
     from bench.data import Arrays
+    from bench.progress import Progress
     from bench.stages.session import Session
-    from bench.underway import Progress
 
 
 class Selection(Stage):

@@ -15,9 +15,9 @@ from bench.encoding.weights import weights_digest
 from bench.errors import DataError, WeightsError
 from bench.identity import DatasetRef, EncoderRef
 from bench.plugins import encoders
+from bench.progress import Progress, announced
 from bench.stages.base import Stage
 from bench.store.cache import Artifact, Store
-from bench.underway import Progress, announced
 
 if TYPE_CHECKING:
     from bench.pool import PoolSource

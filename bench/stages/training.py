@@ -23,10 +23,10 @@ from bench.stages.work import Work, inputs_of, training
 
 if TYPE_CHECKING:
     from bench.data import Dataset
+    from bench.progress import Progress
     from bench.results.pseudo_quality import PseudoLabelQuality
     from bench.results.rows import Row, StageUse
     from bench.stages.session import Session
-    from bench.underway import Progress
 
 
 class Cell(Stage):

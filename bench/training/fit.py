@@ -13,11 +13,11 @@ from torch import Tensor, nn
 from bench.data import Dataset, Images
 from bench.identity import ModelRef, derive_seed
 from bench.plugins import models
+from bench.progress import Progress
 from bench.recipe import Recipe
 from bench.training.batches import Batches, FileBatches, TensorBatches
 from bench.training.loop import Evaluation, evaluate, steps_per_epoch, train
 from bench.training.recorder import DynamicsRecorder
-from bench.underway import Progress
 
 Inputs = Images | NDArray[np.float32]
 SHOWN = 5_000

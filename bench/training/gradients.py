@@ -15,11 +15,11 @@ from torch.nn import functional
 from bench.data import Dataset
 from bench.identity import Proxy, derive_seed
 from bench.parts import EarlyGradients, Layers
+from bench.progress import Progress
 from bench.training.batches import Batches
 from bench.training.fit import Inputs, fresh_network, make_batches, proxy_iterations, seeded
 from bench.training.loop import steps_per_epoch, train
 from bench.training.outputs import forward_batches, last_linear
-from bench.underway import Progress
 
 HELD_ON_CPU, HELD_ON_GPU = 2**27, 2**30
 """Gradient entries held at once: half a GB in float32, or 4.3 GB where few at a time would leave a GPU idle."""

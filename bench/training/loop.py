@@ -11,11 +11,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from bench.errors import NotFinite, TrainingError
+from bench.progress import Progress
 from bench.recipe import Recipe, learning_rate_factors, scoring_steps
 from bench.training.batches import Batch, Batches
 from bench.training.precision import autocast, full_logits, products
 from bench.training.recorder import DynamicsRecorder
-from bench.underway import Progress
 
 Loss = Callable[..., Tensor]
 """(logits, targets of a batch) -> scalar."""

@@ -9,11 +9,11 @@ from bench.data import Dataset, take_images
 from bench.dynamics import Dynamics
 from bench.identity import Proxy, derive_seed
 from bench.pool import Outputs
+from bench.progress import Progress
 from bench.training.fit import Inputs, fit, fresh_network, make_batches, proxy_iterations, seeded
 from bench.training.loop import train
 from bench.training.outputs import read_outputs
 from bench.training.recorder import DynamicsRecorder
-from bench.underway import Progress
 
 HELD_OUT = 0.1
 """Share of the pool that rehearsals are scored on; a convention."""

@@ -11,11 +11,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from bench.errors import NotFinite, TrainingError
+from bench.progress import Progress
 from bench.to_device import to_device
 from bench.training.batches import split_epoch
 from bench.training.loop import steps_per_epoch
 from bench.training.views import random_view
-from bench.underway import Progress
 
 OUTPUTS, BOTTLENECK = 256, 64
 MOMENTUM, WEIGHT_DECAY = 0.9, 5e-4

@@ -23,11 +23,11 @@ from bench.engine.scheduler import Scheduler
 from bench.engine.work import End, perform
 from bench.errors import ExecutorLost, SpecError
 from bench.grid.spec import load_spec
+from bench.progress import running_tasks
 from bench.results.rows import Row, read_row, read_rows
 from bench.stages.base import Stage
 from bench.stages.session import Session
 from bench.stages.training import Cell
-from bench.underway import underway
 
 TINY = {
     "datasets": "digits",
@@ -76,14 +76,14 @@ class Events(Listener):
 
 
 @contextmanager
-def seen_underway(workspace: Session) -> Iterator[set[str]]:
+def seen_tasks(workspace: Session) -> Iterator[set[str]]:
     """The titles of what the workers announce while the block runs."""
     titles: set[str] = set()
     stop = threading.Event()
 
     def look() -> None:
         while not stop.wait(0.02):
-            titles.update(item.title for item in underway(workspace.out).values())
+            titles.update(item.title for item in running_tasks(workspace.out).values())
 
     thread = threading.Thread(target=look)
     thread.start()
@@ -148,7 +148,7 @@ def check_against_this_process(cell: Cell, row: Row, folder: Path) -> None:
 
 def test_grid_then_nothing_then_only_what_is_new(tmp_path, executor):
     workspace = place(tmp_path)
-    with seen_underway(workspace) as titles:
+    with seen_tasks(workspace) as titles:
         plan, outcome, events = go(workspace, executor, methods="aum")
     [cell] = plan.cells
     assert {cell.title(), *(stage.title() for stage in cell.stages()[0].inputs())} <= titles
@@ -205,7 +205,7 @@ def test_failing_stages_are_recorded_and_the_others_finish(tmp_path, troublemake
     assert len(reasons) == 1, "aum and forgetting rest on one proxy"
     assert "proxy dies-in-training" in reasons.pop()
     assert len(list((workspace.out / "failed").glob("*.json"))) == 9
-    assert underway(workspace.out) == {}, "also of workers that died"
+    assert running_tasks(workspace.out) == {}, "also of workers that died"
 
 
 def test_stages_that_were_pruned_or_damaged_are_computed_before_the_cells(tmp_path, executor):
@@ -241,7 +241,7 @@ def test_a_trial_that_fails_or_dies_leaves_the_others_alone(tmp_path, troublemak
         reason, details = record_of(workspace, cell)
         assert reason == "the trial's process was lost"
         assert "died" in details
-    assert underway(workspace.out) == {}
+    assert running_tasks(workspace.out) == {}
 
     elsewhere = workspace.model_copy(update={"out": tmp_path / "again"})
     _, outcome, events = go(

@@ -20,9 +20,9 @@ from bench.engine.machine import this_machine
 from bench.engine.scheduler import Scheduler
 from bench.engine.work import End, end_of_death, packages_from_outside, perform, perform_as_worker
 from bench.plugins import register_again, registered_by_hand
+from bench.progress import forget
 from bench.stages.base import Stage
 from bench.stages.session import Session
-from bench.underway import forget
 
 _LOOK = 0.5
 """Seconds between two looks for work that another run may have finished."""

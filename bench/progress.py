@@ -20,7 +20,7 @@ _EVERY = 1.0
 _UNFINISHED = ".tmp"
 
 
-class Underway(NamedTuple):
+class Task(NamedTuple):
     """Something that is being computed.
 
     Attributes:
@@ -36,7 +36,7 @@ class Underway(NamedTuple):
 
 @contextmanager
 def announced(out: Path, name: str, title: str) -> Iterator[Progress]:
-    """Show what the block computes to whoever calls ``underway``.
+    """Show what the block computes to whoever calls ``running_tasks``.
 
     Args:
         out: the run's folder.
@@ -56,7 +56,7 @@ def announced(out: Path, name: str, title: str) -> Iterator[Progress]:
         with suppress(OSError):
             file.parent.mkdir(parents=True, exist_ok=True)
             unfinished = file.with_suffix(_UNFINISHED)
-            unfinished.write_text(json.dumps(Underway(title, done, total)))
+            unfinished.write_text(json.dumps(Task(title, done, total)))
             # By a rename: a reader sees a whole report or the one before.
             unfinished.replace(file)
         written = time.monotonic()
@@ -69,7 +69,7 @@ def announced(out: Path, name: str, title: str) -> Iterator[Progress]:
         forget(out, name)
 
 
-def counted(progress: Progress, total: int) -> Callable[[int], None]:
+def by_steps(progress: Progress, total: int) -> Callable[[int], None]:
     """Turn a report of (done, in all) into one of how many are done since the last call, of ``total`` in all."""
     done = 0
 
@@ -95,12 +95,12 @@ def forget_all(out: Path) -> None:
     forget(out, *(path.stem for path in _files(out, "*")))
 
 
-def underway(out: Path) -> dict[str, Underway]:
+def running_tasks(out: Path) -> dict[str, Task]:
     """Return name -> what is being computed below a run's folder."""
     reports = {}
     for path in sorted(_files(out)):
         with suppress(OSError, ValueError, TypeError):
-            reports[path.stem] = Underway(*json.loads(path.read_text()))
+            reports[path.stem] = Task(*json.loads(path.read_text()))
     return reports
 
 
