@@ -117,6 +117,9 @@ def label_leak(block: Block) -> list[Fact]:
 
 def chosen_facts(block: Block) -> list[Fact]:
     """Return what methods chose themselves, by seed, one fact for each method and parameter."""
+    taken = _taken(block)
+    # What a judge took names beta too, and at every seed: chosen alone would leave out the guard's random coresets.
+    told = {(fact.label, "beta") for fact in taken}
     return [
         Fact(
             f"{label} chose {name}, by seed",
@@ -126,7 +129,8 @@ def chosen_facts(block: Block) -> list[Fact]:
             ),
         )
         for (label, name), group in _grouped(chosen(block), lambda entry: (entry[0], entry[2])).items()
-    ] + _taken(block)
+        if (f"{label} took, by seed", name) not in told
+    ] + taken
 
 
 def _taken(block: Block) -> list[Fact]:
