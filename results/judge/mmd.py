@@ -16,9 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 from study import HERE, LINES, LITE
 
+from bench.data import Dataset
 from bench.engine.start import Job, RunOptions
 from bench.grid.spec import load_spec
-from bench.results.published import read_indices
+from bench.results.published import pool_positions, read_indices
 from bench.results.rows import read_rows
 from bench.stages.embeddings import Embeddings
 
@@ -27,8 +28,8 @@ SAMPLE = 2_000
 """Items of the pool whose median distance is the kernel's bandwidth."""
 
 
-def embeddings(line: str, given: argparse.Namespace) -> NDArray[np.float32]:
-    """Unit rows float32 [N, D]: the embeddings that the methods of a line read."""
+def opened(line: str, given: argparse.Namespace) -> tuple[NDArray[np.float32], Dataset]:
+    """Unit rows float32 [N, D], the embeddings that the methods of a line read; and its pool."""
     fields = dict(LINES[line])
     if "encoders" in fields:
         fields["encoders"] = LITE.format(
@@ -41,12 +42,13 @@ def embeddings(line: str, given: argparse.Namespace) -> NDArray[np.float32]:
         )
         cell = job.plan.cells[0]
         assert cell.encoder is not None
+        dataset = job.session.dataset(cell.dataset)
         found = job.session.arrays(Embeddings(dataset=cell.dataset, encoder=cell.encoder))["embeddings"]
-    return found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-12)
+    return found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-12), dataset
 
 
 def discrepancy(coreset: NDArray[np.float32], pool: NDArray[np.float32], bandwidth: float) -> float:
-    """Squared MMD of a coreset [n, D] to the pool [N, D], both of unit rows, without the pool's own term, which is constant."""
+    """Squared MMD of a coreset [n, D] to the pool [N, D], unit rows, without the pool's own term, which is constant."""
     return _kernel_mean(coreset, coreset, bandwidth) - 2 * _kernel_mean(coreset, pool, bandwidth)
 
 
@@ -79,12 +81,12 @@ def main() -> None:
         with path.open(newline="", encoding="utf-8") as file:
             known = [row for row in csv.DictReader(file) if row["line"] not in given.lines]
     for line in given.lines:
-        pool = embeddings(line, given)
+        pool, dataset = opened(line, given)
         bandwidth = median_distance(pool)
         for row in read_rows(HERE / line):
             if row.method == "elfs" and row.params.get("beta") != "auto":
                 indices = read_indices(HERE / line / "indices" / f"{row.cell_id}.npy", sha256=row.indices_sha256)
-                value = discrepancy(pool[indices], pool, bandwidth)
+                value = discrepancy(pool[pool_positions(indices, dataset)], pool, bandwidth)
                 known.append(
                     {
                         "line": line,

@@ -6,6 +6,7 @@ python results/judge/report.py    writes judge.md and judge.svg beside itself, a
 from __future__ import annotations
 
 import argparse
+import csv
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 from scipy.stats import spearmanr
 
+from bench.judging.rule import judge_for
 from bench.results.rows import Row, read_rows
 from bench.results.stats import Summary, paired_difference, summarize
 
@@ -31,9 +33,10 @@ OWN, RIDGE, UNGUARDED, NETWORK = "own rehearsal", "ridge", "ridge, no guard", "n
 FOR_THE_JUDGE = ("labelings", "judge-features")
 """Kinds of stages that nothing but a judge reads."""
 JUDGED = (RIDGE, NETWORK)
-RULE, BEST = "rate - 0.3", "best fixed beta"
+BY_SIZE = "ridge or network"
+RULE, MMD, BEST = "rate - 0.3", "MMD", "best fixed beta"
 AUTO = "auto"
-ARMS = (OWN, RIDGE, UNGUARDED, NETWORK, RULE, BEST)
+ARMS = (OWN, RIDGE, UNGUARDED, NETWORK, BY_SIZE, RULE, MMD, BEST)
 
 
 @dataclass
@@ -48,6 +51,7 @@ class Line:
         fixed: beta -> accuracies.
         judged: judge -> seed -> candidate -> what the judge said.
         taken: arm -> seed -> the candidate that was taken.
+        mmd: seed -> the fixed beta that the discrepancy to the pool chooses.
         cost: arm -> seed -> seconds of the choice, with all that is computed for the judge alone, over those of the
             final training.
     """
@@ -59,7 +63,14 @@ class Line:
     fixed: dict[float, Accuracies] = field(default_factory=dict)
     judged: dict[str, dict[int, Mapping[str, float]]] = field(default_factory=dict)
     taken: dict[str, dict[int, str]] = field(default_factory=dict)
+    mmd: dict[int, float] = field(default_factory=dict)
     cost: dict[str, dict[int, float]] = field(default_factory=dict)
+
+    @property
+    def judge(self) -> str:
+        """The judge that ``rehearsal=judge`` and ``auto`` take here."""
+        images = not self.first.model.endswith("_probe")
+        return {"ridge": RIDGE, "network": NETWORK}[judge_for("rule", self.first.budget, images=images)]
 
     @property
     def best(self) -> float:
@@ -72,7 +83,9 @@ class Line:
             return self.fixed[self.best] if self.fixed else {}
         if arm == RULE:
             return self.fixed.get(max(0.0, round(self.rate - 0.3, 4)), {})
-        return self.arms.get(arm, {})
+        if arm == MMD:
+            return {seed: self.fixed[beta][seed] for seed, beta in self.mmd.items()}
+        return self.arms.get(self.judge if arm == BY_SIZE else arm, {})
 
     def gain(self, arm: str) -> Summary | None:
         """Arm minus random at the same seeds, in points."""
@@ -106,11 +119,12 @@ class Line:
         return float(spearmanr(points).statistic) if len(points) > 2 else None
 
 
-def by_line(rows: Mapping[str, Iterable[Row]]) -> list[Line]:
+def by_line(rows: Mapping[str, Iterable[Row]], mmd: Iterable[Mapping[str, str]] = ()) -> list[Line]:
     """Sort rows by line and rate.
 
     Args:
         rows: line -> its rows.
+        mmd: rows of ``mmd.csv``.
     """
     found: dict[tuple[str, float], Line] = {}
     for name, row in ((name, row) for name, made in sorted(rows.items()) for row in made):
@@ -125,6 +139,12 @@ def by_line(rows: Mapping[str, Iterable[Row]]) -> list[Line]:
         if row.judged:
             line.taken.setdefault(arm, {})[row.seed] = row.taken
             line.judged.setdefault(arm, {})[row.seed] = row.judged
+    smallest: dict[tuple[str, float, int], float] = {}
+    for entry in mmd:
+        place, value = (entry["line"], float(entry["rate"]), int(entry["seed"])), float(entry["discrepancy"])
+        if value < smallest.get(place, math.inf):
+            smallest[place] = value
+            found[place[:2]].mmd[place[2]] = float(entry["beta"])
     return [found[key] for key in sorted(found)]
 
 
@@ -153,7 +173,7 @@ def gains(lines: Sequence[Line]) -> str:
 
 def regrets(lines: Sequence[Line]) -> str:
     """Markdown: how far each choice is below the best fixed beta, how well the judges rank, what the guard did."""
-    arms = (OWN, *JUDGED, RULE)
+    arms = (OWN, *JUDGED, RULE, MMD)
     rows = []
     for line in lines:
         ranks = [line.spearman(judge) for judge in JUDGED]
@@ -177,8 +197,8 @@ def methods(lines: Sequence[Line]) -> str:
 
 
 def candidates(line: Line) -> list[str]:
-    """Arms that are candidates of ``auto``; that of ELFS is judged by the ridge on all lines that were run."""
-    return [*sorted(name for name in line.arms if name not in (*ARMS, "random", AUTO)), RIDGE]
+    """Arms that are candidates of ``auto``, that of ELFS with the judge which the rule takes."""
+    return [*sorted(name for name in line.arms if name not in (*ARMS, "random", AUTO)), BY_SIZE]
 
 
 def costs(lines: Sequence[Line]) -> str:
@@ -195,7 +215,7 @@ def summary(lines: Sequence[Line]) -> str:
     """Markdown: the plan's criteria, over the lines that count."""
     counted = [line for line in lines if line.name not in SEEN_BEFORE]
     text = []
-    for arm in (OWN, RIDGE, UNGUARDED, NETWORK, RULE):
+    for arm in ARMS[:-1]:
         found = [gain for line in counted if (gain := line.gain(arm)) is not None]
         regret = [value.mean for line in counted if (value := line.regret(arm)) is not None]
         if found:
@@ -271,7 +291,9 @@ def on_page(page: str, lines: Sequence[Line]) -> str:
 
 def read(folder: Path) -> list[Line]:
     """The lines whose rows lie below ``folder``."""
-    return by_line({path.parent.name: list(read_rows(path.parent)) for path in sorted(folder.glob("*/rows"))})
+    path = folder / "mmd.csv"
+    mmd = list(csv.DictReader(path.read_text(encoding="utf-8").splitlines())) if path.exists() else []
+    return by_line({path.parent.name: list(read_rows(path.parent)) for path in sorted(folder.glob("*/rows"))}, mmd)
 
 
 def main() -> None:

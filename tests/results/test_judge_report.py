@@ -42,7 +42,7 @@ def test_arms_are_told_apart_and_compared_at_the_same_seed(script: ModuleType, r
     assert line.gain("ridge").mean == pytest.approx((70 - 66 + 66 - 67) / 2)
     assert line.regret("own rehearsal").mean == pytest.approx((70 - 62 + 68 - 62) / 2)
     assert line.regret("rate - 0.3").mean == 0.0
-    assert script.candidates(line) == ["typiclust", "ridge"]
+    assert script.candidates(line) == ["typiclust", "ridge or network"]
 
 
 def test_points_pair_what_was_judged_with_its_own_accuracy(script: ModuleType, rows: list[Row]) -> None:
@@ -64,6 +64,25 @@ def test_the_guard_and_the_criteria_are_counted(script: ModuleType, rows: list[R
     assert "minus 0.5 points on 1 of 1 lines, at least that candidate on 0; significantly below random on 0" in told
     seen = script.summary(script.by_line({"C": rows}))
     assert "ridge |" not in seen, "a line that was looked at before the plan does not count"
+
+
+def test_mmd_takes_the_accuracy_of_the_beta_it_names(script: ModuleType, rows: list[Row]) -> None:
+    said = {0: {"0": "0.3", "0.2": "0.2", "0.4": "0.1"}, 1: {"0": "-0.3", "0.2": "0.2", "0.4": "0.1"}}
+    mmd = [
+        {"line": "Z", "rate": "0.5", "seed": str(seed), "beta": beta, "discrepancy": value}
+        for seed, values in said.items()
+        for beta, value in values.items()
+    ]
+    [line] = script.by_line({"Z": rows}, mmd)
+    assert line.of("MMD") == {0: 64, 1: 61}
+
+
+def test_the_rule_takes_the_network_for_large_coresets_of_images(script: ModuleType, rows: list[Row]) -> None:
+    [small] = script.by_line({"Z": rows})
+    large = [item.model_copy(update={"budget": 2_500, "model": "small_cnn"}) for item in rows]
+    [line] = script.by_line({"Z": large})
+    assert (small.of("ridge or network"), line.of("ridge or network")) == (small.of("ridge"), {})
+    assert line.judge == "network"
 
 
 def test_a_line_significantly_below_random_is_said(script: ModuleType, rows: list[Row]) -> None:
