@@ -73,6 +73,10 @@ class DataError(BenchError):
     """A data set is missing, unreadable or corrupt."""
 
 
+class OwnFileError(DataError):
+    """A file that the user named, and that no download can bring, is missing, unreadable or does not fit."""
+
+
 class WeightsError(BenchError):
     """Encoder weights are missing, unreadable or do not fit the architecture."""
 

@@ -1,4 +1,4 @@
-"""The small grammar in which a user names a plugin: ``ccs(beta=0.3, keep=hard)``, ``digits@imbalance=10@noise=0.2``."""
+"""The small grammar in which a user names a plugin: ``ccs(beta=0.3, keep=hard)``, ``cifar10@corruption=fog:3``."""
 
 from __future__ import annotations
 
@@ -7,13 +7,17 @@ import re
 import warnings
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from bench.errors import SpecError
 
-# ``.*`` goes to the last bracket, so that brackets inside values stay with them; modifiers hold none.
+Modifiers: TypeAlias = Mapping[str, int | float | str]
+"""Of a data set, ``@name=value``: name -> value."""
+# Its value holds ``@`` and brackets only in quotes. No two alternatives begin alike, so that this takes linear time.
+_MODIFIER = r"""@(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|[^@()'"])*"""
+# ``.*`` goes to the last bracket, so that brackets inside values stay with them.
 _CALL = re.compile(
-    r"^\s*(?P<name>[A-Za-z0-9][\w.-]*)\s*(?:\((?P<args>.*)\))?\s*(?P<modifiers>(?:@[^@()]*)*)$", re.DOTALL
+    rf"^\s*(?P<name>[A-Za-z0-9][\w.-]*)\s*(?:\((?P<args>.*)\))?\s*(?P<modifiers>(?:{_MODIFIER})*)$", re.DOTALL
 )
 _BRACKETS = {")": "(", "]": "[", "}": "{"}
 _BARE = re.compile(r"[\w./\\~:@%+-]+")
@@ -25,12 +29,12 @@ class Call(NamedTuple):
 
     name: str
     params: dict[str, Any]
-    modifiers: Mapping[str, int | float] = {}
+    modifiers: Mapping[str, int | float | str] = {}
 
     def __str__(self) -> str:
         # Sorted: one call has one spelling, which stands in rows and decides which of them a table puts together.
         inside = ", ".join(f"{key}={_text(value)}" for key, value in sorted(self.params.items()))
-        after = "".join(f"@{key}={_number(value)}" for key, value in sorted(self.modifiers.items()))
+        after = "".join(f"@{key}={_modifier(value)}" for key, value in sorted(self.modifiers.items()))
         return f"{self.name}({inside}){after}" if inside else f"{self.name}{after}"
 
 
@@ -74,7 +78,7 @@ def parse_call(given: str | Mapping[str, Any]) -> Call:
     """Read ``"ccs(beta=0.3)"``, ``"digits@noise=0.2"``, or YAML's ``{"ccs": {"beta": 0.3}}``.
 
     Values are Python literals; a bare word is a string, and ``true``/``false``/``none`` are what they say. The value of
-    a modifier is a number.
+    a modifier is a number or a string.
 
     Raises:
         SpecError: the text does not follow the grammar.
@@ -83,7 +87,8 @@ def parse_call(given: str | Mapping[str, Any]) -> Call:
         return _from_mapping(given)
     match = _CALL.match(given) if isinstance(given, str) else None
     if match is None:
-        raise SpecError(f"cannot read {given!r}; write a name, or name(parameter=value, ...).")
+        quotes = " The value of a modifier that holds brackets or @ needs quotes." if "@" in str(given) else ""
+        raise SpecError(f"cannot read {given!r}; write a name, or name(parameter=value, ...).{quotes}")
     params: dict[str, Any] = {}
     for part in split_list(match["args"] or ""):
         # At the first ``=``: a value may hold more of them, as a path does.
@@ -138,13 +143,15 @@ def _from_mapping(given: Mapping[str, Any]) -> Call:
     return Call(call.name, {str(key): value for key, value in (params or {}).items()}, call.modifiers)
 
 
-def _modifiers(text: str, whole: str) -> dict[str, int | float]:
-    modifiers: dict[str, int | float] = {}
-    for part in text.split("@")[1:]:
-        key, _, written = (item.strip() for item in part.partition("="))
+def _modifiers(text: str, whole: str) -> dict[str, int | float | str]:
+    modifiers: dict[str, int | float | str] = {}
+    for part in re.findall(_MODIFIER, text, re.DOTALL):
+        key, _, written = (item.strip() for item in part[1:].partition("="))
         value = _value(written)
-        if not key.isidentifier() or isinstance(value, bool) or not isinstance(value, int | float):
-            raise SpecError(f"cannot read '@{part}' in {whole!r}; write @modifier=number, such as @noise=0.2.")
+        if not key.isidentifier() or isinstance(value, bool) or not isinstance(value, int | float | str) or value == "":
+            raise SpecError(
+                f"cannot read {part!r} in {whole!r}; write @modifier=value, such as @noise=0.2 or @labels=FILE."
+            )
         if key in modifiers:
             raise SpecError(f"modifier @{key} is given twice in {whole!r}.")
         modifiers[key] = value
@@ -165,8 +172,10 @@ def _value(text: str) -> Any:
         return text
 
 
-def _number(value: int | float) -> str:
+def _modifier(value: int | float | str) -> str:
     """Write ``100`` for 100.0 too, so that a number has one spelling."""
+    if isinstance(value, str):
+        return repr(value) if "@" in value else _text(value)
     return repr(value).removesuffix(".0")
 
 

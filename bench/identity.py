@@ -12,13 +12,15 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
 from typing_extensions import Self
 
-from bench.grammar import Call
+from bench.grammar import Call, Modifiers
 from bench.recipe import Recipe
 
 NO_ENCODER = NO_PROXY = "-"
 """What a row says in place of an encoder and its supervision, or of a proxy, where it has none."""
 INDICES = "indices"
 """Method of a row whose coreset a file named, ``indices(of=FILE)``. No plugin has the name."""
+_MOST_OF_A_NAME = 60
+"""Characters of a file that a cell's name repeats: most file systems take names of 255 bytes."""
 
 
 class Frozen(BaseModel):
@@ -55,8 +57,8 @@ class DatasetRef(Frozen):
         name: registered name.
         version: the reader's declared version.
         params: parameters that differ from their defaults.
-        modifiers: what makes the training split long-tailed or noisy, see ``bench.modifiers``; applied before the pool
-            is drawn.
+        modifiers: what makes another version of it, such as label noise, see ``bench.modifiers``; applied before the
+            pool is drawn.
         pool_size: size of the drawn pool, or None for the whole training split.
         pool_seed: of its draw.
         fingerprint: SHA-256 of the content; of images in files, of their names and sizes.
@@ -68,7 +70,7 @@ class DatasetRef(Frozen):
     name: str
     version: int = 1
     params: dict[str, Any] = {}
-    modifiers: dict[str, int | float] = {}
+    modifiers: dict[str, int | float | str] = {}
     pool_size: int | None = None
     pool_seed: int = 0
     fingerprint: str = ""
@@ -132,11 +134,26 @@ class Proxy(Frozen):
     encoder: EncoderRef | None = None
 
 
-def clean_modifiers(modifiers: Mapping[str, int | float]) -> dict[str, int | float]:
-    """Return the modifiers without label noise, and without a seed that would have nothing left to draw."""
-    clean = {name: value for name, value in modifiers.items() if name != "noise"}
+def clean_modifiers(modifiers: Modifiers) -> dict[str, int | float | str]:
+    """Return the modifiers that replace no label, without a seed that would have nothing left to draw."""
+    clean = {name: value for name, value in modifiers.items() if name not in ("noise", "labels")}
     # Two noisy versions with different seeds have the same images, and should share all that reads no label.
-    return {} if set(clean) == {"seed"} else clean
+    return without_idle_seed(clean)
+
+
+def without_idle_seed(modifiers: Modifiers) -> dict[str, int | float | str]:
+    """Return the modifiers without a seed that draws nothing."""
+    drawn = "imbalance" in modifiers or "noise" in modifiers
+    return {name: value for name, value in modifiers.items() if drawn or name != "seed"}
+
+
+def version_name(dataset: str, modifiers: Modifiers) -> str:
+    """Return name and modifiers for a cell's file name: of a file its name alone, as paths can be too long for it."""
+    short = {
+        name: value if not isinstance(value, str) else re.split(r"[/\\]", value)[-1][-_MOST_OF_A_NAME:]
+        for name, value in modifiers.items()
+    }
+    return str(Call(dataset, {}, short))
 
 
 def derive_seed(seed: int, *purpose: str) -> int:

@@ -8,9 +8,10 @@ from types import MappingProxyType
 from typing import Any
 
 from bench.data import Dataset, take_pool
-from bench.errors import DataError, SpecError
-from bench.grammar import Call
-from bench.modifiers import check_modifiers, modified
+from bench.errors import DataError, OwnFileError, SpecError
+from bench.grammar import Call, Modifiers
+from bench.label_files import read_label_file
+from bench.modifiers import check_corruption, check_modifiers, corrupted, modified
 from bench.plugins import datasets
 
 DOWNLOAD = "download"
@@ -25,9 +26,9 @@ def load_dataset(
     download: bool,
     pool_size: int | None,
     pool_seed: int = 0,
-    modifiers: Mapping[str, int | float] = MappingProxyType({}),
+    modifiers: Modifiers = MappingProxyType({}),
 ) -> Dataset:
-    """Read a registered data set, modify its training split, and draw the pool from what that leaves.
+    """Read a registered data set, modify it, and draw the pool from the training images that this leaves.
 
     Args:
         name: under which the reader is registered.
@@ -44,6 +45,7 @@ def load_dataset(
     Raises:
         UnknownName: no such data set, parameter or modifier.
         SpecError: a value outside the range of a parameter or modifier.
+        OwnFileError: a file of labels is missing or does not fit.
         DataError: missing or corrupt data, a modifier that would leave a class without images, or a pool larger than
             the training split; names the data set.
     """
@@ -54,12 +56,18 @@ def load_dataset(
     # After ``resolve``, so that it is set for readers that know the keyword and for no other.
     if DOWNLOAD in values:
         values[DOWNLOAD] = download
+    checked = check_modifiers(name, modifiers)
+    check_corruption(name, checked)
+    root = None if root is None else root.expanduser()
     try:
-        whole = entry.function(None if root is None else root.expanduser(), **values)
+        labels = read_label_file(root, str(checked["labels"])) if "labels" in checked else None
+        whole = entry.function(root, **values)
         # A reader from outside may return anything, and the error would come far from its cause.
         if not isinstance(whole, Dataset):
             raise DataError(f"its reader returned {type(whole).__name__} in place of what bench.make_dataset makes.")
+        whole = corrupted(whole, checked, entry.info.corrupted, root, download)
         # Modified before the pool is drawn: a long-tailed pool of n images has n images.
-        return take_pool(modified(whole, check_modifiers(name, modifiers)), pool_size, pool_seed)
+        return take_pool(modified(whole, checked, labels), pool_size, pool_seed)
     except DataError as error:
-        raise DataError(f"dataset {Call(name, {}, modifiers)}: {error}") from error
+        kind = OwnFileError if isinstance(error, OwnFileError) else DataError
+        raise kind(f"dataset {Call(name, {}, modifiers)}: {error}") from error

@@ -1,23 +1,27 @@
-"""Long-tailed and noisy versions of any data set: ``cifar100@imbalance=100``, ``digits@noise=0.2``.
+"""Versions of a data set: ``cifar100@imbalance=100``, ``digits@noise=0.2``, ``@labels=FILE``, ``@corruption=fog:3``.
 
-They change the training split alone and never the test split. Whatever the order in which they are written, images are
-removed first, then labels are replaced, and then the pool is drawn (``--pool-size``). A version is data and not a
-repetition: what is drawn depends on ``@seed`` (0 if it is not given) and not on the seeds of the grid.
+All but ``@corruption`` change the training split alone; it changes the test images alone. Whatever the order in which
+they are written, images are removed first, then labels are replaced, and then the pool is drawn (``--pool-size``). A
+version is data and not a repetition: what is drawn depends on ``@seed`` (0 if it is not given) and not on the seeds of
+the grid.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from bench.data import Dataset, Split, take_images
 from bench.errors import DataError, SpecError, UnknownName, lower_first
-from bench.identity import derive_seed
+from bench.grammar import Modifiers
+from bench.identity import derive_seed, without_idle_seed
+from bench.label_files import GivenLabels
+from bench.plugins import Corrupted, datasets
 from bench.units import part_of
 
 
@@ -27,6 +31,8 @@ class Variant(BaseModel):
     Attributes:
         imbalance: largest over smallest class of the training split, see ``long_tailed``; None leaves it as it is.
         noise: fraction of the training labels that are replaced by another class, see ``noisy``.
+        labels: file of the training labels to use in place of the data set's own, see ``bench.label_files``.
+        corruption: ``NAME:SEVERITY`` of the test images, of a data set that declares such versions.
         seed: of what is drawn.
     """
 
@@ -34,10 +40,26 @@ class Variant(BaseModel):
 
     imbalance: Annotated[float, Field(ge=1)] | None = None
     noise: Annotated[float, Field(ge=0, le=1)] = 0.0
+    labels: str = ""
+    corruption: str = ""
     seed: Annotated[int, Field(ge=0)] = 0
 
+    @field_validator("corruption")
+    @classmethod
+    def _named_with_severity(cls, value: str) -> str:
+        name, _, severity = value.partition(":")
+        if value and not (name.isidentifier() and severity.isascii() and severity.isdigit()):
+            raise ValueError("it is written NAME:SEVERITY, such as fog:3")
+        return value
 
-def check_modifiers(dataset: str, given: Mapping[str, int | float]) -> dict[str, int | float]:
+    @model_validator(mode="after")
+    def _labels_once(self) -> Variant:
+        if self.labels and self.noise:
+            raise ValueError("both @noise and @labels replace the training labels; give one of them")
+        return self
+
+
+def check_modifiers(dataset: str, given: Modifiers) -> dict[str, int | float | str]:
     """Return the validated modifiers that change something: one spelling for each meaning.
 
     Args:
@@ -51,24 +73,72 @@ def check_modifiers(dataset: str, given: Mapping[str, int | float]) -> dict[str,
     for name in given:
         if name not in Variant.model_fields:
             raise UnknownName(f"modifier of dataset {dataset!r}:", name, Variant.model_fields)
-    if set(given) == {"seed"}:
+    if "seed" in given and "seed" not in without_idle_seed(given):
         raise SpecError(f"dataset {dataset}: @seed draws nothing without @imbalance or @noise.")
     try:
         checked = Variant.model_validate(dict(given)).model_dump(exclude_defaults=True)
     except ValidationError as error:
         first = error.errors()[0]
-        what = f"@{first['loc'][0]}={first['input']}"
-        raise SpecError(f"dataset {dataset}: {what} is not valid: {lower_first(first['msg'])}.") from None
+        what = f"@{first['loc'][0]}={first['input']} is not valid: " if first["loc"] else ""
+        raise SpecError(f"dataset {dataset}: {what}{lower_first(first['msg'])}.") from None
     # A seed with modifiers at their defaults draws nothing either, and must not part one data set into two.
-    return {} if set(checked) == {"seed"} else checked
+    return without_idle_seed(checked)
 
 
-def modified(dataset: Dataset, modifiers: Mapping[str, int | float]) -> Dataset:
-    """Make the long-tailed or noisy version of a data set, with the test split and the normalisation as they were.
+def check_corruption(dataset: str, modifiers: Modifiers) -> None:
+    """Refuse a corruption that nobody published of this data set.
+
+    Raises:
+        SpecError: the data set has none, or not this one, or not at this severity.
+    """
+    if "corruption" not in modifiers:
+        return
+    written = str(modifiers["corruption"])
+    declared = datasets.get(dataset).info.corrupted
+    if declared is None:
+        having = [entry.name for entry in datasets if entry.info.corrupted is not None]
+        raise SpecError(
+            f"dataset {dataset}: @corruption={written} is not valid: there are corrupted versions of "
+            f"{' and '.join(having)} alone."
+        )
+    name, _, severity = written.partition(":")
+    if name not in declared.names:
+        raise UnknownName(f"corruption of dataset {dataset!r}:", name, declared.names)
+    if not 1 <= int(severity) <= declared.severities:
+        raise SpecError(
+            f"dataset {dataset}: @corruption={written} is not valid: severities go from 1 to {declared.severities}."
+        )
+
+
+def corrupted(
+    dataset: Dataset, modifiers: Modifiers, declared: Corrupted | None, root: Path | None, download: bool
+) -> Dataset:
+    """Replace the test images by corrupted ones, where ``@corruption`` asks for it.
+
+    Args:
+        dataset: with its own test split.
+        modifiers: from ``check_modifiers``, and passed ``check_corruption``.
+        declared: what the data set declares.
+        root: ``--data-root``, or None.
+        download: whether missing files may be fetched.
+
+    Raises:
+        DataError: the corrupted images are not there, or belong to another data set.
+    """
+    if declared is None or "corruption" not in modifiers:
+        return dataset
+    name, _, severity = str(modifiers["corruption"]).partition(":")
+    test = declared.read(root, name, int(severity), dataset.test, download)
+    return replace(dataset, test=test)
+
+
+def modified(dataset: Dataset, modifiers: Modifiers, given: GivenLabels | None = None) -> Dataset:
+    """Make another version of a data set's training split; the test split and the normalisation stay as they are.
 
     Args:
         dataset: its whole training split is the pool.
         modifiers: from ``check_modifiers``.
+        given: labels of the file that ``@labels`` names.
 
     Returns:
         ``pool_index`` holds the places of the images that stay in the training split that was given.
@@ -80,12 +150,17 @@ def modified(dataset: Dataset, modifiers: Mapping[str, int | float]) -> Dataset:
     images, labels, index = dataset.train.images, dataset.train.labels, dataset.pool_index
     if dataset.num_classes < 2 and modifiers:
         raise DataError("a data set of one class has no long-tailed or noisy version.")
+    replaced = None if given is None else given.numbers(len(labels), dataset.class_names)
     if variant.imbalance is not None:
         # A seed for each purpose: noise must not change which images a long tail keeps.
         rng = np.random.default_rng(derive_seed(variant.seed, "imbalance"))
         kept = long_tailed(labels, dataset.num_classes, variant.imbalance, rng)
         images, labels, index = take_images(images, kept), labels[kept], index[kept]
         _all_classes(labels, dataset, f"@imbalance={variant.imbalance:g}")
+    if replaced is not None:
+        # Behind the long tail, which is one of the images: it must be the same whoever labelled them.
+        labels = replaced if variant.imbalance is None else replaced[kept]
+        _all_classes(labels, dataset, f"@labels={variant.labels}")
     if variant.noise:
         if not part_of(variant.noise, len(labels)):
             raise DataError(f"@noise={variant.noise:g} would replace none of {len(labels)} labels; leave it out.")
@@ -153,7 +228,7 @@ def noisy(labels: NDArray[np.int64], num_classes: int, noise: float, rng: np.ran
     return result
 
 
-def describe(modifiers: Mapping[str, int | float]) -> str:
+def describe(modifiers: Modifiers) -> str:
     """Say what a reader of a table must know of a version; empty without modifiers."""
     variant = Variant.model_validate(dict(modifiers))
     parts = []
@@ -161,12 +236,14 @@ def describe(modifiers: Mapping[str, int | float]) -> str:
         parts.append(f"long-tailed (the largest class {variant.imbalance:g} times the smallest)")
     if variant.noise:
         parts.append(f"with {100 * variant.noise:g} % of the labels replaced by another class")
-    return (
-        f"training split {', '.join(parts)}; the test split is unchanged, so accuracy is over its own class balance "
-        "and true labels"
-        if parts
-        else ""
-    )
+    if variant.labels:
+        parts.append(f"with the labels of {variant.labels}")
+    training = f"training split {', '.join(parts)}" if parts else "the training split is unchanged"
+    if variant.corruption:
+        name, _, severity = variant.corruption.partition(":")
+        return f"test images corrupted ({name}, severity {severity}; Hendrycks and Dietterich 2019), {training}"
+    unchanged = "the test split is unchanged, so accuracy is over its own class balance and true labels"
+    return f"{training}; {unchanged}" if parts else ""
 
 
 def _all_classes(labels: NDArray[np.int64], dataset: Dataset, modifier: str) -> None:

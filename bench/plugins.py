@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from bench.code_digest import code_digest
+from bench.data import Split
 from bench.errors import RegistrationError
 from bench.identity import INDICES
 from bench.parts import DYNAMICS, SUPERVISIONS, Need, Supervision, need
@@ -46,6 +47,22 @@ class MethodInfo:
 
 
 @dataclass(frozen=True)
+class Corrupted:
+    """Published corrupted versions of a data set's test split, ``@corruption=NAME:SEVERITY``.
+
+    Args:
+        names: of the corruptions.
+        severities: how many there are, numbered from 1.
+        read: (root, name, severity, test split, download) -> the test split under that corruption; raises ``DataError``
+            where it is not there.
+    """
+
+    names: tuple[str, ...]
+    severities: int
+    read: Callable[[Path | None, str, int, Split, bool], Split]
+
+
+@dataclass(frozen=True)
 class DatasetInfo:
     """Declaration of a dataset.
 
@@ -59,6 +76,7 @@ class DatasetInfo:
         encoder: default encoder.
         source: where the images come from.
         version: raise it when the images, normalisation or order change for a reason that their content does not show.
+        corrupted: corrupted versions of the test split, where somebody published them.
     """
 
     num_classes: int | None
@@ -70,6 +88,7 @@ class DatasetInfo:
     encoder: str
     source: str
     version: int = 1
+    corrupted: Corrupted | None = None
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import pickle
+import shutil
 import tarfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -53,13 +54,13 @@ def load_plain(content: bytes) -> Any:
 
 
 def unpack(archive: Path, names: Sequence[str], root: Path) -> None:
-    """Write the named members of a ``.tar.gz`` below ``root``, and nothing else that it may hold.
+    """Write the named members of a ``.tar`` or ``.tar.gz`` below ``root``, and nothing else that it may hold.
 
     Raises:
         KeyError: a member is not in the archive.
         ValueError: a member is no plain file.
     """
-    with tarfile.open(archive, "r:gz") as tar:
+    with tarfile.open(archive) as tar:
         for name in names:
             # By name and as plain files: an archive may hold links, devices and paths that lead outside.
             member = tar.extractfile(tar.getmember(name)) if tar.getmember(name).isreg() else None
@@ -67,7 +68,8 @@ def unpack(archive: Path, names: Sequence[str], root: Path) -> None:
                 raise ValueError(f"{name} in {archive} is no plain file")
             target = root / name
             target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(member.read())
+            with target.open("wb") as file:
+                shutil.copyfileobj(member, file)
 
 
 class _PlainUnpickler(pickle.Unpickler):

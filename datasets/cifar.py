@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from bench import DataError, Dataset, make_dataset, register_dataset
 from bench.datasets._cifar_files import read_batch, unpack
 from bench.datasets._common import PAPER, required_root
+from bench.datasets._corrupted import corrupted_cifar
 from bench.datasets._npz import class_texts, read_arrays
 from bench.datasets._torchvision import Source, SplitArrays, read_splits
 
@@ -34,6 +35,7 @@ SUBSET_FILE = "cifar-100-subset/cifar100_subset_5k_1k.npz"
     model="resnet18",
     encoder="dino_vitb16",
     source="Krizhevsky 2009, the python version that torchvision reads",
+    corrupted=corrupted_cifar("CIFAR-10-C", 2535967, "56bf5dcef84df0e2308c6dcbcbbd8499"),
 )
 def cifar10(root: Path | None, *, download: bool = False) -> Dataset:
     """CIFAR-10: 50,000 colour images for training and 10,000 for testing, 32x32.
@@ -63,6 +65,7 @@ def cifar10(root: Path | None, *, download: bool = False) -> Dataset:
     model="resnet18",
     encoder="dino_vitb16",
     source="Krizhevsky 2009, the python version that torchvision reads; fine labels",
+    corrupted=corrupted_cifar("CIFAR-100-C", 3555552, "11f0ed0f1191edbf9fa23466ae6021d3"),
 )
 def cifar100(root: Path | None, *, download: bool = False) -> Dataset:
     """CIFAR-100: 50,000 colour images for training and 10,000 for testing, 32x32, 100 fine classes.

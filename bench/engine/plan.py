@@ -20,7 +20,7 @@ from bench.engine.coresets import CoresetFile, coresets_of, read_coresets
 from bench.engine.machine import Named
 from bench.engine.resume import finished_row, row_that_cannot_join, selected_otherwise, set_aside
 from bench.engine.suits import check_inputs, refuse_pictures
-from bench.errors import DataError, SpecError, WeightsError
+from bench.errors import DataError, OwnFileError, SpecError, WeightsError
 from bench.grammar import Call
 from bench.grid.cells import WEIGHTS, check_names, encoder_calls, expand, reads_embeddings
 from bench.grid.spec import GridSpec
@@ -168,7 +168,8 @@ def _find_datasets(
             if not tolerant:
                 raise
             entry = datasets.get(call.name)
-            if downloads is not None and root is not None and "download" in signature(entry.function).parameters:
+            fetched = root is not None and "download" in signature(entry.function).parameters
+            if downloads is not None and fetched and not isinstance(error, OwnFileError):
                 downloads.append(f"data set {call.name}, what of it is missing below {root}")
             else:
                 problems.append(str(error))

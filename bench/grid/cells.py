@@ -12,7 +12,7 @@ from bench.errors import SpecError, UnknownName, lower_first
 from bench.grammar import Call
 from bench.grid.spec import GridSpec
 from bench.identity import INDICES, DatasetRef, EncoderRef, ModelRef, Proxy
-from bench.modifiers import check_modifiers
+from bench.modifiers import check_corruption, check_modifiers
 from bench.parts import Supervision
 from bench.plugins import datasets, encoders, methods, models
 from bench.recipe import Precision, Recipe, proxy_recipe
@@ -76,7 +76,7 @@ def check_names(spec: GridSpec) -> None:
                 option = name.replace("_", "-")
                 raise SpecError(f"dataset {call.name}: {meaning} is the grid's; use --{option} (YAML: {name}).")
         datasets.get(call.name).resolve(call.params)
-        check_modifiers(call.name, call.modifiers)
+        check_corruption(call.name, check_modifiers(call.name, call.modifiers))
     for call in spec.encoders:
         encoders.get(call.name).resolve({name: value for name, value in call.params.items() if name != WEIGHTS})
     for call in (*spec.models, *((spec.proxy_model,) if spec.proxy_model else ())):

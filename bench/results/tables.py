@@ -5,13 +5,13 @@ from __future__ import annotations
 import difflib
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from bench.errors import RowError, SpecError
-from bench.grammar import family, merged, parse_call
+from bench.grammar import Modifiers, family, merged, parse_call
 from bench.identity import NO_ENCODER
 from bench.parts import SUPERVISIONS, Supervision
 from bench.results.comparable import check_block, check_line, check_protocol, rate_of
@@ -245,7 +245,7 @@ def parameters(variant: str) -> str:
     return str(call)[len(call.name) + 1 : -1] if call.params else ""
 
 
-def dataset_modifiers(dataset: str) -> Mapping[str, int | float]:
+def dataset_modifiers(dataset: str) -> Modifiers:
     """The modifiers in a row's data set, such as ``{"noise": 0.2}``."""
     try:
         return parse_call(dataset).modifiers

@@ -12,7 +12,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.grammar import Call, family
-from bench.identity import NO_ENCODER, NO_PROXY, DatasetRef, EncoderRef, Frozen, ModelRef, Proxy, cell_name, derive_seed
+from bench.identity import (
+    NO_ENCODER,
+    NO_PROXY,
+    DatasetRef,
+    EncoderRef,
+    Frozen,
+    ModelRef,
+    Proxy,
+    cell_name,
+    derive_seed,
+    version_name,
+)
 from bench.plugins import encoders, methods, models
 from bench.recipe import PROTOCOL, Recipe
 from bench.stages.base import Stage, in_order
@@ -69,7 +80,7 @@ class Cell(Stage):
     def cell_id(self) -> str:
         """Readable and unique: safe as a file name."""
         encoder = self.encoder.name if self.encoder else "none"
-        data = str(Call(self.dataset.name, {}, self.dataset.modifiers))
+        data = version_name(self.dataset.name, self.dataset.modifiers)
         name = cell_name(data, self.method, encoder, self.rate, self.seed, self.model.name)
         return f"{name}-{self.digest()[:12]}"
 

@@ -158,6 +158,8 @@ def test_modifiers_that_change_nothing_are_the_data_set_itself() -> None:
         ({"imbalance": 0.5}, "@imbalance=0.5 is not valid: input should be greater than or equal to 1."),
         ({"imbalance": 10**400}, "is not valid"),
         ({"seed": 1}, "@seed draws nothing without @imbalance or @noise"),
+        ({"noise": "a_lot"}, "@noise=a_lot is not valid: input should be a valid number"),
+        ({"noise": "nan"}, "@noise=nan is not valid: input should be a finite number."),
         ({"seed": 1.5, "noise": 0.2}, "@seed=1.5 is not valid: input should be a valid integer"),
     ],
 )

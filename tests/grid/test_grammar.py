@@ -17,7 +17,8 @@ SCALARS = (
 )
 VALUES = SCALARS | st.lists(SCALARS, max_size=3) | st.dictionaries(st.floats(0, 1), SCALARS, max_size=3)
 NUMBERS = st.integers() | st.floats(allow_nan=False, allow_infinity=False)
-CALLS = st.builds(Call, NAMES, st.dictionaries(KEYS, VALUES, max_size=3), st.dictionaries(KEYS, NUMBERS, max_size=3))
+SETTINGS = NUMBERS | st.text(min_size=1, max_size=20)
+CALLS = st.builds(Call, NAMES, st.dictionaries(KEYS, VALUES, max_size=3), st.dictionaries(KEYS, SETTINGS, max_size=3))
 
 
 @given(CALLS)
@@ -31,6 +32,10 @@ CALLS = st.builds(Call, NAMES, st.dictionaries(KEYS, VALUES, max_size=3), st.dic
 @example(Call("folder", {"path": "a)@noise=0.2"}))
 @example(Call("folder", {"path": "a)@noise=0.2"}, {"noise": 1e-30}))
 @example(Call("digits", {}, {"imbalance": 100.0, "noise": -0.2, "seed": 3}))
+@example(Call("digits", {}, {"labels": 'a(1)@b\'s "c".npy', "noise": 0.2}))
+@example(Call("folder", {"path": "x)@labels='y"}, {"labels": "a)@noise=0.2"}))
+@example(Call("digits", {}, {"labels": "ends in \\"}))
+@example(Call("digits", {}, {"labels": "0.2"}))
 def test_the_text_of_a_call_reads_back_as_the_same_call(call: Call) -> None:
     assert parse_call(str(call)) == call
 
@@ -77,6 +82,12 @@ def test_values_are_literals_and_bare_words_are_strings(text: str, params: dict[
         ("digits @ noise = 0.2 @ imbalance = 1e2 ", Call("digits", {}, {"noise": 0.2, "imbalance": 100})),
         ("folder(path=a@b, size=8)@noise=0.2", Call("folder", {"path": "a@b", "size": 8}, {"noise": 0.2})),
         ("folder()@noise=0.2", Call("folder", {}, {"noise": 0.2})),
+        ("cifar10@corruption=fog:3", Call("cifar10", {}, {"corruption": "fog:3"})),
+        (
+            "digits@labels=my labels/y.npz:worse@imbalance=2",
+            Call("digits", {}, {"labels": "my labels/y.npz:worse", "imbalance": 2}),
+        ),
+        ("digits@labels='a(1)@b.npy'@seed=1", Call("digits", {}, {"labels": "a(1)@b.npy", "seed": 1})),
     ],
 )
 def test_modifiers_follow_the_call(text: str, expected: Call) -> None:
@@ -113,12 +124,15 @@ def test_yaml_mappings(given_value: dict[str, Any], expected: Call) -> None:
         ("ccs(2x=1)", "write parameter=value"),
         ("ccs(beta=1, beta=2)", "'beta' is given twice"),
         ("ccs(beta=1,,x=2)", "empty element"),
-        ("digits@", "cannot read '@' in 'digits@'; write @modifier=number, such as @noise=0.2"),
+        ("digits@", "cannot read '@' in 'digits@'; write @modifier=value, such as @noise=0.2 or"),
         ("digits@noise", "cannot read '@noise' in 'digits@noise'"),
         ("digits@noise=", "cannot read '@noise=' in"),
-        ("digits@noise=a_lot", "cannot read '@noise=a_lot' in"),
         ("digits@noise=true", "cannot read '@noise=true' in"),
-        ("digits@noise=nan", "cannot read '@noise=nan' in"),
+        ("digits@noise=none", "cannot read '@noise=none' in"),
+        ("digits@noise=[1]", "cannot read '@noise=[1]' in"),
+        ("digits@labels=''", "cannot read \"@labels=''\" in"),
+        ("digits@labels=a(1).npy", "The value of a modifier that holds brackets or @ needs quotes."),
+        ("digits@labels=it's.npy", "needs quotes."),
         ("digits@0.2", "cannot read '@0.2' in"),
         ("digits@noise=0.1@noise=0.2", "modifier @noise is given twice"),
         ("folder@noise=0.2(path=x)", "write a name"),

@@ -12,7 +12,7 @@ from typing import Any
 
 from bench.errors import BenchError, SpecError
 from bench.grammar import Call, parse_call
-from bench.identity import INDICES, NO_ENCODER, NO_PROXY, cell_name
+from bench.identity import INDICES, NO_ENCODER, NO_PROXY, cell_name, version_name
 from bench.modifiers import check_modifiers
 from bench.recipe import KNOWN_PROTOCOLS, Recipe, proxy_recipe, scoring_steps
 from bench.registry import NAME
@@ -299,7 +299,7 @@ def _names(row: Row) -> list[str]:
     if row.method == INDICES:
         encoders.append("none")
     data = parse_call(row.dataset)
-    version = str(Call(data.name, {}, data.modifiers))
+    version = version_name(data.name, data.modifiers)
     model = parse_call(row.model).name
     return [cell_name(version, row.method, encoder, row.rate, row.seed, model) for encoder in encoders]
 

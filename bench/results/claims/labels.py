@@ -65,11 +65,14 @@ class DataAtHand:
             return f"{call.name} is no built-in data set, or one of your own files"
         if row.dataset_version not in (None, entry.info.version):
             return f"{call.name} is here in version {entry.info.version}"
-        try:
-            whole = load_dataset(call.name, {}, root=self.root, download=False, pool_size=None)
-        except (DataError, ImportError):
-            return f"{call.name} is not on this machine (--data-root)"
         modifiers = check_modifiers(call.name, call.modifiers)
+        if "labels" in modifiers:
+            return f"{row.dataset} has labels of a file of your own"
+        try:
+            tested = {name: value for name, value in modifiers.items() if name == "corruption"}
+            whole = load_dataset(call.name, {}, root=self.root, download=False, pool_size=None, modifiers=tested)
+        except (DataError, ImportError):
+            return f"{row.dataset} is not on this machine (--data-root)"
         drawn = take_pool(modified(whole, modifiers), size, seed)
         clean = ""
         if "noise" in modifiers:
