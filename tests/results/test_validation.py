@@ -455,6 +455,19 @@ def test_data_that_is_not_here_is_told(forged: Write, tmp_path: Path) -> None:
     assert told == ["labels: cifar10 is not on this machine (--data-root)"]
 
 
+@pytest.mark.parametrize(
+    ("dataset", "says"),
+    [
+        ("cifar10@corruption=fog:3", "labels: cifar10@corruption=fog:3 is not on this machine (--data-root)"),
+        # A row may not name a file for us to open.
+        ("digits@labels=/etc/passwd.txt", "labels: digits@labels=/etc/passwd.txt has labels of a file of your own"),
+    ],
+)
+def test_what_rests_on_files_that_are_not_here_is_told(forged: Write, tmp_path: Path, dataset: str, says: str) -> None:
+    found = findings_of(forged({"dataset": dataset}), DataAtHand(tmp_path))
+    assert says in [finding for finding in found if isinstance(finding, Unchecked)]
+
+
 def test_data_in_a_folder_is_compared_where_the_folder_is_given(tmp_path: Path) -> None:
     """A committed row on real CIFAR-10, as it is and with its class counts in another order."""
     root = Path(os.environ.get("BENCH_SHARED", RESULTS.parents[1] / "shared")) / "data"

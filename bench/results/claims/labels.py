@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from bench.data import Dataset, fingerprint, take_pool
 from bench.errors import BenchError, DataError
-from bench.grammar import parse_call
+from bench.grammar import Call, parse_call
 from bench.identity import clean_modifiers
 from bench.loading import load_dataset
 from bench.modifiers import check_modifiers, modified
@@ -72,7 +72,7 @@ class DataAtHand:
             tested = {name: value for name, value in modifiers.items() if name == "corruption"}
             whole = load_dataset(call.name, {}, root=self.root, download=False, pool_size=None, modifiers=tested)
         except (DataError, ImportError):
-            return f"{row.dataset} is not on this machine (--data-root)"
+            return f"{Call(call.name, {}, tested)} is not on this machine (--data-root)"
         drawn = take_pool(modified(whole, modifiers), size, seed)
         clean = ""
         if "noise" in modifiers:
