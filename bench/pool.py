@@ -185,14 +185,19 @@ class Pool:
         Returns:
             Accuracy in [0, 1] against the pseudo-labels of a fixed tenth of the pool, which is left out of
             training. No true label is involved, so a label-free method may choose a parameter by it.
+
+        Raises:
+            SelectionError: ``indices`` are not positions in the pool.
         """
-        return self._read(REHEARSAL, REHEARSAL.chosen(clustering), Asked([indices]), call="rehearse()")
+        asked = Asked([self._positions(indices, "rehearse()")])
+        return self._read(REHEARSAL, REHEARSAL.chosen(clustering), asked, call="rehearse()")
 
     def judge(self, candidates: Sequence[ArrayLike], *, by: Judge = Judging.by) -> NDArray[np.float64]:
         """Judge coresets without a label: how well each predicts clusterings of what it leaves out.
 
-        The clusterings are none that any score rests on, so a method may compare coresets of different origin by it;
-        the predictor sees what the proxy's network sees, images or embeddings.
+        The clusterings are made for the judge alone, so a method may compare coresets of different origin by it. They
+        are k-means with other seeds and numbers of clusters, and so resemble those of ``clustering=kmeans``. The
+        predictor sees what the proxy's network sees, images or embeddings.
 
         Args:
             candidates: m coresets, each int [n] of positions in the pool. The network trains for a time that all
@@ -202,8 +207,11 @@ class Pool:
 
         Returns:
             float64 [m]: mean accuracy over the clusterings in [0, 1], high = good.
+
+        Raises:
+            SelectionError: a candidate is not positions in the pool.
         """
-        coresets = [np.asarray(indices, dtype=np.int64) for indices in candidates]
+        coresets = [self._positions(indices, "judge()") for indices in candidates]
         return self._read(JUDGE, Judging(by), Asked(coresets))
 
     def coreset(self, method: str) -> NDArray[np.int64]:
@@ -252,12 +260,7 @@ class Pool:
             SelectionError: not positions in the pool.
         """
         self._allowed("coreset", "reveal()")
-        wanted = np.asarray(indices)
-        if wanted.ndim != 1 or (wanted.size and not np.issubdtype(wanted.dtype, np.integer)):
-            raise SelectionError(f"reveal() takes pool indices [m], got {wanted.dtype} of shape {wanted.shape}.")
-        wanted = wanted.astype(np.int64)
-        if wanted.size and not 0 <= wanted.min() <= wanted.max() < len(self):
-            raise SelectionError(f"reveal() takes pool indices from 0 to {len(self) - 1}.")
+        wanted = self._positions(indices, "reveal()")
         revealed = self._revealed.copy()
         revealed[wanted] = True
         if self._supervision == "coreset" and (count := int(revealed.sum())) > self._budget:
@@ -328,6 +331,16 @@ class Pool:
                 f"the method reads pool.{part.name} but does not declare it; add {part.name!r} to the needs of "
                 f"register_method (declared: {', '.join(sorted(self._needs)) or 'nothing'})."
             )
+
+    def _positions(self, indices: ArrayLike, call: str) -> NDArray[np.int64]:
+        """Return int64 [m] positions in the pool; a mask would silently be the images 0 and 1."""
+        found = np.asarray(indices)
+        if found.ndim != 1 or (found.size and not np.issubdtype(found.dtype, np.integer)):
+            raise SelectionError(f"{call} takes pool indices [m], got {found.dtype} of shape {found.shape}.")
+        found = found.astype(np.int64)
+        if found.size and not 0 <= found.min() <= found.max() < len(self):
+            raise SelectionError(f"{call} takes pool indices from 0 to {len(self) - 1}.")
+        return found
 
     def _allowed(self, wanted: Supervision, what: str) -> None:
         if SUPERVISIONS.index(self._supervision) < SUPERVISIONS.index(wanted):

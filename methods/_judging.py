@@ -51,7 +51,9 @@ def take_best(
     taken = max(candidates, key=judged.__getitem__)
     if guard:
         by_chance = [judged[name] for name in draws]
-        # One standard deviation is a convention: the best of several candidates is above the mean by chance already.
+        # One standard deviation is a convention, and a weak test: were all candidates as good as random ones, the best
+        # of 5 would pass in 59 % of all cases, the best of 12 in 81 % (simulated, 200,000 draws). A stricter one would
+        # take random coresets yet more often, which cost more than it saved where it was measured.
         if judged[taken] <= np.mean(by_chance) + np.std(by_chance, ddof=1):
             taken = "random 1"
     pool.report(judged=judged, taken=taken)

@@ -12,7 +12,10 @@ from bench import Judge, Pool, SpecError, need, register_method, split_list
 
 from ._judging import take_best
 
-CANDIDATES = "d2-label-free,elfs(clustering=kmeans,rehearsal=judge),facility-location,kmeans-sampling,typiclust"
+CANDIDATES = (
+    "d2-label-free,elfs(clustering=kmeans,rehearsal=judge,guard=false),facility-location,kmeans-sampling,typiclust"
+)
+"""ELFS without its own guard, whose random coreset would be judged, and named, as ELFS."""
 
 
 def _calls(params: Mapping[str, Any]) -> list[str]:
@@ -32,6 +35,7 @@ def _calls(params: Mapping[str, Any]) -> list[str]:
     ],
     paper="this project; no paper's numbers are of it",
     stochastic=True,
+    version=2,
 )
 def auto(
     pool: Pool,
@@ -46,6 +50,7 @@ def auto(
 
     Ours. Which method is best depends on data, encoder, rate and final model; a judge that reads no label
     (``Pool.judge``) compares them on the pool at hand. The row names the one that was taken and what all were judged.
+    A candidate with its own guard, as ``elfs`` has, may be a random coreset under that name: write ``guard=false``.
 
     Args:
         pool: needs the judge and the candidates' coresets.

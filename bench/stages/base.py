@@ -38,7 +38,8 @@ class Stage(Frozen):
 
         A specification names its inputs but not the versions of their code.
         """
-        parts = (self.kind, str(self.version), self.digest(), *(needed.key for needed in self.inputs()))
+        inputs = (needed.key for needed in self.inputs())
+        parts = (self.kind, str(self.version), self.digest(), *self.revisions(), *inputs)
         return hashlib.sha256("/".join(parts).encode()).hexdigest()
 
     @property
@@ -48,6 +49,10 @@ class Stage(Frozen):
 
     def inputs(self) -> list[Stage]:
         """Stages that must be there first."""
+        return []
+
+    def revisions(self) -> list[str]:
+        """Versions of code that is neither this stage's own nor that of its inputs."""
         return []
 
     def describe(self) -> dict[str, Any]:

@@ -25,11 +25,14 @@ class Giver(Generic[Chosen, Value]):
         read: (selection, session, options, what the call asks about) -> the part. Arrays are the method's own.
         stages: (selection, options) -> the stages that must be there before the method runs.
         trains: (selection, options) -> whether a network is trained while the method runs.
+        version: of what ``read`` itself computes while the method runs; raise it when that gives other values. Stages
+            that it reads have versions of their own.
     """
 
     read: Callable[[Selection, Session, Chosen, Asked], Value]
     stages: Callable[[Selection, Chosen], Sequence[Stage]] = lambda selection, options: ()
     trains: Callable[[Selection, Chosen], bool] = lambda selection, options: False
+    version: int = 1
 
 
 Givers = dict[str, Giver[Any, Any]]

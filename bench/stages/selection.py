@@ -66,6 +66,11 @@ class Selection(Stage):
         found = [stage for item in self.needs() for stage in giver(PARTS[item.part]).stages(self, item.chosen)]
         return list({stage.key: stage for stage in found}.values())
 
+    def revisions(self) -> list[str]:
+        """Parts that are computed while the method runs, where their version is above the first."""
+        given = {item.part: giver(PARTS[item.part]).version for item in self.needs()}
+        return [f"{part} {version}" for part, version in given.items() if version > 1]
+
     def uses_gpu(self) -> bool:
         return any(giver(PARTS[item.part]).trains(self, item.chosen) for item in self.needs())
 
@@ -128,6 +133,7 @@ class Selection(Stage):
         """Digest of the code of the methods and the versions of the stages that it rests on, 16 characters."""
         rests_on = in_order([self])
         versions = sorted({f"{stage.kind} {stage.version}" for stage in rests_on})
+        versions += sorted({entry for stage in rests_on for entry in stage.revisions()})
         others = sorted(stage.code for stage in rests_on if isinstance(stage, Selection) and stage is not self)
         return hashlib.sha256("\0".join([self.code, *versions, *others]).encode()).hexdigest()[:16]
 

@@ -56,6 +56,20 @@ def test_with_one_labeling_it_is_an_ordinary_training(labelings: np.ndarray) -> 
     assert ours > 0.5
 
 
+def test_the_same_coreset_is_judged_alike_wherever_it_stands(labelings: np.ndarray) -> None:
+    """All candidates begin with the same weights, so no difference between them is one of luck."""
+    spread, other = np.arange(0, 300, 5), np.arange(1, 300, 5)
+    first, _, third = judged(ON_EMBEDDINGS, labelings, [spread, other, spread])
+    assert first == third
+
+
+def test_what_a_coreset_says_of_itself_does_not_count(labelings: np.ndarray) -> None:
+    """Labels at random can be learnt by heart inside a coreset, and outside it are right by chance alone."""
+    noise = np.random.default_rng(0).integers(10, size=(1, 300))
+    [found] = judged(ON_IMAGES, noise, [np.arange(0, 300, 2)])
+    assert found < 0.2
+
+
 def test_loss_is_the_mean_of_the_heads_losses() -> None:
     logits, targets = torch.randn(6, 5), torch.tensor([[0, 2], [1, 0]] * 3)
     expected = (

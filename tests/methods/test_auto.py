@@ -13,11 +13,12 @@ import pytest
 from bench.conformance.samples import digits
 from bench.diagnostics import Diagnostics
 from bench.errors import LabelAccessError, SpecError
-from bench.grammar import Call
+from bench.grammar import Call, parse_call, split_list
 from bench.grid.cells import check_names
 from bench.grid.spec import load_spec
 from bench.labelling.choose import check_method
 from bench.memory_pool import ArraySource
+from bench.methods.auto import CANDIDATES
 from bench.plugins import methods
 from bench.selection import method_pool, run_method
 from bench.stages.base import in_order
@@ -62,6 +63,22 @@ def test_where_none_is_better_than_chance_a_random_coreset_is_taken() -> None:
     first, said = run("auto", source, candidates=NAMES, guard=False)
     assert said.taken == "typiclust"
     np.testing.assert_array_equal(first, run("typiclust")[0])
+
+
+def test_the_guard_asks_for_a_standard_deviation_above_the_mean() -> None:
+    """Random coresets judged 0.1 to 0.5 have a mean of 0.3 and a standard deviation of 0.158."""
+
+    def judged(best: float) -> str:
+        values = iter([best, 0.1, 0.2, 0.3, 0.4, 0.5])
+        return run("auto", replace(blind(), judging=lambda indices: next(values)), candidates="typiclust")[1].taken
+
+    assert (judged(0.45), judged(0.46)) == ("random 1", "typiclust")
+
+
+def test_elfs_within_auto_has_no_guard_of_its_own() -> None:
+    """Its random coreset would be judged, and named, as ELFS."""
+    [elfs] = [parse_call(call) for call in split_list(CANDIDATES) if call.startswith("elfs")]
+    assert elfs.params["guard"] is False
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from bench.memory_pool import ArraySource
 from bench.plugins import MethodInfo
 from bench.registry import Entry, Param
 from bench.selection import budget_for, check_coreset, method_pool, run_method
+from tests.whole_pool import whole_pool
 
 
 @pytest.mark.parametrize(
@@ -156,3 +159,26 @@ def test_method_cannot_edit_what_it_is_given():
     with pytest.raises(ValueError, match="read-only"):
         run(entry_of(edit, supervision="labels"), 5, source=ArraySource(label_array=labels))
     assert labels.tolist() == [0] * 10
+
+
+@pytest.mark.parametrize("call", ["judge()", "rehearse()", "reveal()"])
+@pytest.mark.parametrize(
+    ("indices", "says"),
+    [
+        (np.arange(10) < 5, "takes pool indices [m], got bool of shape (10,)"),
+        ([0.0, 1.0], "takes pool indices [m], got float64 of shape (2,)"),
+        ([-1, 2], "takes pool indices from 0 to 9"),
+        ([3, 10], "takes pool indices from 0 to 9"),
+    ],
+)
+def test_what_is_no_position_in_the_pool_is_neither_judged_nor_revealed(call: str, indices: object, says: str) -> None:
+    """A mask would be judged as the images 0 and 1."""
+    pool = whole_pool(ArraySource(label_array=np.arange(10)), size=10, num_classes=10)
+    calls: dict[str, Callable[[Any], object]] = {
+        "judge()": lambda asked: pool.judge([asked]),
+        "rehearse()": pool.rehearse,
+        "reveal()": pool.reveal,
+    }
+    with pytest.raises(SelectionError) as error:
+        calls[call](indices)
+    assert str(error.value) == f"{call} {says}."

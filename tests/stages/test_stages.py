@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
 from bench.errors import SpecError
 from bench.identity import DatasetRef, EncoderRef, derive_seed
 from bench.parts import NearestNeighbors
+from bench.stages import judging
 from bench.stages.base import Stage, in_order
 from bench.stages.clusters import PseudoLabels
 from bench.stages.dynamics import ProxyDynamics
@@ -152,3 +154,16 @@ def test_only_stages_that_a_gpu_works_on_ask_for_one(cells_of: Expand) -> None:
     assert [stage.kind for stage in in_order(on_network.stages()) if stage.uses_gpu()] == ["encoder", "embeddings"]
     by_kind = {stage.kind: stage.uses_gpu() for stage in in_order(on_kmeans.stages())}
     assert (by_kind["pseudo-labels"], by_kind["cluster-count"]) == (False, False)
+
+
+def test_a_judge_that_judges_otherwise_is_another_selection(cells_of: Expand, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The judge runs while the method does, so no stage of its own would be computed again."""
+
+    def selections() -> dict[str, tuple[str, str]]:
+        cells = cells_of(methods="elfs,auto,elfs(beta=0.2),random", rates="0.9")
+        return {cell.variant: (cell.selection().key, cell.selection().all_code()) for cell in cells}
+
+    before = selections()
+    monkeypatch.setitem(judging.GIVERS, "judge", replace(judging.GIVERS["judge"], version=2))
+    changed = {name for name, identity in selections().items() if identity != before[name]}
+    assert changed == {"elfs", "auto"}
