@@ -230,7 +230,7 @@ def select(
     from bench.labelling.candidates import check_limits, limits_of
     from bench.labelling.choose import check_method
     from bench.labelling.default import find_method
-    from bench.labelling.items import embed_images
+    from bench.labelling.items import Machine, embed_images
     from bench.labelling.rows import Rows, unmasked
     from bench.labelling.vectors import as_vectors
     from bench.labelling.whole import choose_to_label
@@ -259,11 +259,8 @@ def select(
         budget=budget,
         classes=num_classes,
         seed=seed,
+        machine=Machine(cache, used, threads, begin=lambda title: lambda done, total: None),
         limits=limits,
-        cache=cache,
-        device=used,
-        threads=threads,
-        begin=lambda title: lambda done, total: None,
     )
     return Choice(
         indices=np.sort(chosen.positions),

@@ -44,7 +44,7 @@ def compare(model: str, batch: int, steps: int, backend: str, meter: Meter) -> l
 
     def epoch(network: nn.Module) -> None:
         generator = torch.Generator().manual_seed(0)
-        train(network, batches, recipe=recipe, iterations=steps, generator=generator, device=device)
+        train(network, batches, recipe=recipe, iterations=steps, generator=generator)
 
     started = time.perf_counter()
     epoch(compiled)

@@ -64,7 +64,6 @@ def shares(meter: Meter, network: ModelRef, size: int) -> tuple[Times, Times]:
             recipe=recipe,
             iterations=steps_per_epoch(size, recipe.batch_size),
             generator=torch.Generator().manual_seed(repetition),
-            device=meter.device,
             recorder=recorder,
         )
         if repetition:  # The first warms up.

@@ -31,20 +31,13 @@ def run(meter: Meter, *, size: int = 50_000, side: int = 8_192) -> list[Result]:
     left, right, product = (torch.randn(side, side, device="cuda", dtype=torch.bfloat16) for _ in range(3))
 
     def epoch() -> None:
-        train(
-            model,
-            batches,
-            recipe=recipe,
-            iterations=steps,
-            generator=torch.Generator().manual_seed(0),
-            device="cuda",
-        )
+        train(model, batches, recipe=recipe, iterations=steps, generator=torch.Generator().manual_seed(0))
 
     test = make_batches(dataset.test.images, dataset.test.labels, recipe=recipe, dataset=dataset, device="cuda")
 
     def score() -> None:
         with products(recipe, scoring=True):
-            evaluate(model, test, 1, dataset.num_classes)
+            evaluate(model, test, 1)
 
     epochs, evaluations, matrices = meter.compare(
         epoch, score, lambda: [torch.mm(left, right, out=product) for _ in range(PRODUCTS)]

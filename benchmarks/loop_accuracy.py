@@ -15,7 +15,7 @@ from bench.identity import ModelRef, derive_seed
 from bench.loading import load_dataset
 from bench.plugins import datasets
 from bench.results.stats import paired_difference, summarize
-from bench.training.fit import build_model, fit, make_batches
+from bench.training.fit import Labelled, build_model, fit, make_batches
 from bench.training.loop import evaluate
 from benchmarks._common import Meter, Result, Target
 from benchmarks._plain_loop import make_loader, train_plainly
@@ -61,15 +61,13 @@ def our_accuracy(dataset: Dataset, recipe: Recipe, iterations: int, seed: int, d
     """Test accuracy in percent."""
     [scored] = fit(
         MODEL,
-        dataset.train.images,
-        dataset.train.labels,
+        Labelled(dataset.train.images, dataset.train.labels, dataset.num_classes),
         dataset=dataset,
-        num_classes=dataset.num_classes,
         recipe=recipe,
         iterations=iterations,
         seed=seed,
         device=device,
-        test=(dataset.test.images, dataset.test.labels),
+        test=Labelled(dataset.test.images, dataset.test.labels, dataset.num_classes),
     )
     return scored.accuracy
 
@@ -80,7 +78,7 @@ def plain_accuracy(dataset: Dataset, recipe: Recipe, iterations: int, seed: int,
     torch.manual_seed(seed)  # torchvision's transforms draw from the global generator
     train_plainly(model.to(device), make_loader(dataset, recipe, seed=seed), recipe, iterations, device)
     test = make_batches(dataset.test.images, dataset.test.labels, recipe=recipe, dataset=dataset, device=device)
-    return evaluate(model, test, iterations, dataset.num_classes).accuracy
+    return evaluate(model, test, iterations).accuracy
 
 
 def compared(what: str, ours: Mapping[int, float], plain: Mapping[int, float]) -> list[Result]:

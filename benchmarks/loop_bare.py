@@ -52,7 +52,7 @@ def run(meter: Meter, *, steps: int = 40) -> list[Result]:
 def our_loop(model: nn.Module, recipe: Recipe, steps: int, device: str, batches: Batches) -> None:
     """One epoch."""
     generator = torch.Generator().manual_seed(0)
-    train(model, batches, recipe=recipe, iterations=steps, generator=generator, device=device)
+    train(model, batches, recipe=recipe, iterations=steps, generator=generator)
 
 
 def by_step(

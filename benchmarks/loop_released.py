@@ -31,7 +31,6 @@ def run(meter: Meter, *, size: int = 5_120) -> list[Result]:
             recipe=recipe,
             iterations=steps_per_epoch(size, recipe.batch_size),
             generator=torch.Generator().manual_seed(0),
-            device=meter.device,
         )
 
     def plain() -> None:

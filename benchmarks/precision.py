@@ -48,4 +48,4 @@ def training(
     recipe = Recipe(batch_size=batch, precision=precision, augmentation="crop-flip" if of_images else "none")
     batches = make_batches(inputs, labels, recipe=recipe, dataset=dataset, device=device)
     network, generator = fresh_network(ModelRef(name=model), shape, _data.CLUSTERS, seed=0, device=device)
-    return lambda: train(network, batches, recipe=recipe, iterations=steps, generator=generator, device=device)
+    return lambda: train(network, batches, recipe=recipe, iterations=steps, generator=generator)

@@ -10,7 +10,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from bench.clustering.temi import BOTTLENECK, HIDDEN, PRIOR_MOMENTUM, TEACHER_MOMENTUM, TEMPERATURE, Precision, temi
+from bench.clustering.temi import (
+    BOTTLENECK,
+    HIDDEN,
+    PRIOR_MOMENTUM,
+    TEACHER_MOMENTUM,
+    TEMPERATURE,
+    Effort,
+    Precision,
+    temi,
+)
 from benchmarks import _data
 from benchmarks._common import Meter, Result, Target, Times, timed
 
@@ -56,9 +65,7 @@ def run(
         rows,
         near,
         clusters,
-        heads=heads,
-        epochs=1 + repeats,
-        batch_size=batch,
+        Effort(heads=heads, epochs=1 + repeats, batch_size=batch),
         device=meter.device,
         precision=precision,
         progress=after_epoch,

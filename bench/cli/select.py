@@ -66,7 +66,7 @@ class Choice:
     seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 0
 
     def call(self, items: int, labelled: int) -> Call:
-        """The method, checked against the number of items before any work."""
+        """Return the method, checked against the number of items before any work."""
         from bench.labelling.choose import check_method
         from bench.labelling.compared import comparing
         from bench.labelling.default import find_method
@@ -139,7 +139,7 @@ class Given:
         return Source.find(images=images, embeddings=embeddings, names=self.names).without(unusable), frames
 
     def weights(self, download: bool) -> tuple[EncoderRef, Path | None]:
-        """The encoder, and where its weights lie."""
+        """Return the encoder, and where its weights lie."""
         from bench.engine.plan import find_encoder
         from bench.grammar import parse_call
 
@@ -173,7 +173,7 @@ class Known:
     ] = "1"
 
     def limits(self, source: Source) -> tuple[Limits, int]:
-        """What the lists say, by positions in the source; and how many lines of ``labelled`` have no label."""
+        """Return what the lists say, by positions in the source; and how many lines of ``labelled`` have no label."""
         from bench.labelling.candidates import Limits, most_of_a_group
         from bench.labelling.lists import Listed, read_groups, read_list
 
@@ -348,6 +348,7 @@ def select(
         check_writable(path.resolve().parent)
     check_cache(cache)
     from bench.engine.start import pick_device
+    from bench.labelling.items import Machine
     from bench.labelling.whole import choose_to_label
     from bench.store.cache import Store
     from bench.training.precision import prepare_torch
@@ -365,11 +366,8 @@ def select(
             budget=choice.budget,
             classes=choice.classes,
             seed=choice.seed,
+            machine=Machine(cache, used, threads, progress.stage),
             limits=limits,
-            cache=cache,
-            device=used,
-            threads=threads,
-            begin=progress.stage,
             left_out=_unread(items),
         )
         progress.stage("writing")
@@ -383,7 +381,7 @@ def select(
 
 
 def _unread(items: Items) -> str:
-    """What an error about the budget says of files that were skipped; nothing is written when it is refused."""
+    """Say how many files were skipped, for an error about the budget; nothing is written when it is refused."""
     names = [item.name for item in items.skipped]
     if not names:
         return ""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from bench.data import Arrays
 from bench.errors import DataError
 from bench.identity import derive_seed
-from bench.parts import Algorithm
+from bench.parts import Clustering
 
 if TYPE_CHECKING:
     from bench.store.unfinished import Unfinished
@@ -21,10 +21,8 @@ def assign_clusters(
     embeddings: NDArray[np.float32],
     neighbors: Callable[[], NDArray[np.int64]],
     *,
-    clustering: Algorithm,
+    clustering: Clustering,
     num_clusters: int,
-    heads: int,
-    epochs: int,
     seed: int,
     device: str,
     precision: Literal["fp32", "bf16"] = "fp32",
@@ -39,10 +37,8 @@ def assign_clusters(
     Args:
         embeddings: float32 [N, D].
         neighbors: gives int64 [N, k], nearest first; called for TEMI alone.
-        clustering: ``temi``, or ``kmeans`` on L2-normalised embeddings.
-        num_clusters: C, 1 to N.
-        heads: TEMI's heads.
-        epochs: TEMI's epochs.
+        clustering: which algorithm, and TEMI's heads and epochs.
+        num_clusters: C, 1 to N, whatever ``clustering`` asks for: an estimate has been made by then.
         seed: the cell's.
         device: ``cpu`` or ``cuda``.
         precision: of TEMI's products.
@@ -61,15 +57,24 @@ def assign_clusters(
     # Derived, so that k-means here and in a method of the same cell do not start alike.
     own_seed = derive_seed(seed, "clustering")
     # Imported where used: k-means needs no torch, and TEMI no scikit-learn.
-    if clustering == "kmeans":
+    if clustering.clustering == "kmeans":
         from bench.clustering.kmeans import kmeans_clusters
 
         return {"labels": kmeans_clusters(embeddings, num_clusters, seed=own_seed)}
-    from bench.clustering.temi import temi
+    from bench.clustering.temi import Effort, temi
 
-    options = {"heads": heads, "epochs": epochs, "precision": precision, "progress": progress, "unfinished": unfinished}
     near = neighbors()[:, : near_enough(len(embeddings), num_clusters)]
-    result = temi(embeddings, near, num_clusters, seed=own_seed, device=device, **options)  # type: ignore[arg-type]
+    result = temi(
+        embeddings,
+        near,
+        num_clusters,
+        Effort(clustering.heads, clustering.epochs),
+        seed=own_seed,
+        device=device,
+        precision=precision,
+        progress=progress,
+        unfinished=unfinished,
+    )
     return {"labels": result.labels, "losses": result.losses}
 
 

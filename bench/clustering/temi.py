@@ -28,6 +28,9 @@ TEACHER_MOMENTUM = 0.996
 SHORT_RUN_WINDOW = 24
 """In a short run the teacher averages over a share of 1 / 24 of the steps: 0.996 is that of 6,000 steps."""
 PRIOR_MOMENTUM = 0.9
+LEARNING_RATE, WARM_UP, BETA = 1e-4, 20, 0.6
+"""Of AdamW at batch 256, growing in proportion to the batch; epochs of linear warm-up, cut to a tenth of all; and the
+exponent of ``temi_loss``: the paper's, at which all results were computed."""
 HIDDEN, BOTTLENECK = 512, 256
 Precision = Literal["fp32", "bf16"]
 Pair: TypeAlias = tuple[Tensor, Tensor]
@@ -42,6 +45,21 @@ class Clustering:
 
     labels: NDArray[np.int64]
     losses: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How much TEMI does.
+
+    Attributes:
+        heads: H, of which the best by training loss counts.
+        epochs: passes over the pool.
+        batch_size: None is ``default_batch``.
+    """
+
+    heads: int
+    epochs: int
+    batch_size: int | None = None
 
 
 class Heads(nn.Module):
@@ -87,7 +105,7 @@ class Heads(nn.Module):
 
 
 def temi_loss(
-    student: Pair, teacher: Pair, prior: Tensor, *, beta: float = 0.6, agreement: Tensor | None = None
+    student: Pair, teacher: Pair, prior: Tensor, *, beta: float = BETA, agreement: Tensor | None = None
 ) -> Tensor:
     """Return every head's loss: weighted pointwise mutual information of an image and its neighbour, both directions.
 
@@ -126,13 +144,8 @@ def temi(
     embeddings: NDArray[np.float32],
     neighbors: NDArray[np.int64],
     num_clusters: int,
+    effort: Effort,
     *,
-    heads: int,
-    epochs: int,
-    lr: float = 1e-4,
-    batch_size: int | None = None,
-    warmup_epochs: int = 20,
-    beta: float = 0.6,
     seed: int = 0,
     device: str = "cpu",
     precision: Precision = "fp32",
@@ -152,12 +165,7 @@ def temi(
         embeddings: float32 [N, D], finite.
         neighbors: int64 [N, k], the images that may be drawn as x' for each x.
         num_clusters: C, 1 to N.
-        heads: H.
-        epochs: passes over the pool.
-        lr: learning rate of AdamW at batch 256; it grows in proportion to the batch.
-        batch_size: None is ``default_batch``.
-        warmup_epochs: epochs of linear warm-up of the learning rate, cut to a tenth of ``epochs``.
-        beta: see ``temi_loss``.
+        effort: heads, epochs and batch.
         seed: of initial weights, order and neighbours.
         device: ``cpu`` or ``cuda``.
         precision: of the heads' products; weights, probabilities and losses are fp32 in either.
@@ -169,8 +177,9 @@ def temi(
     """
     generator = torch.Generator().manual_seed(seed)
     size = len(embeddings)
-    batch_size = min(size, batch_size or default_batch(size))
-    warmup_epochs = min(warmup_epochs, max(1, epochs // 10))
+    heads, epochs = effort.heads, effort.epochs
+    batch_size = min(size, effort.batch_size or default_batch(size))
+    warm_up = min(WARM_UP, max(1, epochs // 10))
     points = torch.from_numpy(_scaled(embeddings)).to(device)
     # A copy: what comes from the store is read-only, of which torch warns.
     near = torch.from_numpy(np.array(neighbors)).to(device)
@@ -179,7 +188,7 @@ def temi(
     teachers = [copy.deepcopy(student).requires_grad_(False) for student in students]
     weights: list[Tensor] = [weight for student in students for weight in student.parameters()]
     slow: list[Tensor] = [weight for teacher in teachers for weight in teacher.parameters()]
-    rate = lr * batch_size / 256
+    rate = LEARNING_RATE * batch_size / 256
     # One optimiser for all heads. AdamW works number by number, so no head feels the others.
     # Fused wherever there is something to compute: torch has no such kernel for ``meta``, on which a test counts waits.
     optimiser = torch.optim.AdamW(weights, lr=rate, weight_decay=1e-4, fused=not points.is_meta)
@@ -200,9 +209,9 @@ def temi(
             indices = to_device(part, device)
             pair = (points[indices], points[near[indices, drawn]])
             # By hand, since a scheduler's state would have to be saved and restored with an unfinished clustering.
-            optimiser.param_groups[0]["lr"] = rate * min(1.0, (done + 1) / (warmup_epochs * steps))
+            optimiser.param_groups[0]["lr"] = rate * min(1.0, (done + 1) / (warm_up * steps))
             optimiser.zero_grad(set_to_none=True)
-            step = _go_back(students, teachers, priors, pair, beta=beta, precision=precision)
+            step = _go_back(students, teachers, priors, pair, precision)
             optimiser.step()
             done += 1
             with torch.no_grad():
@@ -226,7 +235,7 @@ def temi(
 
 
 def _go_back(
-    students: list[Heads], teachers: list[Heads], priors: list[Tensor], pair: Pair, *, beta: float, precision: Precision
+    students: list[Heads], teachers: list[Heads], priors: list[Tensor], pair: Pair, precision: Precision
 ) -> Tensor:
     """Compute the loss of every head, [H], and its students' gradients; moves the priors in place.
 
@@ -235,7 +244,6 @@ def _go_back(
         teachers: of the same groups.
         priors: [heads of the group, C] each.
         pair: embeddings of x and x', each [B, D].
-        beta: see ``temi_loss``.
         precision: see ``temi``.
     """
     with torch.no_grad():
@@ -246,7 +254,7 @@ def _go_back(
             prior.lerp_((own[0].exp().mean(1) + own[1].exp().mean(1)) / 2, 1 - PRIOR_MOMENTUM)
     losses = []
     for student, own, prior in zip(students, seen, priors, strict=True):
-        loss = temi_loss(_pair(student, pair, precision), own, prior, beta=beta, agreement=agreement)
+        loss = temi_loss(_pair(student, pair, precision), own, prior, agreement=agreement)
         # The sum over heads gives each head the gradient it would have alone.
         loss.sum().backward()
         losses.append(loss.detach())

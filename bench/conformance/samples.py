@@ -64,7 +64,7 @@ class Sample:
                         yield f"{item.name}.{name}", array
 
     def changed(self, change: Change) -> Sample:
-        """The same pool with ``change(name, array)`` in place of every array."""
+        """Return the same pool with ``change(name, array)`` in place of every array."""
         parts: dict[str, dict[str, NDArray[Any]]] = {}
         for name, array in self.arrays():
             part, _, inner = name.partition(".")
@@ -76,7 +76,7 @@ class Sample:
         return replace(self, source=replace(self.source, **made))
 
     def rows(self, rows: NDArray[np.int64] | slice) -> Sample:
-        """The pool of these images only, in this order."""
+        """Return the pool of these images only, in this order."""
         return _with_rehearsal(self.changed(lambda name, array: array[rows].copy()))
 
     def constant(self) -> Sample:
@@ -99,7 +99,7 @@ class Sample:
         return self.changed(move)
 
     def spoilt(self, wanted: str, value: float) -> Sample:
-        """The array of that name holds ``value`` for the image in the middle of the pool."""
+        """Put ``value`` into the array of that name, for the image in the middle of the pool."""
 
         def spoil(name: str, array: NDArray[Any]) -> NDArray[Any]:
             made = array.copy()
@@ -110,12 +110,12 @@ class Sample:
         return self.changed(spoil)
 
     def shuffled(self, *wanted: str) -> Sample:
-        """These arrays, or all arrays of these dynamics, belong to other images than before."""
+        """Give these arrays, or all arrays of these dynamics, to other images than before."""
         order = np.random.default_rng(1).permutation(self.size)
         return self.changed(lambda name, array: array[order] if {name, name.partition(".")[0]} & {*wanted} else array)
 
     def without_labels(self) -> Sample:
-        """A pool whose true labels, and what was trained on them, raise ``DataError``."""
+        """Return a pool whose true labels, and what was trained on them, raise ``DataError``."""
         return replace(self, source=replace(self.source, **dict.fromkeys(ON_LABELS)))
 
     def other_labels(self, kept: NDArray[np.int64]) -> Sample:
@@ -177,16 +177,14 @@ def _frozen(sample: Sample) -> Sample:
 
 
 def _observe(images: NDArray[np.uint8], targets: NDArray[np.int64]) -> Dynamics:
-    from bench.training.fit import fit, proxy_iterations
+    from bench.training.fit import Labelled, fit, proxy_iterations
     from bench.training.recorder import DynamicsRecorder
 
     recorder = DynamicsRecorder(len(targets), "cpu")
     fit(
         CNN,
-        images,
-        targets,
+        Labelled(images, targets, 10),
         dataset=_as_dataset(images, targets),
-        num_classes=10,
         recipe=RECIPE,
         iterations=proxy_iterations(RECIPE, len(targets)),
         seed=0,

@@ -117,11 +117,7 @@ class _Probe:
 
         def steps(count: int, images: int) -> float:
             batches = make_batches(inputs[:images], targets[:images], recipe=small, dataset=None, device=self._device)
-            return self._once(
-                lambda: train(
-                    network, batches, recipe=small, iterations=count, generator=generator, device=self._device
-                )
-            )
+            return self._once(lambda: train(network, batches, recipe=small, iterations=count, generator=generator))
 
         torch.manual_seed(0)
         few = min(unit.batch, _FEW)
@@ -147,7 +143,7 @@ class _Probe:
                 inputs[:count], np.arange(count) % unit.classes, recipe=unit.recipe, dataset=None, device=self._device
             )
             with products(unit.recipe, scoring=True):
-                return self._once(lambda: evaluate(network, batches, 1, unit.classes))
+                return self._once(lambda: evaluate(network, batches, 1))
 
         score(_FEW)
         count = max(_FEW, min(256, int(_FEW * _BOX / max(score(_FEW), 1e-6))))
@@ -170,7 +166,7 @@ class _Probe:
         return taken
 
     def _head_step(self, unit: HeadStep) -> float:
-        from bench.clustering.temi import temi
+        from bench.clustering.temi import Effort, temi
 
         # A CPU takes heads one after the other, a GPU all at once.
         steps, heads = 3, 2 if self._device == "cpu" else 50
@@ -178,14 +174,10 @@ class _Probe:
         near = self._rng.integers(0, len(points), (len(points), 5))
 
         def epoch(size: int) -> float:
-            options = {
-                "heads": heads,
-                "epochs": 1,
-                "batch_size": unit.batch,
-                "device": self._device,
-                "precision": unit.precision,
-            }
-            return self._once(lambda: temi(points[:size], near[:size] % size, unit.clusters, **options))  # type: ignore[arg-type]
+            rows, lists, effort = points[:size], near[:size] % size, Effort(heads, 1, unit.batch)
+            return self._once(
+                lambda: temi(rows, lists, unit.clusters, effort, device=self._device, precision=unit.precision)
+            )
 
         epoch(unit.batch)
         return (epoch(steps * unit.batch) - epoch(unit.batch)) / (steps - 1) / heads

@@ -71,15 +71,7 @@ def qualities(
             proxy.model, inputs.shape[1:], sum(heads), seed=judge_seed, device=device, sample=kept
         )
         with seeded(derive_seed(judge_seed, "layers"), device):
-            train(
-                network,
-                kept,
-                recipe=proxy.recipe,
-                iterations=steps,
-                generator=generator,
-                device=device,
-                loss=loss_of(heads),
-            )
+            train(network, kept, recipe=proxy.recipe, iterations=steps, generator=generator, loss=loss_of(heads))
         with products(proxy.recipe, scoring=True):
             accuracies[number] = _accuracy(network, batches(outside), heads)
         if progress is not None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any, NamedTuple, cast
 
 import numpy as np
@@ -18,12 +17,11 @@ from bench.knn import unit_rows
 from bench.labelling.approximate import worthwhile
 from bench.labelling.candidates import Limits, find_candidates
 from bench.labelling.collapse import collapse
-from bench.labelling.items import items_selection, items_session
+from bench.labelling.items import Machine, items_selection
 from bench.labelling.order import by_complement
 from bench.labelling.rows import Rows, in_blocks, rows_at
 from bench.parts import Clustering
 from bench.plugins import MethodInfo, methods
-from bench.progress import Progress
 from bench.registry import Entry
 from bench.selection import check_candidates, rate_of
 from bench.stages.base import in_order
@@ -123,10 +121,7 @@ def choose(
     budget: int,
     classes: int,
     seed: int,
-    cache: Path,
-    device: str,
-    threads: int,
-    begin: Callable[[str], Progress],
+    machine: Machine,
     limits: Limits = NO_LIMITS,
     left_out: str = "",
 ) -> Chosen:
@@ -142,10 +137,7 @@ def choose(
         budget: n, items to label.
         classes: about how many classes the items have; the number of clusters unless the method sets another.
         seed: of everything random.
-        cache: folder of the shared stages.
-        device: ``cpu`` or ``cuda``.
-        threads: CPU threads.
-        begin: starts a progress bar of that title; returns its update function.
+        machine: what it is computed with.
         limits: what is labelled, excluded, grouped, or a near-duplicate.
         left_out: see ``check_method``.
 
@@ -153,8 +145,8 @@ def choose(
         BenchError: see ``check_method``; or the selection cannot be made.
     """
     rng = np.random.default_rng(derive_seed(seed, "order to label"))
-    told = None if limits.similarity is None else begin("near-duplicates")
-    candidates = find_candidates(embeddings, limits, rng, threads=threads, progress=told)
+    told = None if limits.similarity is None else machine.begin("near-duplicates")
+    candidates = find_candidates(embeddings, limits, rng, threads=machine.threads, progress=told)
     check_method(
         call, budget=budget, items=len(candidates.positions), classes=classes, left_out=left_out + candidates.said
     )
@@ -163,8 +155,8 @@ def choose(
     pool = rows_at(embeddings, kept)
     wanted = budget + len(labelled)
     entry = check_method(call, budget=wanted, items=len(pool), classes=classes)
-    call = affordable(entry, call, len(pool), device)
-    session = items_session(pool, cache, device=device, threads=threads, begin=begin)
+    call = affordable(entry, call, len(pool), machine.device)
+    session = machine.session(pool)
     selection = items_selection(pool, call, budget=wanted, classes=classes, seed=seed)
     selected = session.get(selection).arrays
     indices, diagnostics = selected["indices"], Diagnostics.from_arrays(selected)

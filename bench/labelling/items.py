@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, NoReturn, cast
 
@@ -177,11 +178,32 @@ def proxy_for(size: int) -> Proxy:
     return Proxy(model=ModelRef(name=_PROBE, version=models.get(_PROBE).info.version), recipe=recipe)
 
 
-def items_session(
-    vectors: Rows, cache: Path, *, device: str, threads: int, begin: Callable[[str], Progress]
-) -> ItemsSession:
-    """Where the stages on these embeddings are found and computed."""
-    return ItemsSession(out=cache, cache=cache, device=device, threads=threads, vectors=vectors, begin=begin)
+@dataclass(frozen=True)
+class Machine:
+    """What a choice is computed with.
+
+    Attributes:
+        cache: folder of the shared stages.
+        device: ``cpu`` or ``cuda``.
+        threads: CPU threads.
+        begin: starts a progress bar of that title; returns its update function.
+    """
+
+    cache: Path
+    device: str
+    threads: int
+    begin: Callable[[str], Progress]
+
+    def session(self, vectors: Rows) -> ItemsSession:
+        """Return where the stages on these embeddings are found and computed."""
+        return ItemsSession(
+            out=self.cache,
+            cache=self.cache,
+            device=self.device,
+            threads=self.threads,
+            vectors=vectors,
+            begin=self.begin,
+        )
 
 
 def embed_images(
@@ -227,6 +249,7 @@ class _ImagesSession(Session):
     images: Any
 
     def dataset(self, ref: DatasetRef) -> Dataset:
+        # -1 is no class: whoever reads these labels after all finds none that could be right.
         unknown = Split(self.images, np.full(len(self.images), -1))
         return Dataset(
             train=unknown,

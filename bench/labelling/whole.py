@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +12,7 @@ from bench.grammar import Call
 from bench.identity import derive_seed
 from bench.labelling.candidates import Limits, find_candidates
 from bench.labelling.choose import UNIFORM, Chosen, choose
+from bench.labelling.items import Machine
 from bench.labelling.order import by_complement
 from bench.labelling.rows import Rows
 
@@ -20,7 +20,15 @@ _NONE = np.empty(0, dtype=np.int64)
 
 
 def choose_to_label(
-    embeddings: Rows, call: Call, *, budget: int, classes: int, seed: int, limits: Limits, **machine: Any
+    embeddings: Rows,
+    call: Call,
+    *,
+    budget: int,
+    classes: int,
+    seed: int,
+    machine: Machine,
+    limits: Limits,
+    left_out: str = "",
 ) -> Chosen:
     """As ``choose``, which says what the arguments are; where groups are to be kept whole, as many as the budget holds.
 
@@ -36,15 +44,24 @@ def choose_to_label(
         BenchError: see ``choose``; or the budget holds no whole group.
     """
     if limits.per_group is not None:
-        return choose(embeddings, call, budget=budget, classes=classes, seed=seed, limits=limits, **machine)
+        return choose(
+            embeddings,
+            call,
+            budget=budget,
+            classes=classes,
+            seed=seed,
+            machine=machine,
+            limits=limits,
+            left_out=left_out,
+        )
     assert limits.groups is not None
     rng = np.random.default_rng(derive_seed(seed, "groups to label"))
-    begin, groups = machine["begin"], limits.groups
-    told = None if limits.similarity is None else begin("near-duplicates")
-    candidates = find_candidates(embeddings, limits, rng, threads=machine["threads"], progress=told)
+    groups = limits.groups
+    told = None if limits.similarity is None else machine.begin("near-duplicates")
+    candidates = find_candidates(embeddings, limits, rng, threads=machine.threads, progress=told)
     items, heads = candidates.together, candidates.positions
     sizes = np.bincount(groups[items], minlength=int(groups.max()) + 1)
-    _check(sizes[groups[heads]], budget, machine.get("left_out", "") + candidates.said)
+    _check(sizes[groups[heads]], budget, left_out + candidates.said)
     wanted = min(len(heads), max(2, round(budget / sizes[groups[heads]].mean())))
     others = np.setdiff1d(np.arange(len(embeddings)), np.union1d(heads, limits.labelled))
     chosen = choose(
@@ -54,7 +71,8 @@ def choose_to_label(
         classes=min(classes, len(heads)),
         seed=seed,
         limits=replace(limits, excluded=others, groups=None, per_group=1, similarity=None),
-        **machine,
+        machine=machine,
+        left_out=left_out,
     )
     rest = np.setdiff1d(heads, chosen.positions)
     before = np.concatenate([limits.labelled, chosen.positions])

@@ -81,6 +81,7 @@ class PseudoLabels(OnEmbeddings):
     def of(cls, selection: Selection, options: Clustering) -> PseudoLabels:
         """Those of a selection's pool, with as many clusters as classes unless the options say otherwise."""
         pool, proxy = selection.dataset, selection.proxy
+        # K-means computes in fp32 whatever the proxy does: one stage for proxies of both precisions.
         short = options.clustering == "temi" and proxy is not None and proxy.recipe.precision == "bf16"
         return cls(
             embeddings=selection.embeddings(),
@@ -104,11 +105,12 @@ class PseudoLabels(OnEmbeddings):
         return self.clustering == "temi"
 
     def cluster_count(self) -> ClusterCount:
-        """The estimate that ``num_clusters="estimate"`` stands for."""
+        """Return the estimate that ``num_clusters="estimate"`` stands for."""
         return ClusterCount(embeddings=self.embeddings, seed=self.seed)
 
     def neighbor_lists(self) -> NeighborLists:
-        """The neighbours that TEMI draws from."""
+        """Return the neighbours that TEMI draws from."""
+        # At the default number, from which the lists of other methods are cut too: one search for all of them.
         return shared_neighbors(self.embeddings, NearestNeighbors())
 
     def title(self) -> str:
@@ -116,7 +118,7 @@ class PseudoLabels(OnEmbeddings):
         return f"{self.how()} pseudo-labels of {source.dataset.label} by {source.encoder.label}, seed {self.seed}"
 
     def how(self) -> str:
-        """The clustering with its effort and number of clusters, in words."""
+        """Name the clustering with its effort and number of clusters, in words."""
         effort = {"heads": self.heads, "epochs": self.epochs} if self.clustering == "temi" else {}
         return str(Call(self.clustering, {**effort, "num_clusters": self.num_clusters}))
 
@@ -127,6 +129,7 @@ class PseudoLabels(OnEmbeddings):
         to nothing.
         """
         heads = self._head_bytes()
+        # Twice: as read from the store, and scaled for the heads.
         memory = PROCESS + 2 * shape.embeddings + in_memory(heads, device)
         if device != "cpu":
             memory += self._head_bytes(saved=True)
@@ -150,10 +153,8 @@ class PseudoLabels(OnEmbeddings):
         return assign_clusters(
             session.arrays(self.embeddings)["embeddings"],
             lambda: session.arrays(self.neighbor_lists())["indices"],
-            clustering=self.clustering,
+            clustering=Clustering(self.clustering, heads=self.heads, epochs=self.epochs),
             num_clusters=self.count(session),
-            heads=self.heads,
-            epochs=self.epochs,
             seed=self.seed,
             device=session.device,
             precision=self.precision,
@@ -162,7 +163,7 @@ class PseudoLabels(OnEmbeddings):
         )
 
     def count(self, session: Session) -> int:
-        """The number of clusters, as given or as estimated."""
+        """Return the number of clusters, as given or as estimated."""
         if self.num_clusters == "estimate":
             return int(session.arrays(self.cluster_count())["num_clusters"])
         return self.num_clusters

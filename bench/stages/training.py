@@ -118,7 +118,7 @@ class Cell(Stage):
         return training(self.model, self.recipe, inputs, self.dataset, self.budget, steps, scored)
 
     def place(self) -> dict[str, Any]:
-        """The fields of a row that say which table it stands in, and what it may stand beside there."""
+        """Return the fields of a row that say which table it stands in, and what it may stand beside there."""
         return {
             "dataset": self.dataset.label,
             "dataset_version": self.dataset.version,
@@ -144,7 +144,7 @@ class Cell(Stage):
         return encoders.get(self.encoder.name).info.trained_with(self.encoder.params)
 
     def selection(self) -> Selection:
-        """The coreset as a shared stage: models, variants and label noise that do not change it share it."""
+        """Return the coreset as a shared stage: models, variants and label noise that do not change it share it."""
         label_free = methods.get(self.method).info.supervision in ("none", "pseudo")
         return select(
             Call(self.method, self.params),
@@ -157,13 +157,13 @@ class Cell(Stage):
         )
 
     def stages(self) -> list[Stage]:
-        """What must be there before the model is trained."""
+        """Return what must be there before the model is trained."""
         selection = self.selection()
         # Selected already or not, the row tells how good the pseudo-labels are.
         return [selection, *selection.all_pseudo_labels()[:1], *self.model_stages()]
 
     def model_stages(self) -> list[Embeddings]:
-        """What the model is trained on and scored on in place of images, if anything."""
+        """Return what the model is trained on and scored on in place of images, if anything."""
         if not self._reads_embeddings() or self.encoder is None:
             return []
         images = self.dataset.without_noise()
@@ -200,6 +200,7 @@ class Cell(Stage):
             budget=self.budget,
             seed=self.seed,
             **selected,
+            # Positions in the full training split: they name the same images whatever pool was drawn of it.
             indices_sha256=write_indices(dataset.pool_index[indices], session.out, self.cell_id),
             **self._measure(indices, dataset, session, progress),
         )
@@ -293,22 +294,21 @@ class Cell(Stage):
         from bench.data import take_images
         from bench.provenance import device_name, git_state, versions
         from bench.resource_usage import measured
-        from bench.training.fit import fit
+        from bench.training.fit import Labelled, fit
 
         train_inputs, test_inputs = self._model_inputs(dataset, session)
         labels = dataset.train.labels[indices]
         with measured() as usage:
             evaluations = fit(
                 self.model,
-                take_images(train_inputs, indices),
-                labels,
+                Labelled(take_images(train_inputs, indices), labels, dataset.num_classes),
                 dataset=dataset,
-                num_classes=dataset.num_classes,
                 recipe=self.recipe,
                 iterations=self.recipe.iterations,
+                # A seed of its own: the model starts alike whatever the selection drew before.
                 seed=derive_seed(self.seed, "model"),
                 device=session.device,
-                test=(test_inputs, dataset.test.labels),
+                test=Labelled(test_inputs, dataset.test.labels, dataset.num_classes),
                 progress=progress,
             )
         best = max(evaluations, key=lambda item: item.accuracy)  # the first of several
@@ -317,6 +317,7 @@ class Cell(Stage):
             "accuracy": evaluations[-1].accuracy,
             "best_accuracy": best.accuracy,
             "best_iteration": best.iteration,
+            # JSON has no NaN, which a class without test images has.
             "per_class_accuracy": [None if math.isnan(value) else value for value in evaluations[-1].per_class],
             "curve": [(item.iteration, item.accuracy) for item in evaluations],
             "class_counts": np.bincount(labels, minlength=dataset.num_classes).tolist(),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -20,39 +21,51 @@ from bench.training.loop import Evaluation, evaluate, steps_per_epoch, train
 from bench.training.recorder import DynamicsRecorder
 
 Inputs = Images | NDArray[np.float32]
+
+
+class Labelled(NamedTuple):
+    """What a network is trained or scored on.
+
+    Attributes:
+        inputs: uint8 images [n, C, H, W] or float32 embeddings [n, D].
+        targets: int64 [n], labels or pseudo-labels.
+        num_classes: how many of them there can be, which is the number of the network's outputs.
+    """
+
+    inputs: Inputs
+    targets: NDArray[np.int64]
+    num_classes: int
+
+
 SHOWN = 5_000
 """Images that a network is shown before its training, as in Jordan 2024; 2 x 2 patches have a covariance of 12 x 12."""
 
 
 def fit(
     model: ModelRef,
-    inputs: Inputs,
-    targets: NDArray[np.int64],
+    training: Labelled,
     *,
     dataset: Dataset | None,
-    num_classes: int,
     recipe: Recipe,
     iterations: int,
     seed: int,
     device: str,
     recorder: DynamicsRecorder | None = None,
-    test: tuple[Inputs, NDArray[np.int64]] | None = None,
+    test: Labelled | None = None,
     progress: Progress | None = None,
 ) -> list[Evaluation]:
     """Train a fresh network; the same seed gives the same initial weights, order and dropout whatever the method.
 
     Args:
         model: which network.
-        inputs: uint8 images [n, C, H, W] or float32 embeddings [n, D].
-        targets: int64 [n], labels or pseudo-labels.
+        training: what it learns.
         dataset: gives the normalisation of images; None for embeddings, which are taken as they are.
-        num_classes: outputs of the network.
         recipe: how to train.
         iterations: optimiser steps.
         seed: of weights, order, augmentation, and of layers that draw, such as dropout.
         device: ``cpu`` or ``cuda``.
         recorder: observes the training dynamics.
-        test: inputs and targets to score.
+        test: what is scored.
         progress: see ``train``.
 
     Returns:
@@ -62,25 +75,24 @@ def fit(
         TrainingError: see ``train``.
     """
 
-    def batches(values: Inputs, their_targets: NDArray[np.int64]) -> Batches:
-        return make_batches(values, their_targets, recipe=recipe, dataset=dataset, device=device)
+    def batches(part: Labelled) -> Batches:
+        return make_batches(part.inputs, part.targets, recipe=recipe, dataset=dataset, device=device)
 
-    training = batches(inputs, targets)
-    network, generator = fresh_network(model, inputs.shape[1:], num_classes, seed=seed, device=device, sample=training)
+    source = batches(training)
+    shape, targets = training.inputs.shape[1:], training.targets
+    network, generator = fresh_network(model, shape, training.num_classes, seed=seed, device=device, sample=source)
     if not models.get(model.name).info.learns:
-        network.remember(first_inputs(training, len(training)), torch.from_numpy(np.array(targets)).to(device))  # type: ignore[operator]
-        return [] if test is None else [evaluate(network, batches(*test), iterations, num_classes)]
+        network.remember(first_inputs(source, len(source)), torch.from_numpy(np.array(targets)).to(device))  # type: ignore[operator]
+        return [] if test is None else [evaluate(network, batches(test), iterations)]
     with seeded(derive_seed(seed, "layers"), device):
         return train(
             network,
-            training,
+            source,
             recipe=recipe,
             iterations=iterations,
             generator=generator,
-            device=device,
             recorder=recorder,
-            test=None if test is None else batches(*test),
-            num_classes=num_classes,
+            test=None if test is None else batches(test),
             progress=progress,
         )
 

@@ -75,7 +75,6 @@ def mean_norms(
                     # As if training went on, or ten epochs would run through the whole decay of the learning rate.
                     horizon=proxy_iterations(recipe, size),
                     generator=generator,
-                    device=device,
                 )
         total += norms_of(network, batches, layers=options.layers)
         if progress is not None:

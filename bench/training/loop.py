@@ -39,10 +39,8 @@ def train(
     recipe: Recipe,
     iterations: int,
     generator: torch.Generator,
-    device: str,
     recorder: DynamicsRecorder | None = None,
     test: Batches | None = None,
-    num_classes: int = 0,
     progress: Progress | None = None,
     horizon: int | None = None,
     loss: Loss = functional.cross_entropy,
@@ -53,15 +51,13 @@ def train(
     split is only scored: no step, stop or checkpoint depends on it.
 
     Args:
-        model: on ``device``; takes the batches' inputs.
+        model: on the batches' device; takes their inputs.
         batches: at least 2 images.
         recipe: learning rate and its schedule, momentum, weight decay, precision, number of evaluations.
         iterations: optimiser steps.
         generator: CPU generator.
-        device: ``cpu`` or ``cuda``.
         recorder: sees every batch before the update.
         test: scored ``recipe.evaluations`` times, if given.
-        num_classes: C, for the per-class accuracy.
         progress: called with (steps done, steps in all) once per epoch, of short epochs every ``LOOK_EVERY`` steps.
         horizon: steps over which the learning rate decays, where that is not ``iterations``: a training that is
             stopped early goes on as if it were not.
@@ -77,8 +73,9 @@ def train(
         raise TrainingError(
             f"a network with batch normalisation cannot be trained on {len(batches)} image(s); 2 or more."
         )
+    device = next(model.parameters()).device
     model.train()
-    optimiser = _optimiser(model, recipe, device)
+    optimiser = _optimiser(model, recipe, device.type)
     # By steps and not by epochs, so that a small coreset and the whole pool see the same learning rates.
     schedule = _schedule(optimiser, recipe, horizon or iterations)
     score_at = set(scoring_steps(iterations, recipe.evaluations)) if test is not None else set()
@@ -89,7 +86,7 @@ def train(
     with full_logits(recipe, model):
         for step, batch, ends_epoch in _stream(batches, iterations, generator):
             optimiser.zero_grad(set_to_none=True)
-            logits, lost = _gradients(model, batch, recipe, device, loss)
+            logits, lost = _gradients(model, batch, recipe, device.type, loss)
             if recorder is not None:
                 # Before the step: the paper's p_t(i) is what the network said before it learned from this batch.
                 recorder.update(batch.positions, logits, batch.targets)
@@ -110,7 +107,7 @@ def train(
                 recorder.end_epoch()
             if test is not None and step in score_at:
                 with products(recipe, scoring=True):
-                    evaluations.append(evaluate(model, test, step, num_classes))
+                    evaluations.append(evaluate(model, test, step))
                 # Scoring has put batch norm into evaluation mode.
                 model.train()
     return evaluations
@@ -118,7 +115,7 @@ def train(
 
 def _optimiser(model: nn.Module, recipe: Recipe, device: str) -> torch.optim.Optimizer:
     # It rounds otherwise: in fp32 on a CPU, a published row would no longer be reproduced to the last digit.
-    fused = device.startswith("cuda") or recipe.precision == "bf16"
+    fused = device == "cuda" or recipe.precision == "bf16"
     if recipe.optimiser == "adamw":
         # Biases, scales and tokens stay without decay, as all recipes for transformers have it.
         parameters = [value for value in model.parameters() if value.requires_grad]
@@ -161,10 +158,16 @@ def _gradients(model: nn.Module, batch: Batch, recipe: Recipe, device: str, loss
 
 
 @torch.no_grad()
-def evaluate(model: nn.Module, batches: Batches, iteration: int, num_classes: int) -> Evaluation:
+def evaluate(model: nn.Module, batches: Batches, iteration: int) -> Evaluation:
     """Measure accuracy in evaluation mode, without augmentation; not in bf16, whose logits tie too often."""
     model.eval()
-    seen = [(model(batch.inputs).argmax(1) == batch.targets, batch.targets) for batch in batches.in_order()]
+    seen: list[tuple[Tensor, Tensor]] = []
+    num_classes = 0
+    for batch in batches.in_order():
+        logits = model(batch.inputs)
+        # The network's own outputs: a class without test images still has an entry.
+        num_classes = logits.shape[1]
+        seen.append((logits.argmax(1) == batch.targets, batch.targets))
     correct, targets = (torch.cat(parts).cpu() for parts in zip(*seen, strict=True))
     # Counted as whole numbers on the CPU, so that the accuracy is the same on every device and for every batch size.
     counts = torch.bincount(targets, minlength=num_classes).double()

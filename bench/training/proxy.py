@@ -10,7 +10,7 @@ from bench.dynamics import Dynamics
 from bench.identity import Proxy, derive_seed
 from bench.pool import Outputs
 from bench.progress import Progress
-from bench.training.fit import Inputs, fit, fresh_network, make_batches, proxy_iterations, seeded
+from bench.training.fit import Inputs, Labelled, fit, fresh_network, make_batches, proxy_iterations, seeded
 from bench.training.loop import train
 from bench.training.outputs import read_outputs
 from bench.training.recorder import DynamicsRecorder
@@ -45,10 +45,8 @@ def observe_dynamics(
     recorder = DynamicsRecorder(len(targets), device)
     fit(
         proxy.model,
-        inputs,
-        targets,
+        Labelled(inputs, targets, num_classes),
         dataset=dataset,
-        num_classes=num_classes,
         recipe=proxy.recipe,
         iterations=proxy_iterations(proxy.recipe, len(targets)),
         seed=derive_seed(seed, "proxy"),
@@ -95,15 +93,13 @@ def rehearse(
     recipe = proxy.recipe.model_copy(update={"evaluations": 1})
     scored = fit(
         proxy.model,
-        take_images(inputs, kept),
-        targets[kept],
+        Labelled(take_images(inputs, kept), targets[kept], num_classes),
         dataset=dataset,
-        num_classes=num_classes,
         recipe=recipe,
         iterations=proxy_iterations(recipe, len(kept)),
         seed=derive_seed(seed, "rehearsal"),
         device=device,
-        test=(take_images(inputs, held_out), targets[held_out]),
+        test=Labelled(take_images(inputs, held_out), targets[held_out], num_classes),
     )
     return scored[-1].accuracy / 100
 
@@ -142,5 +138,5 @@ def trained_outputs(
         batches = make_batches(take_images(inputs, indices), labels, recipe=recipe, dataset=dataset, device=device)
         steps = proxy_iterations(recipe, len(indices))
         with seeded(derive_seed(seed, "outputs"), device):
-            train(network, batches, recipe=recipe, iterations=steps, generator=generator, device=device)
+            train(network, batches, recipe=recipe, iterations=steps, generator=generator)
     return read_outputs(network, pool)

@@ -7,8 +7,9 @@ import pytest
 from sklearn.metrics import normalized_mutual_info_score
 
 from bench.clustering.assign import assign_clusters, near_enough
-from bench.clustering.temi import temi
+from bench.clustering.temi import Effort, temi
 from bench.knn import nearest_neighbors
+from bench.parts import Clustering
 
 
 def test_half_of_the_average_cluster_is_near_enough() -> None:
@@ -25,8 +26,8 @@ def test_a_small_pool_does_not_fall_into_one_cluster(seed: int) -> None:
     centres = np.linalg.qr(rng.normal(size=(64, 64)))[0][:5]
     rows = (centres[classes] + rng.normal(scale=0.1, size=(100, 64))).astype(np.float32)
     near = nearest_neighbors(rows, 50, "cosine", threads=1).indices
-    options = {"heads": 3, "epochs": 100, "seed": seed, "device": "cpu"}
-    found = assign_clusters(rows, lambda: near, clustering="temi", num_clusters=5, **options)["labels"]
+    effort, seeded = Clustering("temi", heads=3, epochs=100), {"seed": seed, "device": "cpu"}
+    found = assign_clusters(rows, lambda: near, clustering=effort, num_clusters=5, **seeded)["labels"]
     assert normalized_mutual_info_score(classes, found) > 0.8
-    all_near = temi(rows, near, 5, **options).labels
+    all_near = temi(rows, near, 5, Effort(3, 100), **seeded).labels
     assert normalized_mutual_info_score(classes, all_near) < 0.5, "as all 50 do"

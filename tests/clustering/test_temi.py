@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from bench.clustering import temi as module
 from bench.clustering.kmeans import kmeans_clusters
-from bench.clustering.temi import Heads, temi, temi_loss
+from bench.clustering.temi import Effort, Heads, temi, temi_loss
 from bench.errors import NotFinite
 from bench.knn import nearest_neighbors
 from bench.parts import Clustering
@@ -203,7 +203,7 @@ def test_whole_run_is_that_of_the_definition():
     embeddings = (centres[np.arange(30) % 3] + 0.3 * rng.normal(size=(30, 6))).astype(np.float32)
     embeddings *= np.float32(math.sqrt(6 / np.mean((embeddings.astype(np.float64) ** 2).sum(1))))
     near = nearest_neighbors(embeddings, 5).indices
-    found = temi(embeddings, near, 3, heads=3, epochs=4, batch_size=8, seed=11)
+    found = temi(embeddings, near, 3, Effort(heads=3, epochs=4, batch_size=8), seed=11)
     losses, labels = replay(torch.from_numpy(embeddings), torch.from_numpy(near), 3, 3, 4, 8, 11)
     np.testing.assert_allclose(found.losses, losses, rtol=1e-4)
     np.testing.assert_array_equal(found.labels, labels)
@@ -212,7 +212,7 @@ def test_whole_run_is_that_of_the_definition():
 def test_scale_of_the_embeddings_does_not_matter():
     rows = np.random.default_rng(0).normal(size=(64, 6)).astype(np.float32)
     near = nearest_neighbors(rows, 5).indices
-    first, large = (temi(rows * factor, near, 3, heads=2, epochs=2) for factor in (1, 1024))
+    first, large = (temi(rows * factor, near, 3, Effort(heads=2, epochs=2)) for factor in (1, 1024))
     np.testing.assert_allclose(first.losses, large.losses, rtol=1e-5)
 
 
@@ -232,7 +232,7 @@ def accuracy(clusters: np.ndarray, labels: np.ndarray) -> float:
 
 
 def test_digits_are_clustered(digits, pixels):
-    found = temi(*pixels, 10, heads=4, epochs=20, seed=0)
+    found = temi(*pixels, 10, Effort(heads=4, epochs=20), seed=0)
     assert (found.labels.dtype, found.labels.shape) == (np.int64, (1438,))
     assert (found.losses.shape, found.losses.dtype) == ((4,), np.float64)
     assert set(found.labels.tolist()) <= set(range(10))
@@ -241,14 +241,14 @@ def test_digits_are_clustered(digits, pixels):
 
 
 def test_bf16_clusters_as_well_from_the_same_numbers(digits, pixels):
-    plain, short = (temi(*pixels, 10, heads=4, epochs=20, seed=0, precision=name) for name in ("fp32", "bf16"))
+    plain, short = (temi(*pixels, 10, Effort(heads=4, epochs=20), seed=0, precision=name) for name in ("fp32", "bf16"))
     assert (plain.losses != short.losses).all()
     np.testing.assert_allclose(plain.losses, short.losses, rtol=0.02)
     assert accuracy(short.labels, digits.train.labels) > 0.6
 
 
 def test_same_seed_same_clusters_and_other_seed_others(pixels):
-    first, again, other = (temi(*pixels, 10, heads=2, epochs=2, seed=seed) for seed in (3, 3, 4))
+    first, again, other = (temi(*pixels, 10, Effort(heads=2, epochs=2), seed=seed) for seed in (3, 3, 4))
     np.testing.assert_array_equal(first.labels, again.labels)
     np.testing.assert_array_equal(first.losses, again.losses)
     assert (first.losses != other.losses).all()
@@ -257,29 +257,31 @@ def test_same_seed_same_clusters_and_other_seed_others(pixels):
 def test_progress_and_a_loss_that_is_not_finite(pixels):
     seen = []
     rows, near = pixels
-    temi(rows[:100], near[:100] % 100, 3, heads=1, epochs=3, progress=lambda done, total: seen.append((done, total)))
+    temi(
+        rows[:100],
+        near[:100] % 100,
+        3,
+        Effort(heads=1, epochs=3),
+        progress=lambda done, total: seen.append((done, total)),
+    )
     assert seen == [(1, 3), (2, 3), (3, 3)]
     broken = rows[:100].copy()
     broken[0, 0] = np.nan
     with pytest.raises(NotFinite, match="not finite in epoch 1 of 3"):
-        temi(broken, near[:100] % 100, 3, heads=1, epochs=3)
+        temi(broken, near[:100] % 100, 3, Effort(heads=1, epochs=3))
 
 
 def test_one_cluster_and_tiny_pools(pixels):
     rows, _ = pixels
-    assert set(temi(rows[:2], np.array([[1], [0]]), 1, heads=1, epochs=2).labels.tolist()) == {0}
-    assert len(temi(rows[:3], np.array([[1], [0], [0]]), 3, heads=1, epochs=1).labels) == 3
+    assert set(temi(rows[:2], np.array([[1], [0]]), 1, Effort(heads=1, epochs=2)).labels.tolist()) == {0}
+    assert len(temi(rows[:3], np.array([[1], [0], [0]]), 3, Effort(heads=1, epochs=1)).labels) == 3
 
 
 def test_defaults_are_the_papers():
     assert (module.TEMPERATURE, module.TEACHER_MOMENTUM, module.PRIOR_MOMENTUM) == (0.1, 0.996, 0.9)
     assert (module.HIDDEN, module.BOTTLENECK) == (512, 256)
     assert (Clustering.heads, Clustering.epochs) == (50, 200)
-    assert {name: temi.__kwdefaults__[name] for name in ("lr", "warmup_epochs", "beta")} == {
-        "lr": 1e-4,
-        "warmup_epochs": 20,
-        "beta": 0.6,
-    }
+    assert (module.LEARNING_RATE, module.WARM_UP, module.BETA) == (1e-4, 20, 0.6)
 
 
 def test_more_clusters_than_distinct_rows_are_no_warning(pixels):
@@ -301,8 +303,8 @@ def test_heads_trained_in_parts_are_those_trained_together(monkeypatch):
     rng = np.random.default_rng(0)
     points = rng.normal(size=(80, 6)).astype(np.float32)
     near = nearest_neighbors(points, 5).indices
-    together = temi(points, near, 4, heads=5, epochs=3, seed=1)
+    together = temi(points, near, 4, Effort(heads=5, epochs=3), seed=1)
     monkeypatch.setattr(module, "_heads_at_once", lambda heads, batch, device: 2)
-    apart = temi(points, near, 4, heads=5, epochs=3, seed=1)
+    apart = temi(points, near, 4, Effort(heads=5, epochs=3), seed=1)
     np.testing.assert_allclose(apart.losses, together.losses, rtol=1e-5)
     np.testing.assert_array_equal(apart.labels, together.labels)

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from bench.clustering import temi as module
-from bench.clustering.temi import Clustering, temi
+from bench.clustering.temi import Clustering, Effort, temi
 from bench.knn import nearest_neighbors
 from bench.store.cache import Store
 from bench.store.inventory import stored
@@ -53,7 +53,7 @@ def cluster(unfinished: Unfinished | None = None, *, stop_after: int | None = No
         if done == stop_after:
             raise Stopped
 
-    found = temi(embeddings, near, 5, heads=3, epochs=8, seed=7, progress=progress, unfinished=unfinished)
+    found = temi(embeddings, near, 5, Effort(heads=3, epochs=8), seed=7, progress=progress, unfinished=unfinished)
     return found, seen
 
 

@@ -15,7 +15,7 @@ from bench.grid.spec import load_spec
 from bench.identity import ModelRef
 from bench.plugins import models
 from bench.recipe import Recipe, learning_rate_factors
-from bench.training.fit import fit
+from bench.training.fit import Labelled, fit
 from bench.training.loop import _optimiser
 
 
@@ -141,15 +141,13 @@ def accuracy(model, vectors, iterations=150, **params):
     ref = ModelRef(name=model, params=params)
     return fit(
         ref,
-        inputs[:1000],
-        labels[:1000],
+        Labelled(inputs[:1000], labels[:1000], 10),
         dataset=None,
-        num_classes=10,
         recipe=Recipe(augmentation="none", precision="fp32", evaluations=1),
         iterations=iterations,
         seed=0,
         device="cpu",
-        test=(inputs[1000:], labels[1000:]),
+        test=Labelled(inputs[1000:], labels[1000:], 10),
     )
 
 

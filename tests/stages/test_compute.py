@@ -177,9 +177,9 @@ class Listening:
     def __init__(self, fit) -> None:
         self.fit, self.calls = fit, []
 
-    def __call__(self, model, inputs, targets, **more):
-        self.calls.append((inputs, targets, more))
-        return self.fit(model, inputs, targets, **more)
+    def __call__(self, model, training, **more):
+        self.calls.append((training, more["test"]))
+        return self.fit(model, training, **more)
 
 
 def test_rehearsal_trains_on_pseudo_labels_without_the_held_out_tenth(workspace, monkeypatch):
@@ -193,14 +193,13 @@ def test_rehearsal_trains_on_pseudo_labels_without_the_held_out_tenth(workspace,
     scores = [source.rehearse(np.arange(0, 120, step), **CLUSTERING) for step in (1, 2)]
     assert all(0 <= score <= 1 for score in scores)
     held = []
-    for (inputs, targets, more), step in zip(listening.calls, (1, 2), strict=True):
-        test_inputs, test_targets = more["test"]
+    for (training, test), step in zip(listening.calls, (1, 2), strict=True):
         place = {image.tobytes(): number for number, image in enumerate(images)}
-        trained, scored = ([place[image.tobytes()] for image in part] for part in (inputs, test_inputs))
+        trained, scored = ([place[image.tobytes()] for image in part] for part in (training.inputs, test.inputs))
         assert not set(trained) & set(scored)
         assert set(trained) | (set(scored) & set(range(0, 120, step))) == set(range(0, 120, step))
-        np.testing.assert_array_equal(targets, pseudo[trained])
-        np.testing.assert_array_equal(test_targets, pseudo[scored])
+        np.testing.assert_array_equal(training.targets, pseudo[trained])
+        np.testing.assert_array_equal(test.targets, pseudo[scored])
         held.append(scored)
     assert held[0] == held[1], "candidates are compared on different images"
     assert len(held[0]) == 12

@@ -11,7 +11,7 @@ from torch import nn
 
 from bench import Dataset, Dynamics, Recipe, plugins, register_model
 from bench.identity import ModelRef, derive_seed
-from bench.training.fit import build_model, fit, make_batches
+from bench.training.fit import Labelled, build_model, fit, make_batches
 from bench.training.loop import Evaluation, train
 from bench.training.recorder import DynamicsRecorder
 
@@ -33,16 +33,14 @@ def run(dataset: Dataset, model: ModelRef, *, seed: int = 0, device: str = "cpu"
     recorder = DynamicsRecorder(200, device)
     scored = fit(
         model,
-        dataset.train.images,
-        dataset.train.labels,
+        Labelled(dataset.train.images, dataset.train.labels, 10),
         dataset=dataset,
-        num_classes=10,
         recipe=RECIPE,
         iterations=21,
         seed=seed,
         device=device,
         recorder=recorder,
-        test=(dataset.test.images, dataset.test.labels),
+        test=Labelled(dataset.test.images, dataset.test.labels, 10),
     )
     return scored, recorder.result()
 
@@ -88,8 +86,6 @@ def test_a_model_that_draws_nothing_is_trained_as_by_the_loop_alone(few_digits: 
         recipe=RECIPE,
         iterations=21,
         generator=torch.Generator().manual_seed(derive_seed(0, "order")),
-        device="cpu",
         test=batches("test"),
-        num_classes=10,
     )
     assert [item.accuracy for item in scored] == [item.accuracy for item in by_hand]

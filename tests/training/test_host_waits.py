@@ -14,7 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from bench import Recipe
-from bench.clustering.temi import temi
+from bench.clustering.temi import Effort, temi
 from bench.identity import ModelRef
 from bench.training import loop
 from bench.training.batches import TensorBatches
@@ -92,7 +92,7 @@ def test_training_with_dynamics_looks_once_per_epoch(augmentation):
         source = TensorBatches(images, targets, recipe=recipe, mean=(0.5,) * 3, std=(0.2,) * 3, device="meta")
         network, generator = fresh_network(ModelRef(name="small_cnn"), (3, 8, 8), 10, seed=0, device="meta")
         steps, recorder = 4 * epochs, DynamicsRecorder(SIZE, "meta")
-        train(network, source, recipe=recipe, iterations=steps, generator=generator, device="meta", recorder=recorder)
+        train(network, source, recipe=recipe, iterations=steps, generator=generator, recorder=recorder)
 
     added = further_epoch(work)
     assert added["copy"] >= 4  # the order of each of its batches, or this test sees nothing
@@ -106,7 +106,9 @@ def test_a_clustering_looks_once_per_epoch():
 
     def work(epochs: int) -> None:
         with pytest.raises(Stop):
-            temi(embeddings, near, 3, heads=2, epochs=epochs, batch_size=16, device="meta", progress=stop_at_end)
+            temi(
+                embeddings, near, 3, Effort(heads=2, epochs=epochs, batch_size=16), device="meta", progress=stop_at_end
+            )
 
     added = further_epoch(work)
     assert added["copy"] >= 2 * 4

@@ -34,7 +34,7 @@ def trained(dataset, name, steps=6, inputs=None):
     shape = (dataset.train.images if inputs is None else inputs).shape[1:]
     network, generator = fresh_network(ModelRef(name=name), shape, 10, seed=3, device="cpu")
     if steps:
-        train(network, batches, recipe=RECIPE, iterations=steps, generator=generator, device="cpu")
+        train(network, batches, recipe=RECIPE, iterations=steps, generator=generator)
     return network, batches
 
 
@@ -140,12 +140,6 @@ def test_a_training_stopped_early_follows_the_long_schedule(few_digits, monkeypa
     for iterations, horizon in ((20, None), (7, 20)):
         network, generator = fresh_network(ModelRef(name="small_cnn"), (1, 8, 8), 10, seed=0, device="cpu")
         train(
-            network,
-            batches_of(few_digits),
-            recipe=RECIPE,
-            iterations=iterations,
-            horizon=horizon,
-            generator=generator,
-            device="cpu",
+            network, batches_of(few_digits), recipe=RECIPE, iterations=iterations, horizon=horizon, generator=generator
         )
     assert rates[20:] == rates[:7]

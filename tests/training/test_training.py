@@ -13,7 +13,7 @@ from bench import Dataset, Recipe
 from bench.errors import TrainingError
 from bench.identity import ModelRef
 from bench.training.batches import TensorBatches, split_epoch
-from bench.training.fit import build_model, fit, make_batches, proxy_iterations
+from bench.training.fit import Labelled, build_model, fit, make_batches, proxy_iterations
 from bench.training.loop import evaluate, steps_per_epoch, train
 from bench.training.precision import full_logits
 from bench.training.recorder import DynamicsRecorder
@@ -45,9 +45,7 @@ def run(
         recipe=recipe,
         iterations=iterations,
         generator=generator(seed),
-        device="cpu",
         test=batches_of(dataset, "test") if test else None,
-        num_classes=10,
         **more,
     )
     return {name: value.clone() for name, value in model.state_dict().items()}, scored
@@ -120,10 +118,8 @@ def test_recorder_agrees_with_outputs_stored_in_full(few_digits, epochs):
     recorder = Listening(200, 10, epochs)
     fit(
         CNN,
-        few_digits.train.images,
-        labels,
+        Labelled(few_digits.train.images, labels, 10),
         dataset=few_digits,
-        num_classes=10,
         recipe=recipe,
         iterations=proxy_iterations(recipe, 200),
         seed=0,
@@ -201,7 +197,7 @@ def test_label_smoothing_spreads_a_share_of_each_target(few_digits):
     (-(start((images / 255 - MEAN[0]) / STD[0]).log_softmax(1) * targets).sum(1).mean()).backward()
     model = build_model(CNN, (1, 8, 8), 10, 0)
     batches = TensorBatches(images, labels, recipe=recipe, mean=MEAN, std=STD, device="cpu")
-    train(model, batches, recipe=recipe, iterations=1, generator=generator(), device="cpu")
+    train(model, batches, recipe=recipe, iterations=1, generator=generator())
     for (name, weight), before in zip(model.named_parameters(), start.parameters(), strict=True):
         expected = before - recipe.lr * (before.grad + recipe.weight_decay * before)
         torch.testing.assert_close(weight.detach(), expected.detach(), rtol=1e-4, atol=1e-5, msg=name)
@@ -248,7 +244,7 @@ def test_one_step_is_that_of_the_definition(few_digits):
         std=STD,
         device="cpu",
     )
-    train(model, batches, recipe=recipe, iterations=1, generator=generator(), device="cpu")
+    train(model, batches, recipe=recipe, iterations=1, generator=generator())
     for name, weight in model.named_parameters():
         torch.testing.assert_close(weight.detach(), expected[name], rtol=1e-4, atol=1e-5)
 
@@ -292,11 +288,11 @@ def test_evaluation_points(few_digits, iterations, times, expected):
 
 def test_accuracy_is_that_of_the_predictions_and_an_absent_class_has_none(few_digits):
     model = build_model(CNN, (1, 8, 8), 10, 0)
-    train(model, batches_of(few_digits), recipe=RECIPE, iterations=30, generator=generator(), device="cpu")
+    train(model, batches_of(few_digits), recipe=RECIPE, iterations=30, generator=generator())
     kept = few_digits.test.labels != 3
     images, labels = few_digits.test.images[kept], few_digits.test.labels[kept]
     batches = make_batches(images, labels, recipe=RECIPE, dataset=few_digits, device="cpu")
-    found = evaluate(model, batches, 5, 10)
+    found = evaluate(model, batches, 5)
     with torch.no_grad():
         inputs = torch.from_numpy(((images / 255 - few_digits.mean[0]) / few_digits.std[0]).astype(np.float32))
         right = (model.eval()(inputs).argmax(1).numpy() == labels).astype(float)
@@ -319,10 +315,8 @@ def test_fewer_than_two_images(few_digits, size):
     with pytest.raises(TrainingError, match=rf"{size} image\(s\); 2 or more"):
         fit(
             CNN,
-            few_digits.train.images[:size],
-            few_digits.train.labels[:size],
+            Labelled(few_digits.train.images[:size], few_digits.train.labels[:size], 10),
             dataset=few_digits,
-            num_classes=10,
             recipe=RECIPE,
             iterations=2,
             seed=0,
@@ -350,7 +344,6 @@ def test_logits_are_in_fp32_though_the_rest_is_in_bf16(few_digits):
         recipe=recipe,
         iterations=steps_per_epoch(len(few_digits.train), recipe.batch_size),
         generator=generator(),
-        device="cpu",
         recorder=recorder,
     )
     assert set(seen) == {torch.bfloat16}
@@ -415,16 +408,7 @@ def test_tf32_holds_for_the_steps_and_for_scoring_alone(few_digits, asked):
     model.classifier.weight.register_hook(lambda _: seen["backward"].add(allowed()))
     recipe = RECIPE.model_copy(update={"precision": asked})
     source, test = batches_of(few_digits, recipe=recipe), batches_of(few_digits, "test")
-    train(
-        model,
-        source,
-        recipe=recipe,
-        iterations=4,
-        generator=generator(),
-        device="cpu",
-        test=test,
-        num_classes=10,
-    )
+    train(model, source, recipe=recipe, iterations=4, generator=generator(), test=test)
     steps, scoring = ({(True, True)} if asked in wanted else {before} for wanted in (("tf32",), ("tf32", "bf16")))
     assert seen == {"forward": steps, "backward": steps, "evaluation": scoring}
     assert allowed() == before
@@ -491,15 +475,13 @@ def test_linear_probe_on_embeddings(few_digits):
         np.testing.assert_array_equal(batch.inputs.numpy(), train_inputs[batch.positions.numpy()])
     scored = fit(
         PROBE,
-        train_inputs,
-        few_digits.train.labels,
+        Labelled(train_inputs, few_digits.train.labels, 10),
         dataset=few_digits,
-        num_classes=10,
         recipe=RECIPE,
         iterations=100,
         seed=0,
         device="cpu",
-        test=(test_inputs, few_digits.test.labels),
+        test=Labelled(test_inputs, few_digits.test.labels, 10),
     )
     assert scored[-1].accuracy > 70
 
