@@ -30,7 +30,7 @@ class ArraySource(PartArrays):
     """
 
     def read(self, part: Part[Chosen, Value], options: Chosen, asked: Asked = NOTHING) -> Value:
-        """The part as it was given, or made from what was given."""
+        """Return the part as it was given, or made from what was given."""
         makers = {NEIGHBORS.name: self._neighbors, JUDGE.name: self._judge, CORESET.name: self._coreset}
         if maker := {**makers, OUTPUTS.name: self._outputs}.get(part.name):
             return cast("Value", maker(options, asked))
@@ -70,7 +70,7 @@ class ArraySource(PartArrays):
         return private(run_method(entry, pool, call.params, asked.budget, asked.seed))
 
     def _outputs(self, options: Any, asked: Asked) -> Any:
-        """What the given network says after training on the images revealed."""
+        """Return what the given network says after training on the images revealed."""
         network, [indices] = _given("network", self.network), asked.indices
         found = network(self.embeddings(), indices, self.reveal(indices))
         return type(found)(*map(private, found))
@@ -123,7 +123,7 @@ def _given(name: str, value: Given | None) -> Given:
 
 
 def _copied(given: Any, asked: Asked) -> Any:
-    """An array, the arrays of dynamics, or a function's answer; images in files are no array in memory."""
+    """Copy an array, the arrays of dynamics, or a function's answer; images in files are no array in memory."""
     if isinstance(given, np.ndarray):
         return private(given)
     if isinstance(given, Dynamics):

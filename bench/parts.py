@@ -44,7 +44,7 @@ class Options:
     """Of a part that has none."""
 
     def shared(self, size: int, num_classes: int) -> Self:
-        """The options under which the stages keep the part, for a pool of ``size`` images in ``num_classes`` classes.
+        """Return the options under which stages keep the part, for ``size`` images in ``num_classes`` classes.
 
         Options of the same meaning give the same stage, so that no part is computed twice.
         """
@@ -159,7 +159,7 @@ class Part(Generic[Chosen, Value]):
     holds: Literal["embeddings", "scores", ""] = ""
 
     def chosen(self, given: Mapping[str, Any]) -> Chosen:
-        """The options by keywords; those left out, or None, are at their defaults.
+        """Return the options by keywords; those left out, or None, are at their defaults.
 
         Raises:
             RegistrationError: an option that the part has not, or lacks.
@@ -176,16 +176,16 @@ class Part(Generic[Chosen, Value]):
         return self.options(**kept)
 
     def least(self, options: Options) -> Supervision:
-        """The least supervision that allows it with these options."""
+        """Return the least supervision that allows it with these options."""
         return options.of if isinstance(options, TrainedOn) else self.supervision
 
     def resources(self, options: Options) -> frozenset[Resource]:
-        """What of the grid it needs with these options."""
+        """Return what of the grid it needs with these options."""
         clustered = isinstance(options, TrainedOn) and options.of == "pseudo"
         return self.rests_on | {"encoder", "pseudo-labels"} if clustered else self.rests_on
 
     def array_of(self, options: Options) -> str:
-        """The field of ``PartArrays`` that holds it with these options."""
+        """Return the field of ``PartArrays`` that holds it with these options."""
         return self.array.format(of=options.of) if isinstance(options, TrainedOn) else self.array
 
 
@@ -281,7 +281,7 @@ class Need:
         return PARTS[self.part].chosen(self.options)
 
     def resources(self) -> frozenset[Resource]:
-        """What of the grid the part needs."""
+        """Return what of the grid the part needs."""
         return PARTS[self.part].resources(self.chosen)
 
 

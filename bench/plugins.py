@@ -250,7 +250,7 @@ def register_model(name: str, **declaration: Any) -> Callable[[Function], Functi
 
 
 def _declare(registry: Registry[Any], info: type[Info], name: str, declaration: Mapping[str, Any]) -> Info:
-    """The declaration, with its fields and the values of its closed choices checked."""
+    """Return the declaration, with its fields and the values of its closed choices checked."""
     fields = [item.name for item in dataclasses.fields(info)]
     required = [
         item.name

@@ -98,7 +98,7 @@ class PoolSource(Protocol):
     """Where a pool's parts come from: the artifact cache, or arrays in memory."""
 
     def read(self, part: Part[Chosen, Value], options: Chosen, asked: Asked = NOTHING) -> Value:
-        """A part in the table, with these options; arrays are read-only."""
+        """Return a part in the table, with these options; arrays are read-only."""
         ...
 
     def reveal(self, indices: NDArray[np.int64]) -> NDArray[np.int64]: ...
@@ -244,7 +244,7 @@ class Pool:
         return _finite(self._read(GRADIENT_NORMS, EarlyGradients(networks, epochs, layers)), "the gradient norms")
 
     def reveal(self, indices: ArrayLike) -> NDArray[np.int64]:
-        """True labels of images that the method thereby commits itself to keep, for ``supervision="coreset"``.
+        """Return the true labels of images that the method thereby commits itself to keep (``supervision="coreset"``).
 
         Such a method pays for as many labels as one that reads none: whoever trains on a coreset has its n images
         labelled. So it may ask for n images in all, and a coreset that lacks one of them is refused.

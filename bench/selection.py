@@ -42,7 +42,7 @@ def budget_for(size: int, rate: float) -> int:
 
 
 def rate_of(kept: int, size: int) -> float:
-    """The shortest rate whose budget is ``kept`` of ``size`` images.
+    """Return the shortest rate whose budget is ``kept`` of ``size`` images.
 
     Args:
         kept: n, in 1 to N.
@@ -66,7 +66,7 @@ def method_pool(
     rate: float,
     seed: int = 0,
 ) -> Pool:
-    """The pool as ``entry`` may see it: its declared supervision and its declared needs, and no more.
+    """Return the pool as ``entry`` may see it: its declared supervision and its declared needs, and no more.
 
     Args:
         entry: the method.

@@ -30,8 +30,10 @@ class Command(TyperCommand):
             raise BenchError(f"a plugin or library ended the command: {reason_of(error)}.") from error
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        # A copy, since parsing empties the list.
         words = list(args)
         rest = super().parse_args(ctx, args)
+        # Completion parses half a line, which must not be refused.
         given = [] if ctx.resilient_parsing else self.make_parser(ctx).parse_args(list(words))[2]
         for option, count in Counter(given).items():
             single = isinstance(option, TyperOption) and not (option.multiple or option.is_flag)
@@ -66,7 +68,7 @@ def _told() -> Iterator[None]:
 
 
 def _values(words: list[str], names: list[str]) -> list[str]:
-    """What an option was given, as ``--name VALUE`` or ``--name=VALUE``."""
+    """Return what an option was given, as ``--name VALUE`` or ``--name=VALUE``."""
     apart = [value for word, value in itertools.pairwise(words) if word in names]
     joined = [word.partition("=") for word in words]
     return apart + [value for name, equals, value in joined if equals and name in names]

@@ -19,7 +19,7 @@ def one_of(kind: str) -> Complete:
 
 
 def several(kind: str) -> Complete:
-    """The same for a comma-separated list: what stands before the last comma is kept, and not offered again.
+    """Complete a comma-separated list: what stands before the last comma is kept, and not offered again.
 
     Inside the parentheses of a call nothing is offered.
     """
@@ -33,6 +33,7 @@ def several(kind: str) -> Complete:
 def listed(valid: Iterable[str], incomplete: str) -> list[str]:
     """Comma-separated lists that go on with one of some names."""
     head, comma, last = incomplete.rpartition(",")
+    # A comma inside a call separates its parameters, which are no names.
     if incomplete.count("(") > incomplete.count(")"):
         return []
     taken = {item.partition("(")[0] for item in head.split(",")}
@@ -40,7 +41,7 @@ def listed(valid: Iterable[str], incomplete: str) -> list[str]:
 
 
 def names(kind: str) -> list[str]:
-    """Registered names."""
+    """Complete registered names."""
     return [entry.name for entry in _entries(kind)]
 
 
@@ -52,7 +53,7 @@ def label_free(incomplete: str) -> list[str]:
 
 
 def presets(incomplete: str) -> list[str]:
-    """Packaged grids."""
+    """Complete the names of packaged grids."""
     from bench.grid.spec import preset_names
 
     return _starting(preset_names(), incomplete)
@@ -74,7 +75,7 @@ def devices(incomplete: str) -> list[str]:
 
 
 def _entries(kind: str) -> list[Any]:
-    """What is registered; nothing where plugins cannot be read, since a completion has no place for an error."""
+    """Return what is registered; nothing where plugins cannot be read: a completion has no place for an error."""
     from bench import plugins
     from bench.errors import BenchError
 

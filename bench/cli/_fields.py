@@ -27,7 +27,7 @@ _COMPLETED = {
 
 
 def spread(command: Callable[..., None]) -> Callable[..., None]:
-    """A command as Typer reads it: each parameter that is a dataclass becomes one option for each of its fields.
+    """Make of a command what Typer reads: each parameter that is a dataclass becomes an option per field.
 
     A field's annotation holds a ``typer.Option``, or the ``Says`` of ``bench.fields``; the class names its ``panel``.
     """
@@ -43,13 +43,14 @@ def spread(command: Callable[..., None]) -> Callable[..., None]:
 
     flat.__name__, flat.__doc__ = command.__name__, command.__doc__
     parameters = list(_parameters(command, hints, groups))
+    # Typer reads signature and annotations, and passes what it read as keywords.
     flat.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     flat.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return flat
 
 
 def option(group: Any, name: str, **otherwise: Any) -> OptionInfo:
-    """The option of one field of a dataclass.
+    """Return the option of one field of a dataclass.
 
     Args:
         group: the dataclass.
@@ -96,18 +97,20 @@ def _parameters(
 
 
 def _plain(hint: Any) -> Any:
-    """The type without what was said of it; of several types the first, which is what a command line holds."""
+    """Return the bare type, without annotations; of several types the first, which is what a command line holds."""
     if get_origin(hint) is Annotated:
         return _plain(get_args(hint)[0])
     if get_origin(hint) not in (Union, UnionType):
         return hint
     kinds = [kind for kind in get_args(hint) if kind is not NoneType]
+    # Typer knows no union but with None; what else a field may hold is parsed from the text later.
     return _plain(kinds[0]) if len(kinds) == len(get_args(hint)) else _plain(kinds[0]) | None
 
 
 def _metadata(hint: Any) -> Iterator[Any]:
-    """What annotations say of a type and of those inside it."""
+    """Yield what annotations say of a type and of those inside it."""
     yield from getattr(hint, "__metadata__", ())
     for inner in get_args(hint):
+        # The arguments of a Literal are values and no types.
         if get_origin(hint) is not Literal:
             yield from _metadata(inner)

@@ -19,7 +19,7 @@ _DETAILED = 600.0
 
 
 def forecast_document(forecast: Forecast) -> dict[str, Any]:
-    """The forecast as plain values."""
+    """Return the forecast as plain values."""
     return {
         "estimated_seconds": round(forecast.seconds, 1),
         "estimated": [
@@ -30,7 +30,7 @@ def forecast_document(forecast: Forecast) -> dict[str, Any]:
 
 
 def forecast_lines(forecast: Forecast, plan: Plan, now: datetime) -> Iterator[str]:
-    """A line of what the whole takes and until when; of a long run also what takes it, and what would take less.
+    """Yield a line of what the whole takes and until when; of a long run also what takes it, and what would save time.
 
     Args:
         forecast: of the plan.
@@ -47,6 +47,7 @@ def forecast_lines(forecast: Forecast, plan: Plan, now: datetime) -> Iterator[st
     yield f"{least} {about(max(seconds, 60.0))}{at_once}, until {time_of_day(now, seconds)} (an estimate)."
     if seconds < _DETAILED and not forecast.unknown:
         return
+    # Below half a percent a line says nothing about what takes the time.
     shown = [share for share in forecast.shares() if share.unknown or share.seconds >= 0.005 * seconds]
     for share in sorted(shown, key=lambda share: -share.seconds):
         each = f", about {about(share.each)} each" if share.number > 1 and share.each >= 60 else ""
@@ -73,6 +74,7 @@ def _shorter(plan: Plan) -> list[str]:
     found = []
     for name in dict.fromkeys(cell.dataset.name for cell in plan.missing):
         preset = f"fast-{name}"
+        # Not where that is what runs already.
         if preset in preset_names() and any(cell.model.name != "speedrun" for cell in plan.missing):
             found.append(f"--preset {preset}, the same question with a network of a hundredth of the cost")
     if plan.device == "cpu":

@@ -32,6 +32,7 @@ def reserve_stdout() -> None:
     with suppress(OSError):  # one of the two is closed
         own.flush()
         kept = os.dup(1)
+        # The descriptor and not only sys.stdout: C libraries and child processes write there too.
         os.dup2(2, 1)
         _RESERVED.set(os.fdopen(kept, "w"))
 
@@ -58,7 +59,7 @@ def print_json(document: Mapping[str, Any]) -> None:
 
 
 def visible(text: str) -> str:
-    """The text on one line, with what cannot be seen written out: a name from outside may command a terminal."""
+    """Return the text on one line, with what cannot be seen written out: a name from outside may command a terminal."""
     return "".join(char if char.isprintable() or category(char) == "Zs" else _escaped(char) for char in text)
 
 
@@ -67,5 +68,5 @@ def _escaped(char: str) -> str:
 
 
 def coloured(text: str, color: str) -> str:
-    """The text in a colour, unless the user asked for none (``NO_COLOR``); where it is piped, echo takes it away."""
+    """Colour the text, unless the user asked for none (``NO_COLOR``); where it is piped, echo takes it away."""
     return text if os.environ.get("NO_COLOR") else typer.style(text, fg=color)

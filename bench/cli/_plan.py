@@ -26,7 +26,7 @@ _WIDEST = 60
 
 
 def plan_document(plan: Plan, place: Session, forecast: Forecast) -> dict[str, Any]:
-    """The plan as plain values; bytes are None where the data set, and so the size, is not known."""
+    """Return the plan as plain values; bytes are None where the data set, and so the size, is not known."""
     stages, cells = plan.estimates(place.store)
     machine = this_machine(place.device)
     return {
@@ -86,6 +86,7 @@ def show_plan(document: dict[str, Any], console: Console, forecast: Iterable[str
     for text in _cell_lines(cells):
         line(text)
     kinds = ", ".join(f"{count} {kind}" for kind, count in Counter(stage["kind"] for stage in stages).items())
+    # As many as cells, which are listed.
     unlisted = "; selections are not listed" if any(stage["kind"] == Selection.kind for stage in stages) else ""
     line(f"{counted(len(stages), 'shared stage')} to compute, each once{f': {kinds}{unlisted}' if kinds else ''}")
     for stage in stages:

@@ -22,10 +22,12 @@ def show(sheet: Sheet, console: Console | None = None) -> None:
     from rich.text import Text
 
     console = console or Console(highlight=False)
+    # Measured without a limit: rich would report the width to which it cut the table.
     wide = console.options.update(width=_UNLIMITED)
     layouts = [_table(sheet, layout) for layout in _LAYOUTS]
     widths = [console.measure(table, options=wide).maximum for table in layouts]
     if not console.is_terminal:
+        # Piped output has no width of its own; rich takes 80, at which a table would break.
         console.width = max(widths[0], console.width)
     fitting = (table for table, needed in zip(layouts, widths, strict=True) if needed <= console.width)
     table = next(fitting, layouts[-1])

@@ -55,6 +55,7 @@ class StageProgress:
         Returns:
             To be called with (done, in all); a stage that never calls it has no end in sight.
         """
+        # A stage of several parts announces itself with each of them.
         if title != self._title:
             self._end()
             self._title = title

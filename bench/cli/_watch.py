@@ -53,6 +53,7 @@ class Watch:
         """Look no more, and take away the files of workers that did not do so themselves."""
         self._stop.set()
         self._thread.join()
+        # Takes away the bars of what workers left behind as they died.
         self.look({}, time.monotonic())
         forget_all(self._out)
 
@@ -67,6 +68,7 @@ class Watch:
             self._bars.remove_task(self._seen.pop(name).bar)
         for name, item in found.items():
             if name not in self._seen:
+                # By this machine's clock: the worker may be another machine, whose clock differs.
                 self._seen[name] = _Seen(now, now, self._bars.add_task(item.title, total=None, visible=False))
             seen = self._seen[name]
             self._bars.update(seen.bar, completed=item.done, total=item.total)
@@ -82,7 +84,7 @@ class Watch:
 
 
 def running_line(item: Task, seconds: float) -> str:
-    """What is computed, for how long now, and how far it is.
+    """Say what is computed, for how long now, and how far it is.
 
     Args:
         item: what.

@@ -46,7 +46,7 @@ def show(kind: Kind) -> None:
 
 
 def document(kind: Kind) -> dict[str, Any]:
-    """The same as plain values."""
+    """Return the listing as plain values."""
     from bench import plugins
 
     registry: Registry[Any] = getattr(plugins, kind.value)
@@ -54,7 +54,7 @@ def document(kind: Kind) -> dict[str, Any]:
 
 
 def found(kind: Kind, text: str) -> dict[str, Any]:
-    """What is registered, and what the installed libraries offer, under names that contain a text."""
+    """Return what is registered, and what the installed libraries offer, under names that contain a text."""
     from bench import plugins
     from bench.zoo import search
 

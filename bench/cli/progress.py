@@ -67,6 +67,7 @@ class ProgressReporter(Listener):
             TimeElapsedColumn(table_column=Column(no_wrap=True)),
             _Left(outlook, table_column=Column(no_wrap=True)),
             console=console,
+            # The bars go at the end, and the lines about what ended stay.
             transient=True,
             speed_estimate_period=_LONGEST_RATE,
             disable=quiet or not console.is_terminal,
@@ -156,6 +157,7 @@ class ProgressReporter(Listener):
         if self._outlook is None or self._console.is_terminal or now - self._said < SAY:
             return ""
         self._said = now
+        # Under a minute the cells themselves end soon enough to tell.
         return f"; about {about(left)} left" if (left := self._outlook.left()) >= SAY else ""
 
     def _note(self, line: str, style: str = "") -> None:

@@ -59,6 +59,7 @@ def report(
         try:
             baselines = find_baseline(blocks, baseline)
         except UnknownName:
+            # A page without the default baseline is a page all the same; one that was asked for is missed.
             if baseline != BASELINE:
                 raise
             baselines = [None] * len(blocks)
@@ -72,7 +73,7 @@ def report(
 
 
 def _runs(folder: Path) -> list[Path]:
-    """The folder itself, or where it has no rows and folders in it have, those."""
+    """Return the folder itself, or where it has no rows and folders in it have, those."""
     inside = sorted(path.parent for path in folder.glob("*/rows")) if folder.is_dir() else []
     return [folder] if (folder / "rows").is_dir() or not inside else inside
 
@@ -91,6 +92,7 @@ def _parts(
     read = partial(results.read_blocks, metric=metric, compare=compare, keep=baseline)
     found: list[tuple[list[Path], list[Block]]] = []
     for folder in folders:
+        # By itself first: what is wrong within one folder is an error, and no reason for a part of its own.
         alone = read([folder])
         for number, (others, _) in enumerate(found):
             try:
@@ -102,6 +104,7 @@ def _parts(
             found.append(([folder], alone))
     shown = None if methods is None else Shown(methods)
     if shown:
+        # Over all parts: a method that no folder has is a mistake, which this refuses.
         shown.among(row for _, blocks in found for block in blocks for row in block.rows)
     names = [", ".join(folder.resolve().name for folder in own) for own, _ in found]
     parts = []

@@ -76,6 +76,7 @@ def run(
             print_json(document)
         else:
             show_plan(document, console, forecast_lines(forecast, plan, datetime.now()))
+        # As the run itself would end, so that a script can ask before it submits.
         raise typer.Exit(2 if document["problems"] else 0)
     job.check()
     from bench.cli.progress import ProgressReporter, announce
@@ -117,12 +118,13 @@ def _given(grid: GridFields) -> dict[str, Any]:
         for name, value in asdict(grid).items()
         if name not in ("preset", "config")
     }
+    # The grammar of calls reads the fields, so that a recipe is written as the parameters of a method are.
     recipe = parse_call(f"recipe({grid.recipe})").params if grid.recipe is not None else None
     return {**given, "recipe": recipe}
 
 
 def _joined(given: list[str] | None) -> str | None:
-    """An option given several times says what one list would; a list of one seed, ``4,``, may be among them."""
+    """Join an option that was given several times to one list; a list of one seed, ``4,``, may be among them."""
     if not given or len(given) == 1:
         return given[0] if given else None
     return ",".join(item.strip().removesuffix(",") for item in given)

@@ -60,7 +60,7 @@ def write_tables(blocks: list[Block], target: Path, tex: Tex | None = None) -> t
 
 
 def _document(folders: list[Path], made: list[Block], sheets: list[Sheet], paths: list[Path]) -> dict[str, Any]:
-    """What the tables show, as plain values."""
+    """Return what the tables show, as plain values."""
     from bench.engine.failures import read_failures
     from bench.results.planned import place_of, read_planned
     from bench.results.table_text import table_records

@@ -75,7 +75,7 @@ class Wanted:
     fingerprint: Annotated[str | None, typer.Option(help="What the data set's fingerprint must be.")] = None
 
     def settings(self) -> dict[str, Any]:
-        """What a row says already, by the names of the options."""
+        """Return what a row says already, by the names of the options."""
         besides = ("row", "indices", "model", "encoder")
         given = {name.replace("_", "-"): value for name, value in asdict(self).items() if name not in besides}
         return {**given, "supervision": self.supervision and self.supervision.value}
@@ -172,7 +172,7 @@ def _check(wanted: Wanted) -> None:
 
 
 def _job(wanted: Wanted, origin: Row | None, options: dict[str, Any]) -> Job:
-    """The grid of a row's coreset, or of files, checked against this machine."""
+    """Return the grid of a row's coreset, or of files, checked against this machine."""
     from bench.engine.reproduce import as_row, grid_of, published_beside, same_data
     from bench.engine.start import Job, RunOptions
     from bench.errors import SpecError
@@ -226,7 +226,7 @@ def _train(job: Job, *, quiet: bool) -> Outcome:
 
 
 def _result(made: Row, out: Path, origin: Row | None) -> dict[str, Any]:
-    """What a row says, beside the row that it trained again."""
+    """Return what a row says, beside the row that it trained again."""
     from bench.engine.reproduce import differences, is_reproduced
 
     same = origin if origin is not None and origin.model == made.model else None

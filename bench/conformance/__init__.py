@@ -81,7 +81,7 @@ def check_method(name: str, checks: tuple[str, ...] | None = None) -> list[Findi
 
 
 def conformance_tests(*names: str) -> Callable[..., None]:
-    """A pytest test with one case per method and check that applies to it; its name must start with ``test_``.
+    """Return a pytest test with one case per method and check that applies to it; its name must start with ``test_``.
 
     ``bench check`` lists the checks that do not apply to a method, and why.
 

@@ -82,7 +82,7 @@ class Case:
         return [size] if self.entry.info.unpruned else sorted({0, min(1, size), size // 8, size // 2, size})
 
     def budget(self, size: int) -> int:
-        """A third of the pool; all of it where the method does not prune."""
+        """Return a third of the pool; all of it where the method does not prune."""
         return size if self.entry.info.unpruned else size // 3
 
     def attempt(
@@ -164,7 +164,7 @@ class Case:
 
 
 def _arrays(part: str, given: Any) -> Iterator[tuple[str, NDArray[Any]]]:
-    """The read-only arrays of what a source handed out, each with a name such as ``images`` or ``dynamics.aum``."""
+    """Return (name, array) of each read-only array that a source handed out: ``images``, ``dynamics.aum`` and so on."""
     arrays = {part: given} if isinstance(given, np.ndarray) else {}
     if isinstance(given, (Dynamics, Neighbors, Outputs)):
         fields = given.arrays() if isinstance(given, Dynamics) else given._asdict()

@@ -39,7 +39,7 @@ class Weights(Protocol):
         ...
 
     def find(self) -> Path | None:
-        """The file if it is on this machine already, without touching the network."""
+        """Return the file if it is on this machine already, without touching the network."""
         ...
 
     def fetch(self) -> Path:
@@ -68,7 +68,7 @@ class UrlWeights:
         return self.url
 
     def find(self) -> Path | None:
-        """The file in torch.hub's checkpoint folder, or None."""
+        """Return the file in torch.hub's checkpoint folder, or None."""
         target = _checkpoint_folder() / Path(urllib.parse.urlsplit(self.url).path).name
         return target if target.is_file() else None
 
@@ -118,7 +118,7 @@ class TorchvisionWeights:
         return f"torchvision's {self.name}"
 
     def find(self) -> Path | None:
-        """The file in torch.hub's checkpoint folder, or None."""
+        """Return the file in torch.hub's checkpoint folder, or None."""
         return self._file().find()
 
     def fetch(self) -> Path:
@@ -154,7 +154,7 @@ class HubWeights:
         return f"{self.repository} on the Hugging Face hub"
 
     def find(self) -> Path | None:
-        """The file in the hub's cache, or None, also where ``huggingface_hub`` is not installed."""
+        """Return the file in the hub's cache, or None, also where ``huggingface_hub`` is not installed."""
         try:
             from huggingface_hub import try_to_load_from_cache
         except ModuleNotFoundError:
@@ -233,7 +233,7 @@ class PackageWeights:
         return f"run {install_command(self.extra)}"
 
     def find(self) -> Path | None:
-        """The file in the installed package, or None."""
+        """Return the file in the installed package, or None."""
         spec = importlib.util.find_spec(self.module)
         for folder in (spec.submodule_search_locations or []) if spec else []:
             if (target := Path(folder, self.filename)).is_file():

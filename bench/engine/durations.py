@@ -54,7 +54,7 @@ def _part(item: Stage, kind: str, seconds: float | None) -> Part:
 
 
 def _work(item: Stage, plan: Plan) -> list[Work] | None:
-    """The item's work; of a data set that is not there, that of its cells alone, by the image size it declares."""
+    """Return the item's work; of a data set that is not there, that of its cells alone, by the declared image size."""
     shape = plan.shapes.get(item.pool.label)
     if shape is None and isinstance(item, Cell):
         shape = _declared(item.pool)

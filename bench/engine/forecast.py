@@ -66,7 +66,7 @@ class Forecast:
         return sum(part.seconds is None for part in self.parts)
 
     def shares(self) -> list[Share]:
-        """What each kind takes, in the order in which they come."""
+        """Return what each kind takes, in the order in which they come."""
         kinds: defaultdict[str, list[float | None]] = defaultdict(list)
         for part in self.parts:
             kinds[part.kind].append(part.seconds)

@@ -78,7 +78,7 @@ def free_disk(folder: Path) -> int:
 
 
 def shortages(stages: Named, cells: Named, machine: Machine, *, cache: Path, out: Path, gpus: float = 0.0) -> list[str]:
-    """What this machine lacks, one sentence each.
+    """Say what this machine lacks, one sentence each.
 
     Args:
         stages: titles and estimates of the shared stages to compute.

@@ -74,13 +74,13 @@ class Plan:
         return [cell for cell in self.cells if cell.cell_id not in self.finished]
 
     def estimates(self, store: Store) -> tuple[Named, Named]:
-        """What the stages to compute and the missing cells will take, as far as their data sets are known."""
+        """Estimate what the stages to compute and the missing cells will take, as far as their data sets are known."""
         stages = [(stage.title(), self.estimate(stage)) for stage in self.stages(store)]
         cells = [(cell.cell_id, self.estimate(cell)) for cell in self.missing]
         return [(title, taken) for title, taken in stages if taken], [(title, taken) for title, taken in cells if taken]
 
     def estimate(self, work: Stage) -> Estimate | None:
-        """What a stage or cell will take; None where its data set is not known."""
+        """Estimate what a stage or cell will take; None where its data set is not known."""
         shape = self.shapes.get(work.pool.label)
         return None if shape is None else work.estimate(shape, self.device)
 
@@ -155,7 +155,7 @@ def _find_datasets(
     tolerant: bool,
     downloads: list[str] | None,
 ) -> tuple[dict[str, DatasetRef], dict[str, Shape], dict[str, Contents], dict[tuple[str, str], Coreset]]:
-    """The grid's data sets by call, size and classes of those that could be opened by label, and coresets of them."""
+    """Return the grid's data sets by call, size and classes of those that could be opened by label, and coresets."""
     found: dict[str, DatasetRef] = {}
     shapes: dict[str, Shape] = {}
     held: dict[str, Contents] = {}
@@ -191,7 +191,7 @@ def _find_datasets(
 def _find_encoders(
     spec: GridSpec, download: bool, problems: list[str], tolerant: bool, downloads: list[str] | None
 ) -> tuple[dict[str, EncoderRef], dict[str, Path]]:
-    """The grid's encoders by call, and their weights files by label."""
+    """Return the grid's encoders by call, and their weights files by label."""
     found: dict[str, EncoderRef] = {}
     weights: dict[str, Path] = {}
     needed = reads_embeddings(spec)
@@ -218,7 +218,7 @@ def _find_encoders(
 
 
 def _beside_rows(plan: Plan, out: Path, tolerant: bool) -> Plan:
-    """The plan with what its folder holds already; only a tolerant one leaves the folder as it is."""
+    """Return the plan with what its folder holds already; only a tolerant one leaves the folder as it is."""
     cells, problems, damaged = plan.cells, list(plan.problems), []
     if foreign := row_that_cannot_join(out, cells):
         problem = f"{out} holds a row that no table can show beside these cells, {foreign}."
@@ -271,7 +271,7 @@ def check_cache(folder: Path) -> None:
 
 
 def cache_problem(folder: Path) -> str:
-    """What keeps this user from using the cache, without writing to it; empty where nothing does."""
+    """Say what keeps this user from using the cache, without writing to it; empty where nothing does."""
     try:
         closed = closed_kinds(folder, to_add=True)
     except OSError as error:

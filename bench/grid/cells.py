@@ -132,7 +132,7 @@ def expand(
 
 
 def encoder_calls(spec: GridSpec, dataset: Call) -> tuple[Call, ...]:
-    """The grid's encoders on one data set, or the data set's default."""
+    """Return the grid's encoders on one data set, or the data set's default."""
     return spec.encoders or (Call(datasets.get(dataset.name).info.encoder, {}),)
 
 
@@ -152,7 +152,7 @@ def reads_embeddings(spec: GridSpec) -> bool:
 
 
 def at_rate(call: Call, rate: float) -> dict[str, Any]:
-    """The call's parameters with every mapping from rate to value replaced by the value at ``rate``.
+    """Replace every mapping from rate to value among the parameters by the value at ``rate``.
 
     Raises:
         SpecError: such a mapping has no value for the rate, or a key that is no rate.
@@ -279,7 +279,7 @@ def _model_ref(call: Call) -> ModelRef:
 
 
 def _recipe(dataset: str, model: Call | None, spec: GridSpec) -> Recipe:
-    """The data set's recipe, then the model's fields, then the user's, then the scale."""
+    """Combine the data set's recipe, the model's fields, the user's and the scale; the later one wins."""
     overrides = dict(models.get(model.name).info.recipe_of(model.params)) if model else {}
     fields = {**datasets.get(dataset).info.recipe.model_dump(), **overrides, **spec.recipe}
     try:

@@ -51,6 +51,7 @@ def _float(loader: _Loader, node: Any) -> float:
     return float(re.sub(r"\.(?=inf|nan)", "", str(loader.construct_scalar(node)).lower()))
 
 
+# PyYAML adds to the resolvers that a class inherits: without this line those of YAML 1.1 would stay.
 _Loader.yaml_implicit_resolvers = {}
 for _tag, _pattern, _first in (
     ("null", r"(~|null|Null|NULL|)\Z", ["~", "n", "N", ""]),
@@ -66,7 +67,7 @@ _Loader.add_constructor("tag:yaml.org,2002:float", _float)
 
 
 def _constructed(loader: _Loader, node: yaml.Node) -> Any:
-    """The value, once it is known how large it becomes: nine aliases of nine aliases of nine are 729 values."""
+    """Return the value, once its size is known: nine aliases of nine aliases of nine are 729 values."""
     if _written_out(node, {}) > MOST_CHARACTERS:
         raise ValueError(f"with its aliases written out it holds more than {MOST_CHARACTERS:,} characters")
     return loader.construct_document(node)
@@ -83,6 +84,7 @@ def _written_out(node: yaml.Node, known: dict[int, int | None]) -> int:
         if size is None:
             raise ValueError("an alias stands within what it stands for")
         return size
+    # None while it is being counted, which tells an alias to itself.
     known[id(node)] = None
     if isinstance(node, yaml.ScalarNode):
         size = 1 + len(node.value)

@@ -57,6 +57,7 @@ class GridSpec(BaseModel):
             raise SpecError(f"expected a list of names, got {_shown(given)}.")
         read = parse_call if info.field_name == "datasets" else _unmodified
         calls = [item if isinstance(item, Call) else read(item) for item in items]
+        # By its text, since parameters may hold a mapping, which has no hash.
         return tuple({str(call): call for call in calls}.values())
 
     @field_validator("proxy_model", mode="before")
@@ -79,6 +80,7 @@ class GridSpec(BaseModel):
     @field_validator("seeds", mode="before")
     @classmethod
     def _seeds(cls, given: Any) -> Any:
+        # ``3`` is a number of seeds and ``3,`` a list of one, as in Python.
         counted = isinstance(given, int) or (isinstance(given, str) and given.strip() and "," not in given)
         if not counted:
             return _numbers(given.strip().removesuffix(",") if isinstance(given, str) else given, int)
@@ -147,6 +149,7 @@ def load_spec(*, preset: str | None = None, config: Path | None = None, given: M
         for key, value in layer.items():
             if key not in GridSpec.model_fields:
                 raise UnknownName(f"field in {where}:", str(key), GridSpec.model_fields)
+            # A recipe is merged field by field: --recipe lr=0.1 keeps what a preset says of the rest.
             both = isinstance(merged.get(key), Mapping) and isinstance(value, Mapping)
             merged[key] = {**merged[key], **value} if both else value
             origin[key] = where
@@ -176,7 +179,7 @@ def _read_yaml(path: Path) -> Mapping[str, Any]:
 
 
 def _validated(fields: Mapping[str, Any], origin: Mapping[str, str]) -> GridSpec:
-    """The grid one field at a time, so that every message begins with the field and where it was set."""
+    """Validate the grid one field at a time, so that every message begins with the field and where it was set."""
     for name, value in fields.items():
         where = f"{name} (from {origin[name]})"
         try:
@@ -206,7 +209,7 @@ def _numbers(given: Any, kind: type) -> tuple[Any, ...]:
 
 
 def _shown(given: Any) -> str:
-    """What was given, for an error; no more than a person reads."""
+    """Show what was given, for an error; no more than a person reads."""
     return _cut(repr(given))
 
 
@@ -219,7 +222,7 @@ def _items(given: Any) -> list[Any]:
 
 
 def _fraction(given: Any) -> str:
-    """What is plainly a percentage, such as 90 or 50%, as a fraction; all else as it is."""
+    """Turn what is plainly a percentage, such as 90 or 50%, into a fraction; leave all else as it is."""
     text = str(given).strip()
     number = text.removesuffix("%").strip()
     try:

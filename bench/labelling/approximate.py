@@ -56,6 +56,7 @@ class Cells:
         if metric == "euclidean":  # float16 ends at 65,504
             self.scale = 1 / max(1e-30, *(float(np.abs(part).max()) for _, part in in_blocks(rows)))
         size, width = rows.shape
+        # faiss asks for 39 rows a cell at least, or says that its k-means has too few.
         self.cells = max(1, min(int(4 * np.sqrt(size)), size // _PER_CELL))
         self._index = faiss.IndexIVFScalarQuantizer(
             faiss.IndexFlatL2(width), width, self.cells, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_L2, False
@@ -108,6 +109,8 @@ def approximate_neighbors(
     probes = _FEWEST
     while True:
         _, distances = _nearest(rows, looked_at, k, index, probes)
+        # By distance and not by number: of rows that are equally far any will do. The slack is the rounding of the two
+        # ways of computing it.
         recall = float((distances <= farthest[:, None] * (1 + 1e-4) + 1e-6).mean())
         if recall >= RECALL or probes >= index.cells:
             break
@@ -128,8 +131,10 @@ def _nearest(
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """The k nearest of what the index finds, and their distances as the rows are scaled; [B, k], ties by position."""
     queries = index.scaled(rows[chunk])
+    # One more for the row itself, and a few since the index ranks by float16.
     wanted = min(k + 1 + _SPARE, len(rows))
     candidates = index.search(queries, wanted, probes)
+    # The cells that were looked at may hold fewer than k others; then all are looked at.
     few = (candidates >= 0).sum(1) <= k
     if few.any():
         candidates[few] = index.search(queries[few], wanted, index.cells)
@@ -152,5 +157,6 @@ def _distance_of_last(rows: Rows, chunk: NDArray[np.int64], k: int, index: Cells
         squares = lengths - 2 * queries @ block.T + np.square(block).sum(1)
         own = (chunk >= inside.start) & (chunk < inside.stop)
         squares[own, chunk[own] - inside.start] = np.inf
+        # Only the k best so far are kept, or memory would grow with the number of rows.
         nearest = np.partition(np.concatenate([nearest, squares], axis=1), k - 1, axis=1)[:, :k]
     return np.sqrt(np.maximum(nearest.max(1), 0))

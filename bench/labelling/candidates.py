@@ -145,6 +145,7 @@ def most_of_a_group(given: int | str, *, grouped: bool) -> int | None:
     text = str(given).strip()
     if text != "all" and not (text.isdecimal() and int(text)):
         raise SpecError(f"--per-group {text} is not valid; the most items of a group, from 1 on, or all.")
+    # 1 is the default, which nobody needs to have typed.
     if not grouped and text != "1":
         raise SpecError(f"--per-group {text} needs --groups, which says what belongs together.")
     return None if text == "all" else int(text)
@@ -168,9 +169,11 @@ def _capped(
     rng: np.random.Generator,
 ) -> NDArray[np.int64]:
     """The items of each group that cover it best, as many as it may have beside those labelled; ascending."""
+    # Stable, so that members stay ascending, and the same input gives the same choice.
     order = left[np.argsort(groups[left], kind="stable")]
     stay = []
     for members in np.split(order, np.flatnonzero(np.diff(groups[order])) + 1):
+        # What is labelled counts as part of the group's share, and as covered.
         mine = labelled[groups[labelled] == groups[members[0]]] if len(members) else _NONE
         quota = max(0, most - len(mine))
         if quota and len(members) > quota:

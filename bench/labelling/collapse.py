@@ -26,6 +26,7 @@ def collapse(clusters: NDArray[np.int64], classes: int) -> list[str]:
         return []
     advice = "; try another --method or --encoder, and look at the page before you label."
     found = []
+    # A choice cannot come from more clusters than it has items.
     if 2 * len(numbers) <= min(size, classes):
         found.append(f"the choice comes from {len(numbers)} of the {classes} clusters that were looked for{advice}")
     largest = int(counts.max())

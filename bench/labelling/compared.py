@@ -34,5 +34,6 @@ def leaderboard(judged: Mapping[str, float], taken: str) -> Iterator[str]:
     marked = "at random" if taken.startswith("random ") else taken
     yield "Judged without a label: percent of cluster memberships outside the choice that it predicts."
     width = max(map(len, listed))
+    # By name where they are equal, so that the list does not depend on the order of judging.
     for name in sorted(listed, key=lambda name: (-listed[name], name)):
         yield f"  {name:<{width}}  {shown[name]}{'  <- taken' if name == marked else ''}"

@@ -49,6 +49,7 @@ def without_duplicates(
             new = ~kept.resembled(block, similarity)
             for place in np.flatnonzero(new):
                 if new[place]:
+                    # Within the block one by one: an item that falls must not take others with it.
                     later = place + 1 + np.flatnonzero(new[place + 1 :])
                     new[later] = ~_resembles(block[later], block[place : place + 1], similarity)
             kept.add(inside.start + np.flatnonzero(new), block[new])
@@ -92,10 +93,12 @@ class _InCells(_Kept):
         found = np.zeros(len(units), dtype=bool)
         if not self.positions:
             return found
+        # The nearest alone: if that one is not similar enough, none is.
         nearest = self._cells.search(units, 1, _PROBES)[:, 0]
         there = np.flatnonzero(nearest >= 0)
         stay = unit_rows(self.rows[np.concatenate(self.positions)[nearest[there]]])
         close = np.linalg.norm(units[there] - stay, axis=1) <= _distance(similarity)
+        # Rows of zeros are the same as each other, as the public function promises.
         found[there] = np.where(units[there].any(axis=1), close & stay.any(axis=1), ~stay.any(axis=1))
         return found
 

@@ -79,6 +79,7 @@ def handover(form: Format, records: Sequence[Mapping[str, Any]], files: ImageFil
             raise DataError(f"--format txt has one name a line, and {broken[0]!r} has several; take another --format.")
         return "".join(f"{name}\n" for name in written).encode("utf-8", "surrogateescape")
     for name in written:
+        # Bytes that are no UTF-8 come as such surrogates, which JSON and CSV readers refuse.
         if not name.isprintable() and any("\udc80" <= letter <= "\udcff" for letter in name):
             raise DataError(
                 f"{name!a} is not UTF-8, which --format {form.value} needs; give --paths a URL prefix, or rename it."
@@ -117,6 +118,7 @@ def image_size(path: Path) -> tuple[int, int]:
     try:
         with Image.open(path) as image:
             width, height = image.size
+            # 0x0112 is the orientation; without one the picture is upright.
             turned = image.getexif().get(0x0112, 1) >= _TURNED
     except (OSError, ValueError) as error:
         raise DataError(f"cannot read {path}: {error}.") from error

@@ -105,6 +105,7 @@ def find_images(folder: Path) -> Scan:
         what = "is a file" if folder.exists() else "does not exist"
         raise DataError(f"{folder} {what}; --images takes a folder of images ({', '.join(readable_suffixes())}).")
     scan = scan_images(folder, readable_suffixes())
+    # A sheet of an earlier round lies in the folder where the user wrote its list.
     own = [is_contact_sheet(scan.files.root / name) for name in scan.files.names]
     files = scan.files.take(np.flatnonzero(~np.array(own, dtype=bool)))
     if not len(files):

@@ -52,6 +52,7 @@ class Lookup:
         if name in self._position or self.root is None:
             return self._position.get(name)
         path = Path(name)
+        # As it was given and as it is: either may stand in a list that another tool wrote.
         for folder in (self.root, self.root.resolve()):
             if path.is_absolute() and path.is_relative_to(folder):
                 return self._position.get(path.relative_to(folder).as_posix())
@@ -66,6 +67,7 @@ class Lookup:
         found = [self.find(name) for name in names]
         missing = [name for name, position in zip(names, found, strict=True) if position is None]
         if missing:
+            # difflib compares with every name: too long for a hint where there are a million.
             near = get_close_matches(missing[0], self.names[:10_000], n=1)
             hint = f" Did you mean {near[0]}?" if near else f" They are named like {self.names[0]}."
             shown = ", ".join(missing[:_SHOWN]) + (
@@ -93,6 +95,7 @@ def read_list(path: Path, lookup: Lookup) -> Listed:
     if "state" in titles:  # a table of --scores, which holds every item
         rows = [row for row in rows if _cell(row, titles.index("state")) in ("chosen", "labelled")]
     filled = len(rows)
+    # A table of --scores was cut by its state already.
     for wanted in (_LABELS,) if "state" in titles else (_LABELS, _RANKS):
         at = next((titles.index(title) for title in wanted if title in titles), None)
         if at is not None and any(_cell(row, at) for row in rows):
@@ -135,6 +138,7 @@ def read_groups(given: str, lookup: Lookup) -> NDArray[np.int64]:
 def _numbers(groups: Mapping[int, str], size: int) -> NDArray[np.int64]:
     """Number the groups from 0, and then every item that is in none."""
     number = {name: index for index, name in enumerate(dict.fromkeys(groups.values()))}
+    # Items that no line names are groups of one: nothing is said to belong with them.
     found = len(number) + np.arange(size, dtype=np.int64)
     for position, name in groups.items():
         found[position] = number[name]
@@ -144,6 +148,7 @@ def _numbers(groups: Mapping[int, str], size: int) -> NDArray[np.int64]:
 def _rows(path: Path) -> list[list[str]]:
     """Lines of a CSV file, or of a text with one name a line; empty ones are left out."""
     try:
+        # Excel writes a byte order mark; names of files may be any bytes.
         text = read_regular(path, at_most=_MOST_BYTES).decode("utf-8-sig", "surrogateescape")
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror or error}.") from error

@@ -36,6 +36,7 @@ def by_complement(
     """
     from bench.methods._coverage import greedy_coverage, rbf
 
+    # Shuffled first: of equal gains the first is taken, which must not be the order of the files.
     shuffled = rng.permutation(picks)
     everything = slice(None)
     judged = rows[everything if len(rows) <= WITNESSES else rng.choice(len(rows), WITNESSES, replace=False)]

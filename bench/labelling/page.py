@@ -75,6 +75,7 @@ def map_of(embeddings: Rows, chosen: NDArray[np.int64], labelled: NDArray[np.int
         labelled: int64.
         names: of all items.
     """
+    # Fixed: the same choice gives the same page.
     rng = np.random.default_rng(0)
     others = np.setdiff1d(np.arange(len(embeddings)), np.union1d(chosen, labelled))
     if len(others) > _POINTS:
@@ -108,6 +109,7 @@ def _main_axes(rows: NDArray[np.float32]) -> NDArray[np.float64]:
     centred = rows - rows.mean(0)
     if centred.shape[1] < 2:
         centred = np.pad(centred, ((0, 0), (0, 1)))
+    # Of D x D and not of the rows: it does not grow with their number. ``eigh`` gives the largest last.
     axes = np.linalg.eigh(centred.T.astype(np.float64) @ centred)[1][:, :-3:-1]
     return np.asarray(centred @ axes, dtype=np.float64)
 
@@ -115,6 +117,7 @@ def _main_axes(rows: NDArray[np.float32]) -> NDArray[np.float64]:
 def _scaled(points: NDArray[np.float64]) -> NDArray[np.float64]:
     """The points moved and scaled into the picture."""
     low, high = points.min(0), points.max(0)
+    # Points that all lie on one line have no height to divide by.
     inside = (points - low) / np.where(high > low, high - low, 1)
     return _EDGE + inside * (np.array([_WIDTH, _HEIGHT]) - 2 * _EDGE)
 

@@ -81,6 +81,7 @@ def fetch_folder(
     except Exception as error:  # each store's library has its own errors
         raise DataError(f"cannot list {address}: {_words(error)}.") from error
     base = root.rstrip("/") + "/"
+    # Stores list in orders of their own.
     names = sorted(str(path).removeprefix(base) for path in found if str(path).lower().endswith(tuple(suffixes)))
     if not names:
         raise DataError(f"{address} holds none of {', '.join(suffixes)}, at any depth.")
@@ -134,6 +135,7 @@ def _fetched(store: Any, path: str, local: Path, before: str | None) -> str:
     now = str(store.ukey(path))
     if now != before or not local.is_file():
         local.parent.mkdir(parents=True, exist_ok=True)
+        # Hidden until it is whole: an interruption must not leave half a picture that looks like one.
         partial = local.with_name(f".{local.name}.part")
         store.get_file(path, str(partial))
         partial.replace(local)

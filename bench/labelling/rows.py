@@ -51,6 +51,7 @@ class StoredRows:
 
     def __getitem__(self, index: Any) -> NDArray[np.float32]:
         part = np.asarray(self.stored[index])
+        # What overflows float32 becomes infinite, which ``as_vectors`` counts and names.
         with np.errstate(over="ignore"):
             return np.array(np.ldexp(part, -self.exponent) if self.exponent else part, dtype=np.float32, order="C")
 

@@ -48,6 +48,7 @@ def contact_sheet(files: ImageFiles, positions: Sequence[int], captions: Sequenc
         with suppress(DataError, MemoryError):  # moved since it was embedded: the list is worth more than its picture
             small = thumbnail(files.locate(position))
             sheet.paste(small, (left + (THUMBNAIL - small.width) // 2, top + (THUMBNAIL - small.height) // 2))
+        # A line break would be drawn over the picture below.
         caption = "".join(letter if letter.isprintable() else "?" for letter in caption)
         draw.text((left, top + THUMBNAIL + 1), _fitting(caption, draw.textlength), fill="black")
     buffer = io.BytesIO()
@@ -78,6 +79,7 @@ def is_contact_sheet(path: Path) -> bool:
     """Whether a file is a contact sheet of ours; one that cannot be read is none."""
     try:
         with open_regular(path) as file:
+            # JPEG comments stand at the beginning: no picture has to be read whole.
             return _MARK in file.read(256)
     except OSError:
         return False

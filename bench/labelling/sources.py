@@ -156,6 +156,7 @@ def _read_names(path: Path, count: int) -> list[str]:
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror or error}.") from error
     names = text.split("\n")
+    # Not by ``splitlines``, which also breaks at signs that names of files may hold.
     names = [name.removesuffix("\r") for name in (names[:-1] if names[-1] == "" else names)]
     if len(names) != count:
         raise DataError(f"{path} has {len(names):,} lines, and the embeddings {count:,}; expected one name each.")

@@ -71,6 +71,7 @@ def all_records(
     """
     size = len(embeddings)
     state = np.full(size, "", dtype=object)
+    # The later one counts: what is labelled may be a near-duplicate or excluded too.
     for text, positions in (
         ("group", chosen.grouped),
         ("near-duplicate", chosen.duplicates),
@@ -106,6 +107,7 @@ def nearest_chosen(embeddings: Rows, chosen: NDArray[np.int64]) -> tuple[NDArray
         best = cosines.argmax(1)
         places[inside] = chosen[best]
         similarity[inside] = np.clip(cosines[np.arange(len(best)), best], -1, 1)
+    # Of equal items the first would be named; a chosen one is nearest to itself.
     places[chosen] = chosen
     return places, similarity
 
@@ -125,7 +127,9 @@ def write_scores(path: Path, columns: dict[str, list[Any]]) -> None:
 
     printable = {
         name: [
-            v.encode("utf-8", "surrogateescape").decode("utf-8", "replace") if isinstance(v, str) else v for v in values
+            # Parquet holds UTF-8 alone; CSV keeps the bytes of such names.
+            v.encode("utf-8", "surrogateescape").decode("utf-8", "replace") if isinstance(v, str) else v
+            for v in values
         ]
         for name, values in columns.items()
     }

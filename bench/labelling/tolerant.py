@@ -65,4 +65,5 @@ class TolerantImages:
             return self.images[np.array([index])][0]
         except (DataError, MemoryError) as error:
             self.problems[index] = reason_of(error)
+            # Something of the right shape, so that the batch is embedded; who asks for it leaves its row out.
             return np.zeros(self.shape[1:], dtype=np.uint8)

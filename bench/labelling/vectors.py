@@ -125,6 +125,7 @@ def as_vectors(stored: NDArray[Any], name: str) -> StoredRows:
             "of at least 2 items."
         )
     rows = StoredRows(stored)
+    # Not ``abs``, which leaves the smallest integer negative.
     largest = max(max(float(part.max()), -float(part.min())) for part in _parts(stored))
     if 0 < largest <= float(np.finfo(np.float32).max) and not 1 / _EXTREME < largest < _EXTREME:
         rows = StoredRows(stored, int(np.frexp(largest)[1]))

@@ -86,6 +86,7 @@ def _one_video(video: Path, folder: Path, fps: float) -> str:
             raise DataError(f"{folder} holds something that is no frames of {video}; give another --out.") from error
         if {key: before.get(key) for key in made_of} == made_of:
             return str(before["reason"])
+    # Hidden, and of this process alone: another call may work on the same video.
     unfinished = folder.with_name(f".{folder.name}.{os.getpid()}")
     unfinished.mkdir(parents=True)
     try:
@@ -113,12 +114,14 @@ def _pictures(video: Path, fps: float) -> Iterator[tuple[str, Image]]:
     with av.open(str(video)) as container:
         if not container.streams.video:
             raise ValueError("it has no pictures")
+        # Frames in parallel too: PyAV's default is slices, of which most videos have one a frame.
         container.streams.video[0].thread_type = "AUTO"
         first: float | None = None
         wanted = 0
         for frame in container.decode(video=0):
             time = frame.time if frame.time is not None else 0.0
             first = time if first is None else first
+            # Times are fractions of the stream's clock: without the slack a picture due at 1.0 s may come at 0.9999999.
             if (time - first) * fps + 1e-6 < wanted:
                 continue
             wanted = int((time - first) * fps + 1e-6) + 1

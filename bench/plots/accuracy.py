@@ -22,7 +22,7 @@ def cost(row: Row) -> float:
 
 
 def band(summary: Summary) -> tuple[float, float] | None:
-    """What is drawn around a mean: its 95 % interval; of two seeds both values; of one nothing.
+    """Return what is drawn around a mean: its 95 % interval; of two seeds both values; of one nothing.
 
     Student's interval of two values is 18 standard deviations wide, so it would hide all else.
     """
@@ -39,7 +39,7 @@ def _looks(block: Block) -> dict[str, Look]:
 
 
 def _band_words(block: Block) -> str:
-    """What ``band`` shows in this block, for under its title; empty where it shows nothing."""
+    """Say what ``band`` shows in this block, for under its title; empty where it shows nothing."""
     counts = sorted({one.summary.n for line in block.lines for one in line.measured if one.summary})
     if not counts or counts[-1] < 2:
         return "one seed"

@@ -60,7 +60,7 @@ KINDS = ("accuracy", *_PER_RATE)
 def figures(
     blocks: Sequence[Block], folders: Sequence[Path], *, kinds: Sequence[str] = KINDS, rates: Sequence[float] = ()
 ) -> Iterator[Figure]:
-    """The figures that the rows and the files beside them allow.
+    """Yield the figures that the rows and the files beside them allow.
 
     Args:
         blocks: from ``bench.results.tables.blocks``; those without a pruned line are left out.

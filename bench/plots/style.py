@@ -55,7 +55,7 @@ class Look(NamedTuple):
 
 
 def looks(labels: list[str], baseline: str = "random") -> dict[str, Look]:
-    """A look for each method; ``random``, the baseline, is grey, whatever it is called."""
+    """Give each method a look; ``random``, the baseline, is grey, whatever it is called."""
     import seaborn
 
     palette = [color for number, color in enumerate(seaborn.color_palette("colorblind").as_hex()) if number != 7]
@@ -101,7 +101,7 @@ def themed(style: Style) -> Iterator[None]:
 
 
 def new_figure(style: Style, title: str, width: float, height: float, **more: Any) -> tuple[Figure, Any]:
-    """A figure that belongs to nobody's global state, with its title in as many lines as it takes, and its axes.
+    """Make a figure that belongs to nobody's global state, with its title in as many lines as it takes, and its axes.
 
     Args:
         style: the user's wishes.
@@ -142,7 +142,7 @@ def legend_below(figure: Figure, axes: Axes, style: Style) -> None:
 
 
 def save(draw: Draw, kind: str, style: Style | None = None) -> bytes:
-    """The figure as a file of one of ``FORMATS``; the same rows give the same bytes."""
+    """Encode the figure as a file of one of ``FORMATS``; the same rows give the same bytes."""
     buffer, style = io.BytesIO(), style or Style()
     with themed(style):
         draw(style).savefig(buffer, format=kind, metadata=_METADATA[kind])
@@ -155,7 +155,7 @@ def letters(count: int, style: Style) -> float:
 
 
 def heat(axes: Axes, values: Any, rows: list[str], columns: int, text: str, **more: Any) -> None:
-    """A matrix with a number in each field; a field without one stays empty."""
+    """Draw a matrix with a number in each field; a field without one stays empty."""
     import seaborn
 
     show = columns <= 24

@@ -11,7 +11,7 @@ from bench.results.tables import Block
 
 
 def leaderboard_data(parts: Mapping[str, Sequence[Block]]) -> dict[str, Any]:
-    """What the leaderboard is made of.
+    """Return what the leaderboard is made of.
 
     Returns:
         ``cells``, one record for each block, rate and method: ``folders``, ``dataset``, ``encoder``, ``model``,

@@ -65,6 +65,7 @@ def ends(scores: NDArray[np.floating], kept: NDArray[np.bool_], count: int = SHO
     Returns:
         ``hardest kept``, ``hardest dropped`` and ``easiest dropped``, each int64, most extreme first.
     """
+    # Stable, so that the same rows give the same page where scores tie.
     order = np.argsort(-scores, kind="stable")
     inside, outside = order[kept[order]], order[~kept[order]]
     return {
@@ -82,6 +83,7 @@ def tile(images: NDArray[np.uint8], *, columns: int = 8) -> bytes:
     lines = math.ceil(len(images) / columns)
     sheet = Image.new("RGB", (columns * (_SIDE + 2), lines * (_SIDE + 2)), "white")
     for number, image in enumerate(images):
+        # Grey images have one channel, and the sheet is RGB.
         pixels = np.broadcast_to(image, (3, *image.shape[1:])).transpose(1, 2, 0)
         picture = Image.fromarray(np.ascontiguousarray(pixels))
         kind = Image.Resampling.NEAREST if max(picture.size) < _SIDE else Image.Resampling.LANCZOS
@@ -104,6 +106,7 @@ def _open(row: Row, root: Path | None) -> Dataset:
         pool_seed=pool_seed,
         modifiers=call.modifiers,
     )
+    # Pictures of other images would look just as convincing.
     if fingerprint(dataset) != row.fingerprint:
         raise BenchError("the data set on this machine is not the one of the rows.")
     return dataset

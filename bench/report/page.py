@@ -62,7 +62,7 @@ def page(
     galleries: Sequence[Gallery],
     progress: Progress = lambda done, total: None,
 ) -> str:
-    """The whole page.
+    """Write the whole page as HTML.
 
     Args:
         parts: at least one.
@@ -75,6 +75,7 @@ def page(
 
     figures = []
     for number, figure in enumerate(drawn):
+        # Both, since a picture inside an ``img`` does not see the colours of the page around it.
         light, dark = (svg(save(figure.draw, "svg", Style(theme, font=10))) for theme in THEMES)
         heading = HEADINGS[figure.kind]
         figures.append({"figure": figure, "heading": heading, "title": figure.title, "light": light, "dark": dark})
@@ -115,7 +116,7 @@ def _summary(blocks: Sequence[Block]) -> str:
 def _block(
     number: int, block: Block, baseline: Line | None, figures: Sequence[dict[str, Any]], galleries: Sequence[Gallery]
 ) -> dict[str, Any]:
-    """What the template shows of a block."""
+    """Return what the template shows of a block."""
     rates = []
     for rate in block.rates:
         at_rate = [item for item in figures if (item["figure"].block, item["figure"].rate) == (number, rate)]
@@ -139,13 +140,14 @@ def _block(
 
 
 def svg(content: bytes) -> Picture:
-    """An SVG of matplotlib, whose size is in points, of which CSS has 72 in 96 pixels."""
+    """Write an SVG of matplotlib, whose size is in points, of which CSS has 72 in 96 pixels."""
     width, height = (round(float(size) * 4 / 3) for size in re.findall(rb' (?:width|height)="([\d.]+)pt"', content)[:2])
     return Picture(_uri("image/svg+xml", content), width, height)
 
 
 def png(content: bytes) -> Picture:
-    """A PNG, one pixel of which is one of CSS."""
+    """Write a PNG, one pixel of which is one of CSS."""
+    # A PNG begins with 8 bytes of signature and the head of its first chunk, which holds the size.
     width, height = struct.unpack(">II", content[16:24])
     return Picture(_uri("image/png", content), width, height)
 

@@ -32,6 +32,7 @@ def check_block(rows: Sequence[Row], where: str) -> None:
     first: dict[str, Row] = {}
     for row in rows:
         for name, value in _of_block(dict(row)).items():
+            # Against the first row that says anything of it: one without an encoder says nothing of encoders.
             one = first.setdefault(name, row)
             if getattr(one, name) != value:
                 raise _mixed(one, row, where, _detail(name, getattr(one, name), value))
@@ -56,7 +57,7 @@ def conflict(row: Row, place: Mapping[str, Any]) -> str | None:
 
 
 def _of_block(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """What a row says of its whole block; without an encoder or a proxy it says nothing about that of the others.
+    """Return what a row says of its whole block; without encoder or proxy it says nothing about those of the others.
 
     Rows of an earlier schema do not say which versions they rest on.
     """
@@ -93,7 +94,7 @@ def check_line(rows: Sequence[Row], where: str) -> None:
 
 
 def rate_of(row: Row | Cell) -> float:
-    """The fraction removed, without the rounding of a computed one."""
+    """Return the fraction removed, without the rounding of a computed one."""
     return round(row.rate, 9)
 
 
@@ -120,7 +121,7 @@ def _detail(name: str, one: Any, other: Any) -> str:
 
 
 def recipe_differences(one: Recipe, other: Recipe, name: str = "recipe") -> str:
-    """The fields in which two recipes differ, with both values, in words."""
+    """Say in which fields two recipes differ, with both values."""
     fields = [field for field in Recipe.model_fields if getattr(one, field) != getattr(other, field)]
     return ", ".join(f"{name}.{field}: {getattr(one, field)!r} and {getattr(other, field)!r}" for field in fields)
 

@@ -82,7 +82,7 @@ class Overlap:
 
 
 def find_baseline(blocks: Sequence[Block], name: str) -> list[Line | None]:
-    """The baseline's line in each block; None where it was not run.
+    """Return the baseline's line in each block; None where it was not run.
 
     Args:
         blocks: from ``bench.results.tables.blocks``.
@@ -138,9 +138,11 @@ def contests(block: Block, baseline: Line | None) -> pd.DataFrame:
     """
     import pandas as pd
 
+    # NaN stands for all rates: a float like the others, and no rate that a row can have.
     groups = [(rate, [rate]) for rate in block.rates] + [(math.nan, list(block.rates))] * (len(block.rates) > 1)
     frame = pd.DataFrame([record for rate, rates in groups for record in _records(block, baseline, rate, rates)])
     frame = frame.astype(dict.fromkeys(_NUMBERS, float))
+    # 1 is the p-value of no evidence: without it Holm would count fewer tests where some have no spread.
     known = frame["p"].fillna(1.0)[frame["pairs"] > 0]
     adjusted = known.groupby(frame["rate"], dropna=False).transform(lambda p: pd.Series(holm(list(p)), p.index))
     return frame.assign(p_holm=adjusted.where(frame["p"].notna()))
@@ -198,6 +200,7 @@ def between_encoders(blocks: Sequence[Block], folders: Sequence[Path]) -> list[E
     """
     found = []
     for one, other in itertools.combinations(blocks, 2):
+        # One name may be of other images elsewhere, whose positions mean nothing here.
         if (one.dataset, one.model, one.rows[0].fingerprint) != (other.dataset, other.model, other.rows[0].fingerprint):
             continue
         theirs = {line.family: line for line in other.lines}
@@ -321,6 +324,7 @@ def _records(block: Block, baseline: Line | None, rate: float, rates: list[float
     accuracies = [[line.accuracies(each, block.metric) for each in rates] for line in block.lines]
     against = {}
     if baseline is not None:
+        # The full data has one rate, 0, and is the same opponent at every other.
         unpruned = baseline is block.full
         against = _mean([baseline.accuracies(0.0 if unpruned else each, block.metric) for each in rates])
     ranks = _ranks(accuracies, block.seeds)

@@ -54,6 +54,7 @@ def overlap_sheets(block: Block, found: Mapping[float, Overlap]) -> list[Sheet]:
     for _, group in itertools.groupby(with_scores, key=lambda entry: (entry[1].labels, entry[1].scores)):
         members = list(group)
         one = members[0][1]
+        # Methods without scores would be empty lines and columns.
         kept = sorted({place for pair in one.scores for place in pair})
         numbers = {(kept.index(i), kept.index(j)): value for (i, j), value in one.scores.items()}
         rates = ", ".join(percent(rate) for rate, _ in members)
@@ -121,7 +122,7 @@ def overlap_records(
 
 
 def _fields(entry: Any, block: Block) -> tuple[Field, ...]:
-    """What a line of ``contests`` shows; a number that is missing is no number (NaN)."""
+    """Return what a line of ``contests`` shows; a number that is missing is no number (NaN)."""
     digits, most = block.digits, len(block.seeds)
 
     def shown(value: float, text: str) -> Field:
@@ -188,6 +189,7 @@ def _matrix(
     return Sheet(title, columns, (Section("", lines),), facts=tuple(facts), left=2)
 
 
+# Of 5 pairs the smallest p of all sign flips is 2 / 2^5 = 0.06, of 6 it is 0.03: below the usual 0.05.
 _SEEDS_FOR_SIGNS = 6
 _DIAGONAL = "mean over the seeds that both have, on the diagonal between the seeds of one method"
 
@@ -197,7 +199,7 @@ def _mean(value: Agreement) -> str:
 
 
 def _of(n: int, most: int) -> str:
-    """The number of seeds, where it is not that of the whole block."""
+    """Give the number of seeds, where it is not that of the whole block."""
     return "" if n == most else f" (n={n})"
 
 

@@ -81,7 +81,7 @@ def columns(rows: Iterable[Row]) -> tuple[list[str], list[list[Any]]]:
 
 
 def _arrow_schema() -> pa.Schema:
-    """The columns of ``flat``, with types from the row's JSON schema."""
+    """Return the columns of ``flat``, with types from the row's JSON schema."""
     import pyarrow as pa
 
     schema = Row.model_json_schema(mode="serialization")
@@ -96,6 +96,7 @@ def _arrow_schema() -> pa.Schema:
             return pa.list_(kind(of["items"]))
         if of["type"] == "object" and "properties" in of:
             return pa.struct([(name, kind(item)) for name, item in of["properties"].items()])
+        # From the schema and not from the values: of a column that is empty in all rows Arrow would know no type.
         scalars = {"integer": pa.int64(), "number": pa.float64(), "boolean": pa.bool_()}
         return scalars.get(of["type"], pa.string())
 
@@ -113,6 +114,7 @@ def _arrow_schema() -> pa.Schema:
 
 
 def _csv(value: Any) -> Any:
+    # All digits: ``to_csv`` rounds floats for readers, and an export is for programs.
     return repr(value) if isinstance(value, float) else _json(value) if isinstance(value, list) else value
 
 

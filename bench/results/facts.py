@@ -76,6 +76,7 @@ def other_code(rows: Iterable[Row]) -> list[Fact]:
     """Warn of each method with coresets that were selected by different code, over which a mean is taken."""
     facts = []
     known = [row for row in rows if row.selection_code]
+    # By what a mean is taken over: rates and seeds of one method with its parameters.
     lines = _grouped(known, lambda row: (row.dataset, row.model, row.encoder, str(Call(row.method, row.params))))
     for line in lines.values():
         by_code = _grouped(line, lambda row: row.selection_code)
@@ -171,7 +172,7 @@ def _numbered(noun: str, numbers: Sequence[int]) -> str:
 
 
 def _precisions(rows: Sequence[Row]) -> list[Fact]:
-    """What was not trained in fp32; where a table has both, the models and data sets of each."""
+    """Say what was not trained in fp32; where a table has both, the models and data sets of each."""
     # Rows of the first revisions say ``auto``, which was fp32 on the CPUs that trained them.
     found = _grouped(rows, lambda row: row.recipe.precision.replace("auto", "fp32"))
     if set(found) == {"fp32"}:
@@ -184,6 +185,7 @@ def _precisions(rows: Sequence[Row]) -> list[Fact]:
 def _seeds(block: Block) -> str:
     names = sorted({row.seed for row in block.rows})
     listed = ", ".join(map(str, names))
+    # A block of the full data alone has no seeds that methods are compared at.
     most = len(block.seeds) or len(names)
     if any(one.summary and one.summary.n != most for line in block.all_lines for one in line.measured):
         listed = f"seeds used: {listed}; n = {most} where no n is shown"
@@ -281,6 +283,7 @@ def _reported_facts(block: Block) -> list[Fact]:
         ran = not_run(line.method, line.rows[0].params)
         if ran and not any(one.reported for one in line.measured):
             facts.append(Fact(f"No reported number for {line.label}", f"the papers ran it with {ran}"))
+    # A cut of 0 drops nothing: of a method whose beta the papers tuned this is another method.
     zero = [line for line, _ in found if all(row.params.get("beta") == 0 for row in line.rows)]
     untuned = {line.label for line in zero if tuned(line.method, "beta")}
     if untuned:

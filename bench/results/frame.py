@@ -44,7 +44,7 @@ def plain(frame: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def _row(record: dict[Any, Any]) -> Row:
-    """The row of one line; pandas has made NaN of every None in a column of numbers."""
+    """Return the row of one line; pandas has made NaN of every None in a column of numbers."""
     known: dict[str, Any] = {str(name): None if _is_nan(value) else value for name, value in record.items()}
     try:
         recipe = {name: known.pop(f"recipe_{name}") for name in Recipe.model_fields}
@@ -61,4 +61,5 @@ def _row(record: dict[Any, Any]) -> Row:
 
 
 def _is_nan(value: object) -> bool:
+    # No ``pandas.isna``, which answers for every element of a list.
     return isinstance(value, float) and value != value

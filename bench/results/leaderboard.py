@@ -75,6 +75,7 @@ def standings(blocks: Sequence[Block]) -> pd.DataFrame:
     scores = _scores(blocks, {label: lines for label, lines in found.items() if not holes[label]})
     table = pd.DataFrame(records).join(scores, on="method")
     table = table.sort_values(["mean_rank", "mean_accuracy", "method"], ascending=[True, False, True])
+    # Int64 of pandas, since a float would write the place of a ranked method as 1.0 beside one that has none.
     table["rank"] = table["mean_rank"].rank(method="min").astype("Int64")
     table["columns"] = sum(len(block.rates) for block in blocks)
     table["metric"], table["protocol"] = blocks[0].metric, blocks[0].rows[0].protocol
@@ -107,11 +108,12 @@ def _label(lines: Sequence[Line | None], split: set[str]) -> str:
 def column_weights(blocks: Sequence[Block]) -> list[float]:
     """Weight of each rate of each block, all of which sum to 1; see ``standings`` for the rule."""
     of_pair = Counter((block.dataset, block.model) for block in blocks)
+    # A second encoder or a finer grid of rates must not make a data set count more.
     return [1 / (len(of_pair) * of_pair[block.dataset, block.model] * len(block.rates)) for block in blocks]
 
 
 def leaderboard_sheet(blocks: Sequence[Block], table: pd.DataFrame, *, intervals: bool = True) -> Sheet:
-    """The leaderboard as a table; it has no dates, so that the same rows give the same bytes.
+    """Return the leaderboard as a table; it has no dates, so that the same rows give the same bytes.
 
     Args:
         blocks: what was ranked.
@@ -145,7 +147,7 @@ def leaderboard_records(table: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def _scores(blocks: Sequence[Block], ranked: Mapping[str, Lines]) -> pd.DataFrame:
-    """What each ranked method reached, by its label."""
+    """Return what each ranked method reached, by its label."""
     import pandas as pd
 
     names = ["mean_rank", "rank_low", "rank_high", "wins", "mean_accuracy"]
@@ -164,6 +166,7 @@ def _scores(blocks: Sequence[Block], ranked: Mapping[str, Lines]) -> pd.DataFram
     scores.columns = pd.Index(names[:3])
     if any(len(block.seeds) == 1 for block in blocks):
         scores[["rank_low", "rank_high"]] = float("nan")
+    # ``fsum``, so that the order of the folders does not show in the last digit.
     weighted = [frame.mul(shares, axis=0).apply(math.fsum) for frame in (wins, means)]
     return scores.assign(wins=weighted[0], mean_accuracy=weighted[1])
 

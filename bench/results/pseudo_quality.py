@@ -70,4 +70,5 @@ def right(pseudo_labels: NDArray[np.integer], labels: NDArray[np.integer]) -> ND
 
     classes, clusters = linear_sum_assignment(contingency_matrix(labels, pseudo_labels), maximize=True)
     class_of = dict(zip(np.unique(pseudo_labels)[clusters], np.unique(labels)[classes], strict=True))
+    # -1 is no class: a cluster that is left over is wrong for all of its images.
     return np.array([class_of.get(cluster, -1) for cluster in pseudo_labels]) == labels

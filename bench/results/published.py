@@ -53,6 +53,7 @@ def write_scores(scores: NDArray[np.float32] | None, out: Path) -> str:
         return ""
     plain = scores.astype("<f4")
     digest = hashlib.sha256(plain.tobytes()).hexdigest()
+    # The name is the content, so a file that is there is the same one.
     if not scores_path(out, digest).exists():
         write_atomically(scores_path(out, digest), _npy(plain))
     return digest
@@ -137,6 +138,7 @@ def pool_positions(indices: NDArray[np.int64], dataset: Dataset) -> NDArray[np.i
         DataError: an image is not in the pool.
     """
     index = dataset.pool_index
+    # Clipped: a position behind the last of the pool is looked for at the end, and found wanting there.
     found = np.minimum(np.searchsorted(index, indices), len(index) - 1)
     outside = indices[index[found] != indices]
     if len(outside):
@@ -148,10 +150,11 @@ def pool_positions(indices: NDArray[np.int64], dataset: Dataset) -> NDArray[np.i
 
 
 def _read(path: Path) -> NDArray[Any]:
-    """An array from a ``.npy`` file. What is no regular file is not opened, and no more is read than is there."""
+    """Read an array from a ``.npy`` file; what is no regular file is not opened, and no more is read than is there."""
     try:
         content = io.BytesIO(read_regular(path, at_most=_MOST_BYTES))
         array = np.lib.format.read_array(content, allow_pickle=False)
+        # numpy reads what the header announces and would leave the rest unseen.
         if content.read(1):
             raise ValueError("it is longer than its header says")
         return array

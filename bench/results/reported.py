@@ -103,7 +103,7 @@ _ERROR = re.compile(r"est\. error \+-(\d+(?:\.\d+)?)")
 
 
 def protocol_of(dataset: str) -> Protocol | None:
-    """The papers' protocol for a row's data set, whatever its parameters; None where they report nothing.
+    """Return the papers' protocol for a row's data set, whatever its parameters; None where they report nothing.
 
     They report nothing on long-tailed or noisy versions.
     """
@@ -115,7 +115,7 @@ def protocol_of(dataset: str) -> Protocol | None:
 
 
 def reported(dataset: str, pool_size: int, method: str, params: Mapping[str, Any]) -> dict[int, Reported]:
-    """What the papers report for one line of a table.
+    """Return what the papers report for one line of a table.
 
     All numbers of a line come from one paper: the first in the table of names that reports this data set. Where that
     paper gives a number twice, its text is preferred to a table (all second-hand) and a table to a digitised figure.
@@ -137,6 +137,7 @@ def reported(dataset: str, pool_size: int, method: str, params: Mapping[str, Any
             continue
         for paper, known_as in name.known_as:
             numbers = _numbers().get((paper, protocol.name, known_as), {})
+            # The curves start at the full data: that point is the number of ``full`` and of no method.
             numbers = {percent: number for percent, number in numbers.items() if (percent == 0) == (method == "full")}
             if numbers:
                 return numbers
@@ -159,6 +160,7 @@ def not_run(method: str, params: Mapping[str, Any]) -> str:
         ]
         for name in names
     ]
+    # Of several settings that the papers ran, the one with the fewest differences is meant.
     return ", ".join(sorted(unlike, key=len)[0]) if unlike and all(unlike) else ""
 
 
@@ -177,6 +179,7 @@ def _numbers() -> Mapping[tuple[str, str, str], dict[int, Reported]]:
     """(paper, data set, method), as the CSV names them -> percent removed -> number."""
     found: dict[tuple[str, str, str], dict[int, Reported]] = {}
     for key, percent, number in sorted(_lines(), key=lambda line: _KINDS.index(line[2].kind)):
+        # The first stays, which is nearest to the paper's own words.
         found.setdefault(key, {}).setdefault(percent, number)
     return found
 

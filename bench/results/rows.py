@@ -206,6 +206,8 @@ def read_row(path: Path) -> Row:
     try:
         content = read_regular(path, at_most=MOST_BYTES)
         row = Row.model_validate_json(content, strict=True)
+        # A second reading, since pydantic takes the last of two equal keys; integers as text, since Python refuses to
+        # read one of more than 4,300 digits.
         json.loads(content, object_pairs_hook=_each_once, parse_int=str)
         return row
     except OSError as error:

@@ -97,6 +97,7 @@ def latex(sheets: Iterable[Sheet], tex: Tex | None = None) -> str:
         caption = f"{escape_latex(sheet.title)}."
         if tex.caption:
             caption = f"{tex.caption} {caption}" if len(several) > 1 else tex.caption
+        # ``\ref`` needs labels that differ.
         label = f"{tex.label}-{number + 1}" if tex.label and number else tex.label
         parts.append(_latex(sheet, tex._replace(caption=caption, label=label)))
     return "% needs \\usepackage{booktabs,graphicx}\n" + "\n".join(parts)

@@ -73,4 +73,5 @@ class Shown:
     def _call(self, variant: str) -> str:
         """Return the entry that a variant falls under, or an empty text."""
         exact, method = family(variant), parse_call(variant).name
+        # The variant before the method: it may be named beside the others of its method.
         return next((call for call in (exact, method) if call in self._names), "")

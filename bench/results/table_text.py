@@ -98,6 +98,7 @@ def _accuracy(one: Measured, block: Block, most: int | None = None) -> str:
     if one.summary is None:
         return MISSING
     spread = "" if one.summary.std is None else f" ± {one.summary.std:.{block.digits}f}"
+    # Said only where it differs from the n of the notes, or every cell would repeat it.
     short = "" if one.summary.n == (most or len(block.seeds)) else f" (n={one.summary.n})"
     return f"{one.summary.mean:.{block.digits}f}{spread}{short}"
 

@@ -217,8 +217,10 @@ def blocks(
     asked = [place for place in planned if shown is None or shown.has(place.variant)]
     made = []
     for dataset, model in sorted({(row.dataset, row.model) for row in chosen}):
+        # Of all rows: the table says how many methods the user left out.
         known = {family(row.variant) for row in everything if (row.dataset, row.model) == (dataset, model)}
         encoders = {row.encoder for row in chosen if (row.dataset, row.model) == (dataset, model)} - {NO_ENCODER}
+        # Rows without an encoder are a block of their own only where there are no others to join.
         for encoder in sorted(encoders) or [NO_ENCODER]:
 
             def stands_here(item: Row | Place, of: tuple[str, str, str] = (dataset, model, encoder)) -> bool:
@@ -237,7 +239,7 @@ def blocks(
 
 
 def parameters(variant: str) -> str:
-    """The parameters that the user set, as ``heads=10, beta=0.3``; empty where there are none."""
+    """Return the parameters that the user set, as ``heads=10, beta=0.3``; empty where there are none."""
     try:
         call = parse_call(variant)
     except SpecError:
@@ -246,7 +248,7 @@ def parameters(variant: str) -> str:
 
 
 def dataset_modifiers(dataset: str) -> Modifiers:
-    """The modifiers in a row's data set, such as ``{"noise": 0.2}``."""
+    """Return the modifiers in a row's data set, such as ``{"noise": 0.2}``."""
     try:
         return parse_call(dataset).modifiers
     except SpecError:
@@ -268,7 +270,7 @@ def _block(bare: Block, shown: Shown | None) -> Block:
 
 
 def _arranged(lines: Sequence[Line], shown: Shown, where: str) -> list[Line]:
-    """The lines in the user's order and under the user's names."""
+    """Return the lines in the user's order and under the user's names."""
     places = {line.variant: shown.place(line.variant) for line in lines}
     named = [
         replace(line, label=places[line.variant][1] or line.label)
@@ -304,7 +306,7 @@ def _common_seeds(cells: Iterable[tuple[int, ...]]) -> tuple[int, ...]:
 
 
 def _measured(line: Line, rates: Sequence[float], seeds: tuple[int, ...] | None, block: Block) -> Line:
-    """What was measured of a line at each rate; complete with the given seeds, or with any."""
+    """Return what was measured of a line at each rate; complete with the given seeds, or with any."""
     measured = []
     for rate in rates:
         values = line.accuracies(rate, block.metric)
@@ -313,13 +315,15 @@ def _measured(line: Line, rates: Sequence[float], seeds: tuple[int, ...] | None,
         number = _reported(line, rate) if block.compare else None
         measured.append(Measured(summary, tuple(values), complete, reported=number))
     means = [one.summary.mean for one in measured if one.complete and one.summary]
+    # Over all rates or none: means over different rates would compare the rates.
     average = math.fsum(means) / len(means) if means and len(means) == len(measured) else None
     return replace(line, measured=tuple(measured), average=average)
 
 
 def _reported(line: Line, rate: float) -> Reported | None:
-    """The papers' number for the line as it was run at one rate; whole percents alone have any."""
+    """Return the papers' number for the line as it was run at one rate; whole percents alone have any."""
     percent = round(rate * 100)
+    # Any seed will do: its parameters at this rate are those of all.
     row = next(iter(line.rows_at(rate).values()), None)
     if row is None or not math.isclose(rate * 100, percent, abs_tol=1e-6):
         return None
@@ -357,4 +361,5 @@ def _order(row: Row) -> tuple[Any, ...]:
 
 
 def _line_order(line: Line) -> tuple[Any, ...]:
+    # ``random`` leads its group: the others are read against it.
     return SUPERVISIONS.index(line.supervision), line.method != "random", line.method, line.variant

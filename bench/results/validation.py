@@ -25,7 +25,7 @@ from bench.results.rows import read_row
 
 
 def row_files(path: Path) -> list[Path]:
-    """The row files that a path names: itself, or all of the run or of the folder of rows that it is.
+    """Return the row files that a path names: itself, or all of the run or of the folder of rows that it is.
 
     Raises:
         RowError: nothing is there, or no row.
@@ -58,6 +58,7 @@ def findings_of(path: Path, data: DataAtHand | None = None) -> Iterator[str]:
     """
     run = path.absolute().parent.parent
     try:
+        # Before it is read: a link may lead to a file of the reader's own.
         stays_in(path, run)
         row = read_row(path)
     except RowError as error:

@@ -56,7 +56,7 @@ class Stage(Frozen):
         return []
 
     def describe(self) -> dict[str, Any]:
-        """The specification as JSON, stored beside the arrays."""
+        """Return the specification as JSON, stored beside the arrays."""
         return {"kind": self.kind, "version": self.version, **self.model_dump(mode="json")}
 
     def uses_gpu(self) -> bool:
@@ -64,7 +64,7 @@ class Stage(Frozen):
         return True
 
     def title(self) -> str:
-        """A few words for progress and ``--dry-run``."""
+        """Return a few words for progress and ``--dry-run``."""
         return self.kind
 
     def estimate(self, shape: Shape, device: str) -> Estimate:
@@ -77,7 +77,7 @@ class Stage(Frozen):
         raise NotImplementedError
 
     def work(self, shape: Shape) -> list[Work] | None:
-        """What it does, for an estimate of its time: nothing that takes long, or None where that is not known.
+        """Say what it does, for an estimate of its time: nothing that takes long, or None where that is not known.
 
         Args:
             shape: size of the pool's data set.
@@ -85,7 +85,7 @@ class Stage(Frozen):
         return []
 
     def compute(self, session: Session, progress: Progress) -> Arrays:
-        """The arrays to store.
+        """Return the arrays to store.
 
         Args:
             session: gives the inputs (``session.arrays``), the data set and the device.
@@ -95,11 +95,12 @@ class Stage(Frozen):
 
 
 def in_order(stages: Iterable[Stage], present: Callable[[Stage], bool] = lambda stage: False) -> list[Stage]:
-    """The stages and all that they rest on, each once, inputs before users; what is present needs no inputs."""
+    """Return the stages and all that they rest on, each once, inputs before users; what is present needs no inputs."""
     ordered: dict[str, Stage] = {}
     skipped: set[str] = set()
 
     def visit(stage: Stage) -> None:
+        # By key and not by object: cells build their stages anew, and equal ones are one stage.
         if stage.key in ordered or stage.key in skipped:
             return
         if present(stage):
@@ -107,6 +108,7 @@ def in_order(stages: Iterable[Stage], present: Callable[[Stage], bool] = lambda 
             return
         for needed in stage.inputs():
             visit(needed)
+        # After its inputs, so that whoever computes from the beginning finds them there.
         ordered[stage.key] = stage
 
     for stage in stages:

@@ -58,6 +58,7 @@ class ProxyDynamics(Stage):
         from bench.training.tdds import outputs_bytes
 
         data, network = proxy_bytes(self.proxy, shape, self.dataset, shape.train)
+        # TDDS looks at the outputs of several epochs at once, which the recorder holds until then.
         outputs = outputs_bytes(shape.train, self.dataset.num_classes)
         return of_training(data, network + outputs, 128 * shape.train, device)
 
@@ -84,7 +85,7 @@ class ProxyDynamics(Stage):
         return observed.arrays()
 
     def targets(self, session: Session) -> tuple[NDArray[np.int64], int]:
-        """What the proxy is trained on, int64 [N], and how many outputs it has."""
+        """Return what the proxy is trained on, int64 [N], and how many outputs it has."""
         if self.pseudo_labels is None:
             dataset = session.dataset(self.dataset)
             return dataset.train.labels, dataset.num_classes
@@ -92,7 +93,7 @@ class ProxyDynamics(Stage):
 
 
 def proxy_inputs(proxy: Proxy, dataset: DatasetRef) -> list[Embeddings]:
-    """The embeddings that the proxy's network takes in place of images, if it does."""
+    """Return the embeddings that the proxy's network takes in place of images, if it does."""
     return [] if proxy.encoder is None else [Embeddings(dataset=dataset.without_noise(), encoder=proxy.encoder)]
 
 
@@ -104,7 +105,7 @@ def read_proxy_inputs(proxy: Proxy, dataset: DatasetRef, session: Session) -> An
 
 
 def normalised_by(proxy: Proxy, dataset: DatasetRef, session: Session) -> Dataset | None:
-    """The data set whose mean and standard deviation normalise the images; None where embeddings are read."""
+    """Return the data set whose mean and standard deviation normalise images; None where embeddings are read."""
     return session.dataset(dataset) if proxy.encoder is None else None
 
 

@@ -44,17 +44,18 @@ class EncoderFit(Stage):
         return f"{self.encoder.label} fitted to the images of {self.dataset.label}"
 
     def estimate(self, shape: Shape, device: str) -> Estimate:
-        """The data set, a copy of the images for the encoder, and what it declares."""
+        """Count the data set, a copy of the images for the encoder, and what it declares."""
         entry = encoders.get(self.encoder.name)
+        # The encoder says itself what its fit takes: its networks and statistics are its own.
         declared = entry.info.memory(entry.resolve(self.encoder.params), shape.train, shape.image)
         return Estimate(PROCESS + shape.bytes + shape.train * shape.per_image + declared, _FITTED)
 
     def work(self, shape: Shape) -> list[Work] | None:
-        """A network that is trained takes long, nobody knows how long; what no GPU helps is statistics of pixels."""
+        """Count nothing for statistics of pixels, and None for a network that is trained, whose time nobody knows."""
         return None if self.uses_gpu() else []
 
     def compute(self, session: Session, progress: Progress) -> Arrays:
-        """The encoder's state, arrays as it names them; it is handed images alone."""
+        """Return the encoder's state, arrays as it names them; it is handed images alone."""
         from bench.encoding.encoder import FittedEncoder
 
         encoder = _encoder(self.encoder, session)
@@ -87,7 +88,7 @@ class Embeddings(Stage):
         return f"embeddings of {self.dataset.label} ({self.split}) by {self.encoder.label}"
 
     def estimate(self, shape: Shape, device: str) -> Estimate:
-        """The data set, a copy of the images for the encoder, and the embeddings twice; of a GPU nothing is known."""
+        """Count data set, a copy of the images for the encoder, and the embeddings twice; nothing is known of a GPU."""
         rows = shape.test if self.split == "test" else shape.train
         return Estimate(PROCESS + shape.bytes + rows * (shape.per_image + 2 * WIDTH * 4), rows * WIDTH * 4)
 
@@ -106,6 +107,7 @@ class Embeddings(Stage):
         images = _for_a_plugin(getattr(session.dataset(self.dataset), self.split).images)
         advance = by_steps(progress, len(images))
         embeddings = encoder.embed(images, device=session.device, batch_size=_BATCH, progress=advance)
+        # Before they are stored: all that rests on them would read the NaN from the store again and again.
         if not np.isfinite(embeddings).all():
             raise DataError(f"encoder {self.encoder.label} gave embeddings that are not finite.")
         return {"embeddings": embeddings}
@@ -134,7 +136,7 @@ def _encoder(ref: EncoderRef, session: Session) -> Encoder:
 
 
 def _for_a_plugin(images: Images) -> Images:
-    """A copy of those in memory, which later stages read; pixels alone of those in files, whose names tell classes."""
+    """Copy those in memory, which later stages read; hide the names of those in files, which tell classes."""
     from bench.data import ImageView, private
 
     return private(images) if isinstance(images, np.ndarray) else ImageView(images)

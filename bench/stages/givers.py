@@ -39,20 +39,21 @@ Givers = dict[str, Giver[Any, Any]]
 
 
 def giver(part: Part[Chosen, Value]) -> Giver[Chosen, Value]:
-    """What gives the part, by the module that its row of the table names."""
+    """Return what gives the part, by the module that its row of the table names."""
+    # Imported when asked for: the modules of the stages import this one.
     found: Givers = import_module(f"bench.stages.{part.stage}").GIVERS
     return found[part.name]
 
 
 def read_arrays(session: Session, stage: Stage) -> Arrays:
-    """The stage's arrays, read-only. Read from the store for this call, or just computed: nobody else has them."""
+    """Return the stage's arrays, read-only; of the store for this call, or just computed: nobody else has them."""
     return {name: read_only(array) for name, array in session.arrays(stage).items()}
 
 
 def gives(
     stage: Callable[[Selection, Chosen], Stage], value: Callable[[Arrays, Chosen], Value]
 ) -> Giver[Chosen, Value]:
-    """A giver whose part is what one stage stores.
+    """Make a giver whose part is what one stage stores.
 
     Args:
         stage: (selection, options) -> the stage.

@@ -70,6 +70,7 @@ class GradientNorms(Stage):
     def work(self, shape: Shape) -> list[Work]:
         """Training, and the gradients: each as much as the image's part in a step."""
         recipe = self.proxy.recipe
+        # One more: the pass that takes the gradients.
         epochs = min(self.epochs, recipe.proxy_epochs) + 1
         steps = self.networks * steps_of_epochs(recipe.model_copy(update={"proxy_epochs": epochs}), shape.train)
         inputs = inputs_of(shape, self.proxy.encoder)

@@ -31,6 +31,7 @@ class NeighborLists(OnEmbeddings):
 
     def estimate(self, shape: Shape, device: str) -> Estimate:
         """N k 12 bytes on disk; in memory beside them the embeddings as read, normalised, and in the index."""
+        # 8 bytes of an int64 position and 4 of a float32 distance.
         lists = shape.train * self.k * 12
         return Estimate(PROCESS + 3 * shape.embeddings + 2 * lists, lists)
 
@@ -38,7 +39,7 @@ class NeighborLists(OnEmbeddings):
         return [Work(Distance(self.embeddings.encoder), float(shape.train) ** 2)]
 
     def compute(self, session: Session, progress: Progress) -> Arrays:
-        """``indices`` int64 and ``distances`` float32, each [N, k]."""
+        """Return ``indices`` int64 and ``distances`` float32, each [N, k]."""
         from bench.knn import nearest_neighbors
 
         embeddings = session.arrays(self.embeddings)["embeddings"]
@@ -47,7 +48,7 @@ class NeighborLists(OnEmbeddings):
 
 
 def shared_neighbors(embeddings: Embeddings, options: NearestNeighbors) -> NeighborLists:
-    """The lists that requests for k neighbours are cut from: 50 for every k up to 50, at most N - 1."""
+    """Return the lists that requests for k neighbours are cut from: 50 for every k up to 50, at most N - 1."""
     shared = options.shared(embeddings.dataset.size, embeddings.dataset.num_classes)
     return NeighborLists(embeddings=embeddings, k=shared.k, metric=shared.metric)
 

@@ -39,11 +39,12 @@ class Rehearsal(Stage):
     kind: ClassVar[str] = "rehearsal"
     dynamics: ProxyDynamics
     indices_sha256: str
+    # No field: the identity holds their digest alone, and a specification is stored as JSON.
     _indices: Any = PrivateAttr(default=None)
 
     @classmethod
     def of(cls, dynamics: ProxyDynamics, indices: NDArray[np.int64]) -> Rehearsal:
-        """The rehearsal of a candidate.
+        """Return the rehearsal of a candidate.
 
         Args:
             dynamics: whose proxy and pseudo-labels are used.

@@ -58,12 +58,13 @@ class Selection(Stage):
         return self.dataset
 
     def needs(self) -> list[Need]:
-        """What the method declared that it reads, with these parameters."""
+        """Return what the method declared that it reads, with these parameters."""
         entry = methods.get(self.method)
         return list(entry.info.needs(entry.resolve(self.params)))
 
     def inputs(self) -> list[Stage]:
         found = [stage for item in self.needs() for stage in giver(PARTS[item.part]).stages(self, item.chosen)]
+        # Two parts may rest on one stage, as pseudo-labels and the dynamics on them.
         return list({stage.key: stage for stage in found}.values())
 
     def revisions(self) -> list[str]:
@@ -79,8 +80,9 @@ class Selection(Stage):
         return f"coreset of {method} on {self.dataset.label} at rate {self.rate:g}, seed {self.seed}"
 
     def estimate(self, shape: Shape, device: str) -> Estimate:
-        """The data set; where read, the embeddings twice and a copy of the images; a training if one is done."""
+        """Count the data set; where read, the embeddings twice and a copy of the images; a training if one is done."""
         reads = 2 * shape.embeddings if self.encoder is not None else 0
+        # A method is given a copy of the images, since it may write into them.
         if any(item.part == IMAGES.name for item in self.needs()):
             reads += shape.train * shape.per_image
         trains = 0
@@ -90,7 +92,7 @@ class Selection(Stage):
         return Estimate(memory, 16 * shape.train, CUDA + trains if trains else 0)
 
     def work(self, shape: Shape) -> list[Work]:
-        """The networks that it trains; sorting and the like takes little beside them, and is not counted."""
+        """Count the networks that it trains; sorting and the like takes little beside them, and is left out."""
         if self.proxy is None or not shape.train:
             return []
         recipe, inputs, found = self.proxy.recipe, inputs_of(shape, self.proxy.encoder), []
@@ -110,7 +112,7 @@ class Selection(Stage):
         return found
 
     def compute(self, session: Session, progress: Progress) -> Arrays:
-        """``indices`` int64 [budget], sorted positions in the pool; beside them what the method reported."""
+        """Return ``indices`` int64 [budget], sorted positions in the pool; beside them what the method reported."""
         from bench.selection import method_pool, run_method
 
         entry = methods.get(self.method)
@@ -132,13 +134,14 @@ class Selection(Stage):
     def all_code(self) -> str:
         """Digest of the code of the methods and the versions of the stages that it rests on, 16 characters."""
         rests_on = in_order([self])
+        # Sorted, as a digest of what it rests on and not of the order in which a method declares it.
         versions = sorted({f"{stage.kind} {stage.version}" for stage in rests_on})
         versions += sorted({entry for stage in rests_on for entry in stage.revisions()})
         others = sorted(stage.code for stage in rests_on if isinstance(stage, Selection) and stage is not self)
         return hashlib.sha256("\0".join([self.code, *versions, *others]).encode()).hexdigest()[:16]
 
     def embeddings(self) -> Embeddings:
-        """The pool's embeddings."""
+        """Return the pool's embeddings."""
         if self.encoder is None:
             raise SpecError(f"method {self.method!r} reads embeddings, but the cell names no encoder.")
         return Embeddings(dataset=self.dataset.without_noise(), encoder=self.encoder)
@@ -149,7 +152,7 @@ class Selection(Stage):
         return [stage for stage in own if isinstance(stage, PseudoLabels)]
 
     def candidate(self, method: Call) -> Selection:
-        """What another method keeps of the same pool at the same rate and seed."""
+        """Return what another method keeps of the same pool at the same rate and seed."""
         return select(
             method,
             dataset=self.dataset,
@@ -161,14 +164,14 @@ class Selection(Stage):
         )
 
     def network(self) -> Proxy:
-        """The cell's proxy."""
+        """Return the cell's proxy."""
         if self.proxy is None:
             raise SpecError(f"method {self.method!r} needs a network trained, but the cell names no proxy.")
         return self.proxy
 
 
 def select(method: Call, *, encoder: EncoderRef | None, proxy: Proxy | None, **where: Any) -> Selection:
-    """The selection by a method, without encoder and proxy where it reads neither.
+    """Return the selection by a method, without encoder and proxy where it reads neither.
 
     Args:
         method: with the parameters that were set.
@@ -188,7 +191,7 @@ def select(method: Call, *, encoder: EncoderRef | None, proxy: Proxy | None, **w
 
 
 def resources_of(method: str, params: Mapping[str, Any]) -> set[Resource]:
-    """What of a grid the method's selection rests on with these parameters, by the table of parts."""
+    """Return what of a grid the method's selection rests on with these parameters, by the table of parts."""
     entry = methods.get(method)
     needs = entry.info.needs(entry.resolve(params))
     found = {resource for item in needs for resource in item.resources()}
@@ -201,7 +204,7 @@ def resources_of(method: str, params: Mapping[str, Any]) -> set[Resource]:
 
 
 def _candidate(selection: Selection, options: OtherMethod) -> Selection:
-    """What another method keeps of the same pool at the same rate and seed."""
+    """Return what another method keeps of the same pool at the same rate and seed."""
     return select(
         parse_call(options.method),
         dataset=selection.dataset,

@@ -61,7 +61,7 @@ class Session(BaseModel):
         return Store(self.cache)
 
     def get(self, stage: Stage) -> Artifact:
-        """The stage's arrays, from the store or computed now and stored; its inputs likewise.
+        """Return the stage's arrays, from the store or computed now and stored; its inputs likewise.
 
         Raises:
             Busy: another process is computing it or one of its inputs, and ``wait`` is false.
@@ -85,13 +85,13 @@ class Session(BaseModel):
         return self.get(stage).arrays
 
     def source(self, selection: Selection) -> PoolSource:
-        """What a method's pool reads from."""
+        """Return what a method's pool reads from."""
         from bench.stages.source import StageSource
 
         return StageSource(selection, self)
 
     def dataset(self, ref: DatasetRef) -> Dataset:
-        """The data set's images and labels; the last ones used stay in memory.
+        """Return the data set's images and labels; the last ones used stay in memory.
 
         Raises:
             DataError: missing or corrupt data, or other data than the run was planned with.
@@ -99,7 +99,7 @@ class Session(BaseModel):
         return _open(ref.model_dump_json(), self.data_root)
 
     def weights_of(self, ref: EncoderRef) -> Path | None:
-        """The encoder's weights file, or None where it has none.
+        """Return the encoder's weights file, or None where it has none.
 
         Raises:
             WeightsError: the file is not the one that the run was planned with.

@@ -26,7 +26,7 @@ class StageSource:
         self._selection, self._session = selection, session
 
     def read(self, part: Part[Chosen, Value], options: Chosen, asked: Asked = NOTHING) -> Value:
-        """The part, read from the store or computed now."""
+        """Return the part, read from the store or computed now."""
         return giver(part).read(self._selection, self._session, options, asked)
 
     def reveal(self, indices: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -34,6 +34,7 @@ class Step(NamedTuple):
     batch: int
 
     def rough(self) -> float:
+        # Once forwards, and about twice that backwards.
         return 3 * self.batch * _activations(self.model, self.inputs, self.classes) * _ACTIVATION
 
 
@@ -133,7 +134,7 @@ def steps_of_epochs(recipe: Recipe, images: int) -> int:
 
 
 def inputs_of(shape: Shape, encoder: EncoderRef | None) -> Inputs:
-    """What a network reads that takes images, or an encoder's embeddings where one is given."""
+    """Return what a network reads that takes images, or an encoder's embeddings where one is given."""
     return shape.image if encoder is None else encoder
 
 

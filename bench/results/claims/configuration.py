@@ -39,7 +39,7 @@ def configuration_problems(row: Row) -> Iterator[str]:
 
 
 def digests(row: Row) -> Iterator[str]:
-    """The hashes that the cell may have; several where only the plugins know which one it is.
+    """Yield the hashes that the cell may have; several where only the plugins know which one it is.
 
     Args:
         row: read from a file, so that its recipe holds the fields that the file has and no later ones.
@@ -58,6 +58,7 @@ def digests(row: Row) -> Iterator[str]:
         "recipe": row.recipe.model_dump(mode="json", exclude_unset=True),
         "protocol": row.protocol,
     }
+    # All that the row leaves open: one of the hashes must be the right one.
     for params, (with_encoder, proxy) in product(_params(row), _inputs(row, encoder)):
         text = json.dumps(
             without | {"params": params, "encoder": with_encoder, "proxy": proxy}, sort_keys=True, separators=(",", ":")
@@ -73,7 +74,7 @@ def is_whole(row: Row) -> bool:
 
 
 def dataset_ref(row: Row) -> DatasetRef:
-    """The data set that a row names."""
+    """Return the data set that a row names."""
     call = parse_call(row.dataset)
     pool_size, pool_seed = call.params.pop("pool_size", None), call.params.pop("pool_seed", 0)
     return DatasetRef(
@@ -91,13 +92,13 @@ def dataset_ref(row: Row) -> DatasetRef:
 
 
 def model_ref(label: str, version: int | None) -> ModelRef:
-    """The network that a row names; rows of versions 1 and 2 state no versions, all of which were 1."""
+    """Return the network that a row names; rows of versions 1 and 2 state no versions, all of which were 1."""
     call = parse_call(label)
     return ModelRef(name=call.name, version=version or 1, params=call.params)
 
 
 def encoder_ref(row: Row) -> EncoderRef | None:
-    """The encoder that a row names, if it names one."""
+    """Return the encoder that a row names, if it names one."""
     if row.encoder == NO_ENCODER:
         return None
     call = parse_call(row.encoder)
@@ -110,6 +111,7 @@ def _params(row: Row) -> Iterator[dict[str, Any]]:
     """Parameters off their defaults: those that the variant names; one given per rate may be at its default here."""
     call: Call = parse_call(row.variant)
     if row.method == INDICES:
+        # As ``PublishedCell``, whose identity is the file's content and not its name.
         yield {**row.params, "sha256": row.indices_sha256}
         return
     open_ = sorted(given_by_rate(call))
@@ -120,7 +122,7 @@ def _params(row: Row) -> Iterator[dict[str, Any]]:
 
 
 def _inputs(row: Row, encoder: dict[str, Any] | None) -> Iterator[tuple[Any, Any]]:
-    """Encoder and proxy. Whether a proxy reads embeddings, and a retrained model does, plugins know."""
+    """Yield encoder and proxy; whether a proxy reads embeddings, and a retrained model does, plugins know."""
     if row.method == INDICES:
         yield from ((encoder, None), (None, None))
         return

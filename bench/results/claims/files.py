@@ -15,7 +15,7 @@ from bench.results.rows import Row
 
 
 def published_indices(row: Row, run: Path) -> NDArray[np.int64] | str:
-    """The coreset beside the row, or why it cannot be read."""
+    """Return the coreset beside the row, or why it cannot be read."""
     path = indices_path(run, row.cell_id)
     try:
         stays_in(path, run)
@@ -47,6 +47,7 @@ def scores_problems(row: Row, run: Path) -> Iterator[str]:
     if not row.scores_sha256:
         return
     path = scores_path(run, row.scores_sha256)
+    # A link that leads nowhere does not exist, and is not left out either.
     if not (path.exists() or path.is_symlink()):
         yield Unchecked("scores: the file is left out")
         return

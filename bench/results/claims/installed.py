@@ -97,7 +97,7 @@ def _encoder_problems(row: Row) -> Iterator[str]:
 
 
 def _retrained_problems(row: Row) -> Iterator[str]:
-    """What selected the coreset saw at least what its method sees; a file's row may say that it saw more."""
+    """Check that what selected the coreset saw at least what its method sees; a file may say that it saw more."""
     of = parse_call(row.variant).params.get("of")
     while isinstance(of, str) and of.startswith(f"{INDICES}("):
         of = _source(of)
@@ -223,7 +223,7 @@ def _code_problems(row: Row) -> Iterator[str]:
 
 
 def _cell(row: Row) -> Cell:
-    """The cell that the row says it is of, for plugins that are installed in its versions."""
+    """Return the cell that the row says it is of, for plugins that are installed in its versions."""
     encoder = encoder_ref(row)
     proxy = None
     if row.proxy_model != NO_PROXY:

@@ -294,7 +294,7 @@ def _whole(percent: float, images: int) -> bool:
 
 
 def _names(row: Row) -> list[str]:
-    """What the cell may be called. A retrained one names the encoder where the model reads it, which plugins know."""
+    """Return what the cell may be called; a retrained one names the encoder where the model reads it."""
     encoders = [parse_call(row.encoder).name] if row.encoder != NO_ENCODER else ["none"]
     if row.method == INDICES:
         encoders.append("none")

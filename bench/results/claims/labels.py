@@ -48,7 +48,7 @@ class DataAtHand:
     _found: dict[str, Labelled | str] = field(default_factory=dict)
 
     def of(self, row: Row) -> Labelled | str:
-        """The row's data set, or why it is not looked at: a row may not name a file for us to open.
+        """Return the row's data set, or why it is not looked at: a row may not name a file for us to open.
 
         Raises:
             DataError: the data set has no such version or pool.
