@@ -51,8 +51,8 @@ class ArraySource(PartArrays):
 
     def _neighbors(self, options: Any, asked: Asked) -> Neighbors:
         embeddings = _given("embedding_array", self.embedding_array)
-        found = brute_force_neighbors(embeddings, options.k, options.metric)
-        return Neighbors(private(found.indices), private(found.distances))
+        nearest = brute_force_neighbors(embeddings, options.k, options.metric)
+        return Neighbors(private(nearest.indices), private(nearest.distances))
 
     def _judge(self, options: Any, asked: Asked) -> NDArray[np.float64]:
         judging = _given("judging", self.judging)
@@ -72,8 +72,8 @@ class ArraySource(PartArrays):
     def _outputs(self, options: Any, asked: Asked) -> Any:
         """Return what the given network says after training on the images revealed."""
         network, [indices] = _given("network", self.network), asked.indices
-        found = network(self.embeddings(), indices, self.reveal(indices))
-        return type(found)(*map(private, found))
+        outputs = network(self.embeddings(), indices, self.reveal(indices))
+        return type(outputs)(*map(private, outputs))
 
 
 def brute_force_neighbors(embeddings: NDArray[np.floating], k: int, metric: Metric = "cosine") -> Neighbors:
@@ -103,13 +103,16 @@ def brute_force_neighbors(embeddings: NDArray[np.floating], k: int, metric: Metr
     rows = embeddings.astype(np.float64)
     if metric == "cosine":
         norms = np.linalg.norm(rows, axis=1, keepdims=True)
+        # A row of zeros has no direction, and stays what it is.
         rows /= np.where(norms == 0, 1, norms)
     indices = np.empty((size, k), dtype=np.int64)
     distances = np.empty((size, k), dtype=np.float32)
+    # A pool of no images is a pool too, in which nothing has a neighbour.
     step = max(1, _CELLS // max(size, 1))
     for start in range(0, size, step):
         chunk = np.arange(start, min(start + step, size))
         apart = cdist(rows[chunk], rows).astype(np.float32)
+        # Infinitely far from itself: a copy at distance 0 must come first, not the image.
         apart[np.arange(len(chunk)), chunk] = np.inf
         indices[chunk] = np.argsort(apart, axis=1, kind="stable")[:, :k]
         distances[chunk] = np.take_along_axis(apart, indices[chunk], 1)

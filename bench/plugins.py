@@ -167,8 +167,8 @@ def registered_by_hand() -> list[Entry[Any]]:
 
     Their digests go along: a worker may lack the file that a method's digest is made of.
     """
-    found = [entry for registry in (methods, datasets, encoders, models) for entry in registry.by_hand()]
-    return [dataclasses.replace(entry, code=code_digest(entry.function, entry.info.version)) for entry in found]
+    entries = [entry for registry in (methods, datasets, encoders, models) for entry in registry.by_hand()]
+    return [dataclasses.replace(entry, code=code_digest(entry.function, entry.info.version)) for entry in entries]
 
 
 def register_again(entries: Iterable[Entry[Any]]) -> None:
@@ -211,6 +211,7 @@ def register_method(
         )
     if name == INDICES:
         raise RegistrationError(f"method {name!r}: the name is taken by coresets from files, {INDICES}(of=FILE).")
+    # Tables know the one method without a rate by its name.
     if unpruned and name != "full":
         raise RegistrationError(f"method {name!r}: unpruned=True is for 'full', which tables compare the others with.")
     info = MethodInfo(supervision, _needs_of(needs, supervision), paper, version, stochastic, unpruned, check)
@@ -229,9 +230,12 @@ def _needs_of(
 
 def _as_needs(items: Iterable[str | Need], supervision: Supervision) -> tuple[Need, ...]:
     """Needs by name or object; dynamics that do not say of what are of labels where the method may read them."""
+    # Dynamics on labels need the supervision of labels; under any other they could never be read.
     of: dict[str, Any] = {"of": "labels" if supervision == "labels" else "pseudo"}
-    found = (item if isinstance(item, Need) else Need(item) for item in items)
-    return tuple(need(item.part, **(of if item.part == DYNAMICS.name else {}) | dict(item.options)) for item in found)
+    declared = (item if isinstance(item, Need) else Need(item) for item in items)
+    return tuple(
+        need(item.part, **(of if item.part == DYNAMICS.name else {}) | dict(item.options)) for item in declared
+    )
 
 
 def register_dataset(name: str, **declaration: Any) -> Callable[[Function], Function]:

@@ -163,6 +163,7 @@ class Pool:
 
     def neighbors(self, k: int = NearestNeighbors.k, *, metric: Metric = NearestNeighbors.metric) -> Neighbors:
         """Exact k nearest neighbours in embedding space; k is cut to N - 1. Read-only."""
+        # Cut, since a method's default of 50 must not fail on a pool of 20.
         return self._read(NEIGHBORS, NearestNeighbors(min(k, len(self) - 1), metric))
 
     def pseudo_labels(self, **clustering: Unpack[ClusteringKeywords]) -> NDArray[np.int64]:
@@ -174,10 +175,10 @@ class Pool:
 
     def dynamics(self, of: Targets = "labels", **clustering: Unpack[ClusteringKeywords]) -> Dynamics:
         """Training dynamics of a proxy trained on true labels or on pseudo-labels (keywords as ``pseudo_labels``)."""
-        found = self._read(DYNAMICS, DYNAMICS.chosen({"of": of, **clustering}), call=f"dynamics({of!r})")
-        for name, values in found.arrays().items():
+        dynamics = self._read(DYNAMICS, DYNAMICS.chosen({"of": of, **clustering}), call=f"dynamics({of!r})")
+        for name, values in dynamics.arrays().items():
             _finite(values, f"the dynamics' {name}")
-        return found
+        return dynamics
 
     def rehearse(self, indices: NDArray[np.int64], **clustering: Unpack[ClusteringKeywords]) -> float:
         """Train the proxy's network on the pseudo-labels of ``indices`` only; how well it predicts held-out ones.
@@ -265,6 +266,7 @@ class Pool:
         revealed[wanted] = True
         if self._supervision == "coreset" and (count := int(revealed.sum())) > self._budget:
             raise LabelAccessError(f"the method asks for the labels of {count} images; its budget is {self._budget}.")
+        # Only now: a refused request costs nothing.
         self._revealed = revealed
         return self._source.reveal(wanted)
 
@@ -279,8 +281,8 @@ class Pool:
         A fresh network each time, from the same initial weights, for the proxy's number of passes over the revealed
         images. Fewer than two cannot train it: the outputs are then those of the initial weights.
         """
-        found = self._read(OUTPUTS, NO_OPTIONS, Asked([self.revealed]))
-        return Outputs(*(_finite(part, f"the network's {name}") for name, part in found._asdict().items()))
+        outputs = self._read(OUTPUTS, NO_OPTIONS, Asked([self.revealed]))
+        return Outputs(*(_finite(part, f"the network's {name}") for name, part in outputs._asdict().items()))
 
     @cached_property
     def labels(self) -> NDArray[np.int64]:

@@ -102,6 +102,7 @@ class Recipe(BaseModel):
             update={
                 "iterations": max(1, round(self.iterations * factor)),
                 "proxy_epochs": max(1, round(self.proxy_epochs * factor)),
+                # A product: a preset that is scaled already may be scaled again.
                 "scale": self.scale * factor,
             }
         )

@@ -71,14 +71,14 @@ def time_of_day(now: datetime, seconds: float) -> str:
 def _shorter(plan: Plan) -> list[str]:
     from bench.grid.spec import preset_names
 
-    found = []
+    ways = []
     for name in dict.fromkeys(cell.dataset.name for cell in plan.missing):
         preset = f"fast-{name}"
         # Not where that is what runs already.
         if preset in preset_names() and any(cell.model.name != "speedrun" for cell in plan.missing):
-            found.append(f"--preset {preset}, the same question with a network of a hundredth of the cost")
+            ways.append(f"--preset {preset}, the same question with a network of a hundredth of the cost")
     if plan.device == "cpu":
-        found.append("a GPU, which the same command takes")
+        ways.append("a GPU, which the same command takes")
     if all(cell.recipe.scale == 1 for cell in plan.missing):
-        found.append("--scale 0.1, a tenth of the training, which marks the rows")
-    return found
+        ways.append("--scale 0.1, a tenth of the training, which marks the rows")
+    return ways

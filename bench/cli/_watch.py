@@ -57,16 +57,16 @@ class Watch:
         self.look({}, time.monotonic())
         forget_all(self._out)
 
-    def look(self, found: dict[str, Task], now: float) -> None:
+    def look(self, tasks: dict[str, Task], now: float) -> None:
         """Bring bars and lines up to date.
 
         Args:
-            found: as of ``running_tasks``.
+            tasks: as of ``running_tasks``.
             now: seconds, of a clock that never goes back.
         """
-        for name in self._seen.keys() - found.keys():
+        for name in self._seen.keys() - tasks.keys():
             self._bars.remove_task(self._seen.pop(name).bar)
-        for name, item in found.items():
+        for name, item in tasks.items():
             if name not in self._seen:
                 # By this machine's clock: the worker may be another machine, whose clock differs.
                 self._seen[name] = _Seen(now, now, self._bars.add_task(item.title, total=None, visible=False))

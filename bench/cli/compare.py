@@ -43,7 +43,7 @@ def compare(
     if overlap:
         agreeing = [(block, {rate: comparison.overlap(block, rate, folders) for rate in block.rates}) for block in made]
         encoders = comparison.between_encoders(made, folders)
-        sheets += [sheet for block, found in agreeing for sheet in comparison_text.overlap_sheets(block, found)]
+        sheets += [sheet for block, overlaps in agreeing for sheet in comparison_text.overlap_sheets(block, overlaps)]
         sheets += comparison_text.encoder_sheets(encoders)
         paths += write_text(target, "overlap", {"csv": to_csv(comparison_text.overlap_records(agreeing, encoders))})
     for sheet in sheets:

@@ -90,25 +90,25 @@ def _parts(
     from bench.results.shown import Shown
 
     read = partial(results.read_blocks, metric=metric, compare=compare, keep=baseline)
-    found: list[tuple[list[Path], list[Block]]] = []
+    grouped: list[tuple[list[Path], list[Block]]] = []
     for folder in folders:
         # By itself first: what is wrong within one folder is an error, and no reason for a part of its own.
         alone = read([folder])
-        for number, (others, _) in enumerate(found):
+        for number, (others, _) in enumerate(grouped):
             try:
-                found[number] = ([*others, folder], read([*others, folder]))
+                grouped[number] = ([*others, folder], read([*others, folder]))
             except RowError:
                 continue
             break
         else:
-            found.append(([folder], alone))
+            grouped.append(([folder], alone))
     shown = None if methods is None else Shown(methods)
     if shown:
         # Over all parts: a method that no folder has is a mistake, which this refuses.
-        shown.among(row for _, blocks in found for block in blocks for row in block.rows)
-    names = [", ".join(folder.resolve().name for folder in own) for own, _ in found]
+        shown.among(row for _, blocks in grouped for block in blocks for row in block.rows)
+    names = [", ".join(folder.resolve().name for folder in own) for own, _ in grouped]
     parts = []
-    for name, (own, blocks) in zip(names, found, strict=True):
+    for name, (own, blocks) in zip(names, grouped, strict=True):
         # Two folders may have one name, and a title is what tells parts apart.
         title = name if names.count(name) == 1 else ", ".join(map(str, own))
         lacking = shown.lacking(row for block in blocks for row in block.rows) if shown else []

@@ -33,9 +33,9 @@ def validate(
 
     data = DataAtHand(data_root)
     files = list(dict.fromkeys(file for path in paths for file in row_files(path)))
-    found = [(file, finding) for file in files for finding in findings_of(file, data)]
-    problems = [(file, finding) for file, finding in found if not isinstance(finding, Unchecked)]
-    unchecked = Counter(str(finding) for _, finding in found if isinstance(finding, Unchecked))
+    findings = [(file, finding) for file in files for finding in findings_of(file, data)]
+    problems = [(file, finding) for file, finding in findings if not isinstance(finding, Unchecked)]
+    unchecked = Counter(str(finding) for _, finding in findings if isinstance(finding, Unchecked))
     if json_output:
         print_json(
             {

@@ -20,6 +20,7 @@ def why_not(check: str, entry: Entry[MethodInfo]) -> str:
         check: name of the check.
         entry: the method.
     """
+    # Most checks apply to every method, and have no entry.
     reason = _REASONS.get(check)
     return reason(entry) if reason else ""
 

@@ -112,6 +112,7 @@ class Case:
             Failed: the method read what it may not, returned no coreset, or raised anything but a ``BenchError``.
         """
         chosen = dict(params or {})
+        # An error of its own is a refusal, which a check may accept; one about what it returned is not.
         returned = False
 
         def watched(*args: Any, **keywords: Any) -> Any:
@@ -125,6 +126,7 @@ class Case:
         rate = 1 - max(budget, 1) / sample.size
         try:
             with warnings.catch_warnings():
+                # Whatever filters the caller has: pytest turns warnings of libraries into errors.
                 warnings.simplefilter("ignore")
                 if numeric_warnings:
                     warnings.simplefilter("error", RuntimeWarning)
@@ -169,6 +171,7 @@ def _arrays(part: str, given: Any) -> Iterator[tuple[str, NDArray[Any]]]:
     if isinstance(given, (Dynamics, Neighbors, Outputs)):
         fields = given.arrays() if isinstance(given, Dynamics) else given._asdict()
         arrays = {f"{part}.{name}": array for name, array in fields.items()}
+    # What is writeable is a copy that was made for the method, which may do with it what it likes.
     return ((name, array) for name, array in arrays.items() if not array.flags.writeable)
 
 

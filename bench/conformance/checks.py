@@ -85,6 +85,7 @@ def global_state(case: Case) -> None:
     before = _random_states()
     for params in ranges.choices(case.entry, few_digits().size):
         case.coreset(few_digits(), case.budget(few_digits().size), params)
+    # Torch may be imported meanwhile, and then has no state from before to differ from.
     used = [name for name, state in _random_states().items() if before.get(name, state) != state]
     if used:
         raise Failed(f"the global random state of {', '.join(used)} changed; draw from rng, and seed libraries by it.")
@@ -149,6 +150,7 @@ def supervision(case: Case) -> None:
         if _allowed(case, params, _rate(case, sample)):
             read |= {_sees(call) for call in _calls(case, sample, params)}
     if declared not in read:
+        # What is read asks for at least this, and nothing that is read asks for more.
         least = max(read & {*SUPERVISIONS}, key=SUPERVISIONS.index, default="none")
         raise Failed(
             f"supervision={declared!r} is declared, but with no parameter is it used; declare supervision={least!r}."
@@ -167,6 +169,7 @@ def parameters(case: Case) -> None:
 
 def tiny(case: Case) -> None:
     """Pools of 1 to 5 images, fewer than classes, for every n."""
+    # Fewer images than classes, neighbours and clusters: what divides by their number, or asks for as many, fails here.
     for size in range(1, 6):
         sample = digits().rows(np.linspace(0, digits().size - 1, size).astype(np.int64))
         for params in ranges.choices(case.entry, size):
@@ -177,6 +180,7 @@ def tiny(case: Case) -> None:
 def one_class(case: Case) -> None:
     """Pools in which one class, or one cluster, holds every image, be it the only one or the fourth of ten."""
     inside = digits().rows(np.flatnonzero(digits().source.labels() == 3))
+    # The fourth of ten: a method that counts classes from those it sees would call it the first.
     _works(case, inside.in_class(3))
     _works(case, replace(inside.in_class(0), num_classes=1))
 
@@ -208,6 +212,7 @@ def nan_embeddings(case: Case) -> None:
 def nan_scores(case: Case) -> None:
     """A NaN or infinity in a score that the method uses is refused by name."""
     sample, budget = few_digits(), case.budget(few_digits().size)
+    # A name may end in ``{of}``, which stands for what the dynamics are of.
     scores = tuple(part.array.partition("{")[0] for part in PARTS.values() if part.holds == "scores")
     names = [name for name, array in sample.arrays() if name.startswith(scores) and array.dtype.kind == "f"]
     for params in ranges.choices(case.entry, sample.size):

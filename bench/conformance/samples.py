@@ -94,6 +94,7 @@ class Sample:
             if name not in SIGNED and name != "embedding_array":
                 return array
             one = array.dtype.type(1)
+            # By one beyond zero, so that none is equal to it.
             return array - array.max() - one if sign < 0 else array - array.min() + one
 
         return self.changed(move)
@@ -145,6 +146,7 @@ def digits() -> Sample:
     from bench.clustering.kmeans import kmeans_clusters
 
     raw = load_digits()
+    # Sorted by class, so that a method which breaks ties by position favours one; every sixth, so that it is quick.
     rows = np.argsort(raw.target, kind="stable")[::6]
     images = np.rint(raw.images[rows] * (255 / 16)).astype(np.uint8)[:, None]
     labels = raw.target[rows].astype(np.int64)
@@ -230,6 +232,7 @@ def _with_rehearsal(sample: Sample) -> Sample:
     from scipy.spatial.distance import cdist
 
     embeddings, targets = sample.source.embeddings(), sample.source.read(PSEUDO_LABELS, Clustering())
+    # A tenth, as the harness holds out.
     held_out = np.arange(sample.size) % 10 == 0
 
     def rehearse(indices: NDArray[np.int64]) -> float:

@@ -64,6 +64,7 @@ def to_timm_names(state: Mapping[str, Any]) -> dict[str, Any]:
     Returns:
         The same tensors under timm's names; names that are not known keep theirs.
     """
+    # A name that only the package's file has.
     if "_conv_stem.weight" not in state:
         return dict(state)
     place = [(stage, block) for stage, count in enumerate(_STAGES) for block in range(count)]

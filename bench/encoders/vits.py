@@ -106,6 +106,7 @@ def clip_to_timm_names(state: Mapping[str, Any]) -> dict[str, Any]:
         return dict(state)
     renamed = {}
     for name, value in state.items():
+        # The text tower has names that look alike, and the projection is not part of the features.
         if not name.startswith("visual.") or name == "visual.proj":
             continue
         name = name.removeprefix("visual.")
@@ -145,6 +146,7 @@ def _encoder(
     from bench.encoding.frozen import FrozenEncoder
     from bench.zoo.with_timm import build
 
+    # ``dynamic_img_size``: timm would refuse all sides but the one that it was trained at.
     network = build(name, owner=f"encoder {owner!r}", size=None, num_classes=0, dynamic_img_size=True)
     load_weights(network, weights, owner=owner, ignore=("head.", "mask_token"), convert=convert)
     return FrozenEncoder(owner, network, size=size, mean=mean, std=std)

@@ -101,8 +101,8 @@ def load_weights(
     ]
     faults = {"missing": missing, "unexpected": unexpected, "of another shape": misshaped}
     if any(faults.values()):
-        found = "; ".join(f"{len(names)} {what}: {_some(names)}" for what, names in faults.items() if names)
-        raise WeightsError(f"the weights file {path} does not fit {kind} {owner!r}: {found}.")
+        mismatches = "; ".join(f"{len(names)} {what}: {_some(names)}" for what, names in faults.items() if names)
+        raise WeightsError(f"the weights file {path} does not fit {kind} {owner!r}: {mismatches}.")
     # Not strict only for ``num_batches_tracked``: all else was compared above, with better words.
     module.load_state_dict(state, strict=False)
     return module

@@ -159,9 +159,9 @@ class HubWeights:
             from huggingface_hub import try_to_load_from_cache
         except ModuleNotFoundError:
             return None
-        found = [try_to_load_from_cache(self.repository, name) for name in (self.filename, *self.beside)]
+        paths = [try_to_load_from_cache(self.repository, name) for name in (self.filename, *self.beside)]
         # A sentinel object, neither a path nor None, says that the hub is known not to have the file.
-        return Path(found[0]) if isinstance(found[0], str) and all(isinstance(item, str) for item in found) else None
+        return Path(paths[0]) if isinstance(paths[0], str) and all(isinstance(item, str) for item in paths) else None
 
     def fetch(self) -> Path:
         """Download into the hub's cache.

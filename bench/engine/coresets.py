@@ -42,7 +42,7 @@ def read_coresets(spec: GridSpec, problems: list[str], tolerant: bool) -> dict[s
     Raises:
         DataError: a file is no coreset, or not the one whose SHA-256 was given.
     """
-    found: dict[str, CoresetFile] = {}
+    by_call: dict[str, CoresetFile] = {}
     for call in published(spec):
         given = FileCall.read(call)
         path = Path(given.of).expanduser()
@@ -53,8 +53,8 @@ def read_coresets(spec: GridSpec, problems: list[str], tolerant: bool) -> dict[s
                 raise
             problems.append(str(error))
             continue
-        found[str(call)] = CoresetFile(path.resolve(), positions, coreset_sha256(positions), given.supervision)
-    return found
+        by_call[str(call)] = CoresetFile(path.resolve(), positions, coreset_sha256(positions), given.supervision)
+    return by_call
 
 
 def coresets_of(
@@ -76,7 +76,7 @@ def coresets_of(
         DataError: an image is not in the pool.
         SpecError: two files have one name and keep as many of the pool, but not the same images.
     """
-    found: dict[str, Coreset] = {}
+    by_call: dict[str, Coreset] = {}
     lines: dict[tuple[str, int], str] = {}
     for call, file in files.items():
         try:
@@ -93,5 +93,5 @@ def coresets_of(
                 "table could not tell them apart: rename one of them."
             )
         rate = rate_of(budget, len(dataset.train))
-        found[call] = Coreset(of=name, sha256=file.sha256, supervision=file.supervision, budget=budget, rate=rate)
-    return found
+        by_call[call] = Coreset(of=name, sha256=file.sha256, supervision=file.supervision, budget=budget, rate=rate)
+    return by_call

@@ -69,11 +69,11 @@ def _declared(pool: DatasetRef) -> Shape | None:
 
 def _widths(cells: list[Cell], session: Session) -> dict[EncoderRef, int]:
     """How many numbers an embedding has, of encoders whose embeddings are stored."""
-    found: dict[EncoderRef, int] = {}
+    widths: dict[EncoderRef, int] = {}
     for stage in in_order(cells):
         if isinstance(stage, Embeddings) and stage.split == "train" and stage.pool.size:
             size = session.store.size(stage)
             if size:
                 # The rest is the file's headers, less than a number an image for any pool that is not tiny.
-                found[stage.encoder] = size // (4 * stage.pool.size)
-    return found
+                widths[stage.encoder] = size // (4 * stage.pool.size)
+    return widths

@@ -32,39 +32,39 @@ def measured_before(stages: Iterable[Stage], cells: Iterable[Cell], session: Ses
         cells: to be trained.
         session: names the cache, the folder of the rows, the device and the threads.
     """
-    found = _of_stages(list(stages), session)
+    seconds = _of_stages(list(stages), session)
     wanted = list(cells)
     if wanted:
         trained = _of_rows(session)
-        found |= {cell.key: median(values) for cell in wanted if (values := trained.get(_like_cell(cell)))}
-    return found
+        seconds |= {cell.key: median(values) for cell in wanted if (values := trained.get(_like_cell(cell)))}
+    return seconds
 
 
 def _of_stages(stages: list[Stage], session: Session) -> dict[str, float]:
     here = socket.gethostname()
     on_gpu = session.device != "cpu"
-    found: defaultdict[str, list[float]] = defaultdict(list)
+    seconds: defaultdict[str, list[float]] = defaultdict(list)
     gpu = {stage.kind: on_gpu and stage.uses_gpu() for stage in stages}
     for kind in gpu:
         for path in _newest(session.cache / kind):
             with suppress(OSError, ValueError):
                 record = read_record(path)
                 if record.host == here and (record.peak_gpu_bytes is not None) == gpu[kind]:
-                    found[_like(record.stage)].append(record.seconds)
-    return {stage.key: median(values) for stage in stages if (values := found.get(_like(stage.describe())))}
+                    seconds[_like(record.stage)].append(record.seconds)
+    return {stage.key: median(values) for stage in stages if (values := seconds.get(_like(stage.describe())))}
 
 
 def _of_rows(session: Session) -> dict[Hashable, list[float]]:
     from bench.provenance import device_name
 
     device = device_name(session.device)
-    found: defaultdict[Hashable, list[float]] = defaultdict(list)
+    seconds: defaultdict[Hashable, list[float]] = defaultdict(list)
     for path in _newest(session.out / "rows"):
         with suppress(RowError):
             row = read_row(path)
             if (row.device, row.threads) == (device, session.threads):
-                found[row.dataset, row.model, row.recipe, row.budget].append(row.train_seconds)
-    return found
+                seconds[row.dataset, row.model, row.recipe, row.budget].append(row.train_seconds)
+    return seconds
 
 
 def _like_cell(cell: Cell) -> Hashable:

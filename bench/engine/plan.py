@@ -156,14 +156,14 @@ def _find_datasets(
     downloads: list[str] | None,
 ) -> tuple[dict[str, DatasetRef], dict[str, Shape], dict[str, Contents], dict[tuple[str, str], Coreset]]:
     """Return the grid's data sets by call, size and classes of those that could be opened by label, and coresets."""
-    found: dict[str, DatasetRef] = {}
+    references: dict[str, DatasetRef] = {}
     shapes: dict[str, Shape] = {}
     held: dict[str, Contents] = {}
     coresets: dict[tuple[str, str], Coreset] = {}
     for call in spec.datasets:
         try:
             opened, shape, inside, dataset = _open_dataset(call, spec, root, download)
-            found[str(call)], shapes[opened.label], held[opened.label] = opened, shape, inside
+            references[str(call)], shapes[opened.label], held[opened.label] = opened, shape, inside
         except DataError as error:
             if not tolerant:
                 raise
@@ -173,7 +173,7 @@ def _find_datasets(
                 downloads.append(f"data set {call.name}, what of it is missing below {root}")
             else:
                 problems.append(str(error))
-            found[str(call)] = DatasetRef(
+            references[str(call)] = DatasetRef(
                 name=call.name,
                 version=entry.info.version,
                 params=entry.changed(call.params),
@@ -185,19 +185,19 @@ def _find_datasets(
             continue
         of_files = coresets_of(files, dataset, opened.label, problems, tolerant)
         coresets |= {(str(call), file): coreset for file, coreset in of_files.items()}
-    return found, shapes, held, coresets
+    return references, shapes, held, coresets
 
 
 def _find_encoders(
     spec: GridSpec, download: bool, problems: list[str], tolerant: bool, downloads: list[str] | None
 ) -> tuple[dict[str, EncoderRef], dict[str, Path]]:
     """Return the grid's encoders by call, and their weights files by label."""
-    found: dict[str, EncoderRef] = {}
+    references: dict[str, EncoderRef] = {}
     weights: dict[str, Path] = {}
     needed = reads_embeddings(spec)
     for text, call in {str(call): call for dataset in spec.datasets for call in encoder_calls(spec, dataset)}.items():
         try:
-            found[text], path = find_encoder(call, download, needed=needed)
+            references[text], path = find_encoder(call, download, needed=needed)
         except WeightsError as error:
             if not tolerant:
                 raise
@@ -207,14 +207,14 @@ def _find_encoders(
                 downloads.append(f"weights of {call}: {declared}")
             else:
                 problems.append(str(error))
-            found[text], path = find_encoder(call, download, needed=False)
-        label = found[text].label
+            references[text], path = find_encoder(call, download, needed=False)
+        label = references[text].label
         if path is not None and weights.setdefault(label, path) != path:
             raise SpecError(
                 f"encoder {label} is given with two weights files, {path} and {weights[label]}; a table could not tell "
                 "them apart: use two runs with two --out."
             )
-    return found, weights
+    return references, weights
 
 
 def _beside_rows(plan: Plan, out: Path, tolerant: bool) -> Plan:

@@ -113,9 +113,9 @@ class Job:
         for path in plan.damaged:
             yield f"A row was incomplete and is run again; what is left of it: {path}"
         if plan.outdated:
-            found = f"{counted(len(plan.outdated), 'finished row')}, such as {plan.outdated[0]}"
+            outdated = f"{counted(len(plan.outdated), 'finished row')}, such as {plan.outdated[0]}"
             yield (
-                f"Selected by other code of their method or of a stage than the present: {found}. To run them anew, "
+                f"Selected by other code of their method or of a stage than the present: {outdated}. To run them anew, "
                 "take another --out, or delete them."
             )
         filed = sorted(name for name, shape in plan.shapes.items() if not shape.in_memory)

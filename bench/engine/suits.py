@@ -74,7 +74,7 @@ def _check_input(model: ModelRef, image: tuple[int, ...], num_classes: int) -> N
     try:
         network = build_model(model, image, num_classes, 0).eval()
         with torch.no_grad():
-            found = network(torch.zeros(1, *image)).shape
+            shape = network(torch.zeros(1, *image)).shape
     except BenchError:
         raise
     except Exception as error:  # each network fails in a way of its own
@@ -84,5 +84,5 @@ def _check_input(model: ModelRef, image: tuple[int, ...], num_classes: int) -> N
             f"model {model.label} does not take images of {size} px: {reason}. Give it size=S, to which images are "
             "scaled."
         ) from error
-    if tuple(found) != (1, num_classes):
-        raise SpecError(f"model {model.label} gives {tuple(found)} for one image of {num_classes} classes.")
+    if tuple(shape) != (1, num_classes):
+        raise SpecError(f"model {model.label} gives {tuple(shape)} for one image of {num_classes} classes.")

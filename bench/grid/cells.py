@@ -120,7 +120,7 @@ def expand(
         for model in spec.models or (Call(datasets.get(dataset.name).info.model, {}),):
             for encoder in encoder_calls(spec, dataset):
                 refs = dataset_refs[str(dataset)], encoder_refs[str(encoder)]
-                files = [found for call in published(spec) if (found := coresets.get((str(dataset), str(call))))]
+                files = [coreset for call in published(spec) if (coreset := coresets.get((str(dataset), str(call))))]
                 for cell in _block(spec, *refs, model, precisions, files):
                     first = cells.setdefault(cell.cell_id, cell)
                     if getattr(first, "supervision", None) != getattr(cell, "supervision", None):

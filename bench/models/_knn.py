@@ -35,4 +35,5 @@ class Neighbours(nn.Module):
         cosines, nearest = (functional.normalize(inputs, dim=1) @ self.keys.T).topk(min(self._k, len(self.keys)), dim=1)
         # The largest cosine is subtracted, which leaves the shares as they are: exp(1 / 0.01) has no float32.
         weights = ((cosines - cosines[:, :1]) / self._temperature).exp()
+        # The logarithm of no vote at all would be infinite.
         return (weights[:, :, None] * self.votes[nearest]).sum(1).clamp_min(1e-30).log()

@@ -78,6 +78,7 @@ def _resnet(name: str, shape: tuple[int, ...], num_classes: int, stem: Stem) -> 
     if len(shape) != 3:
         raise SpecError(f"model {name!r} takes images (C, H, W), got {tuple(shape)}.")
     network = get_model(name, weights=None, num_classes=num_classes)
+    # torchvision's stem shrinks images to a quarter, which leaves a 32 px image 8 px before the first block.
     small = stem == "cifar" or (stem == "auto" and max(shape[1:]) <= _CIFAR_UP_TO)
     if small or shape[0] != 3:
         kernel, stride, padding = (3, 1, 1) if small else (7, 2, 3)

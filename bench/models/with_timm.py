@@ -55,4 +55,5 @@ def timm(shape: tuple[int, ...], num_classes: int, *, name: str = "", size: Side
     check_images(shape, _OWNER)
     side = size or max(shape[1:])
     network = build(name, owner=_OWNER, size=side, kind="models", num_classes=num_classes)
+    # Images that are not square are made so, since a transformer is built for one side.
     return Scaled(network, size if shape[1] == shape[2] else side)

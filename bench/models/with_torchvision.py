@@ -59,6 +59,7 @@ def torchvision(shape: tuple[int, ...], num_classes: int, *, name: str = "", siz
     check_images(shape, _OWNER)
     side = size or max(shape[1:])
     options: dict[str, Any] = {"num_classes": num_classes}
+    # They return a tuple while they train, of which the loop knows nothing.
     if name in _AUXILIARY:
         options |= {"aux_logits": False, "transform_input": False}
     if name.startswith(_BUILT_FOR_A_SIZE):

@@ -61,7 +61,7 @@ def against_rate(block: Block, style: Style) -> Figure:
         means = [summary.mean for _, summary in known]
         drawing = {"color": own.color, "marker": own.marker, "markersize": 5, "linewidth": 1.4}
         axes.plot(places, means, dashes=own.dashes or (None, None), label=line.label, **drawing)
-        bands = [found for _, summary in known if (found := band(summary))]
+        bands = [limits for _, summary in known if (limits := band(summary))]
         if bands and len(bands) == len(known):
             low, high = zip(*bands, strict=True)
             axes.fill_between(places, low, high, color=own.color, alpha=0.12, linewidth=0)

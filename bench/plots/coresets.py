@@ -35,42 +35,44 @@ def class_balance(block: Block, rate: float, style: Style) -> Figure:
     return figure
 
 
-def coreset_overlap(block: Block, rate: float, found: Overlap, style: Style) -> Figure:
+def coreset_overlap(block: Block, rate: float, overlap: Overlap, style: Style) -> Figure:
     """Jaccard overlap of the coresets of two methods at the same seed; on the diagonal between seeds."""
-    count = len(found.labels)
+    count = len(overlap.labels)
+    # NaN leaves a field empty: no overlap is known, which is not an overlap of 0.
     values = np.full((count, count), np.nan)
-    for (i, j), agreement in found.coresets.items():
+    for (i, j), agreement in overlap.coresets.items():
         if agreement.mean is not None:
             values[i, j] = values[j, i] = agreement.mean
-    labels = [f"{label}  {number + 1}" for number, label in enumerate(found.labels)]
+    labels = [f"{label}  {number + 1}" for number, label in enumerate(overlap.labels)]
     size = _beside(labels, style) + 1.4 + 0.45 * count, 1.2 + 0.38 * count
-    title = f"{block.name}, {percent(rate)} removed; by chance {found.chance:.2f}"
+    title = f"{block.name}, {percent(rate)} removed; by chance {overlap.chance:.2f}"
     figure, axes = new_figure(style, title, *size)
     heat(axes, values, labels, count, ".2f", cmap="cividis", vmin=0, vmax=1, cbar_kws={"label": "Jaccard overlap"})
     axes.set(xticklabels=range(1, count + 1))
     return figure
 
 
-def score_distributions(block: Block, rate: float, found: Sequence[Scored], style: Style) -> Figure:
+def score_distributions(block: Block, rate: float, scored: Sequence[Scored], style: Style) -> Figure:
     """Histograms of each method's scores, kept and dropped apart; the hard end is to the right.
 
     The pool must be the whole training split, since coresets are positions in it.
     """
-    columns = min(3, len(found))
-    lines = -(-len(found) // columns)
+    columns = min(3, len(scored))
+    lines = -(-len(scored) // columns)
     size = 2.4 * columns + 0.6, 1.9 * lines + 0.7
-    title = f"{block.name}, {percent(rate)} removed, seed {' or '.join(sorted({str(one.row.seed) for one in found}))}"
+    title = f"{block.name}, {percent(rate)} removed, seed {' or '.join(sorted({str(one.row.seed) for one in scored}))}"
     figure, grid = new_figure(style, title, *size, nrows=lines, ncols=columns, squeeze=False)
-    for axes, one in zip(grid.flat, found, strict=False):
+    for axes, one in zip(grid.flat, scored, strict=False):
+        # Of all scores: kept and dropped are counted in the same bins.
         edges = np.histogram_bin_edges(one.scores, bins=40)
         kept = np.isin(np.arange(len(one.scores)), one.coreset)
         parts = [one.scores[kept], one.scores[~kept]]
         axes.hist(parts, bins=edges, stacked=True, color=["#0173b2", "#c9ced4"], label=["kept", "dropped"], linewidth=0)
         axes.set_title("\n".join(textwrap.wrap(one.label, 28)))
-    for axes in grid.flat[len(found) :]:
+    for axes in grid.flat[len(scored) :]:
         axes.set_visible(False)
     # Each lowest histogram names its axis: matplotlib lays a legend outside the axes over one name below them all.
-    for axes in grid.flat[max(0, len(found) - columns) : len(found)]:
+    for axes in grid.flat[max(0, len(scored) - columns) : len(scored)]:
         axes.set_xlabel("score (easy to hard)")
     figure.supylabel("images")
     legend_below(figure, grid[0, 0], style)

@@ -39,13 +39,13 @@ class Figure(NamedTuple):
 
 def _scores(block: Block, rate: float, folders: Sequence[Path]) -> Draw | None:
     # Coresets are positions in the training split, scores those of the pool; without the data only one can be both.
-    found = scored(block, rate, folders) if is_whole_split(block.dataset) else []
-    return partial(score_distributions, block, rate, found) if found else None
+    with_scores = scored(block, rate, folders) if is_whole_split(block.dataset) else []
+    return partial(score_distributions, block, rate, with_scores) if with_scores else None
 
 
 def _overlap(block: Block, rate: float, folders: Sequence[Path]) -> Draw | None:
-    found = overlap(block, rate, folders)
-    return partial(coreset_overlap, block, rate, found) if found.coresets else None
+    agreement = overlap(block, rate, folders)
+    return partial(coreset_overlap, block, rate, agreement) if agreement.coresets else None
 
 
 _PER_RATE: dict[str, tuple[str, Callable[[Block, float, Sequence[Path]], Draw | None]]] = {
@@ -78,6 +78,7 @@ def figures(
     for number, block in enumerate(blocks):
         if not block.lines:
             continue
+        # A file name: brackets and commas of parameters are no part of one everywhere.
         slug = re.sub(r"[^\w.]+", "-", f"{block.dataset}-{block.encoder}-{block.model}").strip("-")
         if "accuracy" in kinds:
             title = f"{block.name}: accuracy against the percentage removed"

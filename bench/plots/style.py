@@ -58,9 +58,10 @@ def looks(labels: list[str], baseline: str = "random") -> dict[str, Look]:
     """Give each method a look; ``random``, the baseline, is grey, whatever it is called."""
     import seaborn
 
+    # The eighth colour is grey, which is the baseline's.
     palette = [color for number, color in enumerate(seaborn.color_palette("colorblind").as_hex()) if number != 7]
     others = [label for label in labels if label != baseline]
-    found = {
+    drawn = {
         label: Look(
             palette[number % len(palette)],
             _MARKERS[number % len(_MARKERS)],
@@ -68,7 +69,7 @@ def looks(labels: list[str], baseline: str = "random") -> dict[str, Look]:
         )
         for number, label in enumerate(others)
     }
-    return {baseline: Look("#8a8f96", "o", (2, 1.5)), **found} if baseline in labels else found
+    return {baseline: Look("#8a8f96", "o", (2, 1.5)), **drawn} if baseline in labels else drawn
 
 
 @contextmanager
@@ -79,8 +80,10 @@ def themed(style: Style) -> Iterator[None]:
 
     ink, grid = _INK[style.theme], _GRID[style.theme]
     settings: Any = {
+        # Or matplotlib would name clip paths at random, and no two files were equal.
         "svg.hashsalt": "coreset-bench",
         "svg.fonttype": "none",
+        # TrueType: submission systems refuse the Type 3 fonts that are matplotlib's default.
         "pdf.fonttype": 42,
         "figure.dpi": 150,
         "figure.facecolor": "none",
@@ -113,6 +116,7 @@ def new_figure(style: Style, title: str, width: float, height: float, **more: An
     from matplotlib.figure import Figure
 
     wide = style.width or width
+    # No pyplot, which would keep the figure until somebody closes it.
     figure = Figure(figsize=(wide, height * wide / width), layout="constrained")
     shown = title if style.title is None else style.title
     if shown:
@@ -158,6 +162,7 @@ def heat(axes: Axes, values: Any, rows: list[str], columns: int, text: str, **mo
     """Draw a matrix with a number in each field; a field without one stays empty."""
     import seaborn
 
+    # Numbers of more columns would run into each other.
     show = columns <= 24
     seaborn.heatmap(values, ax=axes, yticklabels=rows, annot=show, fmt=text, linewidths=0.5, **more)
     axes.tick_params(axis="x", rotation=0 if show else 90, length=0)

@@ -20,7 +20,7 @@ def leaderboard_data(parts: Mapping[str, Sequence[Block]]) -> dict[str, Any]:
         what names their columns, and ``facts`` on them. ``facts`` that hold whatever is shown.
     """
     pruned = {folders: [block for block in blocks if block.lines] for folders, blocks in parts.items()}
-    found = [(folders, block) for folders, blocks in pruned.items() for block in blocks]
+    placed = [(folders, block) for folders, blocks in pruned.items() for block in blocks]
     return {
         "cells": [
             {
@@ -46,7 +46,7 @@ def leaderboard_data(parts: Mapping[str, Sequence[Block]]) -> dict[str, Any]:
                 "name": block.name,
                 "facts": [*incomplete(block), *other_seeds(block), *label_leak(block)],
             }
-            for folders, block in found
+            for folders, block in placed
         ],
-        "facts": weighing_facts(found[0][1]) if found else [],
+        "facts": weighing_facts(placed[0][1]) if placed else [],
     }

@@ -41,14 +41,14 @@ def galleries(blocks: Sequence[Block], folders: Sequence[Path], root: Path | Non
     missing: dict[str, str] = {}
     for number, block in enumerate(blocks):
         for rate in block.rates:
-            found = scored(block, rate, folders)
-            if found and block.dataset not in (*opened, *missing):
+            with_scores = scored(block, rate, folders)
+            if with_scores and block.dataset not in (*opened, *missing):
                 try:
-                    opened[block.dataset] = _open(found[0].row, root)
+                    opened[block.dataset] = _open(with_scores[0].row, root)
                 except BenchError as error:
                     missing[block.dataset] = f"No pictures of {block.dataset}: {error}"
             if block.dataset in opened:
-                for one in found:
+                for one in with_scores:
                     pictures = _pictures(one, opened[block.dataset])
                     made.append(Gallery(number, rate, f"{one.label}, seed {one.row.seed}", pictures))
     return made, list(missing.values())
@@ -116,5 +116,5 @@ def _pictures(one: Scored, dataset: Dataset) -> tuple[tuple[str, bytes], ...]:
     if len(dataset.train.images.shape) != 4:
         return ()  # vectors have no picture
     kept = np.isin(np.arange(len(one.scores)), pool_positions(one.coreset, dataset))
-    found = ends(one.scores, kept)
-    return tuple((title, tile(dataset.train.images[places])) for title, places in found.items() if len(places))
+    extremes = ends(one.scores, kept)
+    return tuple((title, tile(dataset.train.images[places])) for title, places in extremes.items() if len(places))

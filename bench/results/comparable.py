@@ -52,8 +52,10 @@ def conflict(row: Row, place: Mapping[str, Any]) -> str | None:
     if (row.dataset, row.model) != (place["dataset"], place["model"]) or len(encoders) > 1:
         return None
     ours, theirs = _of_block(dict(row)), _of_block(place)
-    found = [_detail(name, ours[name], theirs[name]) for name in ours if theirs.get(name, ours[name]) != ours[name]]
-    return ", ".join(found) or None
+    differences = [
+        _detail(name, ours[name], theirs[name]) for name in ours if theirs.get(name, ours[name]) != ours[name]
+    ]
+    return ", ".join(differences) or None
 
 
 def _of_block(fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -92,17 +92,17 @@ def find_baseline(blocks: Sequence[Block], name: str) -> list[Line | None]:
         UnknownName: no block has it.
         SpecError: a block has several variants of it.
     """
-    found: list[Line | None] = []
+    baselines: list[Line | None] = []
     for block in blocks:
         lines = [line for line in block.all_lines if name in (line.label, line.variant)]
         lines = lines or [line for line in block.all_lines if line.method == name]
         if len(lines) > 1:
             variants = " or ".join(repr(line.variant) for line in lines)
             raise SpecError(f"baseline {name!r} is ambiguous in the block {block.name}; give {variants}.")
-        found.append(lines[0] if lines else None)
-    if not any(found):
+        baselines.append(lines[0] if lines else None)
+    if not any(baselines):
         raise UnknownName("baseline", name, {line.label for block in blocks for line in block.all_lines})
-    return found
+    return baselines
 
 
 def compare(blocks: Sequence[Block], baseline: str) -> list[Compared]:
@@ -198,7 +198,7 @@ def between_encoders(blocks: Sequence[Block], folders: Sequence[Path]) -> list[E
     Raises:
         DataError: see ``overlap``.
     """
-    found = []
+    overlaps = []
     for one, other in itertools.combinations(blocks, 2):
         # One name may be of other images elsewhere, whose positions mean nothing here.
         if (one.dataset, one.model, one.rows[0].fingerprint) != (other.dataset, other.model, other.rows[0].fingerprint):
@@ -211,14 +211,14 @@ def between_encoders(blocks: Sequence[Block], folders: Sequence[Path]) -> list[E
                 rows = {("one", seed): row for seed, row in line.rows_at(rate).items()}
                 rows |= {("other", seed): row for seed, row in theirs[line.family].rows_at(rate).items()}
                 files, pair = Files(rows, folders), ("one", "other")
-                found.append(
+                overlaps.append(
                     EncoderOverlap(
                         *(one.dataset, one.model, line.label, rate, one.encoder, other.encoder),
                         agreements(pair, files.coresets, jaccard)[0, 1],
                         agreements(pair, files.scores, files.tau)[0, 1],
                     )
                 )
-    return [entry for entry in found if entry.coresets.n or entry.scores.n]
+    return [entry for entry in overlaps if entry.coresets.n or entry.scores.n]
 
 
 def agreements(
@@ -235,7 +235,7 @@ def agreements(
         (i, j) with i <= j, all of them -> agreement.
     """
     by_name = {name: {seed: part for (owner, seed), part in parts.items() if owner == name} for name in names}
-    found = {}
+    means = {}
     for i, j in itertools.combinations_with_replacement(range(len(names)), 2):
         one, other = by_name[names[i]], by_name[names[j]]
         if i == j:
@@ -243,8 +243,8 @@ def agreements(
         else:
             pairs = [(one[seed], other[seed]) for seed in sorted(one.keys() & other.keys())]
         values = [value for value in (measure(*pair) for pair in pairs) if value is not None]
-        found[i, j] = Agreement(math.fsum(values) / len(values) if values else None, len(values))
-    return found
+        means[i, j] = Agreement(math.fsum(values) / len(values) if values else None, len(values))
+    return means
 
 
 class Files:
@@ -264,8 +264,8 @@ class Files:
     """
 
     def __init__(self, rows: Mapping[Key, Row], folders: Sequence[Path]) -> None:
-        found = {key: find_coreset(row, folders) for key, row in rows.items()}
-        self.coresets = {key: coreset for key, coreset in found.items() if coreset is not None}
+        stored = {key: find_coreset(row, folders) for key, row in rows.items()}
+        self.coresets = {key: coreset for key, coreset in stored.items() if coreset is not None}
         unique = {row.scores_sha256: row for row in rows.values()}
         read = {digest: find_scores(row, folders) for digest, row in unique.items()}
         self._scores = {digest: scores for digest, scores in read.items() if scores is not None}
@@ -298,25 +298,25 @@ class Scored(NamedTuple):
 
 def scored(block: Block, rate: float, folders: Sequence[Path]) -> list[Scored]:
     """Return the first seed of every method at one rate whose scores and coreset are there."""
-    found = []
+    entries = []
     for line in block.lines:
         for row in line.rows_at(rate).values():
             scores, coreset = find_scores(row, folders), find_coreset(row, folders)
             if scores is not None and coreset is not None:
-                found.append(Scored(line.label, row, scores, coreset))
+                entries.append(Scored(line.label, row, scores, coreset))
                 break
-    return found
+    return entries
 
 
 def chosen(block: Block) -> list[tuple[str, float, str, dict[int, float]]]:
     """Parameters that methods chose themselves: label, rate, parameter and seed -> value."""
-    found = []
+    choices = []
     for line, rate in itertools.product(block.lines, block.rates):
         rows = line.rows_at(rate)
         for name in sorted({name for row in rows.values() for name in row.chosen}):
             values = {seed: row.chosen[name] for seed, row in rows.items() if name in row.chosen}
-            found.append((line.label, rate, name, values))
-    return found
+            choices.append((line.label, rate, name, values))
+    return choices
 
 
 def _records(block: Block, baseline: Line | None, rate: float, rates: list[float]) -> Iterator[dict[str, Any]]:

@@ -37,10 +37,10 @@ def contest_sheet(block: Block, baseline: Line | None, made: pd.DataFrame) -> Sh
     return Sheet(f"{block.name}: against {name}", columns, tuple(sections), facts=tuple(_facts(block, made, baseline)))
 
 
-def overlap_sheets(block: Block, found: Mapping[float, Overlap]) -> list[Sheet]:
+def overlap_sheets(block: Block, overlaps: Mapping[float, Overlap]) -> list[Sheet]:
     """Matrices of coresets (Jaccard) and, where methods reported any, of scores (Kendall); equal ones once."""
     sheets = []
-    for rate, one in found.items():
+    for rate, one in overlaps.items():
         facts = [
             Fact("Jaccard overlap", f"images in both coresets divided by images in either; {_DIAGONAL}"),
             Fact("By chance", f"two random coresets of this size overlap by {one.chance:.2f}"),
@@ -50,7 +50,7 @@ def overlap_sheets(block: Block, found: Mapping[float, Overlap]) -> list[Sheet]:
             facts.append(Fact(WARNING, f"left out, since there is no indices file: {missing}"))
         title = f"{block.name}, {percent(rate)} removed: overlap of coresets"
         sheets.append(_matrix(title, one.labels, one.coresets, facts))
-    with_scores = [(rate, one) for rate, one in found.items() if one.scores]
+    with_scores = [(rate, one) for rate, one in overlaps.items() if one.scores]
     for _, group in itertools.groupby(with_scores, key=lambda entry: (entry[1].labels, entry[1].scores)):
         members = list(group)
         one = members[0][1]
@@ -68,10 +68,12 @@ def overlap_sheets(block: Block, found: Mapping[float, Overlap]) -> list[Sheet]:
     return sheets
 
 
-def encoder_sheets(found: Sequence[EncoderOverlap]) -> list[Sheet]:
+def encoder_sheets(overlaps: Sequence[EncoderOverlap]) -> list[Sheet]:
     """One sheet per data set, model and pair of encoders."""
     sheets = []
-    for key, group in itertools.groupby(found, key=lambda entry: (entry.dataset, entry.model, entry.one, entry.other)):
+    for key, group in itertools.groupby(
+        overlaps, key=lambda entry: (entry.dataset, entry.model, entry.one, entry.other)
+    ):
         dataset, model, one, other = key
         lines = tuple(
             (
@@ -105,8 +107,8 @@ def overlap_records(
             *(one.labels[i], block.encoder, one.labels[j], block.encoder, *value),
             one.chance if measure == "jaccard" else None,
         )
-        for block, found in made
-        for rate, one in found.items()
+        for block, overlaps in made
+        for rate, one in overlaps.items()
         for measure, values in (("jaccard", one.coresets), ("kendall", one.scores))
         for (i, j), value in values.items()
     ]

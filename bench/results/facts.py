@@ -148,9 +148,9 @@ def _taken(block: Block) -> list[Fact]:
     return facts
 
 
-def doubtful(found: Reported) -> bool:
+def doubtful(number: Reported) -> bool:
     """Whether a number is marked: a digitised point that lies below the figure or behind other curves."""
-    return found.error is not None and found.error > _DIGITISED_ERROR
+    return number.error is not None and number.error > _DIGITISED_ERROR
 
 
 def _grouped(items: Iterable[T], key: Callable[[T], K]) -> dict[K, list[T]]:
@@ -174,11 +174,13 @@ def _numbered(noun: str, numbers: Sequence[int]) -> str:
 def _precisions(rows: Sequence[Row]) -> list[Fact]:
     """Say what was not trained in fp32; where a table has both, the models and data sets of each."""
     # Rows of the first revisions say ``auto``, which was fp32 on the CPUs that trained them.
-    found = _grouped(rows, lambda row: row.recipe.precision.replace("auto", "fp32"))
-    if set(found) == {"fp32"}:
+    by_precision = _grouped(rows, lambda row: row.recipe.precision.replace("auto", "fp32"))
+    if set(by_precision) == {"fp32"}:
         return []
-    trained = {name: sorted({f"{row.model} on {row.dataset}" for row in own}) for name, own in sorted(found.items())}
-    texts = [f"{name} ({', '.join(where)})" if len(found) > 1 else name for name, where in trained.items()]
+    trained = {
+        name: sorted({f"{row.model} on {row.dataset}" for row in own}) for name, own in sorted(by_precision.items())
+    }
+    texts = [f"{name} ({', '.join(where)})" if len(by_precision) > 1 else name for name, where in trained.items()]
     return [Fact("Precision", ", ".join(texts))]
 
 
@@ -262,8 +264,8 @@ def _spread(values: Sequence[float], decimals: int) -> str:
 
 def _reported_facts(block: Block) -> list[Fact]:
     protocol, first = protocol_of(block.dataset), block.rows[0]
-    found = [(line, one.reported) for line in block.all_lines for one in line.measured if one.reported]
-    if not found:
+    joined = [(line, one.reported) for line in block.all_lines for one in line.measured if one.reported]
+    if not joined:
         text = "none for this data set and these methods"
         if protocol and protocol.pool_size != first.pool_size:
             text = f"none, since the papers' pool has {protocol.pool_size:,} images, this one {first.pool_size:,}"
@@ -274,7 +276,7 @@ def _reported_facts(block: Block) -> list[Fact]:
         f"ours is {METRIC[block.metric]}{higher}"
     )
     facts = [Fact("Reported", text)]
-    for citation, of_paper in _grouped(found, lambda entry: entry[1].citation).items():
+    for citation, of_paper in _grouped(joined, lambda entry: entry[1].citation).items():
         names = ", ".join(dict.fromkeys(line.label for line, _ in of_paper))
         kinds = ", ".join(sorted({item.kind for _, item in of_paper}))
         another = any("DUAL protocol" in item.note for _, item in of_paper)
@@ -284,14 +286,14 @@ def _reported_facts(block: Block) -> list[Fact]:
         if ran and not any(one.reported for one in line.measured):
             facts.append(Fact(f"No reported number for {line.label}", f"the papers ran it with {ran}"))
     # A cut of 0 drops nothing: of a method whose beta the papers tuned this is another method.
-    zero = [line for line, _ in found if all(row.params.get("beta") == 0 for row in line.rows)]
+    zero = [line for line, _ in joined if all(row.params.get("beta") == 0 for row in line.rows)]
     untuned = {line.label for line in zero if tuned(line.method, "beta")}
     if untuned:
         text = f"{', '.join(sorted(untuned))} ran at beta = 0, which drops nothing; the papers tuned beta"
         facts.append(Fact("Beta", text))
-    all_kinds = {item.kind for _, item in found}
+    all_kinds = {item.kind for _, item in joined}
     if "figure-digitised" in all_kinds:
-        marked = ", worse where marked *" * any(doubtful(item) for _, item in found)
+        marked = ", worse where marked *" * any(doubtful(item) for _, item in joined)
         facts.append(Fact("figure-digitised", f"good to 0.1 points{marked}"))
     if "table" in all_kinds:
         facts.append(Fact("table", "transcribed by others, not read from the paper itself"))
@@ -303,7 +305,7 @@ def _reported_facts(block: Block) -> list[Fact]:
         facts.append(Fact("Training", text))
     others = {
         line.label: item.encoder
-        for line, item in found
+        for line, item in joined
         if line.encoder != NO_ENCODER and not same_encoder(item, line.encoder)
     }
     for label, theirs in others.items():

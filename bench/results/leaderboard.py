@@ -56,12 +56,12 @@ def standings(blocks: Sequence[Block]) -> pd.DataFrame:
     import pandas as pd
 
     blocks = [block for block in blocks if block.lines]
-    found = entrants(blocks)
-    if not found:
+    entered = entrants(blocks)
+    if not entered:
         raise RowError("nothing to rank: all rows are of the full data set.")
-    holes = {label: _missing(blocks, lines) for label, lines in found.items()}
+    holes = {label: _missing(blocks, lines) for label, lines in entered.items()}
     records = []
-    for label, lines in found.items():
+    for label, lines in entered.items():
         own = [line for line in lines if line]
         records.append(
             {
@@ -72,7 +72,7 @@ def standings(blocks: Sequence[Block]) -> pd.DataFrame:
                 "missing": holes[label],
             }
         )
-    scores = _scores(blocks, {label: lines for label, lines in found.items() if not holes[label]})
+    scores = _scores(blocks, {label: lines for label, lines in entered.items() if not holes[label]})
     table = pd.DataFrame(records).join(scores, on="method")
     table = table.sort_values(["mean_rank", "mean_accuracy", "method"], ascending=[True, False, True])
     # Int64 of pandas, since a float would write the place of a ranked method as 1.0 beside one that has none.
@@ -89,12 +89,12 @@ def entrants(blocks: Sequence[Block]) -> dict[str, Lines]:
     """
     counts = [Counter(line.method for line in block.lines) for block in blocks]
     split = {method for count in counts for method, lines in count.items() if lines > 1}
-    found: dict[str, list[Line | None]] = {}
+    by_name: dict[str, list[Line | None]] = {}
     for number, block in enumerate(blocks):
         for line in block.lines:
             name = line.family if line.method in split else line.method
-            found.setdefault(name, [None] * len(blocks))[number] = line
-    return dict(sorted((_label(lines, split), tuple(lines)) for lines in found.values()))
+            by_name.setdefault(name, [None] * len(blocks))[number] = line
+    return dict(sorted((_label(lines, split), tuple(lines)) for lines in by_name.values()))
 
 
 def _label(lines: Sequence[Line | None], split: set[str]) -> str:

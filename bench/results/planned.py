@@ -67,15 +67,15 @@ def read_planned(folders: Iterable[Path]) -> tuple[Place, ...]:
     Raises:
         RowError: the file is damaged.
     """
-    found: dict[Place, None] = {}
+    places: dict[Place, None] = {}
     for path in (folder / NAME for folder in folders):
         if not path.exists():
             continue
         try:
-            found |= dict.fromkeys(Planned.model_validate_json(read_regular(path, at_most=_MOST_BYTES)).cells)
+            places |= dict.fromkeys(Planned.model_validate_json(read_regular(path, at_most=_MOST_BYTES)).cells)
         except (OSError, ValidationError) as error:
             raise RowError(f"{path} cannot be read; delete it, and tables no longer say which cells miss.") from error
-    return tuple(found)
+    return tuple(places)
 
 
 def place_of(row: Row) -> Place:

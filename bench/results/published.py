@@ -100,9 +100,9 @@ def read_scores(path: Path, *, sha256: str) -> NDArray[np.float32]:
     array = _read(path)
     if array.dtype != np.float32:
         raise DataError(f"{path} holds {array.dtype}; scores are float32.")
-    found = hashlib.sha256(array.astype("<f4").tobytes()).hexdigest()
-    if found != sha256:
-        raise DataError(f"{path} is damaged: SHA-256 {found}, not {sha256}.")
+    digest = hashlib.sha256(array.astype("<f4").tobytes()).hexdigest()
+    if digest != sha256:
+        raise DataError(f"{path} is damaged: SHA-256 {digest}, not {sha256}.")
     return array
 
 
@@ -139,14 +139,14 @@ def pool_positions(indices: NDArray[np.int64], dataset: Dataset) -> NDArray[np.i
     """
     index = dataset.pool_index
     # Clipped: a position behind the last of the pool is looked for at the end, and found wanting there.
-    found = np.minimum(np.searchsorted(index, indices), len(index) - 1)
-    outside = indices[index[found] != indices]
+    positions = np.minimum(np.searchsorted(index, indices), len(index) - 1)
+    outside = indices[index[positions] != indices]
     if len(outside):
         raise DataError(
             f"{len(outside)} of {len(indices)} positions are not in the pool of {len(index)} images, which lie "
             f"at {index[0]} to {index[-1]} of the training split ({outside[0]} first); another data set or pool size?"
         )
-    return found
+    return positions
 
 
 def _read(path: Path) -> NDArray[Any]:

@@ -177,11 +177,11 @@ def same_encoder(number: Reported, encoder: str) -> bool:
 @cache
 def _numbers() -> Mapping[tuple[str, str, str], dict[int, Reported]]:
     """(paper, data set, method), as the CSV names them -> percent removed -> number."""
-    found: dict[tuple[str, str, str], dict[int, Reported]] = {}
+    numbers: dict[tuple[str, str, str], dict[int, Reported]] = {}
     for key, percent, number in sorted(_lines(), key=lambda line: _KINDS.index(line[2].kind)):
         # The first stays, which is nearest to the paper's own words.
-        found.setdefault(key, {}).setdefault(percent, number)
-    return found
+        numbers.setdefault(key, {}).setdefault(percent, number)
+    return numbers
 
 
 def _lines() -> Iterator[tuple[tuple[str, str, str], int, Reported]]:

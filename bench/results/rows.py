@@ -225,10 +225,10 @@ class _Twice(Exception):
 
 
 def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
+    content = dict(pairs)
+    if len(content) < len(pairs):
         raise _Twice(next(name for number, (name, _) in enumerate(pairs) if name in dict(pairs[:number])))
-    return found
+    return content
 
 
 def read_rows(folder: Path) -> Iterator[Row]:

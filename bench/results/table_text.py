@@ -52,7 +52,7 @@ def table_records(made: Iterable[Block]) -> list[dict[str, Any]]:
 
 
 def _record(block: Block, line: Line, rate: float, one: Measured) -> dict[str, Any]:
-    summary, found = one.summary, one.reported
+    summary, number = one.summary, one.reported
     return {
         **block.place,
         "supervision": line.supervision,
@@ -69,13 +69,13 @@ def _record(block: Block, line: Line, rate: float, one: Measured) -> dict[str, A
         "std": summary and summary.std,
         "ci_low": summary and summary.ci_low,
         "ci_high": summary and summary.ci_high,
-        "reported": found and found.accuracy,
+        "reported": number and number.accuracy,
         "difference": one.difference,
-        "reported_paper": found and found.citation,
-        "reported_kind": found and found.kind,
-        "reported_where": found and found.where,
-        "reported_encoder": found and found.encoder,
-        "reported_note": found and found.note,
+        "reported_paper": number and number.citation,
+        "reported_kind": number and number.kind,
+        "reported_where": number and number.where,
+        "reported_encoder": number and number.encoder,
+        "reported_note": number and number.note,
     }
 
 

@@ -166,7 +166,7 @@ def collect(folders: Sequence[Path]) -> list[Row]:
     Raises:
         RowError: a folder that is missing or without rows, an invalid row, or two rows of one cell that disagree.
     """
-    found: dict[str, tuple[Path, Row]] = {}
+    by_cell: dict[str, tuple[Path, Row]] = {}
     for folder in folders:
         if not folder.is_dir():
             names = [path.name for path in folder.parent.iterdir() if path.is_dir()] if folder.parent.is_dir() else []
@@ -177,10 +177,10 @@ def collect(folders: Sequence[Path]) -> list[Row]:
         if not rows:
             raise RowError(f"{folder} holds no rows: {folder / 'rows'} is missing or empty. Run `bench run` first.")
         for row in rows:
-            other, same = found.setdefault(row.cell_id, (folder, row))
+            other, same = by_cell.setdefault(row.cell_id, (folder, row))
             if _result(row) != _result(same):
                 raise RowError(f"{other} and {folder} both hold the cell {row.cell_id}, with different results.")
-    return sorted((row for _, row in found.values()), key=_order)
+    return sorted((row for _, row in by_cell.values()), key=_order)
 
 
 def blocks(

@@ -34,10 +34,10 @@ def row_files(path: Path) -> list[Path]:
         return [path]
     if not path.is_dir():
         raise RowError(f"{path} is neither a file nor a folder. Give DIR/rows/CELL.json, or the --out folder of a run.")
-    found = sorted((path / "rows").glob("*.json")) or sorted(path.glob("*.json"))
-    if not found:
+    paths = sorted((path / "rows").glob("*.json")) or sorted(path.glob("*.json"))
+    if not paths:
         raise RowError(f"{path} holds no rows: neither {path / 'rows'} nor the folder itself has a file *.json.")
-    return found
+    return paths
 
 
 def problems_of(path: Path, data: DataAtHand | None = None) -> Iterator[str]:

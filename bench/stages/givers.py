@@ -41,8 +41,8 @@ Givers = dict[str, Giver[Any, Any]]
 def giver(part: Part[Chosen, Value]) -> Giver[Chosen, Value]:
     """Return what gives the part, by the module that its row of the table names."""
     # Imported when asked for: the modules of the stages import this one.
-    found: Givers = import_module(f"bench.stages.{part.stage}").GIVERS
-    return found[part.name]
+    givers: Givers = import_module(f"bench.stages.{part.stage}").GIVERS
+    return givers[part.name]
 
 
 def read_arrays(session: Session, stage: Stage) -> Arrays:

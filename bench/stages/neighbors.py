@@ -43,8 +43,8 @@ class NeighborLists(OnEmbeddings):
         from bench.knn import nearest_neighbors
 
         embeddings = session.arrays(self.embeddings)["embeddings"]
-        found = nearest_neighbors(embeddings, self.k, self.metric, threads=session.threads, progress=progress)
-        return {"indices": found.indices, "distances": found.distances}
+        nearest = nearest_neighbors(embeddings, self.k, self.metric, threads=session.threads, progress=progress)
+        return {"indices": nearest.indices, "distances": nearest.distances}
 
 
 def shared_neighbors(embeddings: Embeddings, options: NearestNeighbors) -> NeighborLists:

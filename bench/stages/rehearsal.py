@@ -73,7 +73,7 @@ class Rehearsal(Stage):
 
         source = self.dynamics
         targets, classes = source.targets(session)
-        found = rehearse(
+        accuracy = rehearse(
             source.proxy,
             read_proxy_inputs(source.proxy, source.dataset, session),
             targets,
@@ -83,7 +83,7 @@ class Rehearsal(Stage):
             seed=source.seed,
             device=session.device,
         )
-        return {"accuracy": np.array(found)}
+        return {"accuracy": np.array(accuracy)}
 
 
 def _rehearse(selection: Selection, session: Session, options: Clustering, asked: Asked) -> float:

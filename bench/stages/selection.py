@@ -63,9 +63,9 @@ class Selection(Stage):
         return list(entry.info.needs(entry.resolve(self.params)))
 
     def inputs(self) -> list[Stage]:
-        found = [stage for item in self.needs() for stage in giver(PARTS[item.part]).stages(self, item.chosen)]
+        stages = [stage for item in self.needs() for stage in giver(PARTS[item.part]).stages(self, item.chosen)]
         # Two parts may rest on one stage, as pseudo-labels and the dynamics on them.
-        return list({stage.key: stage for stage in found}.values())
+        return list({stage.key: stage for stage in stages}.values())
 
     def revisions(self) -> list[str]:
         """Parts that are computed while the method runs, where their version is above the first."""
@@ -95,7 +95,7 @@ class Selection(Stage):
         """Count the networks that it trains; sorting and the like takes little beside them, and is left out."""
         if self.proxy is None or not shape.train:
             return []
-        recipe, inputs, found = self.proxy.recipe, inputs_of(shape, self.proxy.encoder), []
+        recipe, inputs, trainings = self.proxy.recipe, inputs_of(shape, self.proxy.encoder), []
         for item in self.needs():
             if not giver(PARTS[item.part]).trains(self, item.chosen):
                 continue
@@ -108,8 +108,10 @@ class Selection(Stage):
             else:
                 # Rounds of labelling, ten by default, each trained from the start on what is labelled by then.
                 steps, images = 10 * steps_of_epochs(recipe, self.budget // 2), self.budget // 2
-            found += training(self.proxy.model, recipe, inputs, self.dataset, images, steps, scored=10 * shape.train)
-        return found
+            trainings += training(
+                self.proxy.model, recipe, inputs, self.dataset, images, steps, scored=10 * shape.train
+            )
+        return trainings
 
     def compute(self, session: Session, progress: Progress) -> Arrays:
         """Return ``indices`` int64 [budget], sorted positions in the pool; beside them what the method reported."""
@@ -151,18 +153,6 @@ class Selection(Stage):
         own = in_order([self], lambda stage: isinstance(stage, Selection) and stage is not self)
         return [stage for stage in own if isinstance(stage, PseudoLabels)]
 
-    def candidate(self, method: Call) -> Selection:
-        """Return what another method keeps of the same pool at the same rate and seed."""
-        return select(
-            method,
-            dataset=self.dataset,
-            encoder=self.encoder,
-            proxy=self.proxy,
-            rate=self.rate,
-            budget=self.budget,
-            seed=self.seed,
-        )
-
     def network(self) -> Proxy:
         """Return the cell's proxy."""
         if self.proxy is None:
@@ -194,13 +184,13 @@ def resources_of(method: str, params: Mapping[str, Any]) -> set[Resource]:
     """Return what of a grid the method's selection rests on with these parameters, by the table of parts."""
     entry = methods.get(method)
     needs = entry.info.needs(entry.resolve(params))
-    found = {resource for item in needs for resource in item.resources()}
+    resources = {resource for item in needs for resource in item.resources()}
     for item in needs:
-        if item.part == CORESET.name and not found >= {"encoder", "proxy"}:
+        if item.part == CORESET.name and not resources >= {"encoder", "proxy"}:
             # A candidate's pseudo-labels are its own: the row of the method that reads it tells of none.
             candidate = parse_call(item.chosen.method)
-            found |= resources_of(candidate.name, candidate.params) - {"pseudo-labels"}
-    return found
+            resources |= resources_of(candidate.name, candidate.params) - {"pseudo-labels"}
+    return resources
 
 
 def _candidate(selection: Selection, options: OtherMethod) -> Selection:

@@ -52,7 +52,7 @@ def _outputs(selection: Selection, session: Session, options: Options, asked: As
     from bench.training.proxy import trained_outputs
 
     dataset, proxy, [indices] = session.dataset(selection.dataset), selection.network(), asked.indices
-    found = trained_outputs(
+    outputs = trained_outputs(
         proxy,
         read_proxy_inputs(proxy, selection.dataset, session),
         indices,
@@ -62,7 +62,7 @@ def _outputs(selection: Selection, session: Session, options: Options, asked: As
         seed=selection.seed,
         device=session.device,
     )
-    return Outputs(*map(read_only, found))
+    return Outputs(*map(read_only, outputs))
 
 
 GIVERS: Givers = {

@@ -124,8 +124,8 @@ def training(
     )
     classes = max(2, dataset.num_classes)
     batch = min(recipe.batch_size, images or recipe.batch_size)
-    found = [Work(Step(model, inputs, classes, of_a_step, batch), steps)]
-    return [*found, Work(Scored(model, inputs, classes, of_a_step), scored)] if scored else found
+    units = [Work(Step(model, inputs, classes, of_a_step, batch), steps)]
+    return [*units, Work(Scored(model, inputs, classes, of_a_step), scored)] if scored else units
 
 
 def steps_of_epochs(recipe: Recipe, images: int) -> int:
@@ -142,5 +142,5 @@ def _activations(model: ModelRef, inputs: Inputs, classes: int) -> float:
     from bench.training.footprint import footprint
 
     size = (WIDTH,) if isinstance(inputs, EncoderRef) else inputs
-    found = footprint(model, size, classes)
-    return found.activations + found.parameters / 100 if found else UNKNOWN_ACTIVATIONS * math.prod(size)
+    known = footprint(model, size, classes)
+    return known.activations + known.parameters / 100 if known else UNKNOWN_ACTIVATIONS * math.prod(size)

@@ -34,8 +34,8 @@ def configuration_problems(row: Row) -> Iterator[str]:
             "the configuration's hash, for which rows of schema versions 1 to 3 lack the recipe of a proxy of another "
             "model and the fingerprint without label noise"
         )
-    elif row.config_sha256 not in (found := list(dict.fromkeys(digests(row)))):
-        yield f"config_sha256: {row.config_sha256[:12]}..., but the row's fields make {found[0][:12]}..."
+    elif row.config_sha256 not in (hashes := list(dict.fromkeys(digests(row)))):
+        yield f"config_sha256: {row.config_sha256[:12]}..., but the row's fields make {hashes[0][:12]}..."
 
 
 def digests(row: Row) -> Iterator[str]:

@@ -289,8 +289,8 @@ def _per_class_problems(row: Row) -> Iterator[str]:
 
 def _whole(percent: float, images: int) -> bool:
     """Whether so many percent of the images are a whole number of them, as far as float32 tells."""
-    found = percent * images / 100
-    return abs(found - round(found)) <= 1e-6 * images
+    count = percent * images / 100
+    return abs(count - round(count)) <= 1e-6 * images
 
 
 def _names(row: Row) -> list[str]:

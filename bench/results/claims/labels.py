@@ -119,8 +119,8 @@ def label_problems(row: Row, indices: NDArray[np.int64] | None, data: DataAtHand
         yield f"class_counts: {_first(row.class_counts, kept)}"
 
 
-def _first(claimed: list[int], found: list[int]) -> str:
-    if len(claimed) != len(found):
-        return f"{len(claimed)} classes, but the data set has {len(found)}"
-    number = next(number for number, pair in enumerate(zip(claimed, found, strict=True)) if pair[0] != pair[1])
-    return f"{claimed[number]} images of class {number}, but by the labels it is {found[number]}"
+def _first(claimed: list[int], counted: list[int]) -> str:
+    if len(claimed) != len(counted):
+        return f"{len(claimed)} classes, but the data set has {len(counted)}"
+    number = next(number for number, pair in enumerate(zip(claimed, counted, strict=True)) if pair[0] != pair[1])
+    return f"{claimed[number]} images of class {number}, but by the labels it is {counted[number]}"
