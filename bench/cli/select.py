@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from bench.labelling.sources import Items, Source
 
 PICTURES = 100
+PLACE = "<path>"
+"""What ``--help`` calls a path or an address, which is taken as text: a ``Path`` would make one slash of two."""
 _NAMED = 5
 USUAL = "default"
 
@@ -87,16 +89,19 @@ class Given:
     panel: ClassVar[str] = "What to choose from"
 
     images: Annotated[
-        Path | None,
-        typer.Option(help="Folder of JPEG, PNG, WebP or HEIC files, flat or nested; or s3://BUCKET/FOLDER, gs://..."),
+        str | None,
+        typer.Option(
+            metavar=PLACE,
+            help="Folder of JPEG, PNG, WebP or HEIC files, flat or nested; or s3://BUCKET/FOLDER, gs://...",
+        ),
     ] = None
     fps: Annotated[
         float | None,
         typer.Option(help="Take --images for a folder of videos, and so many pictures a second from each."),
     ] = None
     embeddings: Annotated[
-        Path | None,
-        typer.Option(help=".npy, .npz or .parquet of numbers [N, D]; also at an address."),
+        str | None,
+        typer.Option(metavar=PLACE, help=".npy, .npz or .parquet of numbers [N, D]; also at an address."),
     ] = None
     names: Annotated[
         Path | None,
@@ -118,25 +123,25 @@ class Given:
         from bench.labelling.images import readable_suffixes
         from bench.labelling.remote import address_of, fetch_file, fetch_folder
         from bench.labelling.sources import Source
-        from bench.labelling.videos import SUFFIXES, check_videos, extract_frames
+        from bench.labelling.videos import SUFFIXES, check_videos, extract_frames, frames_folder
 
-        if self.fps is not None and (self.images is None or self.embeddings is not None):
-            raise SpecError("--fps takes pictures from the videos in --images FOLDER, and no --embeddings.")
+        if self.fps is not None and (self.images is None or self.embeddings or self.names):
+            raise SpecError("--fps takes pictures from the videos in --images FOLDER, and no --embeddings or --names.")
         check_videos(self.fps)
         check_writable(out.resolve().parent)
-        images, embeddings, frames = self.images, self.embeddings, None
+        images, embeddings = (None if given is None else Path(given) for given in (self.images, self.embeddings))
         unusable: tuple[Skipped, ...] = ()
         with StageProgress(quiet=quiet) as progress:
-            if embeddings is not None and (address := address_of(embeddings)):
+            if self.embeddings is not None and (address := address_of(self.embeddings)):
                 embeddings = fetch_file(address, cache / "fetched", progress.stage)
-            if images is not None and (address := address_of(images)):
+            address = None if self.images is None else address_of(self.images)
+            if address:
                 suffixes = readable_suffixes() if self.fps is None else SUFFIXES
                 images, unusable = fetch_folder(address, cache / "fetched", suffixes, progress.stage)
-            if self.fps is not None and images is not None and self.images is not None:
-                frames = out.with_name(f"{self.images.name or self.images.resolve().name}.frames")
-                unusable += extract_frames(images, frames, self.fps, progress.stage)
-                images = frames
-        return Source.find(images=images, embeddings=embeddings, names=self.names).without(unusable), frames
+            if self.fps is not None and images is not None:
+                frames = frames_folder(out, address or str(images.resolve()))
+                return Source.of(extract_frames(images, frames, self.fps, progress.stage, unusable)), frames
+        return Source.find(images=images, embeddings=embeddings, names=self.names).without(unusable), None
 
     def weights(self, download: bool) -> tuple[EncoderRef, Path | None]:
         """Return the encoder, and where its weights lie."""

@@ -8,7 +8,7 @@ import stat
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -82,6 +82,12 @@ class Scan:
     files: ImageFiles
     skipped: tuple[Skipped, ...]
     others: tuple[str, ...]
+
+    def without(self, unusable: Collection[Skipped]) -> Scan:
+        """Leave out files that could not be used for another reason, and tell it."""
+        left_out = {item.name for item in unusable}
+        stay = np.flatnonzero(np.array([name not in left_out for name in self.files.names], dtype=bool))
+        return replace(self, files=self.files.take(stay), skipped=tuple(sorted({*self.skipped, *unusable})))
 
     def other_suffixes(self, *, without: Collection[Path] = ()) -> Counter[str]:
         """Count how many of the ``others`` have which suffix (lower case; empty for none).

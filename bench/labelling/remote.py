@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import uuid
 from collections.abc import Callable, Iterable
 from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
@@ -14,20 +15,16 @@ from urllib.parse import urlsplit
 from bench.errors import DataError, SpecError, install_command
 from bench.images.folders import Skipped
 from bench.progress import Progress
+from bench.store.files import write_atomically
 
 _RECORD = ".fetched.json"
 """What was fetched, by name, and what the store said of it; hidden, so that it is no file of the user's."""
 _EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gs", "gcs": "gs"}
 
 
-def address_of(given: Path) -> str | None:
-    """The address that a user gave in the place of a path, such as ``s3://bucket/photos``; None for a path.
-
-    Args:
-        given: a path that was made of what the user typed, and so has one slash where two were.
-    """
-    first, *rest = given.parts or (".",)
-    return f"{first}//{'/'.join(rest)}" if re.fullmatch(r"[a-z][a-z0-9+.-]+:", first) and rest else None
+def address_of(given: str) -> str | None:
+    """The address that a user typed in the place of a path, such as ``s3://bucket/photos``; None for a path."""
+    return given.rstrip("/") if re.match(r"[a-z][a-z0-9+.-]+://.", given) else None
 
 
 def open_store(address: str) -> tuple[Any, str]:
@@ -59,7 +56,8 @@ def fetch_folder(
     """Fetch the files below an address whose names end in one of some suffixes; those that did not change stay.
 
     A file counts as the same as long as the store says the same of it (ETag, checksum, time or size, by fsspec's
-    ``ukey``). One that is no longer there is removed here too.
+    ``ukey``). One that the listing no longer names is removed here too; one that could not be asked for now stays, for
+    the next call.
 
     Args:
         address: such as ``s3://bucket/photos``.
@@ -68,11 +66,12 @@ def fetch_folder(
         stage: starts a progress bar of that title; returns its update function.
 
     Returns:
-        The folder, and what could not be fetched or has a name that no file can have.
+        The folder, and what could not be fetched or has a name that no file can have. Of a file that could not be
+        fetched an older version may lie in the folder: leave it out (``Scan.without``).
 
     Raises:
         SpecError: see ``open_store``.
-        DataError: the store cannot be listed, or holds no such file there.
+        DataError: the store cannot be listed, is a file, or holds no such file there that can be fetched.
     """
     store, root = open_store(address)
     folder = into / hashlib.sha256(address.rstrip("/").encode()).hexdigest()[:16]
@@ -80,15 +79,22 @@ def fetch_folder(
         found = store.find(root, withdirs=False)
     except Exception as error:  # each store's library has its own errors
         raise DataError(f"cannot list {address}: {_words(error)}.") from error
+    if list(map(str, found)) == [root]:
+        raise DataError(f"{address} is a file; --images takes a folder.")
     base = root.rstrip("/") + "/"
+    listed = {str(path).removeprefix(base) for path in found}
     # Stores list in orders of their own.
-    names = sorted(str(path).removeprefix(base) for path in found if str(path).lower().endswith(tuple(suffixes)))
+    names = sorted(name for name in listed if name.lower().endswith(tuple(suffixes)))
     if not names:
         raise DataError(f"{address} holds none of {', '.join(suffixes)}, at any depth.")
     folder.mkdir(parents=True, exist_ok=True)
     record = folder / _RECORD
-    before = json.loads(record.read_text()) if record.exists() else {}
-    kept: dict[str, str] = {}
+    known = {name: said for name, said in _recorded(record).items() if name in listed}
+    # By what lies here, not by the record, which a killed run may have left behind its files.
+    for path in [path for path in folder.rglob("*") if path.is_file() and path != record]:
+        name = path.relative_to(folder).as_posix()
+        if name not in listed and not _unusable(name):
+            path.unlink(missing_ok=True)
     skipped = []
     tick = stage(f"fetching {len(names):,} files")
     try:
@@ -97,16 +103,14 @@ def fetch_folder(
                 skipped.append(Skipped(name, reason))
                 continue
             try:
-                kept[name] = _fetched(store, base + name, folder / name, before.get(name))
+                known[name] = _fetched(store, base + name, folder / name, known.get(name))
             except Exception as error:
                 skipped.append(Skipped(name, f"cannot be fetched: {_words(error)}"))
             tick(number, len(names))
-    except BaseException:
-        record.write_text(json.dumps({**before, **kept}))  # interrupted: the next call goes on from here
-        raise
-    for gone in before.keys() - kept.keys():
-        (folder / gone).unlink(missing_ok=True)
-    record.write_text(json.dumps(kept))
+    finally:  # interrupted too: the next call goes on from here
+        write_atomically(record, json.dumps(known).encode())
+    if len(skipped) == len(names):
+        raise DataError(f"cannot fetch any of {len(names):,} files of {address}; {names[0]}: {skipped[0].reason}.")
     return folder, tuple(skipped)
 
 
@@ -121,13 +125,19 @@ def fetch_file(address: str, into: Path, stage: Callable[[str], Progress]) -> Pa
     folder = into / hashlib.sha256(address.encode()).hexdigest()[:16]
     folder.mkdir(parents=True, exist_ok=True)
     record, local = folder / _RECORD, folder / PurePosixPath(path).name
-    before = json.loads(record.read_text()) if record.exists() else {}
     stage(f"fetching {address}")
     try:
-        record.write_text(json.dumps({local.name: _fetched(store, path, local, before.get(local.name))}))
+        said = _fetched(store, path, local, _recorded(record).get(local.name))
     except Exception as error:
         raise DataError(f"cannot fetch {address}: {_words(error)}.") from error
+    write_atomically(record, json.dumps({local.name: said}).encode())
     return local
+
+
+def _recorded(record: Path) -> dict[str, str]:
+    """What the store said of each file that is here."""
+    known: dict[str, str] = json.loads(record.read_text()) if record.exists() else {}
+    return known
 
 
 def _fetched(store: Any, path: str, local: Path, before: str | None) -> str:
@@ -135,10 +145,13 @@ def _fetched(store: Any, path: str, local: Path, before: str | None) -> str:
     now = str(store.ukey(path))
     if now != before or not local.is_file():
         local.parent.mkdir(parents=True, exist_ok=True)
-        # Hidden until it is whole: an interruption must not leave half a picture that looks like one.
-        partial = local.with_name(f".{local.name}.part")
-        store.get_file(path, str(partial))
-        partial.replace(local)
+        # Hidden until it is whole, and of this run alone: another may fetch the same file.
+        partial = local.with_name(f".{uuid.uuid4().hex}.part")
+        try:
+            store.get_file(path, str(partial))
+            partial.replace(local)
+        finally:
+            partial.unlink(missing_ok=True)
     return now
 
 

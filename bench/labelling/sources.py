@@ -75,6 +75,11 @@ class Source:
     root: Path | None
 
     @classmethod
+    def of(cls, scan: Scan) -> Source:
+        """Images that were found already."""
+        return cls(scan.files.names, scan, None, scan.files.root)
+
+    @classmethod
     def find(cls, *, images: Path | None, embeddings: Path | None, names: Path | None) -> Source:
         """Look for the items.
 
@@ -92,8 +97,7 @@ class Source:
                     "give either --images FOLDER or --embeddings FILE.npy (which may have --names FILE.txt, and then "
                     "--images as the folder that these are in)."
                 )
-            scan = find_images(images)
-            return cls(scan.files.names, scan, None, scan.files.root)
+            return cls.of(find_images(images))
         vectors, own = read_embeddings(embeddings)
         if names is not None:
             own = _read_names(names, len(vectors))
@@ -107,10 +111,11 @@ class Source:
         return cls(listed, None, vectors, None if images is None else images.resolve())
 
     def without(self, skipped: Sequence[Skipped]) -> Source:
-        """Return this source with more files that could not be used, such as damaged videos."""
+        """Return this source without files that could not be used, such as those that could not be fetched."""
         if self.scan is None or not skipped:
             return self
-        return replace(self, scan=replace(self.scan, skipped=tuple(sorted((*self.scan.skipped, *skipped)))))
+        scan = self.scan.without(skipped)
+        return replace(self, scan=scan, names=scan.files.names)
 
     def lookup(self) -> Lookup:
         """Finds items by name."""

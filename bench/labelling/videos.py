@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
-import shutil
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from bench.errors import DataError, SpecError, install_command
 from bench.images.decoding import content_sha256
-from bench.images.folders import Skipped, scan_images
+from bench.images.folders import Scan, Skipped, scan_images
 from bench.progress import Progress
+from bench.store.files import write_atomically
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -21,6 +26,8 @@ if TYPE_CHECKING:
 SUFFIXES = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".mpg", ".mpeg")
 _RECORD = ".frames.json"
 """What a folder of frames was made of; hidden, so that it is no file of the user's."""
+_OURS = re.compile(r"\d{2,}-\d\d-\d\d\.\d{3}\.jpg")
+"""Names of pictures (``_clock``): nothing else beside them is chosen, replaced or removed."""
 _QUALITY = 95
 
 
@@ -36,7 +43,20 @@ def check_videos(fps: float | None) -> None:
         raise SpecError(f"--fps reads videos with PyAV, which is not installed: {install_command('video')}.")
 
 
-def extract_frames(videos: Path, frames: Path, fps: float, stage: Callable[[str], Progress]) -> tuple[Skipped, ...]:
+def frames_folder(out: Path, videos: str) -> Path:
+    """Where the pictures of videos lie: beside the list, each folder of videos with a folder of its own.
+
+    Args:
+        out: the list.
+        videos: the folder's resolved path, or its address; a digest of it, since two folders may have one name.
+    """
+    digest = hashlib.sha256(os.fsencode(videos)).hexdigest()[:8]
+    return out.with_name(f"{videos.rpartition('/')[2] or 'videos'}-{digest}.frames")
+
+
+def extract_frames(
+    videos: Path, frames: Path, fps: float, stage: Callable[[str], Progress], unusable: Sequence[Skipped] = ()
+) -> Scan:
     """Write ``fps`` pictures a second of every video below a folder; what was written for the same video stays.
 
     A picture is ``frames/VIDEO/HH-MM-SS.mmm.jpg``: the video's path below the folder, and the time at which the picture
@@ -48,28 +68,39 @@ def extract_frames(videos: Path, frames: Path, fps: float, stage: Callable[[str]
         frames: folder to write to.
         fps: pictures a second, above 0.
         stage: starts a progress bar of that title; returns its update function.
+        unusable: videos to leave out, and why.
 
     Returns:
-        What could not be used: damaged videos, with the time up to which there are pictures.
+        The pictures of these videos, no matter what else lies in ``frames``; and what could not be used: damaged
+        videos, with the time up to which there are pictures.
 
     Raises:
-        DataError: no such folder, no video in it, or ``frames`` holds files that this did not write.
+        DataError: no such folder, no video in it or no picture in them, or ``frames`` holds files that this did not
+            write where it would write.
     """
     if not videos.is_dir():
         raise DataError(f"{videos} is no folder; --images with --fps takes a folder of videos ({', '.join(SUFFIXES)}).")
-    scan = scan_images(videos, SUFFIXES)
-    if not len(scan.files):
-        raise DataError(
-            f"{videos} holds no video ({', '.join(SUFFIXES)}), at any depth; without --fps, images are read."
-        )
+    scan = scan_images(videos, SUFFIXES).without(unusable)
     skipped = list(scan.skipped)
+    if not len(scan.files):
+        first = f" Left out: {skipped[0].name} ({skipped[0].reason})." if skipped else ""
+        raise DataError(
+            f"{videos} holds no video ({', '.join(SUFFIXES)}), at any depth; without --fps, images are read.{first}"
+        )
     tick = stage(f"taking pictures from {len(scan.files):,} videos")
     for number, name in enumerate(scan.files.names):
         reason = _one_video(scan.files.locate(number), frames / name, fps)
         if reason:
             skipped.append(Skipped(name, reason))
         tick(number + 1, len(scan.files))
-    return tuple(skipped)
+    pictures = scan_images(frames, (".jpg",)).files
+    parts = [name.rpartition("/") for name in pictures.names]
+    used = set(scan.files.names)
+    ours = [folder in used and bool(_OURS.fullmatch(name)) for folder, _, name in parts]
+    pictures = pictures.take(np.flatnonzero(np.array(ours, dtype=bool)))
+    if not len(pictures):
+        raise DataError(f"no picture could be taken from {videos}; the first: {skipped[0].name} ({skipped[0].reason}).")
+    return Scan(pictures, tuple(sorted(skipped)), ())
 
 
 def _one_video(video: Path, folder: Path, fps: float) -> str:
@@ -79,17 +110,18 @@ def _one_video(video: Path, folder: Path, fps: float) -> str:
     except OSError as error:
         return error.strerror or str(error)
     record = folder / _RECORD
-    if folder.exists():
-        try:
-            before = json.loads(record.read_text())
-        except (OSError, ValueError) as error:
-            raise DataError(f"{folder} holds something that is no frames of {video}; give another --out.") from error
-        if {key: before.get(key) for key in made_of} == made_of:
-            return str(before["reason"])
-    # Hidden, and of this process alone: another call may work on the same video.
-    unfinished = folder.with_name(f".{folder.name}.{os.getpid()}")
-    unfinished.mkdir(parents=True)
     try:
+        before = json.loads(record.read_text()) if record.exists() else {}
+        theirs = folder.exists() and not record.exists() and any(path.name[0] != "." for path in folder.iterdir())
+    except (OSError, ValueError):
+        before, theirs = {}, True
+    if theirs:
+        raise DataError(f"{folder} holds something that is no frames of {video}; give another --out.")
+    if {key: before.get(key) for key in made_of} == made_of:
+        return str(before["reason"])
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=".unfinished-", dir=folder.parent, ignore_cleanup_errors=True) as temporary:
+        unfinished = Path(temporary)
         reason, last = "", "the beginning"
         try:
             for last, picture in _pictures(video, fps):
@@ -98,12 +130,16 @@ def _one_video(video: Path, folder: Path, fps: float) -> str:
             if isinstance(error, (MemoryError, PermissionError)):
                 raise
             reason = f"damaged after {last}: {' '.join(str(error).split()) or type(error).__name__}"
-        (unfinished / _RECORD).write_text(json.dumps({**made_of, "reason": reason}))
-        if folder.exists():
-            shutil.rmtree(folder)
-        unfinished.rename(folder)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
+        pictures = sorted(unfinished.iterdir())
+        write_atomically(record, b"{}")  # whoever is killed from here on is begun again
+        for path in pictures:
+            path.replace(folder / path.name)
+    # One by one: beside them may lie files of the user's, such as labels.
+    now = {path.name for path in pictures}
+    for path in folder.iterdir():
+        if _OURS.fullmatch(path.name) and path.name not in now:
+            path.unlink(missing_ok=True)
+    write_atomically(record, json.dumps({**made_of, "reason": reason}).encode())
     return reason
 
 

@@ -35,8 +35,12 @@ def bucket() -> Iterator[Any]:
     store.rm("/bucket", recursive=True)
 
 
+def still(title: str) -> Any:
+    return lambda done, total: None
+
+
 def fetch(folder: Path, address: str = "memory://bucket/photos") -> tuple[Path, list[str], list[str]]:
-    into, skipped = fetch_folder(address, folder, (".png",), lambda title: lambda done, total: None)
+    into, skipped = fetch_folder(address, folder, (".png",), still)
     found = sorted(p.relative_to(into).as_posix() for p in into.rglob("*") if p.is_file() and p.name[0] != ".")
     return into, found, [item.name for item in skipped]
 
@@ -85,6 +89,67 @@ def test_what_did_not_change_is_not_fetched_again(tmp_path: Path, bucket: Any, m
     assert (into / "0.png").read_bytes() == b"other"
 
 
+def test_a_request_that_fails_takes_nothing_away(tmp_path: Path, bucket: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    images = ("--images", "memory://bucket/photos", "--encoder", "pixels", "--image-size", "16", "--budget", "4")
+    assert select(tmp_path, *images).exit_code == 0
+    (local,) = (tmp_path / "cache").rglob("deep/1.png")
+    ukey, fetched = type(bucket).ukey, []
+
+    def busy(store: Any, path: str) -> Any:
+        if path.endswith("deep/1.png"):
+            raise OSError("503 Slow Down")
+        return ukey(store, path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(bucket), "ukey", busy)
+        done = select(tmp_path, *images, "--overwrite")
+        assert done.exit_code == 0, done.output or done.exception
+    with (tmp_path / "x.csv").open(newline="") as file:
+        names = [row["file"] for row in csv.DictReader(file)]
+    assert sorted(names) == ["0.png", "2.png", "4.png", "deep/3.png"], "nobody knows whether 1.png is what it was"
+    assert "deep/1.png,cannot be fetched: 503 Slow Down" in (tmp_path / "x.skipped.csv").read_text()
+    assert local.is_file()
+    get = type(bucket).get_file
+    monkeypatch.setattr(type(bucket), "get_file", lambda *given: (fetched.append(given[1]), get(*given))[1])
+    assert select(tmp_path, *images, "--overwrite").exit_code == 0
+    assert fetched == []
+    monkeypatch.setattr(type(bucket), "ukey", lambda *_: busy(bucket, "deep/1.png"))
+    with pytest.raises(DataError, match=r"cannot fetch any of 6 files of memory://bucket/photos; 0.png: .*503"):
+        fetch(tmp_path)
+
+
+def test_what_a_killed_run_left_behind_is_not_chosen(tmp_path: Path, bucket: Any) -> None:
+    into, first, _ = fetch(tmp_path)
+    (into / ".fetched.json").unlink()
+    bucket.rm("/bucket/photos/2.png")
+    assert fetch(tmp_path)[1] == [name for name in first if name != "2.png"]
+
+
+def test_files_of_other_kinds_at_one_address_stay(tmp_path: Path, bucket: Any) -> None:
+    into, first, _ = fetch(tmp_path)
+    fetch_folder("memory://bucket/photos", tmp_path, (".txt",), still)
+    assert all((into / name).is_file() for name in first)
+    assert (into / "notes.txt").is_file()
+
+
+def test_two_runs_fetch_one_address_at_once(tmp_path: Path, bucket: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second fetches everything while the first holds a file that is half there."""
+    get, inner = type(bucket).get_file, []
+
+    def while_another(store: Any, path: str, local: str) -> None:
+        get(store, path, local)
+        if not inner:
+            inner.append("begun")
+            inner.append(fetch(tmp_path))
+
+    monkeypatch.setattr(type(bucket), "get_file", while_another)
+    into, found, skipped = fetch(tmp_path)
+    assert inner[1] == (into, found, skipped)
+    assert len(found) == 6
+    assert skipped == []
+    assert [path.name for path in into.rglob(".*")] == [".fetched.json"]
+
+
 def test_an_interruption_keeps_what_was_fetched(tmp_path: Path, bucket: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     fetched: list[str] = []
     get = type(bucket).get_file
@@ -117,10 +182,11 @@ def test_keys_that_are_no_paths_are_skipped(tmp_path: Path, bucket: Any, monkeyp
     [
         ("nonsense://bucket/photos", SpecError, "nonsense://bucket/photos is not valid"),
         ("memory://nowhere/at/all", DataError, "holds none of|cannot list"),
+        ("memory://bucket/photos/0.png", DataError, "memory://bucket/photos/0.png is a file; --images takes a folder"),
     ],
 )
 def test_an_address_that_leads_nowhere_is_one_clear_error(
-    tmp_path: Path, address: str, error: type[Exception], message: str
+    tmp_path: Path, bucket: Any, address: str, error: type[Exception], message: str
 ) -> None:
     with pytest.raises(error, match=message):
         fetch(tmp_path, address)
@@ -151,7 +217,21 @@ def test_a_store_whose_package_is_missing_is_named_with_what_to_install(
         ("/s3:/x", None),
         (".", None),
         ("a:b/c", None),
+        ("file:///photos/a", "file:///photos/a"),
+        ("s3://bucket//photos", "s3://bucket//photos"),
+        ("s3:/bucket", None),
     ],
 )
 def test_an_address_is_told_from_a_path(given: str, address: str | None) -> None:
-    assert address_of(Path(given)) == address
+    assert address_of(given) == address
+
+
+def test_an_address_reaches_the_store_as_it_was_typed(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    for number in range(3):
+        Image.new("RGB", (20, 20), (50 * number, 0, 0)).save(tmp_path / f"photos/{number}.png")
+    np.save(tmp_path / "x.npy", np.random.default_rng(0).normal(size=(30, 4)))
+    photos = ("--images", f"file://{tmp_path}/photos/", "--encoder", "pixels", "--image-size", "16")
+    for given in (photos, ("--embeddings", f"file://{tmp_path}/x.npy")):
+        done = select(tmp_path, *given, "--budget", "3", "--overwrite")
+        assert done.exit_code == 0, done.output or done.exception

@@ -37,9 +37,8 @@ def film(path: Path, seconds: float, *, rate: int = 10) -> None:
 
 
 def frames_of(folder: Path, fps: float) -> tuple[list[str], Any]:
-    skipped = extract_frames(folder, folder.with_suffix(".frames"), fps, lambda title: lambda done, total: None)
-    found = folder.with_suffix(".frames")
-    return sorted(path.relative_to(found).as_posix() for path in found.rglob("*.jpg")), skipped
+    scan = extract_frames(folder, folder.with_suffix(".frames"), fps, lambda title: lambda done, total: None)
+    return list(scan.files.names), scan.skipped
 
 
 def grey(path: Path) -> int:
@@ -136,9 +135,69 @@ def test_frames_of_videos_are_chosen_one_a_video(tmp_path: Path) -> None:
     done = select(tmp_path, "--images", str(tmp_path / "v"), "--fps", "1", "--budget", "3", "--groups", "folder")
     assert done.exit_code == 0, done.output or done.exception
     assert sorted(name.split("/")[0] for name in listed(tmp_path)) == ["a.mp4", "b.mp4", "c.mp4"]
-    assert all((tmp_path / "v.frames" / name).is_file() for name in listed(tmp_path))
+    (frames,) = tmp_path.glob("v-*.frames")
+    assert all((frames / name).is_file() for name in listed(tmp_path))
     assert "broken.mp4" in (tmp_path / "x.skipped.csv").read_text()
-    assert f"Pictures of the videos are in {tmp_path / 'v.frames'}" in done.output
+    assert f"Pictures of the videos are in {frames}" in done.output
+
+
+def test_pictures_of_the_videos_given_now_alone_are_chosen(tmp_path: Path) -> None:
+    """What other videos left behind stays where it is, and is no candidate."""
+    film(tmp_path / "v/a.mp4", 2)
+    film(tmp_path / "v/b.mp4", 2)
+    assert len(frames_of(tmp_path / "v", 1)[0]) == 4
+    (tmp_path / "v/b.mp4").unlink()
+    Image.new("RGB", (8, 8)).save(tmp_path / "v.frames/a.mp4/mine.jpg")
+    assert {name.split("/")[0] for name in frames_of(tmp_path / "v", 1)[0]} == {"a.mp4"}
+    assert not [name for name in frames_of(tmp_path / "v", 1)[0] if "mine" in name]
+    assert len(list((tmp_path / "v.frames/b.mp4").glob("*.jpg"))) == 2
+
+
+def test_folders_of_one_name_have_pictures_of_their_own(tmp_path: Path) -> None:
+    for folder, seconds in (("A", 2), ("B", 4)):
+        film(tmp_path / folder / "clips/one.mp4", seconds)
+        images = str(tmp_path / folder / "clips")
+        done = select(tmp_path, "--images", images, "--fps", "1", "--budget", str(seconds), "--overwrite")
+        assert done.exit_code == 0, done.output or done.exception
+        assert len(listed(tmp_path)) == seconds
+    counts = [len(list(folder.glob("one.mp4/*.jpg"))) for folder in tmp_path.glob("clips-*.frames")]
+    assert sorted(counts) == [2, 4]
+
+
+def test_files_of_the_users_beside_pictures_stay(tmp_path: Path) -> None:
+    film(tmp_path / "v/a.mp4", 3)
+    frames_of(tmp_path / "v", 1)
+    own = [tmp_path / "v.frames/a.mp4" / name for name in ("labels.txt", "00-00-01.000.txt", "deep/mine.txt")]
+    own[-1].parent.mkdir()
+    for path in own:
+        path.write_text("mine")
+    assert len(frames_of(tmp_path / "v", 0.5)[0]) == 2
+    assert [path.read_text() for path in own] == ["mine"] * 3
+    assert len(list((tmp_path / "v.frames/a.mp4").glob("*.jpg"))) == 2, "our own of another rate are gone"
+
+
+def test_a_video_that_is_cut_off_while_its_pictures_are_put_in_place_is_begun_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    film(tmp_path / "v/a.mp4", 3)
+    frames_of(tmp_path / "v", 1)
+    put = Path.replace
+
+    def killed(path: Path, target: Path) -> Path:
+        if target.name == "00-00-04.000.jpg":
+            raise KeyboardInterrupt
+        return put(path, target)
+
+    film(tmp_path / "v/a.mp4", 5)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", killed)
+        with pytest.raises(KeyboardInterrupt):
+            frames_of(tmp_path / "v", 1)
+    film(tmp_path / "v/a.mp4", 3)
+    names, _ = frames_of(tmp_path / "v", 1)
+    assert len(names) == len(list((tmp_path / "v.frames/a.mp4").glob("*.jpg"))) == 3
+    assert [round(grey(tmp_path / "v.frames" / name), -1) for name in names] == [0, 20, 40]
+    assert not [path for path in (tmp_path / "v.frames").rglob(".*") if path.name != ".frames.json"]
 
 
 def test_videos_without_the_package_or_a_rate_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
