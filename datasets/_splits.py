@@ -71,6 +71,7 @@ def find_splits(base: Path) -> tuple[str, str] | None:
         return _pair(base, pairs[0])
     for found in named:
         nested = class_folders(base / found.name)
+        # With another word in it, as in train_station, it is as likely a class.
         if nested and not found.rest:
             _refuse_alone(base, found, nested)
     return None

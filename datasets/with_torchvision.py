@@ -127,6 +127,7 @@ def _read(
 
     reader = getattr(datasets, name)
     takes = signature(reader).parameters
+    # Some readers pass their keywords on to the class that they are made of.
     free = any(item.kind is item.VAR_KEYWORD for item in takes.values())
     fetching = {"download": download} if "download" in takes or free else {}
     try:

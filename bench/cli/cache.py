@@ -52,6 +52,7 @@ def list_stages(
         return
     console = Console(highlight=False, markup=False)
     if not console.is_terminal:
+        # Piped output has no width, and at rich's 80 titles would break.
         console.width = max(console.width, 160)
     now = time.time()
     table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
@@ -129,6 +130,7 @@ def prune(
     from bench.units import parse_bytes, parse_seconds, show_bytes
 
     conditions = (older_than, unused_for, max_size, damaged or None)
+    # Neither or both: a command that names nothing deletes nothing, and --all would overrule what is beside it.
     if everything == any(condition is not None for condition in conditions):
         raise SpecError("say what to delete: --older-than, --unused-for, --max-size or --damaged, or else --all.")
     limits = {

@@ -34,6 +34,7 @@ def compare(
     from bench.results import comparison, comparison_text
     from bench.results.sheets import to_csv, write_text
 
+    # The baseline stays, whatever --methods shows: the others are compared with it.
     blocks = results.read_blocks(folders, metric, methods=methods, digits=digits, keep=baseline)
     compared = comparison.compare(blocks, baseline)
     made = [one.block for one in compared]

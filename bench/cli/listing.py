@@ -37,6 +37,7 @@ def show(kind: Kind) -> None:
         table.add_row(entry.name, *(_cell(entry, column) for column in columns), entry.summary)
     console = Console()
     if not console.is_terminal:
+        # Piped output has no width, and at rich's 80 the columns would be a word wide.
         console.width = max(console.width, 200)
     console.print(table)
     if kind is Kind.datasets:

@@ -55,6 +55,7 @@ def write_tables(blocks: list[Block], target: Path, tex: Tex | None = None) -> t
     from bench.results.table_text import sheet, table_records
 
     sheets = [sheet(block) for block in blocks]
+    # Two files, so that a table by the best accuracy never takes the place of the other.
     name = "accuracy" if blocks[0].metric == "last" else "best_accuracy"
     return sheets, results.write_sheets(target, name, sheets, table_records(blocks), tex)
 

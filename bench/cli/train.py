@@ -121,6 +121,7 @@ def train(
     origin = None if wanted.row is None else read_row(wanted.row)
     device, threads = how.device, how.threads
     if origin is not None:
+        # As the row: another kind of device rounds otherwise, and nothing would be reproduced.
         device = "cpu" if device == "auto" and origin.device.startswith("cpu") else device
         threads = threads or origin.threads
     options = {

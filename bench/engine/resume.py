@@ -11,7 +11,7 @@ from typing import Any
 from bench.errors import RowError
 from bench.plain_files import read_regular
 from bench.recipe import Recipe
-from bench.results.comparable import conflict, rate_of
+from bench.results.compatibility import conflict, rate_of
 from bench.results.rows import MOST_BYTES, Row, read_row
 from bench.stages.published import PublishedCell
 from bench.stages.selection import Selection

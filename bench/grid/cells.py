@@ -122,7 +122,9 @@ def expand(
                 refs = dataset_refs[str(dataset)], encoder_refs[str(encoder)]
                 files = [coreset for call in published(spec) if (coreset := coresets.get((str(dataset), str(call))))]
                 for cell in _block(spec, *refs, model, precisions, files):
+                    # Equal cells come again where nothing of them reads the encoder by which the blocks differ.
                     first = cells.setdefault(cell.cell_id, cell)
+                    # Of files alone, whose supervision is no part of the id.
                     if getattr(first, "supervision", None) != getattr(cell, "supervision", None):
                         raise SpecError(
                             f"{first.variant} and {cell.variant} keep the same images and state different supervision; "
@@ -192,6 +194,7 @@ def _block(
     proxy_reads = models.get(proxy_call.name).info.inputs == "embeddings"
     proxy = Proxy(
         model=_model_ref(proxy_call),
+        # By the fields of the proxy's own network, whose learning rate may be another.
         recipe=proxy_recipe(_recipe(dataset.name, proxy_call, spec).at_precision(precisions)),
         encoder=encoder if proxy_reads else None,
     )
@@ -199,6 +202,7 @@ def _block(
     for call in _registered(spec):
         entry = methods.get(call.name)
         for rate in _rates(call, spec):
+            # Those off their defaults alone: a parameter that a method gets later changes no id of before.
             params = entry.changed(at_rate(call, rate))
             rests_on = resources_of(call.name, params)
             uses_proxy = proxy if "proxy" in rests_on else None
@@ -207,8 +211,10 @@ def _block(
                     f"method {call} looks at how a network learns, and {proxy.model.label} does not learn; name one "
                     "that does with --proxy-model, such as linear_probe."
                 )
+            # Named where something reads it, so that a cell which reads none is one cell under every encoder.
             uses_encoder = "encoder" in rests_on or by_model or (uses_proxy is not None and proxy_reads)
             budget = budget_for(dataset.size, rate)
+            # A size of 0 stands for a data set that is not there yet.
             if dataset.size and budget < 2:
                 raise SpecError(
                     f"rate {rate:g} keeps {budget} of the {dataset.size} images of {dataset.label}; "

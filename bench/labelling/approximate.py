@@ -129,7 +129,7 @@ def approximate_neighbors(
 def _nearest(
     rows: Rows, chunk: NDArray[np.int64], k: int, index: Cells, probes: int
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """The k nearest of what the index finds, and their distances as the rows are scaled; [B, k], ties by position."""
+    """Return the k nearest of what the index finds, and their distances as the rows are scaled; [B, k]."""
     queries = index.scaled(rows[chunk])
     # One more for the row itself, and a few since the index ranks by float16.
     wanted = min(k + 1 + _SPARE, len(rows))

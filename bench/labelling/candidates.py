@@ -168,7 +168,7 @@ def _capped(
     most: int,
     rng: np.random.Generator,
 ) -> NDArray[np.int64]:
-    """The items of each group that cover it best, as many as it may have beside those labelled; ascending."""
+    """Return the items of each group that cover it best, as many as it may have beside those labelled; ascending."""
     # Stable, so that members stay ascending, and the same input gives the same choice.
     order = left[np.argsort(groups[left], kind="stable")]
     stay = []

@@ -208,7 +208,7 @@ def rough_clusters(rows: Rows, classes: int, rng: np.random.Generator) -> NDArra
 
 
 def _spread(values: NDArray[Any], kept: NDArray[np.int64], size: int, missing: float) -> NDArray[Any]:
-    """The values of the kept items among all N, the others ``missing``."""
+    """Spread the values of the kept items over all N, the others ``missing``."""
     spread = np.full(size, missing, dtype=values.dtype)
     spread[kept] = values
     return spread

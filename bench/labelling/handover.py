@@ -126,7 +126,7 @@ def image_size(path: Path) -> tuple[int, int]:
 
 
 def _facts(record: Mapping[str, Any]) -> dict[str, Any]:
-    """What is known of an item besides its name."""
+    """Return what is known of an item besides its name."""
     return {key: record[key] for key in ("order", "cluster", "score") if key in record}
 
 

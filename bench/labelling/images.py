@@ -82,7 +82,7 @@ def readable_suffixes() -> tuple[str, ...]:
 
 
 def heic_hint(others: Mapping[str, int]) -> str:
-    """What to install, where HEIC files are among those that were not looked at; else nothing.
+    """Say what to install, where HEIC files are among those that were not looked at; else nothing.
 
     Args:
         others: suffix, in lower case -> how many files have it.

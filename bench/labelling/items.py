@@ -50,7 +50,7 @@ class ApproximateLists(NeighborLists):
     version: ClassVar[int] = 1
 
     def compute(self, session: Session, progress: Progress) -> Arrays:
-        """``indices`` and ``distances`` as ``NeighborLists``; ``recall`` as ``approximate_neighbors``."""
+        """Return ``indices`` and ``distances`` as ``NeighborLists``; ``recall`` as ``approximate_neighbors``."""
         assert isinstance(session, ItemsSession)
         found = approximate_neighbors(session.vectors, self.k, self.metric, threads=session.threads, progress=progress)
         return {**found.neighbors._asdict(), "recall": np.array(found.recall)}
@@ -85,7 +85,7 @@ class ItemsSession(Session):
         return self.store.get(stage, produce)
 
     def source(self, selection: Selection) -> StageSource:
-        """The pool's parts; a method gets copies of the caller's embeddings."""
+        """Return the pool's parts; a method gets copies of the caller's embeddings."""
         return _ItemsSource(selection, self)
 
     def dataset(self, ref: DatasetRef) -> NoReturn:
@@ -94,7 +94,7 @@ class ItemsSession(Session):
 
 
 def _in_plain_words(stage: Stage) -> str:
-    """What a stage does, for somebody who wants to label images and knows nothing of stages."""
+    """Say what a stage does, to somebody who wants to label images and knows nothing of stages."""
     match stage:
         case Selection():
             return f"choosing by {Call(stage.method, dict(stage.params))}"
@@ -125,7 +125,7 @@ class _ItemsSource(StageSource):
 
 
 def items_selection(vectors: Rows, call: Call, *, budget: int, classes: int, seed: int) -> Selection:
-    """The selection of a method from embeddings, identified by their content.
+    """Return the selection of a method from embeddings, identified by their content.
 
     Args:
         vectors: float32 [N, D].
@@ -166,7 +166,7 @@ def _fingerprint(vectors: Rows) -> str:
 
 
 def proxy_for(size: int) -> Proxy:
-    """A linear probe on the embeddings of ``size`` items: it takes seconds on a CPU and needs no images."""
+    """Return a linear probe on the embeddings of ``size`` items: seconds on a CPU, and no images are needed."""
     recipe = Recipe(
         proxy_epochs=30,
         batch_size=256 if size < _LARGE else 1024,

@@ -115,7 +115,7 @@ def _main_axes(rows: NDArray[np.float32]) -> NDArray[np.float64]:
 
 
 def _scaled(points: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The points moved and scaled into the picture."""
+    """Move and scale the points into the picture."""
     low, high = points.min(0), points.max(0)
     # Points that all lie on one line have no height to divide by.
     inside = (points - low) / np.where(high > low, high - low, 1)
@@ -143,7 +143,7 @@ def _picture(number: int, pictures: ImageFiles | None) -> str:
 
 
 def _details(title: str, lines: Iterable[str]) -> str:
-    """A list that opens on a click; ``lines`` are HTML."""
+    """Write a list that opens on a click; ``lines`` are HTML."""
     lines = list(lines)
     shown = "".join(f"<li><bdi>{line}</bdi></li>" for line in lines[:_LISTED])
     rest = f"<p>and {len(lines) - _LISTED:,} more</p>" if len(lines) > _LISTED else ""

@@ -99,7 +99,7 @@ def unmasked(name: str, given: ArrayLike) -> NDArray[Any]:
 
 
 def rows_at(rows: Rows, positions: NDArray[np.int64]) -> Rows:
-    """The rows at some positions, ascending and unique: all of them are the rows themselves."""
+    """Return the rows at some positions, ascending and unique: all of them are the rows themselves."""
     return rows if len(positions) == len(rows) else RowsAt(rows, positions)
 
 

@@ -57,7 +57,7 @@ def contact_sheet(files: ImageFiles, positions: Sequence[int], captions: Sequenc
 
 
 def _fitting(caption: str, length: Callable[[str], float]) -> str:
-    """The caption, without as much of its middle as does not fit."""
+    """Cut as much of the middle out of the caption as does not fit."""
     cut, head = caption, caption[:_HEAD]
     for start in range(_HEAD, len(caption) + 1):
         if length(cut) <= THUMBNAIL:
@@ -67,7 +67,7 @@ def _fitting(caption: str, length: Callable[[str], float]) -> str:
 
 
 def thumbnail(path: Path) -> Image:
-    """The picture upright, its longer side THUMBNAIL pixels."""
+    """Read the picture upright, its longer side THUMBNAIL pixels."""
     from PIL import ImageOps
 
     upright = decode(path, upright=True, about=THUMBNAIL)

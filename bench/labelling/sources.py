@@ -46,7 +46,7 @@ class Items(NamedTuple):
     skipped: tuple[Skipped, ...]
 
     def limits(self, limits: Limits) -> Limits:
-        """The limits, given by positions in the source, by positions among these items."""
+        """Turn limits by positions in the source into limits by positions among these items."""
         return replace(
             limits,
             labelled=self._inside(limits.labelled),
@@ -118,7 +118,7 @@ class Source:
         return replace(self, scan=scan, names=scan.files.names)
 
     def lookup(self) -> Lookup:
-        """Finds items by name."""
+        """Return what finds items by name."""
         return Lookup(self.names, self.root)
 
     def other_suffixes(self, *, without: Collection[Path]) -> dict[str, int] | None:

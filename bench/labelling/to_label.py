@@ -38,13 +38,13 @@ def records(chosen: Chosen, names: Sequence[str], named: Named) -> list[dict[str
 
 
 def list_csv(listed: Sequence[Mapping[str, Any]], named: Named) -> bytes:
-    """The records as a CSV file."""
+    """Write the records as a CSV file."""
     lines = [{**record, named: plain(record[named], named)} for record in listed]
     return to_csv(lines).encode("utf-8", "surrogateescape")
 
 
 def plain(name: str, named: Named) -> str:
-    """A file's name that no spreadsheet takes for a formula: ``./=1.jpg`` is the same file as ``=1.jpg``."""
+    """Make a file's name one that no spreadsheet takes for a formula: ``./=1.jpg`` is the file ``=1.jpg``."""
     return f"./{name}" if named == "file" and name.startswith(_FORMULA) else name
 
 

@@ -103,7 +103,7 @@ def _check(sizes: NDArray[np.int64], budget: int, said: str) -> None:
 def _filled(
     heads: NDArray[np.int64], items: NDArray[np.int64], groups: NDArray[np.int64], budget: int
 ) -> NDArray[np.int64]:
-    """The items of one group after the other, as long as all of a group fit; ascending within each."""
+    """Return the items of one group after the other, as long as all of a group fit; ascending within each."""
     by_group = items[np.argsort(groups[items], kind="stable")]
     numbers = groups[by_group]
     taken: list[NDArray[np.int64]] = []

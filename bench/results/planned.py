@@ -89,10 +89,12 @@ def missing_words(planned: Sequence[Place], rows: Iterable[Row]) -> str:
     missing = [place for place in planned if place not in there]
     if not missing:
         return ""
+    # Data set, encoder and model are named only where there are several.
     varying = [number for number in (0, 2, 3) if len({place[number] for place in planned} - {NO_ENCODER}) > 1]
     lines: defaultdict[tuple[str, ...], list[Place]] = defaultdict(list)
     for place in missing:
         lines[place[:4]].append(place)
+    # A line without any row is "all", whose seeds and rates need no list.
     begun = {place[:4] for place in there}
     parts = [
         f"{', '.join([line[1], *(line[number] for number in varying)])}: "

@@ -14,7 +14,7 @@ from bench.errors import RowError, SpecError
 from bench.grammar import Modifiers, family, merged, parse_call
 from bench.identity import NO_ENCODER
 from bench.parts import SUPERVISIONS, Supervision
-from bench.results.comparable import check_block, check_line, check_protocol, rate_of
+from bench.results.compatibility import check_block, check_line, check_protocol, rate_of
 from bench.results.planned import Place
 from bench.results.reported import Reported, reported
 from bench.results.rows import Row, read_rows

@@ -133,6 +133,7 @@ class PseudoLabels(OnEmbeddings):
         memory = PROCESS + 2 * shape.embeddings + in_memory(heads, device)
         if device != "cpu":
             memory += self._head_bytes(saved=True)
+        # The labels, int64; a GPU holds the embeddings beside the heads.
         return Estimate(memory, shape.train * 8, CUDA + shape.embeddings + heads if heads else 0)
 
     def work(self, shape: Shape) -> list[Work]:

@@ -60,6 +60,7 @@ class ProxyDynamics(Stage):
         data, network = proxy_bytes(self.proxy, shape, self.dataset, shape.train)
         # TDDS looks at the outputs of several epochs at once, which the recorder holds until then.
         outputs = outputs_bytes(shape.train, self.dataset.num_classes)
+        # 19 numbers an image of at most 4 bytes, and room for more.
         return of_training(data, network + outputs, 128 * shape.train, device)
 
     def work(self, shape: Shape) -> list[Work]:

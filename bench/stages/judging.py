@@ -44,6 +44,7 @@ class Labelings(OnEmbeddings):
         return f"labelings of {source.dataset.label} by {source.encoder.label} for the judge, seed {self.seed}"
 
     def estimate(self, shape: Shape, device: str) -> Estimate:
+        # Nine labelings of int64: three numbers of clusters with three starts each.
         return Estimate(PROCESS + 3 * shape.embeddings, 9 * 8 * shape.train)
 
     def work(self, shape: Shape) -> list[Work]:
@@ -95,6 +96,7 @@ class JudgeFeatures(Stage):
 
     def estimate(self, shape: Shape, device: str) -> Estimate:
         """Averaged pixels and features in float64, and as they are stored."""
+        # 512 random features and a constant, in float32.
         features = shape.train * 513 * 4 if self.embeddings is None else shape.embeddings
         return Estimate(PROCESS + shape.bytes + 8 * features, features)
 

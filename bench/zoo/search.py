@@ -18,7 +18,7 @@ class Match(NamedTuple):
 
 
 def encoders_like(text: str) -> Iterator[Match]:
-    """Encoders of other libraries whose name or tag contains a text, in any case."""
+    """List encoders of other libraries whose name or tag contains a text, in any case."""
     if find_spec("timm"):
         from bench.zoo import with_timm
 
@@ -49,14 +49,14 @@ def models_like(text: str) -> Iterator[Match]:
 
 
 def datasets_like(text: str) -> Iterator[Match]:
-    """Sets of other libraries whose name contains a text, in any case."""
+    """List sets of other libraries whose name contains a text, in any case."""
     from bench.datasets.with_torchvision import SETS
 
     yield from (Match(str(Call("torchvision", {"name": name}))) for name in SETS if _inside(text, name))
 
 
 def not_installed() -> list[str]:
-    """What would be searched too: libraries that are missing, with the command that installs them."""
+    """List what would be searched too: libraries that are missing, with the command that installs them."""
     extras = {"timm": "vit", "open_clip": "openclip"}
     return [f"{module}: {install_command(extra)}" for module, extra in extras.items() if not find_spec(module)]
 

@@ -88,7 +88,7 @@ def load(weights: Path | None, *, owner: str) -> tuple[nn.Module, Callable[[Tens
 
 
 def _read(transformers: Any, weights: Path, config: Any) -> tuple[nn.Module, dict[str, Any]]:
-    """The network in float32, and what of it the file lacks; weights of a classifier are left out."""
+    """Return the network in float32, and what of it the file lacks; weights of a classifier are left out."""
     if weights.name == "model.safetensors":
         return transformers.AutoModel.from_pretrained(
             weights.parent,
