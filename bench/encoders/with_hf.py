@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,23 @@ from bench.plugins import Trained
 
 _OWNER = "encoder 'hf'"
 _BESIDE = ("config.json", "preprocessor_config.json")
-# What repositories say of their networks is prose; these names tell what their authors trained them with.
-_TOLD: dict[Trained, tuple[str, ...]] = {
-    "language": ("clip", "siglip"),
-    "self-supervised": ("dino", "-mae", "ijepa", "beit-base-patch16-224-pt22k"),
-}
+# What repositories say of their networks is prose, and anybody may have tuned a network with labels under a name like
+# another's. These are known by their whole names, or by an owner whose networks of the name were all trained alike.
+_TOLD: tuple[tuple[Trained, str], ...] = (
+    ("self-supervised", r"facebook/dinov2(-with-registers)?-(small|base|large|giant)"),
+    ("self-supervised", r"facebook/dinov3-[a-z0-9-]+-pretrain-(lvd1689m|sat493m)"),
+    ("self-supervised", r"facebook/dino-vit[sb](8|16)"),
+    ("self-supervised", r"facebook/vit-mae-(base|large|huge)"),
+    ("self-supervised", r"facebook/vit-msn-(small|base|large|base-4|large-7)"),
+    ("self-supervised", r"facebook/ijepa_vit[hg]1[46]_(1k|22k)"),
+    ("self-supervised", r"facebook/data2vec-vision-(base|large)"),
+    ("self-supervised", r"microsoft/beit-(base|large)-patch16-224-pt22k"),
+    ("language", r"openai/clip-vit-.+"),
+    ("language", r"laion/CLIP-ViT-.+"),
+    ("language", r"google/siglip2?-.+"),
+    ("language", r"facebook/metaclip-.+"),
+    ("language", r"kakaobrain/align-base"),
+)
 
 
 def _name(params: Mapping[str, Any]) -> str:
@@ -30,11 +43,8 @@ def _name(params: Mapping[str, Any]) -> str:
 
 
 def _trained_with(params: Mapping[str, Any]) -> Trained:
-    name = _name(params).partition("/")[2].lower()
-    # Networks with a classifier were tuned with labels, whatever they were before.
-    tuned = any(word in name for word in ("imagenet", "-ft", "finetuned", "1k", "22k", "21k"))
-    told = next((kind for kind, words in _TOLD.items() if any(word in name for word in words)), None)
-    return stated(params, None if tuned else told, _OWNER)
+    name = _name(params)
+    return stated(params, next((kind for kind, known in _TOLD if re.fullmatch(known, name)), None), _OWNER)
 
 
 def _weights(params: Mapping[str, Any]) -> Weights:
@@ -53,6 +63,7 @@ def _files(weights: Path) -> list[Path]:
     source="the Hugging Face hub, by its names, through transformers",
     weights=_weights,
     files=_files,
+    version=2,
 )
 def hf(weights: Path | None, *, name: str = "", supervision: Given = "auto") -> Encoder:
     """An image network of the Hugging Face hub, such as facebook/dinov2-base, with its own preprocessing.
@@ -63,11 +74,12 @@ def hf(weights: Path | None, *, name: str = "", supervision: Given = "auto") -> 
     Args:
         weights: a safetensors file beside its ``config.json`` and ``preprocessor_config.json``.
         name: of the repository.
-        supervision: what it was trained with, where the name does not tell.
+        supervision: what it was trained with, where the name does not tell or the file is another.
 
     Raises:
         BenchError: transformers is not installed.
-        WeightsError: the file is unreadable, does not fit, or its settings are not beside it.
+        WeightsError: the file is unreadable, does not fit, its settings are not beside it, or its network embeds no
+            image, or one image differently at every call.
     """
     from bench.encoding.frozen import FrozenEncoder
     from bench.zoo import with_hf as zoo

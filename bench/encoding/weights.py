@@ -117,6 +117,11 @@ class TorchvisionWeights:
     def __str__(self) -> str:
         return f"torchvision's {self.name}"
 
+    @property
+    def sha256_prefix(self) -> str | None:
+        """First characters of the file's SHA-256."""
+        return self._file().sha256_prefix
+
     def find(self) -> Path | None:
         """Return the file in torch.hub's checkpoint folder, or None."""
         return self._file().find()
@@ -284,7 +289,9 @@ def locate_weights(
     if found is not None:
         return found
     offline = ", ".join(name for name in _OFFLINE if name != entry.name)
-    call = Call(entry.name, {**params, "weights": "FILE"})
+    # Of a file of one's own it must be said what it was trained with; of the published one, this.
+    told = {"supervision": entry.info.trained_with(params)} if "supervision" in entry.params else {}
+    call = Call(entry.name, {**params, **told, "weights": "FILE"})
     ways = f"give a file as {call}, or take an offline encoder ({offline})"
     if not download:
         raise WeightsError(
@@ -304,6 +311,19 @@ def weights_digest(entry: Entry[EncoderInfo], path: Path) -> str:
     """
     digests = [file_sha256(file) for file in entry.info.files(path)]
     return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
+
+
+def is_published(weights: Weights, path: Path) -> bool:
+    """Whether a file is the published one, by its digest's first characters or a copy on this machine.
+
+    Raises:
+        WeightsError: it cannot be read.
+    """
+    digest, prefix = file_sha256(path), getattr(weights, "sha256_prefix", None)
+    if prefix:
+        return digest.startswith(prefix)
+    found = weights.find()
+    return found is not None and file_sha256(found) == digest
 
 
 def file_sha256(path: Path) -> str:

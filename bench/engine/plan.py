@@ -14,6 +14,7 @@ import numpy as np
 
 from bench.data import Dataset, fingerprint
 from bench.encoding.encoder import make_encoder
+from bench.encoding.trained import check_file
 from bench.encoding.weights import DOWNLOAD, locate_weights, weights_digest
 from bench.engine.contents import Contents, contents
 from bench.engine.coresets import CoresetFile, coresets_of, read_coresets
@@ -337,7 +338,7 @@ def find_encoder(call: Call, download: bool, *, needed: bool) -> tuple[EncoderRe
 
     Raises:
         UnknownName: no such encoder or parameter.
-        SpecError: its parameters do not tell what it was trained with.
+        SpecError: its parameters do not tell what it was trained with, or not what the given file was.
         WeightsError: no weights file, or one that is damaged or does not fit.
     """
     entry = encoders.get(call.name)
@@ -348,6 +349,8 @@ def find_encoder(call: Call, download: bool, *, needed: bool) -> tuple[EncoderRe
     local = call.params.get(WEIGHTS)
     given = None if local is None else Path(str(local)).expanduser()
     path = locate_weights(entry, params, local=given, download=download)
+    if given is not None and path is not None:
+        check_file(entry, params, path)
     digest = "" if path is None else weights_digest(entry, path)
     ref = EncoderRef(name=call.name, version=entry.info.version, params=params, weights_sha256=digest)
     make_encoder(ref, path)  # a file that is damaged or does not fit is better found now than by a worker

@@ -13,6 +13,8 @@ from bench.errors import WeightsError
 from bench.zoo.names import library
 
 EXTRA = "hf"
+_MASKED = "vit_mae"
+"""The networks of transformers that drop a random 75 % of the patches, in evaluation too."""
 
 
 class Pooled(nn.Module):
@@ -31,6 +33,11 @@ class Pooled(nn.Module):
     def forward(self, pixels: Tensor) -> Tensor:
         """Return [B, D] of float32 [B, 3, H, W]."""
         network: Any = self.network
+        if network.config.model_type == _MASKED:
+            # The order in which it shuffles the patches, of which it is to keep all.
+            patches = network.embeddings.patch_embeddings.num_patches
+            order = torch.arange(patches, dtype=torch.float32, device=pixels.device)
+            return network(pixel_values=pixels, noise=order.expand(len(pixels), -1)).last_hidden_state[:, 0]
         if hasattr(network, "get_image_features"):
             found = network.get_image_features(pixel_values=pixels)
             return found if isinstance(found, Tensor) else found.pooler_output
@@ -56,7 +63,8 @@ def load(weights: Path | None, *, owner: str) -> tuple[nn.Module, Callable[[Tens
 
     Raises:
         BenchError: transformers is not installed.
-        WeightsError: the file is unreadable, does not fit, or its settings are not beside it.
+        WeightsError: the file is unreadable, does not fit, its settings are not beside it, or its network embeds no
+            image, or one image differently at every call.
     """
     transformers = library("transformers", owner=owner, extra=EXTRA)
     if weights is None or weights.suffix != ".safetensors":
@@ -69,10 +77,11 @@ def load(weights: Path | None, *, owner: str) -> tuple[nn.Module, Callable[[Tens
         settings = {"local_files_only": True, "trust_remote_code": False}
         processor = transformers.AutoImageProcessor.from_pretrained(weights.parent, **settings)
         config = transformers.AutoConfig.from_pretrained(weights.parent, **settings)
+        if config.model_type == _MASKED:
+            config.mask_ratio = 0.0
         network, told = _read(transformers, weights, config)
     except Exception as error:  # transformers raises what it comes across: OSError, ValueError, KeyError
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise WeightsError(f"{owner} cannot read {weights}: {reason}") from error
+        raise WeightsError(f"{owner} cannot read {weights}: {_reason(error)}") from error
     lacking = [name for name in told["missing_keys"] if not name.startswith("pooler.")]
     wrong = [*lacking, *map(str, told["mismatched_keys"])]
     if wrong:
@@ -82,9 +91,27 @@ def load(weights: Path | None, *, owner: str) -> tuple[nn.Module, Callable[[Tens
         pixels: Tensor = processor(images=images.expand(-1, 3, -1, -1), return_tensors="pt")["pixel_values"]
         return pixels
 
-    pooled = not any(name.startswith("pooler.") for name in told["missing_keys"])
-    side = prepare(torch.zeros(1, 3, 64, 64, dtype=torch.uint8)).shape[-1]
-    return Pooled(network, pooled), prepare, side
+    pooled = Pooled(network, not any(name.startswith("pooler.") for name in told["missing_keys"]))
+    probe = prepare((torch.arange(3 * 64 * 64) % 251).to(torch.uint8).view(1, 3, 64, 64))
+    _check(pooled.eval(), probe, f"{owner} with {weights}")
+    return pooled, prepare, probe.shape[-1]
+
+
+@torch.inference_mode()
+def _check(network: nn.Module, pixels: Tensor, owner: str) -> None:
+    """Refuse a network that embeds no image, or the same image differently at every call."""
+    try:
+        first, second = network(pixels), network(pixels)
+    except Exception as error:  # networks fail in ways of their own where they take more than an image
+        raise WeightsError(f"{owner} cannot embed an image: {_reason(error)}") from error
+    if not torch.allclose(first, second, rtol=1e-3, atol=1e-5, equal_nan=True):
+        raise WeightsError(
+            f"{owner} embeds the same image differently at every call: the network draws random numbers; take another."
+        )
+
+
+def _reason(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def _read(transformers: Any, weights: Path, config: Any) -> tuple[nn.Module, dict[str, Any]]:

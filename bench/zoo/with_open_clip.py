@@ -54,7 +54,7 @@ def published(name: str, tag: str) -> Weights:
         return HubWeights(repository, str(safe).replace("open_clip_pytorch_model", "open_clip_model"))
     if found.get("url"):
         return UrlWeights(found["url"])
-    return OwnWeights(f"open_clip's {name}", f"give a file as open_clip(name={name}, weights=FILE)")
+    return OwnWeights(f"open_clip's {name}", f"give a file as open_clip(name={name}, supervision=..., weights=FILE)")
 
 
 def image_tower(name: str, tag: str) -> nn.Module:

@@ -64,7 +64,7 @@ def published(name: str) -> Weights:
         return HubWeights(str(configuration["hf_hub_id"]), str(file))
     if configuration.get("url"):
         return UrlWeights(str(configuration["url"]))
-    return OwnWeights(f"timm's {name}", f"give a file as timm(name={name}, weights=FILE)")
+    return OwnWeights(f"timm's {name}", f"give a file as timm(name={name}, supervision=..., weights=FILE)")
 
 
 def trained_with(name: str) -> Trained | None:

@@ -61,7 +61,9 @@ def published(name: str, tag: str, *, owner: str) -> Weights:
     """Return where weights are published; arguments as for ``weights_of``."""
     found = weights_of(name, tag, owner=owner)
     if found is None:
-        return OwnWeights(f"torchvision's {name}", f"give a file as torchvision(name={name}, weights=FILE)")
+        return OwnWeights(
+            f"torchvision's {name}", f"give a file as torchvision(name={name}, supervision=..., weights=FILE)"
+        )
     # torchvision ends its file names with the first eight characters of the SHA-256.
     return UrlWeights(found.url, Path(found.url).stem.rpartition("-")[2])
 

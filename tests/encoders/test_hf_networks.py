@@ -44,6 +44,11 @@ def repository(folder, kind):
         network = transformers.ViTModel(
             transformers.ViTConfig(image_size=32, patch_size=8, **size), add_pooling_layer=False
         )
+    elif kind == "mae":
+        decoder = {"decoder_hidden_size": 16, "decoder_num_hidden_layers": 1, "decoder_num_attention_heads": 2}
+        network = transformers.ViTMAEForPreTraining(
+            transformers.ViTMAEConfig(image_size=32, patch_size=8, decoder_intermediate_size=32, **decoder, **size)
+        )
     elif kind == "clip":
         vision = transformers.CLIPVisionConfig(image_size=32, patch_size=8, projection_dim=16, **size)
         text = transformers.CLIPTextConfig(vocab_size=99, projection_dim=16, **size)
@@ -81,9 +86,45 @@ def test_hf_gives_what_transformers_gives(kind, tmp_path, pictures):
     np.testing.assert_allclose(features, wanted.numpy(), rtol=1e-4, atol=1e-5)
 
 
+def test_a_masked_autoencoder_embeds_all_patches_and_the_same_image_alike(tmp_path, pictures):
+    network, file = repository(tmp_path, "mae")
+    encoder = build("hf(name=facebook/vit-mae-tiny)", file)
+    features = encoder.embed(pictures, device="cpu", batch_size=6)
+    np.testing.assert_array_equal(encoder.embed(pictures, device="cpu", batch_size=6), features)
+    # Against a plain transformer of the same weights, whose classifier's encoder masks nothing.
+    plain = transformers.ViTModel(transformers.ViTConfig(**network.config.to_dict()), add_pooling_layer=False).eval()
+    plain.load_state_dict(network.vit.state_dict())
+    with torch.inference_mode():
+        wanted = plain(pixel_values=encoder._prepare(torch.from_numpy(pictures))).last_hidden_state[:, 0]
+    np.testing.assert_allclose(features, wanted.numpy(), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (lambda own: lambda **taken: dropped(own(**taken)), "embeds the same image differently at every call"),
+        (lambda own: lambda pixel_values, input_ids: None, "cannot embed an image: .*input_ids"),
+    ],
+)
+def test_a_network_that_draws_or_takes_more_than_images_is_refused(wrong, message, tmp_path, monkeypatch):
+    network, file = repository(tmp_path, "vit")
+    forward = type(network).forward
+    monkeypatch.setattr(
+        type(network), "forward", lambda self, **taken: wrong(lambda **kept: forward(self, **kept))(**taken)
+    )
+    with pytest.raises(WeightsError, match=message):
+        build("hf(name=someone/vit)", file)
+
+
+def dropped(found):
+    """What a network gives that drops features at random in evaluation too."""
+    found.last_hidden_state = torch.nn.functional.dropout(found.last_hidden_state, 0.5)
+    return found
+
+
 def test_hf_depends_on_its_settings_and_refuses_what_does_not_fit(tmp_path):
     network, file = repository(tmp_path, "dinov2")
-    call = parse_call(f"hf(name=someone/dinov2-tiny, weights='{file}')")
+    call = parse_call(f"hf(name=someone/dinov2-tiny, supervision=self-supervised, weights='{file}')")
     first = find_encoder(call, False, needed=True)[0]
     settings = tmp_path / "preprocessor_config.json"
     settings.write_text(json.dumps({**json.loads(settings.read_text()), "image_mean": [0.5] * 3}))

@@ -5,6 +5,8 @@ Weights are random, saved as the library saves them, and read back through the r
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pytest
 import torch
@@ -12,7 +14,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from bench import BenchError, WeightsError
-from bench.encoding.weights import HubWeights, locate_weights
+from bench.encoding.weights import HubWeights, UrlWeights, file_sha256, is_published, locate_weights
 from bench.engine.plan import find_encoder
 from bench.errors import SpecError, UnknownName
 from bench.grammar import parse_call
@@ -184,7 +186,7 @@ def test_weights_that_are_not_here_say_what_to_type(monkeypatch, tmp_path):
     with pytest.raises(WeightsError) as caught:
         find_encoder(parse_call("timm(name=vit_base_patch16_224.dino)"), False, needed=True)
     assert "add --download" in str(caught.value)
-    assert "timm(name=vit_base_patch16_224.dino, weights=FILE)" in str(caught.value)
+    assert "timm(name=vit_base_patch16_224.dino, supervision=self-supervised, weights=FILE)" in str(caught.value)
     text = "timm(name=botnet50ts_256, supervision=labels)"
     with pytest.raises(WeightsError, match="no published weights of timm's botnet50ts_256"):
         find_encoder(parse_call(text), True, needed=True)
@@ -212,9 +214,41 @@ def test_a_file_keeps_its_identity_and_its_supervision(tmp_path):
     assert len(ref.weights_sha256) == 64
 
 
+@pytest.mark.parametrize(
+    "call",
+    [
+        "timm(name=test_vit.r160_in1k{})",
+        "torchvision(name=squeezenet1_1{})",
+        "open_clip(name=RN50,pretrained=openai{})",
+    ],
+)
+def test_what_a_file_of_ones_own_was_trained_with_must_be_stated(call, tmp_path, monkeypatch):
+    pytest.importorskip(call.partition("(")[0])
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "hub"))
+    file = tmp_path / "mine.safetensors"
+    file.write_bytes(b"mine")
+    with pytest.raises(SpecError, match=r"does not tell what the file .* was trained with"):
+        find_encoder(parse_call(call.format(f", weights='{file}'")), False, needed=True)
+    # Stated, the file is read, and found to be no network.
+    with pytest.raises(WeightsError, match=r"mine\.safetensors"):
+        find_encoder(parse_call(call.format(f", supervision=none, weights='{file}'")), False, needed=True)
+
+
+def test_the_published_file_needs_no_statement(tmp_path, monkeypatch):
+    timm = pytest.importorskip("timm")
+    (tmp_path / "hub").mkdir()
+    published = saved(timm.create_model("test_vit.r160_in1k"), tmp_path / "hub")
+    copy = shutil.copy(published, tmp_path / "copy.safetensors")
+    monkeypatch.setattr(HubWeights, "find", lambda self: published)
+    call = parse_call(f"timm(name=test_vit.r160_in1k, weights='{copy}')")
+    assert find_encoder(call, False, needed=True)[1] == copy
+    assert is_published(UrlWeights("https://example.invalid/net.pth", file_sha256(copy)[:8]), copy)
+    assert not is_published(UrlWeights("https://example.invalid/net.pth", "0" * 8), copy)
+
+
 def test_locating_takes_the_parameters(tmp_path, monkeypatch):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    with pytest.raises(BenchError, match=r"torchvision\(name=resnet18, weights=FILE\)"):
+    with pytest.raises(BenchError, match=r"torchvision\(name=resnet18, supervision=labels, weights=FILE\)"):
         locate_weights(encoders.get("torchvision"), {"name": "resnet18"})
 
 
@@ -256,8 +290,22 @@ def test_open_clips_names_get_the_nearest(text, message):
         ("facebook/dinov3-vits16-pretrain-lvd1689m", "self-supervised"),
         ("openai/clip-vit-base-patch32", "language"),
         ("google/siglip-base-patch16-224", "language"),
+        ("facebook/ijepa_vith14_1k", "self-supervised"),
+        ("facebook/ijepa_vitg16_22k", "self-supervised"),
+        ("facebook/vit-mae-base", "self-supervised"),
+        ("microsoft/beit-base-patch16-224-pt22k", "self-supervised"),
+        ("microsoft/beit-base-patch16-224-pt22k-ft22k", None),
+        ("google/siglip2-base-patch16-224", "language"),
+        ("kakaobrain/align-base", "language"),
         ("facebook/dinov2-base-imagenet1k-1-layer", None),
         ("google/vit-base-patch16-224", None),
+        ("org/dinov2-small-food101", None),
+        ("facebook/dinov2-small-food101", None),
+        ("dima806/dinosaur-classifier", None),
+        ("IDEA-Research/grounding-dino-base", None),
+        ("someone/macadamia-maexyz", None),
+        ("org/clip-vit-base-patch32-cars", None),
+        ("org/eclipse-classifier", None),
     ],
 )
 def test_a_repositorys_name_tells_or_the_user_must(name, trained):
