@@ -16,7 +16,7 @@ from bench.results.rows import read_row
 from bench.stages.base import Stage
 from bench.stages.session import Session
 from bench.stages.training import Cell
-from bench.store.records import read_record
+from bench.store.records import Record, read_record
 
 NEWEST = 200
 """Records of a kind, and rows, that are looked at: more would tell nothing new and take seconds."""
@@ -41,17 +41,24 @@ def measured_before(stages: Iterable[Stage], cells: Iterable[Cell], session: Ses
 
 
 def _of_stages(stages: list[Stage], session: Session) -> dict[str, float]:
-    here = socket.gethostname()
-    on_gpu = session.device != "cpu"
-    seconds: defaultdict[str, list[float]] = defaultdict(list)
-    gpu = {stage.kind: on_gpu and stage.uses_gpu() for stage in stages}
-    for kind in gpu:
+    here, on_gpu = socket.gethostname(), session.device != "cpu"
+    records: defaultdict[str, list[Record]] = defaultdict(list)
+    for kind in {stage.kind for stage in stages}:
         for path in _newest(session.cache / kind):
             with suppress(OSError, ValueError):
                 record = read_record(path)
-                if record.host == here and (record.peak_gpu_bytes is not None) == gpu[kind]:
-                    seconds[_like(record.stage)].append(record.seconds)
-    return {stage.key: median(values) for stage in stages if (values := seconds.get(_like(stage.describe())))}
+                if (record.host, record.threads) == (here, session.threads):
+                    records[_like(record.stage)].append(record)
+
+    def seconds(stage: Stage) -> list[float]:
+        # One that uses no GPU may have been made in a process that held one for another.
+        return [
+            record.seconds
+            for record in records.get(_like(stage.describe()), [])
+            if not stage.uses_gpu() or (record.peak_gpu_bytes is not None) == on_gpu
+        ]
+
+    return {stage.key: median(values) for stage in stages if (values := seconds(stage))}
 
 
 def _of_rows(session: Session) -> dict[Hashable, list[float]]:

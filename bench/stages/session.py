@@ -58,7 +58,7 @@ class Session(BaseModel):
     @property
     def store(self) -> Store:
         """The shared stages."""
-        return Store(self.cache)
+        return Store(self.cache, self.threads)
 
     def get(self, stage: Stage) -> Artifact:
         """Return the stage's arrays, from the store or computed now and stored; its inputs likewise.

@@ -22,6 +22,8 @@ _IMAGE, _PIXELS = 0.05, 0.001
 _PRODUCT = 1e-10
 _ROUNDS = 20
 """Rounds of one start of k-means."""
+_TAKES_TIME = {"batch_size", "augmentation", "crop_padding", "precision", "label_smoothing", "optimiser"}
+"""Of a recipe, what the time of a step depends on."""
 
 
 class Step(NamedTuple):
@@ -119,9 +121,7 @@ def training(
         steps: of the optimiser.
         scored: inputs that are scored meanwhile and afterwards.
     """
-    of_a_step = Recipe.model_validate(
-        recipe.model_dump(include={"batch_size", "augmentation", "crop_padding", "precision", "label_smoothing"})
-    )
+    of_a_step = Recipe.model_validate(recipe.model_dump(include=_TAKES_TIME))
     classes = max(2, dataset.num_classes)
     batch = min(recipe.batch_size, images or recipe.batch_size)
     units = [Work(Step(model, inputs, classes, of_a_step, batch), steps)]

@@ -76,10 +76,12 @@ class Store:
 
     Args:
         root: folder; made when first written to.
+        threads: CPU threads of what is made, for the records; None where that is not known.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, threads: int | None = None) -> None:
         self.root = root
+        self._threads = threads
 
     def get(
         self,
@@ -264,6 +266,7 @@ class Store:
             bytes=size,
             created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
             host=socket.gethostname(),
+            threads=self._threads,
             stage=dict(stage.describe()),
         )
         write_atomically(path, sealed(record.model_dump()))

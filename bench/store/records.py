@@ -33,6 +33,7 @@ class Record(BaseModel):
         bytes: size of the arrays' file.
         created: when it was made, ISO 8601.
         host: name of the machine that made it.
+        threads: CPU threads that it took; None where that is not known.
         stage: the specification of the stage, for people.
     """
 
@@ -48,6 +49,7 @@ class Record(BaseModel):
     bytes: Count = 0
     created: str = ""
     host: str = ""
+    threads: Count | None = None
     stage: dict[str, Any] = {}
 
 

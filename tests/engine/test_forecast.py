@@ -18,10 +18,15 @@ from bench.engine.forecast import Forecast, Outlook, Part, makespan
 from bench.engine.measured import measured_before
 from bench.engine.plan import Plan, make_plan
 from bench.engine.probe import timed_units
+from bench.grammar import parse_call
 from bench.grid.spec import load_spec
 from bench.identity import ModelRef
+from bench.labelling.items import items_selection
+from bench.parts import Clustering
 from bench.recipe import Recipe
 from bench.resource_usage import Usage
+from bench.stages.clusters import PseudoLabels
+from bench.stages.memory import Shape
 from bench.stages.session import Session
 from bench.stages.work import Step
 from bench.units import about
@@ -171,6 +176,25 @@ def test_a_stage_like_one_in_the_cache_takes_as_long(tmp_path: Path) -> None:
     assert measured_before(wanted, [], place) == {}
 
 
+def test_a_stage_like_one_of_other_threads_or_beside_another_with_a_gpu_takes_its_own_time(tmp_path: Path) -> None:
+    import numpy as np
+
+    arrays = {"labels": np.zeros(3)}
+    asked = items_selection(np.zeros((30, 2), np.float32), parse_call("elfs"), budget=5, classes=2, seed=0)
+    on_gpu, on_cpu = (PseudoLabels.of(asked, Clustering(clustering=name)) for name in ("temi", "kmeans"))
+    place = Session(out=tmp_path, cache=tmp_path / "gpu", device="cuda", threads=1)
+    place.store.write(on_gpu, arrays, Usage(100.0, 1, 5))
+    place.store.write(on_cpu, arrays, Usage(2.0, 1, None))
+    for stages in ([on_gpu, on_cpu], [on_cpu, on_gpu]):
+        assert measured_before(stages, [], place) == {on_gpu.key: 100.0, on_cpu.key: 2.0}
+    place.store.write(on_cpu, arrays, Usage(2.0, 1, 5))
+    assert measured_before([on_cpu], [], place) == {on_cpu.key: 2.0}, "made in a process that held a GPU"
+    one, many = (Session(out=tmp_path, cache=tmp_path / "cpu", threads=threads) for threads in (1, 64))
+    one.store.write(on_gpu, arrays, Usage(6400.0, 1, None))
+    assert measured_before([on_gpu], [], one) == {on_gpu.key: 6400.0}
+    assert measured_before([on_gpu], [], many) == {}
+
+
 def test_many_cells_are_a_table_of_methods_by_rates(tmp_path: Path) -> None:
     plan = planned(tmp_path, methods="full,random,elfs", rates="0.5,0.9", seeds=6, encoders="pixels", pool_size=100)
     plan = replace(plan, finished={cell.cell_id for cell in plan.cells if cell.method == "random" and cell.rate == 0.9})
@@ -188,6 +212,11 @@ def test_many_cells_are_a_table_of_methods_by_rates(tmp_path: Path) -> None:
         "    elfs, pixels             6      6",
     ]
     assert "About 3 h." in lines
+
+
+def test_a_networks_own_optimiser_is_what_its_steps_are_timed_with(tmp_path: Path) -> None:
+    plan = planned(tmp_path, models="torchvision(name=squeezenet1_1,size=32)", recipe={"optimiser": "adamw"})
+    assert [work.unit.recipe.optimiser for work in plan.cells[0].work(Shape(90, 10, (1, 8, 8)))] == ["adamw", "adamw"]
 
 
 def test_steps_are_timed_and_what_fails_is_left_out(tmp_path: Path) -> None:
