@@ -206,11 +206,6 @@ def _block(
             params = entry.changed(at_rate(call, rate))
             rests_on = resources_of(call.name, params)
             uses_proxy = proxy if "proxy" in rests_on else None
-            if uses_proxy and not models.get(proxy.model.name).info.learns:
-                raise SpecError(
-                    f"method {call} looks at how a network learns, and {proxy.model.label} does not learn; name one "
-                    "that does with --proxy-model, such as linear_probe."
-                )
             # Named where something reads it, so that a cell which reads none is one cell under every encoder.
             uses_encoder = "encoder" in rests_on or by_model or (uses_proxy is not None and proxy_reads)
             budget = budget_for(dataset.size, rate)
@@ -221,7 +216,7 @@ def _block(
                     "a model cannot be trained on fewer than 2."
                 )
             for seed in spec.seeds:
-                yield Cell(
+                cell = Cell(
                     dataset=dataset,
                     method=call.name,
                     variant=spelled(call),
@@ -234,6 +229,12 @@ def _block(
                     recipe=recipe,
                     proxy=uses_proxy,
                 )
+                if uses_proxy and not models.get(proxy.model.name).info.learns and cell.selection().trains():
+                    raise SpecError(
+                        f"method {call} looks at how a network learns, and {proxy.model.label} does not learn; "
+                        "name one that does with --proxy-model, such as linear_probe."
+                    )
+                yield cell
     for coreset in files:
         for seed in spec.seeds:
             yield PublishedCell(

@@ -22,7 +22,7 @@ class Neighbours(nn.Module):
     def __init__(self, num_classes: int, k: int, temperature: float) -> None:
         super().__init__()
         self._classes, self._k, self._temperature = num_classes, k, temperature
-        self.register_buffer("keys", torch.empty(0))
+        self.register_buffer("keys", torch.empty(0, 0))
         self.register_buffer("votes", torch.empty(0))
 
     def remember(self, inputs: Tensor, targets: Tensor) -> None:

@@ -73,7 +73,9 @@ class JudgeFeatures(Stage):
         """Those, for the ridge judge, of what a selection's proxy sees."""
         seen = proxy_inputs(selection.network(), selection.dataset)
         images = selection.dataset.without_noise()
-        return cls(dataset=images, embeddings=seen[0] if seen else None, seed=selection.seed)
+        if seen:
+            return cls(dataset=images, embeddings=seen[0], seed=0)  # nothing of them is random
+        return cls(dataset=images, embeddings=None, seed=selection.seed)
 
     @property
     def pool(self) -> DatasetRef:
@@ -91,8 +93,9 @@ class JudgeFeatures(Stage):
         return False
 
     def title(self) -> str:
-        what = "images" if self.embeddings is None else f"embeddings by {self.embeddings.encoder.label}"
-        return f"features of {what} of {self.dataset.label} for the judge, seed {self.seed}"
+        if self.embeddings is not None:
+            return f"features of embeddings by {self.embeddings.encoder.label} of {self.dataset.label} for the judge"
+        return f"features of images of {self.dataset.label} for the judge, seed {self.seed}"
 
     def estimate(self, shape: Shape, device: str) -> Estimate:
         """Averaged pixels and features in float64, and as they are stored."""

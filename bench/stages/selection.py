@@ -133,6 +133,13 @@ class Selection(Stage):
         indices = run_method(entry, pool, self.params, self.budget, self.seed)
         return {"indices": indices, **pool.diagnostics.arrays()}
 
+    def trains(self) -> bool:
+        """Whether the proxy is trained for it, by a stage that it rests on or while its method runs."""
+        return any(
+            stage.uses_gpu() if isinstance(stage, Selection) else getattr(stage, "proxy", None) is not None
+            for stage in in_order([self])
+        )
+
     def all_code(self) -> str:
         """Digest of the code of the methods and the versions of the stages that it rests on, 16 characters."""
         rests_on = in_order([self])

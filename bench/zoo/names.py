@@ -57,13 +57,20 @@ def known(name: str, names: Collection[str], *, owner: str, example: str, kind: 
 
 
 def _behind(stranger: ModuleType) -> ModuleType:
-    """Import what a folder of the same name hides, and leave Python's path as it was."""
-    folders = {Path(place).parent.resolve() for place in stranger.__path__}
-    del sys.modules[stranger.__name__]
+    """Import what a folder or file of the same name hides, and leave Python's path as it was."""
+    name, places = stranger.__name__, getattr(stranger, "__path__", None) or [str(stranger.__file__)]
+    folders = {Path(place).parent.resolve() for place in places}
+    # With its parts: the library would otherwise take its own ``utils`` for the stranger's.
+    strangers = {key: module for key, module in sys.modules.items() if key == name or key.startswith(f"{name}.")}
+    for key in strangers:
+        del sys.modules[key]
     before = sys.path[:]
     sys.path[:] = [entry for entry in before if Path(entry or ".").resolve() not in folders]
     importlib.invalidate_caches()
     try:
-        return importlib.import_module(stranger.__name__)
+        return importlib.import_module(name)
+    except ImportError:
+        sys.modules.update(strangers)
+        raise
     finally:
         sys.path[:] = before

@@ -5,7 +5,9 @@ Weights are random, saved as the library saves them, and read back through the r
 
 from __future__ import annotations
 
+import importlib
 import shutil
+import sys
 
 import numpy as np
 import pytest
@@ -19,6 +21,7 @@ from bench.engine.plan import find_encoder
 from bench.errors import SpecError, UnknownName
 from bench.grammar import parse_call
 from bench.plugins import encoders
+from bench.zoo.names import library
 
 # Grey levels that no overshoot of an interpolation takes below 0 or above 255, where Pillow clips between its passes.
 TIMM = ["test_vit.r160_in1k", "test_resnet.r160_in1k", "mobilenetv3_small_050.lamb_in1k", "test_convnext.r160_in1k"]
@@ -317,3 +320,36 @@ def test_a_repositorys_name_tells_or_the_user_must(name, trained):
         assert info.trained_with({"name": name}) == trained
     with pytest.raises(SpecError, match="name of a repository"):
         info.trained_with({"name": "dinov2-base"})
+
+
+@pytest.mark.parametrize("hiding", ["package", "file"])
+def test_a_library_is_found_behind_a_users_modules_of_its_name(hiding, tmp_path, monkeypatch):
+    theirs, mine = tmp_path / "theirs" / "hidden_library", tmp_path / "mine"
+    theirs.mkdir(parents=True)
+    (theirs / "__init__.py").write_text("from hidden_library.utils import tqdm\n")
+    (theirs / "utils.py").write_text("tqdm = 1\n")
+    if hiding == "package":
+        (mine / "hidden_library").mkdir(parents=True)
+        (mine / "hidden_library" / "__init__.py").touch()
+        (mine / "hidden_library" / "utils.py").write_text("mine = 1\n")
+    else:
+        mine.mkdir()
+        (mine / "hidden_library.py").touch()
+    for folder in (theirs.parent, mine):
+        monkeypatch.syspath_prepend(folder)
+    before = sys.path[:]
+    modules = ("hidden_library", "hidden_library.utils")
+    try:
+        users = [importlib.import_module(name) for name in modules[: 2 if hiding == "package" else 1]]
+        assert library("hidden_library", owner="this test", extra="hf", having="tqdm").tqdm == 1
+        assert sys.path == before
+        shutil.rmtree(theirs)
+        for name, module in zip(modules, users, strict=False):
+            sys.modules[name] = module
+        # Where the library is not there at all, the user's modules stay.
+        with pytest.raises(BenchError, match="needs hidden_library, which is not installed"):
+            library("hidden_library", owner="this test", extra="hf", having="tqdm")
+        assert [sys.modules[name] for name, _ in zip(modules, users, strict=False)] == users
+    finally:
+        for name in modules:
+            sys.modules.pop(name, None)

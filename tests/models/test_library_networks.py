@@ -16,6 +16,7 @@ from bench.identity import ModelRef
 from bench.plugins import models
 from bench.recipe import Recipe, learning_rate_factors
 from bench.training.fit import Labelled, fit
+from bench.training.footprint import footprint
 from bench.training.loop import _optimiser
 
 
@@ -126,6 +127,21 @@ def test_knn_is_no_proxy():
     assert make_plan(load_spec(given={**grid, "methods": "aum", "proxy_model": "linear_probe"}), out=None).cells
     with pytest.raises(SpecError, match="knn does not learn; name one that does with --proxy-model"):
         make_plan(load_spec(given={**grid, "methods": "aum"}), out=None)
+    auto = "auto(judge={},candidates='random,kcenter')"
+    assert make_plan(load_spec(given={**grid, "methods": auto.format("ridge")}), out=None).cells
+    for learning in (
+        auto.format("network"),
+        "auto(judge=ridge,candidates='random,elfs(clustering=kmeans)')",
+        "elfs(clustering=kmeans,beta=0.1)",
+        "entropy",
+        "grand",
+    ):
+        with pytest.raises(SpecError, match="knn does not learn; name one that does with --proxy-model"):
+            make_plan(load_spec(given={**grid, "methods": learning}), out=None)
+
+
+def test_counting_what_knn_holds_warns_of_nothing():
+    assert footprint(ModelRef(name="knn"), (8,), 10) is None  # before it has seen the items that vote
 
 
 @pytest.fixture(scope="module")
