@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import tempfile
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -68,26 +68,25 @@ def hf(
     held = test or next((name for name in ("test", "validation") if name in found and name != split), "")
     if held and (held not in found or held == split):
         raise DataError(f"{path} has no other split {held!r}; valid for test: {', '.join(set(found) - {split})}.")
-    names, number = _classes(found[split], image, label, path)
+    classes, labels = _labels(found, [split, held] if held else [split], image, label, path)
 
     def read(name: str) -> Arrays:
-        rows = found[name]
-        return pictures(_Items(rows, image, label, number), len(rows), size, memory_gb, f"{path}, split {name}")
+        items = _Items(found[name], image, labels[name])
+        return pictures(items, len(labels[name]), size, memory_gb, f"{path}, split {name}")
 
     whole = read(split)
     train, apart = (whole, read(held)) if held else held_out(whole, test_fraction)
-    return make_dataset(train, apart, class_names=names, mean=IMAGENET_MEAN, std=IMAGENET_STD)
+    return make_dataset(train, apart, class_names=classes, mean=IMAGENET_MEAN, std=IMAGENET_STD)
 
 
 class _Items:
     """Rows as (picture, class number)."""
 
-    def __init__(self, rows: Any, image: str, label: str, number: Callable[[Any], int]) -> None:
-        self._rows, self._image, self._label, self._number = rows, image, label, number
+    def __init__(self, rows: Any, image: str, labels: list[int]) -> None:
+        self._rows, self._image, self._labels = rows, image, labels
 
     def __getitem__(self, position: int) -> tuple[Any, int]:
-        row = self._rows[position]
-        return row[self._image], self._number(row[self._label])
+        return self._rows[position][self._image], self._labels[position]
 
 
 def _open(root: Path | None, path: str, config: str, download: bool) -> Any:
@@ -97,9 +96,9 @@ def _open(root: Path | None, path: str, config: str, download: bool) -> Any:
         raise DataError("say which one: hf(path=FOLDER), or hf(path=ethz/food101) with --download.")
     given = Path(path).expanduser()
     folder = given if root is None else root / given
-    kept = folder if folder.is_dir() else _kept(root, path, config)
+    kept = folder if root is None or folder.is_dir() else root / _folder(path, config)
     try:
-        if kept is not None and kept.is_dir():
+        if kept.is_dir():
             return _from_folder(datasets, kept, config)
         base = required_root(root, f"the data set {path}")
         if not download:
@@ -108,9 +107,7 @@ def _open(root: Path | None, path: str, config: str, download: bool) -> Any:
             )
         probe_host(datasets.config.HF_ENDPOINT)
         found = datasets.load_dataset(path, config or None)
-        target = _kept(base, path, config)
-        assert target is not None
-        found.save_to_disk(str(target))
+        _keep(found, base / _folder(path, config))
     except (DataError, MemoryError):
         raise
     except WeightsError as error:
@@ -121,9 +118,22 @@ def _open(root: Path | None, path: str, config: str, download: bool) -> Any:
     return found
 
 
-def _kept(root: Path | None, path: str, config: str) -> Path | None:
-    """Where a download of a name is kept."""
-    return None if root is None else root / "hf" / path.replace("/", "--") / (config or "default")
+def _folder(path: str, config: str) -> Path:
+    """Where a download of a name is kept, below the root."""
+    return Path("hf", path.replace("/", "--"), config or "default")
+
+
+def _keep(found: Any, target: Path) -> None:
+    """Write a download to its folder whole or not at all: half of one would be read ever after."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".unfinished-", dir=target.parent) as beside:
+        written = Path(beside, "whole")
+        found.save_to_disk(str(written))
+        try:
+            written.rename(target)
+        except OSError:
+            if not target.is_dir():  # else another process was faster
+                raise
 
 
 def _from_folder(datasets: Any, folder: Path, config: str) -> Any:
@@ -135,18 +145,34 @@ def _from_folder(datasets: Any, folder: Path, config: str) -> Any:
     return datasets.load_dataset(str(folder), config or None)
 
 
-def _classes(rows: Any, image: str, label: str, path: str) -> tuple[list[str], Callable[[Any], int]]:
-    """Names of the classes, and what turns a value of the column into the number of its class."""
-    for column, option in ((image, "image"), (label, "label")):
-        if column not in rows.column_names:
+def _labels(found: Any, splits: list[str], image: str, label: str, path: str) -> tuple[list[str], dict[str, list[int]]]:
+    """Names of the classes, by the first of the splits where they have none, and each split's class numbers."""
+    values: dict[str, list[Any]] = {}
+    for split in splits:
+        rows, what = found[split], f"{path}, split {split}"
+        for column, option in ((image, "image"), (label, "label")):
+            if column not in rows.column_names:
+                valid = ", ".join(rows.column_names)
+                raise DataError(f"{what} has no column {column!r}; use {option}=COLUMN; valid: {valid}.")
+        values[split] = list(rows[label])
+        for item, value in enumerate(values[split]):
+            if not isinstance(value, str | int):
+                held = "nothing" if value is None else f"a {type(value).__name__}"
+                raise DataError(
+                    f"{what}: column {label} holds {held} at item {item}; classes are whole numbers or texts. "
+                    "Use another column as label=COLUMN, or leave such items out."
+                )
+    names = getattr(found[splits[0]].features[label], "names", None)
+    own = set(values[splits[0]])
+    known = list(range(len(names))) if names else sorted(value for value in own if isinstance(value, str) or value >= 0)
+    numbers = {value: number for number, value in enumerate(known)}
+    for split in splits:
+        if unknown := [item for item, value in enumerate(values[split]) if value not in numbers]:
+            others = [name for name in found if name not in (splits[0], split)]
+            remedy = f"; take another split, such as test={others[0]}" if others and split != splits[0] else ""
             raise DataError(
-                f"{path} has no column {column!r}; use {option}=COLUMN; valid: {', '.join(rows.column_names)}."
+                f"{path}, split {split}: {len(unknown)} of {len(values[split])} items are of none of the {len(known)} "
+                f"classes, the first is item {unknown[0]} of {values[split][unknown[0]]!r}{remedy}. "
+                "-1 often says that a label is withheld."
             )
-    feature = rows.features[label]
-    if getattr(feature, "names", None):
-        return list(feature.names), int
-    values = sorted(set(rows[label]))
-    if not all(isinstance(value, str | int) for value in values):
-        raise DataError(f"{path}: column {label} holds {type(values[0]).__name__}; classes are whole numbers or texts.")
-    numbers = {value: number for number, value in enumerate(values)}
-    return [str(value) for value in values], lambda value: numbers[value]
+    return [str(name) for name in names or known], {name: [numbers[value] for value in values[name]] for name in splits}

@@ -76,6 +76,64 @@ def test_what_is_not_there_is_named(tmp_path, hub, params, message):
         load("hf", tmp_path, **{"path": "mine", **params})
 
 
+@pytest.mark.parametrize(
+    ("train", "test", "message"),
+    [
+        (["cat", "dog", None], ["cat"], "split train: column label holds nothing at item 2; classes are"),
+        ([[0], [1]], [[0]], "split train: column label holds a list at item 0"),
+        ([0.0, 1.0], [0.0], "split train: column label holds a float at item 0"),
+        (["cat", "dog"], ["cat", "cow"], r"split test: 1 of 2 items are of none of the 2 classes, .* item 1 of 'cow'"),
+        ([0, 1], [-1, -1], r"split test: 2 of 2 items .* item 0 of -1; take another split, such as test=validation"),
+        ([0, 1, -1], [0], r"split train: 1 of 3 items are of none of the 2 classes, .* item 2 of -1\. -1 often"),
+    ],
+)
+@pytest.mark.parametrize("named", [True, False])
+def test_labels_that_are_no_classes_are_named(tmp_path, hub, train, test, message, named):
+    whole = all(isinstance(value, int) for value in train)
+    label = {"label": hub.ClassLabel(names=["cat", "dog"])} if named and whole else {}
+
+    def part(labels):
+        made = hub.Dataset.from_dict({"img": [picture(5)] * len(labels), "label": labels})
+        return made.cast(hub.Features({**made.features, "img": hub.Image(), **label}))
+
+    splits = {"train": part(train), "test": part(test), "validation": part(train[:2])}
+    hub.DatasetDict(splits).save_to_disk(str(tmp_path / "mine"))
+    with pytest.raises(DataError, match=message):
+        load("hf", tmp_path, path="mine", image="img", size=16)
+
+
+def test_a_test_split_without_labels_names_its_column(tmp_path, hub):
+    splits = {"train": rows(hub, 12), "test": rows(hub, 6).remove_columns("label")}
+    hub.DatasetDict(splits).save_to_disk(str(tmp_path / "mine"))
+    with pytest.raises(DataError, match="split test has no column 'label'; use label=COLUMN; valid: img"):
+        load("hf", tmp_path, path="mine", image="img", size=16)
+
+
+def test_a_download_that_breaks_off_as_it_is_written_is_fetched_again(tmp_path, hub, monkeypatch):
+    splits = hub.DatasetDict({"train": rows(hub, 12), "test": rows(hub, 6)})
+    monkeypatch.setattr("bench.datasets.with_hf.probe_host", lambda url: None)
+    monkeypatch.setattr(hub, "load_dataset", lambda path, config: splits)
+    write = hub.Dataset.save_to_disk
+
+    def interrupted(part, folder, **given):
+        if str(folder).endswith("test"):
+            raise KeyboardInterrupt
+        write(part, folder, **given)
+
+    def fetch():
+        given = {"path": "someone/pictures", "image": "img", "size": 16}
+        return load_dataset("hf", given, root=tmp_path, download=True, pool_size=None)
+
+    monkeypatch.setattr(hub.Dataset, "save_to_disk", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        fetch()
+    monkeypatch.setattr(hub.Dataset, "save_to_disk", write)
+    assert len(fetch().test) == 6
+    monkeypatch.setattr(hub, "load_dataset", None)
+    assert len(fetch().test) == 6, "from the folder"
+    assert [path.name for path in (tmp_path / "hf" / "someone--pictures").iterdir()] == ["default"]
+
+
 def test_without_a_network_a_name_fails_at_once(tmp_path, hub, monkeypatch):
     monkeypatch.setattr(hub.config, "HF_ENDPOINT", "https://example.invalid")
     with pytest.raises(DataError, match="cannot be fetched: there is no network"):
