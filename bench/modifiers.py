@@ -25,7 +25,7 @@ from bench.plugins import Corrupted, datasets
 from bench.units import part_of
 
 
-class Variant(BaseModel):
+class Modification(BaseModel):
     """The modifiers of a data set.
 
     Attributes:
@@ -53,7 +53,7 @@ class Variant(BaseModel):
         return value
 
     @model_validator(mode="after")
-    def _labels_once(self) -> Variant:
+    def _labels_once(self) -> Modification:
         if self.labels and self.noise:
             raise ValueError("both @noise and @labels replace the training labels; give one of them")
         return self
@@ -71,12 +71,12 @@ def check_modifiers(dataset: str, given: Modifiers) -> dict[str, int | float | s
         SpecError: a value out of range, or a seed with nothing to draw.
     """
     for name in given:
-        if name not in Variant.model_fields:
-            raise UnknownName(f"modifier of dataset {dataset!r}:", name, Variant.model_fields)
+        if name not in Modification.model_fields:
+            raise UnknownName(f"modifier of dataset {dataset!r}:", name, Modification.model_fields)
     if "seed" in given and "seed" not in without_idle_seed(given):
         raise SpecError(f"dataset {dataset}: @seed draws nothing without @imbalance or @noise.")
     try:
-        checked = Variant.model_validate(dict(given)).model_dump(exclude_defaults=True)
+        checked = Modification.model_validate(dict(given)).model_dump(exclude_defaults=True)
     except ValidationError as error:
         first = error.errors()[0]
         what = f"@{first['loc'][0]}={first['input']} is not valid: " if first["loc"] else ""
@@ -146,27 +146,27 @@ def modified(dataset: Dataset, modifiers: Modifiers, given: GivenLabels | None =
     Raises:
         DataError: a class would be left without images, there is only one, or noise would replace no label.
     """
-    variant = Variant.model_validate(dict(modifiers))
+    modification = Modification.model_validate(dict(modifiers))
     images, labels, index = dataset.train.images, dataset.train.labels, dataset.pool_index
     if dataset.num_classes < 2 and modifiers:
         raise DataError("a data set of one class has no long-tailed or noisy version.")
     replaced = None if given is None else given.numbers(len(labels), dataset.class_names)
-    if variant.imbalance is not None:
+    if modification.imbalance is not None:
         # A seed for each purpose: noise must not change which images a long tail keeps.
-        rng = np.random.default_rng(derive_seed(variant.seed, "imbalance"))
-        kept = long_tailed(labels, dataset.num_classes, variant.imbalance, rng)
+        rng = np.random.default_rng(derive_seed(modification.seed, "imbalance"))
+        kept = long_tailed(labels, dataset.num_classes, modification.imbalance, rng)
         images, labels, index = take_images(images, kept), labels[kept], index[kept]
-        _all_classes(labels, dataset, f"@imbalance={variant.imbalance:g}")
+        _all_classes(labels, dataset, f"@imbalance={modification.imbalance:g}")
     if replaced is not None:
         # Behind the long tail, which is one of the images: it must be the same whoever labelled them.
-        labels = replaced if variant.imbalance is None else replaced[kept]
-        _all_classes(labels, dataset, f"@labels={variant.labels}")
-    if variant.noise:
-        if not part_of(variant.noise, len(labels)):
-            raise DataError(f"@noise={variant.noise:g} would replace none of {len(labels)} labels; leave it out.")
-        rng = np.random.default_rng(derive_seed(variant.seed, "noise"))
-        labels = noisy(labels, dataset.num_classes, variant.noise, rng)
-        _all_classes(labels, dataset, f"@noise={variant.noise:g}")
+        labels = replaced if modification.imbalance is None else replaced[kept]
+        _all_classes(labels, dataset, f"@labels={modification.labels}")
+    if modification.noise:
+        if not part_of(modification.noise, len(labels)):
+            raise DataError(f"@noise={modification.noise:g} would replace none of {len(labels)} labels; leave it out.")
+        rng = np.random.default_rng(derive_seed(modification.seed, "noise"))
+        labels = noisy(labels, dataset.num_classes, modification.noise, rng)
+        _all_classes(labels, dataset, f"@noise={modification.noise:g}")
     return replace(dataset, train=Split(images, labels), pool_index=index)
 
 
@@ -230,17 +230,17 @@ def noisy(labels: NDArray[np.int64], num_classes: int, noise: float, rng: np.ran
 
 def describe(modifiers: Modifiers) -> str:
     """Say what a reader of a table must know of a version; empty without modifiers."""
-    variant = Variant.model_validate(dict(modifiers))
+    modification = Modification.model_validate(dict(modifiers))
     parts = []
-    if variant.imbalance is not None:
-        parts.append(f"long-tailed (the largest class {variant.imbalance:g} times the smallest)")
-    if variant.noise:
-        parts.append(f"with {100 * variant.noise:g} % of the labels replaced by another class")
-    if variant.labels:
-        parts.append(f"with the labels of {variant.labels}")
+    if modification.imbalance is not None:
+        parts.append(f"long-tailed (the largest class {modification.imbalance:g} times the smallest)")
+    if modification.noise:
+        parts.append(f"with {100 * modification.noise:g} % of the labels replaced by another class")
+    if modification.labels:
+        parts.append(f"with the labels of {modification.labels}")
     training = f"training split {', '.join(parts)}" if parts else "the training split is unchanged"
-    if variant.corruption:
-        name, _, severity = variant.corruption.partition(":")
+    if modification.corruption:
+        name, _, severity = modification.corruption.partition(":")
         return f"test images corrupted ({name}, severity {severity}; Hendrycks and Dietterich 2019), {training}"
     unchanged = "the test split is unchanged, so accuracy is over its own class balance and true labels"
     return f"{training}; {unchanged}" if parts else ""

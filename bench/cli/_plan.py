@@ -25,12 +25,12 @@ _LISTED = 24
 _WIDEST = 60
 
 
-def plan_document(plan: Plan, place: Session, forecast: Forecast) -> dict[str, Any]:
+def plan_document(plan: Plan, session: Session, forecast: Forecast) -> dict[str, Any]:
     """Return the plan as plain values; bytes are None where the data set, and so the size, is not known."""
-    stages, cells = plan.estimates(place.store)
-    machine = this_machine(place.device)
+    stages, cells = plan.estimates(session.store)
+    machine = this_machine(session.device)
     return {
-        "out": str(place.out),
+        "out": str(session.out),
         **forecast_document(forecast),
         "datasets": [held.document(label) for label, held in plan.contents.items()],
         "cells": [
@@ -55,18 +55,18 @@ def plan_document(plan: Plan, place: Session, forecast: Forecast) -> dict[str, A
                 "key": stage.key,
                 **_bytes(plan.estimate(stage)),
             }
-            for stage in plan.stages(place.store)
+            for stage in plan.stages(session.store)
         ],
         "machine": {
             "memory_bytes": machine.memory,
             "gpu_memory_bytes": machine.gpu_memory,
-            "cache_free_bytes": free_disk(place.cache),
-            "out_free_bytes": free_disk(place.out),
+            "cache_free_bytes": free_disk(session.cache),
+            "out_free_bytes": free_disk(session.out),
         },
         "downloads": plan.downloads,
         "problems": [
-            *shortages(stages, cells, machine, cache=place.cache, out=place.out, gpus=place.gpu_share),
-            *filter(None, [cache_problem(place.cache)] if stages else []),
+            *shortages(stages, cells, machine, cache=session.cache, out=session.out, gpus=session.gpu_share),
+            *filter(None, [cache_problem(session.cache)] if stages else []),
             *plan.problems,
         ],
     }

@@ -67,13 +67,13 @@ def to_timm_names(state: Mapping[str, Any]) -> dict[str, Any]:
     # A name that only the package's file has.
     if "_conv_stem.weight" not in state:
         return dict(state)
-    place = [(stage, block) for stage, count in enumerate(_STAGES) for block in range(count)]
+    blocks = [(stage, block) for stage, count in enumerate(_STAGES) for block in range(count)]
     renamed = {}
     for name, value in state.items():
         first, _, rest = name.partition(".")
         if first == "_blocks":
             number, layer, rest = rest.split(".", 2)
-            stage, block = place[int(number)]
+            stage, block = blocks[int(number)]
             layers = _FIRST if number == "0" else _INNER
             renamed[f"blocks.{stage}.{block}.{layers.get(layer, layer)}.{rest}"] = value
         else:

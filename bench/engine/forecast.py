@@ -87,8 +87,8 @@ def makespan(parts: Sequence[Part], slots: int, factors: Mapping[str, float] | N
         factors: kind -> how many times its estimate a part of it takes; 1 for kinds that are not named.
     """
     factors = factors or {}
-    place = {part.key: number for number, part in enumerate(parts)}
-    waits = [{place[key] for key in part.inputs if key in place} for part in parts]
+    order = {part.key: number for number, part in enumerate(parts)}
+    waits = [{order[key] for key in part.inputs if key in order} for part in parts]
     users: list[list[int]] = [[] for _ in parts]
     for number, needed in enumerate(waits):
         for first in needed:

@@ -47,11 +47,11 @@ def without_duplicates(
         for inside, part in in_blocks(embeddings, _BLOCK):
             block = unit_rows(part)
             new = ~kept.resembled(block, similarity)
-            for place in np.flatnonzero(new):
-                if new[place]:
+            for row in np.flatnonzero(new):
+                if new[row]:
                     # Within the block one by one: an item that falls must not take others with it.
-                    later = place + 1 + np.flatnonzero(new[place + 1 :])
-                    new[later] = ~_resembles(block[later], block[place : place + 1], similarity)
+                    later = row + 1 + np.flatnonzero(new[row + 1 :])
+                    new[later] = ~_resembles(block[later], block[row : row + 1], similarity)
             kept.add(inside.start + np.flatnonzero(new), block[new])
             if progress is not None:
                 progress(inside.stop, len(embeddings))

@@ -87,8 +87,8 @@ def tile(images: NDArray[np.uint8], *, columns: int = 8) -> bytes:
         pixels = np.broadcast_to(image, (3, *image.shape[1:])).transpose(1, 2, 0)
         picture = Image.fromarray(np.ascontiguousarray(pixels))
         kind = Image.Resampling.NEAREST if max(picture.size) < _SIDE else Image.Resampling.LANCZOS
-        place = (number % columns * (_SIDE + 2), number // columns * (_SIDE + 2))
-        sheet.paste(picture.resize((_SIDE, _SIDE), kind), place)
+        corner = (number % columns * (_SIDE + 2), number // columns * (_SIDE + 2))
+        sheet.paste(picture.resize((_SIDE, _SIDE), kind), corner)
     buffer = io.BytesIO()
     sheet.save(buffer, "PNG", optimize=True)
     return buffer.getvalue()

@@ -55,7 +55,7 @@ def overlap_sheets(block: Block, overlaps: Mapping[float, Overlap]) -> list[Shee
         members = list(group)
         one = members[0][1]
         # Methods without scores would be empty lines and columns.
-        kept = sorted({place for pair in one.scores for place in pair})
+        kept = sorted({number for pair in one.scores for number in pair})
         numbers = {(kept.index(i), kept.index(j)): value for (i, j), value in one.scores.items()}
         rates = ", ".join(percent(rate) for rate, _ in members)
         what = "of the scores of all pool images, high = hard: 1 is the same order, 0 none in common"
@@ -64,7 +64,7 @@ def overlap_sheets(block: Block, overlaps: Mapping[float, Overlap]) -> list[Shee
             Fact("Methods", "only those that report a score"),
         ]
         title = f"{block.name}, {rates} removed: agreement of scores"
-        sheets.append(_matrix(title, [one.labels[place] for place in kept], numbers, facts))
+        sheets.append(_matrix(title, [one.labels[number] for number in kept], numbers, facts))
     return sheets
 
 

@@ -128,9 +128,9 @@ def leaderboard_sheet(blocks: Sequence[Block], table: pd.DataFrame, *, intervals
             ends = MISSING if math.isnan(entry.rank_low) else f"[{entry.rank_low:.1f}, {entry.rank_high:.1f}]"
             accuracy = f"{entry.mean_accuracy:.{blocks[0].digits}f}"
             numbers = [f"{entry.mean_rank:.2f}", *[ends] * intervals, f"{100 * entry.wins:.0f} %", accuracy]
-        place = MISSING if entry.missing else str(entry.rank)
+        rank = MISSING if entry.missing else str(entry.rank)
         seeds = " to ".join(map(str, dict.fromkeys((entry.seeds[0], entry.seeds[-1]))))
-        return tuple(map(Field, (place, entry.method, entry.supervision, *numbers, seeds)))
+        return tuple(map(Field, (rank, entry.method, entry.supervision, *numbers, seeds)))
 
     sections = [
         Section("" if ranked else "not ranked", tuple(map(line, entries.itertuples())))
