@@ -152,13 +152,16 @@ class MachineFields:
         ),
     ] = None
     executor: Annotated[
-        Literal["ray", "local"],
-        Says("ray, or local: this process, without Ray.", "``local`` (the default here), or ``ray``."),
-    ] = "ray"
+        Literal["ray", "local"] | None,
+        Says(
+            "ray, or local: this process, without Ray. Default: ray; local with --workers.",
+            "``local`` (the default here), or ``ray``.",
+        ),
+    ] = None
     workers: Annotated[
         Positive | None,
         Says(
-            "Worker processes of --executor local. Default: none.",
+            "Worker processes of --executor local, which this implies. Default: none.",
             "worker processes of ``local``; by default the work is done in this process.",
         ),
     ] = None

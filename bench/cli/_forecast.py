@@ -54,7 +54,7 @@ def forecast_lines(forecast: Forecast, plan: Plan, now: datetime) -> Iterator[st
         known = about(share.seconds) if share.seconds else "not known"
         lacking = f" without {share.unknown} that nothing is known of" if share.unknown and share.seconds else ""
         yield f"  {share.kind:14} {share.number:>5,}   {known}{lacking}{each}"
-    if seconds >= _LONG and (shorter := _shorter(plan)):
+    if shorter := [*_less_scoring(plan), *(_shorter(plan) if seconds >= _LONG else ())]:
         yield f"Shorter: {'; '.join(shorter)}."
 
 
@@ -66,6 +66,18 @@ def time_of_day(now: datetime, seconds: float) -> str:
     if seconds < 7 * 86400:
         return f"{end:%a} {end.day} {end:%b, %H:%M}"
     return f"{end.day} {end:%B %Y}"
+
+
+def _less_scoring(plan: Plan) -> list[str]:
+    trained = scored = 0
+    for cell in plan.missing:
+        shape = plan.shapes.get(cell.pool.label)
+        trained += cell.recipe.iterations * cell.recipe.batch_size
+        scored += min(cell.recipe.evaluations, cell.recipe.iterations) * (shape.test if shape else 0)
+    # An image that is scored costs a third of one that is trained on, which goes backwards too: as much, from here on.
+    if scored < 3 * trained:
+        return []
+    return [f"--recipe evaluations=1: {scored / trained:.0f} test images are scored for each that is trained on"]
 
 
 def _shorter(plan: Plan) -> list[str]:

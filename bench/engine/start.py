@@ -129,7 +129,7 @@ class Job:
         """Say how long the run will take, from what this machine has done before and a few seconds of its work."""
         from bench.engine.durations import foresee
 
-        return foresee(self.plan, self.session, self.executor.slots(self.session), _START[self._options.executor])
+        return foresee(self.plan, self.session, self.executor.slots(self.session), _START[_named(self._options)])
 
     def run(self, listener: Listener) -> Outcome:
         """Compute what is missing; see ``bench.engine.run``."""
@@ -157,8 +157,12 @@ def pick_device(wanted: str, *, elsewhere: bool = False) -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
+def _named(options: RunOptions) -> str:
+    return options.executor or ("ray" if options.workers is None else "local")
+
+
 def _executor(options: RunOptions, gpus: float) -> Executor:
-    if options.executor == "ray":
+    if _named(options) == "ray":
         if options.workers is not None:
             raise SpecError("--workers is for --executor local; on Ray, --cpus-per-trial says how many run at once.")
         from bench.engine.executors.base import Resources

@@ -9,6 +9,7 @@ import math
 from typing import Literal, NamedTuple, TypeAlias
 
 from bench.identity import DatasetRef, EncoderRef, ModelRef
+from bench.plugins import models
 from bench.recipe import Recipe
 from bench.stages.memory import UNKNOWN_ACTIVATIONS, WIDTH, Shape
 
@@ -121,6 +122,8 @@ def training(
         steps: of the optimiser.
         scored: inputs that are scored meanwhile and afterwards.
     """
+    if isinstance(inputs, EncoderRef) and not models.get(model.name).info.learns:
+        return [Work(Distance(inputs), scored * images)] if scored else []
     of_a_step = Recipe.model_validate(recipe.model_dump(include=_TAKES_TIME))
     classes = max(2, dataset.num_classes)
     batch = min(recipe.batch_size, images or recipe.batch_size)

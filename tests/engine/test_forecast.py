@@ -28,7 +28,7 @@ from bench.resource_usage import Usage
 from bench.stages.clusters import PseudoLabels
 from bench.stages.memory import Shape
 from bench.stages.session import Session
-from bench.stages.work import Step
+from bench.stages.work import Distance, Step
 from bench.units import about
 
 CHAIN = (
@@ -147,6 +147,23 @@ def test_days_of_training_say_what_is_shorter(tmp_path: Path, monkeypatch: pytes
         lines[-1]
         == "Shorter: a GPU, which the same command takes; --scale 0.1, a tenth of the training, which marks the rows."
     )
+
+
+def test_a_recipe_that_mostly_scores_the_test_split_is_told_so(tmp_path: Path) -> None:
+    """20 scorings of 359 images beside 20 steps of 64."""
+    plan = planned(tmp_path, recipe={"iterations": 20, "evaluations": 20})
+    forecast = Forecast((Part("a", "cell", 700.0),), 1)
+    lines = list(forecast_lines(forecast, plan, datetime(2026, 11, 28)))
+    assert lines[-1] == "Shorter: --recipe evaluations=1: 6 test images are scored for each that is trained on."
+    plan = planned(tmp_path, recipe={"iterations": 20, "evaluations": 1})
+    assert not any("Shorter" in line for line in forecast_lines(forecast, plan, datetime(2026, 11, 28)))
+
+
+def test_a_model_that_does_not_learn_takes_no_steps(tmp_path: Path) -> None:
+    plan = planned(tmp_path, models="knn", recipe={"evaluations": 3})
+    [work] = plan.missing[0].work(plan.shapes["digits"])
+    assert work.number == 3 * 359 * 144, "each test image beside each kept one, at each scoring"
+    assert isinstance(work.unit, Distance)
 
 
 def test_cells_of_data_that_are_not_there_are_counted_and_their_stages_are_not(tmp_path: Path) -> None:

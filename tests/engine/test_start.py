@@ -23,7 +23,7 @@ def test_a_trial_on_a_gpu_gets_one_unless_it_is_told_otherwise() -> None:
 
 def job(tmp_path: Path, **options: Any) -> Job:
     spec = load_spec(given={"methods": "random", "datasets": "digits", "rates": "0.5", "pool_size": 100})
-    return Job(spec, RunOptions(out=tmp_path / "out", cache_dir=tmp_path / "cache", executor="local", **options))
+    return Job(spec, RunOptions(out=tmp_path / "out", cache_dir=tmp_path / "cache", **{"executor": "local", **options}))
 
 
 @pytest.mark.parametrize(("gpus", "share"), [(0.25, 0.25), (1.0, 1.0), (2.0, 1.0)])
@@ -43,10 +43,18 @@ def test_a_gpu_that_will_wait_for_files_is_announced(tmp_path: Path) -> None:
     assert said("cpu", 1) == said("cuda", 16) == []
 
 
+def test_workers_are_those_of_this_machine_without_ray(tmp_path: Path) -> None:
+    """As README and docs say it: ``--workers 2``, no more."""
+    made = job(tmp_path, device="cpu", executor=None, workers=2)
+    assert made.executor.slots(made.session) == 2
+    assert type(made.executor).__name__ == "Workers"
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         ({"executor": "ray", "workers": 2}, "--workers is for --executor local"),
+        ({"workers": 2, "address": "auto"}, "--address is of a Ray cluster"),
         ({"executor": "local", "address": "auto"}, "--address is of a Ray cluster"),
     ],
 )
