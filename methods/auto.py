@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import AfterValidator
 
 from bench import Judge, Pool, SpecError, need, register_method, split_list
+from bench.grammar import parse_call
 
 from ._judging import take_best
 
@@ -16,6 +18,12 @@ CANDIDATES = (
     "d2-label-free,elfs(clustering=kmeans,rehearsal=judge,guard=false),facility-location,kmeans-sampling,typiclust"
 )
 """ELFS without its own guard, whose random coreset would be judged, and named, as ELFS."""
+
+
+def _spelled(candidates: str) -> str:
+    """Return one spelling for each meaning, or the same candidates would be stored under several keys."""
+    one, default = (",".join(str(parse_call(call)) for call in split_list(text)) for text in (candidates, CANDIDATES))
+    return CANDIDATES if one == default else one
 
 
 def _calls(params: Mapping[str, Any]) -> list[str]:
@@ -42,7 +50,7 @@ def auto(
     budget: int,
     rng: np.random.Generator,
     *,
-    candidates: str = CANDIDATES,
+    candidates: Annotated[str, AfterValidator(_spelled)] = CANDIDATES,
     judge: Judge = "rule",
     guard: bool = True,
 ) -> NDArray[np.int64]:

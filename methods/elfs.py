@@ -27,6 +27,7 @@ from bench import (
 
 from ._judging import take_best
 from ._scores import beta_sample, beta_within_rate, next_hardest
+from ._unread import refuse_unread
 from .ccs import stratified
 
 _log = logging.getLogger(__name__)
@@ -101,6 +102,17 @@ def _needs(params: Mapping[str, Any]) -> list[Any]:
     return [*needs, need("rehearsal", **clustering) if rehearses else need("judge", by=_JUDGES[params["rehearsal"]])]
 
 
+def _check(params: Mapping[str, Any], rate: float) -> None:
+    """Refuse a beta above the rate, and what nothing reads beside the other parameters."""
+    beta_within_rate(params, rate)
+    temi = {"heads": Clustering.heads, "cluster_epochs": Clustering.epochs}
+    refuse_unread(params, "clustering=temi", params["clustering"] == "temi", temi)
+    refuse_unread(params, "beta=auto", params["beta"] == "auto", {"rehearsal": "ridge", "guard": True})
+    refuse_unread(params, "a judge as rehearsal", params["rehearsal"] in _JUDGES, {"guard": True})
+    refuse_unread(params, "sampling=strata", params["sampling"] == "strata", {"per_cluster": False})
+    refuse_unread(params, "score=forgetting", params["score"] == "forgetting", {"never_learned": "hardest"})
+
+
 @register_method(
     "elfs",
     supervision="pseudo",
@@ -108,7 +120,7 @@ def _needs(params: Mapping[str, Any]) -> list[Any]:
     paper="Zheng et al. 2025, arXiv:2406.04273",
     stochastic=True,
     version=2,
-    check=beta_within_rate,
+    check=_check,
 )
 def elfs(
     pool: Pool,

@@ -14,6 +14,7 @@ from bench import Pool, check_finite, register_method, unit_rows
 
 from ._clusters import cluster
 from ._coverage import Kernel, greedy_coverage
+from ._unread import refuse_unread
 
 _log = logging.getLogger(__name__)
 _CELLS = 2**22
@@ -64,6 +65,7 @@ def ball(radius: float) -> Kernel:
     needs=("embeddings",),
     paper="Yehuda et al. 2022, arXiv:2205.11320",
     stochastic=True,
+    check=lambda params, rate: refuse_unread(params, "delta=purity", params["delta"] == "purity", {"purity": 0.95}),
 )
 def probcover(
     pool: Pool,

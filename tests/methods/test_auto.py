@@ -75,6 +75,16 @@ def test_the_guard_asks_for_a_standard_deviation_above_the_mean() -> None:
     assert (judged(0.45), judged(0.46)) == ("random 1", "typiclust")
 
 
+def test_one_list_of_candidates_has_one_key() -> None:
+    entry = methods.get("auto")
+    spaced = entry.changed({"candidates": "typiclust, elfs( guard=false, clustering=kmeans )"})
+    assert spaced == entry.changed({"candidates": "typiclust,elfs(clustering=kmeans,guard=false)"})
+    assert spaced != entry.changed({"candidates": "elfs(clustering=kmeans,guard=false),typiclust"}), (
+        "of equals the first"
+    )
+    assert entry.changed({"candidates": CANDIDATES.replace(",", ", ")}) == {}
+
+
 def test_elfs_within_auto_has_no_guard_of_its_own() -> None:
     """Its random coreset would be judged, and named, as ELFS."""
     [elfs] = [parse_call(call) for call in split_list(CANDIDATES) if call.startswith("elfs")]

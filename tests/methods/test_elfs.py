@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from bench import SelectionError, count_hardest, hard_to_easy
 from bench.errors import SpecError
+from bench.grammar import parse_call
 from bench.methods._scores import next_hardest
 from bench.methods.elfs import beta_grid, choose_beta, fine_beta_grid
 from bench.plugins import methods
@@ -153,3 +154,42 @@ def test_needs_follow_the_parameters():
 def test_beta_outside_its_range_is_refused(beta):
     with pytest.raises(SpecError, match="method elfs: beta="):
         methods.get("elfs").resolve({"beta": beta})
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        ("elfs(beta=0.3,guard=false)", "guard=False changes nothing without beta=auto"),
+        ("elfs(beta=0.3,rehearsal=network)", "rehearsal=network changes nothing without beta=auto"),
+        ("elfs(rehearsal=own-pseudo-labels,guard=false)", "guard=False changes nothing without a judge"),
+        (
+            "elfs(clustering=kmeans,heads=7,cluster_epochs=9)",
+            "heads=7 and cluster_epochs=9 changes nothing without clust",
+        ),
+        ("elfs(per_cluster=true)", "per_cluster=True changes nothing without sampling=strata"),
+        ("elfs(never_learned=zero)", "never_learned=zero changes nothing without score=forgetting"),
+        ("probcover(delta=0.5,purity=0.5)", "purity=0.5 changes nothing without delta=purity"),
+    ],
+)
+def test_what_nothing_reads_is_refused(call, message):
+    parsed = parse_call(call)
+    entry = methods.get(parsed.name)
+    with pytest.raises(SpecError, match=message):
+        entry.info.check(entry.resolve(parsed.params), 0.9)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "elfs(clustering=kmeans,rehearsal=ridge,guard=false)",
+        "elfs(beta=0.3,heads=7,cluster_epochs=9)",
+        "elfs(beta=0.3,sampling=strata,per_cluster=true)",
+        "elfs(beta=0.3,score=forgetting,never_learned=zero)",
+        "elfs(rehearsal=own-pseudo-labels)",
+        "probcover(purity=0.5)",
+    ],
+)
+def test_what_is_read_is_not(call):
+    parsed = parse_call(call)
+    entry = methods.get(parsed.name)
+    entry.info.check(entry.resolve(parsed.params), 0.9)
