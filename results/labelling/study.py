@@ -2,7 +2,8 @@
 
 python results/labelling/study.py --data-root DATA --weights FILE --out runs/labelling
 
-The same command again runs only what is missing. ``summary.py`` makes the tables and the figure.
+The same command again runs only what is missing. ``texts.py`` makes the line of texts' file, which DATA must hold;
+``summary.py`` makes the tables and the figure.
 """
 
 from __future__ import annotations
@@ -47,10 +48,11 @@ LINES: dict[str, dict[str, Any]] = {
         "pool_size": 4000,
         "encoders": LITE.format(size=96, weights="{weights}"),
     },
+    "texts": {"datasets": "embeddings(path=fortunes.npz)", "pool_size": 1750, "encoders": "given"},
     "cifar10-simsiam": {"datasets": "cifar10", "pool_size": 4000, "encoders": "simsiam(epochs=20)"},
 }
 CLASSES = {"cifar100": 100}
-PER_CLASS = {"cifar100": FEW, "imagenette": FEW}
+PER_CLASS = {"cifar100": FEW, "imagenette": FEW, "texts": (*FEW, 50)}
 RECIPE = {"iterations": 300, "proxy_epochs": 30, "evaluations": 1, "precision": "fp32"}
 BLOCKS: tuple[tuple[tuple[str, ...], range, tuple[int, ...]], ...] = (
     (METHODS, range(3), FEW),
@@ -74,13 +76,14 @@ def main() -> None:
     """Run block after block, in each line after line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--lines", nargs="+", choices=LINES, default=list(LINES))
+    parser.add_argument("--blocks", nargs="+", type=int, choices=range(len(BLOCKS)), default=list(range(len(BLOCKS))))
     parser.add_argument("--out", type=Path, default=Path("runs/labelling"))
     parser.add_argument("--data-root", type=Path)
     parser.add_argument("--cache-dir", type=Path)
     parser.add_argument("--weights", help="file of efficientnet_lite0")
     given = parser.parse_args()
     weights = f",weights={given.weights}" if given.weights else ""
-    for methods, seeds, per_class in BLOCKS:
+    for methods, seeds, per_class in (BLOCKS[block] for block in given.blocks):
         for name in given.lines:
             line = LINES[name]
             if not rates(name, per_class):
