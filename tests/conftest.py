@@ -46,6 +46,7 @@ INTEGRATION = (
     "grid/test_registry.py::test_a_package_",
     "labelling/test_image_files.py::test_more_folders_in_each_other_than_python_has_frames",
     "labelling/test_memory",
+    "labelling/test_object_store",
     "labelling/test_select_command",
     "models/test_models.py::test_discovery_imports_no_heavy_library",
     "results/test_pseudo_quality.py::test_needs_no_torch",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
 
+from bench.addresses import address_of
 from bench.cli import _complete
 from bench.cli._fields import option, spread
 from bench.cli._options import MACHINE, CacheOption, DeviceOption, QuietOption, SummaryOption
@@ -104,8 +105,8 @@ class Given:
         typer.Option(metavar=PLACE, help=".npy, .npz or .parquet of numbers [N, D]; also at an address."),
     ] = None
     names: Annotated[
-        Path | None,
-        typer.Option(help="Of --embeddings, one a line; with --images, files below that folder."),
+        str | None,
+        typer.Option(metavar=PLACE, help="Of --embeddings, one a line; with --images, files below that folder."),
     ] = None
     encoder: Annotated[
         str,
@@ -121,19 +122,21 @@ class Given:
         from bench.engine.plan import check_writable
         from bench.errors import SpecError
         from bench.labelling.images import readable_suffixes
-        from bench.labelling.remote import address_of, fetch_file, fetch_folder
+        from bench.labelling.remote import fetch_folder, local_copy
         from bench.labelling.sources import Source
         from bench.labelling.videos import SUFFIXES, check_videos, extract_frames, frames_folder
 
         if self.fps is not None and (self.images is None or self.embeddings or self.names):
             raise SpecError("--fps takes pictures from the videos in --images FOLDER, and no --embeddings or --names.")
         check_videos(self.fps)
-        check_writable(out.resolve().parent)
-        images, embeddings = (None if given is None else Path(given) for given in (self.images, self.embeddings))
+        check_writable(out.parent)
+        images = None if self.images is None else Path(self.images)
         unusable: tuple[Skipped, ...] = ()
         with StageProgress(quiet=quiet) as progress:
-            if self.embeddings is not None and (address := address_of(self.embeddings)):
-                embeddings = fetch_file(address, cache / "fetched", progress.stage)
+            embeddings, names = (
+                None if given is None else Path(local_copy(given, cache / "fetched", progress.stage))
+                for given in (self.embeddings, self.names)
+            )
             address = None if self.images is None else address_of(self.images)
             if address:
                 suffixes = readable_suffixes() if self.fps is None else SUFFIXES
@@ -141,7 +144,7 @@ class Given:
             if self.fps is not None and images is not None:
                 frames = frames_folder(out, address or str(images.resolve()))
                 return Source.of(extract_frames(images, frames, self.fps, progress.stage, unusable)), frames
-        return Source.find(images=images, embeddings=embeddings, names=self.names).without(unusable), None
+        return Source.find(images=images, embeddings=embeddings, names=names).without(unusable), None
 
     def weights(self, download: bool) -> tuple[EncoderRef, Path | None]:
         """Return the encoder, and where its weights lie."""
@@ -158,10 +161,12 @@ class Known:
     panel: ClassVar[str] = "What is known already"
 
     labelled: Annotated[
-        Path | None,
-        typer.Option(help="CSV or text of what is labelled, such as an earlier list: the choice complements it."),
+        str | None,
+        typer.Option(
+            metavar=PLACE, help="CSV or text of what is labelled, such as an earlier list: the choice complements it."
+        ),
     ] = None
-    exclude: Annotated[Path | None, typer.Option(help="CSV or text of what is never chosen.")] = None
+    exclude: Annotated[str | None, typer.Option(metavar=PLACE, help="CSV or text of what is never chosen.")] = None
     groups: Annotated[
         str | None,
         typer.Option(
@@ -177,6 +182,18 @@ class Known:
         ),
     ] = "1"
 
+    def fetched(self, cache: Path, quiet: bool) -> Known:
+        """Return the same with copies of the lists that lie elsewhere."""
+        from bench.cli._stages import StageProgress
+        from bench.labelling.remote import local_copy
+
+        with StageProgress(quiet=quiet) as progress:
+            labelled, exclude, groups = (
+                None if given is None else local_copy(given, cache / "fetched", progress.stage)
+                for given in (self.labelled, self.exclude, self.groups)
+            )
+        return replace(self, labelled=labelled, exclude=exclude, groups=groups)
+
     def limits(self, source: Source) -> tuple[Limits, int]:
         """Return what the lists say, by positions in the source; and how many lines of ``labelled`` have no label."""
         from bench.labelling.candidates import Limits, most_of_a_group
@@ -184,8 +201,8 @@ class Known:
 
         most = most_of_a_group(self.per_group, grouped=self.groups is not None)
         lookup = source.lookup()
-        known = Listed() if self.labelled is None else read_list(self.labelled, lookup)
-        hidden = Listed() if self.exclude is None else read_list(self.exclude, lookup)
+        known = Listed() if self.labelled is None else read_list(Path(self.labelled), lookup)
+        hidden = Listed() if self.exclude is None else read_list(Path(self.exclude), lookup)
         numbers = None if self.groups is None else read_groups(self.groups, lookup)
         return Limits(known.positions, hidden.positions, numbers, most), known.unlabelled
 
@@ -333,7 +350,6 @@ def select(
     from bench.cli._stages import StageProgress
     from bench.engine.plan import check_cache, check_writable
     from bench.labelling.candidates import check_limits
-    from bench.labelling.remote import address_of
 
     address = None if given.images is None else address_of(given.images)
     if address and wanted.handed == Format.label_studio and wanted.paths is None:
@@ -345,12 +361,12 @@ def select(
     cache = cache_folder(cache_dir)
     source, frames = given.find(cache, wanted.out, quiet)
     size = len(source.names)
-    limits, unlabelled = known.limits(source)
+    limits, unlabelled = known.fetched(cache, quiet).limits(source)
     call = choice.call(size, len(limits.labelled))
     check_limits(limits, budget=choice.budget, items=size)
     others = source.other_suffixes(without=wanted.files())
     for path in wanted.files():
-        check_writable(path.resolve().parent)
+        check_writable(path.parent)
     check_cache(cache)
     from bench.engine.start import pick_device
     from bench.labelling.items import Machine

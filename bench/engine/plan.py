@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from bench.addresses import refuse_address
 from bench.data import Dataset, fingerprint
 from bench.encoding.encoder import make_encoder
 from bench.encoding.trained import check_file
@@ -121,6 +122,7 @@ def make_plan(
     """
     check_names(spec)
     if not tolerant and out is not None:
+        refuse_address(out)
         check_writable(_nearest_existing(out))
     problems: list[str] = []
     downloads: list[str] | None = [] if tolerant and download else None
@@ -243,8 +245,9 @@ def check_writable(folder: Path) -> None:
     """Make ``folder`` and write to it once.
 
     Raises:
-        SpecError: it cannot be made or written to, for example because no space is left.
+        SpecError: it is an address, or cannot be made or written to, for example because no space is left.
     """
+    refuse_address(folder)
     try:
         if folder.exists() and not folder.is_dir():
             raise SpecError(f"cannot write to {folder}: it is a file, not a folder.")

@@ -17,6 +17,7 @@ from bench.results.sheets import to_csv
 
 LOCAL_FILES = "/data/local-files/?d="
 """What Label Studio serves files of its document root by."""
+_WEB = ("http://", "https://")
 _TURNED = 5
 """EXIF orientations from this one on swap width and height."""
 
@@ -135,7 +136,8 @@ def _address(name: str, files: ImageFiles | None, paths: str) -> str:
         return name
     if paths == "absolute":
         return str(files.root / name)
-    return paths + (quote(os.fsencode(name)) if "://" in paths or "?" in paths else name)
+    # Label Studio asks a bucket for the key as it stands behind s3:// or gs://: encoded, it would not be there.
+    return paths + (quote(os.fsencode(name)) if paths.startswith(_WEB) or "?" in paths else name)
 
 
 def _manifest(names: Sequence[str], sizes: Sequence[tuple[int, int]]) -> bytes:

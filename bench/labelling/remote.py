@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import uuid
 from collections.abc import Callable, Iterable
 from importlib.util import find_spec
@@ -12,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
 
+from bench.addresses import address_of
 from bench.errors import DataError, SpecError, install_command
 from bench.images.folders import Skipped
 from bench.progress import Progress
@@ -20,11 +20,6 @@ from bench.store.files import write_atomically
 _RECORD = ".fetched.json"
 """What was fetched, by name, and what the store said of it; hidden, so that it is no file of the user's."""
 _EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gs", "gcs": "gs"}
-
-
-def address_of(given: str) -> str | None:
-    """The address that a user typed in the place of a path, such as ``s3://bucket/photos``; None for a path."""
-    return given.rstrip("/") if re.match(r"[a-z][a-z0-9+.-]+://.", given) else None
 
 
 def open_store(address: str) -> tuple[Any, str]:
@@ -112,6 +107,12 @@ def fetch_folder(
     if len(skipped) == len(names):
         raise DataError(f"cannot fetch any of {len(names):,} files of {address}; {names[0]}: {skipped[0].reason}.")
     return folder, tuple(skipped)
+
+
+def local_copy(given: str, into: Path, stage: Callable[[str], Progress]) -> str:
+    """Return what was given, or where the file at that address was fetched to; arguments as ``fetch_folder``."""
+    address = address_of(given)
+    return given if address is None else str(fetch_file(address, into, stage))
 
 
 def fetch_file(address: str, into: Path, stage: Callable[[str], Progress]) -> Path:

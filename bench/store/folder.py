@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from bench.addresses import refuse_address
+
 
 def cache_folder(given: Path | None) -> Path:
-    """Return the given folder, or the user's cache folder."""
+    """Return the given folder, or the user's cache folder.
+
+    Raises:
+        SpecError: it is an address.
+    """
     from platformdirs import user_cache_path
 
+    if given is not None:
+        refuse_address(given)
     return (given or user_cache_path("coreset-bench")).expanduser().resolve()

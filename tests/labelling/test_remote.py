@@ -1,4 +1,4 @@
-"""Files at an address, by fsspec's store in memory; S3 itself is not at hand here."""
+"""Files at an address, by fsspec's store in memory; ``test_object_store.py`` has a server of S3's protocol."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner, Result
 
+from bench.addresses import address_of
 from bench.cli import app
 from bench.errors import DataError, SpecError
-from bench.labelling.remote import address_of, fetch_folder
+from bench.labelling.remote import fetch_folder
 
 fsspec = pytest.importorskip("fsspec")
 
@@ -72,6 +73,29 @@ def test_embeddings_of_a_store_are_read(tmp_path: Path, bucket: Any) -> None:
     done = select(tmp_path, "--embeddings", "memory://bucket/y.npy", "--budget", "5", "--overwrite")
     assert isinstance(done.exception, DataError)
     assert "cannot fetch memory://bucket/y.npy" in str(done.exception)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"--out": "memory://bucket/x.csv"}, "cannot write to memory://bucket: give a folder of this machine"),
+        ({"--scores": "memory://bucket/all.csv"}, "cannot write to memory://bucket"),
+        (
+            {"--images": "memory://bucket/photos/0.png"},
+            "memory://bucket/photos/0.png is a file; --images takes a folder",
+        ),
+        ({"--cache-dir": "memory://bucket/cache"}, "cannot write to memory://bucket/cache"),
+    ],
+)
+def test_addresses_where_none_can_be_are_refused(
+    tmp_path: Path, bucket: Any, monkeypatch: pytest.MonkeyPatch, arguments: dict[str, str], message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    given = {"--images": "memory://bucket/photos", "--out": "x.csv", "--cache-dir": "cache", **arguments}
+    words = [word for pair in given.items() for word in pair]
+    done = CliRunner().invoke(app, ["select", *words, "--encoder", "pixels", "--classes", "2", "--budget", "2"])
+    assert message in str(done.exception)
+    assert not Path("memory:").exists()
 
 
 def test_what_did_not_change_is_not_fetched_again(tmp_path: Path, bucket: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -211,6 +235,7 @@ def test_a_store_whose_package_is_missing_is_named_with_what_to_install(
     [
         ("s3://bucket/photos/", "s3://bucket/photos"),
         ("gs://bucket", "gs://bucket"),
+        ("S3://Bucket/photos", "s3://Bucket/photos"),
         ("https://host:8080/a/b", "https://host:8080/a/b"),
         ("photos", None),
         ("./a:/b", None),

@@ -1,0 +1,31 @@
+"""Addresses of object stores and web servers, told from paths of this machine."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from bench.errors import SpecError
+
+_SCHEME = r"[A-Za-z][A-Za-z0-9+.-]+:"
+
+
+def address_of(given: str) -> str | None:
+    """Return the address that a user typed in the place of a path, such as ``s3://bucket/photos``; None for a path."""
+    scheme = re.match(f"({_SCHEME})//.", given)
+    return None if scheme is None else scheme[1].lower() + given[scheme.end(1) :].rstrip("/")
+
+
+def refuse_address(folder: Path) -> None:
+    """Refuse an address where something is to be written.
+
+    Args:
+        folder: a path that was made of what the user typed, and so has one slash where two were.
+
+    Raises:
+        SpecError: it is an address.
+    """
+    first, *rest = folder.parts or (".",)
+    if re.fullmatch(_SCHEME, first) and rest:
+        address = f"{first}//{'/'.join(rest)}"
+        raise SpecError(f"cannot write to {address}: give a folder of this machine, and copy what is written there.")
