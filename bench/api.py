@@ -214,7 +214,8 @@ def select(
         encoder: of images, such as ``"dino_vits16"`` or ``"dino_vits16(weights=FILE)"``.
         labelled: positions of items that are labelled already; the choice complements them.
         exclude: positions of items that are never chosen.
-        groups: [N] group of each item, such as the video of a frame; None where there are none.
+        groups: [N] group of each item, such as the video of a frame; None where there are none. An item whose own is
+            missing (None, NaN or empty) is in no group.
         per_group: most items of a group, labelled ones included; ``"all"`` chooses whole groups, of together at most
             n items.
         seed: of everything random.
@@ -243,6 +244,9 @@ def select(
         raise DataError(f"with an encoder, X is uint8 images [N, C, H, W], got {array.dtype} {list(array.shape)}.")
     if not images and array.ndim == 4:
         raise DataError(f"X {list(array.shape)} looks like images; give encoder=..., or embeddings [N, D].")
+    for name, given, least in (("seed", seed, 0), ("threads", threads, 1)):
+        if given < least:
+            raise SpecError(f"{name}={given} is not valid: a whole number from {least} on.")
     vectors: Rows | None = None if images else as_vectors(array, "X")
     limits = limits_of(len(array), labelled, exclude, groups, per_group)
     call = find_method(method, budget=budget + len(limits.labelled), classes=num_classes, items=len(array))

@@ -155,11 +155,15 @@ class Registry(Generic[Info]):
         """Forget a name, for tests and notebooks that redefine a plugin."""
         self._entries.pop(name, None)
 
-    def get(self, name: str) -> Entry[Info]:
+    def get(self, name: str, *, usable: Callable[[Entry[Info]], bool] = lambda entry: True) -> Entry[Info]:
         """Look a plugin up.
 
         Packages from outside are imported only for a name that is not built in: what one of them does on import cannot
         change what a worker computes for others.
+
+        Args:
+            name: of the plugin.
+            usable: whether one is of use here: an error names no others. One that is not is returned all the same.
 
         Raises:
             UnknownName: with the nearest names.
@@ -168,7 +172,8 @@ class Registry(Generic[Info]):
         if name not in self._entries:
             self._load("outside", self._load_outside)
         if name not in self._entries:
-            raise UnknownName(self.kind, name, self._entries, also="".join(f" Also, {told}." for told in self._broken))
+            valid = [entry.name for entry in self._entries.values() if usable(entry)]
+            raise UnknownName(self.kind, name, valid, also="".join(f" Also, {told}." for told in self._broken))
         return self._entries[name]
 
     def __iter__(self) -> Iterator[Entry[Info]]:

@@ -152,7 +152,13 @@ def check_candidates(entry: Entry[MethodInfo], params: Mapping[str, Any], rate: 
         if item.part != "coreset":
             continue
         call = parse_call(item.options["method"])
-        other = methods.get(call.name)
+        other = methods.get(
+            call.name,
+            usable=lambda other: (
+                SUPERVISIONS.index(other.info.supervision) <= SUPERVISIONS.index(entry.info.supervision)
+                and not other.info.unpruned
+            ),
+        )
         owner = f"method {entry.name!r}: the candidate {call}"
         if SUPERVISIONS.index(other.info.supervision) > SUPERVISIONS.index(entry.info.supervision):
             raise SpecError(f"{owner} reads labels; candidates are label-free (`bench list methods`).")

@@ -13,8 +13,6 @@ Kernel = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 """Squared distances float32 [...] -> similarities in [0, 1] of the same shape; may work in place."""
 _CELLS = 2**23
 """Similarities held at once: 32 MB of float32, whatever the size of the pool."""
-_WITNESSES = 10_000
-"""Images by which an order is judged; more of them change it little."""
 
 
 def rbf(lengthscale: float) -> Kernel:
@@ -115,25 +113,3 @@ def _covered(rows: NDArray[np.float32], by: NDArray[np.float32], kernel: Kernel)
         apart = squares[part, None] + by_squares - 2 * (rows[part] @ by.T)
         best[part] = kernel(np.maximum(apart, 0, out=apart)).max(1)
     return best
-
-
-def by_coverage(rows: NDArray[np.float32], picks: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
-    """Order a choice so that its first k cover the pool well, for every k.
-
-    The order is that of ``greedy_coverage`` among the picks, with MaxHerding's kernel exp(-d^2); what is covered is
-    the pool, or 10,000 random rows of a larger one.
-
-    Args:
-        rows: float32 [N, D], finite, of length 1. Not modified.
-        picks: int64 [n] positions in the rows, unique. Not modified.
-        rng: draws the rows to cover, and breaks ties.
-
-    Returns:
-        int64 [n], the picks in another order.
-    """
-    # The picks may come cluster by cluster; of equal gains the first is picked, so they are shuffled before.
-    shuffled = rng.permutation(picks)
-    witnesses = rows if len(rows) <= _WITNESSES else rows[rng.choice(len(rows), _WITNESSES, replace=False)]
-    order = greedy_coverage(witnesses, len(picks), rbf(1.0), candidates=rows[shuffled])
-    # What is left covers nothing more, as copies do; it keeps its random order.
-    return np.concatenate([shuffled[order], np.delete(shuffled, order)])

@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 from bench import Pool, check_finite, register_method, unit_rows
 
 from ._clusters import cluster, in_turn
-from ._coverage import by_coverage
 
 
 @register_method(
@@ -28,10 +27,10 @@ def kmeans_sampling(pool: Pool, budget: int, rng: np.random.Generator) -> NDArra
     Args:
         pool: needs embeddings.
         budget: n, images to keep.
-        rng: k-means, ties, and the images by which the order is judged.
+        rng: k-means, and ties.
 
     Returns:
-        int64 [n], unique; the first k of them cover the pool as well as k of them can (``_coverage.by_coverage``).
+        int64 [n], unique.
 
     Raises:
         SelectionError: an embedding is not finite.
@@ -41,4 +40,4 @@ def kmeans_sampling(pool: Pool, budget: int, rng: np.random.Generator) -> NDArra
     order = rng.permutation(len(pool))
     rows = unit_rows(pool.embeddings)[order]
     labels, distance = cluster(rows, budget, rng)
-    return order[by_coverage(rows, in_turn(labels, distance)[:budget], rng)]
+    return order[in_turn(labels, distance)[:budget]]

@@ -11,7 +11,6 @@ from pydantic import Field
 from bench import Pool, check_finite, register_method, unit_rows
 
 from ._clusters import cluster, in_turn
-from ._coverage import by_coverage
 
 SMALLEST = 5
 """Clusters of fewer images come last: the paper leaves them out."""
@@ -74,12 +73,12 @@ def typiclust(
     Args:
         pool: needs embeddings.
         budget: n, images to keep.
-        rng: k-means, ties, and the images by which the order is judged.
+        rng: k-means, and ties.
         k: neighbours; cut to half of the cluster.
         max_clusters: the most clusters.
 
     Returns:
-        int64 [n], unique; the first k of them cover the pool as well as k of them can (``_coverage.by_coverage``).
+        int64 [n], unique.
 
     Raises:
         SelectionError: an embedding is not finite.
@@ -94,4 +93,4 @@ def typiclust(
         # Neighbours in the own cluster alone, as in the paper: an image between two clusters is typical of neither.
         members = np.flatnonzero(labels == number)
         distance[members] = mean_neighbor_distance(rows[members], k)
-    return order[by_coverage(rows, in_turn(labels, distance, smallest=SMALLEST)[:budget], rng)]
+    return order[in_turn(labels, distance, smallest=SMALLEST)[:budget]]

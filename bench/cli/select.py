@@ -6,6 +6,7 @@ import os
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
@@ -74,11 +75,8 @@ class Choice:
         from bench.labelling.compared import comparing
         from bench.labelling.default import find_method
 
-        found = (
-            comparing(self.method, USUAL)
-            if self.compare
-            else find_method(self.method, budget=self.budget + labelled, classes=self.classes, items=items)
-        )
+        find = partial(find_method, budget=self.budget + labelled, classes=self.classes, items=items)
+        found = comparing(self.method, USUAL, find) if self.compare else find(self.method)
         check_method(found, budget=self.budget, items=items, classes=self.classes)
         return found
 

@@ -90,8 +90,8 @@ def approximate_neighbors(
     """Find most of the k nearest neighbours of every row among the other rows.
 
     The number of cells that are searched is doubled until at least 95 % of the true neighbours of 1,000 random rows are
-    found; these are known from a comparison with all rows. Only blocks of the rows are read; the index holds 2 bytes a
-    number.
+    found, or no more are; these are known from a comparison with all rows. Only blocks of the rows are read; the index
+    holds 2 bytes a number.
 
     Args:
         rows: float32 [N, D], finite.
@@ -106,15 +106,16 @@ def approximate_neighbors(
     size = len(rows)
     looked_at = np.sort(np.random.default_rng(1).choice(size, min(size, _LOOKED_AT), replace=False))
     farthest = _distance_of_last(rows, looked_at, k, index)
-    probes = _FEWEST
+    probes, before = _FEWEST, -1.0
     while True:
         _, distances = _nearest(rows, looked_at, k, index, probes)
         # By distance and not by number: of rows that are equally far any will do. The slack is the rounding of the two
         # ways of computing it.
         recall = float((distances <= farthest[:, None] * (1 + 1e-4) + 1e-6).mean())
-        if recall >= RECALL or probes >= index.cells:
+        # What twice the cells did not bring is missed by the index's float16, and no more cells bring it.
+        if recall >= RECALL or recall <= before or probes >= index.cells:
             break
-        probes *= 2
+        probes, before = 2 * probes, recall
     indices = np.empty((size, k), dtype=np.int64)
     apart = np.empty((size, k), dtype=np.float32)
     for start in range(0, size, _CHUNK):
@@ -149,14 +150,15 @@ def _nearest(
 
 def _distance_of_last(rows: Rows, chunk: NDArray[np.int64], k: int, index: Cells) -> NDArray[np.float32]:
     """Distance [B] of the true k-th neighbour of some rows, by comparison with all others."""
-    queries = index.scaled(rows[chunk])
-    nearest = np.full((len(chunk), k), np.inf, dtype=np.float32)
+    # In float64: in float32 the expanded form loses the digits that tell near-duplicates from copies.
+    queries = index.scaled(rows[chunk]).astype(np.float64)
+    nearest = np.full((len(chunk), k), np.inf)
     lengths = np.square(queries).sum(1, keepdims=True)
     for inside, part in in_blocks(rows):
-        block = index.scaled(part)
+        block = index.scaled(part).astype(np.float64)
         squares = lengths - 2 * queries @ block.T + np.square(block).sum(1)
         own = (chunk >= inside.start) & (chunk < inside.stop)
         squares[own, chunk[own] - inside.start] = np.inf
         # Only the k best so far are kept, or memory would grow with the number of rows.
         nearest = np.partition(np.concatenate([nearest, squares], axis=1), k - 1, axis=1)[:, :k]
-    return np.sqrt(np.maximum(nearest.max(1), 0))
+    return np.sqrt(np.maximum(nearest.max(1), 0)).astype(np.float32)

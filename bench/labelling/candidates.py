@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -122,7 +122,8 @@ def limits_of(
         size: N.
         labelled: positions; None for none.
         exclude: positions; None for none.
-        groups: [N] anything that can be compared; None for none.
+        groups: [N] anything that can be compared; None for none. An item whose own is missing (None, NaN or empty) is a
+            group of its own.
         per_group: most items of a group, or ``"all"``.
 
     Raises:
@@ -132,8 +133,23 @@ def limits_of(
     if groups is not None and groups.shape != (size,):
         raise SpecError(f"groups has shape {groups.shape}; expected one for each of {size} items.")
     most = most_of_a_group(per_group, grouped=groups is not None)
-    numbers = None if groups is None else np.unique(groups, return_inverse=True)[1].astype(np.int64)
+    numbers = None if groups is None else _numbered(groups)
     return Limits(_positions("labelled", labelled, size), _positions("exclude", exclude, size), numbers, most)
+
+
+def _numbered(groups: NDArray[Any]) -> NDArray[np.int64]:
+    """Number the groups from 0 as they are sorted, and then every item that is in none."""
+    import pandas as pd
+
+    values = groups.astype(object)
+    values[groups == ""] = None
+    try:
+        numbers, names = pd.factorize(values, sort=True)
+    except TypeError as error:
+        raise SpecError(f"groups holds what cannot be compared: {error}; give numbers or texts.") from error
+    alone = np.flatnonzero(numbers < 0)
+    numbers[alone] = len(names) + np.arange(len(alone))
+    return numbers.astype(np.int64)
 
 
 def most_of_a_group(given: int | str, *, grouped: bool) -> int | None:

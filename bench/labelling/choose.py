@@ -83,10 +83,9 @@ def check_method(call: Call, *, budget: int, items: int, classes: int, left_out:
         SpecError: a parameter, budget or number of classes that is not valid.
         LabelAccessError: the method needs labels.
     """
-    entry = methods.get(call.name)
+    entry = methods.get(call.name, usable=_label_free)
     if entry.info.supervision in ("coreset", "labels"):
-        able = [item.name for item in methods if item.info.supervision in ("none", "pseudo") and not item.info.unpruned]
-        free = ", ".join(able)
+        free = ", ".join(item.name for item in methods if _label_free(item))
         raise LabelAccessError(f"method {call.name!r} reads labels, and these items have none. Label-free: {free}.")
     params = entry.resolve(call.params)
     if not 2 <= budget <= items:
@@ -96,6 +95,10 @@ def check_method(call: Call, *, budget: int, items: int, classes: int, left_out:
     entry.info.check(params, rate_of(budget, items))
     check_candidates(entry, params, rate_of(budget, items))
     return entry
+
+
+def _label_free(entry: Entry[MethodInfo]) -> bool:
+    return entry.info.supervision in ("none", "pseudo") and not entry.info.unpruned
 
 
 def affordable(entry: Entry[MethodInfo], call: Call, items: int, device: str) -> Call:
@@ -191,7 +194,7 @@ def choose(
 
 
 def rough_clusters(rows: Rows, classes: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Cluster rows of length 1 by k-means of at most 10,000 of them, to say where a choice comes from; no more.
+    """Cluster rows of length 1 by k-means of 10,000 of them, or as many as classes, to say where a choice comes from.
 
     Args:
         rows: float32 [N, D], of any length; they are scaled to 1.
@@ -201,7 +204,8 @@ def rough_clusters(rows: Rows, classes: int, rng: np.random.Generator) -> NDArra
     Returns:
         int64 [N] in [0, C).
     """
-    some = rows[slice(None) if len(rows) <= _ROUGH else rng.choice(len(rows), _ROUGH, replace=False)]
+    drawn = max(_ROUGH, classes)
+    some = rows[slice(None) if len(rows) <= drawn else rng.choice(len(rows), drawn, replace=False)]
     model = fit_kmeans(unit_rows(some), classes, seed=int(rng.integers(2**31)), inits=3)
     parts = [model.predict(unit_rows(part)) for _, part in in_blocks(rows, _ROUGH)]
     return np.concatenate(parts).astype(np.int64)

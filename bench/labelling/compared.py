@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
-from bench.grammar import Call
+from bench.grammar import Call, split_list
 
 
-def comparing(methods: str, usual: str) -> Call:
+def comparing(methods: str, usual: str, find: Callable[[str], Call]) -> Call:
     """``auto`` with these candidates.
 
     Args:
         methods: comma-separated, as the user named them.
         usual: what ``methods`` is where the user named none; the candidates are then those of ``auto`` itself.
+        find: reads one of them, which may be ``usual`` too.
     """
-    return Call("auto", {} if methods == usual else {"candidates": methods})
+    if methods.strip() == usual:
+        return Call("auto", {})
+    return Call("auto", {"candidates": ",".join(str(find(one)) for one in split_list(methods))})
 
 
 def leaderboard(judged: Mapping[str, float], taken: str) -> Iterator[str]:

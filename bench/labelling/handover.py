@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from bench.errors import DataError, SpecError
@@ -15,11 +15,14 @@ from bench.images.folders import ImageFiles
 from bench.labelling.formats import Format
 from bench.results.sheets import to_csv
 
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
 LOCAL_FILES = "/data/local-files/?d="
 """What Label Studio serves files of its document root by."""
 _WEB = ("http://", "https://")
-_TURNED = 5
-"""EXIF orientations from this one on swap width and height."""
+_TURNED = (5, 6, 7, 8)
+"""EXIF orientations that swap width and height; a camera may have written anything in their place."""
 
 
 _SUFFIX = {
@@ -119,11 +122,20 @@ def image_size(path: Path) -> tuple[int, int]:
     try:
         with Image.open(path) as image:
             width, height = image.size
-            # 0x0112 is the orientation; without one the picture is upright.
-            turned = image.getexif().get(0x0112, 1) >= _TURNED
+            turned = _is_turned(image)
     except (OSError, ValueError) as error:
         raise DataError(f"cannot read {path}: {error}.") from error
     return (height, width) if turned else (width, height)
+
+
+def _is_turned(image: Image) -> bool:
+    """Whether width and height are swapped when the picture is decoded upright; damaged EXIF data turn nothing."""
+    try:
+        return image.getexif().get(0x0112) in _TURNED  # 0x0112 is the orientation
+    except MemoryError:
+        raise
+    except Exception:  # Pillow's parser raises what the damage happens to cause
+        return False
 
 
 def _facts(record: Mapping[str, Any]) -> dict[str, Any]:

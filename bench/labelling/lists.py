@@ -108,14 +108,15 @@ def read_groups(given: str, lookup: Lookup) -> NDArray[np.int64]:
     """Group of every item: the folder that a file lies in, or as a CSV of ``file`` (or ``item``) and ``group`` says.
 
     Args:
-        given: ``folder``, or the path of a CSV file. Items that it does not list are groups of their own.
+        given: ``folder``, or the path of a CSV file. Items that it does not list, or whose group is empty, are groups
+            of their own.
         lookup: the items.
 
     Returns:
         int64 [N], numbers of the groups.
 
     Raises:
-        DataError: not readable, no such columns, or a name that is none of the items.
+        DataError: not readable, no such columns, a name that is none of the items, or an item in two groups.
     """
     if given == "folder":
         if lookup.root is None:
@@ -130,7 +131,13 @@ def read_groups(given: str, lookup: Lookup) -> NDArray[np.int64]:
         if header is None or column is None:
             raise DataError(f"{path} has no columns file (or item) and group; its first line must name them.")
         positions = lookup.find_all([_cell(row, header[0]) for row in rows[1:]], str(path))
-        groups = {int(at): _cell(row, column) for at, row in zip(positions, rows[1:], strict=True)}
+        groups: dict[int, str] = {}
+        for at, row in zip(positions.tolist(), rows[1:], strict=True):
+            group = _cell(row, column).strip()
+            if group and groups.setdefault(at, group) != group:
+                raise DataError(
+                    f"{path} has {lookup.names[at]} in two groups, {groups[at]} and {group}; an item belongs to one."
+                )
         return _numbers(groups, len(lookup.names))
     return np.unique(np.array(keys, dtype=object), return_inverse=True)[1].astype(np.int64)
 

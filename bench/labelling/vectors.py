@@ -38,7 +38,7 @@ def read_embeddings(path: Path) -> tuple[StoredRows, list[str] | None]:
         Rows [N, D] that read as float32, and the items' names where the file has them.
 
     Raises:
-        DataError: unreadable, another shape or type, fewer than 2 items, or a number that is not finite.
+        DataError: unreadable, another shape or type, fewer than 2 items, not finite, or a name is missing.
     """
     if path.suffix.lower() == ".parquet":
         return _from_parquet(path)
@@ -93,7 +93,15 @@ def _from_parquet(path: Path) -> tuple[StoredRows, list[str] | None]:
         )
     matrix = column.flatten().to_numpy(zero_copy_only=False).reshape(len(column), widths[0])
     own = next((name for name in _NAMES if name in table.column_names), None)
-    return as_vectors(matrix, str(path)), None if own is None else [str(v) for v in table.column(own).to_pylist()]
+    if own is None:
+        return as_vectors(matrix, str(path)), None
+    names = table.column(own).to_pylist()
+    if None in names:
+        raise DataError(
+            f"{path}: column {own} is empty in {names.count(None):,} of {len(names):,} lines, first in line "
+            f"{names.index(None)} (counted from 0); expected a name for each, or no such column."
+        )
+    return as_vectors(matrix, str(path)), [str(name) for name in names]
 
 
 def _is_fixed(kind: pa.DataType) -> bool:

@@ -63,6 +63,25 @@ def test_copies_and_rows_of_zeros_have_neighbours() -> None:
     assert found.neighbors.distances[1_500:].max() < 1e-5
 
 
+@pytest.mark.parametrize(("copies", "noise", "least"), [(20, 1e-3, 0.99), (20, 1e-4, 0.99), (100, 1e-4, 0)])
+def test_what_is_said_of_near_duplicates_is_so_and_not_all_pairs_are_compared(
+    copies: int, noise: float, least: float
+) -> None:
+    """The index tells a hundred so near to each other not apart; that is said, after a short search."""
+    rng = np.random.default_rng(0)
+    rows = np.repeat(rng.normal(size=(4_000 // copies, 16)), copies, axis=0) + noise * rng.normal(size=(4_000, 16))
+    found = approximate_neighbors(rows.astype(np.float32), K)
+    exact = unit_rows(rows.astype(np.float32)).astype(np.float64)
+    squares = np.square(exact).sum(1)
+    apart = np.sqrt(np.maximum(squares[:, None] + squares - 2 * exact @ exact.T, 0))
+    np.fill_diagonal(apart, np.inf)
+    farthest = np.partition(apart, K - 1, axis=1)[:, K - 1]
+    there = np.take_along_axis(apart, found.neighbors.indices, 1) <= farthest[:, None] * (1 + 1e-4) + 1e-6
+    assert found.recall == pytest.approx(there.mean(), abs=0.03)
+    assert found.recall >= least
+    assert found.probes < 50
+
+
 def test_near_duplicates_among_very_many_are_found(many: None) -> None:
     rng = np.random.default_rng(0)
     rows = clustered(2_000)

@@ -11,7 +11,9 @@ from typer.testing import CliRunner
 
 from bench.cli import app
 from bench.conformance.samples import digits
+from bench.errors import UnknownName
 from bench.labelling.compared import leaderboard
+from bench.plugins import methods
 
 
 @pytest.fixture
@@ -50,6 +52,22 @@ def test_without_names_the_candidates_are_those_of_auto(vectors: Path) -> None:
     said = json.loads(select(vectors, "--compare", "--json"))
     assert said["method"] == "auto"
     assert {"typiclust", "kmeans-sampling", "random 5"} <= said["judged"].keys()
+
+
+def test_what_is_taken_by_default_can_be_compared_too(vectors: Path) -> None:
+    said = json.loads(select(vectors, "--compare", "--method", "default,typiclust", "--json"))
+    assert list(said["judged"])[:2] == ["kmeans-sampling", "typiclust"]
+
+
+@pytest.mark.parametrize("options", [["--compare", "--method", "kmeans-samplin,typiclust"], ["--method", "typiclst"]])
+def test_a_name_that_is_none_is_told_those_without_labels(vectors: Path, options: list[str]) -> None:
+    given = ["select", "--embeddings", str(vectors), "--budget", "20", "--classes", "10", "--quiet", *options]
+    done = CliRunner().invoke(app, [*given, "--out", str(vectors.parent / "new.csv")])
+    assert isinstance(done.exception, UnknownName)
+    listed = str(done.exception).rpartition("Valid: ")[2].rstrip(".").split(", ")
+    infos = {item.name: item.info for item in methods}
+    assert {"typiclust", "kmeans-sampling", "elfs"} <= set(listed)
+    assert all(infos[name].supervision in ("none", "pseudo") and not infos[name].unpruned for name in listed)
 
 
 def test_a_leaderboard_that_chance_wins_says_so() -> None:

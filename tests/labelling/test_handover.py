@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import struct
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -16,7 +17,9 @@ from typer.testing import CliRunner, Result
 
 from bench.cli import app
 from bench.errors import DataError, SpecError
+from bench.images.decoding import decode
 from bench.labelling.formats import Format
+from bench.labelling.handover import image_size
 
 NAMES = ("a/1.png", "b/two words.jpg", "=SUM(A1).png", "umlaut-ä.png", "100%.png", "line\nbreak.png")
 
@@ -91,6 +94,30 @@ def test_coco_readers_take_the_images(tmp_path: Path, photos: Path) -> None:
     assert {unquote(image["file_name"]).removeprefix("https://host/x/") for image in document["images"]} == set(NAMES)
     coco = pytest.importorskip("pycocotools.coco").COCO(str(tmp_path / "to_label.coco.json"))
     assert len(coco.loadImgs(coco.getImgIds())) == 6
+
+
+def as_orientation(kind: int, count: int, content: bytes) -> bytes:
+    """EXIF data of one entry, the orientation; Pillow itself writes numbers only."""
+    entry = struct.pack("<HHI4s", 0x0112, kind, count, content)
+    return b"Exif\0\0II*\0" + struct.pack("<IH", 8, 1) + entry + struct.pack("<I", 0)
+
+
+@pytest.mark.parametrize(
+    "exif",
+    [
+        *(as_orientation(3, 1, struct.pack("<HH", value, 0)) for value in range(11)),
+        as_orientation(2, 4, b"abc\0"),
+        as_orientation(2, 2, b"6\0\0\0"),
+        as_orientation(3, 2, struct.pack("<HH", 6, 6)),
+        as_orientation(5, 1, struct.pack("<I", 9999)),
+        as_orientation(3, 1, struct.pack("<HH", 6, 0))[:20],
+        b"Exif\0\0no EXIF at all",
+    ],
+)
+@pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow warns of damaged EXIF data
+def test_sizes_are_those_of_the_picture_as_it_is_decoded(tmp_path: Path, exif: bytes) -> None:
+    Image.new("L", (24, 16)).save(tmp_path / "x.jpg", exif=exif)
+    assert image_size(tmp_path / "x.jpg") == decode(tmp_path / "x.jpg", upright=True).size
 
 
 def test_the_manifest_is_as_cvat_describes_it(tmp_path: Path, photos: Path) -> None:
@@ -234,6 +261,7 @@ def test_other_files_of_embeddings(tmp_path: Path, suffix: str) -> None:
         ({"v": [1.0, 2.0]}, "has the columns v; expected one of lists of numbers"),
         ({"v": [[1.0], [2.0]], "w": [[1.0], [2.0]]}, "has the columns v, w"),
         ({"v": [["a"], ["b"]]}, "holds"),
+        ({"v": [[1.0], [2.0], [3.0]], "id": ["a", None, None]}, r"column id is empty in 2 of 3 lines, first in line 1"),
     ],
 )
 def test_a_parquet_file_without_one_matrix_is_refused(tmp_path: Path, columns: dict, message: str) -> None:

@@ -14,7 +14,8 @@ from typer.testing import CliRunner
 import bench
 from bench.cli import app
 from bench.knn import unit_rows
-from bench.labelling.candidates import Limits, find_candidates
+from bench.labelling.candidates import Limits, find_candidates, limits_of
+from bench.labelling.choose import rough_clusters
 from bench.labelling.collapse import collapse
 from bench.labelling.default import find_method
 from bench.labelling.lists import Lookup, read_groups, read_list
@@ -210,6 +211,51 @@ def test_groups_of_folders_and_of_a_list(tmp_path: Path) -> None:
         read_groups(str(tmp_path / "g.csv"), Lookup(NAMES, tmp_path))
     with pytest.raises(bench.SpecError, match="needs --images"):
         read_groups("folder", Lookup(("0", "1"), None))
+
+
+def test_an_item_is_in_one_group_or_in_none(tmp_path: Path) -> None:
+    (tmp_path / "g.csv").write_text("file,group\na/1.jpg,x\nb/1.jpg,\na/2.jpg, \na/1.jpg,x\n")
+    assert len(set(read_groups(str(tmp_path / "g.csv"), Lookup(NAMES, tmp_path)).tolist())) == len(NAMES)
+    (tmp_path / "g.csv").write_text("file,group\na/1.jpg,x\na/1.jpg,y\n")
+    with pytest.raises(bench.DataError, match=r"a/1\.jpg in two groups, x and y"):
+        read_groups(str(tmp_path / "g.csv"), Lookup(NAMES, tmp_path))
+
+
+@pytest.mark.parametrize(
+    "groups",
+    [
+        [0.0, 0.0, 1.0, np.nan, np.nan, np.nan],
+        ["b", "b", "a", None, None, None],
+        ["b", "b", "a", "", "", ""],
+        [1, 1, "a", None, float("nan"), ""],
+        np.array(["2026-01-01", "2026-01-01", "2026-01-02", "NaT", "NaT", "NaT"], dtype="datetime64[ns]"),
+    ],
+)
+def test_items_without_a_group_are_groups_of_their_own(groups: Any) -> None:
+    found = limits_of(6, None, None, groups, 1).groups
+    assert found is not None
+    assert found[0] == found[1]
+    assert len(set(found.tolist())) == 5
+    assert limits_of(3, None, None, ["b", "a", "b"], 1).groups.tolist() == [1, 0, 1], "numbered as they are sorted"
+
+
+def test_groups_that_cannot_be_told_apart_are_refused() -> None:
+    groups = np.array([{}, {}, {}], dtype=object)
+    with pytest.raises(bench.SpecError, match="groups holds what cannot be compared"):
+        limits_of(3, None, None, groups, 1)
+
+
+def test_more_classes_than_rows_of_the_rough_clustering(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bench.labelling.choose._ROUGH", 50)
+    labels = rough_clusters(digits(), 60, np.random.default_rng(0))
+    assert labels.shape == (300,)
+    assert 50 < len(np.unique(labels)) <= 60
+
+
+@pytest.mark.parametrize(("given", "message"), [({"seed": -1}, "seed=-1"), ({"threads": 0}, "threads=0")])
+def test_numbers_out_of_range_are_refused_before_any_work(given: Any, message: str) -> None:
+    with pytest.raises(bench.SpecError, match=f"{message} is not valid: a whole number from"):
+        bench.select(digits(), budget=20, num_classes=4, **given)
 
 
 def whole(folder: Path, groups: Any, budget: int, **more: Any) -> Any:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from bench import SelectionError, fit_kmeans, unit_rows
 from bench.methods import _clusters
 from bench.methods._clusters import cluster, in_turn
-from bench.methods._coverage import by_coverage, greedy_coverage, rbf
+from bench.methods._coverage import greedy_coverage, rbf
 from bench.methods.probcover import ball, pure_radius
 from bench.methods.typiclust import mean_neighbor_distance
 from bench.plugins import methods
@@ -127,30 +127,6 @@ def test_memory_is_not_that_of_all_pairs():
 def test_a_budget_beyond_the_candidates_is_refused():
     with pytest.raises(SelectionError, match="cannot keep 4 of 3 images"):
         greedy_coverage(np.eye(3, dtype=np.float32), 4, rbf(1.0))
-
-
-def test_an_order_covers_more_with_its_first_images_than_chance(digits):
-    rows = unit_rows(digits.embeddings())
-    picks = rng(1).choice(1797, 200, replace=False)
-    ordered = by_coverage(rows, picks, rng())
-    assert sorted(ordered.tolist()) == sorted(picks.tolist())
-
-    def served(kept):
-        return (rows @ rows[kept].T).max(1).mean()
-
-    for first in (10, 30):
-        chance = [served(rng(seed).choice(picks, first, replace=False)) for seed in range(10)]
-        assert 1 - served(ordered[:first]) < 0.9 * (1 - max(chance))
-
-
-def test_an_order_is_that_of_greedy_coverage(some_digits):
-    """With all images to choose from, the order is MaxHerding's."""
-    rows = unit_rows(some_digits.embeddings())
-    ordered = by_coverage(rows, np.arange(300), rng())
-    assert ordered[:30].tolist() == greedy_coverage(rows, 30, rbf(1.0)).tolist()
-
-
-# clusters
 
 
 @pytest.mark.parametrize("clusters", [1, 7, 40])
