@@ -168,11 +168,12 @@ def _labels(found: Any, splits: list[str], image: str, label: str, path: str) ->
     numbers = {value: number for number, value in enumerate(known)}
     for split in splits:
         if unknown := [item for item, value in enumerate(values[split]) if value not in numbers]:
-            others = [name for name in found if name not in (splits[0], split)]
-            remedy = f"; take another split, such as test={others[0]}" if others and split != splits[0] else ""
+            first = values[split][unknown[0]]
+            withheld = " (-1 often says that a label is withheld)" if first == -1 else ""
+            others = sorted(set(found) - {splits[0], split}, key=lambda name: name != "validation")
+            remedy = f"; take another one, such as test={others[0]}" if others and split != splits[0] else ""
             raise DataError(
                 f"{path}, split {split}: {len(unknown)} of {len(values[split])} items are of none of the {len(known)} "
-                f"classes, the first is item {unknown[0]} of {values[split][unknown[0]]!r}{remedy}. "
-                "-1 often says that a label is withheld."
+                f"classes, the first is item {unknown[0]} of {first!r}{withheld}{remedy}."
             )
     return [str(name) for name in names or known], {name: [numbers[value] for value in values[name]] for name in splits}
