@@ -141,6 +141,8 @@ class ModelInfo:
         recipe: fields of the dataset's recipe that this model overrides, or a function from the parameters that the
             user set to such fields.
         version: raise it when the network changes, so that stored results are not reused.
+        identified: parameters that the user set -> those that identify the network, with digests of the files that they
+            name; raises ``BenchError`` where these cannot be read.
         learns: whether it is trained step by step. One that does not has ``remember(inputs, targets)``, which is called
             once, and no method can look at the pool with it.
     """
@@ -149,6 +151,7 @@ class ModelInfo:
     source: str
     recipe: Mapping[str, Any] | Callable[[Mapping[str, Any]], Mapping[str, Any]] = field(default_factory=dict)
     version: int = 1
+    identified: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict
     learns: bool = True
 
     def recipe_of(self, params: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -119,7 +119,7 @@ def learning_rate_factors(schedule: Schedule, iterations: int, end: float, warm_
     """Return the factors of ``lr`` at each step of a schedule that torch does not compute, and after the last step.
 
     Args:
-        schedule: ``cosine`` only with a warm-up; torch computes it without.
+        schedule: a ``cosine`` without a warm-up is torch's own where all layers learn at one rate.
         iterations: T.
         end: the last factor.
         warm_up: part of T in which a cosine schedule rises first.
@@ -128,7 +128,7 @@ def learning_rate_factors(schedule: Schedule, iterations: int, end: float, warm_
         T + 1 factors, in [0, 1].
     """
     if schedule == "cosine":
-        rising = min(max(1, round(warm_up * iterations)), iterations)
+        rising = min(max(1, round(warm_up * iterations)), iterations) if warm_up else 0
         falling = max(1, iterations - rising)
         fall = [
             end + (1 - end) * (1 + math.cos(math.pi * step / falling)) / 2 for step in range(iterations - rising + 1)

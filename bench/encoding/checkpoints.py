@@ -69,6 +69,7 @@ def load_weights(
     kind: str = "encoder",
     ignore: Sequence[str] = (),
     convert: Callable[[State], State] = dict,
+    fresh: Sequence[str] = (),
 ) -> nn.Module:
     """Fill ``module`` from a weights file, every parameter of it.
 
@@ -80,6 +81,8 @@ def load_weights(
         ignore: what the network has no place for on purpose (its classifier): names in the file, and beginnings of
             names, which end with a dot.
         convert: renames another project's parameters; gets names without prefixes.
+        fresh: beginnings of names that keep their first values where the file does not have them all in their shapes:
+            the classifier of a network that is trained for other classes.
 
     Returns:
         ``module`` itself.
@@ -92,6 +95,10 @@ def load_weights(
         raise WeightsError(f"{kind} {owner!r} needs a weights file; see bench.encoding.weights.locate_weights.")
     wanted = module.state_dict()
     state = {name: value for name, value in convert(read_state(path, wanted)).items() if not _ignored(name, ignore)}
+    replaced = [name for name in wanted if name.startswith(tuple(fresh))]
+    if any(name not in state or state[name].shape != wanted[name].shape for name in replaced):
+        state = {name: value for name, value in state.items() if not name.startswith(tuple(fresh))}
+        wanted = {name: value for name, value in wanted.items() if name not in replaced}
     missing = [name for name in wanted if name not in state and not name.endswith("num_batches_tracked")]
     unexpected = [name for name in state if name not in wanted]
     misshaped = [

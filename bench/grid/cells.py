@@ -282,7 +282,8 @@ def spelled(call: Call) -> str:
 
 def _model_ref(call: Call) -> ModelRef:
     entry = models.get(call.name)
-    return ModelRef(name=call.name, version=entry.info.version, params=entry.changed(call.params))
+    params = entry.info.identified(entry.changed(call.params))
+    return ModelRef(name=call.name, version=entry.info.version, params=dict(params))
 
 
 def _recipe(dataset: str, model: Call | None, spec: GridSpec) -> Recipe:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench import register_model
 from bench.zoo.parameters import Side
+from bench.zoo.pretrained import BodyRate, checked_digest, identified
 
 if TYPE_CHECKING:
     from torch import nn
@@ -28,12 +30,22 @@ def _recipe_of(name: str) -> Mapping[str, Any]:
     return recipe_for(lambda: build(name, owner=_OWNER, size=None, kind="models"))
 
 
-@register_model("timm", inputs="images", source="timm, by its names", recipe=_recipe)
-def timm(shape: tuple[int, ...], num_classes: int, *, name: str = "", size: Side | None = None) -> nn.Module:
-    """Any network of timm, such as resnet50 or vit_tiny_patch16_224, trained from scratch.
+@register_model("timm", inputs="images", source="timm, by its names", recipe=_recipe, identified=identified)
+def timm(
+    shape: tuple[int, ...],
+    num_classes: int,
+    *,
+    name: str = "",
+    size: Side | None = None,
+    pretrained: str = "",
+    sha256: str = "",
+    body_lr: BodyRate = 0.1,
+) -> nn.Module:
+    """Any network of timm, such as resnet50 or vit_tiny_patch16_224, from scratch or fine-tuned (pretrained=FILE).
 
     Networks without BatchNorm are trained by AdamW with a warm-up. Images are normalised by the data set's mean and
-    standard deviation, and one channel is repeated to three.
+    standard deviation, of a network that is fine-tuned by those that timm states for its weights; one channel is
+    repeated to three. A classifier for another number of classes starts anew.
 
     Args:
         shape: (C, H, W) of an image.
@@ -41,13 +53,17 @@ def timm(shape: tuple[int, ...], num_classes: int, *, name: str = "", size: Side
         name: as timm spells it; a tag changes nothing.
         size: side that images are scaled to first; by default they stay as they are, and a transformer is built for
             them.
+        pretrained: file of weights that training starts from, safetensors or a .pt or .pth of plain tensors.
+        sha256: the first 16 digits of that file's SHA-256, which a run fills in.
+        body_lr: learning rate of all layers but the last in fine-tuning, as a factor of the recipe's; 0 leaves them as
+            they are, but for the statistics of BatchNorm.
 
     Returns:
         float [B, C, H, W] -> logits [B, num_classes]; random weights from torch's global generator, which the caller
         seeds.
 
     Raises:
-        BenchError: timm is not installed, has no such network, or the size does not suit it.
+        BenchError: timm is not installed, has no such network, or the size or the weights do not suit it.
     """
     from bench.zoo.scaled import Scaled, check_images
     from bench.zoo.with_timm import build
@@ -56,4 +72,29 @@ def timm(shape: tuple[int, ...], num_classes: int, *, name: str = "", size: Side
     side = size or max(shape[1:])
     network = build(name, owner=_OWNER, size=side, kind="models", num_classes=num_classes)
     # Images that are not square are made so, since a transformer is built for one side.
-    return Scaled(network, size if shape[1] == shape[2] else side)
+    at = size if shape[1] == shape[2] else side
+    return _fine_tuned(network, at, name, Path(pretrained), sha256, body_lr) if pretrained else Scaled(network, at)
+
+
+def _fine_tuned(network: nn.Module, size: int | None, name: str, path: Path, sha256: str, body_lr: float) -> nn.Module:
+    from bench.encoding.checkpoints import read_state
+    from bench.errors import WeightsError
+    from bench.zoo import with_timm
+    from bench.zoo.pretrained import nearest_fit
+    from bench.zoo.scaled import FineTuned
+
+    path = path.expanduser()
+    checked_digest(str(path), sha256)
+    head = with_timm.classifier_of(network)
+    try:
+        with_timm.fill(network, path, name, owner="timm", kind="model", fresh=head)
+    except WeightsError as error:
+
+        def other(near: str) -> tuple[nn.Module, tuple[str, ...]]:
+            found = with_timm.bare(near)
+            return found, with_timm.classifier_of(found)
+
+        fits = nearest_fit(read_state(path), name, with_timm.architectures(), other)
+        raise WeightsError(f"{error} It was to fill {name}.{fits}") from error
+    mean, std = with_timm.normalisation(name)
+    return FineTuned(network, size, mean=mean, std=std, head=head, body_lr=body_lr)

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench import register_model
 from bench.zoo.parameters import Side
+from bench.zoo.pretrained import BodyRate, checked_digest, identified
 
 if TYPE_CHECKING:
     from torch import nn
 
 _OWNER = "model 'torchvision'"
 _AUXILIARY = ("googlenet", "inception_v3")
+_AUXILIARY_LAYERS = ("aux1.", "aux2.", "AuxLogits.")
 _BUILT_FOR_A_SIZE = ("vit_", "maxvit_")
 
 
@@ -33,18 +36,35 @@ def _recipe_of(name: str) -> Mapping[str, Any]:
     return recipe_for(lambda: build(name, owner=_OWNER, kind="models"))
 
 
-@register_model("torchvision", inputs="images", source="torchvision, by its names", recipe=_recipe)
-def torchvision(shape: tuple[int, ...], num_classes: int, *, name: str = "", size: Side | None = None) -> nn.Module:
-    """Any of torchvision's networks for classification, such as mobilenet_v3_small, trained from scratch.
+@register_model(
+    "torchvision", inputs="images", source="torchvision, by its names", recipe=_recipe, identified=identified
+)
+def torchvision(
+    shape: tuple[int, ...],
+    num_classes: int,
+    *,
+    name: str = "",
+    size: Side | None = None,
+    pretrained: str = "",
+    sha256: str = "",
+    body_lr: BodyRate = 0.1,
+) -> nn.Module:
+    """Any of torchvision's networks, such as mobilenet_v3_small, from scratch or fine-tuned (pretrained=FILE).
 
     Networks without BatchNorm are trained by AdamW with a warm-up, but for the oldest. Images are normalised by the
-    data set's mean and standard deviation, and one channel is repeated to three. Auxiliary classifiers are left out.
+    data set's mean and standard deviation, of a network that is fine-tuned by those that torchvision states for its
+    weights; one channel is repeated to three. Auxiliary classifiers are left out. A classifier for another number of
+    classes starts anew.
 
     Args:
         shape: (C, H, W) of an image.
         num_classes: size of the output.
         name: as torchvision spells it.
         size: side that images are scaled to first; by default they stay as they are.
+        pretrained: file of weights that training starts from, safetensors or a .pt or .pth of plain tensors.
+        sha256: the first 16 digits of that file's SHA-256, which a run fills in.
+        body_lr: learning rate of all layers but the last in fine-tuning, as a factor of the recipe's; 0 leaves them as
+            they are, but for the statistics of BatchNorm.
 
     Returns:
         float [B, C, H, W] -> logits [B, num_classes]; random weights from torch's global generator, which the caller
@@ -52,6 +72,7 @@ def torchvision(shape: tuple[int, ...], num_classes: int, *, name: str = "", siz
 
     Raises:
         SpecError: torchvision has no such network, or the size does not suit it.
+        WeightsError: the weights do not suit the network.
     """
     from bench.zoo.scaled import Scaled, check_images
     from bench.zoo.with_torchvision import build
@@ -65,4 +86,33 @@ def torchvision(shape: tuple[int, ...], num_classes: int, *, name: str = "", siz
     if name.startswith(_BUILT_FOR_A_SIZE):
         options |= {"image_size": side} if name.startswith("vit_") else {"input_size": (side, side)}
     network = build(name, owner=_OWNER, kind="models", **options)
-    return Scaled(network, size if shape[1] == shape[2] else side)
+    at = size if shape[1] == shape[2] else side
+    return _fine_tuned(network, at, name, Path(pretrained), sha256, body_lr) if pretrained else Scaled(network, at)
+
+
+def _fine_tuned(network: nn.Module, size: int | None, name: str, path: Path, sha256: str, body_lr: float) -> nn.Module:
+    from bench.encoding.checkpoints import load_weights, read_state
+    from bench.errors import WeightsError
+    from bench.zoo import with_torchvision
+    from bench.zoo.empty import empty
+    from bench.zoo.pretrained import nearest_fit
+    from bench.zoo.scaled import FineTuned
+
+    path = path.expanduser()
+    checked_digest(str(path), sha256)
+    head = (f"{with_torchvision.classifier(network)}.",)
+    convert = with_torchvision.at_its_size(network)
+    try:
+        load_weights(
+            network, path, owner="torchvision", kind="model", ignore=_AUXILIARY_LAYERS, convert=convert, fresh=head
+        )
+    except WeightsError as error:
+
+        def other(near: str) -> tuple[nn.Module, tuple[str, ...]]:
+            found = empty(lambda: with_torchvision.build(near, owner=_OWNER, kind="models"))
+            return found, (f"{with_torchvision.classifier(found)}.",)
+
+        fits = nearest_fit(read_state(path), name, with_torchvision.names(), other)
+        raise WeightsError(f"{error} It was to fill {name}.{fits}") from error
+    mean, std = with_torchvision.normalisation(name, owner=_OWNER)
+    return FineTuned(network, size, mean=mean, std=std, head=head, body_lr=body_lr)

@@ -35,6 +35,11 @@ class Batches(Protocol):
     def epoch(self, generator: torch.Generator) -> Iterator[Batch]: ...
     def in_order(self) -> Iterator[Batch]: ...
 
+    @property
+    def normalisation(self) -> tuple[Tensor, Tensor]:
+        """Scale and shift of grey levels from 0 to 255, float32 [C, 1, 1] on the device."""
+        ...
+
 
 def split_epoch(order: Tensor, batch_size: int) -> list[Tensor]:
     """Cut a permutation into batches; a last batch of one joins its neighbour, since batch norm needs two values."""
@@ -76,6 +81,11 @@ class TensorBatches:
 
     def __len__(self) -> int:
         return len(self._targets)
+
+    @property
+    def normalisation(self) -> tuple[Tensor, Tensor]:
+        """Scale and shift, see ``bench.training.augment.normaliser``."""
+        return self._scale, self._shift
 
     def epoch(self, generator: torch.Generator) -> Iterator[Batch]:
         """Yield shuffled and augmented batches; all random numbers come from ``generator`` (CPU)."""
@@ -132,6 +142,11 @@ class FileBatches:
 
     def __len__(self) -> int:
         return len(self._targets)
+
+    @property
+    def normalisation(self) -> tuple[Tensor, Tensor]:
+        """Scale and shift, see ``bench.training.augment.normaliser``."""
+        return self._scale, self._shift
 
     def epoch(self, generator: torch.Generator) -> Iterator[Batch]:
         """Yield shuffled and augmented batches; all random numbers come from ``generator`` (CPU).

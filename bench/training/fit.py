@@ -104,7 +104,8 @@ def fresh_network(
 
     Args:
         model: which network. One with a method ``look_at(inputs)`` is shown some of the inputs, float32 [B, ...] as it
-            will be given them, before it is trained; it sees no label.
+            will be given them, before it is trained; it sees no label. One with ``normalised_as(scale, shift)`` is
+            told how its images are normalised.
         shape: of one input.
         num_classes: outputs.
         seed: of weights and order.
@@ -119,6 +120,8 @@ def fresh_network(
     network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     if sample is not None and (look_at := getattr(network, "look_at", None)) is not None:
         look_at(first_inputs(sample, SHOWN))
+    if sample is not None and (normalised_as := getattr(network, "normalised_as", None)) is not None:
+        normalised_as(*sample.normalisation)
     return network, generator
 
 

@@ -116,16 +116,19 @@ def train(
 def _optimiser(model: nn.Module, recipe: Recipe, device: str) -> torch.optim.Optimizer:
     # It rounds otherwise: in fp32 on a CPU, a published row would no longer be reproduced to the last digit.
     fused = device == "cuda" or recipe.precision == "bf16"
+    # Of a network that is fine-tuned the layers learn at different rates.
+    rates: Callable[[], list[tuple[list[nn.Parameter], float]]] | None = getattr(model, "learning_rates", None)
+    parts = [(list(model.parameters()), 1.0)] if rates is None else rates()
     if recipe.optimiser == "adamw":
         # Biases, scales and tokens stay without decay, as all recipes for transformers have it.
-        parameters = [value for value in model.parameters() if value.requires_grad]
         groups = [
-            {"params": [value for value in parameters if value.ndim > 1], "weight_decay": recipe.weight_decay},
-            {"params": [value for value in parameters if value.ndim <= 1], "weight_decay": 0.0},
+            {"params": [value for value in values if chosen(value)], "weight_decay": decay, "lr": factor * recipe.lr}
+            for values, factor in parts
+            for chosen, decay in ((_is_matrix, recipe.weight_decay), (_is_no_matrix, 0.0))
         ]
         return torch.optim.AdamW(groups, lr=recipe.lr, fused=fused)
     return torch.optim.SGD(
-        model.parameters(),
+        [{"params": values, "lr": factor * recipe.lr} for values, factor in parts],
         lr=recipe.lr,
         momentum=recipe.momentum,
         nesterov=recipe.nesterov,
@@ -134,12 +137,21 @@ def _optimiser(model: nn.Module, recipe: Recipe, device: str) -> torch.optim.Opt
     )
 
 
+def _is_matrix(value: nn.Parameter) -> bool:
+    return value.requires_grad and value.ndim > 1
+
+
+def _is_no_matrix(value: nn.Parameter) -> bool:
+    return value.requires_grad and value.ndim <= 1
+
+
 def _schedule(
     optimiser: torch.optim.Optimizer, recipe: Recipe, iterations: int
 ) -> torch.optim.lr_scheduler.LRScheduler:
     # torch's own for cosine: its recursion rounds otherwise than the closed form, and published rows were trained by
     # it.
-    if recipe.schedule == "cosine" and not recipe.warm_up:
+    one_rate = len({group["lr"] for group in optimiser.param_groups}) == 1
+    if recipe.schedule == "cosine" and not recipe.warm_up and one_rate:
         return torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, iterations, eta_min=recipe.lr_min)
     # A table, since LambdaLR takes factors of the initial rate, and asks for one more than there are steps.
     factors = learning_rate_factors(recipe.schedule, iterations, recipe.lr_min / recipe.lr, recipe.warm_up)

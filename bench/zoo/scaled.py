@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -34,6 +35,52 @@ class Scaled(nn.Module):
             )
         logits: Tensor = self.network(pixels)
         return logits
+
+
+class FineTuned(Scaled):
+    """A network with weights that were learned elsewhere, and its images as they were normalised there.
+
+    Args:
+        network: float [B, 3, S, S] -> logits [B, C].
+        size: see ``Scaled``.
+        mean: per channel, in [0, 1], that its weights were learned with.
+        std: likewise.
+        head: beginnings of the names of its last layer's parameters.
+        body_lr: learning rate of all others, as a factor of the recipe's.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        size: int | None,
+        *,
+        mean: Sequence[float],
+        std: Sequence[float],
+        head: Sequence[str],
+        body_lr: float,
+    ) -> None:
+        super().__init__(network, size)
+        self._head, self._body_lr = tuple(head), body_lr
+        self._mean, self._std = (torch.tensor(values).view(-1, 1, 1) for values in (mean, std))
+        self.register_buffer("_factor", torch.ones(3, 1, 1), persistent=False)
+        self.register_buffer("_offset", torch.zeros(3, 1, 1), persistent=False)
+
+    def normalised_as(self, scale: Tensor, shift: Tensor) -> None:
+        """Take inputs that are ``pixels * scale + shift`` of grey levels from 0 to 255, per channel."""
+        mean, std = self._mean.to(scale.device), self._std.to(scale.device)
+        self._factor = 1 / (255 * scale * std)
+        self._offset = -(shift / (255 * scale) + mean) / std
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Return logits [B, C] of float [B, 1 or 3, H, W]."""
+        return super().forward(inputs * self._factor + self._offset)
+
+    def learning_rates(self) -> list[tuple[list[nn.Parameter], float]]:
+        """Return all parameters, in parts, each with its factor of the recipe's learning rate."""
+        named = list(self.network.named_parameters())
+        head = [value for name, value in named if name.startswith(self._head)]
+        body = [value for name, value in named if not name.startswith(self._head)]
+        return [(head, 1.0), (body, self._body_lr)]
 
 
 def check_images(shape: tuple[int, ...], owner: str) -> None:

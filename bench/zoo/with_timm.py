@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,6 +43,22 @@ def names() -> frozenset[str]:
     import timm
 
     return frozenset(timm.list_models()) | frozenset(timm.list_models(include_tags=True))
+
+
+def architectures() -> list[str]:
+    """All architectures."""
+    import timm
+
+    return list(timm.list_models())
+
+
+def bare(name: str) -> nn.Module:
+    """One of timm's networks as published, without memory for its weights."""
+    import timm
+
+    from bench.zoo.empty import empty
+
+    return empty(lambda: timm.create_model(name, pretrained=False))
 
 
 def check(name: str, *, owner: str, kind: str = "encoders", extra: str = EXTRA) -> None:
@@ -140,15 +156,18 @@ def build(
     return timm.create_model(name, pretrained=False, **options)
 
 
-def fill(network: nn.Module, path: Path | None, name: str, *, owner: str, kind: str = "encoder") -> None:
+def fill(
+    network: nn.Module, path: Path | None, name: str, *, owner: str, kind: str = "encoder", fresh: Sequence[str] = ()
+) -> None:
     """Load a weights file with timm's parameter names, or with those of authors that timm knows.
 
     Args:
-        network: from ``build``, with or without a classifier; one of another number of classes stays as it is.
+        network: from ``build``, with or without a classifier.
         path: the file.
         name: as timm knows it.
         owner: name of the encoder or model, for messages.
         kind: which of the two it is.
+        fresh: see ``bench.encoding.checkpoints.load_weights``.
 
     Raises:
         WeightsError: the file is unreadable or does not fit.
@@ -165,7 +184,21 @@ def fill(network: nn.Module, path: Path | None, name: str, *, owner: str, kind: 
         return dict(state) if theirs is None else dict(theirs(dict(state), network))
 
     ignore = (*_BESIDE, *_classifier(name, network))
-    load_weights(network, path, owner=owner, kind=kind, ignore=ignore, convert=convert)
+    load_weights(network, path, owner=owner, kind=kind, ignore=ignore, convert=convert, fresh=fresh)
+
+
+def classifier_of(network: nn.Module) -> tuple[str, ...]:
+    """Return the beginnings of the names of the parameters that make the classes."""
+    found = getattr(network, "pretrained_cfg", {}).get("classifier") or ()
+    return tuple(f"{name}." for name in ((found,) if isinstance(found, str) else found))
+
+
+def normalisation(name: str) -> tuple[Sequence[float], Sequence[float]]:
+    """Return mean and std, per channel in [0, 1], that the published weights of a network were learned with."""
+    from timm.data.config import resolve_data_config
+
+    configuration = resolve_data_config({}, pretrained_cfg=_configuration(name))
+    return configuration["mean"], configuration["std"]
 
 
 def prepared(name: str, size: int | None) -> Preparation:
@@ -196,9 +229,5 @@ def _configuration(name: str) -> dict[str, Any]:
 
 def _classifier(name: str, network: nn.Module) -> Collection[str]:
     """Names of parameters that the published network has and this one has not, or not of that shape: its classifier."""
-    import timm
-
-    from bench.zoo.empty import empty
-
-    whole = empty(lambda: timm.create_model(name, pretrained=False)).state_dict()
+    whole = bare(name).state_dict()
     return [key for key in whole if key not in network.state_dict()]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.data import IMAGENET_MEAN, IMAGENET_STD
 from bench.encoding.weights import OwnWeights, UrlWeights, Weights
 from bench.zoo.names import known
 
@@ -123,3 +126,28 @@ def prepared(weights: Any, size: int | None) -> tuple[Preparation, int]:
         return functional.center_crop(scaled, [crop])
 
     return Preparation(cut, preset.mean, preset.std), crop
+
+
+def normalisation(name: str, *, owner: str) -> tuple[Sequence[float], Sequence[float]]:
+    """Return mean and std, per channel in [0, 1], that the published weights of a network were learned with."""
+    weights = weights_of(name, "", owner=owner)
+    if weights is None:
+        return IMAGENET_MEAN, IMAGENET_STD
+    preset = weights.transforms()
+    return preset.mean, preset.std
+
+
+def at_its_size(network: nn.Module) -> Callable[[dict[str, Tensor]], dict[str, Tensor]]:
+    """Return what turns parameters of a transformer at another size of images into those at the network's own."""
+    from torchvision.models.vision_transformer import VisionTransformer, interpolate_embeddings
+
+    if not isinstance(network, VisionTransformer):
+        return dict
+    side, patch = network.image_size, network.patch_size
+
+    def interpolated(state: dict[str, Tensor]) -> dict[str, Tensor]:
+        if "encoder.pos_embedding" not in state:
+            return dict(state)
+        return dict(interpolate_embeddings(side, patch, OrderedDict(state)))
+
+    return interpolated

@@ -1,0 +1,92 @@
+"""Weights that a network is fine-tuned from: ``timm(name=resnet50, pretrained=FILE)``."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import Field
+
+from bench.encoding.weights import file_sha256
+from bench.errors import SpecError, WeightsError
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+BodyRate = Annotated[float, Field(ge=0, le=1)]
+"""Learning rate of all layers but the last, as a factor of the recipe's."""
+_CHARACTERS = 16
+"""Of a SHA-256 that stands in names of networks: 64 bits tell files apart that nobody made to collide."""
+_TRIED = 12
+"""Architectures of a similar name that a file is compared with where it does not fit; each takes up to a second."""
+
+
+def identified(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters of a network with the digest of the weights that it starts from, if any.
+
+    Args:
+        params: off their defaults.
+
+    Raises:
+        SpecError: options of fine-tuning without weights.
+        WeightsError: no such file, or another one than ``sha256`` says.
+    """
+    if not params.get("pretrained"):
+        for name in ("body_lr", "sha256"):
+            if name in params:
+                raise SpecError(f"{name}={params[name]} goes with pretrained=FILE, which was not given.")
+        return dict(params)
+    return {**params, "sha256": checked_digest(str(params["pretrained"]), str(params.get("sha256", "")))}
+
+
+def checked_digest(pretrained: str, expected: str) -> str:
+    """Return the beginning of the file's SHA-256.
+
+    Args:
+        pretrained: the file.
+        expected: that beginning, or empty for any file.
+
+    Raises:
+        WeightsError: no such file, or another one.
+    """
+    path = Path(pretrained).expanduser()
+    if not path.is_file():
+        raise WeightsError(
+            f"pretrained={pretrained} is {'a folder' if path.is_dir() else 'missing'}; give a file of plain tensors, "
+            ".safetensors, .pt or .pth. Nothing is downloaded for a network that is trained."
+        )
+    stat = path.stat()
+    digest = _digest(path.resolve(), stat.st_mtime_ns, stat.st_size)
+    if expected not in ("", digest):
+        raise WeightsError(f"{path} is not the file with sha256={expected}... that was asked for, but {digest}...")
+    return digest
+
+
+@lru_cache(64)
+def _digest(path: Path, changed: int, size: int) -> str:
+    return file_sha256(path)[:_CHARACTERS]
+
+
+def nearest_fit(
+    state: Mapping[str, Tensor],
+    name: str,
+    names: Iterable[str],
+    build: Callable[[str], tuple[nn.Module, tuple[str, ...]]],
+) -> str:
+    """Say which network of a similar name a file fits, for messages; empty where none does.
+
+    Args:
+        state: what the file holds.
+        name: that the user gave.
+        names: of the library.
+        build: name -> network, and the beginnings of its classifier's parameters.
+    """
+    for near in difflib.get_close_matches(name, sorted(set(names) - {name}), n=_TRIED, cutoff=0.3):
+        network, head = build(near)
+        wanted = {key: value.shape for key, value in network.state_dict().items() if not key.startswith(head)}
+        if wanted and all(key in state and state[key].shape == shape for key, shape in wanted.items()):
+            return f" It fits {near}."
+    return ""
