@@ -32,6 +32,7 @@ INTEGRATION = (
     "cli/test_optimized",
     "cli/test_outside_imports",
     "cli/test_programs",
+    "cli/test_slim",
     "clustering/test_unfinished.py::test_a_killed_command_goes_on_within_temi",
     "conformance/test_plugin",
     "datasets/test_loading.py::test_listing_the_data_sets_imports_nothing_heavy",

@@ -12,9 +12,12 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup, TyperOption
 
-from bench.errors import BenchError, SpecError
+from bench.errors import BenchError, SpecError, install_command
 from bench.interruption import INTERRUPTED
 from bench.outside import reason_of
+
+_LEFT_OUT = {"PIL", "faiss", "matplotlib", "pandas", "ray", "seaborn", "torchvision"}
+"""What a small environment may lack: ``bench select --embeddings`` needs none of these."""
 
 
 class Command(TyperCommand):
@@ -26,6 +29,14 @@ class Command(TyperCommand):
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
+        except ModuleNotFoundError as error:
+            package = (error.name or "").partition(".")[0]
+            if package not in _LEFT_OUT:
+                raise
+            without = ", or add --executor local" if package == "ray" else ""
+            raise BenchError(
+                f"this needs {package}, which is not installed: run {install_command()}{without}."
+            ) from error
         except SystemExit as error:  # the commands themselves raise typer.Exit
             raise BenchError(f"a plugin or library ended the command: {reason_of(error)}.") from error
 

@@ -27,6 +27,7 @@ WANTED = {
     "mnist5k",
     "stl10",
     "svhn",
+    "tiny_imagenet",
 }
 WITH_DOWNLOAD = {"cifar10", "cifar100", "fashion_mnist", "hf", "medmnist", "stl10", "svhn", "torchvision"}
 WITHOUT_ROOT = {"digits", "mnist5k"}
