@@ -131,7 +131,7 @@ def test_the_body_learns_at_its_share_of_the_heads_rate(library: str, name: str,
         )
         adamw = recipe.model_copy(update={"optimiser": "adamw", "weight_decay": 0.0, "warm_up": 0.05, "lr": 1e-3})
         before = {key: value.detach().clone() for key, value in network.named_parameters()}
-        train(network, batches, recipe=adamw, iterations=1, generator=generator, device="cpu")
+        train(network, batches, recipe=adamw, iterations=1, generator=generator)
         head = [key for key in before if key.endswith(("head.weight", "classifier.3.weight"))]
         body = [key for key in before if key.endswith("weight") and key not in head and before[key].ndim > 1]
         distances[body_lr] = moved(before, network, body) / moved(before, network, head)
@@ -168,7 +168,7 @@ def test_a_transformer_is_fine_tuned_at_another_size(tmp_path: Path) -> None:
     published("timm", "test_vit", tmp_path / "w.safetensors")
     network, (batches, generator), recipe = fresh("timm", name="test_vit", pretrained=str(tmp_path / "w.safetensors"))
     assert (recipe.optimiser, recipe.warm_up) == ("adamw", 0.05)
-    train(network, batches, recipe=recipe, iterations=2, generator=generator, device="cpu")
+    train(network, batches, recipe=recipe, iterations=2, generator=generator)
 
 
 GRID = {
@@ -176,7 +176,7 @@ GRID = {
     "methods": "random",
     "rates": "0.9",
     "pool_size": 200,
-    "recipe": {"iterations": 3, "lr": 0.001},
+    "recipe": {"iterations": 3, "precision": "fp32"},
 }
 
 
@@ -244,7 +244,7 @@ def test_wrong_weights_are_one_clear_error_before_the_work(
 def test_a_proxy_is_fine_tuned_too(tmp_path: Path) -> None:
     published("torchvision", "shufflenet_v2_x0_5", tmp_path / "w.safetensors")
     model = f"torchvision(name=shufflenet_v2_x0_5, pretrained={tmp_path / 'w.safetensors'}, size=32)"
-    recipe = {"iterations": 2, "proxy_epochs": 1, "lr": 0.01}
+    recipe = {"iterations": 2, "proxy_epochs": 1, "lr": 0.01, "precision": "fp32"}
     grid = {**GRID, "methods": "aum", "proxy_model": model, "models": "small_cnn", "recipe": recipe}
     [cell] = make_plan(load_spec(given=grid), out=tmp_path / "out").cells
     row = cell.row(Session(out=tmp_path / "out", cache=tmp_path / "cache"))
