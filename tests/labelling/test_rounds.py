@@ -139,6 +139,16 @@ def test_the_next_item_is_the_one_that_covers_most_beside_those_before(seed: int
         taken.append(int(item))
 
 
+@pytest.mark.parametrize("classes", [10, 200])
+def test_rough_clusters_tell_a_collapse_from_a_varied_choice(classes: int) -> None:
+    rng = np.random.default_rng(0)
+    true = np.repeat(np.arange(classes), 12)
+    rows = rng.normal(size=(classes, 32))[true] + 0.3 * rng.normal(size=(len(true), 32))
+    clusters = rough_clusters(rows.astype(np.float32), classes, rng)
+    assert not collapse(clusters[rng.permutation(len(true))[: 3 * classes]], classes)
+    assert collapse(clusters[true < classes // 4], classes)
+
+
 @pytest.mark.parametrize(
     ("clusters", "classes", "found"),
     [
