@@ -10,18 +10,19 @@ import time
 from pathlib import Path
 
 import numpy as np
+import torch
 
-from bench import SelectionError, register_method, register_model
+from bench import Pool, SelectionError, register_method, register_model
 
 
 @register_method("raises", supervision="none")
-def raises(pool, budget, rng):
+def raises(pool: Pool, budget: int, rng: np.random.Generator) -> None:
     """Raise an error that the harness does not know."""
     raise ZeroDivisionError("this method divides by zero")
 
 
 @register_method("refuses", supervision="none")
-def refuses(pool, budget, rng, *, above: int = 0):
+def refuses(pool: Pool, budget: int, rng: np.random.Generator, *, above: int = 0) -> np.ndarray:
     """Keep the first images, but refuse budgets above ``above``."""
     if budget > above:
         raise SelectionError(f"cannot keep {budget}, at most {above}")
@@ -29,25 +30,25 @@ def refuses(pool, budget, rng, *, above: int = 0):
 
 
 @register_method("exits", supervision="none")
-def exits(pool, budget, rng):
+def exits(pool: Pool, budget: int, rng: np.random.Generator) -> None:
     """Call ``sys.exit`` as a script does that found nothing to do."""
     sys.exit(0)
 
 
 @register_method("dies", supervision="none")
-def dies(pool, budget, rng):
+def dies(pool: Pool, budget: int, rng: np.random.Generator) -> None:
     """Kill the process that runs the selection."""
     os.kill(os.getpid(), signal.SIGKILL)
 
 
 @register_method("vanishes", supervision="none")
-def vanishes(pool, budget, rng):
+def vanishes(pool: Pool, budget: int, rng: np.random.Generator) -> None:
     """End the process that runs the selection as if all were well."""
     os._exit(0)
 
 
 @register_method("dies-once", supervision="none")
-def dies_once(pool, budget, rng, *, mark: str = ""):
+def dies_once(pool: Pool, budget: int, rng: np.random.Generator, *, mark: str = "") -> np.ndarray:
     """Kill the process unless the file ``mark`` is there; make it before."""
     if not Path(mark).exists():
         Path(mark).touch()
@@ -56,7 +57,7 @@ def dies_once(pool, budget, rng, *, mark: str = ""):
 
 
 @register_method("hungry", supervision="none")
-def hungry(pool, budget, rng, *, megabytes: int = 300):
+def hungry(pool: Pool, budget: int, rng: np.random.Generator, *, megabytes: int = 300) -> None:
     """Ask for more and more memory in a process that may have ``megabytes`` more than it has."""
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     before = resource.getrlimit(resource.RLIMIT_AS)
@@ -70,7 +71,7 @@ def hungry(pool, budget, rng, *, megabytes: int = 300):
 
 
 @register_method("sleeps", supervision="none")
-def sleeps(pool, budget, rng, *, deaf: bool = False):
+def sleeps(pool: Pool, budget: int, rng: np.random.Generator, *, deaf: bool = False) -> None:
     """Never end; where ``deaf``, not for the time limit either."""
     while True:
         try:
@@ -81,13 +82,13 @@ def sleeps(pool, budget, rng, *, deaf: bool = False):
 
 
 @register_method("cannot-read", supervision="none")
-def cannot_read(pool, budget, rng):
+def cannot_read(pool: Pool, budget: int, rng: np.random.Generator) -> np.ndarray:
     """Read a file that is not there."""
     return np.load("/no/such/file.npy")
 
 
 @register_model("exits-in-training", inputs="images", source="test")
-def exits_in_training(shape, num_classes):
+def exits_in_training(shape: tuple[int, ...], num_classes: int) -> np.ndarray:
     """A linear network that calls ``sys.exit`` in the forward pass."""
     from torch import nn
 
@@ -96,14 +97,14 @@ def exits_in_training(shape, num_classes):
             super().__init__()
             self.layers = nn.Sequential(nn.Flatten(), nn.Linear(int(np.prod(shape)), num_classes))
 
-        def forward(self, inputs):
+        def forward(self, inputs: torch.Tensor) -> None:
             sys.exit("done")
 
     return Exiting()
 
 
 @register_model("dies-in-training", inputs="images", source="test")
-def dies_in_training(shape, num_classes, *, after: int = 5):
+def dies_in_training(shape: tuple[int, ...], num_classes: int, *, after: int = 5) -> np.ndarray:
     """A linear network that kills its process in the forward pass number ``after``."""
     from torch import nn
 
@@ -113,7 +114,7 @@ def dies_in_training(shape, num_classes, *, after: int = 5):
             self.layers = nn.Sequential(nn.Flatten(), nn.Linear(int(np.prod(shape)), num_classes))
             self.left = after
 
-        def forward(self, inputs):
+        def forward(self, inputs: torch.Tensor) -> torch.Tensor:
             self.left -= 1
             if self.left == 0:
                 os.kill(os.getpid(), signal.SIGKILL)
@@ -123,7 +124,9 @@ def dies_in_training(shape, num_classes, *, after: int = 5):
 
 
 @register_model("sleeps-in-training", inputs="images", source="test")
-def sleeps_in_training(shape, num_classes, *, mark: str = "mark", seconds: float = 0.0):
+def sleeps_in_training(
+    shape: tuple[int, ...], num_classes: int, *, mark: str = "mark", seconds: float = 0.0
+) -> np.ndarray:
     """A linear network that writes its process number to the file ``mark`` and takes ``seconds`` per step."""
     from torch import nn
 
@@ -132,7 +135,7 @@ def sleeps_in_training(shape, num_classes, *, mark: str = "mark", seconds: float
             super().__init__()
             self.layers = nn.Sequential(nn.Flatten(), nn.Linear(int(np.prod(shape)), num_classes))
 
-        def forward(self, inputs):
+        def forward(self, inputs: torch.Tensor) -> torch.Tensor:
             if self.training:
                 Path(mark).write_text(str(os.getpid()))
                 time.sleep(seconds)

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from bench import need, register_method
+from bench import Pool, need, register_method
 
 Part = Literal[
     "images", "embeddings", "neighbors", "pseudo_labels", "dynamics", "gradient_norms", "outputs", "labels", "reveal"
@@ -76,7 +76,9 @@ def _needs(params: Any) -> list[Any]:
 
 
 @register_method("writes", supervision="labels", needs=_needs)
-def writes(pool, budget, rng, *, part: Part = "images", trick: Trick = "torch"):
+def writes(
+    pool: Pool, budget: int, rng: np.random.Generator, *, part: Part = "images", trick: Trick = "torch"
+) -> np.ndarray:
     """Write into every array of a part, and keep the first images."""
     for array in handed_out(pool, part):
         before = array.tobytes()
@@ -86,7 +88,7 @@ def writes(pool, budget, rng, *, part: Part = "images", trick: Trick = "torch"):
 
 
 @register_method("meddles", supervision="none")
-def meddles(pool, budget, rng):
+def meddles(pool: Pool, budget: int, rng: np.random.Generator) -> np.ndarray:
     """Change settings and functions of this process that training, clustering and other methods rest on."""
     import torch
 

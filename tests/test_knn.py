@@ -19,7 +19,7 @@ def brute_force(rows: np.ndarray, k: int) -> np.ndarray:
 
 
 @pytest.fixture(params=["faiss", "torch"], autouse=True)
-def library(request, monkeypatch):
+def library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Every test runs with faiss, and as on a machine that has none."""
     if request.param == "torch":
         monkeypatch.setattr("bench.knn.find_spec", lambda name: None)
@@ -50,19 +50,19 @@ shapes = st.tuples(st.integers(2, 40), st.integers(1, 6))
 
 @settings(deadline=None, max_examples=60)
 @given(st.data(), arrays(np.float32, shapes, elements=numbers), st.sampled_from(["cosine", "euclidean"]))
-def test_distances_are_those_of_brute_force(data, embeddings, metric):
+def test_distances_are_those_of_brute_force(data: st.DataObject, embeddings: np.ndarray, metric: str) -> None:
     check(embeddings, data.draw(st.integers(1, len(embeddings) - 1)), metric)
 
 
 @settings(deadline=None, max_examples=40)
 @given(st.integers(2, 60), st.integers(1, 3), st.integers(0, 10**6), st.sampled_from(["cosine", "euclidean"]))
-def test_duplicate_heavy_inputs(size, distinct, seed, metric):
+def test_duplicate_heavy_inputs(size: int, distinct: int, seed: int, metric: str) -> None:
     rng = np.random.default_rng(seed)
     few = rng.normal(size=(distinct, 5)).astype(np.float32)
     check(few[rng.integers(0, distinct, size)], int(rng.integers(1, size)), metric)
 
 
-def test_indices_are_those_of_brute_force_where_distances_are_apart():
+def test_indices_are_those_of_brute_force_where_distances_are_apart() -> None:
     rows = np.random.default_rng(0).normal(size=(400, 16)).astype(np.float32)
     distances = cdist(rows, rows)
     np.fill_diagonal(distances, np.inf)
@@ -72,7 +72,7 @@ def test_indices_are_those_of_brute_force_where_distances_are_apart():
 
 @pytest.mark.parametrize("metric", ["cosine", "euclidean"])
 @pytest.mark.parametrize("offset", [0, 10])
-def test_near_duplicates_are_told_apart(offset, metric):
+def test_near_duplicates_are_told_apart(offset: int, metric: str) -> None:
     """Squared distances here are below the rounding error of |x|^2 - 2xy + |y|^2 in float32."""
     rng = np.random.default_rng(0)
     groups = np.repeat(rng.normal(size=(100, 64)) + offset, 20, axis=0)
@@ -82,7 +82,7 @@ def test_near_duplicates_are_told_apart(offset, metric):
     np.testing.assert_allclose(found.distances, brute_force(rows, 10), rtol=1e-3)
 
 
-def test_more_rows_than_one_chunk():
+def test_more_rows_than_one_chunk() -> None:
     rows = np.random.default_rng(1).normal(size=(4200, 4)).astype(np.float32)
     found = nearest_neighbors(rows, 3, "euclidean")
     for row in (0, 4095, 4096, 4199):
@@ -92,20 +92,20 @@ def test_more_rows_than_one_chunk():
 
 
 @pytest.mark.parametrize("metric", ["cosine", "euclidean"])
-def test_self_is_excluded_among_thousands_of_equal_rows(metric):
+def test_self_is_excluded_among_thousands_of_equal_rows(metric: str) -> None:
     found = nearest_neighbors(np.ones((3000, 8), dtype=np.float32), 50, metric)
     assert (found.indices != np.arange(3000)[:, None]).all()
     assert (found.distances == 0).all()
     assert (np.diff(found.indices, axis=1) > 0).all(), "ties are not in the order of the indices"
 
 
-def test_cosine_ignores_length_and_euclidean_does_not():
+def test_cosine_ignores_length_and_euclidean_does_not() -> None:
     rows = np.array([[1, 0], [100, 1], [0, 1], [1.2, 0.3]], dtype=np.float32)
     assert nearest_neighbors(rows, 1, "cosine").indices[0, 0] == 1
     assert nearest_neighbors(rows, 1, "euclidean").indices[0, 0] == 3
 
 
-def test_a_zero_row_stays_zero_under_cosine():
+def test_a_zero_row_stays_zero_under_cosine() -> None:
     rows = np.array([[0, 0], [3, 0], [0, 0], [0, -4]], dtype=np.float32)
     found = nearest_neighbors(rows, 3, "cosine")
     assert found.indices[0].tolist() == [2, 1, 3]
@@ -113,7 +113,7 @@ def test_a_zero_row_stays_zero_under_cosine():
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_non_finite_rows_are_counted(bad):
+def test_non_finite_rows_are_counted(bad: float) -> None:
     rows = np.ones((6, 3), dtype=np.float32)
     rows[1, 2] = rows[4, 0] = rows[4, 1] = bad
     with pytest.raises(DataError, match="embeddings of 2 images are not finite"):
@@ -121,19 +121,19 @@ def test_non_finite_rows_are_counted(bad):
 
 
 @pytest.mark.parametrize(("k", "size"), [(0, 5), (-1, 5), (5, 5), (1, 1)])
-def test_k_out_of_range(k, size):
+def test_k_out_of_range(k: int, size: int) -> None:
     with pytest.raises(DataError, match=f"k={k} neighbours of {size} images"):
         nearest_neighbors(np.eye(size, dtype=np.float32), k)
 
 
-def test_every_chunk_is_reported():
+def test_every_chunk_is_reported() -> None:
     reports = []
     rows = np.random.default_rng(0).normal(size=(5_000, 4)).astype(np.float32)
     nearest_neighbors(rows, 3, progress=lambda *report: reports.append(report))
     assert reports == [(4_096, 5_000), (5_000, 5_000)]
 
 
-def test_threads_change_nothing_and_the_input_is_left_alone():
+def test_threads_change_nothing_and_the_input_is_left_alone() -> None:
     rows = np.random.default_rng(2).normal(size=(500, 8)).astype(np.float32)
     before = rows.copy()
     one, two = nearest_neighbors(rows, 7, threads=1), nearest_neighbors(rows, 7, threads=2)
@@ -141,7 +141,7 @@ def test_threads_change_nothing_and_the_input_is_left_alone():
     np.testing.assert_array_equal(rows, before)
 
 
-def test_both_libraries_give_the_same_lists(monkeypatch):
+def test_both_libraries_give_the_same_lists(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = np.random.default_rng(1).normal(size=(700, 24)).astype(np.float32)
     rows[300:350] = rows[:50] + 1e-5
     one = nearest_neighbors(rows, 20)

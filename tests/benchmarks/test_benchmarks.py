@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
+from benchmarks.measuring import Results
 from typer.testing import CliRunner
 
 from benchmarks import __main__ as command
@@ -12,7 +16,7 @@ from benchmarks._common import Meter, Result, Skip
 
 
 @pytest.fixture(scope="module")
-def app():
+def app() -> typer.Typer:
     import typer
 
     app = typer.Typer()
@@ -21,12 +25,12 @@ def app():
 
 
 @pytest.fixture
-def keep_environment(monkeypatch):
+def keep_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in command._THREAD_VARIABLES:
         monkeypatch.setenv(name, os.environ.get(name, "1"))
 
 
-def test_there_are_benchmarks():
+def test_there_are_benchmarks() -> None:
     assert {"d2_embeddings", "d2_graph", "orderings", "dynamics", "temi_heads", "loop_bare"} <= set(command.names())
 
 
@@ -42,22 +46,22 @@ GRIDS = {"memory_estimates", "orchestration", "thousand_cells"}
         if not name.startswith("gpu_")
     ],
 )
-def test_every_benchmark_runs_at_a_tiny_size(name):
+def test_every_benchmark_runs_at_a_tiny_size(name: str) -> None:
     check(*command.run(name, Meter(repeats=1, threads=1), tiny=True))
 
 
 @pytest.mark.gpu
 @pytest.mark.parametrize("name", [name for name in command.names() if name.startswith("gpu_")])
-def test_every_benchmark_of_a_gpu_runs_at_a_tiny_size_there(name):
+def test_every_benchmark_of_a_gpu_runs_at_a_tiny_size_there(name: str) -> None:
     check(*command.run(name, Meter(repeats=1, threads=1, device="cuda"), tiny=True))
 
 
-def test_a_benchmark_of_a_gpu_says_that_it_needs_one():
+def test_a_benchmark_of_a_gpu_says_that_it_needs_one() -> None:
     with pytest.raises(Skip, match="no GPU"):
         command.run("gpu_resnet18", Meter(device="cpu"), tiny=True)
 
 
-def check(module, results):
+def check(module: str, results: Results) -> None:
     assert module.__doc__
     assert results
     for result in results:
@@ -67,7 +71,9 @@ def check(module, results):
         assert result.met in (None, True, False)
 
 
-def test_the_command_prints_a_table_and_writes_it_into_the_page(app, keep_environment, tmp_path, monkeypatch):
+def test_the_command_prints_a_table_and_writes_it_into_the_page(
+    app: typer.Typer, keep_environment: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     page = tmp_path / "README.md"
     page.write_text("# Speed and memory\n")
     full = command.run
@@ -81,10 +87,12 @@ def test_the_command_prints_a_table_and_writes_it_into_the_page(app, keep_enviro
         assert text in page.read_text()
 
 
-def test_a_failing_benchmark_does_not_stop_the_others(app, keep_environment, monkeypatch):
+def test_a_failing_benchmark_does_not_stop_the_others(
+    app: typer.Typer, keep_environment: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     full = command.run
 
-    def broken(name, meter, *, tiny, changed):
+    def broken(name: str, meter: Meter, *, tiny: bool, changed: Any) -> Results:
         if name == "d2_graph":
             raise ZeroDivisionError
         return full(name, meter, tiny=tiny)
@@ -104,7 +112,9 @@ def test_a_failing_benchmark_does_not_stop_the_others(app, keep_environment, mon
         (["orderings", "--set", "size:3"], "NAME=VALUE"),
     ],
 )
-def test_bad_input_is_refused_before_anything_runs(app, keep_environment, arguments, message, monkeypatch):
+def test_bad_input_is_refused_before_anything_runs(
+    app: typer.Typer, keep_environment: None, arguments: list[str], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(command, "run", lambda *a, **k: pytest.fail("ran"))
     done = CliRunner().invoke(app, arguments)
     assert done.exit_code == 2

@@ -37,7 +37,7 @@ def bench(folder: Path, *arguments: str) -> tuple[int, str]:
     return done.exit_code, done.output
 
 
-def test_list_sums_up_and_shows_each(folder):
+def test_list_sums_up_and_shows_each(folder: Path) -> None:
     code, text = bench(folder, "list")
     assert code == 0
     assert text.splitlines()[2].split()[:2] == ["numbers", "2"]
@@ -47,7 +47,7 @@ def test_list_sums_up_and_shows_each(folder):
     assert bench(folder / "empty", "list") == (0, f"0 artifacts, 0 B, in {folder / 'empty'}\n")
 
 
-def test_verify_names_what_is_damaged_and_prune_deletes_it(folder):
+def test_verify_names_what_is_damaged_and_prune_deletes_it(folder: Path) -> None:
     code, text = bench(folder, "verify")
     assert (code, text.endswith(": 0 damaged.\n")) == (0, True)
     arrays = folder / "numbers" / f"{'b' * 64}.npz"
@@ -65,7 +65,7 @@ def test_verify_names_what_is_damaged_and_prune_deletes_it(folder):
     assert Named("a" * 64) in Store(folder)
 
 
-def test_prune_wants_to_be_told_what(folder):
+def test_prune_wants_to_be_told_what(folder: Path) -> None:
     with pytest.raises(SpecError, match="say what to delete"):
         bench(folder, "prune")
     with pytest.raises(SpecError, match="say what to delete"):
@@ -78,7 +78,7 @@ def test_prune_wants_to_be_told_what(folder):
     assert not any(path.is_file() for path in folder.rglob("*"))
 
 
-def test_what_another_user_closed_is_neither_whole_nor_damaged(folder, plain_user):
+def test_what_another_user_closed_is_neither_whole_nor_damaged(folder: Path, plain_user: None) -> None:
     arrays = folder / "numbers" / f"{'b' * 64}.npz"
     arrays.chmod(0)
     code, text = bench(folder, "verify")
@@ -107,7 +107,7 @@ def test_what_another_user_closed_is_neither_whole_nor_damaged(folder, plain_use
         path.chmod(0o700)
 
 
-def test_verify_names_an_artifact_in_the_place_of_another(folder):
+def test_verify_names_an_artifact_in_the_place_of_another(folder: Path) -> None:
     for suffix in (".npz", ".json"):
         (folder / "numbers" / f"{'b' * 64}{suffix}").write_bytes(
             (folder / "numbers" / f"{'a' * 64}{suffix}").read_bytes()
@@ -119,7 +119,7 @@ def test_verify_names_an_artifact_in_the_place_of_another(folder):
 
 @pytest.mark.timeout(60)  # a pipe that is opened is waited for
 @pytest.mark.parametrize("suffix", [".json", ".npz"])
-def test_a_pipe_in_the_place_of_an_artifact_is_not_waited_for(folder, suffix):
+def test_a_pipe_in_the_place_of_an_artifact_is_not_waited_for(folder: Path, suffix: str) -> None:
     path = folder / "numbers" / f"{'b' * 64}{suffix}"
     path.unlink()
     os.mkfifo(path)

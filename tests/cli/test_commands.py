@@ -254,7 +254,9 @@ def test_every_command_refuses_an_option_given_twice() -> None:
 
 
 @pytest.mark.parametrize("encoding", ["latin-1", "ascii"])
-def test_output_of_another_encoding_has_question_marks(tmp_path: Path, encoding: str, monkeypatch) -> None:
+def test_output_of_another_encoding_has_question_marks(
+    tmp_path: Path, encoding: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A traceback before: case F18 of 2026-11-28."""
     monkeypatch.setenv("PYTHONIOENCODING", encoding)
     folder = Path(__file__).parents[2] / "results" / "digits-demo"

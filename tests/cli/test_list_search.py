@@ -11,13 +11,13 @@ from bench.cli import app
 from bench.plugins import datasets, encoders, models
 
 
-def search(kind, text):
+def search(kind: str, text: str) -> dict[str, str]:
     done = CliRunner().invoke(app, ["list", kind, "--search", text, "--json"])
     assert done.exit_code == 0, done.output
     return {item["call"]: item["trained_with"] for item in json.loads(done.output)[kind]}
 
 
-def test_encoders_are_found_with_what_they_were_trained_with(monkeypatch):
+def test_encoders_are_found_with_what_they_were_trained_with(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("timm")
     found = search("encoders", "DINOv2")
     assert found["dinov2_vits14"] == "self-supervised"
@@ -27,7 +27,7 @@ def test_encoders_are_found_with_what_they_were_trained_with(monkeypatch):
     assert search("encoders", "samvit")["timm(name=samvit_base_patch16.sa1b)"] == "say supervision=..."
 
 
-def test_what_is_found_can_be_typed():
+def test_what_is_found_can_be_typed() -> None:
     pytest.importorskip("timm")
     from bench.grammar import parse_call
 
@@ -42,7 +42,7 @@ def test_what_is_found_can_be_typed():
             registry.get(call.name).resolve(call.params)
 
 
-def test_nothing_found_is_said():
+def test_nothing_found_is_said() -> None:
     done = CliRunner().invoke(app, ["list", "datasets", "--search", "no-such-thing"])
     assert done.exit_code == 0
     assert "no datasets have 'no-such-thing' in their names" in done.output

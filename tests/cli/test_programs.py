@@ -162,7 +162,7 @@ def test_a_table_as_json_holds_the_numbers_of_its_csv(tmp_path: Path) -> None:
     assert told["failed"] == []
 
 
-def test_doctor_says_when_something_does_not_work(monkeypatch) -> None:
+def test_doctor_says_when_something_does_not_work(monkeypatch: pytest.MonkeyPatch) -> None:
     from bench import doctor
 
     assert set(ask("doctor")) == fields("doctor")

@@ -59,7 +59,7 @@ def report(cells: list[Cell], *, terminal: bool = False, quiet: bool = False) ->
     return written.getvalue()
 
 
-def test_one_line_per_event_where_output_is_piped(cells):
+def test_one_line_per_event_where_output_is_piped(cells: list[Cell]) -> None:
     assert report(cells).splitlines() == [
         "2 shared stages to compute, 5 reused (4 embeddings, 1 dynamics)",
         "neighbours: the [worker] was lost; it will be tried again",
@@ -72,13 +72,15 @@ def test_one_line_per_event_where_output_is_piped(cells):
     ]
 
 
-def test_quiet_prints_failures_only(cells):
+def test_quiet_prints_failures_only(cells: list[Cell]) -> None:
     lines = report(cells, quiet=True).splitlines()
     assert len(lines) == 2
     assert all("failed" in line for line in lines)
 
 
-def test_one_time_left_for_the_whole_and_no_line_for_stages_of_no_time(cells, monkeypatch):
+def test_one_time_left_for_the_whole_and_no_line_for_stages_of_no_time(
+    cells: list[Cell], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("bench.cli.progress.SAY", 0.0)
     outlook = Outlook(Forecast(tuple(Part(cell.key, "cell", 600.0) for cell in cells), 1), clock=count(0, 2).__next__)
     lines = []
@@ -99,14 +101,16 @@ def test_one_time_left_for_the_whole_and_no_line_for_stages_of_no_time(cells, mo
     assert " min left" in lines[1]
 
 
-def test_a_terminal_has_a_bar_with_the_time_left(cells):
+def test_a_terminal_has_a_bar_with_the_time_left(cells: list[Cell]) -> None:
     shown = report(cells, terminal=True)
     assert "cells" in shown
     assert "3/12" in shown
     assert "left" in shown
 
 
-def test_what_is_computed_is_announced_with_how_far_it_is_and_taken_down_again(tmp_path, monkeypatch):
+def test_what_is_computed_is_announced_with_how_far_it_is_and_taken_down_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("bench.progress._EVERY", 0.0)
     with announced(tmp_path, "a", "embeddings"), announced(tmp_path, "b", "temi") as progress:
         assert running_tasks(tmp_path) == {"a": Task("embeddings"), "b": Task("temi")}
@@ -116,14 +120,14 @@ def test_what_is_computed_is_announced_with_how_far_it_is_and_taken_down_again(t
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_file_is_written_once_a_second_at_most(tmp_path):
+def test_a_file_is_written_once_a_second_at_most(tmp_path: Path) -> None:
     with announced(tmp_path, "a", "training") as progress:
         for step in range(1, 1001):
             progress(step, 1000)
         assert running_tasks(tmp_path)["a"].done == 1
 
 
-def test_progress_that_cannot_be_written_or_read_fails_nothing(tmp_path):
+def test_progress_that_cannot_be_written_or_read_fails_nothing(tmp_path: Path) -> None:
     (tmp_path / ".underway").write_text("not a folder")
     with announced(tmp_path, "a", "training") as progress:
         progress(1, 2)
@@ -139,7 +143,7 @@ def test_progress_that_cannot_be_written_or_read_fails_nothing(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_counts_since_the_last_call_are_added_up():
+def test_counts_since_the_last_call_are_added_up() -> None:
     told: list[tuple[int, int]] = []
     advance = by_steps(lambda done, total: told.append((done, total)), 5)
     advance(2)
@@ -159,7 +163,7 @@ def watched(tmp_path: Path, *looks: tuple[float, dict[str, Task]], terminal: boo
     return written.getvalue()
 
 
-def test_a_terminal_shows_what_runs_and_how_far_it_is(tmp_path):
+def test_a_terminal_shows_what_runs_and_how_far_it_is(tmp_path: Path) -> None:
     running = {"a": Task("temi [50 heads]", 40, 200), "b": Task("neighbours")}
     shown = watched(tmp_path, (0.0, running), terminal=True)
     assert "temi [50 heads]" in shown
@@ -168,7 +172,7 @@ def test_a_terminal_shows_what_runs_and_how_far_it_is(tmp_path):
     assert "0/?" not in shown
 
 
-def test_elsewhere_only_what_takes_long_has_a_line_a_minute(tmp_path):
+def test_elsewhere_only_what_takes_long_has_a_line_a_minute(tmp_path: Path) -> None:
     running = {"a": Task("temi [50 heads]", 40, 200), "b": Task("neighbours")}
     looks = [(0.0, {"a": running["a"], "c": Task("short")}), (30.0, running), (61.0, running), (90.5, running)]
     shown = watched(tmp_path, *looks, terminal=False)
@@ -178,7 +182,7 @@ def test_elsewhere_only_what_takes_long_has_a_line_a_minute(tmp_path):
     ]
 
 
-def test_quiet_says_nothing_of_what_runs(tmp_path):
+def test_quiet_says_nothing_of_what_runs(tmp_path: Path) -> None:
     written = io.StringIO()
     with ProgressReporter(Console(file=written), quiet=True, out=tmp_path) as reporter:
         assert reporter._watch is None
@@ -189,7 +193,7 @@ def test_quiet_says_nothing_of_what_runs(tmp_path):
     ("written", "said"),
     [(0, "Interrupted; 1 cell left. The same command goes on."), (1, "Interrupted; every cell has its row.")],
 )
-def test_an_interrupted_run_says_what_is_left(tmp_path, written, said):
+def test_an_interrupted_run_says_what_is_left(tmp_path: Path, written: int, said: str) -> None:
     session = Session(out=tmp_path / "out", cache=tmp_path / "cache")
     given = {"methods": "random", "datasets": "digits", "rates": "0.9", "pool_size": 50}
     plan = make_plan(load_spec(given=given), out=session.out)

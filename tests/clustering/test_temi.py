@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional
 
+from bench import Dataset
 from bench.clustering import temi as module
 from bench.clustering.kmeans import kmeans_clusters
 from bench.clustering.temi import Effort, Heads, temi, temi_loss
@@ -88,7 +89,9 @@ def perturbed(heads: Heads, seed: int) -> Heads:
     beta=st.sampled_from([0.6, 1.0]),
     seed=st.integers(0, 2**31),
 )
-def test_batched_heads_equal_one_module_per_head(heads, features, clusters, images, beta, seed):
+def test_batched_heads_equal_one_module_per_head(
+    heads: int, features: int, clusters: int, images: int, beta: float, seed: int
+) -> None:
     shape = heads, features, clusters
     student, teacher = (perturbed(Heads(*shape, generator(seed + n)), seed + n + 1) for n in (0, 2))
     teacher.requires_grad_(False)
@@ -110,7 +113,7 @@ def test_batched_heads_equal_one_module_per_head(heads, features, clusters, imag
     assert all(weight.grad is None for weight in teacher.parameters())
 
 
-def test_heads_do_not_share_gradients():
+def test_heads_do_not_share_gradients() -> None:
     student = Heads(3, 5, 4, generator())
     q = tuple((student(torch.randn(8, 5, generator=generator(n))) / 0.1).log_softmax(2) for n in (1, 2))
     seen = tuple(part.detach() for part in q)
@@ -120,7 +123,7 @@ def test_heads_do_not_share_gradients():
 
 
 @pytest.mark.parametrize("gain", [3.0, 10.0])
-def test_gradients_are_finite_where_probabilities_underflow(gain):
+def test_gradients_are_finite_where_probabilities_underflow(gain: float) -> None:
     cosines = [2 * torch.rand(2, 64, 4, generator=generator(n)) - 1 for n in range(4)]
     gradients = {}
     for dtype in (torch.float32, torch.float64):
@@ -136,7 +139,7 @@ def test_gradients_are_finite_where_probabilities_underflow(gain):
     torch.testing.assert_close(gradients[torch.float32].double(), gradients[torch.float64], rtol=1e-3, atol=1e-5)
 
 
-def test_an_abandoned_cluster_keeps_the_loss_finite():
+def test_an_abandoned_cluster_keeps_the_loss_finite() -> None:
     q = torch.tensor([[[0.0, -300.0]], [[-300.0, 0.0]]]).requires_grad_()
     loss = temi_loss((q, q), (q.detach(), q.detach()), torch.tensor([[1.0, 0.0], [0.0, 1.0]]))
     loss.sum().backward()
@@ -144,7 +147,7 @@ def test_an_abandoned_cluster_keeps_the_loss_finite():
     assert torch.isfinite(q.grad).all()
 
 
-def test_last_layer_is_weight_normalised():
+def test_last_layer_is_weight_normalised() -> None:
     heads = Heads(2, 5, 4, generator())
     x = torch.randn(9, 5, generator=generator(1))
     before = heads(x)
@@ -196,7 +199,7 @@ def replay(points: Tensor, near: Tensor, clusters: int, heads: int, epochs: int,
     return losses, labels
 
 
-def test_whole_run_is_that_of_the_definition():
+def test_whole_run_is_that_of_the_definition() -> None:
     """Prior from uniform, teacher as moving average, warm-up, the head of the lowest last loss."""
     rng = np.random.default_rng(0)
     centres = rng.normal(size=(3, 6))
@@ -209,7 +212,7 @@ def test_whole_run_is_that_of_the_definition():
     np.testing.assert_array_equal(found.labels, labels)
 
 
-def test_scale_of_the_embeddings_does_not_matter():
+def test_scale_of_the_embeddings_does_not_matter() -> None:
     rows = np.random.default_rng(0).normal(size=(64, 6)).astype(np.float32)
     near = nearest_neighbors(rows, 5).indices
     first, large = (temi(rows * factor, near, 3, Effort(heads=2, epochs=2)) for factor in (1, 1024))
@@ -217,7 +220,7 @@ def test_scale_of_the_embeddings_does_not_matter():
 
 
 @pytest.fixture(scope="module")
-def pixels(digits):
+def pixels(digits: Dataset) -> tuple[np.ndarray, np.ndarray]:
     rows = digits.train.images.reshape(len(digits.train), -1).astype(np.float32) / 255
     return rows, nearest_neighbors(rows, 50).indices
 
@@ -231,7 +234,7 @@ def accuracy(clusters: np.ndarray, labels: np.ndarray) -> float:
     return counts[linear_sum_assignment(-counts)].sum() / len(labels)
 
 
-def test_digits_are_clustered(digits, pixels):
+def test_digits_are_clustered(digits: Dataset, pixels: tuple[np.ndarray, np.ndarray]) -> None:
     found = temi(*pixels, 10, Effort(heads=4, epochs=20), seed=0)
     assert (found.labels.dtype, found.labels.shape) == (np.int64, (1438,))
     assert (found.losses.shape, found.losses.dtype) == ((4,), np.float64)
@@ -240,21 +243,21 @@ def test_digits_are_clustered(digits, pixels):
     assert accuracy(found.labels, digits.train.labels) > 0.6
 
 
-def test_bf16_clusters_as_well_from_the_same_numbers(digits, pixels):
+def test_bf16_clusters_as_well_from_the_same_numbers(digits: Dataset, pixels: tuple[np.ndarray, np.ndarray]) -> None:
     plain, short = (temi(*pixels, 10, Effort(heads=4, epochs=20), seed=0, precision=name) for name in ("fp32", "bf16"))
     assert (plain.losses != short.losses).all()
     np.testing.assert_allclose(plain.losses, short.losses, rtol=0.02)
     assert accuracy(short.labels, digits.train.labels) > 0.6
 
 
-def test_same_seed_same_clusters_and_other_seed_others(pixels):
+def test_same_seed_same_clusters_and_other_seed_others(pixels: tuple[np.ndarray, np.ndarray]) -> None:
     first, again, other = (temi(*pixels, 10, Effort(heads=2, epochs=2), seed=seed) for seed in (3, 3, 4))
     np.testing.assert_array_equal(first.labels, again.labels)
     np.testing.assert_array_equal(first.losses, again.losses)
     assert (first.losses != other.losses).all()
 
 
-def test_progress_and_a_loss_that_is_not_finite(pixels):
+def test_progress_and_a_loss_that_is_not_finite(pixels: tuple[np.ndarray, np.ndarray]) -> None:
     seen = []
     rows, near = pixels
     temi(
@@ -271,25 +274,25 @@ def test_progress_and_a_loss_that_is_not_finite(pixels):
         temi(broken, near[:100] % 100, 3, Effort(heads=1, epochs=3))
 
 
-def test_one_cluster_and_tiny_pools(pixels):
+def test_one_cluster_and_tiny_pools(pixels: tuple[np.ndarray, np.ndarray]) -> None:
     rows, _ = pixels
     assert set(temi(rows[:2], np.array([[1], [0]]), 1, Effort(heads=1, epochs=2)).labels.tolist()) == {0}
     assert len(temi(rows[:3], np.array([[1], [0], [0]]), 3, Effort(heads=1, epochs=1)).labels) == 3
 
 
-def test_defaults_are_the_papers():
+def test_defaults_are_the_papers() -> None:
     assert (module.TEMPERATURE, module.TEACHER_MOMENTUM, module.PRIOR_MOMENTUM) == (0.1, 0.996, 0.9)
     assert (module.HIDDEN, module.BOTTLENECK) == (512, 256)
     assert (Clustering.heads, Clustering.epochs) == (50, 200)
     assert (module.LEARNING_RATE, module.WARM_UP, module.BETA) == (1e-4, 20, 0.6)
 
 
-def test_more_clusters_than_distinct_rows_are_no_warning(pixels):
+def test_more_clusters_than_distinct_rows_are_no_warning(pixels: tuple[np.ndarray, np.ndarray]) -> None:
     rows, _ = pixels
     assert len(set(kmeans_clusters(np.repeat(rows[:2], 5, axis=0), 4, seed=0).tolist())) == 2
 
 
-def test_kmeans_clusters(digits, pixels):
+def test_kmeans_clusters(digits: Dataset, pixels: tuple[np.ndarray, np.ndarray]) -> None:
     rows, _ = pixels
     found = kmeans_clusters(rows, 10, seed=0)
     assert (found.dtype, found.shape) == (np.int64, (1438,))
@@ -299,7 +302,7 @@ def test_kmeans_clusters(digits, pixels):
     assert kmeans_clusters(rows[:5], 1, seed=2**40).tolist() == [0] * 5
 
 
-def test_heads_trained_in_parts_are_those_trained_together(monkeypatch):
+def test_heads_trained_in_parts_are_those_trained_together(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(0)
     points = rng.normal(size=(80, 6)).astype(np.float32)
     near = nearest_neighbors(points, 5).indices

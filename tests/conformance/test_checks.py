@@ -12,7 +12,7 @@ import pytest
 import torch
 from pydantic import Field
 
-from bench import BenchError, SelectionError, need, register_method
+from bench import BenchError, Pool, SelectionError, need, register_method
 from bench.conformance import check_method, conformance_tests
 from bench.conformance.case import Case, Recorder
 from bench.conformance.checks import CHECKS
@@ -42,11 +42,18 @@ def failures(function: Callable[..., Any], *checks: str, **declaration: Any) -> 
         return {item.check: item.reason for item in check_method(NAME, checks or None) if item.outcome == "failed"}
 
 
-def first(pool, budget, rng):
+def first(pool: Pool, budget: int, rng: np.random.Generator) -> np.ndarray:
     return np.arange(budget)
 
 
-def sound(pool, budget, rng, *, power: Annotated[float, Field(ge=0, le=2)] = 1.0, own: bool = False):
+def sound(
+    pool: Pool,
+    budget: int,
+    rng: np.random.Generator,
+    *,
+    power: Annotated[float, Field(ge=0, le=2)] = 1.0,
+    own: bool = False,
+) -> np.ndarray:
     """Keep the images of lowest AUM, as a careful author would write it."""
     found = pool.dynamics("labels")
     scores = (found.confidence if own else found.aum) * power
@@ -56,7 +63,7 @@ def sound(pool, budget, rng, *, power: Annotated[float, Field(ge=0, le=2)] = 1.0
     return order[np.argsort(scores[order], kind="stable")][:budget]
 
 
-def test_a_sound_method_passes_every_check():
+def test_a_sound_method_passes_every_check() -> None:
     with registered(sound, stochastic=True, **LABELS):
         found = check_method(NAME)
     assert [(item.check, item.reason) for item in found if item.outcome == "failed"] == []
@@ -69,83 +76,83 @@ def test_a_sound_method_passes_every_check():
     assert all(item.reason == "" for item in found if item.outcome == "passed")
 
 
-def bad_docstring(pool, budget, rng):
+def bad_docstring(pool: Pool, budget: int, rng: np.random.Generator) -> np.ndarray:
     """keep the first ones"""
     return np.arange(budget)
 
 
-def bad_default(pool, budget, rng, *, k: Annotated[int, Field(ge=1)] = 0):
+def bad_default(pool: Pool, budget: int, rng: np.random.Generator, *, k: Annotated[int, Field(ge=1)] = 0) -> np.ndarray:
     return np.arange(budget)
 
 
-def truncated(pool, budget, rng):
+def truncated(pool: Pool, budget: int, rng: np.random.Generator) -> np.ndarray:
     return rng.permutation(len(pool))[: int((1 - pool.rate) * len(pool) - 1e-9)]
 
 
-def rate_as_kept(pool, budget, rng):
+def rate_as_kept(pool: Pool, budget: int, rng: np.random.Generator) -> np.ndarray:
     return rng.permutation(len(pool))[: round(pool.rate * len(pool))]
 
 
-def repeated(pool, budget, rng):
+def repeated(pool: Pool, budget: int, rng: np.random.Generator) -> np.ndarray:
     return rng.integers(0, len(pool), budget)
 
 
-def empty_at_the_end(pool, budget, rng):
+def empty_at_the_end(pool: Pool, budget: int, rng: np.random.Generator) -> np.ndarray:
     order, start = rng.permutation(len(pool)), len(pool) - budget
     return order[start : start - len(pool) + budget] if start else order
 
 
-def unseeded(pool, budget, rng):
+def unseeded(pool: Pool, budget: int, rng: np.random.Generator) -> np.ndarray:
     return np.random.default_rng().permutation(len(pool))[:budget]
 
 
-def unseeded_ties(pool, budget, rng):
+def unseeded_ties(pool: Pool, budget: int, rng: np.random.Generator) -> np.ndarray:
     shuffled = np.random.default_rng().permutation(len(pool))
     return shuffled[np.argsort(pool.dynamics("labels").aum[shuffled], kind="stable")][:budget]
 
 
-def drawing(pool, budget, rng):
+def drawing(pool: Pool, budget: int, rng: np.random.Generator) -> np.ndarray:
     return rng.permutation(len(pool))[:budget]
 
 
-def globally_drawn(pool, budget, rng):
+def globally_drawn(pool: Pool, budget: int, rng: np.random.Generator) -> np.ndarray:
     np.random.seed(int(rng.integers(2**31)))  # noqa: NPY002
     return np.random.permutation(len(pool))[:budget]  # noqa: NPY002
 
 
-def sorting_in_place(pool, budget, rng):
+def sorting_in_place(pool: Pool, budget: int, rng: np.random.Generator) -> np.ndarray:
     scores = pool.dynamics("labels").aum
     scores -= scores.min()
     return np.argsort(scores)[:budget]
 
 
-def editing_behind_the_view(pool, budget, rng):
+def editing_behind_the_view(pool: Pool, budget: int, rng: np.random.Generator) -> np.ndarray:
     pool.dynamics("labels").aum.base[0] = 5
     return np.arange(budget)
 
 
-def editing_through_torch(pool, budget, rng):
+def editing_through_torch(pool: Pool, budget: int, rng: np.random.Generator) -> np.ndarray:
     torch.from_numpy(pool.images).bitwise_not_()
     return np.arange(budget)
 
 
-def peeking(pool, budget, rng):
+def peeking(pool: Pool, budget: int, rng: np.random.Generator) -> np.ndarray:
     return np.argsort(pool._source.label_array, kind="stable")[-budget:]
 
 
-def peeking_with_care(pool, budget, rng):
+def peeking_with_care(pool: Pool, budget: int, rng: np.random.Generator) -> np.ndarray:
     with suppress(BenchError):
         return np.argsort(pool._source.labels(), kind="stable")[-budget:]
     return np.arange(len(pool))[-budget:]
 
 
-def peeking_at_the_proxy(pool, budget, rng):
+def peeking_at_the_proxy(pool: Pool, budget: int, rng: np.random.Generator) -> np.ndarray:
     with suppress(BenchError):
         return np.argsort(pool._source.read(DYNAMICS, TrainedOn(of="labels")).aum)[:budget]
     return np.arange(budget)
 
 
-def peeking_beyond(pool, budget, rng):
+def peeking_beyond(pool: Pool, budget: int, rng: np.random.Generator) -> np.ndarray:
     kept = np.arange(budget)
     if budget > 1:
         pool.reveal(kept[:1])
@@ -153,91 +160,95 @@ def peeking_beyond(pool, budget, rng):
     return kept
 
 
-def asking_for_too_much(pool, budget, rng):
+def asking_for_too_much(pool: Pool, budget: int, rng: np.random.Generator) -> np.ndarray:
     return np.argsort(pool.reveal(np.arange(len(pool))), kind="stable")[:budget]
 
 
-def dropping_what_it_asked_for(pool, budget, rng):
+def dropping_what_it_asked_for(pool: Pool, budget: int, rng: np.random.Generator) -> np.ndarray:
     pool.reveal(np.arange(budget))
     return np.arange(len(pool))[-budget:]
 
 
-def undeclared(pool, budget, rng):
+def undeclared(pool: Pool, budget: int, rng: np.random.Generator) -> np.ndarray:
     return np.argsort(pool.neighbors(5).distances[:, 0])[:budget]
 
 
-def other_neighbors(pool, budget, rng, *, k: Annotated[int, Field(ge=1, le=200)] = 10):
+def other_neighbors(
+    pool: Pool, budget: int, rng: np.random.Generator, *, k: Annotated[int, Field(ge=1, le=200)] = 10
+) -> np.ndarray:
     return np.argsort(pool.neighbors(k).distances[:, -1])[:budget]
 
 
-def zero_end(pool, budget, rng, *, step: Annotated[int, Field(ge=0)] = 1):
+def zero_end(pool: Pool, budget: int, rng: np.random.Generator, *, step: Annotated[int, Field(ge=0)] = 1) -> np.ndarray:
     return (np.arange(len(pool)) // step)[:budget]
 
 
-def far_end(pool, budget, rng, *, group: Annotated[int, Field(ge=1)] = 1):
+def far_end(pool: Pool, budget: int, rng: np.random.Generator, *, group: Annotated[int, Field(ge=1)] = 1) -> np.ndarray:
     return np.arange(len(pool)).reshape(-1)[[group - 1]] if budget == 1 else np.arange(budget)
 
 
-def bad_pair(pool, budget, rng, *, one: bool = False, other: bool = False):
+def bad_pair(
+    pool: Pool, budget: int, rng: np.random.Generator, *, one: bool = False, other: bool = False
+) -> np.ndarray:
     return np.arange(budget + (one and other))
 
 
-def bad_check(params, rate):
+def bad_check(params: dict[str, Any], rate: float) -> float:
     return params["other"] / (1 if not params["one"] else 0)
 
 
-def many_assumed(pool, budget, rng):
+def many_assumed(pool: Pool, budget: int, rng: np.random.Generator) -> np.ndarray:
     np.argpartition(np.zeros(len(pool)), 10)
     return np.arange(budget)
 
 
-def classes_assumed(pool, budget, rng):
+def classes_assumed(pool: Pool, budget: int, rng: np.random.Generator) -> np.ndarray:
     share = len(pool) / (len(np.unique(pool.labels)) - 1)
     return np.arange(budget) + int(share * 0)
 
 
-def distinct_only(pool, budget, rng):
+def distinct_only(pool: Pool, budget: int, rng: np.random.Generator) -> np.ndarray:
     return np.sort(np.unique(pool.embeddings, axis=0, return_index=True)[1])[:budget]
 
 
-def spread_assumed(pool, budget, rng):
+def spread_assumed(pool: Pool, budget: int, rng: np.random.Generator) -> np.ndarray:
     scores = pool.dynamics("labels").confidence
     return np.argsort((scores - scores.min()) / (scores.max() - scores.min()))[:budget]
 
 
-def top_is_positive(pool, budget, rng):
+def top_is_positive(pool: Pool, budget: int, rng: np.random.Generator) -> np.ndarray:
     """Strata end a little above the largest score, as in the released code of CCS."""
     scores = pool.dynamics("labels").aum
     return np.flatnonzero(scores <= scores.max() * 1.0001)[:budget]
 
 
-def top_of_the_difficulty(pool, budget, rng):
+def top_of_the_difficulty(pool: Pool, budget: int, rng: np.random.Generator) -> np.ndarray:
     scores = -pool.dynamics("labels").aum
     return np.flatnonzero(scores <= scores.max() * 1.0001)[:budget]
 
 
-def swallows_nan(pool, budget, rng):
+def swallows_nan(pool: Pool, budget: int, rng: np.random.Generator) -> np.ndarray:
     try:
         return np.argsort(np.linalg.norm(pool.embeddings, axis=1))[:budget]
     except SelectionError:
         return np.arange(budget)
 
 
-def unclear_about_nan(pool, budget, rng):
+def unclear_about_nan(pool: Pool, budget: int, rng: np.random.Generator) -> np.ndarray:
     try:
         return np.argsort(np.linalg.norm(pool.embeddings, axis=1))[:budget]
     except SelectionError:
         raise SelectionError("something is wrong.") from None
 
 
-def swallows_nan_scores(pool, budget, rng):
+def swallows_nan_scores(pool: Pool, budget: int, rng: np.random.Generator) -> np.ndarray:
     try:
         return np.argsort(pool.dynamics("labels").variability)[:budget]
     except SelectionError:
         return np.arange(budget)
 
 
-def by_position(pool, budget, rng):
+def by_position(pool: Pool, budget: int, rng: np.random.Generator) -> np.ndarray:
     kept = np.arange(budget)
     kept[-1] = rng.integers(budget - 1, len(pool))
     return kept
@@ -292,28 +303,32 @@ FLAGGED = [
 @pytest.mark.parametrize(
     ("check", "function", "declaration", "reason"), FLAGGED, ids=[f"{row[0]}-{row[1].__name__}" for row in FLAGGED]
 )
-def test_broken_methods_are_flagged(check, function, declaration, reason):
+def test_broken_methods_are_flagged(
+    check: str, function: Callable[..., Any], declaration: dict[str, Any], reason: str
+) -> None:
     found = failures(function, check, **declaration)
     assert set(found) == {check}
     assert re.search(reason, found[check]), found[check]
 
 
-def test_every_check_has_a_method_that_fails_it():
+def test_every_check_has_a_method_that_fails_it() -> None:
     assert {row[0] for row in FLAGGED} == {check.name for check in CHECKS}
 
 
-def test_a_fault_is_reported_where_it_is_and_nowhere_else():
+def test_a_fault_is_reported_where_it_is_and_nowhere_else() -> None:
     assert set(failures(by_position, stochastic=True)) == {"ties"}
     assert set(failures(swallows_nan, **EMBEDDINGS)) == {"nan-embeddings"}
     assert set(failures(top_is_positive, **LABELS)) == {"negative"}
 
 
-def test_declared_limits_are_respected():
-    def fraction(pool, budget, rng, *, beta: Annotated[float, Field(ge=0, lt=1)] = 0.0):
+def test_declared_limits_are_respected() -> None:
+    def fraction(
+        pool: Pool, budget: int, rng: np.random.Generator, *, beta: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    ) -> np.ndarray:
         start = int(beta * len(pool))
         return np.arange(len(pool))[start : start + budget]
 
-    def within_rate(params, rate):
+    def within_rate(params: dict[str, Any], rate: float) -> None:
         if params["beta"] > rate:
             raise SpecError("beta is above the rate.")
 
@@ -321,8 +336,10 @@ def test_declared_limits_are_respected():
     assert failures(fraction, "parameters", check=within_rate) == {}
 
 
-def test_a_refusal_is_no_failure_at_the_end_of_a_range_and_one_elsewhere():
-    def refusing(pool, budget, rng, *, k: Annotated[int, Field(ge=1)] = 1):
+def test_a_refusal_is_no_failure_at_the_end_of_a_range_and_one_elsewhere() -> None:
+    def refusing(
+        pool: Pool, budget: int, rng: np.random.Generator, *, k: Annotated[int, Field(ge=1)] = 1
+    ) -> np.ndarray:
         if k >= len(pool):
             raise SelectionError(f"k={k} is too many.")
         return np.arange(budget)
@@ -331,27 +348,27 @@ def test_a_refusal_is_no_failure_at_the_end_of_a_range_and_one_elsewhere():
     assert "refused: k=1 is too many" in failures(refusing, "tiny")["tiny"]
 
 
-def test_needs_may_be_named_without_the_options_that_are_defaults():
-    def reading(pool, budget, rng):
+def test_needs_may_be_named_without_the_options_that_are_defaults() -> None:
+    def reading(pool: Pool, budget: int, rng: np.random.Generator) -> np.ndarray:
         assert pool.neighbors(10, metric="cosine")
         return np.argsort(pool.dynamics("labels").el2n)[:budget]
 
     assert failures(reading, "needs", supervision="labels", needs=("dynamics", "neighbors")) == {}
 
 
-def test_needs_that_depend_on_the_parameters_may_be_named_too():
-    def reading(pool, budget, rng):
+def test_needs_that_depend_on_the_parameters_may_be_named_too() -> None:
+    def reading(pool: Pool, budget: int, rng: np.random.Generator) -> np.ndarray:
         return np.argsort(pool.embeddings[:, 0])[:budget]
 
     assert failures(reading, "needs", needs=lambda params: ["embeddings"]) == {}
 
 
 @pytest.mark.parametrize("check", [check.name for check in CHECKS])
-def test_needs_that_fail_are_a_finding_of_the_check_that_asks_for_them(check):
-    def first(pool, budget, rng):
+def test_needs_that_fail_are_a_finding_of_the_check_that_asks_for_them(check: str) -> None:
+    def first(pool: Pool, budget: int, rng: np.random.Generator) -> np.ndarray:
         return np.arange(budget)
 
-    def failing(params):
+    def failing(params: dict[str, Any]) -> None:
         raise KeyError("beta")
 
     found = failures(first, check, needs=failing)
@@ -375,8 +392,8 @@ def checks_as_tests(name: str) -> set[str]:
         ({"supervision": "pseudo", "needs": ("neighbors", "dynamics")}, {"coreset-labels", "parameters", "ties"}),
     ],
 )
-def test_a_test_is_made_of_every_check_that_applies(declaration, left_out):
-    def first(pool, budget, rng):
+def test_a_test_is_made_of_every_check_that_applies(declaration: dict[str, Any], left_out: set[str]) -> None:
+    def first(pool: Pool, budget: int, rng: np.random.Generator) -> np.ndarray:
         return np.arange(budget)
 
     with registered(first, **declaration):
@@ -387,8 +404,10 @@ def test_a_test_is_made_of_every_check_that_applies(declaration, left_out):
     assert all(item.reason for item in found)
 
 
-def test_needs_that_a_choice_brings_or_that_raise_leave_no_check_out():
-    def reading(pool, budget, rng, *, of: Literal["nothing", "embeddings"] = "nothing"):
+def test_needs_that_a_choice_brings_or_that_raise_leave_no_check_out() -> None:
+    def reading(
+        pool: Pool, budget: int, rng: np.random.Generator, *, of: Literal["nothing", "embeddings"] = "nothing"
+    ) -> np.ndarray:
         return np.argsort(pool.embeddings[:, 0])[:budget] if of == "embeddings" else np.arange(budget)
 
     with registered(reading, needs=lambda params: ["embeddings"] if params["of"] == "embeddings" else []):
@@ -398,7 +417,7 @@ def test_needs_that_a_choice_brings_or_that_raise_leave_no_check_out():
 
 
 @pytest.mark.parametrize("name", [entry.name for entry in methods])
-def test_what_is_left_out_of_a_method_of_ours_is_what_it_does_not_read(name):
+def test_what_is_left_out_of_a_method_of_ours_is_what_it_does_not_read(name: str) -> None:
     case, sample = Case(methods.get(name)), few_digits()
     read = set()
     for params in one_by_one(case.entry, sample.size):
@@ -410,7 +429,7 @@ def test_what_is_left_out_of_a_method_of_ours_is_what_it_does_not_read(name):
     assert "nan-scores" in tests or not read & {"dynamics", "gradient_norms"}
 
 
-def test_unknown_names_are_refused_with_the_nearest():
+def test_unknown_names_are_refused_with_the_nearest() -> None:
     with pytest.raises(UnknownName, match="Did you mean random"):
         check_method("randm")
     with pytest.raises(UnknownName, match="Did you mean ties"):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -41,7 +43,7 @@ def test_command():
 
 
 @pytest.fixture(scope="module")
-def outside(tmp_path_factory):
+def outside(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
     """The folder of the package, and what pytest said about its tests."""
     folder = tmp_path_factory.mktemp("outside")
     (folder / "outside.py").write_text(MODULE)
@@ -56,7 +58,7 @@ def outside(tmp_path_factory):
     return folder, done
 
 
-def test_two_lines_in_its_own_tests(outside):
+def test_two_lines_in_its_own_tests(outside: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
     _, done = outside
     assert done.returncode == 1, done.stderr
     failed = [line for line in done.stdout.splitlines() if line.startswith("FAILED")]
@@ -65,7 +67,7 @@ def test_two_lines_in_its_own_tests(outside):
     assert "skipped" not in done.stdout.splitlines()[-1]
 
 
-def test_command_line(outside):
+def test_command_line(outside: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
     folder, _ = outside
     code, *lines = (folder / "command.txt").read_text().splitlines()
     assert code == "1"
@@ -76,21 +78,23 @@ def test_command_line(outside):
     assert lines[-1].startswith("2 methods: ")
 
 
-def command(monkeypatch, capsys, *arguments):
+def command(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: Any
+) -> tuple[Any, pytest.CaptureResult[str]]:
     monkeypatch.setattr(sys, "argv", ["bench", "check", *arguments])
     with pytest.raises(SystemExit) as stopped:
         main()
     return stopped.value.code, capsys.readouterr()
 
 
-def test_exit_code_without_a_failure(monkeypatch, capsys):
+def test_exit_code_without_a_failure(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     code, said = command(monkeypatch, capsys, "random", "full")
     assert code == 0
     assert "full    skipped  ties: keeps everything" in said.out.splitlines()
     assert "2 methods: " in said.out
 
 
-def test_unknown_method_is_bad_input(monkeypatch, capsys):
+def test_unknown_method_is_bad_input(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     code, said = command(monkeypatch, capsys, "randm")
     assert code == 2
     assert "unknown method 'randm'. Did you mean random" in said.err

@@ -44,12 +44,12 @@ class Side(enum.Enum):
         (Any, 3, []),
     ],
 )
-def test_ends_by_hand(annotation, default, expected):
+def test_ends_by_hand(annotation: Any, default: Any, expected: list[Any]) -> None:
     found = ends(Param("mine", default, annotation), 40)
     assert [(type(value), value) for value in found] == [(type(value), value) for value in expected]
 
 
-def test_combinations_of_a_registered_method():
+def test_combinations_of_a_registered_method() -> None:
     entry = methods.get("ccs")
     alone = one_by_one(entry, 40)
     assert alone[0] == {}

@@ -8,7 +8,7 @@ from bench.conformance.samples import SIGNED, digits, few_digits
 from tests.whole_pool import whole_pool
 
 
-def test_the_pool_is_real_and_sorted_by_class():
+def test_the_pool_is_real_and_sorted_by_class() -> None:
     sample = digits()
     labels = sample.source.labels()
     assert sample.size == len(labels) == 300
@@ -23,14 +23,14 @@ def test_the_pool_is_real_and_sorted_by_class():
     assert digits() is sample
 
 
-def test_no_array_behind_a_view_can_be_written():
+def test_no_array_behind_a_view_can_be_written() -> None:
     for sample in (digits(), few_digits()):
         for _, array in sample.arrays():
             with pytest.raises(ValueError, match="read-only"):
                 array[0] = 0
 
 
-def test_other_labels_are_others_outside_the_kept_images_alone():
+def test_other_labels_are_others_outside_the_kept_images_alone() -> None:
     sample, kept = digits(), np.arange(0, 300, 7)
     changed = sample.other_labels(kept)
     same = changed.source.labels() == sample.source.labels()
@@ -40,7 +40,7 @@ def test_other_labels_are_others_outside_the_kept_images_alone():
     assert (changed.source.embeddings() == sample.source.embeddings()).all()
 
 
-def test_changes_leave_the_original_and_do_what_they_say():
+def test_changes_leave_the_original_and_do_what_they_say() -> None:
     sample = digits()
     before = {name: array.copy() for name, array in sample.arrays()}
     assert few_digits().size == 38
@@ -61,7 +61,7 @@ def test_changes_leave_the_original_and_do_what_they_say():
         np.testing.assert_array_equal(array, before[name])
 
 
-def test_labels_cannot_be_read_where_they_are_taken_away():
+def test_labels_cannot_be_read_where_they_are_taken_away() -> None:
     blind = digits().without_labels()
     assert blind.size == 300
     pool = whole_pool(blind.source, 300)
@@ -71,7 +71,7 @@ def test_labels_cannot_be_read_where_they_are_taken_away():
     assert len(pool.dynamics("pseudo")) == 300
 
 
-def test_rehearsal_says_more_of_more_images():
+def test_rehearsal_says_more_of_more_images() -> None:
     source = whole_pool(digits().source, 300)
     everything = source.rehearse(np.arange(300))
     assert 0.7 < everything <= 1

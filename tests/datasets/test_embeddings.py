@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from bench import DataError
+from bench import DataError, Dataset
 from bench.data import fingerprint
 from bench.engine.plan import make_plan
 from bench.errors import SpecError
@@ -17,16 +20,16 @@ DIGITS = load_digits()
 X, Y = DIGITS.data.astype(np.float64), DIGITS.target
 
 
-def load(folder, **params):
+def load(folder: Path, **params: Any) -> Dataset:
     given = {"path": "mine.npz", **params}
     return load_dataset("embeddings", given, root=folder, download=False, pool_size=None)
 
 
-def write(folder, **arrays):
+def write(folder: Path, **arrays: Any) -> None:
     np.savez(folder / "mine.npz", **{name: value for name, value in arrays.items() if value is not None})
 
 
-def test_vectors_and_labels_are_read_and_a_part_is_held_out(tmp_path):
+def test_vectors_and_labels_are_read_and_a_part_is_held_out(tmp_path: Path) -> None:
     write(tmp_path, X=X, y=Y)
     data = load(tmp_path)
     assert data.train.images.dtype == np.float32
@@ -37,14 +40,14 @@ def test_vectors_and_labels_are_read_and_a_part_is_held_out(tmp_path):
     assert fingerprint(data) == fingerprint(load(tmp_path)) != fingerprint(load(tmp_path, test_fraction=0.3))
 
 
-def test_a_test_split_of_the_file_is_taken_as_it_is(tmp_path):
+def test_a_test_split_of_the_file_is_taken_as_it_is(tmp_path: Path) -> None:
     write(tmp_path, X=X[:1000], y=Y[:1000], X_test=X[1000:], y_test=Y[1000:])
     data = load(tmp_path)
     np.testing.assert_array_equal(data.train.images, X[:1000].astype(np.float32))
     np.testing.assert_array_equal(data.test.labels, Y[1000:])
 
 
-def test_texts_and_numbers_with_gaps_are_classes_and_names_are_given_by_number(tmp_path):
+def test_texts_and_numbers_with_gaps_are_classes_and_names_are_given_by_number(tmp_path: Path) -> None:
     words = np.array(["odd", "even"])[(Y + 1) % 2]
     write(tmp_path, X=X, y=words)
     assert load(tmp_path).class_names == ("even", "odd")
@@ -54,7 +57,7 @@ def test_texts_and_numbers_with_gaps_are_classes_and_names_are_given_by_number(t
     assert load(tmp_path).class_names[3] == "digit 3"
 
 
-def test_both_splits_of_extreme_scale_are_divided_by_one_number(tmp_path):
+def test_both_splits_of_extreme_scale_are_divided_by_one_number(tmp_path: Path) -> None:
     write(tmp_path, X=X[:1000] * 1e-30, y=Y[:1000], X_test=X[1000:] * 1e-28, y_test=Y[1000:])
     data = load(tmp_path)
     ratio = np.linalg.norm(data.test.images, axis=1).mean() / np.linalg.norm(data.train.images, axis=1).mean()
@@ -77,13 +80,13 @@ def test_both_splits_of_extreme_scale_are_divided_by_one_number(tmp_path):
         ({"y": Y.astype(object)}, "Python objects"),
     ],
 )
-def test_what_is_no_such_file_is_refused(tmp_path, changes, message):
+def test_what_is_no_such_file_is_refused(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
     write(tmp_path, **{"X": X, "y": Y, **changes})
     with pytest.raises(DataError, match=message):
         load(tmp_path)
 
 
-def test_a_path_is_needed(tmp_path):
+def test_a_path_is_needed(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"embeddings\(path=FILE.npz\)"):
         load_dataset("embeddings", {}, root=None, download=False, pool_size=None)
 
@@ -97,7 +100,9 @@ def test_a_path_is_needed(tmp_path):
         ({"datasets": "digits", "encoders": "given", "methods": "kcenter"}, "encoder given .*holds images"),
     ],
 )
-def test_what_needs_pictures_is_refused_before_anything_starts(tmp_path, given, message):
+def test_what_needs_pictures_is_refused_before_anything_starts(
+    tmp_path: Path, given: dict[str, str], message: str
+) -> None:
     write(tmp_path, X=X, y=Y)
     grid = {"methods": "random", "datasets": "embeddings(path=mine.npz)", "rates": "0.5", "seeds": 1, **given}
     with pytest.raises(SpecError, match=message):

@@ -2,32 +2,35 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 from PIL import Image
 
-from bench import DataError
+from bench import DataError, Dataset
 from bench.loading import load_dataset
 from bench.zoo.names import library
 
 pytest.importorskip("multiprocess", reason="the library datasets is not installed (extra hf)")
 
 
-def load(dataset, root, **params):
+def load(dataset: Dataset, root: Path, **params: Any) -> Dataset:
     return load_dataset(dataset, params, root=root, download=False, pool_size=None)
 
 
-def picture(grey, side=20):
+def picture(grey: int, side: int = 20) -> Image.Image:
     return Image.fromarray(np.full((side, side + 4, 3), grey, dtype=np.uint8))
 
 
 @pytest.fixture
-def hub():
+def hub() -> Any:
     # The checkout's own folder of that name lies in front of it.
     return library("datasets", owner="these tests", extra="hf", having="load_dataset")
 
 
-def rows(hub, count, *, texts=False):
+def rows(hub: Path, count: int, *, texts: bool = False) -> Any:
     names = ["cat", "dog"]
     labels = [names[n % 2] if texts else n % 2 for n in range(count)]
     features = hub.Features(
@@ -36,7 +39,9 @@ def rows(hub, count, *, texts=False):
     return hub.Dataset.from_dict({"img": [picture(5 * n) for n in range(count)], "label": labels}, features=features)
 
 
-def test_folders_of_arrow_and_of_parquet_are_the_same_data(tmp_path, hub, monkeypatch):
+def test_folders_of_arrow_and_of_parquet_are_the_same_data(
+    tmp_path: Path, hub: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(hub.config, "HF_DATASETS_CACHE", tmp_path / "cache")
     splits = {"train": rows(hub, 12), "test": rows(hub, 6)}
     hub.DatasetDict(splits).save_to_disk(str(tmp_path / "arrow"))
@@ -51,7 +56,7 @@ def test_folders_of_arrow_and_of_parquet_are_the_same_data(tmp_path, hub, monkey
         np.testing.assert_array_equal(data.train.images, found[0].train.images)
 
 
-def test_one_split_has_a_part_held_out_and_texts_are_classes(tmp_path, hub):
+def test_one_split_has_a_part_held_out_and_texts_are_classes(tmp_path: Path, hub: Any) -> None:
     rows(hub, 20, texts=True).save_to_disk(str(tmp_path / "mine"))
     data = load("hf", tmp_path, path="mine", image="img", size=16)
     assert data.class_names == ("cat", "dog")
@@ -70,7 +75,7 @@ def test_one_split_has_a_part_held_out_and_texts_are_classes(tmp_path, hub):
         ({"path": ""}, "say which one"),
     ],
 )
-def test_what_is_not_there_is_named(tmp_path, hub, params, message):
+def test_what_is_not_there_is_named(tmp_path: Path, hub: Any, params: dict[str, str], message: str) -> None:
     rows(hub, 20).save_to_disk(str(tmp_path / "mine"))
     with pytest.raises(DataError, match=message):
         load("hf", tmp_path, **{"path": "mine", **params})
@@ -148,7 +153,7 @@ def test_without_a_network_a_name_fails_at_once(tmp_path, hub, monkeypatch):
         load_dataset("hf", {"path": "ethz/food101"}, root=tmp_path, download=True, pool_size=None)
 
 
-def test_a_script_in_a_folder_is_not_run(tmp_path, hub):
+def test_a_script_in_a_folder_is_not_run(tmp_path: Path, hub: Any) -> None:
     folder = tmp_path / "scripted"
     folder.mkdir()
     (folder / "scripted.py").write_text(f"open({str(tmp_path / 'trap')!r}, 'w')\n")

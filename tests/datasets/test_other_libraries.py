@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from bench import DataError
+from bench import BenchError, DataError, Dataset
 from bench.datasets.with_torchvision import SETS
 from bench.errors import SpecError, UnknownName
 from bench.loading import load_dataset
 from bench.plugins import datasets
 
 
-def load(dataset, root, **params):
+def load(dataset: Dataset, root: Path, **params: Any) -> Dataset:
     return load_dataset(dataset, params, root=root, download=False, pool_size=None)
 
 
-def picture(grey, side=20):
+def picture(grey: int, side: int = 20) -> Image.Image:
     return Image.fromarray(np.full((side, side + 4, 3), grey, dtype=np.uint8))
 
 
-def food101(root):
+def food101(root: Path) -> None:
     base = root / "food-101"
     (base / "meta").mkdir(parents=True)
     lists = {"train": {}, "test": {}}
@@ -36,7 +38,7 @@ def food101(root):
         (base / "meta" / f"{split}.json").write_text(json.dumps(names))
 
 
-def test_a_set_of_torchvision_has_its_own_items_classes_and_splits(tmp_path):
+def test_a_set_of_torchvision_has_its_own_items_classes_and_splits(tmp_path: Path) -> None:
     from torchvision.datasets import Food101
 
     food101(tmp_path)
@@ -50,7 +52,7 @@ def test_a_set_of_torchvision_has_its_own_items_classes_and_splits(tmp_path):
         np.testing.assert_allclose(split.images.mean((1, 2, 3)), greys, atol=1)
 
 
-def test_a_set_without_splits_has_a_part_held_out(tmp_path):
+def test_a_set_without_splits_has_a_part_held_out(tmp_path: Path) -> None:
     for name in ("AnnualCrop", "Forest", "River"):
         (tmp_path / "eurosat" / "2750" / name).mkdir(parents=True)
         for item in range(10):
@@ -61,7 +63,7 @@ def test_a_set_without_splits_has_a_part_held_out(tmp_path):
     assert np.bincount(data.test.labels).tolist() == [2, 2, 2]
 
 
-def test_every_listed_set_is_torchvisions_and_takes_the_arguments():
+def test_every_listed_set_is_torchvisions_and_takes_the_arguments() -> None:
     import inspect
 
     from torchvision import datasets as theirs
@@ -84,17 +86,19 @@ def test_every_listed_set_is_torchvisions_and_takes_the_arguments():
         ("Food101", DataError, r"cannot read Food101 below .*add --download"),
     ],
 )
-def test_what_torchvision_cannot_give_is_refused(tmp_path, name, error, message):
+def test_what_torchvision_cannot_give_is_refused(
+    tmp_path: Path, name: str, error: type[BenchError], message: str
+) -> None:
     with pytest.raises(error, match=message):
         load("torchvision", tmp_path, name=name)
 
 
-def test_more_than_memory_allows_is_refused_before_anything_is_decoded(tmp_path):
+def test_more_than_memory_allows_is_refused_before_anything_is_decoded(tmp_path: Path) -> None:
     food101(tmp_path)
     with pytest.raises(DataError, match=r"8 pictures, which take 0.0 GB at size=64, more than memory_gb=1e-06"):
         load("torchvision", tmp_path, name="Food101", memory_gb=1e-6)
 
 
-def test_sizes_are_checked():
+def test_sizes_are_checked() -> None:
     with pytest.raises(SpecError, match="size=2 is not valid"):
         datasets.get("hf").resolve({"size": 2})

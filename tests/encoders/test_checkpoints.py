@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -12,20 +15,20 @@ from bench.encoding.checkpoints import load_weights, read_state
 class Trap:
     """Pickles into a call: what a hostile weights file does."""
 
-    def __init__(self, target):
+    def __init__(self, target: Path) -> None:
         self.target = target
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[Any, ...]:
         return open, (str(self.target), "w")
 
 
-def small():
+def small() -> nn.Module:
     return nn.Sequential(nn.Conv2d(3, 2, 1), nn.BatchNorm2d(2))
 
 
 @pytest.mark.parametrize("wrapper", [None, "state_dict", "model", "teacher"])
 @pytest.mark.parametrize("prefix", ["", "module.", "backbone.", "module.backbone."])
-def test_wrappers_and_prefixes_are_removed(tmp_path, wrapper, prefix):
+def test_wrappers_and_prefixes_are_removed(tmp_path: Path, wrapper: str | None, prefix: str) -> None:
     state = small().state_dict()
     content = {f"{prefix}{name}": value for name, value in state.items()}
     torch.save({wrapper: content, "epoch": 3} if wrapper else content, tmp_path / "file.pth")
@@ -34,7 +37,7 @@ def test_wrappers_and_prefixes_are_removed(tmp_path, wrapper, prefix):
     assert all(torch.equal(found[name], value) for name, value in state.items())
 
 
-def test_half_precision_is_widened_and_counters_stay_integers(tmp_path):
+def test_half_precision_is_widened_and_counters_stay_integers(tmp_path: Path) -> None:
     state = {name: v.half() if v.is_floating_point() else v for name, v in small().state_dict().items()}
     save_file(state, tmp_path / "file.safetensors")
     found = read_state(tmp_path / "file.safetensors")
@@ -42,7 +45,7 @@ def test_half_precision_is_widened_and_counters_stay_integers(tmp_path):
     assert found["1.num_batches_tracked"].dtype == torch.int64
 
 
-def test_counters_of_batch_norm_may_be_missing(tmp_path):
+def test_counters_of_batch_norm_may_be_missing(tmp_path: Path) -> None:
     source = small()
     state = {name: v for name, v in source.state_dict().items() if not name.endswith("num_batches_tracked")}
     torch.save(state, tmp_path / "file.pth")
@@ -50,7 +53,7 @@ def test_counters_of_batch_norm_may_be_missing(tmp_path):
     assert torch.equal(loaded.state_dict()["0.weight"], source.state_dict()["0.weight"])
 
 
-def test_what_does_not_fit_is_named_and_nothing_is_loaded(tmp_path):
+def test_what_does_not_fit_is_named_and_nothing_is_loaded(tmp_path: Path) -> None:
     state = small().state_dict()
     del state["1.running_var"]
     state["classifier.weight"] = torch.zeros(1)
@@ -68,7 +71,7 @@ def test_what_does_not_fit_is_named_and_nothing_is_loaded(tmp_path):
     assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())
 
 
-def test_a_file_with_code_is_refused_and_not_run(tmp_path):
+def test_a_file_with_code_is_refused_and_not_run(tmp_path: Path) -> None:
     torch.save({"0.weight": Trap(tmp_path / "ran")}, tmp_path / "evil.pth")
     with pytest.raises(WeightsError, match="never code"):
         read_state(tmp_path / "evil.pth")
@@ -76,7 +79,7 @@ def test_a_file_with_code_is_refused_and_not_run(tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore:.*torch")
-def test_a_torchscript_archive_is_refused(tmp_path):
+def test_a_torchscript_archive_is_refused(tmp_path: Path) -> None:
     # OpenAI's own CLIP files are such archives.
     torch.jit.save(torch.jit.script(nn.Linear(2, 2)), tmp_path / "clip.pt")
     with pytest.raises(WeightsError, match="TorchScript"):
@@ -84,7 +87,7 @@ def test_a_torchscript_archive_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["file.pth", "file.safetensors"])
-def test_damaged_files_are_named(tmp_path, name):
+def test_damaged_files_are_named(tmp_path: Path, name: str) -> None:
     file = tmp_path / name
     save_file(small().state_dict(), file) if name.endswith("tensors") else torch.save(small().state_dict(), file)
     file.write_bytes(file.read_bytes()[:-300])
@@ -98,12 +101,12 @@ def test_damaged_files_are_named(tmp_path, name):
 
 
 @pytest.mark.parametrize("content", [[1, 2], {}, {"epoch": 3}, torch.zeros(3)])
-def test_files_without_a_state_dict_are_refused(tmp_path, content):
+def test_files_without_a_state_dict_are_refused(tmp_path: Path, content: Any) -> None:
     torch.save(content, tmp_path / "file.pth")
     with pytest.raises(WeightsError, match="no state dict"):
         read_state(tmp_path / "file.pth")
 
 
-def test_an_encoder_never_works_on_random_weights():
+def test_an_encoder_never_works_on_random_weights() -> None:
     with pytest.raises(WeightsError, match="needs a weights file"):
         load_weights(small(), None, owner="x")

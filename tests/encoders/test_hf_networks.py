@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from safetensors.torch import save_file
+from torch import nn
 
-from bench import WeightsError
+from bench import FrozenEncoder, WeightsError
 from bench.engine.plan import find_encoder
 from bench.grammar import parse_call
 from bench.plugins import encoders
@@ -19,22 +22,22 @@ transformers = pytest.importorskip("transformers", reason="transformers is not i
 
 
 @pytest.fixture(scope="module")
-def pictures(patches):
+def pictures(patches: NDArray[np.uint8]) -> NDArray[np.uint8]:
     # Grey levels that no overshoot takes below 0 or above 255, where Pillow clips between its passes.
     return patches[:6] // 2 + 64
 
 
-def build(text, file):
+def build(text: str, file: Path) -> FrozenEncoder:
     call = parse_call(text)
     entry = encoders.get(call.name)
     return entry.function(file, **entry.resolve(call.params))
 
 
-def as_pillow(pictures):
+def as_pillow(pictures: NDArray[np.uint8]) -> list[Image.Image]:
     return [Image.fromarray(picture.transpose(1, 2, 0)) for picture in pictures]
 
 
-def repository(folder, kind):
+def repository(folder: Path, kind: str) -> tuple[nn.Module, Path]:
     """A small network as transformers writes it to a folder."""
     size = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
     torch.manual_seed(0)
@@ -67,7 +70,7 @@ def repository(folder, kind):
 
 
 @pytest.mark.parametrize("kind", ["dinov2", "vit", "clip", "resnet"])
-def test_hf_gives_what_transformers_gives(kind, tmp_path, pictures):
+def test_hf_gives_what_transformers_gives(kind: str, tmp_path: Path, pictures: NDArray[np.uint8]) -> None:
     network, file = repository(tmp_path, kind)
     encoder = build("hf(name=someone/dinov2)", file)
     processor = transformers.AutoImageProcessor.from_pretrained(tmp_path)
@@ -139,7 +142,7 @@ def test_hf_depends_on_its_settings_and_refuses_what_does_not_fit(tmp_path):
         find_encoder(call, False, needed=True)
 
 
-def test_hf_runs_no_code_of_a_repository(tmp_path):
+def test_hf_runs_no_code_of_a_repository(tmp_path: Path) -> None:
     _, file = repository(tmp_path, "dinov2")
     trap = tmp_path / "trap"
     (tmp_path / "modeling.py").write_text(f"open({str(trap)!r}, 'w')\n")

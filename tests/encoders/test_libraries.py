@@ -8,14 +8,17 @@ from __future__ import annotations
 import importlib
 import shutil
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from safetensors.torch import save_file
+from torch import nn
 
-from bench import BenchError, WeightsError
+from bench import BenchError, FrozenEncoder, WeightsError
 from bench.encoding.weights import HubWeights, UrlWeights, file_sha256, is_published, locate_weights
 from bench.engine.plan import find_encoder
 from bench.errors import SpecError, UnknownName
@@ -28,28 +31,30 @@ TIMM = ["test_vit.r160_in1k", "test_resnet.r160_in1k", "mobilenetv3_small_050.la
 
 
 @pytest.fixture(scope="module")
-def pictures(patches):
+def pictures(patches: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return patches[:6] // 2 + 64
 
 
-def saved(module, folder):
+def saved(module: nn.Module, folder: Path) -> Path:
     file = folder / "model.safetensors"
     save_file({name: value.contiguous() for name, value in module.state_dict().items()}, file)
     return file
 
 
-def build(text, file):
+def build(text: str, file: Path) -> FrozenEncoder:
     call = parse_call(text)
     entry = encoders.get(call.name)
     return entry.function(file, **entry.resolve(call.params))
 
 
-def as_pillow(pictures):
+def as_pillow(pictures: NDArray[np.uint8]) -> list[Image.Image]:
     return [Image.fromarray(picture.transpose(1, 2, 0)) for picture in pictures]
 
 
 @pytest.mark.parametrize("name", TIMM)
-def test_timm_gives_the_features_of_timms_own_preprocessing(name, tmp_path, pictures):
+def test_timm_gives_the_features_of_timms_own_preprocessing(
+    name: str, tmp_path: Path, pictures: NDArray[np.uint8]
+) -> None:
     timm = pytest.importorskip("timm")
     torch.manual_seed(0)
     whole = timm.create_model(name, pretrained=False).eval()
@@ -74,7 +79,9 @@ def test_timm_gives_the_features_of_timms_own_preprocessing(name, tmp_path, pict
 
 
 @pytest.mark.parametrize("name", ["mobilenet_v3_small", "shufflenet_v2_x0_5", "squeezenet1_1"])
-def test_torchvision_gives_the_features_of_its_own_preprocessing(name, tmp_path, pictures):
+def test_torchvision_gives_the_features_of_its_own_preprocessing(
+    name: str, tmp_path: Path, pictures: NDArray[np.uint8]
+) -> None:
     from torchvision.models import get_model, get_model_weights
 
     torch.manual_seed(0)
@@ -95,7 +102,7 @@ def test_torchvision_gives_the_features_of_its_own_preprocessing(name, tmp_path,
     np.testing.assert_allclose(features, wanted.numpy(), rtol=1e-4, atol=1e-5)
 
 
-def test_another_size_is_scaled_and_cropped_in_proportion(tmp_path, pictures):
+def test_another_size_is_scaled_and_cropped_in_proportion(tmp_path: Path, pictures: NDArray[np.uint8]) -> None:
     from torchvision.models import get_model
 
     whole = get_model("mobilenet_v3_small", weights=None)
@@ -110,7 +117,7 @@ def test_another_size_is_scaled_and_cropped_in_proportion(tmp_path, pictures):
         build("timm(name=test_vit.r160_in1k, size=100)", saved(network, tmp_path))
 
 
-def test_one_channel_is_repeated(tmp_path, pictures):
+def test_one_channel_is_repeated(tmp_path: Path, pictures: NDArray[np.uint8]) -> None:
     from torchvision.models import get_model
 
     file = saved(get_model("squeezenet1_1", weights=None), tmp_path)
@@ -142,7 +149,7 @@ def test_one_channel_is_repeated(tmp_path, pictures):
         ("botnet50ts_256", None),
     ],
 )
-def test_timms_tag_tells_what_a_network_was_trained_with(tag, trained):
+def test_timms_tag_tells_what_a_network_was_trained_with(tag: str, trained: str | None) -> None:
     pytest.importorskip("timm")
     info = encoders.get("timm").info
     if trained is None:
@@ -154,7 +161,7 @@ def test_timms_tag_tells_what_a_network_was_trained_with(tag, trained):
     assert info.trained_with({"name": tag, "supervision": "language"}) == "language"
 
 
-def test_where_the_weights_are_published():
+def test_where_the_weights_are_published() -> None:
     pytest.importorskip("timm")
     of = encoders.get("timm").info.weights_of
     assert of({"name": "vit_base_patch16_224.dino"}) == encoders.get("dino_vitb16").info.weights
@@ -176,14 +183,14 @@ def test_where_the_weights_are_published():
         ("torchvision", "needs a name, such as name=convnext_tiny"),
     ],
 )
-def test_bad_names_get_the_nearest(text, message):
+def test_bad_names_get_the_nearest(text: str, message: str) -> None:
     if text.startswith("timm"):
         pytest.importorskip("timm")
     with pytest.raises((UnknownName, SpecError), match=message):
         find_encoder(parse_call(text), False, needed=True)
 
 
-def test_weights_that_are_not_here_say_what_to_type(monkeypatch, tmp_path):
+def test_weights_that_are_not_here_say_what_to_type(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     pytest.importorskip("timm")
     monkeypatch.setattr(HubWeights, "find", lambda self: None)
     with pytest.raises(WeightsError) as caught:
@@ -195,7 +202,7 @@ def test_weights_that_are_not_here_say_what_to_type(monkeypatch, tmp_path):
         find_encoder(parse_call(text), True, needed=True)
 
 
-def test_a_file_of_another_network_is_refused(tmp_path):
+def test_a_file_of_another_network_is_refused(tmp_path: Path) -> None:
     timm = pytest.importorskip("timm")
     file = saved(timm.create_model("test_resnet.r160_in1k"), tmp_path)
     with pytest.raises(WeightsError, match=r"does not fit encoder .*missing"):
@@ -207,7 +214,7 @@ def test_a_file_of_another_network_is_refused(tmp_path):
         build("timm(name=test_vit.r160_in1k)", tmp_path / "part.pth")
 
 
-def test_a_file_keeps_its_identity_and_its_supervision(tmp_path):
+def test_a_file_keeps_its_identity_and_its_supervision(tmp_path: Path) -> None:
     timm = pytest.importorskip("timm")
     file = saved(timm.create_model("test_vit.r160_in1k"), tmp_path)
     call = parse_call(f"timm(name=test_vit.r160_in1k, supervision=self-supervised, weights='{file}')")
@@ -255,7 +262,7 @@ def test_locating_takes_the_parameters(tmp_path, monkeypatch):
         locate_weights(encoders.get("torchvision"), {"name": "resnet18"})
 
 
-def test_open_clip_gives_what_its_own_model_gives(tmp_path, pictures):
+def test_open_clip_gives_what_its_own_model_gives(tmp_path: Path, pictures: NDArray[np.uint8]) -> None:
     open_clip = pytest.importorskip("open_clip", reason="open_clip is not installed (extra openclip)")
     torch.manual_seed(0)
     for name, tag in (("RN50-quickgelu", "openai"), ("ViT-S-32-alt", "")):
@@ -280,7 +287,7 @@ def test_open_clip_gives_what_its_own_model_gives(tmp_path, pictures):
         ("open_clip(name=ViT-B-32)", "say which weights of ViT-B-32, as pretrained=TAG; valid: openai"),
     ],
 )
-def test_open_clips_names_get_the_nearest(text, message):
+def test_open_clips_names_get_the_nearest(text: str, message: str) -> None:
     pytest.importorskip("open_clip", reason="open_clip is not installed (extra openclip)")
     with pytest.raises(SpecError, match=message):
         find_encoder(parse_call(text), False, needed=True)
@@ -311,7 +318,7 @@ def test_open_clips_names_get_the_nearest(text, message):
         ("org/eclipse-classifier", None),
     ],
 )
-def test_a_repositorys_name_tells_or_the_user_must(name, trained):
+def test_a_repositorys_name_tells_or_the_user_must(name: str, trained: str | None) -> None:
     info = encoders.get("hf").info
     if trained is None:
         with pytest.raises(SpecError, match="add supervision="):

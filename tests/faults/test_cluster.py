@@ -101,7 +101,7 @@ def stopped_after_a_row(folder: Path, cluster: Any) -> Command:
 
 
 @pytest.mark.slow
-def test_a_node_that_dies_costs_no_row_and_the_object_store_holds_no_data_set(tmp_path, cluster):
+def test_a_node_that_dies_costs_no_row_and_the_object_store_holds_no_data_set(tmp_path: Path, cluster: Any) -> None:
     command = stopped_after_a_row(tmp_path, cluster)
     try:
         early = {path: path.read_bytes() for path in rows(tmp_path)}
@@ -124,7 +124,7 @@ def test_a_node_that_dies_costs_no_row_and_the_object_store_holds_no_data_set(tm
 
 
 @pytest.mark.slow
-def test_the_run_ends_when_the_last_node_that_computes_dies(tmp_path, cluster):
+def test_the_run_ends_when_the_last_node_that_computes_dies(tmp_path: Path, cluster: Any) -> None:
     """The head, which has no CPU, lives on: Ray would wait for ever for others."""
     command = stopped_after_a_row(tmp_path, cluster)
     try:

@@ -9,6 +9,7 @@ import sys
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -56,7 +57,7 @@ class Notes(Listener):
 
 
 def go(
-    folder: Path, executor: Executor, *, limit: float | None = None, retries: int = 0, **given
+    folder: Path, executor: Executor, *, limit: float | None = None, retries: int = 0, **given: Any
 ) -> tuple[Plan, Outcome, Notes]:
     workspace = Session(out=folder / "out", cache=folder / "cache", time_limit=limit)
     plan = make_plan(load_spec(given={**TINY, **given}), out=workspace.out)
@@ -68,7 +69,7 @@ def failures(folder: Path) -> dict[str, Failure]:
     return {failure.cell["method"]: failure for failure in read_failures(folder / "out")}
 
 
-def test_exceptions_are_classified():
+def test_exceptions_are_classified() -> None:
     with pytest.raises(RuntimeError) as caught:
         torch.empty(2**60, dtype=torch.uint8)
     assert fault_of(caught.value).status == "out-of-memory"
@@ -89,7 +90,7 @@ def test_exceptions_are_classified():
     assert lost("gone", killed).status == "out-of-memory"
 
 
-def test_a_file_name_that_is_no_utf8_can_be_reported(tmp_path):
+def test_a_file_name_that_is_no_utf8_can_be_reported(tmp_path: Path) -> None:
     [cell] = make_plan(load_spec(given={**TINY, "methods": "random"}), out=tmp_path).cells
     name = os.fsdecode(b"caf\xe9.jpg")
     fault = fault_of(DataError(f"cannot decode the image {name}"), stage=f"embeddings of {name}")
@@ -100,7 +101,7 @@ def test_a_file_name_that_is_no_utf8_can_be_reported(tmp_path):
     fault.model_dump_json()
 
 
-def test_a_failure_since_the_last_row_is_told(tmp_path):
+def test_a_failure_since_the_last_row_is_told(tmp_path: Path) -> None:
     """The row of an older version of a method stays until there is one of the present version."""
     [cell] = make_plan(load_spec(given={**TINY, "methods": "random"}), out=tmp_path).cells
     row = tmp_path / "rows" / f"{cell.cell_id}.json"
@@ -113,7 +114,7 @@ def test_a_failure_since_the_last_row_is_told(tmp_path):
     assert summary(tmp_path) is None
 
 
-def test_a_record_can_be_read_back_and_a_damaged_one_is_no_result(tmp_path):
+def test_a_record_can_be_read_back_and_a_damaged_one_is_no_result(tmp_path: Path) -> None:
     [cell] = make_plan(load_spec(given={**TINY, "methods": "random"}), out=tmp_path).cells
     record_failure(cell, fault_of(ValueError("wrong")).model_copy(update={"attempts": 2}), tmp_path)
     [failure] = read_failures(tmp_path)
@@ -130,7 +131,7 @@ def test_a_record_can_be_read_back_and_a_damaged_one_is_no_result(tmp_path):
     assert make_plan(load_spec(given={**TINY, "methods": "random"}), out=tmp_path).missing == [cell]
 
 
-def test_time_limit_interrupts_python_and_leaves_no_trace(tmp_path):
+def test_time_limit_interrupts_python_and_leaves_no_trace(tmp_path: Path) -> None:
     mark = mark_of("cell", tmp_path)
 
     def work() -> None:
@@ -149,7 +150,7 @@ def test_time_limit_interrupts_python_and_leaves_no_trace(tmp_path):
     assert read_mark(mark) is None
 
 
-def test_the_process_of_code_that_catches_the_time_limit_is_ended(tmp_path):
+def test_the_process_of_code_that_catches_the_time_limit_is_ended(tmp_path: Path) -> None:
     mark = tmp_path / "mark"
     code = (
         "import sys, time; from pathlib import Path; from bench.engine import limits\n"
@@ -165,7 +166,7 @@ def test_the_process_of_code_that_catches_the_time_limit_is_ended(tmp_path):
     assert "in deaf" in str(read_mark(mark))
 
 
-def test_a_cell_over_the_time_limit_is_recorded_and_succeeds_with_more_time(tmp_path):
+def test_a_cell_over_the_time_limit_is_recorded_and_succeeds_with_more_time(tmp_path: Path) -> None:
     given = {**TINY, "methods": "random", "recipe": {"iterations": 100_000, "evaluations": 1}}
     # torch imports parts of itself in the first training of a process, and an import must not be cut.
     [first] = make_plan(load_spec(given={**TINY, "methods": "random"}), out=tmp_path / "first").cells
@@ -180,7 +181,7 @@ def test_a_cell_over_the_time_limit_is_recorded_and_succeeds_with_more_time(tmp_
     assert sorted(path.suffix for path in (short.out / "failed").iterdir()) == [".json", ".txt"]
 
 
-def test_a_cell_on_a_full_disk_fails_and_succeeds_when_there_is_room(small_disk, tmp_path):
+def test_a_cell_on_a_full_disk_fails_and_succeeds_when_there_is_room(small_disk: None, tmp_path: Path) -> None:
     workspace = Session(out=small_disk / "out", cache=tmp_path / "cache")
     [cell] = make_plan(load_spec(given={**TINY, "methods": "random"}), out=workspace.out).cells
     filler = small_disk / "filler"
@@ -194,7 +195,7 @@ def test_a_cell_on_a_full_disk_fails_and_succeeds_when_there_is_room(small_disk,
 
 
 @pytest.mark.usefixtures("troublemakers")
-def test_each_kind_of_failure_has_its_record_and_the_others_go_on(tmp_path, executor):
+def test_each_kind_of_failure_has_its_record_and_the_others_go_on(tmp_path: Path, executor: Executor) -> None:
     mark = tmp_path / "mark"
     methods = f"random,raises,hungry,cannot-read,dies,vanishes,dies-once(mark={mark})"
     _, outcome, notes = go(tmp_path, executor, methods=methods, retries=1)
@@ -223,7 +224,9 @@ def test_each_kind_of_failure_has_its_record_and_the_others_go_on(tmp_path, exec
 
 
 @pytest.mark.usefixtures("troublemakers")
-def test_sys_exit_in_a_method_or_model_is_an_error_of_its_cell_that_names_the_line(tmp_path, executor):
+def test_sys_exit_in_a_method_or_model_is_an_error_of_its_cell_that_names_the_line(
+    tmp_path: Path, executor: Executor
+) -> None:
     given = {"methods": "random,exits", "models": "small_cnn,exits-in-training", "retries": 1}
     _, outcome, notes = go(tmp_path, executor=executor, **given)
     assert outcome.written == 1
@@ -240,7 +243,7 @@ def test_sys_exit_in_a_method_or_model_is_an_error_of_its_cell_that_names_the_li
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("troublemakers")
-def test_what_does_not_react_to_the_limit_is_ended(tmp_path, executor):
+def test_what_does_not_react_to_the_limit_is_ended(tmp_path: Path, executor: Executor) -> None:
     _, outcome, _ = go(tmp_path, executor, methods="random,sleeps(deaf=true)", retries=1, limit=10)
     [failure] = read_failures(tmp_path / "out")
     assert failure.status == "time-limit"
@@ -252,7 +255,7 @@ def test_what_does_not_react_to_the_limit_is_ended(tmp_path, executor):
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("troublemakers")
-def test_a_process_whose_work_was_cut_takes_no_other(tmp_path, executor):
+def test_a_process_whose_work_was_cut_takes_no_other(tmp_path: Path, executor: Executor) -> None:
     names = ("late", "swift")
     late, swift = (
         f"sleeps-in-training(mark={tmp_path / name},seconds={seconds})"
@@ -269,7 +272,9 @@ def test_a_process_whose_work_was_cut_takes_no_other(tmp_path, executor):
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("troublemakers")
-def test_a_trial_that_is_killed_is_tried_again_and_a_success_removes_its_record(tmp_path, executor):
+def test_a_trial_that_is_killed_is_tried_again_and_a_success_removes_its_record(
+    tmp_path: Path, executor: Executor
+) -> None:
     plan, outcome, notes = go(tmp_path, executor, methods="random", models="dies-in-training,small_cnn", retries=1)
     [failure] = read_failures(tmp_path / "out")
     assert (failure.status, failure.attempts) == ("lost", 2)

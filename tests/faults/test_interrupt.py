@@ -17,7 +17,7 @@ from bench.units import counted
 pytestmark = [pytest.mark.faults, pytest.mark.slow]
 
 
-def test_ctrl_c_while_cells_train(tmp_path):
+def test_ctrl_c_while_cells_train(tmp_path: Path) -> None:
     # Long enough that not all six are done when the first is.
     arguments = ("--methods", "random", "--rates", "0.5", "--seeds", "6", "--recipe", "iterations=600,evaluations=1")
     command = Command(tmp_path, *arguments)
@@ -37,7 +37,7 @@ def test_ctrl_c_while_cells_train(tmp_path):
     assert len(list(read_rows(tmp_path / "out"))) == 6
 
 
-def test_sigterm_in_the_background_while_stages_are_computed(tmp_path):
+def test_sigterm_in_the_background_while_stages_are_computed(tmp_path: Path) -> None:
     recipe = "iterations=20,evaluations=1,proxy_epochs="
     arguments = ("--methods", "aum,random", "--rates", "0.5", "--seeds", "2", "--pool-size", "300", "--recipe")
     command = Command(tmp_path, *arguments, f"{recipe}100000", background=True)
@@ -65,7 +65,7 @@ def catches(process: int, number: signal.Signals) -> bool:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_in_the_first_second_ends_a_command_as_ctrl_c_does(tmp_path, number):
+def test_a_signal_in_the_first_second_ends_a_command_as_ctrl_c_does(tmp_path: Path, number: signal.Signals) -> None:
     command = Command(tmp_path, *SHORT)
     command.wait_for(lambda: catches(command.process.pid, number), "handler")
     command.process.send_signal(number)
@@ -74,14 +74,14 @@ def test_a_signal_in_the_first_second_ends_a_command_as_ctrl_c_does(tmp_path, nu
     assert command.text == "Interrupted.\n"
 
 
-def test_a_signal_that_the_caller_ignores_stays_ignored(tmp_path):
+def test_a_signal_that_the_caller_ignores_stays_ignored(tmp_path: Path) -> None:
     code = "import signal; from bench.interruption import count_as_ctrl_c; count_as_ctrl_c(); signal.raise_signal(1)"
     done = subprocess.run(["nohup", sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("server", ["gcs_server", "raylet"])
-def test_sigterm_while_ray_starts(tmp_path, server):
+def test_sigterm_while_ray_starts(tmp_path: Path, server: str) -> None:
     command = Command(tmp_path, *SHORT)
     command.wait_for(lambda: server in command.descendants().values(), "server of Ray")
     servers = command.descendants()
@@ -92,7 +92,7 @@ def test_sigterm_while_ray_starts(tmp_path, server):
     Command.wait_for_end(servers)
 
 
-def test_what_rays_own_handler_of_sigterm_does_is_undone():
+def test_what_rays_own_handler_of_sigterm_does_is_undone() -> None:
     """It sets an alarm, to abort. It has SIGTERM for a second of the start, in which Python code does not run."""
     code = (
         "import signal; from bench.engine.executors.ray_start import _sigterm_interrupts\n"
@@ -108,7 +108,7 @@ def test_what_rays_own_handler_of_sigterm_does_is_undone():
     assert (done.returncode, done.stdout) == (0, "interrupted\n"), done.stderr
 
 
-def test_a_signal_to_the_whole_group_lets_the_driver_end_ray_in_order(tmp_path):
+def test_a_signal_to_the_whole_group_lets_the_driver_end_ray_in_order(tmp_path: Path) -> None:
     command = Command(tmp_path, *ENDLESS)
     command.wait_for(lambda: any((tmp_path / "out" / ".underway").glob("*.json")), "cell under way")
     servers = command.descendants()
@@ -123,7 +123,7 @@ def test_a_signal_to_the_whole_group_lets_the_driver_end_ray_in_order(tmp_path):
     Command.wait_for_end(servers)
 
 
-def test_ray_that_cannot_start_ends_a_run_with_its_reason(tmp_path, monkeypatch):
+def test_ray_that_cannot_start_ends_a_run_with_its_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAY_TMPDIR", "/proc/nowhere")
     command = Command(tmp_path, *SHORT)
     command.close()
@@ -143,13 +143,13 @@ def start_ray_within(more: int) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300, check=False)
 
 
-def test_too_little_address_space_for_ray_is_refused():
+def test_too_little_address_space_for_ray_is_refused() -> None:
     """Ray would hang, or crash, in its C++ code."""
     said = r"RunError: Ray needs 1\.5 GB of address space besides .* \(ulimit -v \d+\)\. Raise the limit, or"
     assert re.search(said, start_ray_within(2**30).stderr)
 
 
-def test_ray_takes_less_of_an_address_space_that_is_limited():
+def test_ray_takes_less_of_an_address_space_that_is_limited() -> None:
     """Its own choice is a third of the machine's memory, in every process."""
     done = start_ray_within(4 * 2**30)
     assert done.stdout == "200000000\n", done.stderr

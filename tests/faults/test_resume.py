@@ -53,7 +53,7 @@ def two_rows(tmp_path: Path) -> tuple[Session, list[Cell]]:
     return workspace, cells
 
 
-def test_a_row_cut_at_any_byte_runs_again_and_the_other_stays(two_rows):
+def test_a_row_cut_at_any_byte_runs_again_and_the_other_stays(two_rows: tuple[Session, list[Cell]]) -> None:
     workspace, cells = two_rows
     first, second = (workspace.out / "rows" / f"{cell.cell_id}.json" for cell in cells)
     whole, other = first.read_bytes(), second.read_bytes()
@@ -78,7 +78,7 @@ def restored(out: Path, path: Path, whole: bytes) -> Path:
 
 
 @pytest.mark.slow
-def test_driver_killed(tmp_path):
+def test_driver_killed(tmp_path: Path) -> None:
     command = Command(tmp_path, *SIX)
     command.wait_for(lambda: contents(tmp_path), "row")
     started = command.descendants()
@@ -112,7 +112,7 @@ def finish_nothing(folder: Path) -> str:
 
 
 @pytest.mark.slow
-def test_trial_killed_and_then_the_whole_node(tmp_path):
+def test_trial_killed_and_then_the_whole_node(tmp_path: Path) -> None:
     command = Command(tmp_path, *SIX)
     command.wait_for(lambda: contents(tmp_path), "row")
     trials = [number for number, name in command.descendants().items() if name.startswith("ray::ResourceTr")]
@@ -134,7 +134,7 @@ def test_trial_killed_and_then_the_whole_node(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_stage_that_another_run_computes_is_waited_for_and_reused(tmp_path):
+def test_a_stage_that_another_run_computes_is_waited_for_and_reused(tmp_path: Path) -> None:
     given = {**TINY, "methods": "aum", "rates": "0.3,0.5,0.7,0.8,0.9", "seeds": 1}
     workspace = Session(out=tmp_path / "here", cache=tmp_path / "cache")
     plan = make_plan(load_spec(given=given), out=workspace.out)

@@ -65,7 +65,7 @@ def script(folder: Path, body: str) -> str:
     return done.stdout
 
 
-def test_of_ten_processes_one_produces_and_a_later_one_reuses(tmp_path):
+def test_of_ten_processes_one_produces_and_a_later_one_reuses(tmp_path: Path) -> None:
     script(
         tmp_path,
         """
@@ -82,7 +82,7 @@ assert results(pids) == [0] * 10
     assert Store(tmp_path / "store").load(Shared()) is not None
 
 
-def test_a_producer_that_is_killed_holds_nobody_up(tmp_path):
+def test_a_producer_that_is_killed_holds_nobody_up(tmp_path: Path) -> None:
     script(
         tmp_path,
         """
@@ -100,7 +100,7 @@ assert sorted(results(waiting)) == [0, 1, 1], "one computes, two reuse"
     assert len(list(tmp_path.glob("produced-producer-*"))) == 1
 
 
-def test_who_need_not_wait_is_told_at_once(tmp_path):
+def test_who_need_not_wait_is_told_at_once(tmp_path: Path) -> None:
     script(
         tmp_path,
         """
@@ -125,7 +125,7 @@ assert store.get(stage, produce, wait=False).reused
 
 
 @pytest.mark.parametrize("number", ["ENOLCK", "ENOSYS", "EOPNOTSUPP"])
-def test_a_file_system_without_locks_warns_and_works(tmp_path, number):
+def test_a_file_system_without_locks_warns_and_works(tmp_path: Path, number: str) -> None:
     """A file that another process left at the lock's place, whatever it holds, means nothing."""
     script(
         tmp_path,
@@ -151,7 +151,7 @@ assert remove(item) and not stored(store.root)
     assert "has no file locks" in (tmp_path / "log").read_text()
 
 
-def test_a_writer_killed_at_any_moment_leaves_all_or_nothing(tmp_path):
+def test_a_writer_killed_at_any_moment_leaves_all_or_nothing(tmp_path: Path) -> None:
     """Killed while it writes one new artifact after the other; what is there must be whole."""
     script(
         tmp_path,
@@ -203,7 +203,7 @@ assert store.get(stage, produce).reused
 )
 
 
-def test_a_file_over_the_limit_leaves_nothing_behind(tmp_path):
+def test_a_file_over_the_limit_leaves_nothing_behind(tmp_path: Path) -> None:
     setup = """
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (2 * 2**20, 2 * 2**20))
@@ -211,12 +211,12 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (2 * 2**20, 2 * 2**20))
     assert script(tmp_path, setup + FULL).strip() == "27"  # EFBIG
 
 
-def test_a_full_disk_leaves_nothing_behind(small_disk):
+def test_a_full_disk_leaves_nothing_behind(small_disk: None) -> None:
     assert script(small_disk, FULL).strip() == "28"  # ENOSPC
     assert os.statvfs(small_disk).f_bavail > 0
 
 
-def test_reading_holds_the_arrays_once(tmp_path):
+def test_reading_holds_the_arrays_once(tmp_path: Path) -> None:
     script(tmp_path, 'store.get(stage, lambda: {"x": np.ones(100 * 2**20, dtype=np.uint8)})')
     ratio = script(
         tmp_path,

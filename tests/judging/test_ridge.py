@@ -19,7 +19,7 @@ def blobs() -> tuple[np.ndarray, np.ndarray]:
     return (centres[which] + 0.3 * rng.normal(size=(400, 16))).astype(np.float32), which
 
 
-def test_labelings_are_coarse_and_fine_and_depend_on_the_seed(blobs) -> None:
+def test_labelings_are_coarse_and_fine_and_depend_on_the_seed(blobs: tuple[np.ndarray, np.ndarray]) -> None:
     embeddings, which = blobs
     labelings = make_labelings(embeddings, 8, seed=0)
     assert cluster_numbers(8, 400) == [4, 8, 16]
@@ -35,7 +35,7 @@ def test_numbers_of_clusters_stay_within_the_pool(classes: int, size: int, numbe
     assert cluster_numbers(classes, size) == numbers
 
 
-def test_quality_is_that_of_scikit_learns_ridge(blobs) -> None:
+def test_quality_is_that_of_scikit_learns_ridge(blobs: tuple[np.ndarray, np.ndarray]) -> None:
     """An independent path: one regression a labeling, without our normal equations."""
     embeddings, _ = blobs
     features, labelings = embedding_features(embeddings), make_labelings(embeddings, 8, seed=0)
@@ -49,7 +49,7 @@ def test_quality_is_that_of_scikit_learns_ridge(blobs) -> None:
     assert quality(features, labelings, chosen, PENALTY["embeddings"]) == pytest.approx(np.mean(right), abs=2e-3)
 
 
-def test_a_coreset_of_all_blobs_is_better_than_one_of_a_few(blobs) -> None:
+def test_a_coreset_of_all_blobs_is_better_than_one_of_a_few(blobs: tuple[np.ndarray, np.ndarray]) -> None:
     embeddings, which = blobs
     features, labelings = embedding_features(embeddings), make_labelings(embeddings, 8, seed=0)
     spread, narrow = np.arange(0, 400, 10), np.flatnonzero(which < 2)[:40]

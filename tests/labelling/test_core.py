@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -16,13 +18,13 @@ from bench.labelling.vectors import read_embeddings
 from bench.plugins import methods
 
 
-def cosine(one, other):
+def cosine(one: np.ndarray, other: np.ndarray) -> float:
     return float(one @ other / np.linalg.norm(one) / np.linalg.norm(other))
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.integers(2, 30), st.sampled_from([0.9, 0.99, 1.0]), st.integers(0, 10))
-def test_no_two_items_that_stay_are_near_duplicates(size, similarity, seed):
+def test_no_two_items_that_stay_are_near_duplicates(size: int, similarity: float, seed: int) -> None:
     rng = np.random.default_rng(seed)
     centres = rng.normal(size=(4, 6))
     rows = (
@@ -39,11 +41,11 @@ def test_no_two_items_that_stay_are_near_duplicates(size, similarity, seed):
 @pytest.mark.parametrize(
     "method", ["zcore", "kmeans-sampling", "typiclust", "kcenter", "elfs(clustering=kmeans,beta=0.1)"]
 )
-def test_the_scale_of_embeddings_changes_no_choice(method, tmp_path):
+def test_the_scale_of_embeddings_changes_no_choice(method: str, tmp_path: Path) -> None:
     """Case F17 of 2026-11-28: squares of such numbers leave the range of float32."""
     rows = load_digits().data[:60] + 1
 
-    def chosen(array):
+    def chosen(array: np.ndarray) -> list[int]:
         return select(array, budget=20, method=method, num_classes=4, cache_dir=tmp_path).order.tolist()
 
     expected = chosen(rows)
@@ -52,19 +54,19 @@ def test_the_scale_of_embeddings_changes_no_choice(method, tmp_path):
     assert chosen(rows * 2.0**-300) == expected, "float64 that float32 would take for 0"
 
 
-def test_the_search_for_near_duplicates_says_how_far_it_is():
+def test_the_search_for_near_duplicates_says_how_far_it_is() -> None:
     told = []
     rows = np.random.default_rng(0).normal(size=(2500, 4)).astype(np.float32)
     without_duplicates(rows, 0.98, progress=lambda done, total: told.append((done, total)))
     assert told == [(1024, 2500), (2048, 2500), (2500, 2500)]
 
 
-def test_many_copies_leave_one():
+def test_many_copies_leave_one() -> None:
     rows = np.vstack([np.tile([1.0, 0, 0], (70, 1)), np.tile([0, 1.0, 0], (3, 1))]).astype(np.float32)
     np.testing.assert_array_equal(without_duplicates(rows, 0.98), [0, 70])
 
 
-def test_a_method_that_reads_labels_is_refused_with_those_that_do_not():
+def test_a_method_that_reads_labels_is_refused_with_those_that_do_not() -> None:
     with pytest.raises(LabelAccessError, match=r"'ccs' reads labels.*Label-free:.*elfs"):
         check_method(Call("ccs", {}), budget=5, items=20, classes=3)
     with pytest.raises(UnknownName, match="Did you mean elfs"):
@@ -74,13 +76,13 @@ def test_a_method_that_reads_labels_is_refused_with_those_that_do_not():
 @pytest.mark.parametrize(
     ("budget", "classes", "what"), [(1, 3, "--budget 1"), (21, 3, "--budget 21"), (5, 21, "--classes 21")]
 )
-def test_what_the_items_do_not_allow_is_refused(budget, classes, what):
+def test_what_the_items_do_not_allow_is_refused(budget: int, classes: int, what: str) -> None:
     with pytest.raises(SpecError, match=what):
         check_method(Call("elfs", {}), budget=budget, items=20, classes=classes)
 
 
 @pytest.mark.parametrize("items", [20, 1_000, 100_000, 1_000_000])
-def test_heads_and_epochs_shrink_with_the_pool_unless_they_are_given(items):
+def test_heads_and_epochs_shrink_with_the_pool_unless_they_are_given(items: int) -> None:
     entry = methods.get("elfs")
     params = affordable(entry, Call("elfs", {}), items, "cpu").params
     assert 3 <= params["heads"] <= 50
@@ -104,13 +106,13 @@ def test_heads_and_epochs_shrink_with_the_pool_unless_they_are_given(items):
         (np.array([[0.0, 1e300], [1.0, 0.0]]), "too large for float32"),
     ],
 )
-def test_embeddings_that_are_no_matrix_of_numbers_are_refused(tmp_path, array, message):
+def test_embeddings_that_are_no_matrix_of_numbers_are_refused(tmp_path: Path, array: np.ndarray, message: str) -> None:
     np.save(tmp_path / "x.npy", array)
     with pytest.raises(DataError, match=message):
         read_embeddings(tmp_path / "x.npy")
 
 
-def test_pickled_embeddings_are_not_executed(tmp_path):
+def test_pickled_embeddings_are_not_executed(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", np.array([[{}, 1]] * 2, dtype=object), allow_pickle=True)
     with pytest.raises(DataError, match="cannot read"):
         read_embeddings(tmp_path / "x.npy")
@@ -128,7 +130,7 @@ def exhaustive(rows: np.ndarray, similarity: float) -> list[int]:
     return kept
 
 
-def test_an_item_is_left_out_only_because_of_one_that_stays():
+def test_an_item_is_left_out_only_because_of_one_that_stays() -> None:
     """Two bursts of 25 on a circle, and an item just beyond them: case F1 of 2026-11-28."""
     step = np.arccos(0.98)
     angles = np.r_[0, 0.95 * step, 1.9 * step, 0.95 * step - np.linspace(1e-4, 2e-3, 25), -np.linspace(1e-4, 2e-3, 25)]
@@ -138,7 +140,7 @@ def test_an_item_is_left_out_only_because_of_one_that_stays():
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_bursts_of_any_length_are_thinned_as_pair_by_pair(seed):
+def test_bursts_of_any_length_are_thinned_as_pair_by_pair(seed: int) -> None:
     rng = np.random.default_rng(seed)
     walks = [np.cumsum(rng.normal(scale=0.04, size=(rng.integers(1, 90), 3)), axis=0) for _ in range(6)]
     rows = np.concatenate([walk + rng.normal(size=3) for walk in walks]).astype(np.float32)
@@ -148,7 +150,7 @@ def test_bursts_of_any_length_are_thinned_as_pair_by_pair(seed):
 
 
 @pytest.mark.parametrize("scale", [1e-30, 1e-23, 1.0, 1e19, 1e30])
-def test_the_scale_of_embeddings_does_not_count(scale):
+def test_the_scale_of_embeddings_does_not_count(scale: float) -> None:
     rows = np.random.default_rng(0).normal(size=(100, 16)).astype(np.float32)
     with np.errstate(over="raise", invalid="raise", divide="raise"):
         scaled = (rows.astype(np.float64) * scale).astype(np.float32)
@@ -157,7 +159,7 @@ def test_the_scale_of_embeddings_does_not_count(scale):
     np.testing.assert_allclose(lengths, 1, atol=1e-5)
 
 
-def test_rows_of_zeros_resemble_each_other_alone():
+def test_rows_of_zeros_resemble_each_other_alone() -> None:
     rows = np.random.default_rng(0).normal(size=(40, 16)).astype(np.float32)
     rows[[0, 7, 30]] = 0
     expected = [place for place in range(40) if place not in (7, 30)]
@@ -166,7 +168,7 @@ def test_rows_of_zeros_resemble_each_other_alone():
     assert len(without_duplicates(rows, 0.5)) > 20
 
 
-def test_a_stored_matrix_reads_as_float32_whole_or_in_part(tmp_path):
+def test_a_stored_matrix_reads_as_float32_whole_or_in_part(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     for stored in (
         rng.normal(size=(9, 4)).astype(np.float16),
@@ -185,7 +187,7 @@ def test_a_stored_matrix_reads_as_float32_whole_or_in_part(tmp_path):
             np.testing.assert_array_equal(rows[part], stored[part].astype(np.float32))
 
 
-def test_embeddings_choose_alike_whatever_they_are_stored_as(tmp_path):
+def test_embeddings_choose_alike_whatever_they_are_stored_as(tmp_path: Path) -> None:
     rows = load_digits().data[:100].astype(np.float16)
     chosen = [
         select(array, budget=10, method="kmeans-sampling", num_classes=5, cache_dir=tmp_path).order.tolist()
@@ -196,7 +198,7 @@ def test_embeddings_choose_alike_whatever_they_are_stored_as(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["X", "labelled", "exclude", "groups"])
-def test_masks_are_not_silently_dropped(name, tmp_path):
+def test_masks_are_not_silently_dropped(name: str, tmp_path: Path) -> None:
     given = {"X": np.ma.masked_array(load_digits().data[:60]), "labelled": np.ma.masked_array([1, 2, 3])}
     given |= {"exclude": np.ma.masked_array([4, 5]), "groups": np.ma.masked_array(np.arange(60) // 2)}
     options = {"budget": 10, "num_classes": 3, "method": "random", "cache_dir": tmp_path}

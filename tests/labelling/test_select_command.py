@@ -87,7 +87,9 @@ def test_images_to_label(tmp_path: Path, photos: Path) -> None:
         assert sheet.size == (10 * 128 + 8, 3 * 144 + 8)
 
 
-def test_the_same_command_again_computes_nothing_and_gives_the_same(tmp_path: Path, photos: Path, monkeypatch) -> None:
+def test_the_same_command_again_computes_nothing_and_gives_the_same(
+    tmp_path: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from bench.encoders.pixels import PixelEncoder
 
     arguments = ("--images", str(photos), "--encoder", "pixels", "--budget", "20", "--method", QUICK)
@@ -102,7 +104,7 @@ def test_the_same_command_again_computes_nothing_and_gives_the_same(tmp_path: Pa
 
 @pytest.mark.parametrize("changed", [PseudoLabels, ProxyDynamics, NeighborLists, Embeddings, Selection])
 def test_what_a_later_version_computes_otherwise_is_computed_again(
-    tmp_path: Path, photos: Path, monkeypatch, changed: type[Stage]
+    tmp_path: Path, photos: Path, monkeypatch: pytest.MonkeyPatch, changed: type[Stage]
 ) -> None:
     arguments = ("--images", str(photos), "--encoder", "pixels", "--budget", "20", "--method", QUICK, "--overwrite")
     assert select(tmp_path, *arguments).exit_code in DONE
@@ -131,7 +133,9 @@ def test_nothing_that_is_there_is_replaced_unless_that_is_asked_for(tmp_path: Pa
     assert len(lines(tmp_path / "to_label.csv")) == 20
 
 
-def test_a_large_picture_is_read_without_a_warning(tmp_path: Path, photos: Path, monkeypatch) -> None:
+def test_a_large_picture_is_read_without_a_warning(
+    tmp_path: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Pillow warned of each, of a bomb in a file that it did not name: case F25 of 2026-11-28."""
     monkeypatch.setattr("PIL.Image.MAX_IMAGE_PIXELS", 400)
     options = ("--encoder", "pixels", "--method", "random", "--budget", "20", "--classes", "10", "--quiet")
@@ -153,13 +157,15 @@ def test_a_name_that_cannot_be_written_is_refused_before_any_work(tmp_path: Path
     assert "File name too long" in str(done.exception)
 
 
-def test_a_list_in_which_labelling_began_meanwhile_is_not_replaced(tmp_path: Path, monkeypatch) -> None:
+def test_a_list_in_which_labelling_began_meanwhile_is_not_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from bench.labelling import whole
 
     np.save(tmp_path / "x.npy", load_digits().data[:50])
     mine, chosen = tmp_path / "to_label.csv", whole.choose_to_label
 
-    def label_meanwhile(*given, **options):
+    def label_meanwhile(*given: Any, **options: Any) -> Any:
         mine.write_text("item,label\n7,cat\n")
         return chosen(*given, **options)
 
@@ -220,7 +226,7 @@ def test_every_kind_of_label_free_method_selects(tmp_path: Path, method: str) ->
     assert len(lines(tmp_path / "to_label.csv")) == 20
 
 
-def test_an_estimated_number_of_clusters(tmp_path: Path, monkeypatch) -> None:
+def test_an_estimated_number_of_clusters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(0)
     np.save(tmp_path / "x.npy", np.repeat(np.eye(4), 30, axis=0) + rng.normal(scale=0.05, size=(120, 4)))
     method = "elfs(num_clusters=estimate,clustering=kmeans,beta=0)"
@@ -325,7 +331,9 @@ def test_an_encoder_is_fitted_to_readable_files_alone(tmp_path: Path, photos: Pa
     np.testing.assert_allclose(sets["with"].embeddings, sets["without"].embeddings, atol=1e-4)
 
 
-def test_embeddings_rest_on_the_fit_of_their_encoder(tmp_path: Path, photos: Path, monkeypatch) -> None:
+def test_embeddings_rest_on_the_fit_of_their_encoder(
+    tmp_path: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def embed() -> int:
         files, ref = find_images(photos).files, EncoderRef(name="pixels")
         given: dict[str, Any] = {"store": Store(tmp_path / "cache"), "size": 16, "device": "cpu"}

@@ -6,13 +6,16 @@ import itertools
 import logging
 import math
 import tracemalloc
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench import SelectionError, fit_kmeans, unit_rows
+from bench import Pool, SelectionError, fit_kmeans, unit_rows
+from bench.memory_pool import ArraySource
 from bench.methods import _clusters
 from bench.methods._clusters import cluster, in_turn
 from bench.methods._coverage import greedy_coverage, rbf
@@ -21,28 +24,30 @@ from bench.methods.typiclust import mean_neighbor_distance
 from bench.plugins import methods
 from bench.selection import method_pool, run_method
 
+Case = tuple[Any, ...]
 
-def rng(seed=0):
+
+def rng(seed: int = 0) -> np.random.Generator:
     return np.random.default_rng(seed)
 
 
-def pool_of(name, source, **params):
+def pool_of(name: str, source: ArraySource, **params: Any) -> Pool:
     size = len(source.labels())
     return method_pool(methods.get(name), params, source, size=size, num_classes=10, rate=0.5)
 
 
-def run(name, source, budget, seed=0, **params):
+def run(name: str, source: ArraySource, budget: int, seed: int = 0, **params: Any) -> np.ndarray:
     return run_method(methods.get(name), pool_of(name, source, **params), params, budget, seed)
 
 
-def in_order(name, source, budget, seed=0, **params):
+def in_order(name: str, source: ArraySource, budget: int, seed: int = 0, **params: Any) -> np.ndarray:
     """What the method itself returns, before the harness sorts it."""
     entry = methods.get(name)
     return entry.function(pool_of(name, source, **params), budget, rng(seed), **entry.resolve(params))
 
 
 @st.composite
-def point_sets(draw, most=9):
+def point_sets(draw: st.DrawFn, most: int = 9) -> Case:
     """Points on a grid of quarters, so that squared distances are exact in float32."""
     size = draw(st.integers(1, most))
     points = [[draw(st.integers(-4, 4)) / 4 for _ in range(2)] for _ in range(size)]
@@ -52,16 +57,16 @@ def point_sets(draw, most=9):
 # greedy coverage
 
 
-def coverage(points, chosen, similarity):
+def coverage(points: np.ndarray, chosen: np.ndarray, similarity: Callable[[float], float]) -> float:
     return sum(max((similarity(math.dist(p, points[s])) for s in chosen), default=0.0) for p in points)
 
 
 @settings(max_examples=200)
 @given(point_sets(), st.sampled_from([0.3, 1.0, 1.3]))
-def test_balls_are_picked_greedily_with_ties_by_index(case, radius):
+def test_balls_are_picked_greedily_with_ties_by_index(case: Case, radius: float) -> None:
     points, budget = case
 
-    def cover(chosen):
+    def cover(chosen: np.ndarray) -> float:
         return coverage(points.tolist(), chosen, lambda d: d < radius)
 
     by_hand: list[int] = []
@@ -76,11 +81,11 @@ def test_balls_are_picked_greedily_with_ties_by_index(case, radius):
 
 @settings(max_examples=200)
 @given(point_sets(), st.sampled_from([0.5, 1.0, 3.0]))
-def test_every_pick_of_a_smooth_kernel_gains_most(case, lengthscale):
+def test_every_pick_of_a_smooth_kernel_gains_most(case: Case, lengthscale: float) -> None:
     points, budget = case
     picks = greedy_coverage(points, budget, rbf(lengthscale)).tolist()
 
-    def cover(chosen):
+    def cover(chosen: np.ndarray) -> float:
         return coverage(points.tolist(), chosen, lambda d: math.exp(-(d**2) / lengthscale**2))
 
     for step in range(budget):
@@ -95,24 +100,24 @@ def test_every_pick_of_a_smooth_kernel_gains_most(case, lengthscale):
 
 @settings(max_examples=50, deadline=None)
 @given(point_sets(most=7))
-def test_coverage_reaches_its_guarantee(case):
+def test_coverage_reaches_its_guarantee(case: Case) -> None:
     points, budget = case
 
-    def cover(chosen):
+    def cover(chosen: np.ndarray) -> float:
         return coverage(points.tolist(), chosen, lambda d: math.exp(-(d**2)))
 
     best = max(cover(chosen) for chosen in itertools.combinations(range(len(points)), budget))
     assert cover(greedy_coverage(points, budget, rbf(1.0)).tolist()) >= (1 - 1 / math.e) * best - 1e-6
 
 
-def test_blocks_change_nothing(digits, monkeypatch):
+def test_blocks_change_nothing(digits: ArraySource, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = unit_rows(digits.embeddings())[::3]
     whole = [greedy_coverage(rows, 60, kernel).tolist() for kernel in (rbf(1.0), ball(0.5))]
     monkeypatch.setattr("bench.methods._coverage._CELLS", 5000)
     assert [greedy_coverage(rows, 60, kernel).tolist() for kernel in (rbf(1.0), ball(0.5))] == whole
 
 
-def test_memory_is_not_that_of_all_pairs():
+def test_memory_is_not_that_of_all_pairs() -> None:
     rows = unit_rows(rng().normal(size=(12_000, 8)))  # all pairs: 576 MB
     tracemalloc.start()
     try:
@@ -124,13 +129,13 @@ def test_memory_is_not_that_of_all_pairs():
     assert peak < 200e6
 
 
-def test_a_budget_beyond_the_candidates_is_refused():
+def test_a_budget_beyond_the_candidates_is_refused() -> None:
     with pytest.raises(SelectionError, match="cannot keep 4 of 3 images"):
         greedy_coverage(np.eye(3, dtype=np.float32), 4, rbf(1.0))
 
 
 @pytest.mark.parametrize("clusters", [1, 7, 40])
-def test_clusters_are_those_of_kmeans_and_distances_to_their_means(digits, clusters):
+def test_clusters_are_those_of_kmeans_and_distances_to_their_means(digits: ArraySource, clusters: int) -> None:
     rows = unit_rows(digits.embeddings())[::3]
     labels, distance = cluster(rows, clusters, rng(3))
     model = fit_kmeans(rows, clusters, seed=int(rng(3).integers(2**31)), inits=1)
@@ -138,10 +143,10 @@ def test_clusters_are_those_of_kmeans_and_distances_to_their_means(digits, clust
     np.testing.assert_allclose(distance, np.linalg.norm(rows - model.cluster_centers_[labels], axis=1), atol=1e-4)
 
 
-def test_two_levels_are_nearly_as_tight_as_one(digits, monkeypatch):
+def test_two_levels_are_nearly_as_tight_as_one(digits: ArraySource, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = unit_rows(digits.embeddings())
 
-    def spread(labels):
+    def spread(labels: np.ndarray) -> float:
         return sum(((rows[labels == c] - rows[labels == c].mean(0)) ** 2).sum() for c in np.unique(labels))
 
     flat = spread(cluster(rows, 300, rng())[0])
@@ -156,7 +161,7 @@ def test_two_levels_are_nearly_as_tight_as_one(digits, monkeypatch):
 
 
 @pytest.mark.parametrize("clusters", [3, 10, 12])
-def test_two_levels_take_pools_of_few_distinct_rows(monkeypatch, clusters):
+def test_two_levels_take_pools_of_few_distinct_rows(monkeypatch: pytest.MonkeyPatch, clusters: int) -> None:
     monkeypatch.setattr(_clusters, "_FLAT", 1)
     rows = unit_rows(np.repeat(np.eye(2, 3) + 1, [2, 10], axis=0))
     labels, distance = cluster(rows, clusters, rng())
@@ -167,7 +172,7 @@ def test_two_levels_take_pools_of_few_distinct_rows(monkeypatch, clusters):
 
 
 @given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 3)), min_size=1, max_size=30), st.integers(1, 4))
-def test_clusters_are_visited_in_turn(images, smallest):
+def test_clusters_are_visited_in_turn(images: list[tuple[int, int]], smallest: int) -> None:
     labels = np.array([label for label, _ in images])
     distance = np.array([float(d) for _, d in images])
     sizes = {label: int((labels == label).sum()) for label in set(labels.tolist())}
@@ -183,11 +188,11 @@ def test_clusters_are_visited_in_turn(images, smallest):
 # k-means sampling
 
 
-def test_kmeans_sampling_keeps_the_image_nearest_to_each_centre(digits):
+def test_kmeans_sampling_keeps_the_image_nearest_to_each_centre(digits: ArraySource) -> None:
     rows = unit_rows(digits.embeddings())
     kept = run("kmeans-sampling", digits, 40)
 
-    def inertia(picks):
+    def inertia(picks: np.ndarray) -> float:
         return ((rows[:, None] - rows[picks]) ** 2).sum(2).min(1).sum()
 
     chance = [inertia(rng(seed).choice(1797, 40, replace=False)) for seed in range(5)]
@@ -200,7 +205,7 @@ def test_kmeans_sampling_keeps_the_image_nearest_to_each_centre(digits):
     assert np.mean(nearest) > 0.5
 
 
-def test_kmeans_sampling_finds_every_group():
+def test_kmeans_sampling_finds_every_group() -> None:
     from bench.memory_pool import ArraySource
 
     centres = np.eye(12)
@@ -219,7 +224,7 @@ def test_kmeans_sampling_finds_every_group():
 
 @settings(max_examples=200)
 @given(point_sets(), st.integers(1, 5))
-def test_mean_distance_to_the_nearest_by_hand(case, k):
+def test_mean_distance_to_the_nearest_by_hand(case: Case, k: int) -> None:
     points, _ = case
     count = min(k, max(len(points) // 2, 1), len(points) - 1)
     expected = []
@@ -229,7 +234,7 @@ def test_mean_distance_to_the_nearest_by_hand(case, k):
     np.testing.assert_allclose(mean_neighbor_distance(points, k), expected, atol=1e-6)
 
 
-def test_typiclust_by_the_papers_algorithm(digits):
+def test_typiclust_by_the_papers_algorithm(digits: ArraySource) -> None:
     """Algorithm 1 written as in the paper, one image at a time, on the same clusters."""
     order = rng(5).permutation(1797)
     draws = rng(5)
@@ -255,7 +260,7 @@ def test_typiclust_by_the_papers_algorithm(digits):
     assert sorted(found.tolist()) == sorted(order[kept].tolist())
 
 
-def test_typiclust_goes_round_its_clusters_where_the_budget_is_larger(digits):
+def test_typiclust_goes_round_its_clusters_where_the_budget_is_larger(digits: ArraySource) -> None:
     kept = run("typiclust", digits, 90, max_clusters=30)
     draws = np.random.default_rng(np.random.SeedSequence(0, spawn_key=tuple(b"typiclust")))
     order = draws.permutation(1797)
@@ -269,12 +274,12 @@ def test_typiclust_goes_round_its_clusters_where_the_budget_is_larger(digits):
 
 @settings(max_examples=200)
 @given(point_sets(), st.data(), st.sampled_from([0.5, 0.8, 0.95, 1.0]))
-def test_radius_of_pure_balls_by_hand(case, data, purity):
+def test_radius_of_pure_balls_by_hand(case: Case, data: st.DataObject, purity: float) -> None:
     points, _ = case
     clusters = np.array([data.draw(st.integers(0, 2)) for _ in points])
     found = pure_radius(points, clusters, purity)
 
-    def pure(radius):
+    def pure(radius: float) -> float:
         balls = [{int(c) for q, c in zip(points, clusters, strict=True) if math.dist(p, q) < radius} for p in points]
         return sum(len(inside) < 2 for inside in balls) / len(points)
 
@@ -282,20 +287,20 @@ def test_radius_of_pure_balls_by_hand(case, data, purity):
     assert found == pytest.approx(2.1) or pure(found + 1e-6) < purity
 
 
-def test_probcover_reports_its_radius_and_covers_more_than_chance(digits):
+def test_probcover_reports_its_radius_and_covers_more_than_chance(digits: ArraySource) -> None:
     pool = pool_of("probcover", digits)
     kept = run_method(methods.get("probcover"), pool, {}, 60, 0)
     delta = pool.diagnostics.chosen["delta"]
     rows = unit_rows(digits.embeddings())
 
-    def covered(picks):
+    def covered(picks: np.ndarray) -> float:
         return (np.linalg.norm(rows[:, None] - rows[picks], axis=2) < delta).any(1).mean()
 
     chance = [covered(rng(seed).choice(1797, 60, replace=False)) for seed in range(5)]
     assert covered(kept) > max(chance) + 0.05
 
 
-def test_probcover_says_what_is_drawn_at_random(digits, caplog):
+def test_probcover_says_what_is_drawn_at_random(digits: ArraySource, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         kept = run("probcover", digits, 50, delta=1.5)
     assert len(set(kept.tolist())) == 50
@@ -306,14 +311,14 @@ def test_probcover_says_what_is_drawn_at_random(digits, caplog):
 
 
 @pytest.mark.parametrize("name", ["maxherding", "probcover"])
-def test_the_first_images_of_an_order_are_those_of_a_smaller_budget(digits, name):
+def test_the_first_images_of_an_order_are_those_of_a_smaller_budget(digits: ArraySource, name: str) -> None:
     assert in_order(name, digits, 100)[:20].tolist() == in_order(name, digits, 20).tolist()
 
 
-def test_maxherding_covers_the_digits_better_than_chance(digits):
+def test_maxherding_covers_the_digits_better_than_chance(digits: ArraySource) -> None:
     rows = unit_rows(digits.embeddings())
 
-    def served(picks):
+    def served(picks: np.ndarray) -> float:
         return np.exp(2 * (rows @ rows[picks].T) - 2).max(1).mean()
 
     kept = run("maxherding", digits, 30)
@@ -321,20 +326,20 @@ def test_maxherding_covers_the_digits_better_than_chance(digits):
     assert 1 - served(kept) < 0.85 * (1 - max(chance))
 
 
-def test_maxherding_takes_a_subset_of_a_large_pool(digits):
+def test_maxherding_takes_a_subset_of_a_large_pool(digits: ArraySource) -> None:
     assert len(set(run("maxherding", digits, 100, subset=150).tolist())) == 100
     half = [run("maxherding", digits, 100, seed=seed, subset=150).tolist() for seed in range(2)]
     assert half[0] != half[1]
 
 
 @pytest.mark.parametrize("name", ["kmeans-sampling", "maxherding", "probcover", "typiclust"])
-def test_few_labels_reach_more_classes_and_more_accuracy_than_chance(digits, name):
+def test_few_labels_reach_more_classes_and_more_accuracy_than_chance(digits: ArraySource, name: str) -> None:
     """What these methods are for: a linear classifier on 20 images that they choose."""
     from sklearn.linear_model import LogisticRegression
 
     rows, labels = unit_rows(digits.embeddings()), digits.labels()
 
-    def accuracy(picks):
+    def accuracy(picks: np.ndarray) -> float:
         model = LogisticRegression(C=100, max_iter=500).fit(rows[picks], labels[picks])
         return model.score(rows, labels)
 

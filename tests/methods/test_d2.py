@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import math
 import tracemalloc
+from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,18 +13,29 @@ from hypothesis import strategies as st
 
 from bench import Neighbors, SelectionError
 from bench.engine.notes import collected
-from bench.memory_pool import brute_force_neighbors
+from bench.memory_pool import ArraySource, brute_force_neighbors
 from bench.methods.d2 import diverse, greedy_messages, symmetric_graph
 from bench.plugins import methods
 from bench.selection import method_pool, run_method
 
+Edges = dict[int, dict[int, float]]
+Graph = tuple[np.ndarray, np.ndarray, np.ndarray, int]
 
-def message_passing(scores, indices, distances, budget, gamma, kernel="code", gamma_forward=1.0):
+
+def message_passing(
+    scores: np.ndarray,
+    indices: np.ndarray,
+    distances: np.ndarray,
+    budget: int,
+    gamma: float,
+    kernel: str = "code",
+    gamma_forward: float = 1.0,
+) -> np.ndarray:
     graph = symmetric_graph(indices, distances)
     return greedy_messages(scores, graph, budget, gamma, kernel=kernel, gamma_forward=gamma_forward)
 
 
-def edges_of(indices, distances):
+def edges_of(indices: np.ndarray, distances: np.ndarray) -> Edges:
     """Symmetric neighbours by explicit loops: {i: {j: d}}."""
     edges = {i: {} for i in range(len(indices))}
     for i, (row, apart) in enumerate(zip(indices.tolist(), distances.tolist(), strict=True)):
@@ -31,7 +44,15 @@ def edges_of(indices, distances):
     return edges
 
 
-def replay(scores, edges, gamma, kernel, gamma_forward, picks, budget):
+def replay(
+    scores: np.ndarray,
+    edges: Edges,
+    gamma: float,
+    kernel: np.ndarray,
+    gamma_forward: float,
+    picks: np.ndarray,
+    budget: int,
+) -> Iterator[dict[int, float]]:
     """Yield, for each pick, the values of the images that were left, from the definition in methods.md."""
     power = 1 if kernel == "code" else 2
     forward = 1.0 if kernel == "code" else gamma_forward
@@ -46,7 +67,7 @@ def replay(scores, edges, gamma, kernel, gamma_forward, picks, budget):
 
 
 @st.composite
-def graphs(draw, exact=False):
+def graphs(draw: st.DrawFn, exact: bool = False) -> Graph:
     size = draw(st.integers(2, 10))
     k = draw(st.integers(1, min(4, size - 1)))
     if exact:
@@ -61,7 +82,7 @@ def graphs(draw, exact=False):
 
 @settings(max_examples=300)
 @given(graphs(), st.sampled_from([0.0, 0.1, 1.0, 2.5]), st.sampled_from(["code", "paper"]), st.sampled_from([0.5, 2.0]))
-def test_every_pick_has_the_largest_value(graph, gamma, kernel, gamma_forward):
+def test_every_pick_has_the_largest_value(graph: Graph, gamma: float, kernel: str, gamma_forward: float) -> None:
     scores, indices, distances, budget = graph
     picks = message_passing(np.array(scores), indices, distances, budget, gamma, kernel, gamma_forward)
     assert len(set(picks.tolist())) == budget
@@ -72,7 +93,7 @@ def test_every_pick_has_the_largest_value(graph, gamma, kernel, gamma_forward):
 
 @settings(max_examples=300)
 @given(graphs(exact=True))
-def test_picks_are_exactly_the_definition_with_ties_by_index(graph):
+def test_picks_are_exactly_the_definition_with_ties_by_index(graph: Graph) -> None:
     # At distance 0 every weight is 1 and all values are integers, so equal values are equal in floating point.
     scores, indices, distances, budget = graph
     picks = message_passing(np.array(scores), indices, distances, budget, gamma=1.0).tolist()
@@ -82,7 +103,7 @@ def test_picks_are_exactly_the_definition_with_ties_by_index(graph):
     assert picks == by_hand
 
 
-def test_three_images_by_hand():
+def test_three_images_by_hand() -> None:
     # 0 - 1 - 2 with distances 1 and 2; s = (1, 2, 4).
     indices, distances = np.array([[1], [0], [1]]), np.array([[1.0], [1.0], [2.0]])
     a, b = math.exp(-1), math.exp(-2)
@@ -95,7 +116,7 @@ def test_three_images_by_hand():
     assert message_passing(np.array([1.0, 2.0, 4.0]), indices, distances, 3, 50.0).tolist() == [2, 1, 0]
 
 
-def test_graph_keeps_the_edge_between_copies_and_is_symmetric():
+def test_graph_keeps_the_edge_between_copies_and_is_symmetric() -> None:
     indices, distances = np.array([[1], [0], [0]]), np.array([[0.0], [0.0], [3.0]])
     graph = symmetric_graph(indices, distances).toarray()
     assert (np.argwhere(graph > 0).tolist()) == [[0, 1], [0, 2], [1, 0], [2, 0]]
@@ -103,20 +124,20 @@ def test_graph_keeps_the_edge_between_copies_and_is_symmetric():
     assert graph[0, 2] == graph[2, 0] == 3
 
 
-def test_copies_are_not_picked_together(digits):
+def test_copies_are_not_picked_together(digits: ArraySource) -> None:
     pixels = np.repeat(digits.embeddings()[::9], 2, axis=0)
     neighbors = brute_force_neighbors(pixels, 5)
     kept = diverse(np.ones(len(pixels)), neighbors, 60, np.random.default_rng(0), gamma=0.1)
     assert len(set((kept // 2).tolist())) == 60
 
 
-def test_uniform_difficulty_spreads_the_picks(digits):
+def test_uniform_difficulty_spreads_the_picks(digits: ArraySource) -> None:
     pixels, neighbors = digits.embeddings(), brute_force_neighbors(digits.embeddings(), 10)
 
-    def from_the_nearest_pick(kept):
+    def from_the_nearest_pick(kept: np.ndarray) -> float:
         return np.sqrt(((pixels[:, None] - pixels[kept][None]) ** 2).sum(2)).min(1).mean()
 
-    def adjacent(kept):
+    def adjacent(kept: np.ndarray) -> int:
         return int(np.isin(neighbors.indices[kept], kept).sum())
 
     kept = diverse(np.ones(1797), neighbors, 90, np.random.default_rng(0), gamma=1.0)
@@ -125,7 +146,7 @@ def test_uniform_difficulty_spreads_the_picks(digits):
     assert adjacent(kept) == 0 < min(adjacent(drawn) for drawn in chance)
 
 
-def test_beta_drops_the_hardest(digits):
+def test_beta_drops_the_hardest(digits: ArraySource) -> None:
     difficulty = digits.dynamics_labels.difficulty("aum")
     kept = diverse(
         difficulty, brute_force_neighbors(digits.embeddings(), 5), 300, np.random.default_rng(0), gamma=1.0, beta=0.3
@@ -134,7 +155,7 @@ def test_beta_drops_the_hardest(digits):
     assert difficulty[kept].max() <= np.sort(difficulty)[::-1][539]
 
 
-def test_whole_remainder_is_kept_when_beta_is_the_rate(digits):
+def test_whole_remainder_is_kept_when_beta_is_the_rate(digits: ArraySource) -> None:
     difficulty = digits.dynamics_labels.difficulty("aum")
     kept = diverse(
         difficulty, brute_force_neighbors(digits.embeddings(), 5), 180, np.random.default_rng(0), gamma=1.0, beta=0.9
@@ -151,7 +172,7 @@ def test_whole_remainder_is_kept_when_beta_is_the_rate(digits):
         )
 
 
-def test_classes_are_balanced_and_passed_apart(digits):
+def test_classes_are_balanced_and_passed_apart(digits: ArraySource) -> None:
     entry, params = methods.get("d2"), {"per_class": True}
     pool = method_pool(entry, params, digits, size=1797, num_classes=10, rate=0.9)
     kept = run_method(entry, pool, params, 185, seed=0)
@@ -172,14 +193,14 @@ def test_classes_are_balanced_and_passed_apart(digits):
         assert left[picks[step]] == pytest.approx(max(left.values()), rel=1e-9)
 
 
-def test_equal_values_do_not_follow_the_order_of_the_data_set(digits):
+def test_equal_values_do_not_follow_the_order_of_the_data_set(digits: ArraySource) -> None:
     labels = digits.labels()
     neighbors = brute_force_neighbors(digits.embeddings(), 10)
     kept = diverse(np.zeros(1797), neighbors, 400, np.random.default_rng(0), gamma=1.0)
     assert np.bincount(labels[kept], minlength=10).min() > 20
 
 
-def test_margins_enter_without_negative_difficulty(digits):
+def test_margins_enter_without_negative_difficulty(digits: ArraySource) -> None:
     entry, params = methods.get("d2"), {"score": "aum"}
     pool = method_pool(entry, params, digits, size=1797, num_classes=10, rate=0.9)
     kept = run_method(entry, pool, params, 180, seed=0)
@@ -190,13 +211,13 @@ def test_margins_enter_without_negative_difficulty(digits):
 
 
 @pytest.mark.parametrize("per_class", [False, True])
-def test_a_graph_whose_messages_die_out_is_warned_of(digits, per_class):
+def test_a_graph_whose_messages_die_out_is_warned_of(digits: ArraySource, per_class: bool) -> None:
     """Embeddings as long as those of a ViT: the picks are those of the score alone."""
     far = replace(digits, embedding_array=100 * digits.embeddings())
     entry = methods.get("d2")
     difficulty = digits.dynamics_labels.difficulty("el2n")
 
-    def select(**params):
+    def select(**params: Any) -> tuple[set[int], Any]:
         given = {"score": "el2n", "per_class": per_class, **params}
         pool = method_pool(entry, given, far, size=1797, num_classes=10, rate=0.9)
         with collected() as notes:
@@ -223,12 +244,12 @@ def test_a_graph_whose_messages_die_out_is_warned_of(digits, per_class):
         ([1.0, 1.0], [[-1.0], [1.0]], "negative"),
     ],
 )
-def test_bad_numbers_are_refused(scores, distances, message):
+def test_bad_numbers_are_refused(scores: list[float], distances: list[list[float]], message: str) -> None:
     with pytest.raises(SelectionError, match=message):
         message_passing(np.array(scores), np.array([[1], [0]]), np.array(distances), 1, 1.0)
 
 
-def test_memory_is_that_of_the_edges():
+def test_memory_is_that_of_the_edges() -> None:
     # 20,000 images: a dense matrix would take 1.6 GB even in float32.
     size, offsets = 20_000, np.array([-2, -1, 1, 2])
     neighbors = Neighbors((np.arange(size)[:, None] + offsets) % size, np.ones((size, 4), dtype=np.float32))
@@ -243,7 +264,7 @@ def test_memory_is_that_of_the_edges():
 
 
 @pytest.mark.parametrize("size", [50_000, pytest.param(1_281_167, marks=pytest.mark.slow)])
-def test_scale(size):
+def test_scale(size: int) -> None:
     # Neighbours on a ring whose members are stored in random order: local, as in embedding space.
     rng = np.random.default_rng(0)
     stored = rng.permutation(size)

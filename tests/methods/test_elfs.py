@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,17 +11,18 @@ from hypothesis import strategies as st
 from bench import SelectionError, count_hardest, hard_to_easy
 from bench.errors import SpecError
 from bench.grammar import parse_call
+from bench.memory_pool import ArraySource
 from bench.methods._scores import next_hardest
 from bench.methods.elfs import beta_grid, choose_beta, fine_beta_grid
 from bench.plugins import methods
 from bench.selection import method_pool, run_method
 
 
-def rng(seed=0):
+def rng(seed: int = 0) -> np.random.Generator:
     return np.random.default_rng(seed)
 
 
-def double_end(difficulty, budget, beta):
+def double_end(difficulty: np.ndarray, budget: int, beta: float) -> np.ndarray:
     return next_hardest(hard_to_easy(difficulty, rng()), budget, beta)
 
 
@@ -29,7 +31,7 @@ def double_end(difficulty, budget, beta):
     st.integers(0, 9),
     st.data(),
 )
-def test_double_end_against_sorting(scores, tenths, data):
+def test_double_end_against_sorting(scores: list[float], tenths: int, data: st.DataObject) -> None:
     difficulty = np.array(scores)
     dropped = tenths * len(scores) // 10
     budget = data.draw(st.integers(0, len(scores) - dropped))
@@ -37,12 +39,12 @@ def test_double_end_against_sorting(scores, tenths, data):
     assert double_end(difficulty, budget, tenths / 10).tolist() == by_hand
 
 
-def test_beta_equal_to_the_rate_keeps_the_easiest():
+def test_beta_equal_to_the_rate_keeps_the_easiest() -> None:
     kept = double_end(np.arange(100.0), 10, 0.9)
     assert sorted(kept.tolist()) == list(range(10))
 
 
-def test_beta_above_the_rate_is_refused_by_name():
+def test_beta_above_the_rate_is_refused_by_name() -> None:
     with pytest.raises(SelectionError, match=r"beta=0\.95 drops .* largest valid beta is 0\.9\."):
         double_end(np.arange(100.0), 10, 0.95)
 
@@ -51,36 +53,36 @@ def test_beta_above_the_rate_is_refused_by_name():
     ("size", "budget", "last", "count"),
     [(1000, 100, 0.9, 10), (1000, 700, 0.3, 4), (1000, 999, 0.0, 1), (1000, 50, 0.9, 10), (1797, 180, 0.9, 10)],
 )
-def test_grid_holds_every_valid_tenth(size, budget, last, count):
+def test_grid_holds_every_valid_tenth(size: int, budget: int, last: float, count: int) -> None:
     grid = beta_grid(size, budget)
     assert (grid[0], grid[-1], len(grid)) == (0.0, last, count)
     for beta in grid:
         assert len(double_end(np.arange(float(size)), budget, beta)) == budget
 
 
-def test_choice_is_the_best_and_the_smallest_of_equals():
+def test_choice_is_the_best_and_the_smallest_of_equals() -> None:
     assert choose_beta([0.2, 0.0, 0.1], {0.0: 0.5, 0.1: 0.7, 0.2: 0.7}.__getitem__) == 0.1
     assert choose_beta([0.0, 0.1], lambda beta: 1.0) == 0.0
 
 
-def test_single_candidate_is_not_evaluated():
-    def evaluate(beta):
+def test_single_candidate_is_not_evaluated() -> None:
+    def evaluate(beta: float) -> None:
         raise AssertionError
 
     assert choose_beta([0.0], evaluate) == 0.0
 
 
-def test_nan_evaluation_is_refused():
+def test_nan_evaluation_is_refused() -> None:
     with pytest.raises(SelectionError, match="NaN"):
         choose_beta([0.0, 0.1], lambda beta: float("nan"))
 
 
 @pytest.mark.parametrize("budget", [180, 540])
-def test_the_rehearsal_takes_the_best_fixed_beta_and_reads_no_label(digits, budget):
+def test_the_rehearsal_takes_the_best_fixed_beta_and_reads_no_label(digits: ArraySource, budget: int) -> None:
     entry = methods.get("elfs")
     blind = replace(digits, label_array=None, dynamics_labels=None)
 
-    def run(**params):
+    def run(**params: Any) -> Any:
         pool = method_pool(entry, params, blind, size=1797, num_classes=10, rate=0.9)
         return run_method(entry, pool, params, budget, seed=3)
 
@@ -91,16 +93,16 @@ def test_the_rehearsal_takes_the_best_fixed_beta_and_reads_no_label(digits, budg
 
 
 @pytest.mark.parametrize("wanted", [0.0, 0.35, 0.8])
-def test_the_judge_chooses_beta_and_the_guard_falls_back_to_random(digits, wanted):
+def test_the_judge_chooses_beta_and_the_guard_falls_back_to_random(digits: ArraySource, wanted: float) -> None:
     entry, budget = methods.get("elfs"), 180
     order = np.argsort(digits.dynamics_pseudo.aum, kind="stable")
 
-    def run(judging, **params):
+    def run(judging: Any, **params: Any) -> Any:
         source = replace(digits, label_array=None, dynamics_labels=None, rehearsal=None, judging=judging)
         pool = method_pool(entry, params, source, size=1797, num_classes=10, rate=0.9)
         return run_method(entry, pool, params, budget, seed=3), pool.diagnostics
 
-    def like_wanted(indices):
+    def like_wanted(indices: np.ndarray) -> float:
         """How many images a coreset has in common with that of the wanted beta."""
         start = int(wanted * 1797)
         return len(np.intersect1d(indices, order[start : start + budget])) / budget
@@ -120,7 +122,7 @@ def test_the_judge_chooses_beta_and_the_guard_falls_back_to_random(digits, wante
     assert not any("random" in name for name in said.judged)
 
 
-def test_the_fine_grid_reaches_the_rate():
+def test_the_fine_grid_reaches_the_rate() -> None:
     assert fine_beta_grid(1000, 100) == [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9]
     assert fine_beta_grid(1000, 250) == [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.75]
 
@@ -134,10 +136,10 @@ def test_no_candidate_of_the_fine_grid_drops_more_than_is_removed(size: int, bud
         assert count_hardest(beta, size, budget) + budget <= size
 
 
-def test_needs_follow_the_parameters():
+def test_needs_follow_the_parameters() -> None:
     entry = methods.get("elfs")
 
-    def declared(**params):
+    def declared(**params: Any) -> dict[str, dict[str, Any]]:
         return {item.part: dict(item.options) for item in entry.info.needs(entry.resolve(params))}
 
     assert set(declared()) == {"embeddings", "dynamics", "judge"}
@@ -151,7 +153,7 @@ def test_needs_follow_the_parameters():
 
 
 @pytest.mark.parametrize("beta", [1.0, -0.1, "automatic"])
-def test_beta_outside_its_range_is_refused(beta):
+def test_beta_outside_its_range_is_refused(beta: float | str) -> None:
     with pytest.raises(SpecError, match="method elfs: beta="):
         methods.get("elfs").resolve({"beta": beta})
 

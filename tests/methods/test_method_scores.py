@@ -8,12 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench import SelectionError, count_hardest, hard_to_easy, hardest
+from bench.memory_pool import ArraySource
 
 SCORES = st.lists(st.integers(-5, 5).map(float), min_size=1, max_size=30)
 
 
 @given(SCORES, st.integers(0, 2**31), st.data())
-def test_hardest_keeps_n_images_none_easier_than_one_left_out(scores, seed, data):
+def test_hardest_keeps_n_images_none_easier_than_one_left_out(
+    scores: list[float], seed: int, data: st.DataObject
+) -> None:
     budget = data.draw(st.integers(0, len(scores)))
     given_scores = np.array(scores)
     kept = hardest(given_scores, budget, np.random.default_rng(seed))
@@ -25,20 +28,20 @@ def test_hardest_keeps_n_images_none_easier_than_one_left_out(scores, seed, data
 
 
 @given(SCORES, st.integers(0, 2**31))
-def test_order_is_a_permutation_from_hard_to_easy(scores, seed):
+def test_order_is_a_permutation_from_hard_to_easy(scores: list[float], seed: int) -> None:
     order = hard_to_easy(np.array(scores), np.random.default_rng(seed))
     assert sorted(order.tolist()) == list(range(len(scores)))
     assert np.array(scores)[order].tolist() == sorted(scores, reverse=True)
 
 
-def test_ties_do_not_follow_the_order_of_the_data_set(digits):
+def test_ties_do_not_follow_the_order_of_the_data_set(digits: ArraySource) -> None:
     labels = digits.labels()
     kept = hardest(np.zeros(len(labels)), 400, np.random.default_rng(0))
     assert np.bincount(labels[kept], minlength=10).min() > 20
 
 
 @given(st.integers(0, 99), st.integers(0, 10_000))
-def test_dropped_is_the_exact_floor(percent, size):
+def test_dropped_is_the_exact_floor(percent: int, size: int) -> None:
     assert count_hardest(percent / 100, size, 0) == Fraction(percent, 100) * size // 1
 
 
@@ -52,12 +55,12 @@ def test_dropped_is_the_exact_floor(percent, size):
         (-0.1, 10, 0, r"\[0, 1\)"),
     ],
 )
-def test_impossible_requests_are_refused(beta, size, budget, message):
+def test_impossible_requests_are_refused(beta: float, size: int, budget: int, message: str) -> None:
     with pytest.raises(SelectionError, match=message):
         count_hardest(beta, size, budget)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_scores_that_are_not_finite_are_refused(bad):
+def test_scores_that_are_not_finite_are_refused(bad: float) -> None:
     with pytest.raises(SelectionError, match="1 of 3 scores"):
         hardest(np.array([0.0, bad, 1.0]), 1, np.random.default_rng(0))

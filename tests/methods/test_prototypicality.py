@@ -6,19 +6,20 @@ import numpy as np
 import pytest
 
 from bench import SelectionError
+from bench.memory_pool import ArraySource
 from bench.methods.prototypicality import centroid_distance
 from bench.plugins import methods
 from bench.selection import method_pool, run_method
 
 
-def test_distances_by_hand_around_separate_centres():
+def test_distances_by_hand_around_separate_centres() -> None:
     offsets = np.array([[0, 3], [0, -3], [1, 0], [-1, 0]], dtype=np.float32)
     points = np.concatenate([offsets, offsets + 100, offsets + np.array([500, 0])]).astype(np.float32)
     distances = centroid_distance(points, 3, np.random.default_rng(0))
     np.testing.assert_allclose(distances, [3, 3, 1, 1] * 3, rtol=1e-4)
 
 
-def test_distances_are_to_the_mean_of_the_own_cluster(digits):
+def test_distances_are_to_the_mean_of_the_own_cluster(digits: ArraySource) -> None:
     from sklearn.cluster import KMeans
 
     pixels = digits.embeddings()
@@ -29,10 +30,10 @@ def test_distances_are_to_the_mean_of_the_own_cluster(digits):
     np.testing.assert_allclose(centroid_distance(pixels, 10, rng), apart.min(1), rtol=1e-3)
 
 
-def test_keep_hard_and_easy_are_opposite_ends(digits):
+def test_keep_hard_and_easy_are_opposite_ends(digits: ArraySource) -> None:
     entry = methods.get("prototypicality")
 
-    def run(keep):
+    def run(keep: str) -> np.ndarray:
         params = {"keep": keep}
         pool = method_pool(entry, params, digits, size=1797, num_classes=10, rate=0.9)
         return run_method(entry, pool, params, 180, seed=0)
@@ -43,20 +44,20 @@ def test_keep_hard_and_easy_are_opposite_ends(digits):
     assert distances[run("easy")].max() <= np.sort(distances)[179]
 
 
-def test_fewer_distinct_images_than_clusters_is_no_error():
+def test_fewer_distinct_images_than_clusters_is_no_error() -> None:
     distances = centroid_distance(np.ones((20, 4), dtype=np.float32), 10, np.random.default_rng(0))
     np.testing.assert_allclose(distances, 0, atol=1e-6)
     assert len(centroid_distance(np.eye(3, dtype=np.float32), 10, np.random.default_rng(0))) == 3
 
 
-def test_nan_is_refused(digits):
+def test_nan_is_refused(digits: ArraySource) -> None:
     pixels = digits.embeddings().copy()
     pixels[7, 3] = np.nan
     with pytest.raises(SelectionError, match="1 of 115008 embedding values"):
         centroid_distance(pixels, 10, np.random.default_rng(0))
 
 
-def test_memory_is_that_of_the_embeddings():
+def test_memory_is_that_of_the_embeddings() -> None:
     # 20,000 images: a dense distance matrix would take 1.6 GB even in float32.
     points = np.random.default_rng(0).normal(size=(20_000, 4)).astype(np.float32)
     tracemalloc.start()

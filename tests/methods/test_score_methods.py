@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from bench.errors import SpecError
+from bench.memory_pool import ArraySource
 from bench.plugins import methods
 from bench.selection import method_pool, run_method
 
@@ -26,7 +28,7 @@ CASES = [
 ]
 
 
-def run(name, source, budget, seed=0, **params):
+def run(name: str, source: ArraySource, budget: int, seed: int = 0, **params: Any) -> np.ndarray:
     entry = methods.get(name)
     size = len(source.labels())
     pool = method_pool(entry, params, source, size=size, num_classes=10, rate=0.5)
@@ -34,13 +36,13 @@ def run(name, source, budget, seed=0, **params):
 
 
 @pytest.mark.parametrize(("name", "params", "field", "sign"), CASES)
-def test_hard_end_is_kept(digits, name, params, field, sign):
+def test_hard_end_is_kept(digits: ArraySource, name: str, params: dict[str, str], field: str, sign: int) -> None:
     scores = sign * getattr(digits.dynamics_labels, field)
     kept = run(name, digits, 200, **params)
     assert scores[kept].min() >= np.delete(scores, kept).max()
 
 
-def test_every_score_is_hard_at_its_high_end(digits):
+def test_every_score_is_hard_at_its_high_end(digits: ArraySource) -> None:
     from typing import get_args
 
     from bench import Score
@@ -53,7 +55,7 @@ def test_every_score_is_hard_at_its_high_end(digits):
         assert dynamics.mean_entropy[hard].mean() > dynamics.mean_entropy.mean(), score
 
 
-def test_mislabelled_images_are_hard(digits):
+def test_mislabelled_images_are_hard(digits: ArraySource) -> None:
     # The direction of a score is checked by what it should find: images whose loss stays high.
     confidence = digits.dynamics_labels.confidence
     for name in ("aum", "el2n", "forgetting", "dual"):
@@ -61,7 +63,7 @@ def test_mislabelled_images_are_hard(digits):
         assert confidence[kept].mean() < confidence.mean() - 0.1
 
 
-def test_aum_with_beta_drops_the_hardest_first(digits):
+def test_aum_with_beta_drops_the_hardest_first(digits: ArraySource) -> None:
     aum = digits.dynamics_labels.aum
     kept = run("aum", digits, 200, beta=0.25)
     order = np.argsort(aum, kind="stable")
@@ -71,7 +73,7 @@ def test_aum_with_beta_drops_the_hardest_first(digits):
         methods.get("aum").info.check({"beta": 0.6}, 0.5)
 
 
-def test_never_learned_images_rank_at_either_end(digits):
+def test_never_learned_images_rank_at_either_end(digits: ArraySource) -> None:
     learned = digits.dynamics_labels.learned.copy()
     counts = digits.dynamics_labels.forgetting.copy()
     never = np.arange(0, 1797, 100)
@@ -83,7 +85,7 @@ def test_never_learned_images_rank_at_either_end(digits):
     assert not set(never) & set(kept.tolist())
 
 
-def test_never_learned_images_lie_one_above_the_highest_count(digits):
+def test_never_learned_images_lie_one_above_the_highest_count(digits: ArraySource) -> None:
     # One of them at the number of epochs would fill D2's sums and leave CCS' strata of equal width empty.
     counts = np.array([0, 3, 0, 5, 0, 1], dtype=np.int32)
     learned = np.array([True, True, False, True, False, True])
@@ -94,7 +96,7 @@ def test_never_learned_images_lie_one_above_the_highest_count(digits):
     assert none.difficulty("forgetting").tolist() == [1] * 6
 
 
-def test_forgetting_ties_depend_on_the_seed_alone(digits):
+def test_forgetting_ties_depend_on_the_seed_alone(digits: ArraySource) -> None:
     assert run("forgetting", digits, 900, seed=0).tolist() == run("forgetting", digits, 900, seed=0).tolist()
     assert run("forgetting", digits, 900, seed=0).tolist() != run("forgetting", digits, 900, seed=1).tolist()
     labels = digits.labels()[run("forgetting", digits, 900)]

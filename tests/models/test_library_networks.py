@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import warnings
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from sklearn.neighbors import KNeighborsClassifier
+from torch import nn
 
 from bench.engine.plan import make_plan
 from bench.errors import SpecError
@@ -20,8 +22,10 @@ from bench.training.fit import Labelled, fit
 from bench.training.footprint import footprint
 from bench.training.loop import _optimiser
 
+Vectors = tuple[np.ndarray, np.ndarray]
 
-def build(library, shape, /, **params):
+
+def build(library: str, shape: tuple[int, ...], /, **params: Any) -> nn.Module:
     entry = models.get(library)
     torch.manual_seed(0)
     return entry.function(shape, 7, **entry.resolve(params))
@@ -37,7 +41,7 @@ TIMM = ["test_resnet", "test_vit", "test_convnext", "resnet18", "vit_tiny_patch1
     + [("torchvision", "alexnet", 64)],
 )
 @pytest.mark.parametrize("channels", [1, 3])
-def test_logits_have_the_right_shape_and_the_network_learns(library, name, size, channels):
+def test_logits_have_the_right_shape_and_the_network_learns(library: str, name: str, size: int, channels: int) -> None:
     if library == "timm":
         pytest.importorskip("timm")
     module = build(library, (channels, 20, 20), name=name, size=size).eval()
@@ -47,7 +51,7 @@ def test_logits_have_the_right_shape_and_the_network_learns(library, name, size,
     assert any(parameter.grad is not None and parameter.grad.abs().sum() > 0 for parameter in module.parameters())
 
 
-def test_without_a_size_transformers_are_built_for_the_images():
+def test_without_a_size_transformers_are_built_for_the_images() -> None:
     pytest.importorskip("timm")
     network = build("timm", (3, 64, 64), name="vit_tiny_patch16_224").network
     assert network.patch_embed.num_patches == 16
@@ -65,7 +69,7 @@ def test_without_a_size_transformers_are_built_for_the_images():
         ("torchvision", "vgg11", "sgd"),
     ],
 )
-def test_the_family_decides_the_recipe(library, name, optimiser):
+def test_the_family_decides_the_recipe(library: str, name: str, optimiser: str) -> None:
     if library == "timm":
         pytest.importorskip("timm")
     fields = models.get(library).info.recipe_of({"name": name})
@@ -74,14 +78,14 @@ def test_the_family_decides_the_recipe(library, name, optimiser):
     assert (recipe.warm_up > 0) == (optimiser == "adamw")
 
 
-def test_new_fields_leave_old_hashes_alone():
+def test_new_fields_leave_old_hashes_alone() -> None:
     assert not {"warm_up", "optimiser"} & Recipe().model_dump().keys()
     assert Recipe(optimiser="adamw", warm_up=0.1).model_dump()["optimiser"] == "adamw"
     with pytest.raises(ValueError, match="warm_up"):
         Recipe(schedule="triangular", warm_up=0.1)
 
 
-def test_warm_up_rises_and_a_cosine_falls_to_the_end():
+def test_warm_up_rises_and_a_cosine_falls_to_the_end() -> None:
     factors = learning_rate_factors("cosine", 100, 0.01, 0.1)
     assert len(factors) == 101
     assert factors[:3] == pytest.approx([1 / 11, 2 / 11, 3 / 11])
@@ -91,7 +95,7 @@ def test_warm_up_rises_and_a_cosine_falls_to_the_end():
     assert all(later < earlier for earlier, later in pairwise(factors[10:]))
 
 
-def test_adamw_is_torchs_and_spares_biases_and_scales():
+def test_adamw_is_torchs_and_spares_biases_and_scales() -> None:
     network = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.LayerNorm(4))
     optimiser = _optimiser(network, Recipe(optimiser="adamw", lr=1e-3, weight_decay=0.05), "cpu")
     assert isinstance(optimiser, torch.optim.AdamW)
@@ -114,7 +118,7 @@ def test_adamw_is_torchs_and_spares_biases_and_scales():
         ("torchvision(name=inception_v3)", r"does not take images of 8 x 8 px: .*Give it size=S"),
     ],
 )
-def test_bad_networks_are_refused_before_anything_starts(given, message):
+def test_bad_networks_are_refused_before_anything_starts(given: str, message: str) -> None:
     if given.startswith("timm"):
         pytest.importorskip("timm")
     grid = {"methods": "random", "datasets": "digits", "rates": "0.5", "seeds": 1, "models": given}
@@ -122,7 +126,7 @@ def test_bad_networks_are_refused_before_anything_starts(given, message):
         make_plan(load_spec(given=grid), out=None)
 
 
-def test_knn_is_no_proxy():
+def test_knn_is_no_proxy() -> None:
     grid = {"datasets": "digits", "rates": "0.5", "seeds": 1, "models": "knn"}
     assert make_plan(load_spec(given={**grid, "methods": "random,kcenter"}), out=None).cells
     assert make_plan(load_spec(given={**grid, "methods": "aum", "proxy_model": "linear_probe"}), out=None).cells
@@ -154,14 +158,14 @@ def test_counting_what_knn_holds_warns_of_nothing():
 
 
 @pytest.fixture(scope="module")
-def vectors():
+def vectors() -> Vectors:
     from sklearn.datasets import load_digits
 
     digits = load_digits()
     return digits.data.astype(np.float32), digits.target.astype(np.int64)
 
 
-def accuracy(model, vectors, iterations=150, **params):
+def accuracy(model: str, vectors: Vectors, iterations: int = 150, **params: Any) -> float:
     inputs, labels = vectors
     ref = ModelRef(name=model, params=params)
     return fit(
@@ -176,7 +180,7 @@ def accuracy(model, vectors, iterations=150, **params):
     )
 
 
-def test_knn_is_that_of_scikit_learn(vectors):
+def test_knn_is_that_of_scikit_learn(vectors: Vectors) -> None:
     inputs, labels = vectors
     [found] = accuracy("knn", vectors)
     oracle = KNeighborsClassifier(20, metric="cosine", weights=lambda far: np.exp((1 - far) / 0.07))
@@ -187,7 +191,7 @@ def test_knn_is_that_of_scikit_learn(vectors):
     assert accuracy("knn", vectors, temperature=1e-4)[0].accuracy == accuracy("knn", vectors, k=1)[0].accuracy
 
 
-def test_a_hidden_layer_learns_what_a_linear_one_cannot():
+def test_a_hidden_layer_learns_what_a_linear_one_cannot() -> None:
     rng = np.random.default_rng(0)
     inputs = rng.normal(size=(1500, 2)).astype(np.float32)
     quadrants = ((inputs[:, 0] > 0) ^ (inputs[:, 1] > 0)).astype(np.int64)

@@ -111,7 +111,7 @@ MEANS = {"random": (90.0, 80.0), "prototypicality": (91.0, 70.0), "elfs": (89.0,
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory, row) -> Path:
+def folder(tmp_path_factory: pytest.TempPathFactory, row: Callable[..., Row]) -> Path:
     """Rows of four methods on digits at two rates, three seeds, with coresets and scores; one cell is missing."""
     out = tmp_path_factory.mktemp("rows of a run")
     rng = np.random.default_rng(0)

@@ -222,7 +222,7 @@ def test_rows_of_the_first_version_are_read(grid: Grid, tmp_path: Path) -> None:
     assert Row.model_validate_json(old) == row
 
 
-def test_a_missing_seed_is_shown_beside_the_numbers_it_touches(grid) -> None:
+def test_a_missing_seed_is_shown_beside_the_numbers_it_touches(grid: Callable[..., list[Row]]) -> None:
     rows = [row for row in grid({"random": [90.0], "ccs": [91.0]}, [0.5]) if (row.method, row.seed) != ("ccs", 2)]
     [block] = blocks(rows, digits=2)
     [baseline] = find_baseline([block], "random")
@@ -315,7 +315,7 @@ def test_ties_of_float32_quotients_are_ties_over_all_rates(row: Callable[..., Ro
     assert found[["rank", "rank_low", "rank_high"]].to_numpy().tolist() == [[1.5, 1.5, 1.5]] * 2
 
 
-def test_rows_of_the_full_set_alone_leave_nothing_to_compare(row, tmp_path: Path) -> None:
+def test_rows_of_the_full_set_alone_leave_nothing_to_compare(row: Callable[..., Row], tmp_path: Path) -> None:
     write_row(row("full", 0.0), tmp_path)
     done = CliRunner().invoke(app, ["compare", str(tmp_path)])
     assert isinstance(done.exception, RowError)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -16,14 +17,14 @@ from bench.plots.figures import figures
 from bench.plots.style import Style, looks, themed
 from bench.results.comparison import scored
 from bench.results.published import write_indices, write_scores
-from bench.results.rows import write_row
+from bench.results.rows import Row, write_row
 from bench.results.shown import Shown
 from bench.results.stats import PERCENT, summarize
 from bench.results.tables import blocks, collect
 
 
 @pytest.fixture
-def run_folder(tmp_path: Path, grid) -> Path:
+def run_folder(tmp_path: Path, grid: Callable[..., list[Row]]) -> Path:
     for row in grid({"full": [97.0], "random": [90, 80], "elfs": [91, 85], "ccs": [92, 84]}, [0.5, 0.9]):
         write_row(row, tmp_path / "run")
     return tmp_path / "run"
@@ -75,7 +76,9 @@ def test_what_cannot_be_drawn_is_said(run_folder: Path, arguments: list[str], me
         ("digits", "full", "all of them are of the full data set"),
     ],
 )
-def test_rows_that_can_have_no_figure_say_why(row, tmp_path: Path, dataset: str, variant: str, message: str) -> None:
+def test_rows_that_can_have_no_figure_say_why(
+    row: Callable[..., Row], tmp_path: Path, dataset: str, variant: str, message: str
+) -> None:
     write_row(row(variant, 0.0 if variant == "full" else 0.5, dataset=dataset, pool_size=9), tmp_path)
     done = CliRunner().invoke(app, ["plot", "scores", str(tmp_path)])
     assert isinstance(done.exception, SpecError)
@@ -87,7 +90,9 @@ def test_rows_that_can_have_no_figure_say_why(row, tmp_path: Path, dataset: str,
     ("dataset", "whole"),
     [("digits", True), ("digits@noise=0.2", True), ("digits(pool_size=9)", False), ("digits@imbalance=10", False)],
 )
-def test_scores_are_matched_with_coresets_of_whole_splits_alone(row, tmp_path: Path, dataset: str, whole: bool) -> None:
+def test_scores_are_matched_with_coresets_of_whole_splits_alone(
+    row: Callable[..., Row], tmp_path: Path, dataset: str, whole: bool
+) -> None:
     scores = np.arange(9, dtype=np.float32)
     digest = write_scores(scores, tmp_path)
     made = row("aum", 0.5, dataset=dataset, pool_size=9, scores_sha256=digest)
@@ -98,7 +103,7 @@ def test_scores_are_matched_with_coresets_of_whole_splits_alone(row, tmp_path: P
     assert len(list(figures(read, [tmp_path], kinds=["scores"]))) == whole
 
 
-def test_the_first_seed_whose_files_are_there_is_drawn(row, tmp_path: Path) -> None:
+def test_the_first_seed_whose_files_are_there_is_drawn(row: Callable[..., Row], tmp_path: Path) -> None:
     digest = write_scores(np.arange(9, dtype=np.float32), tmp_path)
     rows = [row("aum", 0.5, seed, pool_size=9, scores_sha256=digest) for seed in range(3)]
     kept = write_indices(np.array([0, 2, 7]), tmp_path, rows[1].cell_id)
@@ -106,7 +111,7 @@ def test_the_first_seed_whose_files_are_there_is_drawn(row, tmp_path: Path) -> N
     assert [one.row.seed for one in scored(blocks(rows)[0], 0.5, [tmp_path])] == [1]
 
 
-def test_the_figures_of_an_enlarged_grid_show_all_its_rows(row) -> None:
+def test_the_figures_of_an_enlarged_grid_show_all_its_rows(row: Callable[..., Row]) -> None:
     first, later = "ccs(beta={0.5: 0.0, 0.9: 0.3})", "ccs(beta={0.5: 0.0, 0.7: 0.1, 0.9: 0.3})"
     rows = [row(variant, 0.5, seed, 50.0 + seed, params={"beta": 0.0}) for seed, variant in enumerate((first, later))]
     rows += [row(later, 0.7, params={"beta": 0.1}), row("random", 0.7)]
@@ -117,7 +122,7 @@ def test_the_figures_of_an_enlarged_grid_show_all_its_rows(row) -> None:
     assert [label.get_text() for label in heat.get_yticklabels()] == ["ccs"]
 
 
-def test_a_figure_shows_the_papers_numbers_on_request(tmp_path: Path, grid) -> None:
+def test_a_figure_shows_the_papers_numbers_on_request(tmp_path: Path, grid: Callable[..., list[Row]]) -> None:
     for row in grid({"random": [94.0]}, [0.5], dataset="cifar10", pool_size=50_000):
         write_row(row, tmp_path)
     drawn = [
@@ -144,7 +149,9 @@ def test_a_band_stays_where_accuracies_are() -> None:
         (3, 2, "95 % interval of the mean, n = 2 to 3 seeds (both values where n = 2)"),
     ],
 )
-def test_a_figure_says_what_its_bands_are(grid, of_random: int, of_elfs: int, words: str) -> None:
+def test_a_figure_says_what_its_bands_are(
+    grid: Callable[..., list[Row]], of_random: int, of_elfs: int, words: str
+) -> None:
     rows = [*grid({"random": [80]}, [0.5], of_random), *grid({"elfs": [80]}, [0.5], of_elfs)]
     [block] = blocks(rows)
     figure = against_rate(block, Style())
@@ -163,7 +170,7 @@ def test_methods_differ_in_colour_and_in_marker() -> None:
     assert looks(["Chance", "elfs"], "Chance")["Chance"] == found["random"]
 
 
-def test_a_legend_leaves_the_figure_its_room(grid) -> None:
+def test_a_legend_leaves_the_figure_its_room(grid: Callable[..., list[Row]]) -> None:
     short = blocks(grid({"random": [80.0]}, [0.5]))[0]
     long = {f"elfs(beta=0.{number}, cluster_epochs=30, heads=5)": [80.0] for number in range(9)}
     heights, widths = [], []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from bench.plots.style import Style, themed
 from bench.recipe import Recipe
 from bench.report.data import leaderboard_data
 from bench.report.gallery import ends, galleries
-from bench.results.rows import write_row
+from bench.results.rows import Row, write_row
 from bench.results.shown import Shown
 from bench.results.tables import blocks, collect
 
@@ -51,7 +52,7 @@ def test_the_report_is_one_file_with_the_numbers_of_the_rows(report: Path, folde
     assert json.loads(page.data) == json.loads(json.dumps(expected))
 
 
-def test_an_enlarged_grid_has_its_numbers_on_the_page(row) -> None:
+def test_an_enlarged_grid_has_its_numbers_on_the_page(row: Callable[..., Row]) -> None:
     first, later = "ccs(beta={0.5: 0.0, 0.9: 0.3})", "ccs(beta={0.5: 0.0, 0.7: 0.1, 0.9: 0.3})"
     rows = [
         row(variant, rate, seed, params={"beta": beta})
@@ -69,7 +70,7 @@ def test_contact_sheets_show_the_ends() -> None:
     assert found == {"hardest kept": [3, 2], "hardest dropped": [1, 4], "easiest dropped": [4, 1]}
 
 
-def test_what_a_row_says_is_text_on_the_page(row, tmp_path: Path) -> None:
+def test_what_a_row_says_is_text_on_the_page(row: Callable[..., Row], tmp_path: Path) -> None:
     nasty = "ccs(score='</script><img src=x onerror=alert(1)>')"
     for variant in (nasty, "random"):
         write_row(row(variant, device="<b>cpu</b> & co"), tmp_path)
@@ -82,7 +83,7 @@ def test_what_a_row_says_is_text_on_the_page(row, tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def two_recipes(grid, tmp_path: Path) -> Path:
+def two_recipes(grid: Callable[..., list[Row]], tmp_path: Path) -> Path:
     """A folder of folders: two recipes on digits, and mnist beside the first."""
     for name, iterations, dataset in (("a", 400, "digits"), ("b", 800, "digits"), ("c", 400, "mnist5k")):
         means = {"random": [80.0 + iterations / 200], "elfs": [85.0], "aum": [70.0]}

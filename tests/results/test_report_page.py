@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -27,13 +28,13 @@ def browser() -> Iterator[object]:
 
 
 @pytest.fixture
-def page(browser, report: Path) -> Iterator[object]:
+def page(browser: object, report: Path) -> Iterator[object]:
     """The report, opened; whatever the browser complains of or asks the network for fails the test."""
     with watched(browser, report) as opened:
         yield opened
 
 
-def texts(page, name: str) -> list[list[str]]:
+def texts(page: Any, name: str) -> list[list[str]]:
     rows = page.locator(f"#{name} tbody tr:not(.group)").all()
     return [row.locator("th, td").all_inner_texts() for row in rows]
 
@@ -50,7 +51,7 @@ def board(rows: list[Row]) -> list[list[str]]:
     return [[field.text for field in line] for section in board.sections for line in section.lines]
 
 
-def test_numbers_on_the_page_are_those_of_the_rows(page, folder: Path) -> None:
+def test_numbers_on_the_page_are_those_of_the_rows(page: object, folder: Path) -> None:
     [block] = blocks(collect([folder]))
     shown = {line[0]: line[1:] for line in texts(page, "table-0")}
     for line in block.lines:
@@ -67,19 +68,19 @@ def test_numbers_on_the_page_are_those_of_the_rows(page, folder: Path) -> None:
     ],
 )
 def test_the_filtered_leaderboard_is_the_one_of_the_filtered_rows(
-    page, folder: Path, choices, rates, supervision
+    page: object, folder: Path, choices: dict[str, str], rates: set[float], supervision: set[str]
 ) -> None:
     for name, value in choices.items():
         page.select_option(f"select[name={name}]", value)
     assert texts(page, "leaderboard") == expected(folder, rates, supervision)
 
 
-def test_a_method_with_a_hole_is_not_ranked_and_its_seeds_are_told(page) -> None:
+def test_a_method_with_a_hole_is_not_ranked_and_its_seeds_are_told(page: object) -> None:
     [line] = [line for line in texts(page, "leaderboard") if line[1] == "prototypicality"]
     assert (line[0], line[6]) == ("\N{EN DASH}", "2 to 3")
 
 
-def test_data_sets_count_once_on_the_page_too(browser, tmp_path: Path, grid) -> None:
+def test_data_sets_count_once_on_the_page_too(browser: object, tmp_path: Path, grid: Callable[..., list[Row]]) -> None:
     without = {"random": [90.0, 80.0], "aum": [80.0, 70.0]}
     rows = [
         *grid({**without, "elfs": [70.0, 60.0]}, [0.5, 0.9]),
@@ -96,7 +97,7 @@ def test_data_sets_count_once_on_the_page_too(browser, tmp_path: Path, grid) -> 
     opened.close()
 
 
-def test_tables_sort_by_mouse_and_by_keyboard(page) -> None:
+def test_tables_sort_by_mouse_and_by_keyboard(page: object) -> None:
     def accuracies() -> list[str]:
         return [line[5] for line in texts(page, "leaderboard")]
 
@@ -111,7 +112,7 @@ def test_tables_sort_by_mouse_and_by_keyboard(page) -> None:
     assert accuracies()[-1] == "\N{EN DASH}", "what is missing stays last"
 
 
-def test_a_first_click_sorts_texts_from_a_to_z_and_ranks_from_the_best(page) -> None:
+def test_a_first_click_sorts_texts_from_a_to_z_and_ranks_from_the_best(page: object) -> None:
     page.click("#leaderboard thead th:nth-child(2) button")
     names = [line[1] for line in texts(page, "leaderboard")]
     assert names == sorted(names)
@@ -122,7 +123,7 @@ def test_a_first_click_sorts_texts_from_a_to_z_and_ranks_from_the_best(page) -> 
     assert ranks == sorted(ranks)
 
 
-def test_filters_are_in_the_address_and_notes_follow_them(page, report: Path) -> None:
+def test_filters_are_in_the_address_and_notes_follow_them(page: object, report: Path) -> None:
     def notes() -> str:
         return page.inner_text("#leaderboard-notes")
 
@@ -141,7 +142,7 @@ def test_filters_are_in_the_address_and_notes_follow_them(page, report: Path) ->
     assert page.input_value("select[name=rate]") == "0.5", "what is no value is left out"
 
 
-def test_filters_that_leave_nothing_say_so(browser, row, tmp_path: Path) -> None:
+def test_filters_that_leave_nothing_say_so(browser: object, row: Callable[..., Row], tmp_path: Path) -> None:
     for made in (row("random", 0.5), row("aum", 0.9)):
         write_row(made, tmp_path)
     assert CliRunner().invoke(app, ["report", str(tmp_path)]).exit_code == 0
@@ -159,7 +160,7 @@ def test_filters_that_leave_nothing_say_so(browser, row, tmp_path: Path) -> None
         assert "Columns" not in opened.inner_text("#leaderboard-notes")
 
 
-def test_parts_are_never_ranked_together(browser, grid, tmp_path: Path) -> None:
+def test_parts_are_never_ranked_together(browser: object, grid: Callable[..., list[Row]], tmp_path: Path) -> None:
     for name, best in (("a", "random"), ("b", "elfs")):
         means = {"random": [80.0], "elfs": [70.0]} | {best: [90.0]}
         for made in grid(means, [0.9], recipe=Recipe(iterations=400 if name == "a" else 800)):
@@ -177,7 +178,7 @@ def test_parts_are_never_ranked_together(browser, grid, tmp_path: Path) -> None:
     opened.close()
 
 
-def test_print_opens_what_is_folded_and_leaves_the_controls_out(page) -> None:
+def test_print_opens_what_is_folded_and_leaves_the_controls_out(page: object) -> None:
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
     assert page.evaluate("[...document.querySelectorAll('details')].every(part => part.open)")
     page.emulate_media(media="print")
@@ -185,7 +186,7 @@ def test_print_opens_what_is_folded_and_leaves_the_controls_out(page) -> None:
     assert not page.is_visible("nav")
 
 
-def test_figures_scale_on_a_phone(page) -> None:
+def test_figures_scale_on_a_phone(page: object) -> None:
     page.set_viewport_size({"width": 375, "height": 800})
     page.evaluate("document.querySelectorAll('details').forEach(part => part.open = true)")
     widths = page.evaluate("[...document.images].map(image => image.getBoundingClientRect().width)")
@@ -193,7 +194,7 @@ def test_figures_scale_on_a_phone(page) -> None:
     assert max(widths) <= 343
 
 
-def test_the_page_fits_a_phone_and_has_a_dark_mode(page) -> None:
+def test_the_page_fits_a_phone_and_has_a_dark_mode(page: object) -> None:
     page.set_viewport_size({"width": 375, "height": 800})
     assert page.evaluate("document.documentElement.scrollWidth") <= 375
     colours = []
@@ -203,7 +204,7 @@ def test_the_page_fits_a_phone_and_has_a_dark_mode(page) -> None:
     assert colours == ["rgb(255, 255, 255)", "rgb(21, 24, 28)"]
 
 
-def test_every_picture_is_there_and_described(page) -> None:
+def test_every_picture_is_there_and_described(page: object) -> None:
     page.evaluate("document.querySelectorAll('details').forEach(part => part.open = true)")
     sizes = page.evaluate(
         "Promise.all([...document.images].map(async image => {"
@@ -221,7 +222,9 @@ def test_every_picture_is_there_and_described(page) -> None:
         assert what in told
 
 
-def test_what_rows_say_cannot_run_in_the_page(browser, folder: Path, tmp_path: Path, row) -> None:
+def test_what_rows_say_cannot_run_in_the_page(
+    browser: object, folder: Path, tmp_path: Path, row: Callable[..., Row]
+) -> None:
     out = tmp_path / "run"
     shutil.copytree(folder, out)
     for seed in range(3):

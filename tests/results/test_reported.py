@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 
 from bench.plugins import datasets, encoders, methods, models
 from bench.results.reported import _NAMES, ENCODERS, PROTOCOLS, protocol_of, reported, same_encoder, tuned
+from bench.results.rows import Row
 
 CSV = Path(__file__).parents[2] / "bench" / "paper" / "reported_results.csv"
 
@@ -153,7 +155,7 @@ def test_the_table_of_names_uses_registered_names() -> None:
     assert {protocol.model for protocol in PROTOCOLS.values()} <= {entry.name for entry in models}
 
 
-def test_what_the_papers_ran_otherwise_is_said(grid) -> None:
+def test_what_the_papers_ran_otherwise_is_said(grid: Callable[..., list[Row]]) -> None:
     from bench.results.facts import table_facts
     from bench.results.reported import not_run
     from bench.results.tables import blocks

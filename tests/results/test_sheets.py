@@ -100,7 +100,7 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["a\rb", "a\r\nb", "a\nb", 'a"b', "a,b", "=1+1", "\r", " x ", "\u2028", "ä"])
-def test_csv_gives_every_text_back(text):
+def test_csv_gives_every_text_back(text: str) -> None:
     """A bare carriage return ended a line: case F9 of 2026-11-28."""
     written = to_csv([{"file": text, "n": 1}, {"file": "plain", "n": 2}])
     assert list(csv.reader(io.StringIO(written, newline=""))) == [["file", "n"], [text, "1"], ["plain", "2"]]

@@ -40,7 +40,9 @@ MEANS = {
         ({"aum": "AUM", "random": "chance"}, ["AUM", "chance"]),
     ],
 )
-def test_lines_are_the_chosen_ones_in_their_order(grid: Grid, given, labels: list[str]) -> None:
+def test_lines_are_the_chosen_ones_in_their_order(
+    grid: Grid, given: dict[str, str] | list[str] | str, labels: list[str]
+) -> None:
     [block] = blocks(grid(MEANS, RATES), shown=Shown(given))
     assert [line.label for line in block.lines] == labels
     assert block.full is None
@@ -142,7 +144,7 @@ def test_a_finished_grid_and_a_folder_without_a_plan_miss_nothing(grid: Grid, tm
             read_planned([tmp_path])
 
 
-def test_an_enlarged_grid_keeps_its_places(row) -> None:
+def test_an_enlarged_grid_keeps_its_places(row: Callable[..., Row]) -> None:
     short, long = "ccs(beta={0.5: 0.0})", "ccs(beta={0.5: 0.0, 0.9: 0.3})"
     planned = [place_of(row(short, 0.5)), Place(*place_of(row(long, 0.9)))]
     assert missing_words(planned, [row(long, 0.5), row(long, 0.9)]) == ""

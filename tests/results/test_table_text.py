@@ -224,7 +224,9 @@ def test_caption_says_how_good_the_pseudo_labels_were(grid: Grid) -> None:
 @pytest.mark.parametrize(
     ("variant", "said"), [("ccs", True), ("ccs(beta={0.5: 0.0, 0.9: 0.3})", False), ("aum", False)]
 )
-def test_a_method_at_a_beta_that_its_paper_tuned_away_from_is_named(row, variant: str, said: bool) -> None:
+def test_a_method_at_a_beta_that_its_paper_tuned_away_from_is_named(
+    row: Callable[..., Row], variant: str, said: bool
+) -> None:
     of_call = {"beta": {0.5: 0.0, 0.9: 0.3} if "{" in variant else {0.5: 0.0, 0.9: 0.0}}
     common = {"score": "aum", "strata": 50} if "ccs" in variant else {"margin": "softmax"}
     rows = [row(variant, rate, params={**common, "beta": of_call["beta"][rate]}, **PAPER) for rate in (0.5, 0.9)]

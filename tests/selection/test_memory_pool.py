@@ -16,14 +16,14 @@ from bench.pool import PoolSource
 from tests.whole_pool import whole_pool
 
 
-def dynamics(size):
+def dynamics(size: int) -> Dynamics:
     arrays = {field.name: np.zeros(size, dtype=np.float32) for field in fields(Dynamics)}
     arrays |= {"forgetting": np.zeros(size, dtype=np.int32), "learned": np.ones(size, dtype=bool)}
     return Dynamics(**{**arrays, "epochs": 3})
 
 
 @given(st.integers(2, 9), st.sampled_from(["cosine", "euclidean"]), st.integers(0, 2**31), st.data())
-def test_neighbors_against_explicit_loops(size, metric, seed, data):
+def test_neighbors_against_explicit_loops(size: int, metric: str, seed: int, data: st.DataObject) -> None:
     k = data.draw(st.integers(0, size - 1))
     points = np.random.default_rng(seed).integers(-2, 3, (size, 3)).astype(np.float32)
     rows = points.astype(np.float64)
@@ -39,7 +39,7 @@ def test_neighbors_against_explicit_loops(size, metric, seed, data):
         np.testing.assert_allclose(found.distances[i], [apart[j] for j in found.indices[i].tolist()], atol=1e-6)
 
 
-def test_chunks_do_not_show(monkeypatch):
+def test_chunks_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
     from sklearn.datasets import load_digits
 
     pixels = load_digits().data[:200]
@@ -50,7 +50,7 @@ def test_chunks_do_not_show(monkeypatch):
     np.testing.assert_array_equal(whole.distances, parts.distances)
 
 
-def test_memory_does_not_grow_with_the_square_of_the_pool():
+def test_memory_does_not_grow_with_the_square_of_the_pool() -> None:
     # 5,000 images: the distances of all pairs would take 200 MB, and their order as much again.
     points = np.random.default_rng(0).normal(size=(5000, 2))
     tracemalloc.start()
@@ -63,7 +63,7 @@ def test_memory_does_not_grow_with_the_square_of_the_pool():
     assert peak < 50e6
 
 
-def test_copies_are_exactly_zero_apart():
+def test_copies_are_exactly_zero_apart() -> None:
     rows = np.repeat(np.random.default_rng(0).normal(size=(6, 300)), 2, axis=0)
     found = brute_force_neighbors(rows, 1, "euclidean")
     assert found.distances.max() == 0
@@ -71,17 +71,17 @@ def test_copies_are_exactly_zero_apart():
 
 
 @pytest.mark.parametrize("k", [-1, 3])
-def test_k_out_of_range_is_refused(k):
+def test_k_out_of_range_is_refused(k: int) -> None:
     with pytest.raises(DataError, match="0 to 2"):
         brute_force_neighbors(np.eye(3), k)
 
 
-def test_embeddings_that_are_not_finite_are_refused():
+def test_embeddings_that_are_not_finite_are_refused() -> None:
     with pytest.raises(DataError, match="of 1 image are not finite"):
         brute_force_neighbors(np.array([[1.0, np.nan], [0, 1]]), 1)
 
 
-def test_source_gives_read_only_views_of_every_part():
+def test_source_gives_read_only_views_of_every_part() -> None:
     source: PoolSource = ArraySource(
         image_array=np.zeros((4, 1, 2, 2), dtype=np.uint8),
         embedding_array=np.eye(4, dtype=np.float32),
@@ -109,7 +109,7 @@ def test_source_gives_read_only_views_of_every_part():
 
 
 @pytest.mark.parametrize("part", ["images", "embeddings", "pseudo_labels", "gradient_norms", "rehearsal"])
-def test_missing_part_is_named(part):
+def test_missing_part_is_named(part: str) -> None:
     with pytest.raises(DataError, match=part.removesuffix("s")):
         ArraySource().read(PARTS[part], PARTS[part].chosen({}))
     with pytest.raises(DataError, match="dynamics_pseudo"):

@@ -10,7 +10,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from bench import need, register_method
+from bench import Pool, need, register_method
 from bench.conformance.samples import ON_LABELS, digits
 from bench.engine.plan import make_plan
 from bench.errors import RegistrationError
@@ -63,7 +63,7 @@ def test_a_new_part_is_a_row_and_a_module_that_gives_it(tmp_path: Path, monkeypa
     monkeypatch.setitem(sys.modules, "bench.stages.powers", module)
 
     @register_method("by-powers", supervision="labels", needs=(need("powers", power=3.0),))
-    def by_powers(pool, budget, rng):
+    def by_powers(pool: Pool, budget: int, rng: np.random.Generator) -> np.ndarray:
         """Keep the first ones."""
         return np.arange(budget)
 
@@ -89,7 +89,9 @@ def test_a_new_part_is_a_row_and_a_module_that_gives_it(tmp_path: Path, monkeypa
         ("coreset", {}, "coreset of a pool needs its option method"),
     ],
 )
-def test_a_need_that_the_table_does_not_know_is_refused_where_it_is_written(part, options, message) -> None:
+def test_a_need_that_the_table_does_not_know_is_refused_where_it_is_written(
+    part: str, options: dict[str, int], message: str
+) -> None:
     with pytest.raises(RegistrationError, match=message):
         need(part, **options)
 
@@ -112,9 +114,9 @@ def test_options_of_one_meaning_are_one() -> None:
 @pytest.mark.parametrize(
     ("supervision", "rests_on"), [("labels", {"proxy"}), ("pseudo", {"proxy", "encoder", "pseudo-labels"})]
 )
-def test_dynamics_by_default_are_of_what_the_method_may_read(supervision, rests_on) -> None:
+def test_dynamics_by_default_are_of_what_the_method_may_read(supervision: str, rests_on: set[str]) -> None:
     @register_method("by-dynamics", supervision=supervision, needs=("dynamics",))
-    def by_dynamics(pool, budget, rng):
+    def by_dynamics(pool: Pool, budget: int, rng: np.random.Generator) -> np.ndarray:
         """Keep the first ones."""
         return np.arange(budget)
 
@@ -132,7 +134,7 @@ def test_a_method_that_reads_a_coreset_alone_rests_on_what_that_rests_on(
     tmp_path: Path, candidate: str, encoder: bool, proxy: bool
 ) -> None:
     @register_method("follows", supervision="pseudo", needs=(need("coreset", method=candidate),))
-    def follows(pool, budget, rng):
+    def follows(pool: Pool, budget: int, rng: np.random.Generator) -> np.ndarray:
         """Keep what another method keeps."""
         return pool.coreset(candidate)
 

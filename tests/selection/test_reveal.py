@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
 
-from bench import Outputs, SelectionError
+from bench import Outputs, Pool, SelectionError
 from bench.errors import LabelAccessError, UndeclaredNeed
 from bench.memory_pool import ArraySource
 from bench.parts import need
@@ -16,7 +19,7 @@ from bench.selection import method_pool, run_method
 LABELS = np.arange(10) * 11
 
 
-def network(embeddings, indices, labels):
+def network(embeddings: np.ndarray, indices: np.ndarray, labels: np.ndarray) -> Outputs:
     """Tells what it was given: the indices in the probabilities, the labels in the features."""
     shown = np.zeros((10, 2), dtype=np.float32)
     shown[: len(indices), 0], shown[: len(indices), 1] = indices, labels
@@ -26,16 +29,20 @@ def network(embeddings, indices, labels):
 SOURCE = ArraySource(embedding_array=np.eye(10, dtype=np.float32), label_array=LABELS, network=network)
 
 
-def entry_of(function=lambda pool, budget, rng: np.arange(budget), supervision="coreset", needs=("outputs",)):
+def entry_of(
+    function: Callable[..., Any] = lambda pool, budget, rng: np.arange(budget),
+    supervision: str = "coreset",
+    needs: tuple[str, ...] = ("outputs",),
+) -> Entry[MethodInfo]:
     wanted = tuple(map(need, needs))
     return Entry("method", "mine", function, MethodInfo(supervision, lambda params: wanted, ""), {})
 
 
-def pool_of(source=SOURCE, rate=0.5, **declaration):
+def pool_of(source: ArraySource = SOURCE, rate: float = 0.5, **declaration: Any) -> Pool:
     return method_pool(entry_of(**declaration), {}, source, size=10, num_classes=2, rate=rate)
 
 
-def test_labels_come_one_by_one_and_no_further_than_the_budget():
+def test_labels_come_one_by_one_and_no_further_than_the_budget() -> None:
     pool = pool_of()
     assert pool.reveal([7, 2]).tolist() == [77, 22]
     assert pool.reveal(np.array([2, 7, 2], dtype=np.int32)).tolist() == [22, 77, 22]  # free: asked for before
@@ -48,7 +55,7 @@ def test_labels_come_one_by_one_and_no_further_than_the_budget():
 
 
 @pytest.mark.parametrize(("rate", "budget"), [(0.9, 1), (0.25, 8), (0.0, 10)])
-def test_the_limit_is_the_budget_of_the_rate(rate, budget):
+def test_the_limit_is_the_budget_of_the_rate(rate: float, budget: int) -> None:
     pool = pool_of(rate=rate)
     assert len(pool.reveal(np.arange(budget))) == budget
     if budget < 10:
@@ -56,7 +63,7 @@ def test_the_limit_is_the_budget_of_the_rate(rate, budget):
             pool.reveal([budget])
 
 
-def test_no_other_way_leads_to_a_label():
+def test_no_other_way_leads_to_a_label() -> None:
     pool = pool_of(needs=("outputs", "dynamics", "gradient_norms"))
     pool.reveal([3])
     for read in (lambda: pool.labels, lambda: pool.dynamics("labels"), pool.gradient_norms):
@@ -64,7 +71,7 @@ def test_no_other_way_leads_to_a_label():
             read()
 
 
-def test_the_network_is_given_the_revealed_labels_alone():
+def test_the_network_is_given_the_revealed_labels_alone() -> None:
     pool = pool_of()
     assert not pool.outputs().probabilities.any()
     pool.reveal([8])
@@ -78,7 +85,7 @@ def test_the_network_is_given_the_revealed_labels_alone():
 
 
 @pytest.mark.parametrize("supervision", ["none", "pseudo"])
-def test_label_free_methods_get_none(supervision):
+def test_label_free_methods_get_none(supervision: str) -> None:
     pool = pool_of(supervision=supervision)
     with pytest.raises(LabelAccessError, match=r"may not read pool.reveal\(\); it needs supervision='coreset'"):
         pool.reveal([0])
@@ -86,12 +93,12 @@ def test_label_free_methods_get_none(supervision):
         pool.outputs()
 
 
-def test_a_method_that_reads_all_labels_has_no_limit():
+def test_a_method_that_reads_all_labels_has_no_limit() -> None:
     pool = pool_of(supervision="labels")
     assert pool.reveal(np.arange(10)).tolist() == LABELS.tolist()
 
 
-def test_outputs_are_declared():
+def test_outputs_are_declared() -> None:
     with pytest.raises(UndeclaredNeed, match="'outputs'"):
         pool_of(needs=()).outputs()
 
@@ -106,14 +113,14 @@ def test_outputs_are_declared():
         ([10], "0 to 9"),
     ],
 )
-def test_what_is_no_index_is_refused(indices, message):
+def test_what_is_no_index_is_refused(indices: Any, message: str) -> None:
     with pytest.raises(SelectionError, match=message):
         pool_of().reveal(indices)
 
 
 @pytest.mark.parametrize("part", [0, 1])
-def test_outputs_that_are_not_finite_are_refused(part):
-    def broken(*given):
+def test_outputs_that_are_not_finite_are_refused(part: int) -> None:
+    def broken(*given: Any) -> Outputs:
         parts = [np.ones((10, 2), dtype=np.float32), np.ones((10, 3), dtype=np.float32)]
         parts[part][4] = np.nan
         return Outputs(*parts)
@@ -123,13 +130,13 @@ def test_outputs_that_are_not_finite_are_refused(part):
         pool_of(ArraySource(embedding_array=np.eye(10), label_array=LABELS, network=broken)).outputs()
 
 
-def run(function, supervision="coreset"):
+def run(function: Callable[..., Any], supervision: str = "coreset") -> np.ndarray:
     entry = entry_of(function, supervision)
     return run_method(entry, method_pool(entry, {}, SOURCE, size=10, num_classes=2, rate=0.5), {}, 5, 0)
 
 
-def test_a_coreset_without_a_revealed_image_is_refused():
-    def discarding(pool, budget, rng):
+def test_a_coreset_without_a_revealed_image_is_refused() -> None:
+    def discarding(pool: Pool, budget: int, rng: np.random.Generator) -> np.ndarray:
         pool.reveal(np.arange(budget))
         return np.arange(budget) + 2
 
@@ -138,8 +145,8 @@ def test_a_coreset_without_a_revealed_image_is_refused():
     assert run(discarding, "labels").tolist() == [2, 3, 4, 5, 6]
 
 
-def test_the_revealed_ones_are_kept_in_the_end():
-    def keeping(pool, budget, rng):
+def test_the_revealed_ones_are_kept_in_the_end() -> None:
+    def keeping(pool: Pool, budget: int, rng: np.random.Generator) -> np.ndarray:
         pool.reveal([6, 1])
         return np.array([6, 1, 9, 0, 4])
 

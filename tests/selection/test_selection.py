@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bench import Pool
 from bench.errors import SelectionError, SpecError
 from bench.memory_pool import ArraySource
 from bench.plugins import MethodInfo
@@ -28,41 +29,41 @@ from tests.whole_pool import whole_pool
         (0, 0.5, 0),
     ],
 )
-def test_budget_is_what_is_kept_and_not_truncated(size, rate, budget):
+def test_budget_is_what_is_kept_and_not_truncated(size: int, rate: float, budget: int) -> None:
     assert budget_for(size, rate) == budget
 
 
 @given(st.integers(0, 2_000_000), st.integers(0, 999))
-def test_budget_is_the_rounded_exact_product(size, thousandths):
+def test_budget_is_the_rounded_exact_product(size: int, thousandths: int) -> None:
     assert budget_for(size, thousandths / 1000) == round((1 - Fraction(thousandths, 1000)) * size)
 
 
 @pytest.mark.parametrize(("size", "budget"), [(5, 2), (7, 4), (9, 4)])
-def test_half_goes_to_the_even_number(size, budget):
+def test_half_goes_to_the_even_number(size: int, budget: int) -> None:
     assert budget_for(size, 0.5) == budget
 
 
-def test_half_is_a_half_in_decimal():
+def test_half_is_a_half_in_decimal() -> None:
     # In binary floating point (1 - 0.9) * 15 is just below 1.5, which would round down.
     assert budget_for(15, 0.9) == 2
 
 
 @given(st.integers(0, 100_000), st.integers(0, 99))
-def test_dropping_the_rate_leaves_the_budget(size, percent):
+def test_dropping_the_rate_leaves_the_budget(size: int, percent: int) -> None:
     assert percent * size // 100 + budget_for(size, percent / 100) <= size
 
 
 @pytest.mark.parametrize("rate", [1.0, -0.1, 1.5, float("nan"), float("inf")])
-def test_rate_outside_its_range_is_refused(rate):
+def test_rate_outside_its_range_is_refused(rate: float) -> None:
     with pytest.raises(SpecError, match=r"\[0, 1\)"):
         budget_for(100, rate)
 
 
-def check(indices, budget=3):
+def check(indices: np.ndarray, budget: int = 3) -> np.ndarray:
     return check_coreset(indices, size=10, budget=budget, owner="method 'mine'")
 
 
-def test_coreset_is_sorted_and_the_given_array_is_not_edited():
+def test_coreset_is_sorted_and_the_given_array_is_not_edited() -> None:
     given_array = np.array([7, 0, 9], dtype=np.int32)
     assert check(given_array).tolist() == [0, 7, 9]
     assert given_array.tolist() == [7, 0, 9]
@@ -86,25 +87,31 @@ def test_coreset_is_sorted_and_the_given_array_is_not_edited():
         ([[0], [1, 2]], "no array"),
     ],
 )
-def test_anything_else_is_refused_with_the_methods_name(indices, message):
+def test_anything_else_is_refused_with_the_methods_name(indices: Any, message: str) -> None:
     with pytest.raises(SelectionError, match=f"method 'mine' returned.*{message}"):
         check(indices)
 
 
-def entry_of(function, name="mine", unpruned=False, supervision="none", params=()):
+def entry_of(
+    function: Callable[..., Any],
+    name: str = "mine",
+    unpruned: bool = False,
+    supervision: str = "none",
+    params: dict[str, Any] = (),
+) -> Entry[MethodInfo]:
     info = MethodInfo(supervision, lambda resolved: (), "", unpruned=unpruned)
     return Entry("method", name, function, info, {param.name: param for param in params})
 
 
-def run(entry, budget, seed=0, source=None, **params):
+def run(entry: Entry[MethodInfo], budget: int, seed: int = 0, source: ArraySource = None, **params: Any) -> np.ndarray:
     pool = method_pool(entry, params, source or ArraySource(), size=10, num_classes=2, rate=0.5)
     return run_method(entry, pool, params, budget, seed)
 
 
-def test_random_state_is_fixed_by_seed_and_name():
+def test_random_state_is_fixed_by_seed_and_name() -> None:
     drawn = []
 
-    def draw(pool, budget, rng):
+    def draw(pool: Pool, budget: int, rng: np.random.Generator) -> np.ndarray:
         drawn.append(int(rng.bit_generator.random_raw()))
         return np.arange(budget)
 
@@ -118,8 +125,8 @@ def test_random_state_is_fixed_by_seed_and_name():
     assert drawn[0] == 13379868858944645316
 
 
-def test_budget_zero_needs_no_call():
-    def fail(pool, budget, rng):
+def test_budget_zero_needs_no_call() -> None:
+    def fail(pool: Pool, budget: int, rng: np.random.Generator) -> None:
         raise AssertionError
 
     assert run(entry_of(fail), 0).tolist() == []
@@ -129,19 +136,19 @@ def test_budget_zero_needs_no_call():
     ("arguments", "message"),
     [({"budget": 11}, "0 to 10"), ({"budget": -1}, "0 to 10"), ({"budget": 5, "seed": -1}, "seed=-1")],
 )
-def test_bad_requests_are_refused(arguments, message):
+def test_bad_requests_are_refused(arguments: dict[str, int], message: str) -> None:
     with pytest.raises(SelectionError, match=message):
         run(entry_of(lambda pool, budget, rng: np.arange(budget)), **arguments)
 
 
-def test_unpruned_method_keeps_everything_or_is_refused():
+def test_unpruned_method_keeps_everything_or_is_refused() -> None:
     entry = entry_of(lambda pool, budget, rng: np.arange(len(pool)), unpruned=True)
     assert run(entry, 10).tolist() == list(range(10))
     with pytest.raises(SelectionError, match="its only rate is 0"):
         run(entry, 5)
 
 
-def test_parameters_are_checked_before_the_call():
+def test_parameters_are_checked_before_the_call() -> None:
     entry = entry_of(lambda pool, budget, rng, *, power: np.arange(budget), params=[Param("power", 1.0, float)])
     assert run(entry, 2, power=2).tolist() == [0, 1]
     with pytest.raises(SpecError, match="power"):
@@ -150,8 +157,8 @@ def test_parameters_are_checked_before_the_call():
         run(entry, 2, pwoer=2)
 
 
-def test_method_cannot_edit_what_it_is_given():
-    def edit(pool, budget, rng):
+def test_method_cannot_edit_what_it_is_given() -> None:
+    def edit(pool: Pool, budget: int, rng: np.random.Generator) -> np.ndarray:
         pool.labels[0] = 9
         return np.arange(budget)
 

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from bench import Outputs, Pool
 from bench.data import Dataset, take_pool
@@ -36,7 +38,7 @@ def workspace(tmp_path: Path) -> Session:
     return Session(out=tmp_path / "out", cache=tmp_path / "cache")
 
 
-def cells(workspace: Session, **given) -> list[Cell]:
+def cells(workspace: Session, **given: Any) -> list[Cell]:
     return make_plan(load_spec(given={**TINY, **given}), out=workspace.out).cells
 
 
@@ -67,7 +69,7 @@ def permuted() -> Iterator[str]:
         "prototypicality",
     ],
 )
-def test_true_labels_cannot_reach_a_label_free_coreset(workspace, permuted, method):
+def test_true_labels_cannot_reach_a_label_free_coreset(workspace: Session, permuted: str, method: str) -> None:
     [plain], [other] = (cells(workspace, methods=method, datasets=name) for name in ("digits", permuted))
     assert plain.dataset.fingerprint != other.dataset.fingerprint
     coresets = [workspace.get(cell.selection()) for cell in (plain, other)]
@@ -75,7 +77,7 @@ def test_true_labels_cannot_reach_a_label_free_coreset(workspace, permuted, meth
     np.testing.assert_array_equal(*(coreset.arrays["indices"] for coreset in coresets))
 
 
-def test_true_labels_do_reach_a_supervised_coreset(workspace, permuted):
+def test_true_labels_do_reach_a_supervised_coreset(workspace: Session, permuted: str) -> None:
     """The test above would notice: the same comparison for a method that reads labels differs."""
     [plain], [other] = (cells(workspace, methods="ccs(beta=0.1)", datasets=name) for name in ("digits", permuted))
     first, second = (workspace.get(cell.selection()).arrays["indices"] for cell in (plain, other))
@@ -83,7 +85,9 @@ def test_true_labels_do_reach_a_supervised_coreset(workspace, permuted):
 
 
 @pytest.mark.parametrize(("method", "supervision"), [(ELFS, "pseudo"), ("d2-label-free", "none")])
-def test_a_label_free_method_cannot_read_labels_through_its_pool(workspace, method, supervision):
+def test_a_label_free_method_cannot_read_labels_through_its_pool(
+    workspace: Session, method: str, supervision: str
+) -> None:
     [cell] = cells(workspace, methods=method)
     selection, entry = cell.selection(), methods.get(cell.method)
     pool = method_pool(
@@ -96,12 +100,12 @@ def test_a_label_free_method_cannot_read_labels_through_its_pool(workspace, meth
             pool.dynamics("labels")
 
 
-def source_of(workspace: Session, method: str = ELFS, **given) -> Pool:
+def source_of(workspace: Session, method: str = ELFS, **given: Any) -> Pool:
     [cell] = cells(workspace, methods=method, **given)
     return whole_pool(StageSource(cell.selection(), workspace), 120)
 
 
-def outputs_of(workspace: Session, revealed: list[int] | np.ndarray, **given) -> Outputs:
+def outputs_of(workspace: Session, revealed: list[int] | np.ndarray, **given: Any) -> Outputs:
     pool = source_of(workspace, "badge", **given)
     pool.reveal(revealed)
     return pool.outputs()
@@ -110,7 +114,7 @@ def outputs_of(workspace: Session, revealed: list[int] | np.ndarray, **given) ->
 CLUSTERING = {"heads": 2, "epochs": 3}
 
 
-def test_every_array_is_read_only(workspace):
+def test_every_array_is_read_only(workspace: Session) -> None:
     source = source_of(workspace)
     dynamics = source.dynamics("pseudo", **CLUSTERING)
     near = source.neighbors(5)
@@ -131,7 +135,7 @@ def test_every_array_is_read_only(workspace):
             array[0] = array[1]
 
 
-def test_neighbours_of_every_k_are_cut_from_one_list(workspace):
+def test_neighbours_of_every_k_are_cut_from_one_list(workspace: Session) -> None:
     source = source_of(workspace)
     few, many = source.neighbors(3), source.neighbors(50)
     np.testing.assert_array_equal(few.indices, many.indices[:, :3])
@@ -157,7 +161,7 @@ def test_every_clustering_and_score_of_elfs_selects_by_its_own_ranking(workspace
     assert len({tuple(coreset) for coreset in coresets.values()}) == len(grid)
 
 
-def test_a_coreset_is_stored_and_its_inputs_are_shared(workspace):
+def test_a_coreset_is_stored_and_its_inputs_are_shared(workspace: Session) -> None:
     [cell] = cells(workspace, methods="elfs(heads=2, cluster_epochs=3, rehearsal=own-pseudo-labels)")
     first = workspace.get(cell.selection())
     again = workspace.get(cell.selection())
@@ -172,15 +176,20 @@ def test_a_coreset_is_stored_and_its_inputs_are_shared(workspace):
 class Listening:
     """Stands before ``fit`` and keeps what it was given."""
 
-    def __init__(self, fit) -> None:
+    def __init__(self, fit: Callable[..., Any]) -> None:
         self.fit, self.calls = fit, []
 
     def __call__(self, model, training, **more):
         self.calls.append((training, more["test"]))
         return self.fit(model, training, **more)
+    def __call__(self, model: Any, inputs: Any, targets: torch.Tensor, **more: Any) -> Any:
+        self.calls.append((inputs, targets, more))
+        return self.fit(model, inputs, targets, **more)
 
 
-def test_rehearsal_trains_on_pseudo_labels_without_the_held_out_tenth(workspace, monkeypatch):
+def test_rehearsal_trains_on_pseudo_labels_without_the_held_out_tenth(
+    workspace: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from bench.training import proxy as module
 
     source = source_of(workspace)
@@ -204,11 +213,11 @@ def test_rehearsal_trains_on_pseudo_labels_without_the_held_out_tenth(workspace,
     assert source.rehearse(np.arange(0, 120, 2), **CLUSTERING) == scores[1]
 
 
-def test_rehearsal_on_too_few_images_predicts_nothing(workspace):
+def test_rehearsal_on_too_few_images_predicts_nothing(workspace: Session) -> None:
     assert source_of(workspace).rehearse(np.array([4]), **CLUSTERING) == 0.0
 
 
-def test_a_failing_proxy_stores_no_dynamics(workspace):
+def test_a_failing_proxy_stores_no_dynamics(workspace: Session) -> None:
     [cell] = cells(workspace, methods="aum", recipe={"iterations": 4, "proxy_epochs": 20, "lr": 1e12, "evaluations": 1})
     with pytest.raises(TrainingError, match="not finite"):
         workspace.get(cell.selection())
@@ -219,13 +228,13 @@ SIMSIAM = "simsiam(epochs=1, size=8, width=8)"
 
 
 @pytest.fixture
-def trainings(monkeypatch) -> list[int]:
+def trainings(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many images every training of the encoder was given."""
     from bench.encoders.simsiam import SimSiamEncoder
 
     counts, fit = [], SimSiamEncoder.fit
 
-    def counted(self, images, **more):
+    def counted(self, images: np.ndarray, **more: Any) -> Any:
         counts.append(len(images))
         return fit(self, images, **more)
 
@@ -233,7 +242,9 @@ def trainings(monkeypatch) -> list[int]:
     return counts
 
 
-def test_a_fitted_encoder_is_trained_once_for_splits_rates_methods_and_later_runs(workspace, trainings):
+def test_a_fitted_encoder_is_trained_once_for_splits_rates_methods_and_later_runs(
+    workspace: Session, trainings: list[int]
+) -> None:
     given = {"encoders": SIMSIAM, "models": "linear_probe", "rates": "0.3,0.5,0.7,0.8,0.9"}
     grid = cells(workspace, methods="d2-label-free,prototypicality", **given)
     wanted = in_order([stage for cell in grid for stage in cell.stages()])
@@ -252,7 +263,7 @@ def test_a_fitted_encoder_is_trained_once_for_splits_rates_methods_and_later_run
     assert trainings == [120, 120]
 
 
-def test_a_fitted_encoder_that_is_stored_embeds_the_same(workspace):
+def test_a_fitted_encoder_that_is_stored_embeds_the_same(workspace: Session) -> None:
     [cell] = cells(workspace, methods="kcenter", encoders=SIMSIAM)
     first = workspace.get(cell.selection().embeddings()).arrays["embeddings"]
     for path in (workspace.cache / "embeddings").iterdir():
@@ -262,7 +273,7 @@ def test_a_fitted_encoder_that_is_stored_embeds_the_same(workspace):
     np.testing.assert_array_equal(again.arrays["embeddings"], first)
 
 
-def test_true_labels_cannot_reach_a_fitted_encoder(workspace, permuted):
+def test_true_labels_cannot_reach_a_fitted_encoder(workspace: Session, permuted: str) -> None:
     [plain], [other] = (cells(workspace, methods="kcenter", encoders=SIMSIAM, datasets=n) for n in ("digits", permuted))
     states = [workspace.get(cell.selection().embeddings().inputs()[0]) for cell in (plain, other)]
     assert not any(state.reused for state in states)
@@ -270,13 +281,13 @@ def test_true_labels_cannot_reach_a_fitted_encoder(workspace, permuted):
         np.testing.assert_array_equal(array, states[1].arrays[name])
 
 
-def test_noise_in_the_labels_trains_no_other_encoder(workspace):
+def test_noise_in_the_labels_trains_no_other_encoder(workspace: Session) -> None:
     names = ("digits", "digits@noise=0.2")
     [plain], [noisy] = (cells(workspace, methods="kcenter", encoders=SIMSIAM, datasets=name) for name in names)
     assert plain.selection().embeddings().inputs() == noisy.selection().embeddings().inputs()
 
 
-def test_a_collapsed_encoder_stores_nothing(workspace, monkeypatch):
+def test_a_collapsed_encoder_stores_nothing(workspace: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bench.training.siamese.LEAST_RANK", 1000.0)
     [cell] = cells(workspace, methods="kcenter", encoders=SIMSIAM)
     with pytest.raises(TrainingError, match="collapsed"):
@@ -292,8 +303,10 @@ def test_a_collapsed_encoder_stores_nothing(workspace, monkeypatch):
         (False, ("embed", "fit"), "is not registered with fitted=True"),
     ],
 )
-def test_an_encoder_that_is_not_what_it_declares_is_refused_before_work_starts(workspace, fitted, parts, message):
-    def odd(weights):
+def test_an_encoder_that_is_not_what_it_declares_is_refused_before_work_starts(
+    workspace: Session, fitted: bool, parts: tuple[Any, ...], message: str
+) -> None:
+    def odd(weights: np.ndarray) -> Any:
         """An encoder with some of its functions."""
         return type("Odd", (), dict.fromkeys(parts, lambda self, *_, **__: None))()
 
@@ -305,7 +318,7 @@ def test_an_encoder_that_is_not_what_it_declares_is_refused_before_work_starts(w
         encoders.remove("odd")
 
 
-def test_embeddings_as_the_proxys_input(workspace):
+def test_embeddings_as_the_proxys_input(workspace: Session) -> None:
     [cell] = cells(workspace, methods=ELFS, models="linear_probe")
     assert cell.proxy.encoder is not None
     coreset = workspace.get(cell.selection()).arrays["indices"]
@@ -314,7 +327,7 @@ def test_embeddings_as_the_proxys_input(workspace):
     assert len(list((workspace.cache / "embeddings").glob("*.npz"))) == 1
 
 
-def test_the_workspace_keeps_the_pool_and_travels_as_json(workspace):
+def test_the_workspace_keeps_the_pool_and_travels_as_json(workspace: Session) -> None:
     [cell] = cells(workspace, methods="random")
     again = Session.model_validate_json(workspace.model_dump_json())
     assert again == workspace
@@ -324,7 +337,7 @@ def test_the_workspace_keeps_the_pool_and_travels_as_json(workspace):
     np.testing.assert_array_equal(opened.train.images, take_pool(full, 120).train.images)
 
 
-def test_gradient_norms_are_the_mean_over_networks_of_their_own(workspace):
+def test_gradient_norms_are_the_mean_over_networks_of_their_own(workspace: Session) -> None:
     source = source_of(workspace, "grand")
     options = {"epochs": 2, "layers": "last"}
     two = source.gradient_norms(networks=2, **options)
@@ -336,14 +349,14 @@ def test_gradient_norms_are_the_mean_over_networks_of_their_own(workspace):
     assert len(list((workspace.cache / "gradient-norms").glob("*.npz"))) == 2
 
 
-def test_gradient_norms_of_a_training_longer_than_the_proxys_are_those_of_its_end(workspace):
+def test_gradient_norms_of_a_training_longer_than_the_proxys_are_those_of_its_end(workspace: Session) -> None:
     source = source_of(workspace, "grand")
     norms = [source.gradient_norms(networks=1, epochs=epochs) for epochs in (0, 4, 9)]
     np.testing.assert_array_equal(norms[1], norms[2])
     assert np.abs(norms[0] - norms[1]).max() > 1e-3
 
 
-def test_outputs_depend_on_the_revealed_labels_alone(workspace, permuted):
+def test_outputs_depend_on_the_revealed_labels_alone(workspace: Session, permuted: str) -> None:
     names = ("digits", permuted)
     plain, other = (source_of(workspace, "badge", datasets=name) for name in names)
     same = np.flatnonzero(plain.labels == other.labels)
@@ -358,7 +371,7 @@ def test_outputs_depend_on_the_revealed_labels_alone(workspace, permuted):
     assert np.abs(first - second).max() > 1e-3
 
 
-def test_a_proxy_learns_from_what_was_revealed(workspace):
+def test_a_proxy_learns_from_what_was_revealed(workspace: Session) -> None:
     recipe = {"iterations": 4, "proxy_epochs": 40, "evaluations": 1}
     labels = source_of(workspace, "badge", recipe=recipe).labels
     probabilities, features = outputs_of(workspace, np.arange(60), recipe=recipe)
@@ -368,7 +381,7 @@ def test_a_proxy_learns_from_what_was_revealed(workspace):
 
 
 @pytest.mark.parametrize("method", ["badge(rounds=3)", "grand(networks=2, layers=last)"])
-def test_methods_that_train_networks_take_embeddings_too(workspace, method):
+def test_methods_that_train_networks_take_embeddings_too(workspace: Session, method: str) -> None:
     [cell] = cells(workspace, methods=method, models="linear_probe")
     assert cell.proxy is not None
     assert cell.proxy.encoder is not None

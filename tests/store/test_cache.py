@@ -6,7 +6,7 @@ import json
 import logging
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,7 +52,7 @@ def files(store: Store) -> tuple[Path, Path]:
     return base.with_suffix(".npz"), base.with_suffix(".json")
 
 
-def test_what_is_stored_comes_back_with_its_type_and_shape(store):
+def test_what_is_stored_comes_back_with_its_type_and_shape(store: Store) -> None:
     assert STAGE not in store
     assert store.load(STAGE) is None
     made = store.get(STAGE, arrays)
@@ -66,7 +66,7 @@ def test_what_is_stored_comes_back_with_its_type_and_shape(store):
         np.testing.assert_array_equal(found.arrays[name], array)
 
 
-def test_stages_do_not_share_a_file(store):
+def test_stages_do_not_share_a_file(store: Store) -> None:
     store.get(STAGE, arrays)
     other = store.get(Named("abd"), lambda: {"floats": np.zeros(2)})
     assert not other.reused
@@ -74,7 +74,7 @@ def test_stages_do_not_share_a_file(store):
 
 
 @pytest.mark.parametrize("shape", [(0,), (0, 5), (3, 0)])
-def test_empty_arrays_keep_their_shape(store, shape):
+def test_empty_arrays_keep_their_shape(store: Store, shape: tuple[Any, ...]) -> None:
     store.get(STAGE, lambda: {"empty": np.empty(shape, dtype=np.int32)})
     found = store.get(STAGE, never).arrays["empty"]
     assert (found.shape, found.dtype) == (shape, np.int32)
@@ -82,7 +82,9 @@ def test_empty_arrays_keep_their_shape(store, shape):
 
 @pytest.mark.parametrize("which", [0, 1])
 @pytest.mark.parametrize("damage", ["cut", "change"])
-def test_damage_at_any_place_is_noticed_and_mended(store, caplog, which, damage):
+def test_damage_at_any_place_is_noticed_and_mended(
+    store: Store, caplog: pytest.LogCaptureFixture, which: int, damage: str
+) -> None:
     store.get(STAGE, arrays)
     path = files(store)[which]
     whole = path.read_bytes()
@@ -98,7 +100,7 @@ def test_damage_at_any_place_is_noticed_and_mended(store, caplog, which, damage)
         assert store.get(STAGE, never).reused
 
 
-def test_every_flipped_bit_of_a_record_is_noticed(store):
+def test_every_flipped_bit_of_a_record_is_noticed(store: Store) -> None:
     store.get(STAGE, arrays)
     path = files(store)[1]
     whole = path.read_bytes()
@@ -110,7 +112,7 @@ def test_every_flipped_bit_of_a_record_is_noticed(store):
             read_record(path)
 
 
-def test_an_artifact_in_the_place_of_another_counts_as_absent(store, caplog):
+def test_an_artifact_in_the_place_of_another_counts_as_absent(store: Store, caplog: pytest.LogCaptureFixture) -> None:
     store.get(STAGE, arrays)
     other = Named("abd")
     store.get(other, lambda: {"floats": np.zeros(2)})
@@ -123,7 +125,7 @@ def test_an_artifact_in_the_place_of_another_counts_as_absent(store, caplog):
     assert set(store.get(STAGE, never).arrays) == set(arrays())
 
 
-def test_a_record_of_before_it_named_its_stage_is_still_read(store):
+def test_a_record_of_before_it_named_its_stage_is_still_read(store: Store) -> None:
     store.get(STAGE, arrays)
     path = files(store)[1]
     content = json.loads(path.read_bytes())
@@ -133,7 +135,9 @@ def test_a_record_of_before_it_named_its_stage_is_still_read(store):
     assert store.get(STAGE, never).reused
 
 
-def test_files_of_another_user_are_said_to_be_unreadable(store, caplog, plain_user):
+def test_files_of_another_user_are_said_to_be_unreadable(
+    store: Store, caplog: pytest.LogCaptureFixture, plain_user: None
+) -> None:
     store.get(STAGE, arrays)
     for path in files(store):
         path.chmod(0)
@@ -146,7 +150,7 @@ def test_files_of_another_user_are_said_to_be_unreadable(store, caplog, plain_us
 
 
 @pytest.mark.parametrize("mode", [0, 0o500])
-def test_a_folder_of_another_user_is_one_clear_error(store, plain_user, mode):
+def test_a_folder_of_another_user_is_one_clear_error(store: Store, plain_user: None, mode: int) -> None:
     store.get(STAGE, arrays)
     folder = files(store)[0].parent
     folder.chmod(mode)
@@ -157,7 +161,9 @@ def test_a_folder_of_another_user_is_one_clear_error(store, plain_user, mode):
     assert store.get(STAGE, never).reused
 
 
-def test_a_special_file_in_the_place_of_an_artifact_is_not_waited_for(store, caplog):
+def test_a_special_file_in_the_place_of_an_artifact_is_not_waited_for(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
     store.get(STAGE, arrays)
     for path in files(store):
         whole = path.read_bytes()
@@ -170,12 +176,14 @@ def test_a_special_file_in_the_place_of_an_artifact_is_not_waited_for(store, cap
     assert store.load(STAGE) is not None
 
 
-def test_content_is_on_the_disk_before_its_name_and_the_name_before_the_end(tmp_path, monkeypatch):
+def test_content_is_on_the_disk_before_its_name_and_the_name_before_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What a power cut leaves cannot be tried here: the order of the calls is what holds it."""
     done = []
 
-    def noted(name, call):
-        def wrapper(*given):
+    def noted(name: str, call: Callable[..., Any]) -> Callable[..., Any]:
+        def wrapper(*given: Any) -> Any:
             target = given[0]
             if name == "fsync":
                 target = "folder" if stat.S_ISDIR(os.fstat(target).st_mode) else os.fstat(target).st_size
@@ -196,7 +204,7 @@ def test_content_is_on_the_disk_before_its_name_and_the_name_before_the_end(tmp_
 
 
 @pytest.mark.parametrize("which", [0, 1])
-def test_a_missing_half_counts_as_absent(store, which):
+def test_a_missing_half_counts_as_absent(store: Store, which: int) -> None:
     store.get(STAGE, arrays)
     files(store)[which].unlink()
     assert store.load(STAGE) is None
@@ -204,14 +212,14 @@ def test_a_missing_half_counts_as_absent(store, which):
 
 
 @pytest.mark.parametrize("record", ["[]", "3", "null", "{}", '{"sha256": 5, "seconds": []}'])
-def test_a_record_of_another_form_is_damage(store, caplog, record):
+def test_a_record_of_another_form_is_damage(store: Store, caplog: pytest.LogCaptureFixture, record: str) -> None:
     store.get(STAGE, arrays)
     files(store)[1].write_text(record)
     assert store.load(STAGE) is None
     assert "damaged" in caplog.text
 
 
-def test_a_failing_producer_stores_nothing(store):
+def test_a_failing_producer_stores_nothing(store: Store) -> None:
     def fail() -> dict[str, Any]:
         raise RuntimeError("no result")
 
@@ -222,7 +230,7 @@ def test_a_failing_producer_stores_nothing(store):
     assert not store.get(STAGE, arrays).reused
 
 
-def test_objects_are_refused_before_anything_is_stored(store):
+def test_objects_are_refused_before_anything_is_stored(store: Store) -> None:
     with pytest.raises(TypeError, match=r"'names' holds Python objects"):
         store.get(STAGE, lambda: {"names": np.array(["a", None], dtype=object)})
     assert STAGE not in store
@@ -239,7 +247,9 @@ class Trap:
 
 
 @pytest.mark.parametrize("form", ["npz", "npy", "pickle"])
-def test_a_pickle_with_a_valid_checksum_is_not_loaded(store, tmp_path, caplog, form):
+def test_a_pickle_with_a_valid_checksum_is_not_loaded(
+    store: Store, tmp_path: Path, caplog: pytest.LogCaptureFixture, form: str
+) -> None:
     import pickle
 
     sprung = tmp_path / "sprung"
@@ -259,7 +269,7 @@ def test_a_pickle_with_a_valid_checksum_is_not_loaded(store, tmp_path, caplog, f
     assert not sprung.exists()
 
 
-def test_a_plain_array_file_in_place_of_the_archive_is_damage(store, caplog):
+def test_a_plain_array_file_in_place_of_the_archive_is_damage(store: Store, caplog: pytest.LogCaptureFixture) -> None:
     content = io.BytesIO()
     np.save(content, np.arange(3))
     npz, record = files(store)

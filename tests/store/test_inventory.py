@@ -41,7 +41,7 @@ def store(tmp_path: Path) -> Store:
     return store
 
 
-def test_every_artifact_is_described(store):
+def test_every_artifact_is_described(store: Store) -> None:
     items = stored(store.root)
     assert [(item.kind, item.key) for item in items] == [("numbers", "a"), ("numbers", "b"), ("others", "c")]
     assert [item.size // 1000 for item in items] == [1, 2, 3]
@@ -52,13 +52,13 @@ def test_every_artifact_is_described(store):
     assert stored(store.root / "nothing here") == []
 
 
-def test_reading_counts_as_use(store):
+def test_reading_counts_as_use(store: Store) -> None:
     store.load(Named("b"))
     assert stored(store.root)[1].used > NOW - 1
 
 
 @pytest.mark.parametrize("suffix", [".json", ".npz"])
-def test_damage_at_every_tenth_byte_is_found(store, suffix):
+def test_damage_at_every_tenth_byte_is_found(store: Store, suffix: str) -> None:
     [item, *_] = stored(store.root)
     path = item.record.with_suffix(suffix)
     whole = path.read_bytes()
@@ -71,7 +71,7 @@ def test_damage_at_every_tenth_byte_is_found(store, suffix):
     assert len(stored(store.root)) == 3, "half an artifact takes room too"
 
 
-def test_limits_choose_the_longest_unused(store):
+def test_limits_choose_the_longest_unused(store: Store) -> None:
     items = stored(store.root)
     keys = lambda chosen: [item.key for item in chosen]  # noqa: E731
     assert keys(to_prune(items)) == ["c", "b", "a"]
@@ -85,7 +85,7 @@ def test_limits_choose_the_longest_unused(store):
     assert keys(to_prune(items, max_bytes=0, unused_for=2.5 * DAY)) == ["c"], "every condition must hold"
 
 
-def test_what_is_being_made_is_not_removed(store):
+def test_what_is_being_made_is_not_removed(store: Store) -> None:
     [item, other, _] = stored(store.root)
     with FileLock(item.record.with_suffix(".lock")):
         assert not remove(item)
@@ -96,7 +96,7 @@ def test_what_is_being_made_is_not_removed(store):
     assert not store.get(Named("a"), lambda: {"x": np.zeros(3)}).reused
 
 
-def test_abandoned_temporary_files_are_swept_and_fresh_ones_kept(store):
+def test_abandoned_temporary_files_are_swept_and_fresh_ones_kept(store: Store) -> None:
     old, fresh = (store.root / "numbers" / f".tmp-{name}" for name in ("old", "fresh"))
     for path in (old, fresh):
         path.write_bytes(b"0123456789")
@@ -110,17 +110,17 @@ def test_abandoned_temporary_files_are_swept_and_fresh_ones_kept(store):
 @pytest.mark.parametrize(
     ("text", "size"), [("10GB", 10**10), ("1.5 kb", 1500), ("7", 7), ("3B", 3), ("2T", 2 * 10**12)]
 )
-def test_sizes(text, size):
+def test_sizes(text: str, size: int) -> None:
     assert parse_bytes(text) == size
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("90", 90), ("1.5h", 5400), ("30d", 30 * DAY), ("2min", 120)])
-def test_times(text, seconds):
+def test_times(text: str, seconds: float) -> None:
     assert parse_seconds(text) == seconds
 
 
 @pytest.mark.parametrize("text", ["", "-1", "ten", "10 apples", "1e400", "0", "inf", "nan"])
-def test_what_is_no_amount_is_refused(text):
+def test_what_is_no_amount_is_refused(text: str) -> None:
     with pytest.raises(SpecError, match="write it like"):
         parse_seconds(text)
     if text != "0":
@@ -128,7 +128,7 @@ def test_what_is_no_amount_is_refused(text):
             parse_bytes(text)
 
 
-def test_amounts_are_short():
+def test_amounts_are_short() -> None:
     assert [show_bytes(size) for size in (0, 999, 1500, 99_600, 10**9, 2.5e12)] == [
         "0 B",
         "999 B",

@@ -22,7 +22,9 @@ def pictures(count: int, channels: int, height: int, width: int) -> torch.Tensor
 
 @pytest.mark.parametrize(("channels", "height", "width", "padding"), [(3, 32, 32, 4), (1, 8, 8, 1), (2, 5, 7, 4)])
 @pytest.mark.parametrize("kind", ["crop", "crop-flip"])
-def test_crop_is_that_of_a_reflect_padded_image(channels, height, width, padding, kind):
+def test_crop_is_that_of_a_reflect_padded_image(
+    channels: int, height: int, width: int, padding: int, kind: str
+) -> None:
     images = pictures(40, channels, height, width)
     indices = torch.randperm(40, generator=generator(1))
     given = crop_and_flip(images, indices, kind=kind, padding=padding, generator=generator(2)).numpy()
@@ -36,7 +38,7 @@ def test_crop_is_that_of_a_reflect_padded_image(channels, height, width, padding
         np.testing.assert_array_equal(given[place], expected[:, :, ::-1] if mirrored[place] else expected)
 
 
-def test_a_mirror_that_alternates_shows_both_sides_in_two_epochs():
+def test_a_mirror_that_alternates_shows_both_sides_in_two_epochs() -> None:
     positions = torch.randperm(10_000, generator=generator())
     first, second, third = (alternate(positions, epoch) for epoch in range(3))
     assert torch.equal(first, ~second)
@@ -46,7 +48,7 @@ def test_a_mirror_that_alternates_shows_both_sides_in_two_epochs():
     assert 0.45 < (in_order[1:] == in_order[:-1]).float().mean() < 0.55, "neighbours, often of one class, are alike"
 
 
-def test_batches_alternate_the_mirror_epoch_by_epoch():
+def test_batches_alternate_the_mirror_epoch_by_epoch() -> None:
     from bench.training.batches import TensorBatches
 
     images = pictures(30, 1, 4, 4)
@@ -63,7 +65,7 @@ def test_batches_alternate_the_mirror_epoch_by_epoch():
     assert 0 < sum(map(torch.equal, one, images)) < 30
 
 
-def test_every_shift_and_both_mirrors_occur():
+def test_every_shift_and_both_mirrors_occur() -> None:
     image = pictures(1, 1, 6, 6)
     made = crop_and_flip(
         image, torch.zeros(2000, dtype=torch.int64), kind="crop-flip", padding=1, generator=generator()
@@ -72,12 +74,12 @@ def test_every_shift_and_both_mirrors_occur():
 
 
 @pytest.mark.parametrize("padding", [4, 5, 9])
-def test_padding_that_reflection_cannot_fill_is_refused(padding):
+def test_padding_that_reflection_cannot_fill_is_refused(padding: int) -> None:
     with pytest.raises(TrainingError, match=rf"crop_padding={padding} .* 4x6 pixels.* at most 3"):
         crop_and_flip(pictures(2, 1, 4, 6), torch.arange(2), kind="crop", padding=padding, generator=generator())
 
 
-def test_normaliser():
+def test_normaliser() -> None:
     mean, std = (0.49, 0.48, 0.45), (0.25, 0.24, 0.26)
     images = pictures(5, 3, 4, 4)
     scale, shift = normaliser(mean, std, "cpu")
@@ -101,7 +103,7 @@ def candidates(image: torch.Tensor) -> dict[tuple[int, int, int, int], torch.Ten
     return made
 
 
-def test_resized_crops_are_torchvisions():
+def test_resized_crops_are_torchvisions() -> None:
     """Every picture made is one that torchvision makes, of an area and a ratio in range."""
     image = pictures(1, 2, 7, 7)
     known = candidates(image[0])
@@ -125,7 +127,7 @@ def test_resized_crops_are_torchvisions():
 
 
 @pytest.mark.parametrize(("height", "width", "longest"), [(1, 60, 1), (60, 1, 1), (3, 400, 4), (400, 3, 4)])
-def test_resized_crop_where_no_attempt_fits_is_the_centre(height, width, longest):
+def test_resized_crop_where_no_attempt_fits_is_the_centre(height: int, width: int, longest: int) -> None:
     """torchvision then takes the largest centred crop of a valid ratio."""
     images = torch.zeros(50, 1, height, width, dtype=torch.uint8)
     start = (max(height, width) - longest) // 2
@@ -134,7 +136,7 @@ def test_resized_crop_where_no_attempt_fits_is_the_centre(height, width, longest
     assert (resized_crop_and_flip(images, generator()) == 200).all()
 
 
-def test_augment_follows_the_recipe():
+def test_augment_follows_the_recipe() -> None:
     images, indices = pictures(6, 3, 8, 8), torch.tensor([3, 1, 1])
 
     def made(kind: str) -> torch.Tensor:

@@ -11,6 +11,7 @@ from torch import nn
 
 from bench import Dataset, Dynamics, Recipe, plugins, register_model
 from bench.identity import ModelRef, derive_seed
+from bench.training.batches import Batches
 from bench.training.fit import Labelled, build_model, fit, make_batches
 from bench.training.loop import Evaluation, train
 from bench.training.recorder import DynamicsRecorder
@@ -76,7 +77,7 @@ def test_a_model_that_draws_nothing_is_trained_as_by_the_loop_alone(few_digits: 
     model = ModelRef(name="small_cnn")
     scored, _ = run(few_digits, model)
 
-    def batches(split: str):
+    def batches(split: str) -> Batches:
         part = getattr(few_digits, split)
         return make_batches(part.images, part.labels, recipe=RECIPE, dataset=few_digits, device="cpu")
 

@@ -83,7 +83,7 @@ def look_at_every_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("augmentation", ["none", "crop", "crop-flip", "resized-crop-flip"])
-def test_training_with_dynamics_looks_once_per_epoch(augmentation):
+def test_training_with_dynamics_looks_once_per_epoch(augmentation: str) -> None:
     recipe = Recipe(batch_size=16, augmentation=augmentation, crop_padding=1)
     images = torch.zeros(SIZE, 3, 8, 8, dtype=torch.uint8)
     targets = torch.arange(SIZE) % 10
@@ -100,7 +100,7 @@ def test_training_with_dynamics_looks_once_per_epoch(augmentation):
     assert added["look"] == 1
 
 
-def test_a_clustering_looks_once_per_epoch():
+def test_a_clustering_looks_once_per_epoch() -> None:
     embeddings = np.random.default_rng(0).normal(size=(SIZE, 4)).astype(np.float32)
     near = np.tile(np.arange(3), (SIZE, 1))
 
@@ -117,7 +117,7 @@ def test_a_clustering_looks_once_per_epoch():
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_simsiam_looks_once_per_epoch(channels):
+def test_simsiam_looks_once_per_epoch(channels: int) -> None:
     images = torch.zeros(SIZE, channels, 16, 16, dtype=torch.uint8, device="meta")
 
     def work(epochs: int) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -10,11 +12,11 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional
 
-from bench import Recipe
+from bench import Dataset, Recipe
 from bench.errors import TrainingError
 from bench.identity import ModelRef
 from bench.training import gradients as module
-from bench.training.batches import TensorBatches
+from bench.training.batches import Batches, TensorBatches
 from bench.training.fit import fresh_network, make_batches
 from bench.training.gradients import norms_of
 from bench.training.loop import train
@@ -23,13 +25,13 @@ from bench.training.outputs import last_linear, read_outputs
 RECIPE = Recipe(batch_size=32, lr=0.05, augmentation="crop", crop_padding=1, precision="fp32")
 
 
-def batches_of(dataset, size=40, inputs=None):
+def batches_of(dataset: Dataset, size: int = 40, inputs: np.ndarray | None = None) -> Batches:
     inputs = dataset.train.images if inputs is None else inputs
     labels = dataset.train.labels[:size]
     return make_batches(inputs[:size], labels, recipe=RECIPE, dataset=dataset, device="cpu")
 
 
-def trained(dataset, name, steps=6, inputs=None):
+def trained(dataset: Dataset, name: str, steps: int = 6, inputs: np.ndarray | None = None) -> tuple[nn.Module, Batches]:
     batches = batches_of(dataset, inputs=inputs)
     shape = (dataset.train.images if inputs is None else inputs).shape[1:]
     network, generator = fresh_network(ModelRef(name=name), shape, 10, seed=3, device="cpu")
@@ -38,7 +40,7 @@ def trained(dataset, name, steps=6, inputs=None):
     return network, batches
 
 
-def by_hand(network, batches, weights):
+def by_hand(network: nn.Module, batches: Batches, weights: np.ndarray) -> np.ndarray:
     """One backward pass per image."""
     network.eval()
     norms = []
@@ -51,7 +53,9 @@ def by_hand(network, batches, weights):
 
 
 @pytest.mark.parametrize(("name", "size", "steps"), [("small_cnn", 20, 6), ("resnet18", 5, 0)])
-def test_norms_are_those_of_one_backward_pass_per_image(few_digits, monkeypatch, name, size, steps):
+def test_norms_are_those_of_one_backward_pass_per_image(
+    few_digits: Dataset, monkeypatch: pytest.MonkeyPatch, name: str, size: int, steps: int
+) -> None:
     network, _ = trained(few_digits, name, steps)
     batches, weights = batches_of(few_digits, size), list(network.parameters())
     # Chunks of 3 images, which 20 and 5 are no multiple of.
@@ -67,7 +71,7 @@ def test_norms_are_those_of_one_backward_pass_per_image(few_digits, monkeypatch,
 
 @settings(max_examples=30, deadline=None)
 @given(st.integers(1, 6), st.integers(1, 5), st.integers(2, 4), st.booleans(), st.integers(0, 2**31))
-def test_norms_of_any_small_network(size, width, classes, bias, seed):
+def test_norms_of_any_small_network(size: int, width: int, classes: int, bias: bool, seed: int) -> None:
     drawn = np.random.default_rng(seed)
     inputs = drawn.normal(size=(size, 3)).astype(np.float32)
     labels = drawn.integers(0, classes, size)
@@ -80,7 +84,7 @@ def test_norms_of_any_small_network(size, width, classes, bias, seed):
         np.testing.assert_allclose(norms_of(network, batches, layers=layers), expected, rtol=1e-4, atol=1e-6)
 
 
-def test_a_probe_has_one_layer(few_digits):
+def test_a_probe_has_one_layer(few_digits: Dataset) -> None:
     pixels = few_digits.train.images.reshape(200, -1).astype(np.float32) / 255
     network, batches = trained(few_digits, "linear_probe", inputs=pixels)
     every, last = (norms_of(network, batches, layers=layers) for layers in ("all", "last"))
@@ -88,14 +92,14 @@ def test_a_probe_has_one_layer(few_digits):
     np.testing.assert_allclose(read_outputs(network, batches).features, network.norm(torch.from_numpy(pixels[:40])))
 
 
-def test_last_layer_without_bias(few_digits):
+def test_last_layer_without_bias(few_digits: Dataset) -> None:
     network, batches = trained(few_digits, "small_cnn")
     network.classifier.bias = None
     found = norms_of(network, batches, layers="last")
     np.testing.assert_allclose(found, by_hand(network, batches, [network.classifier.weight]), rtol=1e-3)
 
 
-def test_outputs_are_the_softmax_and_what_the_last_layer_takes(few_digits):
+def test_outputs_are_the_softmax_and_what_the_last_layer_takes(few_digits: Dataset) -> None:
     network, batches = trained(few_digits, "small_cnn")
     found = read_outputs(network, batches)
     assert (found.probabilities.shape, found.features.shape) == ((40, 10), (40, 128))
@@ -108,7 +112,7 @@ def test_outputs_are_the_softmax_and_what_the_last_layer_takes(few_digits):
     assert not network.classifier._forward_hooks
 
 
-def test_the_network_is_not_changed(few_digits):
+def test_the_network_is_not_changed(few_digits: Dataset) -> None:
     network, batches = trained(few_digits, "small_cnn")
     before = {name: value.clone() for name, value in network.state_dict().items()}
     read_outputs(network, batches)
@@ -118,7 +122,7 @@ def test_the_network_is_not_changed(few_digits):
         assert torch.equal(value, before[name]), name
 
 
-def test_a_network_without_a_last_linear_layer_is_refused(few_digits):
+def test_a_network_without_a_last_linear_layer_is_refused(few_digits: Dataset) -> None:
     batches = batches_of(few_digits)
     with pytest.raises(TrainingError, match="a Flatten has no linear layer"):
         read_outputs(nn.Flatten(), batches)
@@ -128,11 +132,13 @@ def test_a_network_without_a_last_linear_layer_is_refused(few_digits):
     assert not bent[1]._forward_hooks
 
 
-def test_a_training_stopped_early_follows_the_long_schedule(few_digits, monkeypatch):
+def test_a_training_stopped_early_follows_the_long_schedule(
+    few_digits: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
     rates = []
     taken = torch.optim.SGD.step
 
-    def step(self, *arguments, **options):
+    def step(self, *arguments: Any, **options: Any) -> Any:
         rates.append(self.param_groups[0]["lr"])
         return taken(self, *arguments, **options)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
+from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -15,31 +16,33 @@ from hypothesis import strategies as st
 from bench.dynamics import Dynamics
 from bench.training.recorder import DynamicsRecorder
 
+Training = tuple[np.ndarray, list[int], int, int]
 
-def softmax(logits):
+
+def softmax(logits: torch.Tensor) -> list[float]:
     exponentials = [math.exp(value - max(logits)) for value in logits]
     return [value / sum(exponentials) for value in exponentials]
 
 
-def margin(values, label):
+def margin(values: np.ndarray, label: int) -> float:
     return values[label] - max(value for c, value in enumerate(values) if c != label)
 
 
-def windows(values, length):
+def windows(values: np.ndarray, length: int) -> list[list[float]]:
     length = min(length, len(values))
     return [values[start : start + length] for start in range(len(values) - length + 1)]
 
 
-def spread(window):
+def spread(window: Sequence[float]) -> float:
     return statistics.stdev(window) if len(window) > 1 else 0.0
 
 
-def change(before, after):
+def change(before: Sequence[float], after: Sequence[float]) -> float:
     """TDDS' change of an image between two epochs."""
     return sum(abs(q * (math.log(q + 1e-8) - math.log(p + 1e-8))) for p, q in zip(before, after, strict=True))
 
 
-def tdds(outputs, trajectory, length):
+def tdds(outputs: list[list[float]], trajectory: int, length: int) -> float:
     """As the released code has it: all windows of the first epochs, and a moving average that starts at 0."""
     outputs = outputs[:trajectory]
     score = 0.0
@@ -50,16 +53,16 @@ def tdds(outputs, trajectory, length):
     return score
 
 
-def entropy(probabilities):
+def entropy(probabilities: Sequence[float]) -> float:
     return -sum(p * math.log(p) for p in probabilities if p > 0)
 
 
-def lead(probabilities):
+def lead(probabilities: Sequence[float]) -> float:
     first, second = sorted(probabilities, reverse=True)[:2]
     return first - second
 
 
-def by_hand(logits, label):
+def by_hand(logits: torch.Tensor, label: int) -> dict[str, float]:
     """The scores of one image whose outputs of all epochs are ``logits`` [T][C]."""
     outputs = [softmax(epoch) for epoch in logits]
     # Of equal outputs the first class is predicted, as argmax has it.
@@ -90,7 +93,7 @@ def by_hand(logits, label):
 
 
 @st.composite
-def trainings(draw):
+def trainings(draw: st.DrawFn) -> Training:
     """Logits [T, N, C] on a grid of halves, so that equal outputs occur; labels; batches of any sizes per epoch."""
     # The windows have 5 and 10 epochs; TDDS' trajectories 10 and 30, DUAL's 30.
     epochs = draw(st.sampled_from([1, 2, 4, 5, 6, 9, 10, 11, 29, 30, 31]) | st.integers(1, 45))
@@ -102,7 +105,7 @@ def trainings(draw):
 
 @settings(max_examples=60, deadline=None)
 @given(trainings())
-def test_online_numbers_are_the_definitions(training):
+def test_online_numbers_are_the_definitions(training: Training) -> None:
     logits, labels, batch, seed = training
     recorder, targets = DynamicsRecorder(len(labels), "cpu"), torch.tensor(labels)
     order = torch.Generator().manual_seed(seed)
@@ -120,7 +123,7 @@ def test_online_numbers_are_the_definitions(training):
             assert found[name][image] == pytest.approx(value, rel=1e-4, abs=1e-5), name
 
 
-def test_outputs_held_in_half_precision_move_tdds_little(monkeypatch):
+def test_outputs_held_in_half_precision_move_tdds_little(monkeypatch: pytest.MonkeyPatch) -> None:
     logits = torch.randn(31, 50, 7, generator=torch.Generator().manual_seed(0)) * 2
     found = []
     for cells in (2**26, 0):
@@ -134,7 +137,7 @@ def test_outputs_held_in_half_precision_move_tdds_little(monkeypatch):
     assert np.abs(found[0].tdds - found[1].tdds).max() > 0
 
 
-def test_dynamics_without_the_newer_scores_are_not_read_as_if_they_had_them():
+def test_dynamics_without_the_newer_scores_are_not_read_as_if_they_had_them() -> None:
     recorder = DynamicsRecorder(3, "cpu")
     recorder.update(torch.arange(3), torch.eye(3), torch.arange(3))
     recorder.end_epoch()

@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pytest
@@ -35,7 +36,7 @@ def batches_of(dataset: Dataset, split: str = "train", recipe: Recipe = RECIPE) 
 
 
 def run(
-    dataset: Dataset, *, iterations: int = 20, seed: int = 0, test: bool = True, recipe: Recipe = RECIPE, **more
+    dataset: Dataset, *, iterations: int = 20, seed: int = 0, test: bool = True, recipe: Recipe = RECIPE, **more: Any
 ) -> tuple[dict[str, torch.Tensor], list]:
     """Train a small network; its weights and evaluations."""
     model = build_model(CNN, (1, 8, 8), 10, seed)
@@ -53,7 +54,7 @@ def run(
 
 @pytest.mark.parametrize("batch_size", [2, 3, 8])
 @pytest.mark.parametrize("size", [2, 3, 7, 8, 9, 16, 17, 40])
-def test_every_image_once_per_epoch_in_as_many_batches_as_announced(size, batch_size):
+def test_every_image_once_per_epoch_in_as_many_batches_as_announced(size: int, batch_size: int) -> None:
     images = torch.arange(size, dtype=torch.uint8)[:, None, None, None].expand(-1, 1, 2, 2)
     recipe = Recipe(batch_size=batch_size, augmentation="crop-flip", crop_padding=1)
     batches = TensorBatches(images, torch.arange(size), recipe=recipe, mean=MEAN, std=STD, device="cpu")
@@ -73,19 +74,19 @@ def test_every_image_once_per_epoch_in_as_many_batches_as_announced(size, batch_
     assert len(orders[0]) < 16 or orders[0] != orders[1]
 
 
-def test_only_a_last_batch_of_one_joins_its_neighbour():
+def test_only_a_last_batch_of_one_joins_its_neighbour() -> None:
     assert [len(part) for part in split_epoch(torch.arange(9), 4)] == [4, 5]
     assert [len(part) for part in split_epoch(torch.arange(10), 4)] == [4, 4, 2]
     assert [len(part) for part in split_epoch(torch.arange(1), 4)] == [1]
 
 
-def test_test_images_come_in_order_and_unaugmented(digits):
+def test_test_images_come_in_order_and_unaugmented(digits: Dataset) -> None:
     inputs = torch.cat([batch.inputs for batch in batches_of(digits, "test").in_order()])
     plain = (digits.test.images / 255 - digits.mean[0]) / digits.std[0]
     np.testing.assert_allclose(inputs.numpy(), plain, atol=1e-5)
 
 
-def test_a_cpu_scores_fewer_images_at_once_than_other_devices():
+def test_a_cpu_scores_fewer_images_at_once_than_other_devices() -> None:
     images = torch.zeros(1_500, 1, 2, 2, dtype=torch.uint8)
     for device, sizes in (("cpu", [256] * 5 + [220]), ("meta", [1_024, 476])):
         targets = torch.zeros(len(images), dtype=torch.int64)
@@ -101,17 +102,17 @@ class Listening(DynamicsRecorder):
         self.logits = np.full((epochs, size, classes), np.nan)
         self.now = 0
 
-    def update(self, positions, logits, targets):
+    def update(self, positions: torch.Tensor, logits: torch.Tensor, targets: torch.Tensor) -> None:
         self.logits[self.now, positions.numpy()] = logits.float().numpy()
         super().update(positions, logits, targets)
 
-    def end_epoch(self):
+    def end_epoch(self) -> None:
         self.now += 1
         super().end_epoch()
 
 
 @pytest.mark.parametrize("epochs", [1, 3, 12])
-def test_recorder_agrees_with_outputs_stored_in_full(few_digits, epochs):
+def test_recorder_agrees_with_outputs_stored_in_full(few_digits: Dataset, epochs: int) -> None:
     recipe = RECIPE.model_copy(update={"proxy_epochs": epochs})
     labels = few_digits.train.labels.copy()
     labels[::7] = (labels[::7] + 1) % 10  # some wrong ones, so that not everything is learned
@@ -133,7 +134,7 @@ def test_recorder_agrees_with_outputs_stored_in_full(few_digits, epochs):
     probabilities = exponentials / exponentials.sum(2, keepdims=True)
     rows = np.arange(200)
 
-    def margins(outputs):
+    def margins(outputs: torch.Tensor) -> torch.Tensor:
         own = outputs[:, rows, labels]
         others = outputs.copy()
         others[:, rows, labels] = -np.inf
@@ -156,12 +157,12 @@ def test_recorder_agrees_with_outputs_stored_in_full(few_digits, epochs):
         assert np.abs(errors.mean(0) - found.el2n).max() > 1e-3, "the window of 10 epochs plays no part in this test"
 
 
-def rates_of(dataset, monkeypatch, recipe: Recipe, iterations: int) -> list[float]:
+def rates_of(dataset: Dataset, monkeypatch: pytest.MonkeyPatch, recipe: Recipe, iterations: int) -> list[float]:
     """The learning rate of every step."""
     rates: list[float] = []
     taken = torch.optim.SGD.step
 
-    def step(self, *arguments, **options):
+    def step(self, *arguments: Any, **options: Any) -> Any:
         rates.append(self.param_groups[0]["lr"])
         return taken(self, *arguments, **options)
 
@@ -170,7 +171,9 @@ def rates_of(dataset, monkeypatch, recipe: Recipe, iterations: int) -> list[floa
     return rates
 
 
-def test_cosine_from_lr_to_lr_min_in_the_right_number_of_steps(few_digits, monkeypatch):
+def test_cosine_from_lr_to_lr_min_in_the_right_number_of_steps(
+    few_digits: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
     recipe = RECIPE.model_copy(update={"lr": 0.1, "lr_min": 1e-3})
     rates = rates_of(few_digits, monkeypatch, recipe, 17)
     expected = [1e-3 + (0.1 - 1e-3) * (1 + math.cos(math.pi * done / 17)) / 2 for done in range(17)]
@@ -178,7 +181,9 @@ def test_cosine_from_lr_to_lr_min_in_the_right_number_of_steps(few_digits, monke
 
 
 @pytest.mark.parametrize("iterations", [1, 2, 17, 100])
-def test_a_triangle_from_a_fifth_of_lr_to_lr_to_lr_min(few_digits, monkeypatch, iterations):
+def test_a_triangle_from_a_fifth_of_lr_to_lr_to_lr_min(
+    few_digits: Dataset, monkeypatch: pytest.MonkeyPatch, iterations: int
+) -> None:
     recipe = RECIPE.model_copy(update={"lr": 0.1, "lr_min": 7e-3, "schedule": "triangular"})
     rates = rates_of(few_digits, monkeypatch, recipe, iterations)
     peak = max(1, round(0.23 * iterations))
@@ -186,7 +191,7 @@ def test_a_triangle_from_a_fifth_of_lr_to_lr_to_lr_min(few_digits, monkeypatch, 
     np.testing.assert_allclose(rates, expected, rtol=1e-9)
 
 
-def test_label_smoothing_spreads_a_share_of_each_target(few_digits):
+def test_label_smoothing_spreads_a_share_of_each_target(few_digits: Dataset) -> None:
     """One step on one batch, the loss written out."""
     recipe = RECIPE.model_copy(
         update={"batch_size": 200, "augmentation": "none", "momentum": 0, "nesterov": False, "label_smoothing": 0.2}
@@ -203,14 +208,14 @@ def test_label_smoothing_spreads_a_share_of_each_target(few_digits):
         torch.testing.assert_close(weight.detach(), expected.detach(), rtol=1e-4, atol=1e-5, msg=name)
 
 
-def test_later_fields_of_a_recipe_leave_earlier_hashes_as_they_were():
+def test_later_fields_of_a_recipe_leave_earlier_hashes_as_they_were() -> None:
     assert not {"schedule", "label_smoothing"} & set(Recipe().model_dump())
     later = Recipe(schedule="triangular", label_smoothing=0.1)
     assert Recipe(**later.model_dump()) == later
     assert Recipe.model_validate_json(later.model_dump_json()) == later
 
 
-def test_a_network_is_shown_images_of_its_training_and_no_labels(few_digits):
+def test_a_network_is_shown_images_of_its_training_and_no_labels(few_digits: Dataset) -> None:
     from bench.training.fit import fresh_network
 
     images = np.pad(few_digits.train.images, ((0, 0), (0, 0), (1, 1), (1, 1)))
@@ -225,7 +230,7 @@ def test_a_network_is_shown_images_of_its_training_and_no_labels(few_digits):
     assert not torch.equal(one.classifier.weight, other.classifier.weight)
 
 
-def test_one_step_is_that_of_the_definition(few_digits):
+def test_one_step_is_that_of_the_definition(few_digits: Dataset) -> None:
     """Nesterov SGD with weight decay on one batch, written out."""
     recipe = RECIPE.model_copy(update={"batch_size": 200, "augmentation": "none", "lr": 0.1})
     start = build_model(CNN, (1, 8, 8), 10, 0)
@@ -249,7 +254,7 @@ def test_one_step_is_that_of_the_definition(few_digits):
         torch.testing.assert_close(weight.detach(), expected[name], rtol=1e-4, atol=1e-5)
 
 
-def test_same_seed_same_weights_and_other_seed_others(few_digits):
+def test_same_seed_same_weights_and_other_seed_others(few_digits: Dataset) -> None:
     first, again, other = run(few_digits), run(few_digits), run(few_digits, seed=1)
     assert first[1] == again[1]
     for name, value in first[0].items():
@@ -257,7 +262,7 @@ def test_same_seed_same_weights_and_other_seed_others(few_digits):
     assert not torch.equal(first[0]["classifier.weight"], other[0]["classifier.weight"])
 
 
-def test_global_random_state_plays_no_part_and_is_left_alone(few_digits):
+def test_global_random_state_plays_no_part_and_is_left_alone(few_digits: Dataset) -> None:
     torch.manual_seed(1)
     before = torch.random.get_rng_state()
     first = run(few_digits)
@@ -266,7 +271,7 @@ def test_global_random_state_plays_no_part_and_is_left_alone(few_digits):
     assert torch.equal(first[0]["classifier.weight"], run(few_digits)[0]["classifier.weight"])
 
 
-def test_scoring_the_test_set_does_not_touch_training(few_digits):
+def test_scoring_the_test_set_does_not_touch_training(few_digits: Dataset) -> None:
     with_test, without = run(few_digits)[0], run(few_digits, test=False)[0]
     for name, value in with_test.items():
         assert torch.equal(value, without[name]), name
@@ -276,7 +281,7 @@ def test_scoring_the_test_set_does_not_touch_training(few_digits):
     ("iterations", "times", "expected"),
     [(20, 4, [5, 10, 15, 20]), (7, 3, [2, 5, 7]), (3, 10, [1, 2, 3]), (1, 1, [1]), (9, 1, [9])],
 )
-def test_evaluation_points(few_digits, iterations, times, expected):
+def test_evaluation_points(few_digits: Dataset, iterations: int, times: int, expected: list[int]) -> None:
     recipe = RECIPE.model_copy(update={"evaluations": times})
     steps = []
     _, scored = run(
@@ -286,7 +291,7 @@ def test_evaluation_points(few_digits, iterations, times, expected):
     assert steps[-1] == (iterations, iterations)
 
 
-def test_accuracy_is_that_of_the_predictions_and_an_absent_class_has_none(few_digits):
+def test_accuracy_is_that_of_the_predictions_and_an_absent_class_has_none(few_digits: Dataset) -> None:
     model = build_model(CNN, (1, 8, 8), 10, 0)
     train(model, batches_of(few_digits), recipe=RECIPE, iterations=30, generator=generator())
     kept = few_digits.test.labels != 3
@@ -305,13 +310,13 @@ def test_accuracy_is_that_of_the_predictions_and_an_absent_class_has_none(few_di
 
 
 @pytest.mark.parametrize("recipe", [RECIPE.model_copy(update={"lr": 1e12})])
-def test_a_loss_that_is_not_finite_names_the_learning_rate(few_digits, recipe):
+def test_a_loss_that_is_not_finite_names_the_learning_rate(few_digits: Dataset, recipe: Recipe) -> None:
     with pytest.raises(TrainingError, match=r"loss is not finite by iteration \d+ of 40 \(lr=1000000000000.0"):
         run(few_digits, iterations=40, recipe=recipe)
 
 
 @pytest.mark.parametrize("size", [0, 1])
-def test_fewer_than_two_images(few_digits, size):
+def test_fewer_than_two_images(few_digits: Dataset, size: int) -> None:
     with pytest.raises(TrainingError, match=rf"{size} image\(s\); 2 or more"):
         fit(
             CNN,
@@ -324,7 +329,7 @@ def test_fewer_than_two_images(few_digits, size):
         )
 
 
-def test_bf16_trains_on_the_cpu_and_differs_from_fp32(few_digits):
+def test_bf16_trains_on_the_cpu_and_differs_from_fp32(few_digits: Dataset) -> None:
     recipe = RECIPE.model_copy(update={"precision": "bf16"})
     weights, scored = run(few_digits, iterations=60, recipe=recipe)
     assert all(torch.isfinite(value).all() for value in weights.values())
@@ -333,7 +338,7 @@ def test_bf16_trains_on_the_cpu_and_differs_from_fp32(few_digits):
     assert not torch.equal(weights["classifier.weight"], run(few_digits, iterations=60)[0]["classifier.weight"])
 
 
-def test_logits_are_in_fp32_though_the_rest_is_in_bf16(few_digits):
+def test_logits_are_in_fp32_though_the_rest_is_in_bf16(few_digits: Dataset) -> None:
     model, seen = build_model(CNN, (1, 8, 8), 10, 0), []
     model.conv0.register_forward_hook(lambda layer, given, output: seen.append(output.dtype))
     recorder = Listening(200, 10, 1)
@@ -353,7 +358,7 @@ def test_logits_are_in_fp32_though_the_rest_is_in_bf16(few_digits):
     assert "forward" not in vars(model.classifier), "nothing stays on the model"
 
 
-def test_the_last_layer_is_computed_once_and_restored_after_an_error():
+def test_the_last_layer_is_computed_once_and_restored_after_an_error() -> None:
     model, calls = build_model(PROBE, (16,), 10, 0), []
     model.classifier.register_forward_hook(lambda layer, given, logits: calls.append(logits.dtype))
     inputs = torch.randn(8, 16, generator=generator())
@@ -367,11 +372,13 @@ def test_the_last_layer_is_computed_once_and_restored_after_an_error():
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_training_is_the_same_twice_and_fp32_rounds_as_published_rows_did(few_digits, precision, monkeypatch):
+def test_training_is_the_same_twice_and_fp32_rounds_as_published_rows_did(
+    few_digits: Dataset, precision: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     asked = []
 
     class Sgd(torch.optim.SGD):
-        def __init__(self, *given, fused, **more):
+        def __init__(self, *given: Any, fused: bool, **more: Any) -> None:
             asked.append(fused)
             super().__init__(*given, fused=fused, **more)
 
@@ -384,9 +391,9 @@ def test_training_is_the_same_twice_and_fp32_rounds_as_published_rows_did(few_di
     assert scored == scored_again
 
 
-def test_the_fused_optimiser_computes_the_same_step(few_digits, monkeypatch):
+def test_the_fused_optimiser_computes_the_same_step(few_digits: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     class Plain(torch.optim.SGD):
-        def __init__(self, *given, fused, **more):
+        def __init__(self, *given: Any, fused: bool, **more: Any) -> None:
             super().__init__(*given, fused=False, foreach=False, **more)
 
     recipe = RECIPE.model_copy(update={"precision": "bf16"})
@@ -398,7 +405,7 @@ def test_the_fused_optimiser_computes_the_same_step(few_digits, monkeypatch):
 
 
 @pytest.mark.parametrize("asked", ["tf32", "bf16", "fp32"])
-def test_tf32_holds_for_the_steps_and_for_scoring_alone(few_digits, asked):
+def test_tf32_holds_for_the_steps_and_for_scoring_alone(few_digits: Dataset, asked: str) -> None:
     def allowed() -> tuple[bool, bool]:
         return torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
 
@@ -414,7 +421,7 @@ def test_tf32_holds_for_the_steps_and_for_scoring_alone(few_digits, asked):
     assert allowed() == before
 
 
-def test_resized_crops_train(few_digits):
+def test_resized_crops_train(few_digits: Dataset) -> None:
     recipe = RECIPE.model_copy(update={"augmentation": "resized-crop-flip"})
     weights, _ = run(few_digits, recipe=recipe)
     assert all(torch.isfinite(value).all() for value in weights.values())
@@ -443,7 +450,7 @@ class Filed:
 
 
 @pytest.mark.parametrize("kind", ["none", "crop", "crop-flip", "crop-alternating-flip"])
-def test_images_in_files_are_augmented_as_the_recipe_says(few_digits, kind):
+def test_images_in_files_are_augmented_as_the_recipe_says(few_digits: Dataset, kind: str) -> None:
     """The same pixels as from memory: where the images lie is no part of a recipe."""
     recipe = RECIPE.model_copy(update={"augmentation": kind})
     in_memory, in_files = few_digits.train.images, Filed(few_digits.train.images)
@@ -456,7 +463,7 @@ def test_images_in_files_are_augmented_as_the_recipe_says(few_digits, kind):
         assert all(torch.equal(part, same) for part, same in zip(one, other, strict=True))
 
 
-def test_resized_crops_of_files_are_cut_while_decoding(few_digits):
+def test_resized_crops_of_files_are_cut_while_decoding(few_digits: Dataset) -> None:
     recipe = RECIPE.model_copy(update={"augmentation": "resized-crop-flip"})
     images = Filed(few_digits.train.images)
     batches = make_batches(images, few_digits.train.labels, recipe=recipe, dataset=few_digits, device="cpu")
@@ -465,7 +472,7 @@ def test_resized_crops_of_files_are_cut_while_decoding(few_digits):
     assert not any(torch.isclose(batch.inputs, black).all() for batch in batches.in_order())
 
 
-def test_linear_probe_on_embeddings(few_digits):
+def test_linear_probe_on_embeddings(few_digits: Dataset) -> None:
     """Embeddings are taken as they are: neither augmented nor normalised."""
     train_inputs, test_inputs = (
         split.images.reshape(len(split), -1).astype(np.float32) / 255 for split in (few_digits.train, few_digits.test)
@@ -486,6 +493,6 @@ def test_linear_probe_on_embeddings(few_digits):
     assert scored[-1].accuracy > 70
 
 
-def test_training_learns(digits):
+def test_training_learns(digits: Dataset) -> None:
     _, scored = run(digits, iterations=150)
     assert scored[-1].accuracy > 85

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 import torch
 from torchvision.transforms.v2 import functional as reference
@@ -20,7 +23,7 @@ def generator(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def test_crops_are_those_of_training_but_for_rounding(monkeypatch):
+def test_crops_are_those_of_training_but_for_rounding(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(views, "CROP", (0.08, 1.0))
     images = pictures(100, 3)
     crops = crop_and_mirror(images, generator())
@@ -35,7 +38,9 @@ def test_crops_are_those_of_training_but_for_rounding(monkeypatch):
         ("SATURATION", lambda image, by: reference.adjust_saturation(image, 1 + 0.2 * by)),
     ],
 )
-def test_each_part_of_the_jitter_is_torchvisions(monkeypatch, part, function):
+def test_each_part_of_the_jitter_is_torchvisions(
+    monkeypatch: pytest.MonkeyPatch, part: str, function: Callable[..., Any]
+) -> None:
     for name in ("BRIGHTNESS", "CONTRAST", "SATURATION", "HUE", "GREY"):
         monkeypatch.setattr(views, name, 0.2 if name == part else 0.0)
     monkeypatch.setattr(views, "JITTERED", 1.0)
@@ -48,7 +53,7 @@ def test_each_part_of_the_jitter_is_torchvisions(monkeypatch, part, function):
     assert drawn.abs().max() > 0.5
 
 
-def test_the_hue_turns_at_equal_luma(monkeypatch):
+def test_the_hue_turns_at_equal_luma(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("BRIGHTNESS", "CONTRAST", "SATURATION", "GREY"):
         monkeypatch.setattr(views, name, 0.0)
     images = pictures(50, 3) / 255 * 0.2 + 0.4
@@ -61,14 +66,14 @@ def test_the_hue_turns_at_equal_luma(monkeypatch):
     torch.testing.assert_close(jitter(grey, generator()), grey, atol=1e-5, rtol=0)
 
 
-def test_about_a_fifth_of_the_images_is_grey():
+def test_about_a_fifth_of_the_images_is_grey() -> None:
     made = random_view(pictures(1000, 3), generator())
     grey = (made - made.mean(1, keepdim=True)).abs().amax((1, 2, 3)) < 1e-3
     assert 150 < grey.sum() < 250
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_views_are_in_range_differ_by_image_and_follow_the_generator(channels):
+def test_views_are_in_range_differ_by_image_and_follow_the_generator(channels: int) -> None:
     images = pictures(1, channels).expand(40, -1, -1, -1)
     made = random_view(images, generator())
     assert (made.shape, made.dtype) == (images.shape, torch.float32)

@@ -12,7 +12,7 @@ from bench.training.recorder import DynamicsRecorder
 CLASSES = 4
 
 
-def outputs(epochs, size, seed=0):
+def outputs(epochs: int, size: int, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
     generator = torch.Generator().manual_seed(seed)
     drift = torch.linspace(0, 3, epochs)[:, None, None]
     logits = torch.randn(epochs, size, CLASSES, generator=generator) * 2
@@ -20,7 +20,7 @@ def outputs(epochs, size, seed=0):
     return logits + drift * torch.nn.functional.one_hot(targets, CLASSES), targets
 
 
-def observe(logits, targets, batch=7):
+def observe(logits: torch.Tensor, targets: torch.Tensor, batch: int = 7) -> Dynamics:
     recorder = DynamicsRecorder(len(targets), "cpu")
     generator = torch.Generator().manual_seed(1)
     for epoch in logits:
@@ -30,7 +30,7 @@ def observe(logits, targets, batch=7):
     return recorder.result()
 
 
-def test_dual_does_not_look_beyond_epoch_30_and_dyn_unc_does():
+def test_dual_does_not_look_beyond_epoch_30_and_dyn_unc_does() -> None:
     logits, targets = outputs(45, 23)
     changed = logits.clone()
     changed[30:] = changed[30:].flip(2)
@@ -39,7 +39,7 @@ def test_dual_does_not_look_beyond_epoch_30_and_dyn_unc_does():
     assert np.abs(first.dyn_unc - second.dyn_unc).max() > 1e-3
 
 
-def test_steady_images_are_certain_and_dual_prefers_the_harder_of_two_equal_spreads():
+def test_steady_images_are_certain_and_dual_prefers_the_harder_of_two_equal_spreads() -> None:
     # Three images: always right, right one epoch in five, and right four epochs in five.
     wobble = torch.tensor([[3.0, 0, 0, 0] if epoch % 5 == 0 else [0, 3.0, 0, 0] for epoch in range(20)])
     logits = torch.stack([torch.tensor([[3.0, 0, 0, 0]]).expand(20, 4), wobble, wobble[:, [1, 0, 2, 3]]], dim=1)
@@ -51,8 +51,8 @@ def test_steady_images_are_certain_and_dual_prefers_the_harder_of_two_equal_spre
     assert dynamics.difficulty("dyn-unc").argmin() == 0
 
 
-def test_memory_does_not_grow_with_the_number_of_epochs():
-    def held(epochs):
+def test_memory_does_not_grow_with_the_number_of_epochs() -> None:
+    def held(epochs: int) -> int:
         logits, targets = outputs(1, 50)
         recorder = DynamicsRecorder(50, "cpu")
         for _ in range(epochs):
@@ -65,7 +65,7 @@ def test_memory_does_not_grow_with_the_number_of_epochs():
     assert held(2) == held(40)
 
 
-def test_the_new_fields_survive_storage():
+def test_the_new_fields_survive_storage() -> None:
     dynamics = observe(*outputs(12, 5))
     again = Dynamics.from_arrays(dynamics.arrays())
     np.testing.assert_array_equal(again.dyn_unc, dynamics.dyn_unc)
