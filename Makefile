@@ -26,6 +26,7 @@ lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy bench methods datasets
+	$(BIN)/mypy --explicit-package-bases tests
 
 # Pages keep the relative links that they have in the repository: the site mirrors its folders.
 docs: $(READY)

@@ -8,11 +8,14 @@ import signal
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from bench import Pool, SelectionError, register_method, register_model
+
+if TYPE_CHECKING:  # a listing of plugins does without torch
+    import torch
 
 
 @register_method("raises", supervision="none")
@@ -88,7 +91,7 @@ def cannot_read(pool: Pool, budget: int, rng: np.random.Generator) -> np.ndarray
 
 
 @register_model("exits-in-training", inputs="images", source="test")
-def exits_in_training(shape: tuple[int, ...], num_classes: int) -> np.ndarray:
+def exits_in_training(shape: tuple[int, ...], num_classes: int) -> torch.nn.Module:
     """A linear network that calls ``sys.exit`` in the forward pass."""
     from torch import nn
 
@@ -97,14 +100,14 @@ def exits_in_training(shape: tuple[int, ...], num_classes: int) -> np.ndarray:
             super().__init__()
             self.layers = nn.Sequential(nn.Flatten(), nn.Linear(int(np.prod(shape)), num_classes))
 
-        def forward(self, inputs: torch.Tensor) -> None:
+        def forward(self, inputs: torch.Tensor) -> torch.Tensor:
             sys.exit("done")
 
     return Exiting()
 
 
 @register_model("dies-in-training", inputs="images", source="test")
-def dies_in_training(shape: tuple[int, ...], num_classes: int, *, after: int = 5) -> np.ndarray:
+def dies_in_training(shape: tuple[int, ...], num_classes: int, *, after: int = 5) -> torch.nn.Module:
     """A linear network that kills its process in the forward pass number ``after``."""
     from torch import nn
 
@@ -126,7 +129,7 @@ def dies_in_training(shape: tuple[int, ...], num_classes: int, *, after: int = 5
 @register_model("sleeps-in-training", inputs="images", source="test")
 def sleeps_in_training(
     shape: tuple[int, ...], num_classes: int, *, mark: str = "mark", seconds: float = 0.0
-) -> np.ndarray:
+) -> torch.nn.Module:
     """A linear network that writes its process number to the file ``mark`` and takes ``seconds`` per step."""
     from torch import nn
 

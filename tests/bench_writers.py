@@ -44,7 +44,7 @@ def write(array: np.ndarray, trick: Trick) -> None:
         array = np.asarray(Holder(array))
     if trick == "memoryview":
         pointer = ctypes.cast(array.ctypes.data, ctypes.POINTER(ctypes.c_uint8))
-        array = np.asarray(memoryview(np.ctypeslib.as_array(pointer, (array.nbytes,))))
+        array = np.asarray(np.ctypeslib.as_array(pointer, (array.nbytes,)).data)
     if not array.flags.writeable:
         array.setflags(write=True)
     array.view(np.uint8)[...] += 1
@@ -67,7 +67,7 @@ def handed_out(pool: Any, part: Part) -> list[np.ndarray]:
 
 
 def _needs(params: Any) -> list[Any]:
-    options = {
+    options: dict[str, Any] = {
         "pseudo_labels": CLUSTERING,
         "dynamics": {"of": "labels"},
         "gradient_norms": {"networks": 1, "epochs": 0},

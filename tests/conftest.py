@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 settings.register_profile("bench", deadline=None)
 settings.load_profile("bench")
 
-pytest_plugins = ["data_fixtures", "file_fixtures", "grid_fixtures", "photo_fixtures"]
+pytest_plugins = ["tests.data_fixtures", "tests.file_fixtures", "tests.grid_fixtures", "tests.photo_fixtures"]
 
 PLUGINS = ("bench_troublemakers", "bench_writers")
 
@@ -152,7 +152,8 @@ def troublemakers(plugin_folder: Path) -> Iterator[None]:
     """The outside plugins' names, in this process for one test only."""
     from bench.plugins import methods, models
 
-    known = {registry.kind: {entry.name for entry in registry} for registry in (methods, models)}
+    registries: tuple[Any, ...] = (methods, models)
+    known = {registry.kind: {entry.name for entry in registry} for registry in registries}
     for plugin in PLUGINS:
         spec = importlib.util.spec_from_file_location(plugin, plugin_folder / f"{plugin}.py")
         assert spec is not None
@@ -160,7 +161,7 @@ def troublemakers(plugin_folder: Path) -> Iterator[None]:
         sys.modules[plugin] = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(sys.modules[plugin])
     yield
-    for registry in (methods, models):
+    for registry in registries:
         for entry in list(registry):
             if entry.name not in known[registry.kind]:
                 registry.remove(entry.name)

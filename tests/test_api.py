@@ -167,7 +167,8 @@ def test_select_gives_what_to_label(tmp_path: Path, method: str) -> None:
     assert chosen.clusters is None or chosen.clusters.shape == (30,)
     assert (chosen.scores is not None) == method.startswith("elfs")
     if chosen.scores is not None:
-        assert (chosen.scores.shape, chosen.scores.dtype) == ((120,), np.float32)
+        assert chosen.scores.shape == (120,)
+        assert chosen.scores.dtype == np.float32
     again = bench.select(blobs(), **given)
     assert again.order.tolist() == chosen.order.tolist()
 

@@ -9,6 +9,7 @@ from scipy.spatial.distance import cdist
 
 from bench.errors import DataError
 from bench.knn import nearest_neighbors, unit_rows
+from bench.parts import Metric
 
 
 def brute_force(rows: np.ndarray, k: int) -> np.ndarray:
@@ -26,12 +27,14 @@ def library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     return request.param
 
 
-def check(embeddings: np.ndarray, k: int, metric: str) -> None:
+def check(embeddings: np.ndarray, k: int, metric: Metric) -> None:
     found = nearest_neighbors(embeddings, k, metric)
     rows = unit_rows(embeddings) if metric == "cosine" else embeddings
     size = len(embeddings)
-    assert (found.indices.shape, found.indices.dtype) == ((size, k), np.int64)
-    assert (found.distances.shape, found.distances.dtype) == ((size, k), np.float32)
+    assert found.indices.shape == (size, k)
+    assert found.indices.dtype == np.int64
+    assert found.distances.shape == (size, k)
+    assert found.distances.dtype == np.float32
     assert (found.indices != np.arange(size)[:, None]).all(), "a row is its own neighbour"
     assert all(len(set(row)) == k for row in found.indices.tolist()), "a neighbour is listed twice"
     assert (np.diff(found.distances, axis=1) >= 0).all(), "not nearest first"
@@ -50,13 +53,13 @@ shapes = st.tuples(st.integers(2, 40), st.integers(1, 6))
 
 @settings(deadline=None, max_examples=60)
 @given(st.data(), arrays(np.float32, shapes, elements=numbers), st.sampled_from(["cosine", "euclidean"]))
-def test_distances_are_those_of_brute_force(data: st.DataObject, embeddings: np.ndarray, metric: str) -> None:
+def test_distances_are_those_of_brute_force(data: st.DataObject, embeddings: np.ndarray, metric: Metric) -> None:
     check(embeddings, data.draw(st.integers(1, len(embeddings) - 1)), metric)
 
 
 @settings(deadline=None, max_examples=40)
 @given(st.integers(2, 60), st.integers(1, 3), st.integers(0, 10**6), st.sampled_from(["cosine", "euclidean"]))
-def test_duplicate_heavy_inputs(size: int, distinct: int, seed: int, metric: str) -> None:
+def test_duplicate_heavy_inputs(size: int, distinct: int, seed: int, metric: Metric) -> None:
     rng = np.random.default_rng(seed)
     few = rng.normal(size=(distinct, 5)).astype(np.float32)
     check(few[rng.integers(0, distinct, size)], int(rng.integers(1, size)), metric)
@@ -72,7 +75,7 @@ def test_indices_are_those_of_brute_force_where_distances_are_apart() -> None:
 
 @pytest.mark.parametrize("metric", ["cosine", "euclidean"])
 @pytest.mark.parametrize("offset", [0, 10])
-def test_near_duplicates_are_told_apart(offset: int, metric: str) -> None:
+def test_near_duplicates_are_told_apart(offset: int, metric: Metric) -> None:
     """Squared distances here are below the rounding error of |x|^2 - 2xy + |y|^2 in float32."""
     rng = np.random.default_rng(0)
     groups = np.repeat(rng.normal(size=(100, 64)) + offset, 20, axis=0)
@@ -92,7 +95,7 @@ def test_more_rows_than_one_chunk() -> None:
 
 
 @pytest.mark.parametrize("metric", ["cosine", "euclidean"])
-def test_self_is_excluded_among_thousands_of_equal_rows(metric: str) -> None:
+def test_self_is_excluded_among_thousands_of_equal_rows(metric: Metric) -> None:
     found = nearest_neighbors(np.ones((3000, 8), dtype=np.float32), 50, metric)
     assert (found.indices != np.arange(3000)[:, None]).all()
     assert (found.distances == 0).all()

@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from dataset_checks import check_declaration, check_measured_constants
 
 from bench.encoders.efficientnet import to_timm_names
 from bench.encoding.checkpoints import read_state
 from bench.loading import load_dataset
 from bench.plugins import encoders
+from tests.dataset_checks import check_declaration, check_measured_constants
 
 SHARED = Path(os.environ.get("BENCH_SHARED", Path(__file__).parents[1].parent / "shared"))
 DATA = SHARED / "data"

@@ -6,6 +6,7 @@ import dataclasses
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -43,7 +44,7 @@ def test_the_method_of_the_readme_selects() -> None:
         entry = plugins.methods.get("least-confident")
         labels = load_digits().target[:200]
         confidence = np.linspace(0, 1, 200, dtype=np.float32)
-        fields = {field.name: np.zeros(200, dtype=np.float32) for field in dataclasses.fields(Dynamics)}
+        fields: dict[str, Any] = {field.name: np.zeros(200, dtype=np.float32) for field in dataclasses.fields(Dynamics)}
         dynamics = Dynamics(**{**fields, "confidence": confidence, "epochs": 3})
         source = ArraySource(label_array=labels, dynamics_labels=dynamics)
         for keep, expected in (("hard", range(20)), ("easy", range(180, 200))):

@@ -50,6 +50,7 @@ def data_of(root: Path | None, made: Path) -> dict[str, Any]:
     from bench.datasets.cifar import CIFAR10_FILES, CIFAR10_FOLDER
 
     made.mkdir(parents=True, exist_ok=True)
+    arrays: dict[str, Any] = {}
     if root is None:
         rng = np.random.default_rng(0)
         arrays = {
@@ -63,7 +64,6 @@ def data_of(root: Path | None, made: Path) -> dict[str, Any]:
         if all(path.is_file() for path in files):
             return {"datasets": "cifar10", "data_root": root}
         loaded = {path.name: load_plain(path.read_bytes()) for path in files if path.is_file()}
-        arrays = {}
         for split, beginning in (("train", "data"), ("test", "test")):
             parts = [batch for name, batch in loaded.items() if name.startswith(beginning)]
             images = np.concatenate([batch["data"] for batch in parts]).reshape(-1, 3, 32, 32)

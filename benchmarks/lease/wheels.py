@@ -29,7 +29,7 @@ def needed(have: Collection[str], python: str) -> dict[str, str]:
     """Name -> version of what the harness needs here and ``have`` lacks, with all that these need in turn."""
     left = {canonicalize_name(name) for name in have} | NEVER
     found: dict[str, str] = {}
-    waiting = [("coreset-bench", EXTRAS)]
+    waiting: list[tuple[str, tuple[str, ...]]] = [("coreset-bench", EXTRAS)]
     while waiting:
         name, extras = waiting.pop()
         for text in distribution(name).requires or ():

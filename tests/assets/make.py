@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,7 +52,7 @@ def make_formats(folder: Path) -> None:
     folder.mkdir(parents=True)
     colour = Image.fromarray(picture())
     grey = colour.convert("L")
-    fine = {"quality": 95, "subsampling": 0}
+    fine: dict[str, Any] = {"quality": 95, "subsampling": 0}
     colour.save(folder / "baseline.jpg", **fine)
     colour.save(folder / "progressive.jpg", **fine, progressive=True)
     colour.save(folder / "subsampled.jpeg", quality=90, subsampling=2)

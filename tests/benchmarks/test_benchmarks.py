@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 import typer
-from benchmarks.measuring import Results
 from typer.testing import CliRunner
 
 from benchmarks import __main__ as command
@@ -61,7 +61,7 @@ def test_a_benchmark_of_a_gpu_says_that_it_needs_one() -> None:
         command.run("gpu_resnet18", Meter(device="cpu"), tiny=True)
 
 
-def check(module: str, results: Results) -> None:
+def check(module: ModuleType, results: list[Result]) -> None:
     assert module.__doc__
     assert results
     for result in results:
@@ -92,7 +92,7 @@ def test_a_failing_benchmark_does_not_stop_the_others(
 ) -> None:
     full = command.run
 
-    def broken(name: str, meter: Meter, *, tiny: bool, changed: Any) -> Results:
+    def broken(name: str, meter: Meter, *, tiny: bool, changed: Any) -> Any:
         if name == "d2_graph":
             raise ZeroDivisionError
         return full(name, meter, tiny=tiny)

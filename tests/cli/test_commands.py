@@ -16,6 +16,7 @@ from bench.cli import app
 from bench.cli._command import Command
 from bench.cli.cache import cache
 from bench.errors import SpecError
+from tests.narrowing import present
 
 BENCH = shutil.which("bench", path=str(Path(sys.executable).parent)) or shutil.which("bench")
 
@@ -261,7 +262,7 @@ def test_output_of_another_encoding_has_question_marks(
     monkeypatch.setenv("PYTHONIOENCODING", encoding)
     folder = Path(__file__).parents[2] / "results" / "digits-demo"
     done = subprocess.run(
-        [BENCH, "table", str(folder), "--out", str(tmp_path)], capture_output=True, timeout=120, check=False
+        [present(BENCH), "table", str(folder), "--out", str(tmp_path)], capture_output=True, timeout=120, check=False
     )
     assert done.returncode == 0, done.stderr
     assert b"?" in done.stdout or b"\xb1" in done.stdout
@@ -273,7 +274,12 @@ def test_a_full_disk_behind_standard_output_is_one_line(tmp_path: Path) -> None:
     """Case F26 of 2026-11-28."""
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
-            [BENCH, "schema", "--json"], stdout=full, stderr=subprocess.PIPE, text=True, timeout=120, check=False
+            [present(BENCH), "schema", "--json"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=120,
+            check=False,
         )
     assert done.returncode == 1
     assert done.stderr == "Error: cannot write to standard output: No space left on device. All files are written.\n"

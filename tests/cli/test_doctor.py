@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -92,7 +93,7 @@ def test_another_package_called_bench_is_a_problem(tmp_path: Path, frappe: Path)
         (([], None, False), "ok"),
     ],
 )
-def test_device(arguments: tuple, level: str) -> None:
+def test_device(arguments: tuple[Any, ...], level: str) -> None:
     assert device(*arguments).level == level
 
 

@@ -10,23 +10,24 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
-from test_commands import run
 from typer.testing import CliRunner
 
 from bench.cli import app
 from bench.cli.listing import Kind
+from tests.cli.test_commands import run
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "command-line.md").read_text()
 TINY = ("--datasets", "digits", "--rates", "0.9", "--pool-size", "300", "--recipe", "iterations=8,evaluations=1")
 
 
-def ask(*arguments: str, code: int = 0) -> dict:
+def ask(*arguments: str, code: int = 0) -> dict[str, Any]:
     """Run a command in this process, which must print one JSON object and nothing else."""
     done = CliRunner().invoke(app, [*arguments, "--json"])
     assert done.exit_code == code, (done.output, done.exception)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from sklearn.metrics import normalized_mutual_info_score
@@ -26,7 +28,8 @@ def test_a_small_pool_does_not_fall_into_one_cluster(seed: int) -> None:
     centres = np.linalg.qr(rng.normal(size=(64, 64)))[0][:5]
     rows = (centres[classes] + rng.normal(scale=0.1, size=(100, 64))).astype(np.float32)
     near = nearest_neighbors(rows, 50, "cosine", threads=1).indices
-    effort, seeded = Clustering("temi", heads=3, epochs=100), {"seed": seed, "device": "cpu"}
+    effort = Clustering("temi", heads=3, epochs=100)
+    seeded: dict[str, Any] = {"seed": seed, "device": "cpu"}
     found = assign_clusters(rows, lambda: near, clustering=effort, num_clusters=5, **seeded)["labels"]
     assert normalized_mutual_info_score(classes, found) > 0.8
     all_near = temi(rows, near, 5, Effort(3, 100), **seeded).labels

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 import numpy as np
 import pytest
@@ -19,8 +19,10 @@ from bench.conformance.checks import CHECKS
 from bench.conformance.ranges import one_by_one
 from bench.conformance.samples import few_digits
 from bench.errors import SpecError, UnknownName
+from bench.memory_pool import ArraySource
 from bench.parts import DYNAMICS, TrainedOn
 from bench.plugins import methods
+from tests.narrowing import present
 
 NAME = "on-trial"
 LABELS = {"supervision": "labels", "needs": (need("dynamics", of="labels"),)}
@@ -127,7 +129,8 @@ def sorting_in_place(pool: Pool, budget: int, rng: np.random.Generator) -> np.nd
 
 
 def editing_behind_the_view(pool: Pool, budget: int, rng: np.random.Generator) -> np.ndarray:
-    pool.dynamics("labels").aum.base[0] = 5
+    behind: Any = pool.dynamics("labels").aum.base
+    behind[0] = 5
     return np.arange(budget)
 
 
@@ -137,7 +140,7 @@ def editing_through_torch(pool: Pool, budget: int, rng: np.random.Generator) -> 
 
 
 def peeking(pool: Pool, budget: int, rng: np.random.Generator) -> np.ndarray:
-    return np.argsort(pool._source.label_array, kind="stable")[-budget:]
+    return np.argsort(present(cast(ArraySource, pool._source).label_array), kind="stable")[-budget:]
 
 
 def peeking_with_care(pool: Pool, budget: int, rng: np.random.Generator) -> np.ndarray:
@@ -377,7 +380,8 @@ def test_needs_that_fail_are_a_finding_of_the_check_that_asks_for_them(check: st
 
 
 def checks_as_tests(name: str) -> set[str]:
-    [parametrized] = conformance_tests(name).pytestmark
+    tests: Any = conformance_tests(name)
+    [parametrized] = tests.pytestmark
     assert {case.values[0] for case in parametrized.args[1]} == {name}
     return {case.values[1] for case in parametrized.args[1]}
 

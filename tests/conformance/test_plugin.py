@@ -78,9 +78,7 @@ def test_command_line(outside: tuple[Path, subprocess.CompletedProcess[str]]) ->
     assert lines[-1].startswith("2 methods: ")
 
 
-def command(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: Any
-) -> tuple[Any, pytest.CaptureResult[str]]:
+def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: Any) -> tuple[Any, Any]:
     monkeypatch.setattr(sys, "argv", ["bench", "check", *arguments])
     with pytest.raises(SystemExit) as stopped:
         main()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import pickle
 import struct
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -14,12 +15,12 @@ from numpy.typing import NDArray
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
 
-class _Python2Pickler(pickle._Pickler):  # type: ignore[misc]
+class _Python2Pickler(pickle._Pickler):
     """Writes texts and the content of arrays as Python 2's strings, which have no counterpart in Python 3."""
 
-    dispatch: ClassVar = dict(pickle._Pickler.dispatch)
+    dispatch: ClassVar[dict[type, Callable[[Any, Any], None]]] = dict(pickle._Pickler.dispatch)
 
-    def _save_string(self, value: str | bytes) -> None:
+    def _save_string(self: Any, value: str | bytes) -> None:
         content = value.encode("latin1") if isinstance(value, str) else value
         if len(content) < 256:
             self.write(pickle.SHORT_BINSTRING + bytes([len(content)]) + content)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from cifar_layout import write_cifar10, write_cifar100
-from photo_fixtures import crops
 from torchvision.datasets import CIFAR10, CIFAR100
+
+from tests.datasets.cifar_layout import write_cifar10, write_cifar100
+from tests.photo_fixtures import crops
 
 
 @pytest.fixture
@@ -40,6 +42,6 @@ def cifar100_subset_root(tmp_path: Path) -> Path:
     folder.mkdir(parents=True)
     train, test = (crops(count, 32).transpose(0, 2, 3, 1) for count in (200, 100))
     names = np.array([f"class {number}" for number in range(100)])
-    labels = {"y_train": np.arange(200) % 100, "y_test": np.arange(100)}
+    labels: dict[str, Any] = {"y_train": np.arange(200) % 100, "y_test": np.arange(100)}
     np.savez(folder / "cifar100_subset_5k_1k.npz", x_train=train, x_test=test, fine_label_names=names, **labels)
     return tmp_path / "data"

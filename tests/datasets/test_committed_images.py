@@ -104,8 +104,10 @@ def test_the_script_makes_them(tmp_path: Path) -> None:
         )
         assert made == committed
     for name in ("colour.png", "alpha.webp", "bits.png"):  # what is lossy may change with Pillow
-        both = [np.asarray(decode(folder / name, upright=True)) for folder in (tmp_path / "formats", FORMATS)]
-        assert np.array_equal(*both)
+        made_again, kept = (
+            np.asarray(decode(folder / name, upright=True)) for folder in (tmp_path / "formats", FORMATS)
+        )
+        assert np.array_equal(made_again, kept)
 
 
 def test_a_folder_of_all_three_formats_is_read() -> None:

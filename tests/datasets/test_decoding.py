@@ -6,6 +6,7 @@ import os
 import struct
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -32,7 +33,7 @@ def palette(*, transparency: bytes | int) -> Image.Image:
     return image
 
 
-def saved(image: Image.Image, folder: Path, name: str = "image.png", **options: object) -> Path:
+def saved(image: Image.Image, folder: Path, name: str = "image.png", **options: Any) -> Path:
     image.save(folder / name, **options)
     return folder / name
 
@@ -58,7 +59,7 @@ def three(mode: str, *values: object) -> Image.Image:
 )
 def test_white_shows_through(image: Image.Image, expected: list[tuple[int, ...]], tmp_path: Path) -> None:
     keyed = {"RGB": (0, 0, 0), "L": 0, "1": 0}.get(image.mode)
-    options = {} if keyed is None else {"transparency": keyed}
+    options: dict[str, Any] = {} if keyed is None else {"transparency": keyed}
     assert pixels(saved(image, tmp_path, **options)) == expected
 
 

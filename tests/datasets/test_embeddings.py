@@ -15,6 +15,7 @@ from bench.engine.plan import make_plan
 from bench.errors import SpecError
 from bench.grid.spec import load_spec
 from bench.loading import load_dataset
+from tests.narrowing import in_memory
 
 DIGITS = load_digits()
 X, Y = DIGITS.data.astype(np.float64), DIGITS.target
@@ -32,7 +33,7 @@ def write(folder: Path, **arrays: Any) -> None:
 def test_vectors_and_labels_are_read_and_a_part_is_held_out(tmp_path: Path) -> None:
     write(tmp_path, X=X, y=Y)
     data = load(tmp_path)
-    assert data.train.images.dtype == np.float32
+    assert in_memory(data.train.images).dtype == np.float32
     assert len(data.train) + len(data.test) == len(X)
     assert np.bincount(data.test.labels).min() >= 34
     together = np.concatenate([data.train.images, data.test.images])
@@ -60,7 +61,10 @@ def test_texts_and_numbers_with_gaps_are_classes_and_names_are_given_by_number(t
 def test_both_splits_of_extreme_scale_are_divided_by_one_number(tmp_path: Path) -> None:
     write(tmp_path, X=X[:1000] * 1e-30, y=Y[:1000], X_test=X[1000:] * 1e-28, y_test=Y[1000:])
     data = load(tmp_path)
-    ratio = np.linalg.norm(data.test.images, axis=1).mean() / np.linalg.norm(data.train.images, axis=1).mean()
+    ratio = (
+        np.linalg.norm(in_memory(data.test.images), axis=1).mean()
+        / np.linalg.norm(in_memory(data.train.images), axis=1).mean()
+    )
     assert 80 < ratio < 120
 
 

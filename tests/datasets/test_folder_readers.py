@@ -16,6 +16,7 @@ from bench.data import fingerprint
 from bench.errors import SpecError
 from bench.images.streaming import StreamedImages
 from bench.loading import load_dataset
+from tests.narrowing import in_files
 
 CINIC_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
@@ -59,8 +60,8 @@ def test_pool_of_streamed_images(ten_classes: Path) -> None:
     assert np.array_equal(part.train.images[np.arange(20)], whole.train.images[part.pool_index])
     assert np.array_equal(part.train.labels, whole.train.labels[part.pool_index])
     seeds = [5, 6]
-    augmented = whole.train.images.augmented(part.pool_index[[3, 8]], seeds)  # type: ignore[attr-defined]
-    assert np.array_equal(part.train.images.augmented(np.array([3, 8]), seeds), augmented)  # type: ignore[attr-defined]
+    augmented = in_files(whole.train.images).augmented(part.pool_index[[3, 8]], seeds)
+    assert np.array_equal(in_files(part.train.images).augmented(np.array([3, 8]), seeds), augmented)
     assert len(part.test) == 100
     assert fingerprint(part) != fingerprint(whole)
 

@@ -12,11 +12,12 @@ from PIL import Image
 from bench import DataError, Dataset
 from bench.loading import load_dataset
 from bench.zoo.names import library
+from tests.narrowing import in_memory
 
 pytest.importorskip("multiprocess", reason="the library datasets is not installed (extra hf)")
 
 
-def load(dataset: Dataset, root: Path, **params: Any) -> Dataset:
+def load(dataset: str, root: Path, **params: Any) -> Dataset:
     return load_dataset(dataset, params, root=root, download=False, pool_size=None)
 
 
@@ -30,7 +31,7 @@ def hub() -> Any:
     return library("datasets", owner="these tests", extra="hf", having="load_dataset")
 
 
-def rows(hub: Path, count: int, *, texts: bool = False) -> Any:
+def rows(hub: Any, count: int, *, texts: bool = False) -> Any:
     names = ["cat", "dog"]
     labels = [names[n % 2] if texts else n % 2 for n in range(count)]
     features = hub.Features(
@@ -52,7 +53,7 @@ def test_folders_of_arrow_and_of_parquet_are_the_same_data(
     for data in found:
         assert data.class_names == ("cat", "dog")
         assert data.train.labels.tolist() == [0, 1] * 6
-        np.testing.assert_allclose(data.test.images.mean((1, 2, 3)), [5 * n for n in range(6)], atol=0.5)
+        np.testing.assert_allclose(in_memory(data.test.images).mean((1, 2, 3)), [5 * n for n in range(6)], atol=0.5)
         np.testing.assert_array_equal(data.train.images, found[0].train.images)
 
 

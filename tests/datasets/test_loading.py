@@ -32,7 +32,7 @@ def test_pool_is_a_fixed_part_of_the_training_split() -> None:
 
 
 def test_another_seed_of_the_pool_draws_other_images() -> None:
-    def drawn(**given: int) -> Dataset:
+    def drawn(**given: Any) -> Dataset:
         return load_dataset("digits", {}, root=None, download=False, pool_size=100, **given)
 
     usual, other = drawn().pool_index, drawn(pool_seed=1).pool_index
@@ -109,7 +109,7 @@ def test_class_names_become_texts_whatever_holds_them(names: Any) -> None:
         ({"train": (IMAGES, [True, False] * 3)}, "train labels are bool"),
         ({"train": (IMAGES, ["0", "1", "2"] * 2)}, "train labels are <U1"),
         ({"train": (IMAGES, [2**70] * 6)}, "train labels are object"),
-        ({"train": (IMAGES, np.uint64([2**63 + 5, 0, 1, 2, 0, 1]))}, "found 0, 1, 2, 9223372036854775813"),
+        ({"train": (IMAGES, np.array([2**63 + 5, 0, 1, 2, 0, 1], np.uint64))}, "found 0, 1, 2, 9223372036854775813"),
         ({"train": (IMAGES, [1, 2, 3] * 2)}, "train labels must number the 3 classes from 0"),
         ({"train": (IMAGES, [0, 1] * 3)}, "no image of 1 of 3 classes, such as 'c' (label 2); its labels are 0, 1."),
         ({"test": (IMAGES[:2], [0, 3])}, "test labels must number the 3 classes from 0"),

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from dataset_checks import check_declaration, check_measured_constants
-from photo_fixtures import crops
 
 from bench import DataError, Dataset
 from bench.data import fingerprint
 from bench.loading import DOWNLOAD, load_dataset
 from bench.plugins import datasets
+from tests.dataset_checks import check_declaration, check_measured_constants
+from tests.narrowing import in_memory
+from tests.photo_fixtures import crops
 
 WANTED = {
     "cifar10",
@@ -134,7 +136,7 @@ def test_cifar100_subset(cifar100_subset_root: Path) -> None:
     check_declaration("cifar100-subset", dataset)
     assert np.bincount(dataset.train.labels).tolist() == [2] * 100
     assert np.bincount(dataset.test.labels).tolist() == [1] * 100
-    assert np.array_equal(dataset.train.images, crops(200, 32))
+    assert np.array_equal(in_memory(dataset.train.images), crops(200, 32))
     assert (dataset.class_names[0], dataset.class_names[99]) == ("class 0", "class 99")
 
 
@@ -151,6 +153,7 @@ def test_a_subset_file_with_pickled_objects_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "cifar-100-subset" / "cifar100_subset_5k_1k.npz"
     file.parent.mkdir()
     names = ("x_train", "y_train", "x_test", "y_test", "fine_label_names")
-    np.savez(file, **{name: np.array([{}], dtype=object) for name in names})
+    pickled: dict[str, Any] = {name: np.array([{}], dtype=object) for name in names}
+    np.savez(file, **pickled)
     with pytest.raises(DataError, match=r"cifar100_subset_5k_1k\.npz: x_train holds Python objects"):
         load("cifar100-subset", tmp_path)

@@ -6,6 +6,7 @@ import os
 import pickle
 import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -102,7 +103,8 @@ def test_pixels_do_not_depend_on_the_number_of_threads(files: ImageFiles, monkey
 
 def test_no_memory_for_threads_is_no_error(files: ImageFiles, monkeypatch: pytest.MonkeyPatch) -> None:
     images = StreamedImages(files, 48, 48)
-    expected, started = images[np.arange(9)], []
+    expected = images[np.arange(9)]
+    started: list[Any] = []
 
     def start(self: threading.Thread) -> None:
         if started:

@@ -8,14 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import scipy.io
-from cifar_layout import CLASSES, write_cifar10
 from numpy.typing import NDArray
-from photo_fixtures import crops
 from torchvision.datasets import STL10, SVHN
 
 from bench import DataError, Dataset
 from bench.loading import load_dataset
 from bench.plugins import datasets
+from tests.datasets.cifar_layout import CLASSES, write_cifar10
+from tests.narrowing import in_memory
+from tests.photo_fixtures import crops
 
 
 def load(name: str, root: Path) -> Dataset:
@@ -122,16 +123,16 @@ def test_an_stl10_file_with_another_checksum_is_named(stl10_root: Path) -> None:
 def test_cifar10_layout(cifar_root: Path) -> None:
     dataset = load("cifar10", cifar_root)
     stored = crops(120, 32)
-    assert np.array_equal(dataset.train.images, stored[:100])
-    assert np.array_equal(dataset.test.images, stored[100:])
+    assert np.array_equal(in_memory(dataset.train.images), stored[:100])
+    assert np.array_equal(in_memory(dataset.test.images), stored[100:])
     assert dataset.train.labels.tolist() == [*range(10)] * 10
     assert (dataset.class_names, dataset.mean) == (CLASSES, datasets.get("cifar10").info.mean)
 
 
 def test_cifar100_layout_has_fine_labels(cifar_root: Path) -> None:
     dataset = load("cifar100", cifar_root)
-    assert np.array_equal(dataset.train.images, crops(200, 32, seed=1))
-    assert np.array_equal(dataset.test.images, crops(100, 32, seed=2))
+    assert np.array_equal(in_memory(dataset.train.images), crops(200, 32, seed=1))
+    assert np.array_equal(in_memory(dataset.test.images), crops(100, 32, seed=2))
     assert dataset.train.labels.tolist() == [*range(100)] * 2
     assert dataset.class_names[99] == "class 99"
 

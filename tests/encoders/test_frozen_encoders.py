@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -100,7 +100,7 @@ def build(name: str, file: Path, **params: Any) -> FrozenEncoder:
 
 
 @pytest.fixture(scope="module")
-def small(tmp_path_factory: pytest.TempPathFactory) -> tuple[nn.Module, Path]:
+def small(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Path]:
     """A ResNet-18 and its file, for what is the same for every network."""
     module = network("resnet18_imagenet")
     file = tmp_path_factory.mktemp("weights") / "resnet18.pth"
@@ -142,12 +142,13 @@ def test_timm_layout_in_half_precision_loads_too(name: str, tmp_path: Path) -> N
 def test_clip_uses_the_activation_it_was_trained_with(tmp_path: Path) -> None:
     file = tmp_path / "clip.pth"
     torch.save(network("clip_vitb32").state_dict(), file)
-    activation = build("clip_vitb32", file).module.blocks[0].mlp.act
+    blocks: Any = build("clip_vitb32", file).module.blocks
+    activation = blocks[0].mlp.act
     x = torch.linspace(-3, 3, 7)
     torch.testing.assert_close(activation(x), x * torch.sigmoid(1.702 * x))
 
 
-def test_features_are_those_before_the_classifier(small: tuple[nn.Module, Path], patches: NDArray[np.uint8]) -> None:
+def test_features_are_those_before_the_classifier(small: tuple[Any, Path], patches: NDArray[np.uint8]) -> None:
     module, file = small
     images = patches[:3]
     features = build("resnet18_imagenet", file, size=32).embed(images, device="cpu", batch_size=3)
@@ -173,7 +174,7 @@ def test_resize_agrees_with_pillow(patches: NDArray[np.uint8]) -> None:
             assert np.abs(ours * 255 - np.asarray(theirs).transpose(2, 0, 1)).max() < 2.5
 
 
-def test_one_channel_is_repeated_and_others_are_refused(small: tuple[nn.Module, Path], digits: np.ndarray) -> None:
+def test_one_channel_is_repeated_and_others_are_refused(small: tuple[Any, Path], digits: np.ndarray) -> None:
     encoder = build("resnet18_imagenet", small[1])
     grey = digits[:3]
     np.testing.assert_array_equal(
@@ -184,18 +185,19 @@ def test_one_channel_is_repeated_and_others_are_refused(small: tuple[nn.Module, 
         encoder.embed(np.repeat(grey, 4, axis=1), device="cpu", batch_size=3)
 
 
-def test_embedding_leaves_the_network_as_it_was(small: tuple[nn.Module, Path], digits: np.ndarray) -> None:
+def test_embedding_leaves_the_network_as_it_was(small: tuple[Any, Path], digits: np.ndarray) -> None:
     encoder = build("resnet18_imagenet", small[1])
-    seen = []
+    seen: list[Any] = []
     encoder.embed(digits[:5], device="cpu", batch_size=2, progress=seen.append)
     assert seen == [2, 2, 1]
     assert all(torch.equal(value, small[0].state_dict()[key]) for key, value in encoder.module.state_dict().items())
 
 
 def test_how_many_images_a_cpu_takes_at_once_changes_nothing_but_rounding(
-    small: tuple[nn.Module, Path], digits: np.ndarray
+    small: tuple[Any, Path], digits: np.ndarray
 ) -> None:
-    encoder, seen = build("resnet18_imagenet", small[1], size=224), []
+    encoder = build("resnet18_imagenet", small[1], size=224)
+    seen: list[Any] = []
     whole = encoder.embed(digits[:20], device="cpu", batch_size=256, progress=seen.append)
     single = np.concatenate([encoder.embed(digits[i : i + 1], device="cpu", batch_size=1) for i in range(20)])
     assert seen == [8, 8, 4]
@@ -203,10 +205,11 @@ def test_how_many_images_a_cpu_takes_at_once_changes_nothing_but_rounding(
 
 
 def test_images_are_read_in_whole_batches_and_embedded_in_the_same_steps(
-    small: tuple[nn.Module, Path], digits: np.ndarray
+    small: tuple[Any, Path], digits: np.ndarray
 ) -> None:
     class Read:
-        shape, sizes = (20, *digits.shape[1:]), []
+        shape = (20, *digits.shape[1:])
+        sizes: ClassVar[list[int]] = []
 
         def __len__(self) -> int:
             return 20
@@ -215,7 +218,8 @@ def test_images_are_read_in_whole_batches_and_embedded_in_the_same_steps(
             self.sizes.append(len(index))
             return digits[index]
 
-    encoder, images = build("resnet18_imagenet", small[1], size=224), Read()
+    encoder = build("resnet18_imagenet", small[1], size=224)
+    images: Any = Read()
     embedded = encoder.embed(images, device="cpu", batch_size=19)
     assert images.sizes == [16, 4]
     np.testing.assert_array_equal(embedded, encoder.embed(digits[:20], device="cpu", batch_size=8))
@@ -245,7 +249,7 @@ def test_missing_timm_names_the_extra(monkeypatch: pytest.MonkeyPatch, tmp_path:
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
-def test_the_gpu_agrees_with_the_cpu(small: tuple[nn.Module, Path], digits: np.ndarray) -> None:
+def test_the_gpu_agrees_with_the_cpu(small: tuple[Any, Path], digits: np.ndarray) -> None:
     encoder = build("resnet18_imagenet", small[1])
     one = encoder.embed(digits[:32], device="cuda", batch_size=32)
     other = encoder.embed(digits[:32], device="cpu", batch_size=32)

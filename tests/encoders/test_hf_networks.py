@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +12,6 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 from safetensors.torch import save_file
-from torch import nn
 
 from bench import FrozenEncoder, WeightsError
 from bench.engine.plan import find_encoder
@@ -37,7 +37,7 @@ def as_pillow(pictures: NDArray[np.uint8]) -> list[Image.Image]:
     return [Image.fromarray(picture.transpose(1, 2, 0)) for picture in pictures]
 
 
-def repository(folder: Path, kind: str) -> tuple[nn.Module, Path]:
+def repository(folder: Path, kind: str) -> tuple[Any, Path]:
     """A small network as transformers writes it to a folder."""
     size = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
     torch.manual_seed(0)

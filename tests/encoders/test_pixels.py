@@ -74,13 +74,13 @@ def test_keeps_neighbours_of_the_same_digit(digits: np.ndarray) -> None:
 def test_large_images_are_made_smaller(patches: NDArray[np.uint8]) -> None:
     images = patches[:50]
     encoder = fitted(images, components=8, size=8)
-    assert encoder._center.shape == (3 * 8 * 8,)
+    assert vars(encoder)["_center"].shape == (3 * 8 * 8,)
     assert embed(encoder, images).shape == (50, 8)
 
 
 def test_reports_progress_by_batch(digits: np.ndarray) -> None:
     encoder = fitted(digits)
-    seen = []
+    seen: list[Any] = []
     encoder.embed(digits, device="cpu", batch_size=1000, progress=seen.append)
     assert seen == [1000, 797]
 

@@ -13,7 +13,6 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 import bench.encoding.weights as weights_module
@@ -38,7 +37,7 @@ def empty_caches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[None]:
+def server(tmp_path: Path) -> Iterator[str]:
     """A real HTTP server on this machine that serves ``tmp_path / "served"``."""
 
     class Quiet(SimpleHTTPRequestHandler):
@@ -57,11 +56,11 @@ def server(tmp_path: Path) -> Iterator[None]:
     running.server_close()
 
 
-def entry(weights: np.ndarray) -> Entry[EncoderInfo]:
+def entry(weights: Any) -> Entry[EncoderInfo]:
     return Entry("encoder", "mine", lambda weights: None, EncoderInfo("labels", "", weights), {})
 
 
-def test_a_download_is_kept_and_found_again(server: None, tmp_path: Path) -> None:
+def test_a_download_is_kept_and_found_again(server: str, tmp_path: Path) -> None:
     digest = hashlib.sha256(b"weights" * 1000).hexdigest()
     weights = UrlWeights(f"{server}/net.pth", digest[:8])
     assert weights.find() is None
@@ -71,7 +70,7 @@ def test_a_download_is_kept_and_found_again(server: None, tmp_path: Path) -> Non
     assert locate_weights(entry(weights)) == file
 
 
-def test_a_wrong_checksum_or_a_refused_download_leaves_nothing_behind(server: None, tmp_path: Path) -> None:
+def test_a_wrong_checksum_or_a_refused_download_leaves_nothing_behind(server: str, tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match=r"encoder 'mine'.*SHA-256"):
         locate_weights(entry(UrlWeights(f"{server}/net.pth", "00000000")), download=True)
     with pytest.raises(WeightsError, match="404"):
@@ -81,7 +80,7 @@ def test_a_wrong_checksum_or_a_refused_download_leaves_nothing_behind(server: No
 
 @pytest.mark.parametrize("folder", ["file", "x" * 300])
 def test_a_weights_folder_that_cannot_be_used_is_one_clear_error(
-    server: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str
+    server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str
 ) -> None:
     (tmp_path / "file").write_text("where a folder should be")
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / folder))
@@ -117,7 +116,7 @@ def test_a_host_that_does_not_answer_is_not_waited_for(monkeypatch: pytest.Monke
             locate_weights(entry(UrlWeights(f"http://127.0.0.1:{silent.getsockname()[1]}/net.pth")), download=True)
 
 
-def test_the_probe_goes_to_the_proxy_where_there_is_one(server: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_probe_goes_to_the_proxy_where_there_is_one(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
     probe_host(server)
     monkeypatch.setenv("https_proxy", server)
     probe_host("https://example.invalid/net.pth")

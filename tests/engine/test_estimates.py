@@ -37,7 +37,7 @@ def temporary() -> Iterator[str]:
     @register_method("reads-images", supervision="none", needs=("images",))
     def reads_images(pool: Pool, budget: int, rng: np.random.Generator) -> np.ndarray:
         """Keep the first images."""
-        return range(budget)
+        return np.arange(budget)
 
     yield "reads-images"
     methods.remove("reads-images")

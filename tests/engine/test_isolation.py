@@ -29,7 +29,7 @@ from bench.stages.session import Session
 from bench.stages.training import Cell
 from tests.whole_pool import whole_pool
 
-TINY = {
+TINY: dict[str, Any] = {
     "datasets": "digits",
     "rates": "0.9",
     "pool_size": 120,
@@ -147,18 +147,16 @@ def careless() -> Iterator[list[float]]:
 
     class Inverting:
         def embed(self, images: Images, *, device: str, batch_size: int, progress: Any = None) -> np.ndarray:
-            import torch
-
             torch.from_numpy(images).bitwise_not_()
             return np.asarray(images, dtype=np.float32).reshape(len(images), -1)
 
     @register_encoder("inverting", supervision="none", source="test")
-    def inverting(weights: np.ndarray) -> np.ndarray:
+    def inverting(weights: Path | None) -> Inverting:
         """Invert the images where they are."""
         return Inverting()
 
     @register_model("halving", inputs="embeddings", source="test")
-    def halving(shape: tuple[int, ...], num_classes: int) -> np.ndarray:
+    def halving(shape: tuple[int, ...], num_classes: int) -> torch.nn.Module:
         """Halve the inputs where they are, and classify them."""
         from torch import nn
 

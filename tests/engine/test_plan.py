@@ -90,7 +90,7 @@ def test_a_row_is_not_cut_where_it_cannot_be_read_at_all(tmp_path: Path) -> None
 
 def test_rows_that_other_code_selected_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     workspace = Session(out=tmp_path / "out", cache=tmp_path / "cache")
-    given = {"methods": "random", "recipe": {"iterations": 2, "evaluations": 1}}
+    given: dict[str, Any] = {"methods": "random", "recipe": {"iterations": 2, "evaluations": 1}}
     [cell] = plan(workspace.out, **given).cells
     assert perform(cell, workspace).fault is None
     assert plan(workspace.out, **given).outdated == []
@@ -105,10 +105,10 @@ def test_rows_that_other_code_selected_are_named(tmp_path: Path, monkeypatch: py
 
 def test_a_folder_with_rows_of_another_recipe_is_refused_before_anything_runs(tmp_path: Path) -> None:
     out = tmp_path / "out"
-    small = {"methods": "random", "rates": "0.9", "pool_size": 300}
+    small: dict[str, Any] = {"methods": "random", "rates": "0.9", "pool_size": 300}
     [cell] = plan(out, **small, recipe={"iterations": 2, "evaluations": 1}).cells
     assert perform(cell, Session(out=out, cache=tmp_path / "cache")).accuracy is not None
-    longer = {**small, "recipe": {"iterations": 3, "evaluations": 1}}
+    longer: dict[str, Any] = {**small, "recipe": {"iterations": 3, "evaluations": 1}}
     said = rf"beside these cells, {cell.cell_id} \(recipe.iterations: 2 and 3\); give another --out"
     with pytest.raises(SpecError, match=said):
         plan(out, **longer)
@@ -158,7 +158,7 @@ def test_what_the_system_says_of_the_processor_is_read() -> None:
 
 def test_a_row_of_another_precision_is_joined_by_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out = tmp_path / "out"
-    small = {"methods": "random", "rates": "0.9", "pool_size": 300}
+    small: dict[str, Any] = {"methods": "random", "rates": "0.9", "pool_size": 300}
     monkeypatch.setattr("bench.engine.plan.processor", lambda: WITHOUT)
     [cell] = plan(out, **small, recipe={"iterations": 2, "evaluations": 1}).cells
     assert perform(cell, Session(out=out, cache=tmp_path / "cache")).accuracy
@@ -218,7 +218,7 @@ def test_a_dry_run_without_the_data_or_the_weights_finds_no_fault_with_rows_made
     assert [problem.split()[0] for problem in without.problems] == ["encoder"]
     without = plan(out, **{**grid, "data_root": tmp_path / "nowhere"}, tolerant=True)
     assert [problem.split()[0] for problem in without.problems] == ["dataset", "encoder"]
-    longer = {**grid, "data_root": tmp_path / "nowhere", "recipe": {**recipe, "iterations": 3}}
+    longer: dict[str, Any] = {**grid, "data_root": tmp_path / "nowhere", "recipe": {**recipe, "iterations": 3}}
     assert "recipe.iterations: 2 and 3)" in plan(out, **longer, tolerant=True).problems[-1], "what is known counts"
 
 

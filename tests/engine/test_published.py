@@ -259,7 +259,7 @@ def test_precision_is_that_of_the_row_and_otherwise_the_devices(
         assert plan_of_row(asked, path).cells[0].recipe == asked.recipe
 
 
-def told(*arguments: object) -> dict:
+def told(*arguments: object) -> dict[str, Any]:
     done = CliRunner().invoke(app, [*map(str, arguments), "--json"])
     assert done.exit_code == 0, (done.output, done.exception)
     return json.loads(done.stdout)

@@ -27,8 +27,9 @@ from bench.stages.base import in_order
 from bench.stages.clusters import PseudoLabels
 from bench.stages.session import Session
 from bench.stages.training import Cell
+from tests.narrowing import present
 
-TINY = {
+TINY: dict[str, Any] = {
     "datasets": "digits",
     "methods": "random",
     "rates": "0.9",
@@ -50,7 +51,7 @@ def row_of(cell: Cell, workspace: Session) -> Row:
     return read_row(workspace.out / "rows" / f"{cell.cell_id}.json")
 
 
-def failure_of(cell: Cell, workspace: Session) -> tuple[dict, str]:
+def failure_of(cell: Cell, workspace: Session) -> tuple[dict[str, Any], str]:
     record = workspace.out / "failed" / f"{cell.cell_id}.json"
     return json.loads(record.read_text()), record.with_suffix(".txt").read_text()
 
@@ -73,7 +74,7 @@ def test_row_says_what_was_trained_and_how_it_went(tmp_path: Path) -> None:
     assert sum(row.class_counts) == 30
     assert row.cell_id.endswith(row.config_sha256[:12])
     if sys.platform == "linux":
-        assert 50e6 < row.train_peak_bytes < 64e9, "a process with torch in it, in bytes"
+        assert 50e6 < present(row.train_peak_bytes) < 64e9, "a process with torch in it, in bytes"
     test = load_dataset("digits", {}, root=None, download=False, pool_size=None).test.labels
     mean = sum(share * (test == number).sum() for number, share in enumerate(row.per_class_accuracy)) / len(test)
     assert row.test_class_counts == np.bincount(test).tolist()
@@ -119,7 +120,7 @@ def test_a_row_of_another_version_of_the_method_is_no_result(tmp_path: Path, mon
     cell = one_cell(workspace)
     perform(cell, workspace)
     # Nothing is missing, so nothing is run.
-    plan = Plan([cell], {cell.cell_id}, {}, [])
+    plan = Plan([cell], {cell.cell_id}, {}, {})
     assert run(plan, workspace, InProcess(), Listener()).written == 1
     entry = methods.get("random")
     newer = replace(entry, info=replace(entry.info, version=2))
@@ -161,8 +162,8 @@ def test_pseudo_labels_are_compared_with_true_labels_once_the_coreset_is_fixed(t
         [stage] = [item for item in in_order([cell.selection()]) if isinstance(item, PseudoLabels)]
         assert row.pseudo_labels == pseudo_label_quality(workspace.get(stage).arrays["labels"], labels)
         assert 50 < row.pseudo_labels.accuracy < 100
-    assert (rows[0].pseudo_labels.clusters, rows[0].chosen) == (10, {})
-    assert rows[1].chosen == {"num_clusters": rows[1].pseudo_labels.clusters}
+    assert (present(rows[0].pseudo_labels).clusters, rows[0].chosen) == (10, {})
+    assert rows[1].chosen == {"num_clusters": present(rows[1].pseudo_labels).clusters}
     assert rows[2].pseudo_labels is None
 
 
@@ -193,10 +194,10 @@ def test_a_loss_that_is_not_finite_is_recorded_with_the_learning_rate(tmp_path: 
     workspace = place(tmp_path)
     cell = one_cell(workspace, recipe={**TINY["recipe"], "lr": 1e12, "iterations": 30})
     result = perform(cell, workspace)
-    assert "not finite" in result.fault.reason
-    assert "lr=1000000000000.0" in result.fault.reason
+    assert "not finite" in present(result.fault).reason
+    assert "lr=1000000000000.0" in present(result.fault).reason
     record, details = failure_of(cell, workspace)
-    assert record["reason"] == result.fault.reason
+    assert record["reason"] == present(result.fault).reason
     assert Cell.model_validate(record["cell"]) == cell
     assert details.startswith("Traceback")
     assert not (workspace.out / "rows").exists()
@@ -216,7 +217,7 @@ def test_success_removes_the_record_of_an_earlier_failure(tmp_path: Path) -> Non
 def test_an_unexpected_error_is_recorded_with_its_type(tmp_path: Path, troublemakers: None) -> None:
     workspace = place(tmp_path)
     cell = one_cell(workspace, methods="raises")
-    assert perform(cell, workspace).fault.reason == "ZeroDivisionError: this method divides by zero"
+    assert present(perform(cell, workspace).fault).reason == "ZeroDivisionError: this method divides by zero"
     assert "in raises" in failure_of(cell, workspace)[1]
 
 
@@ -225,13 +226,13 @@ def test_a_full_disk_does_not_hide_the_reason(tmp_path: Path, troublemakers: Non
     cell = one_cell(workspace, methods="raises")
     workspace.out.mkdir(exist_ok=True)
     (workspace.out / "failed").write_text("a file where the folder should be")
-    assert "divides by zero" in perform(cell, workspace).fault.reason
+    assert "divides by zero" in present(perform(cell, workspace).fault).reason
 
 
 def test_embeddings_train_a_linear_probe(tmp_path: Path) -> None:
     workspace = place(tmp_path)
     cell = one_cell(workspace, models="linear_probe")
     result = perform(cell, workspace)
-    assert result.accuracy > 20
+    assert present(result.accuracy) > 20
     assert row_of(cell, workspace).encoder == "pixels"
     assert len(list((workspace.cache / "embeddings").glob("*.npz"))) == 2

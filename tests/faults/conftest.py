@@ -8,7 +8,7 @@ import pytest
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[None]:
+def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 2 MiB, where this user may mount one."""
     folder = tmp_path / "small"
     folder.mkdir()

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bench_command import Command
 
 from bench.results.rows import read_rows
+from tests.faults.bench_command import Command
 
 pytestmark = pytest.mark.faults
 

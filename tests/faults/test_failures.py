@@ -28,10 +28,11 @@ from bench.grid.spec import load_spec
 from bench.results.rows import read_rows
 from bench.stages.session import Session
 from bench.stages.training import Cell
+from tests.narrowing import present
 
 pytestmark = pytest.mark.faults
 
-TINY = {
+TINY: dict[str, Any] = {
     "datasets": "digits",
     "rates": "0.9",
     "pool_size": 300,
@@ -167,27 +168,27 @@ def test_the_process_of_code_that_catches_the_time_limit_is_ended(tmp_path: Path
 
 
 def test_a_cell_over_the_time_limit_is_recorded_and_succeeds_with_more_time(tmp_path: Path) -> None:
-    given = {**TINY, "methods": "random", "recipe": {"iterations": 100_000, "evaluations": 1}}
+    given: dict[str, Any] = {**TINY, "methods": "random", "recipe": {"iterations": 100_000, "evaluations": 1}}
     # torch imports parts of itself in the first training of a process, and an import must not be cut.
     [first] = make_plan(load_spec(given={**TINY, "methods": "random"}), out=tmp_path / "first").cells
     assert perform(first, Session(out=tmp_path / "first", cache=tmp_path / "cache")).accuracy is not None
     # On a busy machine too it is the training that takes longer than this.
     short = Session(out=tmp_path / "out", cache=tmp_path / "cache", time_limit=5.0)
     [cell] = make_plan(load_spec(given=given), out=short.out).cells
-    assert "time limit" in perform(cell, short).fault.reason
+    assert "time limit" in present(perform(cell, short).fault).reason
     [failure] = read_failures(short.out)
     assert failure.status == "time-limit"
     assert "in train" in (short.out / "failed" / failure.traceback).read_text()
     assert sorted(path.suffix for path in (short.out / "failed").iterdir()) == [".json", ".txt"]
 
 
-def test_a_cell_on_a_full_disk_fails_and_succeeds_when_there_is_room(small_disk: None, tmp_path: Path) -> None:
+def test_a_cell_on_a_full_disk_fails_and_succeeds_when_there_is_room(small_disk: Path, tmp_path: Path) -> None:
     workspace = Session(out=small_disk / "out", cache=tmp_path / "cache")
     [cell] = make_plan(load_spec(given={**TINY, "methods": "random"}), out=workspace.out).cells
     filler = small_disk / "filler"
     with pytest.raises(OSError, match="No space left"):
         filler.write_bytes(bytes(4 * 2**20))
-    assert "No space left" in perform(cell, workspace).fault.reason
+    assert "No space left" in present(perform(cell, workspace).fault).reason
     assert not list(workspace.out.glob("*/*.json")), "neither half a row nor half a record"
     filler.unlink()
     assert perform(cell, workspace).accuracy is not None
@@ -227,7 +228,7 @@ def test_each_kind_of_failure_has_its_record_and_the_others_go_on(tmp_path: Path
 def test_sys_exit_in_a_method_or_model_is_an_error_of_its_cell_that_names_the_line(
     tmp_path: Path, executor: Executor
 ) -> None:
-    given = {"methods": "random,exits", "models": "small_cnn,exits-in-training", "retries": 1}
+    given: dict[str, Any] = {"methods": "random,exits", "models": "small_cnn,exits-in-training", "retries": 1}
     _, outcome, notes = go(tmp_path, executor=executor, **given)
     assert outcome.written == 1
     assert notes.retried == []

@@ -9,10 +9,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from bench_command import Command, alive, finish
 
 from bench.results.rows import read_rows
 from bench.units import counted
+from tests.faults.bench_command import Command, alive, finish
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow]
 

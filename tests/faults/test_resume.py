@@ -7,9 +7,9 @@ import re
 import signal
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
-from bench_command import Command, alive, finish
 
 from bench.data import Arrays
 from bench.engine.plan import make_plan
@@ -20,10 +20,11 @@ from bench.results.rows import read_rows
 from bench.stages.dynamics import ProxyDynamics
 from bench.stages.session import Session
 from bench.stages.training import Cell
+from tests.faults.bench_command import Command, alive, finish
 
 pytestmark = pytest.mark.faults
 
-TINY = {
+TINY: dict[str, Any] = {
     "datasets": "digits",
     "methods": "random",
     "rates": "0.9",

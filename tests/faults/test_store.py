@@ -211,7 +211,7 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (2 * 2**20, 2 * 2**20))
     assert script(tmp_path, setup + FULL).strip() == "27"  # EFBIG
 
 
-def test_a_full_disk_leaves_nothing_behind(small_disk: None) -> None:
+def test_a_full_disk_leaves_nothing_behind(small_disk: Path) -> None:
     assert script(small_disk, FULL).strip() == "28"  # ENOSPC
     assert os.statvfs(small_disk).f_bavail > 0
 

@@ -155,9 +155,9 @@ def test_modifiers_stand_in_the_label_and_the_file_name_and_survive_json() -> No
 
 
 def test_the_seed_of_a_pool_is_part_of_its_data_set_where_it_is_another() -> None:
+    pool_seeds: list[dict[str, Any]] = [{}, {"pool_seed": 0}, {"pool_seed": 2}]
     [usual], [same], [other] = (
-        expanded(methods="random", rates="0.5", seeds=1, pool_size=500, **given)
-        for given in ({}, {"pool_seed": 0}, {"pool_seed": 2})
+        expanded(methods="random", rates="0.5", seeds=1, pool_size=500, **given) for given in pool_seeds
     )
     assert usual.cell_id == same.cell_id != other.cell_id
     assert (usual.dataset.label, other.dataset.label) == ("digits(pool_size=500)", "digits(pool_seed=2, pool_size=500)")

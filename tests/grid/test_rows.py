@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from bench.errors import RowError
 from bench.recipe import Recipe
-from bench.results.rows import Row, StageUse, read_row, read_rows, write_atomically, write_row
+from bench.results.rows import Row, StageUse, read_row, read_rows, write_row
+from bench.store.files import write_atomically
 
 BIDIRECTIONAL = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 LETTERS = st.characters(codec="utf-8", exclude_categories=["Cc", "Zl", "Zp"], exclude_characters=BIDIRECTIONAL)

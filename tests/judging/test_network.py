@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -10,8 +12,8 @@ from torch.nn import functional
 from bench.conformance.samples import digits
 from bench.identity import EncoderRef, ModelRef, Proxy
 from bench.judging.labelings import make_labelings
-from bench.judging.network import SHARE, loss_of, qualities
-from bench.judging.rule import NETWORK_FROM, judge_for
+from bench.judging.network import loss_of, qualities
+from bench.judging.rule import NETWORK_FROM, SHARE, judge_for
 from bench.recipe import Recipe
 from bench.training import loop
 from bench.training.fit import proxy_iterations
@@ -29,7 +31,7 @@ def labelings() -> np.ndarray:
 
 def judged(proxy: Proxy, labelings: np.ndarray, candidates: list[np.ndarray]) -> list[float]:
     source = digits().source
-    inputs = source.image_array if proxy.encoder is None else source.embeddings()
+    inputs: Any = source.image_array if proxy.encoder is None else source.embeddings()
     found = qualities(proxy, inputs, labelings, candidates, dataset=None, seed=0, device="cpu")
     return found.tolist()
 
@@ -84,9 +86,14 @@ def test_all_candidates_together_take_half_a_proxy(
 ) -> None:
     steps: list[int] = []
     real = loop.train
+
+    def counted(*args: Any, **keywords: Any) -> Any:
+        steps.append(keywords["iterations"])
+        return real(*args, **keywords)
+
     monkeypatch.setattr(
         "bench.judging.network.train",
-        lambda *args, **keywords: (steps.append(keywords["iterations"]), real(*args, **keywords))[1],
+        counted,
     )
     judged(ON_EMBEDDINGS, labelings, [np.arange(number, 300, 20) for number in range(count)])
     whole = SHARE * proxy_iterations(RECIPE, 300)

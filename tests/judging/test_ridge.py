@@ -60,7 +60,8 @@ def test_a_coreset_of_all_blobs_is_better_than_one_of_a_few(blobs: tuple[np.ndar
 def test_features_of_images_are_of_unit_scale_and_tell_images_apart() -> None:
     images = np.random.default_rng(0).integers(0, 256, (60, 3, 32, 32), dtype=np.uint8)
     features = image_features(images, seed=0)
-    assert (features.shape, features.dtype) == ((60, 513), np.float32)
+    assert features.shape == (60, 513)
+    assert features.dtype == np.float32
     assert (features[:, -1] == np.float32(BIAS)).all()
     norms = np.linalg.norm(features[:, :-1], axis=1)
     assert 0.8 < norms.min() < norms.max() < 1.2

@@ -15,6 +15,7 @@ from bench.labelling import approximate
 from bench.labelling.approximate import RECALL, approximate_neighbors
 from bench.labelling.duplicates import without_duplicates
 from bench.memory_pool import brute_force_neighbors
+from bench.parts import Metric
 
 K = 10
 
@@ -34,7 +35,7 @@ def many(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("metric", ["cosine", "euclidean"])
 @pytest.mark.parametrize("scale", [1.0, 1e6])
-def test_most_true_neighbours_are_found_at_their_true_distance(metric: str, scale: float) -> None:
+def test_most_true_neighbours_are_found_at_their_true_distance(metric: Metric, scale: float) -> None:
     rows = clustered() * np.float32(scale)
     found = approximate_neighbors(rows, K, metric)
     true = brute_force_neighbors(rows, K, metric)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -46,13 +47,13 @@ def browser() -> Iterator[object]:
 
 
 @pytest.fixture
-def page(browser: object, choice: Path) -> Iterator[object]:
+def page(browser: Any, choice: Path) -> Iterator[object]:
     """The page, opened; whatever the browser complains of or asks the network for fails the test."""
     with watched(browser, choice) as opened:
         yield opened
 
 
-def test_the_choice_is_shown_whole(page: object, choice: Path) -> None:
+def test_the_choice_is_shown_whole(page: Any, choice: Path) -> None:
     names = page.locator("#choice bdi").all_inner_texts()
     listed = choice.with_suffix(".csv").read_text().splitlines()[1:]
     assert len(names) == len(listed) == 36
@@ -68,7 +69,7 @@ def test_the_choice_is_shown_whole(page: object, choice: Path) -> None:
     assert [text.split(":")[0] for text in details] == ["Near-duplicates left out", "Files skipped"]
 
 
-def test_arrow_keys_and_points_lead_to_items(page: object) -> None:
+def test_arrow_keys_and_points_lead_to_items(page: Any) -> None:
     page.locator("#item-1").focus()
     for key, place in (("ArrowRight", 2), ("ArrowLeft", 1), ("End", 36), ("ArrowRight", 36), ("Home", 1)):
         page.keyboard.press(key)
@@ -80,7 +81,7 @@ def test_arrow_keys_and_points_lead_to_items(page: object) -> None:
     assert page.evaluate("location.hash") == "#item-5"
 
 
-def test_it_fits_a_phone_in_the_dark(browser: object, choice: Path) -> None:
+def test_it_fits_a_phone_in_the_dark(browser: Any, choice: Path) -> None:
     opened = browser.new_page(viewport={"width": 360, "height": 640}, color_scheme="dark")
     opened.goto(choice.as_uri())
     assert opened.evaluate("document.documentElement.scrollWidth") <= 360
@@ -89,7 +90,7 @@ def test_it_fits_a_phone_in_the_dark(browser: object, choice: Path) -> None:
     opened.close()
 
 
-def test_three_hundred_pictures_fit_a_phone(browser: object, tmp_path: Path) -> None:
+def test_three_hundred_pictures_fit_a_phone(browser: Any, tmp_path: Path) -> None:
     (tmp_path / "photos").mkdir()
     for number, pixels in enumerate(load_digits().images[:300]):
         Image.fromarray((pixels * 15).astype(np.uint8)).save(tmp_path / f"photos/{number:03}-{LONG}")

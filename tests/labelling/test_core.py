@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -199,9 +200,12 @@ def test_embeddings_choose_alike_whatever_they_are_stored_as(tmp_path: Path) -> 
 
 @pytest.mark.parametrize("name", ["X", "labelled", "exclude", "groups"])
 def test_masks_are_not_silently_dropped(name: str, tmp_path: Path) -> None:
-    given = {"X": np.ma.masked_array(load_digits().data[:60]), "labelled": np.ma.masked_array([1, 2, 3])}
+    given: dict[str, Any] = {
+        "X": np.ma.masked_array(load_digits().data[:60]),
+        "labelled": np.ma.masked_array([1, 2, 3]),
+    }
     given |= {"exclude": np.ma.masked_array([4, 5]), "groups": np.ma.masked_array(np.arange(60) // 2)}
-    options = {"budget": 10, "num_classes": 3, "method": "random", "cache_dir": tmp_path}
+    options: dict[str, Any] = {"budget": 10, "num_classes": 3, "method": "random", "cache_dir": tmp_path}
     assert len(select(**given, **options).indices) == 10, "nothing is masked"
     given[name][1] = np.ma.masked
     with pytest.raises(

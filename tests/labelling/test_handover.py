@@ -6,6 +6,7 @@ import csv
 import json
 import struct
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
 import numpy as np
@@ -264,7 +265,7 @@ def test_other_files_of_embeddings(tmp_path: Path, suffix: str) -> None:
         ({"v": [[1.0], [2.0], [3.0]], "id": ["a", None, None]}, r"column id is empty in 2 of 3 lines, first in line 1"),
     ],
 )
-def test_a_parquet_file_without_one_matrix_is_refused(tmp_path: Path, columns: dict, message: str) -> None:
+def test_a_parquet_file_without_one_matrix_is_refused(tmp_path: Path, columns: dict[str, Any], message: str) -> None:
     import pyarrow as pa
 
     from bench.labelling.vectors import read_embeddings

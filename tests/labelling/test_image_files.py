@@ -16,6 +16,8 @@ from bench.encoders.pixels import PixelEncoder
 from bench.errors import DataError
 from bench.identity import EncoderRef
 from bench.images import streaming
+from bench.images.contents import read_contents
+from bench.images.decoding import decode
 from bench.labelling import images as labelled
 from bench.labelling.images import Embedded, embed_files, find_images
 from bench.store.cache import Store
@@ -109,7 +111,7 @@ def test_a_file_that_could_not_be_opened_is_tried_again(tmp_path: Path, encoder:
 def test_an_image_that_could_not_be_decoded_is_tried_again(
     tmp_path: Path, encoder: str, monkeypatch: pytest.MonkeyPatch, failure: Exception
 ) -> None:
-    folder, decode = photos(tmp_path / "photos"), streaming.decode
+    folder = photos(tmp_path / "photos")
 
     def fail_for_one(path: Path, **options: Any) -> Image.Image:
         if path.name != "3.png":
@@ -148,11 +150,11 @@ def test_a_damaged_file_is_looked_at_again_but_the_others_are_not_embedded_again
 def test_a_file_that_changes_while_it_is_embedded_poisons_no_stored_embedding(
     tmp_path: Path, encoder: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder, read = photos(tmp_path / "photos"), labelled.read_contents
+    folder = photos(tmp_path / "photos")
     original = (folder / "3.png").read_bytes()
 
     def replace_after_reading(files: Any) -> Any:
-        contents = read(files)
+        contents = read_contents(files)
         Image.new("RGB", (16, 16), "red").save(folder / "3.png", compress_level=0)
         return contents
 
@@ -160,7 +162,7 @@ def test_a_file_that_changes_while_it_is_embedded_poisons_no_stored_embedding(
     assert [tuple(item) for item in embed(folder, tmp_path / "cache").skipped] == [
         ("3.png", "it was changed meanwhile")
     ]
-    monkeypatch.setattr(labelled, "read_contents", read)
+    monkeypatch.setattr(labelled, "read_contents", read_contents)
     (folder / "3.png").write_bytes(original)
     again = embed(folder, tmp_path / "cache")
     np.testing.assert_array_equal(again.embeddings, embed(folder, tmp_path / "fresh").embeddings)
@@ -192,7 +194,7 @@ def test_links_and_special_files_are_skipped_with_a_reason_and_never_opened(
     (folder / "closed").mkdir()
     (folder / "closed").chmod(0)
     monkeypatch.chdir(folder)
-    for name, target in {
+    targets: dict[str, str | Path] = {
         "dangling.png": "missing.png",
         "dangling": "missing",
         "loop.png": "loop.png",
@@ -204,7 +206,8 @@ def test_links_and_special_files_are_skipped_with_a_reason_and_never_opened(
         "device.png": "/dev/zero",
         "same.png": "0.png",
         "notes": __file__,
-    }.items():
+    }
+    for name, target in targets.items():
         Path(name).symlink_to(target)
     os.mkfifo("pipe.jpg")
     os.mkfifo("pipe")

@@ -101,7 +101,12 @@ def test_addresses_where_none_can_be_are_refused(
 def test_what_did_not_change_is_not_fetched_again(tmp_path: Path, bucket: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     fetched: list[str] = []
     get = type(bucket).get_file
-    monkeypatch.setattr(type(bucket), "get_file", lambda *given: (fetched.append(given[1]), get(*given))[1])
+
+    def counted(*given: Any) -> Any:
+        fetched.append(given[1])
+        return get(*given)
+
+    monkeypatch.setattr(type(bucket), "get_file", counted)
     into, first, _ = fetch(tmp_path)
     assert len(fetched) == len(first) == 6
     assert fetch(tmp_path)[1] == first
@@ -187,7 +192,12 @@ def test_an_interruption_keeps_what_was_fetched(tmp_path: Path, bucket: Any, mon
     monkeypatch.setattr(type(bucket), "get_file", interrupted)
     with pytest.raises(KeyboardInterrupt):
         fetch(tmp_path)
-    monkeypatch.setattr(type(bucket), "get_file", lambda *given: (fetched.append(given[1]), get(*given))[1])
+
+    def counted(*given: Any) -> Any:
+        fetched.append(given[1])
+        return get(*given)
+
+    monkeypatch.setattr(type(bucket), "get_file", counted)
     assert len(fetch(tmp_path)[1]) == 6
     assert len(fetched) == 6
 

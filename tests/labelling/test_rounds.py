@@ -314,7 +314,8 @@ def test_groups_that_a_budget_cannot_hold_are_refused(tmp_path: Path) -> None:
         whole(tmp_path, np.zeros(300), 300)
     with pytest.raises(bench.SpecError, match="--per-group all needs --groups"):
         whole(tmp_path, None, 20)
-    for per_group in (0, -1, "some", 1.5):
+    wrong: list[Any] = [0, -1, "some", 1.5]
+    for per_group in wrong:
         with pytest.raises(bench.SpecError, match=f"--per-group {per_group} is not valid"):
             bench.select(digits(), budget=20, num_classes=4, groups=np.arange(300), per_group=per_group)
 

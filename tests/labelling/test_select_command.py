@@ -8,6 +8,7 @@ import os
 import shutil
 import sys
 import warnings
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -302,7 +303,15 @@ def test_a_budget_and_beta_meet_in_decimals(tmp_path: Path, beta: str) -> None:
 def test_an_error_of_the_budget_says_what_was_left_out(tmp_path: Path, photos: Path) -> None:
     """Case F12 of 2026-11-28."""
     np.save(tmp_path / "d.npy", np.repeat(np.random.default_rng(0).normal(size=(5, 8)), 20, 0))
-    given = ("--embeddings", str(tmp_path / "d.npy"), "--classes", "4", "--method", "random", "--skip-duplicates")
+    given: tuple[str, ...] = (
+        "--embeddings",
+        str(tmp_path / "d.npy"),
+        "--classes",
+        "4",
+        "--method",
+        "random",
+        "--skip-duplicates",
+    )
     done = select(tmp_path, *given, "--budget", "10")
     assert "of 100 items 95 are near-duplicates of others; of 5 items 2 to 5 can be kept" in str(done.exception)
     given = ("--images", str(photos), "--encoder", "pixels", "--method", "random", "--budget", "123")
@@ -322,10 +331,14 @@ def test_an_encoder_is_fitted_to_readable_files_alone(tmp_path: Path, photos: Pa
         files = find_images(folder / "photos").files
         ref, store = EncoderRef(name="pixels"), Store(folder / "cache")
         told: list[tuple[int, int]] = []
-        report = lambda *given, told=told: told.append(given)  # noqa: E731
-        sets[damaged] = embed_files(
-            files, ref, None, store=store, size=16, device="cpu", stage=lambda title, report=report: report
-        )
+
+        def report(done: int, whole: int, told: list[tuple[int, int]] = told) -> None:
+            told.append((done, whole))
+
+        def stage(title: str, report: Callable[[int, int], None] = report) -> Callable[[int, int], None]:
+            return report
+
+        sets[damaged] = embed_files(files, ref, None, store=store, size=16, device="cpu", stage=stage)
         assert told[-1] == (len(files), len(files))
     assert [item.name for item in sets["with"].skipped] == ["broken.jpg", "empty.png"]
     np.testing.assert_allclose(sets["with"].embeddings, sets["without"].embeddings, atol=1e-4)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -81,7 +82,8 @@ def remake(source: ArraySource, rows: NDArray[np.int64] | slice) -> ArraySource:
 
     def cut(dynamics: Dynamics | None) -> Dynamics:
         assert dynamics is not None
-        return replace(dynamics, **{k: v[rows] for k, v in dynamics.arrays().items() if k != "epochs"})
+        parts: dict[str, Any] = {k: v[rows] for k, v in dynamics.arrays().items() if k != "epochs"}
+        return replace(dynamics, **parts)
 
     arrays = ("embedding_array", "label_array", "pseudo_label_array")
     return ArraySource(

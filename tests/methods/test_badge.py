@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -39,7 +39,7 @@ def factors(draw: st.DrawFn) -> Case:
     return matrix(draw(st.integers(1, 3))), matrix(draw(st.integers(1, 4))), draw(st.integers(0, size))
 
 
-def by_hand(errors: np.ndarray, features: np.ndarray, budget: int, draws: Iterator[float]) -> list[int]:
+def by_hand(errors: np.ndarray, features: np.ndarray, budget: int, draws: np.random.Generator) -> list[int]:
     """k-means++ on the gradients written out, with one loop per distance."""
     gradients = [[e * f for e in error for f in feature] for error, feature in zip(errors, features, strict=True)]
     picks: list[int] = []

@@ -53,13 +53,13 @@ def test_range_of_extreme_floats_does_not_overflow() -> None:
     st.data(),
 )
 def test_against_the_definition(scores: list[float], beta: float, strata: int, seed: int, data: st.DataObject) -> None:
-    scores = np.array(scores, dtype=np.float32)
-    size, dropped = len(scores), int(round(beta * 100) * len(scores) // 100)
+    array = np.array(scores, dtype=np.float32)
+    size, dropped = len(array), int(round(beta * 100) * len(array) // 100)
     budget = data.draw(st.integers(0, size - dropped))
-    kept = stratified(scores, budget, rng(seed), beta=beta, strata=strata)
+    kept = stratified(array, budget, rng(seed), beta=beta, strata=strata)
     assert len(set(kept.tolist())) == budget
-    remaining = np.sort(scores)[: size - dropped].astype(np.float64)
-    assert not budget or scores[kept].max() <= remaining[-1]
+    remaining = np.sort(array)[: size - dropped].astype(np.float64)
+    assert not budget or array[kept].max() <= remaining[-1]
     if not budget:
         return
     low, width = remaining[0], remaining[-1] - remaining[0]
@@ -68,7 +68,7 @@ def test_against_the_definition(scores: list[float], beta: float, strata: int, s
         numbers = [min(int((v - low) / width * strata), strata - 1) if width else 0 for v in values]
         return np.bincount(numbers, minlength=strata).tolist()
 
-    found = sorted(zip(counts(remaining), counts(scores[kept].astype(np.float64)), strict=True))
+    found = sorted(zip(counts(remaining), counts(array[kept].astype(np.float64)), strict=True))
     left = budget
     for position, (stratum_size, quota) in enumerate(found):
         expected = min(stratum_size, left // (strata - position))

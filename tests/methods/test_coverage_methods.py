@@ -6,7 +6,7 @@ import itertools
 import logging
 import math
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -57,7 +57,7 @@ def point_sets(draw: st.DrawFn, most: int = 9) -> Case:
 # greedy coverage
 
 
-def coverage(points: np.ndarray, chosen: np.ndarray, similarity: Callable[[float], float]) -> float:
+def coverage(points: np.ndarray, chosen: Sequence[int], similarity: Callable[[float], float]) -> float:
     return sum(max((similarity(math.dist(p, points[s])) for s in chosen), default=0.0) for p in points)
 
 
@@ -66,7 +66,7 @@ def coverage(points: np.ndarray, chosen: np.ndarray, similarity: Callable[[float
 def test_balls_are_picked_greedily_with_ties_by_index(case: Case, radius: float) -> None:
     points, budget = case
 
-    def cover(chosen: np.ndarray) -> float:
+    def cover(chosen: Sequence[int]) -> float:
         return coverage(points.tolist(), chosen, lambda d: d < radius)
 
     by_hand: list[int] = []
@@ -85,7 +85,7 @@ def test_every_pick_of_a_smooth_kernel_gains_most(case: Case, lengthscale: float
     points, budget = case
     picks = greedy_coverage(points, budget, rbf(lengthscale)).tolist()
 
-    def cover(chosen: np.ndarray) -> float:
+    def cover(chosen: Sequence[int]) -> float:
         return coverage(points.tolist(), chosen, lambda d: math.exp(-(d**2) / lengthscale**2))
 
     for step in range(budget):
@@ -103,7 +103,7 @@ def test_every_pick_of_a_smooth_kernel_gains_most(case: Case, lengthscale: float
 def test_coverage_reaches_its_guarantee(case: Case) -> None:
     points, budget = case
 
-    def cover(chosen: np.ndarray) -> float:
+    def cover(chosen: Sequence[int]) -> float:
         return coverage(points.tolist(), chosen, lambda d: math.exp(-(d**2)))
 
     best = max(cover(chosen) for chosen in itertools.combinations(range(len(points)), budget))

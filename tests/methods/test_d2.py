@@ -17,9 +17,10 @@ from bench.memory_pool import ArraySource, brute_force_neighbors
 from bench.methods.d2 import diverse, greedy_messages, symmetric_graph
 from bench.plugins import methods
 from bench.selection import method_pool, run_method
+from tests.narrowing import present
 
 Edges = dict[int, dict[int, float]]
-Graph = tuple[np.ndarray, np.ndarray, np.ndarray, int]
+Graph = tuple[list[float], np.ndarray, np.ndarray, int]
 
 
 def message_passing(
@@ -37,7 +38,7 @@ def message_passing(
 
 def edges_of(indices: np.ndarray, distances: np.ndarray) -> Edges:
     """Symmetric neighbours by explicit loops: {i: {j: d}}."""
-    edges = {i: {} for i in range(len(indices))}
+    edges: Edges = {i: {} for i in range(len(indices))}
     for i, (row, apart) in enumerate(zip(indices.tolist(), distances.tolist(), strict=True)):
         for j, d in zip(row, apart, strict=True):
             edges[i][j] = edges[j][i] = max(d, edges[i].get(j, 0.0))
@@ -45,12 +46,12 @@ def edges_of(indices: np.ndarray, distances: np.ndarray) -> Edges:
 
 
 def replay(
-    scores: np.ndarray,
+    scores: list[float],
     edges: Edges,
     gamma: float,
-    kernel: np.ndarray,
+    kernel: str,
     gamma_forward: float,
-    picks: np.ndarray,
+    picks: list[int],
     budget: int,
 ) -> Iterator[dict[int, float]]:
     """Yield, for each pick, the values of the images that were left, from the definition in methods.md."""
@@ -147,7 +148,7 @@ def test_uniform_difficulty_spreads_the_picks(digits: ArraySource) -> None:
 
 
 def test_beta_drops_the_hardest(digits: ArraySource) -> None:
-    difficulty = digits.dynamics_labels.difficulty("aum")
+    difficulty = present(digits.dynamics_labels).difficulty("aum")
     kept = diverse(
         difficulty, brute_force_neighbors(digits.embeddings(), 5), 300, np.random.default_rng(0), gamma=1.0, beta=0.3
     )
@@ -156,7 +157,7 @@ def test_beta_drops_the_hardest(digits: ArraySource) -> None:
 
 
 def test_whole_remainder_is_kept_when_beta_is_the_rate(digits: ArraySource) -> None:
-    difficulty = digits.dynamics_labels.difficulty("aum")
+    difficulty = present(digits.dynamics_labels).difficulty("aum")
     kept = diverse(
         difficulty, brute_force_neighbors(digits.embeddings(), 5), 180, np.random.default_rng(0), gamma=1.0, beta=0.9
     )
@@ -180,7 +181,7 @@ def test_classes_are_balanced_and_passed_apart(digits: ArraySource) -> None:
 
     labels = digits.labels()
     indices, distances = brute_force_neighbors(digits.embeddings(), 10)
-    scores = digits.dynamics_labels.difficulty("el2n")
+    scores = present(digits.dynamics_labels).difficulty("el2n")
     classes = np.where(labels == 3, 0, 1)
     rng = np.random.default_rng(0)
     both = diverse(scores, Neighbors(indices, distances), 100, rng, gamma=1.0, classes=classes)
@@ -204,7 +205,7 @@ def test_margins_enter_without_negative_difficulty(digits: ArraySource) -> None:
     entry, params = methods.get("d2"), {"score": "aum"}
     pool = method_pool(entry, params, digits, size=1797, num_classes=10, rate=0.9)
     kept = run_method(entry, pool, params, 180, seed=0)
-    aum = digits.dynamics_labels.aum.astype(np.float64)
+    aum = present(digits.dynamics_labels).aum.astype(np.float64)
     rng = np.random.default_rng(np.random.SeedSequence(0, spawn_key=tuple(b"d2")))
     by_hand = diverse(aum.max() - aum, brute_force_neighbors(digits.embeddings(), 10), 180, rng, gamma=1.0)
     assert kept.tolist() == sorted(by_hand.tolist())
@@ -215,7 +216,7 @@ def test_a_graph_whose_messages_die_out_is_warned_of(digits: ArraySource, per_cl
     """Embeddings as long as those of a ViT: the picks are those of the score alone."""
     far = replace(digits, embedding_array=100 * digits.embeddings())
     entry = methods.get("d2")
-    difficulty = digits.dynamics_labels.difficulty("el2n")
+    difficulty = present(digits.dynamics_labels).difficulty("el2n")
 
     def select(**params: Any) -> tuple[set[int], Any]:
         given = {"score": "el2n", "per_class": per_class, **params}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,7 @@ from bench.registry import Entry
 @pytest.mark.parametrize(
     "entry", [entry for entry in methods if entry.origin.startswith("bench.methods.")], ids=lambda entry: entry.name
 )
-def test_every_parameter_and_the_result_are_described(entry: Entry) -> None:
+def test_every_parameter_and_the_result_are_described(entry: Entry[Any]) -> None:
     text = inspect.getdoc(entry.function) or ""
     described = set(re.findall(r"^    (\w+): ", text, re.MULTILINE))
     assert described >= set(inspect.signature(entry.function).parameters)

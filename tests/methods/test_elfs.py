@@ -16,6 +16,7 @@ from bench.methods._scores import next_hardest
 from bench.methods.elfs import beta_grid, choose_beta, fine_beta_grid
 from bench.plugins import methods
 from bench.selection import method_pool, run_method
+from tests.narrowing import present
 
 
 def rng(seed: int = 0) -> np.random.Generator:
@@ -87,7 +88,7 @@ def test_the_rehearsal_takes_the_best_fixed_beta_and_reads_no_label(digits: Arra
         return run_method(entry, pool, params, budget, seed=3)
 
     fixed = [run(beta=beta) for beta in beta_grid(1797, budget)]
-    rehearsed = [blind.rehearsal(kept) for kept in fixed]
+    rehearsed = [present(blind.rehearsal)(kept) for kept in fixed]
     assert len(set(rehearsed)) > 1
     assert run(rehearsal="own-pseudo-labels").tolist() == fixed[int(np.argmax(rehearsed))].tolist()
 
@@ -95,7 +96,7 @@ def test_the_rehearsal_takes_the_best_fixed_beta_and_reads_no_label(digits: Arra
 @pytest.mark.parametrize("wanted", [0.0, 0.35, 0.8])
 def test_the_judge_chooses_beta_and_the_guard_falls_back_to_random(digits: ArraySource, wanted: float) -> None:
     entry, budget = methods.get("elfs"), 180
-    order = np.argsort(digits.dynamics_pseudo.aum, kind="stable")
+    order = np.argsort(present(digits.dynamics_pseudo).aum, kind="stable")
 
     def run(judging: Any, **params: Any) -> Any:
         source = replace(digits, label_array=None, dynamics_labels=None, rehearsal=None, judging=judging)

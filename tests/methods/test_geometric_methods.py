@@ -142,7 +142,7 @@ def test_herding_matches_the_mean_of_the_digits(digits: ArraySource) -> None:
     rows = unit_rows(digits.embeddings())
 
     def gap(kept: np.ndarray) -> float:
-        return np.linalg.norm(rows[kept].mean(0) - rows.mean(0))
+        return float(np.linalg.norm(rows[kept].mean(0) - rows.mean(0)))
 
     chance = [gap(np.random.default_rng(seed).choice(1797, 90, replace=False)) for seed in range(5)]
     assert gap(run("herding", digits, 90)) < 0.2 * min(chance)
@@ -161,12 +161,12 @@ def test_herding_by_clusters_matches_the_mean_of_every_class_better(digits: Arra
 
 @given(st.lists(st.integers(0, 30), min_size=1, max_size=8), st.floats(0, 1), st.integers(0, 5))
 def test_proportional_quotas_are_the_share_rounded(sizes: list[int], part: float, seed: int) -> None:
-    sizes = np.array(sizes)
-    total = int(sizes.sum())
+    counts = np.array(sizes)
+    total = int(counts.sum())
     budget = round(part * total)
-    quotas = proportional_quotas(sizes, budget, np.random.default_rng(seed))
+    quotas = proportional_quotas(counts, budget, np.random.default_rng(seed))
     assert quotas.sum() == budget
-    for size, quota in zip(sizes.tolist(), quotas.tolist(), strict=True):
+    for size, quota in zip(counts.tolist(), quotas.tolist(), strict=True):
         assert quota <= size
         assert total == 0 or abs(quota - budget * size / total) < 1
 
@@ -179,7 +179,8 @@ def test_proportional_quotas_are_the_share_rounded(sizes: list[int], part: float
 def test_distance_from_the_median_by_hand(case: Case, data: st.DataObject, centre: str, scope: str) -> None:
     points, _ = case
     labels = np.array([data.draw(st.integers(0, 2)) for _ in points])
-    middle = {"mean": np.mean, "median": np.median}[centre]
+    middles: dict[str, Callable[[list[float]], Any]] = {"mean": np.mean, "median": np.median}
+    middle = middles[centre]
     apart = []
     for point, label in zip(points, labels, strict=True):
         mine = [p for p, other in zip(points, labels, strict=True) if other == label]
@@ -245,7 +246,7 @@ def similarities(draw: st.DrawFn) -> Case:
     return dense, draw(st.integers(0, size))
 
 
-def served(dense: np.ndarray, chosen: np.ndarray) -> float:
+def served(dense: np.ndarray, chosen: Sequence[int]) -> float:
     return sum(max((dense[j, i] for j in chosen), default=0.0) for i in range(len(dense)))
 
 
@@ -308,7 +309,7 @@ def test_graph_cut_is_greedy_by_its_definition(case: Case, redundancy: float) ->
     def similarity(i: int, j: int) -> float:
         return (1 + float(rows[i] @ rows[j])) / 2
 
-    def value(chosen: np.ndarray) -> float:
+    def value(chosen: Sequence[int]) -> float:
         everything = sum(similarity(i, j) for i in range(len(rows)) for j in chosen)
         return everything - redundancy * sum(similarity(j, k) for j in chosen for k in chosen)
 

@@ -11,6 +11,7 @@ from bench.memory_pool import ArraySource
 from bench.methods.elfs import beta_grid
 from bench.plugins import methods
 from bench.selection import method_pool, run_method
+from tests.narrowing import present
 
 BUDGET = 180
 
@@ -65,7 +66,7 @@ def test_a_score_without_a_hard_end_is_not_reported(digits: ArraySource, name: s
 
 def test_d2_reports_its_difficulty_and_a_uniform_prior_reports_none(digits: ArraySource) -> None:
     score = run(digits, "d2", score="aum")[1].scores
-    difficulty = digits.dynamics_labels.difficulty("aum")
+    difficulty = present(digits.dynamics_labels).difficulty("aum")
     np.testing.assert_array_equal(np.argsort(score, kind="stable"), np.argsort(difficulty, kind="stable"))
     assert run(digits, "d2-label-free")[1].scores is None
     assert run(digits, "d2-label-free", prior="prototypicality")[1].scores is not None

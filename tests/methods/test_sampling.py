@@ -19,6 +19,7 @@ from bench.methods.ccs import stratified
 from bench.methods.elfs import beta_grid
 from bench.plugins import methods
 from bench.selection import method_pool, run_method
+from tests.narrowing import present
 
 
 def rng(seed: int = 0) -> np.random.Generator:
@@ -51,7 +52,7 @@ def test_draws_have_the_papers_probabilities(rate: float, exponent: float) -> No
 
 def test_coresets_are_as_those_of_numpys_choice(digits: ArraySource) -> None:
     """A second implementation: the released code's call of numpy, on real dynamics; mean and spread of what is kept."""
-    dynamics = digits.dynamics_labels
+    dynamics = present(digits.dynamics_labels)
     score, confidence = dynamics.dual.astype(np.float64), dynamics.early_confidence.astype(np.float64)
     p = chances(score, confidence, 0.9, 4.0)
 
@@ -65,7 +66,7 @@ def test_coresets_are_as_those_of_numpys_choice(digits: ArraySource) -> None:
 
 
 def test_high_rates_turn_to_easy_images(digits: ArraySource) -> None:
-    dynamics = digits.dynamics_labels
+    dynamics = present(digits.dynamics_labels)
 
     def confidence(rate: float) -> float:
         budget = round((1 - rate) * 1797)
@@ -114,11 +115,10 @@ def run(name: str, source: ArraySource, budget: int, seed: int = 0, **params: An
 
 
 def test_dual_draws_by_the_early_confidence_and_keeps_the_highest_scores_otherwise(digits: ArraySource) -> None:
-    dynamics = digits.dynamics_labels
+    dynamics = present(digits.dynamics_labels)
     expected = chances(dynamics.dual.astype(float), dynamics.early_confidence.astype(float), 1 - 180 / 1797, 4.0)
-    counts = sum(
-        np.bincount(run("dual", digits, 180, seed=seed, sampling="beta"), minlength=1797) for seed in range(40)
-    )
+    drawn = [run("dual", digits, 180, seed=seed, sampling="beta") for seed in range(40)]
+    counts = np.bincount(np.concatenate(drawn), minlength=1797)
     assert spearmanr(counts, expected).statistic > 0.5
     assert counts[np.argsort(-expected)[:180]].mean() > 1.5 * counts.mean()
     other = replace(digits, dynamics_labels=replace(dynamics, early_confidence=dynamics.early_confidence[::-1].copy()))
@@ -135,19 +135,19 @@ def elfs(source: ArraySource, budget: int, seed: int = 0, **params: Any) -> np.n
 @pytest.mark.parametrize("per_cluster", [False, True])
 def test_elfs_by_strata_is_ccs_on_pseudo_labels(digits: ArraySource, per_cluster: bool) -> None:
     kept = elfs(digits, 180, beta=0.2, sampling="strata", per_cluster=per_cluster)
-    difficulty = digits.dynamics_pseudo.difficulty("aum")
+    difficulty = present(digits.dynamics_pseudo).difficulty("aum")
     draws = rng(0)
     draws.permutation(1797)  # the ties
     seed = int(draws.integers(2**63))
     clusters = digits.pseudo_label_array if per_cluster else None
     assert kept.tolist() == stratified(difficulty, 180, rng(seed), beta=0.2, classes=clusters).tolist()
     if per_cluster:
-        shares = np.bincount(digits.pseudo_label_array[kept], minlength=10)
-        assert np.abs(shares - 180 * np.bincount(digits.pseudo_label_array) / 1797).max() < 1
+        shares = np.bincount(present(digits.pseudo_label_array)[kept], minlength=10)
+        assert np.abs(shares - 180 * np.bincount(present(digits.pseudo_label_array)) / 1797).max() < 1
 
 
 def test_elfs_by_the_beta_density_draws_among_what_the_cut_leaves(digits: ArraySource) -> None:
-    dynamics = digits.dynamics_pseudo
+    dynamics = present(digits.dynamics_pseudo)
     kept = elfs(digits, 180, seed=5, beta=0.3, sampling="beta")
     draws = rng(5)
     left = hard_to_easy(dynamics.difficulty("aum"), draws)[int(0.3 * 1797) :]
@@ -159,10 +159,10 @@ def test_elfs_by_the_beta_density_draws_among_what_the_cut_leaves(digits: ArrayS
 @pytest.mark.parametrize(
     "params", [{"sampling": "strata"}, {"sampling": "beta"}, {"sampling": "strata", "per_cluster": True}]
 )
-def test_auto_is_the_best_fixed_beta_by_rehearsal(digits: ArraySource, params: dict[str, bool | str]) -> None:
+def test_auto_is_the_best_fixed_beta_by_rehearsal(digits: ArraySource, params: dict[str, Any]) -> None:
     blind = replace(digits, label_array=None, dynamics_labels=None)
     fixed = [run("elfs", blind, 180, beta=beta, **params) for beta in beta_grid(1797, 180)]
-    rehearsed = [blind.rehearsal(kept) for kept in fixed]
+    rehearsed = [present(blind.rehearsal)(kept) for kept in fixed]
     by_rehearsal = run("elfs", blind, 180, rehearsal="own-pseudo-labels", **params)
     assert by_rehearsal.tolist() == fixed[int(np.argmax(rehearsed))].tolist()
 

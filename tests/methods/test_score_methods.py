@@ -10,6 +10,7 @@ from bench.errors import SpecError
 from bench.memory_pool import ArraySource
 from bench.plugins import methods
 from bench.selection import method_pool, run_method
+from tests.narrowing import present
 
 CASES = [
     ("aum", {}, "aum", -1),
@@ -36,7 +37,7 @@ def run(name: str, source: ArraySource, budget: int, seed: int = 0, **params: An
 
 
 @pytest.mark.parametrize(("name", "params", "field", "sign"), CASES)
-def test_hard_end_is_kept(digits: ArraySource, name: str, params: dict[str, str], field: str, sign: int) -> None:
+def test_hard_end_is_kept(digits: ArraySource, name: str, params: dict[str, Any], field: str, sign: int) -> None:
     scores = sign * getattr(digits.dynamics_labels, field)
     kept = run(name, digits, 200, **params)
     assert scores[kept].min() >= np.delete(scores, kept).max()
@@ -47,7 +48,7 @@ def test_every_score_is_hard_at_its_high_end(digits: ArraySource) -> None:
 
     from bench import Score
 
-    dynamics = digits.dynamics_labels
+    dynamics = present(digits.dynamics_labels)
     for score in get_args(Score):
         difficulty = dynamics.difficulty(score)
         assert difficulty.dtype == np.float64
@@ -57,14 +58,14 @@ def test_every_score_is_hard_at_its_high_end(digits: ArraySource) -> None:
 
 def test_mislabelled_images_are_hard(digits: ArraySource) -> None:
     # The direction of a score is checked by what it should find: images whose loss stays high.
-    confidence = digits.dynamics_labels.confidence
+    confidence = present(digits.dynamics_labels).confidence
     for name in ("aum", "el2n", "forgetting", "dual"):
         kept = run(name, digits, 100)
         assert confidence[kept].mean() < confidence.mean() - 0.1
 
 
 def test_aum_with_beta_drops_the_hardest_first(digits: ArraySource) -> None:
-    aum = digits.dynamics_labels.aum
+    aum = present(digits.dynamics_labels).aum
     kept = run("aum", digits, 200, beta=0.25)
     order = np.argsort(aum, kind="stable")
     dropped = int(0.25 * len(aum))
@@ -74,11 +75,13 @@ def test_aum_with_beta_drops_the_hardest_first(digits: ArraySource) -> None:
 
 
 def test_never_learned_images_rank_at_either_end(digits: ArraySource) -> None:
-    learned = digits.dynamics_labels.learned.copy()
-    counts = digits.dynamics_labels.forgetting.copy()
+    learned = present(digits.dynamics_labels).learned.copy()
+    counts = present(digits.dynamics_labels).forgetting.copy()
     never = np.arange(0, 1797, 100)
     learned[never], counts[never] = False, 0
-    source = replace(digits, dynamics_labels=replace(digits.dynamics_labels, learned=learned, forgetting=counts))
+    source = replace(
+        digits, dynamics_labels=replace(present(digits.dynamics_labels), learned=learned, forgetting=counts)
+    )
     assert set(never) <= set(run("forgetting", source, 50).tolist())
     kept = run("forgetting", source, 50, never_learned="zero")
     assert counts[kept].min() >= np.sort(counts)[-50]
@@ -89,7 +92,7 @@ def test_never_learned_images_lie_one_above_the_highest_count(digits: ArraySourc
     # One of them at the number of epochs would fill D2's sums and leave CCS' strata of equal width empty.
     counts = np.array([0, 3, 0, 5, 0, 1], dtype=np.int32)
     learned = np.array([True, True, False, True, False, True])
-    dynamics = replace(digits.dynamics_labels, forgetting=counts, learned=learned, epochs=200)
+    dynamics = replace(present(digits.dynamics_labels), forgetting=counts, learned=learned, epochs=200)
     assert dynamics.difficulty("forgetting").tolist() == [0, 3, 6, 5, 6, 1]
     assert dynamics.difficulty("forgetting", never_learned="zero").tolist() == counts.tolist()
     none = replace(dynamics, forgetting=0 * counts, learned=np.zeros(6, dtype=bool))

@@ -17,12 +17,12 @@ from bench.selection import method_pool, run_method
 
 def by_hand(
     embeddings: np.ndarray, dims: np.ndarray, points: np.ndarray, neighbors: int, exponent: float
-) -> np.ndarray:
+) -> list[float]:
     """The definition with explicit loops; ties go to the smallest index."""
     scores = [0.0] * len(embeddings)
     for chosen, point in zip(dims, points, strict=True):
 
-        def apart(i: int, place: np.ndarray, chosen: np.ndarray = chosen) -> float:
+        def apart(i: int, place: list[float], chosen: np.ndarray = chosen) -> float:
             return sum(abs(embeddings[i][d] - x) for d, x in zip(chosen, place, strict=True))
 
         covering = min(range(len(embeddings)), key=lambda i: (apart(i, point), i))

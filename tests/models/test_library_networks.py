@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import torch
 from sklearn.neighbors import KNeighborsClassifier
-from torch import nn
 
 from bench.engine.plan import make_plan
 from bench.errors import SpecError
@@ -21,11 +20,12 @@ from bench.recipe import Recipe, learning_rate_factors
 from bench.training.fit import Labelled, fit
 from bench.training.footprint import footprint
 from bench.training.loop import _optimiser
+from bench.training.loop import Evaluation, _optimiser
 
 Vectors = tuple[np.ndarray, np.ndarray]
 
 
-def build(library: str, shape: tuple[int, ...], /, **params: Any) -> nn.Module:
+def build(library: str, shape: tuple[int, ...], /, **params: Any) -> Any:
     entry = models.get(library)
     torch.manual_seed(0)
     return entry.function(shape, 7, **entry.resolve(params))
@@ -165,7 +165,7 @@ def vectors() -> Vectors:
     return digits.data.astype(np.float32), digits.target.astype(np.int64)
 
 
-def accuracy(model: str, vectors: Vectors, iterations: int = 150, **params: Any) -> float:
+def accuracy(model: str, vectors: Vectors, iterations: int = 150, **params: Any) -> list[Evaluation]:
     inputs, labels = vectors
     ref = ModelRef(name=model, params=params)
     return fit(

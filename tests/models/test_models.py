@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ from bench.plugins import models
 from bench.recipe import Recipe
 
 
-def build(name: str, shape: tuple[int, ...], num_classes: int = 10, seed: int = 0, **params: Any) -> nn.Module:
+def build(name: str, shape: tuple[int, ...], num_classes: int = 10, seed: int = 0, **params: Any) -> Any:
     entry = models.get(name)
     torch.manual_seed(seed)
     return entry.function(shape, num_classes, **entry.resolve(params))
@@ -161,7 +161,7 @@ def test_recipe_overrides_are_fields_of_the_recipe() -> None:
     for entry in models:
         if not callable(entry.info.recipe):
             Recipe(**entry.info.recipe)
-    assert models.get("linear_probe").info.recipe["augmentation"] == "none"
+    assert cast("dict[str, Any]", models.get("linear_probe").info.recipe)["augmentation"] == "none"
 
 
 def test_small_cnn_learns_digits() -> None:

@@ -21,6 +21,7 @@ from bench.results.rows import Row, write_row
 from bench.results.shown import Shown
 from bench.results.stats import PERCENT, summarize
 from bench.results.tables import blocks, collect
+from tests.narrowing import present
 
 
 @pytest.fixture
@@ -135,7 +136,7 @@ def test_a_figure_shows_the_papers_numbers_on_request(tmp_path: Path, grid: Call
 def test_a_band_stays_where_accuracies_are() -> None:
     assert band(summarize([90.0])) is None
     assert band(summarize([94.0, 96.0], within=PERCENT)) == pytest.approx((94.0, 96.0))
-    low, high = band(summarize([97.0, 98.0, 99.9], within=PERCENT))
+    low, high = present(band(summarize([97.0, 98.0, 99.9], within=PERCENT)))
     assert (low > 94, high) == (True, 100.0)
 
 
@@ -199,7 +200,10 @@ def test_the_legend_of_scores_lies_over_no_other_text(methods: str, width: float
         figure.draw_without_rendering()
         [legend] = figure.legends
         axes = [one for one in figure.axes if one.get_visible()]
-        others = [figure._supylabel, figure._suptitle, *(text for one in axes for text in (one.title, one.xaxis.label))]
+        others = [
+            *(vars(figure)[name] for name in ("_supylabel", "_suptitle")),
+            *(text for one in axes for text in (one.title, one.xaxis.label)),
+        ]
         assert sum(text.get_text() == "score (easy to hard)" for text in others) == min(3, len(axes))
         boxes = [text.get_window_extent() for text in others if text.get_text()]
         boxes += [label.get_window_extent() for one in axes for label in one.get_xticklabels()]

@@ -157,7 +157,8 @@ def test_intervals_are_those_of_one_block_and_need_two_seeds(grid: Grid) -> None
     assert any(entry.low < entry.high for entry in alone)
     # A second encoder repeats the numbers of methods without one.
     both = blocks([*rows, *[row.model_copy(update={"encoder": "vit"}) for row in rows if row.method == "elfs"]])
-    for entry in standings(both).itertuples():
+    entries: Any = standings(both).itertuples()
+    for entry in entries:
         assert (entry.mean_rank, entry.rank_low, entry.rank_high) == pytest.approx(expected[entry.method])
     single = grid({"random": [70.0], "elfs": [71.0], "aum": [72.0]}, [0.5], seeds=1, dataset="svhn")
     made = blocks([*rows, *single])

@@ -17,6 +17,7 @@ from bench.results.leaderboard import leaderboard_sheet, standings
 from bench.results.rows import Row, write_row
 from bench.results.tables import blocks, collect
 from tests.browser import launched, watched
+from tests.narrowing import present
 
 NASTY = "ccs(score='</script><img src=x onerror=alert(1)>')"
 
@@ -28,7 +29,7 @@ def browser() -> Iterator[object]:
 
 
 @pytest.fixture
-def page(browser: object, report: Path) -> Iterator[object]:
+def page(browser: Any, report: Path) -> Iterator[object]:
     """The report, opened; whatever the browser complains of or asks the network for fails the test."""
     with watched(browser, report) as opened:
         yield opened
@@ -51,12 +52,13 @@ def board(rows: list[Row]) -> list[list[str]]:
     return [[field.text for field in line] for section in board.sections for line in section.lines]
 
 
-def test_numbers_on_the_page_are_those_of_the_rows(page: object, folder: Path) -> None:
+def test_numbers_on_the_page_are_those_of_the_rows(page: Any, folder: Path) -> None:
     [block] = blocks(collect([folder]))
     shown = {line[0]: line[1:] for line in texts(page, "table-0")}
     for line in block.lines:
         for text, cell in zip(shown[line.label], line.measured, strict=False):
-            assert text.startswith(f"{cell.summary.mean:.1f} ± {cell.summary.std:.1f}")
+            summary = present(cell.summary)
+            assert text.startswith(f"{summary.mean:.1f} ± {summary.std:.1f}")
 
 
 @pytest.mark.parametrize(
@@ -68,19 +70,19 @@ def test_numbers_on_the_page_are_those_of_the_rows(page: object, folder: Path) -
     ],
 )
 def test_the_filtered_leaderboard_is_the_one_of_the_filtered_rows(
-    page: object, folder: Path, choices: dict[str, str], rates: set[float], supervision: set[str]
+    page: Any, folder: Path, choices: dict[str, str], rates: set[float], supervision: set[str]
 ) -> None:
     for name, value in choices.items():
         page.select_option(f"select[name={name}]", value)
     assert texts(page, "leaderboard") == expected(folder, rates, supervision)
 
 
-def test_a_method_with_a_hole_is_not_ranked_and_its_seeds_are_told(page: object) -> None:
+def test_a_method_with_a_hole_is_not_ranked_and_its_seeds_are_told(page: Any) -> None:
     [line] = [line for line in texts(page, "leaderboard") if line[1] == "prototypicality"]
     assert (line[0], line[6]) == ("\N{EN DASH}", "2 to 3")
 
 
-def test_data_sets_count_once_on_the_page_too(browser: object, tmp_path: Path, grid: Callable[..., list[Row]]) -> None:
+def test_data_sets_count_once_on_the_page_too(browser: Any, tmp_path: Path, grid: Callable[..., list[Row]]) -> None:
     without = {"random": [90.0, 80.0], "aum": [80.0, 70.0]}
     rows = [
         *grid({**without, "elfs": [70.0, 60.0]}, [0.5, 0.9]),
@@ -97,7 +99,7 @@ def test_data_sets_count_once_on_the_page_too(browser: object, tmp_path: Path, g
     opened.close()
 
 
-def test_tables_sort_by_mouse_and_by_keyboard(page: object) -> None:
+def test_tables_sort_by_mouse_and_by_keyboard(page: Any) -> None:
     def accuracies() -> list[str]:
         return [line[5] for line in texts(page, "leaderboard")]
 
@@ -112,7 +114,7 @@ def test_tables_sort_by_mouse_and_by_keyboard(page: object) -> None:
     assert accuracies()[-1] == "\N{EN DASH}", "what is missing stays last"
 
 
-def test_a_first_click_sorts_texts_from_a_to_z_and_ranks_from_the_best(page: object) -> None:
+def test_a_first_click_sorts_texts_from_a_to_z_and_ranks_from_the_best(page: Any) -> None:
     page.click("#leaderboard thead th:nth-child(2) button")
     names = [line[1] for line in texts(page, "leaderboard")]
     assert names == sorted(names)
@@ -123,7 +125,7 @@ def test_a_first_click_sorts_texts_from_a_to_z_and_ranks_from_the_best(page: obj
     assert ranks == sorted(ranks)
 
 
-def test_filters_are_in_the_address_and_notes_follow_them(page: object, report: Path) -> None:
+def test_filters_are_in_the_address_and_notes_follow_them(page: Any, report: Path) -> None:
     def notes() -> str:
         return page.inner_text("#leaderboard-notes")
 
@@ -142,7 +144,7 @@ def test_filters_are_in_the_address_and_notes_follow_them(page: object, report: 
     assert page.input_value("select[name=rate]") == "0.5", "what is no value is left out"
 
 
-def test_filters_that_leave_nothing_say_so(browser: object, row: Callable[..., Row], tmp_path: Path) -> None:
+def test_filters_that_leave_nothing_say_so(browser: Any, row: Callable[..., Row], tmp_path: Path) -> None:
     for made in (row("random", 0.5), row("aum", 0.9)):
         write_row(made, tmp_path)
     assert CliRunner().invoke(app, ["report", str(tmp_path)]).exit_code == 0
@@ -160,7 +162,7 @@ def test_filters_that_leave_nothing_say_so(browser: object, row: Callable[..., R
         assert "Columns" not in opened.inner_text("#leaderboard-notes")
 
 
-def test_parts_are_never_ranked_together(browser: object, grid: Callable[..., list[Row]], tmp_path: Path) -> None:
+def test_parts_are_never_ranked_together(browser: Any, grid: Callable[..., list[Row]], tmp_path: Path) -> None:
     for name, best in (("a", "random"), ("b", "elfs")):
         means = {"random": [80.0], "elfs": [70.0]} | {best: [90.0]}
         for made in grid(means, [0.9], recipe=Recipe(iterations=400 if name == "a" else 800)):
@@ -178,7 +180,7 @@ def test_parts_are_never_ranked_together(browser: object, grid: Callable[..., li
     opened.close()
 
 
-def test_print_opens_what_is_folded_and_leaves_the_controls_out(page: object) -> None:
+def test_print_opens_what_is_folded_and_leaves_the_controls_out(page: Any) -> None:
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
     assert page.evaluate("[...document.querySelectorAll('details')].every(part => part.open)")
     page.emulate_media(media="print")
@@ -186,7 +188,7 @@ def test_print_opens_what_is_folded_and_leaves_the_controls_out(page: object) ->
     assert not page.is_visible("nav")
 
 
-def test_figures_scale_on_a_phone(page: object) -> None:
+def test_figures_scale_on_a_phone(page: Any) -> None:
     page.set_viewport_size({"width": 375, "height": 800})
     page.evaluate("document.querySelectorAll('details').forEach(part => part.open = true)")
     widths = page.evaluate("[...document.images].map(image => image.getBoundingClientRect().width)")
@@ -194,7 +196,7 @@ def test_figures_scale_on_a_phone(page: object) -> None:
     assert max(widths) <= 343
 
 
-def test_the_page_fits_a_phone_and_has_a_dark_mode(page: object) -> None:
+def test_the_page_fits_a_phone_and_has_a_dark_mode(page: Any) -> None:
     page.set_viewport_size({"width": 375, "height": 800})
     assert page.evaluate("document.documentElement.scrollWidth") <= 375
     colours = []
@@ -204,7 +206,7 @@ def test_the_page_fits_a_phone_and_has_a_dark_mode(page: object) -> None:
     assert colours == ["rgb(255, 255, 255)", "rgb(21, 24, 28)"]
 
 
-def test_every_picture_is_there_and_described(page: object) -> None:
+def test_every_picture_is_there_and_described(page: Any) -> None:
     page.evaluate("document.querySelectorAll('details').forEach(part => part.open = true)")
     sizes = page.evaluate(
         "Promise.all([...document.images].map(async image => {"
@@ -223,7 +225,7 @@ def test_every_picture_is_there_and_described(page: object) -> None:
 
 
 def test_what_rows_say_cannot_run_in_the_page(
-    browser: object, folder: Path, tmp_path: Path, row: Callable[..., Row]
+    browser: Any, folder: Path, tmp_path: Path, row: Callable[..., Row]
 ) -> None:
     out = tmp_path / "run"
     shutil.copytree(folder, out)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -151,7 +152,7 @@ def test_an_enlarged_grid_keeps_its_places(row: Callable[..., Row]) -> None:
 
 
 def test_a_run_says_what_it_was_asked_for(tmp_path: Path) -> None:
-    grid = {"methods": "random", "datasets": "digits", "rates": [0.9], "pool_size": 100, "quiet": True}
+    grid: dict[str, Any] = {"methods": "random", "datasets": "digits", "rates": [0.9], "pool_size": 100, "quiet": True}
     recipe = {"iterations": 2, "evaluations": 1}
     for seeds in (1, [4]):
         bench.run(**grid, seeds=seeds, recipe=recipe, out=tmp_path / "out", cache_dir=tmp_path / "cache")

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from bench.errors import RowError
-from bench.recipe import Recipe
+from bench.recipe import Precision, Recipe
 from bench.results.facts import common
 from bench.results.pseudo_quality import PseudoLabelQuality
 from bench.results.rows import Row
@@ -98,7 +98,7 @@ def test_caption_warns_of_an_encoder_trained_with_labels_and_of_a_scaled_recipe(
 
 
 def test_caption_names_the_precision_where_not_all_is_in_fp32(grid: Grid) -> None:
-    def notes(**precisions: str) -> str:
+    def notes(**precisions: Precision) -> str:
         rows = [
             row
             for dataset, precision in precisions.items()
@@ -113,9 +113,10 @@ def test_caption_names_the_precision_where_not_all_is_in_fp32(grid: Grid) -> Non
 
 
 def test_rows_of_two_precisions_make_no_block(grid: Grid) -> None:
+    precisions: tuple[Precision, ...] = ("fp32", "bf16")
     rows = [
         row
-        for seed, precision in enumerate(("fp32", "bf16"))
+        for seed, precision in enumerate(precisions)
         for row in grid({"random": [90.0]}, [0.5], seeds=2, recipe=Recipe(precision=precision))
         if row.seed == seed
     ]

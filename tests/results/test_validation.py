@@ -31,7 +31,7 @@ from bench.stages.session import Session
 RESULTS = Path(__file__).parents[2] / "results"
 RECIPE = {"iterations": 20, "proxy_epochs": 2, "evaluations": 3}
 GRID = {"datasets": "digits", "rates": "0.7", "seeds": [3], "pool_size": 300, "recipe": RECIPE}
-TRUE = {
+TRUE: dict[str, dict[str, Any]] = {
     "ccs": {"methods": "ccs(beta=0.1)"},
     "random": {"methods": "random"},
     "full": {"methods": "full"},

@@ -228,7 +228,7 @@ def test_an_artifact_forged_with_its_checksum_cannot_stop_the_reader(tmp_path: P
     whole = base.with_suffix(".npz").read_bytes()
     content = data.draw(damaged(whole) | st.binary(max_size=40))
     base.with_suffix(".npz").write_bytes(content)
-    seconds = data.draw(st.sampled_from([1.0, -1.0, 1e999, "1", None, [], {}, "x"]))
+    seconds: Any = data.draw(st.sampled_from([1.0, -1.0, 1e999, "1", None, [], {}, "x"]))
     record = {"sha256": hashlib.sha256(content).hexdigest(), "seconds": seconds, "peak_bytes": seconds}
     base.with_suffix(".json").write_bytes(sealed(record))
     found = store.load(Stage())

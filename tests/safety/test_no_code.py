@@ -102,7 +102,7 @@ def test_a_batch_of_images_cannot_call_anything(sprung: Path, protocol: int) -> 
 
 
 def test_a_batch_of_images_holds_arrays_and_plain_values() -> None:
-    batch = {"data": np.arange(12, dtype=np.uint8).reshape(2, 6), "labels": [1, 2], "batch_label": "a"}
+    batch: dict[str, Any] = {"data": np.arange(12, dtype=np.uint8).reshape(2, 6), "labels": [1, 2], "batch_label": "a"}
     # As NumPy 1 and Python 2 wrote the originals.
     content = pickle.dumps(batch, protocol=2).replace(b"numpy._core.multiarray", b"numpy.core.multiarray")
     try:

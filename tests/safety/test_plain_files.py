@@ -58,7 +58,7 @@ def test_what_is_no_regular_file_is_never_opened(
     monkeypatch.setattr(os, "open", lambda *_: pytest.fail("opened"))
     for read in (open_regular, lambda path: read_regular(path, at_most=10)):
         with pytest.raises(OSError, match=reason) as caught:
-            read(path)  # type: ignore[operator]
+            read(path)
         assert caught.value.strerror == reason
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import tracemalloc
 from dataclasses import fields
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,19 +12,19 @@ from hypothesis import strategies as st
 from bench.dynamics import Dynamics
 from bench.errors import DataError
 from bench.memory_pool import ArraySource, brute_force_neighbors
-from bench.parts import IMAGES, NO_OPTIONS, PARTS
+from bench.parts import IMAGES, NO_OPTIONS, PARTS, Metric
 from bench.pool import PoolSource
 from tests.whole_pool import whole_pool
 
 
 def dynamics(size: int) -> Dynamics:
-    arrays = {field.name: np.zeros(size, dtype=np.float32) for field in fields(Dynamics)}
+    arrays: dict[str, Any] = {field.name: np.zeros(size, dtype=np.float32) for field in fields(Dynamics)}
     arrays |= {"forgetting": np.zeros(size, dtype=np.int32), "learned": np.ones(size, dtype=bool)}
     return Dynamics(**{**arrays, "epochs": 3})
 
 
 @given(st.integers(2, 9), st.sampled_from(["cosine", "euclidean"]), st.integers(0, 2**31), st.data())
-def test_neighbors_against_explicit_loops(size: int, metric: str, seed: int, data: st.DataObject) -> None:
+def test_neighbors_against_explicit_loops(size: int, metric: Metric, seed: int, data: st.DataObject) -> None:
     k = data.draw(st.integers(0, size - 1))
     points = np.random.default_rng(seed).integers(-2, 3, (size, 3)).astype(np.float32)
     rows = points.astype(np.float64)
@@ -92,7 +93,7 @@ def test_source_gives_read_only_views_of_every_part() -> None:
         rehearsal=lambda indices: len(indices) / 4,
     )
     pool = whole_pool(source, 4)
-    arrays = [
+    arrays: list[Any] = [
         source.read(IMAGES, NO_OPTIONS),
         source.labels(),
         pool.embeddings,

@@ -6,6 +6,7 @@ import sys
 from dataclasses import dataclass, fields
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +17,17 @@ from bench.engine.plan import make_plan
 from bench.errors import RegistrationError
 from bench.grid.spec import load_spec
 from bench.memory_pool import ArraySource
-from bench.parts import NO_OPTIONS, PARTS, Clustering, NearestNeighbors, Options, Part, PartArrays, TrainedOn
+from bench.parts import (
+    NO_OPTIONS,
+    PARTS,
+    Clustering,
+    NearestNeighbors,
+    Options,
+    Part,
+    PartArrays,
+    Supervision,
+    TrainedOn,
+)
 from bench.plugins import methods
 from bench.stages.givers import Giver, giver, gives
 from bench.stages.gradients import GradientNorms
@@ -53,12 +64,15 @@ class Powers(Options):
 
 def test_a_new_part_is_a_row_and_a_module_that_gives_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The third file is the pool's, where a method on it says what the part is."""
-    part = Part("powers", "labels", Powers, "powers", frozenset({"proxy"}), "gradient_norm_array", "scores")
+    part: Part[Powers, Any] = Part(
+        "powers", "labels", Powers, "powers", frozenset({"proxy"}), "gradient_norm_array", "scores"
+    )
     module = ModuleType("bench.stages.powers")
     stage = lambda selection, options: GradientNorms(  # noqa: E731
         dataset=selection.dataset, proxy=selection.network(), seed=selection.seed, networks=1, epochs=0, layers="last"
     )
-    module.GIVERS = {"powers": gives(stage, lambda arrays, options: arrays["norms"] ** options.power)}
+    givers = {"powers": gives(stage, lambda arrays, options: arrays["norms"] ** options.power)}
+    vars(module)["GIVERS"] = givers
     monkeypatch.setitem(PARTS, "powers", part)
     monkeypatch.setitem(sys.modules, "bench.stages.powers", module)
 
@@ -114,7 +128,7 @@ def test_options_of_one_meaning_are_one() -> None:
 @pytest.mark.parametrize(
     ("supervision", "rests_on"), [("labels", {"proxy"}), ("pseudo", {"proxy", "encoder", "pseudo-labels"})]
 )
-def test_dynamics_by_default_are_of_what_the_method_may_read(supervision: str, rests_on: set[str]) -> None:
+def test_dynamics_by_default_are_of_what_the_method_may_read(supervision: Supervision, rests_on: set[str]) -> None:
     @register_method("by-dynamics", supervision=supervision, needs=("dynamics",))
     def by_dynamics(pool: Pool, budget: int, rng: np.random.Generator) -> np.ndarray:
         """Keep the first ones."""

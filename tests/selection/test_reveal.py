@@ -11,7 +11,7 @@ import pytest
 from bench import Outputs, Pool, SelectionError
 from bench.errors import LabelAccessError, UndeclaredNeed
 from bench.memory_pool import ArraySource
-from bench.parts import need
+from bench.parts import Supervision, need
 from bench.plugins import MethodInfo
 from bench.registry import Entry
 from bench.selection import method_pool, run_method
@@ -31,7 +31,7 @@ SOURCE = ArraySource(embedding_array=np.eye(10, dtype=np.float32), label_array=L
 
 def entry_of(
     function: Callable[..., Any] = lambda pool, budget, rng: np.arange(budget),
-    supervision: str = "coreset",
+    supervision: Supervision = "coreset",
     needs: tuple[str, ...] = ("outputs",),
 ) -> Entry[MethodInfo]:
     wanted = tuple(map(need, needs))
@@ -85,7 +85,7 @@ def test_the_network_is_given_the_revealed_labels_alone() -> None:
 
 
 @pytest.mark.parametrize("supervision", ["none", "pseudo"])
-def test_label_free_methods_get_none(supervision: str) -> None:
+def test_label_free_methods_get_none(supervision: Supervision) -> None:
     pool = pool_of(supervision=supervision)
     with pytest.raises(LabelAccessError, match=r"may not read pool.reveal\(\); it needs supervision='coreset'"):
         pool.reveal([0])
@@ -127,10 +127,10 @@ def test_outputs_that_are_not_finite_are_refused(part: int) -> None:
 
     name = Outputs._fields[part]
     with pytest.raises(SelectionError, match=f"the network's {name} of 1 images are not finite"):
-        pool_of(ArraySource(embedding_array=np.eye(10), label_array=LABELS, network=broken)).outputs()
+        pool_of(ArraySource(embedding_array=np.eye(10, dtype=np.float32), label_array=LABELS, network=broken)).outputs()
 
 
-def run(function: Callable[..., Any], supervision: str = "coreset") -> np.ndarray:
+def run(function: Callable[..., Any], supervision: Supervision = "coreset") -> np.ndarray:
     entry = entry_of(function, supervision)
     return run_method(entry, method_pool(entry, {}, SOURCE, size=10, num_classes=2, rate=0.5), {}, 5, 0)
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import ArrayLike
 
 from bench import Pool
 from bench.errors import SelectionError, SpecError
 from bench.memory_pool import ArraySource
+from bench.parts import Supervision
 from bench.plugins import MethodInfo
 from bench.registry import Entry, Param
 from bench.selection import budget_for, check_coreset, method_pool, run_method
@@ -59,7 +61,7 @@ def test_rate_outside_its_range_is_refused(rate: float) -> None:
         budget_for(100, rate)
 
 
-def check(indices: np.ndarray, budget: int = 3) -> np.ndarray:
+def check(indices: ArrayLike, budget: int = 3) -> np.ndarray:
     return check_coreset(indices, size=10, budget=budget, owner="method 'mine'")
 
 
@@ -96,14 +98,16 @@ def entry_of(
     function: Callable[..., Any],
     name: str = "mine",
     unpruned: bool = False,
-    supervision: str = "none",
-    params: dict[str, Any] = (),
+    supervision: Supervision = "none",
+    params: Sequence[Param] = (),
 ) -> Entry[MethodInfo]:
     info = MethodInfo(supervision, lambda resolved: (), "", unpruned=unpruned)
     return Entry("method", name, function, info, {param.name: param for param in params})
 
 
-def run(entry: Entry[MethodInfo], budget: int, seed: int = 0, source: ArraySource = None, **params: Any) -> np.ndarray:
+def run(
+    entry: Entry[MethodInfo], budget: int, seed: int = 0, source: ArraySource | None = None, **params: Any
+) -> np.ndarray:
     pool = method_pool(entry, params, source or ArraySource(), size=10, num_classes=2, rate=0.5)
     return run_method(entry, pool, params, budget, seed)
 
@@ -136,7 +140,7 @@ def test_budget_zero_needs_no_call() -> None:
     ("arguments", "message"),
     [({"budget": 11}, "0 to 10"), ({"budget": -1}, "0 to 10"), ({"budget": 5, "seed": -1}, "seed=-1")],
 )
-def test_bad_requests_are_refused(arguments: dict[str, int], message: str) -> None:
+def test_bad_requests_are_refused(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(SelectionError, match=message):
         run(entry_of(lambda pool, budget, rng: np.arange(budget)), **arguments)
 

@@ -19,12 +19,14 @@ from bench.methods.elfs import beta_grid
 from bench.plugins import EncoderInfo, datasets, encoders, methods
 from bench.selection import method_pool
 from bench.stages.base import in_order
+from bench.stages.embeddings import Embeddings
 from bench.stages.session import Session
 from bench.stages.source import StageSource
 from bench.stages.training import Cell
+from tests.narrowing import present
 from tests.whole_pool import whole_pool
 
-TINY = {
+TINY: dict[str, Any] = {
     "datasets": "digits",
     "pool_size": 120,
     "rates": "0.5",
@@ -74,7 +76,7 @@ def test_true_labels_cannot_reach_a_label_free_coreset(workspace: Session, permu
     assert plain.dataset.fingerprint != other.dataset.fingerprint
     coresets = [workspace.get(cell.selection()) for cell in (plain, other)]
     assert not any(coreset.reused for coreset in coresets)
-    np.testing.assert_array_equal(*(coreset.arrays["indices"] for coreset in coresets))
+    np.testing.assert_array_equal(coresets[0].arrays["indices"], coresets[1].arrays["indices"])
 
 
 def test_true_labels_do_reach_a_supervised_coreset(workspace: Session, permuted: str) -> None:
@@ -111,14 +113,14 @@ def outputs_of(workspace: Session, revealed: list[int] | np.ndarray, **given: An
     return pool.outputs()
 
 
-CLUSTERING = {"heads": 2, "epochs": 3}
+CLUSTERING: dict[str, Any] = {"heads": 2, "epochs": 3}
 
 
 def test_every_array_is_read_only(workspace: Session) -> None:
     source = source_of(workspace)
     dynamics = source.dynamics("pseudo", **CLUSTERING)
     near = source.neighbors(5)
-    arrays = [
+    arrays: list[Any] = [
         source.images,
         source.embeddings,
         source.labels,
@@ -177,11 +179,13 @@ class Listening:
     """Stands before ``fit`` and keeps what it was given."""
 
     def __init__(self, fit: Callable[..., Any]) -> None:
-        self.fit, self.calls = fit, []
+        self.fit = fit
+        self.calls: list[tuple[Any, Any, dict[str, Any]]] = []
 
     def __call__(self, model, training, **more):
         self.calls.append((training, more["test"]))
         return self.fit(model, training, **more)
+
     def __call__(self, model: Any, inputs: Any, targets: torch.Tensor, **more: Any) -> Any:
         self.calls.append((inputs, targets, more))
         return self.fit(model, inputs, targets, **more)
@@ -195,7 +199,7 @@ def test_rehearsal_trains_on_pseudo_labels_without_the_held_out_tenth(
     source = source_of(workspace)
     pseudo = source.pseudo_labels(**CLUSTERING)
     images = np.asarray(source.images)
-    listening = Listening(module.fit)
+    listening = Listening(vars(module)["fit"])
     monkeypatch.setattr(module, "fit", listening)
     scores = [source.rehearse(np.arange(0, 120, step), **CLUSTERING) for step in (1, 2)]
     assert all(0 <= score <= 1 for score in scores)
@@ -234,7 +238,7 @@ def trainings(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
     counts, fit = [], SimSiamEncoder.fit
 
-    def counted(self, images: np.ndarray, **more: Any) -> Any:
+    def counted(self: Any, images: np.ndarray, **more: Any) -> Any:
         counts.append(len(images))
         return fit(self, images, **more)
 
@@ -252,7 +256,7 @@ def test_a_fitted_encoder_is_trained_once_for_splits_rates_methods_and_later_run
     for stage in wanted:
         workspace.get(stage)
     assert trainings == [120]
-    splits = {stage.split: workspace.get(stage) for stage in wanted if stage.kind == "embeddings"}
+    splits = {stage.split: workspace.get(stage) for stage in wanted if isinstance(stage, Embeddings)}
     assert splits["train"].arrays["embeddings"].shape == (120, 32)
     assert len(splits["test"].arrays["embeddings"]) > 120
     [later] = cells(workspace, methods="kcenter", encoders=SIMSIAM)
@@ -320,7 +324,7 @@ def test_an_encoder_that_is_not_what_it_declares_is_refused_before_work_starts(
 
 def test_embeddings_as_the_proxys_input(workspace: Session) -> None:
     [cell] = cells(workspace, methods=ELFS, models="linear_probe")
-    assert cell.proxy.encoder is not None
+    assert present(cell.proxy).encoder is not None
     coreset = workspace.get(cell.selection()).arrays["indices"]
     assert len(coreset) == cell.budget == 60
     assert not list((workspace.cache / "embeddings").glob("*.tmp*"))
@@ -339,9 +343,10 @@ def test_the_workspace_keeps_the_pool_and_travels_as_json(workspace: Session) ->
 
 def test_gradient_norms_are_the_mean_over_networks_of_their_own(workspace: Session) -> None:
     source = source_of(workspace, "grand")
-    options = {"epochs": 2, "layers": "last"}
+    options: dict[str, Any] = {"epochs": 2, "layers": "last"}
     two = source.gradient_norms(networks=2, **options)
-    assert (two.shape, two.dtype) == ((120,), np.float32)
+    assert two.shape == (120,)
+    assert two.dtype == np.float32
     one = source.gradient_norms(networks=1, **options)
     second = 2 * two - one
     assert (second > 0).all()
@@ -367,8 +372,8 @@ def test_outputs_depend_on_the_revealed_labels_alone(workspace: Session, permute
             np.testing.assert_array_equal(one, two)
             assert len(one) == 120
     differing = np.flatnonzero(plain.labels != other.labels)[:20]
-    first, second = (outputs_of(workspace, differing, datasets=name).probabilities for name in names)
-    assert np.abs(first - second).max() > 1e-3
+    apart = [outputs_of(workspace, differing, datasets=name).probabilities for name in names]
+    assert np.abs(apart[0] - apart[1]).max() > 1e-3
 
 
 def test_a_proxy_learns_from_what_was_revealed(workspace: Session) -> None:
@@ -384,7 +389,7 @@ def test_a_proxy_learns_from_what_was_revealed(workspace: Session) -> None:
 def test_methods_that_train_networks_take_embeddings_too(workspace: Session, method: str) -> None:
     [cell] = cells(workspace, methods=method, models="linear_probe")
     assert cell.proxy is not None
-    assert cell.proxy.encoder is not None
+    assert present(cell.proxy).encoder is not None
     assert cell.selection().inputs()
     coreset = workspace.get(cell.selection())
     assert len(coreset.arrays["indices"]) == 60

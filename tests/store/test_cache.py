@@ -77,7 +77,8 @@ def test_stages_do_not_share_a_file(store: Store) -> None:
 def test_empty_arrays_keep_their_shape(store: Store, shape: tuple[Any, ...]) -> None:
     store.get(STAGE, lambda: {"empty": np.empty(shape, dtype=np.int32)})
     found = store.get(STAGE, never).arrays["empty"]
-    assert (found.shape, found.dtype) == (shape, np.int32)
+    assert found.shape == shape
+    assert found.dtype == np.int32
 
 
 @pytest.mark.parametrize("which", [0, 1])

@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,8 @@ class Named:
 def store(tmp_path: Path) -> Store:
     store = Store(tmp_path / "store")
     for number, stage in enumerate((Named("a"), Named("b"), Named("c", "others"))):
-        store.get(stage, lambda number=number: {"x": np.zeros(1000 * (number + 1), dtype=np.uint8)})
+        zeros = np.zeros(1000 * (number + 1), dtype=np.uint8)
+        store.get(stage, partial(dict, x=zeros))
         used = NOW - (number + 1) * DAY
         os.utime(store.root / stage.kind / f"{stage.key}.json", (used, used))
         os.utime(store.root / stage.kind / f"{stage.key}.npz", (used, used))

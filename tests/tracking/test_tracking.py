@@ -89,7 +89,7 @@ def wandb_records(out: Path) -> tuple[Path, list[Any]]:
     [file] = (out / "wandb").glob("offline-run-*/run-*.wandb")
     end = time.monotonic() + 300
     while True:
-        records = [wandb_internal_pb2.Record.FromString(chunk) for chunk in chunks(file.read_bytes())]
+        records = [vars(wandb_internal_pb2)["Record"].FromString(chunk) for chunk in chunks(file.read_bytes())]
         # wandb's own process may still be writing when `finish` has returned.
         if {"run", "exit"} <= {record.WhichOneof("record_type") for record in records} or time.monotonic() > end:
             return file.parent, records

@@ -7,6 +7,7 @@ from torchvision.transforms.v2 import functional as reference
 
 from bench import Recipe
 from bench.errors import TrainingError
+from bench.recipe import Augmentation
 from bench.training.augment import alternate, augment, crop_and_flip, normaliser, resized_crop_and_flip
 
 
@@ -23,7 +24,7 @@ def pictures(count: int, channels: int, height: int, width: int) -> torch.Tensor
 @pytest.mark.parametrize(("channels", "height", "width", "padding"), [(3, 32, 32, 4), (1, 8, 8, 1), (2, 5, 7, 4)])
 @pytest.mark.parametrize("kind", ["crop", "crop-flip"])
 def test_crop_is_that_of_a_reflect_padded_image(
-    channels: int, height: int, width: int, padding: int, kind: str
+    channels: int, height: int, width: int, padding: int, kind: Augmentation
 ) -> None:
     images = pictures(40, channels, height, width)
     indices = torch.randperm(40, generator=generator(1))
@@ -139,7 +140,7 @@ def test_resized_crop_where_no_attempt_fits_is_the_centre(height: int, width: in
 def test_augment_follows_the_recipe() -> None:
     images, indices = pictures(6, 3, 8, 8), torch.tensor([3, 1, 1])
 
-    def made(kind: str) -> torch.Tensor:
+    def made(kind: Augmentation) -> torch.Tensor:
         recipe = Recipe(augmentation=kind, crop_padding=2)
         return augment(images, indices, recipe, generator(4), positions=indices, epoch=0)
 

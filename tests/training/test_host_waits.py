@@ -16,6 +16,7 @@ from torch.utils._pytree import tree_leaves
 from bench import Recipe
 from bench.clustering.temi import Effort, temi
 from bench.identity import ModelRef
+from bench.recipe import Augmentation
 from bench.training import loop
 from bench.training.batches import TensorBatches
 from bench.training.fit import fresh_network
@@ -83,7 +84,7 @@ def look_at_every_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("augmentation", ["none", "crop", "crop-flip", "resized-crop-flip"])
-def test_training_with_dynamics_looks_once_per_epoch(augmentation: str) -> None:
+def test_training_with_dynamics_looks_once_per_epoch(augmentation: Augmentation) -> None:
     recipe = Recipe(batch_size=16, augmentation=augmentation, crop_padding=1)
     images = torch.zeros(SIZE, 3, 8, 8, dtype=torch.uint8)
     targets = torch.arange(SIZE) % 10

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -15,23 +16,25 @@ from torch.nn import functional
 from bench import Dataset, Recipe
 from bench.errors import TrainingError
 from bench.identity import ModelRef
+from bench.parts import Layers
 from bench.training import gradients as module
 from bench.training.batches import Batches, TensorBatches
 from bench.training.fit import fresh_network, make_batches
 from bench.training.gradients import norms_of
 from bench.training.loop import train
 from bench.training.outputs import last_linear, read_outputs
+from tests.narrowing import in_memory, present
 
 RECIPE = Recipe(batch_size=32, lr=0.05, augmentation="crop", crop_padding=1, precision="fp32")
 
 
 def batches_of(dataset: Dataset, size: int = 40, inputs: np.ndarray | None = None) -> Batches:
-    inputs = dataset.train.images if inputs is None else inputs
+    inputs = in_memory(dataset.train.images) if inputs is None else inputs
     labels = dataset.train.labels[:size]
     return make_batches(inputs[:size], labels, recipe=RECIPE, dataset=dataset, device="cpu")
 
 
-def trained(dataset: Dataset, name: str, steps: int = 6, inputs: np.ndarray | None = None) -> tuple[nn.Module, Batches]:
+def trained(dataset: Dataset, name: str, steps: int = 6, inputs: np.ndarray | None = None) -> tuple[Any, Batches]:
     batches = batches_of(dataset, inputs=inputs)
     shape = (dataset.train.images if inputs is None else inputs).shape[1:]
     network, generator = fresh_network(ModelRef(name=name), shape, 10, seed=3, device="cpu")
@@ -40,15 +43,15 @@ def trained(dataset: Dataset, name: str, steps: int = 6, inputs: np.ndarray | No
     return network, batches
 
 
-def by_hand(network: nn.Module, batches: Batches, weights: np.ndarray) -> np.ndarray:
+def by_hand(network: nn.Module, batches: Batches, weights: Iterable[torch.Tensor]) -> list[float]:
     """One backward pass per image."""
     network.eval()
-    norms = []
+    norms: list[float] = []
     for batch in batches.in_order():
         for image, target in zip(batch.inputs, batch.targets, strict=True):
             network.zero_grad()
             functional.cross_entropy(network(image[None]), target[None]).backward()
-            norms.append(torch.cat([weight.grad.flatten() for weight in weights]).norm().item())
+            norms.append(torch.cat([present(weight.grad).flatten() for weight in weights]).norm().item())
     return norms
 
 
@@ -61,7 +64,8 @@ def test_norms_are_those_of_one_backward_pass_per_image(
     # Chunks of 3 images, which 20 and 5 are no multiple of.
     monkeypatch.setattr(module, "HELD_ON_CPU", 3 * sum(weight.numel() for weight in weights))
     found = norms_of(network, batches, layers="all")
-    assert (found.shape, found.dtype) == ((size,), np.float32)
+    assert found.shape == (size,)
+    assert found.dtype == np.float32
     np.testing.assert_allclose(found, by_hand(network, batches, weights), rtol=1e-3, atol=1e-6)
     last = norms_of(network, batches, layers="last")
     np.testing.assert_allclose(last, by_hand(network, batches, [*last_linear(network).parameters()]), rtol=1e-3)
@@ -79,13 +83,14 @@ def test_norms_of_any_small_network(size: int, width: int, classes: int, bias: b
         torch.manual_seed(seed)
         network = nn.Sequential(nn.Linear(3, width), nn.Tanh(), nn.Linear(width, classes, bias=bias))
     batches = TensorBatches(*map(torch.from_numpy, (inputs, labels)), recipe=RECIPE, mean=(0,), std=(1,), device="cpu")
-    for layers, weights in (("all", network.parameters()), ("last", network[2].parameters())):
+    parts: list[tuple[Layers, Any]] = [("all", network.parameters()), ("last", network[2].parameters())]
+    for layers, weights in parts:
         expected = by_hand(network, batches, list(weights))
         np.testing.assert_allclose(norms_of(network, batches, layers=layers), expected, rtol=1e-4, atol=1e-6)
 
 
 def test_a_probe_has_one_layer(few_digits: Dataset) -> None:
-    pixels = few_digits.train.images.reshape(200, -1).astype(np.float32) / 255
+    pixels = in_memory(few_digits.train.images).reshape(200, -1).astype(np.float32) / 255
     network, batches = trained(few_digits, "linear_probe", inputs=pixels)
     every, last = (norms_of(network, batches, layers=layers) for layers in ("all", "last"))
     np.testing.assert_allclose(every, last, rtol=1e-4)
@@ -104,7 +109,9 @@ def test_outputs_are_the_softmax_and_what_the_last_layer_takes(few_digits: Datas
     found = read_outputs(network, batches)
     assert (found.probabilities.shape, found.features.shape) == ((40, 10), (40, 128))
     assert {part.dtype for part in found} == {np.dtype(np.float32)}
-    images = ((few_digits.train.images[:40] / 255 - few_digits.mean[0]) / few_digits.std[0]).astype(np.float32)
+    images = ((in_memory(few_digits.train.images)[:40] / 255 - few_digits.mean[0]) / few_digits.std[0]).astype(
+        np.float32
+    )
     with torch.no_grad():
         features = network[:-1](torch.from_numpy(images))
         np.testing.assert_allclose(found.features, features, rtol=1e-4, atol=1e-5)
@@ -138,7 +145,7 @@ def test_a_training_stopped_early_follows_the_long_schedule(
     rates = []
     taken = torch.optim.SGD.step
 
-    def step(self, *arguments: Any, **options: Any) -> Any:
+    def step(self: Any, *arguments: Any, **options: Any) -> Any:
         rates.append(self.param_groups[0]["lr"])
         return taken(self, *arguments, **options)
 

@@ -6,6 +6,7 @@ import math
 import statistics
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,16 +20,16 @@ from bench.training.recorder import DynamicsRecorder
 Training = tuple[np.ndarray, list[int], int, int]
 
 
-def softmax(logits: torch.Tensor) -> list[float]:
+def softmax(logits: Sequence[float]) -> list[float]:
     exponentials = [math.exp(value - max(logits)) for value in logits]
     return [value / sum(exponentials) for value in exponentials]
 
 
-def margin(values: np.ndarray, label: int) -> float:
+def margin(values: Sequence[float], label: int) -> float:
     return values[label] - max(value for c, value in enumerate(values) if c != label)
 
 
-def windows(values: np.ndarray, length: int) -> list[list[float]]:
+def windows(values: list[Any], length: int) -> list[list[Any]]:
     length = min(length, len(values))
     return [values[start : start + length] for start in range(len(values) - length + 1)]
 
@@ -62,7 +63,7 @@ def lead(probabilities: Sequence[float]) -> float:
     return first - second
 
 
-def by_hand(logits: torch.Tensor, label: int) -> dict[str, float]:
+def by_hand(logits: list[list[float]], label: int) -> dict[str, float]:
     """The scores of one image whose outputs of all epochs are ``logits`` [T][C]."""
     outputs = [softmax(epoch) for epoch in logits]
     # Of equal outputs the first class is predicted, as argmax has it.
@@ -70,8 +71,8 @@ def by_hand(logits: torch.Tensor, label: int) -> dict[str, float]:
     own = [p[label] for p in outputs]
     errors = [math.sqrt(sum((v - (c == label)) ** 2 for c, v in enumerate(p))) for p in outputs[:10]]
     return {
-        "aum": sum(margin(p, label) for p in outputs),
-        "aum_logits": sum(margin(epoch, label) for epoch in logits),
+        "aum": sum((margin(p, label) for p in outputs), 0.0),
+        "aum_logits": sum((margin(epoch, label) for epoch in logits), 0.0),
         "forgetting": sum(before and not after for before, after in pairwise(correct)),
         "learned": any(correct),
         "el2n": statistics.fmean(errors),

@@ -8,16 +8,18 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
-from bench import Dataset, Recipe
+from bench import Dataset, Recipe, Split
 from bench.errors import TrainingError
 from bench.identity import ModelRef
-from bench.training.batches import TensorBatches, split_epoch
+from bench.training.batches import Batches, TensorBatches, split_epoch
 from bench.training.fit import Labelled, build_model, fit, make_batches, proxy_iterations
 from bench.training.loop import evaluate, steps_per_epoch, train
 from bench.training.precision import full_logits
 from bench.training.recorder import DynamicsRecorder
+from tests.narrowing import in_memory, present
 
 CNN, PROBE, SPEEDRUN = (ModelRef(name=name) for name in ("small_cnn", "linear_probe", "speedrun"))
 RECIPE = Recipe(
@@ -30,14 +32,14 @@ def generator(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def batches_of(dataset: Dataset, split: str = "train", recipe: Recipe = RECIPE) -> TensorBatches:
+def batches_of(dataset: Dataset, split: str = "train", recipe: Recipe = RECIPE) -> Batches:
     part = getattr(dataset, split)
     return make_batches(part.images, part.labels, recipe=recipe, dataset=dataset, device="cpu")
 
 
 def run(
     dataset: Dataset, *, iterations: int = 20, seed: int = 0, test: bool = True, recipe: Recipe = RECIPE, **more: Any
-) -> tuple[dict[str, torch.Tensor], list]:
+) -> tuple[dict[str, torch.Tensor], list[Any]]:
     """Train a small network; its weights and evaluations."""
     model = build_model(CNN, (1, 8, 8), 10, seed)
     scored = train(
@@ -82,7 +84,7 @@ def test_only_a_last_batch_of_one_joins_its_neighbour() -> None:
 
 def test_test_images_come_in_order_and_unaugmented(digits: Dataset) -> None:
     inputs = torch.cat([batch.inputs for batch in batches_of(digits, "test").in_order()])
-    plain = (digits.test.images / 255 - digits.mean[0]) / digits.std[0]
+    plain = (in_memory(digits.test.images) / 255 - digits.mean[0]) / digits.std[0]
     np.testing.assert_allclose(inputs.numpy(), plain, atol=1e-5)
 
 
@@ -134,7 +136,7 @@ def test_recorder_agrees_with_outputs_stored_in_full(few_digits: Dataset, epochs
     probabilities = exponentials / exponentials.sum(2, keepdims=True)
     rows = np.arange(200)
 
-    def margins(outputs: torch.Tensor) -> torch.Tensor:
+    def margins(outputs: np.ndarray) -> np.ndarray:
         own = outputs[:, rows, labels]
         others = outputs.copy()
         others[:, rows, labels] = -np.inf
@@ -162,7 +164,7 @@ def rates_of(dataset: Dataset, monkeypatch: pytest.MonkeyPatch, recipe: Recipe, 
     rates: list[float] = []
     taken = torch.optim.SGD.step
 
-    def step(self, *arguments: Any, **options: Any) -> Any:
+    def step(self: Any, *arguments: Any, **options: Any) -> Any:
         rates.append(self.param_groups[0]["lr"])
         return taken(self, *arguments, **options)
 
@@ -204,7 +206,7 @@ def test_label_smoothing_spreads_a_share_of_each_target(few_digits: Dataset) -> 
     batches = TensorBatches(images, labels, recipe=recipe, mean=MEAN, std=STD, device="cpu")
     train(model, batches, recipe=recipe, iterations=1, generator=generator())
     for (name, weight), before in zip(model.named_parameters(), start.parameters(), strict=True):
-        expected = before - recipe.lr * (before.grad + recipe.weight_decay * before)
+        expected = before - recipe.lr * (present(before.grad) + recipe.weight_decay * before)
         torch.testing.assert_close(weight.detach(), expected.detach(), rtol=1e-4, atol=1e-5, msg=name)
 
 
@@ -218,15 +220,16 @@ def test_later_fields_of_a_recipe_leave_earlier_hashes_as_they_were() -> None:
 def test_a_network_is_shown_images_of_its_training_and_no_labels(few_digits: Dataset) -> None:
     from bench.training.fit import fresh_network
 
-    images = np.pad(few_digits.train.images, ((0, 0), (0, 0), (1, 1), (1, 1)))
+    images = np.pad(in_memory(few_digits.train.images), ((0, 0), (0, 0), (1, 1), (1, 1)))
 
-    def fresh(labels: np.ndarray, seed: int) -> nn.Module:
+    def fresh(labels: np.ndarray, seed: int) -> Any:
         sample = make_batches(images, labels, recipe=RECIPE, dataset=few_digits, device="cpu")
         return fresh_network(SPEEDRUN, (1, 10, 10), 10, seed=seed, device="cpu", sample=sample)[0]
 
     one, other = fresh(few_digits.train.labels, 0), fresh(few_digits.train.labels[::-1].copy(), 1)
+    untrained: Any = build_model(SPEEDRUN, (1, 10, 10), 10, 0)
     assert torch.equal(one.whiten.weight, other.whiten.weight)
-    assert not torch.equal(one.whiten.weight, build_model(SPEEDRUN, (1, 10, 10), 10, 0).whiten.weight)
+    assert not torch.equal(one.whiten.weight, untrained.whiten.weight)
     assert not torch.equal(one.classifier.weight, other.classifier.weight)
 
 
@@ -234,11 +237,11 @@ def test_one_step_is_that_of_the_definition(few_digits: Dataset) -> None:
     """Nesterov SGD with weight decay on one batch, written out."""
     recipe = RECIPE.model_copy(update={"batch_size": 200, "augmentation": "none", "lr": 0.1})
     start = build_model(CNN, (1, 8, 8), 10, 0)
-    inputs = torch.from_numpy(((few_digits.train.images / 255 - MEAN[0]) / STD[0]).astype(np.float32))
+    inputs = torch.from_numpy(((in_memory(few_digits.train.images) / 255 - MEAN[0]) / STD[0]).astype(np.float32))
     nn.functional.cross_entropy(start(inputs), torch.from_numpy(few_digits.train.labels)).backward()
     expected = {}
     for name, weight in start.named_parameters():
-        gradient = weight.grad + recipe.weight_decay * weight
+        gradient = present(weight.grad) + recipe.weight_decay * weight
         expected[name] = (weight - recipe.lr * (1 + recipe.momentum) * gradient).detach()
     model = build_model(CNN, (1, 8, 8), 10, 0)
     batches = TensorBatches(
@@ -320,7 +323,7 @@ def test_fewer_than_two_images(few_digits: Dataset, size: int) -> None:
     with pytest.raises(TrainingError, match=rf"{size} image\(s\); 2 or more"):
         fit(
             CNN,
-            Labelled(few_digits.train.images[:size], few_digits.train.labels[:size], 10),
+            Labelled(in_memory(few_digits.train.images)[:size], few_digits.train.labels[:size], 10),
             dataset=few_digits,
             recipe=RECIPE,
             iterations=2,
@@ -339,7 +342,8 @@ def test_bf16_trains_on_the_cpu_and_differs_from_fp32(few_digits: Dataset) -> No
 
 
 def test_logits_are_in_fp32_though_the_rest_is_in_bf16(few_digits: Dataset) -> None:
-    model, seen = build_model(CNN, (1, 8, 8), 10, 0), []
+    model: Any = build_model(CNN, (1, 8, 8), 10, 0)
+    seen: list[torch.dtype] = []
     model.conv0.register_forward_hook(lambda layer, given, output: seen.append(output.dtype))
     recorder = Listening(200, 10, 1)
     recipe = RECIPE.model_copy(update={"precision": "bf16"})
@@ -359,7 +363,8 @@ def test_logits_are_in_fp32_though_the_rest_is_in_bf16(few_digits: Dataset) -> N
 
 
 def test_the_last_layer_is_computed_once_and_restored_after_an_error() -> None:
-    model, calls = build_model(PROBE, (16,), 10, 0), []
+    model: Any = build_model(PROBE, (16,), 10, 0)
+    calls: list[torch.dtype] = []
     model.classifier.register_forward_hook(lambda layer, given, logits: calls.append(logits.dtype))
     inputs = torch.randn(8, 16, generator=generator())
     with full_logits(Recipe(precision="bf16"), model), torch.autocast("cpu", torch.bfloat16):
@@ -409,8 +414,9 @@ def test_tf32_holds_for_the_steps_and_for_scoring_alone(few_digits: Dataset, ask
     def allowed() -> tuple[bool, bool]:
         return torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
 
-    before, seen = allowed(), {"forward": set(), "backward": set(), "evaluation": set()}
-    model = build_model(CNN, (1, 8, 8), 10, 0)
+    before = allowed()
+    seen: dict[str, set[Any]] = {"forward": set(), "backward": set(), "evaluation": set()}
+    model: Any = build_model(CNN, (1, 8, 8), 10, 0)
     model.register_forward_hook(lambda *_: seen["forward" if model.training else "evaluation"].add(allowed()))
     model.classifier.weight.register_hook(lambda _: seen["backward"].add(allowed()))
     recipe = RECIPE.model_copy(update={"precision": asked})
@@ -453,9 +459,10 @@ class Filed:
 def test_images_in_files_are_augmented_as_the_recipe_says(few_digits: Dataset, kind: str) -> None:
     """The same pixels as from memory: where the images lie is no part of a recipe."""
     recipe = RECIPE.model_copy(update={"augmentation": kind})
-    in_memory, in_files = few_digits.train.images, Filed(few_digits.train.images)
+    in_array = in_memory(few_digits.train.images)
+    in_files = Filed(in_array)
     epochs = []
-    for images in (in_memory, in_files):
+    for images in (in_array, in_files):
         batches = make_batches(images, few_digits.train.labels, recipe=recipe, dataset=few_digits, device="cpu")
         source = generator(3)
         epochs.append([batch for _ in range(2) for batch in batches.epoch(source)])
@@ -465,18 +472,21 @@ def test_images_in_files_are_augmented_as_the_recipe_says(few_digits: Dataset, k
 
 def test_resized_crops_of_files_are_cut_while_decoding(few_digits: Dataset) -> None:
     recipe = RECIPE.model_copy(update={"augmentation": "resized-crop-flip"})
-    images = Filed(few_digits.train.images)
+    images = Filed(in_memory(few_digits.train.images))
     batches = make_batches(images, few_digits.train.labels, recipe=recipe, dataset=few_digits, device="cpu")
     black = torch.tensor(-few_digits.mean[0] / few_digits.std[0])
     assert all(torch.isclose(batch.inputs, black).all() for batch in batches.epoch(generator()))
     assert not any(torch.isclose(batch.inputs, black).all() for batch in batches.in_order())
 
 
+def rows_of(split: Split) -> NDArray[np.float32]:
+    """The pixels as embeddings, from 0 to 1."""
+    return in_memory(split.images).reshape(len(split), -1).astype(np.float32) / np.float32(255)
+
+
 def test_linear_probe_on_embeddings(few_digits: Dataset) -> None:
     """Embeddings are taken as they are: neither augmented nor normalised."""
-    train_inputs, test_inputs = (
-        split.images.reshape(len(split), -1).astype(np.float32) / 255 for split in (few_digits.train, few_digits.test)
-    )
+    train_inputs, test_inputs = map(rows_of, (few_digits.train, few_digits.test))
     batches = make_batches(train_inputs, few_digits.train.labels, recipe=RECIPE, dataset=few_digits, device="cpu")
     for batch in batches.epoch(generator()):
         np.testing.assert_array_equal(batch.inputs.numpy(), train_inputs[batch.positions.numpy()])
