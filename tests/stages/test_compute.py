@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 from bench import Outputs, Pool
 from bench.data import Dataset, take_pool
@@ -180,15 +179,11 @@ class Listening:
 
     def __init__(self, fit: Callable[..., Any]) -> None:
         self.fit = fit
-        self.calls: list[tuple[Any, Any, dict[str, Any]]] = []
+        self.calls: list[tuple[Any, Any]] = []
 
-    def __call__(self, model, training, **more):
+    def __call__(self, model: Any, training: Any, **more: Any) -> Any:
         self.calls.append((training, more["test"]))
         return self.fit(model, training, **more)
-
-    def __call__(self, model: Any, inputs: Any, targets: torch.Tensor, **more: Any) -> Any:
-        self.calls.append((inputs, targets, more))
-        return self.fit(model, inputs, targets, **more)
 
 
 def test_rehearsal_trains_on_pseudo_labels_without_the_held_out_tenth(
