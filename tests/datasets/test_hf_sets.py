@@ -102,11 +102,18 @@ def test_what_is_not_there_is_named(tmp_path: Path, hub: Any, params: dict[str, 
     ],
 )
 @pytest.mark.parametrize("named", [True, False])
-def test_labels_that_are_no_classes_are_named(tmp_path, hub, train, test, message, named):
+def test_labels_that_are_no_classes_are_named(
+    tmp_path: Path,
+    hub: Any,
+    train: list[float | list[int] | str | None],
+    test: list[float | list[int] | str],
+    message: str,
+    named: bool,
+) -> None:
     whole = all(isinstance(value, int) for value in train)
     label = {"label": hub.ClassLabel(names=["cat", "dog"])} if named and whole else {}
 
-    def part(labels):
+    def part(labels: list[Any]) -> Any:
         made = hub.Dataset.from_dict({"img": [picture(5)] * len(labels), "label": labels})
         return made.cast(hub.Features({**made.features, "img": hub.Image(), **label}))
 
@@ -116,25 +123,27 @@ def test_labels_that_are_no_classes_are_named(tmp_path, hub, train, test, messag
         load("hf", tmp_path, path="mine", image="img", size=16)
 
 
-def test_a_test_split_without_labels_names_its_column(tmp_path, hub):
+def test_a_test_split_without_labels_names_its_column(tmp_path: Path, hub: Any) -> None:
     splits = {"train": rows(hub, 12), "test": rows(hub, 6).remove_columns("label")}
     hub.DatasetDict(splits).save_to_disk(str(tmp_path / "mine"))
     with pytest.raises(DataError, match="split test has no column 'label'; use label=COLUMN; valid: img"):
         load("hf", tmp_path, path="mine", image="img", size=16)
 
 
-def test_a_download_that_breaks_off_as_it_is_written_is_fetched_again(tmp_path, hub, monkeypatch):
+def test_a_download_that_breaks_off_as_it_is_written_is_fetched_again(
+    tmp_path: Path, hub: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     splits = hub.DatasetDict({"train": rows(hub, 12), "test": rows(hub, 6)})
     monkeypatch.setattr("bench.datasets.with_hf.probe_host", lambda url: None)
     monkeypatch.setattr(hub, "load_dataset", lambda path, config: splits)
     write = hub.Dataset.save_to_disk
 
-    def interrupted(part, folder, **given):
+    def interrupted(part: str, folder: Path, **given: Any) -> None:
         if str(folder).endswith("test"):
             raise KeyboardInterrupt
         write(part, folder, **given)
 
-    def fetch():
+    def fetch() -> Any:
         given = {"path": "someone/pictures", "image": "img", "size": 16}
         return load_dataset("hf", given, root=tmp_path, download=True, pool_size=None)
 
@@ -148,7 +157,7 @@ def test_a_download_that_breaks_off_as_it_is_written_is_fetched_again(tmp_path, 
     assert [path.name for path in (tmp_path / "hf" / "someone--pictures").iterdir()] == ["default"]
 
 
-def test_without_a_network_a_name_fails_at_once(tmp_path, hub, monkeypatch):
+def test_without_a_network_a_name_fails_at_once(tmp_path: Path, hub: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hub.config, "HF_ENDPOINT", "https://example.invalid")
     with pytest.raises(DataError, match="cannot be fetched: there is no network"):
         load_dataset("hf", {"path": "ethz/food101"}, root=tmp_path, download=True, pool_size=None)

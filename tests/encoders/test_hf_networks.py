@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +90,9 @@ def test_hf_gives_what_transformers_gives(kind: str, tmp_path: Path, pictures: N
     np.testing.assert_allclose(features, wanted.numpy(), rtol=1e-4, atol=1e-5)
 
 
-def test_a_masked_autoencoder_embeds_all_patches_and_the_same_image_alike(tmp_path, pictures):
+def test_a_masked_autoencoder_embeds_all_patches_and_the_same_image_alike(
+    tmp_path: Path, pictures: NDArray[np.uint8]
+) -> None:
     network, file = repository(tmp_path, "mae")
     encoder = build("hf(name=facebook/vit-mae-tiny)", file)
     features = encoder.embed(pictures, device="cpu", batch_size=6)
@@ -109,7 +112,9 @@ def test_a_masked_autoencoder_embeds_all_patches_and_the_same_image_alike(tmp_pa
         (lambda own: lambda pixel_values, input_ids: None, "cannot embed an image: .*input_ids"),
     ],
 )
-def test_a_network_that_draws_or_takes_more_than_images_is_refused(wrong, message, tmp_path, monkeypatch):
+def test_a_network_that_draws_or_takes_more_than_images_is_refused(
+    wrong: Callable[..., Any], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     network, file = repository(tmp_path, "vit")
     forward = type(network).forward
     monkeypatch.setattr(
@@ -119,13 +124,13 @@ def test_a_network_that_draws_or_takes_more_than_images_is_refused(wrong, messag
         build("hf(name=someone/vit)", file)
 
 
-def dropped(found):
+def dropped(found: Any) -> Any:
     """What a network gives that drops features at random in evaluation too."""
     found.last_hidden_state = torch.nn.functional.dropout(found.last_hidden_state, 0.5)
     return found
 
 
-def test_hf_depends_on_its_settings_and_refuses_what_does_not_fit(tmp_path):
+def test_hf_depends_on_its_settings_and_refuses_what_does_not_fit(tmp_path: Path) -> None:
     network, file = repository(tmp_path, "dinov2")
     call = parse_call(f"hf(name=someone/dinov2-tiny, supervision=self-supervised, weights='{file}')")
     first = find_encoder(call, False, needed=True)[0]

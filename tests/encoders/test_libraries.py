@@ -232,7 +232,9 @@ def test_a_file_keeps_its_identity_and_its_supervision(tmp_path: Path) -> None:
         "open_clip(name=RN50,pretrained=openai{})",
     ],
 )
-def test_what_a_file_of_ones_own_was_trained_with_must_be_stated(call, tmp_path, monkeypatch):
+def test_what_a_file_of_ones_own_was_trained_with_must_be_stated(
+    call: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pytest.importorskip(call.partition("(")[0])
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "hub"))
     file = tmp_path / "mine.safetensors"
@@ -244,7 +246,7 @@ def test_what_a_file_of_ones_own_was_trained_with_must_be_stated(call, tmp_path,
         find_encoder(parse_call(call.format(f", supervision=none, weights='{file}'")), False, needed=True)
 
 
-def test_the_published_file_needs_no_statement(tmp_path, monkeypatch):
+def test_the_published_file_needs_no_statement(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     timm = pytest.importorskip("timm")
     (tmp_path / "hub").mkdir()
     published = saved(timm.create_model("test_vit.r160_in1k"), tmp_path / "hub")
@@ -256,7 +258,7 @@ def test_the_published_file_needs_no_statement(tmp_path, monkeypatch):
     assert not is_published(UrlWeights("https://example.invalid/net.pth", "0" * 8), copy)
 
 
-def test_locating_takes_the_parameters(tmp_path, monkeypatch):
+def test_locating_takes_the_parameters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     with pytest.raises(BenchError, match=r"torchvision\(name=resnet18, supervision=labels, weights=FILE\)"):
         locate_weights(encoders.get("torchvision"), {"name": "resnet18"})
@@ -330,7 +332,9 @@ def test_a_repositorys_name_tells_or_the_user_must(name: str, trained: str | Non
 
 
 @pytest.mark.parametrize("hiding", ["package", "file"])
-def test_a_library_is_found_behind_a_users_modules_of_its_name(hiding, tmp_path, monkeypatch):
+def test_a_library_is_found_behind_a_users_modules_of_its_name(
+    hiding: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     theirs, mine = tmp_path / "theirs" / "hidden_library", tmp_path / "mine"
     theirs.mkdir(parents=True)
     (theirs / "__init__.py").write_text("from hidden_library.utils import tqdm\n")

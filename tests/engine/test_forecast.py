@@ -233,7 +233,10 @@ def test_many_cells_are_a_table_of_methods_by_rates(tmp_path: Path) -> None:
 
 def test_a_networks_own_optimiser_is_what_its_steps_are_timed_with(tmp_path: Path) -> None:
     plan = planned(tmp_path, models="torchvision(name=squeezenet1_1,size=32)", recipe={"optimiser": "adamw"})
-    assert [work.unit.recipe.optimiser for work in plan.cells[0].work(Shape(90, 10, (1, 8, 8)))] == ["adamw", "adamw"]
+    assert [vars(work.unit)["recipe"].optimiser for work in plan.cells[0].work(Shape(90, 10, (1, 8, 8)))] == [
+        "adamw",
+        "adamw",
+    ]
 
 
 def test_steps_are_timed_and_what_fails_is_left_out(tmp_path: Path) -> None:

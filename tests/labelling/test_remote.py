@@ -139,7 +139,12 @@ def test_a_request_that_fails_takes_nothing_away(tmp_path: Path, bucket: Any, mo
     assert "deep/1.png,cannot be fetched: 503 Slow Down" in (tmp_path / "x.skipped.csv").read_text()
     assert local.is_file()
     get = type(bucket).get_file
-    monkeypatch.setattr(type(bucket), "get_file", lambda *given: (fetched.append(given[1]), get(*given))[1])
+
+    def counted(*given: Any) -> Any:
+        fetched.append(given[1])
+        return get(*given)
+
+    monkeypatch.setattr(type(bucket), "get_file", counted)
     assert select(tmp_path, *images, "--overwrite").exit_code == 0
     assert fetched == []
     monkeypatch.setattr(type(bucket), "ukey", lambda *_: busy(bucket, "deep/1.png"))
@@ -163,7 +168,8 @@ def test_files_of_other_kinds_at_one_address_stay(tmp_path: Path, bucket: Any) -
 
 def test_two_runs_fetch_one_address_at_once(tmp_path: Path, bucket: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """The second fetches everything while the first holds a file that is half there."""
-    get, inner = type(bucket).get_file, []
+    get = type(bucket).get_file
+    inner: list[Any] = []
 
     def while_another(store: Any, path: str, local: str) -> None:
         get(store, path, local)

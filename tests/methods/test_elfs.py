@@ -174,7 +174,7 @@ def test_beta_outside_its_range_is_refused(beta: float | str) -> None:
         ("probcover(delta=0.5,purity=0.5)", "purity=0.5 changes nothing without delta=purity"),
     ],
 )
-def test_what_nothing_reads_is_refused(call, message):
+def test_what_nothing_reads_is_refused(call: str, message: str) -> None:
     parsed = parse_call(call)
     entry = methods.get(parsed.name)
     with pytest.raises(SpecError, match=message):
@@ -192,7 +192,7 @@ def test_what_nothing_reads_is_refused(call, message):
         "probcover(purity=0.5)",
     ],
 )
-def test_what_is_read_is_not(call):
+def test_what_is_read_is_not(call: str) -> None:
     parsed = parse_call(call)
     entry = methods.get(parsed.name)
     entry.info.check(entry.resolve(parsed.params), 0.9)

@@ -19,7 +19,6 @@ from bench.plugins import models
 from bench.recipe import Recipe, learning_rate_factors
 from bench.training.fit import Labelled, fit
 from bench.training.footprint import footprint
-from bench.training.loop import _optimiser
 from bench.training.loop import Evaluation, _optimiser
 
 Vectors = tuple[np.ndarray, np.ndarray]

@@ -146,7 +146,7 @@ def test_neighbours_of_every_k_are_cut_from_one_list(workspace: Session) -> None
     assert len(list((workspace.cache / "neighbors").glob("*.npz"))) == 2
 
 
-def test_every_clustering_and_score_of_elfs_selects_by_its_own_ranking(workspace):
+def test_every_clustering_and_score_of_elfs_selects_by_its_own_ranking(workspace: Session) -> None:
     effort = {"temi": ", heads=2, cluster_epochs=3", "kmeans": ""}
     grid = [(clustering, score) for clustering in effort for score in ("aum", "forgetting", "el2n")]
     names = [f"elfs(clustering={name}, score={score}, beta=0.2{effort[name]})" for name, score in grid]
