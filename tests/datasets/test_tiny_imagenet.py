@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -73,7 +75,7 @@ def test_the_validation_images_are_the_test_split_with_the_labels_of_the_list(ti
         ),
     ],
 )
-def test_a_damaged_copy_is_explained(tiny: Path, damage, says: str) -> None:
+def test_a_damaged_copy_is_explained(tiny: Path, damage: Callable[..., Any], says: str) -> None:
     damage(tiny / "tiny-imagenet-200")
     with pytest.raises(DataError, match=says):
         load(tiny)

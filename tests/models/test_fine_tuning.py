@@ -49,7 +49,7 @@ def published(library: str, name: str, path: Path, classes: int = 1000) -> dict[
     return state
 
 
-def fresh(library: str, size: int | None = None, classes: int = 10, **params: Any) -> tuple[nn.Module, Any, Recipe]:
+def fresh(library: str, size: int | None = None, classes: int = 10, **params: Any) -> tuple[Any, Any, Recipe]:
     """The network as it is trained on 64 photographs at 48 pixels, with their batches and its recipe."""
     given = params if size is None else {**params, "size": size}
     info = models.get(library).info

@@ -144,7 +144,7 @@ def test_knn_is_no_proxy() -> None:
             make_plan(load_spec(given={**grid, "methods": learning}), out=None)
 
 
-def test_counting_what_knn_holds_warns_of_nothing():
+def test_counting_what_knn_holds_warns_of_nothing() -> None:
     before = torch.is_warn_always_enabled()
     torch.set_warn_always(True)
     try:
