@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from dataset_checks import check_declaration
 from PIL import Image
 
 from bench import DataError, Dataset
 from bench.loading import load_dataset
+from tests.dataset_checks import check_declaration
 
 WNIDS = [f"n{number:08d}" for number in range(200)]
 

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from photo_fixtures import crops
 from safetensors.torch import save_file
 from torch import nn
 
@@ -23,6 +22,7 @@ from bench.recipe import Recipe
 from bench.stages.session import Session
 from bench.training.fit import fresh_network, make_batches
 from bench.training.loop import train
+from tests.photo_fixtures import crops
 
 timm = pytest.importorskip("timm")
 
