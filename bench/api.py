@@ -209,8 +209,7 @@ def select(
         budget: n, items to keep, 2 to N.
         num_classes: about how many classes there are; too many does less harm than too few.
         method: a label-free method with parameters, such as ``"elfs(clustering=kmeans)"``; ``default`` takes
-            facility location below 2 labels a class, k-means sampling from there on, and MaxHerding of more than 20,000
-            items (results/labelling).
+            k-means sampling, and MaxHerding of more than 20,000 items (results/labelling).
         encoder: of images, such as ``"dino_vits16"`` or ``"dino_vits16(weights=FILE)"``.
         labelled: positions of items that are labelled already; the choice complements them.
         exclude: positions of items that are never chosen.
@@ -249,7 +248,7 @@ def select(
             raise SpecError(f"{name}={given} is not valid: a whole number from {least} on.")
     vectors: Rows | None = None if images else as_vectors(array, "X")
     limits = limits_of(len(array), labelled, exclude, groups, per_group)
-    call = find_method(method, budget=budget + len(limits.labelled), classes=num_classes, items=len(array))
+    call = find_method(method, items=len(array))
     check_method(call, budget=budget, items=len(array), classes=num_classes)
     check_limits(limits, budget=budget, items=len(array))
     cache = cache_folder(None if cache_dir is None else Path(cache_dir))

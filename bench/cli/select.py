@@ -49,8 +49,8 @@ class Choice:
     method: Annotated[
         str,
         typer.Option(
-            help="A label-free method, with parameters; 'default' takes facility-location below 2 labels a class, "
-            "kmeans-sampling from there on, and maxherding of more than 20,000 items.",
+            help="A label-free method, with parameters; 'default' takes kmeans-sampling, and maxherding of more than "
+            "20,000 items.",
             autocompletion=_complete.label_free,
         ),
     ] = USUAL
@@ -69,13 +69,13 @@ class Choice:
     ] = 0.98
     seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 0
 
-    def call(self, items: int, labelled: int) -> Call:
+    def call(self, items: int) -> Call:
         """Return the method, checked against the number of items before any work."""
         from bench.labelling.choose import check_method
         from bench.labelling.compared import comparing
         from bench.labelling.default import find_method
 
-        find = partial(find_method, budget=self.budget + labelled, classes=self.classes, items=items)
+        find = partial(find_method, items=items)
         found = comparing(self.method, USUAL, find) if self.compare else find(self.method)
         check_method(found, budget=self.budget, items=items, classes=self.classes)
         return found
@@ -360,7 +360,7 @@ def select(
     source, frames = given.find(cache, wanted.out, quiet)
     size = len(source.names)
     limits, unlabelled = known.fetched(cache, quiet).limits(source)
-    call = choice.call(size, len(limits.labelled))
+    call = choice.call(size)
     check_limits(limits, budget=choice.budget, items=size)
     others = source.other_suffixes(without=wanted.files())
     for path in wanted.files():

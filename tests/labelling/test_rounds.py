@@ -84,11 +84,11 @@ def test_a_second_round_complements_the_first(tmp_path: Path, method: str) -> No
     assert own >= max(others)
 
 
-def test_the_default_follows_the_labels_a_class(tmp_path: Path) -> None:
+def test_the_default_is_what_the_study_says(tmp_path: Path) -> None:
     given: dict[str, Any] = {"num_classes": 10, "cache_dir": tmp_path}
-    taken = [bench.select(digits(), budget=budget, **given).method for budget in (19, 20)]
-    assert taken == ["facility-location", "kmeans-sampling"]
-    assert find_method("default", budget=19, classes=10, items=20_001).name == "maxherding"
+    taken = [bench.select(digits(), budget=budget, **given).method for budget in (10, 50)]
+    assert taken == ["kmeans-sampling", "kmeans-sampling"]
+    assert [find_method("default", items=items).name for items in (20_000, 20_001)] == ["kmeans-sampling", "maxherding"]
 
 
 def test_rounds_of_the_default_cover_as_well_as_one(tmp_path: Path) -> None:
