@@ -28,6 +28,7 @@ from .errors import DataError as DataError
 from .errors import SelectionError as SelectionError
 from .errors import SpecError as SpecError
 from .errors import WeightsError as WeightsError
+from .grammar import parse_call as parse_call
 from .grammar import split_list as split_list
 from .judging.rule import Judge as Judge
 from .knn import unit_rows as unit_rows

@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import AfterValidator
 
-from bench import Judge, Pool, SpecError, need, register_method, split_list
-from bench.grammar import parse_call
+from bench import Judge, Pool, SpecError, need, parse_call, register_method, split_list
 
 from ._judging import take_best
 
