@@ -103,11 +103,14 @@ def _needs(params: Mapping[str, Any]) -> list[Any]:
 
 
 def _check(params: Mapping[str, Any], rate: float) -> None:
-    """Refuse a beta above the rate, and what nothing reads beside the other parameters."""
+    """Refuse a beta above the rate, and what nothing reads beside the other parameters.
+
+    Not ``rehearsal`` and ``guard`` beside a fixed beta: beta may be fixed at some rates alone, and a row that chose it
+    is checked with the value in its place.
+    """
     beta_within_rate(params, rate)
     temi = {"heads": Clustering.heads, "cluster_epochs": Clustering.epochs}
     refuse_unread(params, "clustering=temi", params["clustering"] == "temi", temi)
-    refuse_unread(params, "beta=auto", params["beta"] == "auto", {"rehearsal": "ridge", "guard": True})
     refuse_unread(params, "a judge as rehearsal", params["rehearsal"] in _JUDGES, {"guard": True})
     refuse_unread(params, "sampling=strata", params["sampling"] == "strata", {"per_cluster": False})
     refuse_unread(params, "score=forgetting", params["score"] == "forgetting", {"never_learned": "hardest"})

@@ -162,8 +162,6 @@ def test_beta_outside_its_range_is_refused(beta: float | str) -> None:
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        ("elfs(beta=0.3,guard=false)", "guard=False changes nothing without beta=auto"),
-        ("elfs(beta=0.3,rehearsal=network)", "rehearsal=network changes nothing without beta=auto"),
         ("elfs(rehearsal=own-pseudo-labels,guard=false)", "guard=False changes nothing without a judge"),
         (
             "elfs(clustering=kmeans,heads=7,cluster_epochs=9)",
