@@ -103,17 +103,29 @@ def draw(summary: pd.DataFrame, path: Path) -> None:
     from matplotlib import pyplot as plt
 
     lines = list(dict.fromkeys(summary.line))
-    figure, axes = plt.subplots(1, len(lines), figsize=(3.2 * len(lines), 3.6), sharey=True, squeeze=False)
-    for axis, line in zip(axes[0], lines, strict=True):
+    columns = 4
+    height = -(-len(lines) // columns)
+    # One colour for a method: not every line has all of them.
+    colours = {name: f"C{number}" for number, name in enumerate(sorted({*summary.variant} - {"random"}))}
+    figure, axes = plt.subplots(height, columns, figsize=(2.7 * columns, 2.9 * height), sharey=True, squeeze=False)
+    handles = {}
+    for axis, line in zip(axes.flat, lines, strict=False):
         for variant, part in summary[(summary.line == line) & (summary.variant != "random")].groupby("variant"):
             spread = (part.high - part.low) / 2
-            style = {"marker": "o", "ms": 3, "lw": 1, "elinewidth": 0.4}
-            axis.errorbar(part.per_class, part.difference, yerr=spread, label=variant, **style)
+            style = {"marker": "o", "ms": 3, "lw": 1, "elinewidth": 0.4, "color": colours[variant]}
+            handles[variant] = axis.errorbar(part.per_class, part.difference, yerr=spread, **style)
         axis.axhline(0, color="black", lw=0.8)
         axis.set(title=line, xscale="log", xlabel="labels a class")
-    axes[0][0].set(ylabel="accuracy minus random's, points", ylim=(-35, 35))
-    figure.legend(*axes[0][0].get_legend_handles_labels(), loc="lower center", ncols=6, fontsize=8, frameon=False)
-    figure.tight_layout(rect=(0, 0.12, 1, 1))
+        counts = sorted({*summary.per_class})
+        axis.set_xticks(counts, [f"{count:g}" for count in counts], minor=False)
+        axis.minorticks_off()
+    for axis in axes.flat[len(lines) :]:
+        axis.set_axis_off()
+    axes[0][0].set(ylim=(-35, 35))
+    for row in axes:
+        row[0].set_ylabel("accuracy minus random's, points")
+    figure.legend(handles.values(), handles, loc="lower right", ncols=2, fontsize=8, frameon=False)
+    figure.tight_layout()
     figure.savefig(path, metadata={"Date": None})
 
 
