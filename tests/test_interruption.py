@@ -14,6 +14,8 @@ from bench.interruption import count_as_ctrl_c
 def usual_handlers() -> Iterator[None]:
     numbers = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
     before = [signal.getsignal(number) for number in numbers]
+    # A test before this one may have left Ray Tune's handler of SIGINT, which interrupts nothing.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     for number, handler in zip(numbers, before, strict=True):
         signal.signal(number, handler)
