@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from study import HERE, LINES, LITE
 
+from bench import unit_rows
 from bench.data import Dataset
 from bench.engine.start import Job, RunOptions
 from bench.grid.spec import load_spec
@@ -44,7 +45,7 @@ def opened(line: str, given: argparse.Namespace) -> tuple[NDArray[np.float32], D
         assert cell.encoder is not None
         dataset = job.session.dataset(cell.dataset)
         found = job.session.arrays(Embeddings(dataset=cell.dataset, encoder=cell.encoder))["embeddings"]
-    return found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-12), dataset
+    return unit_rows(found), dataset
 
 
 def discrepancy(coreset: NDArray[np.float32], pool: NDArray[np.float32], bandwidth: float) -> float:

@@ -17,7 +17,9 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 from scipy.stats import spearmanr
 
+from bench.grammar import parse_call
 from bench.judging.rule import judge_for
+from bench.plugins import models
 from bench.results.rows import Row, read_rows
 from bench.results.stats import Summary, paired_difference, summarize
 
@@ -69,7 +71,7 @@ class Line:
     @property
     def judge(self) -> str:
         """The judge that ``rehearsal=judge`` and ``auto`` take here."""
-        images = not self.first.model.endswith("_probe")
+        images = models.get(parse_call(self.first.model).name).info.inputs == "images"
         return {"ridge": RIDGE, "network": NETWORK}[judge_for("rule", self.first.budget, images=images)]
 
     @property
