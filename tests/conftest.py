@@ -20,38 +20,45 @@ if TYPE_CHECKING:
 settings.register_profile("bench", deadline=None)
 settings.load_profile("bench")
 
-pytest_plugins = ["tests.data_fixtures", "tests.file_fixtures", "tests.grid_fixtures", "tests.photo_fixtures"]
+pytest_plugins = [
+    "tests.photo_fixtures",  # before those that import it, so that its asserts are rewritten
+    "tests.cifar_fixtures",
+    "tests.data_fixtures",
+    "tests.file_fixtures",
+    "tests.grid_fixtures",
+    "tests.row_fixtures",
+]
 
 PLUGINS = ("bench_troublemakers", "bench_writers")
 
 INTEGRATION = (
     "benchmarks/",
     "cli/test_commands",
-    "cli/test_completion",
+    "cli/test_complete",
     "cli/test_doctor",
     "cli/test_optimized",
     "cli/test_outside_imports",
     "cli/test_programs",
     "cli/test_slim",
-    "clustering/test_unfinished.py::test_a_killed_command_goes_on_within_temi",
+    "store/test_unfinished.py::test_a_killed_command_goes_on_within_temi",
     "conformance/test_plugin",
-    "datasets/test_loading.py::test_listing_the_data_sets_imports_nothing_heavy",
+    "test_loading.py::test_listing_the_data_sets_imports_nothing_heavy",
     "docs/test_pages.py::test_the_outside_package_is_found_and_conforms",
     "encoders/test_frozen_encoders",
-    "encoders/test_weights.py::test_a_file_in_the_hubs_cache_is_found",
+    "encoding/test_weights.py::test_a_file_in_the_hubs_cache_is_found",
     "engine/test_isolation",
     "engine/test_published.py::test_files_seeds_and_models_are_one_grid",
     "examples/",
     "faults/",
-    "grid/test_registry.py::test_a_method_of_an_installed_package_is_listed",
-    "grid/test_registry.py::test_a_package_",
-    "labelling/test_image_files.py::test_more_folders_in_each_other_than_python_has_frames",
+    "test_registry.py::test_a_method_of_an_installed_package_is_listed",
+    "test_registry.py::test_a_package_",
+    "labelling/test_images.py::test_more_folders_in_each_other_than_python_has_frames",
     "labelling/test_memory",
     "labelling/test_object_store",
-    "labelling/test_select_command",
+    "cli/test_select",
     "models/test_models.py::test_discovery_imports_no_heavy_library",
     "results/test_pseudo_quality.py::test_needs_no_torch",
-    "results/test_report_page",
+    "report/test_page",
     "results/test_table_commands.py::test_importing_the_tables_imports_no_heavy_package",
     "results/test_validation.py::test_no_name_reaches_the_terminal_as_a_command",
     "results/test_validation.py::test_validation_imports_neither_torch_nor_ray",
@@ -60,9 +67,9 @@ INTEGRATION = (
     "test_api.py::test_a_single_file_is_a_plugin",
     "test_public_api.py::test_only_a_frozen_encoder_needs_torch_and_nothing_needs_ray",
     "test_resource_usage.py::test_the_peak_is_that_of_the_block_alone",
-    "tracking/test_tracking.py::test_a_run_that_needs_wandb_says_so_before_anything_starts",
-    "tracking/test_tracking.py::test_bench_run_tracks_and_survives_a_tracker_that_fails",
-    "tracking/test_tracking.py::test_wandb_offline_holds_the_table_of_rows_and_curves",
+    "tracking/test_trackers.py::test_a_run_that_needs_wandb_says_so_before_anything_starts",
+    "tracking/test_trackers.py::test_bench_run_tracks_and_survives_a_tracker_that_fails",
+    "tracking/test_trackers.py::test_wandb_offline_holds_the_table_of_rows_and_curves",
 )
 """Beginnings of the names, below ``tests/``, of tests that start a process or take many seconds of the processor.
 

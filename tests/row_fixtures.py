@@ -1,3 +1,5 @@
+"""Rows as the runner writes them, and a run's folder and report, without a run."""
+
 from __future__ import annotations
 
 import hashlib
@@ -86,7 +88,7 @@ def script_of() -> Callable[[str], ModuleType]:
     """Imports a script below ``results/`` by its path there."""
 
     def load(path: str) -> ModuleType:
-        place = Path(__file__).parents[2] / "results" / path
+        place = Path(__file__).parents[1] / "results" / path
         spec = importlib.util.spec_from_file_location(place.stem, place)
         assert spec is not None
         assert spec.loader is not None

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from torchvision.datasets import CIFAR10, CIFAR100
 
 from tests.datasets.cifar_layout import write_cifar10, write_cifar100
 from tests.photo_fixtures import crops
@@ -20,6 +19,8 @@ def cifar_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
     Their checksums are checked; only those that are expected are of these files and not of the 330 MB of the originals.
     """
+    from torchvision.datasets import CIFAR10, CIFAR100
+
     root = tmp_path / "cifar"
     write_cifar10(root, crops(120, 32), [number % 10 for number in range(120)])
     write_cifar100(root, crops(200, 32, seed=1), crops(100, 32, seed=2), [f"class {number}" for number in range(100)])
