@@ -1,4 +1,4 @@
-"""Exact nearest neighbours, by faiss where it is installed and by torch elsewhere.
+"""Exact nearest neighbours: by torch on a GPU, on a CPU by faiss where it is installed and by torch elsewhere.
 
 Only here is faiss imported, after torch: the other order loads two OpenMP runtimes.
 """
@@ -20,6 +20,8 @@ from bench.units import counted
 if TYPE_CHECKING:
     from torch import Tensor
 
+DISTANCES = 2**25
+"""That torch holds at once: 128 MB of float32."""
 _CHUNK = 4096
 """Queries at a time: enough to keep the matrix product busy, few enough to show how far it is."""
 _SPARE = 16
@@ -36,6 +38,7 @@ def nearest_neighbors(
     metric: Metric = "cosine",
     *,
     threads: int = 1,
+    device: str = "cpu",
     progress: Progress | None = None,
 ) -> Neighbors:
     """Find the exact k nearest neighbours of every row among the other rows.
@@ -50,6 +53,7 @@ def nearest_neighbors(
         k: neighbours per row, 1 to N - 1.
         metric: ``cosine`` normalises every row to length 1 first (a zero row stays zero).
         threads: CPU threads of the search.
+        device: ``cpu`` or ``cuda``; the lists are the same.
         progress: called with (rows done, N).
 
     Returns:
@@ -65,7 +69,7 @@ def nearest_neighbors(
     if not 1 <= k < size:
         raise DataError(f"k={k} neighbours of {size} images: k must lie in 1 to {size - 1}.")
     rows = unit_rows(embeddings) if metric == "cosine" else np.ascontiguousarray(embeddings, dtype=np.float32)
-    index = _index(rows, threads)
+    index = _index(rows, threads, device)
     nearest = np.empty((size, k), dtype=np.int64)
     distances = np.empty((size, k), dtype=np.float32)
     lengths = np.linalg.norm(rows, axis=1)
@@ -94,11 +98,12 @@ class _Index(Protocol):
         ...
 
 
-def _index(rows: NDArray[np.float32], threads: int) -> _Index:
+def _index(rows: NDArray[np.float32], threads: int, device: str) -> _Index:
     import torch  # noqa: F401  (before faiss, see above)
 
-    if find_spec("faiss") is None:
-        return _TorchIndex(rows)
+    # The faiss of the package registries knows no GPU.
+    if device != "cpu" or find_spec("faiss") is None:
+        return _TorchIndex(rows, device)
     import faiss
 
     # Global to the process, so it is set for every search.
@@ -111,22 +116,19 @@ def _index(rows: NDArray[np.float32], threads: int) -> _Index:
 class _TorchIndex:
     """Brute force; the matrix of distances is held for a part of the queries at a time."""
 
-    _VALUES = 2**25
-    """Distances held at once: 128 MB of float32."""
-
-    def __init__(self, rows: NDArray[np.float32]) -> None:
+    def __init__(self, rows: NDArray[np.float32], device: str) -> None:
         import torch
 
-        self._rows = torch.from_numpy(rows)
+        self._rows = torch.from_numpy(rows).to(device)
         self._squares = self._rows.square().sum(1)
 
     def search(self, queries: NDArray[np.float32], k: int, /) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """See ``_Index``."""
         import torch
 
-        at_once = max(1, self._VALUES // len(self._rows))
-        results = [self._nearest(part, k) for part in torch.from_numpy(queries).split(at_once)]
-        squares, positions = (torch.cat(parts).numpy() for parts in zip(*results, strict=True))
+        at_once = max(1, DISTANCES // len(self._rows))
+        results = [self._nearest(part, k) for part in torch.from_numpy(queries).to(self._rows.device).split(at_once)]
+        squares, positions = (torch.cat(parts).cpu().numpy() for parts in zip(*results, strict=True))
         return squares, positions
 
     def _nearest(self, queries: Tensor, k: int) -> tuple[Tensor, Tensor]:

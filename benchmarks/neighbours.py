@@ -12,11 +12,11 @@ TINY = {"size": 300, "features": 8}
 
 
 def run(meter: Meter, *, size: int = 50_000, features: int = 384, k: int = 50) -> list[Result]:
-    """The search, and a product of matrices of as many operations, on the CPU."""
+    """The search, and a product of matrices of as many operations on the CPU."""
     rows = _data.embeddings(size, features)
     part = min(size, 2_000)
     search, product = meter.compare(
-        lambda: nearest_neighbors(rows, min(k, size - 1), threads=meter.threads),
+        lambda: nearest_neighbors(rows, min(k, size - 1), threads=meter.threads, device=meter.device),
         lambda: [np.matmul(rows[start : start + part], rows.T) for start in range(0, size, part)],
         repeats=2,
         warm_up=False,

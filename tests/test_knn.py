@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -152,3 +153,13 @@ def test_both_libraries_give_the_same_lists(monkeypatch: pytest.MonkeyPatch) -> 
     other = nearest_neighbors(rows, 20)
     np.testing.assert_array_equal(one.indices, other.indices)
     np.testing.assert_array_equal(one.distances, other.distances)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+def test_a_gpu_finds_the_same_lists() -> None:
+    rows = np.random.default_rng(1).normal(size=(3000, 24)).astype(np.float32)
+    rows[300:350] = rows[:50] + 1e-5
+    here, there = nearest_neighbors(rows, 20), nearest_neighbors(rows, 20, device="cuda")
+    np.testing.assert_array_equal(here.indices, there.indices)
+    np.testing.assert_array_equal(here.distances, there.distances)

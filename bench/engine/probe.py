@@ -186,7 +186,10 @@ class _Probe:
         from bench.knn import nearest_neighbors
 
         rows = self._embeddings(unit.encoder, _ROWS)
-        return self._once(lambda: nearest_neighbors(rows, 50, threads=self._session.threads)) / _ROWS**2
+        return (
+            self._once(lambda: nearest_neighbors(rows, 50, threads=self._session.threads, device=self._session.device))
+            / _ROWS**2
+        )
 
     def _clustered(self, unit: Clustered) -> float:
         from bench.clustering.kmeans import fit_kmeans

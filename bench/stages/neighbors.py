@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+from bench.knn import DISTANCES
 from bench.parts import NEIGHBORS, Metric, NearestNeighbors
 from bench.pool import Neighbors
 from bench.stages.embeddings import Embeddings, OnEmbeddings
 from bench.stages.givers import Givers, gives
-from bench.stages.memory import PROCESS, Estimate, Shape
+from bench.stages.memory import CUDA, CUDA_PROCESS, PROCESS, Estimate, Shape
 from bench.stages.work import Distance, Work
 
 if TYPE_CHECKING:
@@ -33,7 +34,9 @@ class NeighborLists(OnEmbeddings):
         """N k 12 bytes on disk; in memory beside them the embeddings as read, normalised, and in the index."""
         # 8 bytes of an int64 position and 4 of a float32 distance.
         lists = shape.train * self.k * 12
-        return Estimate(PROCESS + 3 * shape.embeddings + 2 * lists, lists)
+        memory = PROCESS + 3 * shape.embeddings + 2 * lists + (CUDA_PROCESS if device != "cpu" else 0)
+        # Four matrices of the distances that are held at once: terms of the sum, and what their ranking needs.
+        return Estimate(memory, lists, CUDA + shape.embeddings + 4 * DISTANCES * 4)
 
     def work(self, shape: Shape) -> list[Work]:
         return [Work(Distance(self.embeddings.encoder), float(shape.train) ** 2)]
@@ -43,7 +46,9 @@ class NeighborLists(OnEmbeddings):
         from bench.knn import nearest_neighbors
 
         embeddings = session.arrays(self.embeddings)["embeddings"]
-        nearest = nearest_neighbors(embeddings, self.k, self.metric, threads=session.threads, progress=progress)
+        nearest = nearest_neighbors(
+            embeddings, self.k, self.metric, threads=session.threads, device=session.device, progress=progress
+        )
         return {"indices": nearest.indices, "distances": nearest.distances}
 
 
