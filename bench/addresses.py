@@ -1,7 +1,8 @@
-"""Addresses of object stores and web servers, told from paths of this machine."""
+"""Paths of this machine as users type them, and addresses of object stores and web servers, told from them."""
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -14,6 +15,14 @@ def address_of(given: str) -> str | None:
     """Return the address that a user typed in the place of a path, such as ``s3://bucket/photos``; None for a path."""
     scheme = re.match(f"({_SCHEME})//.", given)
     return None if scheme is None else scheme[1].lower() + given[scheme.end(1) :].rstrip("/")
+
+
+def local_path(given: str | os.PathLike[str]) -> Path:
+    """Return a path with the home folder in place of a leading ``~`` or ``~USER``.
+
+    Of a user who does not exist it stays as it is, as in a shell: the folder is then missing, which is a clear error.
+    """
+    return Path(os.path.expanduser(given))  # noqa: PTH111  (that of pathlib raises)
 
 
 def refuse_address(folder: Path) -> None:

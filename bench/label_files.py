@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.addresses import local_path
 from bench.errors import OwnFileError, UnknownName
 from bench.plain_files import open_regular, read_regular
 
@@ -121,13 +122,13 @@ def read_label_file(root: Path | None, given: str) -> GivenLabels:
 
 def _locate(root: Path | None, given: str) -> tuple[Path, str]:
     """The file and the name behind its last colon, if any: a file whose own name has a colon comes first."""
-    whole, (head, colon, name) = Path(given).expanduser(), given.rpartition(":")
+    whole, (head, colon, name) = local_path(given), given.rpartition(":")
     if root is None and not whole.is_absolute():
         raise OwnFileError(
             f"@labels={given} is a relative path and no data folder was given. Use the whole path, or --data-root DIR "
             "and a path below it."
         )
-    for file, part in ((whole, ""), (Path(head).expanduser(), name)) if colon and head else ((whole, ""),):
+    for file, part in ((whole, ""), (local_path(head), name)) if colon and head else ((whole, ""),):
         path = file if root is None else root / file
         if path.exists():
             return path, part

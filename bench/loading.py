@@ -7,6 +7,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from bench.addresses import local_path
 from bench.data import Dataset, take_pool
 from bench.errors import DataError, OwnFileError, SpecError
 from bench.grammar import Call, Modifiers
@@ -58,7 +59,7 @@ def load_dataset(
         values[DOWNLOAD] = download
     checked = check_modifiers(name, modifiers)
     check_corruption(name, checked)
-    root = None if root is None else root.expanduser()
+    root = None if root is None else local_path(root)
     try:
         labels = read_label_file(root, str(checked["labels"])) if "labels" in checked else None
         whole = entry.function(root, **values)

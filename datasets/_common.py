@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench import DataError, Recipe
+from bench.addresses import local_path
 from bench.data import IMAGENET_MEAN, IMAGENET_STD
 from bench.units import part_of
 
@@ -53,7 +54,7 @@ def named_file(root: Path | None, path: str, call: str) -> Path:
     Raises:
         DataError: no path, a relative one without ``root``, or no such file.
     """
-    given = Path(path).expanduser()
+    given = local_path(path)
     if not path or (root is None and not given.is_absolute()):
         raise DataError(
             f"path={path!r} names no file. Use {call} with the whole path, or --data-root DIR and a path below it."

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from bench import DataError, Dataset, make_dataset, register_dataset
+from bench.addresses import local_path
 from bench.data import IMAGENET_MEAN, IMAGENET_STD
 from bench.datasets._common import PHOTOGRAPHS, stratified_split
 from bench.datasets._splits import find_splits, refuse_mixed
@@ -65,7 +66,7 @@ def folder(
 
 
 def _directory(root: Path | None, path: str) -> Path:
-    given = Path(path).expanduser()
+    given = local_path(path)
     if root is None and not given.is_absolute():
         raise DataError(
             f"path={path!r} is relative and no data folder was given. Use --data-root DIR, or an absolute path: "

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from bench import DataError, Dataset, make_dataset, register_dataset
+from bench.addresses import local_path
 from bench.data import IMAGENET_MEAN, IMAGENET_STD
 from bench.datasets._common import PHOTOGRAPHS, required_root
 from bench.datasets._pictures import Arrays, held_out, pictures
@@ -94,7 +95,7 @@ def _open(root: Path | None, path: str, config: str, download: bool) -> Any:
     datasets = library("datasets", owner="dataset 'hf'", extra="hf", having="load_dataset")
     if not path:
         raise DataError("say which one: hf(path=FOLDER), or hf(path=ethz/food101) with --download.")
-    given = Path(path).expanduser()
+    given = local_path(path)
     folder = given if root is None else root / given
     kept = folder if root is None or folder.is_dir() else root / _folder(path, config)
     try:

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from bench.grid.cells import check_names, encoder_calls, expand
+from bench.grid.cells import check_names, encoder_calls, expand, network_calls, network_ref
 from bench.grid.spec import GridSpec, load_spec
-from bench.identity import DatasetRef, EncoderRef
+from bench.identity import DatasetRef, EncoderRef, ModelRef
 from bench.modifiers import check_modifiers
 from bench.plugins import datasets, encoders
 from bench.stages.training import Cell
@@ -17,7 +17,7 @@ from bench.stages.training import Cell
 SIZES = {"digits": 1438, "cifar10": 50_000, "cifar100": 50_000, "stl10": 5_000, "svhn": 73_257, "imagenet": 1_281_167}
 
 
-def references(spec: GridSpec) -> tuple[dict[str, DatasetRef], dict[str, EncoderRef]]:
+def references(spec: GridSpec) -> tuple[dict[str, DatasetRef], dict[str, EncoderRef], dict[str, ModelRef]]:
     """Stand-ins for data and weights that need not be on the machine: only names, sizes and digests count here."""
     data = {
         str(call): DatasetRef(
@@ -37,7 +37,7 @@ def references(spec: GridSpec) -> tuple[dict[str, DatasetRef], dict[str, Encoder
         for dataset in spec.datasets
         for call in encoder_calls(spec, dataset)
     }
-    return data, found
+    return data, found, {str(call): network_ref(call) for call in network_calls(spec)}
 
 
 def expanded(preset: str | None = None, **given: Any) -> list[Cell]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -45,6 +46,9 @@ def read_state(path: Path, wanted: Collection[str] = ()) -> State:
             content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # zipfile, pickle, safetensors and the system each raise their own
         reason = (str(error).splitlines() or [type(error).__name__])[0]
+        # torch's own words are an advice to switch the protection off.
+        if isinstance(error, UnpicklingError):
+            reason = "it is damaged, or holds other than tensors"
         hint = "only files of plain tensors are read (a state dict as .safetensors or .pth), never code"
         raise WeightsError(f"cannot read the weights file {path}: {reason} ({hint}).") from error
     # A loop, as wrappers lie in each other: {'state_dict': {'teacher': ...}}.

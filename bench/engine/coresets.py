@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.addresses import local_path
 from bench.data import Dataset
 from bench.errors import DataError, SpecError
 from bench.grid.cells import FileCall, published
@@ -45,7 +46,7 @@ def read_coresets(spec: GridSpec, problems: list[str], tolerant: bool) -> dict[s
     by_call: dict[str, CoresetFile] = {}
     for call in published(spec):
         given = FileCall.read(call)
-        path = Path(given.of).expanduser()
+        path = local_path(given.of)
         try:
             positions = read_indices(path, sha256=given.sha256)
         except DataError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from inspect import signature
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.addresses import refuse_address
+from bench.addresses import local_path, refuse_address
 from bench.data import Dataset, fingerprint
 from bench.encoding.encoder import make_encoder
 from bench.encoding.trained import check_file
@@ -21,15 +21,15 @@ from bench.engine.contents import Contents, contents
 from bench.engine.coresets import CoresetFile, coresets_of, read_coresets
 from bench.engine.machine import Named
 from bench.engine.resume import finished_row, row_that_cannot_join, selected_otherwise, set_aside
-from bench.engine.suits import check_inputs, refuse_pictures
+from bench.engine.suits import check_input, refuse_pictures, taken_images
 from bench.errors import DataError, OwnFileError, SpecError, WeightsError
 from bench.grammar import Call
-from bench.grid.cells import WEIGHTS, check_names, encoder_calls, expand, reads_embeddings
+from bench.grid.cells import WEIGHTS, check_names, encoder_calls, expand, network_calls, network_ref, reads_embeddings
 from bench.grid.spec import GridSpec
-from bench.identity import DatasetRef, EncoderRef, clean_modifiers
+from bench.identity import DatasetRef, EncoderRef, ModelRef, clean_modifiers
 from bench.loading import load_dataset
 from bench.modifiers import check_modifiers
-from bench.plugins import datasets, encoders
+from bench.plugins import datasets, encoders, models
 from bench.provenance import computes_bf16, processor
 from bench.recipe import Precision
 from bench.stages.base import Stage, in_order
@@ -132,8 +132,9 @@ def make_plan(
         spec, files, data_root, fetching, problems, tolerant, downloads
     )
     encoder_refs, weights = _find_encoders(spec, fetching, problems, tolerant, downloads)
+    network_refs, without_file = _find_networks(spec, problems, tolerant)
     plan = Plan(
-        expand(spec, dataset_refs, encoder_refs, precisions_on(device), coresets),
+        expand(spec, dataset_refs, encoder_refs, network_refs, precisions_on(device), coresets),
         set(),
         weights,
         {file.sha256: file.path for file in files.values()},
@@ -144,7 +145,7 @@ def make_plan(
         device=device,
     )
     refuse_pictures(plan.cells, shapes)
-    check_inputs(plan.cells, shapes)
+    _try_networks(plan, without_file, tolerant)
     plan = revise(plan)
     return plan if out is None else _beside_rows(plan, out, tolerant)
 
@@ -218,6 +219,38 @@ def _find_encoders(
                 "them apart: use two runs with two --out."
             )
     return references, weights
+
+
+def _find_networks(
+    spec: GridSpec, problems: list[str], tolerant: bool
+) -> tuple[dict[str, ModelRef], frozenset[ModelRef]]:
+    """Return the grid's networks by call, and those whose file of weights is not there."""
+    references: dict[str, ModelRef] = {}
+    without: set[ModelRef] = set()
+    for text, call in {str(call): call for call in network_calls(spec)}.items():
+        try:
+            references[text] = network_ref(call)
+        except WeightsError as error:
+            if not tolerant:
+                raise
+            problems.append(f"model {call}: {error}")
+            entry = models.get(call.name)
+            references[text] = ModelRef(name=call.name, version=entry.info.version, params=entry.changed(call.params))
+            without.add(references[text])
+    return references, frozenset(without)
+
+
+def _try_networks(plan: Plan, without: Collection[ModelRef], tolerant: bool) -> None:
+    """Give an image to each network but those ``without`` their file; a tolerant plan takes up what is wrong."""
+    for network, image, num_classes in taken_images(plan.cells, plan.shapes):
+        if network in without:
+            continue
+        try:
+            check_input(network, image, num_classes)
+        except WeightsError as error:
+            if not tolerant:
+                raise
+            plan.problems.append(str(error))
 
 
 def _beside_rows(plan: Plan, out: Path, tolerant: bool) -> Plan:
@@ -350,7 +383,7 @@ def find_encoder(call: Call, download: bool, *, needed: bool) -> tuple[EncoderRe
         return EncoderRef(name=call.name, version=entry.info.version, params=params), None
     entry.info.trained_with(params)
     local = call.params.get(WEIGHTS)
-    given = None if local is None else Path(str(local)).expanduser()
+    given = None if local is None else local_path(str(local))
     path = locate_weights(entry, params, local=given, download=download)
     if given is not None and path is not None:
         check_file(entry, params, path)

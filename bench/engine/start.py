@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
+from bench.addresses import local_path
 from bench.engine.events import Listener
 from bench.engine.forecast import Forecast
 from bench.engine.machine import shortages, this_machine
@@ -81,7 +82,7 @@ class Job:
         self.session = Session(
             out=options.out.resolve(),
             cache=cache_folder(options.cache_dir),
-            data_root=options.data_root.expanduser().resolve() if options.data_root else None,
+            data_root=local_path(options.data_root).resolve() if options.data_root else None,
             weights=self.plan.weights,
             coresets=self.plan.coresets,
             device=device,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from bench.errors import BenchError, SpecError
 from bench.identity import INDICES, ModelRef
@@ -45,15 +45,12 @@ def refuse_pictures(cells: Iterable[Cell], shapes: Mapping[str, Shape]) -> None:
             raise SpecError(f"method {cell.variant} reads images, and {name} holds vectors; leave it out.")
 
 
-def check_inputs(cells: Iterable[Cell], shapes: Mapping[str, Shape]) -> None:
-    """Give one image of zeros to each network of another library: not all take images of any size.
+def taken_images(cells: Iterable[Cell], shapes: Mapping[str, Shape]) -> Iterator[tuple[ModelRef, tuple[int, ...], int]]:
+    """Yield each network of another library with the shape of an image (C, H, W) and the number of classes, once.
 
     Args:
         cells: of the grid.
         shapes: data set's label -> its size.
-
-    Raises:
-        SpecError: a network fails; with what to do.
     """
     seen = set()
     for cell in cells:
@@ -63,10 +60,16 @@ def check_inputs(cells: Iterable[Cell], shapes: Mapping[str, Shape]) -> None:
             if shape is None or "name" not in model.params or (model, shape.image) in seen:
                 continue
             seen.add((model, shape.image))
-            _check_input(model, shape.image, max(2, cell.dataset.num_classes))
+            yield model, shape.image, max(2, cell.dataset.num_classes)
 
 
-def _check_input(model: ModelRef, image: tuple[int, ...], num_classes: int) -> None:
+def check_input(model: ModelRef, image: tuple[int, ...], num_classes: int) -> None:
+    """Give one image of zeros to a network: not all take images of any size.
+
+    Raises:
+        SpecError: it fails; with what to do.
+        WeightsError: its file is unreadable or does not fit.
+    """
     import torch
 
     from bench.training.fit import build_model

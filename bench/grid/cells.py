@@ -100,6 +100,7 @@ def expand(
     spec: GridSpec,
     dataset_refs: Mapping[str, DatasetRef],
     encoder_refs: Mapping[str, EncoderRef],
+    network_refs: Mapping[str, ModelRef],
     precisions: Sequence[Precision] = ("fp32", "bf16"),
     coresets: Mapping[tuple[str, str], Coreset] = MappingProxyType({}),
 ) -> list[Cell]:
@@ -109,6 +110,7 @@ def expand(
         spec: the grid, with valid names.
         dataset_refs: call as text -> the data set that was opened.
         encoder_refs: call as text -> the encoder whose weights were found.
+        network_refs: call as text -> the network, also of the proxies.
         precisions: what the device offers, first what ``auto`` means there; a result in bf16 is not one in fp32.
         coresets: data set and method as text -> the published coreset that was read; what lacks there has no cell.
 
@@ -117,11 +119,11 @@ def expand(
     """
     cells: dict[str, Cell] = {}
     for dataset in spec.datasets:
-        for model in spec.models or (Call(datasets.get(dataset.name).info.model, {}),):
+        for model in model_calls(spec, dataset):
             for encoder in encoder_calls(spec, dataset):
                 refs = dataset_refs[str(dataset)], encoder_refs[str(encoder)]
                 files = [coreset for call in published(spec) if (coreset := coresets.get((str(dataset), str(call))))]
-                for cell in _block(spec, *refs, model, precisions, files):
+                for cell in _block(spec, *refs, network_refs, model, precisions, files):
                     # Equal cells come again where nothing of them reads the encoder by which the blocks differ.
                     first = cells.setdefault(cell.cell_id, cell)
                     # Of files alone, whose supervision is no part of the id.
@@ -136,6 +138,29 @@ def expand(
 def encoder_calls(spec: GridSpec, dataset: Call) -> tuple[Call, ...]:
     """Return the grid's encoders on one data set, or the data set's default."""
     return spec.encoders or (Call(datasets.get(dataset.name).info.encoder, {}),)
+
+
+def model_calls(spec: GridSpec, dataset: Call) -> tuple[Call, ...]:
+    """Return the grid's models on one data set, or the data set's default."""
+    return spec.models or (Call(datasets.get(dataset.name).info.model, {}),)
+
+
+def network_calls(spec: GridSpec) -> list[Call]:
+    """Return all networks that a grid trains: its models, and the proxy's."""
+    trained = [call for dataset in spec.datasets for call in model_calls(spec, dataset)]
+    return [*trained, *([spec.proxy_model] if spec.proxy_model else [])]
+
+
+def network_ref(call: Call) -> ModelRef:
+    """Return what identifies a network.
+
+    Raises:
+        SpecError: options of fine-tuning without weights.
+        WeightsError: its file of weights is missing, unreadable, or another one than ``sha256`` says.
+    """
+    entry = models.get(call.name)
+    params = entry.info.identified(entry.changed(call.params))
+    return ModelRef(name=call.name, version=entry.info.version, params=dict(params))
 
 
 def reads_embeddings(spec: GridSpec) -> bool:
@@ -184,16 +209,17 @@ def _block(
     spec: GridSpec,
     dataset: DatasetRef,
     encoder: EncoderRef,
+    network_refs: Mapping[str, ModelRef],
     model_call: Call,
     precisions: Sequence[Precision],
     files: Sequence[Coreset],
 ) -> Iterator[Cell]:
-    model = _model_ref(model_call)
+    model = network_refs[str(model_call)]
     recipe = _recipe(dataset.name, model_call, spec).at_precision(precisions)
     proxy_call = spec.proxy_model or model_call
     proxy_reads = models.get(proxy_call.name).info.inputs == "embeddings"
     proxy = Proxy(
-        model=_model_ref(proxy_call),
+        model=network_refs[str(proxy_call)],
         # By the fields of the proxy's own network, whose learning rate may be another.
         recipe=proxy_recipe(_recipe(dataset.name, proxy_call, spec).at_precision(precisions)),
         encoder=encoder if proxy_reads else None,
@@ -278,12 +304,6 @@ def spelled(call: Call) -> str:
         if any(value != entry.params[name].default for value in values.values()):
             shown[name] = dict(sorted(values.items()))
     return str(Call(call.name, shown))
-
-
-def _model_ref(call: Call) -> ModelRef:
-    entry = models.get(call.name)
-    params = entry.info.identified(entry.changed(call.params))
-    return ModelRef(name=call.name, version=entry.info.version, params=dict(params))
 
 
 def _recipe(dataset: str, model: Call | None, spec: GridSpec) -> Recipe:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench import register_model
+from bench.addresses import local_path
 from bench.zoo.parameters import Side
 from bench.zoo.pretrained import BodyRate, checked_digest, identified
 
@@ -98,7 +99,7 @@ def _fine_tuned(network: nn.Module, size: int | None, name: str, path: Path, sha
     from bench.zoo.pretrained import nearest_fit
     from bench.zoo.scaled import FineTuned
 
-    path = path.expanduser()
+    path = local_path(path)
     checked_digest(str(path), sha256)
     head = (f"{with_torchvision.classifier(network)}.",)
     convert = with_torchvision.at_its_size(network)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bench.addresses import refuse_address
+from bench.addresses import local_path, refuse_address
 
 
 def cache_folder(given: Path | None) -> Path:
@@ -17,4 +17,4 @@ def cache_folder(given: Path | None) -> Path:
 
     if given is not None:
         refuse_address(given)
-    return (given or user_cache_path("coreset-bench")).expanduser().resolve()
+    return local_path(given or user_cache_path("coreset-bench")).resolve()

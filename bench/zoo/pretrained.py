@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
+from bench.addresses import local_path
 from bench.encoding.weights import file_sha256
 from bench.errors import SpecError, WeightsError
 
@@ -52,13 +53,16 @@ def checked_digest(pretrained: str, expected: str) -> str:
     Raises:
         WeightsError: no such file, or another one.
     """
-    path = Path(pretrained).expanduser()
-    if not path.is_file():
-        raise WeightsError(
-            f"pretrained={pretrained} is {'a folder' if path.is_dir() else 'missing'}; give a file of plain tensors, "
-            ".safetensors, .pt or .pth. Nothing is downloaded for a network that is trained."
-        )
-    stat = path.stat()
+    path = local_path(pretrained)
+    try:
+        if not path.is_file():
+            raise WeightsError(
+                f"pretrained={pretrained} is {'a folder' if path.is_dir() else 'missing'}; give a file of plain "
+                "tensors, .safetensors, .pt or .pth. Nothing is downloaded for a network that is trained."
+            )
+        stat = path.stat()
+    except OSError as error:
+        raise WeightsError(f"pretrained={pretrained}: cannot look for it: {error.strerror or error}.") from error
     digest = _digest(path.resolve(), stat.st_mtime_ns, stat.st_size)
     if expected not in ("", digest):
         raise WeightsError(f"{path} is not the file with sha256={expected}... that was asked for, but {digest}...")

@@ -224,7 +224,12 @@ def _text(digest: str) -> str:
         ("timm(name=test_vit, pretrained=w.pth)", "does not fit model 'timm': "),
         ("torchvision(name=resnet34, pretrained=r18.pth)", "It was to fill resnet34. It fits resnet18."),
         ("timm(name=test_vit2, pretrained=vit.pth, size=160)", "It was to fill test_vit2. It fits test_vit."),
-        ("torchvision(name=resnet18, pretrained=text.pth)", "cannot read the weights file text.pth"),
+        (
+            "torchvision(name=resnet18, pretrained=text.pth)",
+            "cannot read the weights file text.pth: it is damaged, or holds other than tensors (only",
+        ),
+        ("torchvision(name=resnet18, pretrained=~nobody-here/w.pth)", "pretrained=~nobody-here/w.pth is missing; give"),
+        (f"timm(name=test_resnet, pretrained={'w' * 300})", ": cannot look for it: File name too long."),
     ],
 )
 def test_wrong_weights_are_one_clear_error_before_the_work(
@@ -239,6 +244,30 @@ def test_wrong_weights_are_one_clear_error_before_the_work(
         make_plan(load_spec(given={**GRID, "models": model}), out=tmp_path / "out")
     assert says in str(caught.value)
     assert not (tmp_path / "out" / "rows").exists()
+
+
+def test_a_dry_run_names_every_file_that_is_missing_or_does_not_fit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    published("timm", "test_resnet", Path("w.pth"))
+    Path("text.pth").write_text("no weights")
+    networks = {
+        "timm(name=test_resnet, pretrained=none.pth)": "pretrained=none.pth is missing",
+        "torchvision(name=resnet18, pretrained=text.pth)": "cannot read the weights file text.pth",
+        "timm(name=test_vit, pretrained=w.pth)": "does not fit model 'timm'",
+        "timm(name=test_resnet, pretrained=w.pth)": "",
+    }
+    given = {**GRID, "datasets": "digits,cifar10", "methods": "random,aum", "models": ", ".join(networks)}
+    given["proxy_model"] = "torchvision(name=resnet18, pretrained=proxy.pth)"
+    plan = make_plan(load_spec(given=given), out=tmp_path / "out", tolerant=True)
+    assert {cell.model.params["name"] for cell in plan.cells} == {"test_resnet", "resnet18", "test_vit"}
+    wanted = ["cifar10", "none.pth is missing", "proxy.pth is missing", *list(networks.values())[1:3]]
+    assert len(plan.problems) == len(wanted)
+    for said in wanted:
+        assert [said in problem for problem in plan.problems].count(True) == 1, said
+    with pytest.raises(SpecError, match="body_lr=0.5 goes with pretrained=FILE"):
+        make_plan(load_spec(given={**GRID, "models": "timm(name=test_resnet, body_lr=0.5)"}), out=None, tolerant=True)
 
 
 def test_a_proxy_is_fine_tuned_too(tmp_path: Path) -> None:
