@@ -64,6 +64,7 @@ def plan_document(plan: Plan, session: Session, forecast: Forecast) -> dict[str,
             "out_free_bytes": free_disk(session.out),
         },
         "downloads": plan.downloads,
+        "unidentified": plan.unidentified,
         "problems": [
             *shortages(stages, cells, machine, cache=session.cache, out=session.out, gpus=session.gpu_share),
             *filter(None, [cache_problem(session.cache)] if stages else []),
@@ -106,8 +107,8 @@ def show_plan(document: dict[str, Any], console: Console, forecast: Iterable[str
         line(text)
     for wanted in document["downloads"]:
         line(f"A run would fetch: {wanted}")
-    if document["problems"] or document["downloads"]:
-        line("Cells whose data or weights were not found have no final identity: finished ones are not recognised.")
+    if document["unidentified"]:
+        line("Cells whose data or weights were not found cannot be matched to finished rows yet.")
     for problem in document["problems"]:
         line(f"A run would stop here: {problem}", "red")
 

@@ -56,6 +56,7 @@ class Plan:
         contents: data set's label -> its classes.
         outdated: identities of finished cells whose coreset was selected by other code than the present.
         device: what will train, ``cpu`` or ``cuda``.
+        unidentified: whether data or weights of some cells were not found, so that their rows cannot be looked for.
     """
 
     cells: list[Cell]
@@ -69,6 +70,7 @@ class Plan:
     contents: dict[str, Contents] = field(default_factory=dict)
     outdated: list[str] = field(default_factory=list)
     device: str = "cpu"
+    unidentified: bool = False
 
     @property
     def missing(self) -> list[Cell]:
@@ -131,8 +133,8 @@ def make_plan(
     dataset_refs, shapes, held, coresets = _find_datasets(
         spec, files, data_root, fetching, problems, tolerant, downloads
     )
-    encoder_refs, weights = _find_encoders(spec, fetching, problems, tolerant, downloads)
-    network_refs, without_file = _find_networks(spec, problems, tolerant)
+    encoder_refs, weights, bare = _find_encoders(spec, fetching, problems, tolerant, downloads)
+    network_refs, untrained = _find_networks(spec, problems, tolerant)
     plan = Plan(
         expand(spec, dataset_refs, encoder_refs, network_refs, precisions_on(device), coresets),
         set(),
@@ -143,9 +145,10 @@ def make_plan(
         shapes=shapes,
         contents=held,
         device=device,
+        unidentified=bool(bare or untrained) or not all(ref.fingerprint for ref in dataset_refs.values()),
     )
     refuse_pictures(plan.cells, shapes)
-    _try_networks(plan, without_file, tolerant)
+    _try_networks(plan, untrained, tolerant)
     plan = revise(plan)
     return plan if out is None else _beside_rows(plan, out, tolerant)
 
@@ -194,10 +197,11 @@ def _find_datasets(
 
 def _find_encoders(
     spec: GridSpec, download: bool, problems: list[str], tolerant: bool, downloads: list[str] | None
-) -> tuple[dict[str, EncoderRef], dict[str, Path]]:
-    """Return the grid's encoders by call, and their weights files by label."""
+) -> tuple[dict[str, EncoderRef], dict[str, Path], frozenset[EncoderRef]]:
+    """Return the grid's encoders by call, their weights files by label, and those whose weights were not found."""
     references: dict[str, EncoderRef] = {}
     weights: dict[str, Path] = {}
+    without: set[EncoderRef] = set()
     needed = reads_embeddings(spec)
     for text, call in {str(call): call for dataset in spec.datasets for call in encoder_calls(spec, dataset)}.items():
         try:
@@ -212,19 +216,20 @@ def _find_encoders(
             else:
                 problems.append(str(error))
             references[text], path = find_encoder(call, download, needed=False)
+            without.add(references[text])
         label = references[text].label
         if path is not None and weights.setdefault(label, path) != path:
             raise SpecError(
                 f"encoder {label} is given with two weights files, {path} and {weights[label]}; a table could not tell "
                 "them apart: use two runs with two --out."
             )
-    return references, weights
+    return references, weights, frozenset(without)
 
 
 def _find_networks(
     spec: GridSpec, problems: list[str], tolerant: bool
 ) -> tuple[dict[str, ModelRef], frozenset[ModelRef]]:
-    """Return the grid's networks by call, and those whose file of weights is not there."""
+    """Return the grid's networks by call, and those whose weights were not found."""
     references: dict[str, ModelRef] = {}
     without: set[ModelRef] = set()
     for text, call in {str(call): call for call in network_calls(spec)}.items():

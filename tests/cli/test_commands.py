@@ -167,9 +167,29 @@ def test_a_dry_run_shows_cells_stages_and_what_would_stop_it(tmp_path: Path) -> 
     clustered = "  temi(epochs=200, heads=2, num_clusters=10) pseudo-labels of digits by pixels, seed 0 (memory "
     assert any(line.startswith(clustered) for line in lines)
     assert any(line.startswith("Cells: up to ") and "of memory each, of " in line for line in lines)
-    assert lines[-2].startswith("Cells whose data or weights were not found have no final identity")
+    assert lines[-2] == "Cells whose data or weights were not found cannot be matched to finished rows yet."
     assert lines[-1].startswith("A run would stop here: dataset cifar10: no data folder was given.")
     assert [item.name for item in tmp_path.iterdir() if not item.name.startswith(".")] == []
+
+
+@pytest.mark.parametrize(
+    ("given", "unidentified"),
+    [
+        ("--methods random --models torchvision(name=resnet18,pretrained={}/text.pth)", False),
+        ("--methods random --models torchvision(name=resnet18,pretrained={}/none.pth)", True),
+        ("--methods kcenter --encoders resnet18_imagenet(weights={}/none.pth)", True),
+        ("--methods random,indices(of={}/none.npy)", False),
+    ],
+)
+def test_a_dry_run_says_that_cells_have_no_identity_only_where_they_have_none(
+    tmp_path: Path, given: str, unidentified: bool
+) -> None:
+    (tmp_path / "text.pth").write_text("no weights")
+    words = f"run --dry-run --datasets digits --rates 0.9 --device cpu --out {tmp_path / 'out'}".split()
+    done = CliRunner().invoke(app, [*words, *given.format(tmp_path).split()])
+    assert done.exit_code == 2
+    assert done.output.count("A run would stop here: ") == 1
+    assert ("cannot be matched to finished rows yet" in done.output) == unidentified
 
 
 def test_the_module_is_the_command() -> None:

@@ -266,7 +266,7 @@ def test_a_dry_run_names_every_file_that_is_missing_or_does_not_fit(
     assert len(plan.problems) == len(wanted)
     for said in wanted:
         assert [said in problem for problem in plan.problems].count(True) == 1, said
-    with pytest.raises(SpecError, match="body_lr=0.5 goes with pretrained=FILE"):
+    with pytest.raises(SpecError, match=r"body_lr=0\.5 goes with pretrained=FILE"):
         make_plan(load_spec(given={**GRID, "models": "timm(name=test_resnet, body_lr=0.5)"}), out=None, tolerant=True)
 
 
