@@ -20,9 +20,9 @@ from .data import make_dataset as make_dataset
 from .dynamics import Dynamics as Dynamics
 from .dynamics import NeverLearned as NeverLearned
 from .dynamics import Score as Score
-from .encoding.encoder import Encoder as Encoder
-from .encoding.encoder import FittedEncoder as FittedEncoder
-from .encoding.frozen import FrozenEncoder as FrozenEncoder
+from .embedding.encoder import Encoder as Encoder
+from .embedding.encoder import FittedEncoder as FittedEncoder
+from .embedding.frozen import FrozenEncoder as FrozenEncoder
 from .errors import BenchError as BenchError
 from .errors import DataError as DataError
 from .errors import SelectionError as SelectionError

@@ -20,7 +20,7 @@ from bench.errors import DataError, RowError, SpecError, UnknownName
 if TYPE_CHECKING:
     from bench.engine.events import Listener
     from bench.engine.start import Job
-    from bench.results.sheets import Sheet
+    from bench.results.rendering import TextTable
     from bench.results.tables import Block
 
 PathLike = str | Path
@@ -297,8 +297,8 @@ def load_rows(*folders: PathLike) -> pd.DataFrame:
 class ResultTable(pd.DataFrame):
     """A DataFrame that renders itself as the command line does, with its notes; ``pd.DataFrame(table)`` is plain."""
 
-    _metadata: ClassVar[list[str]] = ["_sheets"]
-    _sheets: list[Sheet]
+    _metadata: ClassVar[list[str]] = ["_tables"]
+    _tables: list[TextTable]
 
     @property
     def _constructor(self) -> type[pd.DataFrame]:
@@ -306,9 +306,9 @@ class ResultTable(pd.DataFrame):
 
     def to_markdown(self, buf: Any = None, *args: Any, **kwargs: Any) -> str:  # type: ignore[override]
         """Return the Markdown that the command writes; arguments are ignored but for a file name to write to."""
-        from bench.results.sheets import markdown
+        from bench.results.rendering import markdown
 
-        return _to(buf, markdown(self._sheets))
+        return _to(buf, markdown(self._tables))
 
     def to_latex(  # type: ignore[override]
         self,
@@ -331,9 +331,9 @@ class ResultTable(pd.DataFrame):
             wide: over both columns of a page.
             notes: whether facts stand below the table, or as comments in the source.
         """
-        from bench.results.sheets import Tex, latex
+        from bench.results.rendering import Tex, latex
 
-        return _to(buf, latex(self._sheets, Tex(caption, label, wide, notes)))
+        return _to(buf, latex(self._tables, Tex(caption, label, wide, notes)))
 
 
 def table(
@@ -364,7 +364,7 @@ def table(
         RowError: rows that are not comparable would meet in one table, or the frame is not one of rows.
         SpecError: a method that no row has.
     """
-    from bench.results.table_text import sheet, table_records
+    from bench.results.accuracy_table import accuracy_table, table_records
 
     made = _blocks(frame, metric, methods=methods, digits=digits, compare=compare == "paper")
     records = pd.DataFrame(table_records(made))
@@ -376,7 +376,7 @@ def table(
     )
     wide.index.names = ["dataset", "encoder", "model", "method"]
     wide = wide[sorted(wide.columns)].dropna(how="all")
-    return _rendered(wide, [sheet(block) for block in made])
+    return _rendered(wide, [accuracy_table(block) for block in made])
 
 
 def compare(
@@ -405,11 +405,11 @@ def compare(
     Raises:
         RowError: see ``table``; or no block has the baseline.
     """
-    from bench.results import comparison, comparison_text
+    from bench.results import comparison, comparison_tables
 
     made = comparison.compare(_blocks(frame, metric, methods=methods, digits=digits, keep=baseline), baseline)
-    records = pd.DataFrame(comparison_text.contest_records(made))
-    return _rendered(records, [comparison_text.contest_sheet(*one) for one in made])
+    records = pd.DataFrame(comparison_tables.contest_records(made))
+    return _rendered(records, [comparison_tables.contest_table(*one) for one in made])
 
 
 def leaderboard(
@@ -433,7 +433,7 @@ def leaderboard(
     Returns:
         One line per method; columns as those of ``leaderboard.csv``.
     """
-    from bench.results.leaderboard import leaderboard_records, leaderboard_sheet, standings
+    from bench.results.leaderboard import leaderboard_records, leaderboard_table, standings
 
     if isinstance(frames, (pd.DataFrame, str, Path)):
         frames = [frames]
@@ -442,7 +442,7 @@ def leaderboard(
         raise RowError('nothing to rank: bench.leaderboard(["runs/a", "runs/b"]).')
     made = _blocks(pd.concat(loaded, ignore_index=True), metric, methods=methods, digits=digits)
     ranked = standings(made)
-    return _rendered(pd.DataFrame(leaderboard_records(ranked)), [leaderboard_sheet(made, ranked)])
+    return _rendered(pd.DataFrame(leaderboard_records(ranked)), [leaderboard_table(made, ranked)])
 
 
 def _blocks(frame: pd.DataFrame, metric: Metric, *, methods: Methods | None, **options: Any) -> list[Block]:
@@ -457,9 +457,9 @@ def _blocks(frame: pd.DataFrame, metric: Metric, *, methods: Methods | None, **o
     return blocks(from_frame(frame), metric=metric, shown=None if methods is None else Shown(methods), **options)
 
 
-def _rendered(frame: pd.DataFrame, sheets: list[Sheet]) -> ResultTable:
+def _rendered(frame: pd.DataFrame, tables: list[TextTable]) -> ResultTable:
     made = ResultTable(frame)
-    made._sheets = sheets
+    made._tables = tables
     return made
 
 

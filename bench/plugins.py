@@ -102,7 +102,7 @@ class EncoderInfo:
         weights: object that locates or downloads the weights file, or a function from the parameters that the user set
             to such an object; None where there are none.
         version: raise it when the embeddings change, so that stored ones are not reused.
-        fitted: it learns from the pool's images before it embeds, see ``bench.encoding.encoder.FittedEncoder``.
+        fitted: it learns from the pool's images before it embeds, see ``bench.embedding.encoder.FittedEncoder``.
         memory: (all parameters, images N, shape (C, H, W)) -> bytes that fitting takes beside images in memory, for the
             estimates before a run.
         gpu: whether a GPU does some of its work; one of which none does holds none.

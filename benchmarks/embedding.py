@@ -7,7 +7,7 @@ from functools import partial
 import torch
 
 from bench import BenchError
-from bench.encoding.frozen import FrozenEncoder, images_at_once
+from bench.embedding.frozen import FrozenEncoder, images_at_once
 from bench.zoo.with_timm import headless, prepared
 from benchmarks import _data
 from benchmarks._common import Meter, Result, Skip, Target, timed

@@ -10,8 +10,8 @@ from typing import cast
 import numpy as np
 
 from bench import Neighbors
+from bench.array_source import ArraySource
 from bench.knn import nearest_neighbors
-from bench.memory_pool import ArraySource
 from bench.parts import Chosen, NearestNeighbors, Part, Value
 from bench.plugins import methods
 from bench.pool import NOTHING, Asked

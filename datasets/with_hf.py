@@ -13,8 +13,8 @@ from bench.addresses import local_path
 from bench.data import IMAGENET_MEAN, IMAGENET_STD
 from bench.datasets._common import PHOTOGRAPHS, required_root
 from bench.datasets._pictures import Arrays, held_out, pictures
-from bench.encoding.weights import probe_host
 from bench.errors import WeightsError
+from bench.weights.locations import probe_host
 from bench.zoo.names import library
 
 

@@ -45,7 +45,6 @@ INTEGRATION = (
     "test_loading.py::test_listing_the_data_sets_imports_nothing_heavy",
     "docs/test_pages.py::test_the_outside_package_is_found_and_conforms",
     "encoders/test_frozen_encoders",
-    "encoding/test_weights.py::test_a_file_in_the_hubs_cache_is_found",
     "engine/test_isolation",
     "engine/test_published.py::test_files_seeds_and_models_are_one_grid",
     "examples/",
@@ -70,6 +69,7 @@ INTEGRATION = (
     "tracking/test_trackers.py::test_a_run_that_needs_wandb_says_so_before_anything_starts",
     "tracking/test_trackers.py::test_bench_run_tracks_and_survives_a_tracker_that_fails",
     "tracking/test_trackers.py::test_wandb_offline_holds_the_table_of_rows_and_curves",
+    "weights/test_locations.py::test_a_file_in_the_hubs_cache_is_found",
 )
 """Beginnings of the names, below ``tests/``, of tests that start a process or take many seconds of the processor.
 

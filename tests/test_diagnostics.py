@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from bench import Pool, SelectionError
+from bench.array_source import ArraySource
 from bench.diagnostics import Diagnostics
-from bench.memory_pool import ArraySource
 from bench.store.cache import Store
 
 

@@ -12,9 +12,9 @@ import pytest
 import torch
 
 from bench.encoders.efficientnet import to_timm_names
-from bench.encoding.checkpoints import read_state
 from bench.loading import load_dataset
 from bench.plugins import encoders
+from bench.weights.checkpoints import read_state
 from tests.dataset_checks import check_declaration, check_measured_constants
 
 SHARED = Path(os.environ.get("BENCH_SHARED", Path(__file__).parents[1].parent / "shared"))

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 from bench import Pool, need, register_method
+from bench.array_source import ArraySource
 from bench.conformance.samples import ON_LABELS, digits
 from bench.engine.plan import make_plan
 from bench.errors import RegistrationError
 from bench.grid.spec import load_spec
-from bench.memory_pool import ArraySource
 from bench.parts import (
     NO_OPTIONS,
     PARTS,

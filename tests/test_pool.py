@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from bench import Outputs, Pool, SelectionError, parts
+from bench.array_source import ArraySource
 from bench.conformance.samples import few_digits
 from bench.errors import LabelAccessError, UndeclaredNeed
-from bench.memory_pool import ArraySource
 from bench.parts import SUPERVISIONS, Supervision, need
 from bench.plugins import MethodInfo
 from bench.registry import Entry

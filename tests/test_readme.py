@@ -13,10 +13,10 @@ import pytest
 from sklearn.datasets import load_digits
 
 from bench import Dynamics, SpecError, plugins
+from bench.array_source import ArraySource
 from bench.conformance import check_method
 from bench.grammar import parse_call, split_list
 from bench.grid.spec import load_spec, preset_names
-from bench.memory_pool import ArraySource
 from bench.selection import method_pool, run_method
 
 ROOT = Path(__file__).parents[1]

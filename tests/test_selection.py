@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from numpy.typing import ArrayLike
 
 from bench import Pool
+from bench.array_source import ArraySource
 from bench.errors import SelectionError, SpecError
-from bench.memory_pool import ArraySource
 from bench.parts import Supervision
 from bench.plugins import MethodInfo
 from bench.registry import Entry, Param

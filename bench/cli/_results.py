@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from bench.results.sheets import Sheet, Tex
+    from bench.results.rendering import Tex, TextTable
     from bench.results.shown import Shown
     from bench.results.tables import Block
 
@@ -92,16 +92,16 @@ def read_blocks(
 
 def tex_of(caption: str, label: str, wide: bool, notes: Notes) -> Tex:
     """Return how the user wants LaTeX."""
-    from bench.results.sheets import Tex
+    from bench.results.rendering import Tex
 
     return Tex(caption, label, wide, notes.value)
 
 
-def write_sheets(
-    target: Path, name: str, sheets: Sequence[Sheet], records: Sequence[Mapping[str, Any]], tex: Tex | None = None
+def write_rendered(
+    target: Path, name: str, tables: Sequence[TextTable], records: Sequence[Mapping[str, Any]], tex: Tex | None = None
 ) -> list[Path]:
     """Write tables as Markdown and LaTeX, and their records as CSV; return the files."""
-    from bench.results.sheets import latex, markdown, to_csv, write_text
+    from bench.results.rendering import latex, markdown, to_csv, write_text
 
-    contents = {"md": markdown(sheets), "csv": to_csv(records), "tex": latex(sheets, tex)}
+    contents = {"md": markdown(tables), "csv": to_csv(records), "tex": latex(tables, tex)}
     return write_text(target, name, contents)

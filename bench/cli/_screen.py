@@ -1,21 +1,21 @@
-"""Sheets on a terminal: colours and width where there is one, plain text where output is piped."""
+"""Tables on a terminal: colours and width where there is one, plain text where output is piped."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from bench.results.sheets import WARNING, Sheet
+from bench.results.rendering import WARNING, TextTable
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
 
-def show(sheet: Sheet, console: Console | None = None) -> None:
-    """Print a sheet. Numbers break over two lines where the terminal is too narrow for them side by side.
+def show(content: TextTable, console: Console | None = None) -> None:
+    """Print a table. Numbers break over two lines where the terminal is too narrow for them side by side.
 
     Args:
-        sheet: what to print.
+        content: what to print.
         console: where; None is standard output.
     """
     from rich.console import Console
@@ -24,7 +24,7 @@ def show(sheet: Sheet, console: Console | None = None) -> None:
     console = console or Console(highlight=False)
     # Measured without a limit: rich would report the width to which it cut the table.
     wide = console.options.update(width=_UNLIMITED)
-    layouts = [_table(sheet, layout) for layout in _LAYOUTS]
+    layouts = [_table(content, layout) for layout in _LAYOUTS]
     widths = [console.measure(table, options=wide).maximum for table in layouts]
     if not console.is_terminal:
         # Piped output has no width of its own; rich takes 80, at which a table would break.
@@ -33,13 +33,13 @@ def show(sheet: Sheet, console: Console | None = None) -> None:
     table = next(fitting, layouts[-1])
     # A terminal that is narrower still breaks the lines itself; a table cut to fit would show cut numbers.
     console.width = max(console.width, console.measure(table, options=wide).minimum)
-    console.print(Text(sheet.title, style="bold"), soft_wrap=not console.is_terminal)
-    if sheet.lead:
-        console.print(Text(sheet.lead), soft_wrap=not console.is_terminal)
-    if sheet.sections:
+    console.print(Text(content.title, style="bold"), soft_wrap=not console.is_terminal)
+    if content.lead:
+        console.print(Text(content.lead), soft_wrap=not console.is_terminal)
+    if content.sections:
         console.print(table)
         console.print()
-    for fact in sheet.facts:
+    for fact in content.facts:
         if fact.label == "Bold" and not console.is_terminal:
             continue  # Plain text has no bold.
         style = "yellow" if fact.label in (WARNING, "Incomplete") else "dim"
@@ -60,28 +60,28 @@ _UNLIMITED = 10_000
 _LABEL = 20
 
 
-def _table(sheet: Sheet, layout: _Layout) -> Table:
+def _table(content: TextTable, layout: _Layout) -> Table:
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, layout.gap, 0, 0))
-    lines = [fields for section in sheet.sections for fields in section.lines]
-    for number, column in enumerate(sheet.columns):
-        left = number < sheet.left
+    lines = [fields for section in content.sections for fields in section.lines]
+    for number, column in enumerate(content.columns):
+        left = number < content.left
         # Numbers may break; the names of methods only where they are long.
         longest = max((len(fields[number].text) for fields in lines), default=0) if left else 0
         table.add_column(
             column, justify="left" if left else "right", overflow="fold", min_width=min(longest, _LABEL) or None
         )
-    for section in sheet.sections:
+    for section in content.sections:
         if section.heading:
-            table.add_row(*([""] * (sheet.left - 1)), Text(section.heading, style="cyan"))
+            table.add_row(*([""] * (content.left - 1)), Text(section.heading, style="cyan"))
         for fields in section.lines:
             texts = []
             for number, field in enumerate(fields):
                 text = field.text
-                if number >= sheet.left:
+                if number >= content.left:
                     text = text.replace(" ± ", layout.plus_minus).replace(" (", layout.bracket)
                 texts.append(Text(text, style="bold green" if field.bold else "dim" if field.faint else ""))
             table.add_row(*texts)

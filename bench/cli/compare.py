@@ -31,24 +31,24 @@ def compare(
 ) -> None:
     """Show paired differences with intervals, p-values and ranks, and overlaps; write Markdown, CSV and LaTeX."""
     from bench.cli._screen import show
-    from bench.results import comparison, comparison_text
-    from bench.results.sheets import to_csv, write_text
+    from bench.results import comparison, comparison_tables
+    from bench.results.rendering import to_csv, write_text
 
     # The baseline stays, whatever --methods shows: the others are compared with it.
     blocks = results.read_blocks(folders, metric, methods=methods, digits=digits, keep=baseline)
     compared = comparison.compare(blocks, baseline)
     made = [one.block for one in compared]
-    sheets = [comparison_text.contest_sheet(*one) for one in compared]
+    tables = [comparison_tables.contest_table(*one) for one in compared]
     paths = []
     target = out or folders[0] / "tables"
     if overlap:
         agreeing = [(block, {rate: comparison.overlap(block, rate, folders) for rate in block.rates}) for block in made]
         encoders = comparison.between_encoders(made, folders)
-        sheets += [sheet for block, overlaps in agreeing for sheet in comparison_text.overlap_sheets(block, overlaps)]
-        sheets += comparison_text.encoder_sheets(encoders)
-        paths += write_text(target, "overlap", {"csv": to_csv(comparison_text.overlap_records(agreeing, encoders))})
-    for sheet in sheets:
-        show(sheet)
-    tex, records = results.tex_of(caption, label, wide, notes), comparison_text.contest_records(compared)
-    paths = results.write_sheets(target, "comparison", sheets, records, tex) + paths
+        tables += [table for block, overlaps in agreeing for table in comparison_tables.overlap_tables(block, overlaps)]
+        tables += comparison_tables.encoder_tables(encoders)
+        paths += write_text(target, "overlap", {"csv": to_csv(comparison_tables.overlap_records(agreeing, encoders))})
+    for table in tables:
+        show(table)
+    tex, records = results.tex_of(caption, label, wide, notes), comparison_tables.contest_records(compared)
+    paths = results.write_rendered(target, "comparison", tables, records, tex) + paths
     typer.echo(f"Written: {', '.join(map(str, paths))}")

@@ -33,15 +33,15 @@ def leaderboard(
     bytes, of the figures with the same version of matplotlib.
     """
     from bench.cli._screen import show
-    from bench.results.leaderboard import leaderboard_records, leaderboard_sheet, standings
+    from bench.results.leaderboard import leaderboard_records, leaderboard_table, standings
 
     made = results.read_blocks(folders, metric, methods=methods, digits=digits)
     table = standings(made)
-    board = leaderboard_sheet(made, table)
+    board = leaderboard_table(made, table)
     show(board)
     target = out or folders[0] / "tables"
     tex = results.tex_of(caption, label, wide, notes)
-    paths = results.write_sheets(target, "leaderboard", [board], leaderboard_records(table), tex)
+    paths = results.write_rendered(target, "leaderboard", [board], leaderboard_records(table), tex)
     if figures:
         paths += _draw(made, folders, target / "figures")
     typer.echo(f"Written: {', '.join(map(str, paths))}")
@@ -50,7 +50,7 @@ def leaderboard(
 def _draw(made: list[Block], folders: list[Path], target: Path) -> list[Path]:
     from bench.plots.figures import figures
     from bench.plots.style import save
-    from bench.results.sheets import write_bytes
+    from bench.results.rendering import write_bytes
 
     drawn = figures(made, folders, kinds=("accuracy", "cost"))
     return [write_bytes(target / f"{figure.name}.svg", save(figure.draw, "svg")) for figure in drawn]

@@ -48,7 +48,7 @@ def plot(
     from bench.errors import SpecError, UnknownName
     from bench.plots.figures import figures
     from bench.plots.style import FORMATS, Style, save
-    from bench.results.sheets import write_bytes
+    from bench.results.rendering import write_bytes
 
     wanted = [name.strip() for name in formats.split(",")]
     for name in wanted:

@@ -48,7 +48,7 @@ def report(
     from bench.report.gallery import galleries
     from bench.report.page import page
     from bench.results.comparison import find_baseline
-    from bench.results.sheets import write_bytes
+    from bench.results.rendering import write_bytes
 
     target = folders[0]
     folders = [run for folder in folders for run in _runs(folder)]

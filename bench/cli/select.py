@@ -253,11 +253,11 @@ class Wanted:
 
     def write(self, chosen: Chosen, items: Items, limits: Limits) -> dict[str, Any]:
         """Write the CSV and what lies beside it; return what there is to say."""
+        from bench.labelling.contact_sheet import contact_sheet
         from bench.labelling.handover import handover, handover_path
         from bench.labelling.page import choice_page, map_of
-        from bench.labelling.sheet import contact_sheet
         from bench.labelling.to_label import all_records, beside, check_free, list_csv, records, write_scores
-        from bench.results.sheets import to_csv, write_bytes
+        from bench.results.rendering import to_csv, write_bytes
 
         listed = records(chosen, items.names, items.named)
         pictures = None if items.files is None else items.files.take(chosen.positions)

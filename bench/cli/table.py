@@ -11,7 +11,7 @@ from bench.cli import _results as results
 from bench.cli._output import JsonOption, print_json
 
 if TYPE_CHECKING:
-    from bench.results.sheets import Sheet, Tex
+    from bench.results.rendering import Tex, TextTable
     from bench.results.tables import Block
 
 
@@ -34,37 +34,37 @@ def table(
     from bench.results.planned import missing_words, read_planned
 
     blocks = results.read_blocks(folders, metric, compare, methods, digits)
-    sheets, paths = write_tables(blocks, out or folders[0] / "tables", results.tex_of(caption, label, wide, notes))
+    tables, paths = write_tables(blocks, out or folders[0] / "tables", results.tex_of(caption, label, wide, notes))
     if json_output:
-        print_json(_document(folders, blocks, sheets, paths))
+        print_json(_document(folders, blocks, tables, paths))
         return
-    for item in sheets:
+    for item in tables:
         show(item)
     typer.echo(f"Written: {', '.join(map(str, paths))}")
     for folder in folders:
         failed = summary(folder)
         if failed is not None:
             typer.echo(f"{failed}, and no table has them; the reasons are in {folder / 'failed'}.")
-    asked, tables = read_planned(folders), [*(place for block in blocks for place in block.planned)]
-    if methods is None and set(asked) - set(tables):  # of a data set, encoder or model without any row
+    asked, shown = read_planned(folders), [*(place for block in blocks for place in block.planned)]
+    if methods is None and set(asked) - set(shown):  # of a data set, encoder or model without any row
         typer.echo(f"Incomplete: {missing_words(asked, [row for block in blocks for row in block.rows])}.")
 
 
-def write_tables(blocks: list[Block], target: Path, tex: Tex | None = None) -> tuple[list[Sheet], list[Path]]:
-    """Write the accuracy tables as Markdown, CSV and LaTeX; return their sheets, and the files."""
-    from bench.results.table_text import sheet, table_records
+def write_tables(blocks: list[Block], target: Path, tex: Tex | None = None) -> tuple[list[TextTable], list[Path]]:
+    """Write the accuracy tables as Markdown, CSV and LaTeX; return their tables, and the files."""
+    from bench.results.accuracy_table import accuracy_table, table_records
 
-    sheets = [sheet(block) for block in blocks]
+    tables = [accuracy_table(block) for block in blocks]
     # Two files, so that a table by the best accuracy never takes the place of the other.
     name = "accuracy" if blocks[0].metric == "last" else "best_accuracy"
-    return sheets, results.write_sheets(target, name, sheets, table_records(blocks), tex)
+    return tables, results.write_rendered(target, name, tables, table_records(blocks), tex)
 
 
-def _document(folders: list[Path], made: list[Block], sheets: list[Sheet], paths: list[Path]) -> dict[str, Any]:
+def _document(folders: list[Path], made: list[Block], tables: list[TextTable], paths: list[Path]) -> dict[str, Any]:
     """Return what the tables show, as plain values."""
     from bench.engine.failures import read_failures
+    from bench.results.accuracy_table import table_records
     from bench.results.planned import place_of, read_planned
-    from bench.results.table_text import table_records
 
     there = {place_of(row) for block in made for row in block.rows}
 
@@ -77,7 +77,7 @@ def _document(folders: list[Path], made: list[Block], sheets: list[Sheet], paths
                 "seeds": block.seeds,
                 "notes": item.notes,
             }
-            for block, item in zip(made, sheets, strict=True)
+            for block, item in zip(made, tables, strict=True)
         ],
         "results": table_records(made),
         "tables": [str(path) for path in paths],

@@ -10,10 +10,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.array_source import ArraySource
 from bench.data import Dataset, make_dataset
 from bench.dynamics import Dynamics
 from bench.identity import ModelRef
-from bench.memory_pool import ArraySource
 from bench.parts import PARTS, PSEUDO_LABELS, Clustering
 from bench.pool import Outputs
 from bench.recipe import Recipe

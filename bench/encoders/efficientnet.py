@@ -9,8 +9,8 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from bench import register_encoder
-from bench.encoding.encoder import Encoder
-from bench.encoding.weights import PackageWeights
+from bench.embedding.encoder import Encoder
+from bench.weights.locations import PackageWeights
 
 _STAGES = (1, 2, 2, 3, 3, 4, 1)
 _OUTER = {"_conv_stem": "conv_stem", "_bn0": "bn1", "_conv_head": "conv_head", "_bn1": "bn2", "_fc": "classifier"}
@@ -45,8 +45,8 @@ def efficientnet_lite0(weights: Path | None, *, size: Annotated[int, Field(ge=32
         BenchError: timm is not installed.
         WeightsError: the file is unreadable or does not fit.
     """
-    from bench.encoding.checkpoints import load_weights
-    from bench.encoding.frozen import FrozenEncoder
+    from bench.embedding.frozen import FrozenEncoder
+    from bench.weights.checkpoints import load_weights
     from bench.zoo.with_timm import build
 
     name = "efficientnet_lite0"

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from bench import BenchError, Images, register_encoder
 from bench.data import Arrays
-from bench.encoding.encoder import FittedEncoder, batches
+from bench.embedding.encoder import FittedEncoder, batches
 
 _FIT_BATCH = 512
 
@@ -111,7 +111,7 @@ class PixelEncoder:
         if max(scaled.shape[-2:]) > self._size:
             import torch
 
-            from bench.encoding.frozen import resize
+            from bench.embedding.frozen import resize
 
             scaled = resize(torch.from_numpy(scaled), self._size).numpy()
         return scaled.reshape(len(scaled), -1)

@@ -11,8 +11,8 @@ from typing import Annotated
 from pydantic import Field
 
 from bench import register_encoder
-from bench.encoding.encoder import Encoder
-from bench.encoding.weights import TorchvisionWeights, UrlWeights
+from bench.embedding.encoder import Encoder
+from bench.weights.locations import TorchvisionWeights, UrlWeights
 
 Size = Annotated[int, Field(ge=32)]
 # The classifier of supervised training, and the heads that self-supervised training throws away.
@@ -76,8 +76,8 @@ def _encoder(name: str, architecture: str, weights: Path | None, size: int) -> E
     Raises:
         WeightsError: the file is unreadable or does not fit.
     """
-    from bench.encoding.checkpoints import load_weights
-    from bench.encoding.frozen import FrozenEncoder
+    from bench.embedding.frozen import FrozenEncoder
+    from bench.weights.checkpoints import load_weights
     from bench.zoo.with_torchvision import build, headless
 
     network, _ = headless(build(architecture, owner=f"encoder {name!r}"))

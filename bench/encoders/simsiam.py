@@ -12,7 +12,7 @@ from pydantic import Field
 
 from bench import BenchError, Images, register_encoder
 from bench.data import Arrays
-from bench.encoding.encoder import FittedEncoder, batches
+from bench.embedding.encoder import FittedEncoder, batches
 from bench.errors import DataError, TrainingError
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ class SimSiamEncoder:
         """
         import torch
 
-        from bench.encoding.frozen import FrozenEncoder
+        from bench.embedding.frozen import FrozenEncoder
         from bench.training.siamese import MEAN, STD
 
         if self._state is None:
@@ -143,7 +143,7 @@ class SimSiamEncoder:
         """Read all images at the network's size, uint8 [N, C, size, size]."""
         import torch
 
-        from bench.encoding.frozen import resize
+        from bench.embedding.frozen import resize
 
         if images.shape[1] not in (1, 3):
             raise DataError(f"encoder 'simsiam' takes images of 1 or 3 channels, got {images.shape[1]}.")

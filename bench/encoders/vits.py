@@ -13,8 +13,8 @@ from pydantic import Field
 
 from bench import register_encoder
 from bench.data import IMAGENET_MEAN, IMAGENET_STD
-from bench.encoding.encoder import Encoder
-from bench.encoding.weights import HubWeights
+from bench.embedding.encoder import Encoder
+from bench.weights.locations import HubWeights
 
 Size16 = Annotated[int, Field(ge=32, multiple_of=16)]
 Size14 = Annotated[int, Field(ge=28, multiple_of=14)]
@@ -142,8 +142,8 @@ def _encoder(
         BenchError: timm is not installed.
         WeightsError: the file is unreadable or does not fit.
     """
-    from bench.encoding.checkpoints import load_weights
-    from bench.encoding.frozen import FrozenEncoder
+    from bench.embedding.frozen import FrozenEncoder
+    from bench.weights.checkpoints import load_weights
     from bench.zoo.with_timm import build
 
     # ``dynamic_img_size``: timm would refuse all sides but the one that it was trained at.

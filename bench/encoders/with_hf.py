@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from bench import register_encoder
-from bench.encoding.encoder import Encoder
-from bench.encoding.trained import Given, stated
-from bench.encoding.weights import HubWeights, Weights
+from bench.embedding.encoder import Encoder
+from bench.embedding.supervision import Given, stated
 from bench.errors import SpecError
 from bench.plugins import Trained
+from bench.weights.locations import HubWeights, Weights
 
 _OWNER = "encoder 'hf'"
 _BESIDE = ("config.json", "preprocessor_config.json")
@@ -81,7 +81,7 @@ def hf(weights: Path | None, *, name: str = "", supervision: Given = "auto") -> 
         WeightsError: the file is unreadable, does not fit, its settings are not beside it, or its network embeds no
             image, or one image differently at every call.
     """
-    from bench.encoding.frozen import FrozenEncoder
+    from bench.embedding.frozen import FrozenEncoder
     from bench.zoo import with_hf as zoo
 
     network, prepare, side = zoo.load(weights, owner=_OWNER)

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from bench import register_encoder
-from bench.encoding.encoder import Encoder
-from bench.encoding.trained import Given, stated
-from bench.encoding.weights import Weights
+from bench.embedding.encoder import Encoder
+from bench.embedding.supervision import Given, stated
 from bench.plugins import Trained
+from bench.weights.locations import Weights
 
 _OWNER = "encoder 'open_clip'"
 
@@ -41,8 +41,8 @@ def open_clip(weights: Path | None, *, name: str = "", pretrained: str = "", sup
         BenchError: open_clip is not installed, or has no such model.
         WeightsError: the file is unreadable or does not fit.
     """
-    from bench.encoding.checkpoints import load_weights
-    from bench.encoding.frozen import FrozenEncoder
+    from bench.embedding.frozen import FrozenEncoder
+    from bench.weights.checkpoints import load_weights
     from bench.zoo import with_open_clip as zoo
 
     zoo.check(name, pretrained, owner=_OWNER)

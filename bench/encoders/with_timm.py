@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from bench import register_encoder
-from bench.encoding.encoder import Encoder
-from bench.encoding.trained import Given, stated
-from bench.encoding.weights import Weights
+from bench.embedding.encoder import Encoder
+from bench.embedding.supervision import Given, stated
 from bench.plugins import Trained
+from bench.weights.locations import Weights
 from bench.zoo.parameters import Side
 
 _OWNER = "encoder 'timm'"
@@ -46,7 +46,7 @@ def timm(weights: Path | None, *, name: str = "", size: Side | None = None, supe
         BenchError: timm is not installed, or has no such network.
         WeightsError: the file is unreadable or does not fit.
     """
-    from bench.encoding.frozen import FrozenEncoder
+    from bench.embedding.frozen import FrozenEncoder
     from bench.zoo import with_timm as zoo
 
     network = zoo.headless(name, owner=_OWNER, size=size)

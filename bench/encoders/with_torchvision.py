@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from bench import register_encoder
-from bench.encoding.encoder import Encoder
-from bench.encoding.trained import Given, stated
-from bench.encoding.weights import Weights
+from bench.embedding.encoder import Encoder
+from bench.embedding.supervision import Given, stated
 from bench.errors import SpecError
 from bench.plugins import Trained
+from bench.weights.locations import Weights
 from bench.zoo.parameters import Side
 
 _OWNER = "encoder 'torchvision'"
@@ -48,8 +48,8 @@ def torchvision(
         SpecError: torchvision has no such network.
         WeightsError: the file is unreadable or does not fit.
     """
-    from bench.encoding.checkpoints import load_weights
-    from bench.encoding.frozen import FrozenEncoder
+    from bench.embedding.frozen import FrozenEncoder
+    from bench.weights.checkpoints import load_weights
     from bench.zoo import with_torchvision as zoo
 
     own = zoo.weights_of(name, pretrained, owner=_OWNER)

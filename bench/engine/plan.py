@@ -14,9 +14,8 @@ import numpy as np
 
 from bench.addresses import local_path, refuse_address
 from bench.data import Dataset, fingerprint
-from bench.encoding.encoder import make_encoder
-from bench.encoding.trained import check_file
-from bench.encoding.weights import DOWNLOAD, locate_weights, weights_digest
+from bench.embedding.encoder import make_encoder
+from bench.embedding.supervision import check_file
 from bench.engine.contents import Contents, contents
 from bench.engine.coresets import CoresetFile, coresets_of, read_coresets
 from bench.engine.machine import Named
@@ -38,6 +37,7 @@ from bench.stages.published import Coreset
 from bench.stages.training import Cell
 from bench.store.cache import Store
 from bench.store.inventory import closed_kinds, sweep
+from bench.weights.locations import DOWNLOAD, locate_weights, weights_digest
 
 
 @dataclass(frozen=True)

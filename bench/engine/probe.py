@@ -13,7 +13,7 @@ from contextlib import suppress
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.encoding.encoder import Encoder, FittedEncoder, make_encoder
+from bench.embedding.encoder import Encoder, FittedEncoder, make_encoder
 from bench.identity import EncoderRef
 from bench.outside import settings_kept
 from bench.stages.memory import WIDTH

@@ -13,7 +13,7 @@ from bench.errors import DataError, SpecError
 from bench.images import heic
 from bench.images.folders import ImageFiles
 from bench.labelling.formats import Format
-from bench.results.sheets import to_csv
+from bench.results.rendering import to_csv
 
 if TYPE_CHECKING:
     from PIL.Image import Image

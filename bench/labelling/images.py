@@ -12,14 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.data import Arrays
-from bench.encoding.encoder import Encoder, FittedEncoder, batches, make_encoder
+from bench.embedding.encoder import Encoder, FittedEncoder, batches, make_encoder
 from bench.errors import DataError, install_command
 from bench.identity import EncoderRef
 from bench.images import heic
 from bench.images.contents import Contents, read_contents
 from bench.images.folders import SUFFIXES, ImageFiles, Scan, Skipped, scan_images
 from bench.images.streaming import StreamedImages
-from bench.labelling.sheet import is_contact_sheet
+from bench.labelling.contact_sheet import is_contact_sheet
 from bench.labelling.tolerant import TolerantImages
 from bench.progress import Progress, by_steps
 from bench.stages.base import Stage

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from bench.errors import DataError
 from bench.images.folders import ImageFiles, Skipped
 from bench.knn import unit_rows
+from bench.labelling.contact_sheet import thumbnail
 from bench.labelling.rows import Rows
-from bench.labelling.sheet import thumbnail
 
 PICTURES = 500
 """Of the choice; beyond, a page would be too heavy to open."""

@@ -14,7 +14,7 @@ from bench.knn import unit_rows
 from bench.labelling.candidates import Limits
 from bench.labelling.choose import Chosen
 from bench.labelling.rows import Rows, in_blocks
-from bench.results.sheets import to_csv, write_bytes
+from bench.results.rendering import to_csv, write_bytes
 
 Named = Literal["file", "item"]
 TABLES = (".csv", ".parquet")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.encoding.encoder import batches
+from bench.embedding.encoder import batches
 from bench.errors import DataError
 from bench.images.decoding import reason_of
 from bench.images.streaming import StreamedImages

@@ -78,8 +78,8 @@ def timm(
 
 
 def _fine_tuned(network: nn.Module, size: int | None, name: str, path: Path, sha256: str, body_lr: float) -> nn.Module:
-    from bench.encoding.checkpoints import read_state
     from bench.errors import WeightsError
+    from bench.weights.checkpoints import read_state
     from bench.zoo import with_timm
     from bench.zoo.pretrained import nearest_fit
     from bench.zoo.scaled import FineTuned

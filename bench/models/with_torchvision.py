@@ -92,8 +92,8 @@ def torchvision(
 
 
 def _fine_tuned(network: nn.Module, size: int | None, name: str, path: Path, sha256: str, body_lr: float) -> nn.Module:
-    from bench.encoding.checkpoints import load_weights, read_state
     from bench.errors import WeightsError
+    from bench.weights.checkpoints import load_weights, read_state
     from bench.zoo import with_torchvision
     from bench.zoo.empty import empty
     from bench.zoo.pretrained import nearest_fit

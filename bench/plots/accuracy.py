@@ -6,10 +6,10 @@ import math
 from typing import TYPE_CHECKING
 
 from bench.plots.style import Look, Style, legend_below, looks, name_height, new_figure
+from bench.results.accuracy_table import percent
 from bench.results.facts import METRIC
 from bench.results.rows import Row
 from bench.results.stats import Summary, summarize
-from bench.results.table_text import percent
 from bench.results.tables import Block
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bench.plots.style import Style, heat, legend_below, letters, new_figure
+from bench.results.accuracy_table import percent
 from bench.results.comparison import Overlap, Scored
-from bench.results.table_text import percent
 from bench.results.tables import Block
 
 if TYPE_CHECKING:

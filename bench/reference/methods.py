@@ -7,7 +7,7 @@ import inspect
 from bench.plugins import MethodInfo, methods
 from bench.reference import check_docstrings
 from bench.registry import Entry
-from bench.results.sheets import escape_markdown
+from bench.results.rendering import escape_markdown
 
 _SUPERVISION = {
     "none": "reads images or embeddings alone",

@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 from bench.plots.figures import Figure
 from bench.plots.style import THEMES, Style, save
 from bench.report.data import leaderboard_data
+from bench.results.accuracy_table import accuracy_table, percent
 from bench.results.comparison import contests
-from bench.results.comparison_text import contest_sheet
-from bench.results.leaderboard import leaderboard_sheet, standings
-from bench.results.table_text import percent, sheet
+from bench.results.comparison_tables import contest_table
+from bench.results.leaderboard import leaderboard_table, standings
 from bench.results.tables import Block, Line
 from bench.units import counted
 
@@ -92,7 +92,7 @@ def page(
         script=_file("script.js"),
         summary=_summary(blocks),
         # Without intervals: the page's script ranks anew under its filters, and does not draw seeds.
-        leaderboard=leaderboard_sheet(first, standings(first), intervals=False) if first else None,
+        leaderboard=leaderboard_table(first, standings(first), intervals=False) if first else None,
         parts=[
             {"title": part.title, "note": part.note, "blocks": [next(shown) for _ in part.blocks]} for part in parts
         ],
@@ -128,11 +128,11 @@ def _block(
         if at_rate or sheets:
             rates.append({"title": percent(rate), "figures": at_rate, "galleries": sheets})
     two_digits = replace(block, digits=2)  # differences are smaller than accuracies
-    compared = contest_sheet(two_digits, baseline, contests(two_digits, baseline)) if baseline else None
+    compared = contest_table(two_digits, baseline, contests(two_digits, baseline)) if baseline else None
     return {
         "number": number,
         "name": block.name,
-        "sheet": sheet(block),
+        "accuracy": accuracy_table(block),
         "contests": compared,
         "figures": [item for item in figures if (item["figure"].block, item["figure"].rate) == (number, None)],
         "rates": rates,

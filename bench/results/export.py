@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.errors import RowError
+from bench.results.rendering import to_csv
 from bench.results.rows import Row
-from bench.results.sheets import to_csv
 from bench.store.files import write_atomically
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ from bench.identity import NO_ENCODER, NO_PROXY
 from bench.modifiers import describe
 from bench.results.comparison import chosen
 from bench.results.planned import missing_words
+from bench.results.rendering import MISSING, WARNING, Fact
 from bench.results.reported import Reported, not_run, protocol_of, same_encoder, tuned
 from bench.results.rows import Row
-from bench.results.sheets import MISSING, WARNING, Fact
 from bench.results.stats import summarize
 from bench.results.tables import Block, Line, dataset_modifiers, parameters
 from bench.units import counted

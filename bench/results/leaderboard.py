@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from bench.errors import RowError
+from bench.results.accuracy_table import percent
 from bench.results.facts import METRIC, common, incomplete, label_leak, other_seeds
 from bench.results.frame import plain
-from bench.results.sheets import MISSING, Fact, Field, Section, Sheet
+from bench.results.rendering import MISSING, Fact, Field, Section, TextTable
 from bench.results.stats import RANK_INTERVAL, rank_intervals, ranks, summarize
-from bench.results.table_text import percent
 from bench.results.tables import Block, Line, Measured, parameters
 from bench.units import counted
 
@@ -112,7 +112,7 @@ def column_weights(blocks: Sequence[Block]) -> list[float]:
     return [1 / (len(of_pair) * of_pair[block.dataset, block.model] * len(block.rates)) for block in blocks]
 
 
-def leaderboard_sheet(blocks: Sequence[Block], table: pd.DataFrame, *, intervals: bool = True) -> Sheet:
+def leaderboard_table(blocks: Sequence[Block], table: pd.DataFrame, *, intervals: bool = True) -> TextTable:
     """Return the leaderboard as a table; it has no dates, so that the same rows give the same bytes.
 
     Args:
@@ -137,7 +137,7 @@ def leaderboard_sheet(blocks: Sequence[Block], table: pd.DataFrame, *, intervals
         for ranked, entries in table.groupby(table["rank"].notna(), sort=False)
     ]
     facts = tuple(_facts([block for block in blocks if block.lines], table, intervals))
-    return Sheet("Leaderboard", columns, tuple(sections), facts=facts, left=3)
+    return TextTable("Leaderboard", columns, tuple(sections), facts=facts, left=3)
 
 
 def leaderboard_records(table: pd.DataFrame) -> list[dict[str, Any]]:

@@ -17,7 +17,7 @@ from bench.stages.work import Embedded, Work
 
 if TYPE_CHECKING:
     from bench.data import Arrays, Images
-    from bench.encoding.encoder import Encoder
+    from bench.embedding.encoder import Encoder
     from bench.progress import Progress
     from bench.stages.session import Session
 
@@ -56,7 +56,7 @@ class EncoderFit(Stage):
 
     def compute(self, session: Session, progress: Progress) -> Arrays:
         """Return the encoder's state, arrays as it names them; it is handed images alone."""
-        from bench.encoding.encoder import FittedEncoder
+        from bench.embedding.encoder import FittedEncoder
 
         encoder = _encoder(self.encoder, session)
         assert isinstance(encoder, FittedEncoder)
@@ -97,7 +97,7 @@ class Embeddings(Stage):
 
     def compute(self, session: Session, progress: Progress) -> Arrays:
         """``embeddings`` float32 [N, D]."""
-        from bench.encoding.encoder import FittedEncoder
+        from bench.embedding.encoder import FittedEncoder
         from bench.progress import by_steps
 
         encoder = _encoder(self.encoder, session)
@@ -130,7 +130,7 @@ class OnEmbeddings(Stage):
 
 
 def _encoder(ref: EncoderRef, session: Session) -> Encoder:
-    from bench.encoding.encoder import make_encoder
+    from bench.embedding.encoder import make_encoder
 
     return make_encoder(ref, session.weights_of(ref))
 

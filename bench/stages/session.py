@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from bench.data import Arrays, Dataset, fingerprint
-from bench.encoding.weights import weights_digest
 from bench.errors import DataError, WeightsError
 from bench.identity import DatasetRef, EncoderRef
 from bench.plugins import encoders
 from bench.progress import Progress, announced
 from bench.stages.base import Stage
 from bench.store.cache import Artifact, Store
+from bench.weights.locations import weights_digest
 
 if TYPE_CHECKING:
     from bench.pool import PoolSource

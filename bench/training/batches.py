@@ -16,7 +16,7 @@ from bench.training.augment import augment, normaliser
 
 _FEW, _MANY = 256, 1_024
 """Images of a batch that nothing is trained on, on a CPU or decoded from files, and elsewhere. On a CPU 1,024 cost 1.6
-times as much: see ``_CPU_PIXELS`` in ``bench.encoding.frozen``. What a network gives in evaluation mode (accuracies,
+times as much: see ``_CPU_PIXELS`` in ``bench.embedding.frozen``. What a network gives in evaluation mode (accuracies,
 outputs, gradient norms) depends on it by rounding at most."""
 
 

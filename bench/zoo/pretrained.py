@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field
 
 from bench.addresses import local_path
-from bench.encoding.weights import file_sha256
 from bench.errors import SpecError, WeightsError
+from bench.weights.locations import file_sha256
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

@@ -9,8 +9,8 @@ from functools import lru_cache
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from bench.encoding.weights import HubWeights, OwnWeights, UrlWeights, Weights
 from bench.errors import SpecError
+from bench.weights.locations import HubWeights, OwnWeights, UrlWeights, Weights
 from bench.zoo.names import known, library
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.encoding.weights import HubWeights, OwnWeights, UrlWeights, Weights
 from bench.errors import SpecError
 from bench.plugins import Trained
+from bench.weights.locations import HubWeights, OwnWeights, UrlWeights, Weights
 from bench.zoo.names import known, library
 
 if TYPE_CHECKING:
@@ -167,14 +167,14 @@ def fill(
         name: as timm knows it.
         owner: name of the encoder or model, for messages.
         kind: which of the two it is.
-        fresh: see ``bench.encoding.checkpoints.load_weights``.
+        fresh: see ``bench.weights.checkpoints.load_weights``.
 
     Raises:
         WeightsError: the file is unreadable or does not fit.
     """
     import timm
 
-    from bench.encoding.checkpoints import load_weights
+    from bench.weights.checkpoints import load_weights
 
     entry = sys.modules[timm.models.model_entrypoint(name).__module__]
     own = sys.modules[type(network).__module__]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.data import IMAGENET_MEAN, IMAGENET_STD
-from bench.encoding.weights import OwnWeights, UrlWeights, Weights
+from bench.weights.locations import OwnWeights, UrlWeights, Weights
 from bench.zoo.names import known
 
 if TYPE_CHECKING:

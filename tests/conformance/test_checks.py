@@ -13,13 +13,13 @@ import torch
 from pydantic import Field
 
 from bench import BenchError, Pool, SelectionError, need, register_method
+from bench.array_source import ArraySource
 from bench.conformance import check_method, conformance_tests
 from bench.conformance.case import Case, Recorder
 from bench.conformance.checks import CHECKS
 from bench.conformance.ranges import one_by_one
 from bench.conformance.samples import few_digits
 from bench.errors import SpecError, UnknownName
-from bench.memory_pool import ArraySource
 from bench.parts import DYNAMICS, TrainedOn
 from bench.plugins import methods
 from tests.narrowing import present

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bench.array_source import ArraySource
 from bench.data import Dataset, FileImages
 from bench.loading import load_dataset
-from bench.memory_pool import ArraySource
 from bench.pool import Pool
 
 

@@ -16,7 +16,7 @@ import yaml
 import bench as bench_package
 from bench import Score, plugins
 from bench import __version__ as bench_version
-from bench.encoding.encoder import make_encoder
+from bench.embedding.encoder import make_encoder
 from bench.identity import EncoderRef
 
 ROOT = Path(__file__).parents[2]

@@ -10,10 +10,10 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from bench.encoders.efficientnet import efficientnet_lite0, to_timm_names
-from bench.encoding.checkpoints import read_state
-from bench.encoding.weights import locate_weights
 from bench.images.streaming import centre_crop
 from bench.plugins import encoders
+from bench.weights.checkpoints import read_state
+from bench.weights.locations import locate_weights
 
 timm = pytest.importorskip("timm", reason="timm is not installed (extra lite0)")
 

@@ -162,7 +162,7 @@ def test_features_are_those_before_the_classifier(small: tuple[Any, Path], patch
 def test_resize_agrees_with_pillow(patches: NDArray[np.uint8]) -> None:
     from PIL import Image
 
-    from bench.encoding.frozen import resize
+    from bench.embedding.frozen import resize
 
     # Grey levels that no overshoot takes below 0 or above 255, where Pillow clips between its passes.
     images = patches[:5] // 2 + 64

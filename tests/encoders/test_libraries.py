@@ -19,11 +19,11 @@ from safetensors.torch import save_file
 from torch import nn
 
 from bench import BenchError, FrozenEncoder, WeightsError
-from bench.encoding.weights import HubWeights, UrlWeights, file_sha256, is_published, locate_weights
 from bench.engine.plan import find_encoder
 from bench.errors import SpecError, UnknownName
 from bench.grammar import parse_call
 from bench.plugins import encoders
+from bench.weights.locations import HubWeights, UrlWeights, file_sha256, is_published, locate_weights
 from bench.zoo.names import library
 
 # Grey levels that no overshoot of an interpolation takes below 0 or above 255, where Pillow clips between its passes.

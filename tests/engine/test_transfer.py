@@ -9,8 +9,8 @@ import pytest
 
 from bench.engine.plan import make_plan
 from bench.grid.spec import load_spec
+from bench.results.accuracy_table import accuracy_table
 from bench.results.rows import Row
-from bench.results.table_text import sheet
 from bench.results.tables import blocks
 from bench.stages.session import Session
 
@@ -54,7 +54,7 @@ def test_every_coreset_is_selected_once_and_trains_every_model(rows: list[Row], 
 
 
 def test_there_is_one_table_per_model_and_it_names_the_proxy(rows: list[Row]) -> None:
-    notes = {block.model: " ".join(sheet(block).notes) for block in blocks(rows)}
+    notes = {block.model: " ".join(accuracy_table(block).notes) for block in blocks(rows)}
     assert set(notes) == set(MODELS.split(","))
     for model, text in notes.items():
         assert f"Model: {model}, 2 iterations" in text

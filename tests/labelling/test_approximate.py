@@ -9,12 +9,12 @@ import pytest
 from typer.testing import CliRunner
 
 import bench
+from bench.array_source import brute_force_neighbors
 from bench.cli import app
 from bench.knn import unit_rows
 from bench.labelling import approximate
 from bench.labelling.approximate import RECALL, approximate_neighbors
 from bench.labelling.duplicates import without_duplicates
-from bench.memory_pool import brute_force_neighbors
 from bench.parts import Metric
 
 K = 10

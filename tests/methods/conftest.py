@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from bench import Dynamics
-from bench.memory_pool import ArraySource
+from bench.array_source import ArraySource
 
 EPOCHS = 12
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bench.array_source import ArraySource
 from bench.conformance.samples import digits
 from bench.diagnostics import Diagnostics
 from bench.errors import LabelAccessError, SpecError
@@ -17,7 +18,6 @@ from bench.grammar import Call, parse_call, split_list
 from bench.grid.cells import check_names
 from bench.grid.spec import load_spec
 from bench.labelling.choose import check_method
-from bench.memory_pool import ArraySource
 from bench.methods.auto import CANDIDATES
 from bench.plugins import methods
 from bench.selection import method_pool, run_method

@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench import Outputs, SelectionError
+from bench.array_source import ArraySource
 from bench.conformance.samples import nearest_mean
 from bench.errors import SpecError
-from bench.memory_pool import ArraySource
 from bench.methods.badge import gradient_seeds
 from bench.plugins import methods
 from bench.selection import method_pool, run_method

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench import Pool, SelectionError, fit_kmeans, unit_rows
-from bench.memory_pool import ArraySource
+from bench.array_source import ArraySource
 from bench.methods import _clusters
 from bench.methods._clusters import cluster, in_turn
 from bench.methods._coverage import greedy_coverage, rbf
@@ -206,7 +206,7 @@ def test_kmeans_sampling_keeps_the_image_nearest_to_each_centre(digits: ArraySou
 
 
 def test_kmeans_sampling_finds_every_group() -> None:
-    from bench.memory_pool import ArraySource
+    from bench.array_source import ArraySource
 
     centres = np.eye(12)
     sizes = [3, 50, 7, 20, 90, 5, 5, 40, 11, 4, 60, 2]

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench import Neighbors, SelectionError
+from bench.array_source import ArraySource, brute_force_neighbors
 from bench.engine.notes import collected
-from bench.memory_pool import ArraySource, brute_force_neighbors
 from bench.methods.d2 import diverse, greedy_messages, symmetric_graph
 from bench.plugins import methods
 from bench.selection import method_pool, run_method

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench import SelectionError, count_hardest, hard_to_easy
+from bench.array_source import ArraySource
 from bench.errors import SpecError
 from bench.grammar import parse_call
-from bench.memory_pool import ArraySource
 from bench.methods._scores import next_hardest
 from bench.methods.elfs import beta_grid, choose_beta, fine_beta_grid
 from bench.plugins import methods

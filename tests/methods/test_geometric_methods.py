@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
 from bench import SelectionError, SpecError, unit_rows
-from bench.memory_pool import ArraySource, brute_force_neighbors
+from bench.array_source import ArraySource, brute_force_neighbors
 from bench.methods._groups import proportional_quotas
 from bench.methods.facility_location import cosine_similarity, lazy_greedy
 from bench.methods.graph_cut import greedy_cut

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from bench.memory_pool import ArraySource
+from bench.array_source import ArraySource
 from bench.plugins import methods
 from bench.selection import method_pool, run_method
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from bench import SelectionError
+from bench.array_source import ArraySource
 from bench.conformance import conformance_tests
-from bench.memory_pool import ArraySource
 from bench.plugins import methods
 from bench.selection import method_pool, run_method
 

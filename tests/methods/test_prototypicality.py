@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bench import SelectionError
-from bench.memory_pool import ArraySource
+from bench.array_source import ArraySource
 from bench.methods.prototypicality import centroid_distance
 from bench.plugins import methods
 from bench.selection import method_pool, run_method

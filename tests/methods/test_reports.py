@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench.memory_pool import ArraySource
+from bench.array_source import ArraySource
 from bench.methods.elfs import beta_grid
 from bench.plugins import methods
 from bench.selection import method_pool, run_method

@@ -13,7 +13,7 @@ from scipy.stats import beta as beta_distribution
 from scipy.stats import spearmanr
 
 from bench import Pool, SelectionError, hard_to_easy
-from bench.memory_pool import ArraySource
+from bench.array_source import ArraySource
 from bench.methods._scores import beta_sample
 from bench.methods.ccs import stratified
 from bench.methods.elfs import beta_grid

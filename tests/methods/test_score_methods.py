@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bench.array_source import ArraySource
 from bench.errors import SpecError
-from bench.memory_pool import ArraySource
 from bench.plugins import methods
 from bench.selection import method_pool, run_method
 from tests.narrowing import present

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench import SelectionError, count_hardest, hard_to_easy, hardest
-from bench.memory_pool import ArraySource
+from bench.array_source import ArraySource
 
 SCORES = st.lists(st.integers(-5, 5).map(float), min_size=1, max_size=30)
 

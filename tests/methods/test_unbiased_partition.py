@@ -9,8 +9,8 @@ import tracemalloc
 import numpy as np
 import pytest
 
+from bench.array_source import ArraySource
 from bench.conformance.samples import digits
-from bench.memory_pool import ArraySource
 from bench.methods.unbiased_partition import _sums, spread
 from bench.plugins import methods
 from bench.selection import method_pool, run_method

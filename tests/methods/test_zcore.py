@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.memory_pool import ArraySource
+from bench.array_source import ArraySource
 from bench.methods.zcore import draw_points, subspace_scores
 from bench.plugins import methods
 from bench.selection import method_pool, run_method

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from bench.cli import app
 from bench.recipe import Recipe
-from bench.results.leaderboard import leaderboard_sheet, standings
+from bench.results.leaderboard import leaderboard_table, standings
 from bench.results.rows import Row, write_row
 from bench.results.tables import blocks, collect
 from tests.browser import launched, watched
@@ -48,7 +48,7 @@ def expected(folder: Path, rates: set[float], supervision: set[str]) -> list[lis
 def board(rows: list[Row]) -> list[list[str]]:
     """The lines of the leaderboard, without intervals, as the page has none."""
     made = blocks(rows)
-    board = leaderboard_sheet(made, standings(made), intervals=False)
+    board = leaderboard_table(made, standings(made), intervals=False)
     return [[field.text for field in line] for section in board.sections for line in section.lines]
 
 

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from bench.cli import app
 from bench.errors import DataError, RowError, SpecError, UnknownName
 from bench.results.comparison import between_encoders, chosen, contests, find_baseline, overlap
-from bench.results.comparison_text import contest_sheet, encoder_sheets, overlap_sheets
+from bench.results.comparison_tables import contest_table, encoder_tables, overlap_tables
 from bench.results.facts import chosen_facts
 from bench.results.published import indices_path, scores_path, write_indices, write_scores
 from bench.results.rows import Row, write_row
@@ -145,8 +145,8 @@ def test_overlap_is_the_mean_over_seeds_by_hand(grid: Grid, tmp_path: Path) -> N
 
 def test_scores_that_are_the_same_at_all_rates_are_shown_once(grid: Grid, tmp_path: Path) -> None:
     [block] = blocks(put(grid(MEANS, RATES), tmp_path))
-    sheets = overlap_sheets(block, {rate: overlap(block, rate, [tmp_path]) for rate in block.rates})
-    titles = [sheet.title.partition("model small_cnn, ")[2] for sheet in sheets]
+    tables = overlap_tables(block, {rate: overlap(block, rate, [tmp_path]) for rate in block.rates})
+    titles = [table.title.partition("model small_cnn, ")[2] for table in tables]
     assert titles == [
         "50 % removed: overlap of coresets",
         "90 % removed: overlap of coresets",
@@ -160,7 +160,7 @@ def test_missing_files_are_named_and_damaged_ones_refused(grid: Grid, tmp_path: 
     indices_path(tmp_path, rows[0].cell_id).unlink()
     found = overlap(block, 0.9, [tmp_path])
     assert (found.missing, found.total) == (1, 9)
-    notes = overlap_sheets(block, {0.9: found})[0].notes
+    notes = overlap_tables(block, {0.9: found})[0].notes
     assert "Warning: left out, since there is no indices file: 1 of 9 rows" in notes
     np.save(indices_path(tmp_path, rows[0].cell_id), np.arange(rows[0].budget))
     with pytest.raises(DataError, match="not the coreset that was published"):
@@ -175,8 +175,8 @@ def test_encoders_are_compared_at_the_same_seed(grid: Grid, tmp_path: Path) -> N
     assert (found.label, found.coresets.n) == ("elfs", 3)
     assert found.coresets.mean == pytest.approx(np.mean([len(a & b) / len(a | b) for a, b in pairs]))
     assert found.scores.n == 3
-    [sheet] = encoder_sheets([found])
-    assert "encoder dino_vits16 against pixels" in sheet.title
+    [table] = encoder_tables([found])
+    assert "encoder dino_vits16 against pixels" in table.title
 
 
 def test_a_guards_random_coreset_is_said(grid: Grid) -> None:
@@ -197,7 +197,7 @@ def test_few_seeds_and_chosen_parameters_are_said(grid: Grid) -> None:
     ]
     [block] = blocks(rows)
     [line] = find_baseline([block], "random")
-    notes = contest_sheet(block, line, contests(block, line)).notes
+    notes = contest_table(block, line, contests(block, line)).notes
     assert "elfs chose beta, by seed: 0, 0.1, 0.2 at 50 %; 0, 0.1, 0.2 at 90 %" in notes
     assert not any("took" in note for note in notes)
     assert any("with 3 pairs no test without assumptions gives p below 0.25" in note for note in notes)
@@ -230,8 +230,8 @@ def test_a_missing_seed_is_shown_beside_the_numbers_it_touches(grid: Callable[..
     rows = [row for row in grid({"random": [90.0], "ccs": [91.0]}, [0.5]) if (row.method, row.seed) != ("ccs", 2)]
     [block] = blocks(rows, digits=2)
     [baseline] = find_baseline([block], "random")
-    sheet = contest_sheet(block, baseline, contests(block, baseline))
-    texts = {line[0].text: [field.text for field in line] for section in sheet.sections for line in section.lines}
+    table = contest_table(block, baseline, contests(block, baseline))
+    texts = {line[0].text: [field.text for field in line] for section in table.sections for line in section.lines}
     assert texts["random"][1] == "90.00"
     assert texts["ccs"][1].endswith("(n=2)")
     assert texts["ccs"][2].endswith("(n=2)")
@@ -283,7 +283,7 @@ def test_a_method_at_other_seeds_leaves_the_ranks_of_the_others_and_is_told(grid
         {"random": 1.5, "aum": 1.5},
     ]
     said = "Other seeds: elfs was run at the seeds 5, 6 at 50 %, 90 %, not at the seeds 0, 1 of the others"
-    assert any(note.startswith(said) for note in contest_sheet(block, line, made).notes)
+    assert any(note.startswith(said) for note in contest_table(block, line, made).notes)
 
 
 def test_a_method_without_p_counts_in_holms_family_as_the_note_says(grid: Grid) -> None:
@@ -300,7 +300,7 @@ def test_a_method_without_p_counts_in_holms_family_as_the_note_says(grid: Grid) 
     assert (elfs.pairs, elfs.difference) == (3, 1.0)
     assert np.isnan([elfs.p, elfs.p_holm]).all()
     assert aum.p_holm == pytest.approx(2 * aum.p)
-    assert any("all methods that have a difference" in note for note in contest_sheet(block, line, made).notes)
+    assert any("all methods that have a difference" in note for note in contest_table(block, line, made).notes)
 
 
 def test_ties_of_float32_quotients_are_ties_over_all_rates(row: Callable[..., Row]) -> None:

@@ -11,9 +11,9 @@ import pandas as pd
 import pytest
 
 from bench.errors import RowError
-from bench.results.leaderboard import column_weights, leaderboard_records, leaderboard_sheet, standings
+from bench.results.leaderboard import column_weights, leaderboard_records, leaderboard_table, standings
+from bench.results.rendering import TextTable, latex, markdown, to_csv
 from bench.results.rows import Row
-from bench.results.sheets import Sheet, latex, markdown, to_csv
 from bench.results.stats import rank_intervals
 from bench.results.tables import Block, blocks
 
@@ -26,8 +26,8 @@ def ranked(rows: list[Row]) -> list[Any]:
     return list(standings(blocks(rows)).itertuples())
 
 
-def board(made: list[Block]) -> Sheet:
-    return leaderboard_sheet(made, standings(made))
+def board(made: list[Block]) -> TextTable:
+    return leaderboard_table(made, standings(made))
 
 
 def test_methods_are_ranked_by_mean_rank(grid: Grid) -> None:
@@ -97,8 +97,8 @@ def test_renderings_are_byte_stable_and_hold_no_dates(grid: Grid) -> None:
     def render(given: list[Row]) -> str:
         made = blocks(given)
         table = standings(made)
-        sheet = leaderboard_sheet(made, table)
-        return markdown([sheet]) + latex([sheet]) + to_csv(leaderboard_records(table))
+        rendered = leaderboard_table(made, table)
+        return markdown([rendered]) + latex([rendered]) + to_csv(leaderboard_records(table))
 
     assert render(rows) == render(later)
     assert not re.search(r"20\d\d-\d\d", render(rows))

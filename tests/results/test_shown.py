@@ -13,11 +13,11 @@ from typer.testing import CliRunner
 import bench
 from bench.cli import app
 from bench.errors import BenchError, SpecError, UnknownName
+from bench.results.accuracy_table import accuracy_table
 from bench.results.comparison import contests, find_baseline
 from bench.results.planned import NAME, Place, Planned, missing_words, place_of, read_planned
 from bench.results.rows import Row, write_row
 from bench.results.shown import Shown
-from bench.results.table_text import sheet
 from bench.results.tables import blocks
 
 Grid = Callable[..., list[Row]]
@@ -47,7 +47,7 @@ def test_lines_are_the_chosen_ones_in_their_order(
     [block] = blocks(grid(MEANS, RATES), shown=Shown(given))
     assert [line.label for line in block.lines] == labels
     assert block.full is None
-    assert f"Methods: {len(labels)} of the 5 in these rows, compared among themselves" in sheet(block).notes
+    assert f"Methods: {len(labels)} of the 5 in these rows, compared among themselves" in accuracy_table(block).notes
 
 
 def test_the_best_and_the_adjusted_are_among_the_chosen(grid: Grid) -> None:

@@ -15,8 +15,8 @@ from bench.cli._screen import show
 from bench.cli.leaderboard import leaderboard
 from bench.cli.table import table
 from bench.errors import RowError
+from bench.results.accuracy_table import accuracy_table
 from bench.results.rows import Row, write_row
-from bench.results.table_text import sheet
 from bench.results.tables import blocks
 
 Grid = Callable[..., list[Row]]
@@ -80,8 +80,8 @@ def test_refused_rows_write_nothing(folder: Path, grid: Grid) -> None:
 def test_no_number_is_cut_on_a_terminal(grid: Grid, width: int, shown: str) -> None:
     out = io.StringIO()
     [block] = blocks(grid(MEANS, RATES))
-    assert any(note.startswith("Bold") for note in sheet(block).notes)
-    show(sheet(block), Console(file=out, width=width, force_terminal=True, no_color=True, highlight=False))
+    assert any(note.startswith("Bold") for note in accuracy_table(block).notes)
+    show(accuracy_table(block), Console(file=out, width=width, force_terminal=True, no_color=True, highlight=False))
     printed = out.getvalue()
     assert shown in printed
     assert "91.8" in printed
@@ -91,14 +91,14 @@ def test_no_number_is_cut_on_a_terminal(grid: Grid, width: int, shown: str) -> N
 def test_a_block_of_full_alone_is_shown(grid: Grid) -> None:
     out = io.StringIO()
     [block] = blocks(grid({"full": [97.0]}, []))
-    show(sheet(block), Console(file=out, width=80))
+    show(accuracy_table(block), Console(file=out, width=80))
     assert "full data (0 % removed): 97.0 ± 0.5" in out.getvalue()
 
 
 def test_importing_the_tables_imports_no_heavy_package() -> None:
     code = (
         "import sys, bench.cli\n"
-        "from bench.results import comparison, comparison_text, tables, table_text\n"
+        "from bench.results import comparison, comparison_tables, tables, accuracy_table\n"
         "from bench.results import facts, leaderboard, reported, stats\n"
         "print(sorted({'torch', 'torchvision', 'ray', 'pandas', 'scipy', 'sklearn', 'faiss'} & sys.modules.keys()))"
     )

@@ -15,11 +15,11 @@ import numpy as np
 import pytest
 
 from bench.datasets._cifar_files import load_plain, read_batch, unpack
-from bench.encoding.checkpoints import read_state
 from bench.errors import BenchError, DataError, WeightsError
 from bench.grid.spec import load_spec
 from bench.loading import load_dataset
 from bench.results.published import read_indices
+from bench.weights.checkpoints import read_state
 
 ROOT = Path(__file__).parents[2]
 SOURCES = [path for folder in ("bench", "methods", "datasets") for path in sorted((ROOT / folder).rglob("*.py"))]

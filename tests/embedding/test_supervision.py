@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bench import SpecError
-from bench.encoding.trained import stated
+from bench.embedding.supervision import stated
 from bench.plugins import Trained
 
 

@@ -1,4 +1,4 @@
-"""Comparisons as sheets and as CSV."""
+"""Comparisons as tables and as CSV."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from bench.results.accuracy_table import percent, signed
 from bench.results.comparison import Agreement, Compared, EncoderOverlap, Overlap
 from bench.results.facts import METRIC, chosen_facts, incomplete, other_code, other_seeds
 from bench.results.frame import plain
-from bench.results.sheets import MISSING, WARNING, Fact, Field, Section, Sheet
+from bench.results.rendering import MISSING, WARNING, Fact, Field, Section, TextTable
 from bench.results.stats import RANK_INTERVAL, TIE
-from bench.results.table_text import percent, signed
 from bench.results.tables import Block, Line
 from bench.units import counted
 
@@ -25,7 +25,7 @@ _OVERLAP = (
 )
 
 
-def contest_sheet(block: Block, baseline: Line | None, made: pd.DataFrame) -> Sheet:
+def contest_table(block: Block, baseline: Line | None, made: pd.DataFrame) -> TextTable:
     """One line per rate and method: accuracy, difference to the baseline with interval, p-values, wins and rank."""
     columns = ("method", "accuracy", "difference", "95 % interval", "p", "p (Holm)", "w/t/l", "rank", "rank 95 %")
     headings = made["rate"].map(lambda rate: f"{percent(rate)} removed", na_action="ignore")
@@ -34,12 +34,13 @@ def contest_sheet(block: Block, baseline: Line | None, made: pd.DataFrame) -> Sh
         for heading, group in made.groupby(headings.fillna("mean over all rates"), sort=False)
     ]
     name = baseline.label if baseline else "nothing"
-    return Sheet(f"{block.name}: against {name}", columns, tuple(sections), facts=tuple(_facts(block, made, baseline)))
+    title, facts = f"{block.name}: against {name}", tuple(_facts(block, made, baseline))
+    return TextTable(title, columns, tuple(sections), facts=facts)
 
 
-def overlap_sheets(block: Block, overlaps: Mapping[float, Overlap]) -> list[Sheet]:
+def overlap_tables(block: Block, overlaps: Mapping[float, Overlap]) -> list[TextTable]:
     """Matrices of coresets (Jaccard) and, where methods reported any, of scores (Kendall); equal ones once."""
-    sheets = []
+    tables = []
     for rate, one in overlaps.items():
         facts = [
             Fact("Jaccard overlap", f"images in both coresets divided by images in either; {_DIAGONAL}"),
@@ -49,7 +50,7 @@ def overlap_sheets(block: Block, overlaps: Mapping[float, Overlap]) -> list[Shee
             missing = f"{one.missing} of {counted(one.total, 'row')}"
             facts.append(Fact(WARNING, f"left out, since there is no indices file: {missing}"))
         title = f"{block.name}, {percent(rate)} removed: overlap of coresets"
-        sheets.append(_matrix(title, one.labels, one.coresets, facts))
+        tables.append(_matrix(title, one.labels, one.coresets, facts))
     with_scores = [(rate, one) for rate, one in overlaps.items() if one.scores]
     for _, group in itertools.groupby(with_scores, key=lambda entry: (entry[1].labels, entry[1].scores)):
         members = list(group)
@@ -64,13 +65,13 @@ def overlap_sheets(block: Block, overlaps: Mapping[float, Overlap]) -> list[Shee
             Fact("Methods", "only those that report a score"),
         ]
         title = f"{block.name}, {rates} removed: agreement of scores"
-        sheets.append(_matrix(title, [one.labels[number] for number in kept], numbers, facts))
-    return sheets
+        tables.append(_matrix(title, [one.labels[number] for number in kept], numbers, facts))
+    return tables
 
 
-def encoder_sheets(overlaps: Sequence[EncoderOverlap]) -> list[Sheet]:
-    """One sheet per data set, model and pair of encoders."""
-    sheets = []
+def encoder_tables(overlaps: Sequence[EncoderOverlap]) -> list[TextTable]:
+    """One table per data set, model and pair of encoders."""
+    tables = []
     for key, group in itertools.groupby(
         overlaps, key=lambda entry: (entry.dataset, entry.model, entry.one, entry.other)
     ):
@@ -88,8 +89,8 @@ def encoder_sheets(overlaps: Sequence[EncoderOverlap]) -> list[Sheet]:
         title = f"{dataset}, model {model}: encoder {one} against {other}"
         facts = (Fact("Agreement", "of the same method at the same seed with either encoder; mean over n seeds"),)
         columns = ("method", "removed", "Jaccard", "Kendall", "n")
-        sheets.append(Sheet(title, columns, (Section("", lines),), facts=facts))
-    return sheets
+        tables.append(TextTable(title, columns, (Section("", lines),), facts=facts))
+    return tables
 
 
 def contest_records(made: Iterable[Compared]) -> list[dict[str, Any]]:
@@ -177,7 +178,7 @@ def _facts(block: Block, made: pd.DataFrame, baseline: Line | None) -> Iterator[
 
 def _matrix(
     title: str, labels: Sequence[str], values: Mapping[tuple[int, int], Agreement], facts: Sequence[Fact]
-) -> Sheet:
+) -> TextTable:
     """Columns are numbered like the lines, since the names of many methods do not fit side by side."""
     lines = tuple(
         (
@@ -188,7 +189,7 @@ def _matrix(
         for i, label in enumerate(labels)
     )
     columns = ("#", "method", *(str(number + 1) for number in range(len(labels))))
-    return Sheet(title, columns, (Section("", lines),), facts=tuple(facts), left=2)
+    return TextTable(title, columns, (Section("", lines),), facts=tuple(facts), left=2)
 
 
 # Of 5 pairs the smallest p of all sign flips is 2 / 2^5 = 0.06, of 6 it is 0.03: below the usual 0.05.

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from bench import BenchError, DataError, register_encoder
-from bench.encoding.encoder import batches, make_encoder
+from bench.embedding.encoder import batches, make_encoder
 from bench.identity import EncoderRef
 from bench.plugins import encoders
 

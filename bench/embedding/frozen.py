@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from bench.data import IMAGENET_MEAN, IMAGENET_STD, Images
-from bench.encoding.encoder import batches
+from bench.embedding.encoder import batches
 from bench.errors import DataError, WeightsError
 from bench.to_device import to_device
 

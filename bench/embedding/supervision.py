@@ -8,10 +8,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator
 
-from bench.encoding.weights import is_published
 from bench.errors import SpecError
 from bench.plugins import EncoderInfo, Trained
 from bench.registry import Entry
+from bench.weights.locations import is_published
 
 # In the grammar of calls the bare word none is Python's None.
 Given = Annotated[

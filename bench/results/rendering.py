@@ -43,7 +43,7 @@ class Fact(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Sheet:
+class TextTable:
     """One table.
 
     Attributes:
@@ -84,22 +84,22 @@ class Tex(NamedTuple):
     notes: str = "below"
 
 
-def markdown(sheets: Iterable[Sheet]) -> str:
-    """GitHub-flavoured Markdown, one heading of level 2 per sheet."""
-    return "\n".join(_markdown(sheet) for sheet in sheets)
+def markdown(tables: Iterable[TextTable]) -> str:
+    """GitHub-flavoured Markdown, one heading of level 2 per table."""
+    return "\n".join(_markdown(table) for table in tables)
 
 
-def latex(sheets: Iterable[Sheet], tex: Tex | None = None) -> str:
-    """One ``table`` environment per sheet, for ``booktabs``; none is wider than the text it stands in."""
-    tex, several = tex or Tex(), list(sheets)
+def latex(tables: Iterable[TextTable], tex: Tex | None = None) -> str:
+    """One ``table`` environment per table, for ``booktabs``; none is wider than the text it stands in."""
+    tex, several = tex or Tex(), list(tables)
     parts = []
-    for number, sheet in enumerate(several):
-        caption = f"{escape_latex(sheet.title)}."
+    for number, table in enumerate(several):
+        caption = f"{escape_latex(table.title)}."
         if tex.caption:
             caption = f"{tex.caption} {caption}" if len(several) > 1 else tex.caption
         # ``\ref`` needs labels that differ.
         label = f"{tex.label}-{number + 1}" if tex.label and number else tex.label
-        parts.append(_latex(sheet, tex._replace(caption=caption, label=label)))
+        parts.append(_latex(table, tex._replace(caption=caption, label=label)))
     return "% needs \\usepackage{booktabs,graphicx}\n" + "\n".join(parts)
 
 
@@ -185,7 +185,7 @@ def _csv_value(name: str, value: object) -> str:
     return f"{value:{'g' if name == 'rate' else '.6f'}}" if isinstance(value, float) else str(value)
 
 
-def _markdown(sheet: Sheet) -> str:
+def _markdown(table: TextTable) -> str:
     def line(fields: Sequence[str]) -> str:
         return f"| {' | '.join(fields)} |"
 
@@ -194,23 +194,23 @@ def _markdown(sheet: Sheet) -> str:
         mark = "**" if entry.bold else "*" if entry.faint else ""
         return f"{mark}{text}{mark}" if text else ""
 
-    parts = [f"## {escape_markdown(sheet.title)}", ""]
-    if sheet.lead:
-        parts += [escape_markdown(sheet.lead), ""]
-    if sheet.sections:
-        parts.append(line([escape_markdown(column) for column in sheet.columns]))
-        parts.append(line([":--" if number < sheet.left else "--:" for number in range(len(sheet.columns))]))
-        for section in sheet.sections:
+    parts = [f"## {escape_markdown(table.title)}", ""]
+    if table.lead:
+        parts += [escape_markdown(table.lead), ""]
+    if table.sections:
+        parts.append(line([escape_markdown(column) for column in table.columns]))
+        parts.append(line([":--" if number < table.left else "--:" for number in range(len(table.columns))]))
+        for section in table.sections:
             if section.heading:
-                parts.append(line([f"*{escape_markdown(section.heading)}*", *[""] * (len(sheet.columns) - 1)]))
+                parts.append(line([f"*{escape_markdown(section.heading)}*", *[""] * (len(table.columns) - 1)]))
             parts += [line([field(entry) for entry in entries]) for entries in section.lines]
         parts.append("")
-    parts += [f"- **{escape_markdown(fact.label)}**: {escape_markdown(fact.text)}" for fact in sheet.facts]
+    parts += [f"- **{escape_markdown(fact.label)}**: {escape_markdown(fact.text)}" for fact in table.facts]
     return "\n".join(parts) + "\n"
 
 
-def _latex(sheet: Sheet, tex: Tex) -> str:
-    width = len(sheet.columns)
+def _latex(table: TextTable, tex: Tex) -> str:
+    width = len(table.columns)
     environment = "table*" if tex.wide else "table"
 
     def line(fields: Iterable[str]) -> str:
@@ -226,23 +226,23 @@ def _latex(sheet: Sheet, tex: Tex) -> str:
     def across(text: str) -> str:
         return f"\\multicolumn{{{width}}}{{l}}{{{text}}} \\\\"
 
-    parts = [f"% {escape_latex(note)}" for note in sheet.notes if tex.notes == "comments"]
+    parts = [f"% {escape_latex(note)}" for note in table.notes if tex.notes == "comments"]
     parts += [f"\\begin{{{environment}}}", "\\centering", f"\\caption{{{tex.caption}}}"]
     parts += [f"\\label{{{tex.label}}}"] * bool(tex.label)
     # As wide as it is, and where that is more than the text, as wide as the text.
     parts.append("\\resizebox{\\ifdim\\width>\\linewidth\\linewidth\\else\\width\\fi}{!}{%")
-    parts += [f"\\begin{{tabular}}{{{'l' * sheet.left}{'r' * (width - sheet.left)}}}", "\\toprule"]
-    if sheet.sections:
-        parts.append(line(escape_latex(column) for column in sheet.columns))
-    if sheet.lead:
-        parts += ["\\midrule"] * bool(sheet.sections) + [across(escape_latex(sheet.lead))]
-    for section in sheet.sections:
+    parts += [f"\\begin{{tabular}}{{{'l' * table.left}{'r' * (width - table.left)}}}", "\\toprule"]
+    if table.sections:
+        parts.append(line(escape_latex(column) for column in table.columns))
+    if table.lead:
+        parts += ["\\midrule"] * bool(table.sections) + [across(escape_latex(table.lead))]
+    for section in table.sections:
         parts.append("\\midrule")
         if section.heading:
             parts.append(across(f"\\emph{{{escape_latex(section.heading)}}}"))
         parts += [line(field(entry) for entry in entries) for entries in section.lines]
     parts += ["\\bottomrule", "\\end{tabular}}"]
-    if tex.notes == "below" and sheet.facts:
-        texts = [f"\\emph{{{escape_latex(fact.label)}:}} {escape_latex(fact.text)}." for fact in sheet.facts]
+    if tex.notes == "below" and table.facts:
+        texts = [f"\\emph{{{escape_latex(fact.label)}:}} {escape_latex(fact.text)}." for fact in table.facts]
         parts += ["\\par\\smallskip", "\\parbox{\\linewidth}{\\footnotesize\\raggedright", *texts, "}"]
     return "\n".join([*parts, f"\\end{{{environment}}}", ""])

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bench.array_source import ArraySource, brute_force_neighbors
 from bench.dynamics import Dynamics
 from bench.errors import DataError
-from bench.memory_pool import ArraySource, brute_force_neighbors
 from bench.parts import IMAGES, NO_OPTIONS, PARTS, Metric
 from bench.pool import PoolSource
 from tests.whole_pool import whole_pool
@@ -45,7 +45,7 @@ def test_chunks_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
 
     pixels = load_digits().data[:200]
     whole = brute_force_neighbors(pixels, 5)
-    monkeypatch.setattr("bench.memory_pool._CELLS", 700)
+    monkeypatch.setattr("bench.array_source._CELLS", 700)
     parts = brute_force_neighbors(pixels, 5)
     np.testing.assert_array_equal(whole.indices, parts.indices)
     np.testing.assert_array_equal(whole.distances, parts.distances)

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from bench.errors import BenchError
-from bench.results.sheets import (
+from bench.results.rendering import (
     MISSING,
     Fact,
     Field,
     Section,
-    Sheet,
     Tex,
+    TextTable,
     escape_latex,
     escape_markdown,
     latex,
@@ -23,7 +23,7 @@ from bench.results.sheets import (
     write_text,
 )
 
-SHEET = Sheet(
+TABLE = TextTable(
     title="a_b, 50 % & more",
     columns=("method", "30 %", "90 %"),
     sections=(
@@ -41,7 +41,7 @@ def test_latex_escapes_every_special_character() -> None:
 
 
 def test_latex_lines_have_as_many_cells_as_the_table_has_columns() -> None:
-    text = latex([SHEET, SHEET])
+    text = latex([TABLE, TABLE])
     body = [line for line in text.splitlines() if line.endswith(r"\\") and "multicolumn" not in line]
     assert len(body) == 2 * 3
     assert all(len(re.findall(r"(?<!\\)&", line)) == 2 for line in body)
@@ -53,31 +53,31 @@ def test_latex_lines_have_as_many_cells_as_the_table_has_columns() -> None:
 
 
 def test_latex_has_no_unescaped_special_character_outside_commands() -> None:
-    text = latex([SHEET]).removeprefix("% needs")
+    text = latex([TABLE]).removeprefix("% needs")
     assert not re.search(r"(?<!\\)[%#_]", text.replace("{!}{%\n", ""))
 
 
 def test_facts_are_a_list_in_markdown_and_notes_or_comments_in_latex() -> None:
-    assert markdown([SHEET]).endswith("\n- **Note_1**: 100 % & {braces}\n")
+    assert markdown([TABLE]).endswith("\n- **Note_1**: 100 % & {braces}\n")
     note = r"\emph{Note\_1:} 100 \% \& \{braces\}."
-    assert note in latex([SHEET]).splitlines()
-    commented = latex([SHEET], Tex(notes="comments")).splitlines()
+    assert note in latex([TABLE]).splitlines()
+    commented = latex([TABLE], Tex(notes="comments")).splitlines()
     assert r"% Note\_1: 100 \% \& \{braces\}" in commented
     assert not any("footnotesize" in line for line in commented)
 
 
 def test_captions_and_labels_are_the_users_and_differ_between_tables() -> None:
-    one = latex([SHEET], Tex(caption=r"Ours, \cite{elfs}.", label="tab:x", wide=True))
+    one = latex([TABLE], Tex(caption=r"Ours, \cite{elfs}.", label="tab:x", wide=True))
     assert r"\caption{Ours, \cite{elfs}.}" in one
     assert one.count("{table*}") == 2
-    two = latex([SHEET, SHEET], Tex(caption="Ours.", label="tab:x"))
+    two = latex([TABLE, TABLE], Tex(caption="Ours.", label="tab:x"))
     assert re.findall(r"\\label\{(.*)\}", two) == ["tab:x", "tab:x-2"]
     assert r"\caption{Ours. a\_b, 50 \% \& more.}" in two
-    assert "\\label" not in latex([SHEET])
+    assert "\\label" not in latex([TABLE])
 
 
 def test_markdown_lines_have_as_many_cells_as_the_table_has_columns() -> None:
-    lines = [line for line in markdown([SHEET]).splitlines() if line.startswith("|")]
+    lines = [line for line in markdown([TABLE]).splitlines() if line.startswith("|")]
     assert [len(re.findall(r"(?<!\\)\|", line)) for line in lines] == [4] * 5
     assert lines[1] == "| :-- | --: | --: |"
     assert lines[3] == rf"| x_1\|y | **1.0 ± 0.2** | {MISSING} |"

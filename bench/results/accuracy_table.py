@@ -1,4 +1,4 @@
-"""The accuracy table as sheets and as CSV."""
+"""The accuracy table as tables and as CSV."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from bench.identity import NO_ENCODER
 from bench.results.facts import doubtful, table_facts
-from bench.results.sheets import MISSING, Field, Section, Sheet
+from bench.results.rendering import MISSING, Field, Section, TextTable
 from bench.results.tables import Block, Line, Measured
 
 _SUPERVISION = {
@@ -19,7 +19,7 @@ _SUPERVISION = {
 }
 
 
-def sheet(block: Block) -> Sheet:
+def accuracy_table(block: Block) -> TextTable:
     """Lay a block out: methods down, grouped by supervision, percent removed across.
 
     The papers' number, where the block has it, and ours minus it stand on a second line below their method.
@@ -29,7 +29,7 @@ def sheet(block: Block) -> Sheet:
     for supervision, lines in groupby(block.lines, key=lambda line: line.supervision):
         entries = [entry for line in lines for entry in _entries(line, block)]
         sections.append(Section(_SUPERVISION[supervision], tuple(entries)))
-    return Sheet(block.name, columns, tuple(sections), _lead(block), tuple(table_facts(block)))
+    return TextTable(block.name, columns, tuple(sections), _lead(block), tuple(table_facts(block)))
 
 
 def percent(rate: float) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from bench.images.folders import scan_images
-from bench.labelling.sheet import THUMBNAIL, _fitting, contact_sheet
+from bench.labelling.contact_sheet import THUMBNAIL, _fitting, contact_sheet
 
 
 def test_the_place_of_a_picture_that_was_moved_stays_empty(tmp_path: Path) -> None:

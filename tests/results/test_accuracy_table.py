@@ -8,11 +8,11 @@ import pytest
 
 from bench.errors import RowError
 from bench.recipe import Precision, Recipe
+from bench.results.accuracy_table import accuracy_table, table_records
 from bench.results.facts import common
 from bench.results.pseudo_quality import PseudoLabelQuality
+from bench.results.rendering import MISSING, latex, markdown, to_csv
 from bench.results.rows import Row
-from bench.results.sheets import MISSING, latex, markdown, to_csv
-from bench.results.table_text import sheet, table_records
 from bench.results.tables import blocks
 
 Grid = Callable[..., list[Row]]
@@ -23,7 +23,7 @@ PAPER = {"dataset": "cifar10", "pool_size": 50_000, "model": "resnet18", "recipe
 
 def test_layout(grid: Grid) -> None:
     [block] = blocks(grid(MEANS, RATES))
-    made = sheet(block)
+    made = accuracy_table(block)
     assert made.columns == ("method", "50 %", "90 %", "Avg")
     assert made.lead == "full data (0 % removed): 97.0 ± 0.5"
     assert [section.heading for section in made.sections] == ["no labels", "pseudo-labels", "labels"]
@@ -33,7 +33,7 @@ def test_layout(grid: Grid) -> None:
 
 def test_labels_of_the_coreset_only_have_a_section_between(grid: Grid) -> None:
     [block] = blocks(grid({**MEANS, "badge": [91.5, 83.0]}, RATES))
-    headings = [section.heading for section in sheet(block).sections]
+    headings = [section.heading for section in accuracy_table(block).sections]
     assert headings == ["no labels", "pseudo-labels", "labels of the coreset only", "labels"]
 
 
@@ -41,31 +41,32 @@ def test_holes_and_unequal_seeds_are_shown(grid: Grid) -> None:
     rows = [row for row in grid(MEANS, RATES) if (row.method, row.rate) != ("aum", 0.9)]
     rows = [row for row in rows if (row.method, row.rate, row.seed) != ("random", 0.5, 2)]
     [block] = blocks(rows)
-    texts = {line[0].text: [field.text for field in line[1:]] for part in sheet(block).sections for line in part.lines}
+    sections = accuracy_table(block).sections
+    texts = {line[0].text: [field.text for field in line[1:]] for part in sections for line in part.lines}
     assert texts["aum"] == ["92.0 ± 0.5", MISSING, MISSING]
     assert texts["random"] == ["89.8 ± 0.4 (n=2)", "80.0 ± 0.5", MISSING]
     assert texts["elfs"][-1] == "86.5"
-    assert "n = 3 where no n is shown" in sheet(block).notes[0]
-    assert f"{MISSING}: missing, no row" in sheet(block).notes
+    assert "n = 3 where no n is shown" in accuracy_table(block).notes[0]
+    assert f"{MISSING}: missing, no row" in accuracy_table(block).notes
 
 
 def test_no_average_where_every_method_has_a_hole_or_one_rate(grid: Grid) -> None:
     [hole] = blocks([row for row in grid({"random": [90.0, 80.0]}, RATES) if (row.rate, row.seed) != (0.9, 0)])
     [single] = blocks(grid({"random": [90.0]}, [0.5]))
-    assert "Avg" not in sheet(hole).columns
-    assert "Avg" not in sheet(single).columns
+    assert "Avg" not in accuracy_table(hole).columns
+    assert "Avg" not in accuracy_table(single).columns
 
 
 def test_one_seed_shows_no_std(grid: Grid) -> None:
     [block] = blocks(grid({"random": [90.0, 80.0]}, RATES, seeds=1))
-    assert [field.text for field in sheet(block).sections[0].lines[0]] == ["random", "90.0", "80.0", "85.0"]
-    assert "one seed per cell (0), so no std" in sheet(block).notes[0]
+    assert [field.text for field in accuracy_table(block).sections[0].lines[0]] == ["random", "90.0", "80.0", "85.0"]
+    assert "one seed per cell (0), so no std" in accuracy_table(block).notes[0]
 
 
 def test_caption_says_what_the_rows_say(grid: Grid) -> None:
     rows = grid(MEANS, RATES, encoder="vit", encoder_supervision="self-supervised")
     rows = [row.model_copy(update={"device": "NVIDIA H200"}) if row.seed else row for row in rows]
-    text = " ".join(sheet(blocks(rows)[0]).notes)
+    text = " ".join(accuracy_table(blocks(rows)[0]).notes)
     for part in (
         "Accuracy: last-iteration test accuracy in percent, mean ± std over n = 3 seeds (0, 1, 2)",
         "N = 1,437 images of digits",
@@ -85,13 +86,13 @@ def test_caption_says_what_a_long_tailed_and_noisy_version_is(grid: Grid) -> Non
         "digits(pool_size=1437)@imbalance=10@noise=0.2: training split long-tailed (the largest class 10 times the "
         "smallest), with 20 % of the labels replaced by another class; the test split is unchanged, so accuracy is "
         "over its own class balance and true labels"
-    ) in sheet(block).notes
-    assert not any("test split" in note for note in sheet(blocks(grid({"random": [90.0]}, [0.5]))[0]).notes)
+    ) in accuracy_table(block).notes
+    assert not any("test split" in note for note in accuracy_table(blocks(grid({"random": [90.0]}, [0.5]))[0]).notes)
 
 
 def test_caption_warns_of_an_encoder_trained_with_labels_and_of_a_scaled_recipe(grid: Grid) -> None:
     rows = grid(MEANS, RATES, encoder_supervision="labels", recipe=Recipe().scaled(0.1))
-    text = " ".join(sheet(blocks(rows)[0]).notes)
+    text = " ".join(accuracy_table(blocks(rows)[0]).notes)
     assert "Warning: the encoder pixels was trained with labels" in text
     assert "elfs rests on it" in text
     assert "Scaled: iterations and proxy epochs times 0.1, not the full protocol" in text
@@ -126,13 +127,13 @@ def test_rows_of_two_precisions_make_no_block(grid: Grid) -> None:
 
 def test_metric_best_is_named(grid: Grid) -> None:
     [block] = blocks(grid(MEANS, RATES), metric="best")
-    assert sheet(block).notes[0].startswith("Accuracy: best test accuracy seen during training")
-    assert sheet(block).sections[0].lines[0][1].text == "90.8 ± 0.5"
+    assert accuracy_table(block).notes[0].startswith("Accuracy: best test accuracy seen during training")
+    assert accuracy_table(block).sections[0].lines[0][1].text == "90.8 ± 0.5"
 
 
 def test_reported_numbers_stand_below_ours(grid: Grid) -> None:
     [block] = blocks(grid(MEANS, RATES, **PAPER), compare=True)
-    made = sheet(block)
+    made = accuracy_table(block)
     assert [field.text for field in made.sections[1].lines[1]] == ["reported (ELFS)", "94.9 (-3.9)", "86.9 (-4.9)", ""]
     # The 90 % point of AUM lies below the figure: extrapolated, so marked.
     assert made.sections[2].lines[1][2].text.startswith("28.0* (+32.0)")
@@ -146,20 +147,20 @@ def test_reported_numbers_stand_below_ours(grid: Grid) -> None:
 
 def test_a_difference_that_rounds_to_zero_has_no_minus(grid: Grid) -> None:
     [block] = blocks(grid({"elfs": [94.84, 86.9]}, RATES, **PAPER), compare=True)
-    texts = [field.text for field in sheet(block).sections[0].lines[1]]
+    texts = [field.text for field in accuracy_table(block).sections[0].lines[1]]
     assert texts[1:3] == ["94.9 (+0.0)", "86.9 (+0.0)"]
 
 
 def test_a_smaller_pool_gets_no_reported_numbers_and_says_why(grid: Grid) -> None:
     [block] = blocks(grid(MEANS, RATES, dataset="cifar10(pool_size=5000)", pool_size=5000), compare=True)
-    assert sheet(block).notes[-1] == (
+    assert accuracy_table(block).notes[-1] == (
         "Reported numbers: none, since the papers' pool has 50,000 images, this one 5,000"
     )
 
 
 def test_another_model_than_the_papers_is_said(grid: Grid) -> None:
     [block] = blocks(grid(MEANS, RATES, **(PAPER | {"model": "small_cnn"})), compare=True)
-    text = " ".join(sheet(block).notes)
+    text = " ".join(accuracy_table(block).notes)
     assert "ELFS and CCS trained resnet18 for 40,000 iterations; these rows: small_cnn, 40,000" in text
 
 
@@ -179,12 +180,12 @@ def test_csv_holds_numbers_with_holes_as_holes(grid: Grid) -> None:
 def test_other_seeds_are_told_below_the_table(grid: Grid) -> None:
     rows = grid({"random": [90.0, 80.0], "aum": [92.0, 60.0]}, RATES, seeds=2)
     rows += [row.model_copy(update={"seed": row.seed + 5}) for row in grid({"elfs": [99.0, 99.0]}, RATES, seeds=2)]
-    notes = sheet(blocks(rows)[0]).notes
+    notes = accuracy_table(blocks(rows)[0]).notes
     assert (
         "Other seeds: elfs was run at the seeds 5, 6 at 50 %, 90 %, not at the seeds 0, 1 of the others: it is neither "
         "best nor averaged nor ranked there" in notes
     )
-    assert not any("was run at the seed" in note for note in sheet(blocks(grid(MEANS, RATES)[1:])[0]).notes)
+    assert not any("was run at the seed" in note for note in accuracy_table(blocks(grid(MEANS, RATES)[1:])[0]).notes)
 
 
 def test_renderings_do_not_depend_on_the_order_of_the_rows(grid: Grid) -> None:
@@ -192,8 +193,8 @@ def test_renderings_do_not_depend_on_the_order_of_the_rows(grid: Grid) -> None:
 
     def render(given: list[Row]) -> tuple[str, str, str]:
         made = blocks(given, compare=True)
-        sheets = [sheet(block) for block in made]
-        return markdown(sheets), latex(sheets), to_csv(table_records(made))
+        tables = [accuracy_table(block) for block in made]
+        return markdown(tables), latex(tables), to_csv(table_records(made))
 
     assert render(rows) == render(rows[::-1])
 
@@ -211,15 +212,15 @@ def test_caption_says_how_good_the_pseudo_labels_were(grid: Grid) -> None:
 
     plain = grid({"random": [90.0, 80.0]}, RATES)
     [block] = blocks([*plain, *rows("elfs", [70, 71, 72]), *rows("elfs(beta=0.4)", [70, 71, 72])])
-    notes = sheet(block).notes
+    notes = accuracy_table(block).notes
     quality = "71.0 ± 1.0 % accurate, NMI 0.50 ± 0.00, ARI 0.40 ± 0.00 (10 clusters, n = 3)"
     assert f"Pseudo-labels of elfs: {quality}" in notes
     assert "nothing is chosen by it" in notes[-1]
     [block] = blocks([*plain, *rows("elfs", [70, 71, 72]), *rows("elfs(num_clusters=12)", [60, 60, 60])])
-    labels = [fact.label for fact in sheet(block).facts if "accurate" in fact.text]
+    labels = [fact.label for fact in accuracy_table(block).facts if "accurate" in fact.text]
     assert labels == ["Pseudo-labels of elfs", "Pseudo-labels of elfs(num_clusters=12)"]
     [block] = blocks(plain)
-    assert "seudo-labels" not in " ".join(sheet(block).notes)
+    assert "seudo-labels" not in " ".join(accuracy_table(block).notes)
 
 
 @pytest.mark.parametrize(
@@ -232,6 +233,6 @@ def test_a_method_at_a_beta_that_its_paper_tuned_away_from_is_named(
     common = {"score": "aum", "strata": 50} if "ccs" in variant else {"margin": "softmax"}
     rows = [row(variant, rate, params={**common, "beta": of_call["beta"][rate]}, **PAPER) for rate in (0.5, 0.9)]
     [block] = blocks(rows, compare=True)
-    notes = sheet(block).notes
+    notes = accuracy_table(block).notes
     assert any("(CCS" in note or "CCS (" in note for note in notes)
     assert ("Beta: ccs ran at beta = 0, which drops nothing; the papers tuned beta" in notes) is said

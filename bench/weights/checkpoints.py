@@ -96,7 +96,7 @@ def load_weights(
             ``num_batches_tracked`` may be missing: inference does not read it.
     """
     if path is None:
-        raise WeightsError(f"{kind} {owner!r} needs a weights file; see bench.encoding.weights.locate_weights.")
+        raise WeightsError(f"{kind} {owner!r} needs a weights file; see bench.weights.locations.locate_weights.")
     wanted = module.state_dict()
     state = {name: value for name, value in convert(read_state(path, wanted)).items() if not _ignored(name, ignore)}
     replaced = [name for name in wanted if name.startswith(tuple(fresh))]

@@ -15,9 +15,11 @@ from typing import Any
 
 import pytest
 
-import bench.encoding.weights as weights_module
+import bench.weights.locations as weights_module
 from bench import WeightsError
-from bench.encoding.weights import (
+from bench.plugins import EncoderInfo, encoders
+from bench.registry import Entry
+from bench.weights.locations import (
     HubWeights,
     PackageWeights,
     TorchvisionWeights,
@@ -25,8 +27,6 @@ from bench.encoding.weights import (
     locate_weights,
     probe_host,
 )
-from bench.plugins import EncoderInfo, encoders
-from bench.registry import Entry
 
 
 @pytest.fixture(autouse=True)
@@ -141,7 +141,7 @@ def test_a_file_in_the_hubs_cache_is_found(tmp_path: Path) -> None:
         path.write_text(content)
     # The hub reads its settings when it is imported, hence a process of its own.
     code = (
-        "from bench.encoding.weights import HubWeights;"
+        "from bench.weights.locations import HubWeights;"
         "print(HubWeights('timm/some_network.tag').find(), HubWeights('timm/another.tag').find())"
     )
     environment = {**os.environ, "HF_HUB_CACHE": str(tmp_path)}

@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from bench import WeightsError
-from bench.encoding.checkpoints import load_weights, read_state
+from bench.weights.checkpoints import load_weights, read_state
 
 
 class Trap:

@@ -1,0 +1,1 @@
+"""Weights files of encoders and models: where one lies, and how it is read without running code."""
