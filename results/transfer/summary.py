@@ -1,0 +1,72 @@
+"""Table of the transfer study, from the rows below a folder: ``python results/transfer/summary.py [FOLDER]``.
+
+Writes transfer.md beside the rows.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pandas as pd
+
+import bench
+from bench.results.stats import Summary, paired_difference
+
+HERE = Path(__file__).parent
+
+
+def differences(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return accuracy minus random's of the same final model and seed, a row by method and proxy, a column by model."""
+    random = {model: by_seed(part) for model, part in rows[rows.method == "random"].groupby("model")}
+    found = [
+        {
+            "method": variant,
+            "proxy": proxy,
+            "model": model,
+            "text": shown(paired_difference(by_seed(part), random[model])),
+        }
+        for (variant, proxy, model), part in rows[rows.method != "random"].groupby(["variant", "proxy_model", "model"])
+    ]
+    return pd.DataFrame(found).pivot(index=["method", "proxy"], columns="model", values="text").reset_index()
+
+
+def own_proxy(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the accuracy with the final model's own network as proxy minus the mean over the other proxies."""
+    found = []
+    for (variant, model), part in rows[rows.method != "random"].groupby(["variant", "model"]):
+        own = part.proxy_model == model
+        others = part[~own].groupby("seed").accuracy.mean().to_dict()
+        found.append({"method": variant, "model": model, "text": shown(paired_difference(by_seed(part[own]), others))})
+    return pd.DataFrame(found).pivot(index="method", columns="model", values="text").reset_index()
+
+
+def by_seed(rows: pd.DataFrame) -> dict[int, float]:
+    """Return seed -> accuracy of rows that differ in the seed alone."""
+    return rows.set_index("seed").accuracy.to_dict()
+
+
+def shown(difference: Summary | None) -> str:
+    """Write a difference with its 95 % interval."""
+    if difference is None or difference.ci_low is None or difference.ci_high is None:
+        return "-"
+    return f"{difference.mean:+.1f} [{difference.ci_low:+.1f}, {difference.ci_high:+.1f}]"
+
+
+def main(folder: Path) -> None:
+    """Write the tables."""
+    rows = pd.concat([bench.load_rows(path.parent) for path in sorted(folder.glob("*/rows"))])
+    random = rows[rows.method == "random"].groupby("model").accuracy.mean()
+    parts = [
+        "Accuracy minus random's of the same final model and seed, points, with 95 % t intervals. Columns:"
+        " final models.",
+        "Random: " + ", ".join(f"{model} {value:.1f} %" for model, value in random.items()) + ".",
+        differences(rows).to_markdown(index=False),
+        "The final model's own network as proxy, minus the mean of the two others:",
+        own_proxy(rows).to_markdown(index=False),
+    ]
+    (folder / "transfer.md").write_text("\n\n".join(parts) + "\n")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else HERE)
