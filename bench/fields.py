@@ -119,7 +119,7 @@ class GridFields:
 
 
 @dataclass(frozen=True)
-class PlaceFields:
+class FolderFields:
     """Where data, results and shared stages are."""
 
     panel: ClassVar[str] = "Where things are"

@@ -71,8 +71,8 @@ class GivenLabels:
         if -1 in named and None not in counted:
             return np.array(counted)
         if -1 in named:
-            place = named.index(-1)
-            raise OwnFileError(f"{self.where}: label {place + 1}: {UnknownName('class', texts[place], class_names)}")
+            first = named.index(-1)
+            raise OwnFileError(f"{self.where}: label {first + 1}: {UnknownName('class', texts[first], class_names)}")
         if counted != named and all(number is not None and 0 <= number < len(class_names) for number in counted):
             raise OwnFileError(
                 f"{self.where} can be read in two ways, as names of classes and as their numbers from 0; give a .npy "
@@ -156,8 +156,8 @@ def _arrays(path: Path) -> Mapping[str, NDArray[Any]]:
         if suffix == ".npz" and not zipfile.is_zipfile(file):
             raise OwnFileError(f"{path} is not an npz file, or was cut off.")
         file.seek(0)
-        found = np.load(file, allow_pickle=False)
-        return {"": found} if isinstance(found, np.ndarray) else dict(found)
+        loaded = np.load(file, allow_pickle=False)
+        return {"": loaded} if isinstance(loaded, np.ndarray) else dict(loaded)
 
 
 def _from_torch(file: Any) -> Mapping[str, NDArray[Any]]:
@@ -169,5 +169,5 @@ def _from_torch(file: Any) -> Mapping[str, NDArray[Any]]:
     # The name of numpy 1 besides, under which files of before 2024 were written.
     plain += [(rebuild, f"numpy.{core}.multiarray._reconstruct") for core in ("core", "_core")]
     with torch.serialization.safe_globals(plain):
-        found = torch.load(file, map_location="cpu", weights_only=True)
-    return {str(name): np.asarray(item) for name, item in (found if isinstance(found, dict) else {"": found}).items()}
+        saved = torch.load(file, map_location="cpu", weights_only=True)
+    return {str(name): np.asarray(item) for name, item in (saved if isinstance(saved, dict) else {"": saved}).items()}

@@ -141,7 +141,7 @@ def modified(dataset: Dataset, modifiers: Modifiers, given: GivenLabels | None =
         given: labels of the file that ``@labels`` names.
 
     Returns:
-        ``pool_index`` holds the places of the images that stay in the training split that was given.
+        ``pool_index`` holds the positions of the images that stay in the training split that was given.
 
     Raises:
         DataError: a class would be left without images, there is only one, or noise would replace no label.

@@ -336,13 +336,13 @@ class Pool:
 
     def _positions(self, indices: ArrayLike, call: str) -> NDArray[np.int64]:
         """Return int64 [m] positions in the pool; a mask would silently be the images 0 and 1."""
-        found = np.asarray(indices)
-        if found.ndim != 1 or (found.size and not np.issubdtype(found.dtype, np.integer)):
-            raise SelectionError(f"{call} takes pool indices [m], got {found.dtype} of shape {found.shape}.")
-        found = found.astype(np.int64)
-        if found.size and not 0 <= found.min() <= found.max() < len(self):
+        positions = np.asarray(indices)
+        if positions.ndim != 1 or (positions.size and not np.issubdtype(positions.dtype, np.integer)):
+            raise SelectionError(f"{call} takes pool indices [m], got {positions.dtype} of shape {positions.shape}.")
+        positions = positions.astype(np.int64)
+        if positions.size and not 0 <= positions.min() <= positions.max() < len(self):
             raise SelectionError(f"{call} takes pool indices from 0 to {len(self) - 1}.")
-        return found
+        return positions
 
     def _allowed(self, wanted: Supervision, what: str) -> None:
         if SUPERVISIONS.index(self._supervision) < SUPERVISIONS.index(wanted):

@@ -15,7 +15,7 @@ from bench.identity import ModelRef, derive_seed
 from bench.loading import load_dataset
 from bench.plugins import datasets
 from bench.results.stats import paired_difference, summarize
-from bench.training.fit import Labelled, build_model, fit, make_batches
+from bench.training.fit import LabelledInputs, build_model, fit, make_batches
 from bench.training.loop import evaluate
 from benchmarks._common import Meter, Result, Target
 from benchmarks._plain_loop import make_loader, train_plainly
@@ -61,13 +61,13 @@ def our_accuracy(dataset: Dataset, recipe: Recipe, iterations: int, seed: int, d
     """Test accuracy in percent."""
     [scored] = fit(
         MODEL,
-        Labelled(dataset.train.images, dataset.train.labels, dataset.num_classes),
+        LabelledInputs(dataset.train.images, dataset.train.labels, dataset.num_classes),
         dataset=dataset,
         recipe=recipe,
         iterations=iterations,
         seed=seed,
         device=device,
-        test=Labelled(dataset.test.images, dataset.test.labels, dataset.num_classes),
+        test=LabelledInputs(dataset.test.images, dataset.test.labels, dataset.num_classes),
     )
     return scored.accuracy
 

@@ -63,19 +63,20 @@ def _fetch(base: Path, folder: str, record: int, md5: str) -> None:
 
 def _severity(images: Path, labels: Path, severity: int, test: Split) -> Split:
     """Read the part of a file that has one severity: all test images at severity 1, then all at 2, and so on."""
-    found = []
+    arrays = []
     for path in (images, labels):
         try:
             open_regular(path).close()
             # Mapped: a file of all severities has 154 MB, of which a fifth is used.
-            found.append(np.load(path, mmap_mode="r", allow_pickle=False))
+            arrays.append(np.load(path, mmap_mode="r", allow_pickle=False))
         except (OSError, ValueError, EOFError) as error:
             raise DataError(f"{path} is corrupt: {error}.") from error
     number, (channels, height, width) = len(test), test.images.shape[1:]
     shape = (SEVERITIES * number, height, width, channels)
-    if found[0].dtype != np.uint8 or found[0].shape != shape:
-        raise DataError(f"{images} holds {found[0].dtype} of shape {found[0].shape}; expected uint8 of shape {shape}.")
+    pixels, numbers = arrays
+    if pixels.dtype != np.uint8 or pixels.shape != shape:
+        raise DataError(f"{images} holds {pixels.dtype} of shape {pixels.shape}; expected uint8 of shape {shape}.")
     part = slice((severity - 1) * number, severity * number)
-    if found[1].shape != shape[:1] or not np.array_equal(found[1][part], test.labels):
+    if numbers.shape != shape[:1] or not np.array_equal(numbers[part], test.labels):
         raise DataError(f"{labels} are not the labels of this data set's test images: it belongs to another one.")
-    return Split(np.ascontiguousarray(found[0][part].transpose(0, 3, 1, 2)), test.labels)
+    return Split(np.ascontiguousarray(pixels[part].transpose(0, 3, 1, 2)), test.labels)

@@ -31,8 +31,8 @@ def read_arrays(path: Path, names: Sequence[str], *, optional: Sequence[str] = (
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             missing = [name for name in names if name not in arrays.files]
             if missing:
-                found = ", ".join(sorted(arrays.files)) or "nothing"
-                raise DataError(f"{path} lacks {', '.join(missing)}; it holds {found}.")
+                held = ", ".join(sorted(arrays.files)) or "nothing"
+                raise DataError(f"{path} lacks {', '.join(missing)}; it holds {held}.")
             return {name: _plain(arrays, name, path) for name in (*names, *optional) if name in arrays.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise DataError(f"{path} is corrupt: {error}.") from error

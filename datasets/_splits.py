@@ -58,22 +58,22 @@ def find_splits(base: Path) -> tuple[str, str] | None:
     Raises:
         DataError: names that look like splits which cannot be read as such, with what to do.
     """
-    named = [found for name in class_folders(base) if (found := split_name(name)) is not None]
+    named = [split for name in class_folders(base) if (split := split_name(name)) is not None]
     # By what else the names say: seg_train belongs to seg_test, and not to pred_test.
-    pairs = [group for group in _groups(named) if len({found.role for found in group}) > 1]
+    pairs = [group for group in _groups(named) if len({split.role for split in group}) > 1]
     if len(pairs) > 1:
-        names = ", ".join(found.name for group in pairs for found in group)
+        names = ", ".join(split.name for group in pairs for split in group)
         raise DataError(
             f"{base} has several pairs of splits: {names}. Sort the images as train/CLASS/IMAGE and test/CLASS/IMAGE, "
             "or put one pair into a directory of its own."
         )
     if pairs:
         return _pair(base, pairs[0])
-    for found in named:
-        nested = class_folders(base / found.name)
+    for split in named:
+        nested = class_folders(base / split.name)
         # With another word in it, as in train_station, it is as likely a class.
-        if nested and not found.rest:
-            _refuse_alone(base, found, nested)
+        if nested and not split.rest:
+            _refuse_alone(base, split, nested)
     return None
 
 
@@ -91,24 +91,24 @@ def refuse_mixed(base: Path, files: Sequence[str]) -> None:
     within = dict.fromkeys((parts[0], parts[1]) for file in files if len(parts := file.split("/", 2)) > 2)
     roles: dict[str, list[Named]] = {}
     for outer, inner in within:
-        if (found := split_name(inner)) is not None:
-            roles.setdefault(outer, []).append(found)
+        if (split := split_name(inner)) is not None:
+            roles.setdefault(outer, []).append(split)
     for name, splits in roles.items():
-        if any(found.role is TRAIN for found in splits) and any(found.role in (TEST, VALIDATION) for found in splits):
+        if any(split.role is TRAIN for split in splits) and any(split.role in (TEST, VALIDATION) for split in splits):
             raise DataError(
-                f"{base / name} holds {' and '.join(found.name for found in splits)}: these splits would be mixed. Put "
+                f"{base / name} holds {' and '.join(split.name for split in splits)}: these splits would be mixed. Put "
                 f"splits above classes, as in {base / 'train' / name} and {base / 'test' / name}, or use {base / name} "
                 "as path."
             )
 
 
 def _groups(named: Sequence[Named]) -> list[list[Named]]:
-    return [[found for found in named if found.rest == rest] for rest in dict.fromkeys(found.rest for found in named)]
+    return [[split for split in named if split.rest == rest] for rest in dict.fromkeys(split.rest for split in named)]
 
 
 def _pair(base: Path, group: Sequence[Named]) -> tuple[str, str]:
     def only(role: tuple[str, ...]) -> str | None:
-        names = [found.name for found in group if found.role is role]
+        names = [split.name for split in group if split.role is role]
         if len(names) > 1:
             raise DataError(
                 f"{base} has {' and '.join(names)}, which name the same split. Merge or remove one of them."
@@ -117,7 +117,7 @@ def _pair(base: Path, group: Sequence[Named]) -> tuple[str, str]:
 
     # A test split first: the validation split is then one that its authors tuned on.
     train, held = only(TRAIN), only(TEST) or only(VALIDATION)
-    names = " and ".join(found.name for found in group)
+    names = " and ".join(split.name for split in group)
     if train is None or held is None:
         missing = "training" if train is None else "test or validation"
         raise DataError(
@@ -134,14 +134,14 @@ def _pair(base: Path, group: Sequence[Named]) -> tuple[str, str]:
     return train, held
 
 
-def _refuse_alone(base: Path, found: Named, nested: Sequence[str]) -> None:
-    if found.role is TRAIN:
+def _refuse_alone(base: Path, split: Named, nested: Sequence[str]) -> None:
+    if split.role is TRAIN:
         raise DataError(
-            f"{base} has {found.name} with class folders in it, but none of test, val, valid beside it. Add one, or "
-            f"use {base / found.name} as path: a part of it is then held out."
+            f"{base} has {split.name} with class folders in it, but none of test, val, valid beside it. Add one, or "
+            f"use {base / split.name} as path: a part of it is then held out."
         )
     raise DataError(
-        f"{base} has {found.name} with folders in it ({', '.join(nested[:3])}), which looks like a split, and no train "
-        f"beside it. Put the training classes into {base / 'train'}; if {found.name} is a class, put its images into "
-        f"{base / found.name} itself."
+        f"{base} has {split.name} with folders in it ({', '.join(nested[:3])}), which looks like a split, and no train "
+        f"beside it. Put the training classes into {base / 'train'}; if {split.name} is a class, put its images into "
+        f"{base / split.name} itself."
     )

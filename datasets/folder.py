@@ -17,7 +17,7 @@ from bench.datasets._splits import find_splits, refuse_mixed
 from bench.images.folders import ImageFiles, class_folders, scan_classes
 from bench.images.streaming import StreamedImages
 
-Labelled: TypeAlias = tuple[ImageFiles, NDArray[np.int64]]
+LabelledFiles: TypeAlias = tuple[ImageFiles, NDArray[np.int64]]
 
 
 @register_dataset(
@@ -80,7 +80,7 @@ def _directory(root: Path | None, path: str) -> Path:
     return base.resolve()
 
 
-def _splits(base: Path, test_fraction: float) -> tuple[Labelled, Labelled, tuple[str, ...]]:
+def _splits(base: Path, test_fraction: float) -> tuple[LabelledFiles, LabelledFiles, tuple[str, ...]]:
     pair = find_splits(base)
     if pair is None:
         classes = _at_least_two(base)

@@ -71,11 +71,11 @@ def _validation(folder: Path, classes: tuple[str, ...]) -> tuple[ImageFiles, NDA
         lines = (folder / LISTED).read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"cannot read {folder / LISTED}: {error}.") from error
-    for place, line in enumerate(lines, 1):
+    for number, line in enumerate(lines, 1):
         name, _, rest = line.partition("\t")
         wnid = rest.partition("\t")[0]
         if wnid not in numbers:
-            raise DataError(f"{folder / LISTED}: line {place} names no class of the training split: {line[:80]!r}.")
+            raise DataError(f"{folder / LISTED}: line {number} names no class of the training split: {line[:80]!r}.")
         listed[name] = numbers[wnid]
     for what, names in (("no label", set(files.names) - set(listed)), ("no image", set(listed) - set(files.names))):
         if names:

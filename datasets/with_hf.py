@@ -63,16 +63,16 @@ def hf(
         BenchError: the library is not installed.
         DataError: no such folder, split or column, or items that are no pictures with classes.
     """
-    found = _open(root, path, config, download)
-    if split not in found:
-        raise DataError(f"{path} has no split {split!r}; valid: {', '.join(found)}.")
-    held = test or next((name for name in ("test", "validation") if name in found and name != split), "")
-    if held and (held not in found or held == split):
-        raise DataError(f"{path} has no other split {held!r}; valid for test: {', '.join(set(found) - {split})}.")
-    classes, labels = _labels(found, [split, held] if held else [split], image, label, path)
+    loaded = _open(root, path, config, download)
+    if split not in loaded:
+        raise DataError(f"{path} has no split {split!r}; valid: {', '.join(loaded)}.")
+    held = test or next((name for name in ("test", "validation") if name in loaded and name != split), "")
+    if held and (held not in loaded or held == split):
+        raise DataError(f"{path} has no other split {held!r}; valid for test: {', '.join(set(loaded) - {split})}.")
+    classes, labels = _labels(loaded, [split, held] if held else [split], image, label, path)
 
     def read(name: str) -> Arrays:
-        items = _Items(found[name], image, labels[name])
+        items = _Items(loaded[name], image, labels[name])
         return pictures(items, len(labels[name]), size, memory_gb, f"{path}, split {name}")
 
     whole = read(split)
@@ -107,8 +107,8 @@ def _open(root: Path | None, path: str, config: str, download: bool) -> Any:
                 f"{path} is no folder{'' if root is None else f' below {root}'}; a name on the hub needs --download."
             )
         probe_host(datasets.config.HF_ENDPOINT)
-        found = datasets.load_dataset(path, config or None)
-        _keep(found, base / _folder(path, config))
+        loaded = datasets.load_dataset(path, config or None)
+        _keep(loaded, base / _folder(path, config))
     except (DataError, MemoryError):
         raise
     except WeightsError as error:
@@ -116,7 +116,7 @@ def _open(root: Path | None, path: str, config: str, download: bool) -> Any:
     except Exception as error:  # the library lets through what its readers raise
         reason = (str(error).splitlines() or [repr(error)])[0]
         raise DataError(f"{path} cannot be read as a Hugging Face data set: {reason}") from error
-    return found
+    return loaded
 
 
 def _folder(path: str, config: str) -> Path:
@@ -124,12 +124,12 @@ def _folder(path: str, config: str) -> Path:
     return Path("hf", path.replace("/", "--"), config or "default")
 
 
-def _keep(found: Any, target: Path) -> None:
+def _keep(loaded: Any, target: Path) -> None:
     """Write a download to its folder whole or not at all: half of one would be read ever after."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".unfinished-", dir=target.parent) as beside:
         written = Path(beside, "whole")
-        found.save_to_disk(str(written))
+        loaded.save_to_disk(str(written))
         try:
             written.rename(target)
         except OSError:
@@ -146,11 +146,11 @@ def _from_folder(datasets: Any, folder: Path, config: str) -> Any:
     return datasets.load_dataset(str(folder), config or None)
 
 
-def _labels(found: Any, splits: list[str], image: str, label: str, path: str) -> tuple[list[str], dict[str, list[int]]]:
+def _labels(sets: Any, splits: list[str], image: str, label: str, path: str) -> tuple[list[str], dict[str, list[int]]]:
     """Names of the classes, by the first of the splits where they have none, and each split's class numbers."""
     values: dict[str, list[Any]] = {}
     for split in splits:
-        rows, what = found[split], f"{path}, split {split}"
+        rows, what = sets[split], f"{path}, split {split}"
         for column, option in ((image, "image"), (label, "label")):
             if column not in rows.column_names:
                 valid = ", ".join(rows.column_names)
@@ -163,7 +163,7 @@ def _labels(found: Any, splits: list[str], image: str, label: str, path: str) ->
                     f"{what}: column {label} holds {held} at item {item}; classes are whole numbers or texts. "
                     "Use another column as label=COLUMN, or leave such items out."
                 )
-    names = getattr(found[splits[0]].features[label], "names", None)
+    names = getattr(sets[splits[0]].features[label], "names", None)
     own = set(values[splits[0]])
     known = list(range(len(names))) if names else sorted(value for value in own if isinstance(value, str) or value >= 0)
     numbers = {value: number for number, value in enumerate(known)}
@@ -171,7 +171,7 @@ def _labels(found: Any, splits: list[str], image: str, label: str, path: str) ->
         if unknown := [item for item, value in enumerate(values[split]) if value not in numbers]:
             first = values[split][unknown[0]]
             withheld = " (-1 often says that a label is withheld)" if first == -1 else ""
-            others = sorted(set(found) - {splits[0], split}, key=lambda name: name != "validation")
+            others = sorted(set(sets) - {splits[0], split}, key=lambda name: name != "validation")
             remedy = f"; take another one, such as test={others[0]}" if others and split != splits[0] else ""
             raise DataError(
                 f"{path}, split {split}: {len(unknown)} of {len(values[split])} items are of none of the {len(known)} "

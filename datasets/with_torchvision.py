@@ -131,7 +131,7 @@ def _read(
     free = any(item.kind is item.VAR_KEYWORD for item in takes.values())
     fetching = {"download": download} if "download" in takes or free else {}
     try:
-        found: Any = reader(root=str(root), **given, **fetching)
+        items: Any = reader(root=str(root), **given, **fetching)
     except Exception as error:  # RuntimeError, FileNotFoundError, URLError: each set has its own
         reason = (str(error).splitlines() or [repr(error)])[0]
         hint = (
@@ -140,6 +140,6 @@ def _read(
             else "add --download, or fetch it by hand"
         )
         raise DataError(f"torchvision cannot read {name} below {root}: {reason} ({hint}).") from error
-    listed = getattr(found, "classes", None) or getattr(found, "categories", None) or []
+    listed = getattr(items, "classes", None) or getattr(items, "categories", None) or []
     names = [item if isinstance(item, str) else str(item[0]) for item in listed]
-    return pictures(found, len(found), size, memory_gb, f"torchvision's {name}"), names
+    return pictures(items, len(items), size, memory_gb, f"torchvision's {name}"), names

@@ -20,7 +20,7 @@ from bench.cli.compare import compare
 from bench.cli.doctor import doctor
 from bench.cli.export import export
 from bench.cli.leaderboard import leaderboard
-from bench.cli.listing import Kind, document, found, show, show_found, show_reference
+from bench.cli.listing import Kind, document, matching, show, show_matches, show_reference
 from bench.cli.plot import plot
 from bench.cli.report import report
 from bench.cli.run import run
@@ -67,9 +67,9 @@ def list_plugins(
 ) -> None:
     """List the registered methods, datasets, encoders or models with parameters, defaults and sources."""
     if search and json_output:
-        print_json(found(kind, search))
+        print_json(matching(kind, search))
     elif search:
-        show_found(kind, search)
+        show_matches(kind, search)
     elif json_output:
         print_json(document(kind))
     elif markdown:

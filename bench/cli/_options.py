@@ -9,7 +9,7 @@ import typer
 
 from bench.cli._fields import option
 from bench.cli._output import JSON
-from bench.fields import MachineFields, PlaceFields
+from bench.fields import FolderFields, MachineFields
 
 
 def _load(paths: list[Path] | None) -> list[Path] | None:
@@ -21,10 +21,10 @@ def _load(paths: list[Path] | None) -> list[Path] | None:
     return paths
 
 
-PLACE, MACHINE = PlaceFields.panel, MachineFields.panel
+FOLDERS, MACHINE = FolderFields.panel, MachineFields.panel
 
-DataRootOption = Annotated[Path | None, option(PlaceFields, "data_root")]
-CacheOption = Annotated[Path | None, option(PlaceFields, "cache_dir")]
+DataRootOption = Annotated[Path | None, option(FolderFields, "data_root")]
+CacheOption = Annotated[Path | None, option(FolderFields, "cache_dir")]
 DeviceOption = Annotated[str, option(MachineFields, "device")]
 PluginOption = Annotated[
     list[Path] | None,
@@ -32,7 +32,7 @@ PluginOption = Annotated[
         help="Python file that registers a method, data set, encoder or model; may be given several times.",
         callback=_load,
         is_eager=True,
-        rich_help_panel=PLACE,
+        rich_help_panel=FOLDERS,
     ),
 ]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.", rich_help_panel=MACHINE)]

@@ -54,7 +54,7 @@ def document(kind: Kind) -> dict[str, Any]:
     return {kind.value: [_plain(entry, kind) for entry in registry]}
 
 
-def found(kind: Kind, text: str) -> dict[str, Any]:
+def matching(kind: Kind, text: str) -> dict[str, Any]:
     """Return what is registered, and what the installed libraries offer, under names that contain a text."""
     from bench import plugins
     from bench.zoo import search
@@ -76,11 +76,11 @@ def found(kind: Kind, text: str) -> dict[str, Any]:
     return {kind.value: [match._asdict() for match in matches], "not_installed": missing}
 
 
-def show_found(kind: Kind, text: str) -> None:
-    """Print what ``found`` finds, one call a line, to be copied."""
+def show_matches(kind: Kind, text: str) -> None:
+    """Print what ``matching`` finds, one call a line, to be copied."""
     import typer
 
-    result = found(kind, text)
+    result = matching(kind, text)
     for match in result[kind.value]:
         typer.echo(f"{match['call']}  {match['trained_with']}".rstrip())
     if not result[kind.value]:

@@ -14,7 +14,7 @@ import typer
 from bench.cli._fields import spread
 from bench.cli._options import MACHINE, PluginOption, QuietOption
 from bench.cli._output import JSON, print_json
-from bench.fields import GridFields, MachineFields, PlaceFields, TrackFields
+from bench.fields import FolderFields, GridFields, MachineFields, TrackFields
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -29,7 +29,7 @@ def run(
     *,
     grid: GridFields,
     plugin: PluginOption = None,
-    place: PlaceFields,
+    folders: FolderFields,
     machine: MachineFields,
     track: TrackFields,
     dry_run: Annotated[
@@ -60,7 +60,7 @@ def run(
     given = _given(grid)
     if grid.preset is None and grid.config is None and not any(value is not None for value in given.values()):
         raise SpecError("nothing to compare was named: try --methods elfs,random, --preset demo, or --config FILE.")
-    options = RunOptions(**asdict(place), **asdict(machine))
+    options = RunOptions(**asdict(folders), **asdict(machine))
     spec = load_spec(preset=grid.preset, config=grid.config, given=given)
     trackers = make_trackers(track.track, mode=track.wandb_mode, curves=track.track_curves)
     job = Job(spec, options, tolerant=dry_run)

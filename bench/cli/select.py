@@ -17,7 +17,7 @@ from bench.cli import _complete
 from bench.cli._fields import option, spread
 from bench.cli._options import MACHINE, CacheOption, DeviceOption, QuietOption, SummaryOption
 from bench.cli._output import print_json
-from bench.fields import PlaceFields
+from bench.fields import FolderFields
 from bench.labelling.formats import Format
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from bench.labelling.sources import Items, Source
 
 PICTURES = 100
-PLACE = "<path>"
+PATH = "<path>"
 """What ``--help`` calls a path or an address, which is taken as text: a ``Path`` would make one slash of two."""
 _NAMED = 5
 USUAL = "default"
@@ -76,9 +76,9 @@ class Choice:
         from bench.labelling.default import find_method
 
         find = partial(find_method, items=items)
-        found = comparing(self.method, USUAL, find) if self.compare else find(self.method)
-        check_method(found, budget=self.budget, items=items, classes=self.classes)
-        return found
+        method = comparing(self.method, USUAL, find) if self.compare else find(self.method)
+        check_method(method, budget=self.budget, items=items, classes=self.classes)
+        return method
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ class Given:
     images: Annotated[
         str | None,
         typer.Option(
-            metavar=PLACE,
+            metavar=PATH,
             help="Folder of JPEG, PNG, WebP or HEIC files, flat or nested; or s3://BUCKET/FOLDER, gs://...",
         ),
     ] = None
@@ -100,11 +100,11 @@ class Given:
     ] = None
     embeddings: Annotated[
         str | None,
-        typer.Option(metavar=PLACE, help=".npy, .npz or .parquet of numbers [N, D]; also at an address."),
+        typer.Option(metavar=PATH, help=".npy, .npz or .parquet of numbers [N, D]; also at an address."),
     ] = None
     names: Annotated[
         str | None,
-        typer.Option(metavar=PLACE, help="Of --embeddings, one a line; with --images, files below that folder."),
+        typer.Option(metavar=PATH, help="Of --embeddings, one a line; with --images, files below that folder."),
     ] = None
     encoder: Annotated[
         str,
@@ -161,10 +161,10 @@ class Known:
     labelled: Annotated[
         str | None,
         typer.Option(
-            metavar=PLACE, help="CSV or text of what is labelled, such as an earlier list: the choice complements it."
+            metavar=PATH, help="CSV or text of what is labelled, such as an earlier list: the choice complements it."
         ),
     ] = None
-    exclude: Annotated[str | None, typer.Option(metavar=PLACE, help="CSV or text of what is never chosen.")] = None
+    exclude: Annotated[str | None, typer.Option(metavar=PATH, help="CSV or text of what is never chosen.")] = None
     groups: Annotated[
         str | None,
         typer.Option(
@@ -331,7 +331,7 @@ def select(
     known: Known,
     wanted: Wanted,
     cache_dir: CacheOption = None,
-    download: Annotated[bool, option(PlaceFields, "download", help="Fetch missing weights.")] = False,
+    download: Annotated[bool, option(FolderFields, "download", help="Fetch missing weights.")] = False,
     device: DeviceOption = "auto",
     threads: Annotated[
         int | None, typer.Option(min=1, help="CPU threads. Default: all.", rich_help_panel=MACHINE)

@@ -45,7 +45,7 @@ def table(
         failed = summary(folder)
         if failed is not None:
             typer.echo(f"{failed}, and no table has them; the reasons are in {folder / 'failed'}.")
-    asked, shown = read_planned(folders), [*(place for block in blocks for place in block.planned)]
+    asked, shown = read_planned(folders), [*(point for block in blocks for point in block.planned)]
     if methods is None and set(asked) - set(shown):  # of a data set, encoder or model without any row
         typer.echo(f"Incomplete: {missing_words(asked, [row for block in blocks for row in block.rows])}.")
 
@@ -64,14 +64,14 @@ def _document(folders: list[Path], made: list[Block], tables: list[TextTable], p
     """Return what the tables show, as plain values."""
     from bench.engine.failures import read_failures
     from bench.results.accuracy_table import table_records
-    from bench.results.planned import place_of, read_planned
+    from bench.results.planned import grid_point, read_planned
 
-    there = {place_of(row) for block in made for row in block.rows}
+    there = {grid_point(row) for block in made for row in block.rows}
 
     return {
         "blocks": [
             {
-                **block.place,
+                **block.identity,
                 "metric": block.metric,
                 "rates": block.rates,
                 "seeds": block.seeds,
@@ -81,7 +81,7 @@ def _document(folders: list[Path], made: list[Block], tables: list[TextTable], p
         ],
         "results": table_records(made),
         "tables": [str(path) for path in paths],
-        "missing": [place._asdict() for place in read_planned(folders) if place not in there],
+        "missing": [point._asdict() for point in read_planned(folders) if point not in there],
         "failed": [
             {"out": str(folder), "cell_id": failure.cell_id, "reason": failure.reason}
             for folder in folders

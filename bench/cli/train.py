@@ -16,7 +16,7 @@ from bench.cli import _complete
 from bench.cli._fields import option, spread
 from bench.cli._options import DeviceOption, QuietOption, SummaryOption
 from bench.cli._output import print_json
-from bench.fields import MachineFields, PlaceFields, Says
+from bench.fields import FolderFields, MachineFields, Says
 
 if TYPE_CHECKING:
     from bench.engine.run import Outcome
@@ -82,7 +82,7 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class Place(PlaceFields):
+class TrainFolders(FolderFields):
     """As of a run, in another folder."""
 
     out: Annotated[Path, Says("Folder of the new rows.")] = Path("runs/train")
@@ -104,7 +104,7 @@ class How:
 
 @spread
 def train(
-    *, wanted: Wanted, place: Place, how: How, quiet: QuietOption = False, json_output: SummaryOption = False
+    *, wanted: Wanted, folders: TrainFolders, how: How, quiet: QuietOption = False, json_output: SummaryOption = False
 ) -> None:
     """Train on a published coreset without selecting again: a run of the method `indices`, which writes rows.
 
@@ -125,7 +125,7 @@ def train(
         device = "cpu" if device == "auto" and origin.device.startswith("cpu") else device
         threads = threads or origin.threads
     options = {
-        **asdict(place),
+        **asdict(folders),
         "device": device,
         "executor": "local",
         "workers": how.workers,

@@ -179,13 +179,13 @@ def _frozen(sample: Sample) -> Sample:
 
 
 def _observe(images: NDArray[np.uint8], targets: NDArray[np.int64]) -> Dynamics:
-    from bench.training.fit import Labelled, fit, proxy_iterations
+    from bench.training.fit import LabelledInputs, fit, proxy_iterations
     from bench.training.recorder import DynamicsRecorder
 
     recorder = DynamicsRecorder(len(targets), "cpu")
     fit(
         CNN,
-        Labelled(images, targets, 10),
+        LabelledInputs(images, targets, 10),
         dataset=_as_dataset(images, targets),
         recipe=RECIPE,
         iterations=proxy_iterations(RECIPE, len(targets)),

@@ -49,7 +49,7 @@ def timed_units(counts: Mapping[Unit, float], session: Session, widths: Mapping[
         return {}
     from bench.training.precision import prepare_torch
 
-    found: dict[Unit, float] = {}
+    timed: dict[Unit, float] = {}
     probe, begin = _Probe(session, widths), time.perf_counter()
     worked = probe.now()
     with settings_kept():
@@ -60,10 +60,10 @@ def timed_units(counts: Mapping[Unit, float], session: Session, widths: Mapping[
             if rough[unit] < _SHARE * whole:
                 continue
             with suppress(Exception, SystemExit):  # why, the run itself will say
-                found[unit] = probe.seconds(unit)
+                timed[unit] = probe.seconds(unit)
         # A unit of a tenth of a second meets the others on a shared machine by chance; the whole of the probe does not.
         crowded = (time.perf_counter() - begin) / max(probe.now() - worked, 1e-6)
-    return {unit: seconds * max(1.0, crowded) for unit, seconds in found.items()}
+    return {unit: seconds * max(1.0, crowded) for unit, seconds in timed.items()}
 
 
 class _Probe:

@@ -61,9 +61,9 @@ def row_that_cannot_join(out: Path, cells: Sequence[Cell]) -> str | None:
         The row's id, the fields that differ, and what to do, in words; None where all could stand in one table.
     """
     planned = {cell.cell_id for cell in cells}
-    # By their text, since a place holds dicts, which cannot be hashed; most cells of a grid share one.
-    places = {repr(place): place for place in map(_known_place, cells)}.values()
-    lines = {_line(cell.place(), cell) for cell in cells if isinstance(cell, PublishedCell)}
+    # By their text, since the fields hold dicts, which cannot be hashed; most cells of a grid share one.
+    known = {repr(fields): fields for fields in map(_known_fields, cells)}.values()
+    lines = {_line(cell.table_fields(), cell) for cell in cells if isinstance(cell, PublishedCell)}
     for path in sorted((out / "rows").glob("*.json")):
         if path.stem in planned:
             continue
@@ -71,15 +71,15 @@ def row_that_cannot_join(out: Path, cells: Sequence[Cell]) -> str | None:
             row = read_row(path)
             if _line(dict(row), row) in lines:
                 return f"{row.cell_id} (another coreset of the same name); give another --out, or rename the file"
-            for place in places:
-                if fields := conflict(row, place):
-                    return f"{row.cell_id} ({fields}); give another --out{_or_its_precision(row, place['recipe'])}"
+            for there in known:
+                if fields := conflict(row, there):
+                    return f"{row.cell_id} ({fields}); give another --out{_or_its_precision(row, there['recipe'])}"
     return None
 
 
-def _line(place: Mapping[str, Any], of: Row | Cell) -> tuple[Any, ...]:
+def _line(fields: Mapping[str, Any], of: Row | Cell) -> tuple[Any, ...]:
     """Return what two trainings may not have in common in one table."""
-    return (*(place[name] for name in ("dataset", "model", "encoder")), of.variant, rate_of(of), of.seed)
+    return (*(fields[name] for name in ("dataset", "model", "encoder")), of.variant, rate_of(of), of.seed)
 
 
 def _or_its_precision(row: Row, recipe: Recipe) -> str:
@@ -89,10 +89,10 @@ def _or_its_precision(row: Row, recipe: Recipe) -> str:
     return f", or --recipe precision={precision}" if same and precision not in ("auto", recipe.precision) else ""
 
 
-def _known_place(cell: Cell) -> dict[str, Any]:
-    """Return ``Cell.place`` without what a dry run could not find: size and content of missing data, weights."""
-    place = cell.place()
-    return {name: value for name, value in place.items() if value or name not in _FOUND_ON_DISK}
+def _known_fields(cell: Cell) -> dict[str, Any]:
+    """Return ``Cell.table_fields`` without what a dry run could not find: size and content of missing data, weights."""
+    fields = cell.table_fields()
+    return {name: value for name, value in fields.items() if value or name not in _FOUND_ON_DISK}
 
 
 def set_aside(out: Path, cells: Iterable[Cell]) -> list[Path]:

@@ -15,7 +15,7 @@ from bench.engine.machine import shortages, this_machine
 from bench.engine.plan import Plan, check_cache, make_plan
 from bench.engine.run import Outcome, run
 from bench.errors import SpecError
-from bench.fields import MachineFields, PlaceFields
+from bench.fields import FolderFields, MachineFields
 from bench.grid.cells import check_names
 from bench.grid.spec import GridSpec
 from bench.stages.session import Session
@@ -33,7 +33,7 @@ _START = {"ray": 12.0, "local": 2.0}
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
-class RunOptions(PlaceFields, MachineFields):
+class RunOptions(FolderFields, MachineFields):
     """Where and on what a grid runs, checked; none of it is part of a result."""
 
 

@@ -75,8 +75,8 @@ class Cells:
     def search(self, part: NDArray[np.float32], k: int, probes: int) -> NDArray[np.int64]:
         """Numbers of the k rows nearest to each of some scaled rows, nearest first, int64 [B, k]; -1 where too few."""
         self._index.nprobe = min(probes, self.cells)
-        found: NDArray[np.int64] = self._index.search(part, k)[1]
-        return found
+        nearest: NDArray[np.int64] = self._index.search(part, k)[1]
+        return nearest
 
 
 def worthwhile(size: int) -> bool:

@@ -25,12 +25,12 @@ def collapse(clusters: NDArray[np.int64], classes: int) -> list[str]:
     if size < _FEWEST:
         return []
     advice = "; try another --method or --encoder, and look at the page before you label."
-    found = []
+    warnings = []
     # A choice cannot come from more clusters than it has items.
     if 2 * len(numbers) <= min(size, classes):
-        found.append(f"the choice comes from {len(numbers)} of the {classes} clusters that were looked for{advice}")
+        warnings.append(f"the choice comes from {len(numbers)} of the {classes} clusters that were looked for{advice}")
     largest = int(counts.max())
     if 2 * largest >= size and largest * classes >= _FAIR * size:
         number = int(numbers[counts.argmax()])
-        found.append(f"{largest} of the {size} chosen items are of one cluster ({number}){advice}")
-    return found
+        warnings.append(f"{largest} of the {size} chosen items are of one cluster ({number}){advice}")
+    return warnings

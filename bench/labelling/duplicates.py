@@ -71,11 +71,11 @@ class _Kept:
 
     def resembled(self, units: NDArray[np.float32], similarity: float) -> NDArray[np.bool_]:
         """Which of some rows of length 1 are near-duplicates of any that stays, bool [B]; all are compared."""
-        found = np.zeros(len(units), dtype=bool)
+        resembling = np.zeros(len(units), dtype=bool)
         for positions in self.positions:
-            left = np.flatnonzero(~found)
-            found[left] = _resembles(units[left], unit_rows(self.rows[positions]), similarity)
-        return found
+            left = np.flatnonzero(~resembling)
+            resembling[left] = _resembles(units[left], unit_rows(self.rows[positions]), similarity)
+        return resembling
 
 
 class _InCells(_Kept):
@@ -90,17 +90,17 @@ class _InCells(_Kept):
         self._cells.add(units)
 
     def resembled(self, units: NDArray[np.float32], similarity: float) -> NDArray[np.bool_]:
-        found = np.zeros(len(units), dtype=bool)
+        resembling = np.zeros(len(units), dtype=bool)
         if not self.positions:
-            return found
+            return resembling
         # The nearest alone: if that one is not similar enough, none is.
         nearest = self._cells.search(units, 1, _PROBES)[:, 0]
         there = np.flatnonzero(nearest >= 0)
         stay = unit_rows(self.rows[np.concatenate(self.positions)[nearest[there]]])
         close = np.linalg.norm(units[there] - stay, axis=1) <= _distance(similarity)
         # Rows of zeros are the same as each other, as the public function promises.
-        found[there] = np.where(units[there].any(axis=1), close & stay.any(axis=1), ~stay.any(axis=1))
-        return found
+        resembling[there] = np.where(units[there].any(axis=1), close & stay.any(axis=1), ~stay.any(axis=1))
+        return resembling
 
 
 def _resembles(rows: NDArray[np.float32], stay: NDArray[np.float32], similarity: float) -> NDArray[np.bool_]:
@@ -108,17 +108,17 @@ def _resembles(rows: NDArray[np.float32], stay: NDArray[np.float32], similarity:
 
     Products in float32 only say which pairs may be: near 1 they cannot tell 0.9999999 from 1, so distances decide.
     """
-    found = np.zeros(len(rows), dtype=bool)
+    resembling = np.zeros(len(rows), dtype=bool)
     if not len(rows) or not len(stay):
-        return found
+        return resembling
     one, other = np.nonzero(rows @ stay.T >= similarity - _ROUNDING)
     for at in range(0, len(one), _PAIRS):
         here, there = one[at : at + _PAIRS], other[at : at + _PAIRS]
         apart = np.linalg.norm(rows[here] - stay[there], axis=1)
-        found[here[apart <= _distance(similarity)]] = True
+        resembling[here[apart <= _distance(similarity)]] = True
     if not stay.any(axis=1).all():
-        found |= ~rows.any(axis=1)
-    return found
+        resembling |= ~rows.any(axis=1)
+    return resembling
 
 
 def _distance(similarity: float) -> float:

@@ -52,8 +52,8 @@ class ApproximateLists(NeighborLists):
     def compute(self, session: Session, progress: Progress) -> Arrays:
         """Return ``indices`` and ``distances`` as ``NeighborLists``; ``recall`` as ``approximate_neighbors``."""
         assert isinstance(session, ItemsSession)
-        found = approximate_neighbors(session.vectors, self.k, self.metric, threads=session.threads, progress=progress)
-        return {**found.neighbors._asdict(), "recall": np.array(found.recall)}
+        near = approximate_neighbors(session.vectors, self.k, self.metric, threads=session.threads, progress=progress)
+        return {**near.neighbors._asdict(), "recall": np.array(near.recall)}
 
 
 class ItemsSession(Session):

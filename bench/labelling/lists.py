@@ -64,8 +64,8 @@ class Lookup:
         Raises:
             DataError: a name is none of the items.
         """
-        found = [self.find(name) for name in names]
-        missing = [name for name, position in zip(names, found, strict=True) if position is None]
+        positions = [self.find(name) for name in names]
+        missing = [name for name, position in zip(names, positions, strict=True) if position is None]
         if missing:
             # difflib compares with every name: too long for a hint where there are a million.
             near = get_close_matches(missing[0], self.names[:10_000], n=1)
@@ -74,7 +74,7 @@ class Lookup:
                 f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
             )
             raise DataError(f"{source}: {len(missing)} of {len(names)} names are none of the items: {shown}.{hint}")
-        return np.array(found, dtype=np.int64)
+        return np.array(positions, dtype=np.int64)
 
 
 def read_list(path: Path, lookup: Lookup) -> Listed:
@@ -146,10 +146,10 @@ def _numbers(groups: Mapping[int, str], size: int) -> NDArray[np.int64]:
     """Number the groups from 0, and then every item that is in none."""
     number = {name: index for index, name in enumerate(dict.fromkeys(groups.values()))}
     # Items that no line names are groups of one: nothing is said to belong with them.
-    found = len(number) + np.arange(size, dtype=np.int64)
+    numbered = len(number) + np.arange(size, dtype=np.int64)
     for position, name in groups.items():
-        found[position] = number[name]
-    return found
+        numbered[position] = number[name]
+    return numbered
 
 
 def _rows(path: Path) -> list[list[str]]:

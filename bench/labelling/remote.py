@@ -71,13 +71,13 @@ def fetch_folder(
     store, root = open_store(address)
     folder = into / hashlib.sha256(address.rstrip("/").encode()).hexdigest()[:16]
     try:
-        found = store.find(root, withdirs=False)
+        listing = store.find(root, withdirs=False)
     except Exception as error:  # each store's library has its own errors
         raise DataError(f"cannot list {address}: {_words(error)}.") from error
-    if list(map(str, found)) == [root]:
+    if list(map(str, listing)) == [root]:
         raise DataError(f"{address} is a file; --images takes a folder.")
     base = root.rstrip("/") + "/"
-    listed = {str(path).removeprefix(base) for path in found}
+    listed = {str(path).removeprefix(base) for path in listing}
     # Stores list in orders of their own.
     names = sorted(name for name in listed if name.lower().endswith(tuple(suffixes)))
     if not names:

@@ -100,16 +100,16 @@ def all_records(
 def nearest_chosen(embeddings: Rows, chosen: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Position [N] of the chosen item nearest to each item, itself where it is chosen, and their cosine [N]."""
     picked = unit_rows(embeddings[chosen])
-    places = np.empty(len(embeddings), dtype=np.int64)
+    nearest = np.empty(len(embeddings), dtype=np.int64)
     similarity = np.empty(len(embeddings), dtype=np.float32)
     for inside, part in in_blocks(embeddings):
         cosines = unit_rows(part) @ picked.T
         best = cosines.argmax(1)
-        places[inside] = chosen[best]
+        nearest[inside] = chosen[best]
         similarity[inside] = np.clip(cosines[np.arange(len(best)), best], -1, 1)
     # Of equal items the first would be named; a chosen one is nearest to itself.
-    places[chosen] = chosen
-    return places, similarity
+    nearest[chosen] = chosen
+    return nearest, similarity
 
 
 def write_scores(path: Path, columns: dict[str, list[Any]]) -> None:

@@ -92,8 +92,8 @@ def _fine_tuned(network: nn.Module, size: int | None, name: str, path: Path, sha
     except WeightsError as error:
 
         def other(near: str) -> tuple[nn.Module, tuple[str, ...]]:
-            found = with_timm.bare(near)
-            return found, with_timm.classifier_of(found)
+            network = with_timm.bare(near)
+            return network, with_timm.classifier_of(network)
 
         fits = nearest_fit(read_state(path), name, with_timm.architectures(), other)
         raise WeightsError(f"{error} It was to fill {name}.{fits}") from error

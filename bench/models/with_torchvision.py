@@ -110,8 +110,8 @@ def _fine_tuned(network: nn.Module, size: int | None, name: str, path: Path, sha
     except WeightsError as error:
 
         def other(near: str) -> tuple[nn.Module, tuple[str, ...]]:
-            found = empty(lambda: with_torchvision.build(near, owner=_OWNER, kind="models"))
-            return found, (f"{with_torchvision.classifier(found)}.",)
+            network = empty(lambda: with_torchvision.build(near, owner=_OWNER, kind="models"))
+            return network, (f"{with_torchvision.classifier(network)}.",)
 
         fits = nearest_fit(read_state(path), name, with_torchvision.names(), other)
         raise WeightsError(f"{error} It was to fill {name}.{fits}") from error

@@ -57,14 +57,14 @@ def against_rate(block: Block, style: Style) -> Figure:
     for line in block.lines:
         own = drawn[line.label]
         known = [(x, one.summary) for x, one in zip(removed, line.measured, strict=True) if one.summary]
-        places = [x for x, _ in known]
+        xs = [x for x, _ in known]
         means = [summary.mean for _, summary in known]
         drawing = {"color": own.color, "marker": own.marker, "markersize": 5, "linewidth": 1.4}
-        axes.plot(places, means, dashes=own.dashes or (None, None), label=line.label, **drawing)
+        axes.plot(xs, means, dashes=own.dashes or (None, None), label=line.label, **drawing)
         bands = [limits for _, summary in known if (limits := band(summary))]
         if bands and len(bands) == len(known):
             low, high = zip(*bands, strict=True)
-            axes.fill_between(places, low, high, color=own.color, alpha=0.12, linewidth=0)
+            axes.fill_between(xs, low, high, color=own.color, alpha=0.12, linewidth=0)
         reported = [(x, one.reported.accuracy) for x, one in zip(removed, line.measured, strict=True) if one.reported]
         if reported:
             axes.plot(

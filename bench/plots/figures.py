@@ -24,7 +24,7 @@ class Figure(NamedTuple):
         kind: a name of ``KINDS``.
         name: file name without suffix.
         title: what it shows, as a sentence for readers who cannot see it.
-        block: its block's place among all blocks.
+        block: its block's number among all blocks.
         rate: fraction removed; None where it shows all rates.
         draw: draws it.
     """

@@ -25,7 +25,7 @@ def leaderboard_data(parts: Mapping[str, Sequence[Block]]) -> dict[str, Any]:
         "cells": [
             {
                 "folders": folders,
-                **block.place,
+                **block.identity,
                 "rate": rate,
                 "method": label,
                 "supervision": line.supervision,
@@ -42,7 +42,7 @@ def leaderboard_data(parts: Mapping[str, Sequence[Block]]) -> dict[str, Any]:
         "blocks": [
             {
                 "folders": folders,
-                **block.place,
+                **block.identity,
                 "name": block.name,
                 "facts": [*incomplete(block), *other_seeds(block), *label_leak(block)],
             }

@@ -117,4 +117,4 @@ def _pictures(one: Scored, dataset: Dataset) -> tuple[tuple[str, bytes], ...]:
         return ()  # vectors have no picture
     kept = np.isin(np.arange(len(one.scores)), pool_positions(one.coreset, dataset))
     extremes = ends(one.scores, kept)
-    return tuple((title, tile(dataset.train.images[places])) for title, places in extremes.items() if len(places))
+    return tuple((title, tile(dataset.train.images[drawn])) for title, drawn in extremes.items() if len(drawn))

@@ -54,7 +54,7 @@ def table_records(made: Iterable[Block]) -> list[dict[str, Any]]:
 def _record(block: Block, line: Line, rate: float, one: Measured) -> dict[str, Any]:
     summary, number = one.summary, one.reported
     return {
-        **block.place,
+        **block.identity,
         "supervision": line.supervision,
         "method": line.method,
         "variant": line.variant,

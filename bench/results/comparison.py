@@ -334,7 +334,7 @@ def _records(block: Block, baseline: Line | None, rate: float, rates: list[float
         test = None if line is baseline else paired_test(values, against)
         difference = test and test.difference
         yield {
-            **block.place,
+            **block.identity,
             "rate": rate,
             "method": line.method,
             "variant": line.variant,

@@ -38,20 +38,20 @@ def check_block(rows: Sequence[Row], where: str) -> None:
                 raise _mixed(one, row, where, _detail(name, getattr(one, name), value))
 
 
-def conflict(row: Row, place: Mapping[str, Any]) -> str | None:
+def conflict(row: Row, other: Mapping[str, Any]) -> str | None:
     """Why ``check_block`` would refuse a row beside another one.
 
     Args:
         row: one of the two.
-        place: the other one's fields, those that ``Cell.place`` names; what is not known of it may be left out.
+        other: the other one's fields, those that ``Cell.table_fields`` names; what is not known of it may be left out.
 
     Returns:
         The fields that differ with both values, in words; None where the two may stand in one block, or never would.
     """
-    encoders = {row.encoder, place["encoder"]} - {NO_ENCODER}
-    if (row.dataset, row.model) != (place["dataset"], place["model"]) or len(encoders) > 1:
+    encoders = {row.encoder, other["encoder"]} - {NO_ENCODER}
+    if (row.dataset, row.model) != (other["dataset"], other["model"]) or len(encoders) > 1:
         return None
-    ours, theirs = _of_block(dict(row)), _of_block(place)
+    ours, theirs = _of_block(dict(row)), _of_block(other)
     differences = [
         _detail(name, ours[name], theirs[name]) for name in ours if theirs.get(name, ours[name]) != ours[name]
     ]

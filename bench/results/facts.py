@@ -93,10 +93,10 @@ def other_seeds(block: Block) -> list[Fact]:
     for line in block.lines:
         cells = zip(block.rates, line.measured, strict=True)
         odd = [(rate, one.seeds) for rate, one in cells if not set(one.seeds) <= set(block.seeds)]
-        for seeds, places in _grouped(odd, lambda cell: cell[1]).items():
+        for seeds, points in _grouped(odd, lambda cell: cell[1]).items():
             text = (
                 f"{line.label} was run at the {_numbered('seed', seeds)} at "
-                f"{', '.join(f'{100 * rate:g} %' for rate, _ in places)}, not at the "
+                f"{', '.join(f'{100 * rate:g} %' for rate, _ in points)}, not at the "
                 f"{_numbered('seed', block.seeds)} of the others: it is neither best nor averaged nor ranked there"
             )
             facts.append(Fact("Other seeds", text))

@@ -160,8 +160,8 @@ def _scores(blocks: Sequence[Block], ranked: Mapping[str, Lines]) -> pd.DataFram
         for rate in block.rates
     ]
     means = pd.DataFrame([[summarize(seeds).mean for seeds in column] for column in columns], columns=list(ranked))
-    places = means.apply(ranks, axis=1, result_type="broadcast")
-    wins = places.eq(places.min(axis=1), axis=0)
+    standings = means.apply(ranks, axis=1, result_type="broadcast")
+    wins = standings.eq(standings.min(axis=1), axis=0)
     scores = pd.DataFrame(rank_intervals(columns, shares), index=means.columns)
     scores.columns = pd.Index(names[:3])
     if any(len(block.seeds) == 1 for block in blocks):

@@ -24,7 +24,7 @@ NAME = "planned.json"
 _MOST_BYTES = 100_000_000
 
 
-class Place(NamedTuple):
+class GridPoint(NamedTuple):
     """Where a cell stands in the tables; a grid that got another rate, or a later version of a method, keeps it."""
 
     dataset: Label
@@ -41,16 +41,16 @@ class Planned(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     schema_version: Literal[1] = 1
-    cells: tuple[Place, ...] = ()
+    cells: tuple[GridPoint, ...] = ()
 
 
 def write_planned(out: Path, cells: Iterable[Cell]) -> None:
     """Add the cells of a grid to those that were asked for before."""
     now = (
-        Place(
+        GridPoint(
             cell.dataset.label,
             family(cell.variant),
-            cell.place()["encoder"],  # of a row that is trained again, the one that its coreset rests on
+            cell.table_fields()["encoder"],  # of a row that is trained again, the one that its coreset rests on
             cell.model.label,
             round(cell.rate, 9),
             cell.seed,
@@ -61,56 +61,56 @@ def write_planned(out: Path, cells: Iterable[Cell]) -> None:
     write_atomically(out / NAME, whole.model_dump_json().encode())
 
 
-def read_planned(folders: Iterable[Path]) -> tuple[Place, ...]:
+def read_planned(folders: Iterable[Path]) -> tuple[GridPoint, ...]:
     """Return what was asked for in the folders; nothing for folders without the file, such as published ones.
 
     Raises:
         RowError: the file is damaged.
     """
-    places: dict[Place, None] = {}
+    points: dict[GridPoint, None] = {}
     for path in (folder / NAME for folder in folders):
         if not path.exists():
             continue
         try:
-            places |= dict.fromkeys(Planned.model_validate_json(read_regular(path, at_most=_MOST_BYTES)).cells)
+            points |= dict.fromkeys(Planned.model_validate_json(read_regular(path, at_most=_MOST_BYTES)).cells)
         except (OSError, ValidationError) as error:
             raise RowError(f"{path} cannot be read; delete it, and tables no longer say which cells miss.") from error
-    return tuple(places)
+    return tuple(points)
 
 
-def place_of(row: Row) -> Place:
+def grid_point(row: Row) -> GridPoint:
     """Return where a row stands."""
-    return Place(row.dataset, family(row.variant), row.encoder, row.model, round(row.rate, 9), row.seed)
+    return GridPoint(row.dataset, family(row.variant), row.encoder, row.model, round(row.rate, 9), row.seed)
 
 
-def missing_words(planned: Sequence[Place], rows: Iterable[Row]) -> str:
+def missing_words(planned: Sequence[GridPoint], rows: Iterable[Row]) -> str:
     """Say which planned cells have no row: ``6 of 150 cells have a row; missing: elfs: all; aum: seed 2 at 90 %``."""
-    there = set(map(place_of, rows))
-    missing = [place for place in planned if place not in there]
+    there = set(map(grid_point, rows))
+    missing = [point for point in planned if point not in there]
     if not missing:
         return ""
     # Data set, encoder and model are named only where there are several.
-    varying = [number for number in (0, 2, 3) if len({place[number] for place in planned} - {NO_ENCODER}) > 1]
-    lines: defaultdict[tuple[str, ...], list[Place]] = defaultdict(list)
-    for place in missing:
-        lines[place[:4]].append(place)
+    varying = [number for number in (0, 2, 3) if len({point[number] for point in planned} - {NO_ENCODER}) > 1]
+    lines: defaultdict[tuple[str, ...], list[GridPoint]] = defaultdict(list)
+    for point in missing:
+        lines[point[:4]].append(point)
     # A line without any row is "all", whose seeds and rates need no list.
-    begun = {place[:4] for place in there}
+    begun = {point[:4] for point in there}
     parts = [
         f"{', '.join([line[1], *(line[number] for number in varying)])}: "
-        f"{'; '.join(_cells(places)) if line in begun else 'all'}"
-        for line, places in lines.items()
+        f"{'; '.join(_cells(points)) if line in begun else 'all'}"
+        for line, points in lines.items()
     ]
     count = len(planned) - len(missing)
     have = "has" if count == 1 else "have"
     return f"{count} of {counted(len(planned), 'cell')} {have} a row; missing: {'; '.join(parts)}"
 
 
-def _cells(places: Sequence[Place]) -> Iterator[str]:
+def _cells(points: Sequence[GridPoint]) -> Iterator[str]:
     """``seeds 1, 2 at 50, 70 %``: rates that lack the same seeds together."""
     seeds: defaultdict[float, list[int]] = defaultdict(list)
-    for place in places:
-        seeds[place.rate].append(place.seed)
+    for point in points:
+        seeds[point.rate].append(point.seed)
     rates: defaultdict[tuple[int, ...], list[str]] = defaultdict(list)
     for rate, lacking in sorted(seeds.items()):
         rates[tuple(sorted(lacking))].append(f"{100 * rate:g}")

@@ -65,7 +65,7 @@ class Shown:
         """Whether a line is among the chosen ones."""
         return bool(self._call(variant))
 
-    def place(self, variant: str) -> tuple[int, str]:
+    def position(self, variant: str) -> tuple[int, str]:
         """Return where a line stands among the chosen ones (a baseline: after them), and the name that it was given."""
         call = self._call(variant)
         return (list(self._names).index(call), self._names[call]) if call else (len(self._names), "")

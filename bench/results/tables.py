@@ -15,7 +15,7 @@ from bench.grammar import Modifiers, family, merged, parse_call
 from bench.identity import NO_ENCODER
 from bench.parts import SUPERVISIONS, Supervision
 from bench.results.compatibility import check_block, check_line, check_protocol, rate_of
-from bench.results.planned import Place
+from bench.results.planned import GridPoint
 from bench.results.reported import Reported, reported
 from bench.results.rows import Row, read_rows
 from bench.results.shown import Shown
@@ -131,7 +131,7 @@ class Block:
     rows: tuple[Row, ...]
     seeds: tuple[int, ...]
     digits: int = 1
-    planned: tuple[Place, ...] = ()
+    planned: tuple[GridPoint, ...] = ()
     hidden: int = 0
     compare: bool = False
 
@@ -141,7 +141,7 @@ class Block:
         return (self.full, *self.lines) if self.full else self.lines
 
     @property
-    def place(self) -> dict[str, str]:
+    def identity(self) -> dict[str, str]:
         """What names the block in a record."""
         return {"dataset": self.dataset, "encoder": self.encoder, "model": self.model}
 
@@ -191,7 +191,7 @@ def blocks(
     digits: int = 1,
     shown: Shown | None = None,
     keep: str = "",
-    planned: Iterable[Place] = (),
+    planned: Iterable[GridPoint] = (),
 ) -> list[Block]:
     """Sort rows into blocks; rows of methods without an encoder enter every block of their data set and model.
 
@@ -214,7 +214,7 @@ def blocks(
     everything = sorted(rows, key=_order)
     check_protocol(everything)
     chosen = everything if shown is None else shown.among(everything, keep=keep)
-    asked = [place for place in planned if shown is None or shown.has(place.variant)]
+    asked = [point for point in planned if shown is None or shown.has(point.variant)]
     made = []
     for dataset, model in sorted({(row.dataset, row.model) for row in chosen}):
         # Of all rows: the table says how many methods the user left out.
@@ -223,7 +223,7 @@ def blocks(
         # Rows without an encoder are a block of their own only where there are no others to join.
         for encoder in sorted(encoders) or [NO_ENCODER]:
 
-            def stands_here(item: Row | Place, of: tuple[str, str, str] = (dataset, model, encoder)) -> bool:
+            def stands_here(item: Row | GridPoint, of: tuple[str, str, str] = (dataset, model, encoder)) -> bool:
                 return (item.dataset, item.model) == of[:2] and item.encoder in (of[2], NO_ENCODER)
 
             rows_here = tuple(filter(stands_here, chosen))
@@ -271,10 +271,10 @@ def _block(bare: Block, shown: Shown | None) -> Block:
 
 def _arranged(lines: Sequence[Line], shown: Shown, where: str) -> list[Line]:
     """Return the lines in the user's order and under the user's names."""
-    places = {line.variant: shown.place(line.variant) for line in lines}
+    positions = {line.variant: shown.position(line.variant) for line in lines}
     named = [
-        replace(line, label=places[line.variant][1] or line.label)
-        for line in sorted(lines, key=lambda line: places[line.variant][0])
+        replace(line, label=positions[line.variant][1] or line.label)
+        for line in sorted(lines, key=lambda line: positions[line.variant][0])
     ]
     for label, count in Counter(line.label for line in named).items():
         if count > 1:

@@ -57,8 +57,8 @@ class PublishedCell(Cell):
         """Whether a row that has the cell's id says the same of what was seen, which is no part of the id."""
         return row.supervision == self.supervision
 
-    def place(self) -> dict[str, Any]:
-        return {**super().place(), **self.rests_on}
+    def table_fields(self) -> dict[str, Any]:
+        return {**super().table_fields(), **self.rests_on}
 
     def stages(self) -> list[Stage]:
         return list(self.model_stages())

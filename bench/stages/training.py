@@ -117,7 +117,7 @@ class Cell(Stage):
         steps = self.recipe.iterations
         return training(self.model, self.recipe, inputs, self.dataset, self.budget, steps, scored)
 
-    def place(self) -> dict[str, Any]:
+    def table_fields(self) -> dict[str, Any]:
         """Return the fields of a row that say which table it stands in, and what it may stand beside there."""
         return {
             "dataset": self.dataset.label,
@@ -193,7 +193,7 @@ class Cell(Stage):
         return Row(
             cell_id=self.cell_id,
             config_sha256=self.digest(),
-            **self.place(),
+            **self.table_fields(),
             method=self.method,
             variant=self.variant,
             rate=self.rate,
@@ -294,21 +294,21 @@ class Cell(Stage):
         from bench.data import take_images
         from bench.provenance import device_name, git_state, versions
         from bench.resource_usage import measured
-        from bench.training.fit import Labelled, fit
+        from bench.training.fit import LabelledInputs, fit
 
         train_inputs, test_inputs = self._model_inputs(dataset, session)
         labels = dataset.train.labels[indices]
         with measured() as usage:
             evaluations = fit(
                 self.model,
-                Labelled(take_images(train_inputs, indices), labels, dataset.num_classes),
+                LabelledInputs(take_images(train_inputs, indices), labels, dataset.num_classes),
                 dataset=dataset,
                 recipe=self.recipe,
                 iterations=self.recipe.iterations,
                 # A seed of its own: the model starts alike whatever the selection drew before.
                 seed=derive_seed(self.seed, "model"),
                 device=session.device,
-                test=Labelled(test_inputs, dataset.test.labels, dataset.num_classes),
+                test=LabelledInputs(test_inputs, dataset.test.labels, dataset.num_classes),
                 progress=progress,
             )
         best = max(evaluations, key=lambda item: item.accuracy)  # the first of several

@@ -23,7 +23,7 @@ from bench.training.recorder import DynamicsRecorder
 Inputs = Images | NDArray[np.float32]
 
 
-class Labelled(NamedTuple):
+class LabelledInputs(NamedTuple):
     """What a network is trained or scored on.
 
     Attributes:
@@ -43,7 +43,7 @@ SHOWN = 5_000
 
 def fit(
     model: ModelRef,
-    training: Labelled,
+    training: LabelledInputs,
     *,
     dataset: Dataset | None,
     recipe: Recipe,
@@ -51,7 +51,7 @@ def fit(
     seed: int,
     device: str,
     recorder: DynamicsRecorder | None = None,
-    test: Labelled | None = None,
+    test: LabelledInputs | None = None,
     progress: Progress | None = None,
 ) -> list[Evaluation]:
     """Train a fresh network; the same seed gives the same initial weights, order and dropout whatever the method.
@@ -75,7 +75,7 @@ def fit(
         TrainingError: see ``train``.
     """
 
-    def batches(part: Labelled) -> Batches:
+    def batches(part: LabelledInputs) -> Batches:
         return make_batches(part.inputs, part.targets, recipe=recipe, dataset=dataset, device=device)
 
     source = batches(training)

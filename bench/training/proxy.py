@@ -10,7 +10,7 @@ from bench.dynamics import Dynamics
 from bench.identity import Proxy, derive_seed
 from bench.pool import Outputs
 from bench.progress import Progress
-from bench.training.fit import Inputs, Labelled, fit, fresh_network, make_batches, proxy_iterations, seeded
+from bench.training.fit import Inputs, LabelledInputs, fit, fresh_network, make_batches, proxy_iterations, seeded
 from bench.training.loop import train
 from bench.training.outputs import read_outputs
 from bench.training.recorder import DynamicsRecorder
@@ -45,7 +45,7 @@ def observe_dynamics(
     recorder = DynamicsRecorder(len(targets), device)
     fit(
         proxy.model,
-        Labelled(inputs, targets, num_classes),
+        LabelledInputs(inputs, targets, num_classes),
         dataset=dataset,
         recipe=proxy.recipe,
         iterations=proxy_iterations(proxy.recipe, len(targets)),
@@ -93,13 +93,13 @@ def rehearse(
     recipe = proxy.recipe.model_copy(update={"evaluations": 1})
     scored = fit(
         proxy.model,
-        Labelled(take_images(inputs, kept), targets[kept], num_classes),
+        LabelledInputs(take_images(inputs, kept), targets[kept], num_classes),
         dataset=dataset,
         recipe=recipe,
         iterations=proxy_iterations(recipe, len(kept)),
         seed=derive_seed(seed, "rehearsal"),
         device=device,
-        test=Labelled(take_images(inputs, held_out), targets[held_out], num_classes),
+        test=LabelledInputs(take_images(inputs, held_out), targets[held_out], num_classes),
     )
     return scored[-1].accuracy / 100
 

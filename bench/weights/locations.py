@@ -283,11 +283,11 @@ def locate_weights(
     try:
         if local is not None and not Path(local).is_file():
             raise WeightsError(f"encoder {entry.name!r}: weights={local} is not a file.")
-        found = weights.find() if local is None else Path(local)
+        path = weights.find() if local is None else Path(local)
     except OSError as error:
         raise WeightsError(f"encoder {entry.name!r}: cannot look for {local or weights}: {error}.") from error
-    if found is not None:
-        return found
+    if path is not None:
+        return path
     offline = ", ".join(name for name in _OFFLINE if name != entry.name)
     # Of a file of one's own it must be said what it was trained with; of the published one, this.
     told = {"supervision": entry.info.trained_with(params)} if "supervision" in entry.params else {}
@@ -322,8 +322,8 @@ def is_published(weights: Weights, path: Path) -> bool:
     digest, prefix = file_sha256(path), getattr(weights, "sha256_prefix", None)
     if prefix:
         return digest.startswith(prefix)
-    found = weights.find()
-    return found is not None and file_sha256(found) == digest
+    published = weights.find()
+    return published is not None and file_sha256(published) == digest
 
 
 def file_sha256(path: Path) -> str:

@@ -25,10 +25,10 @@ def library(module: str, *, owner: str, extra: str, having: str = "") -> ModuleT
         BenchError: it, or a package that it needs, is not installed.
     """
     try:
-        found = importlib.import_module(module)
-        if not having or hasattr(found, having):
-            return found
-        return _behind(found)
+        imported = importlib.import_module(module)
+        if not having or hasattr(imported, having):
+            return imported
+        return _behind(imported)
     except ModuleNotFoundError as error:
         raise BenchError(
             f"{owner} needs {error.name}, which is not installed; run {install_command(extra)}."
@@ -58,8 +58,8 @@ def known(name: str, names: Collection[str], *, owner: str, example: str, kind: 
 
 def _behind(stranger: ModuleType) -> ModuleType:
     """Import what a folder or file of the same name hides, and leave Python's path as it was."""
-    name, places = stranger.__name__, getattr(stranger, "__path__", None) or [str(stranger.__file__)]
-    folders = {Path(place).parent.resolve() for place in places}
+    name, paths = stranger.__name__, getattr(stranger, "__path__", None) or [str(stranger.__file__)]
+    folders = {Path(path).parent.resolve() for path in paths}
     # With its parts: the library would otherwise take its own ``utils`` for the stranger's.
     strangers = {key: module for key, module in sys.modules.items() if key == name or key.startswith(f"{name}.")}
     for key in strangers:

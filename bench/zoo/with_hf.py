@@ -39,12 +39,12 @@ class Pooled(nn.Module):
             order = torch.arange(patches, dtype=torch.float32, device=pixels.device)
             return network(pixel_values=pixels, noise=order.expand(len(pixels), -1)).last_hidden_state[:, 0]
         if hasattr(network, "get_image_features"):
-            found = network.get_image_features(pixel_values=pixels)
-            return found if isinstance(found, Tensor) else found.pooler_output
-        found = network(pixel_values=pixels)
-        if self._pooled and getattr(found, "pooler_output", None) is not None:
-            return found.pooler_output.flatten(1)
-        last = found.last_hidden_state
+            outputs = network.get_image_features(pixel_values=pixels)
+            return outputs if isinstance(outputs, Tensor) else outputs.pooler_output
+        outputs = network(pixel_values=pixels)
+        if self._pooled and getattr(outputs, "pooler_output", None) is not None:
+            return outputs.pooler_output.flatten(1)
+        last = outputs.last_hidden_state
         if last.ndim == 4:
             return last.mean((2, 3))
         has_class = any("cls_token" in name for name, _ in network.named_parameters())

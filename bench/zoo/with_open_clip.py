@@ -47,13 +47,13 @@ def check(name: str, tag: str, *, owner: str) -> None:
 
 def published(name: str, tag: str) -> Weights:
     """Return where weights are published: a safetensors file on the hub where there is one."""
-    found = _configuration(name, tag)
-    if found.get("hf_hub"):
-        repository, file = found["hf_hub"].rsplit("/", 1)
+    configuration = _configuration(name, tag)
+    if configuration.get("hf_hub"):
+        repository, file = configuration["hf_hub"].rsplit("/", 1)
         safe = PurePosixPath(file or "open_clip_pytorch_model.bin").with_suffix(".safetensors")
         return HubWeights(repository, str(safe).replace("open_clip_pytorch_model", "open_clip_model"))
-    if found.get("url"):
-        return UrlWeights(found["url"])
+    if configuration.get("url"):
+        return UrlWeights(configuration["url"])
     return OwnWeights(f"open_clip's {name}", f"give a file as open_clip(name={name}, supervision=..., weights=FILE)")
 
 

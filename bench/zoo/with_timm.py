@@ -188,9 +188,9 @@ def fill(
 
 
 def classifier_of(network: nn.Module) -> tuple[str, ...]:
-    """Return the beginnings of the names of the parameters that make the classes."""
-    found = getattr(network, "pretrained_cfg", {}).get("classifier") or ()
-    return tuple(f"{name}." for name in ((found,) if isinstance(found, str) else found))
+    """Return the beginnings of the layers of the parameters that make the classes."""
+    layers = getattr(network, "pretrained_cfg", {}).get("classifier") or ()
+    return tuple(f"{name}." for name in ((layers,) if isinstance(layers, str) else layers))
 
 
 def normalisation(name: str) -> tuple[Sequence[float], Sequence[float]]:
@@ -223,8 +223,8 @@ def side(name: str) -> int:
 def _configuration(name: str) -> dict[str, Any]:
     from timm.models import get_pretrained_cfg
 
-    found = get_pretrained_cfg(name)
-    return found.to_dict() if found else {}
+    configuration = get_pretrained_cfg(name)
+    return configuration.to_dict() if configuration else {}
 
 
 def _classifier(name: str, network: nn.Module) -> Collection[str]:

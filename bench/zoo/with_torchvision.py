@@ -62,13 +62,13 @@ def weights_of(name: str, tag: str, *, owner: str) -> Any:
 
 def published(name: str, tag: str, *, owner: str) -> Weights:
     """Return where weights are published; arguments as for ``weights_of``."""
-    found = weights_of(name, tag, owner=owner)
-    if found is None:
+    entry = weights_of(name, tag, owner=owner)
+    if entry is None:
         return OwnWeights(
             f"torchvision's {name}", f"give a file as torchvision(name={name}, supervision=..., weights=FILE)"
         )
     # torchvision ends its file names with the first eight characters of the SHA-256.
-    return UrlWeights(found.url, Path(found.url).stem.rpartition("-")[2])
+    return UrlWeights(entry.url, Path(entry.url).stem.rpartition("-")[2])
 
 
 def build(name: str, *, owner: str, kind: str = "encoders", **options: Any) -> nn.Module:

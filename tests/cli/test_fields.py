@@ -16,7 +16,7 @@ import bench
 from bench.cli import app
 from bench.cli._fields import spread
 from bench.engine.start import RunOptions
-from bench.fields import GridFields, MachineFields, PlaceFields, Says, TrackFields, Whole, said
+from bench.fields import FolderFields, GridFields, MachineFields, Says, TrackFields, Whole, said
 from bench.grid.spec import GridSpec
 
 
@@ -27,17 +27,17 @@ def options_of(command: str) -> dict[str, Any]:
 
 def test_every_field_is_an_option_of_bench_run_with_its_text() -> None:
     options = options_of("run")
-    for name, says in said(GridFields, PlaceFields, MachineFields, TrackFields):
+    for name, says in said(GridFields, FolderFields, MachineFields, TrackFields):
         assert options[name].help == says.help
         assert options[name].opts == [f"--{name.replace('_', '-')}"]
-    defaults = {field.name: field.default for field in (*fields(PlaceFields), *fields(MachineFields))}
+    defaults = {field.name: field.default for field in (*fields(FolderFields), *fields(MachineFields))}
     assert {name: options[name].default for name in defaults} == defaults
 
 
 def test_the_grid_and_python_have_these_fields_and_no_others() -> None:
     grid = {name for name, _ in said(GridFields)}
     assert grid - {"preset", "config"} == set(GridSpec.model_fields)
-    told = dict(said(GridFields, PlaceFields, MachineFields))
+    told = dict(said(GridFields, FolderFields, MachineFields))
     assert set(bench.RunFields.__annotations__) == set(told)
     # Written there too, since the documentation site and editors read it without running anything.
     _, _, listed = inspect.cleandoc(bench.RunFields.__doc__ or "").partition("Attributes:\n")

@@ -17,7 +17,7 @@ from bench.grid.spec import load_spec
 from bench.identity import ModelRef
 from bench.plugins import models
 from bench.recipe import Recipe, learning_rate_factors
-from bench.training.fit import Labelled, fit
+from bench.training.fit import LabelledInputs, fit
 from bench.training.footprint import footprint
 from bench.training.loop import Evaluation, _optimiser
 
@@ -169,13 +169,13 @@ def accuracy(model: str, vectors: Vectors, iterations: int = 150, **params: Any)
     ref = ModelRef(name=model, params=params)
     return fit(
         ref,
-        Labelled(inputs[:1000], labels[:1000], 10),
+        LabelledInputs(inputs[:1000], labels[:1000], 10),
         dataset=None,
         recipe=Recipe(augmentation="none", precision="fp32", evaluations=1),
         iterations=iterations,
         seed=0,
         device="cpu",
-        test=Labelled(inputs[1000:], labels[1000:], 10),
+        test=LabelledInputs(inputs[1000:], labels[1000:], 10),
     )
 
 

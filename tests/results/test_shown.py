@@ -15,7 +15,7 @@ from bench.cli import app
 from bench.errors import BenchError, SpecError, UnknownName
 from bench.results.accuracy_table import accuracy_table
 from bench.results.comparison import contests, find_baseline
-from bench.results.planned import NAME, Place, Planned, missing_words, place_of, read_planned
+from bench.results.planned import NAME, GridPoint, Planned, grid_point, missing_words, read_planned
 from bench.results.rows import Row, write_row
 from bench.results.shown import Shown
 from bench.results.tables import blocks
@@ -109,7 +109,7 @@ def test_equal_in_the_digits_shown_is_equally_good(grid: Grid) -> None:
 
 def plan(rows: list[Row], folder: Path) -> None:
     folder.mkdir(exist_ok=True)
-    (folder / NAME).write_text(Planned(cells=tuple(map(place_of, rows))).model_dump_json())
+    (folder / NAME).write_text(Planned(cells=tuple(map(grid_point, rows))).model_dump_json())
 
 
 def test_the_table_of_an_interrupted_grid_says_what_is_missing(grid: Grid, tmp_path: Path) -> None:
@@ -128,7 +128,7 @@ def test_the_table_of_an_interrupted_grid_says_what_is_missing(grid: Grid, tmp_p
     assert "Incomplete" in (tmp_path / "tables" / "accuracy.md").read_text()
     document = json.loads(CliRunner().invoke(app, ["table", str(tmp_path), "--json"]).output)
     assert len(document["missing"]) == 19
-    assert Place("mnist5k", "random", "-", "small_cnn", 0.5, 2)._asdict() in document["missing"]
+    assert GridPoint("mnist5k", "random", "-", "small_cnn", 0.5, 2)._asdict() in document["missing"]
     of_random = CliRunner().invoke(app, ["table", str(tmp_path), "--methods", "random"])
     assert "5 of 6 cells have a row; missing: random: seed 1 at 90 %" in of_random.output
 
@@ -147,7 +147,7 @@ def test_a_finished_grid_and_a_folder_without_a_plan_miss_nothing(grid: Grid, tm
 
 def test_an_enlarged_grid_keeps_its_places(row: Callable[..., Row]) -> None:
     short, long = "ccs(beta={0.5: 0.0})", "ccs(beta={0.5: 0.0, 0.9: 0.3})"
-    planned = [place_of(row(short, 0.5)), Place(*place_of(row(long, 0.9)))]
+    planned = [grid_point(row(short, 0.5)), GridPoint(*grid_point(row(long, 0.9)))]
     assert missing_words(planned, [row(long, 0.5), row(long, 0.9)]) == ""
 
 

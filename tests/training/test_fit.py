@@ -12,7 +12,7 @@ from torch import nn
 from bench import Dataset, Dynamics, Recipe, plugins, register_model
 from bench.identity import ModelRef, derive_seed
 from bench.training.batches import Batches
-from bench.training.fit import Labelled, build_model, fit, make_batches
+from bench.training.fit import LabelledInputs, build_model, fit, make_batches
 from bench.training.loop import Evaluation, train
 from bench.training.recorder import DynamicsRecorder
 
@@ -34,14 +34,14 @@ def run(dataset: Dataset, model: ModelRef, *, seed: int = 0, device: str = "cpu"
     recorder = DynamicsRecorder(200, device)
     scored = fit(
         model,
-        Labelled(dataset.train.images, dataset.train.labels, 10),
+        LabelledInputs(dataset.train.images, dataset.train.labels, 10),
         dataset=dataset,
         recipe=RECIPE,
         iterations=21,
         seed=seed,
         device=device,
         recorder=recorder,
-        test=Labelled(dataset.test.images, dataset.test.labels, 10),
+        test=LabelledInputs(dataset.test.images, dataset.test.labels, 10),
     )
     return scored, recorder.result()
 

@@ -15,7 +15,7 @@ from bench import Dataset, Recipe, Split
 from bench.errors import TrainingError
 from bench.identity import ModelRef
 from bench.training.batches import Batches, TensorBatches, split_epoch
-from bench.training.fit import Labelled, build_model, fit, make_batches, proxy_iterations
+from bench.training.fit import LabelledInputs, build_model, fit, make_batches, proxy_iterations
 from bench.training.loop import evaluate, steps_per_epoch, train
 from bench.training.precision import full_logits
 from bench.training.recorder import DynamicsRecorder
@@ -121,7 +121,7 @@ def test_recorder_agrees_with_outputs_stored_in_full(few_digits: Dataset, epochs
     recorder = Listening(200, 10, epochs)
     fit(
         CNN,
-        Labelled(few_digits.train.images, labels, 10),
+        LabelledInputs(few_digits.train.images, labels, 10),
         dataset=few_digits,
         recipe=recipe,
         iterations=proxy_iterations(recipe, 200),
@@ -323,7 +323,7 @@ def test_fewer_than_two_images(few_digits: Dataset, size: int) -> None:
     with pytest.raises(TrainingError, match=rf"{size} image\(s\); 2 or more"):
         fit(
             CNN,
-            Labelled(in_memory(few_digits.train.images)[:size], few_digits.train.labels[:size], 10),
+            LabelledInputs(in_memory(few_digits.train.images)[:size], few_digits.train.labels[:size], 10),
             dataset=few_digits,
             recipe=RECIPE,
             iterations=2,
@@ -492,13 +492,13 @@ def test_linear_probe_on_embeddings(few_digits: Dataset) -> None:
         np.testing.assert_array_equal(batch.inputs.numpy(), train_inputs[batch.positions.numpy()])
     scored = fit(
         PROBE,
-        Labelled(train_inputs, few_digits.train.labels, 10),
+        LabelledInputs(train_inputs, few_digits.train.labels, 10),
         dataset=few_digits,
         recipe=RECIPE,
         iterations=100,
         seed=0,
         device="cpu",
-        test=Labelled(test_inputs, few_digits.test.labels, 10),
+        test=LabelledInputs(test_inputs, few_digits.test.labels, 10),
     )
     assert scored[-1].accuracy > 70
 

@@ -22,7 +22,7 @@ from bench.results.rows import Row
 
 
 @dataclass(frozen=True)
-class Labelled:
+class KnownDataset:
     """A pool with its labels.
 
     Attributes:
@@ -45,19 +45,19 @@ class DataAtHand:
     """
 
     root: Path | None = None
-    _found: dict[str, Labelled | str] = field(default_factory=dict)
+    _read_already: dict[str, KnownDataset | str] = field(default_factory=dict)
 
-    def of(self, row: Row) -> Labelled | str:
+    def of(self, row: Row) -> KnownDataset | str:
         """Return the row's data set, or why it is not looked at: a row may not name a file for us to open.
 
         Raises:
             DataError: the data set has no such version or pool.
         """
-        if row.dataset not in self._found:
-            self._found[row.dataset] = self._read(row)
-        return self._found[row.dataset]
+        if row.dataset not in self._read_already:
+            self._read_already[row.dataset] = self._read(row)
+        return self._read_already[row.dataset]
 
-    def _read(self, row: Row) -> Labelled | str:
+    def _read(self, row: Row) -> KnownDataset | str:
         call = parse_call(row.dataset)
         size, seed = call.params.pop("pool_size", None), call.params.pop("pool_seed", 0)
         entry = next((entry for entry in datasets if entry.name == call.name), None)
@@ -77,7 +77,7 @@ class DataAtHand:
         clean = ""
         if "noise" in modifiers:
             clean = fingerprint(take_pool(modified(whole, clean_modifiers(modifiers)), size, seed))
-        return Labelled(drawn, fingerprint(drawn), clean)
+        return KnownDataset(drawn, fingerprint(drawn), clean)
 
 
 def label_problems(row: Row, indices: NDArray[np.int64] | None, data: DataAtHand) -> Iterator[str]:
@@ -89,19 +89,19 @@ def label_problems(row: Row, indices: NDArray[np.int64] | None, data: DataAtHand
         data: what can be read here.
     """
     try:
-        found = data.of(row)
+        known = data.of(row)
     except BenchError as error:
         yield f"dataset: {error}"
         return
-    if isinstance(found, str):
-        yield Unchecked(f"labels: {found}")
+    if isinstance(known, str):
+        yield Unchecked(f"labels: {known}")
         return
-    dataset = found.dataset
-    if row.fingerprint != found.fingerprint:
-        yield f"fingerprint: {row.fingerprint[:12]}..., but {row.dataset} has {found.fingerprint[:12]}... here"
+    dataset = known.dataset
+    if row.fingerprint != known.fingerprint:
+        yield f"fingerprint: {row.fingerprint[:12]}..., but {row.dataset} has {known.fingerprint[:12]}... here"
         return
-    if row.schema_version >= 4 and row.clean_fingerprint != found.clean:
-        yield f"clean_fingerprint: {row.clean_fingerprint[:12]!r}, but {found.clean[:12]!r} here"
+    if row.schema_version >= 4 and row.clean_fingerprint != known.clean:
+        yield f"clean_fingerprint: {row.clean_fingerprint[:12]!r}, but {known.clean[:12]!r} here"
     if row.pool_size != len(dataset.train):
         yield f"pool_size: {row.pool_size}, but {row.dataset} has {len(dataset.train)} images"
     tested = np.bincount(dataset.test.labels, minlength=dataset.num_classes).tolist()
