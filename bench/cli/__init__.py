@@ -104,6 +104,7 @@ def main() -> None:
             stream.reconfigure(errors="replace")
     # Pillow's, of images that it reads all the same: it names no file, and what it refuses is listed as unreadable.
     warnings.filterwarnings("ignore", "Image size .* exceeds limit", RuntimeWarning)
+    # By the words as typed, since an error may come before the options are read.
     as_json = JSON in sys.argv[1:]
     if as_json:
         reserve_stdout()

@@ -49,6 +49,7 @@ class Command(TyperCommand):
         for option, count in Counter(given).items():
             single = isinstance(option, TyperOption) and not (option.multiple or option.is_flag)
             if single and count > 1:
+                # The long form: a message names what ``--help`` shows.
                 name = max(option.opts, key=len)
                 form = "it takes one value"
                 if re.search(r"comma-separated|'[\w.=]+,[\w.=]+", getattr(option, "help", None) or "", re.IGNORECASE):

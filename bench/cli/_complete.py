@@ -10,7 +10,7 @@ _TRACKERS, _DEVICES, _FORMATS = ("wandb", "tensorboard"), ("auto", "cpu", "cuda"
 
 
 def one_of(kind: str) -> Complete:
-    """Names of a kind: ``methods``, ``datasets``, ``encoders`` or ``models``."""
+    """Complete one name of a kind: ``methods``, ``datasets``, ``encoders`` or ``models``."""
 
     def complete(incomplete: str) -> list[str]:
         return _starting(names(kind), incomplete)
@@ -31,22 +31,23 @@ def several(kind: str) -> Complete:
 
 
 def listed(valid: Iterable[str], incomplete: str) -> list[str]:
-    """Comma-separated lists that go on with one of some names."""
+    """Complete a comma-separated list by one of some names."""
     head, comma, last = incomplete.rpartition(",")
     # A comma inside a call separates its parameters, which are no names.
     if incomplete.count("(") > incomplete.count(")"):
         return []
+    # Without their parameters: ``ccs(beta=0.1)`` takes the name ``ccs``.
     taken = {item.partition("(")[0] for item in head.split(",")}
     return [f"{head}{comma}{name}" for name in _starting(valid, last) if name not in taken]
 
 
 def names(kind: str) -> list[str]:
-    """Complete registered names."""
+    """Return the registered names of a kind."""
     return [entry.name for entry in _entries(kind)]
 
 
 def label_free(incomplete: str) -> list[str]:
-    """Methods that select without labels."""
+    """Complete methods that select without labels."""
     infos = {entry.name: entry.info for entry in _entries("methods")}
     free = [name for name, info in infos.items() if info.supervision in ("none", "pseudo") and not info.unpruned]
     return _starting(free, incomplete)
@@ -60,17 +61,17 @@ def presets(incomplete: str) -> list[str]:
 
 
 def trackers(incomplete: str) -> list[str]:
-    """Of ``--track``."""
+    """Complete values of ``--track``."""
     return listed(_TRACKERS, incomplete)
 
 
 def formats(incomplete: str) -> list[str]:
-    """Of figures."""
+    """Complete formats of figures."""
     return listed(_FORMATS, incomplete)
 
 
 def devices(incomplete: str) -> list[str]:
-    """Of ``--device``."""
+    """Complete values of ``--device``."""
     return _starting(_DEVICES, incomplete)
 
 

@@ -44,6 +44,7 @@ def plan_document(plan: Plan, session: Session, forecast: Forecast) -> dict[str,
                 "seed": cell.seed,
                 "model": cell.model.label,
                 "finished": cell.cell_id in plan.finished,
+                # A finished cell takes nothing more, and must not raise the peak that the plan says.
                 **_bytes(None if cell.cell_id in plan.finished else plan.estimate(cell)),
             }
             for cell in plan.cells
@@ -133,6 +134,7 @@ def _cell_lines(cells: Sequence[dict[str, Any]]) -> Iterator[str]:
         yield " ".join([" " * (width + 4), *(f"{100 * rate:4g} %" for rate in rates)])
         for name, group in lines.items():
             counts = [_to_run([cell for cell in group if cell["rate"] == rate]) for rate in rates]
+            # The end of a long name goes: method and first parameters tell lines apart.
             shown = name if len(name) <= width else name[: width - 3] + "..."
             yield " ".join([f"    {shown:{width}}", *(f"{text:>6}" for text in counts)]).rstrip()
 

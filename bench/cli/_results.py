@@ -86,6 +86,7 @@ def read_blocks(
         digits=digits,
         shown=Shown(methods) if isinstance(methods, str) else methods,
         keep=keep,
+        # Of the folders and not of their rows: a table must say what an interrupted grid still lacks.
         planned=read_planned(folders),
     )
 
@@ -103,5 +104,6 @@ def write_rendered(
     """Write tables as Markdown and LaTeX, and their records as CSV; return the files."""
     from bench.results.rendering import latex, markdown, to_csv, write_text
 
+    # All three texts before the first file, so that an error leaves no mixture of old and new ones.
     contents = {"md": markdown(tables), "csv": to_csv(records), "tex": latex(tables, tex)}
     return write_text(target, name, contents)

@@ -31,6 +31,7 @@ class StageProgress:
             TextColumn("left"),
             TimeRemainingColumn(),
             console=self._console,
+            # The bars go at the end, and the lines about what ended stay.
             transient=True,
             disable=quiet or not self._console.is_terminal,
         )
@@ -45,6 +46,7 @@ class StageProgress:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        # After an error the stage did not end, and must not be told as if it had.
         if kind is None:
             self._end()
         self._bar.stop()

@@ -103,6 +103,7 @@ def verify(cache_dir: Folder = None, kind: Kinds = None, json_output: JsonOption
         if broken:
             typer.echo("A run makes them anew; `bench cache prune --damaged` deletes them.")
         _tell_closed(closed)
+    # What could not be looked into is not known to be whole.
     if broken or unread or closed:
         raise typer.Exit(1)
 
@@ -140,11 +141,13 @@ def prune(
     largest = None if max_size is None else parse_bytes(max_size)
     root, items = _look(cache_dir, kind)
     if damaged:
+        # The damaged alone: what this user may not read may be whole for another.
         items = [item for item, _ in _examined(items)[0]]
     chosen = to_prune(items, max_bytes=largest, **limits)
     told: dict[str, Any] = {"folder": str(root), "dry_run": dry_run}
     if dry_run and json_output:
         print_json(
+            # The keys of a deletion, so that a program reads both alike.
             {**told, "artifacts": [_plain(item) for item in chosen], "kept": 0, "refused": [], "temporary_bytes": 0}
         )
         return
@@ -156,6 +159,7 @@ def prune(
     gone, kept, forbidden = [], 0, []
     for item in chosen:
         try:
+            # One that is not this user's to delete must not keep the others.
             if remove(item):
                 gone.append(item)
             else:

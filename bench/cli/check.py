@@ -35,6 +35,7 @@ def check(
     from bench.plugins import methods
     from bench.units import counted
 
+    # Through the registry, so that a misspelled name is refused before the first check and not after minutes of others.
     chosen = [methods.get(name).name for name in names or ()] or [entry.name for entry in methods]
     started = time.perf_counter()
     counts = dict.fromkeys(COLOURS, 0)
@@ -42,6 +43,7 @@ def check(
     for name in chosen:
         for finding in check_method(name):
             counts[finding.outcome] += 1
+            # One object at the end; for people a line at once, since a method may take minutes.
             if json_output:
                 findings.append(asdict(finding))
                 continue

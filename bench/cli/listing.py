@@ -105,6 +105,7 @@ def _plain(entry: Entry[Any], kind: Kind) -> dict[str, Any]:
     known = {
         "name": entry.name,
         "what": entry.summary,
+        # ``download`` is no parameter of a call: the harness passes on what ``--download`` says.
         "parameters": {item.name: item.default for item in entry.params.values() if item.name != "download"},
         "source": _cell(entry, "source"),
         "version": entry.info.version,

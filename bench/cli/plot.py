@@ -72,6 +72,7 @@ def _lacking(kind: FigureKind, made: list[Block]) -> str:
     from bench.results.published import is_whole_split
 
     pools = list(dict.fromkeys(block.dataset for block in made if block.lines))
+    # Of ``full`` alone a block has no lines, and a figure nothing to draw.
     if not pools:
         return "all of them are of the full data set"
     drawn = [name for name in pools if kind is FigureKind.scores and not is_whole_split(name)]

@@ -137,6 +137,7 @@ class ProgressReporter(Listener):
 
     def _end(self, unit: str, title: str, seconds: float, failure: str | None) -> None:
         self._bar.advance(self._tasks[unit])
+        # By its id: the bars of what is being computed come and go between these two.
         task = next(task for task in self._bar.tasks if task.id == self._tasks[unit])
         count = f"{unit} {task.completed:>{len(str(task.total))}.0f}/{task.total:.0f}"
         if failure is not None:
@@ -194,6 +195,7 @@ class _Left(TimeRemainingColumn):
         self._outlook = outlook
 
     def render(self, task: Task) -> Text:
+        # One number for the whole: two bars that each guess their own end would disagree.
         if self._outlook is not None and task.description in ("stages", "cells"):
             return Text(f"{about(self._outlook.left())} left" if task.description == "cells" else "")
         known = task.total is not None and task.time_remaining is not None

@@ -98,6 +98,7 @@ def run(
         outcome = job.run(Several(progress, RunLog(session.out), tracking))
     code = _exit_code(plan, outcome)
     try:
+        # Without a row there is no table to write, and the failures are told below.
         tables = _write_tables(session.out, shown=not json_output) if outcome.written else []
     except BenchError as error:  # of a row that another grid wrote there, for example
         tables, code = [], code or 1

@@ -286,6 +286,7 @@ class Wanted:
             write_scores(self.scores, all_records(chosen, items.vectors, limits, items.names, items.named))
             summary["scores"] = str(self.scores)
         sheet, skipped, page = beside(self.out)
+        # Of an earlier choice: this one may have skipped nothing, and then writes no list.
         skipped.unlink(missing_ok=True)
         if items.skipped:
             lines = [{"file": item.name, "reason": item.reason} for item in items.skipped]
@@ -300,6 +301,7 @@ class Wanted:
             ("Left out since their group has enough", [items.names[position] for position in chosen.grouped.tolist()]),
         ]
         html = choice_page(_told(summary), chosen.warnings, listed, pictures, drawing, left_out, items.skipped)
+        # A page is read by people: bytes of a file name that are no UTF-8 become question marks. The CSV keeps them.
         summary["page"] = str(write_bytes(page, html.encode("utf-8", "replace")))
         return summary
 
@@ -314,6 +316,7 @@ def _spread(chosen: Chosen, limits: Limits) -> dict[str, int | None]:
         return {"clusters": None, "clusters_in_all": None, "clusters_with_labelled": None, "whole_groups": groups}
     both = np.concatenate([chosen.positions, limits.labelled])
     parts = (chosen.clusters[chosen.positions], chosen.clusters, chosen.clusters[both])
+    # -1 is an item that was left out before the clustering.
     own, everything, with_labelled = (len(np.unique(part[part >= 0])) for part in parts)
     return {
         "clusters": own,
@@ -351,6 +354,7 @@ def select(
 
     address = None if given.images is None else address_of(given.images)
     if address and wanted.handed == Format.label_studio and wanted.paths is None:
+        # Label Studio fetches pictures by address, and would not find names relative to a folder of ours.
         wanted = replace(wanted, paths=f"{address}/")
     wanted.check(files=given.images is not None)
     started = time.perf_counter()
@@ -363,6 +367,7 @@ def select(
     call = choice.call(size)
     check_limits(limits, budget=choice.budget, items=size)
     others = source.other_suffixes(without=wanted.files())
+    # What can be refused is refused before the first image is read, which may take hours.
     for path in wanted.files():
         check_writable(path.parent)
     check_cache(cache)
@@ -395,6 +400,7 @@ def select(
     summary |= {"labelled": len(limits.labelled), "listed_without_label": unlabelled}
     summary |= {} if others is None else {"other_files": others}
     _report({**summary, "seconds": round(time.perf_counter() - started, 1)}, json_output)
+    # Written all the same: 1 tells a script that somebody should look before anything is labelled.
     if chosen.warnings:
         raise typer.Exit(1)
 

@@ -140,10 +140,12 @@ def train(
         typer.echo(f"failed: {cell_id}: {reason}", err=True)
     if outcome.interrupted:
         typer.echo("Interrupted. The same command goes on.", err=True)
+    # Where device, threads or packages differ, another accuracy is no failure: it is told, and the exit code is 0.
     missed = any(result["reproduced"] is False and not result["differences"] for result in results)
     code = 130 if outcome.interrupted else int(missed or len(results) < len(job.plan.cells))
     if json_output:
         failed = [{"cell_id": cell_id, "reason": reason} for cell_id, reason in outcome.failed.items()]
+        # One training is what most scripts ask for: they need not look into the list.
         alone = results[0] if len(job.plan.cells) == len(results) == 1 else {}
         print_json({**alone, "rows": results, "failed": failed, "exit_code": code})
     else:
@@ -182,10 +184,12 @@ def _job(wanted: Wanted, origin: Row | None, options: dict[str, Any]) -> Job:
     if wanted.row is not None and origin is not None:
         file = wanted.indices[0] if wanted.indices else published_beside(wanted.row, origin)
         spec = grid_of(origin, file, encoder=wanted.encoder, models=wanted.model)
+        # Revised after planning, as the row tells what it rested on and a plan would take it from this machine.
         return Job(spec, RunOptions(**options), revise=partial(as_row, row=origin))
     spec = load_spec(given=_grid(wanted))
     if len(spec.datasets) > 1:
         raise SpecError(f"--dataset: the positions in a file are of one data set, got {len(spec.datasets)}.")
+    # A file names positions only, so that of other data it would train on other images without a word.
     return Job(spec, RunOptions(**options), revise=partial(same_data, fingerprint=wanted.fingerprint or ""))
 
 

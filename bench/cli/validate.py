@@ -32,6 +32,7 @@ def validate(
     from bench.units import counted
 
     data = DataAtHand(data_root)
+    # A row that is named by itself and by its folder is checked once.
     files = list(dict.fromkeys(file for path in paths for file in row_files(path)))
     findings = [(file, finding) for file in files for finding in findings_of(file, data)]
     problems = [(file, finding) for file, finding in findings if not isinstance(finding, Unchecked)]
@@ -46,6 +47,7 @@ def validate(
         )
     else:
         for file, problem in problems:
+            # Errors of reading name the file themselves.
             typer.echo(visible(problem if problem.startswith(str(file)) else f"{file}: {problem}"))
         for claim, count in unchecked.items():
             typer.echo(visible(f"Not checked in {counted(count, 'row')}: {claim}."))

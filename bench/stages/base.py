@@ -32,6 +32,7 @@ class Stage(Frozen):
     kind: ClassVar[str]
     version: ClassVar[int] = 1
 
+    # Cached, since scheduler, store and row all ask for it, and each answer hashes all that the stage rests on.
     @cached_property
     def key(self) -> str:
         """SHA-256 over kind, version of the code, specification, and the keys of all that it rests on.

@@ -153,6 +153,7 @@ class PseudoLabels(OnEmbeddings):
 
         return assign_clusters(
             session.arrays(self.embeddings)["embeddings"],
+            # A function, since k-means has no neighbour lists among its inputs.
             lambda: session.arrays(self.neighbor_lists())["indices"],
             clustering=Clustering(self.clustering, heads=self.heads, epochs=self.epochs),
             num_clusters=self.count(session),
@@ -175,6 +176,7 @@ class PseudoLabels(OnEmbeddings):
         clusters = _MOST_ESTIMATED if self.num_clusters == "estimate" else self.num_clusters
         weights = WIDTH * _HIDDEN + _HIDDEN * _BOTTLENECK + _BOTTLENECK * clusters
         batch = _BATCH * (_HIDDEN + _BOTTLENECK + 2 * clusters)
+        # 4 bytes a number. The gradient is made anew at each step, and so is none of what is saved.
         return 4 * self.heads * (4 * weights if saved else 5 * weights + 4 * batch)
 
 

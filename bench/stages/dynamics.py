@@ -95,6 +95,7 @@ class ProxyDynamics(Stage):
 
 def proxy_inputs(proxy: Proxy, dataset: DatasetRef) -> list[Embeddings]:
     """Return the embeddings that the proxy's network takes in place of images, if it does."""
+    # No embedding depends on a label: pools with and without ``@noise`` share theirs.
     return [] if proxy.encoder is None else [Embeddings(dataset=dataset.without_noise(), encoder=proxy.encoder)]
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _FITTED = 50 * 10**6
 """Bytes on disk that the state of a fitted encoder counts as."""
+# A convention: the embeddings do not depend on it, and on a CPU a frozen network takes fewer images at once.
 _BATCH = 256
 
 
@@ -60,6 +61,7 @@ class EncoderFit(Stage):
 
         encoder = _encoder(self.encoder, session)
         assert isinstance(encoder, FittedEncoder)
+        # Of the training split alone, whichever split is embedded: a fit on test images would leak them.
         images = session.dataset(self.dataset).train.images
         return encoder.fit(_for_a_plugin(images), device=session.device, progress=progress)
 
@@ -101,6 +103,7 @@ class Embeddings(Stage):
         from bench.progress import by_steps
 
         encoder = _encoder(self.encoder, session)
+        # One at most: an encoder is fitted once per pool, and both splits are embedded by that fit.
         for fitted in self.inputs():
             assert isinstance(encoder, FittedEncoder)
             encoder.restore(session.arrays(fitted))

@@ -71,6 +71,7 @@ class JudgeFeatures(Stage):
     @classmethod
     def of(cls, selection: Selection) -> JudgeFeatures:
         """Those, for the ridge judge, of what a selection's proxy sees."""
+        # The judge reads no label of the pool, so noise in the labels changes no candidate's value.
         seen = proxy_inputs(selection.network(), selection.dataset)
         images = selection.dataset.without_noise()
         if seen:
@@ -101,6 +102,7 @@ class JudgeFeatures(Stage):
         """Averaged pixels and features in float64, and as they are stored."""
         # 512 random features and a constant, in float32.
         features = shape.train * 513 * 4 if self.embeddings is None else shape.embeddings
+        # Room for four arrays of that size in float64, in which products, cosines and the constant column are made.
         return Estimate(PROCESS + shape.bytes + 8 * features, features)
 
     def compute(self, session: Session, progress: Progress) -> Arrays:

@@ -65,6 +65,7 @@ class Rehearsal(Stage):
         return f"rehearsing candidate coresets of {self.pool.label}, seed {self.dynamics.seed}"
 
     def estimate(self, shape: Shape, device: str) -> Estimate:
+        # As if on the whole pool, which no candidate exceeds; one number takes a block of the disk.
         return of_training(*proxy_bytes(self.dynamics.proxy, shape, self.pool, shape.train), 4096, device)
 
     def compute(self, session: Session, progress: Progress) -> Arrays:
@@ -88,6 +89,7 @@ class Rehearsal(Stage):
 
 def _rehearse(selection: Selection, session: Session, options: Clustering, asked: Asked) -> float:
     source = ProxyDynamics.of(selection, TrainedOn(**asdict(options), of="pseudo"))
+    # One candidate a call: each rehearsal is a stage of its own, so that an interrupted method finds those before it.
     [indices] = asked.indices
     return float(session.arrays(Rehearsal.of(source, indices))["accuracy"])
 

@@ -89,6 +89,7 @@ class Selection(Stage):
         if self.uses_gpu() and self.proxy is not None:
             trains = sum(proxy_bytes(self.proxy, shape, self.dataset, self.budget))
         memory = PROCESS + shape.bytes + reads + in_memory(trains, device)
+        # On disk an int64 position of each image at most, and as much for what a method reports of it.
         return Estimate(memory, 16 * shape.train, CUDA + trains if trains else 0)
 
     def work(self, shape: Shape) -> list[Work]:
@@ -101,6 +102,7 @@ class Selection(Stage):
                 continue
             if item.part == REHEARSAL.name:
                 # A candidate for each tenth that may be dropped; a tenth of the pool is held out.
+                # 1e-9, since a rate such as 1 - 0.9 falls just short of its tenth.
                 candidates, kept = int(10 * self.rate + 1e-9) + 1, round(0.9 * self.budget)
                 steps, images = candidates * steps_of_epochs(recipe, kept), kept
             elif item.part == JUDGE.name:

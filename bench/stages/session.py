@@ -120,6 +120,8 @@ class Session(BaseModel):
         return read_indices(self.coresets[sha256], sha256=sha256)
 
 
+# Two, since label noise makes a second version of a pool that stages of the same cell read. By JSON, since the
+# parameters of a data set are a dict, which has no hash.
 @lru_cache(maxsize=2)
 def _open(ref_json: str, root: Path | None) -> Dataset:
     from bench.loading import load_dataset
@@ -129,6 +131,7 @@ def _open(ref_json: str, root: Path | None) -> Dataset:
         ref.name,
         ref.params,
         root=root,
+        # What was missing has been fetched while the run was planned, once and not by every worker.
         download=False,
         pool_size=ref.pool_size,
         pool_seed=ref.pool_seed,

@@ -44,6 +44,7 @@ def _labels(selection: Selection, session: Session) -> NDArray[np.int64]:
 
 def _images(selection: Selection, session: Session, options: Options, asked: Asked) -> Images:
     images = session.dataset(selection.dataset).train.images
+    # The session keeps the data set for later stages, which must not see what a method writes into it.
     return private(images) if isinstance(images, np.ndarray) else images
 
 

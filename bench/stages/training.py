@@ -113,6 +113,7 @@ class Cell(Stage):
 
     def work(self, shape: Shape) -> list[Work]:
         inputs = inputs_of(shape, self.encoder if self._reads_embeddings() else None)
+        # No training is scored more often than it takes steps.
         scored = min(self.recipe.evaluations, self.recipe.iterations) * shape.test
         steps = self.recipe.iterations
         return training(self.model, self.recipe, inputs, self.dataset, self.budget, steps, scored)
@@ -145,6 +146,7 @@ class Cell(Stage):
 
     def selection(self) -> Selection:
         """Return the coreset as a shared stage: models, variants and label noise that do not change it share it."""
+        # What a method cannot read cannot change its coreset: cells with and without ``@noise`` share one selection.
         label_free = methods.get(self.method).info.supervision in ("none", "pseudo")
         return select(
             Call(self.method, self.params),

@@ -71,6 +71,7 @@ def checked_digest(pretrained: str, expected: str) -> str:
 
 @lru_cache(64)
 def _digest(path: Path, changed: int, size: int) -> str:
+    # ``changed`` and ``size`` are there for the cache: a file that was replaced is read again.
     return file_sha256(path)[:_CHARACTERS]
 
 
@@ -88,6 +89,7 @@ def nearest_fit(
         names: of the library.
         build: name -> network, and the beginnings of its classifier's parameters.
     """
+    # Below difflib's 0.6, since a name is only where to try: the shapes decide what fits.
     for near in difflib.get_close_matches(name, sorted(set(names) - {name}), n=_TRIED, cutoff=0.3):
         network, head = build(near)
         wanted = {key: value.shape for key, value in network.state_dict().items() if not key.startswith(head)}

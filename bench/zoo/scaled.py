@@ -62,12 +62,14 @@ class FineTuned(Scaled):
         super().__init__(network, size)
         self._head, self._body_lr = tuple(head), body_lr
         self._mean, self._std = (torch.tensor(values).view(-1, 1, 1) for values in (mean, std))
+        # Not persistent: they say how the images come, and are nothing that was learned.
         self.register_buffer("_factor", torch.ones(3, 1, 1), persistent=False)
         self.register_buffer("_offset", torch.zeros(3, 1, 1), persistent=False)
 
     def normalised_as(self, scale: Tensor, shift: Tensor) -> None:
         """Take inputs that are ``pixels * scale + shift`` of grey levels from 0 to 255, per channel."""
         mean, std = self._mean.to(scale.device), self._std.to(scale.device)
+        # Inputs solved for the pixels and normalised again, in one product and one sum.
         self._factor = 1 / (255 * scale * std)
         self._offset = -(shift / (255 * scale) + mean) / std
 
@@ -99,6 +101,7 @@ def recipe_for(build: Callable[[], nn.Module]) -> Mapping[str, Any]:
     Args:
         build: makes the network; nothing is computed with it.
     """
+    # The common base of all BatchNorms, which torch keeps private.
     over_batches = any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in empty(build).modules())
     return {} if over_batches else TRANSFORMER
 

@@ -46,7 +46,9 @@ class Pooled(nn.Module):
             return outputs.pooler_output.flatten(1)
         last = outputs.last_hidden_state
         if last.ndim == 4:
+            # Maps of a convolutional network, of which no pooler was trained.
             return last.mean((2, 3))
+        # A class token stands first where there is one; of patches alone none speaks for the image.
         has_class = any("cls_token" in name for name, _ in network.named_parameters())
         return last[:, 0] if has_class else last.mean(1)
 
@@ -82,6 +84,7 @@ def load(weights: Path | None, *, owner: str) -> tuple[nn.Module, Callable[[Tens
         network, told = _read(transformers, weights, config)
     except Exception as error:  # transformers raises what it comes across: OSError, ValueError, KeyError
         raise WeightsError(f"{owner} cannot read {weights}: {_reason(error)}") from error
+    # ``Pooled`` leaves out a pooler that has no trained weights.
     lacking = [name for name in told["missing_keys"] if not name.startswith("pooler.")]
     wrong = [*lacking, *map(str, told["mismatched_keys"])]
     if wrong:
@@ -92,6 +95,7 @@ def load(weights: Path | None, *, owner: str) -> tuple[nn.Module, Callable[[Tens
         return pixels
 
     pooled = Pooled(network, not any(name.startswith("pooler.") for name in told["missing_keys"]))
+    # No image of one colour: there, patches that are dropped at random would hardly show.
     probe = prepare((torch.arange(3 * 64 * 64) % 251).to(torch.uint8).view(1, 3, 64, 64))
     _check(pooled.eval(), probe, f"{owner} with {weights}")
     return pooled, prepare, probe.shape[-1]
@@ -117,6 +121,7 @@ def _reason(error: Exception) -> str:
 def _read(transformers: Any, weights: Path, config: Any) -> tuple[nn.Module, dict[str, Any]]:
     """Return the network in float32, and what of it the file lacks; weights of a classifier are left out."""
     if weights.name == "model.safetensors":
+        # use_safetensors: the other format is a pickle, which may run code.
         return transformers.AutoModel.from_pretrained(
             weights.parent,
             config=config,

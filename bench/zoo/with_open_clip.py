@@ -50,6 +50,7 @@ def published(name: str, tag: str) -> Weights:
     configuration = _configuration(name, tag)
     if configuration.get("hf_hub"):
         repository, file = configuration["hf_hub"].rsplit("/", 1)
+        # open_clip publishes pickles, and beside them safetensors under another stem.
         safe = PurePosixPath(file or "open_clip_pytorch_model.bin").with_suffix(".safetensors")
         return HubWeights(repository, str(safe).replace("open_clip_pytorch_model", "open_clip_model"))
     if configuration.get("url"):
@@ -67,6 +68,7 @@ def image_tower(name: str, tag: str) -> nn.Module:
     from open_clip.model import _build_vision_tower
 
     model = open_clip.get_model_config(name)
+    # timm would otherwise fetch weights of its own for the tower, only to have them replaced.
     vision = {**model["vision_cfg"], "timm_model_pretrained": False}
     quick = bool(model.get("quick_gelu") or _configuration(name, tag).get("quick_gelu"))
     return _build_vision_tower(model["embed_dim"], vision, quick)

@@ -92,6 +92,7 @@ def trained_with(name: str) -> Trained | None:
     words = set(tag.split("_"))
     if _TUNED.search(tag):
         return "labels"
+    # mim_in22k: masked images of ImageNet-22k, without its labels.
     if words & _UNCLEAR and not _LABELLED.search(tag.replace("mim_in22k", "")):
         return None
     if words & _SELF:
@@ -118,6 +119,7 @@ def headless(name: str, *, owner: str, size: int | None = None) -> nn.Module:
     if size is not None:
         try:
             with torch.inference_mode():
+                # Some networks take any size when they are built, and fail at the first image.
                 network.eval()(torch.zeros(1, 3, size, size))
         except Exception as error:  # networks fail in ways of their own at a size that they were not made for
             reason = (str(error).splitlines() or [type(error).__name__])[0]
@@ -178,6 +180,7 @@ def fill(
 
     entry = sys.modules[timm.models.model_entrypoint(name).__module__]
     own = sys.modules[type(network).__module__]
+    # timm keeps the conversion of the authors' files beside the network's function, or beside its class.
     theirs = getattr(entry, "checkpoint_filter_fn", None) or getattr(own, "checkpoint_filter_fn", None)
 
     def convert(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -27,6 +27,7 @@ def names() -> frozenset[str]:
     """Return all of torchvision's networks for classification."""
     from torchvision import models
 
+    # Without ``module`` the names of detection, segmentation and video are among them.
     return frozenset(models.list_models(module=models))
 
 
@@ -53,6 +54,7 @@ def weights_of(name: str, tag: str, *, owner: str) -> Any:
     from torchvision.models import get_model_weights
 
     choices = get_model_weights(name)
+    # By its length: an enumeration without members is true.
     if not len(choices):
         return None
     if not tag:
