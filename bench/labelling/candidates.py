@@ -72,6 +72,7 @@ def find_candidates(
         progress: of the search for near-duplicates.
     """
     size = len(embeddings)
+    # What is labelled and excluded too counts as labelled: it is known, and the choice is to complement it.
     labelled = np.unique(limits.labelled)
     taken = np.union1d(labelled, limits.excluded)
     left = np.setdiff1d(np.arange(size), taken)
@@ -88,6 +89,7 @@ def find_candidates(
         if len(duplicates):
             said += f"of {size} items {len(duplicates)} are near-duplicates of others; "
     if limits.groups is not None and limits.per_group is None:
+        # Without those labelled: a group that was begun needs a head too, or the rest of it could not be chosen.
         heads = _capped(embeddings, left, _NONE, limits.groups, 1, rng)
         return Candidates(heads, duplicates, _NONE, said, left)
     if limits.groups is not None and limits.per_group is not None:
@@ -106,6 +108,7 @@ def check_limits(limits: Limits, *, budget: int, items: int) -> None:
         SpecError: too few items are left.
     """
     taken = len(np.union1d(limits.labelled, limits.excluded))
+    # Where nothing is taken, ``check_method`` says the same of the budget in plainer words.
     if taken and budget > items - taken:
         raise SpecError(
             f"--budget {budget} is not valid: of {items} items {taken} are labelled or excluded, "
@@ -141,6 +144,7 @@ def _numbered(groups: NDArray[Any]) -> NDArray[np.int64]:
     """Number the groups from 0 as they are sorted, and then every item that is in none."""
     import pandas as pd
 
+    # As objects, which may be None whatever type the groups came in.
     values = groups.astype(object)
     values[groups == ""] = None
     try:

@@ -114,6 +114,7 @@ def affordable(entry: Entry[MethodInfo], call: Call, items: int, device: str) ->
     temi = {"heads", "cluster_epochs"} <= entry.params.keys() and call.params.get("clustering", "temi") == "temi"
     if not temi:
         return call
+    # As many epochs as leave room for four heads, then as many heads as still fit.
     effort, items = EFFORT[device], max(items, _LEAST)
     epochs = call.params.get("cluster_epochs", min(Clustering.epochs, max(5, effort // (4 * items))))
     heads = call.params.get("heads", min(Clustering.heads, max(3, effort // (epochs * items))))
@@ -153,9 +154,11 @@ def choose(
     rng = np.random.default_rng(derive_seed(seed, "order to label"))
     told = None if limits.similarity is None else machine.begin("near-duplicates")
     candidates = find_candidates(embeddings, limits, rng, threads=machine.threads, progress=told)
+    # By the user's own numbers first, which a message should name; below for what the method is asked for.
     check_method(
         call, budget=budget, items=len(candidates.positions), classes=classes, left_out=left_out + candidates.said
     )
+    # A draw that depended on what is labelled would no longer be uniform over the others.
     labelled = _NONE if call.name == UNIFORM else np.unique(limits.labelled)
     kept = np.union1d(candidates.positions, labelled)
     pool = rows_at(embeddings, kept)
@@ -170,6 +173,7 @@ def choose(
     if call.name == UNIFORM:
         order = rng.permutation(indices)
     else:
+        # Positions in the pool, which is cut to the kept items; both are ascending.
         before = np.searchsorted(kept, labelled)
         order = by_complement(pool, np.setdiff1d(indices, before), before, rng)[:budget]
         options = _clustering(entry, call.params)
@@ -178,6 +182,7 @@ def choose(
             if options is None
             else session.arrays(PseudoLabels.of(selection, options))["labels"]
         )
+        # Of all kept items and not of the choice alone: the table of scores tells every item's cluster.
         clusters = _spread(inside, kept, len(embeddings), -1)
     positions = kept[order]
     return Chosen(
@@ -208,6 +213,7 @@ def rough_clusters(rows: Rows, classes: int, rng: np.random.Generator) -> NDArra
         int64 [N] in [0, C).
     """
     drawn = max(_ROUGH, classes)
+    # Of a sample, since these clusters only describe a choice and change nothing in it.
     some = rows[slice(None) if len(rows) <= drawn else rng.choice(len(rows), drawn, replace=False)]
     model = fit_kmeans(unit_rows(some), classes, seed=int(rng.integers(2**31)), inits=3 if classes < _MANY else 1)
     parts = [model.predict(unit_rows(part)) for _, part in in_blocks(rows, _ROUGH)]

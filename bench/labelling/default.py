@@ -23,4 +23,5 @@ def find_method(given: str, *, items: int) -> Call:
     """
     if given.strip() != DEFAULT:
         return parse_call(given)
+    # K-means compares every item with as many centres as labels; the subset bounds what MaxHerding compares.
     return Call("maxherding", {"subset": _SUBSET}) if items > MOST else Call("kmeans-sampling", {})

@@ -152,6 +152,7 @@ def embed_files(
     parts, positions, skipped = [], [], []
     tick = stage(f"embedding {len(files):,} images with {ref.label}")
     for inside, content in zip(shards, contents, strict=True):
+        # Two ways to fail: a file that cannot be read has no content, and one that can may be no image.
         problems = dict(content.problems)
         if len(content.files):
             embeddings, readable, damaged = work.embed(
@@ -190,6 +191,7 @@ class _Work:
             tolerant.look(np.arange(len(files)), stage(f"checking {len(files):,} images"))
             return {"readable": tolerant.readable()}
 
+        # Stored, since finding out means to decode every file, which a fit that was interrupted would do again.
         wanted = ReadableFiles(files=tolerant.fingerprint)
         readable = self.store.get(wanted, look, accept=partial(_still_all, tolerant)).arrays["readable"]
         if not len(readable):

@@ -72,6 +72,7 @@ class ItemsSession(Session):
     def get(self, stage: Stage) -> Artifact:
         """As ``Session.get``; the embeddings are those that were given, and of very many neighbours are approximate."""
         if isinstance(stage, Embeddings):
+            # Not through the store, which would hold a second copy of what the user has.
             return Artifact({"embeddings": self.vectors[:]}, 0.0, reused=True)
         if type(stage) is NeighborLists and worthwhile(len(self.vectors)):
             stage = ApproximateLists(embeddings=stage.embeddings, k=stage.k, metric=stage.metric)

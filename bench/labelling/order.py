@@ -40,6 +40,7 @@ def by_complement(
     shuffled = rng.permutation(picks)
     everything = slice(None)
     judged = rows[everything if len(rows) <= WITNESSES else rng.choice(len(rows), WITNESSES, replace=False)]
+    # h = 1, which MaxHerding's authors found robust on unit rows.
     first = greedy_coverage(
         unit_rows(judged),
         min(len(picks), COVERED),

@@ -53,6 +53,7 @@ class StoredRows:
         part = np.asarray(self.stored[index])
         # What overflows float32 becomes infinite, which ``as_vectors`` counts and names.
         with np.errstate(over="ignore"):
+            # A division by a power of two rounds no digit.
             return np.array(np.ldexp(part, -self.exponent) if self.exponent else part, dtype=np.float32, order="C")
 
 
@@ -100,6 +101,7 @@ def unmasked(name: str, given: ArrayLike) -> NDArray[Any]:
 
 def rows_at(rows: Rows, positions: NDArray[np.int64]) -> Rows:
     """Return the rows at some positions, ascending and unique: all of them are the rows themselves."""
+    # The rows themselves are read by slices, which a file on disk gives faster than positions.
     return rows if len(positions) == len(rows) else RowsAt(rows, positions)
 
 

@@ -146,17 +146,20 @@ class Source:
             assert self.vectors is not None
             files = None
             if self.root is not None:
+                # Names alone are enough for pages and sheets: what is not there stays without a picture.
                 files = ImageFiles(self.root, tuple(self.names), np.zeros(len(self.names), dtype=np.int64))
             named: Named = "item" if files is None else "file"
             return Items(self.vectors, self.names, named, files, np.arange(len(self.names)), ())
         done = embed_files(self.scan.files, ref, weights, store=store, size=size, device=device, stage=stage)
         files = self.scan.files.take(done.positions)
+        # In the order of names, whichever of the two found out.
         skipped = tuple(sorted(done.skipped + self.scan.skipped))
         return Items(done.embeddings, files.names, "file", files, done.positions, skipped)
 
 
 def _read_names(path: Path, count: int) -> list[str]:
     try:
+        # With the mark that Windows editors put first, and with names of files that are no UTF-8.
         text = read_regular(path, at_most=_MOST_BYTES).decode("utf-8-sig", "surrogateescape")
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror or error}.") from error

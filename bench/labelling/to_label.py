@@ -84,6 +84,7 @@ def all_records(
     for number, position in enumerate(chosen.positions.tolist(), 1):
         rank[position] = number
     nearest, similarity = nearest_chosen(embeddings, chosen.positions)
+    # -1 and NaN stand for items that were left out; a table says nothing there. ``s != s`` is NaN.
     clusters = [None] * size if chosen.clusters is None else [None if c < 0 else c for c in chosen.clusters.tolist()]
     scores = [None] * size if chosen.scores is None else [None if s != s else s for s in chosen.scores.tolist()]
     return {

@@ -74,6 +74,7 @@ def _from_parquet(path: Path) -> tuple[StoredRows, list[str] | None]:
         file = pq.ParquetFile(path)
         fields = file.schema_arrow
         lists = [field.name for field in fields if pa.types.is_list(field.type) or _is_fixed(field.type)]
+        # Several columns of lists, such as tags beside embeddings: only a name tells which is meant.
         if len(lists) > 1:
             lists = [name for name in lists if name in ("embeddings", "embedding")]
         if len(lists) != 1:

@@ -62,7 +62,9 @@ def choose_to_label(
     items, heads = candidates.together, candidates.positions
     sizes = np.bincount(groups[items], minlength=int(groups.max()) + 1)
     _check(sizes[groups[heads]], budget, left_out + candidates.said)
+    # At least 2, the least that a method is asked for.
     wanted = min(len(heads), max(2, round(budget / sizes[groups[heads]].mean())))
+    # All but the heads are excluded and no group is told, so that the method chooses as if heads were the items.
     others = np.setdiff1d(np.arange(len(embeddings)), np.union1d(heads, limits.labelled))
     chosen = choose(
         embeddings,
@@ -78,6 +80,7 @@ def choose_to_label(
     before = np.concatenate([limits.labelled, chosen.positions])
     rest = rng.permutation(rest) if call.name == UNIFORM else by_complement(embeddings, rest, before, rng)
     order = np.concatenate([chosen.positions, rest])
+    # A group that is labelled in part would otherwise stay so, which whole groups are to prevent.
     begun = np.isin(groups[order], groups[limits.labelled])
     positions = _filled(np.concatenate([order[begun], order[~begun]]), items, groups, budget)
     clusters = chosen.clusters
@@ -110,6 +113,7 @@ def _filled(
     left = budget
     for number in groups[heads].tolist():
         members = by_group[np.searchsorted(numbers, number) : np.searchsorted(numbers, number, side="right")]
+        # Passed over and not the end: a smaller group behind it may still fit.
         if len(members) <= left:
             taken.append(members)
             left -= len(members)
