@@ -10,12 +10,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from bench import DataError, Recipe, make_dataset, register_dataset
 from bench.data import Dataset, fingerprint
-from bench.datasets._common import stratified_split
 from bench.errors import SpecError, UnknownName
 from bench.loading import load_dataset
 from bench.plugins import datasets
@@ -136,16 +133,6 @@ def test_download_is_no_parameter_of_the_data() -> None:
 def test_download_is_harmless_where_nothing_is_fetched() -> None:
     fetched = load_dataset("digits", {}, root=None, download=True, pool_size=None)
     assert fingerprint(fetched) == fingerprint(load_dataset("digits", {}, root=None, download=False, pool_size=None))
-
-
-@given(labels=st.lists(st.integers(0, 5), min_size=1, max_size=80), fraction=st.floats(0.01, 0.99))
-def test_stratified_split_is_a_partition(labels: list[int], fraction: float) -> None:
-    array = np.array(labels, dtype=np.int64)
-    train, test = stratified_split(array, fraction)
-    assert sorted([*train, *test]) == list(range(len(labels)))
-    for number in np.unique(array):
-        size, held = int((array == number).sum()), int((array[test] == number).sum())
-        assert held == (0 if size == 1 else min(max(1, round(fraction * size)), size - 1))
 
 
 def test_listing_the_data_sets_imports_nothing_heavy() -> None:

@@ -7,14 +7,12 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from bench.cli._watch import Watch
 from bench.cli.progress import ProgressReporter
 from bench.cli.run import _tell
 from bench.engine.forecast import Forecast, Outlook, Part
 from bench.engine.plan import make_plan
 from bench.engine.run import Outcome
 from bench.grid.spec import load_spec
-from bench.progress import Task, announced, by_steps, forget, forget_all, running_tasks
 from bench.stages.base import Stage
 from bench.stages.session import Session
 from bench.stages.training import Cell
@@ -106,80 +104,6 @@ def test_a_terminal_has_a_bar_with_the_time_left(cells: list[Cell]) -> None:
     assert "cells" in shown
     assert "3/12" in shown
     assert "left" in shown
-
-
-def test_what_is_computed_is_announced_with_how_far_it_is_and_taken_down_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("bench.progress._EVERY", 0.0)
-    with announced(tmp_path, "a", "embeddings"), announced(tmp_path, "b", "temi") as progress:
-        assert running_tasks(tmp_path) == {"a": Task("embeddings"), "b": Task("temi")}
-        progress(3, 200)
-        assert running_tasks(tmp_path)["b"] == Task("temi", 3, 200)
-    assert running_tasks(tmp_path) == {}
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_file_is_written_once_a_second_at_most(tmp_path: Path) -> None:
-    with announced(tmp_path, "a", "training") as progress:
-        for step in range(1, 1001):
-            progress(step, 1000)
-        assert running_tasks(tmp_path)["a"].done == 1
-
-
-def test_progress_that_cannot_be_written_or_read_fails_nothing(tmp_path: Path) -> None:
-    (tmp_path / ".underway").write_text("not a folder")
-    with announced(tmp_path, "a", "training") as progress:
-        progress(1, 2)
-    assert running_tasks(tmp_path) == {}
-    (tmp_path / ".underway").unlink()
-    with announced(tmp_path, "a", "training"):
-        (tmp_path / ".underway" / "a.json").write_text('["half a fi')
-        (tmp_path / ".underway" / "b.json").write_text("7")
-        (tmp_path / ".underway" / "c.tmp").write_text("of a worker that was killed")
-        assert running_tasks(tmp_path) == {}
-    forget_all(tmp_path)
-    forget(tmp_path, "never there")
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_counts_since_the_last_call_are_added_up() -> None:
-    told: list[tuple[int, int]] = []
-    advance = by_steps(lambda done, total: told.append((done, total)), 5)
-    advance(2)
-    advance(3)
-    assert told == [(2, 5), (5, 5)]
-
-
-def watched(tmp_path: Path, *looks: tuple[float, dict[str, Task]], terminal: bool) -> str:
-    written = io.StringIO()
-    console = Console(file=written, force_terminal=terminal, width=100, highlight=False, color_system=None)
-    with ProgressReporter(console, out=tmp_path) as reporter:
-        reporter.cells_begin(12, 4)
-        watch = Watch(tmp_path, reporter._bar, console, lines=not terminal)
-        for now, found in looks:
-            watch.look(found, now)
-            reporter._bar.refresh()
-    return written.getvalue()
-
-
-def test_a_terminal_shows_what_runs_and_how_far_it_is(tmp_path: Path) -> None:
-    running = {"a": Task("temi [50 heads]", 40, 200), "b": Task("neighbours")}
-    shown = watched(tmp_path, (0.0, running), terminal=True)
-    assert "temi [50 heads]" in shown
-    assert "40/200" in shown
-    assert "neighbours" in shown
-    assert "0/?" not in shown
-
-
-def test_elsewhere_only_what_takes_long_has_a_line_a_minute(tmp_path: Path) -> None:
-    running = {"a": Task("temi [50 heads]", 40, 200), "b": Task("neighbours")}
-    looks = [(0.0, {"a": running["a"], "c": Task("short")}), (30.0, running), (61.0, running), (90.5, running)]
-    shown = watched(tmp_path, *looks, terminal=False)
-    assert shown.splitlines()[1:] == [
-        "running for 1 min: temi [50 heads]: 40 of 200, about 4 min left",
-        "running for 1 min: neighbours",
-    ]
 
 
 def test_quiet_says_nothing_of_what_runs(tmp_path: Path) -> None:

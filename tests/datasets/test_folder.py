@@ -9,20 +9,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
 
-from bench import DataError, Dataset
+from bench import DataError
 from bench.data import fingerprint
 from bench.errors import SpecError
 from bench.images.streaming import StreamedImages
-from bench.loading import load_dataset
+from tests.datasets.reading import load
 from tests.narrowing import in_files
-
-CINIC_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
-
-
-def load(name: str, root: Path | None, *, pool_size: int | None = None, **params: Any) -> Dataset:
-    return load_dataset(name, params, root=root, download=False, pool_size=pool_size)
 
 
 def first_photograph(photographs: Path) -> Path:
@@ -191,55 +184,3 @@ def test_a_missing_path_is_named(tmp_path: Path) -> None:
 def test_parameters_outside_their_range_are_refused(params: dict[str, Any], tmp_path: Path) -> None:
     with pytest.raises(SpecError, match=next(iter(params))):
         load("folder", tmp_path, **params)
-
-
-@pytest.fixture
-def cinic(ten_classes: Path, tmp_path: Path) -> Path:
-    """Photographs at 32x32 as PNG in the layout of CINIC-10, three per class and split."""
-    for split in ("train", "valid", "test"):
-        for name, source in zip(CINIC_CLASSES, sorted((ten_classes / "train").iterdir()), strict=True):
-            (tmp_path / "CINIC-10" / split / name).mkdir(parents=True)
-            start = {"train": 0, "valid": 3, "test": 6}[split]
-            for file in sorted(source.iterdir())[start : start + 3]:
-                with Image.open(file) as image:
-                    image.resize((32, 32)).save(tmp_path / "CINIC-10" / split / name / f"{file.stem}.png")
-    return tmp_path
-
-
-def test_cinic10_layout(cinic: Path) -> None:
-    merged, alone = load("cinic10", cinic), load("cinic10", cinic, merge_valid=False)
-    assert (len(merged.train), len(alone.train), len(merged.test)) == (60, 30, 30)
-    assert np.array_equal(np.asarray(merged.train.images)[:30], np.asarray(alone.train.images))
-    assert np.bincount(merged.train.labels).tolist() == [6] * 10
-    file = min((cinic / "CINIC-10" / "valid" / "cat").iterdir())
-    with Image.open(file) as image:
-        expected = np.asarray(image.convert("RGB")).transpose(2, 0, 1)
-    assert np.array_equal(np.asarray(merged.train.images)[30 + 3 * 3], expected)
-
-
-@pytest.mark.parametrize("name", ["valid", "test/cat"])
-def test_an_incomplete_cinic10_is_explained(cinic: Path, name: str) -> None:
-    shutil.rmtree(cinic / "CINIC-10" / name)
-    with pytest.raises(DataError, match=rf"{cinic / 'CINIC-10' / name} is missing: .* not complete"):
-        load("cinic10", cinic)
-
-
-def test_imagenet_layout_is_streamed(ten_classes: Path, tmp_path: Path) -> None:
-    files = sorted((ten_classes / "train").glob("*/*"))
-    for split in ("train", "val"):
-        for number in range(1000):
-            folder = tmp_path / "imagenet" / split / f"n{number:08d}"
-            folder.mkdir(parents=True)
-            shutil.copyfile(files[number % 7], folder / f"{folder.name}_{split}.JPEG")
-    dataset = load("imagenet", tmp_path)
-    assert isinstance(dataset.train.images, StreamedImages)
-    assert (dataset.train.images.shape, dataset.num_classes) == ((1000, 3, 224, 224), 1000)
-    batch = dataset.train.images[np.array([3, 10, 4])]
-    assert np.array_equal(batch[0], batch[1]), "classes 3 and 10 hold the same photograph"
-    assert not np.array_equal(batch[0], batch[2])
-
-
-def test_a_part_of_imagenet_is_sent_to_folder(ten_classes: Path, tmp_path: Path) -> None:
-    shutil.copytree(ten_classes, tmp_path / "imagenet")
-    with pytest.raises(DataError, match=r"found 10 and 10\. .*folder\(path="):
-        load("imagenet", tmp_path)

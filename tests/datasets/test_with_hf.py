@@ -9,16 +9,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bench import DataError, Dataset
+from bench import DataError
 from bench.loading import load_dataset
 from bench.zoo.names import library
+from tests.datasets.reading import load
 from tests.narrowing import in_memory
 
 pytest.importorskip("multiprocess", reason="the library datasets is not installed (extra hf)")
-
-
-def load(dataset: str, root: Path, **params: Any) -> Dataset:
-    return load_dataset(dataset, params, root=root, download=False, pool_size=None)
 
 
 def picture(grey: int, side: int = 20) -> Image.Image:
@@ -76,10 +73,10 @@ def test_one_split_has_a_part_held_out_and_texts_are_classes(tmp_path: Path, hub
         ({"path": ""}, "say which one"),
     ],
 )
-def test_what_is_not_there_is_named(tmp_path: Path, hub: Any, params: dict[str, str], message: str) -> None:
+def test_what_is_not_there_is_named(tmp_path: Path, hub: Any, params: dict[str, Any], message: str) -> None:
     rows(hub, 20).save_to_disk(str(tmp_path / "mine"))
     with pytest.raises(DataError, match=message):
-        load("hf", tmp_path, **{"path": "mine", **params})
+        load("hf", tmp_path, **({"path": "mine"} | params))
 
 
 @pytest.mark.parametrize(

@@ -10,16 +10,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bench import BenchError, DataError, Dataset
+from bench import BenchError, DataError
 from bench.datasets.with_torchvision import SETS
 from bench.errors import SpecError, UnknownName
-from bench.loading import load_dataset
 from bench.plugins import datasets
+from tests.datasets.reading import load
 from tests.narrowing import in_memory
-
-
-def load(dataset: str, root: Path, **params: Any) -> Dataset:
-    return load_dataset(dataset, params, root=root, download=False, pool_size=None)
 
 
 def picture(grey: int, side: int = 20) -> Image.Image:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from bench.labelling.choose import rough_clusters
 from bench.labelling.collapse import collapse
 
 
@@ -26,3 +27,30 @@ def test_few_clusters_or_one_with_half_of_the_choice(clusters: list[int], classe
     for line, beginning in zip(found, said, strict=True):
         assert line.startswith(beginning)
         assert line.endswith("try another --method or --encoder, and look at the page before you label.")
+
+
+@pytest.mark.parametrize("classes", [10, 200])
+def test_rough_clusters_tell_a_collapse_from_a_varied_choice(classes: int) -> None:
+    rng = np.random.default_rng(0)
+    true = np.repeat(np.arange(classes), 12)
+    rows = rng.normal(size=(classes, 32))[true] + 0.3 * rng.normal(size=(len(true), 32))
+    clusters = rough_clusters(rows.astype(np.float32), classes, rng)
+    assert not collapse(clusters[rng.permutation(len(true))[: 3 * classes]], classes)
+    assert collapse(clusters[true < classes // 4], classes)
+
+
+@pytest.mark.parametrize(
+    ("clusters", "classes", "found"),
+    [
+        (np.arange(20) % 10, 10, []),
+        (np.arange(20) % 2, 10, ["comes from 2 of the 10", "10 of the 20"]),
+        (np.append(np.zeros(10, int), np.arange(1, 11) % 10), 10, ["11 of the 20 chosen items are of one cluster (0)"]),
+        (np.arange(20) % 2, 2, []),
+        (np.zeros(9, int), 10, []),
+        (np.arange(3) % 3, 100, []),
+    ],
+)
+def test_a_collapse_is_told(clusters: np.ndarray, classes: int, found: list[str]) -> None:
+    told = collapse(clusters, classes)
+    assert len(told) == len(found)
+    assert all(part in text and "--method" in text for part, text in zip(found, told, strict=True))

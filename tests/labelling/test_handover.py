@@ -6,7 +6,6 @@ import csv
 import json
 import struct
 from pathlib import Path
-from typing import Any
 from urllib.parse import unquote
 
 import numpy as np
@@ -237,42 +236,3 @@ def test_names_beside_embeddings_are_files_of_a_folder(tmp_path: Path, photos: P
     assert "has 2 lines, and the embeddings 5" in str(done.exception)
     (tmp_path / "names.txt").write_text("a\n" * 5)
     assert "names several items 'a'" in str(select(tmp_path, *given, "--overwrite").exception)
-
-
-@pytest.mark.parametrize("suffix", ["npz", "parquet"])
-def test_other_files_of_embeddings(tmp_path: Path, suffix: str) -> None:
-    from bench.labelling.vectors import read_embeddings
-
-    rows, path = load_digits().data[:20].astype(np.float32), tmp_path / f"x.{suffix}"
-    if suffix == "npz":
-        np.savez(path, embeddings=rows, other=np.zeros(3))
-    else:
-        import pyarrow as pa
-
-        pq.write_table(pa.table({"id": [f"n{i}" for i in range(20)], "vector": rows.tolist()}), path)
-    found, names = read_embeddings(path)
-    np.testing.assert_array_equal(found, rows)
-    assert names == (None if suffix == "npz" else [f"n{i}" for i in range(20)])
-
-
-@pytest.mark.parametrize(
-    ("columns", "message"),
-    [
-        ({"v": [[1.0, 2.0], [3.0]]}, "lists of different lengths"),
-        ({"v": [1.0, 2.0]}, "has the columns v; expected one of lists of numbers"),
-        ({"v": [[1.0], [2.0]], "w": [[1.0], [2.0]]}, "has the columns v, w"),
-        ({"v": [["a"], ["b"]]}, "holds"),
-        ({"v": [[1.0], [2.0], [3.0]], "id": ["a", None, None]}, r"column id is empty in 2 of 3 lines, first in line 1"),
-    ],
-)
-def test_a_parquet_file_without_one_matrix_is_refused(tmp_path: Path, columns: dict[str, Any], message: str) -> None:
-    import pyarrow as pa
-
-    from bench.labelling.vectors import read_embeddings
-
-    pq.write_table(pa.table(columns), tmp_path / "x.parquet")
-    with pytest.raises(DataError, match=message):
-        read_embeddings(tmp_path / "x.parquet")
-    (tmp_path / "x.parquet").write_bytes(b"no parquet")
-    with pytest.raises(DataError, match="cannot read"):
-        read_embeddings(tmp_path / "x.parquet")

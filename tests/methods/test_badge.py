@@ -19,13 +19,10 @@ from bench.errors import SpecError
 from bench.methods.badge import gradient_seeds
 from bench.plugins import methods
 from bench.selection import method_pool, run_method
+from tests.methods.cases import rng
 
 Case = tuple[Any, ...]
 Learner = Callable[..., Any]
-
-
-def rng(seed: int = 0) -> np.random.Generator:
-    return np.random.default_rng(seed)
 
 
 @st.composite

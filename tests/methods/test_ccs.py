@@ -7,10 +7,7 @@ from hypothesis import strategies as st
 
 from bench import SelectionError
 from bench.methods.ccs import stratified
-
-
-def rng(seed: int = 0) -> np.random.Generator:
-    return np.random.default_rng(seed)
+from tests.methods.cases import rng
 
 
 def test_budgets_by_hand() -> None:

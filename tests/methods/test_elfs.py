@@ -12,15 +12,13 @@ from bench import SelectionError, count_hardest, hard_to_easy
 from bench.array_source import ArraySource
 from bench.errors import SpecError
 from bench.grammar import parse_call
-from bench.methods._scores import next_hardest
+from bench.methods._scores import beta_sample, next_hardest
+from bench.methods.ccs import stratified
 from bench.methods.elfs import beta_grid, choose_beta, fine_beta_grid
 from bench.plugins import methods
 from bench.selection import method_pool, run_method
+from tests.methods.cases import pool_of, rng, run
 from tests.narrowing import present
-
-
-def rng(seed: int = 0) -> np.random.Generator:
-    return np.random.default_rng(seed)
 
 
 def double_end(difficulty: np.ndarray, budget: int, beta: float) -> np.ndarray:
@@ -194,3 +192,54 @@ def test_what_is_read_is_not(call: str) -> None:
     parsed = parse_call(call)
     entry = methods.get(parsed.name)
     entry.info.check(entry.resolve(parsed.params), 0.9)
+
+
+def elfs(source: ArraySource, budget: int, seed: int = 0, **params: Any) -> np.ndarray:
+    """What the method returns with ``beta`` set, in its order."""
+    entry = methods.get("elfs")
+    return entry.function(pool_of("elfs", source, rate=0.9, **params), budget, rng(seed), **entry.resolve(params))
+
+
+@pytest.mark.parametrize("per_cluster", [False, True])
+def test_elfs_by_strata_is_ccs_on_pseudo_labels(digits: ArraySource, per_cluster: bool) -> None:
+    kept = elfs(digits, 180, beta=0.2, sampling="strata", per_cluster=per_cluster)
+    difficulty = present(digits.dynamics_pseudo).difficulty("aum")
+    draws = rng(0)
+    draws.permutation(1797)  # the ties
+    seed = int(draws.integers(2**63))
+    clusters = digits.pseudo_label_array if per_cluster else None
+    assert kept.tolist() == stratified(difficulty, 180, rng(seed), beta=0.2, classes=clusters).tolist()
+    if per_cluster:
+        shares = np.bincount(present(digits.pseudo_label_array)[kept], minlength=10)
+        assert np.abs(shares - 180 * np.bincount(present(digits.pseudo_label_array)) / 1797).max() < 1
+
+
+def test_elfs_by_the_beta_density_draws_among_what_the_cut_leaves(digits: ArraySource) -> None:
+    dynamics = present(digits.dynamics_pseudo)
+    kept = elfs(digits, 180, seed=5, beta=0.3, sampling="beta")
+    draws = rng(5)
+    left = hard_to_easy(dynamics.difficulty("aum"), draws)[int(0.3 * 1797) :]
+    seed, rate = int(draws.integers(2**63)), 1 - 180 / 1797
+    by_hand = beta_sample(dynamics.dual[left], dynamics.early_confidence[left], 180, rng(seed), rate=rate, exponent=4.0)
+    assert kept.tolist() == left[by_hand].tolist()
+
+
+@pytest.mark.parametrize(
+    "params", [{"sampling": "strata"}, {"sampling": "beta"}, {"sampling": "strata", "per_cluster": True}]
+)
+def test_auto_is_the_best_fixed_beta_by_rehearsal(digits: ArraySource, params: dict[str, Any]) -> None:
+    blind = replace(digits, label_array=None, dynamics_labels=None)
+    fixed = [run("elfs", blind, 180, rate=0.9, beta=beta, **params) for beta in beta_grid(1797, 180)]
+    rehearsed = [present(blind.rehearsal)(kept) for kept in fixed]
+    by_rehearsal = run("elfs", blind, 180, rate=0.9, rehearsal="own-pseudo-labels", **params)
+    assert by_rehearsal.tolist() == fixed[int(np.argmax(rehearsed))].tolist()
+
+
+def test_only_sampling_per_cluster_declares_pseudo_labels() -> None:
+    entry = methods.get("elfs")
+
+    def parts(**params: Any) -> set[str]:
+        return {item.part for item in entry.info.needs(entry.resolve(params))}
+
+    assert "pseudo_labels" in parts(sampling="strata", per_cluster=True)
+    assert "pseudo_labels" not in parts(per_cluster=True) | parts(sampling="strata") | parts(sampling="beta")

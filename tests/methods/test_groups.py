@@ -6,9 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench import fair_quotas
-from bench.methods._groups import sample_groups
-from bench.methods.random_balanced import balanced
-from bench.methods.random_uniform import uniform
+from bench.methods._groups import proportional_quotas, sample_groups
 
 SIZES = st.lists(st.integers(0, 12), min_size=1, max_size=12)
 
@@ -55,18 +53,13 @@ def test_sampling_is_uniform_inside_a_group() -> None:
     np.testing.assert_allclose(share, [0.5] * 6, atol=0.04)
 
 
-def test_every_class_has_its_own_budget() -> None:
-    labels = np.repeat([0, 1, 2], [200, 50, 5])
-    kept = balanced(labels, 3, 60, np.random.default_rng(0))
-    assert sorted(np.bincount(labels[kept]).tolist()) == [5, 27, 28]
-
-
-def test_remainder_goes_to_no_fixed_class() -> None:
-    labels = np.repeat(np.arange(10), 20)
-    seen = {int(labels[balanced(labels, 10, 1, np.random.default_rng(seed))[0]]) for seed in range(200)}
-    assert seen == set(range(10))
-
-
-def test_uniform_draws_every_image_equally_often() -> None:
-    drawn = np.concatenate([uniform(10, 3, np.random.default_rng(seed)) for seed in range(4000)])
-    np.testing.assert_allclose(np.bincount(drawn, minlength=10) / 4000, [0.3] * 10, atol=0.04)
+@given(st.lists(st.integers(0, 30), min_size=1, max_size=8), st.floats(0, 1), st.integers(0, 5))
+def test_proportional_quotas_are_the_share_rounded(sizes: list[int], part: float, seed: int) -> None:
+    counts = np.array(sizes)
+    total = int(counts.sum())
+    budget = round(part * total)
+    quotas = proportional_quotas(counts, budget, np.random.default_rng(seed))
+    assert quotas.sum() == budget
+    for size, quota in zip(counts.tolist(), quotas.tolist(), strict=True):
+        assert quota <= size
+        assert total == 0 or abs(quota - budget * size / total) < 1

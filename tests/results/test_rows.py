@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from bench.errors import RowError
 from bench.recipe import Recipe
 from bench.results.rows import Row, StageUse, read_row, read_rows, write_row
-from bench.store.files import write_atomically
 
 BIDIRECTIONAL = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 LETTERS = st.characters(codec="utf-8", exclude_categories=["Cc", "Zl", "Zp"], exclude_characters=BIDIRECTIONAL)
@@ -142,15 +141,3 @@ def test_a_row_written_before_pseudo_labels_were_compared_is_read(tmp_path: Path
     del fields["pseudo_labels"]
     path.write_text(json.dumps(fields), encoding="utf-8")
     assert read_row(path).pseudo_labels is None
-
-
-def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
-    target = tmp_path / "row.json"
-    write_atomically(target, b"old")
-    with pytest.raises(TypeError):
-        write_atomically(target, "text is not bytes")  # type: ignore[arg-type]
-    assert target.read_bytes() == b"old"
-    (tmp_path / "taken").mkdir()
-    with pytest.raises(OSError, match="directory"):
-        write_atomically(tmp_path / "taken", b"new")
-    assert sorted(item.name for item in tmp_path.iterdir()) == ["row.json", "taken"]

@@ -56,3 +56,15 @@ def test_leftovers_are_the_old_ones_alone(tmp_path: Path) -> None:
     os.utime(young)
     assert leftovers(tmp_path, older_than=3600) == [old]
     assert leftovers(tmp_path / "absent", older_than=0) == []
+
+
+def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
+    target = tmp_path / "row.json"
+    write_atomically(target, b"old")
+    with pytest.raises(TypeError):
+        write_atomically(target, "text is not bytes")  # type: ignore[arg-type]
+    assert target.read_bytes() == b"old"
+    (tmp_path / "taken").mkdir()
+    with pytest.raises(OSError, match="directory"):
+        write_atomically(tmp_path / "taken", b"new")
+    assert sorted(item.name for item in tmp_path.iterdir()) == ["row.json", "taken"]

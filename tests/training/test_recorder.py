@@ -1,13 +1,24 @@
-"""What Dyn-Unc and DUAL look at and prefer; their numbers are tested in ``test_recorder_oracle.py``."""
+"""Dynamics while they are recorded, against plain Python on outputs stored in full, and what their scores prefer."""
 
 from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from bench import Dataset
 from bench.dynamics import Dynamics
+from bench.training.fit import LabelledInputs, fit, proxy_iterations
 from bench.training.recorder import DynamicsRecorder
+from tests.training.runs import CNN, RECIPE
 
 CLASSES = 4
 
@@ -70,3 +81,197 @@ def test_the_new_fields_survive_storage() -> None:
     again = Dynamics.from_arrays(dynamics.arrays())
     np.testing.assert_array_equal(again.dyn_unc, dynamics.dyn_unc)
     np.testing.assert_array_equal(again.dual, dynamics.dual)
+
+
+Training = tuple[np.ndarray, list[int], int, int]
+
+
+def softmax(logits: Sequence[float]) -> list[float]:
+    exponentials = [math.exp(value - max(logits)) for value in logits]
+    return [value / sum(exponentials) for value in exponentials]
+
+
+def margin(values: Sequence[float], label: int) -> float:
+    return values[label] - max(value for c, value in enumerate(values) if c != label)
+
+
+def windows(values: list[Any], length: int) -> list[list[Any]]:
+    length = min(length, len(values))
+    return [values[start : start + length] for start in range(len(values) - length + 1)]
+
+
+def spread(window: Sequence[float]) -> float:
+    return statistics.stdev(window) if len(window) > 1 else 0.0
+
+
+def change(before: Sequence[float], after: Sequence[float]) -> float:
+    """TDDS' change of an image between two epochs."""
+    return sum(abs(q * (math.log(q + 1e-8) - math.log(p + 1e-8))) for p, q in zip(before, after, strict=True))
+
+
+def tdds(outputs: list[list[float]], trajectory: int, length: int) -> float:
+    """As the released code has it: all windows of the first epochs, and a moving average that starts at 0."""
+    outputs = outputs[:trajectory]
+    score = 0.0
+    for window in windows(outputs, length):
+        changes = [change(*pair) for pair in pairwise(window)]
+        mean = statistics.fmean(changes) if changes else 0.0
+        score = 0.1 * score + 0.9 * math.sqrt(sum((d - mean) ** 2 for d in changes))
+    return score
+
+
+def entropy(probabilities: Sequence[float]) -> float:
+    return -sum(p * math.log(p) for p in probabilities if p > 0)
+
+
+def lead(probabilities: Sequence[float]) -> float:
+    first, second = sorted(probabilities, reverse=True)[:2]
+    return first - second
+
+
+def by_hand(logits: list[list[float]], label: int) -> dict[str, float]:
+    """The scores of one image whose outputs of all epochs are ``logits`` [T][C]."""
+    outputs = [softmax(epoch) for epoch in logits]
+    # Of equal outputs the first class is predicted, as argmax has it.
+    correct = [epoch.index(max(epoch)) == label for epoch in logits]
+    own = [p[label] for p in outputs]
+    errors = [math.sqrt(sum((v - (c == label)) ** 2 for c, v in enumerate(p))) for p in outputs[:10]]
+    return {
+        "aum": sum((margin(p, label) for p in outputs), 0.0),
+        "aum_logits": sum((margin(epoch, label) for epoch in logits), 0.0),
+        "forgetting": sum(before and not after for before, after in pairwise(correct)),
+        "learned": any(correct),
+        "el2n": statistics.fmean(errors),
+        "correctness": statistics.fmean(map(float, correct)),
+        "confidence": statistics.fmean(own),
+        "variability": statistics.pstdev(own),
+        "dyn_unc": statistics.fmean(map(spread, windows(own, 10))),
+        "dual": statistics.fmean(spread(w) * (1 - statistics.fmean(w)) for w in windows(own[:30], 10)),
+        "early_confidence": statistics.fmean(own[:30]),
+        "least_confidence": 1 - max(outputs[-1]),
+        "margin": lead(outputs[-1]),
+        "entropy": entropy(outputs[-1]),
+        "mean_least_confidence": statistics.fmean(1 - max(p) for p in outputs),
+        "mean_margin": statistics.fmean(map(lead, outputs)),
+        "mean_entropy": statistics.fmean(map(entropy, outputs)),
+        "tdds": tdds(outputs, 30, 10),
+        "tdds_early": tdds(outputs, 10, 5),
+    }
+
+
+@st.composite
+def trainings(draw: st.DrawFn) -> Training:
+    """Logits [T, N, C] on a grid of halves, so that equal outputs occur; labels; batches of any sizes per epoch."""
+    # The windows have 5 and 10 epochs; TDDS' trajectories 10 and 30, DUAL's 30.
+    epochs = draw(st.sampled_from([1, 2, 4, 5, 6, 9, 10, 11, 29, 30, 31]) | st.integers(1, 45))
+    size, classes = draw(st.integers(1, 4)), draw(st.integers(2, 4))
+    drawn = np.random.default_rng(draw(st.integers(0, 2**31))).integers(-8, 9, (epochs, size, classes)) / 2
+    labels = [draw(st.integers(0, classes - 1)) for _ in range(size)]
+    return drawn.astype(np.float32), labels, draw(st.integers(1, size)), draw(st.integers(0, 2**31))
+
+
+@settings(max_examples=60, deadline=None)
+@given(trainings())
+def test_online_numbers_are_the_definitions(training: Training) -> None:
+    logits, labels, batch, seed = training
+    recorder, targets = DynamicsRecorder(len(labels), "cpu"), torch.tensor(labels)
+    order = torch.Generator().manual_seed(seed)
+    for epoch in torch.from_numpy(logits):
+        for part in torch.randperm(len(labels), generator=order).split(batch):
+            recorder.update(part, epoch[part], targets[part])
+        recorder.end_epoch()
+    found = recorder.result().arrays()
+    assert int(found.pop("epochs")) == len(logits)
+    assert found["dyn_unc"].dtype == found["dual"].dtype == np.float32
+    for image, label in enumerate(labels):
+        expected = by_hand(logits[:, image].tolist(), label)
+        assert set(expected) == set(found)
+        for name, value in expected.items():
+            assert found[name][image] == pytest.approx(value, rel=1e-4, abs=1e-5), name
+
+
+def test_outputs_held_in_half_precision_move_tdds_little(monkeypatch: pytest.MonkeyPatch) -> None:
+    logits = torch.randn(31, 50, 7, generator=torch.Generator().manual_seed(0)) * 2
+    found = []
+    for cells in (2**26, 0):
+        monkeypatch.setattr("bench.training.tdds.EXACT_CELLS", cells)
+        recorder, targets = DynamicsRecorder(50, "cpu"), torch.zeros(50, dtype=torch.int64)
+        for epoch in logits:
+            recorder.update(torch.arange(50), epoch, targets)
+            recorder.end_epoch()
+        found.append(recorder.result())
+    assert np.abs(found[0].tdds - found[1].tdds).max() < 2e-3 < found[0].tdds.min()
+    assert np.abs(found[0].tdds - found[1].tdds).max() > 0
+
+
+def test_dynamics_without_the_newer_scores_are_not_read_as_if_they_had_them() -> None:
+    recorder = DynamicsRecorder(3, "cpu")
+    recorder.update(torch.arange(3), torch.eye(3), torch.arange(3))
+    recorder.end_epoch()
+    stored = recorder.result().arrays()
+    del stored["tdds"]
+    with pytest.raises(TypeError, match="tdds"):
+        Dynamics.from_arrays(stored)
+
+
+class Listening(DynamicsRecorder):
+    """Keeps every output beside the running numbers."""
+
+    def __init__(self, size: int, classes: int, epochs: int) -> None:
+        super().__init__(size, "cpu")
+        self.logits = np.full((epochs, size, classes), np.nan)
+        self.now = 0
+
+    def update(self, positions: torch.Tensor, logits: torch.Tensor, targets: torch.Tensor) -> None:
+        self.logits[self.now, positions.numpy()] = logits.float().numpy()
+        super().update(positions, logits, targets)
+
+    def end_epoch(self) -> None:
+        self.now += 1
+        super().end_epoch()
+
+
+@pytest.mark.parametrize("epochs", [1, 3, 12])
+def test_recorder_agrees_with_outputs_stored_in_full(few_digits: Dataset, epochs: int) -> None:
+    recipe = RECIPE.model_copy(update={"proxy_epochs": epochs})
+    labels = few_digits.train.labels.copy()
+    labels[::7] = (labels[::7] + 1) % 10  # some wrong ones, so that not everything is learned
+    recorder = Listening(200, 10, epochs)
+    fit(
+        CNN,
+        LabelledInputs(few_digits.train.images, labels, 10),
+        dataset=few_digits,
+        recipe=recipe,
+        iterations=proxy_iterations(recipe, 200),
+        seed=0,
+        device="cpu",
+        recorder=recorder,
+    )
+    found, logits = recorder.result(), recorder.logits
+    assert np.isfinite(logits).all()
+    assert found.epochs == epochs
+    exponentials = np.exp(logits - logits.max(2, keepdims=True))
+    probabilities = exponentials / exponentials.sum(2, keepdims=True)
+    rows = np.arange(200)
+
+    def margins(outputs: np.ndarray) -> np.ndarray:
+        own = outputs[:, rows, labels]
+        others = outputs.copy()
+        others[:, rows, labels] = -np.inf
+        return (own - others.max(2)).sum(0)
+
+    correct = logits.argmax(2) == labels
+    own = probabilities[:, rows, labels]
+    errors = np.linalg.norm(probabilities - np.eye(10)[labels], axis=2)
+    np.testing.assert_allclose(found.aum, margins(probabilities), atol=1e-5)
+    np.testing.assert_allclose(found.aum_logits, margins(logits), rtol=1e-5, atol=1e-4)
+    np.testing.assert_array_equal(found.forgetting, (correct[:-1] & ~correct[1:]).sum(0))
+    np.testing.assert_array_equal(found.learned, correct.any(0))
+    np.testing.assert_allclose(found.el2n, errors[:10].mean(0), atol=1e-5)
+    np.testing.assert_allclose(found.correctness, correct.mean(0), atol=1e-6)
+    np.testing.assert_allclose(found.confidence, own.mean(0), atol=1e-6)
+    np.testing.assert_allclose(found.variability, own.std(0), atol=1e-5)
+    if epochs == 12:
+        assert found.forgetting.max() > 0
+        assert not found.learned.all()
+        assert np.abs(errors.mean(0) - found.el2n).max() > 1e-3, "the window of 10 epochs plays no part in this test"

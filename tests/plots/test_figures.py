@@ -1,6 +1,7 @@
+"""Figures: formats, equal bytes, and what cannot be drawn."""
+
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,24 +12,14 @@ from typer.testing import CliRunner
 
 from bench.cli import app
 from bench.errors import BenchError, SpecError
-from bench.plots.accuracy import against_cost, against_rate, band
-from bench.plots.coresets import class_balance, score_distributions
+from bench.plots.accuracy import against_cost
+from bench.plots.coresets import class_balance
 from bench.plots.figures import figures
-from bench.plots.style import Style, looks, themed
+from bench.plots.style import Style
 from bench.results.comparison import scored
 from bench.results.published import write_indices, write_scores
 from bench.results.rows import Row, write_row
-from bench.results.shown import Shown
-from bench.results.stats import PERCENT, summarize
-from bench.results.tables import blocks, collect
-from tests.narrowing import present
-
-
-@pytest.fixture
-def run_folder(tmp_path: Path, grid: Callable[..., list[Row]]) -> Path:
-    for row in grid({"full": [97.0], "random": [90, 80], "elfs": [91, 85], "ccs": [92, 84]}, [0.5, 0.9]):
-        write_row(row, tmp_path / "run")
-    return tmp_path / "run"
+from bench.results.tables import blocks
 
 
 def plot(*arguments: str) -> list[Path]:
@@ -131,103 +122,3 @@ def test_a_figure_shows_the_papers_numbers_on_request(tmp_path: Path, grid: Call
         for compare in ((), ("--compare", "none"), ("--compare", "paper"))
     ]
     assert ["random, reported" in text for text in drawn] == [False, False, True]
-
-
-def test_a_band_stays_where_accuracies_are() -> None:
-    assert band(summarize([90.0])) is None
-    assert band(summarize([94.0, 96.0], within=PERCENT)) == pytest.approx((94.0, 96.0))
-    low, high = present(band(summarize([97.0, 98.0, 99.9], within=PERCENT)))
-    assert (low > 94, high) == (True, 100.0)
-
-
-@pytest.mark.parametrize(
-    ("of_random", "of_elfs", "words"),
-    [
-        (1, 1, "one seed"),
-        (2, 2, "both of n = 2 seeds"),
-        (2, 1, "both of n = 2 seeds, none at n = 1"),
-        (3, 3, "95 % interval of the mean, n = 3 seeds"),
-        (3, 2, "95 % interval of the mean, n = 2 to 3 seeds (both values where n = 2)"),
-    ],
-)
-def test_a_figure_says_what_its_bands_are(
-    grid: Callable[..., list[Row]], of_random: int, of_elfs: int, words: str
-) -> None:
-    rows = [*grid({"random": [80]}, [0.5], of_random), *grid({"elfs": [80]}, [0.5], of_elfs)]
-    [block] = blocks(rows)
-    figure = against_rate(block, Style())
-    assert " ".join(figure.get_suptitle().split()).endswith(f"bands: {words}")
-
-
-def test_methods_differ_in_colour_and_in_marker() -> None:
-    labels = ["random", *(f"m{number}" for number in range(9))]
-    found = looks(labels)
-    assert (
-        len({look.color for look in found.values()})
-        == len({look.marker for name, look in found.items() if name != "random"}) + 1
-        == 10
-    )
-    assert looks(labels) == found
-    assert looks(["Chance", "elfs"], "Chance")["Chance"] == found["random"]
-
-
-def test_a_legend_leaves_the_figure_its_room(grid: Callable[..., list[Row]]) -> None:
-    short = blocks(grid({"random": [80.0]}, [0.5]))[0]
-    long = {f"elfs(beta=0.{number}, cluster_epochs=30, heads=5)": [80.0] for number in range(9)}
-    heights, widths = [], []
-    for block in (short, blocks(grid(long, [0.5]))[0]):
-        with themed(Style()):
-            figure = against_rate(block, Style())
-            figure.draw_without_rendering()
-            box = figure.axes[0].get_window_extent().transformed(figure.dpi_scale_trans.inverted())
-            [legend] = figure.legends
-            assert not legend.get_window_extent().overlaps(figure.axes[0].get_window_extent())
-            assert legend.get_window_extent().width <= figure.bbox.width
-        heights.append(box.height)
-        widths.append(box.width)
-    assert min(heights) > 1.9
-    assert widths[0] == pytest.approx(widths[1], abs=0.1)
-
-
-@pytest.mark.parametrize("methods", ["aum", "aum,elfs", "aum,elfs,el2n,ccs", "prototypicality,elfs,aum,ccs,d2,el2n"])
-@pytest.mark.parametrize("width", [None, 3.25])
-def test_the_legend_of_scores_lies_over_no_other_text(methods: str, width: float | None) -> None:
-    committed = Path(__file__).parents[2] / "results" / "digits-demo"
-    [block] = blocks(collect([committed]), shown=Shown(methods))
-    style = Style(width=width)
-    with themed(style):
-        figure = score_distributions(block, 0.5, scored(block, 0.5, [committed]), style)
-        figure.draw_without_rendering()
-        [legend] = figure.legends
-        axes = [one for one in figure.axes if one.get_visible()]
-        others = [
-            *(vars(figure)[name] for name in ("_supylabel", "_suptitle")),
-            *(text for one in axes for text in (one.title, one.xaxis.label)),
-        ]
-        assert sum(text.get_text() == "score (easy to hard)" for text in others) == min(3, len(axes))
-        boxes = [text.get_window_extent() for text in others if text.get_text()]
-        boxes += [label.get_window_extent() for one in axes for label in one.get_xticklabels()]
-        assert not any(legend.get_window_extent().overlaps(box) for box in boxes)
-
-
-def test_a_figure_for_a_paper_has_its_width_font_names_and_no_title(run_folder: Path) -> None:
-    options = ["--width", "3.25", "--font-size", "7", "--title", "none", "--methods", "elfs=ELFS-ours,random=Random"]
-    paths = plot("accuracy", str(run_folder), *options)
-    with Image.open(paths[0]) as picture:
-        assert picture.width == pytest.approx(3.25 * 150, abs=1)
-    svg = paths[1].read_text()
-    assert svg.index(">ELFS-ours<") < svg.index(">Random<")
-    assert "ccs" not in svg
-    assert "encoder pixels" not in svg
-    assert max(map(float, re.findall(r"font(?:-size)?: ?([\d.]+)px", svg))) == 7
-    with themed(Style(width=3.25)):
-        figure = against_rate(blocks(collect([run_folder]))[0], Style(width=3.25, title=""))
-        figure.draw_without_rendering()
-        for text in (figure.axes[0].xaxis.label, figure.axes[0].yaxis.label):
-            box = text.get_window_extent()
-            assert box.y0 >= 0
-            assert box.x0 >= 0
-            assert box.y1 <= figure.bbox.height
-    own = plot("accuracy", str(run_folder), "--format", "svg", "--title", "On digits")[0].read_text()
-    assert "On digits" in own
-    assert "encoder pixels" not in own

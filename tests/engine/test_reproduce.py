@@ -16,7 +16,6 @@ from bench.grid.spec import load_spec
 from bench.results.published import indices_path, read_indices, scores_path
 from bench.results.rows import Row, read_row, write_row
 from bench.results.validation import findings_of
-from bench.selection import budget_for, rate_of
 from bench.stages.published import PublishedCell
 from bench.stages.session import Session
 
@@ -225,19 +224,6 @@ def test_contradicting_options_are_refused(arguments: list[str], message: str) -
     _, _, error = bench("train", *arguments)
     assert isinstance(error, SpecError)
     assert message in str(error)
-
-
-@pytest.mark.parametrize(
-    ("kept", "size", "rate"), [(719, 1438, 0.5), (144, 1438, 0.9), (1438, 1438, 0.0), (5000, 50000, 0.9)]
-)
-def test_rate_is_the_shortest_that_keeps_as_many(kept: int, size: int, rate: float) -> None:
-    assert rate_of(kept, size) == rate
-
-
-def test_rate_gives_the_budget_again() -> None:
-    for size in (7, 400, 1437):
-        for kept in range(1, size + 1):
-            assert budget_for(size, rate_of(kept, size)) == kept
 
 
 @pytest.mark.parametrize(("flags", "on_cpu"), [("avx512_bf16", "bf16"), ("avx512f", "fp32")])

@@ -8,20 +8,13 @@ from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 
-import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from bench.cli import app
 from bench.errors import UnknownName
-from bench.plots.figures import figures
-from bench.plots.style import Style, themed
 from bench.recipe import Recipe
-from bench.report.data import leaderboard_data
-from bench.report.gallery import ends, galleries
 from bench.results.rows import Row, write_row
-from bench.results.shown import Shown
-from bench.results.tables import blocks, collect
 
 
 class Addresses(HTMLParser):
@@ -42,32 +35,6 @@ class Addresses(HTMLParser):
 
     def handle_endtag(self, tag: str) -> None:
         self._inside = False
-
-
-def test_the_report_is_one_file_with_the_numbers_of_the_rows(report: Path, folder: Path) -> None:
-    page = Addresses()
-    page.feed(report.read_text(encoding="utf-8"))
-    assert {address.partition(":")[0].partition("#")[0] for address in page.found} == {"", "data"}
-    expected = leaderboard_data({folder.name: blocks(collect([folder]))})
-    assert json.loads(page.data) == json.loads(json.dumps(expected))
-
-
-def test_an_enlarged_grid_has_its_numbers_on_the_page(row: Callable[..., Row]) -> None:
-    first, later = "ccs(beta={0.5: 0.0, 0.9: 0.3})", "ccs(beta={0.5: 0.0, 0.7: 0.1, 0.9: 0.3})"
-    rows = [
-        row(variant, rate, seed, params={"beta": beta})
-        for seed, variant in enumerate((first, later))
-        for rate, beta in ((0.5, 0.0), (0.9, 0.3))
-    ]
-    cells = leaderboard_data({"run": blocks(rows)})["cells"]
-    assert [(record["seeds"], record["accuracy"]) for record in cells] == [(2, 50.0), (2, 50.0)]
-
-
-def test_contact_sheets_show_the_ends() -> None:
-    scores = np.array([0.1, 0.9, 0.5, 0.7, 0.3])
-    kept = np.array([True, False, True, True, False])
-    found = {name: places.tolist() for name, places in ends(scores, kept, count=2).items()}
-    assert found == {"hardest kept": [3, 2], "hardest dropped": [1, 4], "easiest dropped": [4, 1]}
 
 
 def test_what_a_row_says_is_text_on_the_page(row: Callable[..., Row], tmp_path: Path) -> None:
@@ -145,15 +112,3 @@ def test_a_baseline_that_was_named_must_be_there(folder: Path, tmp_path: Path) -
     done = CliRunner().invoke(app, ["report", str(folder), "--baseline", "kcenter", "--out", str(tmp_path / "x.html")])
     assert isinstance(done.exception, UnknownName)
     assert not (tmp_path / "x.html").exists()
-
-
-def test_sheets_name_their_method_and_seed_and_are_of_the_data_set(tmp_path: Path) -> None:
-    committed = Path(__file__).parents[2] / "results" / "digits-demo"
-    made = blocks(collect([committed]), shown=Shown("aum=AUM,random"))
-    found, missing = galleries(made, [tmp_path, committed], None)
-    assert missing == []
-    assert {gallery.method for gallery in found} == {"AUM, seed 0"}
-    assert [title for title, _ in found[0].pictures] == ["hardest kept", "hardest dropped", "easiest dropped"]
-    drawn = list(figures(made, [committed], kinds=["scores"]))
-    with themed(Style()):
-        assert drawn[0].draw(Style()).get_suptitle().replace("\n", " ").endswith("50 % removed, seed 0")

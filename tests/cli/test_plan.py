@@ -1,0 +1,43 @@
+"""A plan on the terminal."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+from pathlib import Path
+
+from rich.console import Console
+
+from bench.cli._plan import plan_document, show_plan
+from bench.engine.forecast import Forecast
+from bench.engine.plan import Plan, make_plan
+from bench.grid.spec import load_spec
+from bench.stages.session import Session
+
+
+def planned(tmp_path: Path, **given: object) -> Plan:
+    grid = {"methods": "random", "datasets": "digits", "rates": "0.9", **given}
+    return make_plan(load_spec(given=grid), out=tmp_path / "out", tolerant=True)
+
+
+def session_of(plan: Plan, tmp_path: Path) -> Session:
+    return Session(out=tmp_path / "out", cache=tmp_path / "cache", weights=plan.weights)
+
+
+def test_many_cells_are_a_table_of_methods_by_rates(tmp_path: Path) -> None:
+    plan = planned(tmp_path, methods="full,random,elfs", rates="0.5,0.9", seeds=6, encoders="pixels", pool_size=100)
+    plan = replace(plan, finished={cell.cell_id for cell in plan.cells if cell.method == "random" and cell.rate == 0.9})
+    session = session_of(plan, tmp_path)
+    document = plan_document(plan, session, Forecast((), 1))
+    text = io.StringIO()
+    show_plan(document, Console(file=text, width=100), ["About 3 h."])
+    lines = text.getvalue().splitlines()
+    assert lines[1:7] == [
+        f"30 cells, 6 with a row in {tmp_path / 'out'} already:",
+        "  digits(pool_size=100), small_cnn: cells to run of 6 seeds, by rate removed",
+        "                    0 %   50 %   90 %",
+        "    full              6",
+        "    random                   6   done",
+        "    elfs, pixels             6      6",
+    ]
+    assert "About 3 h." in lines

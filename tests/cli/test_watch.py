@@ -1,0 +1,43 @@
+"""What runs, and how far it is, as a terminal and a pipe are told."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+from rich.console import Console
+
+from bench.cli._watch import Watch
+from bench.cli.progress import ProgressReporter
+from bench.progress import Task
+
+
+def watched(tmp_path: Path, *looks: tuple[float, dict[str, Task]], terminal: bool) -> str:
+    written = io.StringIO()
+    console = Console(file=written, force_terminal=terminal, width=100, highlight=False, color_system=None)
+    with ProgressReporter(console, out=tmp_path) as reporter:
+        reporter.cells_begin(12, 4)
+        watch = Watch(tmp_path, reporter._bar, console, lines=not terminal)
+        for now, found in looks:
+            watch.look(found, now)
+            reporter._bar.refresh()
+    return written.getvalue()
+
+
+def test_a_terminal_shows_what_runs_and_how_far_it_is(tmp_path: Path) -> None:
+    running = {"a": Task("temi [50 heads]", 40, 200), "b": Task("neighbours")}
+    shown = watched(tmp_path, (0.0, running), terminal=True)
+    assert "temi [50 heads]" in shown
+    assert "40/200" in shown
+    assert "neighbours" in shown
+    assert "0/?" not in shown
+
+
+def test_elsewhere_only_what_takes_long_has_a_line_a_minute(tmp_path: Path) -> None:
+    running = {"a": Task("temi [50 heads]", 40, 200), "b": Task("neighbours")}
+    looks = [(0.0, {"a": running["a"], "c": Task("short")}), (30.0, running), (61.0, running), (90.5, running)]
+    shown = watched(tmp_path, *looks, terminal=False)
+    assert shown.splitlines()[1:] == [
+        "running for 1 min: temi [50 heads]: 40 of 200, about 4 min left",
+        "running for 1 min: neighbours",
+    ]

@@ -1,0 +1,34 @@
+"""Timed steps of training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bench.engine.plan import Plan, make_plan
+from bench.engine.probe import timed_units
+from bench.grid.spec import load_spec
+from bench.identity import ModelRef
+from bench.recipe import Recipe
+from bench.stages.memory import Shape
+from bench.stages.session import Session
+from bench.stages.work import Scored, Step
+
+
+def planned(tmp_path: Path, **given: object) -> Plan:
+    grid = {"methods": "random", "datasets": "digits", "rates": "0.9", **given}
+    return make_plan(load_spec(given=grid), out=tmp_path / "out", tolerant=True)
+
+
+def test_a_networks_own_optimiser_is_what_its_steps_are_timed_with(tmp_path: Path) -> None:
+    plan = planned(tmp_path, models="torchvision(name=squeezenet1_1,size=32)", recipe={"optimiser": "adamw"})
+    units = [work.unit for work in plan.cells[0].work(Shape(90, 10, (1, 8, 8)))]
+    assert [unit.recipe.optimiser for unit in units if isinstance(unit, Step | Scored)] == ["adamw", "adamw"]
+
+
+def test_steps_are_timed_and_what_fails_is_left_out(tmp_path: Path) -> None:
+    step = Step(ModelRef(name="small_cnn"), (1, 8, 8), 10, Recipe(precision="fp32"), 64)
+    broken = step._replace(model=ModelRef(name="small_cnn", params={"width": "broken"}))
+    place = Session(out=tmp_path, cache=tmp_path)
+    found = timed_units({step: 10**6, broken: 10**6}, place, {})
+    assert set(found) == {step}
+    assert 0 < found[step] < 10

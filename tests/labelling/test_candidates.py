@@ -1,0 +1,48 @@
+"""Which items may be chosen: copies of labelled ones, and groups."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import bench
+from bench.labelling.candidates import Limits, find_candidates, limits_of
+from tests.labelling.cases import digits
+from tests.narrowing import present
+
+
+def test_near_duplicates_of_what_is_labelled_are_left_out() -> None:
+    rows = digits(50)
+    twice = np.concatenate([rows, rows[:10]])
+    labelled = np.arange(50, 60)
+    found = find_candidates(twice, Limits(labelled=labelled, similarity=0.99999), np.random.default_rng(0))
+    assert found.positions.tolist() == list(range(10, 50))
+    assert found.duplicates.tolist() == list(range(10))
+
+
+@pytest.mark.parametrize(
+    "groups",
+    [
+        [0.0, 0.0, 1.0, np.nan, np.nan, np.nan],
+        ["b", "b", "a", None, None, None],
+        ["b", "b", "a", "", "", ""],
+        [1, 1, "a", None, float("nan"), ""],
+        np.array(["2026-01-01", "2026-01-01", "2026-01-02", "NaT", "NaT", "NaT"], dtype="datetime64[ns]"),
+    ],
+)
+def test_items_without_a_group_are_groups_of_their_own(groups: Any) -> None:
+    found = limits_of(6, None, None, groups, 1).groups
+    assert found is not None
+    assert found[0] == found[1]
+    assert len(set(found.tolist())) == 5
+    assert present(limits_of(3, None, None, ["b", "a", "b"], 1).groups).tolist() == [1, 0, 1], (
+        "numbered as they are sorted"
+    )
+
+
+def test_groups_that_cannot_be_told_apart_are_refused() -> None:
+    groups = np.array([{}, {}, {}], dtype=object)
+    with pytest.raises(bench.SpecError, match="groups holds what cannot be compared"):
+        limits_of(3, None, None, groups, 1)

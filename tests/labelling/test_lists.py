@@ -1,0 +1,74 @@
+"""Lists of what is labelled, and groups of items."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import bench
+from bench.labelling.lists import Lookup, read_groups, read_list
+
+NAMES = ("a/1.jpg", "a/2.jpg", "b/1.jpg", "=4.jpg", "b/new\nline.jpg")
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "positions"),
+    [
+        ("x.txt", "a/1.jpg\nb/1.jpg\n", [0, 2]),
+        ("x.txt", "\ufeffa/1.jpg\r\n\r\nb/1.jpg", [0, 2]),
+        ("x.csv", "order,file,cluster\n1,b/1.jpg,3\n2,a/1.jpg,0\n", [0, 2]),
+        ("x.csv", "File,Label\nb/1.jpg,cat\na/1.jpg,\n./=4.jpg,dog\n", [2, 3]),
+        ("x.csv", "a/1.jpg\na/2.jpg\n", [0, 1]),
+        ("x.csv", 'file\n"b/new\nline.jpg"\n', [4]),
+        ("x.csv", "file,label\na/1.jpg,\nb/1.jpg,\n", [0, 2]),
+        ("x.csv", "file,state,rank\na/1.jpg,chosen,1\nb/1.jpg,,\n", [0]),
+    ],
+)
+def test_lists_of_what_is_labelled(tmp_path: Path, file: str, content: str, positions: list[int]) -> None:
+    path = tmp_path / file
+    path.write_bytes(content.encode())
+    assert read_list(path, Lookup(NAMES, tmp_path)).positions.tolist() == positions
+
+
+def test_files_may_be_named_with_their_folder(tmp_path: Path) -> None:
+    path = tmp_path / "x.txt"
+    path.write_text(f"{tmp_path / 'photos' / 'a/1.jpg'}\n./a/2.jpg\n")
+    assert read_list(path, Lookup(NAMES, tmp_path / "photos")).positions.tolist() == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "message"),
+    [
+        ("x.txt", "", "is empty"),
+        ("x.csv", "name,label\na/1.jpg,3\n", "has the columns name, label; expected one named file or item"),
+        ("x.txt", "a/1.jpg\na/3.jpg\n", "1 of 2 names are none of the items: a/3.jpg. Did you mean a/"),
+    ],
+)
+def test_a_list_that_does_not_fit_is_refused(tmp_path: Path, file: str, content: str, message: str) -> None:
+    (tmp_path / file).write_text(content)
+    with pytest.raises(bench.DataError, match=message):
+        read_list(tmp_path / file, Lookup(NAMES, tmp_path))
+    with pytest.raises(bench.DataError, match="cannot read"):
+        read_list(tmp_path / "nowhere.csv", Lookup(NAMES, tmp_path))
+
+
+def test_groups_of_folders_and_of_a_list(tmp_path: Path) -> None:
+    assert read_groups("folder", Lookup(NAMES, tmp_path)).tolist() == [1, 1, 2, 0, 2]
+    (tmp_path / "g.csv").write_text("file,group\na/1.jpg,x\nb/1.jpg,x\na/2.jpg,y\n")
+    groups = read_groups(str(tmp_path / "g.csv"), Lookup(NAMES, tmp_path))
+    assert groups[0] == groups[2]
+    assert len(set(groups.tolist())) == 4
+    (tmp_path / "g.csv").write_text("file,video\na/1.jpg,x\n")
+    with pytest.raises(bench.DataError, match=r"no columns file \(or item\) and group"):
+        read_groups(str(tmp_path / "g.csv"), Lookup(NAMES, tmp_path))
+    with pytest.raises(bench.SpecError, match="needs --images"):
+        read_groups("folder", Lookup(("0", "1"), None))
+
+
+def test_an_item_is_in_one_group_or_in_none(tmp_path: Path) -> None:
+    (tmp_path / "g.csv").write_text("file,group\na/1.jpg,x\nb/1.jpg,\na/2.jpg, \na/1.jpg,x\n")
+    assert len(set(read_groups(str(tmp_path / "g.csv"), Lookup(NAMES, tmp_path)).tolist())) == len(NAMES)
+    (tmp_path / "g.csv").write_text("file,group\na/1.jpg,x\na/1.jpg,y\n")
+    with pytest.raises(bench.DataError, match=r"a/1\.jpg in two groups, x and y"):
+        read_groups(str(tmp_path / "g.csv"), Lookup(NAMES, tmp_path))

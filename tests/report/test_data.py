@@ -1,0 +1,51 @@
+"""What a page holds: the numbers of the rows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+
+from bench.report.data import leaderboard_data
+from bench.results.rows import Row
+from bench.results.tables import blocks, collect
+
+
+class Addresses(HTMLParser):
+    """Collects what a page refers to, and the data inside it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+        self.data, self._inside = "", False
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found += [value or "" for name, value in attrs if name in ("src", "href", "srcset", "action", "data")]
+        self._inside = ("id", "data") in attrs
+
+    def handle_data(self, data: str) -> None:
+        if self._inside:
+            self.data += data
+
+    def handle_endtag(self, tag: str) -> None:
+        self._inside = False
+
+
+def test_the_report_is_one_file_with_the_numbers_of_the_rows(report: Path, folder: Path) -> None:
+    page = Addresses()
+    page.feed(report.read_text(encoding="utf-8"))
+    assert {address.partition(":")[0].partition("#")[0] for address in page.found} == {"", "data"}
+    expected = leaderboard_data({folder.name: blocks(collect([folder]))})
+    assert json.loads(page.data) == json.loads(json.dumps(expected))
+
+
+def test_an_enlarged_grid_has_its_numbers_on_the_page(row: Callable[..., Row]) -> None:
+    first, later = "ccs(beta={0.5: 0.0, 0.9: 0.3})", "ccs(beta={0.5: 0.0, 0.7: 0.1, 0.9: 0.3})"
+    rows = [
+        row(variant, rate, seed, params={"beta": beta})
+        for seed, variant in enumerate((first, later))
+        for rate, beta in ((0.5, 0.0), (0.9, 0.3))
+    ]
+    cells = leaderboard_data({"run": blocks(rows)})["cells"]
+    assert [(record["seeds"], record["accuracy"]) for record in cells] == [(2, 50.0), (2, 50.0)]

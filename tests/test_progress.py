@@ -1,0 +1,52 @@
+"""Progress of work: announced, kept in a file once a second at most, taken down again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bench.progress import Task, announced, by_steps, forget, forget_all, running_tasks
+
+
+def test_what_is_computed_is_announced_with_how_far_it_is_and_taken_down_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bench.progress._EVERY", 0.0)
+    with announced(tmp_path, "a", "embeddings"), announced(tmp_path, "b", "temi") as progress:
+        assert running_tasks(tmp_path) == {"a": Task("embeddings"), "b": Task("temi")}
+        progress(3, 200)
+        assert running_tasks(tmp_path)["b"] == Task("temi", 3, 200)
+    assert running_tasks(tmp_path) == {}
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_is_written_once_a_second_at_most(tmp_path: Path) -> None:
+    with announced(tmp_path, "a", "training") as progress:
+        for step in range(1, 1001):
+            progress(step, 1000)
+        assert running_tasks(tmp_path)["a"].done == 1
+
+
+def test_progress_that_cannot_be_written_or_read_fails_nothing(tmp_path: Path) -> None:
+    (tmp_path / ".underway").write_text("not a folder")
+    with announced(tmp_path, "a", "training") as progress:
+        progress(1, 2)
+    assert running_tasks(tmp_path) == {}
+    (tmp_path / ".underway").unlink()
+    with announced(tmp_path, "a", "training"):
+        (tmp_path / ".underway" / "a.json").write_text('["half a fi')
+        (tmp_path / ".underway" / "b.json").write_text("7")
+        (tmp_path / ".underway" / "c.tmp").write_text("of a worker that was killed")
+        assert running_tasks(tmp_path) == {}
+    forget_all(tmp_path)
+    forget(tmp_path, "never there")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_counts_since_the_last_call_are_added_up() -> None:
+    told: list[tuple[int, int]] = []
+    advance = by_steps(lambda done, total: told.append((done, total)), 5)
+    advance(2)
+    advance(3)
+    assert told == [(2, 5), (5, 5)]

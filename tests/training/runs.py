@@ -1,0 +1,45 @@
+"""A small network trained on digits, as the tests of the training loop ask for it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from bench import Dataset, Recipe
+from bench.identity import ModelRef
+from bench.training.batches import Batches
+from bench.training.fit import build_model, make_batches
+from bench.training.loop import train
+
+CNN, PROBE, SPEEDRUN = (ModelRef(name=name) for name in ("small_cnn", "linear_probe", "speedrun"))
+RECIPE = Recipe(
+    iterations=20, proxy_epochs=12, batch_size=32, lr=0.05, augmentation="crop", crop_padding=1, evaluations=4
+)
+MEAN, STD = (0.3,), (0.4,)
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def batches_of(dataset: Dataset, split: str = "train", recipe: Recipe = RECIPE) -> Batches:
+    part = getattr(dataset, split)
+    return make_batches(part.images, part.labels, recipe=recipe, dataset=dataset, device="cpu")
+
+
+def run(
+    dataset: Dataset, *, iterations: int = 20, seed: int = 0, test: bool = True, recipe: Recipe = RECIPE, **more: Any
+) -> tuple[dict[str, torch.Tensor], list[Any]]:
+    """Train a small network; its weights and evaluations."""
+    model = build_model(CNN, (1, 8, 8), 10, seed)
+    scored = train(
+        model,
+        batches_of(dataset, recipe=recipe),
+        recipe=recipe,
+        iterations=iterations,
+        generator=generator(seed),
+        test=batches_of(dataset, "test") if test else None,
+        **more,
+    )
+    return {name: value.clone() for name, value in model.state_dict().items()}, scored

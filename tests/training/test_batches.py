@@ -1,0 +1,55 @@
+"""Batches: every image once an epoch, the last batch, and the test split in order."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from bench import Dataset, Recipe
+from bench.training.batches import TensorBatches, split_epoch
+from bench.training.loop import steps_per_epoch
+from tests.narrowing import in_memory
+from tests.training.runs import MEAN, RECIPE, STD, batches_of, generator
+
+
+@pytest.mark.parametrize("batch_size", [2, 3, 8])
+@pytest.mark.parametrize("size", [2, 3, 7, 8, 9, 16, 17, 40])
+def test_every_image_once_per_epoch_in_as_many_batches_as_announced(size: int, batch_size: int) -> None:
+    images = torch.arange(size, dtype=torch.uint8)[:, None, None, None].expand(-1, 1, 2, 2)
+    recipe = Recipe(batch_size=batch_size, augmentation="crop-flip", crop_padding=1)
+    batches = TensorBatches(images, torch.arange(size), recipe=recipe, mean=MEAN, std=STD, device="cpu")
+    source = generator()
+    orders = []
+    for _ in range(2):
+        parts = list(batches.epoch(source))
+        positions = torch.cat([part.positions for part in parts])
+        orders.append(positions.tolist())
+        assert sorted(orders[-1]) == list(range(size))
+        assert len(parts) == steps_per_epoch(size, batch_size)
+        assert all(2 <= len(part.targets) <= batch_size + 1 for part in parts)
+        for part in parts:
+            assert part.targets.tolist() == part.positions.tolist()
+            pixels = (part.inputs[:, 0, 0, 0] * STD[0] + MEAN[0]) * 255
+            assert pixels.round().long().tolist() == part.positions.tolist()
+    assert len(orders[0]) < 16 or orders[0] != orders[1]
+
+
+def test_only_a_last_batch_of_one_joins_its_neighbour() -> None:
+    assert [len(part) for part in split_epoch(torch.arange(9), 4)] == [4, 5]
+    assert [len(part) for part in split_epoch(torch.arange(10), 4)] == [4, 4, 2]
+    assert [len(part) for part in split_epoch(torch.arange(1), 4)] == [1]
+
+
+def test_test_images_come_in_order_and_unaugmented(digits: Dataset) -> None:
+    inputs = torch.cat([batch.inputs for batch in batches_of(digits, "test").in_order()])
+    plain = (in_memory(digits.test.images) / 255 - digits.mean[0]) / digits.std[0]
+    np.testing.assert_allclose(inputs.numpy(), plain, atol=1e-5)
+
+
+def test_a_cpu_scores_fewer_images_at_once_than_other_devices() -> None:
+    images = torch.zeros(1_500, 1, 2, 2, dtype=torch.uint8)
+    for device, sizes in (("cpu", [256] * 5 + [220]), ("meta", [1_024, 476])):
+        targets = torch.zeros(len(images), dtype=torch.int64)
+        batches = TensorBatches(images, targets, recipe=RECIPE, mean=MEAN, std=STD, device=device)
+        assert [len(batch.targets) for batch in batches.in_order()] == sizes
