@@ -1,4 +1,6 @@
-# CPU image: docker build -t coreset-bench . && docker run --rm -v "$PWD/runs:/work/runs" coreset-bench run --preset demo --out runs/demo
+# CPU image. Its user has the number 1000; a folder that Docker makes itself belongs to root, and nothing could be written there.
+# docker build -t coreset-bench .
+# mkdir -p runs && docker run --rm -v "$PWD/runs:/work/runs" coreset-bench run --preset demo --out runs/demo
 FROM python:3.11-slim
 
 # torch's default wheels carry CUDA. To leave it out, give the index of CPU wheels that pytorch.org names:

@@ -66,7 +66,8 @@ def test_a_gpu_that_is_too_small_is_refused_by_the_share_of_a_trial(cells: list[
     asking = {stage.kind: stage.estimate(CIFAR, "cpu").gpu > 0 for stage in in_order(elfs.stages())}
     assert asking["dynamics"]
     assert asking["pseudo-labels"]
-    assert not asking["neighbors"]
+    assert asking["neighbors"]
+    assert not asking["judge-features"], "which works on the CPU alone"
     work = [(elfs.cell_id, needed)]
     large = Machine(64 * GB, 2 * needed.gpu)
     places = {"cache": tmp_path, "out": tmp_path}
