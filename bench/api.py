@@ -152,8 +152,10 @@ def run(*, quiet: bool = False, listener: Listener | None = None, **fields: Unpa
         for line in job.warnings():
             told.note(line)
         outcome = job.run(Several(told, RunLog(job.session.out)))
+    # The run has ended in order; a loop of the caller's around it must end too.
     if outcome.interrupted:
         raise KeyboardInterrupt
+    # By the rows on disk, since an earlier run or another process may have written some.
     written = tuple(cell.cell_id for cell in job.plan.cells if valid_row(job.session.out, cell) is not None)
     return Run(job.session.out, written, outcome.failed, outcome.seconds)
 
@@ -243,6 +245,7 @@ def select(
         raise DataError(f"with an encoder, X is uint8 images [N, C, H, W], got {array.dtype} {list(array.shape)}.")
     if not images and array.ndim == 4:
         raise DataError(f"X {list(array.shape)} looks like images; give encoder=..., or embeddings [N, D].")
+    # On the command line the options themselves check these two.
     for name, given, least in (("seed", seed, 0), ("threads", threads, 1)):
         if given < least:
             raise SpecError(f"{name}={given} is not valid: a whole number from {least} on.")

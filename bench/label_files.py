@@ -68,6 +68,7 @@ class GivenLabels:
         number_of = {name: number for number, name in enumerate(class_names)}
         named = [number_of.get(text, -1) for text in texts]
         counted = [int(text) if text.isascii() and text.removeprefix("-").isdigit() else None for text in texts]
+        # Whole numbers throughout, and not all of them names: they number the classes.
         if -1 in named and None not in counted:
             return np.array(counted)
         if -1 in named:

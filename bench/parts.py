@@ -105,6 +105,7 @@ class TrainedOn(Clustering):
     of: Targets = "labels"
 
     def shared(self, size: int, num_classes: int) -> Self:
+        # On true labels no clustering is involved, whatever was said of one.
         return super().shared(size, num_classes) if self.of == "pseudo" else type(self)(of=self.of)
 
 
@@ -122,6 +123,7 @@ class OtherMethod(Options):
     method: str
 
     def shared(self, size: int, num_classes: int) -> Self:
+        # Read and written again, so that all spellings of a call are one stage.
         return replace(self, method=str(parse_call(self.method)))
 
 
@@ -169,6 +171,7 @@ class Part(Generic[Chosen, Value]):
         if unknown:
             valid = f"valid: {', '.join(known)}" if known else "it has none"
             raise RegistrationError(f"the part {self.name} of a pool has no option {unknown[0]!r}; {valid}.")
+        # None is the default, so that a method can pass on a parameter that was not set.
         kept = {name: value for name, value in given.items() if value is not None}
         missing = [name for name, item in known.items() if item.default is MISSING and name not in kept]
         if missing:
@@ -293,5 +296,6 @@ def need(part: str, **options: Any) -> Need:
     """
     if part not in PARTS:
         raise RegistrationError(f"a method cannot need {part!r}; valid: {', '.join(PARTS)}.")
+    # At once: a wrong option is a mistake of the declaration, and shows where that is made.
     PARTS[part].chosen(options)
     return Need(part, options)

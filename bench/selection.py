@@ -127,6 +127,7 @@ def run_method(
         return np.empty(0, dtype=np.int64)
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=tuple(entry.name.encode())))
     coreset = check_coreset(entry.function(pool, budget, rng, **resolved), size=size, budget=budget, owner=owner)
+    # Only now: until the method returns, nobody knows which images its coreset has.
     dropped = np.setdiff1d(pool.revealed, coreset)
     if entry.info.supervision == "coreset" and len(dropped):
         raise SelectionError(
@@ -166,6 +167,7 @@ def check_candidates(entry: Entry[MethodInfo], params: Mapping[str, Any], rate: 
             raise SpecError(f"{owner} keeps the whole pool.")
         resolved = other.resolve(call.params)
         other.info.check(resolved, rate)
+        # A candidate may read candidates of its own.
         check_candidates(other, resolved, rate)
 
 
@@ -187,6 +189,7 @@ def check_coreset(indices: Any, *, size: int, budget: int, owner: str) -> NDArra
     wanted = f"{budget} unique pool indices from 0 to {size - 1} were expected"
     try:
         array = np.asarray(indices)
+    # Such as lists of different lengths.
     except (ValueError, TypeError) as error:
         raise SelectionError(f"{owner} returned a {type(indices).__name__} that is no array: {error}.") from error
     if array.ndim != 1:

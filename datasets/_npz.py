@@ -24,6 +24,7 @@ def read_arrays(path: Path, names: Sequence[str], *, optional: Sequence[str] = (
     Raises:
         DataError: not an npz file, cut off, without one of the arrays, or with pickled objects.
     """
+    # Asked first: any other file numpy takes for a pickle, and says so.
     if not zipfile.is_zipfile(path):
         raise DataError(f"{path} is corrupt: it is not an npz file, or was cut off.")
     try:
@@ -54,6 +55,7 @@ def square_images(array: NDArray[Any], where: str) -> NDArray[np.uint8]:
             f"{where} is {array.dtype} of shape {array.shape}; images must be uint8, square, and grey or RGB with the "
             f"channels last: [N, S, S], [N, S, S, 1] or [N, S, S, 3].{_how_to_convert(array)}"
         )
+    # Copied: a view would be read across the whole array for every batch.
     return np.ascontiguousarray(grey.transpose(0, 3, 1, 2))
 
 
@@ -67,6 +69,7 @@ def class_numbers(array: NDArray[Any], where: str) -> NDArray[np.integer]:
     Raises:
         DataError: another type or shape, for example several labels per image; says how to convert the usual ones.
     """
+    # [N, 1] is how MedMNIST and Keras keep them.
     flat = array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array
     if array.dtype.kind in "iu" and flat.ndim == 1:
         return flat
@@ -92,6 +95,7 @@ def _plain(arrays: Mapping[str, NDArray[Any]], name: str, path: Path) -> NDArray
     try:
         return arrays[name]
     except ValueError as error:
+        # Damage raises ValueError too; only the text tells the two apart.
         if "allow_pickle" not in str(error):
             raise
         raise DataError(

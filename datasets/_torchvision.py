@@ -72,6 +72,7 @@ def _diagnosis(source: Source, root: Path, fetching: bool, error: Exception) -> 
         if not path.is_file():
             return f"{path} could not be fetched: {error or repr(error)}. Fetch it by hand, or check the network."
         expected = checksums.get(name)
+        # Looked at after a failure alone: digests of whole archives take seconds, which every run would wait for.
         if expected is not None and _md5(path) != expected:
             cause = "arrived damaged" if fetching else "is corrupt or another version"
             return (

@@ -23,6 +23,7 @@ MEAN, STD = (0.3055,), (0.3759,)
         proxy_epochs=30,
         batch_size=64,
         lr=0.05,
+        # No mirror: most digits mirrored are none.
         augmentation="crop",
         crop_padding=1,
         evaluations=10,

@@ -61,6 +61,7 @@ def embeddings(
     # Together: vectors of extreme scale are divided by a power of two, the same one in both splits.
     whole = as_vectors(np.concatenate(vectors), str(file))
     values = [_values(arrays[f"y{part}"], len(arrays[f"X{part}"]), f"{file}: y{part}") for part in parts]
+    # Of the training items alone: a class that only the test has could not be learned.
     classes = np.unique(values[0])
     if held_apart and (strange := np.setdiff1d(values[1], classes)).size:
         raise DataError(f"{file}: y_test has {strange[0]!s}, which y lacks; a class needs training items.")

@@ -70,6 +70,7 @@ def medmnist(
         )
         for split in ("train", "test")
     )
+    # The catalogue's keys are texts, of which "10" would come before "2".
     classes = [text for _, text in sorted(catalogue[name]["label"].items(), key=lambda item: int(item[0]))]
     channels = train[0].shape[1]
     return make_dataset(train, test, class_names=classes, mean=MEAN * channels, std=STD * channels)

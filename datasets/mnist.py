@@ -46,6 +46,7 @@ FASHION_FILES = (
         proxy_epochs=10,
         batch_size=64,
         lr=0.05,
+        # No mirror: most digits mirrored are none.
         augmentation="crop",
         crop_padding=2,
         evaluations=10,
@@ -127,6 +128,7 @@ def check_idx(path: Path) -> None:
     """
     with path.open("rb") as file:
         head = file.read(16)
+    # 0x08 says unsigned bytes, and the byte behind it how many axes there are.
     dims = head[3] if len(head) >= 8 and head[:3] == b"\x00\x00\x08" else 0
     if dims not in (1, 3) or len(head) < 4 + 4 * dims:
         raise DataError(f"{path} is corrupt: it does not begin like an IDX file of bytes.")

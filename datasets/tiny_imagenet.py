@@ -23,6 +23,7 @@ NUM_CLASSES, SIDE = 200, 64
     image_size=SIDE,
     mean=MEAN,
     std=STD,
+    # 8 of 64 pixels, as 4 of CIFAR's 32.
     recipe=PAPER.model_copy(update={"crop_padding": 8}),
     model="resnet18",
     encoder="dino_vitb16",
@@ -77,6 +78,7 @@ def _validation(folder: Path, classes: tuple[str, ...]) -> tuple[ImageFiles, NDA
         if wnid not in numbers:
             raise DataError(f"{folder / LISTED}: line {number} names no class of the training split: {line[:80]!r}.")
         listed[name] = numbers[wnid]
+    # Both ways: an image without a label and a label without an image are each half of a copy.
     for what, names in (("no label", set(files.names) - set(listed)), ("no image", set(listed) - set(files.names))):
         if names:
             raise DataError(

@@ -87,6 +87,7 @@ class _Items:
         self._rows, self._image, self._labels = rows, image, labels
 
     def __getitem__(self, position: int) -> tuple[Any, int]:
+        # The row first: the column first would decode all pictures for one of them.
         return self._rows[position][self._image], self._labels[position]
 
 
@@ -109,6 +110,7 @@ def _open(root: Path | None, path: str, config: str, download: bool) -> Any:
         probe_host(datasets.config.HF_ENDPOINT)
         loaded = datasets.load_dataset(path, config or None)
         _keep(loaded, base / _folder(path, config))
+    # Neither is damage, and must not be told as such.
     except (DataError, MemoryError):
         raise
     except WeightsError as error:

@@ -54,6 +54,7 @@ def read_coresets(spec: GridSpec, problems: list[str], tolerant: bool) -> dict[s
                 raise
             problems.append(str(error))
             continue
+        # The whole path: a worker may start in another folder.
         by_call[str(call)] = CoresetFile(path.resolve(), positions, coreset_sha256(positions), given.supervision)
     return by_call
 
@@ -87,6 +88,7 @@ def coresets_of(
                 raise DataError(f"{file.path}, on {label}: {error}") from error
             problems.append(f"{file.path}, on {label}: {error}")
             continue
+        # The name alone: where a file lies differs from machine to machine, and must change no row.
         name = file.path.stem
         if lines.setdefault((name, budget), file.sha256) != file.sha256:
             raise SpecError(

@@ -36,6 +36,7 @@ def foresee(plan: Plan, session: Session, slots: int, start: float) -> Forecast:
     for key, amounts in work.items():
         for amount in () if key in measured else amounts or ():
             counts[amount.unit] += amount.number
+    # Of what was measured before nothing is counted, so that a grid that was run once needs no probe.
     timed = timed_units(counts, session, _widths(cells, session))
 
     def seconds(key: str) -> float | None:

@@ -145,7 +145,9 @@ class Outlook:
         """Seconds until the run is done; at least 0."""
         now = self._clock()
         if self._stale and (now - self._at >= self.EVERY or not self._left):
+            # By sums and not by the mean of ratios, so that a long part tells more than a short one.
             factors = {kind: actual / foreseen for kind, (actual, foreseen) in self._taken.items()}
             self._seconds = makespan(list(self._left.values()), self._slots, factors)
             self._at, self._stale = now, False
+        # Between two looks only the clock counts down.
         return max(0.0, self._seconds - (now - self._at))

@@ -36,6 +36,7 @@ def measured_before(stages: Iterable[Stage], cells: Iterable[Cell], session: Ses
     wanted = list(cells)
     if wanted:
         trained = _of_rows(session)
+        # The median: one that had to share the processor tells little of the next.
         seconds |= {cell.key: median(values) for cell in wanted if (values := trained.get(_like_cell(cell)))}
     return seconds
 
@@ -47,6 +48,7 @@ def _of_stages(stages: list[Stage], session: Session) -> dict[str, float]:
         for path in _newest(session.cache / kind):
             with suppress(OSError, ValueError):
                 record = read_record(path)
+                # A cache on a shared disk holds the records of other machines too.
                 if (record.host, record.threads) == (here, session.threads):
                     records[_like(record.stage)].append(record)
 
@@ -92,6 +94,7 @@ def _newest(folder: Path) -> list[Path]:
     def age(path: Path) -> float:
         with suppress(OSError):
             return -path.stat().st_mtime
+        # Deleted since it was listed.
         return 0.0
 
     with suppress(OSError):

@@ -125,6 +125,7 @@ def make_plan(
     check_names(spec)
     if not tolerant and out is not None:
         refuse_address(out)
+        # Not ``out`` itself, which a plan that is refused further on must not leave behind.
         check_writable(_nearest_existing(out))
     problems: list[str] = []
     downloads: list[str] | None = [] if tolerant and download else None
@@ -175,11 +176,13 @@ def _find_datasets(
             if not tolerant:
                 raise
             entry = datasets.get(call.name)
+            # What a download would mend is told apart from what it would not.
             fetched = root is not None and "download" in signature(entry.function).parameters
             if downloads is not None and fetched and not isinstance(error, OwnFileError):
                 downloads.append(f"data set {call.name}, what of it is missing below {root}")
             else:
                 problems.append(str(error))
+            # Without a fingerprint: its cells can be listed, but have no final identity.
             references[str(call)] = DatasetRef(
                 name=call.name,
                 version=entry.info.version,
@@ -215,6 +218,7 @@ def _find_encoders(
                 downloads.append(f"weights of {call}: {declared}")
             else:
                 problems.append(str(error))
+            # Again without its weights, so that the plan can name the cells.
             references[text], path = find_encoder(call, download, needed=False)
             without.add(references[text])
         label = references[text].label
@@ -290,6 +294,7 @@ def check_writable(folder: Path) -> None:
         if folder.exists() and not folder.is_dir():
             raise SpecError(f"cannot write to {folder}: it is a file, not a folder.")
         folder.mkdir(parents=True, exist_ok=True)
+        # Written and flushed, since on a full disk an empty file can still be made.
         with tempfile.NamedTemporaryFile(dir=folder) as file:
             file.write(b"\0" * 4096)
             file.flush()
@@ -353,6 +358,7 @@ def _open_dataset(
         pool_size=spec.pool_size,
         pool_seed=spec.pool_seed,
         fingerprint=fingerprint(dataset),
+        # Read a second time: a pool with noise has lost its own labels.
         clean_fingerprint=fingerprint(opened(modifiers=clean)) if clean != modifiers else "",
         num_classes=dataset.num_classes,
         size=len(dataset.train),

@@ -80,6 +80,7 @@ class Job:
             revise=revise,
         )
         self.session = Session(
+            # Whole paths: workers may start in another folder.
             out=options.out.resolve(),
             cache=cache_folder(options.cache_dir),
             data_root=local_path(options.data_root).resolve() if options.data_root else None,
@@ -98,8 +99,10 @@ class Job:
             SpecError: the cache cannot be written to, or memory or disk will not do by the estimates.
         """
         plan, session = self.plan, self.session
+        # Without a stage to compute nothing is written there, and a cache that can only be read will do.
         if plan.stages(session.store):
             check_cache(session.cache)
+        # The memory of a cluster's other machines is not known here.
         if self._options.address is not None or self._options.force:
             return
         machine = this_machine(session.device)
@@ -149,6 +152,7 @@ def pick_device(wanted: str, *, elsewhere: bool = False) -> str:
     """
     if wanted not in ("auto", "cpu", "cuda"):
         raise SpecError(f"device {wanted!r} is not valid; valid: auto, cpu, cuda.")
+    # Before torch is imported, which takes seconds.
     if wanted == "cpu" or (wanted == "cuda" and elsewhere):
         return wanted
     import torch

@@ -82,6 +82,7 @@ class UrlWeights:
         target = _checkpoint_folder() / Path(urllib.parse.urlsplit(self.url).path).name
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
+            # In the same folder, since only within one file system a rename is atomic.
             handle, temporary = tempfile.mkstemp(prefix=".tmp-", dir=target.parent)
         except OSError as error:
             raise WeightsError(f"cannot write to {target.parent}: {error.strerror or error}.") from error
@@ -91,6 +92,7 @@ class UrlWeights:
                 while chunk := answer.read(_CHUNK):
                     digest.update(chunk)
                     file.write(chunk)
+                # A connection that is cut ends the loop as the end of the file does.
                 promised = answer.headers.get("Content-Length")
                 if promised is not None and file.tell() != int(promised):
                     raise WeightsError(f"the download of {self.url} broke off at {file.tell()} of {promised} bytes.")
@@ -180,6 +182,7 @@ class HubWeights:
             raise WeightsError(f"{error.name} is not installed; run {install_command(self.extra)}.") from error
         probe_host(constants.ENDPOINT)
         try:
+            # The weights last, since their path is the answer.
             for name in (*self.beside, self.filename):
                 path = hf_hub_download(self.repository, name, etag_timeout=PROBE_SECONDS)
         except Exception as error:  # the hub's errors share no base class across its releases
