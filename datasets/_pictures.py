@@ -32,6 +32,7 @@ def pictures(items: Sequence[tuple[Any, Any]] | Any, count: int, size: int, memo
     Raises:
         DataError: more memory than allowed, or an item that is no picture with a class number.
     """
+    # From the number alone, before the first is decoded: a machine that runs out of memory later says nothing useful.
     needed = count * 3 * size * size / 1e9
     if needed > memory_gb:
         raise DataError(

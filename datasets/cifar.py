@@ -35,6 +35,7 @@ SUBSET_FILE = "cifar-100-subset/cifar100_subset_5k_1k.npz"
     model="resnet18",
     encoder="dino_vitb16",
     source="Krizhevsky 2009, the python version that torchvision reads",
+    # The record on Zenodo, and the MD5 that it lists.
     corrupted=corrupted_cifar("CIFAR-10-C", 2535967, "56bf5dcef84df0e2308c6dcbcbbd8499"),
 )
 def cifar10(root: Path | None, *, download: bool = False) -> Dataset:

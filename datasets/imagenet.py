@@ -19,6 +19,7 @@ NUM_CLASSES, SIDE, SHORT_SIDE = 1000, 224, 256
     image_size=SIDE,
     mean=IMAGENET_MEAN,
     std=IMAGENET_STD,
+    # Optimiser, decay and augmentation as in the released code of ELFS, see bench/paper/hyperparameters.csv.
     recipe=PAPER.model_copy(
         update={
             "iterations": 300_000,

@@ -19,6 +19,7 @@ FILES = ("train_32x32.mat", "test_32x32.mat")
     image_size=32,
     mean=MEAN,
     std=STD,
+    # Without augmentation, as in the released code of ELFS.
     recipe=PAPER.model_copy(update={"augmentation": "none"}),
     model="resnet18",
     encoder="dino_vitb16",

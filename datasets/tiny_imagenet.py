@@ -66,6 +66,7 @@ def tiny_imagenet(root: Path | None) -> Dataset:
 def _validation(folder: Path, classes: tuple[str, ...]) -> tuple[ImageFiles, NDArray[np.int64]]:
     """Read the list: a line has an image's name, its class and the corners of a box, which is not used."""
     files = scan_images(folder / "val" / "images").files
+    # By the training split's order, as the list names classes and numbers none.
     numbers = {wnid: number for number, wnid in enumerate(classes)}
     listed: dict[str, int] = {}
     try:

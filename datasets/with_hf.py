@@ -66,6 +66,7 @@ def hf(
     loaded = _open(root, path, config, download)
     if split not in loaded:
         raise DataError(f"{path} has no split {split!r}; valid: {', '.join(loaded)}.")
+    # A pool that is the validation split must not be its own test.
     held = test or next((name for name in ("test", "validation") if name in loaded and name != split), "")
     if held and (held not in loaded or held == split):
         raise DataError(f"{path} has no other split {held!r}; valid for test: {', '.join(set(loaded) - {split})}.")

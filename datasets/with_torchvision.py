@@ -33,6 +33,7 @@ SETS: Mapping[str, Splits] = {
     "Caltech256": _WHOLE,
     "Country211": _splits("train", "test"),
     "DTD": _splits("train", "test"),
+    # Of its splits the one whose classes are of one size.
     "EMNIST": ({"split": "balanced", "train": True}, {"split": "balanced", "train": False}),
     "EuroSAT": _WHOLE,
     "FER2013": _splits("train", "test"),
@@ -53,6 +54,7 @@ SETS: Mapping[str, Splits] = {
     "USPS": _BY_FLAG,
 }
 """Class name -> arguments for the training and for the test split."""
+# Their readers here know the papers' recipes, or check the files.
 _OF_OUR_OWN = {
     "CIFAR10": "cifar10",
     "CIFAR100": "cifar100",

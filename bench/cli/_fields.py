@@ -41,6 +41,7 @@ def spread(command: Callable[..., None]) -> Callable[..., None]:
         }
         command(**made, **given)
 
+    # Typer takes the command's name and its help from these.
     flat.__name__, flat.__doc__ = command.__name__, command.__doc__
     parameters = list(_parameters(command, hints, groups))
     # Typer reads signature and annotations, and passes what it read as keywords.

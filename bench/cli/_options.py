@@ -31,6 +31,7 @@ PluginOption = Annotated[
     typer.Option(
         help="Python file that registers a method, data set, encoder or model; may be given several times.",
         callback=_load,
+        # Before the other options, whose values may name what the file registers.
         is_eager=True,
         rich_help_panel=FOLDERS,
     ),

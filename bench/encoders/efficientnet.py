@@ -12,6 +12,7 @@ from bench import register_encoder
 from bench.embedding.encoder import Encoder
 from bench.weights.locations import PackageWeights
 
+# Blocks of each stage: the package numbers them through, timm by stage.
 _STAGES = (1, 2, 2, 3, 3, 4, 1)
 _OUTER = {"_conv_stem": "conv_stem", "_bn0": "bn1", "_conv_head": "conv_head", "_bn1": "bn2", "_fc": "classifier"}
 _INNER = {

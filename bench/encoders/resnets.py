@@ -45,6 +45,7 @@ def resnet50_imagenet(weights: Path | None, *, size: Size = 224) -> Encoder:
     "dino_resnet50",
     supervision="self-supervised",
     source="Caron et al. 2021 (arXiv:2104.14294), DINO ResNet-50",
+    # Neither for this file nor for SwAV's have the authors published a digest.
     weights=UrlWeights("https://dl.fbaipublicfiles.com/dino/dino_resnet50_pretrain/dino_resnet50_pretrain.pth"),
 )
 def dino_resnet50(weights: Path | None, *, size: Size = 224) -> Encoder:

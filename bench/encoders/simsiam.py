@@ -134,6 +134,7 @@ class SimSiamEncoder:
         if self._state is None:
             raise BenchError("encoder 'simsiam' must be fitted to the pool's images before it can embed.")
         with torch.random.fork_rng(devices=[]):
+            # Only to be filled: its first weights must not cost the caller random numbers.
             network = _network(self._width)
         network.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in self._state.items()})
         frozen = FrozenEncoder("simsiam", network, size=self._size, mean=(MEAN,) * 3, std=(STD,) * 3)

@@ -148,5 +148,6 @@ def _encoder(
 
     # ``dynamic_img_size``: timm would refuse all sides but the one that it was trained at.
     network = build(name, owner=f"encoder {owner!r}", size=None, num_classes=0, dynamic_img_size=True)
+    # DINOv2's mask token is of its training alone.
     load_weights(network, weights, owner=owner, ignore=("head.", "mask_token"), convert=convert)
     return FrozenEncoder(owner, network, size=size, mean=mean, std=std)

@@ -189,6 +189,7 @@ def _validated(fields: Mapping[str, Any], origin: Mapping[str, str]) -> GridSpec
             raise SpecError(f"{where}: {lower_first(first['msg'])}, got {_shown(first['input'])}.") from None
         except SpecError as error:
             raise SpecError(f"{where}: {error}") from None
+    # All of them together, for what depends on several.
     return GridSpec.model_validate(fields)
 
 
@@ -201,6 +202,7 @@ def _unmodified(given: Any) -> Call:
 
 def _numbers(given: Any, kind: type) -> tuple[Any, ...]:
     try:
+        # Through text, since int(2.5) would drop the half without a word.
         numbers = [kind(str(item)) for item in _items(given)]
     except ValueError:
         what = "whole numbers" if kind is int else "numbers"

@@ -39,6 +39,7 @@ def mlp_probe(shape: tuple[int, ...], num_classes: int, *, width: Annotated[int,
     size = embedding_size("mlp_probe", shape)
     return nn.Sequential(
         OrderedDict(
+            # Without scale and shift, which the next layer can learn as well.
             norm=nn.BatchNorm1d(size, affine=False),
             # No bias: BatchNorm's own takes its place.
             hidden=nn.Linear(size, width, bias=False),

@@ -22,6 +22,7 @@ def _recipe(params: Mapping[str, Any]) -> Mapping[str, Any]:
     return _recipe_of(str(params.get("name", "")))
 
 
+# Kept by name, since a network is built only to look at its layers.
 @lru_cache(64)
 def _recipe_of(name: str) -> Mapping[str, Any]:
     from bench.zoo.scaled import recipe_for
@@ -85,6 +86,7 @@ def _fine_tuned(network: nn.Module, size: int | None, name: str, path: Path, sha
     from bench.zoo.scaled import FineTuned
 
     path = local_path(path)
+    # Again where it is trained: the file may be another by now than when the run was planned.
     checked_digest(str(path), sha256)
     head = with_timm.classifier_of(network)
     try:

@@ -25,6 +25,7 @@ def _recipe(params: Mapping[str, Any]) -> Mapping[str, Any]:
     return _recipe_of(str(params.get("name", "")))
 
 
+# Kept by name, since a network is built only to look at its layers.
 @lru_cache(64)
 def _recipe_of(name: str) -> Mapping[str, Any]:
     from bench.zoo.scaled import recipe_for

@@ -40,6 +40,7 @@ def methods_page() -> str:
             f"Source: {_source(entry)}.",
             "",
         ]
+        # As it is: the layout of a docstring is no Markdown.
         parts += ["```", inspect.getdoc(entry.function) or "", "```"]
     return "\n".join(parts) + "\n"
 

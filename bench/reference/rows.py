@@ -41,6 +41,7 @@ def rows_page() -> str:
 def attributes(model: type[BaseModel]) -> dict[str, str]:
     """Field -> what the ``Attributes`` section of the model's docstring says of it, on one line."""
     text = inspect.cleandoc(model.__doc__ or "").partition("Attributes:\n")[2]
+    # An entry goes on over all lines that are indented further.
     entries = re.findall(r"^    (\w+): (.*(?:\n     +.*)*)", text, re.MULTILINE)
     return {name: " ".join(words.split()) for name, words in entries}
 

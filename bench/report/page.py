@@ -81,6 +81,7 @@ def page(
         figures.append({"figure": figure, "heading": heading, "title": figure.title, "light": light, "dark": dark})
         progress(number + 1, len(drawn))
     blocks = [block for part in parts for block in part.blocks]
+    # One after the other, since blocks are numbered over all parts and listed by part.
     shown = iter(
         _block(number, block, line, figures, galleries)
         for number, (block, line) in enumerate(zip(blocks, baselines, strict=True))

@@ -64,11 +64,13 @@ class WandbTracker:
             dir=str(out),
             mode=self._mode,
             config=dict(grid),
+            # A run of the user's own may be open in this process.
             reinit="create_new",
             settings=wandb.Settings(**known),
         )
         if self._curves:
             self._run.define_metric("iteration", hidden=True)
+            # By iteration, since wandb's own count of calls goes on over all cells.
             self._run.define_metric("curves/*", step_metric="iteration")
 
     def cell_end(self, row: Row | None, counts: Mapping[str, int]) -> None:
