@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, TypeAlias
 from bench.errors import SpecError
 
 Modifiers: TypeAlias = Mapping[str, int | float | str]
-"""Of a data set, ``@name=value``: name -> value."""
+"""The modifiers of a data set, ``@name=value``: name -> value."""
 # Its value holds ``@`` and brackets only in quotes. No two alternatives begin alike, so that this takes linear time.
 _MODIFIER = r"""@(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|[^@()'"])*"""
 # ``.*`` goes to the last bracket, so that brackets inside values stay with them.

@@ -19,7 +19,7 @@ from bench.plain_files import open_regular, read_regular
 
 _KINDS = (".npy", ".npz", ".pt", ".pth", ".csv", ".txt")
 _MOST_BYTES = 2_000_000_000
-"""Of a text file. ImageNet's 1.3 million labels as names of classes take 30 MB."""
+"""Bytes of a text file. ImageNet's 1.3 million labels as names of classes take 30 MB."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ def read_label_file(root: Path | None, given: str) -> GivenLabels:
 
 
 def _locate(root: Path | None, given: str) -> tuple[Path, str]:
-    """The file and the name behind its last colon, if any: a file whose own name has a colon comes first."""
+    """Return the file and the name behind its last colon, if any: a file whose own name has a colon comes first."""
     whole, (head, colon, name) = local_path(given), given.rpartition(":")
     if root is None and not whole.is_absolute():
         raise OwnFileError(

@@ -41,7 +41,7 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True)
 class Options:
-    """Of a part that has none."""
+    """The options of a part that has none."""
 
     def shared(self, size: int, num_classes: int) -> Self:
         """Return the options under which stages keep the part, for ``size`` images in ``num_classes`` classes.

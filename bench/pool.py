@@ -91,7 +91,7 @@ class Asked(NamedTuple):
 
 
 NOTHING = Asked()
-"""Of a call that is about the whole pool."""
+"""What a call that is about the whole pool asks for."""
 
 
 class PoolSource(Protocol):

@@ -64,7 +64,7 @@ class Entry(Generic[Info]):
     info: Info
     params: Mapping[str, Param]
     code: str | None = None
-    """Of a plugin that was sent to this worker: its ``code_digest`` where it was registered."""
+    """The ``code_digest`` that a plugin sent to this worker had where it was registered."""
 
     @property
     def origin(self) -> str:

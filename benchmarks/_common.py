@@ -160,7 +160,7 @@ class Result:
 
 
 def timed(what: str, ours: Times, other: Times | None = None, **more: Any) -> Result:
-    """A result in seconds out of interleaved times: minima, and the quartiles of the ratio over repetitions.
+    """Return a result in seconds out of interleaved times: minima, and the quartiles of the ratio over repetitions.
 
     Args:
         what: see ``Result``.

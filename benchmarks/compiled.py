@@ -21,7 +21,7 @@ TINY = {"steps": 2, "batch": 40, "large": "small_cnn", "backend": "eager"}
 def run(
     meter: Meter, *, steps: int = 6, batch: int = 256, large: str = "resnet18", backend: str = "inductor"
 ) -> list[Result]:
-    """A small and a large network, and how long compiling takes. On a GPU with CUDA graphs."""
+    """Compare a small and a large network, and how long compiling takes. On a GPU with CUDA graphs."""
     if backend == "inductor" and shutil.which("g++") is None:
         raise Skip("no C++ compiler, which torch.compile needs")
     # On a CPU a step of the large network at the full batch takes ten seconds; a GPU makes hundreds in a second.
@@ -30,7 +30,7 @@ def run(
 
 
 def compare(model: str, batch: int, steps: int, backend: str, meter: Meter) -> list[Result]:
-    """The same training with both forms of one network, then the first epoch of the compiled one."""
+    """Time the same training with both forms of one network, then the first epoch of the compiled one."""
     device = meter.device
     dataset = _data.dataset(batch * steps)
     recipe = Recipe(batch_size=batch, precision="fp32" if device == "cpu" else "bf16")

@@ -48,7 +48,7 @@ def choose(difficulty: NDArray[np.float64], neighbors: Neighbors) -> NDArray[np.
 
 
 def bare_search(rows: NDArray[np.float32], k: int, threads: int) -> None:
-    """What a user of faiss writes: build the flat index, one search of the pool in itself."""
+    """Do what a user of faiss writes: build the flat index, search the pool in itself once."""
     import faiss
 
     faiss.omp_set_num_threads(threads)

@@ -19,7 +19,7 @@ BEFORE = 11
 
 
 def run(meter: Meter, *, size: int = 5_120, epochs: int = 100, pool: int = 50_000) -> list[Result]:
-    """The recorder's own time in an epoch, since the difference of two epochs is noisier than 3 % of one.
+    """Measure the recorder's own time in an epoch, since the difference of two epochs is noisier than 3 % of one.
 
     The small network: the recorder costs the same beside every network, and no other is faster. On a GPU the papers'
     ResNet-18.

@@ -52,7 +52,7 @@ def run(meter: Meter, *, size: int = 512, batch: int = 256, networks: dict[str, 
 
 
 def bare(encoder: FrozenEncoder, inputs: torch.Tensor, at_once: int) -> None:
-    """The network alone."""
+    """Time the network alone."""
     with torch.inference_mode():
         for part in inputs.split(at_once):
             encoder.module(part).cpu()

@@ -39,7 +39,7 @@ def run(
 
 
 def select(folder: str, **options: str | int) -> None:
-    """The command, in this process."""
+    """Run the command in this process."""
     from bench.cli import app
 
     os.chdir(folder)

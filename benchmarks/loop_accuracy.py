@@ -82,7 +82,7 @@ def plain_accuracy(dataset: Dataset, recipe: Recipe, iterations: int, seed: int,
 
 
 def compared(what: str, ours: Mapping[int, float], plain: Mapping[int, float]) -> list[Result]:
-    """The mean accuracies, and how far from 0 the 95 % interval of their difference at the same seed reaches."""
+    """Compare the mean accuracies, and say how far from 0 the 95 % interval of their paired difference reaches."""
     difference = paired_difference(ours, plain)
     assert difference is not None
     assert difference.ci_low is not None

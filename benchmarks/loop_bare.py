@@ -23,7 +23,7 @@ BATCH = 256
 
 
 def run(meter: Meter, *, steps: int = 40) -> list[Result]:
-    """The small network: its steps are the shortest, so a loop adds most to them; on a GPU the papers' ResNet-18."""
+    """Time the small network: its steps are the shortest, so a loop adds most; on a GPU the papers' ResNet-18."""
     model = ModelRef(name="small_cnn" if meter.device == "cpu" else "resnet18")
     dataset = _data.dataset(BATCH * steps)
     recipe = Recipe(batch_size=BATCH, precision="bf16" if meter.device != "cpu" else "fp32")

@@ -47,7 +47,7 @@ def run(
 
 @contextmanager
 def images(size: int, side: int) -> Iterator[Path]:
-    """A data set of random images in one npz file."""
+    """Write a data set of random images to one npz file."""
     rng = np.random.default_rng(0)
     arrays = {}
     for split, count in (("train", size), ("test", max(CLASSES, size // 5))):

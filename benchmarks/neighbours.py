@@ -12,7 +12,7 @@ TINY = {"size": 300, "features": 8}
 
 
 def run(meter: Meter, *, size: int = 50_000, features: int = 384, k: int = 50) -> list[Result]:
-    """The search, and a product of matrices of as many operations on the CPU."""
+    """Time the search, and a product of matrices of as many operations on the CPU."""
     rows = _data.embeddings(size, features)
     part = min(size, 2_000)
     search, product = meter.compare(

@@ -25,7 +25,7 @@ CASES = [
 
 
 def run(meter: Meter, *, cases: list[list] = CASES) -> list[Result]:
-    """Steps of every case in both precisions; above 1 bf16 is faster."""
+    """Time steps of every case in both precisions; above 1 bf16 is faster."""
     results = []
     for model, shape, batch, steps in cases:
         both = (training(model, tuple(shape), batch, steps, precision, meter.device) for precision in ("bf16", "fp32"))

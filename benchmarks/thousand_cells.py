@@ -23,7 +23,7 @@ def run(meter: Meter, *, cells: int = 1_000) -> list[Result]:
 
 
 def drive(cells: int, device: str) -> None:
-    """What ``bench run`` does, in this process.
+    """Do what ``bench run`` does, in this process.
 
     Raises:
         RuntimeError: it did not write every row.

@@ -105,7 +105,7 @@ def _plain(arrays: Mapping[str, NDArray[Any]], name: str, path: Path) -> NDArray
 
 
 def _how_to_convert(array: NDArray[Any]) -> str:
-    """What to type for images as other libraries keep them; empty where nothing fits."""
+    """Say what to type for images as other libraries keep them; empty where nothing fits."""
     if array.ndim not in (3, 4):
         return ""
     if array.ndim == 4 and array.shape[1] in (1, 3) and array.shape[2] == array.shape[3]:

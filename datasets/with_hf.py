@@ -93,7 +93,7 @@ class _Items:
 
 
 def _open(root: Path | None, path: str, config: str, download: bool) -> Any:
-    """Splits by name."""
+    """Return the splits by name."""
     datasets = library("datasets", owner="dataset 'hf'", extra="hf", having="load_dataset")
     if not path:
         raise DataError("say which one: hf(path=FOLDER), or hf(path=ethz/food101) with --download.")

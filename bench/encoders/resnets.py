@@ -65,7 +65,7 @@ def swav_resnet50(weights: Path | None, *, size: Size = 224) -> Encoder:
 
 
 def _encoder(name: str, architecture: str, weights: Path | None, size: int) -> Encoder:
-    """A ResNet of ``torchvision(name=...)`` with another preprocessing: images are scaled to ``size``, uncropped.
+    """Build a ResNet of ``torchvision(name=...)`` with another preprocessing: images are scaled to ``size``, uncropped.
 
     Args:
         name: of the encoder, for messages.

@@ -126,7 +126,7 @@ def _encoder(
     mean: Sequence[float] = IMAGENET_MEAN,
     std: Sequence[float] = IMAGENET_STD,
 ) -> Encoder:
-    """A vision transformer of ``timm(name=...)`` with another preprocessing: images are scaled to ``size``, uncropped.
+    """Build a vision transformer of timm with another preprocessing: images are scaled to ``size``, uncropped.
 
     Args:
         owner: name of the encoder, for messages.

@@ -52,7 +52,7 @@ def _weights(params: Mapping[str, Any]) -> Weights:
 
 
 def _files(weights: Path) -> list[Path]:
-    """The weights, and what says how images are given to the network and how it is built."""
+    """Return the weights, and the files that say how the network is built and given images."""
     # All of them: other settings beside the same weights are other embeddings.
     return [weights, *(weights.with_name(name) for name in _BESIDE)]
 

@@ -27,7 +27,7 @@ SECONDS = 3.0
 _BOX = 0.5
 """Seconds for one unit, after a first try that also pays for what is done once."""
 _SHARE = 0.01
-"""Of the rough whole, below which a unit is not worth a probe."""
+"""Share of the rough whole below which a unit is not worth a probe."""
 _FEW = 16
 """Inputs of the first step: a whole batch of a large network may take a minute."""
 _ROWS = 3000

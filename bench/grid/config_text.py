@@ -12,7 +12,7 @@ import yaml
 from bench.errors import SpecError
 
 MOST_CHARACTERS = 200_000
-"""Of a text, and of its values with every alias written out; the largest packaged preset has 1,200. Read in 2 s."""
+"""Characters of a text, and of its values with every alias written out; the largest preset has 1,200. Read in 2 s."""
 
 
 def parse_config(text: str, where: str) -> Mapping[str, Any]:

@@ -20,11 +20,11 @@ Rate = Annotated[float, Field(ge=0, lt=1)]
 # Without scale: it says that a recipe was shortened, and only GridSpec.scale shortens one.
 _RECIPE_FIELDS = tuple(name for name in Recipe.model_fields if name != "scale")
 MOST_VALUES = 1000
-"""Of one field; what asks for more was hardly meant."""
+"""Values of one field; what asks for more was hardly meant."""
 MOST_CELLS = 100_000
-"""Of one grid, each choice with each. A plan of so many takes a minute."""
+"""Cells of one grid, each choice with each. A plan of so many takes a minute."""
 _MOST_BYTES = 4 * MOST_CHARACTERS
-"""Of a configuration file: characters of UTF-8 have up to four bytes."""
+"""Bytes of a configuration file: characters of UTF-8 have up to four."""
 _FACTORS = ("methods", "datasets", "encoders", "models", "rates", "seeds")
 
 

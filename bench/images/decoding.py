@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 LARGEST_FILE = 1 << 30
 """Bytes of a file that is read at all: it is held in memory. Pillow stops at 179 million pixels, which need less."""
 VERSION = 2
-"""Of what a file's pixels become: part of the fingerprint of images that stay in files. 2: white shows through."""
+"""Version of what a file's pixels become: part of the fingerprint of images in files. 2: white shows through."""
 
 
 def decode(path: Path, *, upright: bool, sha256: str = "", about: int = 0) -> Image:

@@ -28,7 +28,7 @@ Result = TypeVar("Result")
 AREA = (0.08, 1.0)
 ASPECT = (3 / 4, 4 / 3)
 ATTEMPTS = 10
-"""Of a random resized crop: share of the area, width over height and draws; torchvision's defaults."""
+"""A random resized crop's share of the area, width over height and draws; torchvision's defaults."""
 _LONG = 8
 """Long side over short side from which an image is cut before it is scaled: a strip of 1 x 60,000 pixels, scaled whole
 to 224 pixels of width, would take 12 GB."""

@@ -18,7 +18,7 @@ SIDE = 16
 """Pixels that images are averaged to: finer detail costs time and a ridge cannot use it."""
 COMPONENTS = 100
 FLOOR = 1e-2
-"""Of the largest eigenvalue: whitening must not blow up components that are mostly noise."""
+"""Least eigenvalue, as a share of the largest: whitening must not blow up components that are mostly noise."""
 FEATURES = 512
 BIAS = 0.3
 PENALTY = {"images": 0.3, "embeddings": 0.1}

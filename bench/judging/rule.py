@@ -14,7 +14,7 @@ The study of results/judge did not see that again: with 5,000 of 50,000 and 6,00
 """
 
 SHARE = 0.5
-"""Of the optimiser steps of one proxy on the whole pool, which all candidates together may take. At the papers' recipes
+"""Share of a proxy's optimiser steps on the whole pool that all candidates together may take. At the papers' recipes
 a proxy takes about as many as a final model; the other half is left for scoring outside the coresets."""
 
 

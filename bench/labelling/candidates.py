@@ -141,7 +141,7 @@ def limits_of(
 
 
 def _numbered(groups: NDArray[Any]) -> NDArray[np.int64]:
-    """Number the groups from 0 as they are sorted, and then every item that is in none."""
+    """Give numbers to the groups, from 0 as they are sorted, and then every item that is in none."""
     import pandas as pd
 
     # As objects, which may be None whatever type the groups came in.

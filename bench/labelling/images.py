@@ -77,7 +77,7 @@ class EmbeddingShard(Stage):
 
 
 def readable_suffixes() -> tuple[str, ...]:
-    """Of the files that are images here."""
+    """Return the suffixes of the files that are images here."""
     return SUFFIXES + (heic.SUFFIXES if heic.installed() else ())
 
 

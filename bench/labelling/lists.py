@@ -143,7 +143,7 @@ def read_groups(given: str, lookup: Lookup) -> NDArray[np.int64]:
 
 
 def _numbers(groups: Mapping[int, str], size: int) -> NDArray[np.int64]:
-    """Number the groups from 0, and then every item that is in none."""
+    """Give numbers to the groups, from 0, and then every item that is in none."""
     number = {name: index for index, name in enumerate(dict.fromkeys(groups.values()))}
     # Items that no line names are groups of one: nothing is said to belong with them.
     numbered = len(number) + np.arange(size, dtype=np.int64)

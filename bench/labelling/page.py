@@ -20,7 +20,7 @@ from bench.labelling.contact_sheet import thumbnail
 from bench.labelling.rows import Rows
 
 PICTURES = 500
-"""Of the choice; beyond, a page would be too heavy to open."""
+"""Pictures of the choice; with more of them a page would be too heavy to open."""
 _POINTS = 3_000
 """Items that are drawn besides those chosen and labelled."""
 _LISTED = 1_000

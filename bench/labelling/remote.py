@@ -136,7 +136,7 @@ def fetch_file(address: str, into: Path, stage: Callable[[str], Progress]) -> Pa
 
 
 def _recorded(record: Path) -> dict[str, str]:
-    """What the store said of each file that is here."""
+    """Return what the store said of each file that is here."""
     known: dict[str, str] = json.loads(record.read_text()) if record.exists() else {}
     return known
 

@@ -38,7 +38,7 @@ class Shape:
 
     @property
     def bytes(self) -> int:
-        """Of both splits in memory."""
+        """Bytes of both splits in memory."""
         return (self.train + self.test) * self.per_image
 
     @property

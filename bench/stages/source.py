@@ -49,7 +49,7 @@ def _images(selection: Selection, session: Session, options: Options, asked: Ask
 
 
 def _outputs(selection: Selection, session: Session, options: Options, asked: Asked) -> Outputs:
-    """Of the proxy's network, trained on the labels revealed; no stage, since it is another one in each round."""
+    """Return what the proxy's network says, trained on the labels revealed; no stage, since each round has another."""
     from bench.training.proxy import trained_outputs
 
     dataset, proxy, [indices] = session.dataset(selection.dataset), selection.network(), asked.indices

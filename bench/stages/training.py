@@ -107,7 +107,7 @@ class Cell(Stage):
         return ", ".join(words)
 
     def estimate(self, shape: Shape, device: str) -> Estimate:
-        """Of the final training; the row, its coreset and its scores take 50 kB and 12 N on disk."""
+        """Estimate the final training; the row, its coreset and its scores take 50 kB and 12 N on disk."""
         data, network = training_bytes(self.model, self.recipe, shape, self.dataset, self.budget)
         return of_training(data, network, 50_000 + 12 * shape.train, device)
 
@@ -254,7 +254,7 @@ class Cell(Stage):
         ]
 
     def _pseudo_label_quality(self, selection: Selection, session: Session) -> PseudoLabelQuality | None:
-        """Of the first pseudo-labels that the method declared; read here, once its coreset is fixed.
+        """Measure the first pseudo-labels that the method declared; read here, once its coreset is fixed.
 
         The true labels are those before ``@noise``, which replaces what a network is trained on.
         """
@@ -269,7 +269,7 @@ class Cell(Stage):
         return models.get(self.model.name).info.inputs == "embeddings"
 
     def _model_inputs(self, dataset: Dataset, session: Session) -> tuple[Any, Any]:
-        """Of both splits: uint8 images [N, C, H, W], or the embeddings float32 [N, D] that the model takes instead."""
+        """Return both splits: uint8 images [N, C, H, W], or float32 embeddings [N, D] where the model takes these."""
         stages = self.model_stages()
         if not stages:
             return dataset.train.images, dataset.test.images

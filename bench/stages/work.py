@@ -24,7 +24,7 @@ _PRODUCT = 1e-10
 _ROUNDS = 20
 """Rounds of one start of k-means."""
 _TAKES_TIME = {"batch_size", "augmentation", "crop_padding", "precision", "label_smoothing", "optimiser"}
-"""Of a recipe, what the time of a step depends on."""
+"""The fields of a recipe that the time of a step depends on."""
 
 
 class Step(NamedTuple):

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 BodyRate = Annotated[float, Field(ge=0, le=1)]
 """Learning rate of all layers but the last, as a factor of the recipe's."""
 _CHARACTERS = 16
-"""Of a SHA-256 that stands in names of networks: 64 bits tell files apart that nobody made to collide."""
+"""Digits of a SHA-256 that stand in names of networks: 64 bits tell files apart that nobody made to collide."""
 _TRIED = 12
 """Architectures of a similar name that a file is compared with where it does not fit; each takes up to a second."""
 

@@ -75,7 +75,7 @@ def image_tower(name: str, tag: str) -> nn.Module:
 
 
 def image_part(state: dict[str, Any]) -> dict[str, Any]:
-    """Of a model's parameters those of its image tower, without their prefix; of the tower alone all."""
+    """Return the parameters of a model's image tower, without their prefix; all of a tower that comes alone."""
     inside = {key.removeprefix("visual."): value for key, value in state.items() if key.startswith("visual.")}
     return inside or dict(state)
 

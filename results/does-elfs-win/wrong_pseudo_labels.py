@@ -68,7 +68,7 @@ def shares(
 
 
 def table(folder: Path, cache: Path, root: Path | None) -> str:
-    """A line per encoder, rate and beta: mean and standard deviation over n seeds."""
+    """Return a line per encoder, rate and beta: mean and standard deviation over n seeds."""
     found: dict[tuple[str, float, float], list[Shares]] = defaultdict(list)
     for row in read_rows(folder):
         if row.method == "elfs":

@@ -30,7 +30,7 @@ SAMPLE = 2_000
 
 
 def opened(line: str, given: argparse.Namespace) -> tuple[NDArray[np.float32], Dataset]:
-    """Unit rows float32 [N, D], the embeddings that the methods of a line read; and its pool."""
+    """Return unit rows float32 [N, D], the embeddings that the methods of a line read; and its pool."""
     fields = dict(LINES[line])
     if "encoders" in fields:
         fields["encoders"] = LITE.format(

@@ -243,7 +243,7 @@ def summary(lines: Sequence[Line]) -> str:
 
 
 def figure(lines: Sequence[Line]) -> Figure:
-    """What the ridge judge said against test accuracy, one panel per line of the plan, one colour per rate."""
+    """Draw what the ridge judge said against test accuracy, one panel per line of the plan, one colour per rate."""
     names = sorted({line.name for line in lines if line.points(RIDGE)})
     columns = max(1, min(len(names), 3))
     height = max(1, math.ceil(len(names) / columns))
@@ -284,7 +284,7 @@ def document(lines: Sequence[Line]) -> str:
 
 
 def on_page(page: str, lines: Sequence[Line]) -> str:
-    """The page with the tables that these lines make in the place of those that it has."""
+    """Return the page with the tables that these lines make in the place of those that it has."""
     before, _, rest = page.partition(START)
     _, _, after = rest.partition(END)
     tables = [summary(lines), gains(lines), regrets(lines), methods(lines)]
@@ -292,7 +292,7 @@ def on_page(page: str, lines: Sequence[Line]) -> str:
 
 
 def read(folder: Path) -> list[Line]:
-    """The lines whose rows lie below ``folder``."""
+    """Return the lines whose rows lie below ``folder``."""
     path = folder / "mmd.csv"
     mmd = list(csv.DictReader(path.read_text(encoding="utf-8").splitlines())) if path.exists() else []
     return by_line({path.parent.name: list(read_rows(path.parent)) for path in sorted(folder.glob("*/rows"))}, mmd)

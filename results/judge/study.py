@@ -40,7 +40,7 @@ ARMS = ("fixed", "own", "ridge", "network", "auto")
 
 
 def methods(arm: str, rate: float) -> list[str]:
-    """The methods of an arm; fixed betas are the tenths up to the rate."""
+    """Return the methods of an arm; fixed betas are the tenths up to the rate."""
     if arm == "own":
         return ["elfs(clustering=kmeans,rehearsal=own-pseudo-labels)"]
     if arm == "ridge":

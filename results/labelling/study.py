@@ -66,7 +66,7 @@ BLOCKS: tuple[tuple[tuple[str, ...], range, tuple[int, ...]], ...] = (
 
 
 def rates(line: str, per_class: tuple[int, ...]) -> list[float]:
-    """The fraction removed at each number of labels a class that the line has."""
+    """Return the fraction removed at each number of labels a class that the line has."""
     size = LINES[line]["pool_size"]
     valid = [each for each in per_class if each in PER_CLASS.get(line, ALL)]
     return [round(1 - each * CLASSES.get(line, 10) / size, 6) for each in valid]

@@ -45,7 +45,7 @@ KEPT = (
 
 
 def collect(folder: Path) -> pd.DataFrame:
-    """The rows of all lines, with what the tables need and what says where they come from."""
+    """Return the rows of all lines, with what the tables need and what says where they come from."""
     parts = []
     for line in sorted(path for path in folder.iterdir() if (path / "rows").is_dir()):
         frame = bench.load_rows(line)
