@@ -31,12 +31,17 @@ class UnknownName(SpecError):
 
     def __init__(self, kind: str, name: str, valid: Iterable[str], *, also: str = "") -> None:
         names = sorted(valid)
-        # Other libraries' names have capitals (ViT-B-32), ours have not.
-        spelled = {item.lower(): item for item in reversed(names)}
-        near = [spelled[item] for item in difflib.get_close_matches(name.lower(), sorted(spelled), n=3, cutoff=_NEAR)]
+        spelled = {_letters(item): item for item in reversed(names)}
+        close = difflib.get_close_matches(_letters(name), sorted(spelled), n=3, cutoff=_NEAR)
+        near = [spelled[item] for item in close]
         hint = f"Did you mean {' or '.join(near)}? " if near else ""
         listed = ", ".join(names) if len(names) <= _MOST_LISTED else f"{len(names):,} names"
         super().__init__(f"unknown {kind} {name!r}. {hint}Valid: {listed or 'none'}.{also}")
+
+
+def _letters(name: str) -> str:
+    """Return what of a name tells it from others: libraries' names have capitals (ViT-B-32), ours have not."""
+    return name.lower().lstrip("-")  # as all options begin
 
 
 def install_command(extra: str = "") -> str:

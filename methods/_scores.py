@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from bench import SpecError, check_budget, check_finite, count_hardest, hardest
 
+from ._unread import refuse_unread
+
 
 def next_hardest(order: NDArray[np.int64], budget: int, beta: float) -> NDArray[np.int64]:
     """Drop the floor(beta * N) hardest (mostly mislabelled), keep the next n, drop the rest (easiest).
@@ -92,3 +94,13 @@ def beta_within_rate(params: Mapping[str, Any], rate: float) -> None:
         raise SpecError(
             f"beta={beta:g} is not valid at rate {rate:g}: more would be dropped than is removed; valid: 0 to {rate:g}."
         )
+
+
+def check_dropping(params: Mapping[str, Any], rate: float) -> None:
+    """Refuse a beta above the rate, and a ``never_learned`` that the score does not read.
+
+    Raises:
+        SpecError: says which.
+    """
+    beta_within_rate(params, rate)
+    refuse_unread(params, "score=forgetting", params["score"] == "forgetting", {"never_learned": "hardest"})

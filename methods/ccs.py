@@ -21,7 +21,7 @@ from bench import (
 )
 
 from ._groups import proportional_quotas, sample_groups
-from ._scores import beta_within_rate
+from ._scores import check_dropping
 
 
 def stratified(
@@ -98,7 +98,7 @@ def _sample_strata(
     needs=(need("dynamics", of="labels"),),
     paper="Zheng et al. 2023, arXiv:2210.15809",
     stochastic=True,
-    check=beta_within_rate,
+    check=check_dropping,
 )
 def ccs(
     pool: Pool,

@@ -26,7 +26,8 @@ from bench import (
     register_method,
 )
 
-from ._scores import beta_within_rate
+from ._scores import check_dropping
+from ._unread import refuse_unread
 from .prototypicality import centroid_distance
 
 if TYPE_CHECKING:
@@ -221,6 +222,15 @@ def diverse(
     )
 
 
+def _check_kernel(params: Mapping[str, Any], rate: float) -> None:
+    refuse_unread(params, "kernel=paper", params["kernel"] == "paper", {"gamma_forward": 1.0})
+
+
+def _check(params: Mapping[str, Any], rate: float) -> None:
+    check_dropping(params, rate)
+    _check_kernel(params, rate)
+
+
 def _neighbors(params: Mapping[str, Any]) -> Any:
     return need("neighbors", k=params["k"], metric=params["metric"])
 
@@ -231,7 +241,7 @@ def _neighbors(params: Mapping[str, Any]) -> Any:
     needs=lambda params: [_neighbors(params), need("dynamics", of="labels")],
     paper="Maharana et al. 2023, arXiv:2310.07931",
     stochastic=True,
-    check=beta_within_rate,
+    check=_check,
 )
 def d2(
     pool: Pool,
@@ -305,6 +315,7 @@ def d2(
     ],
     paper="Maharana et al. 2023, arXiv:2310.07931",
     stochastic=True,
+    check=_check_kernel,
 )
 def d2_label_free(
     pool: Pool,

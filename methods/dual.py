@@ -11,6 +11,7 @@ from pydantic import Field
 from bench import Pool, hardest, need, register_method
 
 from ._scores import beta_sample
+from ._unread import refuse_unread
 
 
 @register_method(
@@ -19,6 +20,7 @@ from ._scores import beta_sample
     needs=(need("dynamics", of="labels"),),
     paper="Cho et al. 2025, arXiv:2502.06905",
     stochastic=True,
+    check=lambda params, rate: refuse_unread(params, "sampling=beta", params["sampling"] == "beta", {"exponent": 4.0}),
 )
 def dual(
     pool: Pool,

@@ -26,7 +26,7 @@ from bench import (
 )
 
 from ._judging import take_best
-from ._scores import beta_sample, beta_within_rate, next_hardest
+from ._scores import beta_sample, check_dropping, next_hardest
 from ._unread import refuse_unread
 from .ccs import stratified
 
@@ -108,12 +108,11 @@ def _check(params: Mapping[str, Any], rate: float) -> None:
     Not ``rehearsal`` and ``guard`` beside a fixed beta: beta may be fixed at some rates alone, and a row that chose it
     is checked with the value in its place.
     """
-    beta_within_rate(params, rate)
+    check_dropping(params, rate)
     temi = {"heads": Clustering.heads, "cluster_epochs": Clustering.epochs}
     refuse_unread(params, "clustering=temi", params["clustering"] == "temi", temi)
     refuse_unread(params, "a judge as rehearsal", params["rehearsal"] in _JUDGES, {"guard": True})
     refuse_unread(params, "sampling=strata", params["sampling"] == "strata", {"per_cluster": False})
-    refuse_unread(params, "score=forgetting", params["score"] == "forgetting", {"never_learned": "hardest"})
 
 
 @register_method(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Annotated
 
 import numpy as np
@@ -11,6 +12,10 @@ from pydantic import Field
 from bench import Pool, check_finite, register_method, unit_rows
 
 from ._coverage import greedy_coverage, rbf
+
+SUBSET = 35_000
+"""Images that represent a larger pool: as many as in the released code."""
+_log = logging.getLogger(__name__)
 
 
 @register_method(
@@ -26,7 +31,7 @@ def maxherding(
     rng: np.random.Generator,
     *,
     lengthscale: Annotated[float, Field(ge=0.01)] = 1.0,
-    subset: Annotated[int, Field(ge=1)] = 35_000,
+    subset: Annotated[int, Field(ge=1)] = SUBSET,
 ) -> NDArray[np.int64]:
     """Pick greedily the image that covers most, where images cover each other by an RBF of their distance.
 
@@ -53,6 +58,8 @@ def maxherding(
     # One shuffle draws the subset and breaks ties, which ``greedy_coverage`` breaks by position.
     shuffled = rng.permutation(len(pool))
     inside = shuffled[: max(subset, 2 * budget)]
+    if subset != SUBSET and len(inside) == len(shuffled):
+        _log.warning("maxherding: subset=%s changes nothing, since the whole pool of %s is compared", subset, len(pool))
     picks = greedy_coverage(unit_rows(pool.embeddings[inside]), budget, rbf(lengthscale))
     # Only copies of what is kept are left where nothing covers more.
     rest = np.delete(inside, picks)

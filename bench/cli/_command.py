@@ -12,7 +12,8 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup, TyperOption
 
-from bench.errors import BenchError, SpecError, install_command
+from bench.cli._usage import one_line
+from bench.errors import BenchError, SpecError, UnknownName, install_command
 from bench.interruption import INTERRUPTED
 from bench.outside import reason_of
 
@@ -43,7 +44,8 @@ class Command(TyperCommand):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         # A copy, since parsing empties the list.
         words = list(args)
-        rest = super().parse_args(ctx, args)
+        with one_line(ctx):
+            rest = super().parse_args(ctx, args)
         # Completion parses half a line, which must not be refused.
         given = [] if ctx.resilient_parsing else self.make_parser(ctx).parse_args(list(words))[2]
         for option, count in Counter(given).items():
@@ -60,6 +62,15 @@ class Command(TyperCommand):
 
 class Commands(TyperGroup):
     """Says that it was interrupted, of which Typer would say nothing: while options are read too."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        with one_line(ctx):
+            return super().parse_args(ctx, args)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        if self.get_command(ctx, args[0]) is None and not ctx.resilient_parsing:
+            raise UnknownName(f"command of {ctx.command_path}", args[0], self.list_commands(ctx))
+        return super().resolve_command(ctx, args)
 
     def make_context(self, *args: Any, **kwargs: Any) -> Any:
         with _told():

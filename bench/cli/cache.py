@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bench.cli._command import Command
+from bench.cli._command import Command, Commands
 from bench.cli._output import JsonOption, print_json
 from bench.store.folder import cache_folder
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 cache = typer.Typer(
     name="cache",
+    cls=Commands,
     help="The shared stages on disk: embeddings, neighbours, pseudo-labels, proxy dynamics, selections.",
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},

@@ -131,19 +131,43 @@ def test_a_gpu_that_is_not_there(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("run", "--bogus"), "No such option"),
-        (("run", "--cpus-per-trial", "0"), "--cpus-per-trial"),
-        (("lst",), "No such command 'lst'"),
-        (("list", "method"), "'methods'"),
-        (("table",), "Missing argument"),
+        (("run", "--outt", "x"), "unknown option of bench run '--outt'. Did you mean --out? Valid: --address, "),
+        (("run", "--bogus"), "unknown option of bench run '--bogus'. Valid: --address, "),
+        (("cache", "prune", "-z"), "unknown option of bench cache prune '-z'. Valid: --cache-dir, "),
+        (("--verbose",), "unknown option of bench '--verbose'. Did you mean --version? Valid: --help, "),
+        (("run", "--cpus-per-trial", "0"), "--cpus-per-trial 0 is not valid: input should be greater than or equal to"),
+        (("select", "--budget", "many"), "--budget many is not valid: input should be a valid integer"),
+        (("run", "--executor", "rey"), "unknown --executor of bench run 'rey'. Did you mean ray? Valid: local, ray."),
+        (("lst",), "unknown command of bench 'lst'. Did you mean list? Valid: cache, check, "),
+        (("cache", "lst"), "unknown command of bench cache 'lst'. Did you mean list? Valid: list, prune, verify."),
+        (("list", "method"), "unknown kind of bench list 'method'. Did you mean methods? Valid: datasets, "),
+        (("list", "methods", "elfs"), "bench list: got unexpected extra argument(s) (elfs); bench list -h shows what"),
+        (("table",), "bench table needs folders; bench table -h shows what it takes."),
+        (("run", "--rates"), "bench run: option '--rates' requires an argument; bench run -h shows what it takes."),
+        (("run", "--dry-run=1"), "bench run: option '--dry-run' does not take a value; bench run -h shows what it"),
     ],
 )
-def test_wrong_usage_is_readable(tmp_path: Path, arguments: tuple[str, ...], says: str) -> None:
-    done = run(tmp_path, *arguments)
+def test_wrong_usage_is_one_line_that_names_what_is_valid(arguments: tuple[str, ...], says: str) -> None:
+    done = CliRunner().invoke(app, arguments, prog_name="bench")
+    assert isinstance(done.exception, SpecError)
+    assert str(done.exception).startswith(says)
+    assert "\n" not in str(done.exception)
+
+
+def test_wrong_usage_looks_like_every_other_error(tmp_path: Path) -> None:
+    done = run(tmp_path, "list", "methods", "--json", "--bogus", columns=40)
     assert done.returncode == 2
-    assert "Usage: bench" in done.stderr
-    assert says in done.stderr
-    assert "Traceback" not in done.stderr
+    said = "unknown option of bench list '--bogus'. Valid: --help, --json, --markdown, --search, -h."
+    assert done.stderr == f"Error: {said}\n"
+    assert json.loads(done.stdout) == {"error": said, "kind": "UnknownName", "exit_code": 2}
+
+
+@pytest.mark.parametrize("group", [[], ["cache"]])
+def test_a_group_without_a_command_shows_its_help(group: list[str]) -> None:
+    done = CliRunner().invoke(app, group, prog_name="bench")
+    assert done.exit_code == 2
+    assert "Commands" in done.output
+    assert f"Usage: {' '.join(['bench', *group])} [OPTIONS]" in done.output
 
 
 def test_a_dry_run_shows_cells_stages_and_what_would_stop_it(tmp_path: Path) -> None:

@@ -168,6 +168,11 @@ def test_beta_outside_its_range_is_refused(beta: float | str) -> None:
         ("elfs(per_cluster=true)", "per_cluster=True changes nothing without sampling=strata"),
         ("elfs(never_learned=zero)", "never_learned=zero changes nothing without score=forgetting"),
         ("probcover(delta=0.5,purity=0.5)", "purity=0.5 changes nothing without delta=purity"),
+        ("ccs(never_learned=zero)", "never_learned=zero changes nothing without score=forgetting"),
+        ("d2(score=aum,never_learned=zero)", "never_learned=zero changes nothing without score=forgetting"),
+        ("d2(gamma_forward=2)", "gamma_forward=2.0 changes nothing without kernel=paper"),
+        ("d2-label-free(gamma_forward=2)", "gamma_forward=2.0 changes nothing without kernel=paper"),
+        ("dual(exponent=2)", "exponent=2.0 changes nothing without sampling=beta"),
     ],
 )
 def test_what_nothing_reads_is_refused(call: str, message: str) -> None:
@@ -186,6 +191,11 @@ def test_what_nothing_reads_is_refused(call: str, message: str) -> None:
         "elfs(beta=0.3,score=forgetting,never_learned=zero)",
         "elfs(rehearsal=own-pseudo-labels)",
         "probcover(purity=0.5)",
+        "ccs(score=forgetting,never_learned=zero)",
+        "d2(never_learned=zero)",
+        "d2(kernel=paper,gamma_forward=2)",
+        "d2-label-free(kernel=paper,gamma_forward=2)",
+        "dual(sampling=beta,exponent=2)",
     ],
 )
 def test_what_is_read_is_not(call: str) -> None:

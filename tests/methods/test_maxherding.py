@@ -20,6 +20,18 @@ def test_maxherding_covers_the_digits_better_than_chance(digits: ArraySource) ->
     assert 1 - served(kept) < 0.85 * (1 - max(chance))
 
 
+def test_maxherding_says_that_a_subset_beyond_the_pool_changes_nothing(
+    digits: ArraySource, caplog: pytest.LogCaptureFixture
+) -> None:
+    whole = run("maxherding", digits, 10)
+    assert not caplog.records, "the default is larger than most pools"
+    run("maxherding", digits, 10, subset=150)
+    assert not caplog.records
+    assert run("maxherding", digits, 10, subset=50_000).tolist() == whole.tolist()
+    [record] = caplog.records
+    assert record.getMessage() == "maxherding: subset=50000 changes nothing, since the whole pool of 1797 is compared"
+
+
 def test_maxherding_takes_a_subset_of_a_large_pool(digits: ArraySource) -> None:
     assert len(set(run("maxherding", digits, 100, subset=150).tolist())) == 100
     half = [run("maxherding", digits, 100, seed=seed, subset=150).tolist() for seed in range(2)]
