@@ -66,6 +66,8 @@ def check_scores(scores: Any, size: int) -> NDArray[np.float32]:
     Raises:
         SelectionError: another shape or type, or a value that is NaN, infinite or too large for float32.
     """
+    if np.ma.is_masked(scores):
+        raise SelectionError("report(scores=...) got a masked array; expected a number for every image: .filled(...).")
     array = np.asarray(scores)
     # Real numbers, whole ones and booleans: text would be parsed, and of a complex number a half dropped.
     if array.shape != (size,) or array.dtype.kind not in "fiub":

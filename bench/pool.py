@@ -336,6 +336,8 @@ class Pool:
 
     def _positions(self, indices: ArrayLike, call: str) -> NDArray[np.int64]:
         """Return int64 [m] positions in the pool; a mask would silently be the images 0 and 1."""
+        if np.ma.is_masked(indices):
+            raise SelectionError(f"{call} got a masked array, and masks are not used here; give indices.compressed().")
         positions = np.asarray(indices)
         if positions.ndim != 1 or (positions.size and not np.issubdtype(positions.dtype, np.integer)):
             raise SelectionError(f"{call} takes pool indices [m], got {positions.dtype} of shape {positions.shape}.")

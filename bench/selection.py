@@ -192,6 +192,10 @@ def check_coreset(indices: Any, *, size: int, budget: int, owner: str) -> NDArra
     # Such as lists of different lengths.
     except (ValueError, TypeError) as error:
         raise SelectionError(f"{owner} returned a {type(indices).__name__} that is no array: {error}.") from error
+    if np.ma.is_masked(indices):
+        raise SelectionError(
+            f"{owner} returned a masked array, and masks are not used here; {wanted}. Return the others: .compressed()."
+        )
     if array.ndim != 1:
         raise SelectionError(f"{owner} returned an array of shape {array.shape}; {wanted}.")
     if array.size and not np.issubdtype(array.dtype, np.integer):

@@ -72,6 +72,7 @@ def test_coreset_is_sorted_and_the_given_array_is_not_edited() -> None:
     assert check([7, 0, 9]).dtype == np.int64
     assert check(np.array([7, 0, 9], dtype=np.uint64)).tolist() == [0, 7, 9]
     assert check([], budget=0).dtype == np.int64
+    assert check(np.ma.masked_array([7, 0, 9])).tolist() == [0, 7, 9], "nothing of it is masked"
 
 
 @pytest.mark.parametrize(
@@ -87,6 +88,10 @@ def test_coreset_is_sorted_and_the_given_array_is_not_edited() -> None:
         ([[0, 1, 2]], r"shape \(1, 3\)"),
         (None, r"shape \(\)"),
         ([[0], [1, 2]], "no array"),
+        (
+            np.ma.masked_array([1, 2, 3], mask=[0, 0, 1]),
+            r"a masked array, and masks are not used here; 3 unique .*comp",
+        ),
     ],
 )
 def test_anything_else_is_refused_with_the_methods_name(indices: Any, message: str) -> None:
@@ -177,6 +182,10 @@ def test_method_cannot_edit_what_it_is_given() -> None:
     ("indices", "says"),
     [
         (np.arange(10) < 5, "takes pool indices [m], got bool of shape (10,)"),
+        (
+            np.ma.masked_array([1, 2], mask=[0, 1]),
+            "got a masked array, and masks are not used here; give indices.compressed()",
+        ),
         ([0.0, 1.0], "takes pool indices [m], got float64 of shape (2,)"),
         ([-1, 2], "takes pool indices from 0 to 9"),
         ([3, 10], "takes pool indices from 0 to 9"),

@@ -133,8 +133,8 @@ def test_a_gpu_that_is_not_there(tmp_path: Path) -> None:
     [
         (("run", "--outt", "x"), "unknown option of bench run '--outt'. Did you mean --out? Valid: --address, "),
         (("run", "--bogus"), "unknown option of bench run '--bogus'. Valid: --address, "),
-        (("cache", "prune", "-z"), "unknown option of bench cache prune '-z'. Valid: --cache-dir, "),
-        (("--verbose",), "unknown option of bench '--verbose'. Did you mean --version? Valid: --help, "),
+        (("cache", "prune", "-z"), "unknown option of bench cache prune '-z'. Valid: --all, --cache-dir, "),
+        (("--versoin",), "unknown option of bench '--versoin'. Did you mean --version? Valid: --help, "),
         (("run", "--cpus-per-trial", "0"), "--cpus-per-trial 0 is not valid: input should be greater than or equal to"),
         (("select", "--budget", "many"), "--budget many is not valid: input should be a valid integer"),
         (("run", "--executor", "rey"), "unknown --executor of bench run 'rey'. Did you mean ray? Valid: local, ray."),
