@@ -40,12 +40,13 @@ def _plain(error: Any, ctx: Any) -> BenchError:
         return SpecError(
             f"{command}: {lower_first(error.format_message()).rstrip('.')}; {command} -h shows what it takes."
         )
-    name = max(error.param.opts, key=len)  # of an argument its only one
+    param: Any = error.param
+    name = max(param.opts, key=len)  # of an argument its only one
     if hasattr(error, "param_type"):
         return SpecError(f"{command} needs {name}; {command} -h shows what it takes.")
     if choice := re.search(r"'([^']*)' is not one of (.*)\.$", error.message):
         return UnknownName(f"{name} of {command}", choice[1], re.findall(r"'([^']*)'", choice[2]))
-    problems = getattr(error.__cause__, "errors", list)()
+    problems: list[Any] = getattr(error.__cause__, "errors", list)()
     if not problems:
         return SpecError(f"{name}: {lower_first(error.message).rstrip('.')}.")
     return SpecError(f"{name} {problems[0]['input']} is not valid: {lower_first(problems[0]['msg']).rstrip('.')}.")
