@@ -50,4 +50,5 @@ def _parameters(entry: Entry[MethodInfo]) -> str:
 
 
 def _source(entry: Entry[MethodInfo]) -> str:
+    # A method of an outside package need not name a paper.
     return escape_markdown(entry.info.paper) or f"`{entry.origin}`"

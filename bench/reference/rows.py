@@ -60,6 +60,7 @@ def _type(item: dict[str, Any]) -> str:
     if "$ref" in item:
         return item["$ref"].rpartition("/")[2]
     if "anyOf" in item:
+        # A field that may be None: JSON schema has a type for each.
         return " or ".join(_type(choice) for choice in item["anyOf"])
     if "const" in item or "enum" in item:
         return ", ".join(f"`{value}`" for value in item.get("enum", [item.get("const")]))

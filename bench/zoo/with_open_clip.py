@@ -68,7 +68,7 @@ def image_tower(name: str, tag: str) -> nn.Module:
     from open_clip.model import _build_vision_tower
 
     model = open_clip.get_model_config(name)
-    # timm would otherwise fetch weights of its own for the tower, only to have them replaced.
+    # A configuration may ask timm for weights of its own, which would be fetched only to be replaced.
     vision = {**model["vision_cfg"], "timm_model_pretrained": False}
     quick = bool(model.get("quick_gelu") or _configuration(name, tag).get("quick_gelu"))
     return _build_vision_tower(model["embed_dim"], vision, quick)
