@@ -181,6 +181,8 @@ def temi(
     batch_size = min(size, effort.batch_size or default_batch(size))
     warm_up = min(WARM_UP, max(1, epochs // 10))
     points = torch.from_numpy(_scaled(embeddings)).to(device)
+    # Rounded here as the products would round them: once, and not for every head of every step.
+    read = points.bfloat16() if precision == "bf16" else points
     # A copy: what comes from the store is read-only, of which torch warns.
     near = torch.from_numpy(np.array(neighbors)).to(device)
     whole = Heads(heads, points.shape[1], num_clusters, generator).to(device)
@@ -207,7 +209,7 @@ def temi(
             # Drawn on the CPU, so that every device sees the same order and neighbours.
             drawn = to_device(torch.randint(near.shape[1], (len(part),), generator=generator), device)
             indices = to_device(part, device)
-            pair = (points[indices], points[near[indices, drawn]])
+            pair = (read[indices], read[near[indices, drawn]])
             # By hand, since a scheduler's state would have to be saved and restored with an unfinished clustering.
             optimiser.param_groups[0]["lr"] = rate * min(1.0, (done + 1) / (warm_up * steps))
             optimiser.zero_grad(set_to_none=True)
