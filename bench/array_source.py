@@ -70,8 +70,9 @@ class ArraySource(PartArrays):
         return private(run_method(entry, pool, call.params, asked.budget, asked.seed))
 
     def _outputs(self, options: Any, asked: Asked) -> Any:
-        """Return what the given network says after training on the images revealed."""
-        network, [indices] = _given("network", self.network), asked.indices
+        """Return what the given network says after training on the images revealed, or on the whole pool."""
+        network, [revealed] = _given("network", self.network), asked.indices
+        indices = revealed if options.on == "revealed" else np.arange(len(self.embeddings()))
         outputs = network(self.embeddings(), indices, self.reveal(indices))
         return type(outputs)(*map(private, outputs))
 

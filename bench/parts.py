@@ -33,6 +33,7 @@ Resource = Literal["encoder", "proxy", "pseudo-labels"]
 Metric = Literal["cosine", "euclidean"]
 Algorithm = Literal["temi", "kmeans"]
 Targets = Literal["labels", "pseudo"]
+Learned = Literal["revealed", "pool"]
 Layers = Literal["all", "last"]
 """Whose gradient a norm is of: all weights, or those of the last linear layer."""
 Chosen = TypeVar("Chosen", bound="Options")
@@ -137,6 +138,20 @@ class EarlyGradients(Options):
 
 
 @dataclass(frozen=True)
+class TrainedNetwork(Options):
+    """What the network whose outputs are read has learned, and for how long.
+
+    Attributes:
+        on: the images ``revealed`` so far, or the whole ``pool`` with its labels.
+        epochs: passes over the pool, at most the proxy's; None is the proxy's. Revealed images are always passed over
+            as often as the proxy's recipe says.
+    """
+
+    on: Learned = "revealed"
+    epochs: int | None = None
+
+
+@dataclass(frozen=True)
 class Part(Generic[Chosen, Value]):
     """One row of the table.
 
@@ -180,6 +195,8 @@ class Part(Generic[Chosen, Value]):
 
     def least(self, options: Options) -> Supervision:
         """Return the least supervision that allows it with these options."""
+        if isinstance(options, TrainedNetwork) and options.on == "pool":
+            return "labels"
         return options.of if isinstance(options, TrainedOn) else self.supervision
 
     def resources(self, options: Options) -> frozenset[Resource]:
@@ -216,8 +233,8 @@ CORESET: Part[OtherMethod, NDArray[np.int64]] = Part("coreset", "pseudo", OtherM
 GRADIENT_NORMS: Part[EarlyGradients, NDArray[np.float32]] = Part(
     "gradient_norms", "labels", EarlyGradients, "gradients", frozenset({"proxy"}), "gradient_norm_array", "scores"
 )
-OUTPUTS: Part[Options, Outputs] = Part(
-    "outputs", "coreset", Options, "source", frozenset({"proxy"}), "network", "embeddings"
+OUTPUTS: Part[TrainedNetwork, Outputs] = Part(
+    "outputs", "coreset", TrainedNetwork, "outputs", frozenset({"proxy"}), "network", "embeddings"
 )
 PARTS: dict[str, Part[Any, Any]] = {
     part.name: part

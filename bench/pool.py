@@ -34,12 +34,14 @@ from bench.parts import (
     EarlyGradients,
     Judging,
     Layers,
+    Learned,
     Metric,
     NearestNeighbors,
     OtherMethod,
     Part,
     Supervision,
     Targets,
+    TrainedNetwork,
     Value,
 )
 from bench.plugins import methods
@@ -275,13 +277,20 @@ class Pool:
         """int64, sorted: the images whose labels ``reveal`` gave so far."""
         return np.flatnonzero(self._revealed)
 
-    def outputs(self) -> Outputs:
+    def outputs(self, *, on: Learned = TrainedNetwork.on, epochs: int | None = TrainedNetwork.epochs) -> Outputs:
         """Train the proxy's network on the images revealed so far; what it says of the whole pool.
 
         A fresh network each time, from the same initial weights, for the proxy's number of passes over the revealed
-        images. Fewer than two cannot train it: the outputs are then those of the initial weights.
+        images. Fewer than two cannot train it: the outputs are then those of the initial weights. On the whole pool it
+        is trained once for all methods, rates and calls.
+
+        Args:
+            on: the images ``revealed`` so far, or the whole ``pool`` with its labels (``supervision="labels"``).
+            epochs: passes over the pool, under the schedule of the whole proxy and at most the proxy's; None is the
+                proxy's. It says nothing of revealed images.
         """
-        outputs = self._read(OUTPUTS, NO_OPTIONS, Asked([self.revealed]))
+        call = "outputs(on='pool')" if on == "pool" else "outputs()"
+        outputs = self._read(OUTPUTS, TrainedNetwork(on, epochs), Asked([self.revealed]), call=call)
         return Outputs(*(_finite(part, f"the network's {name}") for name, part in outputs._asdict().items()))
 
     @cached_property

@@ -81,7 +81,7 @@ class Released:
             losses.append(
                 sum(-(weight * (BETA * (own + other) - scale).logsumexp(1)).mean() for own, other in pairs) / 2
             )
-        total = torch.stack(losses)  # type: ignore[arg-type]
+        total = torch.stack(losses)
         self._optimiser.zero_grad()
         total.mean().backward()
         if not self._epochs:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,9 @@ from bench import check_budget
 
 Kernel = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 """Squared distances float32 [...] -> similarities in [0, 1] of the same shape; may work in place."""
+Positions: TypeAlias = NDArray[np.int64] | slice
+Similarity = Callable[[Positions, Positions], NDArray[np.float32]]
+"""(P candidates, Q rows), by position -> how well each covers each, float32 [P, Q], at least 0; the caller's own."""
 _CELLS = 2**23
 """Similarities held at once: 32 MB of float32, whatever the size of the pool."""
 
@@ -60,11 +64,9 @@ def greedy_coverage(
         SelectionError: n is outside 0 to the number of candidates.
     """
     chosen_from = rows if candidates is None else candidates
-    check_budget(len(chosen_from), budget)
     squares, candidate_squares = (np.einsum("nd,nd->n", points, points) for points in (rows, chosen_from))
-    step = max(1, _CELLS // max(len(chosen_from), 1))
 
-    def similarity(picked: NDArray[np.int64] | slice, covered: NDArray[np.int64] | slice) -> NDArray[np.float32]:
+    def similarity(picked: Positions, covered: Positions) -> NDArray[np.float32]:
         # |x|^2 + |y|^2 - 2xy is one matrix product; rounding may take it below 0, where a kernel would be above 1.
         apart = chosen_from[picked] @ rows[covered].T
         apart *= -2
@@ -72,11 +74,33 @@ def greedy_coverage(
         apart += squares[covered]
         return kernel(np.maximum(apart, 0, out=apart))
 
+    best = np.zeros(len(rows), dtype=np.float32) if before is None else _covered(rows, before, kernel)
+    return greedy_cover(similarity, best, len(chosen_from), budget)
+
+
+def greedy_cover(similarity: Similarity, best: NDArray[np.float32], candidates: int, budget: int) -> NDArray[np.int64]:
+    """Maximise sum over i of max(best_i, max over s in S of similarity(s, i)), one pick of the largest gain at a time.
+
+    See ``greedy_coverage``.
+
+    Args:
+        similarity: see ``Similarity``.
+        best: float32 [N], how well each row is covered from the start. Not modified.
+        candidates: M.
+        budget: n, candidates to pick.
+
+    Returns:
+        As ``greedy_coverage``.
+
+    Raises:
+        SelectionError: n is outside 0 to M.
+    """
+    check_budget(candidates, budget)
+    step = max(1, _CELLS // max(candidates, 1))
     everything = slice(None)
     # float64: a gain is a sum over the whole pool from which small losses are taken away again and again.
-    gains = np.zeros(len(chosen_from))
-    best = np.zeros(len(rows), dtype=np.float32) if before is None else _covered(rows, before, kernel)
-    for start in range(0, len(rows), step):
+    gains = np.zeros(candidates)
+    for start in range(0, len(best), step):
         block = slice(start, start + step)
         gains += np.maximum(similarity(everything, block) - best[block], 0).sum(1, dtype=np.float64)
     picks: list[int] = []

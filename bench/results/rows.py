@@ -47,7 +47,7 @@ class StageUse(BaseModel):
 
     Attributes:
         kind: ``encoder``, ``embeddings``, ``neighbors``, ``cluster-count``, ``pseudo-labels``, ``dynamics``,
-            ``gradient-norms`` or ``selection``.
+            ``gradient-norms``, ``outputs`` or ``selection``.
         key: what it is stored under, a SHA-256 of all that decides its content.
         seconds: wall time of whoever computed it.
         reused: whether it was there before the run that wrote the row.

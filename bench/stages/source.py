@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.data import Images, private, read_only
-from bench.parts import IMAGES, OUTPUTS, Chosen, Options, Part, Value
-from bench.pool import NOTHING, Asked, Outputs
-from bench.stages.dynamics import proxy_inputs, read_proxy_inputs
+from bench.data import Images, private
+from bench.parts import IMAGES, Chosen, Options, Part, Value
+from bench.pool import NOTHING, Asked
 from bench.stages.givers import Giver, Givers, giver
 from bench.stages.selection import Selection
 from bench.stages.session import Session
@@ -48,29 +47,4 @@ def _images(selection: Selection, session: Session, options: Options, asked: Ask
     return private(images) if isinstance(images, np.ndarray) else images
 
 
-def _outputs(selection: Selection, session: Session, options: Options, asked: Asked) -> Outputs:
-    """Return what the proxy's network says, trained on the labels revealed; no stage, since each round has another."""
-    from bench.training.proxy import trained_outputs
-
-    dataset, proxy, [indices] = session.dataset(selection.dataset), selection.network(), asked.indices
-    outputs = trained_outputs(
-        proxy,
-        read_proxy_inputs(proxy, selection.dataset, session),
-        indices,
-        _labels(selection, session)[indices],
-        num_classes=dataset.num_classes,
-        dataset=dataset,
-        seed=selection.seed,
-        device=session.device,
-    )
-    return Outputs(*map(read_only, outputs))
-
-
-GIVERS: Givers = {
-    IMAGES.name: Giver(_images),
-    OUTPUTS.name: Giver(
-        _outputs,
-        lambda selection, options: proxy_inputs(selection.network(), selection.dataset),
-        lambda selection, options: True,
-    ),
-}
+GIVERS: Givers = {IMAGES.name: Giver(_images)}

@@ -11,7 +11,7 @@ from bench.identity import Proxy, derive_seed
 from bench.pool import Outputs
 from bench.progress import Progress
 from bench.training.fit import Inputs, LabelledInputs, fit, fresh_network, make_batches, proxy_iterations, seeded
-from bench.training.loop import train
+from bench.training.loop import steps_per_epoch, train
 from bench.training.outputs import read_outputs
 from bench.training.recorder import DynamicsRecorder
 
@@ -114,8 +114,9 @@ def trained_outputs(
     dataset: Dataset | None,
     seed: int,
     device: str,
+    epochs: int | None = None,
 ) -> Outputs:
-    """Train the proxy's network on a few labelled images; return what it says of the whole pool.
+    """Train the proxy's network on labelled images; return what it says of the whole pool.
 
     Args:
         proxy: network and recipe.
@@ -126,6 +127,8 @@ def trained_outputs(
         dataset: as in ``observe_dynamics``.
         seed: the cell's.
         device: ``cpu`` or ``cuda``.
+        epochs: passes over the labelled images, under the schedule of the whole proxy and at most the proxy's; None is
+            the proxy's.
     """
     recipe = proxy.recipe
     # Batches carry targets; these are not read, so that no label of the pool can get in.
@@ -136,7 +139,11 @@ def trained_outputs(
     )
     if len(indices) >= 2:
         batches = make_batches(take_images(inputs, indices), labels, recipe=recipe, dataset=dataset, device=device)
-        steps = proxy_iterations(recipe, len(indices))
-        with seeded(derive_seed(seed, "outputs"), device):
-            train(network, batches, recipe=recipe, iterations=steps, generator=generator)
+        horizon = proxy_iterations(recipe, len(indices))
+        steps = horizon
+        if epochs is not None:
+            steps = min(epochs, recipe.proxy_epochs) * steps_per_epoch(len(indices), recipe.batch_size)
+        if steps:
+            with seeded(derive_seed(seed, "outputs"), device):
+                train(network, batches, recipe=recipe, iterations=steps, horizon=horizon, generator=generator)
     return read_outputs(network, pool)
