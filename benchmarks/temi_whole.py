@@ -25,7 +25,7 @@ def run(
     precision: Precision = "bf16",
     k: int = 50,
 ) -> list[Result]:
-    """An epoch of ours, then one of the released code, to the end; one pair of runs for each seed.
+    """Train an epoch of ours, then one of the released code, to the end; one pair of runs for each seed.
 
     NMI is against true labels, which neither sees. Both start from ready neighbours. ``repeats`` is the number of
     seeds. Ours runs once more with ``shorter`` epochs: the released schedule gives it nothing to be compared with but

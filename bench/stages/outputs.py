@@ -45,7 +45,7 @@ class PoolOutputs(Stage):
 
     @classmethod
     def of(cls, selection: Selection, options: TrainedNetwork) -> PoolOutputs:
-        """Those of a selection's proxy."""
+        """Return those of a selection's proxy."""
         proxy = selection.network()
         # More than the proxy's are the proxy's, so that both are one stage.
         short = options.epochs is not None and options.epochs < proxy.recipe.proxy_epochs
@@ -64,7 +64,7 @@ class PoolOutputs(Stage):
         return f"outputs of {self.proxy.model.label} on {self.dataset.label}{after}, seed {self.seed}"
 
     def estimate(self, shape: Shape, device: str) -> Estimate:
-        """A training, and what is stored of it."""
+        """Count a training, and what is stored of it."""
         data, network = proxy_bytes(self.proxy, shape, self.dataset, shape.train)
         stored = 4 * shape.train * (self.dataset.num_classes + _FEATURES)
         return of_training(data, network + stored, stored, device)
