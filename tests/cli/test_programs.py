@@ -102,7 +102,7 @@ def test_select_among_images_prints_more(tmp_path: Path) -> None:
     for number, pixels in enumerate(load_digits().images[:6].astype(np.uint8)):
         Image.fromarray(pixels * 15).save(tmp_path / "photos" / f"{number}.png")
     (tmp_path / "photos" / "broken.jpg").touch()
-    choice = ("--classes", "2", "--budget", "3", "--method", "random", "--encoder", "pixels", "--device", "cpu")
+    choice = ("--classes", "2", "--budget", "3", "--method", "random", "--encoder", "pixels(size=8)", "--device", "cpu")
     places = ("--images", str(tmp_path / "photos"), "--out", str(tmp_path / "x.csv"), "--cache-dir", str(tmp_path))
     more = ("--format", "coco", "--scores", str(tmp_path / "all.parquet"))
     assert set(ask("select", *choice, *places, *more)) == fields("select")

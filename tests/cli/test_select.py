@@ -93,7 +93,7 @@ def test_the_same_command_again_computes_nothing_and_gives_the_same(
 ) -> None:
     from bench.encoders.pixels import PixelEncoder
 
-    arguments = ("--images", str(photos), "--encoder", "pixels", "--budget", "20", "--method", QUICK)
+    arguments = ("--images", str(photos), "--encoder", "pixels(size=8)", "--budget", "20", "--method", QUICK)
     assert select(tmp_path, *arguments).exit_code in DONE
     first = (tmp_path / "to_label.csv").read_bytes()
     monkeypatch.setattr(PixelEncoder, "embed", lambda *_, **__: pytest.fail("embedded again"))
@@ -107,7 +107,17 @@ def test_the_same_command_again_computes_nothing_and_gives_the_same(
 def test_what_a_later_version_computes_otherwise_is_computed_again(
     tmp_path: Path, photos: Path, monkeypatch: pytest.MonkeyPatch, changed: type[Stage]
 ) -> None:
-    arguments = ("--images", str(photos), "--encoder", "pixels", "--budget", "20", "--method", QUICK, "--overwrite")
+    arguments = (
+        "--images",
+        str(photos),
+        "--encoder",
+        "pixels(size=8)",
+        "--budget",
+        "20",
+        "--method",
+        QUICK,
+        "--overwrite",
+    )
     assert select(tmp_path, *arguments).exit_code in DONE
     before = stored(tmp_path)
     assert select(tmp_path, *arguments).exit_code in DONE
@@ -139,7 +149,7 @@ def test_a_large_picture_is_read_without_a_warning(
 ) -> None:
     """Pillow warned of each, of a bomb in a file that it did not name: case F25 of 2026-11-28."""
     monkeypatch.setattr("PIL.Image.MAX_IMAGE_PIXELS", 400)
-    options = ("--encoder", "pixels", "--method", "random", "--budget", "20", "--classes", "10", "--quiet")
+    options = ("--encoder", "pixels(size=8)", "--method", "random", "--budget", "20", "--classes", "10", "--quiet")
     where = ("--out", str(tmp_path / "o.csv"), "--cache-dir", str(tmp_path / "cache"))
     monkeypatch.setattr(sys, "argv", ["bench", "select", "--images", str(photos), *options, *where])
     with warnings.catch_warnings(record=True) as seen:
@@ -177,7 +187,17 @@ def test_a_list_in_which_labelling_began_meanwhile_is_not_replaced(
 
 
 def test_what_is_written_among_the_images_is_none_of_them(tmp_path: Path, photos: Path) -> None:
-    arguments = ("--images", str(photos), "--encoder", "pixels", "--budget", "20", "--method", "random", "--json")
+    arguments = (
+        "--images",
+        str(photos),
+        "--encoder",
+        "pixels(size=8)",
+        "--budget",
+        "20",
+        "--method",
+        "random",
+        "--json",
+    )
     found = []
     for name in ("first.csv", "first.csv", "second.csv"):
         done = select(tmp_path, *arguments, "--overwrite", "--out", str(photos / name))
@@ -192,12 +212,22 @@ def test_what_is_written_among_the_images_is_none_of_them(tmp_path: Path, photos
 def test_files_of_other_kinds_are_counted(tmp_path: Path, photos: Path) -> None:
     (photos / "holiday.CR2").write_bytes(b"not read")
     (photos / "README").write_text("mine")
-    arguments = ("--images", str(photos), "--encoder", "pixels", "--budget", "20", "--method", "random")
+    arguments = ("--images", str(photos), "--encoder", "pixels(size=8)", "--budget", "20", "--method", "random")
     assert "not looked at: 1 without suffix, 1 .cr2, 1 .txt." in " ".join(select(tmp_path, *arguments).output.split())
 
 
 def test_a_list_of_skipped_files_does_not_outlive_them(tmp_path: Path, photos: Path) -> None:
-    arguments = ("--images", str(photos), "--encoder", "pixels", "--budget", "20", "--method", "random", "--overwrite")
+    arguments = (
+        "--images",
+        str(photos),
+        "--encoder",
+        "pixels(size=8)",
+        "--budget",
+        "20",
+        "--method",
+        "random",
+        "--overwrite",
+    )
     assert select(tmp_path, *arguments).exit_code == 0
     assert (tmp_path / "to_label.skipped.csv").exists()
     for name in ("broken.jpg", "empty.png"):
@@ -262,7 +292,7 @@ def test_a_folder_without_a_readable_image(tmp_path: Path) -> None:
     folder.mkdir()
     for name in ("a.jpg", "b.jpg", "c.png"):
         (folder / name).write_bytes(b"no image")
-    done = select(tmp_path, "--images", str(folder), "--encoder", "pixels", "--budget", "2", "--classes", "2")
+    done = select(tmp_path, "--images", str(folder), "--encoder", "pixels(size=8)", "--budget", "2", "--classes", "2")
     assert isinstance(done.exception, BenchError)
     assert "none of the 3 image files could be read" in str(done.exception)
 
@@ -270,7 +300,9 @@ def test_a_folder_without_a_readable_image(tmp_path: Path) -> None:
 def test_a_file_name_that_is_no_utf8_is_written_as_it_is(tmp_path: Path, photos: Path) -> None:
     (photos / "a/001.png").rename(photos / os.fsdecode(b"caf\xe9.png"))
     (photos / os.fsdecode(b"broken\xe9.jpg")).write_bytes(b"no image")
-    done = select(tmp_path, "--images", str(photos), "--encoder", "pixels", "--method", "random", "--budget", "121")
+    done = select(
+        tmp_path, "--images", str(photos), "--encoder", "pixels(size=8)", "--method", "random", "--budget", "121"
+    )
     assert done.exit_code == 0, done.output
     assert b"caf\xe9.png" in (tmp_path / "to_label.csv").read_bytes()
     assert b"broken\xe9.jpg" in (tmp_path / "to_label.skipped.csv").read_bytes()
@@ -282,7 +314,9 @@ def test_a_file_name_that_is_no_utf8_is_written_as_it_is(tmp_path: Path, photos:
 def test_a_name_with_unusual_characters_is_listed_and_captioned(tmp_path: Path, photos: Path, name: str) -> None:
     """A line break ended in a traceback after the list was written: cases F8 and F9 of 2026-11-28."""
     (photos / "a/001.png").rename(photos / name)
-    done = select(tmp_path, "--images", str(photos), "--encoder", "pixels", "--method", "random", "--budget", "121")
+    done = select(
+        tmp_path, "--images", str(photos), "--encoder", "pixels(size=8)", "--method", "random", "--budget", "121"
+    )
     assert done.exit_code == 0, done.output
     with (tmp_path / "to_label.csv").open(newline="", encoding="utf-8") as file:
         assert name in [row["file"] for row in csv.DictReader(file)]
@@ -314,7 +348,7 @@ def test_an_error_of_the_budget_says_what_was_left_out(tmp_path: Path, photos: P
     )
     done = select(tmp_path, *given, "--budget", "10")
     assert "of 100 items 95 are near-duplicates of others; of 5 items 2 to 5 can be kept" in str(done.exception)
-    given = ("--images", str(photos), "--encoder", "pixels", "--method", "random", "--budget", "123")
+    given = ("--images", str(photos), "--encoder", "pixels(size=8)", "--method", "random", "--budget", "123")
     done = select(tmp_path, *given)
     assert "of 123 files 2 could not be read (broken.jpg, empty.png); of 121 items 2 to 121" in str(done.exception)
     assert not list(tmp_path.glob("to_label*")), "so that the corrected command is not refused"

@@ -124,7 +124,15 @@ def test_a_folder_of_all_three_formats_is_read() -> None:
 
 def test_select_reads_all_but_what_it_names(tmp_path: Path) -> None:
     arguments = ["--images", str(FORMATS), "--classes", "2", "--budget", "20", "--method", "random", "--device", "cpu"]
-    places = ["--encoder", "pixels", "--out", str(tmp_path / "list.csv"), "--cache-dir", str(tmp_path / "cache"), "-q"]
+    places = [
+        "--encoder",
+        "pixels(size=8)",
+        "--out",
+        str(tmp_path / "list.csv"),
+        "--cache-dir",
+        str(tmp_path / "cache"),
+        "-q",
+    ]
     done = CliRunner().invoke(app, ["select", *arguments, *places])
     assert done.exit_code == 0, done.output
     with (tmp_path / "list.skipped.csv").open(newline="") as file:

@@ -52,7 +52,7 @@ def select(folder: Path, *arguments: str) -> Result:
 
 
 def of_photos(folder: Path, photos: Path, *arguments: str) -> Result:
-    done = select(folder, "--images", str(photos), "--encoder", "pixels", "--budget", "6", *arguments)
+    done = select(folder, "--images", str(photos), "--encoder", "pixels(size=8)", "--budget", "6", *arguments)
     assert done.exit_code == 0, done.output or done.exception
     return done
 
@@ -141,7 +141,7 @@ def test_fiftyone_gets_paths_that_can_be_opened(tmp_path: Path, photos: Path) ->
 
 
 def test_a_plain_list(tmp_path: Path, photos: Path) -> None:
-    done = select(tmp_path, "--images", str(photos), "--encoder", "pixels", "--budget", "6", "--format", "txt")
+    done = select(tmp_path, "--images", str(photos), "--encoder", "pixels(size=8)", "--budget", "6", "--format", "txt")
     assert isinstance(done.exception, DataError)
     assert "'line\\nbreak.png' has several" in str(done.exception)
     assert not (tmp_path / "to_label.csv").exists()
@@ -151,7 +151,7 @@ def test_a_plain_list(tmp_path: Path, photos: Path) -> None:
         "--images",
         str(photos),
         "--encoder",
-        "pixels",
+        "pixels(size=8)",
         "--budget",
         "5",
         "--format",

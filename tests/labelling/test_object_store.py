@@ -146,7 +146,7 @@ def test_embeddings_names_and_groups_of_a_bucket(bucket: dict[str, str], tmp_pat
 def test_what_a_bucket_does_not_hold_is_one_line(
     bucket: dict[str, str], tmp_path: Path, address: str, message: str
 ) -> None:
-    done = select(bucket, tmp_path, "--images", address, "--encoder", "pixels", "--budget", "2")
+    done = select(bucket, tmp_path, "--images", address, "--encoder", "pixels(size=8)", "--budget", "2")
     assert done.returncode == 2
     assert message in " ".join(done.stderr.split())
     assert "Traceback" not in done.stderr
