@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -35,3 +36,8 @@ def cifar() -> tuple[np.ndarray, np.ndarray]:
         pytest.skip("needs CIFAR-10, see CONTRIBUTING.md; BENCH_SHARED names the folder")
     batch = pickle.loads(file.read_bytes(), encoding="latin1")
     return batch["data"].reshape(-1, 3, 32, 32), np.array(batch["labels"])
+
+
+@pytest.fixture(scope="module")
+def pictures(patches: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return patches[:6] // 2 + 64

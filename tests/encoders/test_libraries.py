@@ -14,92 +14,15 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from PIL import Image
-from safetensors.torch import save_file
-from torch import nn
 
-from bench import BenchError, FrozenEncoder, WeightsError
+from bench import BenchError, WeightsError
 from bench.engine.plan import find_encoder
 from bench.errors import SpecError, UnknownName
 from bench.grammar import parse_call
 from bench.plugins import encoders
 from bench.weights.locations import HubWeights, UrlWeights, file_sha256, is_published, locate_weights
 from bench.zoo.names import library
-
-# Grey levels that no overshoot of an interpolation takes below 0 or above 255, where Pillow clips between its passes.
-TIMM = ["test_vit.r160_in1k", "test_resnet.r160_in1k", "mobilenetv3_small_050.lamb_in1k", "test_convnext.r160_in1k"]
-
-
-@pytest.fixture(scope="module")
-def pictures(patches: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    return patches[:6] // 2 + 64
-
-
-def saved(module: nn.Module, folder: Path) -> Path:
-    file = folder / "model.safetensors"
-    save_file({name: value.contiguous() for name, value in module.state_dict().items()}, file)
-    return file
-
-
-def build(text: str, file: Path) -> FrozenEncoder:
-    call = parse_call(text)
-    entry = encoders.get(call.name)
-    return entry.function(file, **entry.resolve(call.params))
-
-
-def as_pillow(pictures: NDArray[np.uint8]) -> list[Image.Image]:
-    return [Image.fromarray(picture.transpose(1, 2, 0)) for picture in pictures]
-
-
-@pytest.mark.parametrize("name", TIMM)
-def test_timm_gives_the_features_of_timms_own_preprocessing(
-    name: str, tmp_path: Path, pictures: NDArray[np.uint8]
-) -> None:
-    timm = pytest.importorskip("timm")
-    torch.manual_seed(0)
-    whole = timm.create_model(name, pretrained=False).eval()
-    encoder = build(f"timm(name={name})", saved(whole, tmp_path))
-    transform = timm.data.create_transform(**timm.data.resolve_model_data_config(whole), is_training=False)
-    theirs = torch.stack([transform(image) for image in as_pillow(pictures)])
-    ours = encoder._prepare(torch.from_numpy(pictures))
-    assert ours.shape == theirs.shape
-    # One grey level, by which Pillow's rounding between two passes may differ, over the smallest std.
-    assert (ours - theirs).abs().max() <= 1.01 / 255 / 0.224
-    with torch.inference_mode():
-        network = timm.create_model(name, pretrained=False, num_classes=0).eval()
-        network.load_state_dict(whole.state_dict(), strict=False)
-        wanted = network(ours.contiguous(memory_format=torch.channels_last)).numpy()
-        logits = whole(ours)
-    features = encoder.embed(pictures, device="cpu", batch_size=6)
-    # The layout of the weights decides which kernel runs, so equal up to rounding.
-    np.testing.assert_allclose(features, wanted, rtol=1e-4, atol=1e-5)
-    torch.testing.assert_close(
-        whole.get_classifier()(torch.from_numpy(features)), logits, rtol=1e-3, atol=1e-4, msg="the classifier's input"
-    )
-
-
-@pytest.mark.parametrize("name", ["mobilenet_v3_small", "shufflenet_v2_x0_5", "squeezenet1_1"])
-def test_torchvision_gives_the_features_of_its_own_preprocessing(
-    name: str, tmp_path: Path, pictures: NDArray[np.uint8]
-) -> None:
-    from torchvision.models import get_model, get_model_weights
-
-    torch.manual_seed(0)
-    whole = get_model(name, weights=None).eval()
-    encoder = build(f"torchvision(name={name})", saved(whole, tmp_path))
-    preset = get_model_weights(name).DEFAULT.transforms()
-    batch = torch.from_numpy(pictures)
-    torch.testing.assert_close(encoder._prepare(batch), preset(batch), rtol=0, atol=1e-6)
-    theirs = torch.stack([preset(image) for image in as_pillow(pictures)])
-    assert (encoder._prepare(batch) - theirs).abs().max() <= 1.01 / 255 / 0.224
-    seen = []
-    last = [m for m in whole.modules() if isinstance(m, torch.nn.Linear | torch.nn.Conv2d)][-1]
-    last.register_forward_hook(lambda module, inputs, output: seen.append(inputs[0]))
-    with torch.inference_mode():
-        whole(preset(batch))
-    wanted = seen[0] if seen[0].ndim == 2 else seen[0].relu().mean((2, 3))
-    features = encoder.embed(pictures, device="cpu", batch_size=6)
-    np.testing.assert_allclose(features, wanted.numpy(), rtol=1e-4, atol=1e-5)
+from tests.encoders.library_files import build, saved
 
 
 def test_another_size_is_scaled_and_cropped_in_proportion(tmp_path: Path, pictures: NDArray[np.uint8]) -> None:
@@ -127,38 +50,6 @@ def test_one_channel_is_repeated(tmp_path: Path, pictures: NDArray[np.uint8]) ->
         encoder.embed(grey, device="cpu", batch_size=6),
         encoder.embed(np.repeat(grey, 3, axis=1), device="cpu", batch_size=6),
     )
-
-
-@pytest.mark.parametrize(
-    ("tag", "trained"),
-    [
-        ("vit_small_patch14_dinov2.lvd142m", "self-supervised"),
-        ("convnext_tiny.dinov3_lvd1689m", "self-supervised"),
-        ("vit_base_patch16_224.mae", "self-supervised"),
-        ("convnextv2_atto.fcmae", "self-supervised"),
-        ("convnextv2_atto.fcmae_ft_in1k", "labels"),
-        ("vit_base_patch16_clip_224.openai", "language"),
-        ("vit_base_patch16_clip_224.openai_ft_in1k", "labels"),
-        ("vit_base_patch16_siglip_224.webli", "language"),
-        ("resnet50.a1_in1k", "labels"),
-        ("resnet50", "labels"),
-        ("resnet18.fb_ssl_yfcc100m_ft_in1k", "labels"),
-        ("regnety_320.seer", "self-supervised"),
-        ("eva02_base_patch14_224.mim_in22k", None),
-        ("samvit_base_patch16.sa1b", None),
-        ("botnet50ts_256", None),
-    ],
-)
-def test_timms_tag_tells_what_a_network_was_trained_with(tag: str, trained: str | None) -> None:
-    pytest.importorskip("timm")
-    info = encoders.get("timm").info
-    if trained is None:
-        with pytest.raises(SpecError, match=r"add supervision=none, self-supervised, language or labels"):
-            info.trained_with({"name": tag})
-    else:
-        assert info.trained_with({"name": tag}) == trained
-    assert info.trained_with(encoders.get("timm").changed({"name": tag, "supervision": None})) == "none"
-    assert info.trained_with({"name": tag, "supervision": "language"}) == "language"
 
 
 def test_where_the_weights_are_published() -> None:
@@ -262,37 +153,6 @@ def test_locating_takes_the_parameters(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     with pytest.raises(BenchError, match=r"torchvision\(name=resnet18, supervision=labels, weights=FILE\)"):
         locate_weights(encoders.get("torchvision"), {"name": "resnet18"})
-
-
-def test_open_clip_gives_what_its_own_model_gives(tmp_path: Path, pictures: NDArray[np.uint8]) -> None:
-    open_clip = pytest.importorskip("open_clip", reason="open_clip is not installed (extra openclip)")
-    torch.manual_seed(0)
-    for name, tag in (("RN50-quickgelu", "openai"), ("ViT-S-32-alt", "")):
-        whole, _, transform = open_clip.create_model_and_transforms(name, pretrained=None)
-        file = saved(whole, tmp_path)
-        encoder = build(f"open_clip(name={name}, pretrained='{tag}')", file)
-        theirs = torch.stack([transform(image) for image in as_pillow(pictures)])
-        ours = encoder._prepare(torch.from_numpy(pictures))
-        assert (ours - theirs).abs().max() <= 1.01 / 255 / 0.26
-        with torch.inference_mode():
-            wanted = whole.eval().encode_image(ours)
-        features = encoder.embed(pictures, device="cpu", batch_size=6)
-        np.testing.assert_allclose(features, wanted.numpy(), rtol=1e-3, atol=1e-4)
-        assert encoders.get("open_clip").info.trained_with({"name": name}) == "language"
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("open_clip(name=vit-b-32)", "Did you mean .*ViT-B-32"),
-        ("open_clip(name=ViT-B-32, pretrained=laion2b_s34b_b79)", "Did you mean laion2b_s34b_b79k"),
-        ("open_clip(name=ViT-B-32)", "say which weights of ViT-B-32, as pretrained=TAG; valid: openai"),
-    ],
-)
-def test_open_clips_names_get_the_nearest(text: str, message: str) -> None:
-    pytest.importorskip("open_clip", reason="open_clip is not installed (extra openclip)")
-    with pytest.raises(SpecError, match=message):
-        find_encoder(parse_call(text), False, needed=True)
 
 
 @pytest.mark.parametrize(

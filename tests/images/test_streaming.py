@@ -242,18 +242,6 @@ def test_what_files_hold_counts_where_it_was_read(tmp_path: Path) -> None:
     assert StreamedImages(read[one].take(np.array([0])), 8, 8).fingerprint != before
 
 
-def test_files_that_cannot_be_read_are_told_apart(tmp_path: Path, plain_user: None) -> None:
-    for name in ("a.png", "b.png", "c.png", "d.png"):
-        Image.new("RGB", (8, 8)).save(tmp_path / name)
-    files = scan_images(tmp_path).files
-    (tmp_path / "a.png").unlink()
-    (tmp_path / "c.png").chmod(0)
-    contents = read_contents(files)
-    assert contents.files.names == ("b.png", "d.png")
-    assert contents.positions.tolist() == [1, 3]
-    assert contents.problems == {0: "it is not there any more", 2: "Permission denied"}
-
-
 def test_a_file_that_changed_since_it_was_read_is_refused(tmp_path: Path) -> None:
     for name in ("a.png", "b.png"):
         Image.new("RGB", (8, 8)).save(tmp_path / name)

@@ -1,39 +1,12 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench import fair_quotas
 from bench.methods._groups import proportional_quotas, sample_groups
 
 SIZES = st.lists(st.integers(0, 12), min_size=1, max_size=12)
-
-
-@pytest.mark.parametrize(
-    ("sizes", "budget", "quotas"),
-    [
-        ([1, 10, 20], 9, [1, 4, 4]),
-        ([1, 10, 20], 10, [1, 4, 5]),
-        ([20, 0, 3], 10, [7, 0, 3]),
-        ([2, 100, 50], 152, [2, 100, 50]),
-        ([4, 9], 0, [0, 0]),
-    ],
-)
-def test_quotas_by_hand(sizes: list[int], budget: int, quotas: list[int]) -> None:
-    assert fair_quotas(np.array(sizes), budget, np.random.default_rng(0)).tolist() == quotas
-
-
-@given(SIZES, st.integers(0, 2**31), st.data())
-def test_quotas_are_exact_and_as_equal_as_sizes_allow(sizes: list[int], seed: int, data: st.DataObject) -> None:
-    budget = data.draw(st.integers(0, sum(sizes)))
-    quotas = fair_quotas(np.array(sizes), budget, np.random.default_rng(seed))
-    assert quotas.sum() == budget
-    assert (quotas >= 0).all()
-    assert (quotas <= sizes).all()
-    held_back = quotas[quotas < sizes]
-    assert len(held_back) == 0 or quotas.max() - held_back.min() <= 1
 
 
 @given(SIZES, st.integers(0, 2**31), st.data())
