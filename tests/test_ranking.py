@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench import SelectionError, count_hardest, fair_quotas, hard_to_easy, hardest
-from bench.array_source import ArraySource
 
 SCORES = st.lists(st.integers(-5, 5).map(float), min_size=1, max_size=30)
 
@@ -34,12 +33,6 @@ def test_order_is_a_permutation_from_hard_to_easy(scores: list[float], seed: int
     order = hard_to_easy(np.array(scores), np.random.default_rng(seed))
     assert sorted(order.tolist()) == list(range(len(scores)))
     assert np.array(scores)[order].tolist() == sorted(scores, reverse=True)
-
-
-def test_ties_do_not_follow_the_order_of_the_data_set(digits: ArraySource) -> None:
-    labels = digits.labels()
-    kept = hardest(np.zeros(len(labels)), 400, np.random.default_rng(0))
-    assert np.bincount(labels[kept], minlength=10).min() > 20
 
 
 @given(st.integers(0, 99), st.integers(0, 10_000))

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from bench import SelectionError
+from bench import SelectionError, hardest
 from bench.array_source import ArraySource
 from bench.methods._scores import beta_sample
 from tests.methods.cases import chances, rng
@@ -83,3 +83,9 @@ def test_what_is_not_finite_is_refused() -> None:
     for score, confidence in (([np.nan, 1], [0.5, 0.5]), ([1, 1], [0.5, np.inf])):
         with pytest.raises(SelectionError, match="NaN or infinite"):
             beta_sample(np.array(score), np.array(confidence), 1, rng(), rate=0.5, exponent=4.0)
+
+
+def test_ties_do_not_follow_the_order_of_the_data_set(digits: ArraySource) -> None:
+    labels = digits.labels()
+    kept = hardest(np.zeros(len(labels)), 400, np.random.default_rng(0))
+    assert np.bincount(labels[kept], minlength=10).min() > 20
