@@ -6,6 +6,7 @@ import hashlib
 import json
 import uuid
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -19,6 +20,8 @@ from bench.store.files import write_atomically
 
 _RECORD = ".fetched.json"
 """What was fetched, by name, and what the store said of it; hidden, so that it is no file of the user's."""
+_AT_ONCE, _WAITING = 8, 1024
+"""Files fetched at once, since a request mostly waits for the store, and those handed to the threads that do it."""
 _EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gs", "gcs": "gs"}
 
 
@@ -90,18 +93,29 @@ def fetch_folder(
         name = path.relative_to(folder).as_posix()
         if name not in listed and not _unusable(name):
             path.unlink(missing_ok=True)
+
+    def fetch(name: str) -> str:
+        """Fetch a file, or return why it is skipped."""
+        if reason := _unusable(name):
+            return reason
+        try:
+            known[name] = _fetched(store, base + name, folder / name, known.get(name))
+        except Exception as error:
+            return f"cannot be fetched: {_words(error)}"
+        return ""
+
     skipped = []
     tick = stage(f"fetching {len(names):,} files")
     try:
-        for number, name in enumerate(names, 1):
-            if reason := _unusable(name):
-                skipped.append(Skipped(name, reason))
-                continue
-            try:
-                known[name] = _fetched(store, base + name, folder / name, known.get(name))
-            except Exception as error:
-                skipped.append(Skipped(name, f"cannot be fetched: {_words(error)}"))
-            tick(number, len(names))
+        with ThreadPoolExecutor(_AT_ONCE) as threads:
+            # A slice at a time: all names at once would be as many waiting calls.
+            for start in range(0, len(names), _WAITING):
+                part = names[start : start + _WAITING]
+                # In the order of the names, whichever file comes first.
+                for number, (name, reason) in enumerate(zip(part, threads.map(fetch, part), strict=True), start + 1):
+                    if reason:
+                        skipped.append(Skipped(name, reason))
+                    tick(number, len(names))
     finally:  # interrupted too: the next call goes on from here
         write_atomically(record, json.dumps(known).encode())
     if len(skipped) == len(names):

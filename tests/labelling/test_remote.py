@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from typer.testing import CliRunner, Result
 from bench.addresses import address_of
 from bench.cli import app
 from bench.errors import DataError, SpecError
+from bench.labelling import remote
 from bench.labelling.remote import fetch_folder
 
 fsspec = pytest.importorskip("fsspec")
@@ -188,16 +190,20 @@ def test_two_runs_fetch_one_address_at_once(tmp_path: Path, bucket: Any, monkeyp
 def test_an_interruption_keeps_what_was_fetched(tmp_path: Path, bucket: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     fetched: list[str] = []
     get = type(bucket).get_file
+    others = threading.Barrier(6)  # the five that are fetched, and the one that is interrupted
 
     def interrupted(*given: Any) -> None:
-        if len(fetched) == 3:
+        if given[1].endswith("/4.png"):
+            others.wait(60)
             raise KeyboardInterrupt
-        fetched.append(given[1])
         get(*given)
+        fetched.append(given[1])
+        others.wait(60)
 
     monkeypatch.setattr(type(bucket), "get_file", interrupted)
     with pytest.raises(KeyboardInterrupt):
         fetch(tmp_path)
+    assert len(fetched) == 5
 
     def counted(*given: Any) -> Any:
         fetched.append(given[1])
@@ -206,6 +212,55 @@ def test_an_interruption_keeps_what_was_fetched(tmp_path: Path, bucket: Any, mon
     monkeypatch.setattr(type(bucket), "get_file", counted)
     assert len(fetch(tmp_path)[1]) == 6
     assert len(fetched) == 6
+
+
+def test_files_are_fetched_several_at_once(tmp_path: Path, bucket: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    get, all_six = type(bucket).get_file, threading.Barrier(6)
+
+    def together(*given: Any) -> None:
+        all_six.wait(60)  # one after another, the first would wait for ever
+        get(*given)
+
+    monkeypatch.setattr(type(bucket), "get_file", together)
+    _, found, skipped = fetch(tmp_path)
+    assert len(found) == 6
+    assert skipped == []
+
+
+def test_what_could_not_be_fetched_is_told_in_the_order_of_the_names(
+    tmp_path: Path, bucket: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first of the names fails last, and a good copy from before stays where a request fails."""
+    _, before, _ = fetch(tmp_path)
+    for name in ("0.png", "2.png", "deep/3.png"):
+        bucket.pipe(f"/bucket/photos/{name}", b"other")
+    last, ticks = threading.Event(), []
+
+    def failing(store: Any, path: str, local: str) -> None:
+        if path.endswith("deep/3.png"):
+            last.set()
+        last.wait(60)
+        raise OSError(f"503 for {path}")
+
+    monkeypatch.setattr(type(bucket), "get_file", failing)
+    into, skipped = fetch_folder(
+        "memory://bucket/photos", tmp_path, (".png",), lambda title: lambda done, total: ticks.append(done)
+    )
+    assert [item.name for item in skipped] == ["0.png", "2.png", "deep/3.png"]
+    assert [item.reason for item in skipped] == [
+        f"cannot be fetched: 503 for /bucket/photos/{item.name}" for item in skipped
+    ]
+    assert ticks == [1, 2, 3, 4, 5, 6]
+    assert all((into / name).stat().st_size > len(b"other") for name in before if name != "broken.PNG")
+    assert not list(into.rglob(".*.part"))
+
+
+def test_more_files_than_wait_at_once(tmp_path: Path, bucket: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remote, "_WAITING", 4)
+    ticks: list[int] = []
+    fetch_folder("memory://bucket/photos", tmp_path, (".png",), lambda title: lambda done, total: ticks.append(done))
+    assert ticks == [1, 2, 3, 4, 5, 6]
+    assert len(fetch(tmp_path)[1]) == 6
 
 
 def test_keys_that_are_no_paths_are_skipped(tmp_path: Path, bucket: Any, monkeypatch: pytest.MonkeyPatch) -> None:
