@@ -367,15 +367,15 @@ def table(
         RowError: rows that are not comparable would meet in one table, or the frame is not one of rows.
         SpecError: a method that no row has.
     """
-    from bench.results.accuracy_table import accuracy_table, table_records
+    from bench.results.accuracy_table import accuracy_table
 
     made = _blocks(frame, metric, methods=methods, digits=digits, compare=compare == "paper")
-    records = pd.DataFrame(table_records(made))
-    if methods is not None:
-        records["variant"] = [line.label for block in made for line in block.all_lines for _ in line.measured]
-    records = records.rename(columns={"variant": "line"})
-    wide = records.pivot_table(
-        index=["dataset", "encoder", "model", "line"], columns="rate", values="mean", sort=False, dropna=False
+    wide = pd.concat([block.means for block in made]).pivot_table(
+        index=["dataset", "encoder", "model", "variant" if methods is None else "label"],
+        columns="rate",
+        values="mean",
+        sort=False,
+        dropna=False,
     )
     wide.index.names = ["dataset", "encoder", "model", "method"]
     wide = wide[sorted(wide.columns)].dropna(how="all")

@@ -42,11 +42,13 @@ def compare(
     paths = []
     target = out or folders[0] / "tables"
     if overlap:
-        agreeing = [(block, {rate: comparison.overlap(block, rate, folders) for rate in block.rates}) for block in made]
+        agreeing = [comparison.agreements(block, folders) for block in made]
         encoders = comparison.between_encoders(made, folders)
-        tables += [table for block, overlaps in agreeing for table in comparison_tables.overlap_tables(block, overlaps)]
+        for block, pairs in zip(made, agreeing, strict=True):
+            tables += comparison_tables.overlap_tables(block, pairs)
         tables += comparison_tables.encoder_tables(encoders)
-        paths += write_text(target, "overlap", {"csv": to_csv(comparison_tables.overlap_records(agreeing, encoders))})
+        records = comparison_tables.overlap_records([*agreeing, encoders])
+        paths += write_text(target, "overlap", {"csv": to_csv(records)})
     for table in tables:
         show(table)
     tex, records = results.tex_of(caption, label, wide, notes), comparison_tables.contest_records(compared)

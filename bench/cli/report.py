@@ -87,6 +87,7 @@ def _parts(
     """
     from bench.errors import RowError
     from bench.report.page import Part
+    from bench.results.frame import named
     from bench.results.shown import Shown
 
     read = partial(results.read_blocks, metric=metric, compare=compare, keep=baseline)
@@ -105,13 +106,13 @@ def _parts(
     shown = None if methods is None else Shown(methods)
     if shown:
         # Over all parts: a method that no folder has is a mistake, which this refuses.
-        shown.among(row for _, blocks in grouped for block in blocks for row in block.rows)
+        shown.among(cell for _, blocks in grouped for block in blocks for cell in named(block.cells))
     names = [", ".join(folder.resolve().name for folder in own) for own, _ in grouped]
     parts = []
     for name, (own, blocks) in zip(names, grouped, strict=True):
         # Two folders may have one name, and a title is what tells parts apart.
         title = name if names.count(name) == 1 else ", ".join(map(str, own))
-        lacking = shown.lacking(row for block in blocks for row in block.rows) if shown else []
+        lacking = shown.lacking(cell for block in blocks for cell in named(block.cells)) if shown else []
         rest = shown.without(lacking) if shown else None
         if shown and not rest:
             typer.echo(f"{title} is left out: it has no row of {', '.join(lacking)}.", err=True)

@@ -47,7 +47,7 @@ def table(
             typer.echo(f"{failed}, and no table has them; the reasons are in {folder / 'failed'}.")
     asked, shown = read_planned(folders), [*(point for block in blocks for point in block.planned)]
     if methods is None and set(asked) - set(shown):  # of a data set, encoder or model without any row
-        typer.echo(f"Incomplete: {missing_words(asked, [row for block in blocks for row in block.rows])}.")
+        typer.echo(f"Incomplete: {missing_words(asked, set().union(*(block.points for block in blocks)))}.")
 
 
 def write_tables(blocks: list[Block], target: Path, tex: Tex | None = None) -> tuple[list[TextTable], list[Path]]:
@@ -64,10 +64,9 @@ def _document(folders: list[Path], made: list[Block], tables: list[TextTable], p
     """Return what the tables show, as plain values."""
     from bench.engine.failures import read_failures
     from bench.results.accuracy_table import table_records
-    from bench.results.planned import grid_point, read_planned
+    from bench.results.planned import read_planned
 
-    there = {grid_point(row) for block in made for row in block.rows}
-
+    there = set().union(*(block.points for block in made))
     return {
         "blocks": [
             {

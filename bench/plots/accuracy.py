@@ -3,34 +3,31 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bench.plots.style import Look, Style, legend_below, looks, name_height, new_figure
 from bench.results.accuracy_table import percent
 from bench.results.facts import METRIC
-from bench.results.rows import Row
-from bench.results.stats import Summary, summarize
-from bench.results.tables import Block
+from bench.results.stats import summarize
+from bench.results.tables import FULL, Block
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def cost(row: Row) -> float:
-    """Seconds of a cell by itself: its stages, of which the selection is one, and the training, whoever paid."""
-    return sum(stage.seconds for stage in row.stages) + row.train_seconds
-
-
-def band(summary: Summary) -> tuple[float, float] | None:
+def band(one: Any) -> tuple[float, float] | None:
     """Return what is drawn around a mean: its 95 % interval; of two seeds both values; of one nothing.
 
     Student's interval of two values is 18 standard deviations wide, so it would hide all else.
+
+    Args:
+        one: a line of ``Block.means``.
     """
-    if summary.std is None or summary.ci_low is None or summary.ci_high is None:
+    if one.n < 2:
         return None
-    if summary.n == 2:
-        return summary.mean - summary.std / math.sqrt(2), summary.mean + summary.std / math.sqrt(2)
-    return summary.ci_low, summary.ci_high
+    if one.n == 2:
+        return one.mean - one.std / math.sqrt(2), one.mean + one.std / math.sqrt(2)
+    return one.ci_low, one.ci_high
 
 
 def _looks(block: Block) -> dict[str, Look]:
@@ -40,7 +37,7 @@ def _looks(block: Block) -> dict[str, Look]:
 
 def _band_words(block: Block) -> str:
     """Say what ``band`` shows in this block, for under its title; empty where it shows nothing."""
-    counts = sorted({one.summary.n for line in block.lines for one in line.measured if one.summary})
+    counts = sorted({*block.means.loc[block.means["method"] != FULL, "n"]} - {0})
     if not counts or counts[-1] < 2:
         return "one seed"
     if counts[-1] == 2:
@@ -56,16 +53,15 @@ def against_rate(block: Block, style: Style) -> Figure:
     removed = [100 * rate for rate in block.rates]
     for line in block.lines:
         own = drawn[line.label]
-        known = [(x, one.summary) for x, one in zip(removed, line.measured, strict=True) if one.summary]
-        xs = [x for x, _ in known]
-        means = [summary.mean for _, summary in known]
+        means = [one for one in block.means_of(line) if one.n]
+        xs = [100 * one.rate for one in means]
         drawing = {"color": own.color, "marker": own.marker, "markersize": 5, "linewidth": 1.4}
-        axes.plot(xs, means, dashes=own.dashes or (None, None), label=line.label, **drawing)
-        bands = [limits for _, summary in known if (limits := band(summary))]
-        if bands and len(bands) == len(known):
+        axes.plot(xs, [one.mean for one in means], dashes=own.dashes or (None, None), label=line.label, **drawing)
+        bands = [limits for one in means if (limits := band(one))]
+        if bands and len(bands) == len(means):
             low, high = zip(*bands, strict=True)
             axes.fill_between(xs, low, high, color=own.color, alpha=0.12, linewidth=0)
-        reported = [(x, one.reported.accuracy) for x, one in zip(removed, line.measured, strict=True) if one.reported]
+        reported = [(100 * one.rate, one.reported) for one in means if one.paper]
         if reported:
             axes.plot(
                 *zip(*reported, strict=True),
@@ -77,8 +73,8 @@ def against_rate(block: Block, style: Style) -> Figure:
                 markerfacecolor="none",
                 label=f"{line.label}, reported",
             )
-    if block.full and block.full.measured[0].summary:
-        axes.axhline(block.full.measured[0].summary.mean, color="#8a8f96", linewidth=0.8, label="full data")
+    if block.full:
+        axes.axhline(block.means_of(block.full)[0].mean, color="#8a8f96", linewidth=0.8, label="full data")
     axes.set(xlabel="removed (%)", xticks=removed)
     name_height(figure, axes, f"{METRIC[block.metric]} (%)", style)
     legend_below(figure, axes, style)
@@ -93,16 +89,17 @@ def against_cost(block: Block, rate: float, style: Style) -> Figure:
     figure, axes = new_figure(style, title, 5.2, 3.4)
     drawn = _looks(block)
     for line in block.lines:
-        summary = line.measured[block.rates.index(rate)].summary
-        if not summary:
+        [one] = [one for one in block.means_of(line) if one.rate == rate]
+        if not one.n:
             continue
-        seconds = summarize([cost(row) for row in line.rows_at(rate).values()]).mean
-        ends = band(summary)
-        spread = None if ends is None else [[summary.mean - ends[0]], [ends[1] - summary.mean]]
+        cells, ends = block.cells_of(line, rate), band(one)
+        # By itself: its stages, of which the selection is one, and the training, whoever computed them.
+        seconds = summarize((cells["stage_seconds"] + cells["train_seconds"]).tolist()).mean
+        spread = None if ends is None else [[one.mean - ends[0]], [ends[1] - one.mean]]
         own = drawn[line.label]
         axes.errorbar(
             seconds,
-            summary.mean,
+            one.mean,
             yerr=spread,
             color=own.color,
             marker=own.marker,

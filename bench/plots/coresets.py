@@ -10,10 +10,11 @@ import numpy as np
 
 from bench.plots.style import Style, heat, legend_below, letters, new_figure
 from bench.results.accuracy_table import percent
-from bench.results.comparison import Overlap, Scored
+from bench.results.comparison import Scored, square
 from bench.results.tables import Block
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.figure import Figure
 
 
@@ -21,9 +22,9 @@ def class_balance(block: Block, rate: float, style: Style) -> Figure:
     """Images of each class in a coreset relative to equal shares, mean over seeds: 1 is balanced, 0 is a lost class."""
     lines, values = [], []
     for line in block.lines:
-        rows = line.rows_at(rate).values()
-        if rows:
-            counts = np.array([row.class_counts for row in rows], dtype=np.float64)
+        cells = block.cells_of(line, rate)
+        if len(cells):
+            counts = np.array(cells["class_counts"].tolist(), dtype=np.float64)
             lines.append(line.label)
             values.append((counts / counts.mean(axis=1, keepdims=True)).mean(axis=0))
     classes = len(values[0])
@@ -35,19 +36,17 @@ def class_balance(block: Block, rate: float, style: Style) -> Figure:
     return figure
 
 
-def coreset_overlap(block: Block, rate: float, overlap: Overlap, style: Style) -> Figure:
-    """Jaccard overlap of the coresets of two methods at the same seed; on the diagonal between seeds."""
-    count = len(overlap.labels)
+def coreset_overlap(block: Block, rate: float, pairs: pd.DataFrame, style: Style) -> Figure:
+    """Jaccard overlap of two methods' coresets at the same seed, from ``agreements``; on the diagonal between seeds."""
+    pairs = pairs[pairs["measure"] == "jaccard"]
     # NaN leaves a field empty: no overlap is known, which is not an overlap of 0.
-    values = np.full((count, count), np.nan)
-    for (i, j), agreement in overlap.coresets.items():
-        if agreement.mean is not None:
-            values[i, j] = values[j, i] = agreement.mean
-    labels = [f"{label}  {number + 1}" for number, label in enumerate(overlap.labels)]
+    values = square(pairs)
+    count, labels = len(values), [f"{label}  {number + 1}" for number, label in enumerate(values.index)]
     size = _beside(labels, style) + 1.4 + 0.45 * count, 1.2 + 0.38 * count
-    title = f"{block.name}, {percent(rate)} removed; by chance {overlap.chance:.2f}"
+    title = f"{block.name}, {percent(rate)} removed; by chance {pairs['chance'].iloc[0]:.2f}"
     figure, axes = new_figure(style, title, *size)
-    heat(axes, values, labels, count, ".2f", cmap="cividis", vmin=0, vmax=1, cbar_kws={"label": "Jaccard overlap"})
+    bar = {"label": "Jaccard overlap"}
+    heat(axes, values.to_numpy(), labels, count, ".2f", cmap="cividis", vmin=0, vmax=1, cbar_kws=bar)
     axes.set(xticklabels=range(1, count + 1))
     return figure
 
@@ -60,7 +59,7 @@ def score_distributions(block: Block, rate: float, scored: Sequence[Scored], sty
     columns = min(3, len(scored))
     lines = -(-len(scored) // columns)
     size = 2.4 * columns + 0.6, 1.9 * lines + 0.7
-    title = f"{block.name}, {percent(rate)} removed, seed {' or '.join(sorted({str(one.row.seed) for one in scored}))}"
+    title = f"{block.name}, {percent(rate)} removed, seed {' or '.join(sorted({str(one.cell.seed) for one in scored}))}"
     figure, grid = new_figure(style, title, *size, nrows=lines, ncols=columns, squeeze=False)
     for axes, one in zip(grid.flat, scored, strict=False):
         # Of all scores: kept and dropped are counted in the same bins.

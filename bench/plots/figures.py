@@ -12,7 +12,7 @@ from bench.errors import SpecError
 from bench.plots.accuracy import against_cost, against_rate
 from bench.plots.coresets import class_balance, coreset_overlap, score_distributions
 from bench.plots.style import Draw
-from bench.results.comparison import overlap, scored
+from bench.results.comparison import agreements, scored
 from bench.results.published import is_whole_split
 from bench.results.tables import Block
 
@@ -43,9 +43,8 @@ def _scores(block: Block, rate: float, folders: Sequence[Path]) -> Draw | None:
     return partial(score_distributions, block, rate, with_scores) if with_scores else None
 
 
-def _overlap(block: Block, rate: float, folders: Sequence[Path]) -> Draw | None:
-    agreement = overlap(block, rate, folders)
-    return partial(coreset_overlap, block, rate, agreement) if agreement.coresets else None
+def _overlap(block: Block, rate: float, folders: Sequence[Path]) -> Draw:
+    return partial(coreset_overlap, block, rate, agreements(block, folders, [rate]))
 
 
 _PER_RATE: dict[str, tuple[str, Callable[[Block, float, Sequence[Path]], Draw | None]]] = {

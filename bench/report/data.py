@@ -6,8 +6,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bench.results.facts import incomplete, label_leak, other_seeds
+from bench.results.frame import plain
 from bench.results.leaderboard import entrants, weighing_facts
 from bench.results.tables import Block
+
+_CELL = {
+    **{name: name for name in ("folders", "dataset", "encoder", "model", "rate")},
+    **{"entrant": "method", "supervision": "supervision", "accuracy": "accuracy", "n": "seeds", "of": "of"},
+}
+"""Column of ``entrants`` -> its name on the page."""
 
 
 def leaderboard_data(parts: Mapping[str, Sequence[Block]]) -> dict[str, Any]:
@@ -19,26 +26,16 @@ def leaderboard_data(parts: Mapping[str, Sequence[Block]]) -> dict[str, Any]:
         method lacks a seed of the block; ``seeds`` its number of seeds, ``of`` the block's. ``blocks``: their ``name``,
         what names their columns, and ``facts`` on them. ``facts`` that hold whatever is shown.
     """
-    pruned = {folders: [block for block in blocks if block.lines] for folders, blocks in parts.items()}
+    pruned = {folders: own for folders, blocks in parts.items() if (own := [block for block in blocks if block.lines])}
     placed = [(folders, block) for folders, blocks in pruned.items() for block in blocks]
+    cells = []
+    for folders, blocks in pruned.items():
+        means = entrants(blocks).sort_values(["entrant", "block", "rate"])
+        means["of"] = [len(blocks[number].seeds) for number in means["block"]]
+        means = means.assign(folders=folders, accuracy=means["mean"].where(means["complete"]))
+        cells += plain(means[[*_CELL]].rename(columns=_CELL))
     return {
-        "cells": [
-            {
-                "folders": folders,
-                **block.identity,
-                "rate": rate,
-                "method": label,
-                "supervision": line.supervision,
-                "accuracy": one.summary.mean if one.summary and one.complete else None,
-                "seeds": len(one.seeds),
-                "of": len(block.seeds),
-            }
-            for folders, blocks in pruned.items()
-            for label, lines in entrants(blocks).items()
-            for block, line in zip(blocks, lines, strict=True)
-            if line is not None
-            for rate, one in zip(block.rates, line.measured, strict=True)
-        ],
+        "cells": cells,
         "blocks": [
             {
                 "folders": folders,

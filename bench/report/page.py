@@ -102,15 +102,17 @@ def page(
 
 
 def _summary(blocks: Sequence[Block]) -> str:
-    rows = list({row.cell_id: row for block in blocks for row in block.rows}.values())
-    days = sorted({row.created[:10] for row in rows})
-    devices = ", ".join(sorted({row.device for row in rows}))
-    seeds = ", ".join(map(str, sorted({row.seed for row in rows})))
-    protocols = " and ".join(str(version) for version in sorted({row.protocol for row in rows}))
-    methods = counted(len({row.method for row in rows}), "method")
+    import pandas as pd
+
+    # A row without an encoder stands in several blocks.
+    cells = pd.concat([block.cells for block in blocks]).drop_duplicates("cell_id")
+    days = sorted(cells["created"].str[:10])
+    devices, seeds, protocols = (sorted(cells[name].unique()) for name in ("device", "seed", "protocol"))
     return (
-        f"{counted(len(rows), 'row')} of {methods}, seeds {seeds}, made "
-        f"{' to '.join(dict.fromkeys((days[0], days[-1])))} (UTC) on {devices}. Protocol version {protocols}."
+        f"{counted(len(cells), 'row')} of {counted(cells['method'].nunique(), 'method')}, "
+        f"seeds {', '.join(map(str, seeds))}, made "
+        f"{' to '.join(dict.fromkeys((days[0], days[-1])))} (UTC) on {', '.join(devices)}. "
+        f"Protocol version {' and '.join(map(str, protocols))}."
     )
 
 

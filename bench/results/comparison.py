@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -14,8 +13,8 @@ from numpy.typing import NDArray
 
 from bench.errors import RowError, SpecError, UnknownName
 from bench.identity import NO_ENCODER
+from bench.results.frame import named
 from bench.results.published import find_coreset, find_scores
-from bench.results.rows import Row
 from bench.results.stats import (
     PERCENT,
     RankInterval,
@@ -32,12 +31,16 @@ from bench.results.tables import Block, Line
 if TYPE_CHECKING:
     import pandas as pd
 
-Key = tuple[str, int]
-"""Name of a method, or of an encoder, and seed."""
+PAIR = (
+    *("dataset", "model", "rate", "measure", "between", "method", "encoder", "other_method", "other_encoder"),
+    *("mean", "n", "chance"),
+)
+"""Columns of ``overlap.csv``."""
 _NUMBERS = (
     *("rate", "mean", "difference", "ci_low", "ci_high", "p", "p_holm", "p_floor", "win_rate"),
     *("rank", "rank_low", "rank_high"),
 )
+_FILES = ("seed", "cell_id", "indices_sha256", "scores_sha256")
 
 
 class Compared(NamedTuple):
@@ -46,39 +49,6 @@ class Compared(NamedTuple):
     block: Block
     baseline: Line | None
     contests: pd.DataFrame
-
-
-class Agreement(NamedTuple):
-    """Mean agreement of two methods at the same seed, or of one method at two seeds.
-
-    Attributes:
-        mean: over ``n`` pairs; None without a pair that can be compared.
-        n: pairs.
-    """
-
-    mean: float | None
-    n: int
-
-
-@dataclass(frozen=True)
-class Overlap:
-    """How far the methods of a block agree at one rate.
-
-    Attributes:
-        labels: of the methods, in the block's order.
-        coresets: (i, j) with i <= j -> Jaccard overlap; i = j is between seeds of one method.
-        scores: the same for Kendall's tau-b, where methods reported scores.
-        chance: Jaccard overlap of two random coresets of the block's budget.
-        missing: rows without an indices file.
-        total: rows.
-    """
-
-    labels: tuple[str, ...]
-    coresets: Mapping[tuple[int, int], Agreement]
-    scores: Mapping[tuple[int, int], Agreement]
-    chance: float
-    missing: int
-    total: int
 
 
 def find_baseline(blocks: Sequence[Block], name: str) -> list[Line | None]:
@@ -148,135 +118,153 @@ def contests(block: Block, baseline: Line | None) -> pd.DataFrame:
     return frame.assign(p_holm=adjusted.where(frame["p"].notna()))
 
 
-def overlap(block: Block, rate: float, folders: Sequence[Path]) -> Overlap:
-    """Agreement of coresets and of scores at one rate of a block.
+def agreements(block: Block, folders: Sequence[Path], rates: Sequence[float] | None = None) -> pd.DataFrame:
+    """Say how far coresets (Jaccard) and scores (Kendall's tau-b) agree, of every two methods and of each with itself.
 
     Args:
         block: from ``bench.results.tables.blocks``.
-        rate: one of its rates.
         folders: where the rows came from; their ``indices`` and ``scores`` are read.
+        rates: of the block; by default all.
+
+    Returns:
+        One line per rate, measure and two methods in the block's order, with the columns of ``overlap.csv``; Kendall of
+        methods that reported scores alone. ``mean``: over ``n`` pairs at the same seed, of one method between its
+        seeds; none without a pair that can be compared. ``chance``: Jaccard overlap of two random coresets of the
+        block's budget. Besides them ``missing``: rows of the rate without an indices file.
 
     Raises:
         DataError: a file does not have the SHA-256 that its row names.
     """
-    rows = {(line.label, row.seed): row for line in block.lines for row in line.rows_at(rate).values()}
-    labels = tuple(line.label for line in block.lines)
-    files = Files(rows, folders)
-    with_scores = {labels.index(name) for name, _ in files.scores}
-    taus = agreements(labels, files.scores, files.tau)
-    budget = max((row.budget for row in rows.values()), default=0)
-    return Overlap(
-        labels,
-        agreements(labels, files.coresets, jaccard),
-        {pair: value for pair, value in taus.items() if with_scores.issuperset(pair)},
-        chance_jaccard(budget, budget, block.rows[0].pool_size),
-        len(rows) - len(files.coresets),
-        len(rows),
-    )
+    files, records = Files(folders), []
+    for rate in block.rates if rates is None else rates:
+        there = block.pruned[block.pruned["rate"] == rate]
+        own = {line.label: block.cells_of(line, rate) for line in block.lines}
+        coresets = {label: files.coresets(cells) for label, cells in own.items()}
+        # Methods without scores would be empty lines and columns.
+        scores = {label: known for label, cells in own.items() if (known := files.scores(cells))}
+        chance = chance_jaccard(there["budget"].max(), there["budget"].max(), there["pool_size"].iloc[0])
+        compared: tuple[Any, ...] = (("jaccard", coresets, jaccard, chance), ("kendall", scores, files.tau, None))
+        for measure, parts, compare_two, by_chance in compared:
+            records += [
+                {
+                    **{"dataset": block.dataset, "model": block.model, "rate": rate, "measure": measure},
+                    "between": "seeds" if one == other else "methods",
+                    **{"method": one, "encoder": block.encoder, "other_method": other, "other_encoder": block.encoder},
+                    **agreement(parts[one], None if one == other else parts[other], compare_two),
+                    "chance": by_chance,
+                    "missing": len(there) - sum(map(len, coresets.values())),
+                }
+                for one, other in itertools.combinations_with_replacement(parts, 2)
+            ]
+    return _pairs(records)
 
 
-class EncoderOverlap(NamedTuple):
-    """One method at one rate with two encoders: agreement at the same seed."""
-
-    dataset: str
-    model: str
-    label: str
-    rate: float
-    one: str
-    other: str
-    coresets: Agreement
-    scores: Agreement
-
-
-def between_encoders(blocks: Sequence[Block], folders: Sequence[Path]) -> list[EncoderOverlap]:
-    """How far a method's coresets and scores agree between two encoders, for methods that use one.
+def between_encoders(blocks: Sequence[Block], folders: Sequence[Path]) -> pd.DataFrame:
+    """Say how far a method's coresets and scores agree between two encoders, for methods that use one.
 
     Args:
         blocks: from ``bench.results.tables.blocks``.
-        folders: see ``overlap``.
+        folders: see ``agreements``.
+
+    Returns:
+        One line per two blocks, method, rate and measure, with the columns of ``agreements``; both measures are left
+        out where neither has a pair.
 
     Raises:
-        DataError: see ``overlap``.
+        DataError: see ``agreements``.
     """
-    overlaps = []
+    files, records = Files(folders), []
     for one, other in itertools.combinations(blocks, 2):
         # One name may be of other images elsewhere, whose positions mean nothing here.
-        if (one.dataset, one.model, one.rows[0].fingerprint) != (other.dataset, other.model, other.rows[0].fingerprint):
+        if len({(block.dataset, block.model, block.cells["fingerprint"].iloc[0]) for block in (one, other)}) > 1:
             continue
         theirs = {line.family: line for line in other.lines}
-        for line in one.lines:
-            if line.encoder == NO_ENCODER or line.family not in theirs:
-                continue
-            for rate in one.rates:
-                rows = {("one", seed): row for seed, row in line.rows_at(rate).items()}
-                rows |= {("other", seed): row for seed, row in theirs[line.family].rows_at(rate).items()}
-                files, pair = Files(rows, folders), ("one", "other")
-                overlaps.append(
-                    EncoderOverlap(
-                        *(one.dataset, one.model, line.label, rate, one.encoder, other.encoder),
-                        agreements(pair, files.coresets, jaccard)[0, 1],
-                        agreements(pair, files.scores, files.tau)[0, 1],
-                    )
-                )
-    return [entry for entry in overlaps if entry.coresets.n or entry.scores.n]
+        shared = [line for line in one.lines if line.encoder != NO_ENCODER and line.family in theirs]
+        for line, rate in itertools.product(shared, one.rates):
+            ours, others = one.cells_of(line, rate), other.cells_of(theirs[line.family], rate)
+            measured = {
+                "jaccard": agreement(files.coresets(ours), files.coresets(others), jaccard),
+                "kendall": agreement(files.scores(ours), files.scores(others), files.tau),
+            }
+            records += [
+                {
+                    **{"dataset": one.dataset, "model": one.model, "rate": rate, "measure": measure},
+                    **{"between": "encoders", "method": line.label, "encoder": one.encoder},
+                    **{"other_method": line.label, "other_encoder": other.encoder},
+                    **value,
+                }
+                for measure, value in measured.items()
+                if any(each["n"] for each in measured.values())
+            ]
+    return _pairs(records)
 
 
-def agreements(
-    names: Sequence[str], parts: Mapping[Key, Any], measure: Callable[[Any, Any], float | None]
-) -> dict[tuple[int, int], Agreement]:
-    """Mean agreement of every two names at the same seed, and of each name between its seeds.
+def square(pairs: pd.DataFrame) -> pd.DataFrame:
+    """Return the means of ``agreements``, of one rate and measure, with methods down and across, in their order."""
+    half = pairs.pivot(index="method", columns="other_method", values="mean")
+    labels = pairs["method"].unique()
+    return half.combine_first(half.T).reindex(index=labels, columns=labels)
+
+
+def agreement(
+    one: Mapping[int, Any], other: Mapping[int, Any] | None, measure: Callable[[Any, Any], float | None]
+) -> dict[str, Any]:
+    """Average how far two methods agree at the same seed, or one method at every two of its seeds.
 
     Args:
-        names: methods.
-        parts: (name, seed) -> what is compared.
+        one: seed -> what is compared.
+        other: likewise; None for one method by itself.
         measure: symmetric; None where two parts cannot be compared.
 
     Returns:
-        (i, j) with i <= j, all of them -> agreement.
+        ``mean`` over ``n`` pairs; None without a pair that can be compared.
     """
-    by_name = {name: {seed: part for (owner, seed), part in parts.items() if owner == name} for name in names}
-    means = {}
-    for i, j in itertools.combinations_with_replacement(range(len(names)), 2):
-        one, other = by_name[names[i]], by_name[names[j]]
-        if i == j:
-            pairs = list(itertools.combinations([one[seed] for seed in sorted(one)], 2))
-        else:
-            pairs = [(one[seed], other[seed]) for seed in sorted(one.keys() & other.keys())]
-        values = [value for value in (measure(*pair) for pair in pairs) if value is not None]
-        means[i, j] = Agreement(math.fsum(values) / len(values) if values else None, len(values))
-    return means
+    if other is None:
+        pairs = list(itertools.combinations(one.values(), 2))
+    else:
+        pairs = [(one[seed], other[seed]) for seed in one.keys() & other.keys()]
+    values = [value for value in itertools.starmap(measure, pairs) if value is not None]
+    return {"mean": math.fsum(values) / len(values) if values else None, "n": len(values)}
 
 
 class Files:
-    """Coresets and scores of some rows, as far as their files are there.
+    """Coresets and scores of rows, as far as their files are there.
 
     Args:
-        rows: by method, or encoder, and seed.
         folders: where the files are looked for.
-
-    Attributes:
-        coresets: positions in the full training split, int64 [n].
-        scores: SHA-256 of scores. Methods that rank by the same score of the same proxy share a file of scores; so do
-            the rates of one method.
 
     Raises:
         DataError: a file does not have the SHA-256 that its row names.
     """
 
-    def __init__(self, rows: Mapping[Key, Row], folders: Sequence[Path]) -> None:
-        stored = {key: find_coreset(row, folders) for key, row in rows.items()}
-        self.coresets = {key: coreset for key, coreset in stored.items() if coreset is not None}
-        unique = {row.scores_sha256: row for row in rows.values()}
-        read = {digest: find_scores(row, folders) for digest, row in unique.items()}
-        self._scores = {digest: scores for digest, scores in read.items() if scores is not None}
-        self.scores = {key: row.scores_sha256 for key, row in rows.items() if row.scores_sha256 in self._scores}
+    def __init__(self, folders: Sequence[Path]) -> None:
+        self._folders = folders
+        self._scores: dict[str, NDArray[np.float32] | None] = {}
         self._known: dict[frozenset[str], float | None] = {}
+
+    def coresets(self, cells: pd.DataFrame) -> dict[int, NDArray[np.int64]]:
+        """Return seed -> positions in the full training split, int64 [n], of one method's cells at one rate."""
+        found = {cell.seed: find_coreset(cell, self._folders) for cell in named(cells[[*_FILES]])}
+        return {seed: coreset for seed, coreset in found.items() if coreset is not None}
+
+    def scores(self, cells: pd.DataFrame) -> dict[int, str]:
+        """Return seed -> SHA-256 of scores, of one method's cells at one rate.
+
+        Methods that rank by the same score of the same proxy share a file of scores; so do the rates of one method.
+        """
+        digests = {}
+        for cell in named(cells[[*_FILES]]):
+            if cell.scores_sha256 not in self._scores:
+                self._scores[cell.scores_sha256] = find_scores(cell, self._folders)
+            digests[cell.seed] = cell.scores_sha256
+        return {seed: digest for seed, digest in digests.items() if self._scores[digest] is not None}
 
     def tau(self, one: str, other: str) -> float | None:
         """Kendall's tau-b of two scores by their SHA-256, each pair computed once."""
         key = frozenset((one, other))
         if key not in self._known:
-            self._known[key] = kendall(self._scores[one], self._scores[other])
+            first, second = self._scores[one], self._scores[other]
+            self._known[key] = None if first is None or second is None else kendall(first, second)
         return self._known[key]
 
 
@@ -285,13 +273,13 @@ class Scored(NamedTuple):
 
     Attributes:
         label: of the method.
-        row: which coreset.
+        cell: which coreset.
         scores: float32 [N], high = hard.
         coreset: int64 [n], sorted positions in the full training split.
     """
 
     label: str
-    row: Row
+    cell: Any
     scores: NDArray[np.float32]
     coreset: NDArray[np.int64]
 
@@ -300,38 +288,41 @@ def scored(block: Block, rate: float, folders: Sequence[Path]) -> list[Scored]:
     """Return the first seed of every method at one rate whose scores and coreset are there."""
     entries = []
     for line in block.lines:
-        for row in line.rows_at(rate).values():
-            scores, coreset = find_scores(row, folders), find_coreset(row, folders)
+        for cell in named(block.cells_of(line, rate)):
+            scores, coreset = find_scores(cell, folders), find_coreset(cell, folders)
             if scores is not None and coreset is not None:
-                entries.append(Scored(line.label, row, scores, coreset))
+                entries.append(Scored(line.label, cell, scores, coreset))
                 break
     return entries
 
 
-def chosen(block: Block) -> list[tuple[str, float, str, dict[int, float]]]:
-    """Parameters that methods chose themselves: label, rate, parameter and seed -> value."""
-    choices = []
-    for line, rate in itertools.product(block.lines, block.rates):
-        rows = line.rows_at(rate)
-        for name in sorted({name for row in rows.values() for name in row.chosen}):
-            values = {seed: row.chosen[name] for seed, row in rows.items() if name in row.chosen}
-            choices.append((line.label, rate, name, values))
-    return choices
+def _pairs(records: list[dict[str, Any]]) -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.DataFrame(records, columns=[*PAIR, "missing"]).astype({"mean": float, "chance": float})
 
 
 def _records(block: Block, baseline: Line | None, rate: float, rates: list[float]) -> Iterator[dict[str, Any]]:
     """One record per line of the block, at a rate or over several."""
-    accuracies = [[line.accuracies(each, block.metric) for each in rates] for line in block.lines]
-    against = {}
+    here = block.accuracies.loc[rates]
+    by_seed = here.groupby("seed")
+    # A mean of fewer rates than the others' would compare the rates; ``fsum`` leaves no trace of their order.
+    values = (by_seed.agg(math.fsum) / len(rates)).where(by_seed.count() == len(rates))
+    against: dict[int, float] = {}
     if baseline is not None:
         # The full data has one rate, 0, and is the same opponent at every other.
-        unpruned = baseline is block.full
-        against = _mean([baseline.accuracies(0.0 if unpruned else each, block.metric) for each in rates])
-    ranks = _ranks(accuracies, block.seeds)
-    for number, (line, columns) in enumerate(zip(block.lines, accuracies, strict=True)):
-        values, rank = _mean(columns), ranks.get(number)
-        summary = summarize(list(values.values()), within=PERCENT) if values else None
-        test = None if line is baseline else paired_test(values, against)
+        column = block.accuracies.loc[0.0] if baseline is block.full else values
+        against = column[baseline.label].dropna().to_dict()
+    complete = block.means[block.means["rate"].isin(rates)].groupby("label")["complete"].all()
+    whole = [line.label for line in block.lines if complete[line.label]]
+    ranks: dict[str, RankInterval] = {}
+    if len(whole) > 1:
+        columns = [here.loc[each].loc[list(block.seeds), whole].to_numpy().T for each in rates]
+        ranks = dict(zip(whole, rank_intervals(columns, [1 / len(rates)] * len(rates)), strict=True))
+    for line in block.lines:
+        own, rank = values[line.label].dropna().to_dict(), ranks.get(line.label)
+        summary = summarize(list(own.values()), within=PERCENT) if own else None
+        test = None if line is baseline else paired_test(own, against)
         difference = test and test.difference
         yield {
             **block.identity,
@@ -340,7 +331,7 @@ def _records(block: Block, baseline: Line | None, rate: float, rates: list[float
             "variant": line.variant,
             "supervision": line.supervision,
             "metric": block.metric,
-            "n": len(values),
+            "n": len(own),
             "mean": summary and summary.mean,
             "baseline": baseline and baseline.variant,
             "pairs": difference.n if difference else 0,
@@ -358,21 +349,3 @@ def _records(block: Block, baseline: Line | None, rate: float, rates: list[float
             "wins": test.wins if test else 0,
             "ties": test.ties if test else 0,
         }
-
-
-def _ranks(accuracies: list[list[dict[int, float]]], seeds: tuple[int, ...]) -> dict[int, RankInterval]:
-    """Rank the methods that have the block's seeds in every column, by their number."""
-    whole = [number for number, columns in enumerate(accuracies) if all(tuple(column) == seeds for column in columns)]
-    if len(whole) < 2:
-        return {}
-    columns = [
-        [list(column.values()) for column in methods]
-        for methods in zip(*(accuracies[number] for number in whole), strict=True)
-    ]
-    return dict(zip(whole, rank_intervals(columns, [1 / len(columns)] * len(columns)), strict=True))
-
-
-def _mean(columns: Sequence[Mapping[int, float]]) -> dict[int, float]:
-    """Seed -> mean over the columns, for seeds that all columns have."""
-    common = set.intersection(*(set(column) for column in columns))
-    return {seed: math.fsum(column[seed] for column in columns) / len(columns) for seed in sorted(common)}

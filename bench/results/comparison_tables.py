@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from bench.results.accuracy_table import percent, signed
-from bench.results.comparison import Agreement, Compared, EncoderOverlap, Overlap
+from bench.results.comparison import Compared, square
 from bench.results.facts import METRIC, chosen_facts, incomplete, other_code, other_seeds
-from bench.results.frame import plain
+from bench.results.frame import named, plain
 from bench.results.rendering import MISSING, WARNING, Fact, Field, Section, TextTable
 from bench.results.stats import RANK_INTERVAL, TIE
 from bench.results.tables import Block, Line
@@ -18,11 +18,6 @@ from bench.units import counted
 
 if TYPE_CHECKING:
     import pandas as pd
-
-_OVERLAP = (
-    *("dataset", "model", "rate", "measure", "between", "method", "encoder", "other_method", "other_encoder"),
-    *("mean", "n", "chance"),
-)
 
 
 def contest_table(block: Block, baseline: Line | None, made: pd.DataFrame) -> TextTable:
@@ -34,62 +29,59 @@ def contest_table(block: Block, baseline: Line | None, made: pd.DataFrame) -> Te
         for heading, group in made.groupby(headings.fillna("mean over all rates"), sort=False)
     ]
     name = baseline.label if baseline else "nothing"
-    title, facts = f"{block.name}: against {name}", tuple(_facts(block, made, baseline))
-    return TextTable(title, columns, tuple(sections), facts=facts)
+    return TextTable(
+        f"{block.name}: against {name}", columns, tuple(sections), facts=tuple(_facts(block, made, baseline))
+    )
 
 
-def overlap_tables(block: Block, overlaps: Mapping[float, Overlap]) -> list[TextTable]:
-    """Matrices of coresets (Jaccard) and, where methods reported any, of scores (Kendall); equal ones once."""
+def overlap_tables(block: Block, pairs: pd.DataFrame) -> list[TextTable]:
+    """Matrices of coresets (Jaccard) and, where methods reported any, of scores (Kendall); equal ones once.
+
+    Args:
+        block: what was compared.
+        pairs: from ``agreements`` of it.
+    """
     tables = []
-    for rate, one in overlaps.items():
+    coresets, scores = (pairs[pairs["measure"] == measure] for measure in ("jaccard", "kendall"))
+    for rate, own in coresets.groupby("rate"):
         facts = [
             Fact("Jaccard overlap", f"images in both coresets divided by images in either; {_DIAGONAL}"),
-            Fact("By chance", f"two random coresets of this size overlap by {one.chance:.2f}"),
+            Fact("By chance", f"two random coresets of this size overlap by {own['chance'].iloc[0]:.2f}"),
         ]
-        if one.missing:
-            missing = f"{one.missing} of {counted(one.total, 'row')}"
+        if own["missing"].any():
+            rows = counted(int((block.pruned["rate"] == rate).sum()), "row")
+            missing = f"{own['missing'].iloc[0]} of {rows}"
             facts.append(Fact(WARNING, f"left out, since there is no indices file: {missing}"))
-        title = f"{block.name}, {percent(rate)} removed: overlap of coresets"
-        tables.append(_matrix(title, one.labels, one.coresets, facts))
-    with_scores = [(rate, one) for rate, one in overlaps.items() if one.scores]
-    for _, group in itertools.groupby(with_scores, key=lambda entry: (entry[1].labels, entry[1].scores)):
+        tables.append(_matrix(f"{block.name}, {percent(rate)} removed: overlap of coresets", own, facts))
+    # Most methods have the same scores at all rates, whose matrices would repeat each other.
+    by_rate = [(rate, own, plain(own[["method", "other_method", "mean", "n"]])) for rate, own in scores.groupby("rate")]
+    for _, group in itertools.groupby(by_rate, key=lambda entry: entry[2]):
         members = list(group)
-        one = members[0][1]
-        # Methods without scores would be empty lines and columns.
-        kept = sorted({number for pair in one.scores for number in pair})
-        numbers = {(kept.index(i), kept.index(j)): value for (i, j), value in one.scores.items()}
-        rates = ", ".join(percent(rate) for rate, _ in members)
         what = "of the scores of all pool images, high = hard: 1 is the same order, 0 none in common"
         facts = [
             Fact("Kendall's tau-b", f"{what}; {_DIAGONAL}"),
             Fact("Methods", "only those that report a score"),
         ]
-        title = f"{block.name}, {rates} removed: agreement of scores"
-        tables.append(_matrix(title, [one.labels[number] for number in kept], numbers, facts))
+        rates = ", ".join(percent(rate) for rate, _, _ in members)
+        tables.append(_matrix(f"{block.name}, {rates} removed: agreement of scores", members[0][1], facts))
     return tables
 
 
-def encoder_tables(overlaps: Sequence[EncoderOverlap]) -> list[TextTable]:
-    """One table per data set, model and pair of encoders."""
+def encoder_tables(pairs: pd.DataFrame) -> list[TextTable]:
+    """One table per data set, model and pair of encoders, from ``between_encoders``."""
     tables = []
-    for key, group in itertools.groupby(
-        overlaps, key=lambda entry: (entry.dataset, entry.model, entry.one, entry.other)
-    ):
+    for key, group in pairs.groupby(["dataset", "model", "encoder", "other_encoder"], sort=False):
+        measures = (named(group[group["measure"] == measure]) for measure in ("jaccard", "kendall"))
+        lines = [
+            (one.method, percent(one.rate), _mean(one.mean), _mean(tau.mean), str(max(one.n, tau.n)))
+            for one, tau in zip(*measures, strict=True)
+        ]
+        fields = tuple(tuple(map(Field, line)) for line in lines)
         dataset, model, one, other = key
-        lines = tuple(
-            (
-                Field(entry.label),
-                Field(percent(entry.rate)),
-                Field(_mean(entry.coresets)),
-                Field(_mean(entry.scores)),
-                Field(str(max(entry.coresets.n, entry.scores.n))),
-            )
-            for entry in group
-        )
         title = f"{dataset}, model {model}: encoder {one} against {other}"
         facts = (Fact("Agreement", "of the same method at the same seed with either encoder; mean over n seeds"),)
         columns = ("method", "removed", "Jaccard", "Kendall", "n")
-        tables.append(TextTable(title, columns, (Section("", lines),), facts=facts))
+        tables.append(TextTable(title, columns, (Section("", fields),), facts=facts))
     return tables
 
 
@@ -98,30 +90,9 @@ def contest_records(made: Iterable[Compared]) -> list[dict[str, Any]]:
     return [record for one in made for record in plain(one.contests.drop(columns=["label", "wins", "ties"]))]
 
 
-def overlap_records(
-    made: Iterable[tuple[Block, Mapping[float, Overlap]]], encoders: Iterable[EncoderOverlap]
-) -> list[dict[str, object]]:
+def overlap_records(made: Iterable[pd.DataFrame]) -> list[dict[str, Any]]:
     """Long format, one record per pair of methods, per method (between its seeds) and per pair of encoders."""
-    lines = [
-        (
-            *(block.dataset, block.model, rate, measure, "seeds" if i == j else "methods"),
-            *(one.labels[i], block.encoder, one.labels[j], block.encoder, *value),
-            one.chance if measure == "jaccard" else None,
-        )
-        for block, overlaps in made
-        for rate, one in overlaps.items()
-        for measure, values in (("jaccard", one.coresets), ("kendall", one.scores))
-        for (i, j), value in values.items()
-    ]
-    lines += [
-        (
-            *(entry.dataset, entry.model, entry.rate, measure, "encoders"),
-            *(entry.label, entry.one, entry.label, entry.other, *value, None),
-        )
-        for entry in encoders
-        for measure, value in (("jaccard", entry.coresets), ("kendall", entry.scores))
-    ]
-    return [dict(zip(_OVERLAP, line, strict=True)) for line in lines]
+    return [record for pairs in made for record in plain(pairs.drop(columns="missing"))]
 
 
 def _fields(entry: Any, block: Block) -> tuple[Field, ...]:
@@ -148,7 +119,7 @@ def _fields(entry: Any, block: Block) -> tuple[Field, ...]:
 def _facts(block: Block, made: pd.DataFrame, baseline: Line | None) -> Iterator[Fact]:
     yield Fact("Accuracy", f"{METRIC[block.metric]} in percent, mean over seeds")
     yield from incomplete(block)
-    yield from other_code(block.rows)
+    yield from other_code(block.cells)
     tests = made[made["pairs"] > 0]
     if baseline is None:
         yield Fact("Differences", "none, since the baseline was not run in this block")
@@ -176,19 +147,17 @@ def _facts(block: Block, made: pd.DataFrame, baseline: Line | None) -> Iterator[
     yield from chosen_facts(block)
 
 
-def _matrix(
-    title: str, labels: Sequence[str], values: Mapping[tuple[int, int], Agreement], facts: Sequence[Fact]
-) -> TextTable:
+def _matrix(title: str, pairs: pd.DataFrame, facts: Sequence[Fact]) -> TextTable:
     """Columns are numbered like the lines, since the names of many methods do not fit side by side."""
+    means = square(pairs)
     lines = tuple(
         (
-            Field(str(i + 1)),
-            Field(label),
-            *(Field(_mean(values[min(i, j), max(i, j)]), faint=i == j) for j in range(len(labels))),
+            *(Field(str(i + 1)), Field(label)),
+            *(Field(_mean(value), faint=i == j) for j, value in enumerate(values)),
         )
-        for i, label in enumerate(labels)
+        for i, (label, values) in enumerate(zip(means.index, means.to_numpy().tolist(), strict=True))
     )
-    columns = ("#", "method", *(str(number + 1) for number in range(len(labels))))
+    columns = ("#", "method", *(str(number + 1) for number in range(len(means))))
     return TextTable(title, columns, (Section("", lines),), facts=tuple(facts), left=2)
 
 
@@ -197,8 +166,8 @@ _SEEDS_FOR_SIGNS = 6
 _DIAGONAL = "mean over the seeds that both have, on the diagonal between the seeds of one method"
 
 
-def _mean(value: Agreement) -> str:
-    return MISSING if value.mean is None else f"{value.mean:.2f}"
+def _mean(value: float) -> str:
+    return MISSING if math.isnan(value) else f"{value:.2f}"
 
 
 def _of(n: int, most: int) -> str:

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Sequence
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from bench.grammar import Call, family
 from bench.identity import NO_ENCODER, NO_PROXY
 from bench.modifiers import describe
-from bench.results.comparison import chosen
+from bench.results.frame import named
 from bench.results.planned import missing_words
 from bench.results.rendering import MISSING, WARNING, Fact
 from bench.results.reported import Reported, not_run, protocol_of, same_encoder, tuned
-from bench.results.rows import Row
 from bench.results.stats import summarize
-from bench.results.tables import Block, Line, dataset_modifiers, parameters
+from bench.results.tables import FULL, Block, Line, dataset_modifiers, parameters
 from bench.units import counted
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 METRIC = {"last": "last-iteration test accuracy", "best": "best test accuracy seen during training"}
 _DIGITISED_ERROR = 0.1
@@ -27,20 +28,20 @@ K = TypeVar("K")
 
 def table_facts(block: Block) -> list[Fact]:
     """Return what was measured, on what, and what is not comparable in an accuracy table."""
-    measured = [one for line in block.lines for one in line.measured]
-    dates = sorted(row.created[:10] for row in block.rows)
+    means = block.means[block.means["method"] != FULL]
+    dates = sorted(block.cells["created"].str[:10])
     facts = [
         Fact("Accuracy", f"{METRIC[block.metric]} in percent, {_seeds(block)}; columns: percent of the pool removed")
     ]
-    facts += [*incomplete(block), *_setting(block), *common(block.rows)]
+    facts += [*incomplete(block), *_setting(block), *common(block.cells)]
     facts.append(Fact("Rows made", f"{' to '.join(dict.fromkeys((dates[0], dates[-1])))} (UTC)"))
-    if any(one.best for one in measured):
+    if means["best"].any():
         facts.append(
             Fact("Bold", "best of a column among methods that read no labels, and among those that read labels")
         )
-    if any(one.summary is None for one in measured):
+    if not means["n"].all():
         facts.append(Fact(MISSING, "missing, no row"))
-    if block.averages and not all(one.complete for one in measured):
+    if len(block.averages) and not means["complete"].all():
         facts.append(Fact("Avg", "mean over the columns, only for methods that have all seeds in each of them"))
     facts += [*other_seeds(block), *label_leak(block)]
     set_by_user = [(line.label, parameters(line.variant)) for line in block.lines if line.label != line.variant]
@@ -49,22 +50,22 @@ def table_facts(block: Block) -> list[Fact]:
     return facts + (_reported_facts(block) if block.compare else [])
 
 
-def common(rows: Sequence[Row]) -> list[Fact]:
+def common(cells: pd.DataFrame) -> list[Fact]:
     """Return what holds for all rows of a table: hardware, protocol and data; without dates, so that it is stable."""
-    facts = [Fact("Trained on", ", ".join(sorted({row.device for row in rows})))]
-    facts += [Fact("Protocol", f"version {rows[0].protocol}"), *_precisions(rows)]
-    modifiers = {row.dataset: dataset_modifiers(row.dataset) for row in rows}
-    facts += [Fact(name, describe(given)) for name, given in sorted(modifiers.items()) if given]
-    scales = sorted({row.recipe.scale for row in rows})
+    facts = [Fact("Trained on", ", ".join(sorted(cells["device"].unique())))]
+    facts += [Fact("Protocol", f"version {cells['protocol'].iloc[0]}"), *_precisions(cells)]
+    modifiers = {dataset: dataset_modifiers(dataset) for dataset in sorted(cells["dataset"].unique())}
+    facts += [Fact(dataset, describe(given)) for dataset, given in modifiers.items() if given]
+    scales = sorted(cells["recipe_scale"].unique())
     if scales[0] < 1:
         factors = " and ".join(f"{scale:g}" for scale in scales)
         facts.append(Fact("Scaled", f"iterations and proxy epochs times {factors}, not the full protocol"))
-    return facts + other_code(rows)
+    return facts + other_code(cells)
 
 
 def incomplete(block: Block) -> list[Fact]:
     """Say which cells were asked for and have no row, and that some methods are left out."""
-    words = missing_words(block.planned, block.rows)
+    words = missing_words(block.planned, block.points)
     facts = [Fact("Incomplete", words)] if words else []
     if block.hidden:
         here = len(block.all_lines)
@@ -72,17 +73,17 @@ def incomplete(block: Block) -> list[Fact]:
     return facts
 
 
-def other_code(rows: Iterable[Row]) -> list[Fact]:
+def other_code(cells: pd.DataFrame) -> list[Fact]:
     """Warn of each method with coresets that were selected by different code, over which a mean is taken."""
     facts = []
-    known = [row for row in rows if row.selection_code]
+    known = cells[cells["selection_code"] != ""]
+    calls = [str(Call(method, params)) for method, params in zip(known["method"], known["params"], strict=True)]
     # By what a mean is taken over: rates and seeds of one method with its parameters.
-    lines = _grouped(known, lambda row: (row.dataset, row.model, row.encoder, str(Call(row.method, row.params))))
-    for line in lines.values():
-        by_code = _grouped(line, lambda row: row.selection_code)
-        if len(by_code) > 1:
-            parts = "; ".join(f"{_places(same)} by {code[:8]}" for code, same in by_code.items())
-            name = family(line[0].variant)
+    for _, line in known.groupby([known["dataset"], known["model"], known["encoder"], calls], sort=False):
+        if line["selection_code"].nunique() > 1:
+            by_code = line.groupby("selection_code", sort=False)
+            parts = "; ".join(f"{_places(same)} by {str(code)[:8]}" for code, same in by_code)
+            name = family(line["variant"].iloc[0])
             facts.append(Fact(WARNING, f"the coresets of {name} were selected by different code: {parts}"))
     return list(dict.fromkeys(facts))
 
@@ -91,12 +92,11 @@ def other_seeds(block: Block) -> list[Fact]:
     """Name each method that was run at seeds at which the block's methods are not compared."""
     facts = []
     for line in block.lines:
-        cells = zip(block.rates, line.measured, strict=True)
-        odd = [(rate, one.seeds) for rate, one in cells if not set(one.seeds) <= set(block.seeds)]
-        for seeds, points in _grouped(odd, lambda cell: cell[1]).items():
+        odd = [one for one in block.means_of(line) if not set(one.seeds) <= set(block.seeds)]
+        for seeds, points in _grouped(odd, lambda one: tuple(one.seeds)).items():
             text = (
                 f"{line.label} was run at the {_numbered('seed', seeds)} at "
-                f"{', '.join(f'{100 * rate:g} %' for rate, _ in points)}, not at the "
+                f"{', '.join(f'{100 * one.rate:g} %' for one in points)}, not at the "
                 f"{_numbered('seed', block.seeds)} of the others: it is neither best nor averaged nor ranked there"
             )
             facts.append(Fact("Other seeds", text))
@@ -121,29 +121,30 @@ def chosen_facts(block: Block) -> list[Fact]:
     taken = _taken(block)
     # What a judge took names beta too, and at every seed: chosen alone would leave out the guard's random coresets.
     told = {(fact.label, "beta") for fact in taken}
-    return [
-        Fact(
-            f"{label} chose {name}, by seed",
-            "; ".join(
-                f"{', '.join(f'{value:g}' for value in values.values())} at {100 * rate:g} %"
-                for _, rate, _, values in group
-            ),
+    facts = []
+    for line in block.lines:
+        choices = sorted(
+            (cell.rate, name, cell.seed, value)
+            for cell in named(block.cells_of(line)[["rate", "seed", "chosen"]])
+            for name, value in cell.chosen.items()
         )
-        for (label, name), group in _grouped(chosen(block), lambda entry: (entry[0], entry[2])).items()
-        if (f"{label} took, by seed", name) not in told
-    ] + taken
+        for name, of_name in _grouped(choices, lambda choice: choice[1]).items():
+            at_rates = _grouped(of_name, lambda choice: choice[0]).items()
+            text = "; ".join(f"{', '.join(f'{one[3]:g}' for one in at)} at {100 * rate:g} %" for rate, at in at_rates)
+            if (f"{line.label} took, by seed", name) not in told:
+                facts.append(Fact(f"{line.label} chose {name}, by seed", text))
+    return facts + taken
 
 
 def _taken(block: Block) -> list[Fact]:
     """Say which candidates judged methods took, where one was no beta: another method, or a guard's random coreset."""
     facts = []
     for line in block.lines:
-        taken = {rate: [row.taken for row in line.rows_at(rate).values() if row.taken] for rate in block.rates}
-        if any(not name.startswith("beta=") for names in taken.values() for name in names):
-            words = {
-                rate: [re.sub(r"^random \d+$", "a random coreset", name) for name in taken[rate]] for rate in taken
-            }
-            text = "; ".join(f"{', '.join(words[rate])} at {100 * rate:g} %" for rate in words if words[rate])
+        cells = block.cells_of(line)
+        taken = cells.loc[cells["taken"] != "", "taken"]
+        if not taken.str.startswith("beta=").all():
+            words = taken.str.replace(r"^random \d+$", "a random coreset", regex=True).groupby(cells["rate"])
+            text = "; ".join(f"{', '.join(names)} at {100 * rate:g} %" for rate, names in words)
             facts.append(Fact(f"{line.label} took, by seed", text))
     return facts
 
@@ -161,35 +162,32 @@ def _grouped(items: Iterable[T], key: Callable[[T], K]) -> dict[K, list[T]]:
     return groups
 
 
-def _places(rows: Sequence[Row]) -> str:
+def _places(cells: pd.DataFrame) -> str:
     """``seeds 0, 1 at 50, 90 %``."""
-    rates = ", ".join(f"{100 * rate:g}" for rate in sorted({row.rate for row in rows}))
-    return f"{_numbered('seed', sorted({row.seed for row in rows}))} at {rates} %"
+    rates = ", ".join(f"{100 * rate:g}" for rate in sorted(cells["rate"].unique()))
+    return f"{_numbered('seed', sorted(cells['seed'].unique()))} at {rates} %"
 
 
 def _numbered(noun: str, numbers: Sequence[int]) -> str:
     return f"{noun}{'s' * (len(numbers) != 1)} {', '.join(map(str, numbers))}"
 
 
-def _precisions(rows: Sequence[Row]) -> list[Fact]:
+def _precisions(cells: pd.DataFrame) -> list[Fact]:
     """Say what was not trained in fp32; where a table has both, the models and data sets of each."""
     # Rows of the first revisions say ``auto``, which was fp32 on the CPUs that trained them.
-    by_precision = _grouped(rows, lambda row: row.recipe.precision.replace("auto", "fp32"))
-    if set(by_precision) == {"fp32"}:
+    trained = (cells["model"] + " on " + cells["dataset"]).groupby(cells["recipe_precision"].replace("auto", "fp32"))
+    if set(trained.groups) == {"fp32"}:
         return []
-    trained = {
-        name: sorted({f"{row.model} on {row.dataset}" for row in own}) for name, own in sorted(by_precision.items())
-    }
-    texts = [f"{name} ({', '.join(where)})" if len(by_precision) > 1 else name for name, where in trained.items()]
+    texts = [f"{name} ({', '.join(sorted(where.unique()))})" if len(trained) > 1 else name for name, where in trained]
     return [Fact("Precision", ", ".join(texts))]
 
 
 def _seeds(block: Block) -> str:
-    names = sorted({row.seed for row in block.rows})
+    names = sorted(block.cells["seed"].unique())
     listed = ", ".join(map(str, names))
     # A block of the full data alone has no seeds that methods are compared at.
     most = len(block.seeds) or len(names)
-    if any(one.summary and one.summary.n != most for line in block.all_lines for one in line.measured):
+    if not block.means["n"].isin([0, most]).all():
         listed = f"seeds used: {listed}; n = {most} where no n is shown"
     elif len(names) > most:
         listed = f"seeds used: {listed}"
@@ -197,13 +195,14 @@ def _seeds(block: Block) -> str:
 
 
 def _encoder_supervision(block: Block) -> str:
-    return next((row.encoder_supervision for row in block.rows if row.encoder != NO_ENCODER), NO_ENCODER)
+    own = block.cells.loc[block.cells["encoder"] != NO_ENCODER, "encoder_supervision"]
+    return NO_ENCODER if own.empty else own.iloc[0]
 
 
 def _setting(block: Block) -> list[Fact]:
     """Pool, encoder, model and proxy."""
-    recipe = block.rows[0].recipe
-    facts = [Fact("Pool", f"N = {block.rows[0].pool_size:,} images of {block.dataset}")]
+    first = next(named(block.cells))
+    facts = [Fact("Pool", f"N = {first.pool_size:,} images of {block.dataset}")]
     if block.encoder == NO_ENCODER:
         facts.append(Fact("Encoder", "none"))
     else:
@@ -212,12 +211,12 @@ def _setting(block: Block) -> list[Fact]:
         unused = f", which {', '.join(without)} {'does' if len(without) == 1 else 'do'} not use" if without else ""
         how = _TRAINED.get(supervision, f"trained with {supervision}")
         facts.append(Fact("Encoder", f"{block.encoder} ({how}){unused}"))
-    training = f"{counted(recipe.iterations, 'iteration')}, batch {recipe.batch_size:,}"
+    training = f"{counted(first.recipe_iterations, 'iteration')}, batch {first.recipe_batch_size:,}"
     facts.append(Fact("Model", f"{block.model}, {training}"))
-    proxies = sorted({row.proxy_model for row in block.rows} - {NO_PROXY})
-    epochs = {row.proxy_recipe.proxy_epochs for row in block.rows if row.proxy_recipe}
+    proxies = sorted({*block.cells["proxy_model"]} - {NO_PROXY})
+    epochs = {recipe["proxy_epochs"] for recipe in block.cells["proxy_recipe"].dropna()}
     if proxies == [block.model]:
-        epochs.add(recipe.proxy_epochs)  # rows of versions 1 to 3 hold no recipe of another model's proxies
+        epochs.add(first.recipe_proxy_epochs)  # rows of versions 1 to 3 hold no recipe of another model's proxies
     if proxies:
         facts.append(Fact("Proxy", ", ".join([proxies[0], *(counted(most, "epoch") for most in sorted(epochs)[-1:])])))
     if proxies and proxies != [block.model]:
@@ -231,14 +230,14 @@ def _pseudo_labels(block: Block) -> list[Fact]:
     lines_of: dict[str, list[Line]] = {}
     for line in block.lines:
         # All rates of a seed share its pseudo-labels.
-        by_seed = {row.seed: row.pseudo_labels for row in line.rows}
-        known = [item for _, item in sorted(by_seed.items()) if item is not None]
+        by_seed = block.cells_of(line).drop_duplicates("seed", keep="last").sort_values("seed")
+        known = by_seed["pseudo_labels"].dropna().tolist()
         if known:
-            low, high = (end(item.clusters for item in known) for end in (min, max))
+            low, high = (end(item["clusters"] for item in known) for end in (min, max))
             clusters = f"{low} to " * (low != high) + counted(high, "cluster")
+            accuracy, nmi, ari = ([item[name] for item in known] for name in ("accuracy", "nmi", "ari"))
             text = (
-                f"{_spread([item.accuracy for item in known], 1)} % accurate, "
-                f"NMI {_spread([item.nmi for item in known], 2)}, ARI {_spread([item.ari for item in known], 2)} "
+                f"{_spread(accuracy, 1)} % accurate, NMI {_spread(nmi, 2)}, ARI {_spread(ari, 2)} "
                 f"({clusters}, n = {len(known)})"
             )
             lines_of.setdefault(text, []).append(line)
@@ -263,8 +262,8 @@ def _spread(values: Sequence[float], decimals: int) -> str:
 
 
 def _reported_facts(block: Block) -> list[Fact]:
-    protocol, first = protocol_of(block.dataset), block.rows[0]
-    joined = [(line, one.reported) for line in block.all_lines for one in line.measured if one.reported]
+    protocol, first = protocol_of(block.dataset), next(named(block.cells))
+    joined = [(line, one.paper) for line in block.all_lines for one in block.means_of(line) if one.paper]
     if not joined:
         text = "none for this data set and these methods"
         if protocol and protocol.pool_size != first.pool_size:
@@ -282,11 +281,11 @@ def _reported_facts(block: Block) -> list[Fact]:
         another = any("DUAL protocol" in item.note for _, item in of_paper)
         facts.append(Fact(citation, f"{names} ({kinds}){'; its training protocol is another one' if another else ''}"))
     for line in block.lines:
-        ran = not_run(line.method, line.rows[0].params)
-        if ran and not any(one.reported for one in line.measured):
+        ran = not_run(line.method, block.cells_of(line)["params"].iloc[0])
+        if ran and not any(one.paper for one in block.means_of(line)):
             facts.append(Fact(f"No reported number for {line.label}", f"the papers ran it with {ran}"))
     # A cut of 0 drops nothing: of a method whose beta the papers tuned this is another method.
-    zero = [line for line, _ in joined if all(row.params.get("beta") == 0 for row in line.rows)]
+    zero = [line for line, _ in joined if all(params.get("beta") == 0 for params in block.cells_of(line)["params"])]
     untuned = {line.label for line in zero if tuned(line.method, "beta")}
     if untuned:
         text = f"{', '.join(sorted(untuned))} ran at beta = 0, which drops nothing; the papers tuned beta"
@@ -297,10 +296,10 @@ def _reported_facts(block: Block) -> list[Fact]:
         facts.append(Fact("figure-digitised", f"good to 0.1 points{marked}"))
     if "table" in all_kinds:
         facts.append(Fact("table", "transcribed by others, not read from the paper itself"))
-    if protocol and (protocol.model, protocol.iterations) != (block.model, first.recipe.iterations):
+    if protocol and (protocol.model, protocol.iterations) != (block.model, first.recipe_iterations):
         text = (
             f"ELFS and CCS trained {protocol.model} for {protocol.iterations:,} iterations; these rows: {block.model}, "
-            f"{first.recipe.iterations:,}"
+            f"{first.recipe_iterations:,}"
         )
         facts.append(Fact("Training", text))
     others = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
@@ -41,6 +41,11 @@ def from_frame(frame: pd.DataFrame) -> list[Row]:
 def plain(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """Return the lines of a frame as plain values, None where there is none: what CSV and JSON are written from."""
     return frame.astype(object).where(frame.notna(), None).to_dict("records")
+
+
+def named(frame: pd.DataFrame) -> Iterator[Any]:
+    """Yield the lines of a frame as named tuples, whose fields are the columns."""
+    return frame.itertuples()
 
 
 def _row(record: dict[Any, Any]) -> Row:

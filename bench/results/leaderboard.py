@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from bench.errors import RowError
 from bench.results.accuracy_table import percent
 from bench.results.facts import METRIC, common, incomplete, label_leak, other_seeds
-from bench.results.frame import plain
+from bench.results.frame import named, plain
 from bench.results.rendering import MISSING, Fact, Field, Section, TextTable
-from bench.results.stats import RANK_INTERVAL, rank_intervals, ranks, summarize
-from bench.results.tables import Block, Line, Measured, parameters
+from bench.results.stats import RANK_INTERVAL, rank_intervals, ranks
+from bench.results.tables import FULL, Block, parameters
 from bench.units import counted
 
 if TYPE_CHECKING:
@@ -23,8 +23,6 @@ _COLUMNS = [
     *("rank", "method", "supervision", "variants", "mean_rank", "rank_low", "rank_high", "wins", "mean_accuracy"),
     *("columns", "seeds", "metric", "protocol", "missing"),
 ]
-Lines = tuple[Line | None, ...]
-"""A method's line in each block; None where it was not run."""
 
 
 def standings(blocks: Sequence[Block]) -> pd.DataFrame:
@@ -53,56 +51,47 @@ def standings(blocks: Sequence[Block]) -> pd.DataFrame:
     Raises:
         RowError: there is no pruned line.
     """
-    import pandas as pd
-
     blocks = [block for block in blocks if block.lines]
-    entered = entrants(blocks)
-    if not entered:
+    if not blocks:
         raise RowError("nothing to rank: all rows are of the full data set.")
-    holes = {label: _missing(blocks, lines) for label, lines in entered.items()}
-    records = []
-    for label, lines in entered.items():
-        own = [line for line in lines if line]
-        records.append(
-            {
-                "method": label,
-                "supervision": own[0].supervision,
-                "variants": sorted({line.variant for line in own}),
-                "seeds": sorted({len(one.seeds) for line in own for one in line.measured if one.seeds}),
-                "missing": holes[label],
-            }
-        )
-    scores = _scores(blocks, {label: lines for label, lines in entered.items() if not holes[label]})
-    table = pd.DataFrame(records).join(scores, on="method")
+    entered = entrants(blocks)
+    table = entered.groupby("entrant", as_index=False).agg(
+        supervision=("supervision", "first"),
+        variants=("variant", lambda own: sorted(set(own))),
+        seeds=("n", lambda own: sorted({*own} - {0})),
+    )
+    table = table.rename(columns={"entrant": "method"})
+    table["missing"] = [_missing(blocks, entered[entered["entrant"] == method]) for method in table["method"]]
+    table = table.join(_scores(blocks, entered), on="method")
     table = table.sort_values(["mean_rank", "mean_accuracy", "method"], ascending=[True, False, True])
     # Int64 of pandas, since a float would write the place of a ranked method as 1.0 beside one that has none.
     table["rank"] = table["mean_rank"].rank(method="min").astype("Int64")
     table["columns"] = sum(len(block.rates) for block in blocks)
-    table["metric"], table["protocol"] = blocks[0].metric, blocks[0].rows[0].protocol
+    table["metric"], table["protocol"] = blocks[0].metric, blocks[0].cells["protocol"].iloc[0]
     return table[_COLUMNS].reset_index(drop=True)
 
 
-def entrants(blocks: Sequence[Block]) -> dict[str, Lines]:
-    """Label -> the method's line in each block. Methods go by name where no block has two of one, else by variant.
+def entrants(blocks: Sequence[Block]) -> pd.DataFrame:
+    """Return the means of all pruned methods, with the place of their ``block`` in the list and their ``entrant``.
 
-    Variants that differ only by the rates they have a value for are one method.
+    That is what names a method over all blocks: its name where no block has two of it, else its variant. Variants that
+    differ only by the rates they have a value for are one method.
     """
-    counts = [Counter(line.method for line in block.lines) for block in blocks]
-    split = {method for count in counts for method, lines in count.items() if lines > 1}
-    by_name: dict[str, list[Line | None]] = {}
-    for number, block in enumerate(blocks):
-        for line in block.lines:
-            name = line.family if line.method in split else line.method
-            by_name.setdefault(name, [None] * len(blocks))[number] = line
-    return dict(sorted((_label(lines, split), tuple(lines)) for lines in by_name.values()))
+    import pandas as pd
+
+    means = pd.concat([block.means.assign(block=number) for number, block in enumerate(blocks)], ignore_index=True)
+    means = means[means["method"] != FULL]
+    lines = means.groupby(["block", "method"])["label"].transform("nunique")
+    split = {*means.loc[lines > 1, "method"]}
+    names = means["family"].where(means["method"].isin(split), means["method"])
+    return means.assign(entrant=names.groupby(names).transform(lambda own: _name(means.loc[own.index], split)))
 
 
-def _label(lines: Sequence[Line | None], split: set[str]) -> str:
-    own = [line for line in lines if line]
-    labels = {line.label for line in own}
-    if len(labels) == 1 and not (own[0].method in split and own[0].method in labels):
-        return labels.pop()  # the method's name, or the one that the user gave
-    return " or ".join(sorted({line.variant for line in own}))
+def _name(means: pd.DataFrame, split: set[str]) -> str:
+    labels, method = {*means["label"]}, means["method"].iloc[0]
+    if len(labels) == 1 and not (method in split and method in labels):
+        return str(labels.pop())  # the method's name, or the one that the user gave
+    return " or ".join(sorted({*means["variant"]}))
 
 
 def column_weights(blocks: Sequence[Block]) -> list[float]:
@@ -146,20 +135,21 @@ def leaderboard_records(table: pd.DataFrame) -> list[dict[str, Any]]:
     return plain(table.assign(**joined))
 
 
-def _scores(blocks: Sequence[Block], ranked: Mapping[str, Lines]) -> pd.DataFrame:
-    """Return what each ranked method reached, by its label."""
+def _scores(blocks: Sequence[Block], entered: pd.DataFrame) -> pd.DataFrame:
+    """Return what each method reached that is complete in every column, by its label."""
     import pandas as pd
 
     names = ["mean_rank", "rank_low", "rank_high", "wins", "mean_accuracy"]
-    if not ranked:
+    complete = entered.assign(mean=entered["mean"].where(entered["complete"]))
+    means = complete.pivot(index=["block", "rate"], columns="entrant", values="mean").dropna(axis=1)
+    if means.empty:
         return pd.DataFrame(columns=names, dtype=float)
+    labels = entered.pivot_table(index="block", columns="entrant", values="label", aggfunc="first")[means.columns]
     shares = [share for block, share in zip(blocks, column_weights(blocks), strict=True) for _ in block.rates]
     columns = [
-        [list(line.accuracies(rate, block.metric).values()) for line in column if line]
-        for block, column in zip(blocks, zip(*ranked.values(), strict=True), strict=True)
-        for rate in block.rates
+        blocks[number].accuracies.loc[rate].loc[[*blocks[number].seeds], [*labels.loc[number]]].to_numpy().T
+        for number, rate in means.index
     ]
-    means = pd.DataFrame([[summarize(seeds).mean for seeds in column] for column in columns], columns=list(ranked))
     standings = means.apply(ranks, axis=1, result_type="broadcast")
     wins = standings.eq(standings.min(axis=1), axis=0)
     scores = pd.DataFrame(rank_intervals(columns, shares), index=means.columns)
@@ -171,19 +161,17 @@ def _scores(blocks: Sequence[Block], ranked: Mapping[str, Lines]) -> pd.DataFram
     return scores.assign(wins=weighted[0], mean_accuracy=weighted[1])
 
 
-def _missing(blocks: Sequence[Block], lines: Lines) -> list[str]:
+def _missing(blocks: Sequence[Block], means: pd.DataFrame) -> list[str]:
+    """Say what a method misses, one text per block."""
     texts = []
-    for block, line in zip(blocks, lines, strict=True):
-        measured = line.measured if line else (Measured(),) * len(block.rates)
-        holes = [(rate, one.seeds) for rate, one in zip(block.rates, measured, strict=True) if not one.complete]
-        if holes and not any(seeds for _, seeds in holes) and len(holes) == len(block.rates):
-            texts.append(f"{block.name}: all")
-        elif holes:
-            parts = [
-                f"{percent(rate)} ({len({*seeds} & {*block.seeds})} of {counted(len(block.seeds), 'seed')})"
-                for rate, seeds in holes
-            ]
-            texts.append(f"{block.name}: {', '.join(parts)}")
+    for number, block in enumerate(blocks):
+        own = means[means["block"] == number]
+        parts = [
+            f"{percent(one.rate)} ({len({*one.seeds} & {*block.seeds})} of {counted(len(block.seeds), 'seed')})"
+            for one in named(own[~own["complete"]])
+        ]
+        if own.empty or parts:
+            texts.append(f"{block.name}: {', '.join(parts) or 'all'}")
     return texts
 
 
@@ -198,6 +186,8 @@ def weighing_facts(block: Block) -> list[Fact]:
 
 
 def _facts(blocks: Sequence[Block], table: pd.DataFrame, intervals: bool) -> list[Fact]:
+    import pandas as pd
+
     entries: list[Any] = list(table.itertuples())
     ranked = [entry for entry in entries if not entry.missing]
     where = "; ".join(f"{block.name}: {', '.join(map(percent, block.rates))}" for block in blocks if block.rates)
@@ -220,7 +210,7 @@ def _facts(blocks: Sequence[Block], table: pd.DataFrame, intervals: bool) -> lis
     facts += [Fact(f"Not ranked: {entry.method}", f"misses {'; '.join(entry.missing)}") for entry in unranked]
     for block in blocks:
         facts += [Fact(fact.label, f"{block.name}: {fact.text}") for fact in (*incomplete(block), *other_seeds(block))]
-    facts += common([row for block in blocks for row in block.rows])
+    facts += common(pd.concat([block.cells for block in blocks]))
     for block in blocks:
         facts += label_leak(block)
     for entry in entries:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -13,7 +13,7 @@ from bench.errors import RowError
 from bench.grammar import family
 from bench.identity import NO_ENCODER
 from bench.plain_files import read_regular
-from bench.results.rows import Label, Row
+from bench.results.rows import Label
 from bench.store.files import write_atomically
 from bench.units import counted
 
@@ -78,14 +78,13 @@ def read_planned(folders: Iterable[Path]) -> tuple[GridPoint, ...]:
     return tuple(points)
 
 
-def grid_point(row: Row) -> GridPoint:
-    """Return where a row stands."""
+def grid_point(row: Any) -> GridPoint:
+    """Return where a row stands, or a line of a frame of rows."""
     return GridPoint(row.dataset, family(row.variant), row.encoder, row.model, round(row.rate, 9), row.seed)
 
 
-def missing_words(planned: Sequence[GridPoint], rows: Iterable[Row]) -> str:
+def missing_words(planned: Sequence[GridPoint], there: Collection[GridPoint]) -> str:
     """Say which planned cells have no row: ``6 of 150 cells have a row; missing: elfs: all; aum: seed 2 at 90 %``."""
-    there = set(map(grid_point, rows))
     missing = [point for point in planned if point not in there]
     if not missing:
         return ""

@@ -3,104 +3,60 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from bench.errors import RowError, SpecError
 from bench.grammar import Modifiers, family, merged, parse_call
 from bench.identity import NO_ENCODER
 from bench.parts import SUPERVISIONS, Supervision
 from bench.results.compatibility import check_block, check_line, check_protocol, rate_of
-from bench.results.planned import GridPoint
+from bench.results.frame import named, to_frame
+from bench.results.planned import GridPoint, grid_point
 from bench.results.reported import Reported, reported
 from bench.results.rows import Row, read_rows
 from bench.results.shown import Shown
-from bench.results.stats import PERCENT, Summary, summarize
+from bench.results.stats import PERCENT, summarize
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Metric = Literal["last", "best"]
 FULL = "full"
+_ACCURACY: Final = {"last": "accuracy", "best": "best_accuracy"}
+_NUMBERS = ("mean", "std", "ci_low", "ci_high", "reported", "difference")
 
 
-@dataclass(frozen=True)
-class Measured:
-    """What was measured of one method at one rate; ``Reported`` is what a paper says.
-
-    Attributes:
-        summary: over seeds; None where there is no row.
-        seeds: ascending.
-        complete: whether it has the seeds of the block (``Block.seeds``); ``full`` is complete with any.
-        best: whether it is the best of its column among the complete ones that read labels, or that read none.
-        reported: the papers' number, where asked for and known.
-    """
-
-    summary: Summary | None = None
-    seeds: tuple[int, ...] = ()
-    complete: bool = False
-    best: bool = False
-    reported: Reported | None = None
-
-    @property
-    def difference(self) -> float | None:
-        """Ours minus reported, in points."""
-        if self.summary is None or self.reported is None:
-            return None
-        return self.summary.mean - self.reported.accuracy
-
-
-@dataclass(frozen=True)
-class Line:
+class Line(NamedTuple):
     """One method with one set of parameters.
 
     Attributes:
         label: what a reader sees: the name that the user gave it, or the method's, or the variant where the block has
-            several of the method.
+            several of the method; no two lines of a block have the same.
         method: name.
         variant: the method as the user wrote it, with the values at all rates that any row was planned with.
+        family: what the variants of its rows have in common, and names the same line in another block
+            (``bench.grammar.family``).
         supervision: what it saw.
         encoder: its rows' own encoder, or ``-``.
-        rows: what it was made of, in a fixed order.
-        measured: one per rate of the block; for ``full`` exactly one.
-        average: mean over the rates; None unless every rate is complete.
-        best_average: whether ``average`` is the best among the methods that read labels, or that read none.
     """
 
     label: str
     method: str
     variant: str
+    family: str
     supervision: Supervision
     encoder: str
-    rows: tuple[Row, ...]
-    measured: tuple[Measured, ...] = ()
-    average: float | None = None
-    best_average: bool = False
-
-    @property
-    def reads_labels(self) -> bool:
-        """Whether the method saw true labels, all or its coreset's; the best of those and of the others are marked."""
-        return self.supervision in ("coreset", "labels")
-
-    @property
-    def family(self) -> str:
-        """What its rows have in common, and names the same line in another block (``bench.grammar.family``)."""
-        return family(self.variant)
-
-    def rows_at(self, rate: float) -> dict[int, Row]:
-        """Seed -> row at one rate, seeds ascending."""
-        here = {row.seed: row for row in self.rows if rate_of(row) == rate}
-        return dict(sorted(here.items()))
-
-    def accuracies(self, rate: float, metric: Metric) -> dict[int, float]:
-        """Seed -> accuracy in percent at one rate, seeds ascending."""
-        return {
-            seed: row.accuracy if metric == "last" else row.best_accuracy for seed, row in self.rows_at(rate).items()
-        }
 
 
-@dataclass(frozen=True)
+# Blocks are compared by identity, since frames have no one answer to whether they are equal.
+@dataclass(frozen=True, eq=False)
 class Block:
     """All methods on one data set, with one encoder and one model.
 
@@ -109,12 +65,10 @@ class Block:
         encoder: name with parameters, or ``-`` where no row has one.
         model: name with parameters.
         metric: which accuracy.
-        rates: ascending.
+        cells: its rows in a fixed order, with the columns of ``bench.load_rows``, and ``label`` and ``family`` of the
+            line that each is in.
+        lines: the pruned methods, in the order of ``bench.plugins.SUPERVISIONS``, label-free first; or in the user's.
         full: no pruning, where it was run.
-        lines: in the order of ``bench.plugins.SUPERVISIONS``, label-free first; or in the user's.
-        rows: what the block was made of, in a fixed order.
-        seeds: what methods are compared at, ascending: of the pruned methods and rates that have most seeds, those that
-            most of them have. Empty without a pruned row.
         digits: decimals that are shown; what is equal in them is equally good.
         planned: cells of the block that were asked for, where that is known.
         hidden: methods that the rows have and the user left out.
@@ -125,11 +79,9 @@ class Block:
     encoder: str
     model: str
     metric: Metric
-    rates: tuple[float, ...]
-    full: Line | None
+    cells: pd.DataFrame
     lines: tuple[Line, ...]
-    rows: tuple[Row, ...]
-    seeds: tuple[int, ...]
+    full: Line | None
     digits: int = 1
     planned: tuple[GridPoint, ...] = ()
     hidden: int = 0
@@ -146,15 +98,138 @@ class Block:
         return {"dataset": self.dataset, "encoder": self.encoder, "model": self.model}
 
     @property
-    def averages(self) -> bool:
-        """Whether a table of the block has a column of averages."""
-        return len(self.rates) > 1 and any(line.average is not None for line in self.lines)
+    def points(self) -> set[GridPoint]:
+        """Where its cells stand in the grid."""
+        return set(map(grid_point, named(self.cells[[*GridPoint._fields]])))
 
     @property
     def name(self) -> str:
         """Data set, encoder and model in words."""
         encoder = "no encoder" if self.encoder == NO_ENCODER else f"encoder {self.encoder}"
         return f"{self.dataset}, {encoder}, model {self.model}"
+
+    @property
+    def pruned(self) -> pd.DataFrame:
+        """The cells but for those of the full data."""
+        return self.cells[self.cells["method"] != FULL]
+
+    @cached_property
+    def rates(self) -> tuple[float, ...]:
+        """Rates of the pruned cells, ascending."""
+        return tuple(sorted(self.pruned["rate"].unique().tolist()))
+
+    @cached_property
+    def seeds(self) -> tuple[int, ...]:
+        """What methods are compared at, ascending: of the pruned methods and rates that have most seeds, those that
+        most of them have; the lowest ones where that is undecided. Empty without a pruned cell.
+        """
+        counts = Counter(tuple(sorted(own.tolist())) for _, own in self.pruned.groupby(["label", "rate"])["seed"])
+        most = max(map(len, counts), default=0)
+        longest = [seeds for seeds in counts if len(seeds) == most]
+        return min(longest, key=lambda seeds: (-counts[seeds], seeds), default=())
+
+    @cached_property
+    def accuracies(self) -> pd.DataFrame:
+        """Accuracy in percent: rate and seed down, both ascending, labels across; NaN where no cell is."""
+        return self.cells.pivot(index=["rate", "seed"], columns="label", values=_ACCURACY[self.metric])
+
+    @cached_property
+    def means(self) -> pd.DataFrame:
+        """One line per method and rate, in the order of ``all_lines`` and of ``rates``.
+
+        Returns:
+            The columns of ``accuracy.csv``; where no cell is, n = 0 and there are no numbers. ``complete``: whether
+            ``seeds`` are the block's; ``full`` is complete with any. Besides them ``label``; ``family``; ``paper``,
+            the reported number, where asked for and known; ``best``: whether it is the best of its column among the
+            complete ones that read labels, or that read none.
+        """
+        import pandas as pd
+
+        lines = [(self.full, 0.0)] if self.full else []
+        lines += itertools.product(self.lines, self.rates)
+        cells = self.cells[["label", "rate", "seed", _ACCURACY[self.metric], "params"]].sort_values("seed")
+        there = dict(tuple(cells.groupby(["label", "rate"])))
+        means = pd.DataFrame([self._mean(line, rate, there.get((line.label, rate))) for line, rate in lines])
+        # Or a column of which no line has a number would be one of objects.
+        means = means.astype(dict.fromkeys(_NUMBERS, float))
+        whole = means["mean"].where(means["complete"] & (means["method"] != FULL))
+        return means.assign(best=_best(whole, [means["rate"], _reads_labels(means)], self.digits))
+
+    @cached_property
+    def averages(self) -> pd.DataFrame:
+        """Mean over the rates, by label, of the methods that are complete at each of several; ``best`` as in ``means``.
+
+        Over all rates or none: means over different rates would compare the rates.
+        """
+        several = self.means[(self.means["method"] != FULL) & (len(self.rates) > 1)]
+        complete = several.groupby("label")["complete"].transform("all")
+        averages = (
+            several[complete]
+            .groupby("label")
+            .agg(mean=("mean", lambda means: math.fsum(means) / len(means)), supervision=("supervision", "first"))
+        )
+        return averages.assign(best=_best(averages["mean"], [_reads_labels(averages)], self.digits))
+
+    def cells_of(self, line: Line, rate: float | None = None) -> pd.DataFrame:
+        """Return the cells of one method, at one rate or ordered by rate; seeds ascending."""
+        own = self._cells[line.label]
+        return own if rate is None else own[own["rate"] == rate]
+
+    def means_of(self, line: Line) -> list[Any]:
+        """Return the lines of ``means`` of one method, as named tuples, one per rate."""
+        return self._means[line.label]
+
+    # Once for all methods: to filter a frame of so many columns takes a millisecond, and there are many questions.
+    @cached_property
+    def _cells(self) -> dict[str, pd.DataFrame]:
+        return {str(label): own for label, own in self.cells.sort_values(["rate", "seed"]).groupby("label")}
+
+    @cached_property
+    def _means(self) -> dict[str, list[Any]]:
+        groups: dict[str, list[Any]] = {}
+        for one in named(self.means):
+            groups.setdefault(one.label, []).append(one)
+        return groups
+
+    def _mean(self, line: Line, rate: float, cells: pd.DataFrame | None) -> dict[str, Any]:
+        """Return a line of ``means``; the cells are those of the method at the rate, seeds ascending."""
+        seeds: list[int] = [] if cells is None else cells["seed"].tolist()
+        summary = None if cells is None else summarize(cells[_ACCURACY[self.metric]].tolist(), within=PERCENT)
+        paper = None if cells is None or not self.compare else self._reported(line, rate, cells["params"].iloc[0])
+        return {
+            **self.identity,
+            "supervision": line.supervision,
+            "method": line.method,
+            "variant": line.variant,
+            "uses_encoder": line.encoder != NO_ENCODER,
+            "rate": rate,
+            "pool_size": self.cells["pool_size"].iloc[0],
+            "metric": self.metric,
+            "n": len(seeds),
+            "complete": bool(seeds) and (line is self.full or tuple(seeds) == self.seeds),
+            "seeds": seeds,
+            "mean": summary and summary.mean,
+            "std": summary and summary.std,
+            "ci_low": summary and summary.ci_low,
+            "ci_high": summary and summary.ci_high,
+            "reported": paper and paper.accuracy,
+            "difference": summary.mean - paper.accuracy if summary and paper else None,
+            "reported_paper": paper and paper.citation,
+            "reported_kind": paper and paper.kind,
+            "reported_where": paper and paper.where,
+            "reported_encoder": paper and paper.encoder,
+            "reported_note": paper and paper.note,
+            "label": line.label,
+            "family": line.family,
+            "paper": paper,
+        }
+
+    def _reported(self, line: Line, rate: float, params: dict[str, Any]) -> Reported | None:
+        """Return the papers' number for a method as it was run at one rate; whole percents alone have any."""
+        percent = round(rate * 100)
+        if not math.isclose(rate * 100, percent, abs_tol=1e-6):
+            return None
+        return reported(self.dataset, self.cells["pool_size"].iloc[0], line.method, params).get(percent)
 
 
 def collect(folders: Sequence[Path]) -> list[Row]:
@@ -196,7 +271,7 @@ def blocks(
     """Sort rows into blocks; rows of methods without an encoder enter every block of their data set and model.
 
     Args:
-        rows: in any order; the result does not depend on it.
+        rows: in any order, at least one; the result does not depend on it.
         metric: ``last`` is accuracy after the last iteration, ``best`` the best seen during training.
         compare: attach the papers' numbers.
         digits: decimals that are shown.
@@ -215,26 +290,27 @@ def blocks(
     check_protocol(everything)
     chosen = everything if shown is None else shown.among(everything, keep=keep)
     asked = [point for point in planned if shown is None or shown.has(point.variant)]
+    frame = to_frame(chosen)
+    # Without the rounding of a computed rate, and of variants what they have in common when a grid gets a rate.
+    frame = frame.assign(rate=list(map(rate_of, chosen)), family=frame["variant"].map(family))
     made = []
-    for dataset, model in sorted({(row.dataset, row.model) for row in chosen}):
+    for (dataset, model), cells in frame.groupby(["dataset", "model"]):
         # Of all rows: the table says how many methods the user left out.
         known = {family(row.variant) for row in everything if (row.dataset, row.model) == (dataset, model)}
-        encoders = {row.encoder for row in chosen if (row.dataset, row.model) == (dataset, model)} - {NO_ENCODER}
         # Rows without an encoder are a block of their own only where there are no others to join.
-        for encoder in sorted(encoders) or [NO_ENCODER]:
-
-            def stands_here(item: Row | GridPoint, of: tuple[str, str, str] = (dataset, model, encoder)) -> bool:
-                return (item.dataset, item.model) == of[:2] and item.encoder in (of[2], NO_ENCODER)
-
-            rows_here = tuple(filter(stands_here, chosen))
+        for encoder in sorted({*cells["encoder"]} - {NO_ENCODER}) or [NO_ENCODER]:
+            here = cells[cells["encoder"].isin([encoder, NO_ENCODER])]
             bare = Block(
-                *(dataset, encoder, model, metric, (), None, (), rows_here, ()),
-                digits=digits,
-                planned=tuple(filter(stands_here, asked)),
-                hidden=0 if shown is None else len(known - {family(row.variant) for row in rows_here}),
+                *(dataset, encoder, model, metric, here, (), None, digits),
+                planned=tuple(
+                    point
+                    for point in asked
+                    if (point.dataset, point.model) == (dataset, model) and point.encoder in (encoder, NO_ENCODER)
+                ),
+                hidden=0 if shown is None else len(known - {*here["family"]}),
                 compare=compare,
             )
-            made.append(_block(bare, shown))
+            made.append(_block(bare, [chosen[number] for number in here.index], shown))
     return made
 
 
@@ -255,26 +331,27 @@ def dataset_modifiers(dataset: str) -> Modifiers:
         return {}
 
 
-def _block(bare: Block, shown: Shown | None) -> Block:
+def _block(bare: Block, rows: list[Row], shown: Shown | None) -> Block:
+    """Return the block with its lines, in the order and under the names that a reader sees."""
     where = f"the block {bare.name}"
-    check_block(bare.rows, where)
-    lines = sorted(_lines(bare.rows, where), key=_line_order)
+    check_block(rows, where)
+    lines = sorted(_lines(rows, where), key=_line_order)
     if shown is not None:
         lines = _arranged(lines, shown, where)
-    pruned = [line for line in lines if line.method != FULL]
-    rates = sorted({rate_of(row) for line in pruned for row in line.rows})
-    seeds = _common_seeds([tuple(line.rows_at(rate)) for line in pruned for rate in rates])
-    full = next((_measured(line, [0.0], None, bare) for line in lines if line.method == FULL), None)
-    measured = [_measured(line, rates, seeds, bare) for line in pruned]
-    return replace(bare, rates=tuple(rates), full=full, lines=_marked(measured, bare.digits), seeds=seeds)
+    return replace(
+        bare,
+        cells=bare.cells.assign(label=bare.cells["family"].map({line.family: line.label for line in lines})),
+        lines=tuple(line for line in lines if line.method != FULL),
+        full=next((line for line in lines if line.method == FULL), None),
+    )
 
 
 def _arranged(lines: Sequence[Line], shown: Shown, where: str) -> list[Line]:
     """Return the lines in the user's order and under the user's names."""
-    positions = {line.variant: shown.position(line.variant) for line in lines}
+    points = {line.variant: shown.position(line.variant) for line in lines}
     named = [
-        replace(line, label=positions[line.variant][1] or line.label)
-        for line in sorted(lines, key=lambda line: positions[line.variant][0])
+        line._replace(label=points[line.variant][1] or line.label)
+        for line in sorted(lines, key=lambda line: points[line.variant][0])
     ]
     for label, count in Counter(line.label for line in named).items():
         if count > 1:
@@ -290,66 +367,24 @@ def _lines(rows: Iterable[Row], where: str) -> list[Line]:
         groups.setdefault(family(row.variant), []).append(row)
     several = Counter(group[0].method for group in groups.values())
     lines = []
-    for group in groups.values():
+    for name, group in groups.items():
         check_line(group, where)
         first, variant = group[0], merged([row.variant for row in group])
         label = variant if several[first.method] > 1 else first.method
-        lines.append(Line(label, first.method, variant, first.supervision, first.encoder, tuple(group)))
+        lines.append(Line(label, first.method, variant, name, first.supervision, first.encoder))
     return lines
 
 
-def _common_seeds(cells: Iterable[tuple[int, ...]]) -> tuple[int, ...]:
-    """Of the cells that have most seeds, the seeds that most of them have; the lowest ones where that is undecided."""
-    counts = Counter(cells)
-    most = max(map(len, counts), default=0)
-    return min((seeds for seeds in counts if len(seeds) == most), key=lambda seeds: (-counts[seeds], seeds), default=())
+def _reads_labels(frame: pd.DataFrame) -> pd.Series[bool]:
+    """Whether methods saw true labels, all or their coreset's; the best of those and of the others are marked apart."""
+    return frame["supervision"].isin(["coreset", "labels"])
 
 
-def _measured(line: Line, rates: Sequence[float], seeds: tuple[int, ...] | None, block: Block) -> Line:
-    """Return what was measured of a line at each rate; complete with the given seeds, or with any."""
-    measured = []
-    for rate in rates:
-        values = line.accuracies(rate, block.metric)
-        summary = summarize(list(values.values()), within=PERCENT) if values else None
-        complete = bool(values) and tuple(values) == (tuple(values) if seeds is None else seeds)
-        number = _reported(line, rate) if block.compare else None
-        measured.append(Measured(summary, tuple(values), complete, reported=number))
-    means = [one.summary.mean for one in measured if one.complete and one.summary]
-    # Over all rates or none: means over different rates would compare the rates.
-    average = math.fsum(means) / len(means) if means and len(means) == len(measured) else None
-    return replace(line, measured=tuple(measured), average=average)
-
-
-def _reported(line: Line, rate: float) -> Reported | None:
-    """Return the papers' number for the line as it was run at one rate; whole percents alone have any."""
-    percent = round(rate * 100)
-    # Any seed will do: its parameters at this rate are those of all.
-    row = next(iter(line.rows_at(rate).values()), None)
-    if row is None or not math.isclose(rate * 100, percent, abs_tol=1e-6):
-        return None
-    return reported(row.dataset, row.pool_size, row.method, row.params).get(percent)
-
-
-def _marked(lines: list[Line], digits: int) -> tuple[Line, ...]:
-    """Mark the best of each column among the methods that read labels, and among the others.
-
-    Ties at the decimals shown are all marked; a lone value is no winner.
-    """
-    if not lines:
-        return ()
-    import pandas as pd
-
-    means = [[one.summary.mean if one.complete and one.summary else None for one in line.measured] for line in lines]
-    columns = pd.DataFrame([[*own, line.average] for own, line in zip(means, lines, strict=True)], dtype=float)
+def _best(values: pd.Series[float], rivals: list[pd.Series[Any]], digits: int) -> pd.Series[bool]:
+    """Mark the highest of each group of rivals, all that tie at the decimals shown; a lone value is no winner."""
     # Python's rounding, which is that of the text; numpy's differs where a decimal is no binary fraction.
-    shown = columns.map(lambda value: round(value, digits))
-    rivals = shown.groupby([line.reads_labels for line in lines])
-    best = shown.eq(rivals.transform("max")) & rivals.transform("count").gt(1)
-    marked = []
-    for line, (*won, average) in zip(lines, best.to_numpy().tolist(), strict=True):
-        measured = tuple(replace(one, best=here) for one, here in zip(line.measured, won, strict=True))
-        marked.append(replace(line, measured=measured, best_average=average))
-    return tuple(marked)
+    groups = (shown := values.map(lambda value: round(value, digits))).groupby(rivals)
+    return shown.eq(groups.transform("max")) & groups.transform("count").gt(1)
 
 
 def _result(row: Row) -> tuple[Any, ...]:
