@@ -59,7 +59,7 @@ def score_distributions(block: Block, rate: float, scored: Sequence[Scored], sty
     columns = min(3, len(scored))
     lines = -(-len(scored) // columns)
     size = 2.4 * columns + 0.6, 1.9 * lines + 0.7
-    title = f"{block.name}, {percent(rate)} removed, seed {' or '.join(sorted({str(one.cell.seed) for one in scored}))}"
+    title = f"{block.name}, {percent(rate)} removed, seed {' or '.join(sorted({str(one.row.seed) for one in scored}))}"
     figure, grid = new_figure(style, title, *size, nrows=lines, ncols=columns, squeeze=False)
     for axes, one in zip(grid.flat, scored, strict=False):
         # Of all scores: kept and dropped are counted in the same bins.

@@ -44,13 +44,13 @@ def galleries(blocks: Sequence[Block], folders: Sequence[Path], root: Path | Non
             with_scores = scored(block, rate, folders)
             if with_scores and block.dataset not in (*opened, *missing):
                 try:
-                    opened[block.dataset] = _open(with_scores[0].cell, root)
+                    opened[block.dataset] = _open(with_scores[0].row, root)
                 except BenchError as error:
                     missing[block.dataset] = f"No pictures of {block.dataset}: {error}"
             if block.dataset in opened:
                 for one in with_scores:
                     pictures = _pictures(one, opened[block.dataset])
-                    made.append(Gallery(number, rate, f"{one.label}, seed {one.cell.seed}", pictures))
+                    made.append(Gallery(number, rate, f"{one.label}, seed {one.row.seed}", pictures))
     return made, list(missing.values())
 
 
@@ -94,8 +94,8 @@ def tile(images: NDArray[np.uint8], *, columns: int = 8) -> bytes:
     return buffer.getvalue()
 
 
-def _open(cell: Any, root: Path | None) -> Dataset:
-    call = parse_call(cell.dataset)
+def _open(row: Any, root: Path | None) -> Dataset:
+    call = parse_call(row.dataset)
     pool_size, pool_seed = call.params.pop("pool_size", None), call.params.pop("pool_seed", 0)
     dataset = load_dataset(
         call.name,
@@ -107,7 +107,7 @@ def _open(cell: Any, root: Path | None) -> Dataset:
         modifiers=call.modifiers,
     )
     # Pictures of other images would look just as convincing.
-    if fingerprint(dataset) != cell.fingerprint:
+    if fingerprint(dataset) != row.fingerprint:
         raise BenchError("the data set on this machine is not the one of the rows.")
     return dataset
 

@@ -273,13 +273,13 @@ class Scored(NamedTuple):
 
     Attributes:
         label: of the method.
-        cell: which coreset.
+        row: which coreset, a line of ``Block.cells``.
         scores: float32 [N], high = hard.
         coreset: int64 [n], sorted positions in the full training split.
     """
 
     label: str
-    cell: Any
+    row: Any
     scores: NDArray[np.float32]
     coreset: NDArray[np.int64]
 

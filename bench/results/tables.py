@@ -348,10 +348,10 @@ def _block(bare: Block, rows: list[Row], shown: Shown | None) -> Block:
 
 def _arranged(lines: Sequence[Line], shown: Shown, where: str) -> list[Line]:
     """Return the lines in the user's order and under the user's names."""
-    points = {line.variant: shown.position(line.variant) for line in lines}
+    positions = {line.variant: shown.position(line.variant) for line in lines}
     named = [
-        line._replace(label=points[line.variant][1] or line.label)
-        for line in sorted(lines, key=lambda line: points[line.variant][0])
+        line._replace(label=positions[line.variant][1] or line.label)
+        for line in sorted(lines, key=lambda line: positions[line.variant][0])
     ]
     for label, count in Counter(line.label for line in named).items():
         if count > 1:

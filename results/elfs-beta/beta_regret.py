@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 
 from bench.errors import BenchError
 from bench.results.facts import common
+from bench.results.frame import to_frame
 from bench.results.rows import Row
 from bench.results.stats import Summary, paired_difference, summarize
 from bench.results.tables import collect
@@ -142,7 +143,7 @@ def main() -> None:
     text = table(
         rates,
         [
-            *(f"{fact}." for fact in common(rows)),
+            *(f"{fact}." for fact in common(to_frame(rows))),
             f"Rows made {' and '.join(dict.fromkeys((dates[0], dates[-1])))} (UTC).",
         ],
     )

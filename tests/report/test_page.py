@@ -17,7 +17,6 @@ from bench.results.leaderboard import leaderboard_table, standings
 from bench.results.rows import Row, write_row
 from bench.results.tables import blocks, collect
 from tests.browser import launched, watched
-from tests.narrowing import present
 
 NASTY = "ccs(score='</script><img src=x onerror=alert(1)>')"
 
@@ -56,9 +55,8 @@ def test_numbers_on_the_page_are_those_of_the_rows(page: Any, folder: Path) -> N
     [block] = blocks(collect([folder]))
     shown = {line[0]: line[1:] for line in texts(page, "table-0")}
     for line in block.lines:
-        for text, cell in zip(shown[line.label], line.measured, strict=False):
-            summary = present(cell.summary)
-            assert text.startswith(f"{summary.mean:.1f} ± {summary.std:.1f}")
+        for text, one in zip(shown[line.label], block.means_of(line), strict=False):
+            assert text.startswith(f"{one.mean:.1f} ± {one.std:.1f}")
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from bench.errors import RowError
 from bench.recipe import Precision, Recipe
 from bench.results.accuracy_table import accuracy_table, table_records
 from bench.results.facts import common
+from bench.results.frame import to_frame
 from bench.results.pseudo_quality import PseudoLabelQuality
 from bench.results.rendering import MISSING, latex, markdown, to_csv
 from bench.results.rows import Row
@@ -105,7 +106,7 @@ def test_caption_names_the_precision_where_not_all_is_in_fp32(grid: Grid) -> Non
             for dataset, precision in precisions.items()
             for row in grid({"random": [90.0]}, [0.5], dataset=dataset, recipe=Recipe(precision=precision))
         ]
-        return " ".join(map(str, common(rows)))
+        return " ".join(map(str, common(to_frame(rows))))
 
     assert "Precision" not in notes(digits="fp32") + notes(digits="auto", mnist5k="fp32")
     assert "Protocol: version 1 Precision: bf16" in notes(digits="bf16", mnist5k="bf16")

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from bench.cli import app
 from bench.errors import DataError, RowError, SpecError, UnknownName
-from bench.results.comparison import between_encoders, chosen, contests, find_baseline, overlap
+from bench.results.comparison import agreements, between_encoders, contests, find_baseline
 from bench.results.comparison_tables import contest_table, encoder_tables, overlap_tables
 from bench.results.facts import chosen_facts
 from bench.results.published import indices_path, scores_path, write_indices, write_scores
@@ -120,32 +120,31 @@ def test_baseline_names_one_line_or_is_refused(grid: Grid) -> None:
 def test_overlap_is_the_mean_over_seeds_by_hand(grid: Grid, tmp_path: Path) -> None:
     rows = put(grid(MEANS, RATES), tmp_path)
     [block] = blocks(rows)
-    found = overlap(block, 0.9, [tmp_path])
-    at = {name: found.labels.index(name) for name in MEANS}
+    found = agreements(block, [tmp_path], [0.9]).set_index(["measure", "method", "other_method"])
     by = {(row.method, row.seed): coreset(tmp_path, row) for row in rows if row.rate == 0.9}
 
     def mean(pairs: list[tuple[set[int], set[int]]]) -> float:
         return float(np.mean([len(one & other) / len(one | other) for one, other in pairs]))
 
-    key = tuple(sorted((at["elfs"], at["aum"])))
-    assert found.coresets[key].mean == pytest.approx(mean([(by["elfs", s], by["aum", s]) for s in range(3)]))  # type: ignore[index]
+    between = found["mean"]["jaccard", "elfs", "aum"]
+    assert between == pytest.approx(mean([(by["elfs", s], by["aum", s]) for s in range(3)]))
     pairs = [(by["aum", a], by["aum", b]) for a, b in ((0, 1), (0, 2), (1, 2))]
-    own = found.coresets[at["aum"], at["aum"]]
-    assert own.mean == pytest.approx(mean(pairs))
-    assert own.n == 3
-    assert found.missing == 0
+    own = found.loc[("jaccard", "aum", "aum")]
+    assert own["mean"] == pytest.approx(mean(pairs))
+    assert (own["n"], own["between"]) == (3, "seeds")
+    assert not found["missing"].any()
     files = {(r.method, r.seed): np.load(scores_path(tmp_path, r.scores_sha256)) for r in rows if r.scores_sha256}
     taus = [oracle.kendalltau(files["elfs", seed], files["aum", seed]).statistic for seed in range(3)]
-    assert found.scores[key].mean == pytest.approx(np.mean(taus))  # type: ignore[index]
-    assert all(at["random"] not in pair for pair in found.scores)
+    assert found["mean"]["kendall", "elfs", "aum"] == pytest.approx(np.mean(taus))
+    assert "random" not in found.loc["kendall"].index.get_level_values("method")
     # Random coresets overlap as often as chance says.
-    other = next(value for pair, value in found.coresets.items() if pair == (at["random"], at["random"]))
-    assert other.mean == pytest.approx(found.chance, abs=0.04)
+    other = found.loc[("jaccard", "random", "random")]
+    assert other["mean"] == pytest.approx(other["chance"], abs=0.04)
 
 
 def test_scores_that_are_the_same_at_all_rates_are_shown_once(grid: Grid, tmp_path: Path) -> None:
     [block] = blocks(put(grid(MEANS, RATES), tmp_path))
-    tables = overlap_tables(block, {rate: overlap(block, rate, [tmp_path]) for rate in block.rates})
+    tables = overlap_tables(block, agreements(block, [tmp_path]))
     titles = [table.title.partition("model small_cnn, ")[2] for table in tables]
     assert titles == [
         "50 % removed: overlap of coresets",
@@ -158,24 +157,23 @@ def test_missing_files_are_named_and_damaged_ones_refused(grid: Grid, tmp_path: 
     rows = put(grid(AT_90, [0.9]), tmp_path)
     [block] = blocks(rows)
     indices_path(tmp_path, rows[0].cell_id).unlink()
-    found = overlap(block, 0.9, [tmp_path])
-    assert (found.missing, found.total) == (1, 9)
-    notes = overlap_tables(block, {0.9: found})[0].notes
+    found = agreements(block, [tmp_path])
+    assert set(found["missing"]) == {1}
+    notes = overlap_tables(block, found)[0].notes
     assert "Warning: left out, since there is no indices file: 1 of 9 rows" in notes
     np.save(indices_path(tmp_path, rows[0].cell_id), np.arange(rows[0].budget))
     with pytest.raises(DataError, match="not the coreset that was published"):
-        overlap(block, 0.9, [tmp_path])
+        agreements(block, [tmp_path])
 
 
 def test_encoders_are_compared_at_the_same_seed(grid: Grid, tmp_path: Path) -> None:
     rows = put(grid(AT_90, [0.9]), tmp_path)
     rows += put(grid({"elfs": [85.0]}, [0.9], encoder="dino_vits16", encoder_supervision="self-supervised"), tmp_path)
-    [found] = between_encoders(blocks(rows), [tmp_path])
+    found = between_encoders(blocks(rows), [tmp_path])
     pairs = [[coreset(tmp_path, row) for row in rows if (row.method, row.seed) == ("elfs", seed)] for seed in range(3)]
-    assert (found.label, found.coresets.n) == ("elfs", 3)
-    assert found.coresets.mean == pytest.approx(np.mean([len(a & b) / len(a | b) for a, b in pairs]))
-    assert found.scores.n == 3
-    [table] = encoder_tables([found])
+    assert found[["method", "measure", "n"]].to_numpy().tolist() == [["elfs", "jaccard", 3], ["elfs", "kendall", 3]]
+    assert found["mean"][0] == pytest.approx(np.mean([len(a & b) / len(a | b) for a, b in pairs]))
+    [table] = encoder_tables(found)
     assert "encoder dino_vits16 against pixels" in table.title
 
 
@@ -256,19 +254,21 @@ def test_an_enlarged_grid_is_compared_with_all_its_rows(row: Callable[..., Row],
     [baseline] = find_baseline([block], "random")
     ccs = contests(block, baseline).query("method == 'ccs'")
     assert ccs[["n", "pairs", "rank"]].to_numpy().tolist() == [[2, 2, 1.0]] * 4
-    assert overlap(block, 0.5, [tmp_path]).total == 4
-    assert [(rate, values) for _, rate, _, values in chosen(block)] == [
-        (0.5, {0: 0.0, 1: 0.0}),
-        (0.7, {0: 0.1, 1: 0.1}),
-        (0.9, {0: 0.3, 1: 0.3}),
+    pairs = agreements(block, [tmp_path], [0.5]).query("measure == 'jaccard'")
+    assert pairs[["method", "other_method", "n"]].to_numpy().tolist() == [
+        ["random", "random", 1],
+        ["random", "ccs", 2],
+        ["ccs", "ccs", 1],
     ]
+    [fact] = chosen_facts(block)
+    assert str(fact) == "ccs chose gamma, by seed: 0, 0 at 50 %; 0.1, 0.1 at 70 %; 0.3, 0.3 at 90 %"
 
 
 def test_encoders_are_compared_after_one_of_them_got_another_rate(row: Callable[..., Row], tmp_path: Path) -> None:
     short, long = "d2(k={0.5: 5})", "d2(k={0.5: 5, 0.9: 7})"
     rows = [row(short, 0.5, params={"k": 5}), row(long, 0.5, params={"k": 5}, encoder="vit")]
-    [found] = between_encoders(blocks(put(rows, tmp_path)), [tmp_path])
-    assert found.coresets.n == 1
+    found = between_encoders(blocks(put(rows, tmp_path)), [tmp_path])
+    assert found.query("measure == 'jaccard'")["n"].tolist() == [1]
 
 
 def test_a_method_at_other_seeds_leaves_the_ranks_of_the_others_and_is_told(grid: Grid) -> None:

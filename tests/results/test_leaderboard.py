@@ -149,7 +149,7 @@ def test_intervals_are_those_of_one_block_and_need_two_seeds(grid: Grid) -> None
         for row in grid({"random": [90.0, 80.0], "elfs": [91.0, 82.0], "aum": [92.0, 81.0]}, RATES, seeds=4)
     ]
     [block] = blocks(rows)
-    columns = [[list(line.accuracies(rate, "last").values()) for line in block.lines] for rate in block.rates]
+    columns = [block.accuracies.loc[rate][[line.label for line in block.lines]].T for rate in block.rates]
     alone = rank_intervals(columns, [0.5, 0.5])
     expected = {line.label: entry for line, entry in zip(block.lines, alone, strict=True)}
     for entry in ranked(rows):

@@ -51,7 +51,7 @@ def test_lines_are_the_chosen_ones_in_their_order(
 
 def test_the_best_and_the_adjusted_are_among_the_chosen(grid: Grid) -> None:
     [block] = blocks(grid(MEANS, RATES), shown=Shown("random,elfs(beta=0.1)"), keep="random")
-    assert [line.measured[1].best for line in block.lines] == [False, True]
+    assert [block.means_of(line)[1].best for line in block.lines] == [False, True]
     rows = [row.model_copy(update={"accuracy": row.accuracy + row.seed % 2}) for row in grid(MEANS, RATES)]
     [pair] = blocks(rows, shown=Shown("aum,elfs(beta=0.1)=ELFS"), keep="random")
     made = contests(pair, find_baseline([pair], "random")[0])
@@ -102,7 +102,7 @@ def test_python_takes_methods_too(grid: Grid, tmp_path: Path) -> None:
 
 def test_equal_in_the_digits_shown_is_equally_good(grid: Grid) -> None:
     rows = grid({"random": [90.01], "prototypicality": [90.04]}, [0.5])
-    marks = [[line.measured[0].best for line in blocks(rows, digits=digits)[0].lines] for digits in (1, 2)]
+    marks = [blocks(rows, digits=digits)[0].means["best"].tolist() for digits in (1, 2)]
     assert marks == [[True, True], [False, True]]
 
 

@@ -45,33 +45,31 @@ def test_lines_are_grouped_by_supervision_with_full_apart(grid: Grid) -> None:
     assert [line.label for line in block.lines] == ["random", "prototypicality", "elfs", "badge", "aum"]
     assert block.rates == (0.5, 0.9)
     assert block.full is not None
-    assert block.full.measured[0].summary is not None
-    assert block.full.measured[0].summary.mean == pytest.approx(97.0)
+    assert block.means_of(block.full)[0].mean == pytest.approx(97.0)
 
 
 def test_a_missing_cell_stays_missing_and_ends_the_average(grid: Grid) -> None:
     rows = grid({"random": [90.0, 80.0], "aum": [91.0, 60.0]}, RATES)
     rows = [row for row in rows if (row.method, row.rate) != ("aum", 0.9)]
     [block] = blocks(rows)
-    assert line_of(block, "random").average == pytest.approx(85.0)
-    assert line_of(block, "aum").measured[1].summary is None
-    assert line_of(block, "aum").average is None
+    assert block.averages["mean"].to_dict() == pytest.approx({"random": 85.0})
+    assert block.means_of(line_of(block, "aum"))[1].n == 0
 
 
 def test_fewer_seeds_are_incomplete_and_cannot_be_best(grid: Grid) -> None:
     rows = grid({"random": [90.0, 80.0], "prototypicality": [99.0, 79.0], "elfs": [91.0, 78.0]}, RATES)
     rows = [row for row in rows if (row.method, row.rate, row.seed) != ("prototypicality", 0.5, 2)]
     [block] = blocks(rows)
-    cell = line_of(block, "prototypicality").measured[0]
-    assert (cell.seeds, cell.complete, cell.best) == ((0, 1), False, False)
-    assert line_of(block, "prototypicality").average is None
-    assert [line.measured[0].best for line in block.lines] == [False, False, True]
+    cell = block.means_of(line_of(block, "prototypicality"))[0]
+    assert (cell.seeds, cell.complete, cell.best) == ([0, 1], False, False)
+    assert "prototypicality" not in block.averages.index
+    assert [block.means_of(line)[0].best for line in block.lines] == [False, False, True]
 
 
 def test_extra_seeds_of_full_do_not_make_the_others_incomplete(grid: Grid) -> None:
     [block] = blocks([*grid({"full": [97.0]}, [], seeds=5), *grid({"random": [90.0, 80.0]}, RATES, seeds=2)])
     assert block.seeds == (0, 1)
-    assert all(cell.complete for cell in block.lines[0].measured)
+    assert all(cell.complete for cell in block.means_of(block.lines[0]))
 
 
 def test_other_seeds_are_incomplete_though_they_are_as_many(grid: Grid) -> None:
@@ -79,10 +77,10 @@ def test_other_seeds_are_incomplete_though_they_are_as_many(grid: Grid) -> None:
     late = [row.model_copy(update={"seed": row.seed + 5}) for row in grid({"prototypicality": [99.0, 99.0]}, RATES, 2)]
     [block] = blocks([*late, *rows])
     assert block.seeds == (0, 1)
-    line = line_of(block, "prototypicality")
-    assert [(one.seeds, one.complete, one.best) for one in line.measured] == [((5, 6), False, False)] * 2
-    assert (line.average, line.best_average) == (None, False)
-    assert [one.best for one in line_of(block, "elfs").measured] == [True, True]
+    means = block.means_of(line_of(block, "prototypicality"))
+    assert [(one.seeds, one.complete, one.best) for one in means] == [([5, 6], False, False)] * 2
+    assert "prototypicality" not in block.averages.index
+    assert [one.best for one in block.means_of(line_of(block, "elfs"))] == [True, True]
 
 
 def test_seeds_are_those_of_most_cells_that_have_most_and_holes_do_not_count(grid: Grid) -> None:
@@ -91,27 +89,27 @@ def test_seeds_are_those_of_most_cells_that_have_most_and_holes_do_not_count(gri
     rows += [row.model_copy(update={"seed": row.seed + 4}) for row in grid({"ccs": [9.0]}, [0.5])]
     [block] = blocks(rows)
     assert block.seeds == (0, 1, 2)
-    assert [line.label for line in block.lines if all(one.complete for one in line.measured)] == ["elfs"]
+    assert [line.label for line in block.lines if all(one.complete for one in block.means_of(line))] == ["elfs"]
 
 
 def test_best_is_marked_with_and_without_labels_apart_ties_at_the_shown_decimals_included(grid: Grid) -> None:
     means = {"random": [90.0, 80.0], "elfs": [90.04, 82.0], "aum": [95.0, 60.0], "ccs": [94.0, 70.0]}
     [block] = blocks(grid(means, RATES))
-    best = {line.label: tuple(cell.best for cell in line.measured) for line in block.lines}
+    best = {line.label: tuple(cell.best for cell in block.means_of(line)) for line in block.lines}
     assert best == {"random": (True, False), "elfs": (True, True), "aum": (True, False), "ccs": (False, True)}
-    assert {line.label for line in block.lines if line.best_average} == {"elfs", "ccs"}
+    assert set(block.averages.query("best").index) == {"elfs", "ccs"}
 
 
 def test_labels_of_the_coreset_are_labels_when_the_best_are_marked(grid: Grid) -> None:
     means = {"random": [90.0, 80.0], "elfs": [91.0, 79.0], "badge": [93.0, 85.0], "aum": [92.0, 86.0]}
     [block] = blocks(grid(means, RATES))
-    best = {line.label: tuple(cell.best for cell in line.measured) for line in block.lines}
+    best = {line.label: tuple(cell.best for cell in block.means_of(line)) for line in block.lines}
     assert best == {"random": (False, True), "elfs": (True, False), "badge": (True, False), "aum": (False, True)}
 
 
 def test_a_lone_method_with_or_without_labels_is_not_marked_best(grid: Grid) -> None:
     [block] = blocks(grid({"random": [90.0, 80.0], "aum": [91.0, 60.0]}, RATES))
-    assert not any(cell.best for line in block.lines for cell in line.measured)
+    assert not any(cell.best for line in block.lines for cell in block.means_of(line))
 
 
 def test_labels_name_the_variant_only_where_a_method_has_several(grid: Grid) -> None:
@@ -125,7 +123,9 @@ def test_a_parameter_given_per_rate_makes_one_line(row: Make) -> None:
     base = {"strata": 50, "score": "aum"}
     rows = [row(variant, 0.5, params={"beta": 0.0, **base}), row(variant, 0.9, params={"beta": 0.3, **base})]
     [block] = blocks(rows)
-    assert [(line.label, [cell.complete for cell in line.measured]) for line in block.lines] == [("ccs", [True, True])]
+    assert [(line.label, [cell.complete for cell in block.means_of(line)]) for line in block.lines] == [
+        ("ccs", [True, True])
+    ]
     with pytest.raises(RowError, match="parameter strata: 50 and 20"):
         blocks([rows[0], row(variant, 0.9, params={"beta": 0.3, **base, "strata": 20})])
     with pytest.raises(RowError, match=r"parameter beta: 0\.0 and 0\.1"):
@@ -140,14 +140,14 @@ def test_an_enlarged_grid_is_one_line_with_the_rows_of_all_its_rates(row: Make) 
     [block] = blocks(rows)
     [line] = block.lines
     assert line.variant == later
-    assert [sorted(line.rows_at(rate)) for rate in block.rates] == [[0, 1], [1], [0]]
-    assert [one.seeds for one in line.measured] == [(0, 1), (1,), (0,)]
+    assert [block.cells_of(line, rate)["seed"].tolist() for rate in block.rates] == [[0, 1], [1], [0]]
+    assert [one.seeds for one in block.means_of(line)] == [[0, 1], [1], [0]]
 
 
 def test_metric_best_shows_the_best_accuracy(row: Make) -> None:
     rows = [row("random", 0.5, 0, 80.0, best_accuracy=83.0)]
-    means = [block.lines[0].measured[0].summary for metric in ("last", "best") for block in blocks(rows, metric=metric)]
-    assert [summary.mean for summary in means if summary] == [80.0, 83.0]
+    made = [block for metric in ("last", "best") for block in blocks(rows, metric=metric)]
+    assert [block.means["mean"].tolist() for block in made] == [[80.0], [83.0]]
 
 
 @pytest.mark.parametrize(
@@ -223,7 +223,7 @@ def test_rows_of_before_a_method_got_a_parameter_stay_on_their_line(row: Make) -
     old = row("aum", seed=0, params={"margin": "softmax"})
     new = row("aum", seed=1, params={"margin": "softmax", "beta": 0.0})
     [block] = blocks([old, new])
-    assert block.lines[0].measured[0].seeds == (0, 1)
+    assert block.means["seeds"].tolist() == [[0, 1]]
 
 
 def test_two_rows_of_one_seed_are_refused(row: Make) -> None:
@@ -259,11 +259,11 @@ def test_reported_numbers_are_attached_at_whole_percent_only(row: Make) -> None:
     paper = {"dataset": "cifar10", "pool_size": 50_000}
     rows = [row("elfs", rate, 0, 86.0, **paper) for rate in (0.9, 0.895)]
     [block] = blocks(rows, compare=True)
-    other, cell = block.lines[0].measured
-    assert other.reported is None
-    assert cell.reported is not None
-    assert cell.difference == pytest.approx(86.0 - cell.reported.accuracy)
-    assert all(cell.reported is None for line in blocks(rows)[0].lines for cell in line.measured)
+    other, cell = block.means_of(block.lines[0])
+    assert other.paper is None
+    assert cell.reported == cell.paper.accuracy
+    assert cell.difference == pytest.approx(86.0 - cell.reported)
+    assert blocks(rows)[0].means["reported"].isna().all()
 
 
 def test_reported_numbers_are_looked_up_with_the_parameters_of_each_rate(row: Make) -> None:
@@ -273,9 +273,9 @@ def test_reported_numbers_are_looked_up_with_the_parameters_of_each_rate(row: Ma
         for rate, beta in ((0.5, 0.0), (0.9, 0.4))
     ]
     [block] = blocks(rows, compare=True)
-    as_reported, with_a_cut = block.lines[0].measured
-    assert as_reported.reported is not None
-    assert with_a_cut.reported is None, "the paper dropped nothing"
+    as_reported, with_a_cut = block.means_of(block.lines[0])
+    assert as_reported.paper is not None
+    assert with_a_cut.paper is None, "the paper dropped nothing"
 
 
 def test_parameters_are_those_the_user_set() -> None:
