@@ -27,6 +27,7 @@ def accuracy_table(block: Block) -> TextTable:
     """
     columns = ("method", *(percent(rate) for rate in block.rates), *["Avg"] * bool(len(block.averages)))
     sections = []
+    # Adjacent lines only: the user's own order may come back to a supervision, and gets a heading again.
     for supervision, lines in groupby(block.lines, key=lambda line: line.supervision):
         entries = [entry for line in lines for entry in _entries(line, block)]
         sections.append(Section(_SUPERVISION[supervision], tuple(entries)))
@@ -59,6 +60,7 @@ def _entries(line: Line, block: Block) -> list[tuple[Field, ...]]:
     papers = [one.paper.paper for one in means if one.paper]
     if papers:
         second = [Field(_reported(one, block.digits), faint=True) for one in means]
+        # The papers report no average, and one over the rates that they share with us would be another thing.
         second += [Field("")] * bool(len(block.averages))
         entries.append((Field(f"reported ({papers[0]})", faint=True), *second))
     return entries
@@ -83,6 +85,7 @@ def _reported(one: Any, digits: int) -> str:
 
 def signed(value: float, digits: int) -> str:
     """Return a difference with its sign; adding 0.0 turns a rounded -0.0 into 0.0."""
+    # A plus too, so that nobody reads a difference as an accuracy.
     return f"{round(value, digits) + 0.0:+.{digits}f}"
 
 

@@ -64,6 +64,7 @@ def find_baseline(blocks: Sequence[Block], name: str) -> list[Line | None]:
     """
     baselines: list[Line | None] = []
     for block in blocks:
+        # The user's own name first: it may be what another method is called.
         lines = [line for line in block.all_lines if name in (line.label, line.variant)]
         lines = lines or [line for line in block.all_lines if line.method == name]
         if len(lines) > 1:
@@ -138,6 +139,7 @@ def agreements(block: Block, folders: Sequence[Path], rates: Sequence[float] | N
     files, records = Files(folders), []
     for rate in block.rates if rates is None else rates:
         there = block.pruned[block.pruned["rate"] == rate]
+        # Every method of the block, with a coreset or without, or matrices of two rates could not be laid side by side.
         own = {line.label: block.cells_of(line, rate) for line in block.lines}
         coresets = {label: files.coresets(cells) for label, cells in own.items()}
         # Methods without scores would be empty lines and columns.
@@ -201,6 +203,7 @@ def between_encoders(blocks: Sequence[Block], folders: Sequence[Path]) -> pd.Dat
 
 def square(pairs: pd.DataFrame) -> pd.DataFrame:
     """Return the means of ``agreements``, of one rate and measure, with methods down and across, in their order."""
+    # Pairs are there once; a matrix is read from either side.
     half = pairs.pivot(index="method", columns="other_method", values="mean")
     labels = pairs["method"].unique()
     return half.combine_first(half.T).reindex(index=labels, columns=labels)
@@ -222,6 +225,7 @@ def agreement(
     if other is None:
         pairs = list(itertools.combinations(one.values(), 2))
     else:
+        # Other seeds are other data orders and proxies, so pairs across them would measure those.
         pairs = [(one[seed], other[seed]) for seed in one.keys() & other.keys()]
     values = [value for value in itertools.starmap(measure, pairs) if value is not None]
     return {"mean": math.fsum(values) / len(values) if values else None, "n": len(values)}
@@ -290,6 +294,7 @@ def scored(block: Block, rate: float, folders: Sequence[Path]) -> list[Scored]:
     for line in block.lines:
         for cell in named(block.cells_of(line, rate)):
             scores, coreset = find_scores(cell, folders), find_coreset(cell, folders)
+            # One seed: a histogram over several would mix scores of several proxies.
             if scores is not None and coreset is not None:
                 entries.append(Scored(line.label, cell, scores, coreset))
                 break

@@ -23,11 +23,13 @@ if TYPE_CHECKING:
 def contest_table(block: Block, baseline: Line | None, made: pd.DataFrame) -> TextTable:
     """One line per rate and method: accuracy, difference to the baseline with interval, p-values, wins and rank."""
     columns = ("method", "accuracy", "difference", "95 % interval", "p", "p (Holm)", "w/t/l", "rank", "rank 95 %")
+    # NaN is the mean over all rates, and no percentage.
     headings = made["rate"].map(lambda rate: f"{percent(rate)} removed", na_action="ignore")
     sections = [
         Section(str(heading), tuple(_fields(entry, block) for entry in group.itertuples()))
         for heading, group in made.groupby(headings.fillna("mean over all rates"), sort=False)
     ]
+    # A block without the baseline keeps its accuracies and ranks.
     name = baseline.label if baseline else "nothing"
     return TextTable(
         f"{block.name}: against {name}", columns, tuple(sections), facts=tuple(_facts(block, made, baseline))
@@ -48,6 +50,7 @@ def overlap_tables(block: Block, pairs: pd.DataFrame) -> list[TextTable]:
             Fact("Jaccard overlap", f"images in both coresets divided by images in either; {_DIAGONAL}"),
             Fact("By chance", f"two random coresets of this size overlap by {own['chance'].iloc[0]:.2f}"),
         ]
+        # An overlap over fewer seeds looks like any other.
         if own["missing"].any():
             rows = counted(int((block.pruned["rate"] == rate).sum()), "row")
             missing = f"{own['missing'].iloc[0]} of {rows}"

@@ -48,6 +48,7 @@ def conflict(row: Row, other: Mapping[str, Any]) -> str | None:
     Returns:
         The fields that differ with both values, in words; None where the two may stand in one block, or never would.
     """
+    # A row without an encoder joins the block of every encoder.
     encoders = {row.encoder, other["encoder"]} - {NO_ENCODER}
     if (row.dataset, row.model) != (other["dataset"], other["model"]) or len(encoders) > 1:
         return None
@@ -81,6 +82,7 @@ def check_line(rows: Sequence[Row], where: str) -> None:
         where: its block in words, for the error.
     """
     _agree(rows, _OF_LINE, where)
+    # Where the user gave a value per rate, another value at another rate is what was asked for.
     free = given_by_rate(parse_call(rows[0].variant))
     at_rate: dict[float, Row] = {}
     cells: dict[tuple[float, int], Row] = {}
@@ -97,6 +99,7 @@ def check_line(rows: Sequence[Row], where: str) -> None:
 
 def rate_of(row: Row | Cell) -> float:
     """Return the fraction removed, without the rounding of a computed one."""
+    # 1 - 0.9 is 0.09999999999999998, which would be a column of its own.
     return round(row.rate, 9)
 
 

@@ -32,6 +32,7 @@ def flat(row: Row) -> dict[str, Any]:
     curve, stages = content.pop("curve"), content.pop("stages")
     # All fields, those too that a recipe leaves out at their defaults: a column is there whatever the rows hold.
     content["proxy_recipe"] = dict(row.proxy_recipe) if row.proxy_recipe else None
+    # Stages follow each other, so what a row needed at most is the highest and not the sum.
     peaks = [use["peak_bytes"] for use in stages if use["peak_bytes"] is not None]
     return {
         **{name: _json(value) if name in MAPPINGS else value for name, value in content.items()},

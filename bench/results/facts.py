@@ -57,6 +57,7 @@ def common(cells: pd.DataFrame) -> list[Fact]:
     modifiers = {dataset: dataset_modifiers(dataset) for dataset in sorted(cells["dataset"].unique())}
     facts += [Fact(dataset, describe(given)) for dataset, given in modifiers.items() if given]
     scales = sorted(cells["recipe_scale"].unique())
+    # A scaled run is no result of the protocol, and its table must say so wherever it is copied.
     if scales[0] < 1:
         factors = " and ".join(f"{scale:g}" for scale in scales)
         facts.append(Fact("Scaled", f"iterations and proxy epochs times {factors}, not the full protocol"))
@@ -67,6 +68,7 @@ def incomplete(block: Block) -> list[Fact]:
     """Say which cells were asked for and have no row, and that some methods are left out."""
     words = missing_words(block.planned, block.points)
     facts = [Fact("Incomplete", words)] if words else []
+    # Ranks and p-values would be others with the methods that are left out.
     if block.hidden:
         here = len(block.all_lines)
         facts.append(Fact("Methods", f"{here} of the {here + block.hidden} in these rows, compared among themselves"))
@@ -230,6 +232,7 @@ def _pseudo_labels(block: Block) -> list[Fact]:
     lines_of: dict[str, list[Line]] = {}
     for line in block.lines:
         # All rates of a seed share its pseudo-labels.
+        # The numbers of one clustering would count once for every rate.
         by_seed = block.cells_of(line).drop_duplicates("seed", keep="last").sort_values("seed")
         known = by_seed["pseudo_labels"].dropna().tolist()
         if known:

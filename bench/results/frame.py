@@ -25,6 +25,7 @@ def to_frame(rows: Iterable[Row]) -> pd.DataFrame:
 
     records = [flat(row) for row in rows]
     for record in records:
+        # Back to mappings: text is what Parquet and CSV need, not what somebody filters by.
         record.update({name: json.loads(record[name]) for name in MAPPINGS})
     return pd.DataFrame(records)
 
@@ -40,6 +41,7 @@ def from_frame(frame: pd.DataFrame) -> list[Row]:
 
 def plain(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """Return the lines of a frame as plain values, None where there is none: what CSV and JSON are written from."""
+    # As objects first: a column of numbers cannot hold None.
     return frame.astype(object).where(frame.notna(), None).to_dict("records")
 
 
@@ -56,6 +58,7 @@ def _row(record: dict[Any, Any]) -> Row:
         curve = list(zip(known.pop("curve_iterations"), known.pop("curve_accuracies"), strict=True))
     except KeyError as error:
         raise RowError(f"the frame has no column {error}; make it with bench.load_rows(FOLDER).") from error
+    # What was derived from the row is derived anew, so that an edited frame cannot disagree with itself.
     fields = {name: value for name, value in known.items() if name not in _DERIVED}
     try:
         return Row.model_validate({**fields, "recipe": recipe, "curve": curve})

@@ -81,6 +81,7 @@ def entrants(blocks: Sequence[Block]) -> pd.DataFrame:
 
     means = pd.concat([block.means.assign(block=number) for number, block in enumerate(blocks)], ignore_index=True)
     means = means[means["method"] != FULL]
+    # Where two variants meet in one block, the name alone would not say which of them won.
     lines = means.groupby(["block", "method"])["label"].transform("nunique")
     split = {*means.loc[lines > 1, "method"]}
     names = means["family"].where(means["method"].isin(split), means["method"])
@@ -131,6 +132,7 @@ def leaderboard_table(blocks: Sequence[Block], table: pd.DataFrame, *, intervals
 
 def leaderboard_records(table: pd.DataFrame) -> list[dict[str, Any]]:
     """Plain values of ``standings``, one record per method."""
+    # Lists as one text, since a CSV has one value a field.
     joined = {name: table[name].map("; ".join) for name in ("variants", "missing")}
     return plain(table.assign(**joined))
 
@@ -151,9 +153,11 @@ def _scores(blocks: Sequence[Block], entered: pd.DataFrame) -> pd.DataFrame:
         for number, rate in means.index
     ]
     standings = means.apply(ranks, axis=1, result_type="broadcast")
+    # All that share the best rank win: a coin would otherwise decide it.
     wins = standings.eq(standings.min(axis=1), axis=0)
     scores = pd.DataFrame(rank_intervals(columns, shares), index=means.columns)
     scores.columns = pd.Index(names[:3])
+    # One seed has no spread, and an interval over the other columns would look like one over all.
     if any(len(block.seeds) == 1 for block in blocks):
         scores[["rank_low", "rank_high"]] = float("nan")
     # ``fsum``, so that the order of the folders does not show in the last digit.

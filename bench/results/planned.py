@@ -57,6 +57,7 @@ def write_planned(out: Path, cells: Iterable[Cell]) -> None:
         )
         for cell in cells
     )
+    # A second run into the folder adds a rate or a method; the first one's cells are asked for still.
     whole = Planned(cells=tuple(dict.fromkeys((*read_planned([out]), *now))))
     write_atomically(out / NAME, whole.model_dump_json().encode())
 

@@ -96,6 +96,7 @@ def latex(tables: Iterable[TextTable], tex: Tex | None = None) -> str:
     for number, table in enumerate(several):
         caption = f"{escape_latex(table.title)}."
         if tex.caption:
+            # One caption for several tables would not tell them apart.
             caption = f"{tex.caption} {caption}" if len(several) > 1 else tex.caption
         # ``\ref`` needs labels that differ.
         label = f"{tex.label}-{number + 1}" if tex.label and number else tex.label
@@ -115,18 +116,21 @@ def to_csv(records: Sequence[Mapping[str, object]]) -> str:
 def _csv_line(values: Sequence[str]) -> str:
     """One line. Python's writer quotes the characters of its own line end alone; a bare return ends a line too."""
     out = io.StringIO()
+    # One line at a time: a bare "\n" as line end would leave a "\r" inside a name unquoted.
     csv.writer(out, lineterminator="\r\n").writerow(values)
     return out.getvalue().removesuffix("\r\n") + "\n"
 
 
 def escape_markdown(text: str) -> str:
     """Escape what GitHub would read as markup; an underscore inside a word is none."""
+    # "|" would end the cell and "<" begin HTML; names of methods come from rows of others.
     text = re.sub(r"([\\`*|<>\[\]~#$])", r"\\\1", text)
     return re.sub(r"(?<![^\W_])_|_(?![^\W_])", r"\\_", text)
 
 
 def escape_latex(text: str) -> str:
     """Escape LaTeX's special characters, and write the few signs we use as commands of plain LaTeX."""
+    # Character by character: replaced one after another, the braces of "\textbackslash{}" would be escaped too.
     return "".join(_LATEX.get(character, character) for character in text)
 
 
@@ -138,6 +142,7 @@ def write_text(folder: Path, name: str, contents: dict[str, str]) -> list[Path]:
         BenchError: the folder cannot be written.
     """
     return [
+        # As Python read them, since a path that is no UTF-8 comes as surrogates, which a strict encoder refuses.
         write_bytes(folder / f"{name}.{suffix}", content.encode("utf-8", "surrogateescape"))
         for suffix, content in contents.items()
     ]
@@ -178,10 +183,13 @@ _LATEX = {
 def _csv_value(name: str, value: object) -> str:
     if value is None:
         return ""
+    # Before numbers: a bool is an int in Python.
     if isinstance(value, bool):
         return str(int(value))
     if isinstance(value, list):
+        # No comma, which would be quoted, and which spreadsheets of some countries read as a decimal point.
         return " ".join(map(str, value))
+    # Six decimals are below one image of a million in percent, and the same on every machine.
     return f"{value:{'g' if name == 'rate' else '.6f'}}" if isinstance(value, float) else str(value)
 
 

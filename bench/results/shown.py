@@ -53,6 +53,7 @@ class Shown:
 
     def lacking(self, rows: Iterable[Row]) -> list[str]:
         """Return the chosen methods that no row has."""
+        # A method without parameters stands for all its variants, so names are compared as entries.
         there = set(map(self._call, {row.variant for row in rows}))
         return [call for call in self._names if call not in there]
 
@@ -68,6 +69,7 @@ class Shown:
     def position(self, variant: str) -> tuple[int, str]:
         """Return where a line stands among the chosen ones (a baseline: after them), and the name that it was given."""
         call = self._call(variant)
+        # A baseline that nobody named goes last: it is there to be compared with.
         return (list(self._names).index(call), self._names[call]) if call else (len(self._names), "")
 
     def _call(self, variant: str) -> str:

@@ -18,6 +18,7 @@ def published_indices(row: Row, run: Path) -> NDArray[np.int64] | str:
     """Return the coreset beside the row, or why it cannot be read."""
     path = indices_path(run, row.cell_id)
     try:
+        # Without the hash: another coreset shall be told as another one, not as a file that cannot be read.
         stays_in(path, run)
         return read_indices(path)
     except BenchError as error:

@@ -51,6 +51,7 @@ def spelling_problems(row: Row) -> Iterator[str]:
         elif str(spelled) != text:
             yield f"{field}: {text!r} would be written {str(spelled)!r}"
     for text in _texts(row.params):
+        # Parameters are shown in tables, where such a character would hide what is written.
         unseen = [char for char in text if unicodedata.category(char) in ("Cc", "Cf", "Zl", "Zp")]
         if unseen:
             yield f"params: {text!r} holds the unseen character U+{ord(unseen[0]):04X}"
@@ -158,6 +159,7 @@ def coreset_problems(row: Row) -> Iterator[str]:
 
 def judged_problems(row: Row) -> Iterator[str]:
     """Whether what was taken is among what was judged."""
+    # A guard takes a random coreset that was judged beside the others, under its own name.
     if (row.judged or row.taken) and row.taken not in row.judged:
         yield f"taken: {row.taken or 'nothing'} was taken, but judged were {', '.join(row.judged) or 'none'}"
 

@@ -61,14 +61,17 @@ class DataAtHand:
         call = parse_call(row.dataset)
         size, seed = call.params.pop("pool_size", None), call.params.pop("pool_seed", 0)
         entry = next((entry for entry in datasets if entry.name == call.name), None)
+        # A row from outside must not make us open a path of its choosing or run a plugin.
         if entry is None or not entry.function.__module__.startswith("bench.datasets.") or call.params:
             return f"{call.name} is no built-in data set, or one of your own files"
+        # Another version of the reader may give other images, which is no fault of the row.
         if row.dataset_version not in (None, entry.info.version):
             return f"{call.name} is here in version {entry.info.version}"
         modifiers = check_modifiers(call.name, call.modifiers)
         if "labels" in modifiers:
             return f"{row.dataset} has labels of a file of your own"
         try:
+            # Corruption alone is applied while loading; the others change labels or which images there are.
             tested = {name: value for name, value in modifiers.items() if name == "corruption"}
             whole = load_dataset(call.name, {}, root=self.root, download=False, pool_size=None, modifiers=tested)
         except (DataError, ImportError):
@@ -97,6 +100,7 @@ def label_problems(row: Row, indices: NDArray[np.int64] | None, data: DataAtHand
         yield Unchecked(f"labels: {known}")
         return
     dataset = known.dataset
+    # First, and alone: of other data every count below would differ too.
     if row.fingerprint != known.fingerprint:
         yield f"fingerprint: {row.fingerprint[:12]}..., but {row.dataset} has {known.fingerprint[:12]}... here"
         return
