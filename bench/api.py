@@ -20,8 +20,8 @@ from bench.errors import DataError, RowError, SpecError, UnknownName
 if TYPE_CHECKING:
     from bench.engine.events import Listener
     from bench.engine.start import Job
+    from bench.results.block import Block
     from bench.results.rendering import TextTable
-    from bench.results.tables import Block
 
 PathLike = str | Path
 Methods = str | Sequence[str] | Mapping[str, str]

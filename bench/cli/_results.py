@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from bench.results.block import Block
     from bench.results.rendering import Tex, TextTable
     from bench.results.shown import Shown
-    from bench.results.tables import Block
 
 
 class MetricName(str, Enum):

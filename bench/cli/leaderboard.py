@@ -10,7 +10,7 @@ import typer
 from bench.cli import _results as results
 
 if TYPE_CHECKING:
-    from bench.results.tables import Block
+    from bench.results.block import Block
 
 
 def leaderboard(

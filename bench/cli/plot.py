@@ -12,7 +12,7 @@ from bench.cli import _complete
 from bench.cli import _results as results
 
 if TYPE_CHECKING:
-    from bench.results.tables import Block
+    from bench.results.block import Block
 
 
 class FigureKind(str, Enum):

@@ -14,7 +14,7 @@ from bench.cli._options import QuietOption
 
 if TYPE_CHECKING:
     from bench.report.page import Part
-    from bench.results.tables import Block
+    from bench.results.block import Block
 
 BASELINE = "random"
 

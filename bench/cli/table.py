@@ -11,8 +11,8 @@ from bench.cli import _results as results
 from bench.cli._output import JsonOption, print_json
 
 if TYPE_CHECKING:
+    from bench.results.block import Block
     from bench.results.rendering import Tex, TextTable
-    from bench.results.tables import Block
 
 
 def table(

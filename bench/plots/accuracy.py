@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from bench.plots.style import Look, Style, legend_below, looks, name_height, new_figure
 from bench.results.accuracy_table import percent
+from bench.results.block import FULL, Block
 from bench.results.facts import METRIC
 from bench.results.stats import summarize
-from bench.results.tables import FULL, Block
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

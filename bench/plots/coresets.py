@@ -10,8 +10,8 @@ import numpy as np
 
 from bench.plots.style import Style, heat, legend_below, letters, new_figure
 from bench.results.accuracy_table import percent
+from bench.results.block import Block
 from bench.results.comparison import Scored, square
-from bench.results.tables import Block
 
 if TYPE_CHECKING:
     import pandas as pd

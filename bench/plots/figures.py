@@ -12,9 +12,9 @@ from bench.errors import SpecError
 from bench.plots.accuracy import against_cost, against_rate
 from bench.plots.coresets import class_balance, coreset_overlap, score_distributions
 from bench.plots.style import Draw
+from bench.results.block import Block
 from bench.results.comparison import agreements, scored
 from bench.results.published import is_whole_split
-from bench.results.tables import Block
 
 
 class Figure(NamedTuple):

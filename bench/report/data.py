@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from bench.results.block import Block
 from bench.results.facts import incomplete, label_leak, other_seeds
 from bench.results.frame import plain
 from bench.results.leaderboard import entrants, weighing_facts
-from bench.results.tables import Block
 
 _CELL = {
     **{name: name for name in ("folders", "dataset", "encoder", "model", "rate")},

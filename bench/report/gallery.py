@@ -16,9 +16,9 @@ from bench.errors import BenchError
 from bench.grammar import parse_call
 from bench.loading import load_dataset
 from bench.report.page import Gallery
+from bench.results.block import Block
 from bench.results.comparison import Scored, scored
 from bench.results.published import pool_positions
-from bench.results.tables import Block
 
 SHOWN = 16
 """Pictures per sheet."""

@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from itertools import groupby
 from typing import Any
 
+from bench.results.block import Block, Line
 from bench.results.facts import doubtful, table_facts
 from bench.results.frame import plain
 from bench.results.rendering import MISSING, Field, Section, TextTable
-from bench.results.tables import Block, Line
 
 _SUPERVISION = {
     "none": "no labels",

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from bench.errors import RowError, SpecError, UnknownName
 from bench.identity import NO_ENCODER
+from bench.results.block import Block, Line
 from bench.results.frame import named
 from bench.results.published import find_coreset, find_scores
 from bench.results.stats import (
@@ -26,7 +27,6 @@ from bench.results.stats import (
     rank_intervals,
     summarize,
 )
-from bench.results.tables import Block, Line
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, TypeVar
 from bench.grammar import Call, family
 from bench.identity import NO_ENCODER, NO_PROXY
 from bench.modifiers import describe
+from bench.results.block import FULL, Block, Line
 from bench.results.frame import named
 from bench.results.planned import missing_words
 from bench.results.rendering import MISSING, WARNING, Fact
 from bench.results.reported import Reported, not_run, protocol_of, same_encoder, tuned
 from bench.results.stats import summarize
-from bench.results.tables import FULL, Block, Line, dataset_modifiers, parameters
+from bench.results.tables import dataset_modifiers, parameters
 from bench.units import counted
 
 if TYPE_CHECKING:

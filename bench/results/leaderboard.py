@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from bench.errors import RowError
 from bench.results.accuracy_table import percent
+from bench.results.block import FULL, Block
 from bench.results.facts import METRIC, common, incomplete, label_leak, other_seeds
 from bench.results.frame import named, plain
 from bench.results.rendering import MISSING, Fact, Field, Section, TextTable
 from bench.results.stats import RANK_INTERVAL, rank_intervals, ranks
-from bench.results.tables import FULL, Block, parameters
+from bench.results.tables import parameters
 from bench.units import counted
 
 if TYPE_CHECKING:

@@ -11,11 +11,12 @@ import pandas as pd
 import pytest
 
 from bench.errors import RowError
+from bench.results.block import Block
 from bench.results.leaderboard import column_weights, leaderboard_records, leaderboard_table, standings
 from bench.results.rendering import TextTable, latex, markdown, to_csv
 from bench.results.rows import Row
 from bench.results.stats import rank_intervals
-from bench.results.tables import Block, blocks
+from bench.results.tables import blocks
 
 Grid = Callable[..., list[Row]]
 RATES = [0.5, 0.9]

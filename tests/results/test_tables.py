@@ -7,9 +7,10 @@ import pytest
 
 from bench.errors import RowError
 from bench.recipe import Recipe
+from bench.results.block import Block, Line
 from bench.results.facts import table_facts
 from bench.results.rows import Row, write_row
-from bench.results.tables import Block, Line, blocks, collect, parameters
+from bench.results.tables import blocks, collect, parameters
 
 Make = Callable[..., Row]
 Grid = Callable[..., list[Row]]
