@@ -55,7 +55,7 @@ def test_a_finished_grid_and_a_folder_without_a_plan_miss_nothing(grid: Grid, tm
     rows = grid(MEANS, RATES)
     assert read_planned([tmp_path]) == ()
     plan(rows, tmp_path)
-    assert missing_words(read_planned([tmp_path]), rows) == ""
+    assert missing_words(read_planned([tmp_path]), set(map(grid_point, rows))) == ""
     whole = (tmp_path / NAME).read_text()
     for text in ("{", whole.replace("random", "ran\\u001b[2Jdom"), whole.replace("random", "ran\\u202edom")):
         (tmp_path / NAME).write_text(text)
@@ -66,4 +66,4 @@ def test_a_finished_grid_and_a_folder_without_a_plan_miss_nothing(grid: Grid, tm
 def test_an_enlarged_grid_keeps_its_places(row: Callable[..., Row]) -> None:
     short, long = "ccs(beta={0.5: 0.0})", "ccs(beta={0.5: 0.0, 0.9: 0.3})"
     planned = [grid_point(row(short, 0.5)), GridPoint(*grid_point(row(long, 0.9)))]
-    assert missing_words(planned, [row(long, 0.5), row(long, 0.9)]) == ""
+    assert missing_words(planned, {grid_point(row(long, rate)) for rate in (0.5, 0.9)}) == ""
