@@ -5,6 +5,7 @@ Every function here is importable from ``bench`` itself. Nothing heavy is import
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -231,6 +232,7 @@ def select(
     from bench.grammar import parse_call
     from bench.labelling.candidates import check_limits, limits_of
     from bench.labelling.choose import check_method
+    from bench.labelling.collapse import empty_rows
     from bench.labelling.default import find_method
     from bench.labelling.items import Machine, embed_images
     from bench.labelling.rows import Rows, unmasked
@@ -245,10 +247,9 @@ def select(
         raise DataError(f"with an encoder, X is uint8 images [N, C, H, W], got {array.dtype} {list(array.shape)}.")
     if not images and array.ndim == 4:
         raise DataError(f"X {list(array.shape)} looks like images; give encoder=..., or embeddings [N, D].")
-    # On the command line the options themselves check these two.
-    for name, given, least in (("seed", seed, 0), ("threads", threads, 1)):
-        if given < least:
-            raise SpecError(f"{name}={given} is not valid: a whole number from {least} on.")
+    # On the command line the options themselves check these.
+    budget, num_classes = _whole("budget", budget, 2), _whole("num_classes", num_classes, 2)
+    seed, threads = _whole("seed", seed, 0), _whole("threads", threads, 1)
     vectors: Rows | None = None if images else as_vectors(array, "X")
     limits = limits_of(len(array), labelled, exclude, groups, per_group)
     call = find_method(method, items=len(array))
@@ -275,8 +276,19 @@ def select(
         scores=chosen.scores,
         chosen=chosen.chosen,
         method=chosen.variant,
-        warnings=chosen.warnings,
+        warnings=(*(() if images else empty_rows(vectors)), *chosen.warnings),
     )
+
+
+def _whole(name: str, given: Any, least: int) -> int:
+    """Return a whole number, also one of numpy's; refuse 3.0 and True, which the command line does not take either."""
+    try:
+        number = least - 1 if isinstance(given, bool) else operator.index(given)
+    except TypeError:
+        number = least - 1
+    if number < least:
+        raise SpecError(f"{name}={given!r} is not valid: a whole number from {least} on.")
+    return number
 
 
 def load_rows(*folders: PathLike) -> pd.DataFrame:

@@ -105,6 +105,8 @@ class EncoderInfo:
         fitted: it learns from the pool's images before it embeds, see ``bench.embedding.encoder.FittedEncoder``.
         memory: (all parameters, images N, shape (C, H, W)) -> bytes that fitting takes beside images in memory, for the
             estimates before a run.
+        passes: (all parameters) -> how often fitting goes over the pool's images, for the estimate of time before a
+            run; None where that is not known.
         gpu: whether a GPU does some of its work; one of which none does holds none.
         files: (weights file) -> all files that the embeddings depend on, where that is more than the weights.
     """
@@ -115,6 +117,7 @@ class EncoderInfo:
     version: int = 1
     fitted: bool = False
     memory: Callable[[Mapping[str, Any], int, tuple[int, ...]], int] = lambda params, images, shape: 0
+    passes: Callable[[Mapping[str, Any]], float] | None = None
     gpu: bool = True
     files: Callable[[Path], Sequence[Path]] = lambda weights: [weights]
 

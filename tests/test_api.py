@@ -14,7 +14,7 @@ import pytest
 import bench
 from bench.cli._results import read_blocks
 from bench.cli.table import write_tables
-from bench.errors import RowError, SpecError, UnknownName
+from bench.errors import DataError, RowError, SpecError, UnknownName
 from bench.plugins import methods
 from bench.results.frame import from_frame, to_frame
 from bench.results.rows import read_rows
@@ -211,3 +211,28 @@ def test_a_budget_is_exact_and_beta_a_fraction_of_what_is_removed(tmp_path: Path
             cache_dir=tmp_path,
         )
         assert len(chosen.indices) == budget
+
+
+@pytest.mark.parametrize("name", ["budget", "num_classes", "seed", "threads"])
+@pytest.mark.parametrize("value", [3.0, True, "3", None, -1, np.float64(3)])
+def test_what_is_no_whole_number_is_refused(name: str, value: object) -> None:
+    given: Any = {"budget": 3, "num_classes": 3, name: value}
+    with pytest.raises(SpecError, match=rf"^{name}=.* is not valid: a whole number from \d on\.$"):
+        bench.select(np.eye(9), **given)
+
+
+@pytest.mark.parametrize("value", [2.0, True, 0, None])
+def test_a_share_of_a_group_is_a_whole_number_or_all(value: object) -> None:
+    given: Any = {"per_group": value}
+    with pytest.raises(SpecError, match="is not valid; the most items of a group, from 1 on, or all"):
+        bench.select(np.eye(9), budget=3, num_classes=3, groups=np.arange(9) // 2, **given)
+
+
+def test_embeddings_that_tell_nothing_are_refused_or_said(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="X holds 9 lines that are all the same: nothing tells the items apart"):
+        bench.select(np.zeros((9, 2)), budget=3, num_classes=3, cache_dir=tmp_path)
+    rows = np.eye(9)
+    rows[4] = 0
+    chosen = bench.select(rows, budget=np.int64(3), num_classes=3, method="kcenter", cache_dir=tmp_path)
+    [said] = chosen.warnings
+    assert said.startswith("1 of 9 embeddings are zeros alone, the first in line 4 ")

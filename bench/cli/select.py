@@ -372,6 +372,7 @@ def select(
         check_writable(path.parent)
     check_cache(cache)
     from bench.engine.start import pick_device
+    from bench.labelling.collapse import empty_rows
     from bench.labelling.items import Machine
     from bench.labelling.whole import choose_to_label
     from bench.store.cache import Store
@@ -394,6 +395,8 @@ def select(
             limits=limits,
             left_out=_unread(items),
         )
+        if source.scan is None:
+            chosen = chosen._replace(warnings=(*empty_rows(items.vectors), *chosen.warnings))
         progress.stage("writing")
         summary = wanted.write(chosen, items, limits)
     summary |= {} if given.fps is None else {"frames": str(frames)}

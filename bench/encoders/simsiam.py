@@ -36,6 +36,7 @@ def _memory(params: Mapping[str, Any], images: int, shape: tuple[int, ...]) -> i
     source="Chen and He 2021 (arXiv:2011.10566), trained on the pool",
     fitted=True,
     memory=_memory,
+    passes=lambda params: params["epochs"],
 )
 def simsiam(
     weights: Path | None,

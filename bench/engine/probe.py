@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from bench.embedding.encoder import Encoder, FittedEncoder, make_encoder
 from bench.identity import EncoderRef
 from bench.outside import settings_kept
+from bench.plugins import encoders
 from bench.stages.memory import WIDTH
 from bench.stages.session import Session
-from bench.stages.work import Clustered, Distance, Embedded, HeadStep, Inputs, Scored, Step, Unit
+from bench.stages.work import Clustered, Distance, Embedded, Fitted, HeadStep, Inputs, Scored, Step, Unit
 
 WORTH = 20.0
 """Rough seconds of a whole run from which a probe is worth its own."""
@@ -72,6 +73,7 @@ class _Probe:
     def __init__(self, session: Session, widths: Mapping[EncoderRef, int]) -> None:
         self._session, self._device = session, session.device
         self._encoders: dict[EncoderRef, Encoder] = {}
+        self._fits: dict[EncoderRef, float] = {}
         self._widths = dict(widths)
         self._rng = np.random.default_rng(0)
 
@@ -83,6 +85,8 @@ class _Probe:
                 return self._scored(unit)
             case Embedded():
                 return self._embedded(unit)
+            case Fitted():
+                return self._fitted(unit)
             case HeadStep():
                 return self._head_step(unit)
             case Distance():
@@ -154,12 +158,26 @@ class _Probe:
         count = max(2, min(64, int(2 * _BOX / max(first, 1e-6))))
         return self._embed(unit.encoder, unit.image, count) / count
 
-    def _embed(self, ref: EncoderRef, image: tuple[int, ...], count: int) -> float:
+    def _fitted(self, unit: Fitted) -> float:
+        entry = encoders.get(unit.encoder.name)
+        assert entry.info.passes is not None
+        self._encoder(unit.encoder, unit.image)
+        return self._fits[unit.encoder] / _FITTED / entry.info.passes(entry.resolve(unit.encoder.params))
+
+    def _encoder(self, ref: EncoderRef, image: tuple[int, ...]) -> Encoder:
         if ref not in self._encoders:
             self._encoders[ref] = made = make_encoder(ref, self._session.weights_of(ref))
             if isinstance(made, FittedEncoder):
-                made.fit(self._rng.integers(0, 256, (_FITTED, *image), dtype=np.uint8), device=self._device)
-        encoder, images = self._encoders[ref], self._rng.integers(0, 256, (count, *image), dtype=np.uint8)
+                images = self._rng.integers(0, 256, (_FITTED, *image), dtype=np.uint8)
+                begin = self.now()
+                try:
+                    made.restore(made.fit(images, device=self._device))
+                finally:  # random images may teach nothing, which takes as long
+                    self._fits[ref] = self.now() - begin
+        return self._encoders[ref]
+
+    def _embed(self, ref: EncoderRef, image: tuple[int, ...], count: int) -> float:
+        encoder, images = self._encoder(ref, image), self._rng.integers(0, 256, (count, *image), dtype=np.uint8)
         embedded: list[NDArray[np.float32]] = []
         taken = self._once(lambda: embedded.append(encoder.embed(images, device=self._device, batch_size=256)))
         self._widths[ref] = embedded[0].shape[1]

@@ -1,9 +1,11 @@
-"""Signs that a choice is much less varied than what it was chosen from."""
+"""Signs that a choice is much less varied than what it was chosen from, or that nothing could be chosen by."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+
+from bench.labelling.rows import Rows, in_blocks
 
 _FAIR = 3
 """Times its fair share that a cluster must have of the choice, besides half of it."""
@@ -34,3 +36,42 @@ def collapse(clusters: NDArray[np.int64], classes: int) -> list[str]:
         number = int(numbers[counts.argmax()])
         warnings.append(f"{largest} of the {size} chosen items are of one cluster ({number}){advice}")
     return warnings
+
+
+def copies(rows: Rows, budget: int) -> list[str]:
+    """Say that fewer embeddings differ than items are chosen.
+
+    Args:
+        rows: float32 [N, D], what is chosen from.
+        budget: n, items to choose.
+
+    Returns:
+        A warning, or none.
+    """
+    different: set[int] = set()
+    for _, part in in_blocks(rows):
+        different.update(hash(row.tobytes()) for row in part + 0.0)  # -0 and 0 are equal
+    if len(different) >= budget:
+        return []
+    return [
+        f"the {len(rows):,} items have {len(different):,} different embeddings, so the choice holds copies; choose "
+        "fewer, or leave copies out (--skip-duplicates)."
+    ]
+
+
+def empty_rows(rows: Rows) -> list[str]:
+    """Say how many embeddings are zeros alone, which tell nothing of their items.
+
+    Args:
+        rows: float32 [N, D], as they were given; of a black picture, pixels are zeros and no fault.
+
+    Returns:
+        A warning, or none.
+    """
+    empty = np.concatenate([inside.start + np.flatnonzero(~part.any(axis=1)) for inside, part in in_blocks(rows)])
+    if not len(empty):
+        return []
+    return [
+        f"{len(empty):,} of {len(rows):,} embeddings are zeros alone, the first in line {empty[0]} (counted from 0); "
+        "perhaps what made them failed there."
+    ]

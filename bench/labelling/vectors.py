@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 _EXTREME = 2.0**40
 """Between this and its inverse, squares of float32 and sums of very many of them hold all their digits."""
 
+_NPY = b"\x93NUMPY"
+
 _NAMES = ("file", "item", "name", "id")
 
 
@@ -44,6 +46,7 @@ def read_embeddings(path: Path) -> tuple[StoredRows, list[str] | None]:
         return _from_parquet(path)
     try:
         check_regular(path, path.stat().st_mode)
+        _check_kind(path)
         stored = np.load(path, mmap_mode="r", allow_pickle=False)
         if not isinstance(stored, np.ndarray):
             with stored:
@@ -53,6 +56,19 @@ def read_embeddings(path: Path) -> tuple[StoredRows, list[str] | None]:
         kind = ".npz" if path.suffix.lower() == ".npz" else ".npy"
         raise DataError(f"cannot read {path} as a {kind} file: {reason}.") from error
     return as_vectors(stored, str(path)), None
+
+
+def _check_kind(path: Path) -> None:
+    """Refuse what is none of numpy's files: numpy takes any other for a pickle, and says how to run what is in it."""
+    with path.open("rb") as file:
+        begin = file.read(len(_NPY))
+    if begin and begin != _NPY and not begin.startswith(b"PK"):
+        hint = ""
+        if begin.startswith(b"PAR1"):
+            hint = " It is a Parquet file: name it .parquet."
+        elif path.suffix.lower() in (".csv", ".tsv", ".txt"):
+            hint = f' Of a table of numbers alone: np.save("{path.stem}.npy", pd.read_csv("{path.name}").to_numpy()).'
+        raise DataError(f"{path} is no .npy, .npz or .parquet file, which embeddings are read from.{hint}")
 
 
 def _from_archive(stored: NpzFile, path: Path) -> NDArray[Any]:
@@ -126,7 +142,7 @@ def as_vectors(stored: NDArray[Any], name: str) -> StoredRows:
         name: what holds it, for messages.
 
     Raises:
-        DataError: another shape or type, fewer than 2 items, no features, or a number that is not finite.
+        DataError: another shape or type, fewer than 2 items, no features, not finite, or all lines alike.
     """
     if stored.ndim != 2 or stored.dtype.kind not in "fiu" or len(stored) < 2 or not stored.shape[1]:
         raise DataError(
@@ -136,6 +152,8 @@ def as_vectors(stored: NDArray[Any], name: str) -> StoredRows:
     rows = StoredRows(stored)
     # Not ``abs``, which leaves the smallest integer negative.
     largest = max(max(float(part.max()), -float(part.min())) for part in _parts(stored))
+    if all((part == stored[0]).all() for part in _parts(stored)):
+        raise DataError(f"{name} holds {len(stored):,} lines that are all the same: nothing tells the items apart.")
     if 0 < largest <= float(np.finfo(np.float32).max) and not 1 / _EXTREME < largest < _EXTREME:
         rows = StoredRows(stored, int(np.frexp(largest)[1]))
     bad = [inside.start + np.flatnonzero(~np.isfinite(part).all(axis=1)) for inside, part in in_blocks(rows)]

@@ -13,7 +13,7 @@ from bench.plugins import encoders
 from bench.stages.base import Stage
 from bench.stages.givers import Givers, gives
 from bench.stages.memory import PROCESS, WIDTH, Estimate, Shape
-from bench.stages.work import Embedded, Work
+from bench.stages.work import Embedded, Fitted, Work
 
 if TYPE_CHECKING:
     from bench.data import Arrays, Images
@@ -52,8 +52,12 @@ class EncoderFit(Stage):
         return Estimate(PROCESS + shape.bytes + shape.train * shape.per_image + declared, _FITTED)
 
     def work(self, shape: Shape) -> list[Work] | None:
-        """Count nothing for statistics of pixels, and None for a network that is trained, whose time nobody knows."""
-        return None if self.uses_gpu() else []
+        """Count passes over the pool where the encoder declares them; statistics of pixels take no time to speak of."""
+        entry = encoders.get(self.encoder.name)
+        if entry.info.passes is None:
+            return None if self.uses_gpu() else []
+        passes = entry.info.passes(entry.resolve(self.encoder.params))
+        return [Work(Fitted(self.encoder, shape.image), passes * shape.train)]
 
     def compute(self, session: Session, progress: Progress) -> Arrays:
         """Return the encoder's state, arrays as it names them; it is handed images alone."""

@@ -20,6 +20,7 @@ Inputs: TypeAlias = tuple[int, ...] | EncoderRef
 # probe or cannot have one; from benchmarks/README.md and docs/how-long.md (AMD EPYC and Intel Xeon, November 2026).
 _ACTIVATION = 3e-9
 _IMAGE, _PIXELS = 0.05, 0.001
+_LEARNED = 0.002
 _PRODUCT = 1e-10
 _ROUNDS = 20
 """Rounds of one start of k-means."""
@@ -65,6 +66,16 @@ class Embedded(NamedTuple):
         return _IMAGE if encoders.get(self.encoder.name).info.gpu else _PIXELS
 
 
+class Fitted(NamedTuple):
+    """One image (C, H, W) in one pass over the pool of an encoder that learns from it."""
+
+    encoder: EncoderRef
+    image: tuple[int, ...]
+
+    def rough(self) -> float:
+        return _LEARNED
+
+
 class HeadStep(NamedTuple):
     """One step of one TEMI head on ``batch`` embeddings."""
 
@@ -98,7 +109,7 @@ class Clustered(NamedTuple):
         return _ROUNDS * self.clusters * (self.width or WIDTH) * _PRODUCT
 
 
-Unit: TypeAlias = Step | Scored | Embedded | HeadStep | Distance | Clustered
+Unit: TypeAlias = Step | Scored | Embedded | Fitted | HeadStep | Distance | Clustered
 
 
 class Work(NamedTuple):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bench.labelling.choose import rough_clusters
-from bench.labelling.collapse import collapse
+from bench.labelling.collapse import collapse, copies, empty_rows
 
 
 @pytest.mark.parametrize(
@@ -54,3 +54,14 @@ def test_a_collapse_is_told(clusters: np.ndarray, classes: int, found: list[str]
     told = collapse(clusters, classes)
     assert len(told) == len(found)
     assert all(part in text and "--method" in text for part, text in zip(found, told, strict=True))
+
+
+def test_embeddings_of_zeros_and_fewer_different_ones_than_are_chosen_are_said() -> None:
+    rows = np.random.default_rng(0).normal(size=(60, 4)).astype(np.float32)
+    assert (empty_rows(rows), copies(rows, 60)) == ([], [])
+    rows[7], rows[40] = 0, -0.0
+    [said] = empty_rows(rows)
+    assert said.startswith("2 of 60 embeddings are zeros alone, the first in line 7 ")
+    assert copies(rows, 59) == []
+    [said] = copies(rows, 60)
+    assert said.startswith("the 60 items have 59 different embeddings, so the choice holds copies")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -95,3 +96,21 @@ def test_a_parquet_file_without_one_matrix_is_refused(tmp_path: Path, columns: d
     (tmp_path / "x.parquet").write_bytes(b"no parquet")
     with pytest.raises(DataError, match="cannot read"):
         read_embeddings(tmp_path / "x.parquet")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "hint"),
+    [
+        ("x.csv", b"a,b\n1,2\n", r' Of a table of numbers alone: np\.save\("x\.npy", pd\.read_csv'),
+        ("x.json", b'{"a": [1, 2]}', ""),
+        ("x.npy", b"1 2 3\n4 5 6\n", ""),
+        ("x.pkl", pickle.dumps([1, 2]), ""),
+        ("x.npy", b"PAR1" + b"\0" * 20, r" It is a Parquet file: name it \.parquet\."),
+    ],
+)
+def test_a_file_of_another_kind_is_not_called_a_pickle(tmp_path: Path, name: str, content: bytes, hint: str) -> None:
+    (tmp_path / name).write_bytes(content)
+    said = rf"{name} is no \.npy, \.npz or \.parquet file, which embeddings are read from\.{hint}"
+    with pytest.raises(DataError, match=said) as caught:
+        read_embeddings(tmp_path / name)
+    assert "pickle" not in str(caught.value)

@@ -9,6 +9,7 @@ from bench.stages.base import Stage, in_order
 from bench.stages.clusters import PseudoLabels
 from bench.stages.dynamics import ProxyDynamics
 from bench.stages.embeddings import Embeddings
+from bench.stages.memory import Shape
 from bench.stages.neighbors import NeighborLists
 from bench.stages.training import Cell
 
@@ -102,3 +103,12 @@ def test_only_stages_that_a_gpu_works_on_ask_for_one(cells_of: Expand) -> None:
     assert [stage.kind for stage in in_order(on_network.stages()) if stage.uses_gpu()] == ["encoder", "embeddings"]
     by_kind = {stage.kind: stage.uses_gpu() for stage in in_order(on_kmeans.stages())}
     assert (by_kind["pseudo-labels"], by_kind["cluster-count"]) == (False, False)
+
+
+def test_the_fit_of_an_encoder_counts_an_image_for_each_epoch(cells_of: Expand) -> None:
+    for call, units in (("simsiam(epochs=7)", [7 * 100]), ("pixels", [])):
+        [cell] = cells_of(methods="d2-label-free", rates="0.5", seeds=1, encoders=call)
+        [fit] = [stage for stage in in_order(cell.stages()) if stage.kind == "encoder"]
+        found = fit.work(Shape(100, 20, (1, 8, 8)))
+        assert found is not None
+        assert [work.number for work in found] == units
