@@ -49,7 +49,10 @@ def test_a_selection_stored_earlier_reports_nothing() -> None:
         ({"scores": np.ones(3)}, r"shape \(3,\); expected one number, high = hard, for each of the 4"),
         ({"scores": np.ones((4, 1))}, r"shape \(4, 1\)"),
         ({"scores": ["a", "b", "c", "d"]}, "expected one number"),
-        ({"scores": np.ma.masked_array(np.ones(4), mask=[0, 1, 0, 0])}, "a masked array; expected a number for every"),
+        (
+            {"scores": np.ma.masked_array(np.ones(4), mask=[False, True, False, False])},
+            "a masked array; expected a number for every",
+        ),
         ({"scores": [1.0, np.nan, np.inf, 1e300]}, "3 of 4 scores that are NaN or infinite"),
         ({"beta": "auto"}, "reported as one number"),
         ({"beta": float("nan")}, "must be finite"),

@@ -89,7 +89,7 @@ def test_coreset_is_sorted_and_the_given_array_is_not_edited() -> None:
         (None, r"shape \(\)"),
         ([[0], [1, 2]], "no array"),
         (
-            np.ma.masked_array([1, 2, 3], mask=[0, 0, 1]),
+            np.ma.masked_array([1, 2, 3], mask=[False, False, True]),
             r"a masked array, and masks are not used here; 3 unique .*comp",
         ),
     ],
@@ -183,7 +183,7 @@ def test_method_cannot_edit_what_it_is_given() -> None:
     [
         (np.arange(10) < 5, "takes pool indices [m], got bool of shape (10,)"),
         (
-            np.ma.masked_array([1, 2], mask=[0, 1]),
+            np.ma.masked_array([1, 2], mask=[False, True]),
             "got a masked array, and masks are not used here; give indices.compressed()",
         ),
         ([0.0, 1.0], "takes pool indices [m], got float64 of shape (2,)"),
