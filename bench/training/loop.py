@@ -14,7 +14,7 @@ from bench.errors import NotFinite, TrainingError
 from bench.progress import Progress
 from bench.recipe import Recipe, learning_rate_factors, scoring_steps
 from bench.training.batches import Batch, Batches
-from bench.training.precision import autocast, full_logits, products
+from bench.training.precision import autocast, products, sound_layers
 from bench.training.recorder import DynamicsRecorder
 
 Loss = Callable[..., Tensor]
@@ -83,7 +83,7 @@ def train(
     # Summed on the device: a look at every step would make a GPU wait for the host.
     total = torch.zeros((), device=device)
     looked = 0
-    with full_logits(recipe, model):
+    with sound_layers(recipe, model):
         for step, batch, ends_epoch in _stream(batches, iterations, generator):
             optimiser.zero_grad(set_to_none=True)
             logits, lost = _gradients(model, batch, recipe, device.type, loss)

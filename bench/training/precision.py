@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
@@ -46,27 +46,45 @@ def products(recipe: Recipe, *, scoring: bool = False) -> AbstractContextManager
 
 
 @contextmanager
-def full_logits(recipe: Recipe, network: nn.Module) -> Iterator[None]:
-    """Compute the network's last linear layer in fp32 though the recipe asks for bf16: logits in bf16 often tie.
+def sound_layers(recipe: Recipe, network: nn.Module) -> Iterator[None]:
+    """Compute in fp32, though the recipe asks for bf16, the layers that bf16 spoils.
 
-    Of normal random ones the two highest are equal for 0.45 % of images with 10 classes, for 1.7 % with 100.
+    - The last linear layer: logits in bf16 often tie. Of normal random ones the two highest are equal for 0.45 % of
+      images with 10 classes, for 1.7 % with 100.
+    - On a CPU, convolutions whose stride is larger than their input, as where a network for large images is trained on
+      8 x 8 pixels: oneDNN leaves what was in memory in the gradient of their weights (torch 2.14.1; 31 of
+      400 gradients on inputs of 1 to 8 px, and none where the input is as large as the stride).
     """
-    layer = find_last_linear(network) if recipe.precision == "bf16" else None
-    if layer is None:
-        yield
-        return
-    forward = layer.forward
-
-    def in_fp32(features: Tensor) -> Tensor:
-        with torch.autocast(features.device.type, enabled=False):
-            return forward(features.float())
-
-    # Not a hook: the layer would be computed in bf16 first, which costs a linear probe a fifth of its time.
-    layer.forward = in_fp32  # type: ignore[method-assign,assignment]
+    layers: dict[nn.Module, Callable[[Tensor], bool]] = {}
+    if recipe.precision == "bf16":
+        convolutions = [module for module in network.modules() if isinstance(module, nn.Conv2d)]
+        layers = {layer: _beyond(max(layer.stride)) for layer in convolutions if max(layer.stride) > 1}
+        last = find_last_linear(network)
+        if last is not None:
+            layers[last] = lambda features: True
+    for layer, applies in layers.items():
+        # Not a hook: the layer would be computed in bf16 first, which costs a linear probe a fifth of its time.
+        layer.forward = _in_fp32(layer.forward, applies)
     try:
         yield
     finally:
-        del layer.forward
+        for layer in layers:
+            del layer.forward
+
+
+def _beyond(stride: int) -> Callable[[Tensor], bool]:
+    """Whether a CPU is given images narrower than ``stride``."""
+    return lambda features: features.device.type == "cpu" and min(features.shape[-2:]) < stride
+
+
+def _in_fp32(forward: Callable[[Tensor], Tensor], applies: Callable[[Tensor], bool]) -> Callable[[Tensor], Tensor]:
+    def computed(features: Tensor) -> Tensor:
+        if not applies(features):
+            return forward(features)
+        with torch.autocast(features.device.type, enabled=False):
+            return forward(features.float())
+
+    return computed
 
 
 def find_last_linear(network: nn.Module) -> nn.Linear | None:
