@@ -14,7 +14,7 @@ import typer
 import bench
 from bench.cli._command import Command, Commands
 from bench.cli._output import JSON, JsonOption, drop_stdout, print_json, reserve_stdout, takes_more, visible
-from bench.cli.cache import cache
+from bench.cli.cache import Folder, cache
 from bench.cli.check import check
 from bench.cli.compare import compare
 from bench.cli.doctor import doctor
@@ -63,19 +63,20 @@ def list_plugins(
         str, typer.Option("--search", metavar="TEXT", help="Names that contain TEXT, those of other libraries too.")
     ] = "",
     markdown: Annotated[bool, typer.Option("--markdown", help="Methods only: print the page docs/methods.md.")] = False,
+    cache_dir: Folder = None,
     json_output: JsonOption = False,
 ) -> None:
-    """List the registered methods, datasets, encoders or models with parameters, defaults and sources."""
+    """List the registered methods, datasets, encoders or models, and which of them this machine used before."""
     if search and json_output:
         print_json(matching(kind, search))
     elif search:
         show_matches(kind, search)
     elif json_output:
-        print_json(document(kind))
+        print_json(document(kind, cache_dir))
     elif markdown:
         show_reference(kind)
     else:
-        show(kind)
+        show(kind, cache_dir)
 
 
 def _version(given: bool) -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import enum
+import re
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -18,8 +21,18 @@ class Kind(str, enum.Enum):
     models = "models"
 
 
-def show(kind: Kind) -> None:
-    """Print one table."""
+_REMEMBERED = {
+    Kind.datasets: ("dataset", ("embeddings", "dynamics")),
+    Kind.encoders: ("encoder", ("embeddings",)),
+    Kind.models: ("model", ("dynamics",)),
+}
+"""Where the store names what was used: the call's name in a record, and kinds of stages."""
+_LATEST = 10
+"""Calls shown below a table: enough for the names of one project, few enough to stay in sight."""
+
+
+def show(kind: Kind, cache_dir: Path | None = None) -> None:
+    """Print one table, and what of it was used before."""
     from rich.console import Console
     from rich.table import Table
 
@@ -45,13 +58,38 @@ def show(kind: Kind) -> None:
             "Any of them can be made long-tailed and noisy: NAME@imbalance=100@noise=0.2@seed=0.", soft_wrap=True
         )
 
+    used = _used_before(kind, cache_dir)
+    if used:
+        label = "Proxies" if kind is Kind.models else kind.value.capitalize()
+        console.print(f"{label} in this machine's cache, the last used first:", soft_wrap=True)
+        for call in used[:_LATEST]:
+            console.print(f"  {call}", soft_wrap=True, markup=False, highlight=False)
+        if len(used) > _LATEST:
+            console.print(f"  and {len(used) - _LATEST} more (--json has all)", soft_wrap=True)
 
-def document(kind: Kind) -> dict[str, Any]:
+
+def document(kind: Kind, cache_dir: Path | None = None) -> dict[str, Any]:
     """Return the listing as plain values."""
     from bench import plugins
 
     registry: Registry[Any] = getattr(plugins, kind.value)
-    return {kind.value: [_plain(entry, kind) for entry in registry]}
+    return {kind.value: [_plain(entry, kind) for entry in registry], "used_before": _used_before(kind, cache_dir)}
+
+
+def _used_before(kind: Kind, cache_dir: Path | None) -> list[str]:
+    """Return the calls that shared stages in the cache were made with; none of a cache that cannot be read."""
+    from bench import plugins
+    from bench.store.folder import cache_folder
+    from bench.store.inventory import used_before
+
+    if kind not in _REMEMBERED:
+        return []
+    # What a plugin registered that is not here now, and the items of ``bench select``, cannot be named.
+    known = {entry.name for entry in getattr(plugins, kind.value)}
+    calls: list[str] = []
+    with suppress(OSError):
+        calls = used_before(cache_folder(cache_dir), *_REMEMBERED[kind])
+    return [call for call in calls if re.split(r"[(@]", call)[0] in known]
 
 
 def matching(kind: Kind, text: str) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,6 +13,7 @@ from pathlib import Path
 
 from filelock import Timeout
 
+from bench.grammar import Call
 from bench.plain_files import read_regular
 from bench.store.cache import NO_LOCKS, lock_of
 from bench.store.files import leftovers
@@ -34,6 +35,7 @@ class Stored:
         created: seconds since the epoch.
         used: the last time that it was read or made, seconds since the epoch.
         title: data set and method, proxy or encoder, as far as the record tells.
+        calls: ``dataset``, ``encoder`` and ``model`` as a user types them, as far as the record tells.
     """
 
     record: Path
@@ -43,6 +45,7 @@ class Stored:
     created: float
     used: float
     title: str
+    calls: Mapping[str, str]
 
     @property
     def arrays(self) -> Path:
@@ -205,16 +208,18 @@ def _look_at(base: Path) -> Stored:
     # ``load`` touches the record, so its time is that of the last use; the arrays' is that of the making.
     used = max(item.st_mtime for item in stats)
     created, title = min(item.st_mtime for item in stats), ""
+    calls: dict[str, str] = {}
     with suppress(OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         content = json.loads(read_regular(record, at_most=LARGEST_RECORD))
-        title = _title(content["stage"])
+        title, calls = _described(content["stage"])
         created = datetime.fromisoformat(content["created"]).timestamp()
-    return Stored(record, base.parent.name, base.name, sum(item.st_size for item in stats), created, used, title)
+    return Stored(record, base.parent.name, base.name, sum(item.st_size for item in stats), created, used, title, calls)
 
 
-def _title(stage: dict[str, object]) -> str:
-    """Make a few words of a stage's description, which nests the stages that it rests on."""
+def _described(stage: dict[str, object]) -> tuple[str, dict[str, str]]:
+    """Make a few words of a stage's description, which nests the stages that it rests on, and the calls in it."""
     words: dict[str, str] = {}
+    calls: dict[str, str] = {}
 
     def visit(node: object) -> None:
         if not isinstance(node, dict):
@@ -224,6 +229,7 @@ def _title(stage: dict[str, object]) -> str:
             if isinstance(inner, dict) and "name" in inner:
                 # The outermost wins, as it is visited first: a coreset's own seed and not that of a stage below.
                 words.setdefault(name, str(inner["name"]))
+                calls.setdefault(name, str(Call(str(inner["name"]), inner.get("params", {}))))
         for name in ("method", "split", "rate", "seed"):
             if isinstance(node.get(name), (str, int, float)):
                 words.setdefault(name, f"{name} {node[name]}" if name in ("rate", "seed") else str(node[name]))
@@ -232,4 +238,10 @@ def _title(stage: dict[str, object]) -> str:
 
     visit(stage)
     order = ("dataset", "split", "encoder", "model", "method", "rate", "seed")
-    return ", ".join(words[name] for name in order if name in words)
+    return ", ".join(words[name] for name in order if name in words), calls
+
+
+def used_before(root: Path, name: str, kinds: Iterable[str]) -> list[str]:
+    """Return the distinct calls of one of ``Stored.calls`` in artifacts of some kinds, the last used first."""
+    items = sorted(stored(root, kinds), key=lambda item: -item.used)
+    return list(dict.fromkeys(item.calls[name] for item in items if name in item.calls))

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+import bench
 from bench.cli import app
 from bench.plugins import datasets, encoders, models
 
@@ -46,3 +49,25 @@ def test_nothing_found_is_said() -> None:
     done = CliRunner().invoke(app, ["list", "datasets", "--search", "no-such-thing"])
     assert done.exit_code == 0
     assert "no datasets have 'no-such-thing' in their names" in done.output
+
+
+def test_what_a_cache_holds_stands_below_its_table(tmp_path: Path) -> None:
+    bench.select(np.eye(12, 5), budget=3, num_classes=3, method="kcenter", cache_dir=tmp_path)
+    bench.run(
+        methods="prototypicality",
+        datasets="digits",
+        encoders="pixels(size=4)",
+        rates=[0.9],
+        seeds=1,
+        recipe={"iterations": 1, "evaluations": 1},
+        executor="local",
+        out=tmp_path / "out",
+        cache_dir=tmp_path,
+        quiet=True,
+    )
+    for kind, call in (("encoders", "pixels(size=4)"), ("datasets", "digits")):
+        shown = CliRunner().invoke(app, ["list", kind, "--cache-dir", str(tmp_path)]).output
+        title = f"{kind.capitalize()} in this machine's cache, the last used first:"
+        assert shown.splitlines()[-2:] == [title, f"  {call}"]
+        listed = CliRunner().invoke(app, ["list", kind, "--cache-dir", str(tmp_path), "--json"])
+        assert json.loads(listed.output)["used_before"] == [call]

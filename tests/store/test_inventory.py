@@ -13,7 +13,7 @@ import pytest
 from filelock import FileLock
 
 from bench.store.cache import Store
-from bench.store.inventory import damage, remove, stored, sweep, to_prune
+from bench.store.inventory import damage, remove, stored, sweep, to_prune, used_before
 
 DAY = 86400.0
 NOW = time.time()  # when the tests were collected
@@ -105,3 +105,27 @@ def test_abandoned_temporary_files_are_swept_and_fresh_ones_kept(store: Store) -
     assert fresh.exists()
     assert not old.exists()
     assert len(stored(store.root)) == 3
+
+
+@dataclass(frozen=True)
+class Embedded:
+    key: str
+    size: int
+    kind: str = "embeddings"
+
+    def describe(self) -> Mapping[str, Any]:
+        return {
+            "kind": self.kind,
+            "encoder": {"name": "timm", "params": {"name": "resnet10t.c3_in1k", "size": self.size}},
+        }
+
+
+def test_calls_are_told_as_they_are_typed_the_last_used_first(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for age, stage in ((2, Embedded("a", 32)), (1, Embedded("b", 64)), (3, Embedded("c", 64))):
+        store.get(stage, partial(dict, x=np.zeros(1)))
+        for suffix in (".json", ".npz"):
+            os.utime(tmp_path / "embeddings" / f"{stage.key}{suffix}", (NOW - age * DAY,) * 2)
+    calls = used_before(tmp_path, "encoder", ["embeddings"])
+    assert calls == ["timm(name=resnet10t.c3_in1k, size=64)", "timm(name=resnet10t.c3_in1k, size=32)"]
+    assert used_before(tmp_path, "model", ["embeddings"]) == used_before(tmp_path, "encoder", ["others"]) == []
