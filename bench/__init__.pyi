@@ -30,7 +30,7 @@ from .errors import SpecError as SpecError
 from .errors import WeightsError as WeightsError
 from .grammar import parse_call as parse_call
 from .grammar import split_list as split_list
-from .judging.rule import Judge as Judge
+from .judging.judges import Judge as Judge
 from .knn import unit_rows as unit_rows
 from .parts import Clustering as Clustering
 from .parts import EarlyGradients as EarlyGradients

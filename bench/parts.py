@@ -15,7 +15,7 @@ from typing_extensions import Self, TypedDict
 
 from bench.errors import RegistrationError
 from bench.grammar import parse_call
-from bench.judging.rule import Judge
+from bench.judging.judges import Judge
 
 if TYPE_CHECKING:
     import numpy as np
@@ -114,7 +114,7 @@ class TrainedOn(Clustering):
 class Judging(Options):
     """Which judge looks at coresets."""
 
-    by: Judge = "rule"
+    by: Judge = "ridge"
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from bench.diagnostics import Diagnostics, check_chosen, check_judged, check_sco
 from bench.dynamics import Dynamics
 from bench.errors import LabelAccessError, SelectionError, UndeclaredNeed
 from bench.grammar import parse_call
-from bench.judging.rule import Judge
+from bench.judging.judges import Judge
 from bench.parts import (
     CORESET,
     DYNAMICS,
@@ -205,8 +205,7 @@ class Pool:
         Args:
             candidates: m coresets, each int [n] of positions in the pool. The network trains for a time that all
                 share, so those that are to be compared are judged in one call.
-            by: ``ridge`` (``bench.judging.ridge``), ``network`` (``bench.judging.network``), or one of them by the
-                ``rule`` of ``bench.judging.rule``.
+            by: ``ridge`` (``bench.judging.ridge``) or ``network`` (``bench.judging.network``).
 
         Returns:
             float64 [m]: mean accuracy over the clusterings in [0, 1], high = good.

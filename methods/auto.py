@@ -13,9 +13,7 @@ from bench import Judge, Pool, SpecError, need, parse_call, register_method, spl
 
 from ._judging import take_best
 
-CANDIDATES = (
-    "d2-label-free,elfs(clustering=kmeans,rehearsal=judge,guard=false),facility-location,kmeans-sampling,typiclust"
-)
+CANDIDATES = "d2-label-free,elfs(clustering=kmeans,guard=false),facility-location,kmeans-sampling,typiclust"
 """ELFS without its own guard, whose random coreset would be judged, and named, as ELFS."""
 
 
@@ -42,7 +40,7 @@ def _calls(params: Mapping[str, Any]) -> list[str]:
     ],
     paper="this project; no paper's numbers are of it",
     stochastic=True,
-    version=2,
+    version=3,
 )
 def auto(
     pool: Pool,
@@ -50,7 +48,7 @@ def auto(
     rng: np.random.Generator,
     *,
     candidates: Annotated[str, AfterValidator(_spelled)] = CANDIDATES,
-    judge: Judge = "rule",
+    judge: Judge = "ridge",
     guard: bool = True,
 ) -> NDArray[np.int64]:
     """Let several label-free methods choose, and take the coreset that the judge says is best.

@@ -14,7 +14,6 @@ from pydantic import Field
 from bench import (
     Clustering,
     Dynamics,
-    Judge,
     NeverLearned,
     Pool,
     Score,
@@ -36,8 +35,7 @@ Sampling = Literal["window", "strata", "beta"]
 Keep = Callable[[float], NDArray[np.int64]]
 """beta -> the coreset, in the method's order."""
 
-Rehearsal = Literal["own-pseudo-labels", "judge", "ridge", "network"]
-_JUDGES: dict[str, Judge] = {"judge": "rule", "ridge": "ridge", "network": "network"}
+Rehearsal = Literal["own-pseudo-labels", "ridge", "network"]
 
 
 def beta_grid(size: int, budget: int) -> list[float]:
@@ -99,7 +97,7 @@ def _needs(params: Mapping[str, Any]) -> list[Any]:
     if params["beta"] != "auto":
         return needs
     rehearses = params["rehearsal"] == "own-pseudo-labels"
-    return [*needs, need("rehearsal", **clustering) if rehearses else need("judge", by=_JUDGES[params["rehearsal"]])]
+    return [*needs, need("rehearsal", **clustering) if rehearses else need("judge", by=params["rehearsal"])]
 
 
 def _check(params: Mapping[str, Any], rate: float) -> None:
@@ -111,7 +109,7 @@ def _check(params: Mapping[str, Any], rate: float) -> None:
     check_dropping(params, rate)
     temi = {"heads": Clustering.heads, "cluster_epochs": Clustering.epochs}
     refuse_unread(params, "clustering=temi", params["clustering"] == "temi", temi)
-    refuse_unread(params, "a judge as rehearsal", params["rehearsal"] in _JUDGES, {"guard": True})
+    refuse_unread(params, "a judge as rehearsal", params["rehearsal"] != "own-pseudo-labels", {"guard": True})
     refuse_unread(params, "sampling=strata", params["sampling"] == "strata", {"per_cluster": False})
 
 
@@ -167,9 +165,8 @@ def elfs(
         cluster_epochs: TEMI's epochs.
         never_learned: under ``score=forgetting``, what images count as that the proxy never had right: the hardest
             (Toneva et al. 2019), or ``zero`` forgettings, the easiest (released code).
-        rehearsal: what chooses beta; ours, see above. ``ridge`` and ``network`` name the judge, ``judge`` leaves it to
-            the rule (``bench.judging.rule``). The default is what a study chose that was planned before its runs
-            (results/judge).
+        rehearsal: what chooses beta; ours, see above. ``ridge`` and ``network`` name the judge. The default is
+            what a study chose that was planned before its runs (results/judge).
         guard: with a judge, whether a random coreset is taken where the best candidate is not above the mean of five
             random ones by their standard deviation; the row names what was taken, and what all were judged.
         sampling: which n of those left: the hardest (``window``, ELFS), an equal share of each of 50 strata of the
@@ -205,7 +202,7 @@ def elfs(
         betas = {f"beta={value:g}": value for value in fine_beta_grid(len(pool), budget)}
         coresets = {name: keep(value) for name, value in betas.items()}
         # The guard may take a random coreset, and then there is no beta to report.
-        taken, coreset = take_best(pool, coresets, budget, rng, by=_JUDGES[rehearsal], guard=guard)
+        taken, coreset = take_best(pool, coresets, budget, rng, by=rehearsal, guard=guard)
         if taken in betas:
             pool.report(beta=betas[taken])
         return coreset

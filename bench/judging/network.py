@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from bench.data import Dataset, take_images
 from bench.identity import Proxy, derive_seed
-from bench.judging.rule import SHARE
+from bench.judging.judges import SHARE
 from bench.progress import Progress
 from bench.training.batches import Batches
 from bench.training.fit import Inputs, fresh_network, make_batches, proxy_iterations, seeded

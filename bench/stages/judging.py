@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from bench.identity import DatasetRef
 from bench.judging.labelings import COMPONENTS, STARTS, cluster_numbers
-from bench.judging.rule import judge_for
 from bench.parts import JUDGE, Judging
 from bench.stages.base import Stage
 from bench.stages.dynamics import normalised_by, proxy_inputs, read_proxy_inputs
@@ -114,22 +113,16 @@ class JudgeFeatures(Stage):
         return {"features": image_features(session.dataset(self.dataset).train.images, seed=self.seed)}
 
 
-def _by_network(selection: Selection, options: Judging) -> bool:
-    """Whether the proxy's network judges this selection's candidates, and no ridge regression."""
-    images = not proxy_inputs(selection.network(), selection.dataset)
-    return judge_for(options.by, selection.budget, images=images) == "network"
-
-
 def _stages(selection: Selection, options: Judging) -> list[Stage]:
     """Labelings, and what the proxy's network sees, or features of it."""
-    if _by_network(selection, options):
+    if options.by == "network":
         return [Labelings.of(selection), *proxy_inputs(selection.network(), selection.dataset)]
     return [Labelings.of(selection), JudgeFeatures.of(selection)]
 
 
 def _judge(selection: Selection, session: Session, options: Judging, asked: Asked) -> NDArray[np.float64]:
     labelings = session.arrays(Labelings.of(selection))["labelings"]
-    if _by_network(selection, options):
+    if options.by == "network":
         from bench.judging.network import qualities
 
         proxy, dataset = selection.network(), selection.dataset.without_noise()
@@ -149,4 +142,4 @@ def _judge(selection: Selection, session: Session, options: Judging, asked: Aske
     return np.array([quality(features, labelings, indices, penalty) for indices in asked.indices])
 
 
-GIVERS: Givers = {JUDGE.name: Giver(_judge, _stages, _by_network)}
+GIVERS: Givers = {JUDGE.name: Giver(_judge, _stages, lambda selection, options: options.by == "network")}

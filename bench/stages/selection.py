@@ -10,7 +10,7 @@ from bench.code_digest import code_digest
 from bench.errors import SpecError
 from bench.grammar import Call, parse_call
 from bench.identity import DatasetRef, EncoderRef, Proxy
-from bench.judging.rule import SHARE
+from bench.judging.judges import SHARE
 from bench.parts import CORESET, IMAGES, JUDGE, PARTS, REHEARSAL, Need, OtherMethod, Resource
 from bench.plugins import methods
 from bench.stages.base import Stage, in_order

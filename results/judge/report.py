@@ -18,7 +18,6 @@ from matplotlib.figure import Figure
 from scipy.stats import spearmanr
 
 from bench.grammar import parse_call
-from bench.judging.rule import judge_for
 from bench.plugins import models
 from bench.results.rows import Row, read_rows
 from bench.results.stats import Summary, paired_difference, summarize
@@ -70,9 +69,9 @@ class Line:
 
     @property
     def judge(self) -> str:
-        """The judge that ``rehearsal=judge`` and ``auto`` take here."""
+        """The judge that the plan's rule takes here: the network, where it reads 2,500 images or more."""
         images = models.get(parse_call(self.first.model).name).info.inputs == "images"
-        return {"ridge": RIDGE, "network": NETWORK}[judge_for("rule", self.first.budget, images=images)]
+        return NETWORK if images and self.first.budget >= 2_500 else RIDGE
 
     @property
     def best(self) -> float:

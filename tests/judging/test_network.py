@@ -11,9 +11,9 @@ from torch.nn import functional
 
 from bench.conformance.samples import digits
 from bench.identity import EncoderRef, ModelRef, Proxy
+from bench.judging.judges import SHARE
 from bench.judging.labelings import make_labelings
 from bench.judging.network import loss_of, qualities
-from bench.judging.rule import NETWORK_FROM, SHARE, judge_for
 from bench.recipe import Recipe
 from bench.training import loop
 from bench.training.fit import proxy_iterations
@@ -99,11 +99,3 @@ def test_all_candidates_together_take_half_a_proxy(
     whole = SHARE * proxy_iterations(RECIPE, 300)
     assert len(steps) == count
     assert whole - count < sum(steps) <= whole
-
-
-def test_the_rule_takes_the_network_for_large_coresets_of_images_alone() -> None:
-    assert judge_for("rule", NETWORK_FROM, images=True) == "network"
-    assert judge_for("rule", NETWORK_FROM - 1, images=True) == "ridge"
-    assert judge_for("rule", 10**6, images=False) == "ridge"
-    assert judge_for("ridge", 10**6, images=True) == "ridge"
-    assert judge_for("network", 2, images=False) == "network"

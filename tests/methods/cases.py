@@ -21,7 +21,8 @@ def rng(seed: int = 0) -> np.random.Generator:
 
 
 def pool_of(name: str, source: ArraySource, rate: float = 0.5, **params: Any) -> Pool:
-    size = len(source.labels())
+    # A source may be blind.
+    size = len(source.embeddings() if source.label_array is None else source.label_array)
     return method_pool(methods.get(name), params, source, size=size, num_classes=10, rate=rate)
 
 

@@ -65,7 +65,7 @@ def permuted() -> Iterator[str]:
         "elfs(beta=0.2, clustering=kmeans)",
         "elfs(clustering=kmeans, rehearsal=ridge)",
         "elfs(clustering=kmeans, rehearsal=network)",
-        "auto(candidates='typiclust,elfs(clustering=kmeans,rehearsal=judge)')",
+        "auto(candidates='typiclust,elfs(clustering=kmeans)')",
         "d2-label-free",
         "prototypicality",
     ],
