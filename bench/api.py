@@ -301,12 +301,13 @@ def load_rows(*folders: PathLike) -> pd.DataFrame:
     Raises:
         RowError: a folder is missing or without rows, a row is not valid, or two rows of one cell disagree.
     """
+    from bench.addresses import local_path
     from bench.results.frame import to_frame
     from bench.results.tables import collect
 
     if not folders:
         raise RowError('no folder was given: bench.load_rows("runs/x").')
-    return to_frame(collect([Path(folder) for folder in folders]))
+    return to_frame(collect([local_path(folder) for folder in folders]))
 
 
 class ResultTable(pd.DataFrame):

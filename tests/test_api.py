@@ -56,6 +56,17 @@ def test_a_frame_holds_every_row_and_gives_it_back(done: bench.Run) -> None:
     pd.testing.assert_frame_equal(to_frame(from_frame(frame)), frame)
 
 
+def test_a_folder_below_home_is_written_and_read_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    given: dict[str, Any] = {"methods": "random", "datasets": "digits", "rates": [0.9], "executor": "local"}
+    recipe = {"iterations": 1, "evaluations": 1}
+    done = bench.run(**given, recipe=recipe, out="~/x", cache_dir=tmp_path / "cache", quiet=True)
+    assert done.out == tmp_path / "home" / "x"
+    assert len(bench.load_rows("~/x")) == 1
+    assert not (tmp_path / "~").exists()
+
+
 def test_tables_are_those_of_the_command_line(done: bench.Run, tmp_path: Path) -> None:
     frame = bench.load_rows(done.out)
     table = bench.table(frame)

@@ -70,9 +70,10 @@ class Job:
         gpus = _gpus_of_trial(options.gpus_per_trial, device)
         self._options = options
         self.executor = _executor(options, gpus)
+        out = local_path(options.out)
         self.plan: Plan = make_plan(
             spec,
-            out=options.out,
+            out=out,
             data_root=options.data_root,
             download=options.download,
             tolerant=tolerant,
@@ -81,7 +82,7 @@ class Job:
         )
         self.session = Session(
             # Whole paths: workers may start in another folder.
-            out=options.out.resolve(),
+            out=out.resolve(),
             cache=cache_folder(options.cache_dir),
             data_root=local_path(options.data_root).resolve() if options.data_root else None,
             weights=self.plan.weights,
