@@ -232,7 +232,7 @@ def select(
     from bench.grammar import parse_call
     from bench.labelling.candidates import check_limits, limits_of
     from bench.labelling.choose import check_method
-    from bench.labelling.collapse import empty_rows
+    from bench.labelling.collapse import oddities
     from bench.labelling.default import find_method
     from bench.labelling.items import Machine, embed_images
     from bench.labelling.rows import Rows, unmasked
@@ -276,7 +276,7 @@ def select(
         scores=chosen.scores,
         chosen=chosen.chosen,
         method=chosen.variant,
-        warnings=(*(() if images else empty_rows(vectors)), *chosen.warnings),
+        warnings=(*(() if images else oddities(vectors, budget)), *chosen.warnings),
     )
 
 

@@ -372,7 +372,7 @@ def select(
         check_writable(path.parent)
     check_cache(cache)
     from bench.engine.start import pick_device
-    from bench.labelling.collapse import empty_rows
+    from bench.labelling.collapse import oddities
     from bench.labelling.items import Machine
     from bench.labelling.whole import choose_to_label
     from bench.store.cache import Store
@@ -396,7 +396,7 @@ def select(
             left_out=_unread(items),
         )
         if source.scan is None:
-            chosen = chosen._replace(warnings=(*empty_rows(items.vectors), *chosen.warnings))
+            chosen = chosen._replace(warnings=(*oddities(items.vectors, choice.budget), *chosen.warnings))
         progress.stage("writing")
         summary = wanted.write(chosen, items, limits)
     summary |= {} if given.fps is None else {"frames": str(frames)}

@@ -16,7 +16,7 @@ from bench.identity import derive_seed
 from bench.knn import unit_rows
 from bench.labelling.approximate import worthwhile
 from bench.labelling.candidates import Limits, find_candidates
-from bench.labelling.collapse import collapse, copies
+from bench.labelling.collapse import collapse
 from bench.labelling.items import Machine, items_selection
 from bench.labelling.order import by_complement
 from bench.labelling.rows import Rows, in_blocks, rows_at
@@ -193,7 +193,7 @@ def choose(
         chosen=dict(diagnostics.chosen),
         duplicates=candidates.duplicates,
         grouped=candidates.grouped,
-        warnings=(*copies(pool, wanted), *(() if clusters is None else collapse(clusters[positions], sought))),
+        warnings=() if clusters is None else tuple(collapse(clusters[positions], sought)),
         judged=dict(diagnostics.judged),
         taken=diagnostics.taken,
         approximate=(limits.similarity is not None and worthwhile(len(embeddings)))

@@ -38,6 +38,16 @@ def collapse(clusters: NDArray[np.int64], classes: int) -> list[str]:
     return warnings
 
 
+def oddities(rows: Rows, budget: int) -> list[str]:
+    """Say what is odd about embeddings that were given; pictures may be black, or copies of each other.
+
+    Args:
+        rows: float32 [N, D], as they were given.
+        budget: n, items to choose.
+    """
+    return [*empty_rows(rows), *copies(rows, budget)]
+
+
 def copies(rows: Rows, budget: int) -> list[str]:
     """Say that fewer embeddings differ than items are chosen.
 

@@ -80,7 +80,7 @@ def test_other_commands_open_regular_files_alone(
     }.get(command[-1], [*command, str(run)])
     done = CliRunner().invoke(app, words)
     assert isinstance(done.exception, BenchError), (done.exception, done.output)
-    assert says in str(done.exception) or (make is sparse and "as a .npy file" in str(done.exception))
+    assert says in str(done.exception) or (make is sparse and "embeddings are read from" in str(done.exception))
 
 
 @pytest.mark.parametrize(("make", "says"), SPECIAL)
