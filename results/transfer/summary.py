@@ -53,6 +53,12 @@ def shown(difference: Summary | None) -> str:
     return f"{difference.mean:+.1f} [{difference.ci_low:+.1f}, {difference.ci_high:+.1f}]"
 
 
+def as_markdown(table: pd.DataFrame) -> str:
+    """Write a table of texts, without the package that pandas asks for."""
+    lines = [list(table.columns), ["--"] * len(table.columns), *table.to_numpy().tolist()]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
 def main(folder: Path) -> None:
     """Write the tables."""
     rows = pd.concat([bench.load_rows(path.parent) for path in sorted(folder.glob("*/rows"))])
@@ -61,9 +67,9 @@ def main(folder: Path) -> None:
         "Accuracy minus random's of the same final model and seed, points, with 95 % t intervals. Columns:"
         " final models.",
         "Random: " + ", ".join(f"{model} {value:.1f} %" for model, value in random.items()) + ".",
-        differences(rows).to_markdown(index=False),
+        as_markdown(differences(rows)),
         "The final model's own network as proxy, minus the mean of the two others:",
-        own_proxy(rows).to_markdown(index=False),
+        as_markdown(own_proxy(rows)),
     ]
     (folder / "transfer.md").write_text("\n\n".join(parts) + "\n")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -42,3 +43,11 @@ def test_differences_are_to_random_of_the_same_model_and_seed(script: ModuleType
 def test_the_own_proxy_is_compared_with_the_others(script: ModuleType, frame: pd.DataFrame) -> None:
     [found] = script.own_proxy(frame).to_dict("records")
     assert found["small_cnn"].startswith("+3.0 [")
+
+
+def test_the_committed_table_follows_from_the_committed_rows(script: ModuleType, tmp_path: Path) -> None:
+    committed = Path(__file__).parents[2] / "results" / "transfer"
+    for rows in committed.glob("*/rows"):
+        shutil.copytree(rows, tmp_path / rows.parent.name / "rows")
+    script.main(tmp_path)
+    assert (tmp_path / "transfer.md").read_text() == (committed / "transfer.md").read_text()
