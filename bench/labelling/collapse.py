@@ -61,8 +61,9 @@ def copies(rows: Rows, budget: int) -> list[str]:
     different: set[int] = set()
     for _, part in in_blocks(rows):
         different.update(hash(row.tobytes()) for row in part + 0.0)  # -0 and 0 are equal
-    if len(different) >= budget:
-        return []
+        # Most pools differ from the first block on, and the rest of a large file need not be read for it.
+        if len(different) >= budget:
+            return []
     return [
         f"the {len(rows):,} items have {len(different):,} different embeddings, so the choice holds copies; choose "
         "fewer, or leave copies out (--skip-duplicates)."

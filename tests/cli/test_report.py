@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
@@ -15,26 +14,7 @@ from bench.cli import app
 from bench.errors import UnknownName
 from bench.recipe import Recipe
 from bench.results.rows import Row, write_row
-
-
-class Addresses(HTMLParser):
-    """Collects what a page refers to, and the data inside it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.found: list[str] = []
-        self.data, self._inside = "", False
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.found += [value or "" for name, value in attrs if name in ("src", "href", "srcset", "action", "data")]
-        self._inside = ("id", "data") in attrs
-
-    def handle_data(self, data: str) -> None:
-        if self._inside:
-            self.data += data
-
-    def handle_endtag(self, tag: str) -> None:
-        self._inside = False
+from tests.report.addresses import Addresses
 
 
 def test_what_a_row_says_is_text_on_the_page(row: Callable[..., Row], tmp_path: Path) -> None:

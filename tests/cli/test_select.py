@@ -186,18 +186,13 @@ def test_a_list_in_which_labelling_began_meanwhile_is_not_replaced(
     assert mine.read_text() == "item,label\n7,cat\n"
 
 
+def twenty_of(photos: Path) -> tuple[str, ...]:
+    """Options that choose twenty photographs by chance."""
+    return ("--images", str(photos), "--encoder", "pixels(size=8)", "--budget", "20", "--method", "random")
+
+
 def test_what_is_written_among_the_images_is_none_of_them(tmp_path: Path, photos: Path) -> None:
-    arguments = (
-        "--images",
-        str(photos),
-        "--encoder",
-        "pixels(size=8)",
-        "--budget",
-        "20",
-        "--method",
-        "random",
-        "--json",
-    )
+    arguments = (*twenty_of(photos), "--json")
     found = []
     for name in ("first.csv", "first.csv", "second.csv"):
         done = select(tmp_path, *arguments, "--overwrite", "--out", str(photos / name))
@@ -212,22 +207,12 @@ def test_what_is_written_among_the_images_is_none_of_them(tmp_path: Path, photos
 def test_files_of_other_kinds_are_counted(tmp_path: Path, photos: Path) -> None:
     (photos / "holiday.CR2").write_bytes(b"not read")
     (photos / "README").write_text("mine")
-    arguments = ("--images", str(photos), "--encoder", "pixels(size=8)", "--budget", "20", "--method", "random")
+    arguments = twenty_of(photos)
     assert "not looked at: 1 without suffix, 1 .cr2, 1 .txt." in " ".join(select(tmp_path, *arguments).output.split())
 
 
 def test_a_list_of_skipped_files_does_not_outlive_them(tmp_path: Path, photos: Path) -> None:
-    arguments = (
-        "--images",
-        str(photos),
-        "--encoder",
-        "pixels(size=8)",
-        "--budget",
-        "20",
-        "--method",
-        "random",
-        "--overwrite",
-    )
+    arguments = (*twenty_of(photos), "--overwrite")
     assert select(tmp_path, *arguments).exit_code == 0
     assert (tmp_path / "to_label.skipped.csv").exists()
     for name in ("broken.jpg", "empty.png"):

@@ -4,32 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from html.parser import HTMLParser
 from pathlib import Path
 
 from bench.report.data import leaderboard_data
 from bench.results.rows import Row
 from bench.results.tables import blocks, collect
-
-
-class Addresses(HTMLParser):
-    """Collects what a page refers to, and the data inside it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.found: list[str] = []
-        self.data, self._inside = "", False
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.found += [value or "" for name, value in attrs if name in ("src", "href", "srcset", "action", "data")]
-        self._inside = ("id", "data") in attrs
-
-    def handle_data(self, data: str) -> None:
-        if self._inside:
-            self.data += data
-
-    def handle_endtag(self, tag: str) -> None:
-        self._inside = False
+from tests.report.addresses import Addresses
 
 
 def test_the_report_is_one_file_with_the_numbers_of_the_rows(report: Path, folder: Path) -> None:

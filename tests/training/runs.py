@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 
 from bench import Dataset, Recipe
@@ -11,6 +12,7 @@ from bench.identity import ModelRef
 from bench.training.batches import Batches
 from bench.training.fit import build_model, make_batches
 from bench.training.loop import train
+from bench.training.recorder import DynamicsRecorder
 
 CNN, PROBE, SPEEDRUN = (ModelRef(name=name) for name in ("small_cnn", "linear_probe", "speedrun"))
 RECIPE = Recipe(
@@ -43,3 +45,20 @@ def run(
         **more,
     )
     return {name: value.clone() for name, value in model.state_dict().items()}, scored
+
+
+class Listening(DynamicsRecorder):
+    """Keeps every output beside the running numbers."""
+
+    def __init__(self, size: int, classes: int, epochs: int) -> None:
+        super().__init__(size, "cpu")
+        self.logits = np.full((epochs, size, classes), np.nan)
+        self.now = 0
+
+    def update(self, positions: torch.Tensor, logits: torch.Tensor, targets: torch.Tensor) -> None:
+        self.logits[self.now, positions.numpy()] = logits.float().numpy()
+        super().update(positions, logits, targets)
+
+    def end_epoch(self) -> None:
+        self.now += 1
+        super().end_epoch()

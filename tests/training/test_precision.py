@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 
@@ -12,25 +11,7 @@ from bench import Dataset, Recipe
 from bench.training.fit import build_model
 from bench.training.loop import steps_per_epoch, train
 from bench.training.precision import sound_layers
-from bench.training.recorder import DynamicsRecorder
-from tests.training.runs import CNN, PROBE, RECIPE, batches_of, generator, run
-
-
-class Listening(DynamicsRecorder):
-    """Keeps every output beside the running numbers."""
-
-    def __init__(self, size: int, classes: int, epochs: int) -> None:
-        super().__init__(size, "cpu")
-        self.logits = np.full((epochs, size, classes), np.nan)
-        self.now = 0
-
-    def update(self, positions: torch.Tensor, logits: torch.Tensor, targets: torch.Tensor) -> None:
-        self.logits[self.now, positions.numpy()] = logits.float().numpy()
-        super().update(positions, logits, targets)
-
-    def end_epoch(self) -> None:
-        self.now += 1
-        super().end_epoch()
+from tests.training.runs import CNN, PROBE, RECIPE, Listening, batches_of, generator, run
 
 
 def test_bf16_trains_on_the_cpu_and_differs_from_fp32(few_digits: Dataset) -> None:

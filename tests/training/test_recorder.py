@@ -18,7 +18,7 @@ from bench import Dataset
 from bench.dynamics import Dynamics
 from bench.training.fit import LabelledInputs, fit, proxy_iterations
 from bench.training.recorder import DynamicsRecorder
-from tests.training.runs import CNN, RECIPE
+from tests.training.runs import CNN, RECIPE, Listening
 
 CLASSES = 4
 
@@ -212,23 +212,6 @@ def test_dynamics_without_the_newer_scores_are_not_read_as_if_they_had_them() ->
     del stored["tdds"]
     with pytest.raises(TypeError, match="tdds"):
         Dynamics.from_arrays(stored)
-
-
-class Listening(DynamicsRecorder):
-    """Keeps every output beside the running numbers."""
-
-    def __init__(self, size: int, classes: int, epochs: int) -> None:
-        super().__init__(size, "cpu")
-        self.logits = np.full((epochs, size, classes), np.nan)
-        self.now = 0
-
-    def update(self, positions: torch.Tensor, logits: torch.Tensor, targets: torch.Tensor) -> None:
-        self.logits[self.now, positions.numpy()] = logits.float().numpy()
-        super().update(positions, logits, targets)
-
-    def end_epoch(self) -> None:
-        self.now += 1
-        super().end_epoch()
 
 
 @pytest.mark.parametrize("epochs", [1, 3, 12])
