@@ -32,26 +32,29 @@ def qualities(
     dataset: Dataset | None,
     seed: int,
     device: str,
+    steps: int | None = None,
     progress: Progress | None = None,
 ) -> NDArray[np.float64]:
     """Train a network on each candidate, from the same initial weights; how well it predicts all labelings outside.
 
     Args:
-        proxy: network and recipe; the steps follow from ``SHARE`` and the number of candidates.
+        proxy: network and recipe.
         inputs: uint8 images [N, C, H, W] or float32 embeddings [N, D].
         labelings: int64 [L, N], from ``make_labelings``.
         candidates: m coresets, each int64 [n].
         dataset: gives the normalisation of images; None for embeddings.
         seed: the cell's.
         device: ``cpu`` or ``cuda``.
+        steps: of the optimiser, for each candidate; None divides ``SHARE`` of the proxy's among all.
         progress: called with (candidates done, candidates in all).
 
     Returns:
         float64 [m]: mean accuracy over the labelings in [0, 1], high = good. 1 for the whole pool, of which nothing is
         left to predict; 0 for fewer than 2 images, which train no network.
     """
-    # The same for every candidate, whatever its size, and shared by all: more candidates must not cost more.
-    steps = max(1, int(SHARE * proxy_iterations(proxy.recipe, len(inputs)) / len(candidates)))
+    if steps is None:
+        # The same for every candidate, whatever its size, and shared by all: more candidates must not cost more.
+        steps = max(1, int(SHARE * proxy_iterations(proxy.recipe, len(inputs)) / len(candidates)))
     judge_seed, heads = derive_seed(seed, "judge"), (labelings.max(axis=1) + 1).tolist()
     accuracies = np.empty(len(candidates))
 
