@@ -139,9 +139,11 @@ class Block:
 
         lines = [(self.full, 0.0)] if self.full else []
         lines += itertools.product(self.lines, self.rates)
-        cells = self.cells[["label", "rate", "seed", _ACCURACY[self.metric], "params"]].sort_values("seed")
-        there = dict(tuple(cells.groupby(["label", "rate"])))
-        means = pd.DataFrame([self._mean(line, rate, there.get((line.label, rate))) for line, rate in lines])
+        there: dict[tuple[str, float], list[Any]] = {}
+        ascending = self.cells[["label", "rate", "seed", _ACCURACY[self.metric], "params"]].sort_values("seed")
+        for label, rate, *cell in ascending.itertuples(index=False):
+            there.setdefault((label, rate), []).append(cell)
+        means = pd.DataFrame([self._mean(line, rate, there.get((line.label, rate), [])) for line, rate in lines])
         # Or a column of which no line has a number would be one of objects.
         means = means.astype(dict.fromkeys(_NUMBERS, float))
         whole = means["mean"].where(means["complete"] & (means["method"] != FULL))
@@ -183,11 +185,11 @@ class Block:
             groups.setdefault(one.label, []).append(one)
         return groups
 
-    def _mean(self, line: Line, rate: float, cells: pd.DataFrame | None) -> dict[str, Any]:
-        """Return a line of ``means``; the cells are those of the method at the rate, seeds ascending."""
-        seeds: list[int] = [] if cells is None else cells["seed"].tolist()
-        summary = None if cells is None else summarize(cells[_ACCURACY[self.metric]].tolist(), within=PERCENT)
-        paper = None if cells is None or not self.compare else self._reported(line, rate, cells["params"].iloc[0])
+    def _mean(self, line: Line, rate: float, cells: list[Any]) -> dict[str, Any]:
+        """Return a line of ``means``; the cells are seed, accuracy and parameters of the method at the rate."""
+        seeds = [seed for seed, _, _ in cells]
+        summary = summarize([accuracy for _, accuracy, _ in cells], within=PERCENT) if cells else None
+        paper = self._reported(line, rate, cells[0][2]) if cells and self.compare else None
         return {
             **self.identity,
             "supervision": line.supervision,

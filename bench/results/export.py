@@ -16,17 +16,22 @@ from bench.store.files import write_atomically
 if TYPE_CHECKING:
     import pyarrow as pa
 
-MAPPINGS = ("params", "chosen", "judged", "versions")
+_MAPPINGS = ("params", "chosen", "judged", "versions")
 """Mappings whose keys differ between rows: one JSON text each, since a table has the same columns for all rows."""
 
 
 def flat(row: Row) -> dict[str, Any]:
-    """One record: scalars and lists under the row's names, ``recipe_*`` for the recipe's fields.
+    """Return ``record`` with ``params``, ``chosen``, ``judged`` and ``versions`` as JSON text."""
+    return {name: _json(value) if name in _MAPPINGS else value for name, value in record(row).items()}
+
+
+def record(row: Row) -> dict[str, Any]:
+    """One record: the row's fields under their names, ``recipe_*`` for those of the recipe.
 
     Returns:
-        ``params``, ``chosen``, ``judged`` and ``versions`` as JSON text; ``curve`` as two lists,
-        ``curve_iterations`` and ``curve_accuracies``; ``stages`` as a list of records; beside them ``stage_seconds``,
-        the sum over the stages that the row rests on, whoever computed them, and ``stage_peak_bytes``, their highest.
+        ``curve`` as two lists, ``curve_iterations`` and ``curve_accuracies``; ``stages`` as a list of records; beside
+        them ``stage_seconds``, the sum over the stages that the row rests on, whoever computed them, and
+        ``stage_peak_bytes``, their highest. Mappings are sorted, so that equal ones are written alike.
     """
     content = row.model_dump(mode="json", exclude={"recipe"})
     curve, stages = content.pop("curve"), content.pop("stages")
@@ -35,7 +40,8 @@ def flat(row: Row) -> dict[str, Any]:
     # Stages follow each other, so what a row needed at most is the highest and not the sum.
     peaks = [use["peak_bytes"] for use in stages if use["peak_bytes"] is not None]
     return {
-        **{name: _json(value) if name in MAPPINGS else value for name, value in content.items()},
+        **content,
+        **{name: dict(sorted(content[name].items())) for name in _MAPPINGS},
         **{f"recipe_{name}": value for name, value in row.recipe},
         "curve_iterations": [iteration for iteration, _ in curve],
         "curve_accuracies": [accuracy for _, accuracy in curve],

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
-from bench.grammar import Call, family
+from bench.grammar import family
 from bench.identity import NO_ENCODER, NO_PROXY
 from bench.modifiers import describe
 from bench.results.block import FULL, Block, Line
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 METRIC = {"last": "last-iteration test accuracy", "best": "best test accuracy seen during training"}
 _DIGITISED_ERROR = 0.1
+_CODED = ["dataset", "model", "encoder", "method", "params", "variant", "rate", "seed", "selection_code"]
 _TRAINED = {"none": "not pretrained", "self-supervised": "self-supervised", "language": "trained with captions"}
 T = TypeVar("T")
 K = TypeVar("K")
@@ -79,10 +81,10 @@ def incomplete(block: Block) -> list[Fact]:
 def other_code(cells: pd.DataFrame) -> list[Fact]:
     """Warn of each method with coresets that were selected by different code, over which a mean is taken."""
     facts = []
-    known = cells[cells["selection_code"] != ""]
-    calls = [str(Call(method, params)) for method, params in zip(known["method"], known["params"], strict=True)]
-    # By what a mean is taken over: rates and seeds of one method with its parameters.
-    for _, line in known.groupby([known["dataset"], known["model"], known["encoder"], calls], sort=False):
+    known = cells.loc[cells["selection_code"] != "", _CODED]
+    # By what a mean is taken over: rates and seeds of one method with its parameters, which are dicts and have no hash.
+    lines = ["dataset", "model", "encoder", "method", "params"]
+    for _, line in known.assign(params=known["params"].map(repr)).groupby(lines, sort=False):
         if line["selection_code"].nunique() > 1:
             by_code = line.groupby("selection_code", sort=False)
             parts = "; ".join(f"{_places(same)} by {str(code)[:8]}" for code, same in by_code)
@@ -126,10 +128,11 @@ def chosen_facts(block: Block) -> list[Fact]:
     told = {(fact.label, "beta") for fact in taken}
     facts = []
     for line in block.lines:
+        cells = block.cells_of(line)
         choices = sorted(
-            (cell.rate, name, cell.seed, value)
-            for cell in named(block.cells_of(line)[["rate", "seed", "chosen"]])
-            for name, value in cell.chosen.items()
+            (rate, name, seed, value)
+            for rate, seed, chosen in zip(cells["rate"], cells["seed"], cells["chosen"], strict=True)
+            for name, value in chosen.items()
         )
         for name, of_name in _grouped(choices, lambda choice: choice[1]).items():
             at_rates = _grouped(of_name, lambda choice: choice[0]).items()
@@ -144,10 +147,11 @@ def _taken(block: Block) -> list[Fact]:
     facts = []
     for line in block.lines:
         cells = block.cells_of(line)
-        taken = cells.loc[cells["taken"] != "", "taken"]
-        if not taken.str.startswith("beta=").all():
-            words = taken.str.replace(r"^random \d+$", "a random coreset", regex=True).groupby(cells["rate"])
-            text = "; ".join(f"{', '.join(names)} at {100 * rate:g} %" for rate, names in words)
+        taken = [(rate, name) for rate, name in zip(cells["rate"], cells["taken"], strict=True) if name]
+        if not all(name.startswith("beta=") for _, name in taken):
+            words = [(rate, re.sub(r"^random \d+$", "a random coreset", name)) for rate, name in taken]
+            at_rates = _grouped(words, lambda one: one[0]).items()
+            text = "; ".join(f"{', '.join(name for _, name in at)} at {100 * rate:g} %" for rate, at in at_rates)
             facts.append(Fact(f"{line.label} took, by seed", text))
     return facts
 
@@ -232,10 +236,10 @@ def _pseudo_labels(block: Block) -> list[Fact]:
     """How good the pseudo-labels were; one fact for all lines that say the same, such as variants of beta."""
     lines_of: dict[str, list[Line]] = {}
     for line in block.lines:
-        # All rates of a seed share its pseudo-labels.
-        # The numbers of one clustering would count once for every rate.
-        by_seed = block.cells_of(line).drop_duplicates("seed", keep="last").sort_values("seed")
-        known = by_seed["pseudo_labels"].dropna().tolist()
+        cells = block.cells_of(line)
+        # All rates of a seed share its pseudo-labels: one clustering must not count once for every rate.
+        by_seed = dict(zip(cells["seed"], cells["pseudo_labels"], strict=True))
+        known = [quality for _, quality in sorted(by_seed.items()) if quality is not None]
         if known:
             low, high = (end(item["clusters"] for item in known) for end in (min, max))
             clusters = f"{low} to " * (low != high) + counted(high, "cluster")

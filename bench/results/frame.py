@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +9,7 @@ from pydantic import ValidationError
 
 from bench.errors import RowError
 from bench.recipe import Recipe
-from bench.results.export import MAPPINGS, flat
+from bench.results.export import record
 from bench.results.rows import Row
 
 if TYPE_CHECKING:
@@ -23,11 +22,7 @@ def to_frame(rows: Iterable[Row]) -> pd.DataFrame:
     """Return one line per row. Lists stay lists; ``params``, ``chosen`` and ``versions`` become dicts."""
     import pandas as pd
 
-    records = [flat(row) for row in rows]
-    for record in records:
-        # Back to mappings: text is what Parquet and CSV need, not what somebody filters by.
-        record.update({name: json.loads(record[name]) for name in MAPPINGS})
-    return pd.DataFrame(records)
+    return pd.DataFrame([record(row) for row in rows])
 
 
 def from_frame(frame: pd.DataFrame) -> list[Row]:
@@ -36,7 +31,7 @@ def from_frame(frame: pd.DataFrame) -> list[Row]:
     Raises:
         RowError: a column is missing, or a value no longer fits the schema of rows.
     """
-    return [_row(record) for record in frame.to_dict("records")]
+    return [_row(line) for line in frame.to_dict("records")]
 
 
 def plain(frame: pd.DataFrame) -> list[dict[str, Any]]:
@@ -50,9 +45,9 @@ def named(frame: pd.DataFrame) -> Iterator[Any]:
     return frame.itertuples()
 
 
-def _row(record: dict[Any, Any]) -> Row:
+def _row(line: dict[Any, Any]) -> Row:
     """Return the row of one line; pandas has made NaN of every None in a column of numbers."""
-    known: dict[str, Any] = {str(name): None if _is_nan(value) else value for name, value in record.items()}
+    known: dict[str, Any] = {str(name): None if _is_nan(value) else value for name, value in line.items()}
     try:
         recipe = {name: known.pop(f"recipe_{name}") for name in Recipe.model_fields}
         curve = list(zip(known.pop("curve_iterations"), known.pop("curve_accuracies"), strict=True))
