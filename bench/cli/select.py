@@ -295,7 +295,7 @@ class Wanted:
             shown = range(min(PICTURES, len(pictures)))
             captions = [f"{number + 1}: {Path(pictures.names[number]).name}" for number in shown]
             summary["contact_sheet"] = str(write_bytes(sheet, contact_sheet(pictures, shown, captions)))
-        drawing = map_of(items.vectors, chosen.positions, limits.labelled, items.names)
+        drawing = map_of(items.vectors, chosen.positions, limits.labelled)
         left_out = [
             ("Near-duplicates left out", [items.names[position] for position in chosen.duplicates.tolist()]),
             ("Left out since their group has enough", [items.names[position] for position in chosen.grouped.tolist()]),

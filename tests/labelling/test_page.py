@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from bench.cli import app
 from bench.labelling.images import find_images
-from bench.labelling.page import choice_page
+from bench.labelling.page import Map, choice_page
 from tests.browser import launched, watched
 
 LONG = "a-very-long-name-of-a-photograph-" * 5 + "0001.png"
@@ -98,7 +98,7 @@ def test_three_hundred_pictures_fit_a_phone(browser: Any, tmp_path: Path) -> Non
     entries = [
         {"order": number, "file": name, "cluster": 1, "score": 0.5} for number, name in enumerate(files.names, 1)
     ]
-    html = choice_page("300 of 300 items.", [], entries, files, "<svg></svg>", [], ())
+    html = choice_page("300 of 300 items.", [], entries, files, Map([], [], []), [], ())
     (tmp_path / "x.html").write_text(html)
     assert len(html) < 3e6, "a telephone can load it"
     opened = browser.new_page(viewport={"width": 390, "height": 844})
