@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from bench.labelling.formats import Format
+
 Complete = Callable[[str], list[str]]
 _TRACKERS, _DEVICES, _FORMATS = ("wandb", "tensorboard"), ("auto", "cpu", "cuda"), ("png", "svg", "pdf")
 
@@ -68,6 +70,11 @@ def trackers(incomplete: str) -> list[str]:
 def formats(incomplete: str) -> list[str]:
     """Complete formats of figures."""
     return listed(_FORMATS, incomplete)
+
+
+def handover_formats(incomplete: str) -> list[str]:
+    """Complete what ``bench select`` writes for tools."""
+    return listed([form.value for form in Format], incomplete)
 
 
 def devices(incomplete: str) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
@@ -19,6 +20,8 @@ from bench.cli._options import MACHINE, CacheOption, DeviceOption, QuietOption, 
 from bench.cli._output import print_json
 from bench.fields import FolderFields
 from bench.labelling.formats import Format
+
+FORMATS = [form.value for form in Format]
 
 if TYPE_CHECKING:
     from bench.grammar import Call
@@ -180,6 +183,11 @@ class Known:
         ),
     ] = "1"
 
+    def files(self) -> dict[str, str | None]:
+        """Return the lists by their options."""
+        groups = None if self.groups == "folder" else self.groups
+        return {"--labelled": self.labelled, "--exclude": self.exclude, "--groups": groups}
+
     def fetched(self, cache: Path, quiet: bool) -> Known:
         """Return the same with copies of the lists that lie elsewhere."""
         from bench.cli._stages import StageProgress
@@ -216,53 +224,78 @@ class Wanted:
         typer.Option(help="CSV to write; a contact sheet and a list of skipped files lie beside it."),
     ] = Path("to_label.csv")
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is in the place of these files.")] = False
-    handed: Annotated[
-        Format,
-        typer.Option("--format", help="Write the choice for a tool too, beside the CSV."),
-    ] = Format.csv
+    formats: Annotated[
+        str,
+        typer.Option(
+            "--format",
+            help=f"Write the choice for tools too, beside the CSV; comma-separated: {', '.join(FORMATS)}.",
+            autocompletion=_complete.handover_formats,
+        ),
+    ] = Format.csv.value
     paths: Annotated[
         str | None,
-        typer.Option(help="In --format: relative, absolute, or a prefix such as a URL."),
+        typer.Option(help="In what --format writes: relative, absolute, or a prefix such as a URL."),
     ] = None
     scores: Annotated[
         Path | None,
         typer.Option(help="CSV or Parquet of all items: what became of each, and why."),
     ] = None
 
+    def tools(self) -> dict[Format, Path]:
+        """Files for tools, by format."""
+        from bench.labelling.handover import handover_path, parse_formats
+
+        return {form: handover_path(self.out, form) for form in parse_formats(self.formats)}
+
     def files(self) -> list[Path]:
         """All files that may be written."""
-        from bench.labelling.handover import handover_path
         from bench.labelling.to_label import beside
 
-        asked = (self.scores, handover_path(self.out, self.handed))
-        return [self.out, *beside(self.out), *(path for path in asked if path is not None)]
+        scores = [] if self.scores is None else [self.scores]
+        return [self.out, *beside(self.out), *scores, *self.tools().values()]
 
-    def check(self, *, files: bool) -> None:
-        """Refuse names of files that are not valid or taken, before any work."""
+    def check(self, read: Mapping[str, str | None], *, files: bool) -> None:
+        """Refuse names of files that are not valid or taken, or of what is read (by option), before any work."""
         from bench.errors import SpecError
         from bench.labelling.handover import check_handover
-        from bench.labelling.to_label import TABLES, check_free
+        from bench.labelling.to_label import TABLES, check_apart, check_free
 
         if self.out.suffix.lower() != ".csv":
             better = self.out.with_suffix(".csv")
             raise SpecError(f"--out {self.out} is not valid: a .csv file is written, such as {better}.")
         if self.scores is not None and self.scores.suffix.lower() not in TABLES:
             raise SpecError(f"--scores {self.scores} is not valid: a {' or '.join(TABLES)} file is written.")
-        check_handover(self.handed, self.paths, files=files)
+        check_handover(tuple(self.tools()), self.paths, files=files)
+        check_apart(self.files(), read)
         check_free(self.files(), overwrite=self.overwrite)
 
-    def write(self, chosen: Chosen, items: Items, limits: Limits) -> dict[str, Any]:
-        """Write the CSV and what lies beside it; return what there is to say."""
+    def check_pictures(self, source: Source) -> None:
+        """Refuse to write in the place of a picture, which ``--overwrite`` would otherwise lose."""
+        from bench.errors import SpecError
+
+        pictures = None if source.root is None else source.lookup()
+        for path in self.files():
+            if pictures is not None and pictures.find(str(path.resolve())) is not None:
+                raise SpecError(f"{path} would be written in the place of one of the images; give --out another name.")
+
+    def write(self, chosen: Chosen, items: Items, limits: Limits, bucket: str | None) -> dict[str, Any]:
+        """Write the CSV and what lies beside it; return what there is to say.
+
+        Args:
+            chosen: the choice.
+            items: of which it was made.
+            limits: those of the choice.
+            bucket: address of the folder that the pictures were fetched from; None for those that lie here.
+        """
         from bench.labelling.contact_sheet import contact_sheet
-        from bench.labelling.handover import handover, handover_path
+        from bench.labelling.handover import handover
         from bench.labelling.page import choice_page, map_of
         from bench.labelling.to_label import all_records, beside, check_free, list_csv, records, write_scores
         from bench.results.rendering import to_csv, write_bytes
 
         listed = records(chosen, items.names, items.named)
         pictures = None if items.files is None else items.files.take(chosen.positions)
-        tool = handover_path(self.out, self.handed)
-        handed = None if tool is None else handover(self.handed, listed, pictures, self.paths)
+        handed = {path: handover(form, listed, pictures, self.paths, bucket) for form, path in self.tools().items()}
         check_free(self.files(), overwrite=self.overwrite)  # again: much may have happened meanwhile
         write_bytes(self.out, list_csv(listed, items.named))
         summary: dict[str, Any] = {
@@ -280,8 +313,8 @@ class Wanted:
             "approximate_neighbors": chosen.approximate,
             "warnings": list(chosen.warnings),
         }
-        if tool is not None and handed is not None:
-            summary["handed_over"] = str(write_bytes(tool, handed))
+        if handed:
+            summary["handed_over"] = [str(write_bytes(path, content)) for path, content in handed.items()]
         if self.scores is not None:
             write_scores(self.scores, all_records(chosen, items.vectors, limits, items.names, items.named))
             summary["scores"] = str(self.scores)
@@ -353,15 +386,13 @@ def select(
     from bench.labelling.candidates import check_limits
 
     address = None if given.images is None else address_of(given.images)
-    if address and wanted.handed == Format.label_studio and wanted.paths is None:
-        # Label Studio fetches pictures by address, and would not find names relative to a folder of ours.
-        wanted = replace(wanted, paths=f"{address}/")
-    wanted.check(files=given.images is not None)
+    wanted.check({**known.files(), "--embeddings": given.embeddings, "--names": given.names}, files=bool(given.images))
     started = time.perf_counter()
     from bench.store.folder import cache_folder
 
     cache = cache_folder(cache_dir)
     source, frames = given.find(cache, wanted.out, quiet)
+    wanted.check_pictures(source)
     size = len(source.names)
     limits, unlabelled = known.fetched(cache, quiet).limits(source)
     call = choice.call(size)
@@ -398,7 +429,8 @@ def select(
         if source.scan is None:
             chosen = chosen._replace(warnings=(*oddities(items.vectors, choice.budget), *chosen.warnings))
         progress.stage("writing")
-        summary = wanted.write(chosen, items, limits)
+        # Pictures of videos lie here, wherever the videos do.
+        summary = wanted.write(chosen, items, limits, address if given.fps is None else None)
     summary |= {} if given.fps is None else {"frames": str(frames)}
     summary |= {"labelled": len(limits.labelled), "listed_without_label": unlabelled}
     summary |= {} if others is None else {"other_files": others}
@@ -482,7 +514,6 @@ def _report(summary: dict[str, Any], as_json: bool) -> None:
             f"Files of other kinds, which were not looked at: {listed}. Images are {', '.join(readable_suffixes())}."
             + heic_hint(summary["other_files"])
         )
-    written = [
-        summary[name] for name in ("to_label", "page", "handed_over", "contact_sheet", "scores") if name in summary
-    ]
+    names = ("to_label", "page", "contact_sheet", "scores")
+    written = [*(summary[name] for name in names if name in summary), *summary.get("handed_over", ())]
     typer.echo(f"Written: {', '.join(written)}")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from bench.errors import DataError, SpecError
+from bench.errors import DataError, SpecError, UnknownName
 from bench.images import heic
 from bench.images.folders import ImageFiles
 from bench.labelling.formats import Format
@@ -35,32 +35,57 @@ _SUFFIX = {
 _NEED_FILES = (Format.cvat, Format.fiftyone, Format.coco)
 
 
-def handover_path(out: Path, form: Format) -> Path | None:
-    """Where the choice is written beside the CSV; None where the CSV itself is all."""
-    return None if form == Format.csv else out.with_name(out.stem + _SUFFIX[form])
+def parse_formats(given: str) -> tuple[Format, ...]:
+    """Return what is written beside the CSV, which always is, as a comma-separated list names it.
+
+    Raises:
+        UnknownName: no such format.
+    """
+    names, valid = [name.strip() for name in given.split(",")], [form.value for form in Format]
+    for name in names:
+        if name not in valid:
+            raise UnknownName("--format of bench select", name, valid)
+    return tuple(form for form in map(Format, dict.fromkeys(names)) if form != Format.csv)
 
 
-def check_handover(form: Format, paths: str | None, *, files: bool) -> None:
-    """Refuse a format that the items do not allow, or paths that the format cannot have, before any work.
+def handover_path(out: Path, form: Format) -> Path:
+    """Where the choice is written in a format, beside the CSV."""
+    return out.with_name(out.stem + _SUFFIX[form])
+
+
+def check_handover(forms: Sequence[Format], paths: str | None, *, files: bool) -> None:
+    """Refuse formats that the items do not allow, or paths that one of them cannot have, before any work.
 
     Raises:
         SpecError: see above.
     """
-    if paths is not None and form == Format.csv:
+    if paths is not None and not forms:
         raise SpecError(
             "--paths is for the other formats: the CSV's names stay relative, so that --labelled finds them."
         )
-    if not files and (form in _NEED_FILES or (paths is not None and form != Format.txt)):
-        raise SpecError(f"--format {form.value} lists files; give --images FOLDER (with --names for embeddings).")
     if paths is not None and paths not in ("relative", "absolute") and "/" not in paths:
         raise SpecError(
             f"--paths {paths} is not valid: relative, absolute, or what to put before, such as https://host/."
         )
-    if form == Format.fiftyone and paths == "relative":
-        raise SpecError("--format fiftyone needs paths that can be opened: --paths absolute (default) or a prefix.")
+    for form in forms:
+        if not files and (form in _NEED_FILES or (paths is not None and form != Format.txt)):
+            raise SpecError(f"--format {form.value} lists files; give --images FOLDER (with --names for embeddings).")
+        if form == Format.cvat and paths is not None and (paths == "absolute" or "://" in paths or paths[0] == "/"):
+            raise SpecError(
+                "--format cvat names files below a share or in a bucket: --paths relative (default) or the folder they "
+                "lie in there, such as photos/."
+            )
+        if form == Format.fiftyone and paths == "relative":
+            raise SpecError("--format fiftyone needs paths that can be opened: --paths absolute (default) or a prefix.")
 
 
-def handover(form: Format, records: Sequence[Mapping[str, Any]], files: ImageFiles | None, paths: str | None) -> bytes:
+def handover(
+    form: Format,
+    records: Sequence[Mapping[str, Any]],
+    files: ImageFiles | None,
+    paths: str | None,
+    bucket: str | None = None,
+) -> bytes:
     """Return the content of the file for a tool.
 
     Args:
@@ -68,15 +93,15 @@ def handover(form: Format, records: Sequence[Mapping[str, Any]], files: ImageFil
         records: of the choice, in order: ``order``, ``file`` or ``item``, ``cluster``, ``score``.
         files: in the same order; None for items that are no files.
         paths: ``relative``, ``absolute``, a prefix, or None for what the tool usually takes: absolute paths for
-            FiftyOne, ``/data/local-files/?d=`` for files in Label Studio, relative ones otherwise.
+            FiftyOne; for files in Label Studio the bucket, or ``/data/local-files/?d=`` and the path below the folder
+            that theirs lies in; relative ones otherwise.
+        bucket: address of the folder from which the files were fetched; None for files that lie here.
 
     Raises:
         DataError: a name that the format cannot hold.
     """
     names = [str(record["file" if "file" in record else "item"]) for record in records]
-    if paths is None:
-        label_studio = LOCAL_FILES if form == Format.label_studio and files is not None else "relative"
-        paths = "absolute" if form == Format.fiftyone else label_studio
+    paths = _usual_paths(form, files, bucket) if paths is None else paths
     written = [_address(name, files, paths) for name in names]
     if form == Format.txt:
         if broken := [name for name in written if len(name.splitlines()) != 1]:
@@ -141,6 +166,18 @@ def _is_turned(image: Image) -> bool:
 def _facts(record: Mapping[str, Any]) -> dict[str, Any]:
     """Return what is known of an item besides its name."""
     return {key: record[key] for key in ("order", "cluster", "score") if key in record}
+
+
+def _usual_paths(form: Format, files: ImageFiles | None, bucket: str | None) -> str:
+    if form == Format.fiftyone:
+        return "absolute"
+    if form != Format.label_studio or files is None:
+        return "relative"
+    if bucket is not None:
+        # Label Studio fetches pictures by address, and would not find names relative to a folder of ours.
+        return f"{bucket}/"
+    # Label Studio takes no storage that is its document root itself, so this is the folder that the images' lies in.
+    return f"{LOCAL_FILES}{quote(os.fsencode(files.root.name))}/"
 
 
 def _address(name: str, files: ImageFiles | None, paths: str) -> str:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.addresses import address_of
 from bench.errors import SpecError
 from bench.knn import unit_rows
 from bench.labelling.candidates import Limits
@@ -153,6 +154,24 @@ def check_free(paths: Iterable[Path], *, overwrite: bool) -> None:
             f"already in {there[0].parent}: {names}, perhaps with labels of yours; give another --out, move away "
             "what is there, or add --overwrite."
         )
+
+
+def check_apart(written: Iterable[Path], read: Mapping[str, str | None]) -> None:
+    """Raise ``SpecError`` where a file would be written twice, or in the place of one that is read.
+
+    Args:
+        written: all files that may be written.
+        read: option -> the file that it names, or an address, which is in nothing's place.
+    """
+    inputs = {Path(given).resolve(): option for option, given in read.items() if given and not address_of(given)}
+    outputs: set[Path] = set()
+    for path in written:
+        place = path.resolve()
+        if place in outputs:
+            raise SpecError(f"{path} would be written twice; give --out or --scores another name.")
+        if place in inputs:
+            raise SpecError(f"{path} would be written in the place of {inputs[place]}; give --out another name.")
+        outputs.add(place)
 
 
 def _is_there(path: Path) -> bool:

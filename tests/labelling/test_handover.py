@@ -48,7 +48,8 @@ def select(folder: Path, *arguments: str) -> Result:
         "2",
     )
     method = () if "--method" in arguments else ("--method", "random")
-    return CliRunner().invoke(app, [*given, *method, "--out", str(folder / "to_label.csv"), *arguments])
+    out = () if "--out" in arguments else ("--out", str(folder / "to_label.csv"))
+    return CliRunner().invoke(app, [*given, *method, *out, *arguments])
 
 
 def of_photos(folder: Path, photos: Path, *arguments: str) -> Result:
@@ -71,7 +72,8 @@ def test_label_studio_takes_the_tasks(tmp_path: Path, photos: Path) -> None:
     assert [f"./{name}" if name.startswith("=") else name for name in (t["data"]["name"] for t in tasks)] == order
     for task in tasks:
         start, _, address = task["data"]["image"].partition("?d=")
-        assert (start, unquote(address)) == ("/data/local-files/", task["data"]["name"])
+        # Below the folder in which photos/ lies: no storage may be the document root itself.
+        assert (start, unquote(address)) == ("/data/local-files/", f"photos/{task['data']['name']}")
         assert not set(address) & set(" %\n?&") - {"%"}
     label_interface = pytest.importorskip("label_studio_sdk.label_interface")
     config = '<View><Image name="i" value="$image"/><Choices name="c" toName="i"><Choice value="x"/></Choices></View>'
@@ -173,6 +175,13 @@ def test_a_plain_list(tmp_path: Path, photos: Path) -> None:
         (("--paths", "absolute"), "is for the other formats"),
         (("--format", "txt", "--paths", "absolut"), "--paths absolut is not valid"),
         (("--scores", "all.xlsx"), "a .csv or .parquet file is written"),
+        (("--format", "txt,coko"), "unknown --format of bench select 'coko'. Did you mean coco?"),
+        (("--format", "txt,"), "unknown --format of bench select ''. Valid: coco, csv"),
+        (("--format", "txt,fiftyone"), "--format fiftyone lists files; give --images"),
+        (("--format", "csv", "--paths", "relative"), "is for the other formats"),
+        (("--images", ".", "--format", "coco,fiftyone", "--paths", "relative"), "--format fiftyone needs paths"),
+        (("--images", ".", "--format", "coco,cvat", "--paths", "absolute"), "--format cvat names files below a share"),
+        (("--images", ".", "--format", "cvat", "--paths", "https://host/"), "--format cvat names files below a share"),
     ],
 )
 def test_what_cannot_be_written_is_refused_before_any_work(
@@ -185,17 +194,72 @@ def test_what_cannot_be_written_is_refused_before_any_work(
     assert not (tmp_path / "cache").exists()
 
 
-@pytest.mark.parametrize("form", list(Format))
+def test_several_formats_at_once(tmp_path: Path, photos: Path) -> None:
+    done = of_photos(tmp_path, photos, "--format", "label-studio, coco,csv,cvat,coco,fiftyone", "--json")
+    names = ["label-studio.json", "coco.json", "manifest.jsonl", "fiftyone.csv"]
+    assert json.loads(done.stdout)["handed_over"] == [str(tmp_path / f"to_label.{name}") for name in names]
+    document = json.loads((tmp_path / "to_label.coco.json").read_text(encoding="utf-8"))
+    assert sorted(image["file_name"] for image in document["images"]) == sorted(NAMES), "each has its usual paths"
+    assert lines(tmp_path / "to_label.fiftyone.csv")[0]["filepath"].startswith(str(tmp_path))
+    alone = tmp_path / "alone"
+    for form, name in zip(("label-studio", "coco", "cvat", "fiftyone"), names, strict=True):
+        of_photos(alone, photos, "--format", form)
+        assert (alone / f"to_label.{name}").read_bytes() == (tmp_path / f"to_label.{name}").read_bytes()
+        for path in alone.glob("to_label*"):
+            path.unlink()
+    # The others are not written where one of them cannot be.
+    given = ("--images", str(photos), "--encoder", "pixels(size=8)", "--budget", "6", "--overwrite")
+    done = select(tmp_path, *given, "--out", str(alone / "a.csv"), "--format", "coco,txt")
+    assert "'line\\nbreak.png' has several" in str(done.exception)
+    assert not list(alone.glob("a*"))
+
+
+@pytest.mark.parametrize("form", [form for form in Format if form != Format.csv])
 def test_a_file_that_is_there_is_not_replaced(tmp_path: Path, form: Format) -> None:
     from bench.labelling.handover import handover_path
     from bench.labelling.to_label import beside, check_free
 
     out = tmp_path / "to_label.csv"
-    paths = [out, *beside(out), *filter(None, [handover_path(out, form)])]
+    paths = [out, *beside(out), handover_path(out, form)]
     assert len({path.name for path in paths}) == len(paths)
     paths[-1].write_text("mine")
     with pytest.raises(SpecError, match=f"already in .*{paths[-1].name}"):
         check_free(paths, overwrite=False)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--scores", "to_label.csv"), "to_label.csv would be written twice; give --out or --scores another name"),
+        (("--scores", "to_label.fiftyone.csv", "--format", "coco,fiftyone"), "to_label.fiftyone.csv would be written"),
+        (("--scores", "sub/../to_label.skipped.csv"), "would be written twice"),
+        (("--labelled", "to_label.csv"), "to_label.csv would be written in the place of --labelled"),
+        (("--exclude", "to_label.skipped.csv"), "would be written in the place of --exclude"),
+        (("--groups", "to_label.txt", "--format", "txt"), "would be written in the place of --groups"),
+    ],
+)
+def test_no_file_is_written_twice_or_over_one_that_is_read(
+    tmp_path: Path, photos: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], message: str
+) -> None:
+    """Labels were lost: ``--labelled to_label.csv --overwrite`` wrote the next list over them."""
+    monkeypatch.chdir(tmp_path)
+    given = ("--images", "photos", "--encoder", "pixels(size=8)", "--budget", "3", "--overwrite")
+    Path("to_label.csv").write_text("file,label\na/1.png,one\n")
+    done = select(tmp_path, *given, "--out", "to_label.csv", *arguments)
+    assert isinstance(done.exception, SpecError)
+    assert message in str(done.exception)
+    assert Path("to_label.csv").read_text() == "file,label\na/1.png,one\n"
+    assert not (tmp_path / "cache").exists()
+
+
+def test_no_picture_is_replaced_by_a_contact_sheet(tmp_path: Path, photos: Path) -> None:
+    given = ("--images", str(photos), "--encoder", "pixels(size=8)", "--budget", "3", "--overwrite")
+    (photos / "holiday.jpg").write_bytes((photos / "b/two words.jpg").read_bytes())
+    done = select(tmp_path, *given, "--out", str(photos / "holiday.csv"))
+    assert "holiday.jpg would be written in the place of one of the images" in str(done.exception)
+    assert (photos / "holiday.jpg").read_bytes() == (photos / "b/two words.jpg").read_bytes()
+    for _ in range(2):  # an earlier sheet is none of the images, and may be replaced
+        assert select(tmp_path, *given, "--out", str(photos / "other.csv")).exit_code == 0
 
 
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
