@@ -75,8 +75,11 @@ def check_handover(forms: Sequence[Format], paths: str | None, *, files: bool) -
                 "--format cvat names files below a share or in a bucket: --paths relative (default) or the folder they "
                 "lie in there, such as photos/."
             )
-        if form == Format.fiftyone and paths == "relative":
-            raise SpecError("--format fiftyone needs paths that can be opened: --paths absolute (default) or a prefix.")
+        if form == Format.fiftyone and not (paths or "absolute").startswith(("absolute", "/")):
+            raise SpecError(
+                "--format fiftyone needs paths that its importer can open: --paths absolute (default) or the folder's "
+                "path on another machine, such as /data/photos/."
+            )
 
 
 def handover(
@@ -114,6 +117,9 @@ def handover(
                 f"{name!a} is not UTF-8, which --format {form.value} needs; give --paths a URL prefix, or rename it."
             )
     if form == Format.fiftyone:
+        # Its importer opens the file with line breaks translated, and would look for another name.
+        if broken := [name for name in written if "\r" in name]:
+            raise DataError(f"--format fiftyone cannot hold the carriage return in {broken[0]!r}; rename the file.")
         lines = [{"filepath": name, **_facts(record)} for name, record in zip(written, records, strict=True)]
         return to_csv(lines).encode()
     if form == Format.label_studio:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path, PurePosixPath
@@ -13,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.errors import DataError, SpecError
-from bench.plain_files import read_regular
+from bench.labelling.tables import read_lines
 
-NAMES = ("file", "item")
-"""Headers of the column that names items, as our own lists have it."""
+NAMES = ("file", "item", "name", "filepath")
+"""Headers of the column that names items: of our own lists, of Label Studio's export, and of FiftyOne's."""
 _LABELS, _GROUPS, _RANKS = ("label", "class"), ("group",), ("rank",)
-_MOST_BYTES = 1 << 30
-_SHOWN = 3
+_SHOWN, _LETTERS = 3, 80
+"""Names that a message shows, and letters of each."""
 
 
 class Listed(NamedTuple):
@@ -70,7 +68,7 @@ class Lookup:
             # difflib compares with every name: too long for a hint where there are a million.
             near = get_close_matches(missing[0], self.names[:10_000], n=1)
             hint = f" Did you mean {near[0]}?" if near else f" They are named like {self.names[0]}."
-            shown = ", ".join(missing[:_SHOWN]) + (
+            shown = ", ".join(name[:_LETTERS] for name in missing[:_SHOWN]) + (
                 f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
             )
             raise DataError(f"{source}: {len(missing)} of {len(names)} names are none of the items: {shown}.{hint}")
@@ -78,15 +76,15 @@ class Lookup:
 
 
 def read_list(path: Path, lookup: Lookup) -> Listed:
-    """Read which items a file lists: a CSV with a column ``file`` or ``item``, or text with one name a line.
+    """Read which items a file lists: a CSV with a column ``file`` or ``item``, text with one name a line, or a tool's.
 
     Our own lists are such CSV files, and so are they with labels added: where a column ``label`` or ``class`` is filled
-    in any line, only the lines where it is count.
+    in any line, only the lines where it is count. So is it with annotations in a file of Label Studio or of COCO.
 
     Raises:
         DataError: not readable as text, no such column, or a name that is none of the items.
     """
-    rows = _rows(path)
+    rows = read_lines(path)
     header = _header(rows, NAMES, lookup, path)
     if header is None:
         return Listed(np.unique(lookup.find_all([row[0] for row in rows], str(path))))
@@ -124,7 +122,7 @@ def read_groups(given: str, lookup: Lookup) -> NDArray[np.int64]:
         keys = [name.rpartition("/")[0] for name in lookup.names]
     else:
         path = Path(given)
-        rows = _rows(path)
+        rows = read_lines(path)
         header = _header(rows, NAMES, lookup, path)
         titles = header[1] if header else []
         column = next((titles.index(title) for title in _GROUPS if title in titles), None)
@@ -150,22 +148,6 @@ def _numbers(groups: Mapping[int, str], size: int) -> NDArray[np.int64]:
     for position, name in groups.items():
         numbered[position] = number[name]
     return numbered
-
-
-def _rows(path: Path) -> list[list[str]]:
-    """Lines of a CSV file, or of a text with one name a line; empty ones are left out."""
-    try:
-        # Excel writes a byte order mark; names of files may be any bytes.
-        text = read_regular(path, at_most=_MOST_BYTES).decode("utf-8-sig", "surrogateescape")
-    except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror or error}.") from error
-    if path.suffix.lower() == ".csv":
-        rows = [row for row in csv.reader(io.StringIO(text, newline="")) if any(row)]
-    else:
-        rows = [[line] for line in text.splitlines() if line.strip()]
-    if not rows:
-        raise DataError(f"{path} is empty; expected one name a line, or a CSV with a column file or item.")
-    return rows
 
 
 def _header(

@@ -15,8 +15,9 @@ from bench.identity import EncoderRef
 from bench.images.folders import ImageFiles, Scan, Skipped
 from bench.labelling.candidates import Limits
 from bench.labelling.images import embed_files, find_images
-from bench.labelling.lists import Lookup
+from bench.labelling.lists import NAMES, Lookup
 from bench.labelling.rows import Rows
+from bench.labelling.tables import read_lines
 from bench.labelling.to_label import Named
 from bench.labelling.vectors import read_embeddings
 from bench.plain_files import read_regular
@@ -166,6 +167,11 @@ def _read_names(path: Path, count: int) -> list[str]:
     names = text.split("\n")
     # Not by ``splitlines``, which also breaks at signs that names of files may hold.
     names = [name.removesuffix("\r") for name in (names[:-1] if names[-1] == "" else names)]
+    if path.suffix.lower() == ".csv" and len(names) != count:
+        # As pandas writes it, with a header and perhaps other columns.
+        title, *rows = read_lines(path)
+        column = next((title.index(name) for name in NAMES if name in title), None)
+        names = names if column is None else [row[column] for row in rows if len(row) > column]
     if len(names) != count:
         raise DataError(f"{path} has {len(names):,} lines, and the embeddings {count:,}; expected one name each.")
     return names

@@ -140,6 +140,25 @@ def test_fiftyone_gets_paths_that_can_be_opened(tmp_path: Path, photos: Path) ->
     rows = lines(tmp_path / "to_label.fiftyone.csv")
     assert {Path(row["filepath"]) for row in rows} == {photos.resolve() / name for name in NAMES}
     assert [row["order"] for row in rows] == list("123456")
+    importers = pytest.importorskip("fiftyone.utils.csv", reason="FiftyOne installs 200 packages")
+    path = str(tmp_path / "to_label.fiftyone.csv")
+    # Outside a data set its samples need no database, which FiftyOne fetches when one is first made.
+    importer = importers.CSVDatasetImporter(labels_path=path, fields={"order": int, "cluster": int})
+    importer.setup()
+    samples = sorted(importer, key=lambda sample: sample["order"])
+    assert [(sample["order"], sample.filepath) for sample in samples] == [
+        (int(row["order"]), row["filepath"]) for row in rows
+    ]
+    assert all(Path(sample.filepath).is_file() for sample in samples)
+
+
+def test_fiftyone_would_misread_a_carriage_return(tmp_path: Path, photos: Path) -> None:
+    (photos / "a/1.png").rename(photos / "a/1\r.png")
+    given = ("--images", str(photos), "--encoder", "pixels(size=8)", "--budget", "6", "--format", "fiftyone")
+    done = select(tmp_path, *given)
+    assert isinstance(done.exception, DataError)
+    assert "1\\r.png'; rename the file" in str(done.exception)
+    assert not (tmp_path / "to_label.csv").exists()
 
 
 def test_a_plain_list(tmp_path: Path, photos: Path) -> None:
@@ -180,6 +199,7 @@ def test_a_plain_list(tmp_path: Path, photos: Path) -> None:
         (("--format", "txt,fiftyone"), "--format fiftyone lists files; give --images"),
         (("--format", "csv", "--paths", "relative"), "is for the other formats"),
         (("--images", ".", "--format", "coco,fiftyone", "--paths", "relative"), "--format fiftyone needs paths"),
+        (("--images", ".", "--format", "fiftyone", "--paths", "https://host/"), "--format fiftyone needs paths"),
         (("--images", ".", "--format", "coco,cvat", "--paths", "absolute"), "--format cvat names files below a share"),
         (("--images", ".", "--format", "cvat", "--paths", "https://host/"), "--format cvat names files below a share"),
     ],

@@ -23,6 +23,7 @@ NAMES = ("a/1.jpg", "a/2.jpg", "b/1.jpg", "=4.jpg", "b/new\nline.jpg")
         ("x.csv", 'file\n"b/new\nline.jpg"\n', [4]),
         ("x.csv", "file,label\na/1.jpg,\nb/1.jpg,\n", [0, 2]),
         ("x.csv", "file,state,rank\na/1.jpg,chosen,1\nb/1.jpg,,\n", [0]),
+        ("x.csv", "image,id,name,order,annotator,choice\n/data/local-files/?d=p/b/1.jpg,9,b/1.jpg,1,1,cat\n", [2]),
     ],
 )
 def test_lists_of_what_is_labelled(tmp_path: Path, file: str, content: str, positions: list[int]) -> None:
@@ -41,7 +42,7 @@ def test_files_may_be_named_with_their_folder(tmp_path: Path) -> None:
     ("file", "content", "message"),
     [
         ("x.txt", "", "is empty"),
-        ("x.csv", "name,label\na/1.jpg,3\n", "has the columns name, label; expected one named file or item"),
+        ("x.csv", "picture,label\na/1.jpg,3\n", "has the columns picture, label; expected one named file or item"),
         ("x.txt", "a/1.jpg\na/3.jpg\n", "1 of 2 names are none of the items: a/3.jpg. Did you mean a/"),
     ],
 )

@@ -1,0 +1,114 @@
+"""Lines of the lists that people hand back: CSV, text, Parquet, and what labelling tools take and export."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from bench.errors import DataError
+from bench.plain_files import read_regular
+
+_MOST_BYTES = 1 << 30
+_DONE = "annotated"
+"""Label of an image that a tool's file has annotations of; which ones, nobody asks here."""
+
+
+def read_lines(path: Path) -> list[list[str]]:
+    """Read the cells of each line of a list; the first line names the columns, where it does.
+
+    Args:
+        path: ``.csv`` or ``.parquet``, tasks of Label Studio or COCO (``.json``), a manifest of CVAT (``.jsonl``), or
+            text of any other name with one item a line. Of tools' files the columns are ``file`` and ``label``.
+
+    Returns:
+        At least one line; empty ones are left out.
+
+    Raises:
+        DataError: not readable, or empty.
+    """
+    try:
+        content = read_regular(path, at_most=_MOST_BYTES)
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror or error}.") from error
+    lines = _READERS.get(path.suffix.lower(), _text)(path, content)
+    if not lines:
+        raise DataError(f"{path} is empty; expected one name a line, or a CSV with a column file or item.")
+    return lines
+
+
+def _decoded(path: Path, content: bytes) -> str:
+    if b"\0" in content:
+        raise DataError(f"{path} is no text in UTF-8; give one name a line, or a CSV with a column file or item.")
+    # Excel writes a byte order mark; names of files may be any bytes.
+    return content.decode("utf-8-sig", "surrogateescape")
+
+
+def _text(path: Path, content: bytes) -> list[list[str]]:
+    return [[line] for line in _decoded(path, content).splitlines() if line.strip()]
+
+
+def _csv(path: Path, content: bytes) -> list[list[str]]:
+    return [row for row in csv.reader(io.StringIO(_decoded(path, content), newline="")) if any(row)]
+
+
+def _parquet(path: Path, content: bytes) -> list[list[str]]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        columns = pq.read_table(pa.BufferReader(content)).to_pydict()
+    except (OSError, pa.ArrowException) as error:
+        raise DataError(f"cannot read {path} as Parquet: {error}.") from error
+    rows = zip(*columns.values(), strict=True)
+    return [list(columns), *(["" if value is None else str(value) for value in row] for row in rows)]
+
+
+def _json(path: Path, content: bytes) -> list[list[str]]:
+    text = _decoded(path, content)
+    try:
+        document = json.loads(text)
+        listed = _tasks(document) if isinstance(document, list) else _coco(document)
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise DataError(
+            f"{path} holds neither tasks of Label Studio, each with a name in its data, nor images of COCO."
+        ) from error
+    return [["file", "label"], *([str(name), _DONE if done else ""] for name, done in listed)]
+
+
+def _tasks(tasks: list[dict[str, Any]]) -> list[tuple[str, bool]]:
+    """Names of tasks, as ours have them, and whether somebody has annotated each: Label Studio's JSON and JSON-MIN."""
+    return [
+        (
+            task.get("data", task)["name"],
+            "annotation_id" in task or any(not made.get("was_cancelled") for made in task.get("annotations", ())),
+        )
+        for task in tasks
+    ]
+
+
+def _coco(document: dict[str, Any]) -> list[tuple[str, bool]]:
+    annotated = {made["image_id"] for made in document.get("annotations", ())}
+    return [(image["file_name"], image["id"] in annotated) for image in document["images"]]
+
+
+def _manifest(path: Path, content: bytes) -> list[list[str]]:
+    text = _decoded(path, content)
+    try:
+        lines = [json.loads(line) for line in text.splitlines() if line.strip()]
+        return [["file"], *([line["name"] + line["extension"]] for line in lines if "name" in line)]
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise DataError(
+            f"{path} is no manifest of CVAT: each line is JSON, of an image with name and extension."
+        ) from error
+
+
+_READERS: dict[str, Callable[[Path, bytes], list[list[str]]]] = {
+    ".csv": _csv,
+    ".parquet": _parquet,
+    ".json": _json,
+    ".jsonl": _manifest,
+}
