@@ -36,6 +36,9 @@ PATH = "<path>"
 """What ``--help`` calls a path or an address, which is taken as text: a ``Path`` would make one slash of two."""
 _NAMED = 5
 USUAL = "default"
+ENCODER, IMAGE_SIZE = "dino_vits16", 224
+SIMILARITY = 0.98
+"""Cosine of near-duplicates, unless the user says another."""
 
 
 @dataclass(frozen=True)
@@ -67,10 +70,18 @@ class Choice:
     ] = False
     skip_duplicates: Annotated[bool, typer.Option("--skip-duplicates", help="Keep near-duplicates out.")] = False
     similarity: Annotated[
-        float,
-        typer.Option(min=0.5, max=1.0, help="Cosine similarity of near-duplicates."),
-    ] = 0.98
+        float | None,
+        typer.Option(min=0.5, max=1.0, help=f"Cosine similarity of near-duplicates. Default: {SIMILARITY}."),
+    ] = None
     seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 0
+
+    def least_similarity(self) -> float | None:
+        """Return the similarity from which items are left out as near-duplicates; None to keep all."""
+        from bench.errors import SpecError
+
+        if self.similarity is not None and not self.skip_duplicates:
+            raise SpecError(f"--similarity {self.similarity} says what --skip-duplicates leaves out; add that.")
+        return (self.similarity or SIMILARITY) if self.skip_duplicates else None
 
     def call(self, items: int) -> Call:
         """Return the method, checked against the number of items before any work."""
@@ -110,12 +121,16 @@ class Given:
         typer.Option(metavar=PATH, help="Of --embeddings, one a line; with --images, files below that folder."),
     ] = None
     encoder: Annotated[
-        str,
+        str | None,
         typer.Option(
-            help="Of --images; NAME(weights=FILE) takes a local file.", autocompletion=_complete.one_of("encoders")
+            help=f"Of --images; NAME(weights=FILE) takes a local file. Default: {ENCODER}.",
+            autocompletion=_complete.one_of("encoders"),
         ),
-    ] = "dino_vits16"
-    image_size: Annotated[int, typer.Option(min=16, max=1024, help="Pixels that the short side is scaled to.")] = 224
+    ] = None
+    image_size: Annotated[
+        int | None,
+        typer.Option(min=16, max=1024, help=f"Pixels that the short side is scaled to. Default: {IMAGE_SIZE}."),
+    ] = None
 
     def find(self, cache: Path, out: Path, quiet: bool) -> tuple[Source, Path | None]:
         """Fetch what lies elsewhere, take pictures from videos, find the items; returns the pictures' folder too."""
@@ -129,6 +144,8 @@ class Given:
 
         if self.fps is not None and (self.images is None or self.embeddings or self.names):
             raise SpecError("--fps takes pictures from the videos in --images FOLDER, and no --embeddings or --names.")
+        if self.embeddings and (self.encoder is not None or self.image_size is not None):
+            raise SpecError("--encoder and --image-size are for --images alone; --embeddings are taken as they are.")
         check_videos(self.fps)
         check_writable(out.parent)
         images = None if self.images is None else Path(self.images)
@@ -152,7 +169,7 @@ class Given:
         from bench.engine.plan import find_encoder
         from bench.grammar import parse_call
 
-        return find_encoder(parse_call(self.encoder), download, needed=True)
+        return find_encoder(parse_call(self.encoder or ENCODER), download, needed=True)
 
 
 @dataclass(frozen=True)
@@ -387,6 +404,7 @@ def select(
 
     address = None if given.images is None else address_of(given.images)
     wanted.check({**known.files(), "--embeddings": given.embeddings, "--names": given.names}, files=bool(given.images))
+    similarity = choice.least_similarity()
     started = time.perf_counter()
     from bench.store.folder import cache_folder
 
@@ -414,8 +432,10 @@ def select(
     ref, weights = (None, None) if source.scan is None else given.weights(download)
     with ExitStack() as stack:
         progress = stack.enter_context(StageProgress(quiet=quiet))
-        items = source.items(ref, weights, store=Store(cache), size=given.image_size, device=used, stage=progress.stage)
-        limits = items.limits(replace(limits, similarity=choice.similarity if choice.skip_duplicates else None))
+        items = source.items(
+            ref, weights, store=Store(cache), size=given.image_size or IMAGE_SIZE, device=used, stage=progress.stage
+        )
+        limits = items.limits(replace(limits, similarity=similarity))
         chosen = choose_to_label(
             items.vectors,
             call,

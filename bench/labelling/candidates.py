@@ -114,6 +114,17 @@ def check_limits(limits: Limits, *, budget: int, items: int) -> None:
             f"--budget {budget} is not valid: of {items} items {taken} are labelled or excluded, "
             f"and {items - taken} are left."
         )
+    if limits.groups is not None and limits.per_group is not None:
+        labelled = np.unique(limits.labelled)
+        left = np.setdiff1d(np.arange(items), np.union1d(labelled, limits.excluded))
+        size = int(limits.groups.max()) + 1
+        known, free = (np.bincount(limits.groups[part], minlength=size) for part in (labelled, left))
+        most = int(np.minimum(free, np.maximum(limits.per_group - known, 0)).sum())
+        if budget > most:
+            raise SpecError(
+                f"--budget {budget} is not valid: of {items} items {len(left) - most} are more than --per-group "
+                f"{limits.per_group} of their group, and {most} are left."
+            )
 
 
 def limits_of(

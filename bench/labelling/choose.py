@@ -91,6 +91,10 @@ def check_method(call: Call, *, budget: int, items: int, classes: int, left_out:
         free = ", ".join(item.name for item in methods if _label_free(item))
         raise LabelAccessError(f"method {call.name!r} reads labels, and these items have none. Label-free: {free}.")
     params = entry.resolve(call.params)
+    if items < 2:
+        raise SpecError(
+            f"nothing can be chosen: {left_out}a choice needs at least 2 items, and there is {items or 'none'}."
+        )
     if not 2 <= budget <= items:
         raise SpecError(f"--budget {budget} is not valid: {left_out}of {items} items 2 to {items} can be kept.")
     if not 2 <= classes <= items:

@@ -15,7 +15,8 @@ from bench.labelling.tables import read_lines
 
 NAMES = ("file", "item", "name", "filepath")
 """Headers of the column that names items: of our own lists, of Label Studio's export, and of FiftyOne's."""
-_LABELS, _GROUPS, _RANKS = ("label", "class"), ("group",), ("rank",)
+_LABELS, _GROUPS, _RANKS = ("label", "class", "annotation_id"), ("group",), ("rank",)
+"""The last label is of Label Studio's CSV, which names the others as its project does."""
 _SHOWN, _LETTERS = 3, 80
 """Names that a message shows, and letters of each."""
 

@@ -84,7 +84,8 @@ def _tasks(tasks: list[dict[str, Any]]) -> list[tuple[str, bool]]:
     return [
         (
             task.get("data", task)["name"],
-            "annotation_id" in task or any(not made.get("was_cancelled") for made in task.get("annotations", ())),
+            bool(task.get("annotation_id"))
+            or any(not made.get("was_cancelled") for made in task.get("annotations", ())),
         )
         for task in tasks
     ]

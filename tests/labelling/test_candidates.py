@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import bench
-from bench.labelling.candidates import Limits, find_candidates, limits_of
+from bench.labelling.candidates import Limits, check_limits, find_candidates, limits_of
 from tests.labelling.cases import digits
 from tests.narrowing import present
 
@@ -46,3 +46,11 @@ def test_groups_that_cannot_be_told_apart_are_refused() -> None:
     groups = np.array([{}, {}, {}], dtype=object)
     with pytest.raises(bench.SpecError, match="groups holds what cannot be compared"):
         limits_of(3, None, None, groups, 1)
+
+
+def test_a_budget_beyond_the_groups_is_refused_before_anything_is_embedded() -> None:
+    limits = limits_of(12, [0, 1], [11], np.repeat([0, 1, 2, 3], 3), 2)
+    check_limits(limits, budget=6, items=12)  # none of the first group, two of each other
+    with pytest.raises(bench.SpecError, match="of 12 items 3 are more than --per-group 2 of their group, and 6 are"):
+        check_limits(limits, budget=7, items=12)
+    check_limits(limits_of(12, None, None, np.repeat([0, 1, 2, 3], 3), "all"), budget=12, items=12)

@@ -49,6 +49,13 @@ def test_what_the_items_do_not_allow_is_refused(budget: int, classes: int, what:
         check_method(Call("elfs", {}), budget=budget, items=20, classes=classes)
 
 
+@pytest.mark.parametrize(("items", "said"), [(0, "there is none"), (1, "there is 1")])
+def test_of_one_item_nothing_is_chosen(items: int, said: str) -> None:
+    """The message was: of 1 items 2 to 1 can be kept."""
+    with pytest.raises(SpecError, match=f"nothing can be chosen: of 3 files .*; a choice needs at least 2 .* {said}"):
+        check_method(Call("random", {}), budget=2, items=items, classes=2, left_out="of 3 files 2 could not be read; ")
+
+
 @pytest.mark.parametrize("items", [20, 1_000, 100_000, 1_000_000])
 def test_heads_and_epochs_shrink_with_the_pool_unless_they_are_given(items: int) -> None:
     entry = methods.get("elfs")

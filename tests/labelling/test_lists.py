@@ -23,7 +23,7 @@ NAMES = ("a/1.jpg", "a/2.jpg", "b/1.jpg", "=4.jpg", "b/new\nline.jpg")
         ("x.csv", 'file\n"b/new\nline.jpg"\n', [4]),
         ("x.csv", "file,label\na/1.jpg,\nb/1.jpg,\n", [0, 2]),
         ("x.csv", "file,state,rank\na/1.jpg,chosen,1\nb/1.jpg,,\n", [0]),
-        ("x.csv", "image,id,name,order,annotator,choice\n/data/local-files/?d=p/b/1.jpg,9,b/1.jpg,1,1,cat\n", [2]),
+        ("x.csv", '"annotation_id","c","image","name"\r\n3,"cat","x","b/1.jpg"\r\n"","","y","a/1.jpg"\r\n', [2]),
     ],
 )
 def test_lists_of_what_is_labelled(tmp_path: Path, file: str, content: str, positions: list[int]) -> None:

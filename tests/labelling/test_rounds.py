@@ -67,6 +67,22 @@ def test_a_second_round_complements_the_first(tmp_path: Path, method: str) -> No
     assert own >= max(others)
 
 
+@pytest.mark.parametrize("method", ["kmeans-sampling", "kcenter", "prototypicality", "herding"])
+@pytest.mark.parametrize("grouped", [False, True])
+def test_every_beginning_of_a_second_round_is_a_good_choice(tmp_path: Path, method: str, grouped: bool) -> None:
+    """Beside what is labelled, and of groups that give two items each."""
+    rows, rng = digits(), np.random.default_rng(2)
+    labelled = np.flatnonzero(load_digits().target[:300] < 3)[:20]
+    given: dict[str, Any] = {"groups": np.arange(300) // 6, "per_group": 2} if grouped else {}
+    chosen = bench.select(
+        rows, budget=30, num_classes=10, method=method, labelled=labelled, cache_dir=tmp_path, **given
+    )
+    for length in (3, 8, 15):
+        own = coverage(rows, np.append(labelled, chosen.order[:length]))
+        drawn = [rng.choice(chosen.order, length, replace=False) for _ in range(30)]
+        assert own >= np.quantile([coverage(rows, np.append(labelled, some)) for some in drawn], 0.95), length
+
+
 def test_the_default_is_what_the_study_says(tmp_path: Path) -> None:
     given: dict[str, Any] = {"num_classes": 10, "cache_dir": tmp_path}
     taken = [bench.select(digits(), budget=budget, **given).method for budget in (10, 50)]

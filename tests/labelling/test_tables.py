@@ -78,7 +78,7 @@ def as_exported(task: dict[str, Any], *annotations: dict[str, Any]) -> dict[str,
         ([as_exported(task) for task in TASKS[:2]], [0, 1], 0),
         ([as_exported(TASKS[0], {"id": 1, "was_cancelled": False}), as_exported(TASKS[1])], [0], 1),
         ([as_exported(TASKS[0], {"id": 1, "was_cancelled": True}), as_exported(TASKS[1], {"id": 2})], [1], 1),
-        ([{"name": NAMES[3], "image": "x", "id": 4, "annotation_id": 9, "choice": "cat"}], [3], 0),
+        ([{"name": NAMES[3], "annotation_id": 9, "c": "cat"}, {"name": NAMES[1], "annotation_id": None}], [3], 1),
         ({"images": [{"id": 1, "file_name": NAMES[5]}, {"id": 2, "file_name": NAMES[1]}]}, [1, 5], 0),
         (
             {
