@@ -171,6 +171,8 @@ class Choice:
         clusters: int64 [n], cluster of each item of ``order``; None for ``random``.
         scores: float32 [N], high = hard; None where the method has no score.
         chosen: parameters that the method chose itself, such as beta.
+        judged: candidate -> what a judge without labels said of it, high = good; empty where the method judges none.
+        taken: which of them this is, such as ``"beta=0.4"`` or ``"random 2"``, or a method; empty where none was.
         method: the method with all parameters that were set, by you or by the number of items.
         warnings: signs that the choice is not varied; empty for a good one.
     """
@@ -180,6 +182,8 @@ class Choice:
     clusters: NDArray[np.int64] | None
     scores: NDArray[np.float32] | None
     chosen: Mapping[str, float]
+    judged: Mapping[str, float]
+    taken: str
     method: str
     warnings: tuple[str, ...] = ()
 
@@ -275,6 +279,8 @@ def select(
         clusters=None if chosen.clusters is None else chosen.clusters[chosen.positions],
         scores=chosen.scores,
         chosen=chosen.chosen,
+        judged=chosen.judged,
+        taken=chosen.taken,
         method=chosen.variant,
         warnings=(*(() if images else oddities(vectors, budget)), *chosen.warnings),
     )

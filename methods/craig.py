@@ -49,7 +49,7 @@ def gradient_medoids(gradients: Gradients, budget: int) -> NDArray[np.int64]:
 
 
 @register_method(
-    "craig",
+    "craig-unweighted",
     supervision="labels",
     needs=needs,
     paper="Mirzasoleiman et al. 2020, ICML, arXiv:1906.01827",
@@ -58,14 +58,17 @@ def gradient_medoids(gradients: Gradients, budget: int) -> NDArray[np.int64]:
 def craig(
     pool: Pool, budget: int, rng: np.random.Generator, *, epochs: Annotated[int, Field(ge=0)] = 10
 ) -> NDArray[np.int64]:
-    """Keep the images whose last-layer gradients stand best for the gradients of their class.
+    """Keep the medoids that CRAIG picks among each class's gradients, trained on without their weights.
 
     Mirzasoleiman et al. 2020, greedily: for each class the sum of the distances from every image's gradient to the
-    nearest kept one is made small. The gradient is that by the weights and the bias of the
-    network's last layer, as in the released code of DeepCore and CORDS; the budget is split over classes in proportion
-    to their sizes. Deviations: images are not weighted by the number for which they stand, since every coreset is
-    trained on alike here; and the choice is made once, after ``epochs`` passes of the proxy over the pool, where CRAIG
-    chooses anew as the final network learns.
+    nearest kept one is made small. The gradient is that by the weights and the bias of the network's last layer, as in
+    DeepCore and CORDS; the budget is split over classes in proportion to their sizes. But this row is not CRAIG, which
+    weights an image by the number for which it stands: every coreset is trained on alike here. At 90 % removed of 5,000
+    CIFAR-10 images their mean gradient is off the class's by 0.44 of its length, with the weights by 0.07, and that of
+    as many random images by 0.14 (``small_cnn``, 10 epochs, mean over the classes, n = 1, 2026-11-29).
+
+    A further deviation: the choice is made once, after ``epochs`` passes of the proxy over the pool (a number of ours),
+    where CRAIG chooses anew as the final network learns.
 
     Memory is that of the outputs, N * (C + D) numbers, and 64 MB. Time is that of training the proxy, once for all
     rates, and of a few passes over the pairs of a class: with 10 classes and 512 features,

@@ -49,7 +49,7 @@ def matching_pursuit(gradients: Gradients, budget: int, penalty: float) -> NDArr
 
 
 @register_method(
-    "grad-match",
+    "grad-match-unweighted",
     supervision="labels",
     needs=needs,
     paper="Killamsetty et al. 2021, ICML, arXiv:2103.00123",
@@ -64,14 +64,19 @@ def grad_match(
     penalty: Annotated[float, Field(ge=0)] = 0.5,
     block: Annotated[int, Field(ge=1)] = 1_000,
 ) -> NDArray[np.int64]:
-    """Keep the images whose last-layer gradients, weighted, add up to nearly the gradient of their whole class.
+    """Keep the images that GRAD-MATCH picks, trained on without the weights by which they match their class's gradient.
 
     Killamsetty et al. 2021: orthogonal matching pursuit with an L2 penalty on the weights, for each class on its own,
-    with the gradients by the weights and the bias of the network's last layer. Deviations: the weights decide what is
-    picked and are then left out, since every coreset is trained on alike here, and they may be negative, where
-    DeepCore's version keeps them above 0; the choice is made once, after ``epochs`` passes of the proxy over the pool,
-    where GRAD-MATCH chooses anew as the final network learns; and a class of more than ``block`` images is matched in
-    random parts of at most so many, each with its share of the budget.
+    with the gradients by the weights and the bias of the network's last layer. So this row is not GRAD-MATCH: the
+    weights decide what is picked and are then left out, since every coreset is trained on alike here, and what is
+    picked is mostly the images with the longest gradients of their class. At 90 % removed of 5,000 CIFAR-10 images
+    their mean gradient is off the class's by 0.60 of its length, with the weights by 0.05, and that of as many random
+    images by 0.14 (``small_cnn``, 10 epochs, mean over the classes, n = 1, 2026-11-29).
+
+    Further deviations: the weights may be negative, where DeepCore's version keeps them above 0; the choice is made
+    once, after ``epochs`` passes of the proxy over the pool (a number of ours), where GRAD-MATCH chooses anew as the
+    final network learns; and a class of more than ``block`` images is matched in random parts of at most so many, each
+    with its share of the budget.
 
     Memory is that of the outputs, N * (C + D) numbers, and some times ``block`` squared. Time is that of training the
     proxy, once for all rates, and in a part of B images of which n are kept it grows as B * n^2: with 10 classes

@@ -184,6 +184,18 @@ def test_select_gives_what_to_label(tmp_path: Path, method: str) -> None:
     assert again.order.tolist() == chosen.order.tolist()
 
 
+@pytest.mark.parametrize("separate", [False, True], ids=["one cloud", "three groups"])
+@pytest.mark.parametrize("method", ["elfs(clustering=kmeans)", "auto(candidates='kcenter,d2-label-free')"])
+def test_select_says_what_was_judged_and_taken(tmp_path: Path, method: str, separate: bool) -> None:
+    points = np.random.default_rng(0).normal(size=(300, 16)) + separate * np.repeat([[4.0], [-4.0], [0.0]], 100, axis=0)
+    chosen = bench.select(points, budget=20, num_classes=3, method=method, cache_dir=tmp_path)
+    own = {name: value for name, value in chosen.judged.items() if not name.startswith("random ")}
+    assert len(chosen.judged) == len(own) + 5
+    # Where no candidate is above five random coresets, one of these is what the caller holds, and this says so.
+    assert chosen.taken == max(own, key=own.__getitem__) or chosen.taken.startswith("random ")
+    assert bench.select(points, budget=20, num_classes=3, method="kcenter", cache_dir=tmp_path).taken == ""
+
+
 def test_select_takes_images_and_an_encoder(tmp_path: Path) -> None:
     images = np.random.default_rng(0).integers(0, 256, (40, 1, 8, 8), dtype=np.uint8)
     chosen = bench.select(
@@ -200,7 +212,7 @@ def test_select_takes_images_and_an_encoder(tmp_path: Path) -> None:
         (np.zeros((9, 0)), {}, r"X holds float64 of shape \(9, 0\)"),
         (np.zeros((9, 1, 8, 8), np.uint8), {}, "looks like images; give encoder"),
         (blobs(), {"encoder": "pixels"}, "with an encoder, X is uint8 images"),
-        (blobs(), {"budget": 121}, "--budget 121"),
+        (blobs(), {"budget": 121}, "budget 121 is not valid"),
     ],
 )
 def test_select_refuses_what_is_not_valid(

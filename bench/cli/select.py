@@ -511,8 +511,8 @@ def _report(summary: dict[str, Any], as_json: bool) -> None:
         )
     if "beta" in summary["chosen"]:
         typer.echo(
-            "beta was chosen without labels. Where that was measured, the coreset was no better than a random one "
-            "(docs/choose-images-to-label.md)."
+            "beta was chosen without labels. Where that was measured, the coreset was seldom shown to be better than a "
+            "random one (docs/label-free-beta.md)."
         )
     if summary["approximate_neighbors"]:
         typer.echo("Of so many items, nearest neighbours were found approximately (docs/choose-images-to-label.md).")

@@ -111,7 +111,7 @@ def check_limits(limits: Limits, *, budget: int, items: int) -> None:
     # Where nothing is taken, ``check_method`` says the same of the budget in plainer words.
     if taken and budget > items - taken:
         raise SpecError(
-            f"--budget {budget} is not valid: of {items} items {taken} are labelled or excluded, "
+            f"budget {budget} is not valid: of {items} items {taken} are labelled or excluded, "
             f"and {items - taken} are left."
         )
     if limits.groups is not None and limits.per_group is not None:

@@ -96,9 +96,9 @@ def check_method(call: Call, *, budget: int, items: int, classes: int, left_out:
             f"nothing can be chosen: {left_out}a choice needs at least 2 items, and there is {items or 'none'}."
         )
     if not 2 <= budget <= items:
-        raise SpecError(f"--budget {budget} is not valid: {left_out}of {items} items 2 to {items} can be kept.")
+        raise SpecError(f"budget {budget} is not valid: {left_out}of {items} items 2 to {items} can be kept.")
     if not 2 <= classes <= items:
-        raise SpecError(f"--classes {classes} is not valid: {left_out}{items} items can form 2 to {items} clusters.")
+        raise SpecError(f"{classes} classes are not valid: {left_out}{items} items can form 2 to {items} clusters.")
     entry.info.check(params, rate_of(budget, items))
     check_candidates(entry, params, rate_of(budget, items))
     return entry

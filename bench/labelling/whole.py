@@ -98,7 +98,7 @@ def _check(sizes: NDArray[np.int64], budget: int, said: str) -> None:
         raise SpecError(f"--per-group all is not valid: {said}the items form only {len(sizes)} group.")
     if sizes.min() > budget:
         raise SpecError(
-            f"--budget {budget} is not valid: {said}the smallest of {len(sizes):,} groups has {sizes.min():,} items, "
+            f"budget {budget} is not valid: {said}the smallest of {len(sizes):,} groups has {sizes.min():,} items, "
             "and --per-group all keeps groups whole."
         )
 

@@ -47,9 +47,11 @@ def by_seed(rows: pd.DataFrame) -> dict[int, float]:
 
 
 def shown(difference: Summary | None) -> str:
-    """Write a difference with its 95 % interval."""
-    if difference is None or difference.ci_low is None or difference.ci_high is None:
+    """Write a difference with its 95 % interval, where it has one."""
+    if difference is None:
         return "-"
+    if difference.ci_low is None:
+        return f"{difference.mean:+.1f}"
     return f"{difference.mean:+.1f} [{difference.ci_low:+.1f}, {difference.ci_high:+.1f}]"
 
 

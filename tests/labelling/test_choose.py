@@ -42,7 +42,7 @@ def test_a_method_that_reads_labels_is_refused_with_those_that_do_not() -> None:
 
 
 @pytest.mark.parametrize(
-    ("budget", "classes", "what"), [(1, 3, "--budget 1"), (21, 3, "--budget 21"), (5, 21, "--classes 21")]
+    ("budget", "classes", "what"), [(1, 3, "budget 1 "), (21, 3, "budget 21 "), (5, 21, "21 classes ")]
 )
 def test_what_the_items_do_not_allow_is_refused(budget: int, classes: int, what: str) -> None:
     with pytest.raises(SpecError, match=what):

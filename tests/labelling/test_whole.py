@@ -51,7 +51,7 @@ def test_a_group_of_which_some_are_labelled_is_completed_first(tmp_path: Path) -
 
 
 def test_groups_that_a_budget_cannot_hold_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(bench.SpecError, match=r"--budget 9 is not valid: the smallest of 30 groups has 10 items"):
+    with pytest.raises(bench.SpecError, match=r"budget 9 is not valid: the smallest of 30 groups has 10 items"):
         whole(tmp_path, np.repeat(np.arange(30), 10), 9)
     with pytest.raises(bench.SpecError, match="only 1 group"):
         whole(tmp_path, np.zeros(300), 300)

@@ -66,4 +66,4 @@ def test_grad_match_matches_the_gradient_of_every_class(some_digits: ArraySource
         return float(np.mean(shares))
 
     chance = [missed(run("random-balanced", source, 60, seed)) for seed in range(5)]
-    assert missed(run("grad-match", source, 60, block=block)) < 0.9 * min(chance)
+    assert missed(run("grad-match-unweighted", source, 60, block=block)) < 0.9 * min(chance)

@@ -36,7 +36,7 @@ def frame(row: MakeRow, tmp_path: Path) -> pd.DataFrame:
 
 def test_differences_are_to_random_of_the_same_model_and_seed(script: ModuleType, frame: pd.DataFrame) -> None:
     found = script.differences(frame).set_index("proxy")
-    assert found.loc["linear_probe", "small_cnn"].startswith("+1.0 [+1.0")
+    assert found.loc["linear_probe", "small_cnn"] == "+1.0"  # at both seeds, so there is no interval
     assert found.loc["small_cnn", "small_cnn"].startswith("+4.0 [")
 
 
