@@ -5,7 +5,8 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 RUN_DIR ?= runs/demo
 # Which tests `make test` runs, and in how many processes. Many wait for Ray to start, so there are more than cores.
-MARKERS ?= not slow and not gpu
+# CI sets MARKERS to run the long ones too, and those of faults that are slow.
+MARKERS ?= not long and not slow and not gpu
 WORKERS ?= 3
 
 .PHONY: demo test unit test-slow lint docs setup clean

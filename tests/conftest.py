@@ -43,31 +43,46 @@ INTEGRATION = (
     "cli/test_select",
     "cli/test_slim",
     "cli/test_table.py::test_importing_the_tables_imports_no_heavy_package",
+    "clustering/test_assign.py::test_a_small_pool_does_not_fall_into_one_cluster",
+    "clustering/test_temi.py::test_digits_are_clustered",
     "conformance/test_plugin",
+    "datasets/test_committed_images.py::test_an_encoder_takes_all_forms_of_the_picture_for_the_same",
+    "datasets/test_mnist.py::test_mnist5k",
+    "docs/test_pages.py::test_every_grid_of_the_pages_can_be_planned",
+    "docs/test_pages.py::test_the_data_set_encoder_and_model_of_the_page_work",
     "docs/test_pages.py::test_the_outside_package_is_found_and_conforms",
     "encoders/test_frozen_encoders",
+    "encoders/test_simsiam.py::test_a_collapsed_network_is_an_error",
+    "encoders/test_with_open_clip.py::test_open_clip_gives_what_its_own_model_gives",
+    "engine/test_devices.py::test_a_cell_is_the_same_twice",
     "engine/test_isolation",
     "engine/test_limits",
     "engine/test_reproduce",
     "examples/",
     "faults/",
+    "judging/test_network.py::test_the_same_coreset_is_judged_alike_wherever_it_stands",
     "labelling/test_images.py::test_more_folders_in_each_other_than_python_has_frames",
     "labelling/test_memory",
     "labelling/test_object_store",
+    "labelling/test_page",
     "methods/test_coverage.py::test_memory_is_not_that_of_all_pairs",
     "models/test_models.py::test_discovery_imports_no_heavy_library",
     "models/test_small_cnn.py::test_small_cnn_learns_digits",
     "plots/test_figures.py::test_figures_are_drawn_in_every_format_with_the_same_bytes_again",
     "report/test_data",
     "report/test_page",
+    "results/test_committed.py::test_the_leaderboard_is_current",
     "results/test_pseudo_quality.py::test_needs_no_torch",
+    "results/test_validation.py::test_committed_rows_of_earlier_versions_stay_valid",
     "results/test_validation.py::test_no_name_reaches_the_terminal_as_a_command",
+    "results/test_validation.py::test_only_what_a_run_alone_can_tell_may_be_changed_unseen",
     "results/test_validation.py::test_validation_imports_neither_torch_nor_ray",
     "stages/test_compute",
     "store/test_unfinished.py::test_a_killed_command_goes_on_within_temi",
     "test_api.py::test_a_method_of_a_script_works_in_workers_by_value",
     "test_api.py::test_a_single_file_is_a_plugin",
     "test_loading.py::test_listing_the_data_sets_imports_nothing_heavy",
+    "test_original_data",
     "test_plugins",
     "test_public_api.py::test_only_a_frozen_encoder_needs_torch_and_nothing_needs_ray",
     "test_resource_usage.py::test_the_peak_is_that_of_the_block_alone",
@@ -76,18 +91,42 @@ INTEGRATION = (
     "tracking/test_trackers.py::test_wandb_offline_holds_the_table_of_rows_and_curves",
     "weights/test_locations.py::test_a_file_in_the_hubs_cache_is_found",
 )
-"""Beginnings of the names, below ``tests/``, of tests that start a process or take many seconds of the processor.
+"""Beginnings of the names, below ``tests/``, of tests that start a process or take more than a second of the processor.
 
-Together with all that use Ray they are marked ``integration``; ``make unit`` runs the others.
+Together with those of ``LONG`` and all that use Ray they are marked ``integration``; ``make unit`` runs the others.
+"""
+
+LONG = (
+    "benchmarks/test_benchmarks.py::test_every_benchmark_runs_at_a_tiny_size[compiled]",
+    "benchmarks/test_benchmarks.py::test_every_benchmark_runs_at_a_tiny_size[d2_memory]",
+    "benchmarks/test_benchmarks.py::test_every_benchmark_runs_at_a_tiny_size[dynamics]",
+    "benchmarks/test_benchmarks.py::test_every_benchmark_runs_at_a_tiny_size[labelling]",
+    "benchmarks/test_benchmarks.py::test_every_benchmark_runs_at_a_tiny_size[loop_accuracy]",
+    "clustering/test_temi.py::test_bf16_clusters_as_well_from_the_same_numbers",
+    "engine/test_devices.py::test_a_cell_is_the_same_twice[resnet18",
+    "engine/test_isolation.py::test_a_run_beside_methods_that_write_stores_the_same_bits",
+    "engine/test_transfer.py::test_every_coreset_is_selected_once_and_trains_every_model",
+    "engine/test_transfer.py::test_there_is_one_table_per_model_and_it_names_the_proxy",
+    "judging/test_network.py::test_a_coreset_of_all_classes_is_better_than_one_of_two",
+    "judging/test_network.py::test_what_a_coreset_says_of_itself_does_not_count",
+    "labelling/test_compared.py::test_without_names_the_candidates_are_those_of_auto",
+    "methods/test_craig.py::test_memory_is_not_that_of_all_pairs",
+)
+"""Beginnings of the names of integration tests that take more than five seconds of the processor.
+
+They are marked ``long``: CI runs them, and ``make test`` leaves them out.
 """
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what needs Ray, a process or patience, so that ``make unit`` is without it."""
+    """Mark what needs Ray, a process or patience, so that ``make unit`` and ``make test`` are without it."""
     for item in items:
         uses = {"ray_session", "executor"} & set(getattr(item, "fixturenames", ()))
-        if uses or item.nodeid.removeprefix("tests/").startswith(INTEGRATION):
+        name = item.nodeid.removeprefix("tests/")
+        if uses or name.startswith((*INTEGRATION, *LONG)):
             item.add_marker("integration")
+        if name.startswith(LONG):
+            item.add_marker("long")
 
 
 class _Watch:

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
-from sklearn.datasets import load_sample_image
 
 WNIDS = (
     *("n01440764", "n02102040", "n02979186", "n03000684", "n03028079"),
@@ -20,6 +19,8 @@ WNIDS = (
 
 def crops(count: int, side: int, *, seed: int = 0) -> NDArray[np.uint8]:
     """Square parts of the photographs of a palace and of a flower, in turn, uint8 [N, 3, side, side]."""
+    from sklearn.datasets import load_sample_image  # here, since pytest-xdist's first process never asks for crops
+
     photographs = [load_sample_image(name) for name in ("china.jpg", "flower.jpg")]
     rng = np.random.default_rng(seed)
     cut = np.empty((count, side, side, 3), np.uint8)

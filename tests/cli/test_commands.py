@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from bench.cli import app
+from bench.cli import app, main
 from bench.cli._command import Command
 from bench.cli.cache import cache
 from bench.errors import SpecError
@@ -21,12 +21,35 @@ from tests.narrowing import present
 BENCH = shutil.which("bench", path=str(Path(sys.executable).parent)) or shutil.which("bench")
 
 
+OF_THE_USER = ("BENCH_", "TORCH_HOME", "HF_")
+"""Beginnings of the names of variables that say where a user's data and weights are."""
+WIDE = CliRunner(env={"COLUMNS": "250", "NO_COLOR": "1"})
+"""Commands in this process, where a process of their own would show nothing more."""
+
+
+@pytest.fixture
+def untimed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the seconds in which a dry run tries how long the work would take."""
+    monkeypatch.setattr("bench.engine.probe.SECONDS", -1.0)
+
+
+@pytest.fixture
+def nobodys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder that this process works in, without the settings of this machine's user."""
+    for name in [name for name in os.environ if name.startswith(OF_THE_USER)]:
+        monkeypatch.delenv(name)
+    for name, value in {"HOME": "", "XDG_CACHE_HOME": ".cache", "RAY_TMPDIR": "ray"}.items():
+        monkeypatch.setenv(name, str(tmp_path / value))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
 def run(folder: Path, *arguments: str, columns: int = 250) -> subprocess.CompletedProcess[str]:
     """Run ``bench`` in ``folder`` without the settings of this machine's user."""
     if BENCH is None:
         pytest.skip("the bench command is not installed in this environment")
     own = {"HOME": str(folder), "XDG_CACHE_HOME": str(folder / ".cache"), "COLUMNS": str(columns), "NO_COLOR": "1"}
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(("BENCH_", "TORCH_HOME", "HF_"))}
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(OF_THE_USER)}
     return subprocess.run(
         [BENCH, *arguments],
         capture_output=True,
@@ -46,10 +69,10 @@ def test_help_of_every_command(tmp_path: Path) -> None:
     assert overview.returncode == 0
     for command in ("run", "table", "leaderboard", "list", "export", "validate", "schema"):
         assert command in overview.stdout
-        done = run(tmp_path, command, "-h")
-        assert done.returncode == 0, done.stderr
+        done = WIDE.invoke(app, [command, "-h"], prog_name="bench")
+        assert done.exit_code == 0, done.output
         assert "Usage: bench" in done.stdout
-    options = run(tmp_path, "run", "--help").stdout
+    options = WIDE.invoke(app, ["run", "--help"]).stdout
     for option in ("--methods", "--rates", "--data-root", "--dry-run", "--gpus-per-trial", "BENCH_CACHE_DIR"):
         assert option in options
 
@@ -79,9 +102,9 @@ def test_help_and_listing_import_nothing_heavy() -> None:
         ("models", ["small_cnn", "linear_probe", "embeddings", "stem=auto"]),
     ],
 )
-def test_listings_show_names_parameters_and_sources(tmp_path: Path, kind: str, names: list[str]) -> None:
-    done = run(tmp_path, "list", kind)
-    assert done.returncode == 0, done.stderr
+def test_listings_show_names_parameters_and_sources(kind: str, names: list[str]) -> None:
+    done = WIDE.invoke(app, ["list", kind])
+    assert done.exit_code == 0, done.output
     text = " ".join(done.stdout.replace("│", " ").split())
     for name in names:
         assert name in text or name in done.stdout
@@ -104,16 +127,26 @@ BAD_INPUT = [
 
 
 @pytest.mark.parametrize(("arguments", "says"), BAD_INPUT)
-def test_bad_input_is_one_line_before_anything_starts(tmp_path: Path, arguments: tuple[str, ...], says: str) -> None:
-    (tmp_path / "bad.yaml").write_text("methods: [ccs")
-    done = run(tmp_path, "run", *arguments)
-    assert done.returncode == 2
-    [line] = done.stderr.splitlines()
+def test_bad_input_is_one_line_before_anything_starts(
+    nobodys: Path,
+    arguments: tuple[str, ...],
+    says: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """In this process; ``test_programs`` has the exit codes of commands in theirs."""
+    (nobodys / "bad.yaml").write_text("methods: [ccs")
+    monkeypatch.setattr(sys, "argv", ["bench", "run", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    said = capsys.readouterr()
+    [line] = said.err.splitlines()
     assert line.startswith("Error: ")
     assert says in line
-    assert done.stdout == ""
-    assert not (tmp_path / "ray").exists()
-    assert not list(tmp_path.glob("runs/default/*"))
+    assert said.out == ""
+    assert not (nobodys / "ray").exists()
+    assert not list(nobodys.glob("runs/default/*"))
 
 
 def test_a_gpu_that_is_not_there(tmp_path: Path) -> None:
@@ -170,17 +203,15 @@ def test_a_group_without_a_command_shows_its_help(group: list[str]) -> None:
     assert f"Usage: {' '.join(['bench', *group])} [OPTIONS]" in done.output
 
 
-def test_a_dry_run_shows_cells_stages_and_what_would_stop_it(tmp_path: Path) -> None:
-    done = run(
-        tmp_path,
-        *("run", "--dry-run", "--methods", "full,elfs(heads=2)", "--rates", "0.9", "--datasets", "digits,cifar10"),
-        *("--encoders", "pixels", "--models", "small_cnn", "--device", "cpu", "--out", "new [folder]"),
-        columns=80,
-    )
-    assert done.returncode == 2, done.stderr
+@pytest.mark.usefixtures("untimed")
+def test_a_dry_run_shows_cells_stages_and_what_would_stop_it(nobodys: Path) -> None:
+    words = ["run", "--dry-run", "--methods", "full,elfs(heads=2)", "--rates", "0.9", "--datasets", "digits,cifar10"]
+    words += ["--encoders", "pixels", "--models", "small_cnn", "--device", "cpu", "--out", "new [folder]"]
+    done = CliRunner(env={"COLUMNS": "80", "NO_COLOR": "1"}).invoke(app, words)
+    assert done.exit_code == 2, done.output
     lines = done.stdout.splitlines()
     assert lines[0] == "digits: 1,438 images of 10 classes (0, 1, ..., 9) with 139 to 146 each; 359 test images"
-    assert lines[1] == f"4 cells, 0 with a row in {tmp_path / 'new [folder]'} already:"
+    assert lines[1] == f"4 cells, 0 with a row in {nobodys / 'new [folder]'} already:"
     assert [line.rpartition("-")[0].strip() for line in lines[2:6]] == [
         "to run  digits-full-none-r0-s0-small_cnn",
         "to run  digits-elfs-pixels-r90-s0-small_cnn",
@@ -193,9 +224,10 @@ def test_a_dry_run_shows_cells_stages_and_what_would_stop_it(tmp_path: Path) -> 
     assert any(line.startswith("Cells: up to ") and "of memory each, of " in line for line in lines)
     assert lines[-2] == "Cells whose data or weights were not found cannot be matched to finished rows yet."
     assert lines[-1].startswith("A run would stop here: dataset cifar10: no data folder was given.")
-    assert [item.name for item in tmp_path.iterdir() if not item.name.startswith(".")] == []
+    assert [item.name for item in nobodys.iterdir() if not item.name.startswith(".")] == []
 
 
+@pytest.mark.usefixtures("untimed")
 @pytest.mark.parametrize(
     ("given", "unidentified"),
     [
@@ -231,11 +263,13 @@ def test_a_run_of_nothing_named_is_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.usefixtures("untimed")
 def test_an_option_given_twice_says_what_one_list_would(tmp_path: Path) -> None:
     def cells(*arguments: str) -> list[dict[str, object]]:
-        common = ("run", "--dry-run", "--json", "--datasets", "digits", "--device", "cpu", "--out", "new")
-        done = run(tmp_path, *common, *arguments)
-        assert done.returncode == 0, done.stderr
+        places = ("--out", str(tmp_path / "new"), "--cache-dir", str(tmp_path / "cache"))
+        common = ("run", "--dry-run", "--json", "--datasets", "digits", "--device", "cpu", *places)
+        done = CliRunner().invoke(app, [*common, *arguments])
+        assert done.exit_code == 0, done.output
         return json.loads(done.stdout)["cells"]
 
     once = cells("--methods", "random,aum", "--rates", "0.5,0.9", "--seeds", "1,2")
@@ -273,6 +307,7 @@ def test_an_option_that_takes_a_list_shows_the_form_that_works(words: str, form:
     assert str(CliRunner().invoke(app, words.split()).exception).endswith(f" was given 2 times; {form}")
 
 
+@pytest.mark.usefixtures("untimed")
 def test_a_dry_run_that_may_download_names_what_it_would_fetch(tmp_path: Path) -> None:
     words = "run --methods elfs --datasets cifar10 --encoders dino_vits16 --rates 0.9 --dry-run --json"
     places = ["--data-root", str(tmp_path / "data"), "--out", str(tmp_path / "out"), "--cache-dir", str(tmp_path)]

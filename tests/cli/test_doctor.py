@@ -31,21 +31,30 @@ def frappe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+@pytest.fixture
+def no_torch_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the process that imports torch, which takes seconds and says nothing of names."""
+    monkeypatch.setattr("bench.doctor._probe", dict)
+
+
 def named_bench(tmp_path: Path) -> dict[str, str]:
     done = CliRunner().invoke(app, ["doctor", "--cache-dir", str(tmp_path), "--json"])
     return next(item for item in json.loads(done.stdout)["findings"] if item["topic"] == "the name bench")
 
 
+@pytest.mark.usefixtures("no_torch_asked")
 def test_nobody_else_is_called_bench(tmp_path: Path) -> None:
     assert named_bench(tmp_path)["level"] == "ok"
 
 
+@pytest.mark.usefixtures("no_torch_asked")
 def test_another_command_called_bench_is_named(tmp_path: Path, frappe: Path) -> None:
     found = named_bench(tmp_path)
     assert (found["level"], found["found"]) == ("warning", "frappe-bench installs a command bench too")
     assert "type coreset-bench" in found["advice"]
 
 
+@pytest.mark.usefixtures("no_torch_asked")
 def test_another_package_called_bench_is_a_problem(tmp_path: Path, frappe: Path) -> None:
     (frappe / "top_level.txt").write_text("bench\n")
     found = named_bench(tmp_path)

@@ -247,8 +247,13 @@ def accuracy(clusters: np.ndarray, labels: np.ndarray) -> float:
     return counts[linear_sum_assignment(-counts)].sum() / len(labels)
 
 
-def test_digits_are_clustered(digits: Dataset, pixels: tuple[np.ndarray, np.ndarray]) -> None:
-    found = temi(*pixels, 10, Effort(heads=4, epochs=20), seed=0)
+@pytest.fixture(scope="module")
+def clustered(pixels: tuple[np.ndarray, np.ndarray]) -> module.Clustering:
+    return temi(*pixels, 10, Effort(heads=4, epochs=20), seed=0)
+
+
+def test_digits_are_clustered(digits: Dataset, clustered: module.Clustering) -> None:
+    found = clustered
     assert found.labels.shape == (1438,)
     assert found.labels.dtype == np.int64
     assert found.losses.shape == (4,)
@@ -258,8 +263,10 @@ def test_digits_are_clustered(digits: Dataset, pixels: tuple[np.ndarray, np.ndar
     assert accuracy(found.labels, digits.train.labels) > 0.6
 
 
-def test_bf16_clusters_as_well_from_the_same_numbers(digits: Dataset, pixels: tuple[np.ndarray, np.ndarray]) -> None:
-    plain, short = (temi(*pixels, 10, Effort(heads=4, epochs=20), seed=0, precision=name) for name in ("fp32", "bf16"))
+def test_bf16_clusters_as_well_from_the_same_numbers(
+    digits: Dataset, pixels: tuple[np.ndarray, np.ndarray], clustered: module.Clustering
+) -> None:
+    plain, short = clustered, temi(*pixels, 10, Effort(heads=4, epochs=20), seed=0, precision="bf16")
     assert (plain.losses != short.losses).all()
     np.testing.assert_allclose(plain.losses, short.losses, rtol=0.02)
     assert accuracy(short.labels, digits.train.labels) > 0.6
