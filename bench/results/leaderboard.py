@@ -12,7 +12,7 @@ from bench.results.accuracy_table import percent
 from bench.results.block import FULL, Block
 from bench.results.facts import METRIC, common, incomplete, label_leak, other_seeds
 from bench.results.frame import named, plain
-from bench.results.rendering import MISSING, Fact, Field, Section, TextTable
+from bench.results.rendering import MISSING, WARNING, Fact, Field, Section, TextTable
 from bench.results.stats import RANK_INTERVAL, rank_intervals, ranks
 from bench.results.tables import parameters
 from bench.units import counted
@@ -215,7 +215,7 @@ def _facts(blocks: Sequence[Block], table: pd.DataFrame, intervals: bool) -> lis
     facts += [Fact(f"Not ranked: {entry.method}", f"misses {'; '.join(entry.missing)}") for entry in unranked]
     for block in blocks:
         facts += [Fact(fact.label, f"{block.name}: {fact.text}") for fact in (*incomplete(block), *other_seeds(block))]
-    facts += common(pd.concat([block.cells for block in blocks]))
+    facts += [*common(pd.concat([block.cells for block in blocks])), *_versions(blocks)]
     for block in blocks:
         facts += label_leak(block)
     for entry in entries:
@@ -223,3 +223,17 @@ def _facts(blocks: Sequence[Block], table: pd.DataFrame, intervals: bool) -> lis
         if texts and entry.method not in entry.variants:
             facts.append(Fact(entry.method, " or ".join(texts)))
     return list(dict.fromkeys(facts))
+
+
+def _versions(blocks: Sequence[Block]) -> list[Fact]:
+    """Warn of each method that is not one and the same over all blocks; within a block rows of two are refused."""
+    places: dict[str, dict[int, list[str]]] = {}
+    for block in blocks:
+        for method, version in block.cells[["method", "method_version"]].drop_duplicates().itertuples(index=False):
+            places.setdefault(method, {}).setdefault(int(version), []).append(block.name)
+    facts = []
+    for method, versions in places.items():
+        if len(versions) > 1:
+            where = "; ".join(f"version {version} ({', '.join(names)})" for version, names in sorted(versions.items()))
+            facts.append(Fact(WARNING, f"{method} is not one method over all columns: {where}"))
+    return facts

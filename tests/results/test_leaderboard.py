@@ -191,3 +191,13 @@ def test_a_method_at_other_seeds_is_not_ranked_and_that_is_said(grid: Grid) -> N
     made = board(blocks(rows))
     assert [[line[1].text for line in section.lines] for section in made.sections] == [["random", "aum"], ["elfs"]]
     assert any("elfs was run at the seeds 5, 6 at 50 %, not at the seeds 0, 1" in note for note in made.notes)
+
+
+def test_a_method_of_another_version_in_another_data_set_is_said(grid: Grid) -> None:
+    digits = grid({"random": [90.0], "elfs": [80.0]}, [0.5])
+    other = [row.model_copy(update={"dataset": "svhn"}) for row in digits]
+    assert not any("not one method" in note for note in board(blocks(digits + other)).notes)
+    newer = [row.model_copy(update={"method_version": 1 + (row.method == "elfs")}) for row in other]
+    [said] = [note for note in board(blocks(digits + newer)).notes if "not one method" in note]
+    assert said.startswith("Warning: elfs is not one method over all columns: version 1 (digits")
+    assert "version 2 (svhn" in said
