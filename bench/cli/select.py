@@ -4,34 +4,29 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import typer
 
 from bench.addresses import address_of
 from bench.cli import _complete
+from bench.cli._choice_files import Wanted
+from bench.cli._choice_report import report
 from bench.cli._fields import option, spread
 from bench.cli._options import MACHINE, CacheOption, DeviceOption, QuietOption, SummaryOption
-from bench.cli._output import print_json
 from bench.fields import FolderFields
-from bench.labelling.formats import Format
-
-FORMATS = [form.value for form in Format]
 
 if TYPE_CHECKING:
     from bench.grammar import Call
     from bench.identity import EncoderRef
     from bench.images.folders import Skipped
     from bench.labelling.candidates import Limits
-    from bench.labelling.choose import Chosen
     from bench.labelling.sources import Items, Source
 
-PICTURES = 100
 PATH = "<path>"
 """What ``--help`` calls a path or an address, which is taken as text: a ``Path`` would make one slash of two."""
 _NAMED = 5
@@ -230,152 +225,6 @@ class Known:
         return Limits(known.positions, hidden.positions, numbers, most), known.unlabelled
 
 
-@dataclass(frozen=True)
-class Wanted:
-    """What is to be written, and whether in the place of what is there."""
-
-    panel: ClassVar[str] = "What is written"
-
-    out: Annotated[
-        Path,
-        typer.Option(help="CSV to write; a contact sheet and a list of skipped files lie beside it."),
-    ] = Path("to_label.csv")
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is in the place of these files.")] = False
-    formats: Annotated[
-        str,
-        typer.Option(
-            "--format",
-            help=f"Write the choice for tools too, beside the CSV; comma-separated: {', '.join(FORMATS)}.",
-            autocompletion=_complete.handover_formats,
-        ),
-    ] = Format.csv.value
-    paths: Annotated[
-        str | None,
-        typer.Option(help="In what --format writes: relative, absolute, or a prefix such as a URL."),
-    ] = None
-    scores: Annotated[
-        Path | None,
-        typer.Option(help="CSV or Parquet of all items: what became of each, and why."),
-    ] = None
-
-    def tools(self) -> dict[Format, Path]:
-        """Files for tools, by format."""
-        from bench.labelling.handover import handover_path, parse_formats
-
-        return {form: handover_path(self.out, form) for form in parse_formats(self.formats)}
-
-    def files(self) -> list[Path]:
-        """All files that may be written."""
-        from bench.labelling.to_label import beside
-
-        scores = [] if self.scores is None else [self.scores]
-        return [self.out, *beside(self.out), *scores, *self.tools().values()]
-
-    def check(self, read: Mapping[str, str | None], *, files: bool) -> None:
-        """Refuse names of files that are not valid or taken, or of what is read (by option), before any work."""
-        from bench.errors import SpecError
-        from bench.labelling.handover import check_handover
-        from bench.labelling.to_label import TABLES, check_apart, check_free
-
-        if self.out.suffix.lower() != ".csv":
-            better = self.out.with_suffix(".csv")
-            raise SpecError(f"--out {self.out} is not valid: a .csv file is written, such as {better}.")
-        if self.scores is not None and self.scores.suffix.lower() not in TABLES:
-            raise SpecError(f"--scores {self.scores} is not valid: a {' or '.join(TABLES)} file is written.")
-        check_handover(tuple(self.tools()), self.paths, files=files)
-        check_apart(self.files(), read)
-        check_free(self.files(), overwrite=self.overwrite)
-
-    def check_pictures(self, source: Source) -> None:
-        """Refuse to write in the place of a picture, which ``--overwrite`` would otherwise lose."""
-        from bench.errors import SpecError
-
-        pictures = None if source.root is None else source.lookup()
-        for path in self.files():
-            if pictures is not None and pictures.find(str(path.resolve())) is not None:
-                raise SpecError(f"{path} would be written in the place of one of the images; give --out another name.")
-
-    def write(self, chosen: Chosen, items: Items, limits: Limits, bucket: str | None) -> dict[str, Any]:
-        """Write the CSV and what lies beside it; return what there is to say.
-
-        Args:
-            chosen: the choice.
-            items: of which it was made.
-            limits: those of the choice.
-            bucket: address of the folder that the pictures were fetched from; None for those that lie here.
-        """
-        from bench.labelling.contact_sheet import contact_sheet
-        from bench.labelling.handover import handover
-        from bench.labelling.page import choice_page, map_of
-        from bench.labelling.to_label import all_records, beside, check_free, list_csv, records, write_scores
-        from bench.results.rendering import to_csv, write_bytes
-
-        listed = records(chosen, items.names, items.named)
-        pictures = None if items.files is None else items.files.take(chosen.positions)
-        handed = {path: handover(form, listed, pictures, self.paths, bucket) for form, path in self.tools().items()}
-        check_free(self.files(), overwrite=self.overwrite)  # again: much may have happened meanwhile
-        write_bytes(self.out, list_csv(listed, items.named))
-        summary: dict[str, Any] = {
-            "to_label": str(self.out),
-            "budget": len(listed),
-            "items": len(items.names),
-            "method": chosen.variant,
-            "chosen": dict(chosen.chosen),
-            "judged": dict(chosen.judged),
-            "taken": chosen.taken,
-            **_spread(chosen, limits),
-            "duplicates_left_out": len(chosen.duplicates),
-            "grouped_left_out": len(chosen.grouped),
-            "skipped_files": len(items.skipped),
-            "approximate_neighbors": chosen.approximate,
-            "warnings": list(chosen.warnings),
-        }
-        if handed:
-            summary["handed_over"] = [str(write_bytes(path, content)) for path, content in handed.items()]
-        if self.scores is not None:
-            write_scores(self.scores, all_records(chosen, items.vectors, limits, items.names, items.named))
-            summary["scores"] = str(self.scores)
-        sheet, skipped, page = beside(self.out)
-        # Of an earlier choice: this one may have skipped nothing, and then writes no list.
-        skipped.unlink(missing_ok=True)
-        if items.skipped:
-            lines = [{"file": item.name, "reason": item.reason} for item in items.skipped]
-            summary["skipped"] = str(write_bytes(skipped, to_csv(lines).encode("utf-8", "surrogateescape")))
-        if pictures is not None:
-            shown = range(min(PICTURES, len(pictures)))
-            captions = [f"{number + 1}: {Path(pictures.names[number]).name}" for number in shown]
-            summary["contact_sheet"] = str(write_bytes(sheet, contact_sheet(pictures, shown, captions)))
-        drawing = map_of(items.vectors, chosen.positions, limits.labelled)
-        left_out = [
-            ("Near-duplicates left out", [items.names[position] for position in chosen.duplicates.tolist()]),
-            ("Left out since their group has enough", [items.names[position] for position in chosen.grouped.tolist()]),
-        ]
-        html = choice_page(_told(summary), chosen.warnings, listed, pictures, drawing, left_out, items.skipped)
-        # A page is read by people: bytes of a file name that are no UTF-8 become question marks. The CSV keeps them.
-        summary["page"] = str(write_bytes(page, html.encode("utf-8", "replace")))
-        return summary
-
-
-def _spread(chosen: Chosen, limits: Limits) -> dict[str, int | None]:
-    """How many clusters the choice comes from, of how many, and with what is labelled; and how many whole groups."""
-    import numpy as np
-
-    whole = limits.groups is not None and limits.per_group is None
-    groups = len(np.unique(limits.groups[chosen.positions])) if whole and limits.groups is not None else None
-    if chosen.clusters is None:
-        return {"clusters": None, "clusters_in_all": None, "clusters_with_labelled": None, "whole_groups": groups}
-    both = np.concatenate([chosen.positions, limits.labelled])
-    parts = (chosen.clusters[chosen.positions], chosen.clusters, chosen.clusters[both])
-    # -1 is an item that was left out before the clustering.
-    own, everything, with_labelled = (len(np.unique(part[part >= 0])) for part in parts)
-    return {
-        "clusters": own,
-        "clusters_in_all": everything,
-        "clusters_with_labelled": with_labelled,
-        "whole_groups": groups,
-    }
-
-
 @spread
 def select(
     *,
@@ -454,7 +303,7 @@ def select(
     summary |= {} if given.fps is None else {"frames": str(frames)}
     summary |= {"labelled": len(limits.labelled), "listed_without_label": unlabelled}
     summary |= {} if others is None else {"other_files": others}
-    _report({**summary, "seconds": round(time.perf_counter() - started, 1)}, json_output)
+    report({**summary, "seconds": round(time.perf_counter() - started, 1)}, json_output)
     # Written all the same: 1 tells a script that somebody should look before anything is labelled.
     if chosen.warnings:
         raise typer.Exit(1)
@@ -467,73 +316,3 @@ def _unread(items: Items) -> str:
         return ""
     listed = ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
     return f"of {len(items.names) + len(names)} files {len(names)} could not be read ({listed}); "
-
-
-def _told(summary: dict[str, Any]) -> str:
-    from bench.units import counted
-
-    parameters = "".join(f", {name} = {value:g}" for name, value in summary["chosen"].items())
-    spread = ""
-    if summary["clusters"] is not None:
-        spread = f", from {summary['clusters']:,} of {counted(summary['clusters_in_all'], 'cluster')}"
-    if summary["whole_groups"]:
-        spread += f", in {counted(summary['whole_groups'], 'whole group')}"
-    return f"{summary['budget']:,} of {summary['items']:,} items chosen by {summary['method']}{parameters}{spread}."
-
-
-def _together(summary: dict[str, Any]) -> str:
-    from bench.units import counted
-
-    both, everything = summary["clusters_with_labelled"], summary["clusters_in_all"]
-    return f" Together they come from {both:,} of {counted(everything, 'cluster')}."
-
-
-def _report(summary: dict[str, Any], as_json: bool) -> None:
-    from bench.units import counted
-
-    for line in summary["warnings"]:
-        typer.echo(f"Warning: {line}", err=True)
-    if as_json:
-        print_json(summary)
-        return
-    typer.echo(_told(summary))
-    if summary["judged"]:
-        from bench.labelling.compared import leaderboard
-
-        for line in leaderboard(summary["judged"], summary["taken"]):
-            typer.echo(line)
-    if summary["labelled"]:
-        empty = summary["listed_without_label"]
-        typer.echo(
-            f"They complement {summary['labelled']:,} that are labelled"
-            + (f"; {counted(empty, 'line')} of that list without a label did not count." if empty else ".")
-            + ("" if summary["clusters"] is None else _together(summary))
-        )
-    if "beta" in summary["chosen"]:
-        typer.echo(
-            "beta was chosen without labels. Where that was measured, the coreset was seldom shown to be better than a "
-            "random one (docs/label-free-beta.md)."
-        )
-    if summary["approximate_neighbors"]:
-        typer.echo("Of so many items, nearest neighbours were found approximately (docs/choose-images-to-label.md).")
-    if summary["duplicates_left_out"]:
-        typer.echo(f"Near-duplicates left out: {summary['duplicates_left_out']:,}.")
-    if summary["grouped_left_out"]:
-        typer.echo(f"Left out since their group has enough: {summary['grouped_left_out']:,}.")
-    if summary["skipped_files"]:
-        typer.echo(f"Files that could not be read: {summary['skipped_files']:,}, listed in {summary['skipped']}")
-    if "frames" in summary:
-        typer.echo(f"Pictures of the videos are in {summary['frames']}, named by video and time.")
-    if summary.get("other_files"):
-        from bench.labelling.images import heic_hint, readable_suffixes
-
-        listed = ", ".join(
-            f"{count:,} {suffix or 'without suffix'}" for suffix, count in summary["other_files"].items()
-        )
-        typer.echo(
-            f"Files of other kinds, which were not looked at: {listed}. Images are {', '.join(readable_suffixes())}."
-            + heic_hint(summary["other_files"])
-        )
-    names = ("to_label", "page", "contact_sheet", "scores")
-    written = [*(summary[name] for name in names if name in summary), *summary.get("handed_over", ())]
-    typer.echo(f"Written: {', '.join(written)}")

@@ -1,0 +1,168 @@
+"""What ``bench select`` writes: its options, and the files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+import typer
+
+from bench.cli import _complete
+from bench.cli._choice_report import told
+from bench.labelling.formats import Format
+
+if TYPE_CHECKING:
+    from bench.labelling.candidates import Limits
+    from bench.labelling.choose import Chosen
+    from bench.labelling.sources import Items, Source
+
+FORMATS = [form.value for form in Format]
+PICTURES = 100
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is to be written, and whether in the place of what is there."""
+
+    panel: ClassVar[str] = "What is written"
+
+    out: Annotated[
+        Path,
+        typer.Option(help="CSV to write; a contact sheet and a list of skipped files lie beside it."),
+    ] = Path("to_label.csv")
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is in the place of these files.")] = False
+    formats: Annotated[
+        str,
+        typer.Option(
+            "--format",
+            help=f"Write the choice for tools too, beside the CSV; comma-separated: {', '.join(FORMATS)}.",
+            autocompletion=_complete.handover_formats,
+        ),
+    ] = Format.csv.value
+    paths: Annotated[
+        str | None,
+        typer.Option(help="In what --format writes: relative, absolute, or a prefix such as a URL."),
+    ] = None
+    scores: Annotated[
+        Path | None,
+        typer.Option(help="CSV or Parquet of all items: what became of each, and why."),
+    ] = None
+
+    def tools(self) -> dict[Format, Path]:
+        """Files for tools, by format."""
+        from bench.labelling.handover import handover_path, parse_formats
+
+        return {form: handover_path(self.out, form) for form in parse_formats(self.formats)}
+
+    def files(self) -> list[Path]:
+        """All files that may be written."""
+        from bench.labelling.to_label import beside
+
+        scores = [] if self.scores is None else [self.scores]
+        return [self.out, *beside(self.out), *scores, *self.tools().values()]
+
+    def check(self, read: Mapping[str, str | None], *, files: bool) -> None:
+        """Refuse names of files that are not valid or taken, or of what is read (by option), before any work."""
+        from bench.errors import SpecError
+        from bench.labelling.handover import check_handover
+        from bench.labelling.to_label import TABLES, check_apart, check_free
+
+        if self.out.suffix.lower() != ".csv":
+            better = self.out.with_suffix(".csv")
+            raise SpecError(f"--out {self.out} is not valid: a .csv file is written, such as {better}.")
+        if self.scores is not None and self.scores.suffix.lower() not in TABLES:
+            raise SpecError(f"--scores {self.scores} is not valid: a {' or '.join(TABLES)} file is written.")
+        check_handover(tuple(self.tools()), self.paths, files=files)
+        check_apart(self.files(), read)
+        check_free(self.files(), overwrite=self.overwrite)
+
+    def check_pictures(self, source: Source) -> None:
+        """Refuse to write in the place of a picture, which ``--overwrite`` would otherwise lose."""
+        from bench.errors import SpecError
+
+        pictures = None if source.root is None else source.lookup()
+        for path in self.files():
+            if pictures is not None and pictures.find(str(path.resolve())) is not None:
+                raise SpecError(f"{path} would be written in the place of one of the images; give --out another name.")
+
+    def write(self, chosen: Chosen, items: Items, limits: Limits, bucket: str | None) -> dict[str, Any]:
+        """Write the CSV and what lies beside it; return what there is to say.
+
+        Args:
+            chosen: the choice.
+            items: of which it was made.
+            limits: those of the choice.
+            bucket: address of the folder that the pictures were fetched from; None for those that lie here.
+        """
+        from bench.labelling.contact_sheet import contact_sheet
+        from bench.labelling.handover import handover
+        from bench.labelling.page import choice_page, map_of
+        from bench.labelling.to_label import all_records, beside, check_free, list_csv, records, write_scores
+        from bench.results.rendering import to_csv, write_bytes
+
+        listed = records(chosen, items.names, items.named)
+        pictures = None if items.files is None else items.files.take(chosen.positions)
+        handed = {path: handover(form, listed, pictures, self.paths, bucket) for form, path in self.tools().items()}
+        check_free(self.files(), overwrite=self.overwrite)  # again: much may have happened meanwhile
+        write_bytes(self.out, list_csv(listed, items.named))
+        summary: dict[str, Any] = {
+            "to_label": str(self.out),
+            "budget": len(listed),
+            "items": len(items.names),
+            "method": chosen.variant,
+            "chosen": dict(chosen.chosen),
+            "judged": dict(chosen.judged),
+            "taken": chosen.taken,
+            **_spread(chosen, limits),
+            "duplicates_left_out": len(chosen.duplicates),
+            "grouped_left_out": len(chosen.grouped),
+            "skipped_files": len(items.skipped),
+            "approximate_neighbors": chosen.approximate,
+            "warnings": list(chosen.warnings),
+        }
+        if handed:
+            summary["handed_over"] = [str(write_bytes(path, content)) for path, content in handed.items()]
+        if self.scores is not None:
+            write_scores(self.scores, all_records(chosen, items.vectors, limits, items.names, items.named))
+            summary["scores"] = str(self.scores)
+        sheet, skipped, page = beside(self.out)
+        # Of an earlier choice: this one may have skipped nothing, and then writes no list.
+        skipped.unlink(missing_ok=True)
+        if items.skipped:
+            lines = [{"file": item.name, "reason": item.reason} for item in items.skipped]
+            summary["skipped"] = str(write_bytes(skipped, to_csv(lines).encode("utf-8", "surrogateescape")))
+        if pictures is not None:
+            shown = range(min(PICTURES, len(pictures)))
+            captions = [f"{number + 1}: {Path(pictures.names[number]).name}" for number in shown]
+            summary["contact_sheet"] = str(write_bytes(sheet, contact_sheet(pictures, shown, captions)))
+        drawing = map_of(items.vectors, chosen.positions, limits.labelled)
+        left_out = [
+            ("Near-duplicates left out", [items.names[position] for position in chosen.duplicates.tolist()]),
+            ("Left out since their group has enough", [items.names[position] for position in chosen.grouped.tolist()]),
+        ]
+        html = choice_page(told(summary), chosen.warnings, listed, pictures, drawing, left_out, items.skipped)
+        # A page is read by people: bytes of a file name that are no UTF-8 become question marks. The CSV keeps them.
+        summary["page"] = str(write_bytes(page, html.encode("utf-8", "replace")))
+        return summary
+
+
+def _spread(chosen: Chosen, limits: Limits) -> dict[str, int | None]:
+    """How many clusters the choice comes from, of how many, and with what is labelled; and how many whole groups."""
+    import numpy as np
+
+    whole = limits.groups is not None and limits.per_group is None
+    groups = len(np.unique(limits.groups[chosen.positions])) if whole and limits.groups is not None else None
+    if chosen.clusters is None:
+        return {"clusters": None, "clusters_in_all": None, "clusters_with_labelled": None, "whole_groups": groups}
+    both = np.concatenate([chosen.positions, limits.labelled])
+    parts = (chosen.clusters[chosen.positions], chosen.clusters, chosen.clusters[both])
+    # -1 is an item that was left out before the clustering.
+    own, everything, with_labelled = (len(np.unique(part[part >= 0])) for part in parts)
+    return {
+        "clusters": own,
+        "clusters_in_all": everything,
+        "clusters_with_labelled": with_labelled,
+        "whole_groups": groups,
+    }
