@@ -16,13 +16,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
 from sklearn.datasets import load_digits
+
+from tests.labelling.cases import ODD_KEYS, picture
 
 pytest.importorskip("moto.server")
 s3fs = pytest.importorskip("s3fs")
-
-ODD = ("two words + ü%20#1.png", "sub/[x]*.png", "=SUM(A1).png")
 
 
 @pytest.fixture(scope="module")
@@ -62,20 +61,14 @@ def _put(environment: dict[str, str], files: dict[str, bytes]) -> None:
     client.close()
 
 
-def _picture(number: int) -> bytes:
-    buffer = io.BytesIO()
-    Image.fromarray((load_digits().images[number] * 15).astype(np.uint8)).resize((16, 16)).save(buffer, "PNG")
-    return buffer.getvalue()
-
-
 @pytest.fixture(scope="module")
 def bucket(server: dict[str, str]) -> dict[str, str]:
     """``s3://bench-photos``: 12 digits as pictures, a damaged one, markers of folders, a neighbour, tables."""
     vectors = io.BytesIO()
     np.save(vectors, load_digits().data[:40])
-    files = {f"photos/{number}.png": _picture(number) for number in range(9)}
-    files |= {f"photos/{name}": _picture(9 + number) for number, name in enumerate(ODD)}
-    files |= {"photos/broken.PNG": b"no image", "photos/": b"", "photos/marker/": b"", "photos2/x.png": _picture(20)}
+    files = {f"photos/{number}.png": picture(number) for number in range(9)}
+    files |= {f"photos/{name}": picture(9 + number) for number, name in enumerate(ODD_KEYS)}
+    files |= {"photos/broken.PNG": b"no image", "photos/": b"", "photos/marker/": b"", "photos2/x.png": picture(20)}
     files |= {"x.npy": vectors.getvalue(), "names.txt": "".join(f"n{number}\n" for number in range(40)).encode()}
     files |= {"labelled.csv": b"file,label\n0.png,zero\n1.png,one\n", "groups.csv": b"item,group\nn0,a\nn1,a\nn2,a\n"}
     _put(server, files)
@@ -104,7 +97,7 @@ def _column(path: Path, name: str) -> list[str]:
 def test_pictures_of_a_bucket_are_chosen_and_handed_over_by_their_keys(bucket: dict[str, str], tmp_path: Path) -> None:
     done = of_photos(bucket, tmp_path, "--method", "random", "--budget", "12", "--format", "label-studio")
     assert done.returncode == 0, done.stderr
-    expected = {*(f"{number}.png" for number in range(9)), *ODD}
+    expected = {*(f"{number}.png" for number in range(9)), *ODD_KEYS}
     assert {name.removeprefix("./") for name in _column(tmp_path / "x.csv", "file")} == expected
     assert _column(tmp_path / "x.skipped.csv", "file") == ["broken.PNG"]
     store = s3fs.S3FileSystem(**_client(bucket))
