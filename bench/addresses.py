@@ -38,3 +38,8 @@ def refuse_address(folder: Path) -> None:
     if re.fullmatch(_SCHEME, first) and rest:
         address = f"{first}//{'/'.join(rest)}"
         raise SpecError(f"cannot write to {address}: give a folder of this machine, and copy what is written there.")
+
+
+def nearest_existing(folder: Path) -> Path:
+    """Return the folder, or where it is not there yet the nearest above it that is."""
+    return next(path for path in (folder, *folder.absolute().parents) if path.exists())

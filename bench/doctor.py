@@ -13,6 +13,7 @@ from importlib.metadata import PackageNotFoundError, entry_points, packages_dist
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from bench.addresses import nearest_existing
 from bench.errors import install_command
 from bench.provenance import computes_bf16, processor
 
@@ -206,8 +207,7 @@ def disk(folders: Mapping[str, Path]) -> list[Finding]:
     findings = []
     for name, folder in folders.items():
         # The folder may not be there before the first run; the disk is that of what it will lie in.
-        existing = next(path for path in (folder, *folder.parents) if path.exists())
-        free = shutil.disk_usage(existing).free / 1e9
+        free = shutil.disk_usage(nearest_existing(folder)).free / 1e9
         few = free < _ROOM_GB
         advice = f"embeddings and proxies of a large grid need more than {_ROOM_GB:g} GB; choose another folder"
         findings.append(

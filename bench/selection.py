@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from bench.parts import SUPERVISIONS
 from bench.plugins import MethodInfo, methods
 from bench.pool import Pool, PoolSource
 from bench.registry import Entry
-from bench.units import counted
+from bench.units import counted, part_of
 
 
 def budget_for(size: int, rate: float) -> int:
@@ -38,7 +38,7 @@ def budget_for(size: int, rate: float) -> int:
         raise SpecError(f"rate={rate} is not valid; it is the fraction of the pool to remove, in [0, 1).")
     if size < 0:
         raise SpecError(f"a pool of {size} images is not valid; the size must be 0 or more.")
-    return int(((1 - Decimal(str(rate))) * size).to_integral_value(ROUND_HALF_EVEN))
+    return part_of(1 - Decimal(str(rate)), size)
 
 
 def rate_of(kept: int, size: int) -> float:

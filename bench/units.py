@@ -42,7 +42,7 @@ def parse_seconds(text: str) -> float:
     return float(match[1]) * _SECONDS[match[2] or "s"]
 
 
-def part_of(fraction: float, number: int) -> int:
+def part_of(fraction: float | Decimal, number: int) -> int:
     """Return round(fraction * number) in decimals: in binary 0.145 * 100 is below 14.5. Halves go to even."""
     # To even, as Python's own round: budgets of rows that are published were made by it.
     return int((Decimal(str(fraction)) * number).to_integral_value(ROUND_HALF_EVEN))

@@ -36,7 +36,7 @@ def spread(command: Callable[..., None]) -> Callable[..., None]:
 
     def flat(**given: Any) -> None:
         made: dict[str, Any] = {
-            name: group(**{field.name: given.pop(field.name) for field in fields(group)})
+            name: group(**{field.name: given.pop(field.name) for field in fields(group) if field.name in given})
             for name, group in groups.items()
         }
         command(**made, **given)

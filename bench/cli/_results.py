@@ -3,43 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from enum import Enum
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import typer
 
 if TYPE_CHECKING:
     from bench.results.block import Block
-    from bench.results.rendering import Tex, TextTable
+    from bench.results.rendering import TextTable
     from bench.results.shown import Shown
 
 
-class MetricName(str, Enum):
-    """Which accuracy a table shows."""
-
-    last = "last"
-    best = "best"
-
-
-class Comparison(str, Enum):
-    """What our numbers are compared with."""
-
-    paper = "paper"
-    none = "none"
-
-
-class Notes(str, Enum):
-    """Where facts stand in LaTeX."""
-
-    below = "below"
-    comments = "comments"
-
-
-LATEX = "LaTeX"
+Metric = Literal["last", "best"]
+Comparison = Literal["paper", "none"]
 Folders = Annotated[list[Path], typer.Argument(help="Output folders of `bench run`.", show_default=False)]
 MetricOption = Annotated[
-    MetricName, typer.Option(help="Test accuracy after the last iteration, or the best seen during training.")
+    Metric, typer.Option(help="Test accuracy after the last iteration, or the best seen during training.")
 ]
 CompareOption = Annotated[
     Comparison, typer.Option(help="Show the numbers that the papers report beside ours, or none.")
@@ -54,22 +34,26 @@ DigitsOption = Annotated[int, typer.Option(min=0, max=6, help="Decimals; what is
 TablesOption = Annotated[
     Path | None, typer.Option(help="Folder for the files; by default FOLDER/tables of the first folder.")
 ]
-CaptionOption = Annotated[
-    str, typer.Option(help="Caption in LaTeX, taken as it is. Default: the table's title.", rich_help_panel=LATEX)
-]
-LabelOption = Annotated[str, typer.Option(help=r"Label for \ref.", rich_help_panel=LATEX)]
-WideOption = Annotated[
-    bool, typer.Option("--wide/--narrow", help="Over both columns of the page, or one.", rich_help_panel=LATEX)
-]
-NotesOption = Annotated[
-    Notes, typer.Option(help="Facts below the table, or as comments in the source.", rich_help_panel=LATEX)
-]
+
+
+@dataclass(frozen=True)
+class Latex:
+    """How tables are set in LaTeX: the fields of ``bench.results.rendering.Tex``."""
+
+    panel: ClassVar[str] = "LaTeX"
+
+    caption: Annotated[str, typer.Option(help="Caption in LaTeX, taken as it is. Default: the table's title.")] = ""
+    label: Annotated[str, typer.Option(help=r"Label for \ref.")] = ""
+    wide: Annotated[bool, typer.Option("--wide/--narrow", help="Over both columns of the page, or one.")] = False
+    notes: Annotated[
+        Literal["below", "comments"], typer.Option(help="Facts below the table, or as comments in the source.")
+    ] = "below"
 
 
 def read_blocks(
     folders: list[Path],
-    metric: MetricName = MetricName.last,
-    compare: Comparison = Comparison.none,
+    metric: Metric = "last",
+    compare: Comparison = "none",
     methods: str | Shown | None = None,
     digits: int = 1,
     keep: str = "",
@@ -81,8 +65,8 @@ def read_blocks(
 
     return blocks(
         collect(folders),
-        metric=metric.value,
-        compare=compare is Comparison.paper,
+        metric=metric,
+        compare=compare == "paper",
         digits=digits,
         shown=Shown(methods) if isinstance(methods, str) else methods,
         keep=keep,
@@ -91,19 +75,16 @@ def read_blocks(
     )
 
 
-def tex_of(caption: str, label: str, wide: bool, notes: Notes) -> Tex:
-    """Return how the user wants LaTeX."""
-    from bench.results.rendering import Tex
-
-    return Tex(caption, label, wide, notes.value)
-
-
 def write_rendered(
-    target: Path, name: str, tables: Sequence[TextTable], records: Sequence[Mapping[str, Any]], tex: Tex | None = None
+    target: Path,
+    name: str,
+    tables: Sequence[TextTable],
+    records: Sequence[Mapping[str, Any]],
+    set_as: Latex = Latex(),
 ) -> list[Path]:
     """Write tables as Markdown and LaTeX, and their records as CSV; return the files."""
-    from bench.results.rendering import latex, markdown, to_csv, write_text
+    from bench.results.rendering import Tex, latex, markdown, to_csv, write_text
 
     # All three texts before the first file, so that an error leaves no mixture of old and new ones.
-    contents = {"md": markdown(tables), "csv": to_csv(records), "tex": latex(tables, tex)}
+    contents = {"md": markdown(tables), "csv": to_csv(records), "tex": latex(tables, Tex(**asdict(set_as)))}
     return write_text(target, name, contents)

@@ -8,8 +8,10 @@ import typer
 
 from bench.cli import _complete
 from bench.cli import _results as results
+from bench.cli._fields import spread
 
 
+@spread
 def compare(
     folders: results.Folders,
     baseline: Annotated[
@@ -19,15 +21,12 @@ def compare(
             autocompletion=_complete.one_of("methods"),
         ),
     ] = "random",
-    metric: results.MetricOption = results.MetricName.last,
+    metric: results.MetricOption = "last",
     methods: results.MethodsOption = None,
     digits: results.DigitsOption = 2,
     overlap: Annotated[bool, typer.Option(help="Compare coresets and scores too.")] = True,
     out: results.TablesOption = None,
-    caption: results.CaptionOption = "",
-    label: results.LabelOption = "",
-    wide: results.WideOption = False,
-    notes: results.NotesOption = results.Notes.below,
+    latex: results.Latex = results.Latex(),
 ) -> None:
     """Show paired differences with intervals, p-values and ranks, and overlaps; write Markdown, CSV and LaTeX."""
     from bench.cli._screen import show
@@ -51,6 +50,6 @@ def compare(
         paths += write_text(target, "overlap", {"csv": to_csv(records)})
     for table in tables:
         show(table)
-    tex, records = results.tex_of(caption, label, wide, notes), comparison_tables.contest_records(compared)
-    paths = results.write_rendered(target, "comparison", tables, records, tex) + paths
+    records = comparison_tables.contest_records(compared)
+    paths = results.write_rendered(target, "comparison", tables, records, latex) + paths
     typer.echo(f"Written: {', '.join(map(str, paths))}")

@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from bench.cli import _results as results
 
 
-class Format(str, Enum):
-    """What a flat file is written as."""
-
-    parquet = "parquet"
-    csv = "csv"
-
-
 def export(
     folders: results.Folders,
-    format_: Annotated[Format, typer.Option("--format", help="Parquet keeps lists; CSV has them as JSON.")] = (
-        Format.parquet
-    ),
+    format_: Annotated[
+        Literal["parquet", "csv"], typer.Option("--format", help="Parquet keeps lists; CSV has them as JSON.")
+    ] = ("parquet"),
     out: Annotated[Path | None, typer.Option(help="The file; by default FOLDER/rows.FORMAT of the first folder.")] = (
         None
     ),
@@ -34,9 +26,9 @@ def export(
     from bench.units import counted
 
     rows = collect(folders)
-    path = out or folders[0] / f"rows.{format_.value}"
+    path = out or folders[0] / f"rows.{format_}"
     try:
-        {Format.parquet: write_parquet, Format.csv: write_csv}[format_](rows, path)
+        {"parquet": write_parquet, "csv": write_csv}[format_](rows, path)
     except OSError as error:
         raise BenchError(f"cannot write {path}: {error.strerror or error}.") from error
     typer.echo(f"Written: {path} ({counted(len(rows), 'row')})")

@@ -8,24 +8,23 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bench.cli import _results as results
+from bench.cli._fields import spread
 
 if TYPE_CHECKING:
     from bench.results.block import Block
 
 
+@spread
 def leaderboard(
     folders: results.Folders,
     out: results.TablesOption = None,
-    metric: results.MetricOption = results.MetricName.last,
+    metric: results.MetricOption = "last",
     methods: results.MethodsOption = None,
     digits: results.DigitsOption = 1,
     figures: Annotated[
         bool, typer.Option("--figures", help="Draw accuracy against rate and cost too, as SVG in OUT/figures.")
     ] = False,
-    caption: results.CaptionOption = "",
-    label: results.LabelOption = "",
-    wide: results.WideOption = False,
-    notes: results.NotesOption = results.Notes.below,
+    latex: results.Latex = results.Latex(),
 ) -> None:
     """Rank methods by mean rank over every data set, encoder, model and rate; write Markdown, CSV and LaTeX.
 
@@ -40,8 +39,7 @@ def leaderboard(
     board = leaderboard_table(made, table)
     show(board)
     target = out or folders[0] / "tables"
-    tex = results.tex_of(caption, label, wide, notes)
-    paths = results.write_rendered(target, "leaderboard", [board], leaderboard_records(table), tex)
+    paths = results.write_rendered(target, "leaderboard", [board], leaderboard_records(table), latex)
     if figures:
         paths += _draw(made, folders, target / "figures")
     typer.echo(f"Written: {', '.join(map(str, paths))}")

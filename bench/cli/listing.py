@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-import enum
 import re
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from bench.registry import Entry, Registry
 
 
-class Kind(str, enum.Enum):
-    """What can be listed."""
-
-    methods = "methods"
-    datasets = "datasets"
-    encoders = "encoders"
-    models = "models"
-
+Kind = Literal["methods", "datasets", "encoders", "models"]
 
 _REMEMBERED = {
-    Kind.datasets: ("dataset", ("embeddings", "dynamics")),
-    Kind.encoders: ("encoder", ("embeddings",)),
-    Kind.models: ("model", ("dynamics",)),
+    "datasets": ("dataset", ("embeddings", "dynamics")),
+    "encoders": ("encoder", ("embeddings",)),
+    "models": ("model", ("dynamics",)),
 }
 """Where the store names what was used: the call's name in a record, and kinds of stages."""
 _LATEST = 10
@@ -38,14 +30,14 @@ def show(kind: Kind, cache_dir: Path | None = None) -> None:
 
     from bench import plugins
 
-    registry: Registry[Any] = getattr(plugins, kind.value)
+    registry: Registry[Any] = getattr(plugins, kind)
     columns = {
-        Kind.methods: ("supervision", "parameters", "source"),
-        Kind.datasets: ("classes", "parameters", "recipe", "source"),
-        Kind.encoders: ("supervision", "parameters", "source"),
-        Kind.models: ("inputs", "parameters", "source"),
+        "methods": ("supervision", "parameters", "source"),
+        "datasets": ("classes", "parameters", "recipe", "source"),
+        "encoders": ("supervision", "parameters", "source"),
+        "models": ("inputs", "parameters", "source"),
     }[kind]
-    table = Table("name", *columns, "what it does", title=kind.value, title_justify="left", expand=False)
+    table = Table("name", *columns, "what it does", title=kind, title_justify="left", expand=False)
     for entry in registry:
         table.add_row(entry.name, *(_cell(entry, column) for column in columns), entry.summary)
     console = Console()
@@ -53,14 +45,14 @@ def show(kind: Kind, cache_dir: Path | None = None) -> None:
         # Piped output has no width, and at rich's 80 the columns would be a word wide.
         console.width = max(console.width, 200)
     console.print(table)
-    if kind is Kind.datasets:
+    if kind == "datasets":
         console.print(
             "Any of them can be made long-tailed and noisy: NAME@imbalance=100@noise=0.2@seed=0.", soft_wrap=True
         )
 
     used = _used_before(kind, cache_dir)
     if used:
-        label = "Proxies" if kind is Kind.models else kind.value.capitalize()
+        label = "Proxies" if kind == "models" else kind.capitalize()
         console.print(f"{label} in this machine's cache, the last used first:", soft_wrap=True)
         for call in used[:_LATEST]:
             console.print(f"  {call}", soft_wrap=True, markup=False, highlight=False)
@@ -72,8 +64,8 @@ def document(kind: Kind, cache_dir: Path | None = None) -> dict[str, Any]:
     """Return the listing as plain values."""
     from bench import plugins
 
-    registry: Registry[Any] = getattr(plugins, kind.value)
-    return {kind.value: [_plain(entry, kind) for entry in registry], "used_before": _used_before(kind, cache_dir)}
+    registry: Registry[Any] = getattr(plugins, kind)
+    return {kind: [_plain(entry, kind) for entry in registry], "used_before": _used_before(kind, cache_dir)}
 
 
 def _used_before(kind: Kind, cache_dir: Path | None) -> list[str]:
@@ -85,7 +77,7 @@ def _used_before(kind: Kind, cache_dir: Path | None) -> list[str]:
     if kind not in _REMEMBERED:
         return []
     # What a plugin registered that is not here now, and the items of ``bench select``, cannot be named.
-    known = {entry.name for entry in getattr(plugins, kind.value)}
+    known = {entry.name for entry in getattr(plugins, kind)}
     calls: list[str] = []
     with suppress(OSError):
         calls = used_before(cache_folder(cache_dir), *_REMEMBERED[kind])
@@ -97,21 +89,21 @@ def matching(kind: Kind, text: str) -> dict[str, Any]:
     from bench import plugins
     from bench.zoo import search
 
-    registry: Registry[Any] = getattr(plugins, kind.value)
+    registry: Registry[Any] = getattr(plugins, kind)
     own = [
-        search.Match(entry.name, _cell(entry, "supervision") if kind is Kind.encoders else "")
+        search.Match(entry.name, _cell(entry, "supervision") if kind == "encoders" else "")
         for entry in registry
         if text.lower() in entry.name.lower()
     ]
     others = {
-        Kind.methods: lambda text: (),
-        Kind.datasets: search.datasets_like,
-        Kind.encoders: search.encoders_like,
-        Kind.models: search.models_like,
+        "methods": lambda text: (),
+        "datasets": search.datasets_like,
+        "encoders": search.encoders_like,
+        "models": search.models_like,
     }[kind]
     matches = [*own, *others(text)]
-    missing = search.not_installed() if kind in (Kind.encoders, Kind.models) else []
-    return {kind.value: [match._asdict() for match in matches], "not_installed": missing}
+    missing = search.not_installed() if kind in ("encoders", "models") else []
+    return {kind: [match._asdict() for match in matches], "not_installed": missing}
 
 
 def show_matches(kind: Kind, text: str) -> None:
@@ -119,10 +111,10 @@ def show_matches(kind: Kind, text: str) -> None:
     import typer
 
     result = matching(kind, text)
-    for match in result[kind.value]:
+    for match in result[kind]:
         typer.echo(f"{match['call']}  {match['trained_with']}".rstrip())
-    if not result[kind.value]:
-        typer.echo(f"no {kind.value} have {text!r} in their names")
+    if not result[kind]:
+        typer.echo(f"no {kind} have {text!r} in their names")
     for missing in result["not_installed"]:
         typer.echo(f"not searched, since it is not installed: {missing}", err=True)
 
@@ -134,8 +126,8 @@ def show_reference(kind: Kind) -> None:
     from bench.errors import SpecError
     from bench.reference.methods import methods_page
 
-    if kind is not Kind.methods:
-        raise SpecError(f"--markdown prints the reference of methods, not of {kind.value}.")
+    if kind != "methods":
+        raise SpecError(f"--markdown prints the reference of methods, not of {kind}.")
     typer.echo(methods_page(), nl=False)
 
 
@@ -148,9 +140,9 @@ def _plain(entry: Entry[Any], kind: Kind) -> dict[str, Any]:
         "source": _cell(entry, "source"),
         "version": entry.info.version,
     }
-    if kind is Kind.datasets:
+    if kind == "datasets":
         return {**known, "classes": entry.info.num_classes}
-    column = "inputs" if kind is Kind.models else "supervision"
+    column = "inputs" if kind == "models" else "supervision"
     return {**known, column: _cell(entry, column)}
 
 

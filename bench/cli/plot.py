@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -15,14 +14,7 @@ if TYPE_CHECKING:
     from bench.results.block import Block
 
 
-class FigureKind(str, Enum):
-    """What a figure shows."""
-
-    accuracy = "accuracy"
-    cost = "cost"
-    scores = "scores"
-    balance = "balance"
-    overlap = "overlap"
+FigureKind = Literal["accuracy", "cost", "scores", "balance", "overlap"]
 
 
 def plot(
@@ -32,8 +24,8 @@ def plot(
     formats: Annotated[
         str, typer.Option("--format", help="Comma-separated: png, svg, pdf.", autocompletion=_complete.formats)
     ] = "png,svg,pdf",
-    metric: results.MetricOption = results.MetricName.last,
-    compare: results.CompareOption = results.Comparison.none,
+    metric: results.MetricOption = "last",
+    compare: results.CompareOption = "none",
     methods: results.MethodsOption = None,
     title: Annotated[
         str | None, typer.Option(help="Title, or none. Default: data set, encoder, model and what is drawn.")
@@ -59,12 +51,12 @@ def plot(
     chosen = _rates(rates)
     target = out or folders[0] / "figures"
     count = 0
-    for figure in figures(made, folders, kinds=[kind.value], rates=chosen):
+    for figure in figures(made, folders, kinds=[kind], rates=chosen):
         for name in wanted:
             typer.echo(write_bytes(target / f"{figure.name}.{name}", save(figure.draw, name, style)))
             count += 1
     if not count:
-        raise SpecError(f"the rows allow no {kind.value} figure: {_lacking(kind, made)}.")
+        raise SpecError(f"the rows allow no {kind} figure: {_lacking(kind, made)}.")
 
 
 def _lacking(kind: FigureKind, made: list[Block]) -> str:
@@ -75,7 +67,7 @@ def _lacking(kind: FigureKind, made: list[Block]) -> str:
     # Of ``full`` alone a block has no lines, and a figure nothing to draw.
     if not pools:
         return "all of them are of the full data set"
-    drawn = [name for name in pools if kind is FigureKind.scores and not is_whole_split(name)]
+    drawn = [name for name in pools if kind == "scores" and not is_whole_split(name)]
     reasons = ["no files of scores or indices lie beside them"] if len(drawn) < len(pools) else []
     if drawn:
         part = "scores are drawn of whole training splits alone"

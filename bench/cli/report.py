@@ -21,8 +21,8 @@ BASELINE = "random"
 
 def report(
     folders: results.Folders,
-    metric: results.MetricOption = results.MetricName.last,
-    compare: results.CompareOption = results.Comparison.none,
+    metric: results.MetricOption = "last",
+    compare: results.CompareOption = "none",
     methods: results.MethodsOption = None,
     baseline: Annotated[
         str,
@@ -79,7 +79,7 @@ def _runs(folder: Path) -> list[Path]:
 
 
 def _parts(
-    folders: list[Path], metric: results.MetricName, compare: results.Comparison, methods: str | None, baseline: str
+    folders: list[Path], metric: results.Metric, compare: results.Comparison, methods: str | None, baseline: str
 ) -> list[Part]:
     """Put each folder into the first part whose rows it can stand beside.
 

@@ -158,7 +158,7 @@ def _write_tables(out: Path, *, shown: bool) -> list[str]:
     from bench.cli.table import table, write_tables
 
     if shown:
-        table([out])
+        table(folders=[out])
         return []
     return [str(path) for path in write_tables(read_blocks([out]), out / "tables")[1]]
 

@@ -8,24 +8,23 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from bench.cli import _results as results
+from bench.cli._fields import spread
 from bench.cli._output import JsonOption, print_json
 
 if TYPE_CHECKING:
     from bench.results.block import Block
-    from bench.results.rendering import Tex, TextTable
+    from bench.results.rendering import TextTable
 
 
+@spread
 def table(
     folders: results.Folders,
-    metric: results.MetricOption = results.MetricName.last,
-    compare: results.CompareOption = results.Comparison.none,
+    metric: results.MetricOption = "last",
+    compare: results.CompareOption = "none",
     methods: results.MethodsOption = None,
     digits: results.DigitsOption = 1,
     out: results.TablesOption = None,
-    caption: results.CaptionOption = "",
-    label: results.LabelOption = "",
-    wide: results.WideOption = False,
-    notes: results.NotesOption = results.Notes.below,
+    latex: results.Latex = results.Latex(),
     json_output: JsonOption = False,
 ) -> None:
     """Show mean ± std over seeds, one block per data set, encoder and model; write Markdown, CSV and LaTeX."""
@@ -34,7 +33,7 @@ def table(
     from bench.results.planned import missing_words, read_planned
 
     blocks = results.read_blocks(folders, metric, compare, methods, digits)
-    tables, paths = write_tables(blocks, out or folders[0] / "tables", results.tex_of(caption, label, wide, notes))
+    tables, paths = write_tables(blocks, out or folders[0] / "tables", latex)
     if json_output:
         print_json(_document(folders, blocks, tables, paths))
         return
@@ -50,14 +49,16 @@ def table(
         typer.echo(f"Incomplete: {missing_words(asked, set().union(*(block.points for block in blocks)))}.")
 
 
-def write_tables(blocks: list[Block], target: Path, tex: Tex | None = None) -> tuple[list[TextTable], list[Path]]:
+def write_tables(
+    blocks: list[Block], target: Path, latex: results.Latex = results.Latex()
+) -> tuple[list[TextTable], list[Path]]:
     """Write the accuracy tables as Markdown, CSV and LaTeX; return their tables, and the files."""
     from bench.results.accuracy_table import accuracy_table, table_records
 
     tables = [accuracy_table(block) for block in blocks]
     # Two files, so that a table by the best accuracy never takes the place of the other.
     name = "accuracy" if blocks[0].metric == "last" else "best_accuracy"
-    return tables, results.write_rendered(target, name, tables, table_records(blocks), tex)
+    return tables, results.write_rendered(target, name, tables, table_records(blocks), latex)
 
 
 def _document(folders: list[Path], made: list[Block], tables: list[TextTable], paths: list[Path]) -> dict[str, Any]:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import sys
 from contextlib import redirect_stdout
 from dataclasses import asdict, dataclass
-from enum import Enum
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import typer
 
@@ -22,15 +21,6 @@ if TYPE_CHECKING:
     from bench.engine.run import Outcome
     from bench.engine.start import Job
     from bench.results.rows import Row
-
-
-class Seen(str, Enum):
-    """What the selection of a published coreset saw."""
-
-    none = "none"
-    pseudo = "pseudo"
-    coreset = "coreset"
-    labels = "labels"
 
 
 @dataclass(frozen=True)
@@ -68,7 +58,7 @@ class Wanted:
         ),
     ] = None
     supervision: Annotated[
-        Seen | None,
+        Literal["none", "pseudo", "coreset", "labels"] | None,
         typer.Option(help="What the selection saw. Default: labels, the cautious one."),
     ] = None
     sha256: Annotated[str | None, typer.Option(help="What the coreset's SHA-256 must be.")] = None
@@ -77,8 +67,7 @@ class Wanted:
     def settings(self) -> dict[str, Any]:
         """Return what a row says already, by the names of the options."""
         besides = ("row", "indices", "model", "encoder")
-        given = {name.replace("_", "-"): value for name, value in asdict(self).items() if name not in besides}
-        return {**given, "supervision": self.supervision and self.supervision.value}
+        return {name.replace("_", "-"): value for name, value in asdict(self).items() if name not in besides}
 
 
 @dataclass(frozen=True)
@@ -197,7 +186,7 @@ def _grid(wanted: Wanted) -> dict[str, Any]:
     from bench.grammar import Call, parse_call
     from bench.identity import INDICES
 
-    said = {"supervision": wanted.settings()["supervision"], "sha256": wanted.sha256}
+    said = {"supervision": wanted.supervision, "sha256": wanted.sha256}
     said = {name: value for name, value in said.items() if value}
     return {
         "methods": [Call(INDICES, {"of": str(path), **said}) for path in wanted.indices or ()],

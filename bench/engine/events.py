@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
 
 from bench.stages.base import Stage
 from bench.stages.training import Cell
@@ -44,36 +46,10 @@ class Several(Listener):
     """
 
     def __init__(self, *listeners: Listener) -> None:
-        self._listeners = listeners
+        for event in (name for name in vars(Listener) if not name.startswith("_")):
+            setattr(self, event, partial(_tell, [getattr(listener, event) for listener in listeners]))
 
-    def stages_begin(self, todo: Sequence[Stage], present: Sequence[Stage]) -> None:
-        for listener in self._listeners:
-            listener.stages_begin(todo, present)
 
-    def stage_end(self, stage: Stage, seconds: float, *, reused: bool = False, error: str | None = None) -> None:
-        for listener in self._listeners:
-            listener.stage_end(stage, seconds, reused=reused, error=error)
-
-    def cells_begin(self, total: int, finished: int) -> None:
-        for listener in self._listeners:
-            listener.cells_begin(total, finished)
-
-    def cell_end(self, cell: Cell, accuracy: float | None, seconds: float, error: str | None) -> None:
-        for listener in self._listeners:
-            listener.cell_end(cell, accuracy, seconds, error)
-
-    def waiting(self, title: str) -> None:
-        for listener in self._listeners:
-            listener.waiting(title)
-
-    def retry(self, title: str, reason: str) -> None:
-        for listener in self._listeners:
-            listener.retry(title, reason)
-
-    def session_lost(self, reason: str, *, again: bool) -> None:
-        for listener in self._listeners:
-            listener.session_lost(reason, again=again)
-
-    def note(self, text: str) -> None:
-        for listener in self._listeners:
-            listener.note(text)
+def _tell(methods: Sequence[Callable[..., None]], *args: Any, **kwargs: Any) -> None:
+    for method in methods:
+        method(*args, **kwargs)

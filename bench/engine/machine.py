@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
+from bench.addresses import nearest_existing
 from bench.stages.memory import Estimate
 from bench.units import show_bytes
 
@@ -72,9 +73,7 @@ def _gpu_memory() -> int | None:
 
 def free_disk(folder: Path) -> int:
     """Count the free bytes on the disk that holds ``folder``, which need not exist yet."""
-    while not folder.exists():
-        folder = folder.parent
-    return shutil.disk_usage(folder).free
+    return shutil.disk_usage(nearest_existing(folder)).free
 
 
 def shortages(stages: Named, cells: Named, machine: Machine, *, cache: Path, out: Path, gpus: float = 0.0) -> list[str]:

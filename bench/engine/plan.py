@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.addresses import local_path, refuse_address
+from bench.addresses import local_path, nearest_existing, refuse_address
 from bench.data import Dataset, fingerprint
 from bench.embedding.encoder import make_encoder
 from bench.embedding.supervision import check_file
@@ -126,7 +126,7 @@ def make_plan(
     if not tolerant and out is not None:
         refuse_address(out)
         # Not ``out`` itself, which a plan that is refused further on must not leave behind.
-        check_writable(_nearest_existing(out))
+        check_writable(nearest_existing(out))
     problems: list[str] = []
     downloads: list[str] | None = [] if tolerant and download else None
     fetching = download and not tolerant
@@ -277,10 +277,6 @@ def _beside_rows(plan: Plan, out: Path, tolerant: bool) -> Plan:
     rows = {cell.cell_id: row for cell in cells if (row := finished_row(out, cell)) is not None}
     outdated = [cell.cell_id for cell in cells if cell.cell_id in rows and selected_otherwise(rows[cell.cell_id], cell)]
     return replace(plan, finished=set(rows), problems=problems, damaged=damaged, outdated=outdated)
-
-
-def _nearest_existing(folder: Path) -> Path:
-    return next(path for path in (folder, *folder.absolute().parents) if path.exists())
 
 
 def check_writable(folder: Path) -> None:

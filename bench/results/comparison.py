@@ -144,7 +144,7 @@ def agreements(block: Block, folders: Sequence[Path], rates: Sequence[float] | N
         coresets = {label: files.coresets(cells) for label, cells in own.items()}
         # Methods without scores would be empty lines and columns.
         scores = {label: known for label, cells in own.items() if (known := files.scores(cells))}
-        chance = chance_jaccard(there["budget"].max(), there["budget"].max(), there["pool_size"].iloc[0])
+        chance = chance_jaccard(there["budget"].max(), there["pool_size"].iloc[0])
         compared: tuple[Any, ...] = (("jaccard", coresets, jaccard, chance), ("kendall", scores, files.tau, None))
         for measure, parts, compare_two, by_chance in compared:
             records += [

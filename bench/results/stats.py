@@ -37,26 +37,19 @@ class Summary(NamedTuple):
     ci_high: float | None
 
 
-def summarize(
-    values: Sequence[float], *, level: float = 0.95, within: tuple[float, float] = (-math.inf, math.inf)
-) -> Summary:
+def summarize(values: Sequence[float], *, within: tuple[float, float] = (-math.inf, math.inf)) -> Summary:
     """Compute mean, sample standard deviation and Student's t-interval of the mean.
 
     The order of ``values`` does not change a single bit of the result (``math.fsum``).
 
     Args:
-        values: one number per seed, at least one.
-        level: coverage of the interval, in (0, 1).
+        values: one finite number per seed, at least one.
         within: where the mean lies whatever the values say, such as ``PERCENT``; an interval ends there.
 
     Returns:
-        A summary whose interval is centred on the mean as far as it is not cut; one value has neither std nor interval.
-
-    Raises:
-        ValueError: no value, or one that is not finite.
+        A summary whose 95 % interval is centred on the mean as far as it is not cut; one value has neither std nor
+        interval.
     """
-    if not len(values) or not all(math.isfinite(value) for value in values):
-        raise ValueError(f"expected at least one value, all finite, got {list(values)!r}")
     n = len(values)
     mean = math.fsum(values) / n
     if n == 1:
@@ -65,7 +58,7 @@ def summarize(
 
     # ``fsum`` again: rows come in the order of file names, which must not show in a table's last digit.
     std = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (n - 1))
-    half = float(stdtrit(n - 1, (1 + level) / 2)) * std / math.sqrt(n)
+    half = float(stdtrit(n - 1, 0.975)) * std / math.sqrt(n)
     return Summary(mean, std, n, max(within[0], mean - half), min(within[1], mean + half))
 
 
@@ -129,9 +122,6 @@ def paired_test(ours: Mapping[int, float], baseline: Mapping[int, float]) -> Pai
 
     Returns:
         Difference, p-value and wins over the seeds that both have; None without a common seed.
-
-    Raises:
-        ValueError: a value is not finite.
     """
     difference = paired_difference(ours, baseline)
     if difference is None:
@@ -219,21 +209,16 @@ def rank_intervals(
     (n = 60): few seeds have few draws, and ranks of noisy means are drawn to the middle.
 
     Args:
-        columns: each [M, S] in percent: the same methods, its own seeds; no holes. One seed tells nothing: 1 to M.
+        columns: each [M, S] in percent, finite: the same methods, its own seeds. One seed tells nothing: 1 to M.
         weights: of the columns; they sum to 1.
         level: coverage of the interval of one method, in (0, 1).
 
     Returns:
         One interval per method.
-
-    Raises:
-        ValueError: a column without two dimensions, an empty one, or a value that is not finite.
     """
     intervals = np.float64(0)
     for column, share in zip(columns, weights, strict=True):
         values = np.asarray(column, dtype=np.float64)
-        if values.ndim != 2 or not values.size or not np.isfinite(values).all():
-            raise ValueError(f"expected finite accuracies [methods, seeds], got shape {values.shape}")
         means = values.mean(axis=1)
         ahead = means - means[:, None]
         sure = _sure_difference(values, level)
@@ -263,32 +248,28 @@ def jaccard(one: NDArray[np.integer], other: NDArray[np.integer]) -> float:
     """Return the images that two coresets share, as a fraction of those that either has.
 
     Args:
-        one: unique pool positions.
+        one: unique pool positions, at least one.
         other: unique pool positions.
 
     Returns:
-        In [0, 1]; 1 for equal coresets, two empty ones included.
+        In [0, 1]; 1 for equal coresets.
     """
     shared = len(np.intersect1d(one, other, assume_unique=True))
-    either = len(one) + len(other) - shared
-    # Two empty coresets are equal.
-    return shared / either if either else 1.0
+    return shared / (len(one) + len(other) - shared)
 
 
-def chance_jaccard(one: int, other: int, size: int) -> float:
+def chance_jaccard(budget: int, size: int) -> float:
     """Return the Jaccard overlap of two coresets drawn uniformly and independently, when they share what is expected.
 
     Args:
-        one: budget of the first, in 0 to N.
-        other: budget of the second.
-        size: N, at least 1.
+        budget: of both, in 1 to N.
+        size: N.
 
     Returns:
         In [0, 1]; f / (2 - f) where both keep the fraction f.
     """
-    shared = one * other / size
-    either = one + other - shared
-    return shared / either if either else 1.0
+    shared = budget * budget / size
+    return shared / (budget + budget - shared)
 
 
 def kendall(one: NDArray[np.floating], other: NDArray[np.floating]) -> float | None:
@@ -299,15 +280,9 @@ def kendall(one: NDArray[np.floating], other: NDArray[np.floating]) -> float | N
         other: [N], high = hard.
 
     Returns:
-        In [-1, 1]: 1 for the same order, 0 for none in common; None where a score is constant or N < 2.
-
-    Raises:
-        ValueError: scores of different lengths.
+        In [-1, 1]: 1 for the same order, 0 for none in common; None where a score is constant.
     """
-    if len(one) != len(other):
-        raise ValueError(f"scores of {len(one)} and {len(other)} images cannot be compared")
-    if len(one) < 2 or one.min() == one.max() or other.min() == other.max():
-        return None
     from scipy.stats import kendalltau
 
-    return float(kendalltau(one, other).statistic)
+    statistic = float(kendalltau(one, other).statistic)
+    return None if math.isnan(statistic) else statistic

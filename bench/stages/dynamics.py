@@ -14,8 +14,8 @@ from bench.stages.base import Stage
 from bench.stages.clusters import PseudoLabels
 from bench.stages.embeddings import Embeddings
 from bench.stages.givers import Givers, gives
-from bench.stages.memory import Estimate, Shape, of_training, proxy_bytes
-from bench.stages.work import Work, inputs_of, steps_of_epochs, training
+from bench.stages.memory import Estimate, Shape, of_training, training_bytes
+from bench.stages.work import Work, steps_of_epochs, training
 
 if TYPE_CHECKING:
     from bench.data import Arrays, Dataset
@@ -57,7 +57,7 @@ class ProxyDynamics(Stage):
     def estimate(self, shape: Shape, device: str) -> Estimate:
         from bench.training.tdds import outputs_bytes
 
-        data, network = proxy_bytes(self.proxy, shape, self.dataset, shape.train)
+        data, network = training_bytes(self.proxy.model, self.proxy.recipe, shape, self.dataset, shape.train)
         # TDDS looks at the outputs of several epochs at once, which the recorder holds until then.
         outputs = outputs_bytes(shape.train, self.dataset.num_classes)
         # 19 numbers an image of at most 4 bytes, and room for more.
@@ -65,7 +65,7 @@ class ProxyDynamics(Stage):
 
     def work(self, shape: Shape) -> list[Work]:
         steps = steps_of_epochs(self.proxy.recipe, shape.train)
-        inputs = inputs_of(shape, self.proxy.encoder)
+        inputs = self.proxy.encoder or shape.image
         return training(self.proxy.model, self.proxy.recipe, inputs, self.dataset, shape.train, steps)
 
     def compute(self, session: Session, progress: Progress) -> Arrays:

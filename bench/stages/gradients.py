@@ -10,8 +10,8 @@ from bench.parts import GRADIENT_NORMS, EarlyGradients, Layers
 from bench.stages.base import Stage
 from bench.stages.dynamics import proxy_inputs, read_proxy_inputs
 from bench.stages.givers import Givers, gives
-from bench.stages.memory import Estimate, Shape, of_training, proxy_bytes
-from bench.stages.work import Work, inputs_of, steps_of_epochs, training
+from bench.stages.memory import Estimate, Shape, of_training, training_bytes
+from bench.stages.work import Work, steps_of_epochs, training
 
 if TYPE_CHECKING:
     from bench.data import Arrays
@@ -63,7 +63,7 @@ class GradientNorms(Stage):
         """Training twice over, and what is held at once."""
         from bench.training.gradients import HELD_ON_GPU
 
-        data, network = proxy_bytes(self.proxy, shape, self.dataset, shape.train)
+        data, network = training_bytes(self.proxy.model, self.proxy.recipe, shape, self.dataset, shape.train)
         held = _VMAP if device == "cpu" else 4 * HELD_ON_GPU
         return of_training(2 * data, 2 * network + held, 8 * shape.train, device)
 
@@ -73,7 +73,7 @@ class GradientNorms(Stage):
         # One more: the pass that takes the gradients.
         epochs = min(self.epochs, recipe.proxy_epochs) + 1
         steps = self.networks * steps_of_epochs(recipe.model_copy(update={"proxy_epochs": epochs}), shape.train)
-        inputs = inputs_of(shape, self.proxy.encoder)
+        inputs = self.proxy.encoder or shape.image
         return training(self.proxy.model, recipe, inputs, self.dataset, shape.train, steps)
 
     def compute(self, session: Session, progress: Progress) -> Arrays:

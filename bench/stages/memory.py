@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from bench.identity import DatasetRef, ModelRef, Proxy
+from bench.identity import DatasetRef, ModelRef
 from bench.recipe import Recipe
 
 PROCESS = 1_100 * 10**6
@@ -96,8 +96,3 @@ def training_bytes(model: ModelRef, recipe: Recipe, shape: Shape, dataset: Datas
     batch = max(2, min(recipe.batch_size, images))
     # Float32 in both: 4 copies of the parameters, gradient and momentum among them, and 2 of what a batch leaves.
     return data, 4 * 4 * parameters + 2 * 4 * batch * (activations + values)
-
-
-def proxy_bytes(proxy: Proxy, shape: Shape, dataset: DatasetRef, images: int) -> tuple[int, int]:
-    """Return ``training_bytes`` of a proxy."""
-    return training_bytes(proxy.model, proxy.recipe, shape, dataset, images)

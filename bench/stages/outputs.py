@@ -13,8 +13,8 @@ from bench.pool import Asked, Outputs
 from bench.stages.base import Stage
 from bench.stages.dynamics import normalised_by, proxy_inputs, read_proxy_inputs
 from bench.stages.givers import Giver, Givers, read_arrays
-from bench.stages.memory import Estimate, Shape, of_training, proxy_bytes
-from bench.stages.work import Work, inputs_of, steps_of_epochs, training
+from bench.stages.memory import Estimate, Shape, of_training, training_bytes
+from bench.stages.work import Work, steps_of_epochs, training
 
 if TYPE_CHECKING:
     from bench.data import Arrays
@@ -65,7 +65,7 @@ class PoolOutputs(Stage):
 
     def estimate(self, shape: Shape, device: str) -> Estimate:
         """Count a training, and what is stored of it."""
-        data, network = proxy_bytes(self.proxy, shape, self.dataset, shape.train)
+        data, network = training_bytes(self.proxy.model, self.proxy.recipe, shape, self.dataset, shape.train)
         stored = 4 * shape.train * (self.dataset.num_classes + _FEATURES)
         return of_training(data, network + stored, stored, device)
 
@@ -75,7 +75,7 @@ class PoolOutputs(Stage):
         if self.epochs is not None:
             recipe = recipe.model_copy(update={"proxy_epochs": self.epochs})
         steps = steps_of_epochs(recipe, shape.train)
-        inputs = inputs_of(shape, self.proxy.encoder)
+        inputs = self.proxy.encoder or shape.image
         return training(self.proxy.model, recipe, inputs, self.dataset, shape.train, steps, scored=shape.train)
 
     def compute(self, session: Session, progress: Progress) -> Arrays:

@@ -17,8 +17,8 @@ from bench.stages.base import Stage, in_order
 from bench.stages.clusters import PseudoLabels
 from bench.stages.embeddings import Embeddings
 from bench.stages.givers import Givers, giver, gives
-from bench.stages.memory import CUDA, PROCESS, Estimate, Shape, in_memory, proxy_bytes
-from bench.stages.work import Work, inputs_of, steps_of_epochs, training
+from bench.stages.memory import CUDA, PROCESS, Estimate, Shape, in_memory, training_bytes
+from bench.stages.work import Work, steps_of_epochs, training
 
 if TYPE_CHECKING:
     from bench.data import Arrays
@@ -87,7 +87,7 @@ class Selection(Stage):
             reads += shape.train * shape.per_image
         trains = 0
         if self.uses_gpu() and self.proxy is not None:
-            trains = sum(proxy_bytes(self.proxy, shape, self.dataset, self.budget))
+            trains = sum(training_bytes(self.proxy.model, self.proxy.recipe, shape, self.dataset, self.budget))
         memory = PROCESS + shape.bytes + reads + in_memory(trains, device)
         # On disk an int64 position of each image at most, and as much for what a method reports of it.
         return Estimate(memory, 16 * shape.train, CUDA + trains if trains else 0)
@@ -96,7 +96,7 @@ class Selection(Stage):
         """Count the networks that it trains; sorting and the like takes little beside them, and is left out."""
         if self.proxy is None or not shape.train:
             return []
-        recipe, inputs, trainings = self.proxy.recipe, inputs_of(shape, self.proxy.encoder), []
+        recipe, inputs, trainings = self.proxy.recipe, self.proxy.encoder or shape.image, []
         for item in self.needs():
             if not giver(PARTS[item.part]).trains(self, item.chosen):
                 continue

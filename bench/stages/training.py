@@ -30,7 +30,7 @@ from bench.stages.base import Stage, in_order
 from bench.stages.embeddings import Embeddings
 from bench.stages.memory import Estimate, Shape, of_training, training_bytes
 from bench.stages.selection import Selection, select
-from bench.stages.work import Work, inputs_of, training
+from bench.stages.work import Work, training
 
 if TYPE_CHECKING:
     from bench.data import Dataset
@@ -112,7 +112,7 @@ class Cell(Stage):
         return of_training(data, network, 50_000 + 12 * shape.train, device)
 
     def work(self, shape: Shape) -> list[Work]:
-        inputs = inputs_of(shape, self.encoder if self._reads_embeddings() else None)
+        inputs = (self.encoder if self._reads_embeddings() else None) or shape.image
         # No training is scored more often than it takes steps.
         scored = min(self.recipe.evaluations, self.recipe.iterations) * shape.test
         steps = self.recipe.iterations

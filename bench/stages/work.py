@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple, TypeAlias
 from bench.identity import DatasetRef, EncoderRef, ModelRef
 from bench.plugins import models
 from bench.recipe import Recipe
-from bench.stages.memory import UNKNOWN_ACTIVATIONS, WIDTH, Shape
+from bench.stages.memory import UNKNOWN_ACTIVATIONS, WIDTH
 
 Inputs: TypeAlias = tuple[int, ...] | EncoderRef
 """What a network reads: images (C, H, W), or the embeddings of an encoder."""
@@ -145,11 +145,6 @@ def training(
 def steps_of_epochs(recipe: Recipe, images: int) -> int:
     """Optimiser steps of ``recipe.proxy_epochs`` passes; as ``bench.training.fit.proxy_iterations``, without torch."""
     return recipe.proxy_epochs * max(1, math.ceil(images / recipe.batch_size))
-
-
-def inputs_of(shape: Shape, encoder: EncoderRef | None) -> Inputs:
-    """Return what a network reads that takes images, or an encoder's embeddings where one is given."""
-    return shape.image if encoder is None else encoder
 
 
 def _activations(model: ModelRef, inputs: Inputs, classes: int) -> float:
