@@ -11,13 +11,40 @@ from numpy.typing import NDArray
 
 from bench.addresses import local_path
 from bench.data import Dataset
-from bench.errors import DataError, SpecError
+from bench.errors import BenchError, DataError, SpecError
 from bench.grid.cells import FileCall, published
 from bench.grid.spec import GridSpec
 from bench.parts import Supervision
 from bench.results.published import coreset_sha256, pool_positions, read_indices
 from bench.selection import rate_of
 from bench.stages.published import Coreset
+
+
+class Problems:
+    """What is wrong with a plan: raised at once, or collected where nothing is started (``--dry-run``).
+
+    Args:
+        tolerant: whether it is collected.
+        download: whether a run may fetch what is missing.
+
+    Attributes:
+        told: what is wrong.
+        downloads: what a run would fetch first.
+        fetching: whether what is missing is fetched now.
+        foreseeing: whether it is listed in ``downloads`` in place of that.
+    """
+
+    def __init__(self, *, tolerant: bool, download: bool) -> None:
+        self._tolerant = tolerant
+        self.told: list[str] = []
+        self.downloads: list[str] = []
+        self.fetching, self.foreseeing = download and not tolerant, download and tolerant
+
+    def take(self, error: BenchError) -> None:
+        """Raise the error, or note what it says."""
+        if not self._tolerant:
+            raise error
+        self.told.append(str(error))
 
 
 class CoresetFile(NamedTuple):
@@ -29,13 +56,12 @@ class CoresetFile(NamedTuple):
     supervision: Supervision
 
 
-def read_coresets(spec: GridSpec, problems: list[str], tolerant: bool) -> dict[str, CoresetFile]:
+def read_coresets(spec: GridSpec, problems: Problems) -> dict[str, CoresetFile]:
     """Read the files that a grid names.
 
     Args:
         spec: the grid, with valid names.
-        problems: receives what is wrong, where that stops nothing.
-        tolerant: whether it stops nothing.
+        problems: receives what is wrong.
 
     Returns:
         Method as text -> file.
@@ -50,9 +76,7 @@ def read_coresets(spec: GridSpec, problems: list[str], tolerant: bool) -> dict[s
         try:
             positions = read_indices(path, sha256=given.sha256)
         except DataError as error:
-            if not tolerant:
-                raise
-            problems.append(str(error))
+            problems.take(error)
             continue
         # The whole path: a worker may start in another folder.
         by_call[str(call)] = CoresetFile(path.resolve(), positions, coreset_sha256(positions), given.supervision)
@@ -60,7 +84,7 @@ def read_coresets(spec: GridSpec, problems: list[str], tolerant: bool) -> dict[s
 
 
 def coresets_of(
-    files: Mapping[str, CoresetFile], dataset: Dataset, label: str, problems: list[str], tolerant: bool
+    files: Mapping[str, CoresetFile], dataset: Dataset, label: str, problems: Problems
 ) -> dict[str, Coreset]:
     """Look the positions of each file up in a data set's pool.
 
@@ -68,8 +92,7 @@ def coresets_of(
         files: method as text -> file.
         dataset: whose pool.
         label: what it is called.
-        problems: receives what is wrong, where that stops nothing.
-        tolerant: whether it stops nothing.
+        problems: receives what is wrong.
 
     Returns:
         Method as text -> coreset.
@@ -84,9 +107,7 @@ def coresets_of(
         try:
             budget = len(pool_positions(file.positions, dataset))
         except DataError as error:
-            if not tolerant:
-                raise DataError(f"{file.path}, on {label}: {error}") from error
-            problems.append(f"{file.path}, on {label}: {error}")
+            problems.take(DataError(f"{file.path}, on {label}: {error}"))
             continue
         # The name alone: where a file lies differs from machine to machine, and must change no row.
         name = file.path.stem

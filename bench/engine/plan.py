@@ -17,7 +17,7 @@ from bench.data import Dataset, fingerprint
 from bench.embedding.encoder import make_encoder
 from bench.embedding.supervision import check_file
 from bench.engine.contents import Contents, contents
-from bench.engine.coresets import CoresetFile, coresets_of, read_coresets
+from bench.engine.coresets import CoresetFile, Problems, coresets_of, read_coresets
 from bench.engine.machine import Named
 from bench.engine.resume import finished_row, row_that_cannot_join, selected_otherwise, set_aside
 from bench.engine.suits import check_input, refuse_pictures, taken_images
@@ -127,41 +127,34 @@ def make_plan(
         refuse_address(out)
         # Not ``out`` itself, which a plan that is refused further on must not leave behind.
         check_writable(nearest_existing(out))
-    problems: list[str] = []
-    downloads: list[str] | None = [] if tolerant and download else None
-    fetching = download and not tolerant
-    files = read_coresets(spec, problems, tolerant)
-    dataset_refs, shapes, held, coresets = _find_datasets(
-        spec, files, data_root, fetching, problems, tolerant, downloads
-    )
-    encoder_refs, weights, bare = _find_encoders(spec, fetching, problems, tolerant, downloads)
-    network_refs, untrained = _find_networks(spec, problems, tolerant)
+    problems = Problems(tolerant=tolerant, download=download)
+    files = read_coresets(spec, problems)
+    dataset_refs, shapes, held, coresets = _find_datasets(spec, files, data_root, problems)
+    encoder_refs, weights, bare = _find_encoders(spec, problems)
+    network_refs, untrained = _find_networks(spec, problems)
     plan = Plan(
         expand(spec, dataset_refs, encoder_refs, network_refs, precisions_on(device), coresets),
         set(),
         weights,
         {file.sha256: file.path for file in files.values()},
-        problems,
-        downloads or [],
+        problems.told,
+        problems.downloads,
         shapes=shapes,
         contents=held,
         device=device,
         unidentified=bool(bare or untrained) or not all(ref.fingerprint for ref in dataset_refs.values()),
     )
     refuse_pictures(plan.cells, shapes)
-    _try_networks(plan, untrained, tolerant)
+    _try_networks(plan, untrained, problems)
     plan = revise(plan)
-    return plan if out is None else _beside_rows(plan, out, tolerant)
+    return plan if out is None else _beside_rows(plan, out, problems, tolerant)
 
 
 def _find_datasets(
     spec: GridSpec,
     files: Mapping[str, CoresetFile],
     root: Path | None,
-    download: bool,
-    problems: list[str],
-    tolerant: bool,
-    downloads: list[str] | None,
+    problems: Problems,
 ) -> tuple[dict[str, DatasetRef], dict[str, Shape], dict[str, Contents], dict[tuple[str, str], Coreset]]:
     """Return the grid's data sets by call, size and classes of those that could be opened by label, and coresets."""
     references: dict[str, DatasetRef] = {}
@@ -170,18 +163,16 @@ def _find_datasets(
     coresets: dict[tuple[str, str], Coreset] = {}
     for call in spec.datasets:
         try:
-            opened, shape, inside, dataset = _open_dataset(call, spec, root, download)
+            opened, shape, inside, dataset = _open_dataset(call, spec, root, problems.fetching)
             references[str(call)], shapes[opened.label], held[opened.label] = opened, shape, inside
         except DataError as error:
-            if not tolerant:
-                raise
             entry = datasets.get(call.name)
             # What a download would mend is told apart from what it would not.
             fetched = root is not None and "download" in signature(entry.function).parameters
-            if downloads is not None and fetched and not isinstance(error, OwnFileError):
-                downloads.append(f"data set {call.name}, what of it is missing below {root}")
+            if problems.foreseeing and fetched and not isinstance(error, OwnFileError):
+                problems.downloads.append(f"data set {call.name}, what of it is missing below {root}")
             else:
-                problems.append(str(error))
+                problems.take(error)
             # Without a fingerprint: its cells can be listed, but have no final identity.
             references[str(call)] = DatasetRef(
                 name=call.name,
@@ -193,13 +184,13 @@ def _find_datasets(
                 num_classes=entry.info.num_classes or 0,
             )
             continue
-        of_files = coresets_of(files, dataset, opened.label, problems, tolerant)
+        of_files = coresets_of(files, dataset, opened.label, problems)
         coresets |= {(str(call), file): coreset for file, coreset in of_files.items()}
     return references, shapes, held, coresets
 
 
 def _find_encoders(
-    spec: GridSpec, download: bool, problems: list[str], tolerant: bool, downloads: list[str] | None
+    spec: GridSpec, problems: Problems
 ) -> tuple[dict[str, EncoderRef], dict[str, Path], frozenset[EncoderRef]]:
     """Return the grid's encoders by call, their weights files by label, and those whose weights were not found."""
     references: dict[str, EncoderRef] = {}
@@ -208,18 +199,16 @@ def _find_encoders(
     needed = reads_embeddings(spec)
     for text, call in {str(call): call for dataset in spec.datasets for call in encoder_calls(spec, dataset)}.items():
         try:
-            references[text], path = find_encoder(call, download, needed=needed)
+            references[text], path = find_encoder(call, problems.fetching, needed=needed)
         except WeightsError as error:
-            if not tolerant:
-                raise
             declared = encoders.get(call.name).info.weights_of(call.params)
             given = WEIGHTS in call.params or declared is None or declared.remedy != DOWNLOAD
-            if downloads is not None and not given and declared.find() is None:
-                downloads.append(f"weights of {call}: {declared}")
+            if problems.foreseeing and not given and declared.find() is None:
+                problems.downloads.append(f"weights of {call}: {declared}")
             else:
-                problems.append(str(error))
+                problems.take(error)
             # Again without its weights, so that the plan can name the cells.
-            references[text], path = find_encoder(call, download, needed=False)
+            references[text], path = find_encoder(call, problems.fetching, needed=False)
             without.add(references[text])
         label = references[text].label
         if path is not None and weights.setdefault(label, path) != path:
@@ -230,9 +219,7 @@ def _find_encoders(
     return references, weights, frozenset(without)
 
 
-def _find_networks(
-    spec: GridSpec, problems: list[str], tolerant: bool
-) -> tuple[dict[str, ModelRef], frozenset[ModelRef]]:
+def _find_networks(spec: GridSpec, problems: Problems) -> tuple[dict[str, ModelRef], frozenset[ModelRef]]:
     """Return the grid's networks by call, and those whose weights were not found."""
     references: dict[str, ModelRef] = {}
     without: set[ModelRef] = set()
@@ -240,43 +227,36 @@ def _find_networks(
         try:
             references[text] = network_ref(call)
         except WeightsError as error:
-            if not tolerant:
-                raise
-            problems.append(f"model {call}: {error}")
+            problems.take(WeightsError(f"model {call}: {error}"))
             entry = models.get(call.name)
             references[text] = ModelRef(name=call.name, version=entry.info.version, params=entry.changed(call.params))
             without.add(references[text])
     return references, frozenset(without)
 
 
-def _try_networks(plan: Plan, without: Collection[ModelRef], tolerant: bool) -> None:
-    """Give an image to each network but those ``without`` their file; a tolerant plan takes up what is wrong."""
+def _try_networks(plan: Plan, without: Collection[ModelRef], problems: Problems) -> None:
+    """Give an image to each network but those ``without`` their file."""
     for network, image, num_classes in taken_images(plan.cells, plan.shapes):
         if network in without:
             continue
         try:
             check_input(network, image, num_classes)
         except WeightsError as error:
-            if not tolerant:
-                raise
-            plan.problems.append(str(error))
+            problems.take(error)
 
 
-def _beside_rows(plan: Plan, out: Path, tolerant: bool) -> Plan:
+def _beside_rows(plan: Plan, out: Path, problems: Problems, tolerant: bool) -> Plan:
     """Return the plan with what its folder holds already; only a tolerant one leaves the folder as it is."""
-    cells, problems, damaged = plan.cells, list(plan.problems), []
+    cells, damaged = plan.cells, []
     if foreign := row_that_cannot_join(out, cells):
-        problem = f"{out} holds a row that no table can show beside these cells, {foreign}."
-        if not tolerant:
-            raise SpecError(problem)
-        problems.append(problem)
+        problems.take(SpecError(f"{out} holds a row that no table can show beside these cells, {foreign}."))
     if not tolerant:
         check_writable(out)
         damaged = set_aside(out, cells)
         sweep(out)
     rows = {cell.cell_id: row for cell in cells if (row := finished_row(out, cell)) is not None}
     outdated = [cell.cell_id for cell in cells if cell.cell_id in rows and selected_otherwise(rows[cell.cell_id], cell)]
-    return replace(plan, finished=set(rows), problems=problems, damaged=damaged, outdated=outdated)
+    return replace(plan, finished=set(rows), damaged=damaged, outdated=outdated)
 
 
 def check_writable(folder: Path) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter, deque
+from typing import Any
 
 from bench.engine.events import Listener
 from bench.engine.failures import Fault, record_failure
@@ -118,13 +119,15 @@ class Scheduler:
             return self._hand_out(self._again.popleft())
         return None
 
-    def attempt(self, work: Stage) -> int:
-        """Return which try of the work the next one is, from 1."""
-        return self._attempts[work.key] + 1
-
-    def computed_for(self, work: Stage) -> frozenset[str]:
-        """Return the keys of the stages below the work that this run computed, for a cell's row."""
-        return frozenset(stage.key for stage in in_order(work.inputs())) & self.computed
+    def job(self, work: Stage) -> dict[str, Any]:
+        """Return the arguments of ``bench.engine.work.perform`` for work that was handed out."""
+        computed = frozenset(stage.key for stage in in_order(work.inputs())) & self.computed
+        return {
+            "work": work,
+            "session": self._session,
+            "computed": computed,
+            "attempt": self._attempts[work.key] + 1,
+        }
 
     def ended(self, work: Stage, end: End) -> None:
         """Take note of how a stage or cell ended that ``next`` handed out."""

@@ -51,8 +51,7 @@ class InProcess:
             if work is None:
                 time.sleep(_LOOK)
                 continue
-            end = perform(work, here, computed=scheduler.computed_for(work), attempt=scheduler.attempt(work))
-            scheduler.ended(work, end)
+            scheduler.ended(work, perform(**{**scheduler.job(work), "session": here}))
 
 
 @dataclass(frozen=True)
@@ -145,14 +144,8 @@ class _Pool:
                 return
             worker = self._worker_for(packages_from_outside(work))
             self._busy[worker.pipe] = (worker, work)
-            job = {
-                "work": work,
-                "session": self._session,
-                "computed": scheduler.computed_for(work),
-                "attempt": scheduler.attempt(work),
-            }
             try:
-                worker.pipe.send_bytes(cloudpickle.dumps(job))
+                worker.pipe.send_bytes(cloudpickle.dumps(scheduler.job(work)))
             except OSError:  # it died since its last work, which its pipe tells
                 continue
 

@@ -132,13 +132,8 @@ class _Carrier:
         name = work.key if again == 1 else f"{work.key}-{again}"
         self._trials[name] = work
         # In the configuration, not in Ray's object store: what lies there is lost with its node, and takes Tune along.
-        job = {
-            "work": work,
-            "session": self._session,
-            "computed": self._scheduler.computed_for(work),
-            "attempt": self._scheduler.attempt(work),
-        }
-        return {"name": name, "asks": self._asks(work), "job": cloudpickle.dumps(job), "plugins": self._plugins}
+        job = cloudpickle.dumps(self._scheduler.job(work))
+        return {"name": name, "asks": self._asks(work), "job": job, "plugins": self._plugins}
 
     def ended(self, name: str, end: str) -> None:
         """Take the end that a trial reported."""
