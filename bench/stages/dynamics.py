@@ -24,15 +24,33 @@ if TYPE_CHECKING:
     from bench.stages.session import Session
 
 
-class ProxyDynamics(Stage):
+class OnProxy(Stage):
+    """What a network learns or says of the whole pool.
+
+    Attributes:
+        dataset: the pool.
+        proxy: the network and its recipe.
+        seed: of weights, order and augmentation.
+    """
+
+    dataset: DatasetRef
+    proxy: Proxy
+    seed: int
+
+    @property
+    def pool(self) -> DatasetRef:
+        return self.dataset
+
+    def inputs(self) -> list[Stage]:
+        return list(proxy_inputs(self.proxy, self.dataset))
+
+
+class ProxyDynamics(OnProxy):
     """Training dynamics of a proxy on the whole pool, trained on true labels or on pseudo-labels."""
 
     kind: ClassVar[str] = "dynamics"
     version: ClassVar[int] = 4
-    dataset: DatasetRef
     pseudo_labels: PseudoLabels | None
-    proxy: Proxy
-    seed: int
 
     @classmethod
     def of(cls, selection: Selection, options: TrainedOn) -> ProxyDynamics:
@@ -41,13 +59,8 @@ class ProxyDynamics(Stage):
         dataset = selection.dataset if source is None else selection.dataset.without_noise()
         return cls(dataset=dataset, pseudo_labels=source, proxy=selection.network(), seed=selection.seed)
 
-    @property
-    def pool(self) -> DatasetRef:
-        return self.dataset
-
     def inputs(self) -> list[Stage]:
-        needed: list[Stage] = [] if self.pseudo_labels is None else [self.pseudo_labels]
-        return [*needed, *proxy_inputs(self.proxy, self.dataset)]
+        return [*([] if self.pseudo_labels is None else [self.pseudo_labels]), *super().inputs()]
 
     def title(self) -> str:
         source = self.pseudo_labels

@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, ClassVar
 
-from bench.identity import DatasetRef, Proxy
 from bench.parts import GRADIENT_NORMS, EarlyGradients, Layers
-from bench.stages.base import Stage
-from bench.stages.dynamics import proxy_inputs, read_proxy_inputs
+from bench.stages.dynamics import OnProxy, read_proxy_inputs
 from bench.stages.givers import Givers, gives
 from bench.stages.memory import Estimate, Shape, of_training, training_bytes
 from bench.stages.work import Work, steps_of_epochs, training
@@ -23,38 +21,25 @@ _VMAP = 200 * 10**6
 """Bytes that torch loads for gradients per image on a CPU."""
 
 
-class GradientNorms(Stage):
+class GradientNorms(OnProxy):
     """Norms of each pool image's loss gradient early in training on true labels, averaged over networks.
 
     Attributes:
-        dataset: the pool.
-        proxy: the network and its recipe.
         networks: how many are averaged, each with weights and order of its own.
         epochs: of training before the gradients are taken; 0 is at initialisation, and the proxy's epochs the most.
         layers: gradient by all weights, or by those of the last linear layer alone.
-        seed: of weights, order and augmentation.
     """
 
     kind: ClassVar[str] = "gradient-norms"
     version: ClassVar[int] = 2
-    dataset: DatasetRef
-    proxy: Proxy
     networks: int
     epochs: int
     layers: Layers
-    seed: int
 
     @classmethod
     def of(cls, selection: Selection, options: EarlyGradients) -> GradientNorms:
         """Those of a selection's proxy."""
         return cls(dataset=selection.dataset, proxy=selection.network(), seed=selection.seed, **asdict(options))
-
-    @property
-    def pool(self) -> DatasetRef:
-        return self.dataset
-
-    def inputs(self) -> list[Stage]:
-        return list(proxy_inputs(self.proxy, self.dataset))
 
     def title(self) -> str:
         return f"gradient norms of {self.proxy.model.label} on {self.dataset.label}, seed {self.seed}"

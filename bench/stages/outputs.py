@@ -7,11 +7,9 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from bench.data import read_only
-from bench.identity import DatasetRef, Proxy
 from bench.parts import OUTPUTS, TrainedNetwork
 from bench.pool import Asked, Outputs
-from bench.stages.base import Stage
-from bench.stages.dynamics import normalised_by, proxy_inputs, read_proxy_inputs
+from bench.stages.dynamics import OnProxy, normalised_by, proxy_inputs, read_proxy_inputs
 from bench.stages.givers import Giver, Givers, read_arrays
 from bench.stages.memory import Estimate, Shape, of_training, training_bytes
 from bench.stages.work import Work, steps_of_epochs, training
@@ -26,22 +24,16 @@ _FEATURES = 2048
 """Penultimate features of the widest network that comes with the harness, for an estimate."""
 
 
-class PoolOutputs(Stage):
+class PoolOutputs(OnProxy):
     """Probabilities and penultimate features by a proxy trained on the whole pool and its true labels.
 
     Attributes:
-        dataset: the pool.
-        proxy: the network and its recipe.
         epochs: passes over the pool before it is read; None is the proxy's, and the proxy's the most.
-        seed: of weights, order and augmentation.
     """
 
     kind: ClassVar[str] = "outputs"
     version: ClassVar[int] = 1
-    dataset: DatasetRef
-    proxy: Proxy
     epochs: int | None
-    seed: int
 
     @classmethod
     def of(cls, selection: Selection, options: TrainedNetwork) -> PoolOutputs:
@@ -51,13 +43,6 @@ class PoolOutputs(Stage):
         short = options.epochs is not None and options.epochs < proxy.recipe.proxy_epochs
         epochs = options.epochs if short else None
         return cls(dataset=selection.dataset, proxy=proxy, epochs=epochs, seed=selection.seed)
-
-    @property
-    def pool(self) -> DatasetRef:
-        return self.dataset
-
-    def inputs(self) -> list[Stage]:
-        return list(proxy_inputs(self.proxy, self.dataset))
 
     def title(self) -> str:
         after = "" if self.epochs is None else f" after {self.epochs} epochs"
