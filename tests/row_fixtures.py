@@ -17,8 +17,11 @@ from typer.testing import CliRunner
 from bench.cli import app
 from bench.grammar import parse_call
 from bench.recipe import Recipe
+from bench.results.claims import Unchecked
+from bench.results.claims.labels import DataAtHand
 from bench.results.published import write_indices, write_scores
 from bench.results.rows import Row, write_row
+from bench.results.validation import findings_of
 
 SUPERVISION = {"elfs": "pseudo", "badge": "coreset", "aum": "labels", "ccs": "labels", "d2": "labels", "el2n": "labels"}
 DEFAULTS: dict[str, dict[str, Any]] = {
@@ -109,6 +112,14 @@ def grid() -> Callable[..., list[Row]]:
     return make_grid
 
 
+TWO_BETAS = {
+    "full": [97.0],
+    "random": [90.0, 80.0],
+    "elfs(beta=0.1)": [91.0, 82.0],
+    "elfs(beta=0.2)": [89.0, 85.0],
+    "aum": [92.0, 60.0],
+}
+"""Method -> means at two rates, one of them at two parameters."""
 MEANS = {"random": (90.0, 80.0), "prototypicality": (91.0, 70.0), "elfs": (89.0, 85.0), "ccs": (92.0, 81.0)}
 
 
@@ -138,3 +149,8 @@ def report(folder: Path) -> Path:
     done = CliRunner().invoke(app, ["report", str(folder)])
     assert done.exit_code == 0, done.output
     return folder / "report.html"
+
+
+def problems_of(path: Path, data: DataAtHand | None = None) -> list[str]:
+    """Return what ``bench validate`` finds wrong with one row file, without what could not be checked."""
+    return [finding for finding in findings_of(path, data) if not isinstance(finding, Unchecked)]

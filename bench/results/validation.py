@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bench.errors import RowError
-from bench.results.claims import Unchecked
 from bench.results.claims.configuration import configuration_problems
 from bench.results.claims.files import indices_problems, published_indices, scores_problems, stays_in
 from bench.results.claims.installed import plugin_problems
@@ -38,11 +37,6 @@ def row_files(path: Path) -> list[Path]:
     if not paths:
         raise RowError(f"{path} holds no rows: neither {path / 'rows'} nor the folder itself has a file *.json.")
     return paths
-
-
-def problems_of(path: Path, data: DataAtHand | None = None) -> Iterator[str]:
-    """Check one row file with the files it names; as ``findings_of``, without what could not be checked."""
-    return (finding for finding in findings_of(path, data) if not isinstance(finding, Unchecked))
 
 
 def findings_of(path: Path, data: DataAtHand | None = None) -> Iterator[str]:

@@ -13,16 +13,11 @@ from bench.cli import app
 from bench.errors import BenchError
 from bench.results.planned import NAME, GridPoint, Planned, grid_point, missing_words, read_planned
 from bench.results.rows import Row, write_row
+from tests.row_fixtures import TWO_BETAS
 
 Grid = Callable[..., list[Row]]
 RATES = [0.5, 0.9]
-MEANS = {
-    "full": [97.0],
-    "random": [90.0, 80.0],
-    "elfs(beta=0.1)": [91.0, 82.0],
-    "elfs(beta=0.2)": [89.0, 85.0],
-    "aum": [92.0, 60.0],
-}
+MEANS = TWO_BETAS
 
 
 def plan(rows: list[Row], folder: Path) -> None:

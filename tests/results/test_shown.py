@@ -18,16 +18,11 @@ from bench.results.planned import read_planned
 from bench.results.rows import Row, write_row
 from bench.results.shown import Shown
 from bench.results.tables import blocks
+from tests.row_fixtures import TWO_BETAS
 
 Grid = Callable[..., list[Row]]
 RATES = [0.5, 0.9]
-MEANS = {
-    "full": [97.0],
-    "random": [90.0, 80.0],
-    "elfs(beta=0.1)": [91.0, 82.0],
-    "elfs(beta=0.2)": [89.0, 85.0],
-    "aum": [92.0, 60.0],
-}
+MEANS = TWO_BETAS
 
 
 @pytest.mark.parametrize(

@@ -25,8 +25,9 @@ from bench.results.claims.configuration import digests
 from bench.results.claims.labels import DataAtHand
 from bench.results.published import indices_path, scores_path, write_scores
 from bench.results.rows import SINCE, Row, read_row, write_row
-from bench.results.validation import findings_of, problems_of, row_files
+from bench.results.validation import findings_of, row_files
 from bench.stages.session import Session
+from tests.row_fixtures import problems_of
 
 RESULTS = Path(__file__).parents[2] / "results"
 RECIPE = {"iterations": 20, "proxy_epochs": 2, "evaluations": 3}
@@ -73,7 +74,7 @@ def findings(path: Path) -> list[str]:
 
 
 def problems(path: Path) -> list[str]:
-    return list(problems_of(path, DATA))
+    return problems_of(path, DATA)
 
 
 def without_gone(fields: Fields) -> Fields:

@@ -20,9 +20,9 @@ from bench.grammar import Call, parse_call, split_list
 from bench.grid.spec import GridSpec, load_spec
 from bench.results.published import read_indices, read_scores
 from bench.results.rows import read_row
-from bench.results.validation import problems_of
 from bench.store.cache import Store
 from bench.store.records import sealed
+from tests.row_fixtures import problems_of
 
 FOLDER_IS_SHARED = settings(
     max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True
@@ -124,7 +124,7 @@ def test_a_row_of_any_content_is_read_or_refused(content: bytes, tmp_path: Path)
     path = tmp_path / "rows" / "row.json"
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(content)
-    list(problems_of(path))
+    problems_of(path)
     try:
         row = read_row(path)
     except BenchError:

@@ -19,8 +19,8 @@ from bench.images.folders import class_folders, scan_classes
 from bench.recipe import Recipe
 from bench.results.published import indices_path, scores_path, write_indices
 from bench.results.rows import Row, read_row, write_row
-from bench.results.validation import problems_of
 from bench.tracking.with_wandb import _plain
+from tests.row_fixtures import problems_of
 
 HOSTILE = "<script>alert(1)</script> | `x` [a](http://b) $x^2$ \\input{/etc/passwd} % & # ~"
 COMMITTED = Path(__file__).parents[2] / "results" / "digits-demo"

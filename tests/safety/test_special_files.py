@@ -15,7 +15,7 @@ from bench.engine.failures import read_failures
 from bench.engine.resume import is_cut
 from bench.errors import BenchError
 from bench.results.rows import read_row
-from bench.results.validation import problems_of
+from tests.row_fixtures import problems_of
 
 COMMITTED = Path(__file__).parents[2] / "results" / "digits-demo"
 CELL = next(path.stem for path in sorted((COMMITTED / "rows").glob("*elfs*.json")))
