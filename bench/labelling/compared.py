@@ -15,7 +15,7 @@ def comparing(methods: str, usual: str, find: Callable[[str], Call]) -> Call:
         usual: what ``methods`` is where the user named none; the candidates are then those of ``auto`` itself.
         find: reads one of them, which may be ``usual`` too.
     """
-    if methods.strip() == usual:
+    if methods.strip() in (usual, "auto"):  # which would be the only candidate of itself
         return Call("auto", {})
     return Call("auto", {"candidates": ",".join(str(find(one)) for one in split_list(methods))})
 

@@ -12,7 +12,8 @@ from typer.testing import CliRunner
 from bench.cli import app
 from bench.conformance.samples import digits
 from bench.errors import UnknownName
-from bench.labelling.compared import leaderboard
+from bench.grammar import Call, parse_call
+from bench.labelling.compared import comparing, leaderboard
 from bench.plugins import methods
 
 
@@ -74,3 +75,9 @@ def test_a_leaderboard_that_chance_wins_says_so() -> None:
     judged = {"kcenter": 0.4, "random 1": 0.5, "random 2": 0.6}
     lines = list(leaderboard(judged, "random 1"))
     assert lines[1:] == ["  at random  55.0 (50.0 to 60.0)  <- taken", "  kcenter    40.0"]
+
+
+@pytest.mark.parametrize("named", ["default", "auto", " auto "])
+def test_auto_alone_is_no_candidate_of_itself(named: str) -> None:
+    """Only ``auto`` was judged, and the page did not tell which method that had been."""
+    assert comparing(named, "default", parse_call) == Call("auto", {})
