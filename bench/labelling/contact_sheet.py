@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,10 +16,11 @@ from bench.plain_files import open_regular
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+    from PIL.ImageFont import FreeTypeFont, ImageFont
 
 THUMBNAIL = 120
 """Side of a picture in pixels."""
-_GAP, _TEXT, _HEAD = 8, 16, 5
+_GAP, _TEXT, _TEXT_SIZE, _HEAD = 8, 16, 9, 5
 _MARK = b"contact sheet of bench select"
 """The comment in the file, by which it is told from the user's pictures."""
 
@@ -43,6 +45,7 @@ def contact_sheet(files: ImageFiles, positions: Sequence[int], captions: Sequenc
     step = THUMBNAIL + _GAP
     sheet = Image.new("RGB", (columns * step + _GAP, lines * (step + _TEXT) + _GAP), "white")
     draw = ImageDraw.Draw(sheet)
+    draw.font = _font()
     for number, (position, caption) in enumerate(zip(positions, captions, strict=True)):
         left, top = _GAP + number % columns * step, _GAP + number // columns * (step + _TEXT)
         with suppress(DataError, MemoryError):  # moved since it was embedded: the list is worth more than its picture
@@ -54,6 +57,15 @@ def contact_sheet(files: ImageFiles, positions: Sequence[int], captions: Sequenc
     buffer = io.BytesIO()
     sheet.save(buffer, "JPEG", quality=85, comment=_MARK)
     return buffer.getvalue()
+
+
+def _font() -> FreeTypeFont | ImageFont:
+    """Return a font for captions: matplotlib's, since Pillow's own has ASCII alone, and an umlaut would be a box."""
+    from PIL.ImageFont import load_default, truetype
+
+    matplotlib = find_spec("matplotlib")
+    path = Path(matplotlib.origin or "").parent / "mpl-data/fonts/ttf/DejaVuSans.ttf" if matplotlib else None
+    return load_default() if path is None or not path.is_file() else truetype(str(path), _TEXT_SIZE)
 
 
 def _fitting(caption: str, length: Callable[[str], float]) -> str:

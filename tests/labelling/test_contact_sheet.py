@@ -6,10 +6,11 @@ import io
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from bench.images.folders import scan_images
-from bench.labelling.contact_sheet import THUMBNAIL, _fitting, contact_sheet
+from bench.labelling.contact_sheet import THUMBNAIL, _fitting, _font, contact_sheet
 
 
 def test_the_place_of_a_picture_that_was_moved_stays_empty(tmp_path: Path) -> None:
@@ -26,3 +27,15 @@ def test_a_caption_that_is_too_long_keeps_its_number_and_the_end_of_the_name() -
     length = lambda text: 6.0 * len(text)  # noqa: E731
     assert _fitting("12: short.jpg", length) == "12: short.jpg"
     assert _fitting("12: photograph-of-a-very-long-name-0042.jpg", length) == "12: p...ame-0042.jpg"
+
+
+@pytest.mark.parametrize("letters", ["äöüß", "éñøł", "жδ"])
+def test_letters_beyond_ascii_can_be_read(letters: str) -> None:
+    """Pillow's own font draws one box for each of them."""
+    drawn = {bytes(_font().getmask(letter)) for letter in f"{letters}\U0010fffd"}
+    assert len(drawn) == len(letters) + 1
+
+
+def test_without_matplotlib_captions_are_drawn_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bench.labelling.contact_sheet.find_spec", lambda name: None)
+    assert _font().getbbox("a.jpg")[2] > 0
