@@ -114,6 +114,7 @@ LONG = (
     "clustering/test_temi.py::test_bf16_clusters_as_well_from_the_same_numbers",
     "engine/test_devices.py::test_a_cell_is_the_same_twice[resnet18",
     "engine/test_isolation.py::test_a_run_beside_methods_that_write_stores_the_same_bits",
+    "engine/test_run.py::test_failing_stages_are_recorded_and_the_others_finish",
     "engine/test_run.py::test_grid_then_nothing_then_only_what_is_new[ray]",
     "engine/test_transfer.py::test_every_coreset_is_selected_once_and_trains_every_model",
     "engine/test_transfer.py::test_there_is_one_table_per_model_and_it_names_the_proxy",
