@@ -245,6 +245,10 @@ def select(
     from bench.store.folder import cache_folder
     from bench.training.precision import prepare_torch
 
+    if isinstance(X, str | Path):
+        raise DataError(
+            f"X is {str(X)!r}, a name; give an array. For a folder of images there is `bench select --images`."
+        )
     array = unmasked("X", X)
     images = encoder is not None
     if images and (array.ndim != 4 or array.dtype != np.uint8):
@@ -470,13 +474,15 @@ def leaderboard(
 def _blocks(frame: pd.DataFrame, metric: Metric, *, methods: Methods | None, **options: Any) -> list[Block]:
     from bench.results.frame import from_frame
     from bench.results.shown import Shown
-    from bench.results.tables import blocks
+    from bench.results.tables import blocks, once
 
     if metric not in ("last", "best"):
         raise UnknownName("metric", metric, ("last", "best"))
     if frame.empty:
         raise RowError("the frame has no rows.")
-    return blocks(from_frame(frame), metric=metric, shown=None if methods is None else Shown(methods), **options)
+    # Grids share cells, random's above all, so frames that are put together hold some twice.
+    rows = once((f"line {number}", row) for number, row in enumerate(from_frame(frame), start=1))
+    return blocks(rows, metric=metric, shown=None if methods is None else Shown(methods), **options)
 
 
 def _rendered(frame: pd.DataFrame, tables: list[TextTable]) -> ResultTable:

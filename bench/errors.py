@@ -33,7 +33,9 @@ class UnknownName(SpecError):
         names = sorted(valid)
         spelled = {_letters(item): item for item in reversed(names)}
         close = difflib.get_close_matches(_letters(name), sorted(spelled), n=3, cutoff=_NEAR)
-        near = [spelled[item] for item in close]
+        # The beginning of one name is unlike it as a whole: kmean, of kmeans-sampling.
+        begun = [item for item in sorted(spelled) if len(_letters(name)) > 2 and item.startswith(_letters(name))]
+        near = [spelled[item] for item in (close or begun[:3])]
         hint = f"Did you mean {' or '.join(near)}? " if near else ""
         listed = ", ".join(names) if len(names) <= _MOST_LISTED else f"{len(names):,} names"
         super().__init__(f"unknown {kind} {name!r}. {hint}Valid: {listed or 'none'}.{also}")

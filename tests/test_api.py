@@ -92,6 +92,17 @@ def test_comparisons_and_leaderboards_are_frames(done: bench.Run) -> None:
     assert board.to_markdown() == bench.leaderboard([done.out]).to_markdown()
 
 
+def test_cells_that_two_grids_share_count_once(done: bench.Run) -> None:
+    frame = bench.load_rows(done.out)
+    assert bench.leaderboard([done.out, frame]).to_markdown() == bench.leaderboard([frame]).to_markdown()
+    twice = pd.concat([frame, frame])
+    assert bench.table(twice).to_markdown() == bench.table(frame).to_markdown()
+    assert bench.compare(twice).to_markdown() == bench.compare(frame).to_markdown()
+    twice.loc[twice.method == "aum", "accuracy"] = [*range(len(twice) // 2)]
+    with pytest.raises(RowError, match=r"line \d+ and line \d+ both hold the cell .* with different results"):
+        bench.table(twice)
+
+
 def test_what_is_not_valid_is_one_error_before_anything_starts(tmp_path: Path) -> None:
     with pytest.raises(UnknownName, match=r"executer.*Did you mean executor"):
         bench.run(methods="random", executer="local", out=tmp_path / "x")  # type: ignore[call-arg]
@@ -208,6 +219,7 @@ def test_select_takes_images_and_an_encoder(tmp_path: Path) -> None:
     ("array", "given", "message"),
     [
         (blobs(), {"method": "aum"}, "reads labels"),
+        ("photos", {}, "X is 'photos', a name; .* `bench select --images`"),
         (blobs()[0], {}, r"X holds float32 of shape \(4,\)"),
         (np.zeros((9, 0)), {}, r"X holds float64 of shape \(9, 0\)"),
         (np.zeros((9, 1, 8, 8), np.uint8), {}, "looks like images; give encoder"),

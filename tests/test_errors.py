@@ -11,6 +11,11 @@ from bench.errors import ExecutorLost, RunError, UnknownName, install_command, l
     ("name", "valid", "said"),
     [
         ("css", ["aum", "ccs", "elfs"], "unknown method 'css'. Did you mean ccs? Valid: aum, ccs, elfs."),
+        (
+            "kmean",
+            ["aum", "kcenter", "kmeans-sampling"],
+            "unknown method 'kmean'. Did you mean kmeans-sampling? Valid: aum, kcenter, kmeans-sampling.",
+        ),
         ("vit-b-32", ["ViT-B-32", "RN50"], "unknown method 'vit-b-32'. Did you mean ViT-B-32? Valid: RN50, ViT-B-32."),
         ("zzz", ["aum"], "unknown method 'zzz'. Valid: aum."),
         ("zzz", [], "unknown method 'zzz'. Valid: none."),

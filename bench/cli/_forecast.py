@@ -52,7 +52,7 @@ def forecast_lines(forecast: Forecast, plan: Plan, now: datetime) -> Iterator[st
     for share in sorted(shown, key=lambda share: -share.seconds):
         each = f", about {about(share.each)} each" if share.number > 1 and share.each >= 60 else ""
         known = about(share.seconds) if share.seconds else "not known"
-        lacking = f" without {share.unknown} that nothing is known of" if share.unknown and share.seconds else ""
+        lacking = f", and {share.unknown} more whose time is not known" if share.unknown and share.seconds else ""
         yield f"  {share.kind:14} {share.number:>5,}   {known}{lacking}{each}"
     if shorter := [*_less_scoring(plan), *(_shorter(plan) if seconds >= _LONG else ())]:
         yield f"Shorter: {'; '.join(shorter)}."

@@ -30,7 +30,7 @@ def collect(folders: Sequence[Path]) -> list[Row]:
     Raises:
         RowError: a folder that is missing or without rows, an invalid row, or two rows of one cell that disagree.
     """
-    by_cell: dict[str, tuple[Path, Row]] = {}
+    found: list[tuple[str, Row]] = []
     for folder in folders:
         if not folder.is_dir():
             names = [path.name for path in folder.parent.iterdir() if path.is_dir()] if folder.parent.is_dir() else []
@@ -40,11 +40,25 @@ def collect(folders: Sequence[Path]) -> list[Row]:
         rows = list(read_rows(folder))
         if not rows:
             raise RowError(f"{folder} holds no rows: {folder / 'rows'} is missing or empty. Run `bench run` first.")
-        for row in rows:
-            other, same = by_cell.setdefault(row.cell_id, (folder, row))
-            # Times and machines may differ where a cell was run twice; results may not.
-            if _result(row) != _result(same):
-                raise RowError(f"{other} and {folder} both hold the cell {row.cell_id}, with different results.")
+        found += [(str(folder), row) for row in rows]
+    return once(found)
+
+
+def once(found: Iterable[tuple[str, Row]]) -> list[Row]:
+    """Take each cell once, of rows that two grids may share; the words before a row say where it was found.
+
+    Returns:
+        Rows in an order that depends on their content alone.
+
+    Raises:
+        RowError: two rows of one cell disagree.
+    """
+    by_cell: dict[str, tuple[str, Row]] = {}
+    for place, row in found:
+        other, same = by_cell.setdefault(row.cell_id, (place, row))
+        # Times and machines may differ where a cell was run twice; results may not.
+        if _result(row) != _result(same):
+            raise RowError(f"{other} and {place} both hold the cell {row.cell_id}, with different results.")
     return sorted((row for _, row in by_cell.values()), key=_order)
 
 
