@@ -39,6 +39,9 @@ class Command(TyperCommand):
                 f"this needs {package}, which is not installed: run {install_command()}{without}."
             ) from error
         except SystemExit as error:  # the commands themselves raise typer.Exit
+            # ``bench table RUN | head``: rich ends the program where the reader has gone, as click does by itself.
+            if isinstance(error.__context__, BrokenPipeError):
+                raise typer.Exit(1) from error
             raise BenchError(f"a plugin or library ended the command: {reason_of(error)}.") from error
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:

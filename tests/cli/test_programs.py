@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import re
 import signal
 import subprocess
@@ -213,3 +214,15 @@ def test_interrupting_a_choice_is_130(tmp_path: Path) -> None:
     assert process.returncode == 130
     assert "Traceback" not in text
     assert not (tmp_path / "to_label.csv").exists()
+
+
+@pytest.mark.parametrize("words", [("list", "methods"), ("table", "results/digits-demo")])
+def test_a_reader_that_has_gone_ends_a_command_without_a_word(tmp_path: Path, words: tuple[str, ...]) -> None:
+    """As ``bench table RUN | head`` does once it has its lines."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    out = ("--out", str(tmp_path)) if words[0] == "table" else ()
+    command = [sys.executable, "-m", "bench", *words, *out]
+    done = subprocess.run(command, cwd=ROOT, stdout=writing, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (1, "")
