@@ -11,14 +11,13 @@ import typer
 
 from bench.cli import _complete
 from bench.cli._choice_report import told
-from bench.labelling.formats import Format
+from bench.labelling.formats import FORMATS, Format
 
 if TYPE_CHECKING:
     from bench.labelling.candidates import Limits
     from bench.labelling.choose import Chosen
     from bench.labelling.sources import Items, Source
 
-FORMATS = [form.value for form in Format]
 PICTURES = 100
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from bench.labelling.formats import Format
+from bench.labelling.formats import FORMATS
 
 Complete = Callable[[str], list[str]]
 _TRACKERS, _DEVICES, _FORMATS = ("wandb", "tensorboard"), ("auto", "cpu", "cuda"), ("png", "svg", "pdf")
@@ -74,7 +74,7 @@ def formats(incomplete: str) -> list[str]:
 
 def handover_formats(incomplete: str) -> list[str]:
     """Complete what ``bench select`` writes for tools."""
-    return listed([form.value for form in Format], incomplete)
+    return listed(FORMATS, incomplete)
 
 
 def devices(incomplete: str) -> list[str]:

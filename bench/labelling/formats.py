@@ -14,3 +14,7 @@ class Format(str, Enum):
     cvat = "cvat"
     fiftyone = "fiftyone"
     coco = "coco"
+
+
+FORMATS = tuple(form.value for form in Format)
+"""Their names, as ``--format`` takes them."""

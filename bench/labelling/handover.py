@@ -12,7 +12,7 @@ from urllib.parse import quote
 from bench.errors import DataError, SpecError, UnknownName
 from bench.images import heic
 from bench.images.folders import ImageFiles
-from bench.labelling.formats import Format
+from bench.labelling.formats import FORMATS, Format
 from bench.results.rendering import to_csv
 
 if TYPE_CHECKING:
@@ -41,10 +41,10 @@ def parse_formats(given: str) -> tuple[Format, ...]:
     Raises:
         UnknownName: no such format.
     """
-    names, valid = [name.strip() for name in given.split(",")], [form.value for form in Format]
+    names = [name.strip() for name in given.split(",")]
     for name in names:
-        if name not in valid:
-            raise UnknownName("--format of bench select", name, valid)
+        if name not in FORMATS:
+            raise UnknownName("--format of bench select", name, FORMATS)
     return tuple(form for form in map(Format, dict.fromkeys(names)) if form != Format.csv)
 
 

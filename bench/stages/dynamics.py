@@ -44,6 +44,10 @@ class OnProxy(Stage):
     def inputs(self) -> list[Stage]:
         return list(proxy_inputs(self.proxy, self.dataset))
 
+    def training_bytes(self, shape: Shape) -> tuple[int, int]:
+        """Return what ``bench.stages.memory.training_bytes`` does of the proxy on the whole pool."""
+        return training_bytes(self.proxy.model, self.proxy.recipe, shape, self.dataset, shape.train)
+
 
 class ProxyDynamics(OnProxy):
     """Training dynamics of a proxy on the whole pool, trained on true labels or on pseudo-labels."""
@@ -70,7 +74,7 @@ class ProxyDynamics(OnProxy):
     def estimate(self, shape: Shape, device: str) -> Estimate:
         from bench.training.tdds import outputs_bytes
 
-        data, network = training_bytes(self.proxy.model, self.proxy.recipe, shape, self.dataset, shape.train)
+        data, network = self.training_bytes(shape)
         # TDDS looks at the outputs of several epochs at once, which the recorder holds until then.
         outputs = outputs_bytes(shape.train, self.dataset.num_classes)
         # 19 numbers an image of at most 4 bytes, and room for more.

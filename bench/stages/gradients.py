@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from bench.parts import GRADIENT_NORMS, EarlyGradients, Layers
 from bench.stages.dynamics import OnProxy, read_proxy_inputs
 from bench.stages.givers import Givers, gives
-from bench.stages.memory import Estimate, Shape, of_training, training_bytes
+from bench.stages.memory import Estimate, Shape, of_training
 from bench.stages.work import Work, steps_of_epochs, training
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class GradientNorms(OnProxy):
         """Training twice over, and what is held at once."""
         from bench.training.gradients import HELD_ON_GPU
 
-        data, network = training_bytes(self.proxy.model, self.proxy.recipe, shape, self.dataset, shape.train)
+        data, network = self.training_bytes(shape)
         held = _VMAP if device == "cpu" else 4 * HELD_ON_GPU
         return of_training(2 * data, 2 * network + held, 8 * shape.train, device)
 

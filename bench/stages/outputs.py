@@ -11,7 +11,7 @@ from bench.parts import OUTPUTS, TrainedNetwork
 from bench.pool import Asked, Outputs
 from bench.stages.dynamics import OnProxy, normalised_by, proxy_inputs, read_proxy_inputs
 from bench.stages.givers import Giver, Givers, read_arrays
-from bench.stages.memory import Estimate, Shape, of_training, training_bytes
+from bench.stages.memory import Estimate, Shape, of_training
 from bench.stages.work import Work, steps_of_epochs, training
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class PoolOutputs(OnProxy):
 
     def estimate(self, shape: Shape, device: str) -> Estimate:
         """Count a training, and what is stored of it."""
-        data, network = training_bytes(self.proxy.model, self.proxy.recipe, shape, self.dataset, shape.train)
+        data, network = self.training_bytes(shape)
         stored = 4 * shape.train * (self.dataset.num_classes + _FEATURES)
         return of_training(data, network + stored, stored, device)
 

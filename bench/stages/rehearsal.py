@@ -16,7 +16,7 @@ from bench.stages.base import Stage
 from bench.stages.clusters import PseudoLabels
 from bench.stages.dynamics import ProxyDynamics, normalised_by, read_proxy_inputs
 from bench.stages.givers import Giver, Givers
-from bench.stages.memory import Estimate, Shape, of_training, training_bytes
+from bench.stages.memory import Estimate, Shape, of_training
 
 if TYPE_CHECKING:
     from bench.data import Arrays
@@ -66,11 +66,7 @@ class Rehearsal(Stage):
 
     def estimate(self, shape: Shape, device: str) -> Estimate:
         # As if on the whole pool, which no candidate exceeds; one number takes a block of the disk.
-        return of_training(
-            *training_bytes(self.dynamics.proxy.model, self.dynamics.proxy.recipe, shape, self.pool, shape.train),
-            4096,
-            device,
-        )
+        return of_training(*self.dynamics.training_bytes(shape), 4096, device)
 
     def compute(self, session: Session, progress: Progress) -> Arrays:
         """``accuracy`` float64 [], in [0, 1]."""

@@ -16,7 +16,7 @@ from pathlib import Path
 from bench.engine.start import Job, RunOptions
 from bench.grid.spec import load_spec
 from bench.judging.network import qualities
-from bench.results.published import pool_positions, read_indices
+from bench.results.published import indices_path, pool_positions, read_indices
 from bench.results.rows import read_rows
 from bench.stages.dynamics import normalised_by, read_proxy_inputs
 from bench.stages.judging import Labelings
@@ -56,7 +56,7 @@ def main() -> None:
             fixed = row.method == "random" or (row.method == "elfs" and beta != "auto")
             if row.seed != SEED or not fixed or (row.method, beta) in known:
                 continue
-            indices = read_indices(ROWS / "indices" / f"{row.cell_id}.npy", sha256=row.indices_sha256)
+            indices = read_indices(indices_path(ROWS, row.cell_id), sha256=row.indices_sha256)
             [quality] = qualities(
                 proxy,
                 inputs,

@@ -20,7 +20,7 @@ from bench import unit_rows
 from bench.data import Dataset
 from bench.engine.start import Job, RunOptions
 from bench.grid.spec import load_spec
-from bench.results.published import pool_positions, read_indices
+from bench.results.published import indices_path, pool_positions, read_indices
 from bench.results.rows import read_rows
 from bench.stages.embeddings import Embeddings
 
@@ -86,7 +86,7 @@ def main() -> None:
         bandwidth = median_distance(pool)
         for row in read_rows(HERE / line):
             if row.method == "elfs" and row.params.get("beta") != "auto":
-                indices = read_indices(HERE / line / "indices" / f"{row.cell_id}.npy", sha256=row.indices_sha256)
+                indices = read_indices(indices_path(HERE / line, row.cell_id), sha256=row.indices_sha256)
                 value = discrepancy(pool[pool_positions(indices, dataset)], pool, bandwidth)
                 known.append(
                     {
