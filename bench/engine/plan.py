@@ -123,11 +123,9 @@ def make_plan(
         BenchError: the first name, parameter, folder, file, data set or weights file that is not valid.
     """
     check_names(spec)
-    if not tolerant and out is not None:
-        refuse_address(out)
-        # Not ``out`` itself, which a plan that is refused further on must not leave behind.
-        check_writable(nearest_existing(out))
     problems = Problems(tolerant=tolerant, download=download)
+    if out is not None:
+        _check_out(out, problems, tolerant)
     files = read_coresets(spec, problems)
     dataset_refs, shapes, held, coresets = _find_datasets(spec, files, data_root, problems)
     encoder_refs, weights, bare = _find_encoders(spec, problems)
@@ -259,6 +257,25 @@ def _beside_rows(plan: Plan, out: Path, problems: Problems, tolerant: bool) -> P
     return replace(plan, finished=set(rows), damaged=damaged, outdated=outdated)
 
 
+def _check_out(out: Path, problems: Problems, tolerant: bool) -> None:
+    """See whether rows can be written to ``out``; only a plan that is not tolerant tries it."""
+    # Not ``out`` itself, which a plan that is refused further on must not leave behind.
+    nearest = nearest_existing(out)
+    try:
+        refuse_address(out)
+        if tolerant:
+            _refuse_file(nearest)
+        else:
+            check_writable(nearest)
+    except SpecError as error:
+        problems.take(error)
+
+
+def _refuse_file(folder: Path) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise SpecError(f"cannot write to {folder}: it is a file, not a folder.")
+
+
 def check_writable(folder: Path) -> None:
     """Make ``folder`` and write to it once.
 
@@ -267,8 +284,7 @@ def check_writable(folder: Path) -> None:
     """
     refuse_address(folder)
     try:
-        if folder.exists() and not folder.is_dir():
-            raise SpecError(f"cannot write to {folder}: it is a file, not a folder.")
+        _refuse_file(folder)
         folder.mkdir(parents=True, exist_ok=True)
         # Written and flushed, since on a full disk an empty file can still be made.
         with tempfile.NamedTemporaryFile(dir=folder) as file:

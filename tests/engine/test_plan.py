@@ -295,6 +295,8 @@ def test_an_unwritable_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(SpecError, match=r"cannot write to .*file: it is a file, not a folder\."):
         plan(tmp_path / "file")
+    for out, problem in ((tmp_path / "file" / "below", "it is a file"), (Path("s3://bucket/rows"), "give a folder")):
+        assert any(problem in told for told in plan(out, tolerant=True).problems)
     with pytest.raises(SpecError, match="Not a directory"):
         check_writable(tmp_path / "file" / "below")
     check_writable(tmp_path / "new" / "folder")
