@@ -109,6 +109,14 @@ def given_by_rate(call: Call) -> frozenset[str]:
 
 # Asked for every row of every table; a large grid has a few hundred variants.
 @lru_cache(4096)
+def respelled(text: str) -> str:
+    """Return a call as rows spell it, whatever the order of its parameters; what is no call stays as it is."""
+    try:
+        return str(parse_call(text))
+    except SpecError:
+        return text
+
+
 def family(variant: str) -> str:
     """Return the call with every mapping from rate to value emptied, which stays the same when a grid gets a rate."""
     call = parse_call(variant)

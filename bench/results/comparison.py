@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.errors import RowError, SpecError, UnknownName
+from bench.grammar import respelled
 from bench.identity import NO_ENCODER
 from bench.results.block import Block, Line
 from bench.results.frame import named
@@ -65,7 +66,7 @@ def find_baseline(blocks: Sequence[Block], name: str) -> list[Line | None]:
     baselines: list[Line | None] = []
     for block in blocks:
         # The user's own name first: it may be what another method is called.
-        lines = [line for line in block.all_lines if name in (line.label, line.variant)]
+        lines = [line for line in block.all_lines if name == line.label or respelled(name) == line.variant]
         lines = lines or [line for line in block.all_lines if line.method == name]
         if len(lines) > 1:
             variants = " or ".join(repr(line.variant) for line in lines)

@@ -79,18 +79,21 @@ def incomplete(block: Block) -> list[Fact]:
 
 
 def other_code(cells: pd.DataFrame) -> list[Fact]:
-    """Warn of each method with coresets that were selected by different code, over which a mean is taken."""
-    facts = []
+    """Warn of methods with coresets that were selected by different code, over which a mean is taken."""
+    named: dict[str, list[str]] = {}
     known = cells.loc[cells["selection_code"] != "", _CODED]
     # By what a mean is taken over: rates and seeds of one method with its parameters, which are dicts and have no hash.
     lines = ["dataset", "model", "encoder", "method", "params"]
     for _, line in known.assign(params=known["params"].map(repr)).groupby(lines, sort=False):
         if line["selection_code"].nunique() > 1:
             by_code = line.groupby("selection_code", sort=False)
-            parts = "; ".join(f"{_places(same)} by {str(code)[:8]}" for code, same in by_code)
-            name = family(line["variant"].iloc[0])
-            facts.append(Fact(WARNING, f"the coresets of {name} were selected by different code: {parts}"))
-    return list(dict.fromkeys(facts))
+            parts = "; ".join(_places(same) for _, same in by_code)
+            # Methods of a folder that went on with other code have the same parts: one warning names them all.
+            named.setdefault(parts, []).append(family(line["variant"].iloc[0]))
+    return [
+        Fact(WARNING, f"the coresets of {', '.join(dict.fromkeys(names))} were selected by different code: {parts}")
+        for parts, names in named.items()
+    ]
 
 
 def other_seeds(block: Block) -> list[Fact]:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from bench.errors import SpecError, UnknownName
-from bench.grammar import family, parse_call, split_list
+from bench.grammar import family, parse_call, respelled, split_list
 from bench.results.rows import Row
 
 _NAMED = re.compile(r"(?P<call>[\w.-]+(?:\(.*?\))?)(?:\s*=\s*(?P<name>.+))?", re.DOTALL)
@@ -49,7 +49,7 @@ class Shown:
             raise UnknownName(
                 "method in these rows:", call, {name for row in rows for name in (row.method, row.variant)}
             )
-        return [row for row in rows if self.has(row.variant) or keep in (row.method, row.variant)]
+        return [row for row in rows if self.has(row.variant) or respelled(keep) in (row.method, row.variant)]
 
     def lacking(self, rows: Iterable[Row]) -> list[str]:
         """Return the chosen methods that no row has."""

@@ -110,7 +110,8 @@ def test_full_is_a_baseline_at_every_rate(grid: Grid) -> None:
 
 def test_baseline_names_one_line_or_is_refused(grid: Grid) -> None:
     made = blocks(grid({"ccs(beta=0.1)": [1.0], "ccs(beta=0.2)": [2.0], "random": [3.0]}, [0.5]))
-    assert [line and line.variant for line in find_baseline(made, "ccs(beta=0.2)")] == ["ccs(beta=0.2)"]
+    for spelled in ("ccs(beta=0.2)", "ccs( beta = 0.20 )"):
+        assert [line and line.variant for line in find_baseline(made, spelled)] == ["ccs(beta=0.2)"]
     with pytest.raises(SpecError, match=r"ambiguous .* 'ccs\(beta=0.1\)' or 'ccs\(beta=0.2\)'"):
         find_baseline(made, "ccs")
     with pytest.raises(UnknownName, match="Did you mean random"):
