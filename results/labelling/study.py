@@ -50,6 +50,12 @@ LINES: dict[str, dict[str, Any]] = {
     },
     "texts": {"datasets": "embeddings(path=fortunes.npz)", "pool_size": 1750, "encoders": "given"},
     "cifar10-simsiam": {"datasets": "cifar10", "pool_size": 4000, "encoders": "simsiam(epochs=20)"},
+    "cifar10-small_cnn": {
+        "datasets": "cifar10",
+        "pool_size": 4000,
+        "encoders": LITE.format(size=96, weights="{weights}"),
+        "models": "small_cnn",
+    },
 }
 CLASSES = {"cifar100": 100}
 PER_CLASS = {"cifar100": FEW, "imagenette": FEW, "texts": (*FEW, 50)}
@@ -89,9 +95,8 @@ def main() -> None:
             if not rates(name, per_class):
                 continue
             done = bench.run(
-                **{**line, "encoders": line["encoders"].format(weights=weights)},
+                **{"models": "linear_probe", **line, "encoders": line["encoders"].format(weights=weights)},
                 methods=methods,
-                models="linear_probe",
                 rates=rates(name, per_class),
                 seeds=list(seeds),
                 recipe=RECIPE,
