@@ -71,7 +71,7 @@ def table(folder: Path, cache: Path, root: Path | None) -> str:
     """Return a line per encoder, rate and beta: mean and standard deviation over n seeds."""
     found: dict[tuple[str, float, float], list[Shares]] = defaultdict(list)
     for row in read_rows(folder):
-        if row.method == "elfs":
+        if row.method == "elfs" and row.params["beta"] != "auto":
             found[row.encoder, row.rate, float(row.params["beta"])].append(_of_row(row, folder, cache, root))
     lines = [
         [encoder, f"{100 * rate:.0f} %", f"{beta:g}", str(len(measured))]
