@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +36,9 @@ NETWORKS = [
 ]
 
 
-def published(library: str, name: str, path: Path, classes: int = 1000) -> dict[str, torch.Tensor]:
-    """Save the network with random weights as its library would publish it."""
+@lru_cache(maxsize=None)
+def random_weights(library: str, name: str, classes: int) -> dict[str, torch.Tensor]:
+    """The same for every test, which reads and does not change them: filling a network takes longer than saving it."""
     torch.manual_seed(1)
     if library == "timm":
         network = timm.create_model(name, num_classes=classes)
@@ -44,7 +46,12 @@ def published(library: str, name: str, path: Path, classes: int = 1000) -> dict[
         from torchvision.models import get_model
 
         network = get_model(name, weights=None, num_classes=classes)
-    state = {key: value.clone() for key, value in network.state_dict().items()}
+    return {key: value.detach() for key, value in network.state_dict().items()}
+
+
+def published(library: str, name: str, path: Path, classes: int = 1000) -> dict[str, torch.Tensor]:
+    """Save the network with random weights as its library would publish it."""
+    state = random_weights(library, name, classes)
     save_file(state, path) if path.suffix == ".safetensors" else torch.save({"state_dict": state}, path)
     return state
 
@@ -208,6 +215,17 @@ def _text(digest: str) -> str:
     return str(Call("x", {"a": digest}))[4:-1]
 
 
+@pytest.fixture(scope="module")
+def wrong_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of files that are read only: weights of three networks, and a text."""
+    folder = tmp_path_factory.mktemp("weights")
+    published("timm", "test_resnet", folder / "w.pth")
+    published("timm", "test_vit", folder / "vit.pth")
+    published("torchvision", "resnet18", folder / "r18.pth")
+    (folder / "text.pth").write_text("no weights")
+    return folder
+
+
 @pytest.mark.parametrize(
     ("model", "says"),
     [
@@ -233,13 +251,9 @@ def _text(digest: str) -> str:
     ],
 )
 def test_wrong_weights_are_one_clear_error_before_the_work(
-    model: str, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    model: str, says: str, wrong_files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    published("timm", "test_resnet", Path("w.pth"))
-    published("timm", "test_vit", Path("vit.pth"))
-    published("torchvision", "resnet18", Path("r18.pth"))
-    Path("text.pth").write_text("no weights")
+    monkeypatch.chdir(wrong_files)
     with pytest.raises(BenchError, match=r"^[^\n]+$") as caught:
         make_plan(load_spec(given={**GRID, "models": model}), out=tmp_path / "out")
     assert says in str(caught.value)
