@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,7 @@ NETWORKS = [
 ]
 
 
-@lru_cache(maxsize=None)
+@cache
 def random_weights(library: str, name: str, classes: int) -> dict[str, torch.Tensor]:
     """The same for every test, which reads and does not change them: filling a network takes longer than saving it."""
     torch.manual_seed(1)
