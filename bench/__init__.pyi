@@ -51,5 +51,6 @@ from .ranking import hard_to_easy as hard_to_easy
 from .ranking import hardest as hardest
 from .recipe import Recipe as Recipe
 from .results.rows import read_rows as read_rows
+from .weighted import Weighted as Weighted
 
 __version__: str

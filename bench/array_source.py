@@ -67,7 +67,8 @@ class ArraySource(PartArrays):
         pool = method_pool(
             entry, call.params, self, size=size, num_classes=asked.num_classes, rate=asked.rate, seed=asked.seed
         )
-        return private(run_method(entry, pool, call.params, asked.budget, asked.seed))
+        kept = run_method(entry, pool, call.params, asked.budget, asked.seed)
+        return private(kept.without_weights(call.name, "pool.coreset"))
 
     def _outputs(self, options: Any, asked: Asked) -> Any:
         """Return what the given network says after training on the images revealed, or on the whole pool."""

@@ -16,6 +16,7 @@ from bench.plugins import MethodInfo, methods
 from bench.pool import Pool, PoolSource
 from bench.registry import Entry
 from bench.units import counted, part_of
+from bench.weighted import Kept, Weighted, check_weights
 
 
 def budget_for(size: int, rate: float) -> int:
@@ -93,9 +94,7 @@ def method_pool(
     )
 
 
-def run_method(
-    entry: Entry[MethodInfo], pool: Pool, params: Mapping[str, Any], budget: int, seed: int
-) -> NDArray[np.int64]:
+def run_method(entry: Entry[MethodInfo], pool: Pool, params: Mapping[str, Any], budget: int, seed: int) -> Kept:
     """Run one method and check what it returns.
 
     The random state is seeded with ``seed`` and the method's name, so that two methods at one seed draw independently.
@@ -108,7 +107,7 @@ def run_method(
         seed: at least 0.
 
     Returns:
-        int64 [n], sorted, unique, in 0 to N - 1.
+        Positions in 0 to N - 1, and their weights where the method gives any.
 
     Raises:
         SelectionError: the budget or seed is not valid, an unpruned method is asked to prune, or the method returned
@@ -124,9 +123,14 @@ def run_method(
     if seed < 0:
         raise SelectionError(f"{owner}: seed={seed} is not valid; it must be 0 or more.")
     if budget == 0:
-        return np.empty(0, dtype=np.int64)
+        return Kept(np.empty(0, dtype=np.int64))
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=tuple(entry.name.encode())))
-    coreset = check_coreset(entry.function(pool, budget, rng, **resolved), size=size, budget=budget, owner=owner)
+    returned, weights = entry.function(pool, budget, rng, **resolved), None
+    if isinstance(returned, Weighted):
+        coreset = check_coreset(returned.indices, size=size, budget=budget, owner=owner)
+        weights = check_weights(returned.weights, budget, owner)[np.argsort(returned.indices)]
+    else:
+        coreset = check_coreset(returned, size=size, budget=budget, owner=owner)
     # Only now: until the method returns, nobody knows which images its coreset has.
     dropped = np.setdiff1d(pool.revealed, coreset)
     if entry.info.supervision == "coreset" and len(dropped):
@@ -134,7 +138,7 @@ def run_method(
             f"{owner} read the labels of {counted(len(dropped), 'image')} that it does not keep (image {dropped[0]} "
             "first); supervision='coreset' allows those of its coreset alone."
         )
-    return coreset
+    return Kept(coreset, weights)
 
 
 def check_candidates(entry: Entry[MethodInfo], params: Mapping[str, Any], rate: float) -> None:

@@ -31,6 +31,14 @@ class Gradients(NamedTuple):
         lengths = np.einsum("nd,nd->n", self.features, self.features) + 1
         return np.asarray(np.einsum("nc,nc->n", self.errors, self.errors) * lengths, dtype=np.float32)
 
+    def distances(self, other: Gradients) -> NDArray[np.float32]:
+        """Return the distances to others, float32 [N, M]."""
+        apart = self.products(other)
+        apart *= -2
+        apart += self.squares()[:, None]
+        apart += other.squares()
+        return np.asarray(np.sqrt(np.maximum(apart, 0, out=apart), out=apart), dtype=np.float32)
+
     def products(self, other: Gradients) -> NDArray[np.float32]:
         """Return the inner products with others, float32 [N, M]: (e_i . e_j)(f_i . f_j + 1)."""
         products = self.features @ other.features.T

@@ -133,7 +133,7 @@ def test_outputs_that_are_not_finite_are_refused(part: int) -> None:
 
 def run(function: Callable[..., Any], supervision: Supervision = "coreset") -> np.ndarray:
     entry = entry_of(function, supervision)
-    return run_method(entry, method_pool(entry, {}, SOURCE, size=10, num_classes=2, rate=0.5), {}, 5, 0)
+    return run_method(entry, method_pool(entry, {}, SOURCE, size=10, num_classes=2, rate=0.5), {}, 5, 0).indices
 
 
 def test_a_coreset_without_a_revealed_image_is_refused() -> None:

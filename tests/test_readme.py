@@ -49,7 +49,7 @@ def test_the_method_of_the_readme_selects() -> None:
         source = ArraySource(label_array=labels, dynamics_labels=dynamics)
         for keep, expected in (("hard", range(20)), ("easy", range(180, 200))):
             pool = method_pool(entry, {"keep": keep}, source, size=200, num_classes=10, rate=0.9)
-            np.testing.assert_array_equal(run_method(entry, pool, {"keep": keep}, 20, seed=0), list(expected))
+            np.testing.assert_array_equal(run_method(entry, pool, {"keep": keep}, 20, seed=0).indices, list(expected))
         with pytest.raises(SpecError, match="keep='hrd' is not valid"):
             entry.resolve({"keep": "hrd"})
         assert [found for found in check_method("least-confident") if found.outcome == "failed"] == []

@@ -114,7 +114,7 @@ def run(
     entry: Entry[MethodInfo], budget: int, seed: int = 0, source: ArraySource | None = None, **params: Any
 ) -> np.ndarray:
     pool = method_pool(entry, params, source or ArraySource(), size=10, num_classes=2, rate=0.5)
-    return run_method(entry, pool, params, budget, seed)
+    return run_method(entry, pool, params, budget, seed).indices
 
 
 def test_random_state_is_fixed_by_seed_and_name() -> None:

@@ -19,6 +19,7 @@ from bench.plugins import MethodInfo
 from bench.pool import NOTHING, Asked, Neighbors, Outputs, PoolSource
 from bench.registry import Entry
 from bench.selection import method_pool, run_method
+from bench.weighted import Kept
 
 Given = TypeVar("Given")
 
@@ -94,7 +95,7 @@ class Case:
         seed: int = 0,
         recorder: Recorder | None = None,
         numeric_warnings: bool = True,
-    ) -> NDArray[np.int64] | BenchError:
+    ) -> Kept | BenchError:
         """Select as the harness does.
 
         Args:
@@ -106,7 +107,7 @@ class Case:
             numeric_warnings: whether a ``RuntimeWarning`` (overflow, 0 / 0, mean of nothing) is a failure.
 
         Returns:
-            The coreset, int64 [n], or the error by which the method refused the request.
+            The coreset, or the error by which the method refused the request.
 
         Raises:
             Failed: the method read what it may not, returned no coreset, or raised anything but a ``BenchError``.
@@ -157,7 +158,7 @@ class Case:
         *,
         seed: int = 0,
         recorder: Recorder | None = None,
-    ) -> NDArray[np.int64]:
+    ) -> Kept:
         """As ``attempt``, where a refusal is a failure too."""
         result = self.attempt(sample, budget, params, seed=seed, recorder=recorder)
         if isinstance(result, BenchError):

@@ -15,7 +15,7 @@ from bench.errors import BenchError, DataError, SpecError
 from bench.grid.cells import FileCall, published
 from bench.grid.spec import GridSpec
 from bench.parts import Supervision
-from bench.results.published import coreset_sha256, pool_positions, read_indices
+from bench.results.published import coreset_sha256, pool_positions, read_coreset
 from bench.selection import rate_of
 from bench.stages.published import Coreset
 
@@ -48,7 +48,7 @@ class Problems:
 
 
 class CoresetFile(NamedTuple):
-    """A file of positions: int64 [n], sorted, in the full training split."""
+    """A file of positions: int64 [n], sorted, in the full training split; the SHA-256 is that of weights too."""
 
     path: Path
     positions: NDArray[np.int64]
@@ -74,12 +74,12 @@ def read_coresets(spec: GridSpec, problems: Problems) -> dict[str, CoresetFile]:
         given = FileCall.read(call)
         path = local_path(given.of)
         try:
-            positions = read_indices(path, sha256=given.sha256)
+            kept = read_coreset(path, sha256=given.sha256)
         except DataError as error:
             problems.take(error)
             continue
         # The whole path: a worker may start in another folder.
-        by_call[str(call)] = CoresetFile(path.resolve(), positions, coreset_sha256(positions), given.supervision)
+        by_call[str(call)] = CoresetFile(path.resolve(), kept.indices, coreset_sha256(*kept), given.supervision)
     return by_call
 
 
@@ -99,7 +99,7 @@ def coresets_of(
 
     Raises:
         DataError: an image is not in the pool.
-        SpecError: two files have one name and keep as many of the pool, but not the same images.
+        SpecError: two files have one name and keep as many of the pool, but not the same images with the same weights.
     """
     by_call: dict[str, Coreset] = {}
     lines: dict[tuple[str, int], str] = {}

@@ -27,6 +27,7 @@ from bench.selection import check_candidates, rate_of
 from bench.stages.base import in_order
 from bench.stages.clusters import PseudoLabels
 from bench.stages.neighbors import NeighborLists
+from bench.weighted import kept_in
 
 EFFORT = {"cpu": 1_000_000, "cuda": 100_000_000}
 """Items times heads times epochs of TEMI that a default selection spends, where the least of each allows it."""
@@ -172,7 +173,8 @@ def choose(
     session = machine.session(pool)
     selection = items_selection(pool, call, budget=wanted, classes=classes, seed=seed)
     selected = session.get(selection).arrays
-    indices, diagnostics = selected["indices"], Diagnostics.from_arrays(selected)
+    indices = kept_in(selected).without_weights(str(call), "a list of what to label")
+    diagnostics = Diagnostics.from_arrays(selected)
     clusters, sought = None, int(diagnostics.chosen.get("num_clusters", classes))
     if call.name == UNIFORM:
         order = rng.permutation(indices)

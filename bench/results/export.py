@@ -41,6 +41,7 @@ def record(row: Row) -> dict[str, Any]:
     peaks = [use["peak_bytes"] for use in stages if use["peak_bytes"] is not None]
     return {
         **content,
+        "weighted": row.weighted,
         **{name: dict(sorted(content[name].items())) for name in _MAPPINGS},
         **{f"recipe_{name}": value for name, value in row.recipe},
         "curve_iterations": [iteration for iteration, _ in curve],

@@ -1,4 +1,8 @@
-"""Published coresets and scores: plain ``.npy`` files, named in the row by SHA-256 and checked when read back."""
+"""Published coresets and scores: plain ``.npy`` files, named in the row by SHA-256 and checked when read back.
+
+A coreset with weights is one file too, of records (index, weight): neither can be lost without the other, one hash is
+that of both, and whoever expects positions alone is stopped by the type instead of training without the weights.
+"""
 
 from __future__ import annotations
 
@@ -12,22 +16,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.data import Dataset
-from bench.errors import DataError, lower_first
+from bench.errors import DataError, SelectionError, lower_first
 from bench.grammar import parse_call
 from bench.plain_files import read_regular
 from bench.store.files import write_atomically
 from bench.units import counted
+from bench.weighted import Kept, check_weights
 
 if TYPE_CHECKING:
     from bench.results.rows import Row
 
 _MOST_BYTES = 1 << 30
 """Of one file: the positions of 134 million images."""
+_RECORD = np.dtype([("index", "<i8"), ("weight", "<f8")])
 
 
-def coreset_sha256(indices: NDArray[np.integer]) -> str:
-    """SHA-256 of the sorted positions as little-endian int64."""
-    return hashlib.sha256(np.sort(indices).astype("<i8").tobytes()).hexdigest()
+def coreset_sha256(indices: NDArray[np.integer], weights: NDArray[np.float64] | None = None) -> str:
+    """SHA-256 of the sorted positions as little-endian int64, each followed by its weight where it has one."""
+    return hashlib.sha256(_content(indices, weights).tobytes()).hexdigest()
 
 
 def indices_path(out: Path, cell_id: str) -> Path:
@@ -40,11 +46,12 @@ def scores_path(out: Path, sha256: str) -> Path:
     return out / "scores" / f"{sha256}.npy"
 
 
-def write_indices(indices: NDArray[np.int64], out: Path, cell_id: str) -> str:
-    """Store a coreset as sorted positions in the full training split; return ``coreset_sha256``."""
-    plain = np.sort(indices).astype("<i8")
-    write_atomically(indices_path(out, cell_id), _npy(plain))
-    return coreset_sha256(plain)
+def write_indices(
+    indices: NDArray[np.int64], out: Path, cell_id: str, weights: NDArray[np.float64] | None = None
+) -> str:
+    """Store a coreset, sorted by positions in the full training split, and its weights; return ``coreset_sha256``."""
+    write_atomically(indices_path(out, cell_id), _npy(_content(indices, weights)))
+    return coreset_sha256(indices, weights)
 
 
 def write_scores(scores: NDArray[np.float32] | None, out: Path) -> str:
@@ -60,35 +67,48 @@ def write_scores(scores: NDArray[np.float32] | None, out: Path) -> str:
 
 
 def read_indices(path: Path, *, sha256: str = "") -> NDArray[np.int64]:
+    """Do as ``read_coreset``, and return the positions alone, for those who do not train: int64 [n], sorted."""
+    return read_coreset(path, sha256=sha256).indices
+
+
+def read_coreset(path: Path, *, sha256: str = "") -> Kept:
     """Read a published coreset.
 
     Args:
-        path: ``.npy`` of whole numbers, one dimension, any order.
+        path: ``.npy`` of whole numbers, one dimension, any order; or of records of them (``index``) and ``weight``.
         sha256: what ``coreset_sha256`` must give; empty for a file that nobody vouches for.
 
     Returns:
-        int64 [n], sorted, unique, n >= 2, none below 0.
+        Its n >= 2 positions, none below 0, and their weights if it has any.
 
     Raises:
-        DataError: unreadable, not such an array, repeated or negative positions, or another hash.
+        DataError: unreadable, not such an array, repeated or negative positions, weights that are not above 0, or
+            another hash.
     """
-    array = _read(path)
+    array, weights = _read(path), None
+    if array.dtype.names == _RECORD.names and array.ndim == 1:
+        array, weights = array["index"], array["weight"]
     if array.ndim != 1 or array.dtype.kind not in "iu" or len(array) < 2:
         raise DataError(
             f"{path} holds {array.dtype} of shape {array.shape}; a coreset is one row of at least 2 whole numbers, "
-            "the positions of its images in the full training split."
+            "the positions of its images in the full training split, or of records (index, weight)."
         )
-    indices = np.sort(array.astype(np.int64))
+    order = np.argsort(array)
+    indices = array.astype(np.int64)[order]
+    if weights is not None:
+        try:
+            weights = check_weights(weights, len(indices), str(path))[order]
+        except SelectionError as error:
+            raise DataError(str(error)) from error
     if indices[0] < 0:
         raise DataError(f"{path} holds the position {indices[0]}; positions start at 0.")
     repeated = np.unique(indices[1:][indices[1:] == indices[:-1]])
     if len(repeated):
         raise DataError(f"{path} holds {counted(len(repeated), 'position')} more than once ({repeated[0]} first).")
-    if sha256 and coreset_sha256(indices) != sha256:
-        raise DataError(
-            f"{path} is not the coreset that was published: SHA-256 {coreset_sha256(indices)}, not {sha256}."
-        )
-    return indices
+    digest = coreset_sha256(indices, weights)
+    if sha256 and digest != sha256:
+        raise DataError(f"{path} is not the coreset that was published: SHA-256 {digest}, not {sha256}.")
+    return Kept(indices, weights)
 
 
 def read_scores(path: Path, *, sha256: str) -> NDArray[np.float32]:
@@ -161,6 +181,15 @@ def _read(path: Path) -> NDArray[Any]:
     except Exception as error:  # numpy reads the header as Python text, whose tokenizer raises its own
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise DataError(f"cannot read {path} as a .npy file: {lower_first(reason).rstrip('.')}.") from error
+
+
+def _content(indices: NDArray[np.integer], weights: NDArray[np.float64] | None) -> NDArray[Any]:
+    order = np.argsort(indices)
+    if weights is None:
+        return indices[order].astype("<i8")
+    records = np.empty(len(indices), dtype=_RECORD)
+    records["index"], records["weight"] = indices[order], weights[order]
+    return records
 
 
 def _npy(array: NDArray[Any]) -> bytes:

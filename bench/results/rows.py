@@ -19,7 +19,11 @@ from bench.store.files import write_atomically
 from bench.units import Count, Seconds
 
 SCHEMA_VERSION: Final = 5
-"""Version of the row's fields that this harness writes; it reads all versions up to it."""
+"""Version of the row's fields that this harness writes; it reads all versions up to it.
+
+A field that is left out at its default does not raise it: all other rows stay as they were, and an earlier harness refuses
+one that has the field.
+"""
 DIGEST = "^[0-9a-f]{64}$"
 SHA256 = re.compile("[0-9a-f]{64}")
 SINCE = {
@@ -27,7 +31,7 @@ SINCE = {
     **dict.fromkeys(("train_peak_bytes", "train_peak_gpu_bytes", "peak_bytes", "peak_gpu_bytes"), 2),
     **dict.fromkeys(("dataset_version", "encoder_version", "model_version", "proxy_version", "selection_code"), 3),
     **dict.fromkeys(("proxy_recipe", "clean_fingerprint"), 4),
-    **dict.fromkeys(("judged", "taken"), 5),
+    **dict.fromkeys(("judged", "taken", "weighted"), 5),
 }
 """Field -> the schema version that brought it; the others are of version 1."""
 MOST_BYTES = 16_000_000
@@ -117,7 +121,9 @@ class Row(BaseModel):
         scores_sha256: of the float32 little-endian bytes of the method's scores [N], high = hard; empty without any.
             The file is ``scores/SHA256.npy``.
         indices_sha256: of the int64 little-endian bytes of the kept positions in the full training split. The file is
-            ``indices/CELL_ID.npy``.
+            ``indices/CELL_ID.npy``. Of a weighted coreset, of its records: each position, then its weight as float64.
+        weighted: whether the coreset has a weight for each image, by which its loss was multiplied in training; left
+            out where it has none.
         fingerprint: SHA-256 of the data set's content; of images in files, of their names and sizes.
         clean_fingerprint: that of the same images with their own labels; empty where no label was replaced.
         stages: shared stages that the coreset rests on, and the model's embeddings where it reads them; inputs first.
@@ -175,6 +181,7 @@ class Row(BaseModel):
     pseudo_labels: PseudoLabelQuality | None = None
     scores_sha256: Annotated[str, Field(pattern=f"{DIGEST}|^$")] = ""
     indices_sha256: Annotated[str, Field(pattern=DIGEST)]
+    weighted: bool = Field(default=False, exclude_if=lambda value: not value)
     fingerprint: Label
     clean_fingerprint: Label = ""
     stages: list[StageUse]

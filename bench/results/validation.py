@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bench.errors import RowError
 from bench.results.claims.configuration import configuration_problems
-from bench.results.claims.files import indices_problems, published_indices, scores_problems, stays_in
+from bench.results.claims.files import indices_problems, published_coreset, scores_problems, stays_in
 from bench.results.claims.installed import plugin_problems
 from bench.results.claims.itself import (
     accuracy_problems,
@@ -64,8 +64,8 @@ def findings_of(path: Path, data: DataAtHand | None = None) -> Iterator[str]:
     yield from coreset_problems(row)
     yield from judged_problems(row)
     yield from origin_problems(row)
-    indices = published_indices(row, run)
-    yield from indices_problems(row, indices, run)
+    kept = published_coreset(row, run)
+    yield from indices_problems(row, kept, run)
     yield from scores_problems(row, run)
     if misspelled:
         return  # all that follows reads the names
@@ -74,4 +74,4 @@ def findings_of(path: Path, data: DataAtHand | None = None) -> Iterator[str]:
     yield from pool_problems(row)
     yield from configuration_problems(row)
     yield from plugin_problems(row)
-    yield from label_problems(row, None if isinstance(indices, str) else indices, data or DataAtHand())
+    yield from label_problems(row, None if isinstance(kept, str) else kept.indices, data or DataAtHand())

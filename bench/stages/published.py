@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
 from bench.identity import Frozen
 from bench.parts import Supervision
 from bench.stages.base import Stage
 from bench.stages.training import Cell
+from bench.weighted import Kept
 
 if TYPE_CHECKING:
     from bench.results.rows import Row
@@ -24,7 +23,8 @@ class Coreset(Frozen):
 
     Attributes:
         of: what rows call it by.
-        sha256: of its positions (``bench.results.published.coreset_sha256``); where the file lies changes no result.
+        sha256: of its positions, and weights if any (``bench.results.published.coreset_sha256``); where the file lies
+            changes no result.
         supervision: what the selection may have seen.
         budget: n.
         rate: the shortest that keeps n images of the data set's pool.
@@ -63,7 +63,7 @@ class PublishedCell(Cell):
     def stages(self) -> list[Stage]:
         return list(self.model_stages())
 
-    def coreset(self, session: Session, computed: Collection[str]) -> tuple[NDArray[np.int64], dict[str, Any]]:
+    def coreset(self, session: Session, computed: Collection[str]) -> tuple[Kept, dict[str, Any]]:
         """As ``Cell.coreset``, read from the file.
 
         Raises:
@@ -71,8 +71,9 @@ class PublishedCell(Cell):
         """
         from bench.results.published import pool_positions
 
-        positions = session.coreset(self.params["sha256"])
-        return pool_positions(positions, session.dataset(self.dataset)), {
+        positions, weights = session.coreset(self.params["sha256"])
+        # Both orders are ascending, so that each weight stays with its image.
+        return Kept(pool_positions(positions, session.dataset(self.dataset)), weights), {
             "params": {"of": self.params["of"]},
             "selection_code": self.selection_code,
             "supervision": self.supervision,

@@ -6,6 +6,9 @@ import hashlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from bench.code_digest import code_digest
 from bench.errors import SpecError
 from bench.grammar import Call, parse_call
@@ -19,6 +22,7 @@ from bench.stages.embeddings import Embeddings
 from bench.stages.givers import Givers, giver, gives
 from bench.stages.memory import CUDA, PROCESS, Estimate, Shape, in_memory, training_bytes
 from bench.stages.work import Work, steps_of_epochs, training
+from bench.weighted import kept_in
 
 if TYPE_CHECKING:
     from bench.data import Arrays
@@ -116,7 +120,10 @@ class Selection(Stage):
         return trainings
 
     def compute(self, session: Session, progress: Progress) -> Arrays:
-        """Return ``indices`` int64 [budget], sorted positions in the pool; beside them what the method reported."""
+        """Return ``indices`` int64 [budget], sorted positions in the pool, with what the method gave besides.
+
+        That is ``weights`` float64 [budget] of a coreset that has some, and what it reported.
+        """
         from bench.selection import method_pool, run_method
 
         entry = methods.get(self.method)
@@ -132,8 +139,9 @@ class Selection(Stage):
         for source in self.all_pseudo_labels():
             if source.num_clusters == "estimate":
                 pool.report(num_clusters=source.count(session))
-        indices = run_method(entry, pool, self.params, self.budget, self.seed)
-        return {"indices": indices, **pool.diagnostics.arrays()}
+        indices, weights = run_method(entry, pool, self.params, self.budget, self.seed)
+        weighed = {} if weights is None else {"weights": weights}
+        return {"indices": indices, **weighed, **pool.diagnostics.arrays()}
 
     def trains(self) -> bool:
         """Whether the proxy is trained for it, by a stage that it rests on or while its method runs."""
@@ -215,4 +223,8 @@ def _candidate(selection: Selection, options: OtherMethod) -> Selection:
     )
 
 
-GIVERS: Givers = {CORESET.name: gives(_candidate, lambda arrays, options: arrays["indices"])}
+def _positions(arrays: Arrays, options: OtherMethod) -> NDArray[np.int64]:
+    return kept_in(arrays).without_weights(options.method, "pool.coreset")
+
+
+GIVERS: Givers = {CORESET.name: gives(_candidate, _positions)}

@@ -6,8 +6,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from bench.data import Arrays, Dataset, fingerprint
@@ -22,6 +20,7 @@ from bench.weights.locations import weights_digest
 if TYPE_CHECKING:
     from bench.pool import PoolSource
     from bench.stages.selection import Selection
+    from bench.weighted import Kept
 
 
 class Session(BaseModel):
@@ -109,15 +108,15 @@ class Session(BaseModel):
             raise WeightsError(f"{path} is not the file that the run was planned with; plan it again.")
         return path
 
-    def coreset(self, sha256: str) -> NDArray[np.int64]:
-        """Return a published coreset: int64 [n], sorted positions in the full training split.
+    def coreset(self, sha256: str) -> Kept:
+        """Return a published coreset, by positions in the full training split.
 
         Raises:
             DataError: its file cannot be read, or is not the one that the run was planned with.
         """
-        from bench.results.published import read_indices
+        from bench.results.published import read_coreset
 
-        return read_indices(self.coresets[sha256], sha256=sha256)
+        return read_coreset(self.coresets[sha256], sha256=sha256)
 
 
 # Two, since label noise makes a second version of a pool that stages of the same cell read. By JSON, since the

@@ -9,7 +9,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bench.grammar import Call, family
 from bench.identity import (
@@ -31,6 +30,7 @@ from bench.stages.embeddings import Embeddings
 from bench.stages.memory import Estimate, Shape, of_training, training_bytes
 from bench.stages.selection import Selection, select
 from bench.stages.work import Work, training
+from bench.weighted import Kept, kept_in
 
 if TYPE_CHECKING:
     from bench.data import Dataset
@@ -189,7 +189,7 @@ class Cell(Stage):
         from bench.results.rows import Row
         from bench.training.precision import prepare_torch
 
-        indices, selected = self.coreset(session, computed)
+        kept, selected = self.coreset(session, computed)
         dataset = session.dataset(self.dataset)
         prepare_torch(session.threads)  # again, since importing or running the method may have set something else
         return Row(
@@ -203,11 +203,12 @@ class Cell(Stage):
             seed=self.seed,
             **selected,
             # Positions in the full training split: they name the same images whatever pool was drawn of it.
-            indices_sha256=write_indices(dataset.pool_index[indices], session.out, self.cell_id),
-            **self._measure(indices, dataset, session, progress),
+            indices_sha256=write_indices(dataset.pool_index[kept.indices], session.out, self.cell_id, kept.weights),
+            weighted=kept.weights is not None,
+            **self._measure(kept, dataset, session, progress),
         )
 
-    def coreset(self, session: Session, computed: Collection[str]) -> tuple[NDArray[np.int64], dict[str, Any]]:
+    def coreset(self, session: Session, computed: Collection[str]) -> tuple[Kept, dict[str, Any]]:
         """Select.
 
         Args:
@@ -215,7 +216,7 @@ class Cell(Stage):
             computed: see ``row``.
 
         Returns:
-            int64 [n], sorted positions in the pool, and the fields of a row that say how they were selected.
+            The coreset, by positions in the pool, and the fields of a row that say how it was selected.
         """
         from bench.diagnostics import Diagnostics
         from bench.results.published import write_scores
@@ -223,7 +224,7 @@ class Cell(Stage):
         selection, entry = self.selection(), methods.get(self.method)
         selected = session.get(selection)
         diagnostics = Diagnostics.from_arrays(selected.arrays)
-        return selected.arrays["indices"], {
+        return kept_in(selected.arrays), {
             "method_version": entry.info.version,
             "params": entry.resolve(self.params),
             "selection_code": selection.all_code(),
@@ -276,13 +277,11 @@ class Cell(Stage):
         train, test = (session.arrays(stage)["embeddings"] for stage in stages)
         return train, test
 
-    def _measure(
-        self, indices: NDArray[np.int64], dataset: Dataset, session: Session, progress: Progress | None
-    ) -> dict[str, Any]:
+    def _measure(self, kept: Kept, dataset: Dataset, session: Session, progress: Progress | None) -> dict[str, Any]:
         """Train the model on a coreset and score the test split.
 
         Args:
-            indices: int64 [n], sorted positions in the pool.
+            kept: the coreset, by positions in the pool.
             dataset: the cell's.
             session: where.
             progress: called with (steps done, steps in all).
@@ -299,11 +298,11 @@ class Cell(Stage):
         from bench.training.fit import LabelledInputs, fit
 
         train_inputs, test_inputs = self._model_inputs(dataset, session)
-        labels = dataset.train.labels[indices]
+        labels = dataset.train.labels[kept.indices]
         with measured() as usage:
             evaluations = fit(
                 self.model,
-                LabelledInputs(take_images(train_inputs, indices), labels, dataset.num_classes),
+                LabelledInputs(take_images(train_inputs, kept.indices), labels, dataset.num_classes, kept.weights),
                 dataset=dataset,
                 recipe=self.recipe,
                 iterations=self.recipe.iterations,

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from bench.data import Dataset, Images
+from bench.errors import TrainingError
 from bench.identity import ModelRef, derive_seed
 from bench.plugins import models
 from bench.progress import Progress
@@ -19,6 +20,7 @@ from bench.recipe import Recipe
 from bench.training.batches import Batches, FileBatches, TensorBatches
 from bench.training.loop import Evaluation, evaluate, steps_per_epoch, train
 from bench.training.recorder import DynamicsRecorder
+from bench.weighted import of_mean_one
 
 Inputs = Images | NDArray[np.float32]
 
@@ -30,11 +32,13 @@ class LabelledInputs(NamedTuple):
         inputs: uint8 images [n, C, H, W] or float32 embeddings [n, D].
         targets: int64 [n], labels or pseudo-labels.
         num_classes: how many of them there can be, which is the number of the network's outputs.
+        weights: float64 [n], above 0, of each one's loss; only their ratios count. None weights all alike.
     """
 
     inputs: Inputs
     targets: NDArray[np.int64]
     num_classes: int
+    weights: NDArray[np.float64] | None = None
 
 
 SHOWN = 5_000
@@ -72,7 +76,7 @@ def fit(
         The evaluations on ``test``, in order.
 
     Raises:
-        TrainingError: see ``train``.
+        TrainingError: see ``train``; or weights for a network that does not learn by a loss.
     """
 
     def batches(part: LabelledInputs) -> Batches:
@@ -82,6 +86,11 @@ def fit(
     shape, targets = training.inputs.shape[1:], training.targets
     network, generator = fresh_network(model, shape, training.num_classes, seed=seed, device=device, sample=source)
     if not models.get(model.name).info.learns:
+        if training.weights is not None:
+            raise TrainingError(
+                f"model {model.name!r} remembers its images and learns by no loss, so it cannot weight them; this "
+                "coreset has weights: train another model on it, or turn its method's weights off."
+            )
         network.remember(first_inputs(source, len(source)), torch.from_numpy(np.array(targets)).to(device))  # type: ignore[operator]
         return [] if test is None else [evaluate(network, batches(test), iterations)]
     with seeded(derive_seed(seed, "layers"), device):
@@ -94,6 +103,7 @@ def fit(
             recorder=recorder,
             test=None if test is None else batches(test),
             progress=progress,
+            weights=None if training.weights is None else torch.from_numpy(of_mean_one(training.weights)).to(device),
         )
 
 

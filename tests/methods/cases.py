@@ -27,7 +27,7 @@ def pool_of(name: str, source: ArraySource, rate: float = 0.5, **params: Any) ->
 
 
 def run(name: str, source: ArraySource, budget: int, seed: int = 0, rate: float = 0.5, **params: Any) -> np.ndarray:
-    return run_method(methods.get(name), pool_of(name, source, rate, **params), params, budget, seed)
+    return run_method(methods.get(name), pool_of(name, source, rate, **params), params, budget, seed).indices
 
 
 @st.composite

@@ -13,6 +13,7 @@ from bench.array_source import ArraySource
 from bench.methods._gradients import Gradients
 from bench.plugins import methods
 from bench.selection import method_pool, run_method
+from bench.weighted import Kept
 
 
 @st.composite
@@ -48,9 +49,28 @@ def with_network(source: ArraySource) -> ArraySource:
 
 
 def run(name: str, source: ArraySource, budget: int, seed: int = 0, **params: Any) -> np.ndarray:
+    return select(name, source, budget, seed, **params).indices
+
+
+def select(name: str, source: ArraySource, budget: int, seed: int = 0, **params: Any) -> Kept:
     entry, size = methods.get(name), len(source.labels())
     pool = method_pool(entry, params, source, size=size, num_classes=10, rate=1 - budget / size)
     return run_method(entry, pool, params, budget, seed)
+
+
+def off(kept: Kept, source: ArraySource, dense: np.ndarray) -> float:
+    """How far the mean gradient of what is kept of a class is from the class's, of its length, on average over classes.
+
+    With weights it is their sum instead, divided by the images of the class, of which each weight is a number.
+    """
+    labels, shares = source.labels(), []
+    for number in range(10):
+        mine, target = labels[kept.indices] == number, dense[labels == number].mean(0)
+        found = dense[kept.indices[mine]].mean(0)
+        if kept.weights is not None:
+            found = kept.weights[mine] @ dense[kept.indices[mine]] / np.sum(labels == number)
+        shares.append(np.linalg.norm(found - target) / np.linalg.norm(target))
+    return float(np.mean(shares))
 
 
 def learned(source: ArraySource) -> tuple[ArraySource, np.ndarray]:

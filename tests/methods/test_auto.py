@@ -38,7 +38,7 @@ def run(method: str, source: ArraySource | None = None, **params: Any) -> tuple[
     """30 of the 300 digits, from a source without labels."""
     entry = methods.get(method)
     pool = method_pool(entry, params, source or blind(), size=300, num_classes=10, rate=0.9, seed=3)
-    return run_method(entry, pool, params, 30, 3), pool.diagnostics
+    return run_method(entry, pool, params, 30, 3).indices, pool.diagnostics
 
 
 def like(wanted: np.ndarray) -> Callable[[np.ndarray], float]:

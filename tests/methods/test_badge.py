@@ -138,7 +138,7 @@ def run(
     pool = method_pool(
         entry, params, replace(source, network=network), size=size, num_classes=10, rate=1 - budget / size
     )
-    return run_method(entry, pool, params, budget, seed), network.seen, pool
+    return run_method(entry, pool, params, budget, seed).indices, network.seen, pool
 
 
 @pytest.mark.parametrize(

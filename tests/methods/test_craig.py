@@ -12,8 +12,8 @@ from hypothesis import given, settings
 
 from bench.array_source import ArraySource
 from bench.methods._gradients import Gradients
-from bench.methods.craig import gradient_medoids
-from tests.methods.gradient_cases import factors, learned, run, written_out
+from bench.methods.craig import gradient_medoids, stood_for
+from tests.methods.gradient_cases import factors, learned, off, run, select, written_out
 
 
 def loss(points: list[list[float]], chosen: list[int]) -> float:
@@ -74,4 +74,39 @@ def test_craig_stands_for_the_gradients_of_every_class(some_digits: ArraySource)
         return np.where(labels[:, None] == labels[picks], distances, np.inf).min(1).sum()
 
     chance = [apart(run("random-balanced", source, 60, seed)) for seed in range(5)]
-    assert apart(run("craig-unweighted", source, 60)) < 0.85 * min(chance)
+    assert apart(run("craig", source, 60)) < 0.85 * min(chance)
+
+
+@settings(max_examples=200, deadline=None)
+@given(factors())
+def test_a_medoid_stands_for_the_images_that_are_nearest_to_it(case: tuple[Gradients, int]) -> None:
+    gradients, budget = case
+    if not budget:
+        return
+    points, kept = written_out(gradients), np.random.default_rng(0).permutation(len(case[0].errors))[:budget]
+    expected = [0] * budget
+    for i, point in enumerate(points):
+        apart = [math.dist(point, points[j]) for j in kept]
+        expected[kept.tolist().index(i) if i in kept else apart.index(min(apart))] += 1
+    assert stood_for(gradients, kept).tolist() == expected
+
+
+def test_weights_count_the_images_of_a_class(some_digits: ArraySource) -> None:
+    source, dense = learned(some_digits)
+    kept, labels = select("craig", source, 60), source.labels()
+    assert kept.weights is not None
+    assert (kept.weights >= 1).all()
+    assert np.bincount(labels[kept.indices], kept.weights).tolist() == np.bincount(labels).tolist()
+    apart = np.linalg.norm(dense[:, None] - dense[kept.indices], axis=2)
+    apart[labels[:, None] != labels[kept.indices]] = np.inf
+    np.testing.assert_array_equal(kept.weights, np.bincount(apart.argmin(1), minlength=60))
+
+
+def test_weights_bring_the_mean_gradient_to_that_of_the_class(some_digits: ArraySource) -> None:
+    source, dense = learned(some_digits)
+    kept, plain = select("craig", source, 60), select("craig", source, 60, weighted=False)
+    assert plain.weights is None
+    np.testing.assert_array_equal(kept.indices, plain.indices)
+    chance = [off(select("random-balanced", source, 60, seed), source, dense) for seed in range(5)]
+    assert off(kept, source, dense) < 0.8 * min(chance)
+    assert off(kept, source, dense) < 0.5 * off(plain, source, dense)

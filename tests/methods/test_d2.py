@@ -176,7 +176,7 @@ def test_whole_remainder_is_kept_when_beta_is_the_rate(digits: ArraySource) -> N
 def test_classes_are_balanced_and_passed_apart(digits: ArraySource) -> None:
     entry, params = methods.get("d2"), {"per_class": True}
     pool = method_pool(entry, params, digits, size=1797, num_classes=10, rate=0.9)
-    kept = run_method(entry, pool, params, 185, seed=0)
+    kept = run_method(entry, pool, params, 185, seed=0).indices
     assert set(np.bincount(digits.labels()[kept]).tolist()) == {18, 19}
 
     labels = digits.labels()
@@ -204,7 +204,7 @@ def test_equal_values_do_not_follow_the_order_of_the_data_set(digits: ArraySourc
 def test_margins_enter_without_negative_difficulty(digits: ArraySource) -> None:
     entry, params = methods.get("d2"), {"score": "aum"}
     pool = method_pool(entry, params, digits, size=1797, num_classes=10, rate=0.9)
-    kept = run_method(entry, pool, params, 180, seed=0)
+    kept = run_method(entry, pool, params, 180, seed=0).indices
     aum = present(digits.dynamics_labels).aum.astype(np.float64)
     rng = np.random.default_rng(np.random.SeedSequence(0, spawn_key=tuple(b"d2")))
     by_hand = diverse(aum.max() - aum, brute_force_neighbors(digits.embeddings(), 10), 180, rng, gamma=1.0)
@@ -222,7 +222,7 @@ def test_a_graph_whose_messages_die_out_is_warned_of(digits: ArraySource, per_cl
         given = {"score": "el2n", "per_class": per_class, **params}
         pool = method_pool(entry, given, far, size=1797, num_classes=10, rate=0.9)
         with collected() as notes:
-            kept = run_method(entry, pool, given, 180, seed=0)
+            kept = run_method(entry, pool, given, 180, seed=0).indices
         return set(kept.tolist()), notes
 
     hardest = set(np.argsort(-difficulty)[:180].tolist())

@@ -83,7 +83,7 @@ def test_the_rehearsal_takes_the_best_fixed_beta_and_reads_no_label(digits: Arra
 
     def run(**params: Any) -> Any:
         pool = method_pool(entry, params, blind, size=1797, num_classes=10, rate=0.9)
-        return run_method(entry, pool, params, budget, seed=3)
+        return run_method(entry, pool, params, budget, seed=3).indices
 
     fixed = [run(beta=beta) for beta in beta_grid(1797, budget)]
     rehearsed = [present(blind.rehearsal)(kept) for kept in fixed]
@@ -99,7 +99,7 @@ def test_the_judge_chooses_beta_and_the_guard_falls_back_to_random(digits: Array
     def run(judging: Any, **params: Any) -> Any:
         source = replace(digits, label_array=None, dynamics_labels=None, rehearsal=None, judging=judging)
         pool = method_pool(entry, params, source, size=1797, num_classes=10, rate=0.9)
-        return run_method(entry, pool, params, budget, seed=3), pool.diagnostics
+        return run_method(entry, pool, params, budget, seed=3).indices, pool.diagnostics
 
     def like_wanted(indices: np.ndarray) -> float:
         """How many images a coreset has in common with that of the wanted beta."""

@@ -35,7 +35,7 @@ def test_radius_of_pure_balls_by_hand(case: Case, data: st.DataObject, purity: f
 
 def test_probcover_reports_its_radius_and_covers_more_than_chance(digits: ArraySource) -> None:
     pool = pool_of("probcover", digits)
-    kept = run_method(methods.get("probcover"), pool, {}, 60, 0)
+    kept = run_method(methods.get("probcover"), pool, {}, 60, 0).indices
     delta = pool.diagnostics.chosen["delta"]
     rows = unit_rows(digits.embeddings())
 

@@ -36,7 +36,7 @@ def test_keep_hard_and_easy_are_opposite_ends(digits: ArraySource) -> None:
     def run(keep: str) -> np.ndarray:
         params = {"keep": keep}
         pool = method_pool(entry, params, digits, size=1797, num_classes=10, rate=0.9)
-        return run_method(entry, pool, params, 180, seed=0)
+        return run_method(entry, pool, params, 180, seed=0).indices
 
     rng = np.random.default_rng(np.random.SeedSequence(0, spawn_key=tuple(b"prototypicality")))
     distances = centroid_distance(digits.embeddings(), 10, rng)

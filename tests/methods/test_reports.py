@@ -19,7 +19,7 @@ BUDGET = 180
 def run(digits: ArraySource, name: str, **params: Any) -> tuple[np.ndarray, Any]:
     entry = methods.get(name)
     pool = method_pool(entry, params, digits, size=1797, num_classes=10, rate=0.9)
-    return run_method(entry, pool, params, BUDGET, seed=3), pool.diagnostics
+    return run_method(entry, pool, params, BUDGET, seed=3).indices, pool.diagnostics
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ def keep(embeddings: np.ndarray, budget: int, seed: int, **params: float) -> np.
     entry, size = methods.get("unbiased-partition"), len(embeddings)
     source = ArraySource(embedding_array=embeddings)
     pool = method_pool(entry, params, source, size=size, num_classes=2, rate=1 - budget / size)
-    return run_method(entry, pool, params, budget, seed)
+    return run_method(entry, pool, params, budget, seed).indices
 
 
 @pytest.fixture

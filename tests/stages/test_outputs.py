@@ -31,7 +31,7 @@ def cells(out: Path, method: str, rates: str = "0.5") -> list[Cell]:
 
 @pytest.mark.parametrize(("epochs", "passes"), [(None, EPOCHS), (2, 2), (0, 0)])
 def test_outputs_are_those_of_a_training_by_hand(tmp_path: Path, epochs: int | None, passes: int) -> None:
-    [cell] = cells(tmp_path, f"craig-unweighted(epochs={epochs})" if epochs is not None else "craig-unweighted")
+    [cell] = cells(tmp_path, f"craig(epochs={epochs})" if epochs is not None else "craig")
     selection, session = cell.selection(), Session(out=tmp_path, cache=tmp_path / "cache")
     asked = Asked([np.empty(0, dtype=np.int64)])
     found = StageSource(selection, session).read(OUTPUTS, TrainedNetwork("pool", epochs), asked)
@@ -56,18 +56,14 @@ def test_outputs_are_those_of_a_training_by_hand(tmp_path: Path, epochs: int | N
 
 
 def test_one_training_serves_all_rates_and_both_methods(tmp_path: Path) -> None:
-    plan = [
-        cell for method in ("craig-unweighted", "grad-match-unweighted") for cell in cells(tmp_path, method, "0.3,0.9")
-    ]
+    plan = [cell for method in ("craig", "grad-match") for cell in cells(tmp_path, method, "0.3,0.9")]
     assert len(plan) == 4
     assert len({stage.key for cell in plan for stage in cell.selection().inputs()}) == 1
 
 
 def test_more_epochs_than_the_proxys_are_the_proxys(tmp_path: Path) -> None:
     stages = [
-        PoolOutputs.of(
-            cells(tmp_path, f"craig-unweighted(epochs={epochs})")[0].selection(), TrainedNetwork("pool", epochs)
-        )
+        PoolOutputs.of(cells(tmp_path, f"craig(epochs={epochs})")[0].selection(), TrainedNetwork("pool", epochs))
         for epochs in (EPOCHS, 50)
     ]
     assert stages[0].key == stages[1].key
@@ -78,4 +74,4 @@ def test_a_network_on_revealed_labels_is_no_stage(tmp_path: Path) -> None:
     [cell] = cells(tmp_path, "badge")
     assert cell.selection().inputs() == []
     assert cell.selection().uses_gpu(), "it is trained while the method runs"
-    assert not cells(tmp_path, "craig-unweighted")[0].selection().uses_gpu()
+    assert not cells(tmp_path, "craig")[0].selection().uses_gpu()

@@ -6,41 +6,43 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bench.errors import BenchError, RowError
 from bench.results.claims import Unchecked
-from bench.results.published import coreset_sha256, indices_path, read_indices, read_scores, scores_path
+from bench.results.published import coreset_sha256, indices_path, read_coreset, read_scores, scores_path
 from bench.results.rows import Row
+from bench.weighted import Kept
 
 
-def published_indices(row: Row, run: Path) -> NDArray[np.int64] | str:
+def published_coreset(row: Row, run: Path) -> Kept | str:
     """Return the coreset beside the row, or why it cannot be read."""
     path = indices_path(run, row.cell_id)
     try:
         # Without the hash: another coreset shall be told as another one, not as a file that cannot be read.
         stays_in(path, run)
-        return read_indices(path)
+        return read_coreset(path)
     except BenchError as error:
         return str(error)
 
 
-def indices_problems(row: Row, indices: NDArray[np.int64] | str, run: Path) -> Iterator[str]:
-    """Whether the coreset has the row's hash and size.
+def indices_problems(row: Row, kept: Kept | str, run: Path) -> Iterator[str]:
+    """Whether the coreset has the row's hash and size, and weights where the row says so.
 
     Args:
         row: names hash and budget.
-        indices: from ``published_indices``.
+        kept: from ``published_coreset``.
         run: folder that holds ``rows`` and ``indices``.
     """
-    if isinstance(indices, str):
-        yield f"indices: {indices}"
+    if isinstance(kept, str):
+        yield f"indices: {kept}"
         return
     path = indices_path(run, row.cell_id)
-    if coreset_sha256(indices) != row.indices_sha256:
-        yield f"indices: SHA-256 of {path} is {coreset_sha256(indices)}, not {row.indices_sha256}"
-    if len(indices) != row.budget:
-        yield f"indices: {path} holds {len(indices)} positions, the budget is {row.budget}"
+    if (digest := coreset_sha256(*kept)) != row.indices_sha256:
+        yield f"indices: SHA-256 of {path} is {digest}, not {row.indices_sha256}"
+    if len(kept.indices) != row.budget:
+        yield f"indices: {path} holds {len(kept.indices)} positions, the budget is {row.budget}"
+    if row.weighted != (kept.weights is not None):
+        yield f"weighted: {row.weighted}, but {path} holds {'weights' if row.weighted is False else 'no weights'}"
 
 
 def scores_problems(row: Row, run: Path) -> Iterator[str]:

@@ -67,7 +67,8 @@ def identity_problems(row: Row, stem: str) -> Iterator[str]:
     if later:
         yield f"{', '.join(sorted(later))}: there in a row of version {row.schema_version}, which has none"
     # Some of version 1 were written before it had all its fields.
-    written = {name for name in Row.model_fields if row.schema_version > 1 and SINCE.get(name, 1) <= row.schema_version}
+    always = [name for name, info in Row.model_fields.items() if info.exclude_if is None]
+    written = {name for name in always if row.schema_version > 1 and SINCE.get(name, 1) <= row.schema_version}
     empty = [name for name in _REQUIRED.get(row.schema_version, ()) if not getattr(row, name)]
     missing = list(dict.fromkeys([*empty, *sorted(written - row.model_fields_set)]))
     for name in ("recipe", "proxy_recipe"):
