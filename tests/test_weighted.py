@@ -37,7 +37,7 @@ from bench.selection import method_pool, run_method
 from bench.stages.session import Session
 from bench.training.batches import TensorBatches
 from bench.training.fit import LabelledInputs, fit, fresh_network
-from bench.training.loop import train
+from bench.training.loop import train, weighted_cross_entropy
 from bench.weighted import of_mean_one
 from tests.narrowing import present
 
@@ -130,14 +130,14 @@ def test_whole_weights_train_as_repeated_images(smoothing: float, optimiser: str
             std=(1.0,),
             device="cpu",
         )
-        scaled = None if weights is None else torch.from_numpy(of_mean_one(weights))
+        scaled = None if weights is None else weighted_cross_entropy(torch.from_numpy(of_mean_one(weights)))
         train(
             network,
             batches,
             recipe=recipe,
             iterations=40,
             generator=torch.Generator().manual_seed(0),
-            weights=scaled,
+            loss=scaled,
         )
         return [value.detach().numpy() for value in network.parameters()]
 
@@ -164,7 +164,14 @@ def test_batches_are_an_unbiased_estimate_of_the_weighted_loss() -> None:
     batches = TensorBatches(
         torch.from_numpy(inputs), torch.from_numpy(targets), recipe=recipe, mean=(0.0,), std=(1.0,), device="cpu"
     )
-    train(network, batches, recipe=recipe, iterations=4, generator=torch.Generator().manual_seed(0), weights=weights)
+    train(
+        network,
+        batches,
+        recipe=recipe,
+        iterations=4,
+        generator=torch.Generator().manual_seed(0),
+        loss=weighted_cross_entropy(weights),
+    )
     found, steps = torch.stack(steps).mean(0), []
     logits = network(torch.from_numpy(inputs))
     (weights * nn.functional.cross_entropy(logits, torch.from_numpy(targets), reduction="none")).mean().backward()

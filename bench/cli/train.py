@@ -237,6 +237,7 @@ def _result(made: Row, out: Path, origin: Row | None) -> dict[str, Any]:
 
 def _tell(made: Row, result: dict[str, Any], *, new: bool, origin: Row | None) -> None:
     what = f"{made.dataset}, {made.variant}, {made.model}, seed {made.seed}, {made.budget} of {made.pool_size} images"
+    what += " with weights" if made.weighted else ""
     where = f"Written: {result['row']}" if new else f"It was there already: {result['row']}"
     typer.echo(f"{what}: {made.accuracy:.2f} % (best {made.best_accuracy:.2f} %). {where}")
     if origin is None or result["reproduced"] is None:

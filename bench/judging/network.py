@@ -17,7 +17,7 @@ from bench.data import Dataset, take_images
 from bench.identity import Proxy, derive_seed
 from bench.judging.judges import SHARE
 from bench.progress import Progress
-from bench.training.batches import Batches
+from bench.training.batches import Batch, Batches
 from bench.training.fit import Inputs, fresh_network, make_batches, proxy_iterations, seeded
 from bench.training.loop import Loss, train
 from bench.training.precision import products
@@ -83,11 +83,11 @@ def qualities(
 
 
 def loss_of(heads: Sequence[int]) -> Loss:
-    """Mean over the heads of the cross-entropy: (logits [B, sum of heads], targets int64 [B, L]) -> scalar."""
+    """Mean over the heads of the cross-entropy: logits [B, sum of heads], targets int64 [B, L]."""
 
-    def loss(logits: Tensor, targets: Tensor, *, label_smoothing: float = 0.0) -> Tensor:
-        parts = zip(logits.split(list(heads), 1), targets.unbind(1), strict=True)
-        losses = [functional.cross_entropy(part, labels, label_smoothing=label_smoothing) for part, labels in parts]
+    def loss(logits: Tensor, batch: Batch, smoothing: float) -> Tensor:
+        parts = zip(logits.split(list(heads), 1), batch.targets.unbind(1), strict=True)
+        losses = [functional.cross_entropy(part, labels, label_smoothing=smoothing) for part, labels in parts]
         return torch.stack(losses).mean()
 
     return loss

@@ -21,8 +21,8 @@ from bench.units import Count, Seconds
 SCHEMA_VERSION: Final = 5
 """Version of the row's fields that this harness writes; it reads all versions up to it.
 
-A field that is left out at its default does not raise it: all other rows stay as they were, and an earlier harness refuses
-one that has the field.
+A field that is left out at its default does not raise it: all other rows stay as they were, and an earlier harness
+refuses one that has the field.
 """
 DIGEST = "^[0-9a-f]{64}$"
 SHA256 = re.compile("[0-9a-f]{64}")

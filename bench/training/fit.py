@@ -18,7 +18,7 @@ from bench.plugins import models
 from bench.progress import Progress
 from bench.recipe import Recipe
 from bench.training.batches import Batches, FileBatches, TensorBatches
-from bench.training.loop import Evaluation, evaluate, steps_per_epoch, train
+from bench.training.loop import Evaluation, evaluate, steps_per_epoch, train, weighted_cross_entropy
 from bench.training.recorder import DynamicsRecorder
 from bench.weighted import of_mean_one
 
@@ -93,6 +93,9 @@ def fit(
             )
         network.remember(first_inputs(source, len(source)), torch.from_numpy(np.array(targets)).to(device))  # type: ignore[operator]
         return [] if test is None else [evaluate(network, batches(test), iterations)]
+    loss = None
+    if training.weights is not None:
+        loss = weighted_cross_entropy(torch.from_numpy(of_mean_one(training.weights)).to(device))
     with seeded(derive_seed(seed, "layers"), device):
         return train(
             network,
@@ -103,7 +106,7 @@ def fit(
             recorder=recorder,
             test=None if test is None else batches(test),
             progress=progress,
-            weights=None if training.weights is None else torch.from_numpy(of_mean_one(training.weights)).to(device),
+            loss=loss,
         )
 
 

@@ -17,8 +17,8 @@ from bench.training.batches import Batch, Batches
 from bench.training.precision import autocast, products, sound_layers
 from bench.training.recorder import DynamicsRecorder
 
-Loss = Callable[..., Tensor]
-"""(logits, targets of a batch) -> scalar."""
+Loss = Callable[[Tensor, Batch, float], Tensor]
+"""(logits of a batch, the batch, label smoothing) -> scalar."""
 LOOK_EVERY = 100
 """Steps that must lie between two looks at the loss, each of which makes a GPU wait for the host."""
 
@@ -43,8 +43,7 @@ def train(
     test: Batches | None = None,
     progress: Progress | None = None,
     horizon: int | None = None,
-    loss: Loss = functional.cross_entropy,
-    weights: Tensor | None = None,
+    loss: Loss | None = None,
 ) -> list[Evaluation]:
     """Train in place for exactly ``iterations`` steps; score ``test`` evenly often, the last time at the end.
 
@@ -62,11 +61,7 @@ def train(
         progress: called with (steps done, steps in all) once per epoch, of short epochs every ``LOOK_EVERY`` steps.
         horizon: steps over which the learning rate decays, where that is not ``iterations``: a training that is
             stopped early goes on as if it were not.
-        weights: float32 [n] with a mean of 1, on the batches' device. The loss of a batch is the mean of weight times
-            loss over its images, in expectation that of the whole weighted coreset. DeepCore divides the sum by that
-            of the batch's own weights instead, so that what a weight is worth depends on its neighbours in the batch.
-        loss: ``loss(logits, targets, label_smoothing=)`` of a batch, with weights also ``reduction=``; what it takes as
-            targets the batches must hold.
+        loss: of a batch; what it takes as targets the batches must hold. By default the mean cross-entropy.
 
     Returns:
         The evaluations in order; empty without ``test``.
@@ -91,7 +86,7 @@ def train(
     with sound_layers(recipe, model):
         for step, batch, ends_epoch in _stream(batches, iterations, generator):
             optimiser.zero_grad(set_to_none=True)
-            logits, lost = _gradients(model, batch, recipe, device.type, loss, weights)
+            logits, lost = _gradients(model, batch, recipe, device.type, loss or _cross_entropy)
             if recorder is not None:
                 # Before the step: the paper's p_t(i) is what the network said before it learned from this batch.
                 recorder.update(batch.positions, logits, batch.targets)
@@ -163,19 +158,34 @@ def _schedule(
     return torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: factors[min(step, iterations)])
 
 
-def _gradients(
-    model: nn.Module, batch: Batch, recipe: Recipe, device: str, loss: Loss, weights: Tensor | None
-) -> tuple[Tensor, Tensor]:
+def weighted_cross_entropy(weights: Tensor) -> Loss:
+    """Return the mean over a batch of weight times cross-entropy.
+
+    In expectation over batches that is the mean over all images. DeepCore divides the sum by that of the batch's own
+    weights instead, so that what a weight is worth depends on its neighbours in the batch.
+
+    Args:
+        weights: float32 [n] with a mean of 1, on the batches' device, in the order that the source was given.
+    """
+
+    def loss(logits: Tensor, batch: Batch, smoothing: float) -> Tensor:
+        each = functional.cross_entropy(logits, batch.targets, label_smoothing=smoothing, reduction="none")
+        return (weights[batch.positions] * each).mean()
+
+    return loss
+
+
+def _cross_entropy(logits: Tensor, batch: Batch, smoothing: float) -> Tensor:
+    return functional.cross_entropy(logits, batch.targets, label_smoothing=smoothing)
+
+
+def _gradients(model: nn.Module, batch: Batch, recipe: Recipe, device: str, loss: Loss) -> tuple[Tensor, Tensor]:
     """Do the forward and backward pass; return logits [B, C] and loss, detached."""
     # Around both passes: TF32 applies to the products of gradients as well. Autocast is for the forward pass alone.
     with products(recipe):
         with autocast(recipe, device):
             logits = model(batch.inputs)
-            if weights is None:
-                lost = loss(logits, batch.targets, label_smoothing=recipe.label_smoothing)
-            else:
-                each = loss(logits, batch.targets, label_smoothing=recipe.label_smoothing, reduction="none")
-                lost = (weights[batch.positions] * each).mean()
+            lost = loss(logits, batch, recipe.label_smoothing)
         lost.backward()
     return logits.detach(), lost.detach()
 

@@ -16,6 +16,7 @@ from bench.judging.labelings import make_labelings
 from bench.judging.network import loss_of, qualities
 from bench.recipe import Recipe
 from bench.training import loop
+from bench.training.batches import Batch
 from bench.training.fit import proxy_iterations
 from bench.training.proxy import rehearse
 
@@ -77,7 +78,9 @@ def test_loss_is_the_mean_of_the_heads_losses() -> None:
     expected = (
         functional.cross_entropy(logits[:, :2], targets[:, 0]) + functional.cross_entropy(logits[:, 2:], targets[:, 1])
     ) / 2
-    torch.testing.assert_close(loss_of([2, 3])(logits, targets), expected)
+    torch.testing.assert_close(
+        loss_of([2, 3])(logits, Batch(logits, targets, torch.arange(len(targets))), 0.0), expected
+    )
 
 
 @pytest.mark.parametrize("count", [1, 3, 17])
