@@ -102,6 +102,7 @@ INTEGRATION = (
     "test_plugins",
     "test_public_api.py::test_only_a_frozen_encoder_needs_torch_and_nothing_needs_ray",
     "test_resource_usage.py::test_the_peak_is_that_of_the_block_alone",
+    "test_weighted.py::test_every_model_that_learns_is_trained_with_the_weights",
     "tracking/test_trackers.py::test_a_run_that_needs_wandb_says_so_before_anything_starts",
     "tracking/test_trackers.py::test_bench_run_tracks_and_survives_a_tracker_that_fails",
     "tracking/test_trackers.py::test_wandb_offline_holds_the_table_of_rows_and_curves",
