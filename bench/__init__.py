@@ -1,4 +1,4 @@
-"""Compare coreset selection methods. What a plugin needs is importable from here; none of it imports torch or Ray."""
+"""Compare coreset selection methods. Everything a plugin needs is imported from here, without torch or Ray."""
 
 from lazy_loader import attach_stub
 

@@ -1,4 +1,4 @@
-"""The public names, once: type checkers read this file, and ``bench/__init__.py`` makes lazy imports of it."""
+"""The public names in one place: type checkers read this file, and ``bench/__init__.py`` makes lazy imports of it."""
 
 from .api import Choice as Choice
 from .api import ResultTable as ResultTable

@@ -10,7 +10,7 @@ from bench.interruption import INTERRUPTED, count_as_ctrl_c
 
 
 def main() -> None:
-    """Run the command line; a signal ends it with code 130 and one line, while it is still being imported too."""
+    """Run the command line; a signal ends it with code 130 and one line, even while it is still being imported."""
     try:
         count_as_ctrl_c()
         from bench.cli import main as command
@@ -24,9 +24,9 @@ def main() -> None:
 
 
 def _leave(code: object) -> None:
-    """End; without a wait for threads where Ray could not start, since its own may never end, or after an interrupt."""
-    # After an interrupt even without Ray: where it hit code that ``exec`` ran, as dataclasses do at import, Python
-    # would end the process by SIGINT in the place of the exit code, though the exception was caught.
+    """Exit; after an interrupt, or where Ray could not start, do not wait for threads, since Ray's may never end."""
+    # After an interrupt even without Ray: if it hit code that ``exec`` ran, as dataclasses do at import, Python would
+    # end the process by SIGINT instead of the exit code, though the exception was caught.
     if code != INTERRUPTED and (code != 2 or "ray" not in sys.modules):
         sys.exit(code)  # type: ignore[arg-type]
     for stream in (sys.stdout, sys.stderr):

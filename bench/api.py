@@ -30,35 +30,35 @@ Metric = Literal["last", "best"]
 
 
 class RunFields(TypedDict, total=False):
-    """Keywords of ``run``: the fields of a grid, then where and on what it runs, in the words of ``bench.fields``.
+    """Keywords of ``bench.run``: the fields of a grid, then the folders, the machine and the limits.
 
     Attributes:
-        methods: ``"elfs,ccs(beta=0.3)"``, or a list; a parameter may be a mapping from rate to value.
-        datasets: likewise, with modifiers: ``"cifar100@imbalance=100"`` (``bench.modifiers``).
-        encoders: likewise; by default each data set's.
-        models: likewise; by default each data set's.
+        methods: methods: ``"elfs,ccs(beta=0.3)"``, or a list; a parameter may be a mapping from rate to value.
+        datasets: data sets, likewise, with modifiers: ``"cifar100@imbalance=100"`` (``bench.modifiers``).
+        encoders: encoders, likewise. Default: each data set's own.
+        models: networks to train on the coresets, likewise. Default: each data set's own.
         rates: fractions of the pool to remove, each in [0, 1).
-        seeds: how many, or a list of seeds.
+        seeds: number of seeds, or a list of seeds.
         preset: name of a packaged grid to start from.
-        config: YAML file of the same fields.
-        pool_size: images drawn from the training split as the pool.
-        pool_seed: of that draw; another one is another pool.
-        proxy_model: network for training dynamics; by default the model that is trained on the coreset.
-        recipe: fields of ``bench.Recipe`` that replace the data set's and the model's.
-        scale: factor that shortens iterations and proxy epochs; rows are marked.
-        out: folder of rows, indices and tables.
+        config: YAML file with the same fields.
+        pool_size: number of training images to draw as the pool; None takes all.
+        pool_seed: seed of the pool's draw. Default: 0.
+        proxy_model: network for training dynamics; all models then share each coreset. Default: each model itself.
+        recipe: fields of ``bench.Recipe`` to override, as a mapping.
+        scale: factor that shortens iterations and proxy epochs, such as 0.1; rows are marked.
+        out: folder for rows, indices and tables.
         data_root: folder of the data sets.
         cache_dir: folder of shared stages. Default: the user's cache folder.
-        download: whether missing data and weights may be fetched.
-        device: ``auto``, ``cpu`` or ``cuda``.
-        cpus_per_trial: CPUs, and threads, of a stage or cell.
-        gpus_per_trial: GPUs of a stage or cell; None is 1 on ``cuda``.
+        download: download missing data and weights.
+        device: device to compute on: ``auto``, ``cpu`` or ``cuda``.
+        cpus_per_trial: CPUs, and threads, of each stage or cell.
+        gpus_per_trial: GPUs of each stage or cell; None is 1 on ``cuda``.
         executor: ``local`` (the default here), or ``ray``.
-        workers: worker processes of ``local``; by default the work is done in this process.
+        workers: worker processes of ``local``; None works in this process.
         address: address of a running Ray cluster.
-        time_limit: seconds, or text such as ``2h``, that one stage or cell may take.
-        retries: tries again for what was killed, ran out of memory or could not read or write a file.
-        force: start although memory or disk will not do by the estimates.
+        time_limit: time limit of each stage or cell: seconds, or text such as ``2h``.
+        retries: retries of a stage or cell that was killed, ran out of memory or could not read or write a file.
+        force: start even if the estimates say that memory or disk will not suffice.
     """
 
     methods: str | Sequence[Any]
@@ -91,12 +91,12 @@ class RunFields(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class Run:
-    """What a run left.
+    """The result of ``bench.run``.
 
     Attributes:
         out: folder of the rows.
-        written: ids of the grid's cells that have a row now, this run's or an earlier one's.
-        failed: id -> reason, of those that failed.
+        written: ids of the grid's cells that now have a row, from this run or an earlier one.
+        failed: cell id -> reason, for each cell that failed.
         seconds: wall time.
     """
 
@@ -106,7 +106,7 @@ class Run:
     seconds: float
 
     def rows(self) -> pd.DataFrame:
-        """Return the rows of this grid alone, as ``load_rows`` does."""
+        """Return the rows of this grid alone, in the columns of ``load_rows``."""
         frame = load_rows(self.out)
         return frame[frame["cell_id"].isin(self.written)].reset_index(drop=True)
 
@@ -114,7 +114,7 @@ class Run:
 def run(*, quiet: bool = False, listener: Listener | None = None, **fields: Unpack[RunFields]) -> Run:
     """Run every method on every data set at every rate, with every encoder, model and seed.
 
-    The same call again runs only the cells that have no row yet, as ``bench run`` does; both may use one folder.
+    Call it again to run only the cells that have no row yet. ``bench run`` does the same, and can share the folder.
 
     Examples:
         >>> done = bench.run(methods="elfs,random", datasets="digits", rates=[0.5, 0.9], seeds=3, out="runs/digits")
@@ -122,15 +122,15 @@ def run(*, quiet: bool = False, listener: Listener | None = None, **fields: Unpa
 
     Args:
         quiet: print nothing but failures.
-        listener: told what happens, in place of the lines that are printed.
-        **fields: see ``RunFields``; any field of a grid, and where and on what it runs.
+        listener: receives the run's events instead of the lines that are printed by default.
+        **fields: see ``RunFields``: any field of a grid, and the folders, machine and limits.
 
     Returns:
-        What was written and what failed. A cell that fails does not raise: its reason is in ``failed``.
+        The cells that have rows and the cells that failed. A failed cell does not raise: its reason is in ``failed``.
 
     Raises:
         BenchError: a name, value, folder, data set or weights file is not valid; nothing was started.
-        KeyboardInterrupt: the run was interrupted; what is written stays, and the same call resumes it.
+        KeyboardInterrupt: the run was interrupted; finished rows stay, and the same call resumes it.
     """
     from bench.engine.events import Several
     from bench.engine.resume import valid_row
@@ -138,22 +138,22 @@ def run(*, quiet: bool = False, listener: Listener | None = None, **fields: Unpa
     from bench.engine.start import Job, RunOptions
     from bench.grid.spec import GridSpec, load_spec
 
-    given: dict[str, Any] = dict(fields)
-    preset, config = given.pop("preset", None), given.pop("config", None)
-    grid = {name: given.pop(name) for name in GridSpec.model_fields if name in given}
-    for name in given:
+    options: dict[str, Any] = dict(fields)
+    preset, config = options.pop("preset", None), options.pop("config", None)
+    grid = {name: options.pop(name) for name in GridSpec.model_fields if name in options}
+    for name in options:
         if name not in RunOptions.__dataclass_fields__:
             raise UnknownName("argument of bench.run:", name, RunFields.__annotations__)
     if not grid and preset is None and config is None:
         raise SpecError('nothing to compare was named: try bench.run(methods="elfs,random", datasets="digits").')
     spec = load_spec(preset=preset, config=None if config is None else Path(config), given=grid)
-    job = Job(spec, RunOptions(**{"executor": "local", **given}))
+    job = Job(spec, RunOptions(**{"executor": "local", **options}))
     job.check()
-    with _listening(listener, quiet, job) as told:
+    with _listener_or_printer(listener, quiet, job) as receiver:
         for line in job.warnings():
-            told.note(line)
-        outcome = job.run(Several(told, RunLog(job.session.out)))
-    # The run has ended in order; a loop of the caller's around it must end too.
+            receiver.note(line)
+        outcome = job.run(Several(receiver, RunLog(job.session.out)))
+    # The run has ended in order; a loop of the caller around it must end too.
     if outcome.interrupted:
         raise KeyboardInterrupt
     # By the rows on disk, since an earlier run or another process may have written some.
@@ -163,18 +163,20 @@ def run(*, quiet: bool = False, listener: Listener | None = None, **fields: Unpa
 
 @dataclass(frozen=True)
 class Choice:
-    """What to label.
+    """The items to label, as ``bench.select`` chose them.
 
     Attributes:
-        indices: int64 [n], sorted positions of the items that are kept.
-        order: int64 [n], the same in the order to label: whoever stops early still has a good choice.
+        indices: int64 [n], sorted positions of the chosen items.
+        order: int64 [n], the same positions in labelling order: if you stop early, what you have labelled is still a
+            good choice.
         clusters: int64 [n], cluster of each item of ``order``; None for ``random``.
-        scores: float32 [N], high = hard; None where the method has no score.
+        scores: float32 [N], high = hard; None if the method has no score.
         chosen: parameters that the method chose itself, such as beta.
-        judged: candidate -> what a judge without labels said of it, high = good; empty where the method judges none.
-        taken: which of them this is, such as ``"beta=0.4"`` or ``"random 2"``, or a method; empty where none was.
+        judged: candidate -> score that a label-free judge gave it, high = good; empty if nothing was judged.
+        taken: the judged candidate that was chosen, such as ``"beta=0.4"`` or ``"random 2"``, or a method; empty if
+            nothing was judged.
         method: the method with all parameters that were set, by you or by the number of items.
-        warnings: signs that the choice is not varied; empty for a good one.
+        warnings: signs that the choice lacks variety; empty if there are none.
     """
 
     indices: NDArray[np.int64]
@@ -204,7 +206,7 @@ def select(
     threads: int = 1,
     cache_dir: PathLike | None = None,
 ) -> Choice:
-    """Choose which unlabelled items to label, without a single label, as ``bench select`` does.
+    """Choose which unlabelled items to label, as ``bench select`` does, without needing any label.
 
     Examples:
         >>> chosen = bench.select(X, budget=500, num_classes=20, seed=0)
@@ -213,21 +215,21 @@ def select(
 
     Args:
         X: embeddings [N, D], finite numbers; or images uint8 [N, C, H, W] with ``encoder``.
-        budget: n, items to keep, 2 to N.
-        num_classes: about how many classes there are; too many does less harm than too few.
-        method: a label-free method with parameters, such as ``"elfs(clustering=kmeans)"``; ``default`` takes
-            k-means sampling, and MaxHerding of more than 20,000 items (results/labelling).
-        encoder: of images, such as ``"dino_vits16"`` or ``"dino_vits16(weights=FILE)"``.
-        labelled: positions of items that are labelled already; the choice complements them.
+        budget: n, number of items to choose, 2 to N.
+        num_classes: rough number of classes; too high does less harm than too low.
+        method: a label-free method with parameters, such as ``"elfs(clustering=kmeans)"``; ``default`` is k-means
+            sampling, and MaxHerding for more than 20,000 items (results/labelling).
+        encoder: encoder of the images, such as ``"dino_vits16"`` or ``"dino_vits16(weights=FILE)"``.
+        labelled: positions of items that are already labelled; the choice complements them.
         exclude: positions of items that are never chosen.
-        groups: [N] group of each item, such as the video of a frame; None where there are none. An item whose own is
-            missing (None, NaN or empty) is in no group.
-        per_group: most items of a group, labelled ones included; ``"all"`` chooses whole groups, of together at most
-            n items.
-        seed: of everything random.
+        groups: [N] group of each item, such as the video of a frame; None for no groups. An item whose group is
+            missing (None, NaN or empty) is in none.
+        per_group: most items to have labelled in a group, counting those that already are; ``"all"`` chooses whole
+            groups, of at most n items in total.
+        seed: seed of everything random.
         device: ``auto``, ``cpu`` or ``cuda``.
-        threads: CPU threads.
-        cache_dir: folder of what is computed on the way, which the same call reads again; None for the user's own.
+        threads: number of CPU threads.
+        cache_dir: folder of intermediate results, which the same call reuses; None for the user's cache folder.
 
     Raises:
         BenchError: the array, budget, method or encoder is not valid, or the method reads labels.
@@ -264,17 +266,17 @@ def select(
     check_method(call, budget=budget, items=len(array), classes=num_classes)
     check_limits(limits, budget=budget, items=len(array))
     cache = cache_folder(None if cache_dir is None else Path(cache_dir))
-    used = pick_device(device)
+    compute_device = pick_device(device)
     prepare_torch(threads)
     if vectors is None:
-        vectors = embed_images(array, parse_call(str(encoder)), cache, device=used, threads=threads)
+        vectors = embed_images(array, parse_call(str(encoder)), cache, device=compute_device, threads=threads)
     chosen = choose_to_label(
         vectors,
         call,
         budget=budget,
         classes=num_classes,
         seed=seed,
-        machine=Machine(cache, used, threads, begin=lambda title: lambda done, total: None),
+        machine=Machine(cache, compute_device, threads, begin=lambda title: lambda done, total: None),
         limits=limits,
     )
     return Choice(
@@ -290,26 +292,26 @@ def select(
     )
 
 
-def _whole(name: str, given: Any, least: int) -> int:
-    """Return a whole number, also one of numpy's; refuse 3.0 and True, which the command line does not take either."""
+def _whole(name: str, value: Any, least: int) -> int:
+    """Return a whole number, Python's or numpy's; refuse 3.0 and True, as the command line does."""
     try:
-        number = least - 1 if isinstance(given, bool) else operator.index(given)
+        number = least - 1 if isinstance(value, bool) else operator.index(value)
     except TypeError:
         number = least - 1
     if number < least:
-        raise SpecError(f"{name}={given!r} is not valid: a whole number from {least} on.")
+        raise SpecError(f"{name}={value!r} is not valid: a whole number from {least} on.")
     return number
 
 
 def load_rows(*folders: PathLike) -> pd.DataFrame:
-    """Return the rows of one or more result folders, one line a cell, columns as those of ``bench export``.
+    """Return the rows of one or more result folders as a frame: one line per cell, the columns of ``bench export``.
 
     Examples:
         >>> frame = bench.load_rows("runs/digits")
         >>> frame.groupby("method").accuracy.mean()
 
     Raises:
-        RowError: a folder is missing or without rows, a row is not valid, or two rows of one cell disagree.
+        RowError: a folder is missing or has no rows, a row is not valid, or two rows of one cell disagree.
     """
     from bench.addresses import local_path
     from bench.results.frame import to_frame
@@ -321,20 +323,20 @@ def load_rows(*folders: PathLike) -> pd.DataFrame:
 
 
 class ResultTable(pd.DataFrame):
-    """A DataFrame that renders itself as the command line does, with its notes; ``pd.DataFrame(table)`` is plain."""
+    """A DataFrame that renders itself, notes included, as the command line does; ``pd.DataFrame(table)`` drops both."""
 
     _metadata: ClassVar[list[str]] = ["_tables"]
     _tables: list[TextTable]
 
     @property
     def _constructor(self) -> type[pd.DataFrame]:
-        return pd.DataFrame  # a part of a table has other notes: it is a plain frame
+        return pd.DataFrame  # a part of a table would need other notes, so it is a plain frame
 
     def to_markdown(self, buf: Any = None, *args: Any, **kwargs: Any) -> str:  # type: ignore[override]
-        """Return the Markdown that the command writes; arguments are ignored but for a file name to write to."""
+        """Return the Markdown that the command writes; of the arguments only ``buf``, a file name, has an effect."""
         from bench.results.rendering import markdown
 
-        return _to(buf, markdown(self._tables))
+        return _write_if_asked(buf, markdown(self._tables))
 
     def to_latex(  # type: ignore[override]
         self,
@@ -352,14 +354,14 @@ class ResultTable(pd.DataFrame):
 
         Args:
             buf: file name to write to.
-            caption: LaTeX, taken as it is; by default the table's title.
-            label: for ``\ref``.
-            wide: over both columns of a page.
-            notes: whether facts stand below the table, or as comments in the source.
+            caption: caption in LaTeX, used as it is. Default: the table's title.
+            label: label for ``\ref``.
+            wide: span both columns of a page.
+            notes: where to put the facts: below the table, or as comments in the source.
         """
         from bench.results.rendering import Tex, latex
 
-        return _to(buf, latex(self._tables, Tex(caption, label, wide, notes)))
+        return _write_if_asked(buf, latex(self._tables, Tex(caption, label, wide, notes)))
 
 
 def table(
@@ -370,7 +372,7 @@ def table(
     methods: Methods | None = None,
     digits: int = 1,
 ) -> ResultTable:
-    """Return the mean accuracy over seeds, one line a method in each block of data set, encoder and model.
+    """Return the mean accuracy over seeds: a block per data set, encoder and model, with one line per method.
 
     Examples:
         >>> print(bench.table(bench.load_rows("runs/digits"), methods={"random": "Random", "elfs": "ELFS"}))
@@ -378,22 +380,23 @@ def table(
     Args:
         frame: from ``load_rows``, or a selection of its lines.
         metric: ``last`` is test accuracy after the last iteration, ``best`` the best seen during training.
-        compare: ``paper`` puts the papers' numbers into the Markdown and LaTeX.
-        methods: to show, in this order: ``"random,elfs=ELFS (ours)"``, a list, or a mapping from method to name.
-        digits: decimals of the Markdown and LaTeX.
+        compare: ``paper`` adds the papers' numbers to the Markdown and LaTeX.
+        methods: methods to show, in this order: ``"random,elfs=ELFS (ours)"``, a list, or a mapping from method to
+            name.
+        digits: decimals in the Markdown and LaTeX.
 
     Returns:
-        Index (dataset, encoder, model, method as written, or as named), columns the rates, values the mean in percent;
-        NaN where no row is. ``to_markdown`` and ``to_latex`` add standard deviations and notes.
+        Index (dataset, encoder, model, method as written or named), columns the rates, values the mean in percent;
+        NaN where there is no row. ``to_markdown`` and ``to_latex`` add standard deviations and notes.
 
     Raises:
-        RowError: rows that are not comparable would meet in one table, or the frame is not one of rows.
-        SpecError: a method that no row has.
+        RowError: the rows are not comparable in one table, or the frame does not hold rows.
+        SpecError: no row has one of the methods.
     """
     from bench.results.accuracy_table import accuracy_table
 
-    made = _blocks(frame, metric, methods=methods, digits=digits, compare=compare == "paper")
-    wide = pd.concat([block.means for block in made]).pivot_table(
+    blocks = _blocks(frame, metric, methods=methods, digits=digits, compare=compare == "paper")
+    wide = pd.concat([block.means for block in blocks]).pivot_table(
         index=["dataset", "encoder", "model", "variant" if methods is None else "label"],
         columns="rate",
         values="mean",
@@ -402,7 +405,7 @@ def table(
     )
     wide.index.names = ["dataset", "encoder", "model", "method"]
     wide = wide[sorted(wide.columns)].dropna(how="all")
-    return _rendered(wide, [accuracy_table(block) for block in made])
+    return _with_tables(wide, [accuracy_table(block) for block in blocks])
 
 
 def compare(
@@ -413,29 +416,29 @@ def compare(
     methods: Methods | None = None,
     digits: int = 2,
 ) -> ResultTable:
-    """Return paired differences to a baseline at the same seeds, with intervals and p-values.
+    """Return the paired differences from a baseline at the same seeds, with intervals and p-values.
 
     Examples:
         >>> bench.compare(bench.load_rows("runs/digits"), baseline="random")[["method", "rate", "difference", "p_holm"]]
 
     Args:
         frame: from ``load_rows``.
-        baseline: method, or variant such as ``ccs(beta=0.1)``.
+        baseline: a method, with parameters if you like: ``ccs(beta=0.1)``.
         metric: see ``table``.
         methods: see ``table``; p-values are adjusted for these.
         digits: see ``table``.
 
     Returns:
-        One line per block, method and rate; columns as those of ``comparison.csv``.
+        One line per block, method and rate, in the columns of ``comparison.csv``.
 
     Raises:
         RowError: see ``table``; or no block has the baseline.
     """
     from bench.results import comparison, comparison_tables
 
-    made = comparison.compare(_blocks(frame, metric, methods=methods, digits=digits, keep=baseline), baseline)
-    records = pd.DataFrame(comparison_tables.contest_records(made))
-    return _rendered(records, [comparison_tables.contest_table(*one) for one in made])
+    contests = comparison.compare(_blocks(frame, metric, methods=methods, digits=digits, keep=baseline), baseline)
+    records = pd.DataFrame(comparison_tables.contest_records(contests))
+    return _with_tables(records, [comparison_tables.contest_table(*contest) for contest in contests])
 
 
 def leaderboard(
@@ -445,7 +448,7 @@ def leaderboard(
     methods: Methods | None = None,
     digits: int = 1,
 ) -> ResultTable:
-    """Return methods ranked by mean rank over every data set, encoder, model and rate.
+    """Return the methods, ordered by their mean rank over every data set, encoder, model and rate.
 
     Examples:
         >>> bench.leaderboard(["runs/digits", "runs/mnist"])
@@ -453,11 +456,11 @@ def leaderboard(
     Args:
         frames: from ``load_rows``, or result folders.
         metric: see ``table``.
-        methods: see ``table``; ranked among themselves.
+        methods: see ``table``; these are ranked among themselves.
         digits: see ``table``.
 
     Returns:
-        One line per method; columns as those of ``leaderboard.csv``.
+        One line per method, in the columns of ``leaderboard.csv``.
     """
     from bench.results.leaderboard import leaderboard_records, leaderboard_table, standings
 
@@ -466,9 +469,9 @@ def leaderboard(
     loaded = [frame if isinstance(frame, pd.DataFrame) else load_rows(frame) for frame in frames]
     if not loaded:
         raise RowError('nothing to rank: bench.leaderboard(["runs/a", "runs/b"]).')
-    made = _blocks(pd.concat(loaded, ignore_index=True), metric, methods=methods, digits=digits)
-    ranked = standings(made)
-    return _rendered(pd.DataFrame(leaderboard_records(ranked)), [leaderboard_table(made, ranked)])
+    blocks = _blocks(pd.concat(loaded, ignore_index=True), metric, methods=methods, digits=digits)
+    ranked = standings(blocks)
+    return _with_tables(pd.DataFrame(leaderboard_records(ranked)), [leaderboard_table(blocks, ranked)])
 
 
 def _blocks(frame: pd.DataFrame, metric: Metric, *, methods: Methods | None, **options: Any) -> list[Block]:
@@ -480,25 +483,25 @@ def _blocks(frame: pd.DataFrame, metric: Metric, *, methods: Methods | None, **o
         raise UnknownName("metric", metric, ("last", "best"))
     if frame.empty:
         raise RowError("the frame has no rows.")
-    # Grids share cells, random's above all, so frames that are put together hold some twice.
+    # Grids share cells, random's above all, so frames that were concatenated hold some twice.
     rows = once((f"line {number}", row) for number, row in enumerate(from_frame(frame), start=1))
     return blocks(rows, metric=metric, shown=None if methods is None else Shown(methods), **options)
 
 
-def _rendered(frame: pd.DataFrame, tables: list[TextTable]) -> ResultTable:
-    made = ResultTable(frame)
-    made._tables = tables
-    return made
+def _with_tables(frame: pd.DataFrame, tables: list[TextTable]) -> ResultTable:
+    result = ResultTable(frame)
+    result._tables = tables
+    return result
 
 
-def _to(buf: Any, text: str) -> str:
+def _write_if_asked(buf: Any, text: str) -> str:
     if buf is not None:
         Path(buf).write_text(text, encoding="utf-8")
     return text
 
 
-def _listening(listener: Listener | None, quiet: bool, job: Job) -> Any:
-    """Context of the listener: the caller's, or lines on standard error."""
+def _listener_or_printer(listener: Listener | None, quiet: bool, job: Job) -> Any:
+    """Return a context that gives the caller's listener, or one that prints lines on standard error."""
     from contextlib import nullcontext
 
     if listener is not None:

@@ -64,7 +64,7 @@ class Command(TyperCommand):
 
 
 class Commands(TyperGroup):
-    """Says that it was interrupted, of which Typer would say nothing: while options are read too."""
+    """Prints "Interrupted.", which Typer leaves out, also while options are still being read."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         with one_line(ctx):

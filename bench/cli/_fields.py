@@ -14,7 +14,7 @@ from annotated_types import Ge
 from typer.models import OptionInfo
 
 from bench.cli import _complete
-from bench.fields import Says
+from bench.fields import FieldText
 
 _COMPLETED = {
     "device": _complete.devices,
@@ -29,7 +29,7 @@ _COMPLETED = {
 def spread(command: Callable[..., None]) -> Callable[..., None]:
     """Make of a command what Typer reads: each parameter that is a dataclass becomes an option per field.
 
-    A field's annotation holds a ``typer.Option``, or the ``Says`` of ``bench.fields``; the class names its ``panel``.
+    A field's annotation holds a ``typer.Option`` or a ``bench.fields.FieldText``; the class names its ``panel``.
     """
     hints = get_type_hints(command, include_extras=True)
     groups: dict[str, Any] = {name: hint for name, hint in hints.items() if is_dataclass(hint)}
@@ -59,7 +59,7 @@ def option(group: Any, name: str, **otherwise: Any) -> OptionInfo:
         **otherwise: keywords of ``typer.Option`` that this command has in place of the field's.
     """
     hint = _hints(group)[name]
-    means = next(item for item in get_args(hint) if isinstance(item, OptionInfo | Says))
+    means = next(item for item in get_args(hint) if isinstance(item, OptionInfo | FieldText))
     if isinstance(means, OptionInfo):
         means.rich_help_panel = group.panel
         return means

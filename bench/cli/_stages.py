@@ -14,7 +14,7 @@ from bench.progress import Task
 
 
 class StageProgress:
-    """Says which stage runs, how far it is and how long it took. Writes to standard error.
+    """Shows on standard error which stage runs, how far it is and how long it took.
 
     Args:
         quiet: say nothing.

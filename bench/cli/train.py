@@ -15,7 +15,7 @@ from bench.cli import _complete
 from bench.cli._fields import option, spread
 from bench.cli._options import DeviceOption, QuietOption, SummaryOption
 from bench.cli._output import print_json
-from bench.fields import FolderFields, MachineFields, Says
+from bench.fields import FieldText, FolderFields, MachineFields
 
 if TYPE_CHECKING:
     from bench.engine.run import Outcome
@@ -74,7 +74,7 @@ class Wanted:
 class TrainFolders(FolderFields):
     """As of a run, in another folder."""
 
-    out: Annotated[Path, Says("Folder of the new rows.")] = Path("runs/train")
+    out: Annotated[Path, FieldText("Folder of the new rows.")] = Path("runs/train")
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ import bench
 from bench.cli import app
 from bench.cli._fields import spread
 from bench.engine.start import RunOptions
-from bench.fields import FolderFields, GridFields, MachineFields, Says, TrackFields, Whole, said
+from bench.fields import FieldText, FolderFields, GridFields, MachineFields, TrackFields, Whole, field_texts
 from bench.grid.spec import GridSpec
 
 
@@ -27,21 +27,21 @@ def options_of(command: str) -> dict[str, Any]:
 
 def test_every_field_is_an_option_of_bench_run_with_its_text() -> None:
     options = options_of("run")
-    for name, says in said(GridFields, FolderFields, MachineFields, TrackFields):
-        assert options[name].help == says.help
+    for name, text in field_texts(GridFields, FolderFields, MachineFields, TrackFields):
+        assert options[name].help == text.help
         assert options[name].opts == [f"--{name.replace('_', '-')}"]
     defaults = {field.name: field.default for field in (*fields(FolderFields), *fields(MachineFields))}
     assert {name: options[name].default for name in defaults} == defaults
 
 
 def test_the_grid_and_python_have_these_fields_and_no_others() -> None:
-    grid = {name for name, _ in said(GridFields)}
+    grid = {name for name, _ in field_texts(GridFields)}
     assert grid - {"preset", "config"} == set(GridSpec.model_fields)
-    told = dict(said(GridFields, FolderFields, MachineFields))
-    assert set(bench.RunFields.__annotations__) == set(told)
+    texts = dict(field_texts(GridFields, FolderFields, MachineFields))
+    assert set(bench.RunFields.__annotations__) == set(texts)
     # Written there too, since the documentation site and editors read it without running anything.
     _, _, listed = inspect.cleandoc(bench.RunFields.__doc__ or "").partition("Attributes:\n")
-    assert listed.splitlines() == [f"    {name}: {says.doc}" for name, says in told.items()]
+    assert listed.splitlines() == [f"    {name}: {text.doc}" for name, text in texts.items()]
 
 
 @pytest.mark.parametrize(
@@ -58,10 +58,10 @@ def test_a_command_gets_its_groups_as_objects() -> None:
         """Some fields."""
 
         panel: ClassVar[str] = "A heading"
-        names: Annotated[list[str] | None, Says("Some names.")] = None
-        least: Annotated[Whole, Says("At least 0.", env="BENCH_TEST_LEAST")] = 1
+        names: Annotated[list[str] | None, FieldText("Some names.")] = None
+        least: Annotated[Whole, FieldText("At least 0.", env="BENCH_TEST_LEAST")] = 1
         where: Annotated[Path, typer.Option(help="Where.")] = Path("here")
-        sure: Annotated[bool, Says("Whether.")] = False
+        sure: Annotated[bool, FieldText("Whether.")] = False
 
     Fields.__module__ = __name__
     seen: list[Any] = []
