@@ -341,7 +341,7 @@ def test_output_of_another_encoding_has_question_marks(
     monkeypatch.setenv("PYTHONIOENCODING", encoding)
     folder = Path(__file__).parents[2] / "results" / "digits-demo"
     done = subprocess.run(
-        [present(BENCH), "table", str(folder), "--out", str(tmp_path)], capture_output=True, timeout=120, check=False
+        [present(BENCH), "table", str(folder), "--out", str(tmp_path)], capture_output=True, timeout=500, check=False
     )
     assert done.returncode == 0, done.stderr
     assert b"?" in done.stdout or b"\xb1" in done.stdout
@@ -357,7 +357,7 @@ def test_a_full_disk_behind_standard_output_is_one_line(tmp_path: Path) -> None:
             stdout=full,
             stderr=subprocess.PIPE,
             text=True,
-            timeout=120,
+            timeout=500,
             check=False,
         )
     assert done.returncode == 1

@@ -53,8 +53,8 @@ class Command:
                     lines.append(line)
 
     def wait_for(self, condition: Callable[[], object], what: str) -> None:
-        """Wait at most four minutes."""
-        end = time.monotonic() + 240
+        """Wait at most eight minutes, on a busy machine too."""
+        end = time.monotonic() + 480
         while not condition():
             assert time.monotonic() < end, f"no {what} in {self.lines}"
             assert self.process.poll() is None, f"ended before {what}: {self.lines}"
@@ -96,14 +96,14 @@ class Command:
         return found
 
     def close(self) -> None:
-        self.process.wait(timeout=300)
+        self.process.wait(timeout=500)
         for reader in self._readers:
             reader.join()
 
     @staticmethod
     def wait_for_end(processes: dict[int, str]) -> None:
-        """Wait until they are gone, two minutes at most."""
-        end = time.monotonic() + 120
+        """Wait until they are gone, eight minutes at most."""
+        end = time.monotonic() + 480
         while alive(processes):
             assert time.monotonic() < end, alive(processes)
             time.sleep(0.1)

@@ -605,7 +605,7 @@ def test_no_name_reaches_the_terminal_as_a_command(forged: Write, tmp_path: Path
         [sys.executable, "-m", "bench", "validate", str(tmp_path / "\x1b[2J")],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=500,
     )
     assert (missing.returncode, "\\x1b[2J is neither" in missing.stderr, "\x1b" in missing.stderr) == (2, True, False)
 
