@@ -225,7 +225,7 @@ def summary(lines: Sequence[Line]) -> str:
             text.append(
                 [arm, str(len(found)), str(below), str(surely), f"{_average(regret):.2f}", f"{max(regret):.2f}"]
             )
-    heads = ["choice of beta", "lines", "mean below random", "significantly", "mean regret", "largest regret"]
+    heads = ["choice of beta", "lines", "mean below random", "significantly below", "mean regret", "largest regret"]
     tables = [_table(heads, text)]
     run = [line for line in counted if line.of(AUTO) and all(line.of(name) for name in candidates(line))]
     if run:
@@ -235,8 +235,8 @@ def summary(lines: Sequence[Line]) -> str:
         level = sum(own >= other for own, other in zip(mine, best, strict=True))
         surely = sum(_surely_below(gain) for line in run if (gain := line.gain(AUTO)) is not None)
         tables.append(
-            f"`auto`: at least the best single candidate (by test accuracy) minus 0.5 points on {near} of {len(run)} "
-            f"lines, at least that candidate on {level}; significantly below random on {surely}.\n"
+            f"`auto` is at most 0.5 points below its best candidate (by test accuracy) on {near} of {len(run)} lines, "
+            f"and not below it on {level}. It is significantly below random on {surely}.\n"
         )
     return "\n".join(tables)
 
@@ -271,11 +271,13 @@ def document(lines: Sequence[Line]) -> str:
     made, devices = sorted({row.created[:10] for row in rows}), sorted({row.device for row in rows})
     parts = [
         "## Summary over the lines that count\n\n" + summary(lines),
-        "## Differences to random\n\nPoints at the same seed, mean and 95 % t interval.\n\n" + gains(lines),
+        "## Differences to random\n\nIn points, at the same seed: mean and 95 % t interval.\n\n" + gains(lines),
         "## Regret, rank correlation, guard\n\n"
         "Regret: best fixed beta (by test accuracy) minus the choice, in points.\n\n" + regrets(lines),
-        "## Methods\n\nPoints to random at the same seed, mean and 95 % t interval.\n\n" + methods(lines),
-        "## Cost\n\nSeconds of the choice of beta over those of a final training, median over seeds (busy machine).\n\n"
+        "## `auto` and its candidates\n\n"
+        "Differences to random in points, at the same seed: mean and 95 % t interval.\n\n" + methods(lines),
+        "## Cost\n\n"
+        "Seconds to choose beta, divided by the seconds of a final training: median over seeds (busy machine).\n\n"
         + costs(lines),
         f"Rows made {' to '.join(dict.fromkeys((made[0], made[-1])))} (UTC) on {', '.join(devices)}.\n",
     ]
@@ -286,7 +288,13 @@ def on_page(page: str, lines: Sequence[Line]) -> str:
     """Return the page with the tables that these lines make in the place of those that it has."""
     before, _, rest = page.partition(START)
     _, _, after = rest.partition(END)
-    tables = [summary(lines), gains(lines), regrets(lines), methods(lines)]
+    tables = [
+        "All lines that count:\n\n" + summary(lines),
+        "Differences to random, by line:\n\n" + gains(lines),
+        "Regret, rank correlation with test accuracy, and how often the guard took a random coreset:\n\n"
+        + regrets(lines),
+        "`auto` and its candidates, as differences to random:\n\n" + methods(lines),
+    ]
     return before + START + "\n" + "\n".join(tables) + "\n" + END + after
 
 

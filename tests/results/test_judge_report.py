@@ -61,7 +61,7 @@ def test_the_guard_and_the_criteria_are_counted(script: ModuleType, rows: list[R
     assert "| 1 of 2 | 0 of 0 |" in script.regrets(lines)
     told = script.summary(lines)
     assert "| ridge | 1 | 0 | 0 | 1.00 | 1.00 |" in told
-    assert "minus 0.5 points on 1 of 1 lines, at least that candidate on 0; significantly below random on 0" in told
+    assert "on 1 of 1 lines, and not below it on 0. It is significantly below random on 0." in told
     seen = script.summary(script.by_line({"C": rows}))
     assert "ridge |" not in seen, "a line that was looked at before the plan does not count"
 
