@@ -1,4 +1,4 @@
-"""Tables, figure and one CSV of the labelling study, from the rows of ``study.py``.
+"""Make the tables and the figure of the labelling study from the rows of ``study.py``.
 
 python results/labelling/summary.py runs/labelling     writes rows.csv, summary.csv and summary.svg beside this file
 python results/labelling/summary.py                    makes the tables again from rows.csv
@@ -18,7 +18,7 @@ import bench
 HERE = Path(__file__).parent
 CLASSES = {"cifar100": 100}
 OTHER_MODEL = ("cifar10-small_cnn",)
-"""Lines whose final model is not linear, which say nothing of the default."""
+"""Lines whose final model is not linear, which do not count for the default."""
 KEPT = (
     "cell_id",
     "config_sha256",
@@ -48,7 +48,7 @@ KEPT = (
 
 
 def collect(folder: Path) -> pd.DataFrame:
-    """Return the rows of all lines, with what the tables need and what says where they come from."""
+    """Return the rows of all lines, with the fields that the tables need and those that identify a row."""
     parts = []
     for line in sorted(path for path in folder.iterdir() if (path / "rows").is_dir()):
         frame = bench.load_rows(line)
@@ -59,7 +59,7 @@ def collect(folder: Path) -> pd.DataFrame:
 
 
 def summarise(rows: pd.DataFrame) -> pd.DataFrame:
-    """Per line, labels a class and method: n, accuracy, difference to random (95 % t interval), classes, seconds."""
+    """Return n, accuracy, difference to random (95 % t interval), classes, seconds by line, labels a class, method."""
     hit = rows.class_counts.map(lambda text: sum(int(count) > 0 for count in str(text).strip("[]").split(",")))
     rows = rows.assign(hit=hit)
     random = rows[rows.method == "random"].set_index(["line", "per_class", "seed"]).accuracy
@@ -88,7 +88,7 @@ def summarise(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def over_lines(summary: pd.DataFrame, methods: Collection[str]) -> pd.DataFrame:
-    """Mean difference to random over the lines that have all these methods, one column per labels a class."""
+    """Return the mean difference to random over lines that have all these methods, one column per labels a class."""
     of_these = summary[summary.variant.isin(methods)]
     whole = of_these.groupby(["line", "per_class"]).variant.nunique()
     whole = whole[whole == len(methods)]
@@ -99,7 +99,7 @@ def over_lines(summary: pd.DataFrame, methods: Collection[str]) -> pd.DataFrame:
 
 
 def draw(summary: pd.DataFrame, path: Path) -> None:
-    """One panel a line: difference to random against labels a class, with intervals."""
+    """Draw the difference to random against labels a class with its interval, one panel a line."""
     import matplotlib
 
     matplotlib.use("svg")
@@ -117,7 +117,7 @@ def draw(summary: pd.DataFrame, path: Path) -> None:
     figure, axes = plt.subplots(height, columns, figsize=(2.7 * columns, 2.9 * height), sharey=True, squeeze=False)
     handles = {}
     for axis, line in zip(axes.flat, lines, strict=False):
-        # Of a block that was stopped a cell may have one seed or two.
+        # A block that was stopped may have one or two seeds in a cell.
         shown = (summary.line == line) & (summary.variant != "random") & (summary.n >= 3)
         for variant, part in summary[shown].groupby("variant"):
             spread = (part.high - part.low) / 2
@@ -140,7 +140,7 @@ def draw(summary: pd.DataFrame, path: Path) -> None:
 
 
 def main() -> None:
-    """Write what the module's text says."""
+    """Write the CSV files and the figure, and print the tables of README.md."""
     if len(sys.argv) > 1:
         collect(Path(sys.argv[1])).to_csv(HERE / "rows.csv", index=False, float_format="%.6g")
     rows = pd.read_csv(HERE / "rows.csv")
