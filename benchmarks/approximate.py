@@ -1,4 +1,4 @@
-"""Approximate neighbours, which ``bench select`` takes of more than 200,000 items, against exact ones."""
+"""Approximate neighbours, which ``bench select`` uses above 200,000 items, against exact ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``bench select`` from a matrix of embeddings to the list of what to label."""
+"""``bench select``, from a matrix of embeddings to the list of items to label."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What each selection costs as the pool grows from 1,000 to 100,000 images, and the exact neighbour search."""
+"""The time of each selection as the pool grows from 1,000 to 100,000 images, and of the exact neighbour search."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TEMI from start to end against the released code's schedule: processor time, and how right the clusters are."""
+"""TEMI from start to end against the released code's schedule: processor time, and how good the clusters are."""
 
 from __future__ import annotations
 
