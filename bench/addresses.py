@@ -1,4 +1,4 @@
-"""Paths of this machine as users type them, and addresses of object stores and web servers, told from them."""
+"""Tell local paths, as users type them, from addresses of object stores and web servers."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from bench.errors import SpecError
 _SCHEME = r"[A-Za-z][A-Za-z0-9+.-]+:"
 
 
-def address_of(given: str) -> str | None:
-    """Return the address that a user typed in the place of a path, such as ``s3://bucket/photos``; None for a path."""
-    scheme = re.match(f"({_SCHEME})//.", given)
-    return None if scheme is None else scheme[1].lower() + given[scheme.end(1) :].rstrip("/")
+def address_of(text: str) -> str | None:
+    """Return an address such as ``s3://bucket/photos``, normalised; None if the user typed a path."""
+    scheme = re.match(f"({_SCHEME})//.", text)
+    return None if scheme is None else scheme[1].lower() + text[scheme.end(1) :].rstrip("/")
 
 
-def local_path(given: str | os.PathLike[str]) -> Path:
-    """Return a path with the home folder in place of a leading ``~`` or ``~USER``.
+def local_path(text: str | os.PathLike[str]) -> Path:
+    """Return the path with a leading ``~`` or ``~USER`` replaced by the home folder.
 
-    Of a user who does not exist it stays as it is, as in a shell: the folder is then missing, which is a clear error.
+    ``~USER`` stays as it is if there is no such user, as in a shell: the missing folder is then a clear error.
     """
-    return Path(os.path.expanduser(given))  # noqa: PTH111  (that of pathlib raises)
+    return Path(os.path.expanduser(text))  # noqa: PTH111  (that of pathlib raises)
 
 
 def refuse_address(folder: Path) -> None:
-    """Refuse an address where something is to be written.
+    """Refuse to write to an address.
 
     Args:
-        folder: a path that was made of what the user typed, and so has one slash where two were.
+        folder: a ``Path`` of what the user typed, in which the two slashes of an address have become one.
 
     Raises:
-        SpecError: it is an address.
+        SpecError: the folder is an address.
     """
     first, *rest = folder.parts or (".",)
     if re.fullmatch(_SCHEME, first) and rest:
@@ -41,5 +41,5 @@ def refuse_address(folder: Path) -> None:
 
 
 def nearest_existing(folder: Path) -> Path:
-    """Return the folder, or where it is not there yet the nearest above it that is."""
+    """Return the folder, or its nearest parent that exists."""
     return next(path for path in (folder, *folder.absolute().parents) if path.exists())

@@ -1,4 +1,4 @@
-"""A pool of given arrays, without cache, encoder or training: for tests, notebooks and checks of outside methods."""
+"""A pool made of arrays, without cache, encoder or training: for tests, notebooks and checks of outside methods."""
 
 from __future__ import annotations
 
@@ -17,71 +17,72 @@ from bench.plugins import methods
 from bench.pool import NOTHING, Asked, Neighbors
 from bench.units import counted
 
-Given = TypeVar("Given")
-_CELLS = 2**20
-"""Distances held at once by the neighbour search."""
+Item = TypeVar("Item")
+_DISTANCES_AT_ONCE = 2**20
+"""Distances that the neighbour search holds at once."""
 
 
 class ArraySource(PartArrays):
-    """Implements ``PoolSource`` from arrays; a part that was not given raises ``DataError``.
+    """A ``PoolSource`` that serves the given arrays; reading a part that was not given raises ``DataError``.
 
     Every array it hands out is a read-only copy, so that a method cannot edit the caller's data. Options that name a
-    clustering, a judge or a training are ignored: what was given is all there is.
+    clustering, a judge or a training are ignored, since there is one array for each part.
     """
 
     def read(self, part: Part[Chosen, Value], options: Chosen, asked: Asked = NOTHING) -> Value:
-        """Return the part as it was given, or made from what was given."""
+        """Return the part: the given array, or what is computed from the given arrays."""
         makers = {NEIGHBORS.name: self._neighbors, JUDGE.name: self._judge, CORESET.name: self._coreset}
         if maker := {**makers, OUTPUTS.name: self._outputs}.get(part.name):
             return cast("Value", maker(options, asked))
         name = part.array_of(options)
-        return cast("Value", _copied(_given(name, getattr(self, name)), asked))
+        return cast("Value", _copied(_required(name, getattr(self, name)), asked))
 
     def embeddings(self) -> NDArray[np.float32]:
-        """float32 [N, D]."""
-        return private(_given("embedding_array", self.embedding_array))
+        """Return the embeddings, float32 [N, D]."""
+        return private(_required("embedding_array", self.embedding_array))
 
     def reveal(self, indices: NDArray[np.int64]) -> NDArray[np.int64]:
-        """int64 [m] labels of these images."""
-        return _given("label_array", self.label_array)[indices]
+        """Return the labels of these images, int64 [m]."""
+        return _required("label_array", self.label_array)[indices]
 
     def labels(self) -> NDArray[np.int64]:
-        """int64 [N]."""
-        return private(_given("label_array", self.label_array))
+        """Return all labels, int64 [N]."""
+        return private(_required("label_array", self.label_array))
 
     def _neighbors(self, options: Any, asked: Asked) -> Neighbors:
-        embeddings = _given("embedding_array", self.embedding_array)
+        embeddings = _required("embedding_array", self.embedding_array)
         nearest = brute_force_neighbors(embeddings, options.k, options.metric)
         return Neighbors(private(nearest.indices), private(nearest.distances))
 
     def _judge(self, options: Any, asked: Asked) -> NDArray[np.float64]:
-        judging = _given("judging", self.judging)
+        judging = _required("judging", self.judging)
         return np.array([judging(indices) for indices in asked.indices], dtype=np.float64)
 
     def _coreset(self, options: Any, asked: Asked) -> NDArray[np.int64]:
-        """Select by the other method from a pool of the same arrays."""
+        """Return the coreset of the other method, run on a pool of the same arrays."""
         from bench.selection import method_pool, run_method
 
-        call, size = parse_call(options.method), len(_given("embedding_array", self.embedding_array))
+        call, size = parse_call(options.method), len(_required("embedding_array", self.embedding_array))
         entry = methods.get(call.name)
         pool = method_pool(
             entry, call.params, self, size=size, num_classes=asked.num_classes, rate=asked.rate, seed=asked.seed
         )
-        kept = run_method(entry, pool, call.params, asked.budget, asked.seed)
-        return private(kept.without_weights(call.name, "pool.coreset"))
+        coreset = run_method(entry, pool, call.params, asked.budget, asked.seed)
+        return private(coreset.without_weights(call.name, "pool.coreset"))
 
     def _outputs(self, options: Any, asked: Asked) -> Any:
-        """Return what the given network says after training on the images revealed, or on the whole pool."""
-        network, [revealed] = _given("network", self.network), asked.indices
+        """Return the given network's outputs after training on the revealed images, or on the whole pool."""
+        network, [revealed] = _required("network", self.network), asked.indices
         indices = revealed if options.on == "revealed" else np.arange(len(self.embeddings()))
         outputs = network(self.embeddings(), indices, self.reveal(indices))
         return type(outputs)(*map(private, outputs))
 
 
 def brute_force_neighbors(embeddings: NDArray[np.floating], k: int, metric: Metric = "cosine") -> Neighbors:
-    """Exact k nearest neighbours from all pairwise differences, a few rows at a time.
+    """Return the exact k nearest neighbours, found from all pairwise differences, a few rows at a time.
 
-    Slower than ``bench.knn`` and independent of it; distances come from differences, so copies are exactly 0 apart.
+    It is slower than ``bench.knn`` and independent of it. Distances come from differences, so that copies are exactly
+    0 apart.
 
     Args:
         embeddings: [N, D], finite.
@@ -109,29 +110,29 @@ def brute_force_neighbors(embeddings: NDArray[np.floating], k: int, metric: Metr
         rows /= np.where(norms == 0, 1, norms)
     indices = np.empty((size, k), dtype=np.int64)
     distances = np.empty((size, k), dtype=np.float32)
-    # A pool of no images is a pool too, in which nothing has a neighbour.
-    step = max(1, _CELLS // max(size, 1))
+    # An empty pool is valid: it has no neighbours.
+    step = max(1, _DISTANCES_AT_ONCE // max(size, 1))
     for start in range(0, size, step):
         chunk = np.arange(start, min(start + step, size))
-        apart = cdist(rows[chunk], rows).astype(np.float32)
+        pairwise = cdist(rows[chunk], rows).astype(np.float32)
         # Infinitely far from itself: a copy at distance 0 must come first, not the image.
-        apart[np.arange(len(chunk)), chunk] = np.inf
-        indices[chunk] = np.argsort(apart, axis=1, kind="stable")[:, :k]
-        distances[chunk] = np.take_along_axis(apart, indices[chunk], 1)
+        pairwise[np.arange(len(chunk)), chunk] = np.inf
+        indices[chunk] = np.argsort(pairwise, axis=1, kind="stable")[:, :k]
+        distances[chunk] = np.take_along_axis(pairwise, indices[chunk], 1)
     return Neighbors(indices, distances)
 
 
-def _given(name: str, value: Given | None) -> Given:
+def _required(name: str, value: Item | None) -> Item:
     if value is None:
         raise DataError(f"this ArraySource was made without {name}; pass {name}=... to give the pool that part.")
     return value
 
 
-def _copied(given: Any, asked: Asked) -> Any:
-    """Copy an array, the arrays of dynamics, or a function's answer; images in files are no array in memory."""
-    if isinstance(given, np.ndarray):
-        return private(given)
-    if isinstance(given, Dynamics):
-        arrays = {name: private(array) for name, array in given.arrays().items() if name != "epochs"}
-        return replace(given, **arrays)  # type: ignore[arg-type]
-    return given(*asked.indices) if callable(given) else given
+def _copied(part: Any, asked: Asked) -> Any:
+    """Return a private copy of an array or of dynamics, a function's result, or images in files as they are."""
+    if isinstance(part, np.ndarray):
+        return private(part)
+    if isinstance(part, Dynamics):
+        arrays = {name: private(array) for name, array in part.arrays().items() if name != "epochs"}
+        return replace(part, **arrays)  # type: ignore[arg-type]
+    return part(*asked.indices) if callable(part) else part

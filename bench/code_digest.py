@@ -1,4 +1,4 @@
-"""Which source files a method rests on: an edited one must not be given the coresets that the former selected."""
+"""Digests of the source files that a method depends on: an edited method must not reuse its former coresets."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from typing import Any
 
 _BUILT_IN = "bench.methods"
 _SHARED = ("bench.ranking", "bench.knn", "bench.clustering.kmeans", "bench.dynamics")
-"""Modules of the harness whose functions are part of what a built-in method computes; dynamics say what is hard."""
+"""Modules of the harness that determine what a built-in method computes; ``dynamics`` decides what is hard."""
 _LAYOUT = {tokenize.COMMENT, tokenize.NL, tokenize.INDENT, tokenize.DEDENT}
 
 
 @cache
 def code_digest(function: Callable[..., Any], version: int) -> str:
-    """Return a digest of a method's declared version and of the source files that it rests on.
+    """Return a digest of a method's declared version and of the source files that it depends on.
 
-    Those are its module and what this imports, directly or not, from where it comes from: the same top-level package
-    (``bench.methods`` for built-in methods, with the modules of ``_SHARED``), or, of a module without a package,
-    modules in the same folder. What the rest of the harness and other packages do is not part of it, nor what is
-    imported by a name that is made up as the code runs, nor comments and docstrings. A function of a notebook or a
-    script has no such file in a worker: there it is the function's own compiled code.
+    Those files are its module and, directly or indirectly, the related modules that it imports: of the same top-level
+    package (``bench.methods`` for built-in methods, with the modules of ``_SHARED``), or for a module without a
+    package, of the same folder. The digest ignores the rest of the harness, other packages, modules imported under a
+    name computed at run time, comments and docstrings. A function of a notebook or script has no such file in a
+    worker; its digest is that of its own compiled code.
 
     Args:
         function: the method.
-        version: as declared.
+        version: its declared version.
 
     Returns:
-        16 hexadecimal characters, the same as long as this process runs.
+        16 hexadecimal characters, constant while this process runs.
     """
     module = function.__module__
     start = _file(module)
@@ -56,8 +56,8 @@ def code_digest(function: Callable[..., Any], version: int) -> str:
 
 
 def _statements(source: str) -> str:
-    """Return a source without comments, docstrings and empty lines, so that better words leave a digest as it is."""
-    # What is left stays text: digests go into rows, and trees and tokens of f-strings change with Python versions.
+    """Return a source without comments, docstrings and empty lines, so that editing those keeps the digest."""
+    # The rest stays text: digests go into rows, and trees and tokens of f-strings change with Python versions.
     lines = source.split("\n")
     tokens = list(tokenize.generate_tokens(io.StringIO(source).readline))
     words = [token for token in tokens if token.type == tokenize.COMMENT]
@@ -74,7 +74,7 @@ def _statements(source: str) -> str:
 
 
 def _compiled(code: CodeType) -> str:
-    """Return what a function does, whatever file and line it stands in."""
+    """Return a text of what a function does, independent of its file and line."""
 
     def text(constant: object) -> str:
         # ``in {"a", "b"}`` compiles to a frozenset, whose order of strings changes with every process's hash seed.
@@ -86,7 +86,7 @@ def _compiled(code: CodeType) -> str:
 
 
 def _related(name: str, module: str) -> bool:
-    """Return whether a module may come from where ``module`` does, by its name."""
+    """Return whether, by its name, a module belongs to the package or folder of ``module``."""
     if "." not in module:
         return "." not in name
     root = _BUILT_IN if module.startswith(f"{_BUILT_IN}.") else module.partition(".")[0]
@@ -110,7 +110,7 @@ def _imported(source: str, package: str, module: str) -> Iterator[str]:
 
 
 def _file(name: str) -> Path | None:
-    """Return the source file of a module; None where it has none, or there is no such module."""
+    """Return the source file of a module; None if it has none, or if there is no such module."""
     try:
         spec = find_spec(name)
     except (ImportError, ValueError, AttributeError):

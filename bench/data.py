@@ -1,4 +1,4 @@
-"""Images and labels as the harness holds them: two splits, in memory or decoded from files as needed."""
+"""Data sets in the harness: a training and a test split, in memory or decoded from files as needed."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ Array = TypeVar("Array", bound=NDArray[Any])
 Arrays = dict[str, NDArray[Any]]
 """Named arrays without Python objects, so that they can be stored without pickle."""
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-"""Per channel, in [0, 1]: the constants that every torchvision model is trained with."""
+"""Mean and deviation of each channel, in [0, 1]: the constants that every torchvision model is trained with."""
 
 
 @runtime_checkable
 class FileImages(Protocol):
-    """N images of one shape that are decoded from files as needed, for sets that do not fit in memory."""
+    """N images of one shape, decoded from files as needed: for data sets that do not fit in memory."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -31,27 +31,32 @@ class FileImages(Protocol):
 
     @property
     def fingerprint(self) -> str:
-        """Digest that changes when the files do."""
+        """Digest that changes when the files change."""
         ...
 
     def __len__(self) -> int: ...
 
     def __getitem__(self, indices: NDArray[np.int64], /) -> NDArray[np.uint8]:
-        """Centre crops, uint8 [B, C, H, W]."""
+        """Return centre crops, uint8 [B, C, H, W]."""
         ...
 
     def augmented(self, indices: NDArray[np.int64], rng_seeds: Sequence[int], /) -> NDArray[np.uint8]:
-        """Random resized crops with random mirror, one seed per image, uint8 [B, C, H, W]."""
+        """Return random resized crops, mirrored at random, one seed per image: uint8 [B, C, H, W]."""
         ...
 
 
 Images: TypeAlias = NDArray[np.uint8] | FileImages
-"""uint8 [N, C, H, W] in memory, or files that are read like such an array."""
+"""Images: a uint8 array [N, C, H, W], or files that are indexed like one."""
 
 
 @dataclass(frozen=True)
 class Split:
-    """One split. ``images`` uint8 [N, C, H, W], or vectors float32 [N, D]; ``labels`` int64 [N] in [0, num_classes)."""
+    """One split of a data set.
+
+    Attributes:
+        images: uint8 [N, C, H, W], or vectors float32 [N, D].
+        labels: int64 [N] in [0, num_classes).
+    """
 
     images: Images
     labels: NDArray[np.int64]
@@ -62,12 +67,12 @@ class Split:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A training split (the pool) and a test split, with the class names in the order of their numbers.
+    """A training split (the pool) and a test split, with the names of the classes.
 
     Attributes:
         train: the pool.
-        test: used for accuracy alone, never for a choice.
-        class_names: C names.
+        test: the test split, used for accuracy alone and never for a choice.
+        class_names: C names, in the order of their numbers.
         mean: per-channel mean of the training images in [0, 1].
         std: per-channel standard deviation in [0, 1].
         pool_index: int64 [N]; position of each pool image in the full training split.
@@ -82,7 +87,7 @@ class Dataset:
 
     @property
     def num_classes(self) -> int:
-        """C."""
+        """C, the number of classes."""
         return len(self.class_names)
 
 
@@ -94,21 +99,20 @@ def make_dataset(
     mean: Sequence[float],
     std: Sequence[float],
 ) -> Dataset:
-    """Check what a reader read and put it together.
+    """Return a data set made of the arrays that a reader read, after checking them.
 
     Args:
         train: images uint8 [N, C, H, W], or vectors float32 [N, D], and labels [N], whole numbers.
         test: the same for the test split, which may lack some of the classes.
-        class_names: C names, at least two.
-        mean: per channel, in [0, 1].
-        std: per channel, in [0, 1].
+        class_names: C names, at least two, in the order of their numbers.
+        mean: mean of each channel, in [0, 1].
+        std: standard deviation of each channel, in [0, 1].
 
     Raises:
-        DataError: wrong shapes or types, an empty split, labels outside [0, C), fewer than two classes, two of one
-            name, a class without training images, or mean and std of other channels.
+        DataError: wrong shapes or types, an empty split, labels outside [0, C), fewer than two classes, two classes of
+            one name, a class without training images, or mean and std for another number of channels.
     """
-    # Pickled CIFAR files hold bytes, and other readers numpy's strings: text by now, so that rows and JSON can name
-    # them.
+    # Pickled CIFAR files hold bytes, and other readers numpy's strings; rows and JSON need plain text.
     names = tuple(name.decode(errors="replace") if isinstance(name, bytes) else str(name) for name in class_names)
     splits = {}
     for name, (images, labels) in {"train": train, "test": test}.items():
@@ -120,12 +124,12 @@ def make_dataset(
         if np.shape(labels) != (len(images),) or len(images) == 0:
             raise DataError(f"{name} split has {len(images)} images and labels of shape {np.shape(labels)}.")
         splits[name] = Split(cast("Images", images), _checked_labels(np.asarray(labels), name, names))
-    pool, held = splits["train"], splits["test"]
-    if pool.images.shape[1:] != held.images.shape[1:]:
-        raise DataError(f"train images are {pool.images.shape[1:]} but test images {held.images.shape[1:]}.")
+    pool, test_split = splits["train"], splits["test"]
+    if pool.images.shape[1:] != test_split.images.shape[1:]:
+        raise DataError(f"train images are {pool.images.shape[1:]} but test images {test_split.images.shape[1:]}.")
     _check_classes(pool.labels, names)
-    if len(pool.images.shape) == 2:  # nothing normalises vectors
-        return Dataset(pool, held, names, (0.0,), (1.0,), np.arange(len(pool)))
+    if len(pool.images.shape) == 2:  # vectors are not normalised
+        return Dataset(pool, test_split, names, (0.0,), (1.0,), np.arange(len(pool)))
     channels = pool.images.shape[1]
     in_range = all(0 <= value <= 1 for value in (*mean, *std)) and all(value > 0 for value in std)
     if not len(mean) == len(std) == channels or not in_range:
@@ -133,12 +137,12 @@ def make_dataset(
             f"mean and std must be {channels} numbers in [0, 1] each, one per channel, with a std above 0; got "
             f"{tuple(mean)} and {tuple(std)}."
         )
-    return Dataset(pool, held, names, tuple(mean), tuple(std), np.arange(len(pool)))
+    return Dataset(pool, test_split, names, tuple(mean), tuple(std), np.arange(len(pool)))
 
 
 def _checked_labels(labels: NDArray[Any], split: str, class_names: Sequence[str]) -> NDArray[np.int64]:
-    """Return the labels as int64."""
-    # Whole numbers alone are cast: 1.5 would become 1, and a uint64 of 2^63 a negative number.
+    """Return the labels as int64, or refuse labels that do not number the classes."""
+    # Only whole numbers are cast: 1.5 would become 1, and a uint64 of 2^63 a negative number.
     if labels.dtype.kind not in "iu":
         raise DataError(f"{split} labels are {labels.dtype}; they must be whole numbers, one class per image.")
     if len(class_names) < 2:
@@ -152,9 +156,9 @@ def _checked_labels(labels: NDArray[Any], split: str, class_names: Sequence[str]
 
 
 def _check_classes(labels: NDArray[np.int64], class_names: Sequence[str]) -> None:
-    """Refuse classes that no method could choose from or that no table could tell apart."""
-    if twice := [name for name, count in Counter(class_names).items() if count > 1]:
-        raise DataError(f"class names must differ, found {twice[0]!r} more than once.")
+    """Refuse classes without training images, and classes of one name, which no table could tell apart."""
+    if repeated := [name for name, count in Counter(class_names).items() if count > 1]:
+        raise DataError(f"class names must differ, found {repeated[0]!r} more than once.")
     empty = np.flatnonzero(np.bincount(labels, minlength=len(class_names)) == 0)
     if empty.size:
         first = f"{class_names[empty[0]]!r} (label {empty[0]})"
@@ -165,7 +169,7 @@ def _check_classes(labels: NDArray[np.int64], class_names: Sequence[str]) -> Non
 
 
 def _listed(labels: NDArray[np.integer]) -> str:
-    """Write ``1, 2, 3``, or of many values the first and the last."""
+    """Return the distinct values as ``1, 2, 3``; if there are many, only the first ones and the last."""
     values = np.unique(labels).tolist()
     if len(values) <= 8:
         return ", ".join(map(str, values))
@@ -173,9 +177,10 @@ def _listed(labels: NDArray[np.integer]) -> str:
 
 
 def take_pool(dataset: Dataset, size: int | None, seed: int = 0) -> Dataset:
-    """Restrict the pool to ``size`` images, drawn uniformly by a seed of its own: all cells of a grid have one pool.
+    """Restrict the pool to ``size`` images, drawn uniformly.
 
-    Labels play no part in the draw: a label-free method must not be handed a stratified pool.
+    The draw has a seed of its own, so that all cells of a grid share one pool. It ignores labels: a label-free method
+    must not be handed a stratified pool.
 
     Raises:
         DataError: ``size`` is above the number of training images.
@@ -187,8 +192,8 @@ def take_pool(dataset: Dataset, size: int | None, seed: int = 0) -> Dataset:
         raise DataError(f"pool_size={size} is not valid: the training split has {total} images.")
     # Sorted, so that files are read forwards, and a pool of all images is the training split itself.
     index = np.sort(np.random.default_rng(seed).choice(total, size, replace=False))
-    kept = take_images(dataset.train.images, index)
-    return replace(dataset, train=Split(kept, dataset.train.labels[index]), pool_index=dataset.pool_index[index])
+    images = take_images(dataset.train.images, index)
+    return replace(dataset, train=Split(images, dataset.train.labels[index]), pool_index=dataset.pool_index[index])
 
 
 @overload
@@ -196,32 +201,32 @@ def take_images(images: Images, index: NDArray[np.int64]) -> Images: ...
 @overload
 def take_images(images: Images | NDArray[np.float32], index: NDArray[np.int64]) -> Images | NDArray[np.float32]: ...
 def take_images(images: Any, index: NDArray[np.int64]) -> Any:
-    """Return the images (or embeddings) at ``index``: a copy of an array, a view of files."""
+    """Return the images (or embeddings) at ``index``: of an array a copy, of files a view."""
     return images[index] if isinstance(images, np.ndarray) else FileSubset(images, index)
 
 
 def read_only(array: Array) -> Array:
-    """Return a view that refuses assignment, of an array that nobody else reads; of any other, see ``private``."""
+    """Return a view that refuses assignment. It suits an array that nobody else reads; for others see ``private``."""
     view = array.view()
     view.flags.writeable = False
     return view
 
 
 def private(array: Array) -> Array:
-    """Return a read-only copy, for a plugin: whatever it does to it, nobody else sees it.
+    """Return a read-only copy for a plugin, so that nobody else sees what the plugin does to it.
 
-    A read-only view would not do. It stops plain assignment alone: ``torch.from_numpy``, ``setflags``, ``.base`` and
-    ``ctypes`` all reach the memory behind it, and a data set in memory serves every later stage of its process.
+    A read-only view would not suffice, since it stops plain assignment only: ``torch.from_numpy``, ``setflags``,
+    ``.base`` and ``ctypes`` all reach the memory behind it, which serves every later stage of the process.
     """
     return read_only(np.array(array))  # type: ignore[return-value]
 
 
 def fingerprint(dataset: Dataset) -> str:
-    """Return the SHA-256 of the content: pixels (or the files' own fingerprint), labels and class names."""
+    """Return the SHA-256 of the data set's content: pixels (or the files' fingerprint), labels and class names."""
     digest = hashlib.sha256()
     for split in (dataset.train, dataset.test):
         images = split.images
-        # The shape too: the same bytes in another one are other images.
+        # With the shape, since the same bytes in another shape are other images.
         digest.update(repr(images.shape).encode())
         if isinstance(images, np.ndarray):
             digest.update(np.ascontiguousarray(images).data)
@@ -234,7 +239,7 @@ def fingerprint(dataset: Dataset) -> str:
 
 @dataclass(frozen=True)
 class FileSubset:
-    """Some of the images of a split that lies in files."""
+    """A subset of images in files."""
 
     images: FileImages
     index: NDArray[np.int64]
@@ -258,20 +263,20 @@ class FileSubset:
 
 
 class ImageView:
-    """Images in files as a method sees them: pixels alone, since the names of files tell their classes.
+    """Images in files as a method sees them: pixels only, since the names of the files tell their classes.
 
-    The source is kept in closures and not in an attribute, so that ordinary attribute access does not reach it. A view
-    cannot be pickled.
+    The files are kept in closures instead of an attribute, so that ordinary attribute access does not reach them. A
+    view cannot be pickled.
 
     Args:
-        images: what the view reads from.
+        images: the images to read from.
     """
 
     __slots__ = ("_augmented", "_fingerprint", "_read", "_shape")
 
     def __init__(self, images: FileImages) -> None:
-        # Functions around the source, not its bound methods: those have it as their __self__. They copy, since a
-        # reader from outside may give a view of what it keeps.
+        # Functions around the images, not their bound methods, which have them as __self__. They copy, since an
+        # outside reader may return a view of an array that it keeps.
         self._read = lambda indices: np.array(images[indices])
         self._augmented = lambda indices, rng_seeds: np.array(images.augmented(indices, rng_seeds))
         self._fingerprint = lambda: images.fingerprint

@@ -1,4 +1,4 @@
-"""What a method says about its choice besides the coreset: parameters it chose itself, and its scores."""
+"""Facts that a method reports besides its coreset: parameters that it chose itself, and its scores."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _JUDGED, _TAKEN = "judged", "taken"
 
 @dataclass(frozen=True)
 class Diagnostics:
-    """Collected by ``Pool.report``, stored with the coreset and named in the row. Nothing is selected by it.
+    """The facts that ``Pool.report`` collects. They are stored with the coreset and shown in the row.
 
     Attributes:
         chosen: parameter -> the value that the method chose for it.
-        scores: float32 [N], high = hard; None where the method has no score.
-        judged: candidate -> what the judge said of it, high = good, where the method had several coresets judged.
-        taken: which of them it took; empty where none was judged.
+        scores: float32 [N], high = hard; None if the method has no score.
+        judged: candidate -> the judge's value, high = good, if the method had several coresets judged.
+        taken: name of the candidate that the method took; empty if none was judged.
     """
 
     chosen: Mapping[str, float] = field(default_factory=dict)
@@ -33,7 +33,7 @@ class Diagnostics:
     taken: str = ""
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """Return the parts that are there as arrays, for storage beside the indices."""
+        """Return the reported facts as arrays, for storage beside the indices."""
         parts: dict[str, NDArray[Any]] = {_CHOSEN + name: np.array(value) for name, value in self.chosen.items()}
         if self.judged:
             parts[_JUDGED] = np.array(list(self.judged.values()))
@@ -44,7 +44,7 @@ class Diagnostics:
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Diagnostics:
-        """Undo ``arrays``; other names are ignored, and a selection stored earlier has none."""
+        """Return the facts stored by ``arrays``; other names are ignored, and earlier selections have none."""
         chosen = {name[len(_CHOSEN) :]: float(value) for name, value in arrays.items() if name.startswith(_CHOSEN)}
         judged = {}
         if _JUDGED in arrays:
@@ -54,14 +54,14 @@ class Diagnostics:
 
 
 def check_scores(scores: Any, size: int) -> NDArray[np.float32]:
-    """Return one finite number per pool image, as a copy in float32; refuse anything else.
+    """Return the scores as a float32 copy; refuse anything but one finite number per pool image.
 
     Args:
-        scores: anything; valid are N finite real numbers. Not modified.
+        scores: any object; N finite real numbers are valid. Not modified.
         size: N.
 
     Returns:
-        float32 [N]; scores that differ by less than float32 shows become equal.
+        float32 [N]; scores that differ by less than float32 resolves become equal.
 
     Raises:
         SelectionError: another shape or type, or a value that is NaN, infinite or too large for float32.
@@ -69,14 +69,14 @@ def check_scores(scores: Any, size: int) -> NDArray[np.float32]:
     if np.ma.is_masked(scores):
         raise SelectionError("report(scores=...) got a masked array; expected a number for every image: .filled(...).")
     array = np.asarray(scores)
-    # Real numbers, whole ones and booleans: text would be parsed, and of a complex number a half dropped.
+    # Real numbers, whole numbers and booleans only: text would be parsed, and complex numbers would lose a half.
     if array.shape != (size,) or array.dtype.kind not in "fiub":
         raise SelectionError(
             f"report(scores=...) got {array.dtype} of shape {array.shape}; expected one number, high = hard, for each "
             f"of the {size} pool images."
         )
     with np.errstate(over="ignore"):
-        # Always a copy: the method may go on writing into its own.
+        # Always a copy: the method may go on writing into its array.
         plain = array.astype(np.float32)
     bad = int(np.count_nonzero(~np.isfinite(plain)))
     if bad:
@@ -85,10 +85,10 @@ def check_scores(scores: Any, size: int) -> NDArray[np.float32]:
 
 
 def check_chosen(values: Mapping[str, Any]) -> dict[str, float]:
-    """Return chosen parameters as finite floats; refuse anything else.
+    """Return the chosen parameters as finite floats; refuse other values.
 
     Raises:
-        SelectionError: a value is no finite number.
+        SelectionError: a value is not a finite number.
     """
     chosen = {}
     for name, value in values.items():
@@ -102,10 +102,10 @@ def check_chosen(values: Mapping[str, Any]) -> dict[str, float]:
 
 
 def check_judged(judged: Mapping[str, Any], taken: str) -> tuple[dict[str, float], str]:
-    """Return what a judge said of candidates, in [0, 1], and which of them was taken; refuse anything else.
+    """Return the judge's values in [0, 1] and the candidate that was taken; refuse other values and candidates.
 
     Raises:
-        SelectionError: a value is no number in [0, 1], or what was taken was not judged.
+        SelectionError: a value is not a number in [0, 1], or the candidate taken was not judged.
     """
     values = check_chosen(judged)
     for name, value in values.items():

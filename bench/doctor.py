@@ -1,4 +1,4 @@
-"""What ``bench doctor`` looks at: versions, devices, threads, space, and combinations known to be broken."""
+"""The checks of ``bench doctor``: versions, devices, threads, disk space, and combinations known to be broken."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ EXTRAS = {
     "medmnist": ("medmnist", "the data sets medmnist(name=...)"),
     "wandb": ("wandb", "--track wandb"),
 }
-# All in one process and in a run's order of imports: it is their combination that breaks.
+# In one process and in a run's order of imports, since only the combination breaks.
 _PROBE = """
 import json, sys
 found = {}
@@ -47,17 +47,17 @@ except Exception as error:
 print(json.dumps(found))
 """
 _ROOM_GB = 5.0
-"""Free space below which a warning is due; a convention."""
+"""Free space in GB below which ``bench doctor`` warns; a convention."""
 
 
 class Finding(NamedTuple):
-    """One thing that was looked at.
+    """The result of one check.
 
     Attributes:
-        topic: what.
-        level: ``ok``, ``warning`` (works, but not as one would expect) or ``problem`` (does not work).
-        found: what there is.
-        advice: what to do; empty where all is well.
+        topic: subject of the check.
+        level: ``ok``, ``warning`` (works, but not as you would expect) or ``problem`` (does not work).
+        found: what is installed or available.
+        advice: what to do; empty if all is well.
     """
 
     topic: str
@@ -67,10 +67,10 @@ class Finding(NamedTuple):
 
 
 def examine(cache: Path) -> list[Finding]:
-    """Look at everything; takes some seconds, since torch is imported in a process of its own.
+    """Return the findings of all checks; takes some seconds, since torch is imported in a process of its own.
 
     Args:
-        cache: folder of shared stages, whose disk is looked at.
+        cache: folder of shared stages, whose free space is checked.
     """
     installed = {name: _version(name) for name in (*PACKAGES, *EXTRAS)}
     probed = _probe()
@@ -88,7 +88,7 @@ def examine(cache: Path) -> list[Finding]:
 
 
 def packages(installed: Mapping[str, str | None]) -> list[Finding]:
-    """Report versions; what is required and missing is a problem, a missing extra is said with what it is for."""
+    """Report the versions of packages; a missing requirement is a problem, a missing extra names its purpose."""
     needed = [name for name in PACKAGES if installed.get(name) is None]
     versions = ", ".join(f"{name} {found}" for name, found in installed.items() if found and name in PACKAGES)
     advice = f"missing: {', '.join(needed)}. Run: {install_command()}" if needed else ""
@@ -102,7 +102,7 @@ def packages(installed: Mapping[str, str | None]) -> list[Finding]:
 
 
 def names(scripts: Iterable[str], modules: Iterable[str]) -> Finding:
-    """Say whether another distribution has a command or an import package ``bench`` too, as frappe-bench has.
+    """Report whether another distribution also has a command or an import package ``bench``, as frappe-bench does.
 
     Args:
         scripts: distributions that install a command ``bench``.
@@ -127,9 +127,9 @@ def names(scripts: Iterable[str], modules: Iterable[str]) -> Finding:
 
 
 def torch_pair(torch: str | None, torchvision: str | None, error: str) -> Finding:
-    """Say if torch and torchvision belong together; a CPU-only torch beside PyPI's torchvision breaks on import."""
+    """Report whether torch and torchvision match; a CPU-only torch with PyPI's torchvision fails on import."""
     found = f"torch {torch or 'missing'}, torchvision {torchvision or 'missing'}"
-    # What torchvision's compiled operators say when they were built for another torch.
+    # The error of torchvision's compiled operators if they were built for another torch.
     if "torchvision::nms" in error or (error and _cpu_only(torch) != _cpu_only(torchvision)):
         return Finding(
             "torch and torchvision",
@@ -149,9 +149,9 @@ def torch_pair(torch: str | None, torchvision: str | None, error: str) -> Findin
 
 
 def openmp(libraries: Iterable[str]) -> list[Finding]:
-    """List the OpenMP runtimes that one process loads; two kinds of them can deadlock or slow each other."""
+    """Report the OpenMP runtimes that one process loads; two different ones can deadlock or slow each other."""
     paths = sorted(libraries)
-    # By kind: two copies of one runtime, as wheels bring them, do no harm; libgomp beside libiomp5 may.
+    # Two copies of one runtime, as wheels bring them, do no harm; libgomp beside libiomp5 may.
     kinds = sorted({Path(path).name.split(".so")[0].split("-")[0].removesuffix(".dylib") for path in paths})
     found = ", ".join(paths) or "none found"
     if len(kinds) > 1:
@@ -168,7 +168,7 @@ def openmp(libraries: Iterable[str]) -> list[Finding]:
 
 
 def device(gpus: list[list[Any]], cuda_build: str | None, driver: bool) -> Finding:
-    """Say what ``--device auto`` will take."""
+    """Report the device that ``--device auto`` takes."""
     if gpus:
         return Finding("device", "ok", ", ".join(f"{name}, {memory:.0f} GB" for name, memory in gpus))
     if driver and cuda_build is None:
@@ -186,16 +186,16 @@ def device(gpus: list[list[Any]], cuda_build: str | None, driver: bool) -> Findi
 
 
 def precision(bf16: bool) -> Finding:
-    """Say what ``precision=auto`` means on the CPU."""
-    found = "bf16, which this CPU computes itself" if bf16 else "fp32: this CPU does not compute bf16 itself"
+    """Report the precision that ``precision=auto`` means on the CPU."""
+    found = "bf16, which this CPU computes natively" if bf16 else "fp32: this CPU has no native bf16"
     return Finding("precision on the CPU", "ok", found)
 
 
 def threads(cpus: int, environment: Mapping[str, str]) -> Finding:
-    """Count the CPUs that this process may use, and say what the environment says about threads."""
-    given = environment.get("OMP_NUM_THREADS")
-    found = f"{cpus} CPU(s)" + (f", OMP_NUM_THREADS={given}" if given else "")
-    if given and given.isdecimal() and int(given) > cpus:
+    """Report the number of CPUs that this process may use, and the number of threads that the environment sets."""
+    setting = environment.get("OMP_NUM_THREADS")
+    found = f"{cpus} CPU(s)" + (f", OMP_NUM_THREADS={setting}" if setting else "")
+    if setting and setting.isdecimal() and int(setting) > cpus:
         return Finding(
             "threads", "warning", found, "more threads than CPUs slow everything down; unset OMP_NUM_THREADS"
         )
@@ -203,27 +203,27 @@ def threads(cpus: int, environment: Mapping[str, str]) -> Finding:
 
 
 def disk(folders: Mapping[str, Path]) -> list[Finding]:
-    """Measure the free space where a run writes."""
+    """Report the free space of the folders that a run writes to."""
     findings = []
     for name, folder in folders.items():
-        # The folder may not be there before the first run; the disk is that of what it will lie in.
+        # Before the first run the folder does not exist; its parent is on the same disk.
         free = shutil.disk_usage(nearest_existing(folder)).free / 1e9
-        few = free < _ROOM_GB
+        low = free < _ROOM_GB
         advice = f"embeddings and proxies of a large grid need more than {_ROOM_GB:g} GB; choose another folder"
         findings.append(
             Finding(
-                f"disk ({name})", "warning" if few else "ok", f"{free:.1f} GB free at {folder}", advice if few else ""
+                f"disk ({name})", "warning" if low else "ok", f"{free:.1f} GB free at {folder}", advice if low else ""
             )
         )
     return findings
 
 
-def _cpu_only(found: str | None) -> bool:
-    return found is not None and found.endswith("+cpu")
+def _cpu_only(version: str | None) -> bool:
+    return version is not None and version.endswith("+cpu")
 
 
 def _owners_of_bench() -> tuple[list[str], list[str]]:
-    """List the distributions that install a command ``bench``, and those that install a package of that name."""
+    """Return the distributions that install a command ``bench``, and those that install a package of that name."""
     scripts = [point.dist.name for point in entry_points(group="console_scripts", name="bench") if point.dist]
     return scripts, packages_distributions().get("bench", [])
 
@@ -236,11 +236,10 @@ def _version(name: str) -> str | None:
 
 
 def _probe() -> dict[str, Any]:
-    """Ask torch, in a process that may crash without taking this one along."""
-    done = subprocess.run([sys.executable, "-c", _PROBE], capture_output=True, text=True, check=False)
+    """Return what torch reports, asked in a process of its own, since it may crash."""
+    process = subprocess.run([sys.executable, "-c", _PROBE], capture_output=True, text=True, check=False)
     try:
-        return dict(json.loads(done.stdout.strip().splitlines()[-1]))
+        return dict(json.loads(process.stdout.strip().splitlines()[-1]))
     except (IndexError, ValueError):
-        return {
-            "error": done.stderr.strip().splitlines()[-1] if done.stderr.strip() else f"exit code {done.returncode}"
-        }
+        errors = process.stderr.strip().splitlines()
+        return {"error": errors[-1] if errors else f"exit code {process.returncode}"}

@@ -1,4 +1,4 @@
-"""Training dynamics as a method sees them: a few numbers per pool image, and which end of each is hard."""
+"""Training dynamics as a method reads them: a few numbers per pool image, and which end of each is hard."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ Score = Literal[
 
 @dataclass(frozen=True)
 class Dynamics:
-    """What a proxy's training showed of each of the N pool images. All arrays are [N].
+    """Statistics of a proxy's training for each of the N pool images. All arrays are [N].
 
     p_t(i) is the softmax output for image i in epoch t, from the training forward pass (augmented view),
     before the update; y is the label trained on (true or pseudo).
 
     Attributes:
         aum: float32, sum over epochs of p_t(i)[y] - max over c != y of p_t(i)[c]; low is hard.
-        aum_logits: float32, the same of logits (Pleiss et al. 2020); low is hard.
+        aum_logits: float32, the same for logits (Pleiss et al. 2020); low is hard.
         forgetting: int32, how often i went from correct in one epoch to wrong in the next; high is hard.
         learned: bool, whether i was ever correct.
         el2n: float32, mean over the first 10 epochs of the L2 norm of p_t(i) - onehot(y); high is hard.
@@ -82,19 +82,19 @@ class Dynamics:
         return len(self.aum)
 
     def difficulty(self, score: Score = "aum", *, never_learned: NeverLearned = "hardest") -> NDArray[Any]:
-        """Return one score per image with **high = hard**, whatever the score's own direction. float64 [N].
+        """Return one score per image with **high = hard**, whatever the score's own direction: float64 [N].
 
-        The high end of ``dyn-unc``, ``dual``, ``tdds``, ``least-confidence``, ``margin`` and ``entropy`` is uncertain
-        rather than mislabelled: an image whose label the proxy never learns may have a low spread, or a sure prediction
-        of another class. What drops the hardest images because they may be mislabelled (beta of ``ccs``, ``d2`` and
-        ``elfs``) drops uncertain ones under these.
+        For ``dyn-unc``, ``dual``, ``tdds``, ``least-confidence``, ``margin`` and ``entropy``, a high score means
+        uncertain, not mislabelled: an image whose label the proxy never learns may have a low spread, or a confident
+        prediction of another class. Methods that drop the hardest images because they may be mislabelled (beta of
+        ``ccs``, ``d2`` and ``elfs``) drop uncertain images under these scores.
 
         Args:
-            score: which score; ``aum``, ``aum-logits`` and ``margin`` are negated.
-            never_learned: score of images that were never correct under ``forgetting``: ``hardest`` (Toneva et al.
+            score: name of the score; ``aum``, ``aum-logits`` and ``margin`` are negated.
+            never_learned: score under ``forgetting`` of images that were never correct: ``hardest`` (Toneva et al.
                 2019), or ``zero``, the count that the released code of CCS and ELFS leaves them with (easiest).
                 ``hardest`` is one more than the highest count among the learned images. Toneva et al. say infinitely
-                many; the least number that ranks the same keeps sums of scores (D2's messages) and strata of equal
+                many; the smallest number that ranks the same keeps sums of scores (D2's messages) and strata of equal
                 width (CCS) on the scale of the counts.
         """
         if score == "forgetting":
@@ -112,6 +112,6 @@ class Dynamics:
 
     @classmethod
     def from_arrays(cls, arrays: dict[str, NDArray[Any]]) -> Dynamics:
-        """Undo ``arrays``."""
+        """Return the dynamics stored by ``arrays``."""
         # An array of no dimensions when it comes from the store.
         return cls(**{**arrays, "epochs": int(arrays["epochs"])})  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Errors a user may see. Each says what was given, what is valid and, for a name, the nearest ones."""
+"""Errors that a user may see. Each says what was given, what is valid and, for a name, the nearest names."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterable
 
 _NEAR = 0.65
-"""Two letters swapped in a short name (css, ccs) leave it this similar; lower, any few shared letters count."""
+"""Similarity of a suggestion: two letters swapped in a short name (css, ccs) reach it, a few shared letters do not."""
 
 _MOST_LISTED = 100
 
@@ -20,36 +20,37 @@ class SpecError(BenchError):
 
 
 class UnknownName(SpecError):
-    """A method, dataset, encoder, model or preset name that nothing is registered under.
+    """No method, data set, encoder, model or preset has the name that was given.
 
     Args:
-        kind: singular noun.
-        name: what was given.
-        valid: all names; of more than ``_MOST_LISTED`` only the number is told.
-        also: what else to say.
+        kind: singular noun of the things that have names.
+        name: the name that was given.
+        valid: all valid names; if there are more than ``_MOST_LISTED``, the message gives only their number.
+        also: text to append to the message.
     """
 
     def __init__(self, kind: str, name: str, valid: Iterable[str], *, also: str = "") -> None:
         names = sorted(valid)
         spelled = {_letters(item): item for item in reversed(names)}
         close = difflib.get_close_matches(_letters(name), sorted(spelled), n=3, cutoff=_NEAR)
-        # The beginning of one name is unlike it as a whole: kmean, of kmeans-sampling.
-        begun = [item for item in sorted(spelled) if len(_letters(name)) > 2 and item.startswith(_letters(name))]
-        near = [spelled[item] for item in (close or begun[:3])]
+        # The beginning of a long name is not similar to the whole name: kmean and kmeans-sampling.
+        completed = [item for item in sorted(spelled) if len(_letters(name)) > 2 and item.startswith(_letters(name))]
+        near = [spelled[item] for item in (close or completed[:3])]
         hint = f"Did you mean {' or '.join(near)}? " if near else ""
         listed = ", ".join(names) if len(names) <= _MOST_LISTED else f"{len(names):,} names"
         super().__init__(f"unknown {kind} {name!r}. {hint}Valid: {listed or 'none'}.{also}")
 
 
 def _letters(name: str) -> str:
-    """Return what of a name tells it from others: libraries' names have capitals (ViT-B-32), ours have not."""
-    return name.lower().lstrip("-")  # as all options begin
+    """Return the letters by which names are compared: libraries' names have capitals (ViT-B-32), ours have none."""
+    return name.lower().lstrip("-")  # which all options begin with
 
 
 def install_command(extra: str = "") -> str:
-    """Return what to type to install this project, for messages.
+    """Return the command that installs this project, for messages.
 
-    From a checkout: nothing is released yet, and a package index may hold a stranger's package of this name.
+    It installs from a checkout: nothing is released yet, and a package index may hold a stranger's package of this
+    name.
 
     Args:
         extra: one of the project's extras; empty for none.
@@ -59,7 +60,7 @@ def install_command(extra: str = "") -> str:
 
 
 def lower_first(message: str) -> str:
-    """Turn pydantic's message into the middle of a sentence: ``Value error, Input should`` becomes ``input should``."""
+    """Return pydantic's message as a part of a sentence: ``Value error, Input should`` becomes ``input should``."""
     text = message.removeprefix("Value error, ")
     return text[:1].lower() + text[1:]
 
@@ -69,11 +70,11 @@ class RegistrationError(BenchError):
 
 
 class LabelAccessError(BenchError):
-    """A method touched labels that its declared supervision forbids."""
+    """A method read labels that its declared supervision forbids."""
 
 
 class UndeclaredNeed(BenchError):
-    """A method touched a part of the pool that its ``needs`` do not list."""
+    """A method read a part of the pool that its ``needs`` do not list."""
 
 
 class DataError(BenchError):
@@ -81,7 +82,7 @@ class DataError(BenchError):
 
 
 class OwnFileError(DataError):
-    """A file that the user named, and that no download can bring, is missing, unreadable or does not fit."""
+    """A file of the user's, which no download can provide, is missing, unreadable or does not fit."""
 
 
 class WeightsError(BenchError):
@@ -93,7 +94,7 @@ class SelectionError(BenchError):
 
 
 class TrainingError(BenchError):
-    """Training cannot go on, for example because the loss is not finite."""
+    """Training cannot continue, for example because the loss is not finite."""
 
 
 class NotFinite(TrainingError):
@@ -105,15 +106,15 @@ class TimeLimit(BenchError):
 
 
 class RunError(BenchError):
-    """A run cannot start or go on, for a reason that lies in the machine."""
+    """A run cannot start or continue because of the machine."""
 
 
 class ExecutorLost(RunError):
-    """What runs the work is gone, such as all nodes of a cluster.
+    """The executor is gone, for example because all nodes of a cluster died.
 
     Args:
         reason: one line, without a full stop.
-        final: whether a fresh start is not worth a try.
+        final: whether starting it again is pointless.
     """
 
     def __init__(self, reason: str, *, final: bool = False) -> None:

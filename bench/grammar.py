@@ -1,4 +1,4 @@
-"""The small grammar in which a user names a plugin: ``ccs(beta=0.3, keep=hard)``, ``cifar10@corruption=fog:3``."""
+"""The grammar of plugin names with parameters: ``ccs(beta=0.3, keep=hard)``, ``cifar10@corruption=fog:3``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bench.errors import SpecError
 
 Modifiers: TypeAlias = Mapping[str, int | float | str]
 """The modifiers of a data set, ``@name=value``: name -> value."""
-# Its value holds ``@`` and brackets only in quotes. No two alternatives begin alike, so that this takes linear time.
+# A value holds ``@`` and brackets only in quotes. No two alternatives begin alike, so that matching takes linear time.
 _MODIFIER = r"""@(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|[^@()'"])*"""
 # ``.*`` goes to the last bracket, so that brackets inside values stay with them.
 _CALL = re.compile(
@@ -21,25 +21,25 @@ _CALL = re.compile(
 )
 _BRACKETS = {")": "(", "]": "[", "}": "{"}
 _BARE = re.compile(r"[\w./\\~:@%+-]+")
-"""Text that needs no quotes: nothing in it means anything to the grammar."""
+"""Text that needs no quotes, since the grammar gives no meaning to any of its characters."""
 
 
 class Call(NamedTuple):
-    """A plugin's name, and the parameters and modifiers (``@noise=0.2``) that the user set, and only those."""
+    """A plugin's name with the parameters and modifiers (``@noise=0.2``) that the user set, without defaults."""
 
     name: str
     params: dict[str, Any]
     modifiers: Mapping[str, int | float | str] = {}
 
     def __str__(self) -> str:
-        # Sorted: one call has one spelling, which stands in rows and decides which of them a table puts together.
+        # Sorted: a call has one spelling, which rows carry and by which tables group them.
         inside = ", ".join(f"{key}={_text(value)}" for key, value in sorted(self.params.items()))
         after = "".join(f"@{key}={_modifier(value)}" for key, value in sorted(self.modifiers.items()))
         return f"{self.name}({inside}){after}" if inside else f"{self.name}{after}"
 
 
 def split_list(text: str) -> list[str]:
-    """Split a comma-separated list, leaving commas inside brackets and quotes alone.
+    """Split a comma-separated list; commas inside brackets and quotes do not split it.
 
     Raises:
         SpecError: brackets do not match, or an element is empty.
@@ -50,7 +50,7 @@ def split_list(text: str) -> list[str]:
     opened: list[str] = []
     quote, escaped, start = "", False, 0
     for position, char in enumerate(text):
-        # As in a Python literal, which ``_value`` takes what is inside quotes for.
+        # As in a Python literal: that is how ``_value`` reads quoted text.
         if escaped:
             escaped = False
         elif quote:
@@ -75,10 +75,10 @@ def split_list(text: str) -> list[str]:
 
 
 def parse_call(given: str | Mapping[str, Any]) -> Call:
-    """Read ``"ccs(beta=0.3)"``, ``"digits@noise=0.2"``, or YAML's ``{"ccs": {"beta": 0.3}}``.
+    """Return the call written as ``"ccs(beta=0.3)"``, ``"digits@noise=0.2"``, or YAML's ``{"ccs": {"beta": 0.3}}``.
 
-    Values are Python literals; a bare word is a string, and ``true``/``false``/``none`` are what they say. The value of
-    a modifier is a number or a string.
+    Values are Python literals; a bare word is a string, except that ``true``, ``false`` and ``none`` are Python's
+    constants. The value of a modifier is a number or a string.
 
     Raises:
         SpecError: the text does not follow the grammar.
@@ -91,7 +91,7 @@ def parse_call(given: str | Mapping[str, Any]) -> Call:
         raise SpecError(f"cannot read {given!r}; write a name, or name(parameter=value, ...).{quotes}")
     params: dict[str, Any] = {}
     for part in split_list(match["args"] or ""):
-        # At the first ``=``: a value may hold more of them, as a path does.
+        # At the first ``=``: a value, such as a path, may hold more of them.
         key, equals, value = part.partition("=")
         key = key.strip()
         if not equals or not key.isidentifier() or not value.strip():
@@ -107,10 +107,10 @@ def given_by_rate(call: Call) -> frozenset[str]:
     return frozenset(name for name, value in call.params.items() if isinstance(value, Mapping))
 
 
-# Asked for every row of every table; a large grid has a few hundred variants.
+# Called for every row of every table; a large grid has a few hundred distinct calls.
 @lru_cache(4096)
 def respelled(text: str) -> str:
-    """Return a call as rows spell it, whatever the order of its parameters; what is no call stays as it is."""
+    """Return a call in the spelling of rows, with sorted parameters; a text that is no call stays as it is."""
     try:
         return str(parse_call(text))
     except SpecError:
@@ -118,16 +118,16 @@ def respelled(text: str) -> str:
 
 
 def family(variant: str) -> str:
-    """Return the call with every mapping from rate to value emptied, which stays the same when a grid gets a rate."""
+    """Return the call with every mapping from rate to value emptied, so that adding a rate to a grid keeps it."""
     call = parse_call(variant)
     return str(Call(call.name, call.params | {name: {} for name in given_by_rate(call)}))
 
 
 def merged(variants: Sequence[str]) -> str:
-    """Return the call of one family whose mappings from rate to value hold the rates of all the given ones.
+    """Return one call whose mappings from rate to value hold the rates of all the given calls.
 
     Args:
-        variants: of one ``family``, at least one; at a rate that several have, the last one's value stands.
+        variants: calls of one ``family``, at least one; if several have a rate, the last one's value is taken.
     """
     calls = [parse_call(variant) for variant in dict.fromkeys(variants)]
     if len(calls) == 1:
@@ -172,21 +172,21 @@ def _value(text: str) -> Any:
         return word[text.lower()]
     try:
         with warnings.catch_warnings():
-            # Python warns of the backslash in 'C:\\data' and of 0x3and; neither is the user's concern here.
+            # Python warns about the backslash in 'C:\\data' and about 0x3and; neither concerns the user here.
             warnings.simplefilter("ignore")
             return ast.literal_eval(text)
-    # All that ``literal_eval`` raises of text that is no literal; the last two of very long or deep text.
+    # What ``literal_eval`` raises for text that is no literal; the last two for very long or deeply nested text.
     except (ValueError, SyntaxError, MemoryError, RecursionError):
         return text
 
 
 def _modifier(value: int | float | str) -> str:
-    """Write ``100`` for 100.0 too, so that a number has one spelling."""
+    """Return the value as text; 100 and 100.0 both become ``100``, so that a number has one spelling."""
     if isinstance(value, str):
         return repr(value) if "@" in value else _text(value)
     return repr(value).removesuffix(".0")
 
 
 def _text(value: Any) -> str:
-    # Without quotes only where it is read back as the same text: ``true`` and ``5`` would not be.
+    # Without quotes only if it is read back as the same text, unlike ``true`` and ``5``.
     return value if isinstance(value, str) and _BARE.fullmatch(value) and _value(value) == value else repr(value)

@@ -1,4 +1,4 @@
-"""Hashable references to data, encoders and networks: everything that changes a result, nothing that does not."""
+"""Hashable references to data sets, encoders and networks: all that changes a result, and nothing else."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from bench.grammar import Call, Modifiers
 from bench.recipe import Recipe
 
 NO_ENCODER = NO_PROXY = "-"
-"""What a row says in place of an encoder and its supervision, or of a proxy, where it has none."""
+"""Placeholder in a row for an encoder and its supervision, or for a proxy, that it does not have."""
 INDICES = "indices"
-"""Method of a row whose coreset a file named, ``indices(of=FILE)``. No plugin has the name."""
+"""Method of a row whose coreset comes from a file, ``indices(of=FILE)``. No plugin has this name."""
 _MOST_OF_A_NAME = 60
-"""Characters of a file that a cell's name repeats: most file systems take names of 255 bytes."""
+"""Characters of a file's name that a cell's name repeats: most file systems take names of 255 bytes."""
 
 
 class Frozen(BaseModel):
-    """Immutable, strict about unknown fields, hashed by its content."""
+    """A model that is immutable, refuses unknown fields and hashes by its content."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -33,7 +33,7 @@ class Frozen(BaseModel):
         return hash(self.digest())
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
-        """Copy as pydantic does, without what was derived from the fields before (``cached_property``)."""
+        """Return pydantic's copy without the cached properties, which were derived from the former fields."""
         copied = super().model_copy(update=update, deep=deep)
         for name in copied.__dict__.keys() - type(self).model_fields.keys():
             del copied.__dict__[name]
@@ -47,22 +47,21 @@ class Frozen(BaseModel):
 
 
 _LATER = ("modifiers", "clean_fingerprint", "pool_seed")
-"""Fields of a data set that are part of its digest only where they say something."""
+"""Fields of a data set that are part of its digest only if they are not empty."""
 
 
 class DatasetRef(Frozen):
-    """A data set as a grid uses it.
+    """A data set with everything that identifies its pool.
 
     Attributes:
         name: registered name.
         version: the reader's declared version.
         params: parameters that differ from their defaults.
-        modifiers: what makes another version of it, such as label noise, see ``bench.modifiers``; applied before the
-            pool is drawn.
+        modifiers: modifiers such as label noise, see ``bench.modifiers``; applied before the pool is drawn.
         pool_size: size of the drawn pool, or None for the whole training split.
-        pool_seed: of its draw.
-        fingerprint: SHA-256 of the content; of images in files, of their names and sizes.
-        clean_fingerprint: that of the same images with their own labels; empty where no label was replaced.
+        pool_seed: seed of the pool's draw.
+        fingerprint: SHA-256 of the content; for images in files, of their names and sizes.
+        clean_fingerprint: fingerprint of the same images with their own labels; empty if no label was replaced.
         num_classes: C.
         size: N, images in the pool.
     """
@@ -80,13 +79,13 @@ class DatasetRef(Frozen):
 
     @property
     def label(self) -> str:
-        """Name with the parameters off their defaults and the modifiers, as tables show it."""
+        """The name with changed parameters and modifiers, as tables show it."""
         drawn = {} if self.pool_size is None else {"pool_size": self.pool_size}
         drawn |= {"pool_seed": self.pool_seed} if self.pool_seed else {}
         return str(Call(self.name, {**self.params, **drawn}, self.modifiers))
 
     def without_noise(self) -> DatasetRef:
-        """Return the same images with their own labels: all that a stage which reads no label depends on."""
+        """Return the same images with their own labels, which is what a stage that reads no label depends on."""
         if not self.clean_fingerprint:
             return self
         clean = {"modifiers": clean_modifiers(self.modifiers), "fingerprint": self.clean_fingerprint}
@@ -94,13 +93,13 @@ class DatasetRef(Frozen):
 
     @model_serializer(mode="wrap")
     def _plain_without_later(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave later fields out where empty: a data set has the digest that it had before there were these fields."""
+        """Return the fields without empty ones of ``_LATER``, so that digests from before these fields still hold."""
         fields: dict[str, Any] = serialize(self)
         return {key: value for key, value in fields.items() if value or key not in _LATER}
 
 
 class EncoderRef(Frozen):
-    """An encoder: name, declared version, parameters off their defaults, SHA-256 of its weights (empty without)."""
+    """An encoder: name, declared version, changed parameters, and the SHA-256 of its weights, if it has any."""
 
     name: str
     version: int = 1
@@ -109,7 +108,7 @@ class EncoderRef(Frozen):
 
     @property
     def label(self) -> str:
-        """Name with the parameters off their defaults, as tables show it."""
+        """The name with changed parameters, as tables show it."""
         return str(Call(self.name, self.params))
 
 
@@ -122,12 +121,12 @@ class ModelRef(Frozen):
 
     @property
     def label(self) -> str:
-        """Name with the parameters off their defaults, as tables show it."""
+        """The name with changed parameters, as tables show it."""
         return str(Call(self.name, self.params))
 
 
 class Proxy(Frozen):
-    """The network that a method looks at the pool with (training dynamics and the like), and how it is trained."""
+    """A proxy: the network whose training dynamics and outputs a method reads, and how that network is trained."""
 
     model: ModelRef
     recipe: Recipe
@@ -135,9 +134,9 @@ class Proxy(Frozen):
 
 
 def clean_modifiers(modifiers: Modifiers) -> dict[str, int | float | str]:
-    """Return the modifiers that replace no label, without a seed that would have nothing left to draw."""
+    """Return the modifiers that replace no label, without a seed that would then draw nothing."""
     clean = {name: value for name, value in modifiers.items() if name not in ("noise", "labels")}
-    # Two noisy versions with different seeds have the same images, and should share all that reads no label.
+    # Noisy versions with different seeds have the same images, and share every stage that reads no label.
     return without_idle_seed(clean)
 
 
@@ -148,7 +147,7 @@ def without_idle_seed(modifiers: Modifiers) -> dict[str, int | float | str]:
 
 
 def version_name(dataset: str, modifiers: Modifiers) -> str:
-    """Return name and modifiers for a cell's file name: of a file its name alone, as paths can be too long for it."""
+    """Return name and modifiers for a cell's file name; of a path only the file's name, since paths can be too long."""
     short = {
         name: value if not isinstance(value, str) else re.split(r"[/\\]", value)[-1][-_MOST_OF_A_NAME:]
         for name, value in modifiers.items()
@@ -157,7 +156,7 @@ def version_name(dataset: str, modifiers: Modifiers) -> str:
 
 
 def derive_seed(seed: int, *purpose: str) -> int:
-    """Derive an independent seed for one purpose: equal for equal arguments on every machine, 63 bits."""
+    """Return an independent 63-bit seed for one purpose; equal arguments give equal seeds on every machine."""
     words = hashlib.sha256("/".join(purpose).encode()).digest()
     sequence = np.random.SeedSequence([seed, *np.frombuffer(words, dtype=np.uint32).tolist()])
     # 63 bits fit a signed 64-bit integer, which numpy arrays and most JSON readers take.
@@ -165,6 +164,6 @@ def derive_seed(seed: int, *purpose: str) -> int:
 
 
 def cell_name(dataset: str, method: str, encoder: str, rate: float, seed: int, model: str) -> str:
-    """Return the readable beginning of a cell's identity from bare names (``none`` for no encoder), as a file name."""
+    """Return the readable beginning of a cell's id as a file name, from bare names (``none`` for no encoder)."""
     words = (dataset, method, encoder, f"r{100 * rate:g}", f"s{seed}", model)
     return re.sub(r"[^\w.-]", "_", "-".join(words))

@@ -1,4 +1,4 @@
-"""Signals that end a command as Ctrl-C does. Imports nothing that takes time."""
+"""Signals that end a command as Ctrl-C does. This module imports nothing that takes time."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ INTERRUPTED = 130
 
 
 def count_as_ctrl_c() -> None:
-    """Let SIGTERM, which batch systems send before they kill, and SIGHUP of a closed terminal count as Ctrl-C.
+    """Make SIGTERM, which batch systems send first, and SIGHUP, from a closed terminal, act as Ctrl-C.
 
-    What the caller made this process ignore, such as SIGHUP under ``nohup``, stays ignored.
+    Signals that the caller made this process ignore, such as SIGHUP under ``nohup``, stay ignored.
     """
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:
@@ -20,13 +20,13 @@ def count_as_ctrl_c() -> None:
 
 
 def interrupt(number: int, frame: FrameType | None) -> None:
-    """Do what SIGINT would do now: while Ray Tune runs trials, it has a handler of its own.
+    """Call the current handler of SIGINT, which may be Ray Tune's while it runs trials.
 
-    A script that starts a command in the background makes it ignore SIGINT, but not this.
+    A command that a script starts in the background ignores SIGINT, but not this signal.
 
     Raises:
-        KeyboardInterrupt: SIGINT has no handler of another kind.
+        KeyboardInterrupt: SIGINT has its default handler.
     """
-    # SIGINT's handler where it can be called; SIG_IGN and SIG_DFL are numbers.
+    # SIG_IGN and SIG_DFL are numbers, which cannot be called.
     handler = signal.getsignal(signal.SIGINT)
     (handler if callable(handler) else signal.default_int_handler)(signal.SIGINT, frame)

@@ -1,6 +1,6 @@
-"""Exact nearest neighbours: by torch on a GPU, on a CPU by faiss where it is installed and by torch elsewhere.
+"""Exact nearest neighbours: by torch on a GPU; on a CPU by faiss if it is installed, and otherwise by torch.
 
-Only here is faiss imported, after torch: the other order loads two OpenMP runtimes.
+This is the only module that imports faiss. It imports torch first: the other order loads two OpenMP runtimes.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 DISTANCES = 2**25
-"""That torch holds at once: 128 MB of float32."""
+"""Distances that torch holds at once: 128 MB of float32."""
 _CHUNK = 4096
-"""Queries at a time: enough to keep the matrix product busy, few enough to show how far it is."""
+"""Queries at a time: enough to keep the matrix product busy, few enough for frequent progress reports."""
 _SPARE = 16
 """Rows that faiss is asked for beyond k + 1, to see whether its rounding could have hidden a nearer one."""
 _SMALLEST = 1e-15
-"""Length of a row whose square float32 still holds to all its digits, and so does that of its inverse."""
+"""Smallest length of a row for which float32 holds the square, and that of the inverse, to all its digits."""
 _DIRECT = 16
 """Up to this many queries at a time, squared differences are summed; beyond, faiss and torch multiply matrices."""
 
@@ -43,10 +43,10 @@ def nearest_neighbors(
 ) -> Neighbors:
     """Find the exact k nearest neighbours of every row among the other rows.
 
-    Both libraries rank by the expanded form of the squared distance, which loses digits between near-duplicates. The
-    distances of the rows that they find are computed again from the differences and sorted; a row whose k-th distance
-    is too near to those that were left out, by the error bound of the expanded form, is searched again without it. So
-    the lists are the same whichever library finds them.
+    Both libraries rank by the expanded form of the squared distance, which loses digits between near-duplicates. So the
+    distances of the candidates are computed again from the differences and sorted. If the k-th distance is too close
+    to those of the rows left out, by the error bound of the expanded form, the row is searched again without it. The
+    lists are therefore the same whichever library finds them.
 
     Args:
         embeddings: float32 [N, D], finite.
@@ -94,7 +94,7 @@ def nearest_neighbors(
 
 class _Index(Protocol):
     def search(self, queries: NDArray[np.float32], k: int, /) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """Squared distances (by the expanded form if the queries are many) and positions, [B, k], nearest first."""
+        """Return squared distances (in the expanded form for many queries) and positions, [B, k], nearest first."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""Labels of the training images from a file, such as those that people gave: ``cifar10@labels=FILE``."""
+"""Labels of the training images from a file, such as labels by human annotators: ``cifar10@labels=FILE``."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from bench.plain_files import open_regular, read_regular
 
 _KINDS = (".npy", ".npz", ".pt", ".pth", ".csv", ".txt")
 _MOST_BYTES = 2_000_000_000
-"""Bytes of a text file. ImageNet's 1.3 million labels as names of classes take 30 MB."""
+"""Largest text file that is read, in bytes. ImageNet's 1.3 million labels as names of classes take 30 MB."""
 
 
 @dataclass(frozen=True)
 class GivenLabels:
-    """Labels as a file has them.
+    """Labels as they stand in a file.
 
     Attributes:
         values: [N], whole numbers or texts.
-        where: file and name, for messages.
+        where: the file, and the name of the array or column, for messages.
     """
 
     values: NDArray[Any]
@@ -37,14 +37,15 @@ class GivenLabels:
     def numbers(self, num_images: int, class_names: tuple[str, ...]) -> NDArray[np.int64]:
         """Return class numbers, int64 [N].
 
-        Texts are names of classes where all of them are, and otherwise class numbers.
+        Texts are read as names of classes if all of them are names, and as class numbers otherwise.
 
         Args:
             num_images: N of the training split.
-            class_names: C names in the order of their numbers.
+            class_names: C names, in the order of their numbers.
 
         Raises:
-            OwnFileError: another number of labels, no such class, or texts that are both names and numbers.
+            OwnFileError: the number of labels differs from N, a label is no class, or texts can be read both as names
+                and as numbers.
         """
         if len(self.values) != num_images:
             header = " The first line of a .csv names its columns." if len(self.values) == num_images - 1 else ""
@@ -67,14 +68,14 @@ class GivenLabels:
         texts = [text.strip() for text in self.values.tolist()]
         number_of = {name: number for number, name in enumerate(class_names)}
         named = [number_of.get(text, -1) for text in texts]
-        counted = [int(text) if text.isascii() and text.removeprefix("-").isdigit() else None for text in texts]
-        # Whole numbers throughout, and not all of them names: they number the classes.
-        if -1 in named and None not in counted:
-            return np.array(counted)
+        numbered = [int(text) if text.isascii() and text.removeprefix("-").isdigit() else None for text in texts]
+        # All are whole numbers and some are not names: they number the classes.
+        if -1 in named and None not in numbered:
+            return np.array(numbered)
         if -1 in named:
             first = named.index(-1)
             raise OwnFileError(f"{self.where}: label {first + 1}: {UnknownName('class', texts[first], class_names)}")
-        if counted != named and all(number is not None and 0 <= number < len(class_names) for number in counted):
+        if numbered != named and all(number is not None and 0 <= number < len(class_names) for number in numbered):
             raise OwnFileError(
                 f"{self.where} can be read in two ways, as names of classes and as their numbers from 0; give a .npy "
                 "of whole numbers, or of texts for names (and number the classes as the plan lists them)."
@@ -82,24 +83,24 @@ class GivenLabels:
         return np.array(named)
 
 
-def read_label_file(root: Path | None, given: str) -> GivenLabels:
-    """Read ``FILE``, or one array or column of it, ``FILE:NAME``; nothing in it is run.
+def read_label_file(root: Path | None, text: str) -> GivenLabels:
+    """Return the labels in ``FILE``, or in one array or column of it, ``FILE:NAME``, without running its content.
 
     Args:
-        root: directory that a relative path starts at (``--data-root``), or None.
-        given: what the user wrote.
+        root: folder of relative paths (``--data-root``), or None.
+        text: the file, and the name if any, as the user wrote it.
 
     Raises:
-        OwnFileError: missing, unreadable, of an unknown kind, or without labels [N].
+        OwnFileError: the file is missing, unreadable, of an unknown kind, or has no labels [N].
     """
-    path, name = _locate(root, given)
+    path, name = _locate(root, text)
     if path.suffix.lower() not in _KINDS:
         raise OwnFileError(f"{path} is no file of labels by its name; valid: {', '.join(_KINDS)}.")
     try:
         arrays = _arrays(path)
     except OwnFileError:
         raise
-    # numpy, zipfile, csv, torch and the system each raise their own
+    # numpy, zipfile, csv, torch and the system each raise exceptions of their own
     except Exception as error:
         reason = getattr(error, "strerror", None) or (str(error).splitlines() or [type(error).__name__])[0]
         objects = " Python objects are not read, since reading them can run code." if "pickle" in reason else ""
@@ -110,7 +111,7 @@ def read_label_file(root: Path | None, given: str) -> GivenLabels:
     if not name and len(listed) > 1:
         first = next(iter(listed))
         raise OwnFileError(
-            f"{path} holds {len(listed)} lists of labels ({', '.join(listed)}); say which: @labels={given}:{first}."
+            f"{path} holds {len(listed)} lists of labels ({', '.join(listed)}); say which: @labels={text}:{first}."
         )
     name = name or next(iter(listed), next(iter(arrays), ""))
     where = f"{path}:{name}" if len(arrays) > 1 else str(path)
@@ -121,12 +122,12 @@ def read_label_file(root: Path | None, given: str) -> GivenLabels:
     return GivenLabels(np.char.decode(values, "utf-8") if values.dtype.kind == "S" else values, where)
 
 
-def _locate(root: Path | None, given: str) -> tuple[Path, str]:
-    """Return the file and the name behind its last colon, if any: a file whose own name has a colon comes first."""
-    whole, (head, colon, name) = local_path(given), given.rpartition(":")
+def _locate(root: Path | None, text: str) -> tuple[Path, str]:
+    """Return the file and the name after the last colon, if any; a file that has the colon in its own name wins."""
+    whole, (head, colon, name) = local_path(text), text.rpartition(":")
     if root is None and not whole.is_absolute():
         raise OwnFileError(
-            f"@labels={given} is a relative path and no data folder was given. Use the whole path, or --data-root DIR "
+            f"@labels={text} is a relative path and no data folder was given. Use the whole path, or --data-root DIR "
             "and a path below it."
         )
     for file, part in ((whole, ""), (local_path(head), name)) if colon and head else ((whole, ""),):
@@ -162,12 +163,12 @@ def _arrays(path: Path) -> Mapping[str, NDArray[Any]]:
 
 
 def _from_torch(file: Any) -> Mapping[str, NDArray[Any]]:
-    """Tensors, numpy's arrays or lists by name, as the authors of CIFAR-10N publish them, or one of these alone."""
+    """Return the arrays of a torch file by name: tensors, numpy arrays or lists, as in CIFAR-10N, or a single one."""
     import torch
 
     rebuild = np.empty(0).__reduce__()[0]
     plain: list[Any] = [np.ndarray, np.dtype, *(type(np.dtype(kind)) for kind in "bBhHiIlLqQ")]
-    # The name of numpy 1 besides, under which files of before 2024 were written.
+    # Also under the name of numpy 1, with which files were written before 2024.
     plain += [(rebuild, f"numpy.{core}.multiarray._reconstruct") for core in ("core", "_core")]
     with torch.serialization.safe_globals(plain):
         saved = torch.load(file, map_location="cpu", weights_only=True)

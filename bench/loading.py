@@ -1,4 +1,4 @@
-"""From a data set's name and parameters to its images: what a worker calls."""
+"""Loading a data set in a worker, by its name, parameters and modifiers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bench.modifiers import check_corruption, check_modifiers, corrupted, modifi
 from bench.plugins import datasets
 
 DOWNLOAD = "download"
-"""A reader's keyword that is no parameter of the data: it changes where they come from, not what they are."""
+"""A reader's keyword that is not a parameter of the data, since it does not change them."""
 
 
 def load_dataset(
@@ -29,32 +29,32 @@ def load_dataset(
     pool_seed: int = 0,
     modifiers: Modifiers = MappingProxyType({}),
 ) -> Dataset:
-    """Read a registered data set, modify it, and draw the pool from the training images that this leaves.
+    """Read a registered data set, modify it, and draw the pool from the remaining training images.
 
     Args:
-        name: under which the reader is registered.
-        params: its parameters that the user set.
-        root: directory that data sets on disk are looked up in (``--data-root``), or None.
-        download: whether the reader may fetch what is missing; readers that cannot are unaffected.
-        pool_size: number of training images to keep, or None for all.
-        pool_seed: of the draw of these.
+        name: registered name of the data set.
+        params: parameters that the user set.
+        root: folder of the data sets (``--data-root``), or None.
+        download: whether the reader may download missing files; ignored by readers that cannot.
+        pool_size: number of training images to draw, or None for all.
+        pool_seed: seed of that draw.
         modifiers: see ``bench.modifiers``.
 
     Returns:
-        The data set; the same arguments and the same files give the same images in the same order.
+        The data set; the same arguments and files give the same images in the same order.
 
     Raises:
         UnknownName: no such data set, parameter or modifier.
         SpecError: a value outside the range of a parameter or modifier.
         OwnFileError: a file of labels is missing or does not fit.
         DataError: missing or corrupt data, a modifier that would leave a class without images, or a pool larger than
-            the training split; names the data set.
+            the training split; the message names the data set.
     """
     entry = datasets.get(name)
     if DOWNLOAD in params:
         raise SpecError(f"dataset {name}: download is no parameter of the data; use --download.")
     values = entry.resolve(params)
-    # After ``resolve``, so that it is set for readers that know the keyword and for no other.
+    # After ``resolve``, so that only readers that know the keyword get it.
     if DOWNLOAD in values:
         values[DOWNLOAD] = download
     checked = check_modifiers(name, modifiers)
@@ -63,7 +63,7 @@ def load_dataset(
     try:
         labels = read_label_file(root, str(checked["labels"])) if "labels" in checked else None
         whole = entry.function(root, **values)
-        # A reader from outside may return anything, and the error would come far from its cause.
+        # An outside reader may return anything; without this check the error would come far from its cause.
         if not isinstance(whole, Dataset):
             raise DataError(f"its reader returned {type(whole).__name__} in place of what bench.make_dataset makes.")
         whole = corrupted(whole, checked, entry.info.corrupted, root, download)

@@ -1,9 +1,9 @@
-"""Versions of a data set: ``cifar100@imbalance=100``, ``digits@noise=0.2``, ``@labels=FILE``, ``@corruption=fog:3``.
+"""Modifiers of a data set: ``cifar100@imbalance=100``, ``digits@noise=0.2``, ``@labels=FILE``, ``@corruption=fog:3``.
 
-All but ``@corruption`` change the training split alone; it changes the test images alone. Whatever the order in which
+``@corruption`` changes only the test images; the others change only the training split. Whatever the order in which
 they are written, images are removed first, then labels are replaced, and then the pool is drawn (``--pool-size``). A
-version is data and not a repetition: what is drawn depends on ``@seed`` (0 if it is not given) and not on the seeds of
-the grid.
+modified data set is data, not a repetition: its random draws depend on ``@seed`` (0 by default), not on the grid's
+seeds.
 """
 
 from __future__ import annotations
@@ -29,11 +29,12 @@ class Modification(BaseModel):
     """The modifiers of a data set.
 
     Attributes:
-        imbalance: largest over smallest class of the training split, see ``long_tailed``; None leaves it as it is.
-        noise: fraction of the training labels that are replaced by another class, see ``noisy``.
-        labels: file of the training labels to use in place of the data set's own, see ``bench.label_files``.
-        corruption: ``NAME:SEVERITY`` of the test images, of a data set that declares such versions.
-        seed: of what is drawn.
+        imbalance: size of the largest class of the training split over the smallest, see ``long_tailed``; None for no
+            change.
+        noise: fraction of the training labels to replace by another class, see ``noisy``.
+        labels: file of training labels to use instead of the data set's own, see ``bench.label_files``.
+        corruption: ``NAME:SEVERITY`` of the test images, for data sets that declare corrupted versions.
+        seed: seed of the random draws.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -59,37 +60,37 @@ class Modification(BaseModel):
         return self
 
 
-def check_modifiers(dataset: str, given: Modifiers) -> dict[str, int | float | str]:
-    """Return the validated modifiers that change something: one spelling for each meaning.
+def check_modifiers(dataset: str, modifiers: Modifiers) -> dict[str, int | float | str]:
+    """Return the validated modifiers without those that change nothing, so that each meaning has one spelling.
 
     Args:
-        dataset: name, for messages.
-        given: name -> value.
+        dataset: name of the data set, for messages.
+        modifiers: name -> value, as the user set them.
 
     Raises:
         UnknownName: no such modifier, with the nearest names.
         SpecError: a value out of range, or a seed with nothing to draw.
     """
-    for name in given:
+    for name in modifiers:
         if name not in Modification.model_fields:
             raise UnknownName(f"modifier of dataset {dataset!r}:", name, Modification.model_fields)
-    if "seed" in given and "seed" not in without_idle_seed(given):
+    if "seed" in modifiers and "seed" not in without_idle_seed(modifiers):
         raise SpecError(f"dataset {dataset}: @seed draws nothing without @imbalance or @noise.")
     try:
-        checked = Modification.model_validate(dict(given)).model_dump(exclude_defaults=True)
+        checked = Modification.model_validate(dict(modifiers)).model_dump(exclude_defaults=True)
     except ValidationError as error:
         first = error.errors()[0]
         what = f"@{first['loc'][0]}={first['input']} is not valid: " if first["loc"] else ""
         raise SpecError(f"dataset {dataset}: {what}{lower_first(first['msg'])}.") from None
-    # A seed with modifiers at their defaults draws nothing either, and must not part one data set into two.
+    # A seed beside modifiers at their defaults draws nothing either, and must not make two data sets of one.
     return without_idle_seed(checked)
 
 
 def check_corruption(dataset: str, modifiers: Modifiers) -> None:
-    """Refuse a corruption that nobody published of this data set.
+    """Refuse a corruption that is not published for this data set.
 
     Raises:
-        SpecError: the data set has none, or not this one, or not at this severity.
+        SpecError: the data set has no corrupted versions, or not this one, or not at this severity.
     """
     if "corruption" not in modifiers:
         return
@@ -113,17 +114,17 @@ def check_corruption(dataset: str, modifiers: Modifiers) -> None:
 def corrupted(
     dataset: Dataset, modifiers: Modifiers, declared: Corrupted | None, root: Path | None, download: bool
 ) -> Dataset:
-    """Replace the test images by corrupted ones, where ``@corruption`` asks for it.
+    """Return the data set with corrupted test images if ``@corruption`` is set, and unchanged otherwise.
 
     Args:
-        dataset: with its own test split.
-        modifiers: from ``check_modifiers``, and passed ``check_corruption``.
-        declared: what the data set declares.
+        dataset: the data set with its own test split.
+        modifiers: modifiers from ``check_modifiers`` that passed ``check_corruption``.
+        declared: the corrupted versions that the data set declares.
         root: ``--data-root``, or None.
-        download: whether missing files may be fetched.
+        download: whether missing files may be downloaded.
 
     Raises:
-        DataError: the corrupted images are not there, or belong to another data set.
+        DataError: the corrupted images are missing, or belong to another data set.
     """
     if declared is None or "corruption" not in modifiers:
         return dataset
@@ -132,48 +133,48 @@ def corrupted(
     return replace(dataset, test=test)
 
 
-def modified(dataset: Dataset, modifiers: Modifiers, given: GivenLabels | None = None) -> Dataset:
-    """Make another version of a data set's training split; the test split and the normalisation stay as they are.
+def modified(dataset: Dataset, modifiers: Modifiers, file_labels: GivenLabels | None = None) -> Dataset:
+    """Return the data set with a modified training split; the test split and the normalisation do not change.
 
     Args:
-        dataset: its whole training split is the pool.
-        modifiers: from ``check_modifiers``.
-        given: labels of the file that ``@labels`` names.
+        dataset: the data set, whose whole training split is the pool.
+        modifiers: modifiers from ``check_modifiers``.
+        file_labels: labels from the file that ``@labels`` names.
 
     Returns:
-        ``pool_index`` holds the positions of the images that stay in the training split that was given.
+        The data set; its ``pool_index`` holds the positions of the remaining images in the original training split.
 
     Raises:
-        DataError: a class would be left without images, there is only one, or noise would replace no label.
+        DataError: a class would be left without images, there is only one class, or noise would replace no label.
     """
     modification = Modification.model_validate(dict(modifiers))
     images, labels, index = dataset.train.images, dataset.train.labels, dataset.pool_index
     if dataset.num_classes < 2 and modifiers:
         raise DataError("a data set of one class has no long-tailed or noisy version.")
-    replaced = None if given is None else given.numbers(len(labels), dataset.class_names)
+    replacement = None if file_labels is None else file_labels.numbers(len(labels), dataset.class_names)
     if modification.imbalance is not None:
         # A seed for each purpose: noise must not change which images a long tail keeps.
         rng = np.random.default_rng(derive_seed(modification.seed, "imbalance"))
-        kept = long_tailed(labels, dataset.num_classes, modification.imbalance, rng)
-        images, labels, index = take_images(images, kept), labels[kept], index[kept]
-        _all_classes(labels, dataset, f"@imbalance={modification.imbalance:g}")
-    if replaced is not None:
-        # Behind the long tail, which is one of the images: it must be the same whoever labelled them.
-        labels = replaced if modification.imbalance is None else replaced[kept]
-        _all_classes(labels, dataset, f"@labels={modification.labels}")
+        remaining = long_tailed(labels, dataset.num_classes, modification.imbalance, rng)
+        images, labels, index = take_images(images, remaining), labels[remaining], index[remaining]
+        _check_no_class_empty(labels, dataset, f"@imbalance={modification.imbalance:g}")
+    if replacement is not None:
+        # After the long tail, which must keep the same images whoever labelled them.
+        labels = replacement if modification.imbalance is None else replacement[remaining]
+        _check_no_class_empty(labels, dataset, f"@labels={modification.labels}")
     if modification.noise:
         if not part_of(modification.noise, len(labels)):
             raise DataError(f"@noise={modification.noise:g} would replace none of {len(labels)} labels; leave it out.")
         rng = np.random.default_rng(derive_seed(modification.seed, "noise"))
         labels = noisy(labels, dataset.num_classes, modification.noise, rng)
-        _all_classes(labels, dataset, f"@noise={modification.noise:g}")
+        _check_no_class_empty(labels, dataset, f"@noise={modification.noise:g}")
     return replace(dataset, train=Split(images, labels), pool_index=index)
 
 
 def long_tailed(
     labels: NDArray[np.int64], num_classes: int, imbalance: float, rng: np.random.Generator
 ) -> NDArray[np.int64]:
-    """Choose the images of a long-tailed version with an exponential profile of class sizes.
+    """Choose the images of a long-tailed version, whose class sizes fall exponentially.
 
     Cui et al. 2019 (Class-Balanced Loss, arXiv:1901.05555): the class of rank r keeps floor(n * imbalance^(-r/(C-1)))
     images, drawn uniformly. There, classes have equal sizes and rank in the order of their numbers. Here, they rank by
@@ -183,12 +184,12 @@ def long_tailed(
     Args:
         labels: int64 [N]. Not modified.
         num_classes: C, at least 2.
-        imbalance: largest over smallest class, at least 1; exact up to rounding down to whole images.
-        rng: draws the images; for one state, a larger ratio keeps a subset of what a smaller one keeps of a class,
-            where n is the same.
+        imbalance: size of the largest class over the smallest, at least 1; exact up to rounding down to whole images.
+        rng: draws the images. From one state and for the same n, a larger ratio keeps a subset of each class's images
+            that a smaller ratio keeps.
 
     Returns:
-        int64, sorted positions of the images that stay. A class can be empty.
+        int64, sorted positions of the remaining images. A class can be empty.
     """
     sizes = np.bincount(labels, minlength=num_classes)
     ranked = np.argsort(-sizes, kind="stable")
@@ -196,14 +197,14 @@ def long_tailed(
     largest = (sizes[ranked] / shares).min()
     # Rounding down alone would turn 500 * 0.01 into 4 where floating point gives 4.999999.
     targets = np.floor(largest * shares + 1e-9).astype(np.int64)
-    # One shuffle for all classes, of which each takes a beginning: a larger ratio then keeps a subset.
+    # One shuffle for all classes, of which each class takes the beginning: a larger ratio then keeps a subset.
     shuffled = rng.permutation(len(labels))
-    kept = [shuffled[labels[shuffled] == number][:target] for number, target in zip(ranked, targets, strict=True)]
-    return np.sort(np.concatenate(kept))
+    remaining = [shuffled[labels[shuffled] == number][:target] for number, target in zip(ranked, targets, strict=True)]
+    return np.sort(np.concatenate(remaining))
 
 
 def noisy(labels: NDArray[np.int64], num_classes: int, noise: float, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Replace labels by symmetric noise that never draws the true class.
+    """Return the labels with symmetric noise, which never draws the true class.
 
     Exactly ``part_of(noise, N)`` labels become wrong, each one of the other C - 1 classes with equal probability. The
     other convention in the field draws from all C classes, the true one included (DivideMix, Li et al. 2020): its
@@ -213,23 +214,24 @@ def noisy(labels: NDArray[np.int64], num_classes: int, noise: float, rng: np.ran
         labels: int64 [N] in [0, C). Not modified.
         num_classes: C, at least 2.
         noise: fraction of labels to replace, in [0, 1].
-        rng: for one state, a larger fraction replaces the same labels by the same classes and some more.
+        rng: draws the labels and their classes. From one state, a larger fraction makes the same replacements and
+            some more.
 
     Returns:
         int64 [N].
     """
-    # Both drawn for all images, whatever the fraction: so a larger one replaces the same labels and some more.
+    # Both are drawn for all images whatever the fraction, so that a larger one makes the same replacements and more.
     order = rng.permutation(len(labels))
     shift = rng.integers(1, num_classes, size=len(labels))
     replaced = order[: part_of(noise, len(labels))]
     result = labels.copy()
-    # A shift of 1 to C - 1 never gives the class itself, and all others with the same chance.
+    # A shift of 1 to C - 1 never gives the class itself, and gives all others with the same probability.
     result[replaced] = (labels[replaced] + shift[replaced]) % num_classes
     return result
 
 
 def describe(modifiers: Modifiers) -> str:
-    """Say what a reader of a table must know of a version; empty without modifiers."""
+    """Return a description of the modifiers for readers of a table; empty without modifiers."""
     modification = Modification.model_validate(dict(modifiers))
     parts = []
     if modification.imbalance is not None:
@@ -246,7 +248,7 @@ def describe(modifiers: Modifiers) -> str:
     return f"{training}; {unchanged}" if parts else ""
 
 
-def _all_classes(labels: NDArray[np.int64], dataset: Dataset, modifier: str) -> None:
+def _check_no_class_empty(labels: NDArray[np.int64], dataset: Dataset, modifier: str) -> None:
     counts = np.bincount(labels, minlength=dataset.num_classes)
     if counts.min() == 0:
         before = np.bincount(dataset.train.labels, minlength=dataset.num_classes)

@@ -1,4 +1,4 @@
-"""Import of packages from outside: whatever one does to this process meanwhile, the process goes on as it was."""
+"""Import of outside packages, without lasting effects on this process."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from bench.errors import BenchError, TimeLimit
 
 
 def import_outside(load: Callable[[], object]) -> str | None:
-    """Import code from outside and return why it cannot be used, in one line, or None.
+    """Import outside code; return the reason in one line if it cannot be used, and None if it can.
 
-    Whatever the code raises counts as its failure, ``SystemExit`` and its own ``KeyboardInterrupt`` too. The user's
-    Ctrl-C is told apart by the signal, and is raised even where the code catches it. What the code prints goes to
-    standard error; the settings of ``settings_kept`` are put back. Code that ends the process itself (``os._exit``, a
-    crash) cannot be held.
+    Any exception counts as a failure of the code, including ``SystemExit`` and its own ``KeyboardInterrupt``. The
+    user's Ctrl-C is recognised by its signal, and is raised even if the code catches it. The code's output goes to
+    standard error, and ``settings_kept`` restores the settings. Nothing stops code that ends the process itself
+    (``os._exit``, a crash).
 
     Args:
         load: imports the code.
@@ -38,12 +38,12 @@ def import_outside(load: Callable[[], object]) -> str | None:
     with settings_kept(), streams[0], streams[1], _presses_of_ctrl_c() as presses:
         try:
             load()
-        # Ours, raised by a signal while the code ran: the code is not to blame.
+        # The harness's own, raised by a signal while the code ran: the code is not to blame.
         except TimeLimit:
             raise
         except BaseException as error:
             reason = reason_of(error)
-    # Asked after the block: code that catches KeyboardInterrupt must not take Ctrl-C from the user.
+    # Checked after the block: code that catches KeyboardInterrupt must not take Ctrl-C from the user.
     if presses:
         raise KeyboardInterrupt
     return reason
@@ -51,10 +51,10 @@ def import_outside(load: Callable[[], object]) -> str | None:
 
 @contextmanager
 def _presses_of_ctrl_c() -> Iterator[list[int]]:
-    """Yield a list that fills as SIGINT arrives.
+    """Yield a list that gets an entry for each SIGINT.
 
-    Python handles signals in the main thread alone, so that in another one ``KeyboardInterrupt`` is the code's own.
-    Where SIGINT is ignored or kills, nobody can press Ctrl-C and live to see it.
+    It stays empty in other threads than the main one, where Python handles no signals, so that ``KeyboardInterrupt``
+    is the code's own; and where SIGINT is ignored or kills the process.
     """
     presses: list[int] = []
     before = signal.getsignal(signal.SIGINT)
@@ -64,8 +64,7 @@ def _presses_of_ctrl_c() -> Iterator[list[int]]:
 
     def note(number: int, frame: FrameType | None) -> None:
         presses.append(number)
-        # And what would have happened: the note is beside it, not in its place.
-        before(number, frame)
+        before(number, frame)  # the former handler still acts
 
     signal.signal(signal.SIGINT, note)
     try:
@@ -76,11 +75,11 @@ def _presses_of_ctrl_c() -> Iterator[list[int]]:
 
 @contextmanager
 def settings_kept() -> Iterator[None]:
-    """Put back what scripts set for a whole process, and what packages and methods set by mistake.
+    """Restore, after the block, settings of the process that code inside it may change by mistake.
 
-    Kept are the working directory, handlers of signals, the set-up of logging, filters of warnings, numpy's treatment
-    of floating-point errors and the precision of decimal numbers; ``prepare_torch`` sets what torch has of the kind.
-    Environment variables may be meant, and a function of another package that is replaced stays replaced.
+    These are the working directory, signal handlers, the set-up of logging, warning filters, numpy's treatment of
+    floating-point errors and the precision of decimal numbers; ``prepare_torch`` sets those of torch. Environment
+    variables are not restored, since they may be meant, and neither are patched functions of other packages.
     """
     import numpy as np
 
@@ -107,7 +106,7 @@ def _working_directory_kept() -> Iterator[None]:
 
 @contextmanager
 def _signals_kept() -> Iterator[None]:
-    # All of them, since a package may take any.
+    # All signals, since a package may handle any.
     before = {number: signal.getsignal(number) for number in signal.valid_signals()}
     try:
         yield
@@ -120,9 +119,9 @@ def _signals_kept() -> Iterator[None]:
 
 @contextmanager
 def _logging_kept() -> Iterator[None]:
-    """Put back the set-up of logging.
+    """Restore the set-up of logging after the block.
 
-    ``dictConfig`` silences all loggers that it does not name, and with them what is said of broken plugins.
+    ``dictConfig`` silences all loggers that it does not name, and with them the warnings about broken plugins.
     """
     root = logging.getLogger()
     level, handlers, disabled = root.level, list(root.handlers), root.manager.disable
@@ -130,7 +129,7 @@ def _logging_kept() -> Iterator[None]:
         yield
     finally:
         root.setLevel(level)
-        # In place: other code may hold the very list.
+        # In place, since other code may hold this list.
         root.handlers[:] = handlers
         logging.disable(disabled)
         for name, logger in root.manager.loggerDict.items():
@@ -142,15 +141,15 @@ def reason_of(error: BaseException) -> str:
     """Return one line that says what was raised and where."""
     try:
         text = " ".join(str(error).split())
-    except Exception:  # an exception may fail to say what it is
+    except Exception:  # the text of an exception may fail too
         text = ""
     if isinstance(error, BenchError):
         return text.removesuffix(".")
     if isinstance(error, SystemExit):
-        said = f"it calls sys.exit({text})"
+        reason = f"it calls sys.exit({text})"
     else:
-        said = f"{type(error).__name__}: {text}" if text else type(error).__name__
-    # The user looks for the line in the plugin, not for ours or importlib's on the way there.
+        reason = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    # The user needs the line in the plugin, not those of this module or importlib on the way there.
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename != __file__]
     inside = [frame for frame in frames if "importlib" not in frame.filename]
-    return f"{said} ({inside[-1].filename}, line {inside[-1].lineno})" if inside else said
+    return f"{reason} ({inside[-1].filename}, line {inside[-1].lineno})" if inside else reason

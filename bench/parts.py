@@ -1,8 +1,8 @@
-"""The parts of a pool, in one table: who may read each, its options with their defaults, and what it rests on.
+"""The parts of a pool in one table: who may read each part, its options with defaults, and what it depends on.
 
-The declaration of a method (``need``), the pool, its sources, the stages and the conformance suite read this table. A
-new part is a row here, with its options; the property or method of ``bench.pool.Pool`` that says what it gives; and the
-module of ``bench/stages/`` that its row names, which gives it (``bench.stages.givers``).
+Methods' declarations (``need``), the pool, its sources, the stages and the conformance suite read this table. To add a
+part, add a row with its options here, the property or method of ``bench.pool.Pool`` that hands it to methods, and the
+module of ``bench/stages/`` that the row names, which computes it (``bench.stages.givers``).
 """
 
 from __future__ import annotations
@@ -26,28 +26,28 @@ if TYPE_CHECKING:
     from bench.pool import Neighbors, Outputs
 
 Supervision = Literal["none", "pseudo", "coreset", "labels"]
-"""What a method may see, from nothing to everything: each allows what those before it allow."""
+"""Labels that a method may see, from none to all: each level includes those before it."""
 SUPERVISIONS: tuple[Supervision, ...] = get_args(Supervision)
 Resource = Literal["encoder", "proxy", "pseudo-labels"]
-"""What of a grid a part rests on; a cell names an encoder or a proxy where its method reads such a part."""
+"""Component of a grid that a part depends on; a cell has an encoder or a proxy only if its method reads such a part."""
 Metric = Literal["cosine", "euclidean"]
 Algorithm = Literal["temi", "kmeans"]
 Targets = Literal["labels", "pseudo"]
 Learned = Literal["revealed", "pool"]
 Layers = Literal["all", "last"]
-"""Whose gradient a norm is of: all weights, or those of the last linear layer."""
+"""Weights by which a gradient is taken: all of them, or those of the last linear layer."""
 Chosen = TypeVar("Chosen", bound="Options")
 Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
 class Options:
-    """The options of a part that has none."""
+    """The options of a part; this base class has none."""
 
     def shared(self, size: int, num_classes: int) -> Self:
-        """Return the options under which stages keep the part, for ``size`` images in ``num_classes`` classes.
+        """Return the options of the stage that stores the part, for ``size`` images in ``num_classes`` classes.
 
-        Options of the same meaning give the same stage, so that no part is computed twice.
+        Options with the same meaning give the same stage, so that no part is computed twice.
         """
         return self
 
@@ -57,9 +57,9 @@ NO_OPTIONS = Options()
 
 @dataclass(frozen=True)
 class NearestNeighbors(Options):
-    """How many neighbours, and by which distance. ELFS takes 50, the largest default of any method.
+    """The number of neighbours and the distance. ELFS takes 50 neighbours, the largest default of any method.
 
-    Lists of up to the default are cut from the same ones.
+    Lists of up to that number are cut from one stored list.
     """
 
     k: int = 50
@@ -72,13 +72,14 @@ class NearestNeighbors(Options):
 
 @dataclass(frozen=True)
 class Clustering(Options):
-    """What gives pseudo-labels, with ELFS's heads and epochs of TEMI.
+    """The clustering that gives pseudo-labels; the defaults are those of ELFS.
 
     Attributes:
         clustering: ``temi``, or ``kmeans`` on L2-normalised embeddings.
-        num_clusters: how many; None is the number of classes, ``estimate`` takes it from the embeddings.
-        heads: TEMI's heads.
-        epochs: TEMI's epochs.
+        num_clusters: number of clusters; None for the number of classes, ``estimate`` to estimate it from the
+            embeddings.
+        heads: number of TEMI's heads.
+        epochs: epochs of TEMI's training.
     """
 
     clustering: Algorithm = "temi"
@@ -91,7 +92,7 @@ class Clustering(Options):
 
 
 class ClusteringKeywords(TypedDict, total=False):
-    """``Clustering`` as keywords of a call on the pool; None stands for the default."""
+    """The fields of ``Clustering`` as keywords of the pool's methods; None means the default."""
 
     clustering: Algorithm | None
     num_clusters: int | Literal["estimate"] | None
@@ -101,18 +102,18 @@ class ClusteringKeywords(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class TrainedOn(Clustering):
-    """What the proxy is trained on: true labels, or the pseudo-labels of a clustering."""
+    """The targets of the proxy's training: true labels, or the pseudo-labels of a clustering."""
 
     of: Targets = "labels"
 
     def shared(self, size: int, num_classes: int) -> Self:
-        # On true labels no clustering is involved, whatever was said of one.
+        # True labels involve no clustering, whatever its options.
         return super().shared(size, num_classes) if self.of == "pseudo" else type(self)(of=self.of)
 
 
 @dataclass(frozen=True)
 class Judging(Options):
-    """Which judge looks at coresets."""
+    """The judge of coresets."""
 
     by: Judge = "ridge"
 
@@ -124,13 +125,13 @@ class OtherMethod(Options):
     method: str
 
     def shared(self, size: int, num_classes: int) -> Self:
-        # Read and written again, so that all spellings of a call are one stage.
+        # Parsed and written again, so that all spellings of a call give one stage.
         return replace(self, method=str(parse_call(self.method)))
 
 
 @dataclass(frozen=True)
 class EarlyGradients(Options):
-    """Over how many networks gradient norms are averaged, after how many epochs, and of which layers they are."""
+    """The networks that gradient norms are averaged over, their epochs of training, and the layers of the gradient."""
 
     networks: int = 10
     epochs: int = 10
@@ -139,12 +140,12 @@ class EarlyGradients(Options):
 
 @dataclass(frozen=True)
 class TrainedNetwork(Options):
-    """What the network whose outputs are read has learned, and for how long.
+    """The training of the network whose outputs are read.
 
     Attributes:
-        on: the images ``revealed`` so far, or the whole ``pool`` with its labels.
-        epochs: passes over the pool, at most the proxy's; None is the proxy's. Revealed images are always passed over
-            as often as the proxy's recipe says.
+        on: train on the images ``revealed`` so far, or on the whole ``pool`` with its labels.
+        epochs: passes over the pool, at most the proxy's; None for the proxy's number, which revealed images always
+            get.
     """
 
     on: Learned = "revealed"
@@ -156,15 +157,15 @@ class Part(Generic[Chosen, Value]):
     """One row of the table.
 
     Attributes:
-        name: what a method declares in ``needs``; the pool's property or method of that name gives the part
+        name: name that a method declares in ``needs``; the pool's property or method of that name hands out the part
             (``rehearsal``: ``rehearse``).
-        supervision: the least that allows it; ``least`` says it for options on which it depends.
-        options: the class that holds its options.
-        stage: the module of ``bench.stages`` that gives it.
-        rests_on: what of the grid it needs; likewise ``resources``.
-        array: the field of ``PartArrays`` that holds it in memory, ``{of}`` standing for what dynamics are of; empty
-            where it is made from others.
-        holds: what a NaN in it is a NaN of, which a method must not overlook.
+        supervision: the least supervision that may read it; ``least`` takes the options into account.
+        options: class of its options.
+        stage: module of ``bench.stages`` that computes it.
+        rests_on: resources of the grid that it needs; ``resources`` takes the options into account.
+        array: field of ``PartArrays`` that holds it in memory, where ``{of}`` stands for the targets of dynamics; empty
+            if it is computed from other parts.
+        holds: kind of numbers in it that may be NaN, which a method must not overlook.
     """
 
     name: str
@@ -175,32 +176,32 @@ class Part(Generic[Chosen, Value]):
     array: str = ""
     holds: Literal["embeddings", "scores", ""] = ""
 
-    def chosen(self, given: Mapping[str, Any]) -> Chosen:
-        """Return the options by keywords; those left out, or None, are at their defaults.
+    def chosen(self, keywords: Mapping[str, Any]) -> Chosen:
+        """Return the options as an object; a keyword that is missing or None takes its default.
 
         Raises:
-            RegistrationError: an option that the part has not, or lacks.
+            RegistrationError: an option is unknown, or a required one is missing.
         """
         known = {item.name: item for item in fields(self.options)}
-        unknown = [name for name in given if name not in known]
+        unknown = [name for name in keywords if name not in known]
         if unknown:
             valid = f"valid: {', '.join(known)}" if known else "it has none"
             raise RegistrationError(f"the part {self.name} of a pool has no option {unknown[0]!r}; {valid}.")
-        # None is the default, so that a method can pass on a parameter that was not set.
-        kept = {name: value for name, value in given.items() if value is not None}
-        missing = [name for name, item in known.items() if item.default is MISSING and name not in kept]
+        # None means the default, so that a method can pass on a parameter that was not set.
+        values = {name: value for name, value in keywords.items() if value is not None}
+        missing = [name for name, item in known.items() if item.default is MISSING and name not in values]
         if missing:
             raise RegistrationError(f"the part {self.name} of a pool needs its option {missing[0]}: {missing[0]}=...")
-        return self.options(**kept)
+        return self.options(**values)
 
     def least(self, options: Options) -> Supervision:
-        """Return the least supervision that allows it with these options."""
+        """Return the least supervision that may read it with these options."""
         if isinstance(options, TrainedNetwork) and options.on == "pool":
             return "labels"
         return options.of if isinstance(options, TrainedOn) else self.supervision
 
     def resources(self, options: Options) -> frozenset[Resource]:
-        """Return what of the grid it needs with these options."""
+        """Return the resources of the grid that it needs with these options."""
         clustered = isinstance(options, TrainedOn) and options.of == "pseudo"
         return self.rests_on | {"encoder", "pseudo-labels"} if clustered else self.rests_on
 
@@ -255,20 +256,20 @@ PARTS: dict[str, Part[Any, Any]] = {
 
 @dataclass(frozen=True)
 class PartArrays:
-    """The parts of a pool in memory, each in the field that its row of the table names, and the true labels.
+    """The parts of a pool in memory, each in the field that its row of the table names, with the true labels.
 
     Attributes:
         image_array: uint8 [N, C, H, W].
         embedding_array: float32 [N, D].
         label_array: int64 [N].
         pseudo_label_array: int64 [N].
-        dynamics_labels: of a proxy trained on true labels.
-        dynamics_pseudo: of a proxy trained on pseudo-labels.
+        dynamics_labels: dynamics of a proxy trained on true labels.
+        dynamics_pseudo: dynamics of a proxy trained on pseudo-labels.
         rehearsal: int64 indices -> agreement in [0, 1], as ``Pool.rehearse``.
-        judging: int64 indices -> accuracy in [0, 1], as ``Pool.judge`` of one coreset.
+        judging: int64 indices -> accuracy in [0, 1], as ``Pool.judge`` for one coreset.
         gradient_norm_array: float32 [N].
-        network: (embeddings [N, D], indices int64 [m], their labels int64 [m]) -> what it says of the pool, as
-            ``Pool.outputs``; it is given no other label.
+        network: (embeddings [N, D], indices int64 [m], their labels int64 [m]) -> outputs for the pool, as
+            ``Pool.outputs``; it gets no other label.
     """
 
     image_array: Images | None = None
@@ -285,11 +286,11 @@ class PartArrays:
 
 @dataclass(frozen=True)
 class Need:
-    """One part of the pool that a method reads, with the arguments it will read it with.
+    """A part of the pool that a method reads, with the arguments of that read.
 
     Args:
         part: a name in ``PARTS``.
-        options: keyword arguments of the call on the pool, so that the harness can compute it beforehand.
+        options: keyword arguments of the call on the pool, so that the harness can compute the part beforehand.
     """
 
     part: str
@@ -297,22 +298,22 @@ class Need:
 
     @property
     def chosen(self) -> Any:
-        """The options as the part's own class, defaults filled in."""
+        """The options as an object of the part's class, with defaults filled in."""
         return PARTS[self.part].chosen(self.options)
 
     def resources(self) -> frozenset[Resource]:
-        """Return what of the grid the part needs."""
+        """Return the resources of the grid that the part needs."""
         return PARTS[self.part].resources(self.chosen)
 
 
 def need(part: str, **options: Any) -> Need:
-    """``need("neighbors", k=10)`` announces the call ``pool.neighbors(k=10)``.
+    """Declare that a method reads a part: ``need("neighbors", k=10)`` announces ``pool.neighbors(k=10)``.
 
     Raises:
-        RegistrationError: the pool has no such part, or the part no such option.
+        RegistrationError: the pool has no such part, or the part has no such option.
     """
     if part not in PARTS:
         raise RegistrationError(f"a method cannot need {part!r}; valid: {', '.join(PARTS)}.")
-    # At once: a wrong option is a mistake of the declaration, and shows where that is made.
+    # Checked at once, so that a wrong option is reported where it is declared.
     PARTS[part].chosen(options)
     return Need(part, options)

@@ -1,4 +1,4 @@
-"""Files that somebody else may have put there: only regular files are opened, and only so much of them is read."""
+"""Safe reading of files that others provide: only regular files are opened, and only up to a size limit."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ def check_regular(path: Path, mode: int) -> None:
     """Refuse everything but a regular file.
 
     Args:
-        path: named in the error.
-        mode: its ``st_mode``.
+        path: the file, for the error.
+        mode: the file's ``st_mode``.
 
     Raises:
-        OSError: a folder, named pipe, socket or device; ``strerror`` says which.
+        OSError: it is a folder, named pipe, socket or device; ``strerror`` says which.
     """
     if stat.S_ISDIR(mode):
         raise IsADirectoryError(errno.EISDIR, "it is a folder, not a file", str(path))
@@ -40,14 +40,14 @@ def check_regular(path: Path, mode: int) -> None:
 def open_regular(path: Path) -> BinaryIO:
     """Open a regular file for reading; symbolic links are followed.
 
-    Opening a named pipe waits for a writer, reading a device may never end, and opening one may already do something:
-    so the kind is checked first. It is checked again on the open file, since another may have taken its place.
+    The kind is checked before opening, since opening a named pipe waits for a writer, and opening a device may have
+    side effects. It is checked again on the open file, since another file may have replaced it in between.
 
     Raises:
-        OSError: as of any opening, or not a regular file (``check_regular``).
+        OSError: the file cannot be opened, or is not a regular file (``check_regular``).
     """
     check_regular(path, path.stat().st_mode)
-    # O_NONBLOCK: a named pipe that came between the check and here must not make this wait for a writer.
+    # O_NONBLOCK: a named pipe that replaced the file after the check must not make this wait for a writer.
     file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb")
     try:
         check_regular(path, os.fstat(file.fileno()).st_mode)
@@ -58,16 +58,16 @@ def open_regular(path: Path) -> BinaryIO:
 
 
 def read_regular(path: Path, *, at_most: int) -> bytes:
-    """Return the content of a regular file; arguments and errors are those of ``regular_pieces``."""
+    """Return the content of a regular file; for arguments and errors see ``regular_pieces``."""
     return b"".join(regular_pieces(path, at_most=at_most))
 
 
 def regular_pieces(path: Path, *, at_most: int) -> Iterator[bytes]:
-    """Read a regular file a piece at a time.
+    """Yield the content of a regular file in pieces.
 
     Args:
-        path: symbolic links are followed.
-        at_most: bytes. A file of a larger stated size is not read; the files of ``/proc`` state none.
+        path: the file; symbolic links are followed.
+        at_most: largest size in bytes. A file that states a larger size is not read; those of ``/proc`` state none.
 
     Raises:
         OSError: see ``open_regular``; or the file holds more than ``at_most`` bytes.
@@ -78,7 +78,7 @@ def regular_pieces(path: Path, *, at_most: int) -> Iterator[bytes]:
             raise too_large
         read = 0
         while piece := file.read(_PIECE):
-            # Counted besides: the file may grow while it is read.
+            # Counted too, since the file may grow while it is read.
             read += len(piece)
             if read > at_most:
                 raise too_large

@@ -1,4 +1,4 @@
-"""A plugin that is a single file: no package, no entry point."""
+"""Plugins in a single file, without a package or an entry point."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from bench.plugins import datasets, encoders, methods, models
 def load_plugin(path: Path) -> None:
     """Run a Python file that registers methods, data sets, encoders or models.
 
-    What it registers is sent to workers by value: other machines need not have the file.
+    The plugins are sent to workers by value, so that other machines need not have the file.
 
     Raises:
-        SpecError: no such file, an error in it, or nothing that it registers.
+        SpecError: there is no such file, it raises an error, or it registers nothing.
     """
     import cloudpickle
 
@@ -26,13 +26,13 @@ def load_plugin(path: Path) -> None:
         raise SpecError(f"--plugin {path} is not valid: give a Python file, such as my_method.py.")
     registries = (methods, datasets, encoders, models)
     before = [{entry.name for entry in registry.by_hand()} for registry in registries]
-    # A prefix, since a file may be called as a package that it imports: sklearn.py, random.py.
+    # A prefix, since the file may have the name of a package that it imports: sklearn.py, random.py.
     name = f"bench_plugin_{path.stem}"
     spec = spec_from_file_location(name, path)
     assert spec is not None
     assert spec.loader is not None
     module = module_from_spec(spec)
-    # Before it runs: dataclasses and pickle look a module up by its name.
+    # Before the module runs, since dataclasses and pickle look it up by its name.
     sys.modules[name] = module
     reason = import_outside(partial(spec.loader.exec_module, module))
     if reason is not None:

@@ -1,4 +1,4 @@
-"""What each kind of plugin declares, and the four decorators that register them."""
+"""Declarations of the four kinds of plugins, and the decorators that register them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from bench.registry import Entry, Registry
 Function = TypeVar("Function", bound=Callable[..., Any])
 Info = TypeVar("Info", "DatasetInfo", "EncoderInfo", "ModelInfo")
 Trained = Literal["none", "self-supervised", "language", "labels"]
-"""What an encoder was trained with."""
+"""Supervision that an encoder was trained with."""
 
 
 @dataclass(frozen=True)
@@ -27,14 +27,14 @@ class MethodInfo:
     """Declaration of a method.
 
     Args:
-        supervision: what it may see at selection time: ``none``, ``pseudo`` (its own pseudo-labels), ``coreset`` (the
-            labels of images that it has committed itself to keep) or ``labels`` (all).
-        needs: parameters -> the parts of the pool it reads.
-        paper: where the method comes from.
+        supervision: labels that the method may see when it selects: ``none``, ``pseudo`` (its own pseudo-labels),
+            ``coreset`` (the labels of images that it has committed to keep) or ``labels`` (all).
+        needs: parameters -> the parts of the pool that the method reads.
+        paper: citation of the method.
         version: raise it when the method's result changes, so that cached selections are not reused.
         stochastic: whether different seeds may give different coresets on the same inputs.
-        unpruned: keeps the whole pool; its only rate is 0.
-        check: (parameters, rate) -> None; raises ``SpecError`` for a combination that cannot be met.
+        unpruned: whether the method keeps the whole pool; its only rate is then 0.
+        check: (parameters, rate) -> None; raises ``SpecError`` for a combination that the method cannot meet.
     """
 
     supervision: Supervision
@@ -51,10 +51,10 @@ class Corrupted:
     """Published corrupted versions of a data set's test split, ``@corruption=NAME:SEVERITY``.
 
     Args:
-        names: of the corruptions.
-        severities: how many there are, numbered from 1.
-        read: (root, name, severity, test split, download) -> the test split under that corruption; raises ``DataError``
-            where it is not there.
+        names: names of the corruptions.
+        severities: number of severities, which count from 1.
+        read: (root, name, severity, test split, download) -> the corrupted test split; raises ``DataError`` if its
+            files are missing.
     """
 
     names: tuple[str, ...]
@@ -64,19 +64,19 @@ class Corrupted:
 
 @dataclass(frozen=True)
 class DatasetInfo:
-    """Declaration of a dataset.
+    """Declaration of a data set.
 
     Args:
-        num_classes: C, or None where only the data on disk tells.
-        image_size: side of the square images in pixels, or None where only the data on disk tells.
+        num_classes: C, or None if only the data on disk can tell.
+        image_size: side of the square images in pixels, or None if only the data on disk can tell.
         mean: per-channel mean of the training images in [0, 1].
         std: per-channel standard deviation in [0, 1].
         recipe: how models are trained on it.
         model: default model.
         encoder: default encoder.
-        source: where the images come from.
+        source: origin of the images.
         version: raise it when the images, normalisation or order change for a reason that their content does not show.
-        corrupted: corrupted versions of the test split, where somebody published them.
+        corrupted: published corrupted versions of the test split, if there are any.
     """
 
     num_classes: int | None
@@ -96,19 +96,21 @@ class EncoderInfo:
     """Declaration of an encoder.
 
     Args:
-        supervision: what it was trained with: ``none``, ``self-supervised``, ``language`` or ``labels``; or a function
-            from the parameters that the user set to one of these, which raises ``SpecError`` where they do not tell.
+        supervision: supervision that the encoder was trained with: ``none``, ``self-supervised``, ``language`` or
+            ``labels``; or a function from the user's parameters to one of these, which raises ``SpecError`` if they
+            do not tell.
         source: paper or package.
-        weights: object that locates or downloads the weights file, or a function from the parameters that the user set
-            to such an object; None where there are none.
+        weights: object that locates or downloads the weights file, or a function from the user's parameters to such an
+            object; None for an encoder without weights.
         version: raise it when the embeddings change, so that stored ones are not reused.
-        fitted: it learns from the pool's images before it embeds, see ``bench.embedding.encoder.FittedEncoder``.
-        memory: (all parameters, images N, shape (C, H, W)) -> bytes that fitting takes beside images in memory, for the
+        fitted: whether it learns from the pool's images before it embeds, see
+            ``bench.embedding.encoder.FittedEncoder``.
+        memory: (all parameters, images N, shape (C, H, W)) -> bytes that fitting needs besides the images, for the
             estimates before a run.
-        passes: (all parameters) -> how often fitting goes over the pool's images, for the estimate of time before a
-            run; None where that is not known.
-        gpu: whether a GPU does some of its work; one of which none does holds none.
-        files: (weights file) -> all files that the embeddings depend on, where that is more than the weights.
+        passes: (all parameters) -> number of passes over the pool's images that fitting takes, for the estimate of
+            time before a run; None if that is not known.
+        gpu: whether it uses a GPU; otherwise none is reserved.
+        files: (weights file) -> all files that the embeddings depend on, if there are more than the weights.
     """
 
     supervision: Trained | Callable[[Mapping[str, Any]], Trained]
@@ -122,7 +124,7 @@ class EncoderInfo:
     files: Callable[[Path], Sequence[Path]] = lambda weights: [weights]
 
     def trained_with(self, params: Mapping[str, Any]) -> Trained:
-        """Return what the encoder was trained with under the parameters that the user set.
+        """Return the supervision that the encoder was trained with, given the parameters that the user set.
 
         Raises:
             SpecError: the parameters do not tell.
@@ -130,7 +132,7 @@ class EncoderInfo:
         return self.supervision(params) if callable(self.supervision) else self.supervision
 
     def weights_of(self, params: Mapping[str, Any]) -> Any:
-        """Return the object that locates the weights under the parameters that the user set, or None."""
+        """Return the object that locates the weights, given the parameters that the user set; None without weights."""
         return self.weights(params) if callable(self.weights) else self.weights
 
 
@@ -141,13 +143,13 @@ class ModelInfo:
     Args:
         inputs: ``images`` or ``embeddings``.
         source: paper.
-        recipe: fields of the dataset's recipe that this model overrides, or a function from the parameters that the
-            user set to such fields.
+        recipe: fields of the data set's recipe that this model overrides, or a function from the user's parameters to
+            such fields.
         version: raise it when the network changes, so that stored results are not reused.
-        identified: parameters that the user set -> those that identify the network, with digests of the files that they
-            name; raises ``BenchError`` where these cannot be read.
-        learns: whether it is trained step by step. One that does not has ``remember(inputs, targets)``, which is called
-            once, and no method can look at the pool with it.
+        identified: user's parameters -> the parameters that identify the network, with digests of the files that they
+            name; raises ``BenchError`` if a file cannot be read.
+        learns: whether it is trained step by step. A model that is not has ``remember(inputs, targets)``, which is
+            called once, and cannot be a proxy.
     """
 
     inputs: Literal["images", "embeddings"]
@@ -158,7 +160,7 @@ class ModelInfo:
     learns: bool = True
 
     def recipe_of(self, params: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return the fields that the model overrides under the parameters that the user set."""
+        """Return the recipe's fields that the model overrides, given the parameters that the user set."""
         return self.recipe(params) if callable(self.recipe) else self.recipe
 
 
@@ -169,16 +171,16 @@ models: Registry[ModelInfo] = Registry("model", "bench.models", "bench.models", 
 
 
 def registered_by_hand() -> list[Entry[Any]]:
-    """Plugins of this process that a worker must be sent: those of a notebook, a script or a file of its own.
+    """Return the plugins that a worker must be sent: those from a notebook, a script or a ``--plugin`` file.
 
-    Their digests go along: a worker may lack the file that a method's digest is made of.
+    Their digests go along, since a worker may lack the file that a method's digest is made of.
     """
     entries = [entry for registry in (methods, datasets, encoders, models) for entry in registry.by_hand()]
     return [dataclasses.replace(entry, code=code_digest(entry.function, entry.info.version)) for entry in entries]
 
 
 def register_again(entries: Iterable[Entry[Any]]) -> None:
-    """Register in a worker what ``registered_by_hand`` gave in the driver."""
+    """Register in a worker the plugins that ``registered_by_hand`` returned in the driver."""
     registries: dict[str, Registry[Any]] = {item.kind: item for item in (methods, datasets, encoders, models)}
     for entry in entries:
         registries[entry.kind].add(entry.name, entry.function, entry.info, entry.code)
@@ -195,13 +197,13 @@ def register_method(
     unpruned: bool = False,
     check: Callable[[Mapping[str, Any], float], None] = lambda params, rate: None,
 ) -> Callable[[Function], Function]:
-    """Register ``function(pool, budget, rng, *, parameters)`` that returns ``budget`` pool indices.
+    """Register a method: ``function(pool, budget, rng, *, parameters)``, which returns ``budget`` pool indices.
 
     Args:
-        name: what users type.
-        supervision: see ``MethodInfo``; the pool refuses what it does not allow.
-        needs: parts of the pool that the method reads: names, ``need(...)`` objects, or a function from
-            the method's parameters to either.
+        name: name that users type.
+        supervision: see ``MethodInfo``; the pool refuses to hand out more.
+        needs: parts of the pool that the method reads: names, ``need(...)`` objects, or a function from the method's
+            parameters to either.
         paper: citation, shown by ``bench list methods``.
         version: see ``MethodInfo``.
         stochastic: see ``MethodInfo``.
@@ -227,7 +229,7 @@ def register_method(
 def _needs_of(
     needs: Sequence[str | Need] | Callable[[Mapping[str, Any]], Sequence[str | Need]], supervision: Supervision
 ) -> Callable[[Mapping[str, Any]], Sequence[Need]]:
-    """Parameters -> needs; a fixed list is checked at once."""
+    """Return a function from parameters to needs; a fixed list is checked at once."""
     if callable(needs):
         return lambda params: _as_needs(needs(params), supervision)
     fixed = _as_needs(needs, supervision)
@@ -235,8 +237,8 @@ def _needs_of(
 
 
 def _as_needs(items: Iterable[str | Need], supervision: Supervision) -> tuple[Need, ...]:
-    """Needs by name or object; dynamics that do not say of what are of labels where the method may read them."""
-    # Dynamics on labels need the supervision of labels; under any other they could never be read.
+    """Return the needs as objects; dynamics default to those on true labels if the method may read labels."""
+    # Dynamics on true labels need the supervision of labels; under any other they could never be read.
     of: dict[str, Any] = {"of": "labels" if supervision == "labels" else "pseudo"}
     declared = (item if isinstance(item, Need) else Need(item) for item in items)
     return tuple(
@@ -245,22 +247,46 @@ def _as_needs(items: Iterable[str | Need], supervision: Supervision) -> tuple[Ne
 
 
 def register_dataset(name: str, **declaration: Any) -> Callable[[Function], Function]:
-    """Register ``function(root, *, download=False, parameters) -> Dataset``; keywords are ``DatasetInfo``'s."""
+    """Register a data set: ``function(root, *, download=False, parameters) -> Dataset``.
+
+    Args:
+        name: name that users type.
+        **declaration: the fields of ``bench.plugins.DatasetInfo``.
+
+    Raises:
+        RegistrationError: a field is unknown, missing or not valid, or see ``Registry.add``.
+    """
     return lambda function: datasets.add(name, function, _declare(datasets, DatasetInfo, name, declaration))
 
 
 def register_encoder(name: str, **declaration: Any) -> Callable[[Function], Function]:
-    """Register ``function(weights, *, parameters) -> Encoder``; keywords are ``EncoderInfo``'s."""
+    """Register an encoder: ``function(weights, *, parameters) -> Encoder``.
+
+    Args:
+        name: name that users type.
+        **declaration: the fields of ``bench.plugins.EncoderInfo``.
+
+    Raises:
+        RegistrationError: see ``register_dataset``.
+    """
     return lambda function: encoders.add(name, function, _declare(encoders, EncoderInfo, name, declaration))
 
 
 def register_model(name: str, **declaration: Any) -> Callable[[Function], Function]:
-    """Register ``function(shape, num_classes, *, parameters) -> torch.nn.Module``; keywords are ``ModelInfo``'s."""
+    """Register a model: ``function(shape, num_classes, *, parameters) -> torch.nn.Module``.
+
+    Args:
+        name: name that users type.
+        **declaration: the fields of ``bench.plugins.ModelInfo``.
+
+    Raises:
+        RegistrationError: see ``register_dataset``.
+    """
     return lambda function: models.add(name, function, _declare(models, ModelInfo, name, declaration))
 
 
 def _declare(registry: Registry[Any], info: type[Info], name: str, declaration: Mapping[str, Any]) -> Info:
-    """Return the declaration, with its fields and the values of its closed choices checked."""
+    """Return the declaration as an object, or refuse unknown and missing fields, and values outside a closed choice."""
     fields = [item.name for item in dataclasses.fields(info)]
     required = [
         item.name
@@ -283,5 +309,5 @@ def _declare(registry: Registry[Any], info: type[Info], name: str, declaration: 
 
 
 def _first_choices(hints: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Values of the first closed choice in a union, whose other members compute one."""
+    """Return the values of the first closed choice in a union whose other members compute one."""
     return next((get_args(item) for item in hints if get_origin(item) is Literal), ())

@@ -1,6 +1,6 @@
-"""What a run computes at this moment, and how far it is: small files that workers write and the driver reads.
+"""Progress of the tasks that a run computes at the moment: small files that workers write and the driver reads.
 
-Files, since a run's folder is all that every node shares. They are progress, not results: no stage can fail by them.
+They are files because the run's folder is all that every node shares. No stage can fail because of them.
 """
 
 from __future__ import annotations
@@ -13,20 +13,20 @@ from pathlib import Path
 from typing import NamedTuple
 
 Progress = Callable[[int, int], None]
-"""Called with (done, in all)."""
+"""Function that is called with (number done, total number)."""
 
 _EVERY = 1.0
-"""Seconds between two writes of the same file."""
+"""Least time in seconds between two writes of the same file."""
 _UNFINISHED = ".tmp"
 
 
 class Task(NamedTuple):
-    """Something that is being computed.
+    """A computation in progress.
 
     Attributes:
         title: a few words.
-        done: steps, images or epochs done.
-        total: how many there are in all, or None where no end is in sight.
+        done: number of steps, images or epochs done.
+        total: total number of them, or None if that is not known.
     """
 
     title: str
@@ -36,7 +36,7 @@ class Task(NamedTuple):
 
 @contextmanager
 def announced(out: Path, name: str, title: str) -> Iterator[Progress]:
-    """Show what the block computes to whoever calls ``running_tasks``.
+    """Report the block as a task in progress, which ``running_tasks`` returns.
 
     Args:
         out: the run's folder.
@@ -44,12 +44,12 @@ def announced(out: Path, name: str, title: str) -> Iterator[Progress]:
         title: a few words.
 
     Yields:
-        To be called with (done, in all), as often as is convenient.
+        A function to call with (number done, total number), as often as is convenient.
     """
     file = _folder(out) / f"{name}.json"
     written = -_EVERY
 
-    def tell(done: int, total: int | None) -> None:
+    def report(done: int, total: int | None) -> None:
         nonlocal written
         if time.monotonic() - written < _EVERY:
             return
@@ -57,20 +57,20 @@ def announced(out: Path, name: str, title: str) -> Iterator[Progress]:
             file.parent.mkdir(parents=True, exist_ok=True)
             unfinished = file.with_suffix(_UNFINISHED)
             unfinished.write_text(json.dumps(Task(title, done, total)))
-            # By a rename: a reader sees a whole report or the one before.
+            # Renamed, so that a reader sees either the whole new report or the former one.
             unfinished.replace(file)
         written = time.monotonic()
 
-    tell(0, None)
-    written = -_EVERY  # the first report of how far it is comes at once
+    report(0, None)
+    written = -_EVERY  # the first report with a number is written at once
     try:
-        yield tell
+        yield report
     finally:
         forget(out, name)
 
 
 def by_steps(progress: Progress, total: int) -> Callable[[int], None]:
-    """Turn a report of (done, in all) into one of how many are done since the last call, of ``total`` in all."""
+    """Return a function that takes the number done since its last call, and reports to ``progress``."""
     done = 0
 
     def advance(count: int) -> None:
@@ -82,7 +82,7 @@ def by_steps(progress: Progress, total: int) -> Callable[[int], None]:
 
 
 def forget(out: Path, *names: str) -> None:
-    """Take down what is not computed any more, for example because its process died."""
+    """Delete the reports of tasks that are no longer computed, for example because their process died."""
     with suppress(OSError):
         for name in names:
             for suffix in (".json", _UNFINISHED):
@@ -91,12 +91,12 @@ def forget(out: Path, *names: str) -> None:
 
 
 def forget_all(out: Path) -> None:
-    """Take down everything, such as what a run that was killed left behind."""
+    """Delete all reports, such as those of a run that was killed."""
     forget(out, *(path.stem for path in _files(out, "*")))
 
 
 def running_tasks(out: Path) -> dict[str, Task]:
-    """Return name -> what is being computed below a run's folder."""
+    """Return the tasks that are being computed for a run's folder, by name."""
     reports = {}
     for path in sorted(_files(out)):
         with suppress(OSError, ValueError, TypeError):
@@ -105,7 +105,7 @@ def running_tasks(out: Path) -> dict[str, Task]:
 
 
 def _files(out: Path, pattern: str = "*.json") -> list[Path]:
-    with suppress(OSError):  # the folder is taken away whenever it is empty
+    with suppress(OSError):  # the folder is deleted whenever it is empty
         return list(_folder(out).glob(pattern))
     return []
 

@@ -1,4 +1,4 @@
-"""What a row records of the software and hardware that produced it."""
+"""The software and hardware that a row records."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _PACKAGES = ("torch", "torchvision", "numpy", "scikit-learn", "faiss-cpu", "ray"
 
 @lru_cache(maxsize=2)
 def versions(device: str = "cpu") -> dict[str, str]:
-    """Return the versions of Python, the harness and packages that results depend on; on a GPU of CUDA and cuDNN."""
+    """Return the versions of Python, the harness and packages that affect results, and for a GPU of CUDA and cuDNN."""
     installed = {"python": platform.python_version(), "coreset-bench": bench.__version__}
     for name in _PACKAGES:
         try:
@@ -30,16 +30,17 @@ def versions(device: str = "cpu") -> dict[str, str]:
     return installed
 
 
-# Once a process: a run names the state that its code was loaded from, not what is edited meanwhile.
+# Once per process: a run names the revision that its code was loaded from, not one that was edited meanwhile.
 @lru_cache(maxsize=1)
 def git_state() -> tuple[str, bool]:
-    """Return the revision of the harness's own tree and whether it has uncommitted changes; ("", False) outside git.
+    """Return the git revision of the harness and whether it has uncommitted changes; ("", False) outside git.
 
-    A source file that git does not track yet is a change too: a method just added, say.
+    A source file that git does not track yet is a change too, such as a method just added.
     """
     folder = Path(bench.__file__).parent
     try:
-        _git(folder, "ls-files", "--error-unmatch", "__init__.py")  # or the repository is one that it is installed in
+        # Fails if the harness is installed inside some other repository.
+        _git(folder, "ls-files", "--error-unmatch", "__init__.py")
         revision = _git(folder, "rev-parse", "HEAD")
         changes = _git(folder, "status", "--porcelain", "--untracked-files=all").splitlines()
         # An untracked file of another kind, such as a run's output, changes no result.
@@ -49,7 +50,7 @@ def git_state() -> tuple[str, bool]:
 
 
 def device_name(device: str) -> str:
-    """Name the GPU, or the processor with the instructions that torch uses on it: other ones round otherwise."""
+    """Return the name of the GPU, or of the processor with the instructions torch uses, which affect rounding."""
     import torch
 
     if device.startswith("cuda"):
@@ -59,7 +60,7 @@ def device_name(device: str) -> str:
 
 @lru_cache(maxsize=1)
 def processor() -> Mapping[str, str]:
-    """Return what Linux says of this machine's first CPU (``/proc/cpuinfo``); empty on other systems."""
+    """Return Linux's description of the machine's first CPU (``/proc/cpuinfo``); empty on other systems."""
     try:
         first = Path("/proc/cpuinfo").read_text(encoding="utf-8").partition("\n\n")[0]
     except OSError:
@@ -69,9 +70,9 @@ def processor() -> Mapping[str, str]:
 
 
 def computes_bf16(processor: Mapping[str, str]) -> bool:
-    """Return whether the CPU multiplies in bf16 itself; one that does not emulates it, slower than fp32.
+    """Return whether the CPU multiplies bf16 natively; others emulate it, slower than fp32.
 
-    Every CPU with AMX has ``avx512_bf16`` too. Others, such as ARM's with ``bf16``, were not measured.
+    Every CPU with AMX has ``avx512_bf16`` too. Others, such as ARM CPUs with ``bf16``, were not measured.
     """
     return "avx512_bf16" in processor.get("flags", "").split()
 
@@ -81,7 +82,7 @@ def _model_name() -> str:
 
 
 def _git(folder: Path, *arguments: str) -> str:
-    done = subprocess.run(
+    process = subprocess.run(
         ["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=True, timeout=20
     )
-    return done.stdout.strip()
+    return process.stdout.strip()

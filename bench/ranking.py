@@ -1,4 +1,4 @@
-"""What most methods need, whatever their score: the hardest images, ties drawn at random, and quotas of groups."""
+"""Functions that most methods share, whatever their score: hardest images, random ties, and quotas of groups."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from bench.errors import SelectionError
 
 
 def hard_to_easy(difficulty: NDArray[np.floating], rng: np.random.Generator) -> NDArray[np.int64]:
-    """Pool indices from the hardest to the easiest, equal scores in an order drawn from ``rng``.
+    """Return pool indices from the hardest to the easiest; images of equal score come in an order drawn from ``rng``.
 
     Data sets are often stored class by class, so a tie broken by index would favour the first or the last classes.
 
     Args:
         difficulty: [N], high = hard; finite. Not modified.
-        rng: breaks ties, and nothing else.
+        rng: breaks ties only.
 
     Returns:
         int64 [N], a permutation of 0 to N - 1.
@@ -90,14 +90,14 @@ def check_budget(size: int, budget: int) -> None:
 
 
 def check_finite(what: str, values: NDArray[Any]) -> None:
-    """Refuse NaN and infinity: they would sort somewhere, silently.
+    """Refuse NaN and infinity, which would silently be sorted to one end.
 
     Args:
         what: name of the values, for the message.
-        values: of any shape.
+        values: an array of any shape.
 
     Raises:
-        SelectionError: with how many there are.
+        SelectionError: there are such values; the message gives their number.
     """
     # ``sort`` puts NaN at the end, where it would be kept or dropped as the easiest or hardest.
     bad = int(np.count_nonzero(~np.isfinite(values)))

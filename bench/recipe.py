@@ -1,4 +1,4 @@
-"""How a network is trained: one frozen, hashable description for proxies and final models."""
+"""The training recipe: one frozen, hashable description of how proxies and final models are trained."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bench.errors import SpecError
 PROTOCOL = 1
 """Version of the evaluation protocol. Rows of different versions are never shown in one table."""
 KNOWN_PROTOCOLS = (1,)
-"""All versions that there have been."""
+"""All versions of the protocol so far."""
 
 Augmentation = Literal["none", "crop", "crop-flip", "crop-alternating-flip", "resized-crop-flip"]
 Schedule = Literal["cosine", "triangular"]
@@ -22,37 +22,37 @@ Optimiser = Literal["sgd", "adamw"]
 
 
 class Recipe(BaseModel):
-    """An optimiser with a learning rate that changes per iteration, by default as in the papers: SGD, cosine decay.
+    """The settings of a training; the defaults are those of the papers: SGD with a cosine decay per iteration.
 
     Attributes:
-        iterations: optimiser steps of a final model, whatever the coreset's size.
+        iterations: optimiser steps of a final model, whatever the size of the coreset.
         proxy_epochs: passes over the pool for a proxy.
         batch_size: images per step; a coreset smaller than this is one batch.
         lr: first learning rate.
-        lr_min: learning rate that the schedule ends at.
+        lr_min: learning rate at the end of the schedule.
         schedule: ``cosine`` falls from ``lr``; ``triangular`` rises linearly from a fifth of ``lr`` to ``lr`` at 23 %
             of the iterations and falls linearly to ``lr_min`` (Jordan 2024, arXiv:2404.00498).
-        warm_up: part of the iterations in which the learning rate rises linearly from 0, before a cosine begins.
+        warm_up: fraction of the iterations in which the learning rate rises linearly from 0, before the cosine decay.
         optimiser: ``sgd``, or ``adamw`` (Loshchilov and Hutter 2019) with betas of 0.9 and 0.999.
-        momentum: SGD momentum.
-        nesterov: Nesterov momentum.
-        weight_decay: L2 penalty on all parameters; of ``adamw`` decoupled, and on matrices and filters alone.
-        label_smoothing: share of each target that is spread evenly over all classes.
-        augmentation: ``crop`` is a random crop after reflect padding, ``flip`` a horizontal mirror by chance,
-            ``alternating-flip`` one that each image has in every other epoch (Jordan 2024), ``resized-crop-flip``
-            ImageNet's random resized crop.
+        momentum: momentum of SGD.
+        nesterov: whether the momentum is Nesterov's.
+        weight_decay: L2 penalty on all parameters; for ``adamw`` decoupled, and only on matrices and filters.
+        label_smoothing: fraction of each target that is spread evenly over all classes.
+        augmentation: ``crop`` is a random crop after reflect padding, ``flip`` a random horizontal mirror,
+            ``alternating-flip`` mirrors each image in every other epoch (Jordan 2024), ``resized-crop-flip`` is
+            ImageNet's random resized crop with a mirror.
         crop_padding: pixels of padding before the random crop.
-        evaluations: how often the test split is scored during training, evenly spaced, the last at the end.
-        precision: ``auto`` is bf16 autocast on a GPU or CPU that computes in it, fp32 elsewhere; ``tf32`` is fp32 but
-            for the products of convolutions and linear layers, on a GPU that has it. With bf16 the last linear layer is
-            in fp32; what was trained in bf16 or tf32 is scored in tf32 on a GPU, in fp32 on a CPU.
+        evaluations: number of times the test split is scored during training, evenly spaced, the last at the end.
+        precision: ``auto`` is bf16 autocast on a GPU or CPU that computes bf16 natively, and fp32 elsewhere; ``tf32``
+            is fp32 except for the products of convolutions and linear layers, on a GPU that has it. With bf16 the last
+            linear layer is in fp32. A network trained in bf16 or tf32 is scored in tf32 on a GPU, in fp32 on a CPU.
         scale: factor by which ``scaled`` shortened the recipe; 1 is the full protocol.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    # Fields of later versions are left out at their defaults (``exclude_if``): hashes of cells and keys of stages from
-    # before they were there stay what they are.
+    # Fields that were added later are left out at their defaults (``exclude_if``), so that hashes of cells and keys of
+    # stages from before still hold.
     iterations: Annotated[int, Field(ge=1)] = 40_000
     proxy_epochs: Annotated[int, Field(ge=1)] = 200
     batch_size: Annotated[int, Field(ge=2)] = 256
@@ -85,7 +85,7 @@ class Recipe(BaseModel):
         """Return the recipe with ``auto`` replaced by the first precision that the device offers.
 
         Raises:
-            SpecError: a precision that the device does not offer.
+            SpecError: the device does not offer the recipe's precision.
         """
         if self.precision == "auto":
             return self.model_copy(update={"precision": offered[0]})
@@ -97,32 +97,32 @@ class Recipe(BaseModel):
         return self
 
     def scaled(self, factor: float) -> Recipe:
-        """Shorten iterations and proxy epochs in proportion, and mark the recipe as scaled."""
+        """Return the recipe with iterations and proxy epochs shortened in proportion, and marked as scaled."""
         return self.model_copy(
             update={
                 "iterations": max(1, round(self.iterations * factor)),
                 "proxy_epochs": max(1, round(self.proxy_epochs * factor)),
-                # A product: a preset that is scaled already may be scaled again.
+                # Multiplied, since a preset that is already scaled may be scaled again.
                 "scale": self.scale * factor,
             }
         )
 
 
 def proxy_recipe(recipe: Recipe) -> Recipe:
-    """Drop the fields that play no part in a proxy's training, so that recipes which differ in them share artifacts."""
+    """Return the recipe with the fields that a proxy ignores at fixed values, so that such recipes share artifacts."""
     defaults = Recipe()
-    # The defaults and not None: keys of stages that were stored under them stay what they are.
+    # The defaults instead of None, so that the keys of stored stages still hold.
     return recipe.model_copy(update={"iterations": defaults.iterations, "evaluations": 1})
 
 
 def learning_rate_factors(schedule: Schedule, iterations: int, end: float, warm_up: float = 0.0) -> list[float]:
-    """Return the factors of ``lr`` at each step of a schedule that torch does not compute, and after the last step.
+    """Return the factors of ``lr`` at each step of a schedule that torch does not provide, and after the last step.
 
     Args:
-        schedule: a ``cosine`` without a warm-up is torch's own where all layers learn at one rate.
+        schedule: name of the schedule; for a ``cosine`` without warm-up, and one rate for all layers, torch's is used.
         iterations: T.
         end: the last factor.
-        warm_up: part of T in which a cosine schedule rises first.
+        warm_up: fraction of T in which a cosine schedule rises first.
 
     Returns:
         T + 1 factors, in [0, 1].
@@ -137,7 +137,7 @@ def learning_rate_factors(schedule: Schedule, iterations: int, end: float, warm_
         return [(step + 1) / (rising + 1) for step in range(rising)] + fall
     if schedule != "triangular":
         raise ValueError(schedule)
-    # 23 % and a fifth are the speed run's (Jordan 2024); at least one step, as a rise of none would divide by 0.
+    # 23 % and a fifth are those of the speed run (Jordan 2024); at least one step, since none would divide by 0.
     peak = max(1, round(0.23 * iterations))
     rise = [0.2 + 0.8 * step / peak for step in range(peak)]
     fall = [1 + (end - 1) * step / max(1, iterations - peak) for step in range(iterations - peak + 1)]
@@ -145,8 +145,8 @@ def learning_rate_factors(schedule: Schedule, iterations: int, end: float, warm_
 
 
 def scoring_steps(iterations: int, evaluations: int) -> Sequence[int]:
-    """Return the steps after which the test split is scored: evenly spaced, the last at the end; ascending from 1."""
+    """Return the steps after which the test split is scored: ascending from 1, evenly spaced, the last at the end."""
     if evaluations >= iterations:
         return range(1, iterations + 1)
-    # Not ``range`` with a step: where the evaluations do not divide the iterations, the last must still be at the end.
+    # Not ``range`` with a step: if the evaluations do not divide the iterations, the last must still be at the end.
     return [round(iterations * part / evaluations) for part in range(1, evaluations + 1)]

@@ -1,4 +1,4 @@
-"""Registries of methods, datasets, encoders and models: decorators, entry points, look-up, parameters."""
+"""Registries of methods, data sets, encoders and models: registration, entry points, look-up, parameters."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ Info = TypeVar("Info")
 Function = TypeVar("Function", bound=Callable[..., Any])
 logger = logging.getLogger(__name__)
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
-"""What a plugin may be called."""
+"""Valid names of plugins."""
 _LOADING: ContextVar[bool] = ContextVar("loading", default=False)
-"""Whether installed plugins are being imported, of whichever kind: one module may register several."""
+"""Whether installed plugins of any kind are being imported; one module may register several kinds."""
 STRIPPED = sys.flags.optimize >= 2
-"""Whether this Python drops all docstrings (``-OO``, ``PYTHONOPTIMIZE=2``), the built-in plugins' too."""
+"""Whether this Python drops all docstrings (``-OO``, ``PYTHONOPTIMIZE=2``), including those of built-in plugins."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Param:
     annotation: Any
 
     def validate(self, value: Any, owner: str) -> Any:
-        """Return ``value`` converted to the declared type, or say what is valid.
+        """Return ``value`` converted to the declared type, or refuse it.
 
         Raises:
             SpecError: the value does not fit the annotation.
@@ -68,12 +68,12 @@ class Entry(Generic[Info]):
 
     @property
     def origin(self) -> str:
-        """Module and function that registered the name."""
+        """Module and name of the registered function."""
         return f"{self.function.__module__}.{self.function.__qualname__}"
 
     @property
     def package(self) -> str:
-        """Top-level package that registered the name; ``bench`` for built-in plugins."""
+        """Top-level package of the registered function; ``bench`` for built-in plugins."""
         return self.function.__module__.partition(".")[0]
 
     @property
@@ -81,40 +81,40 @@ class Entry(Generic[Info]):
         """First line of the docstring."""
         return (inspect.getdoc(self.function) or "").partition("\n")[0]
 
-    def resolve(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """Return all parameters: validated values where given, defaults elsewhere.
+    def resolve(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Return all parameters: the given values, validated, and the defaults of the others.
 
         Raises:
             SpecError: an unknown parameter or a value outside its declared range.
         """
-        for name in given:
+        for name in values:
             if name not in self.params:
                 raise UnknownName(f"parameter of {self.kind} {self.name!r}:", name, self.params)
         owner = f"{self.kind} {self.name}"
         return {
             # A copy: a plugin may edit its list or dict in place, and the next call gets the same default.
-            name: param.validate(given[name], owner) if name in given else deepcopy(param.default)
+            name: param.validate(values[name], owner) if name in values else deepcopy(param.default)
             for name, param in self.params.items()
         }
 
-    def changed(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the validated parameters that differ from their defaults: one spelling for each meaning.
+    def changed(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the validated parameters that differ from their defaults, so that each meaning has one spelling.
 
         Raises:
             SpecError: see ``resolve``.
         """
-        values = self.resolve(given)
-        return {name: value for name, value in values.items() if value != self.params[name].default}
+        resolved = self.resolve(values)
+        return {name: value for name, value in resolved.items() if value != self.params[name].default}
 
 
 @dataclass
 class Registry(Generic[Info]):
-    """Names to plugins of one kind.
+    """The plugins of one kind, by name.
 
     Args:
-        kind: singular noun, as error messages use it.
+        kind: singular noun for error messages.
         package: import name of the package whose modules are the built-in plugins.
-        group: entry-point group by which outside packages add theirs.
+        group: entry-point group under which outside packages add their plugins.
         positional: names of the positional arguments that every plugin function takes.
     """
 
@@ -131,11 +131,11 @@ class Registry(Generic[Info]):
         """Validate and register ``function`` under ``name``; return it unchanged.
 
         Raises:
-            RegistrationError: a bad name, signature or docstring, or a name that another origin holds.
+            RegistrationError: a bad name, signature or docstring, or a name that another function has.
         """
         entry = Entry(self.kind, name, function, info, self._params(name, function), code)
         known = self._entries.get(name)
-        # The same function again is a notebook's cell that was run twice, or a module that was loaded anew.
+        # The same function again comes from a notebook cell run twice, or a module loaded again.
         if known is not None and known.origin != entry.origin:
             raise RegistrationError(
                 f"{self.kind} {name!r} is registered twice: by {known.origin} and by {entry.origin}; rename one."
@@ -148,32 +148,32 @@ class Registry(Generic[Info]):
         return function
 
     def by_hand(self) -> list[Entry[Info]]:
-        """List what no other process would find by itself: registered in a notebook, a script or a file of its own."""
+        """Return the plugins of a notebook, a script or a ``--plugin`` file, which other processes would not find."""
         return [self._entries[name] for name in sorted(self._by_hand & self._entries.keys())]
 
     def remove(self, name: str) -> None:
-        """Forget a name, for tests and notebooks that redefine a plugin."""
+        """Remove a plugin, for tests and notebooks that redefine it."""
         self._entries.pop(name, None)
 
     def get(self, name: str, *, usable: Callable[[Entry[Info]], bool] = lambda entry: True) -> Entry[Info]:
-        """Look a plugin up.
+        """Return the plugin of this name.
 
-        Packages from outside are imported only for a name that is not built in: what one of them does on import cannot
-        change what a worker computes for others.
+        Outside packages are imported only for a name that is not built in, so that what they do on import cannot
+        change what a worker computes for other plugins.
 
         Args:
-            name: of the plugin.
-            usable: whether one is of use here: an error names no others. One that is not is returned all the same.
+            name: name of the plugin.
+            usable: whether an error may suggest a plugin. One that is not usable is still returned.
 
         Raises:
-            UnknownName: with the nearest names.
+            UnknownName: there is none; the message gives the nearest names.
         """
         self._load("built in", self._load_built_in)
         if name not in self._entries:
             self._load("outside", self._load_outside)
         if name not in self._entries:
             valid = [entry.name for entry in self._entries.values() if usable(entry)]
-            raise UnknownName(self.kind, name, valid, also="".join(f" Also, {told}." for told in self._broken))
+            raise UnknownName(self.kind, name, valid, also="".join(f" Also, {problem}." for problem in self._broken))
         return self._entries[name]
 
     def __iter__(self) -> Iterator[Entry[Info]]:
@@ -184,7 +184,7 @@ class Registry(Generic[Info]):
     def _load(self, what: str, load: Callable[[], None]) -> None:
         if what in self._loaded:
             return
-        self._loaded.add(what)  # first, since a plugin's module may look another plugin up
+        self._loaded.add(what)  # before loading, since a plugin's module may look up another plugin
         before = _LOADING.set(True)
         try:
             load()
@@ -198,7 +198,7 @@ class Registry(Generic[Info]):
         package = importlib.import_module(self.package)
         for module in pkgutil.iter_modules(package.__path__):
             name = f"{self.package}.{module.name}"
-            # Shared cores of plugins, which register nothing.
+            # Modules with an underscore hold shared code and register nothing.
             if not module.name.startswith("_"):
                 try:
                     importlib.import_module(name)
@@ -213,17 +213,17 @@ class Registry(Generic[Info]):
             what = f"the plugin {point.value!r} of {package} (entry point group {self.group})"
             try:
                 reason = import_outside(point.load)
-            except KeyboardInterrupt:  # it may have been what took so long
+            except KeyboardInterrupt:  # the import may be what took so long
                 logger.warning("stopped while %s was imported", what)
                 raise
             if reason is not None:
                 self._leave_out(what, reason)
 
     def _leave_out(self, what: str, reason: str) -> None:
-        """Leave a module out: one that does not import must not take every other plugin away."""
-        told = f"{what} cannot be loaded: {reason}"
-        logger.warning(told)
-        self._broken.append(told)
+        """Note a module that cannot be imported, so that the other plugins can still be used."""
+        problem = f"{what} cannot be loaded: {reason}"
+        logger.warning(problem)
+        self._broken.append(problem)
 
     def _params(self, name: str, function: Callable[..., Any]) -> dict[str, Param]:
         where = f"{self.kind} {name!r} ({function.__module__}.{function.__qualname__})"
@@ -250,8 +250,8 @@ class Registry(Generic[Info]):
 
 
 def _hints(function: Callable[..., Any], names: list[str]) -> dict[str, Any]:
-    """Evaluate the annotations of the named arguments only: the others may be importable to type checkers alone."""
+    """Return the evaluated annotations of the named arguments; only type checkers may be able to import the others."""
     annotations = {name: hint for name, hint in function.__annotations__.items() if name in names}
-    # ``get_type_hints`` evaluates all annotations of a function; of this it sees no others.
+    # ``get_type_hints`` evaluates all annotations, so it gets an object that has only these.
     holder = types.SimpleNamespace(__annotations__=annotations)
     return typing.get_type_hints(holder, globalns=function.__globals__, include_extras=True)

@@ -1,4 +1,4 @@
-"""What a computation took: wall time, and peak memory of this process and of its GPU."""
+"""Resources that a computation took: wall time, and peak memory of this process and of its GPU."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _RESET_PEAK = "5"  # proc(5): sets the peak resident set size to the current one
 
 @dataclass
 class Usage:
-    """Filled when the measured block ends.
+    """The resources that a block took; filled when the block ends.
 
     Attributes:
         seconds: wall time.
-        peak_bytes: most memory that the whole process had resident meanwhile, shared pages and libraries included;
-            None where the system does not tell (outside Linux).
-        peak_gpu_bytes: most memory that torch held on the current GPU meanwhile, its cache included and CUDA's own
-            few hundred MB left out; None without one.
+        peak_bytes: peak resident memory of the whole process, shared pages and libraries included; None where the
+            system does not tell (outside Linux).
+        peak_gpu_bytes: peak memory that torch held on the current GPU, with its cache but without CUDA's own few
+            hundred MB; None without a GPU.
     """
 
     seconds: float = 0.0
@@ -32,8 +32,8 @@ class Usage:
 
 
 @contextmanager
-def measured() -> Iterator[Usage]:
-    """Measure a block. One inside another resets the peak, so the outer one's then starts where the inner one ends."""
+def measure_usage() -> Iterator[Usage]:
+    """Measure a block. A block inside another resets the peak, which then starts at its end for the outer block."""
     usage = Usage()
     resettable = _reset_peak()
     cuda = _cuda()
@@ -42,14 +42,14 @@ def measured() -> Iterator[Usage]:
     started = time.perf_counter()
     try:
         yield usage
-        # What loaded torch inside the block started counting there.
+        # If torch was loaded inside the block, it started counting there.
         cuda = cuda or _cuda()
         if cuda is not None:
-            # A GPU works on after the last call; without this its time would count for what comes next.
+            # A GPU works on after the last call; without this its time would count for the next block.
             cuda.synchronize()
     finally:
         usage.seconds = time.perf_counter() - started
-        # Not resettable: the peak would be that of the process's whole life.
+        # If it cannot be reset, the peak is that of the process's whole life.
         usage.peak_bytes = _peak() if resettable else None
         usage.peak_gpu_bytes = cuda.max_memory_reserved() if cuda is not None else None
 
@@ -71,6 +71,6 @@ def _peak() -> int | None:
 
 
 def _cuda() -> Any:
-    """Return ``torch.cuda`` where this process uses it already: measuring must neither import torch nor open a GPU."""
+    """Return ``torch.cuda`` if this process already uses it; measuring must neither import torch nor open a GPU."""
     torch = sys.modules.get("torch")
     return torch.cuda if torch is not None and torch.cuda.is_initialized() else None

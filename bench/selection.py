@@ -1,4 +1,4 @@
-"""From a registered method to a checked coreset: budget, seed, the method's call, and what it may return."""
+"""Running a registered method: budget, seed, the method's call, and the check of the coreset that it returns."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from bench.weighted import Kept, Weighted, check_weights
 
 
 def budget_for(size: int, rate: float) -> int:
-    """round((1 - rate) * N), the number of images to keep.
+    """Return the number of images to keep, round((1 - rate) * N).
 
-    Computed in decimal arithmetic from the shortest text of ``rate``: in binary floating point (1 - 0.9) * 50000 is
-    below 5000. An exact half goes to the even number, as Python's ``round`` does.
+    It is computed in decimals from the shortest text of ``rate``, since in binary floating point (1 - 0.9) * 50000 is
+    below 5000. An exact half goes to the even number, as in Python's ``round``.
 
     Args:
         size: N.
@@ -42,19 +42,19 @@ def budget_for(size: int, rate: float) -> int:
     return part_of(1 - Decimal(str(rate)), size)
 
 
-def rate_of(kept: int, size: int) -> float:
-    """Return the shortest rate whose budget is ``kept`` of ``size`` images.
+def rate_for(budget: int, size: int) -> float:
+    """Return the shortest rate for which ``budget_for`` returns ``budget``.
 
     Args:
-        kept: n, in 1 to N.
+        budget: n, in 1 to N.
         size: N.
 
     Returns:
-        In [0, 1), with as few decimals as ``budget_for`` needs to give n again.
+        A rate in [0, 1), with as few decimals as possible.
     """
-    exact = 1 - kept / size
+    exact = 1 - budget / size
     shortened = (round(exact, decimals) for decimals in range(1, 16))
-    return next((rate for rate in shortened if 0 <= rate < 1 and budget_for(size, rate) == kept), exact)
+    return next((rate for rate in shortened if 0 <= rate < 1 and budget_for(size, rate) == budget), exact)
 
 
 def method_pool(
@@ -67,7 +67,7 @@ def method_pool(
     rate: float,
     seed: int = 0,
 ) -> Pool:
-    """Return the pool as ``entry`` may see it: its declared supervision and its declared needs, and no more.
+    """Return the pool for a method, limited to the supervision and the needs that it declares.
 
     Args:
         entry: the method.
@@ -76,7 +76,7 @@ def method_pool(
         size: N.
         num_classes: C.
         rate: fraction of the pool to remove.
-        seed: of the coresets of other methods that it may read.
+        seed: seed of other methods' coresets that it may read.
 
     Raises:
         SpecError: a parameter is not valid.
@@ -95,19 +95,19 @@ def method_pool(
 
 
 def run_method(entry: Entry[MethodInfo], pool: Pool, params: Mapping[str, Any], budget: int, seed: int) -> Kept:
-    """Run one method and check what it returns.
+    """Run one method and return its coreset, after checking it.
 
     The random state is seeded with ``seed`` and the method's name, so that two methods at one seed draw independently.
 
     Args:
         entry: the method.
-        pool: built for this method (``method_pool``); its source gives read-only arrays.
+        pool: the pool of this method (``method_pool``), whose arrays are read-only.
         params: parameters that the user set.
         budget: n, images to keep, in 0 to N. For 0 the method is not called.
-        seed: at least 0.
+        seed: seed, at least 0.
 
     Returns:
-        Positions in 0 to N - 1, and their weights where the method gives any.
+        Positions in 0 to N - 1, and their weights if the method gives any.
 
     Raises:
         SelectionError: the budget or seed is not valid, an unpruned method is asked to prune, or the method returned
@@ -131,7 +131,7 @@ def run_method(entry: Entry[MethodInfo], pool: Pool, params: Mapping[str, Any], 
         weights = check_weights(returned.weights, budget, owner)[np.argsort(returned.indices)]
     else:
         coreset = check_coreset(returned, size=size, budget=budget, owner=owner)
-    # Only now: until the method returns, nobody knows which images its coreset has.
+    # Checked last, since the coreset is not known until the method returns.
     dropped = np.setdiff1d(pool.revealed, coreset)
     if entry.info.supervision == "coreset" and len(dropped):
         raise SelectionError(
@@ -142,7 +142,7 @@ def run_method(entry: Entry[MethodInfo], pool: Pool, params: Mapping[str, Any], 
 
 
 def check_candidates(entry: Entry[MethodInfo], params: Mapping[str, Any], rate: float) -> None:
-    """Check the other methods whose coresets a method reads, and theirs.
+    """Refuse invalid candidates: the other methods whose coresets a method reads, and the candidates of those.
 
     Args:
         entry: the method.
@@ -151,7 +151,7 @@ def check_candidates(entry: Entry[MethodInfo], params: Mapping[str, Any], rate: 
 
     Raises:
         UnknownName: no such method or parameter.
-        SpecError: a method that may see more than this one, keeps everything, or cannot meet the rate.
+        SpecError: a candidate may see more than this method, keeps everything, or cannot meet the rate.
     """
     for item in entry.info.needs(params):
         if item.part != "coreset":
@@ -176,21 +176,21 @@ def check_candidates(entry: Entry[MethodInfo], params: Mapping[str, Any], rate: 
 
 
 def check_coreset(indices: Any, *, size: int, budget: int, owner: str) -> NDArray[np.int64]:
-    """Sort what a method returned, or say why it is not a coreset.
+    """Return a method's coreset sorted, or say why it is not a coreset.
 
     Args:
-        indices: anything; valid are n unique integers in 0 to N - 1, in any order. Not modified.
+        indices: any object; n unique integers in 0 to N - 1, in any order, are valid. Not modified.
         size: N.
         budget: n.
-        owner: who returned it, for the message.
+        owner: the method, for the message.
 
     Returns:
         int64 [n], sorted, unique.
 
     Raises:
-        SelectionError: not one-dimensional, not integers, not n of them, repeated, or out of range.
+        SelectionError: it is not one-dimensional, not of integers, not n of them, or some are repeated or out of range.
     """
-    wanted = f"{budget} unique pool indices from 0 to {size - 1} were expected"
+    expected = f"{budget} unique pool indices from 0 to {size - 1} were expected"
     try:
         array = np.asarray(indices)
     # Such as lists of different lengths.
@@ -198,22 +198,24 @@ def check_coreset(indices: Any, *, size: int, budget: int, owner: str) -> NDArra
         raise SelectionError(f"{owner} returned a {type(indices).__name__} that is no array: {error}.") from error
     if np.ma.is_masked(indices):
         raise SelectionError(
-            f"{owner} returned a masked array, and masks are not used here; {wanted}. Return the others: .compressed()."
+            f"{owner} returned a masked array, and masks are not used here; {expected}. "
+            "Return the others: .compressed()."
         )
     if array.ndim != 1:
-        raise SelectionError(f"{owner} returned an array of shape {array.shape}; {wanted}.")
+        raise SelectionError(f"{owner} returned an array of shape {array.shape}; {expected}.")
     if array.size and not np.issubdtype(array.dtype, np.integer):
         mask = " It looks like a mask: return np.flatnonzero(mask)." if array.dtype == bool else ""
-        raise SelectionError(f"{owner} returned values of type {array.dtype}, not integers; {wanted}.{mask}")
+        raise SelectionError(f"{owner} returned values of type {array.dtype}, not integers; {expected}.{mask}")
     if len(array) != budget:
-        raise SelectionError(f"{owner} returned {len(array)} indices; {wanted}.")
+        raise SelectionError(f"{owner} returned {len(array)} indices; {expected}.")
     outside = (array < 0) | (array >= size)
     if outside.any():
-        raise SelectionError(f"{owner} returned the index {array[outside][0]}; {wanted}.")
+        raise SelectionError(f"{owner} returned the index {array[outside][0]}; {expected}.")
     coreset = np.sort(array.astype(np.int64))
     repeated = coreset[1:][coreset[1:] == coreset[:-1]]
     if len(repeated):
         raise SelectionError(
-            f"{owner} returned {len(np.unique(repeated))} indices more than once (index {repeated[0]} first); {wanted}."
+            f"{owner} returned {len(np.unique(repeated))} indices more than once (index {repeated[0]} first); "
+            f"{expected}."
         )
     return coreset

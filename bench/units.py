@@ -1,4 +1,4 @@
-"""Amounts that a person writes and reads: bytes, spans of time and numbers of things."""
+"""Amounts as people write and read them: bytes, spans of time and numbers of things."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _SECONDS = {"s": 1, "min": 60, "h": 3600, "d": 86400}
 
 
 def parse_bytes(text: str) -> int:
-    """Read ``10GB`` as a number of bytes; decimal units, B, KB, MB, GB and TB.
+    """Return the bytes of a size such as ``10GB``; the units B, KB, MB, GB and TB are decimal.
 
     Raises:
-        SpecError: not a size.
+        SpecError: the text is not a size.
     """
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)b?\s*", text, re.IGNORECASE)
     if match is None:
@@ -31,10 +31,10 @@ def parse_bytes(text: str) -> int:
 
 
 def parse_seconds(text: str) -> float:
-    """Read ``30d`` as a number of seconds; s, min, h and d, and seconds without a unit.
+    """Return the seconds of a span of time such as ``30d``; units are s, min, h and d, and s if there is none.
 
     Raises:
-        SpecError: not a span of time above 0.
+        SpecError: the text is not a span of time above 0.
     """
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(s|min|h|d)?\s*", text)
     if match is None or float(match[1]) == 0:
@@ -44,19 +44,19 @@ def parse_seconds(text: str) -> float:
 
 def part_of(fraction: float | Decimal, number: int) -> int:
     """Return round(fraction * number) in decimals: in binary 0.145 * 100 is below 14.5. Halves go to even."""
-    # To even, as Python's own round: budgets of rows that are published were made by it.
+    # To even, as in Python's round, by which the budgets of published rows were computed.
     return int((Decimal(str(fraction)) * number).to_integral_value(ROUND_HALF_EVEN))
 
 
 def counted(number: int, noun: str) -> str:
-    """Write ``1 cell``, ``2,000 cells``."""
+    """Return a number with its noun: ``1 cell``, ``2,000 cells``."""
     return f"{number:,} {noun}{'s' * (number != 1)}"
 
 
 def show_bytes(size: float) -> str:
-    """Write ``1.2 GB``."""
+    """Return bytes as text: ``1.2 GB``."""
     for unit in ("B", "kB", "MB", "GB"):
-        # The next unit from where rounding would write 1000.
+        # Where rounding would write 1000, the next unit is used.
         if size < 999.5:
             return f"{size:.0f} {unit}" if unit == "B" or size >= 99.5 else f"{size:.1f} {unit}"
         size /= 1000
@@ -64,7 +64,7 @@ def show_bytes(size: float) -> str:
 
 
 def about(seconds: float) -> str:
-    """``under a minute``, ``12 min``, ``3.5 h``, ``40 days``: as exact as an estimate is."""
+    """Return an estimated time as text: ``under a minute``, ``12 min``, ``3.5 h``, ``40 days``."""
     if seconds < 60:
         return "under a minute"
     if seconds < 5400:
@@ -75,7 +75,7 @@ def about(seconds: float) -> str:
 
 
 def show_seconds(seconds: float) -> str:
-    """Write ``3 d``: the largest unit that is not below 1."""
+    """Return seconds as text in the largest unit that is not below 1: ``3 d``."""
     for unit, length in reversed(_SECONDS.items()):
         if seconds >= length:
             return f"{seconds / length:.0f} {unit}"

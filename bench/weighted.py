@@ -1,4 +1,4 @@
-"""Coresets whose images count differently: what a method may return, and what a training makes of it."""
+"""Weighted coresets: what a method may return, and how training uses it."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from bench.errors import SelectionError
 
 @dataclass(frozen=True, eq=False)
 class Weighted:
-    """A coreset with a weight for each image, which a method may return in place of indices alone.
+    """A coreset with a weight for each image, which a method may return instead of indices alone.
 
     Examples:
         >>> return bench.Weighted(indices=medoids, weights=sizes_of_their_clusters)
 
     Attributes:
         indices: n unique positions in the pool, in any order.
-        weights: n numbers above 0, finite, in the order of the indices; only their ratios count.
+        weights: n finite numbers above 0, in the order of the indices; only their ratios matter.
     """
 
     indices: Any
@@ -29,27 +29,27 @@ class Weighted:
 
 
 class Kept(NamedTuple):
-    """A coreset that was checked.
+    """A coreset that passed the checks.
 
     Attributes:
         indices: int64 [n], sorted, unique.
-        weights: float64 [n], above 0, as the method gave them; None where all images count alike.
+        weights: float64 [n], above 0, as the method returned them; None if all images count equally.
     """
 
     indices: NDArray[np.int64]
     weights: NDArray[np.float64] | None = None
 
     def same(self, other: Kept) -> bool:
-        """Whether both keep the same images with the same weights."""
+        """Return whether both keep the same images with the same weights."""
         ours, theirs = self.weights, other.weights
-        alike = ours is theirs if ours is None or theirs is None else np.array_equal(ours, theirs)
-        return alike and np.array_equal(self.indices, other.indices)
+        same_weights = ours is theirs if ours is None or theirs is None else np.array_equal(ours, theirs)
+        return same_weights and np.array_equal(self.indices, other.indices)
 
     def without_weights(self, method: str, reader: str) -> NDArray[np.int64]:
-        """Return the indices of a coreset that has no weights, for a reader that could not pass them on.
+        """Return the indices of an unweighted coreset, for a reader that cannot pass on weights.
 
         Raises:
-            SelectionError: it has.
+            SelectionError: the coreset has weights.
         """
         if self.weights is not None:
             raise SelectionError(
@@ -60,40 +60,40 @@ class Kept(NamedTuple):
 
 
 def kept_in(arrays: Arrays) -> Kept:
-    """Return the coreset among the arrays of a stored selection."""
+    """Return the coreset in the arrays of a stored selection."""
     return Kept(arrays["indices"], arrays.get("weights"))
 
 
 def check_weights(weights: Any, count: int, owner: str) -> NDArray[np.float64]:
-    """Return the weights as a copy, or say why they are none.
+    """Return the weights as a copy, or say why they are not valid.
 
     Args:
-        weights: anything; valid are ``count`` finite real numbers above 0. Not modified.
+        weights: any object; ``count`` finite real numbers above 0 are valid. Not modified.
         count: n.
-        owner: whose they are, for the message.
+        owner: the method, for the message.
 
     Returns:
         float64 [n].
 
     Raises:
-        SelectionError: another shape or type, masked, or a number that is 0, below 0, NaN or infinite.
+        SelectionError: another shape or type, a masked array, or a number that is 0, below 0, NaN or infinite.
     """
-    wanted = f"one finite number above 0 for each of the {count} indices was expected"
+    expected = f"one finite number above 0 for each of the {count} indices was expected"
     try:
         array = np.asarray(weights)
     except (ValueError, TypeError) as error:  # such as lists of different lengths
-        raise SelectionError(f"{owner} gave weights that are no array ({error}); {wanted}.") from error
+        raise SelectionError(f"{owner} gave weights that are no array ({error}); {expected}.") from error
     if array.shape != (count,) or array.dtype.kind not in "fiu" or np.ma.is_masked(weights):
-        raise SelectionError(f"{owner} gave weights of type {array.dtype} and shape {array.shape}; {wanted}.")
+        raise SelectionError(f"{owner} gave weights of type {array.dtype} and shape {array.shape}; {expected}.")
     plain = array.astype(np.float64)
     wrong = plain[~(np.isfinite(plain) & (plain > 0))]
     if len(wrong):
-        raise SelectionError(f"{owner} gave the weight {wrong[0]:g}; {wanted}. Leave out what shall not count.")
+        raise SelectionError(f"{owner} gave the weight {wrong[0]:g}; {expected}. Leave out images that must not count.")
     return plain
 
 
 def of_mean_one(weights: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Scale weights [n] to a mean of 1, so that a coreset is trained on at its recipe's learning rate."""
-    # By the largest first: the sum of finite numbers may be none.
+    """Return the weights [n] scaled to a mean of 1, so that the recipe's learning rate holds for the coreset."""
+    # Divided by the largest first, since the sum of finite numbers may overflow.
     scaled = weights / weights.max()
     return (scaled / scaled.mean()).astype(np.float32)

@@ -8,16 +8,16 @@ from pathlib import Path
 import pytest
 
 from bench import resource_usage
-from bench.resource_usage import measured
+from bench.resource_usage import measure_usage
 
 MIB = 2**20
 
 
 PEAKS = """
 import numpy as np
-from bench.resource_usage import measured
+from bench.resource_usage import measure_usage
 for size in (0, 200, 20):
-    with measured() as used:
+    with measure_usage() as used:
         np.ones(size * 2**20, dtype=np.uint8)
     print(used.peak_bytes)
 """
@@ -36,7 +36,7 @@ def test_seconds_are_told_even_of_a_block_that_raises() -> None:
     uses = []
 
     def fail() -> None:
-        with measured() as used:
+        with measure_usage() as used:
             uses.append(used)
             time.sleep(0.01)
             raise ValueError("on purpose")
@@ -48,7 +48,7 @@ def test_seconds_are_told_even_of_a_block_that_raises() -> None:
 
 def test_a_system_that_does_not_tell_gives_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(resource_usage, "_CLEAR", tmp_path / "nowhere" / "clear_refs")
-    with measured() as used:
+    with measure_usage() as used:
         pass
     assert used.peak_bytes is None
 
@@ -58,7 +58,7 @@ def test_a_gpu_that_nobody_uses_is_not_opened() -> None:
 
     if torch.cuda.is_initialized():
         pytest.skip("another test uses the GPU")
-    with measured() as used:
+    with measure_usage() as used:
         pass
     assert used.peak_gpu_bytes is None
     assert not torch.cuda.is_initialized()

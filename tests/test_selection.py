@@ -16,7 +16,7 @@ from bench.errors import SelectionError, SpecError
 from bench.parts import Supervision
 from bench.plugins import MethodInfo
 from bench.registry import Entry, Param
-from bench.selection import budget_for, check_coreset, method_pool, rate_of, run_method
+from bench.selection import budget_for, check_coreset, method_pool, rate_for, run_method
 from tests.whole_pool import whole_pool
 
 
@@ -208,10 +208,10 @@ def test_what_is_no_position_in_the_pool_is_neither_judged_nor_revealed(call: st
     ("kept", "size", "rate"), [(719, 1438, 0.5), (144, 1438, 0.9), (1438, 1438, 0.0), (5000, 50000, 0.9)]
 )
 def test_rate_is_the_shortest_that_keeps_as_many(kept: int, size: int, rate: float) -> None:
-    assert rate_of(kept, size) == rate
+    assert rate_for(kept, size) == rate
 
 
 def test_rate_gives_the_budget_again() -> None:
     for size in (7, 400, 1437):
         for kept in range(1, size + 1):
-            assert budget_for(size, rate_of(kept, size)) == kept
+            assert budget_for(size, rate_for(kept, size)) == kept

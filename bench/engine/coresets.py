@@ -16,7 +16,7 @@ from bench.grid.cells import FileCall, published
 from bench.grid.spec import GridSpec
 from bench.parts import Supervision
 from bench.results.published import coreset_sha256, pool_positions, read_coreset
-from bench.selection import rate_of
+from bench.selection import rate_for
 from bench.stages.published import Coreset
 
 
@@ -116,6 +116,6 @@ def coresets_of(
                 f"two coresets of {budget:,} images are in files called {name}, after which their rows are named; a "
                 "table could not tell them apart: rename one of them."
             )
-        rate = rate_of(budget, len(dataset.train))
+        rate = rate_for(budget, len(dataset.train))
         by_call[call] = Coreset(of=name, sha256=file.sha256, supervision=file.supervision, budget=budget, rate=rate)
     return by_call

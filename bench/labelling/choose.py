@@ -23,7 +23,7 @@ from bench.labelling.rows import Rows, in_blocks, rows_at
 from bench.parts import Clustering
 from bench.plugins import MethodInfo, methods
 from bench.registry import Entry
-from bench.selection import check_candidates, rate_of
+from bench.selection import check_candidates, rate_for
 from bench.stages.base import in_order
 from bench.stages.clusters import PseudoLabels
 from bench.stages.neighbors import NeighborLists
@@ -100,8 +100,8 @@ def check_method(call: Call, *, budget: int, items: int, classes: int, left_out:
         raise SpecError(f"budget {budget} is not valid: {left_out}of {items} items 2 to {items} can be kept.")
     if not 2 <= classes <= items:
         raise SpecError(f"{classes} classes are not valid: {left_out}{items} items can form 2 to {items} clusters.")
-    entry.info.check(params, rate_of(budget, items))
-    check_candidates(entry, params, rate_of(budget, items))
+    entry.info.check(params, rate_for(budget, items))
+    check_candidates(entry, params, rate_for(budget, items))
     return entry
 
 

@@ -24,7 +24,7 @@ from bench.plugins import encoders, methods, models
 from bench.pool import NOTHING, Asked
 from bench.progress import Progress
 from bench.recipe import Recipe
-from bench.selection import rate_of
+from bench.selection import rate_for
 from bench.stages.base import Stage
 from bench.stages.clusters import ClusterCount, PseudoLabels
 from bench.stages.dynamics import ProxyDynamics
@@ -150,7 +150,7 @@ def items_selection(vectors: Rows, call: Call, *, budget: int, classes: int, see
         code=entry.code or code_digest(entry.function, entry.info.version),
         encoder=encoder,
         proxy=proxy_for(len(vectors)).model_copy(update={"encoder": encoder}),
-        rate=rate_of(budget, len(vectors)),
+        rate=rate_for(budget, len(vectors)),
         budget=budget,
         seed=seed,
     )

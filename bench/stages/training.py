@@ -294,12 +294,12 @@ class Cell(Stage):
         """
         from bench.data import take_images
         from bench.provenance import device_name, git_state, versions
-        from bench.resource_usage import measured
+        from bench.resource_usage import measure_usage
         from bench.training.fit import LabelledInputs, fit
 
         train_inputs, test_inputs = self._model_inputs(dataset, session)
         labels = dataset.train.labels[kept.indices]
-        with measured() as usage:
+        with measure_usage() as usage:
             evaluations = fit(
                 self.model,
                 LabelledInputs(take_images(train_inputs, kept.indices), labels, dataset.num_classes, kept.weights),

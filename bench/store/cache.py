@@ -18,7 +18,7 @@ from filelock import FileLock, Timeout
 
 from bench.data import Arrays
 from bench.errors import RunError, TimeLimit
-from bench.resource_usage import Usage, measured
+from bench.resource_usage import Usage, measure_usage
 from bench.store.files import sha256_of, write_atomically, writing
 from bench.store.records import Record, read_record, sealed, whole_artifact
 from bench.store.unfinished import Unfinished
@@ -114,7 +114,7 @@ class Store:
                 return artifact
             logger.info("cache miss: computing %s %s", stage.kind, stage.key)
             before = self.seconds(Unfinished(self, stage))  # of a computation that was stopped, and goes on now
-            with measured() as usage:
+            with measure_usage() as usage:
                 arrays = produce()
             usage.seconds += before
             self.write(stage, arrays, usage)
