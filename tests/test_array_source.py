@@ -45,7 +45,7 @@ def test_chunks_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
 
     pixels = load_digits().data[:200]
     whole = brute_force_neighbors(pixels, 5)
-    monkeypatch.setattr("bench.array_source._CELLS", 700)
+    monkeypatch.setattr("bench.array_source._DISTANCES_AT_ONCE", 700)
     parts = brute_force_neighbors(pixels, 5)
     np.testing.assert_array_equal(whole.indices, parts.indices)
     np.testing.assert_array_equal(whole.distances, parts.distances)
