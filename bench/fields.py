@@ -123,7 +123,7 @@ class GridFields:
 class FolderFields:
     """The folders of data, results and shared stages."""
 
-    panel: ClassVar[str] = "Where things are"
+    panel: ClassVar[str] = "Folders"
 
     out: Annotated[Path, FieldText("Folder for rows, indices and tables.")] = Path("runs/default")
     data_root: Annotated[Path | None, FieldText("Folder of the data sets.", env="BENCH_DATA_ROOT")] = None

@@ -1,4 +1,4 @@
-"""The ``bench`` command. Importing it imports neither torch nor Ray; each command imports what it needs."""
+"""The ``bench`` command. Importing it imports neither torch nor Ray; each command imports its own dependencies."""
 
 from __future__ import annotations
 
@@ -58,15 +58,20 @@ app.add_typer(cache)
 
 @command("list")
 def list_plugins(
-    kind: Annotated[Kind, typer.Argument(help="What to list.")],
+    kind: Annotated[Kind, typer.Argument(help="Kind of plugin to list.")],
     search: Annotated[
-        str, typer.Option("--search", metavar="TEXT", help="Names that contain TEXT, those of other libraries too.")
+        str,
+        typer.Option(
+            "--search", metavar="TEXT", help="List names that contain TEXT, including other libraries' names."
+        ),
     ] = "",
-    markdown: Annotated[bool, typer.Option("--markdown", help="Methods only: print the page docs/methods.md.")] = False,
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="Print the page docs/methods.md (methods only).")
+    ] = False,
     cache_dir: Folder = None,
     json_output: JsonOption = False,
 ) -> None:
-    """List the registered methods, datasets, encoders or models, and which of them this machine used before."""
+    """List the registered methods, data sets, encoders or models, and which of them this machine has used before."""
     if search and json_output:
         print_json(matching(kind, search))
     elif search:
@@ -79,8 +84,8 @@ def list_plugins(
         show(kind, cache_dir)
 
 
-def _version(given: bool) -> None:
-    if given:
+def _print_version(asked: bool) -> None:
+    if asked:
         typer.echo(f"coreset-bench {bench.__version__}")
         raise typer.Exit
 
@@ -88,24 +93,24 @@ def _version(given: bool) -> None:
 @app.callback()
 def overall(
     version: Annotated[
-        bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)
+        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
     ] = False,
 ) -> None:
     """Compare coreset selection methods: which images of a training set to keep, and what accuracy remains."""
 
 
 def main() -> None:
-    """Console entry point: exit code 2 for bad input, with one line that says what was given and what is valid.
+    """Run the command line; bad input ends it with exit code 2 and one line that says what was given and what is valid.
 
-    With ``--json`` the same line stands on standard output too, as ``{"error": LINE, "kind": CLASS, "exit_code": 2}``.
+    With ``--json``, standard output gets that line too, as ``{"error": LINE, "kind": CLASS, "exit_code": 2}``.
     """
     for stream in (sys.stdout, sys.stderr):
-        # What a terminal or file of another encoding cannot show becomes a question mark, not a traceback.
+        # A character that the encoding of a terminal or file lacks becomes a question mark, not a traceback.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
-    # Pillow's, of images that it reads all the same: it names no file, and what it refuses is listed as unreadable.
+    # Pillow's warning about images that it still reads: it names no file, and refused images are listed as unreadable.
     warnings.filterwarnings("ignore", "Image size .* exceeds limit", RuntimeWarning)
-    # By the words as typed, since an error may come before the options are read.
+    # From the words as typed, since an error may come before the options are parsed.
     as_json = JSON in sys.argv[1:]
     if as_json:
         reserve_stdout()
@@ -115,7 +120,7 @@ def main() -> None:
     except OSError as error:
         if error.filename is not None or error.errno not in (errno.ENOSPC, errno.EIO) or takes_more():
             raise
-        # A full disk behind standard output: what the command wrote elsewhere is there.
+        # The disk of standard output is full; the command's files are complete.
         drop_stdout()
         typer.echo(f"Error: cannot write to standard output: {error.strerror}. All files are written.", err=True)
         sys.exit(1)

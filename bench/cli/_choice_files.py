@@ -1,4 +1,4 @@
-"""What ``bench select`` writes: its options, and the files."""
+"""The files that ``bench select`` writes, and their options."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 import typer
 
 from bench.cli import _complete
-from bench.cli._choice_report import told
+from bench.cli._choice_report import headline
 from bench.labelling.formats import FORMATS, Format
 
 if TYPE_CHECKING:
@@ -22,48 +22,48 @@ PICTURES = 100
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """What is to be written, and whether in the place of what is there."""
+class OutputOptions:
+    """The files to write, and whether they may replace existing ones."""
 
-    panel: ClassVar[str] = "What is written"
+    panel: ClassVar[str] = "Output"
 
     out: Annotated[
         Path,
-        typer.Option(help="CSV to write; a contact sheet and a list of skipped files lie beside it."),
+        typer.Option(help="CSV file to write; a contact sheet and a list of skipped files are written beside it."),
     ] = Path("to_label.csv")
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is in the place of these files.")] = False
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing output files.")] = False
     formats: Annotated[
         str,
         typer.Option(
             "--format",
-            help=f"Write the choice for tools too, beside the CSV; comma-separated: {', '.join(FORMATS)}.",
+            help=f"Formats to write for labelling tools beside the CSV, comma-separated: {', '.join(FORMATS)}.",
             autocompletion=_complete.handover_formats,
         ),
     ] = Format.csv.value
     paths: Annotated[
         str | None,
-        typer.Option(help="In what --format writes: relative, absolute, or a prefix such as a URL."),
+        typer.Option(help="Paths in the files of --format: relative, absolute, or a prefix such as a URL."),
     ] = None
     scores: Annotated[
         Path | None,
-        typer.Option(help="CSV or Parquet of all items: what became of each, and why."),
+        typer.Option(help="CSV or Parquet file to write with every item: whether it was chosen, and why."),
     ] = None
 
     def tools(self) -> dict[Format, Path]:
-        """Files for tools, by format."""
+        """Return the files for labelling tools, by format."""
         from bench.labelling.handover import handover_path, parse_formats
 
         return {form: handover_path(self.out, form) for form in parse_formats(self.formats)}
 
     def files(self) -> list[Path]:
-        """All files that may be written."""
+        """Return all files that may be written."""
         from bench.labelling.to_label import beside
 
         scores = [] if self.scores is None else [self.scores]
         return [self.out, *beside(self.out), *scores, *self.tools().values()]
 
     def check(self, read: Mapping[str, str | None], *, files: bool) -> None:
-        """Refuse names of files that are not valid or taken, or of what is read (by option), before any work."""
+        """Refuse output names that are not valid, exist already, or are also input files (``read``, by option)."""
         from bench.errors import SpecError
         from bench.labelling.handover import check_handover
         from bench.labelling.to_label import TABLES, check_apart, check_free
@@ -78,22 +78,22 @@ class Wanted:
         check_free(self.files(), overwrite=self.overwrite)
 
     def check_pictures(self, source: Source) -> None:
-        """Refuse to write in the place of a picture, which ``--overwrite`` would otherwise lose."""
+        """Refuse to replace one of the pictures, which ``--overwrite`` would otherwise lose."""
         from bench.errors import SpecError
 
         pictures = None if source.root is None else source.lookup()
         for path in self.files():
             if pictures is not None and pictures.find(str(path.resolve())) is not None:
-                raise SpecError(f"{path} would be written in the place of one of the images; give --out another name.")
+                raise SpecError(f"{path} would replace one of the images; give --out another name.")
 
     def write(self, chosen: Chosen, items: Items, limits: Limits, bucket: str | None) -> dict[str, Any]:
-        """Write the CSV and what lies beside it; return what there is to say.
+        """Write the CSV and the files beside it; return a summary.
 
         Args:
             chosen: the choice.
-            items: of which it was made.
-            limits: those of the choice.
-            bucket: address of the folder that the pictures were fetched from; None for those that lie here.
+            items: the items that it was made from.
+            limits: the limits of the choice.
+            bucket: address of the folder that the pictures were fetched from; None for local pictures.
         """
         from bench.labelling.contact_sheet import contact_sheet
         from bench.labelling.handover import handover
@@ -104,7 +104,7 @@ class Wanted:
         listed = records(chosen, items.names, items.named)
         pictures = None if items.files is None else items.files.take(chosen.positions)
         handed = {path: handover(form, listed, pictures, self.paths, bucket) for form, path in self.tools().items()}
-        check_free(self.files(), overwrite=self.overwrite)  # again: much may have happened meanwhile
+        check_free(self.files(), overwrite=self.overwrite)  # again, since the choice may have taken hours
         write_bytes(self.out, list_csv(listed, items.named))
         summary: dict[str, Any] = {
             "to_label": str(self.out),
@@ -127,7 +127,7 @@ class Wanted:
             write_scores(self.scores, all_records(chosen, items.vectors, limits, items.names, items.named))
             summary["scores"] = str(self.scores)
         sheet, skipped, page = beside(self.out)
-        # Of an earlier choice: this one may have skipped nothing, and then writes no list.
+        # The list of an earlier choice; this one may have skipped nothing, and then writes none.
         skipped.unlink(missing_ok=True)
         if items.skipped:
             lines = [{"file": item.name, "reason": item.reason} for item in items.skipped]
@@ -141,14 +141,14 @@ class Wanted:
             ("Near-duplicates left out", [items.names[position] for position in chosen.duplicates.tolist()]),
             ("Left out since their group has enough", [items.names[position] for position in chosen.grouped.tolist()]),
         ]
-        html = choice_page(told(summary), chosen.warnings, listed, pictures, drawing, left_out, items.skipped)
-        # A page is read by people: bytes of a file name that are no UTF-8 become question marks. The CSV keeps them.
+        html = choice_page(headline(summary), chosen.warnings, listed, pictures, drawing, left_out, items.skipped)
+        # On the page, for people, bytes of a file name that are not UTF-8 become question marks; the CSV keeps them.
         summary["page"] = str(write_bytes(page, html.encode("utf-8", "replace")))
         return summary
 
 
 def _spread(chosen: Chosen, limits: Limits) -> dict[str, int | None]:
-    """How many clusters the choice comes from, of how many, and with what is labelled; and how many whole groups."""
+    """Return the numbers of clusters: of the choice, in total, and with the labelled items; and of whole groups."""
     import numpy as np
 
     whole = limits.groups is not None and limits.per_group is None
@@ -158,10 +158,10 @@ def _spread(chosen: Chosen, limits: Limits) -> dict[str, int | None]:
     both = np.concatenate([chosen.positions, limits.labelled])
     parts = (chosen.clusters[chosen.positions], chosen.clusters, chosen.clusters[both])
     # -1 is an item that was left out before the clustering.
-    own, everything, with_labelled = (len(np.unique(part[part >= 0])) for part in parts)
+    of_choice, in_total, with_labelled = (len(np.unique(part[part >= 0])) for part in parts)
     return {
-        "clusters": own,
-        "clusters_in_all": everything,
+        "clusters": of_choice,
+        "clusters_in_all": in_total,
         "clusters_with_labelled": with_labelled,
         "whole_groups": groups,
     }

@@ -1,4 +1,4 @@
-"""What ``bench select`` says of a choice."""
+"""The report that ``bench select`` prints about a choice."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import typer
 from bench.cli._output import print_json
 
 
-def told(summary: dict[str, Any]) -> str:
-    """Return the first line: how many of how many, by which method, from how many clusters."""
+def headline(summary: dict[str, Any]) -> str:
+    """Return the first line: the numbers of items and clusters, and the method."""
     from bench.units import counted
 
     parameters = "".join(f", {name} = {value:g}" for name, value in summary["chosen"].items())
@@ -25,8 +25,8 @@ def told(summary: dict[str, Any]) -> str:
 def _together(summary: dict[str, Any]) -> str:
     from bench.units import counted
 
-    both, everything = summary["clusters_with_labelled"], summary["clusters_in_all"]
-    return f" Together they come from {both:,} of {counted(everything, 'cluster')}."
+    both, total = summary["clusters_with_labelled"], summary["clusters_in_all"]
+    return f" Together they come from {both:,} of {counted(total, 'cluster')}."
 
 
 def report(summary: dict[str, Any], as_json: bool) -> None:
@@ -38,7 +38,7 @@ def report(summary: dict[str, Any], as_json: bool) -> None:
     if as_json:
         print_json(summary)
         return
-    typer.echo(told(summary))
+    typer.echo(headline(summary))
     if summary["judged"]:
         from bench.labelling.compared import leaderboard
 

@@ -1,4 +1,4 @@
-"""What every command is made of: no option of one value given twice, and no end but its own or an interrupt."""
+"""Base classes of all commands: they refuse repeated options, and turn unexpected ends into errors."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from bench.interruption import INTERRUPTED
 from bench.outside import reason_of
 
 _LEFT_OUT = {"PIL", "faiss", "matplotlib", "pandas", "ray", "seaborn", "torchvision"}
-"""What a small environment may lack: ``bench select --embeddings`` needs none of these."""
+"""Packages that a small environment may lack: ``bench select --embeddings`` needs none of them."""
 
 
 class Command(TyperCommand):
-    """Refuses an option that is given again, of which the last value would silently win; lists and flags may repeat.
+    """A command that refuses a repeated option, whose last value would silently win; lists and flags may repeat.
 
-    ``sys.exit`` in a plugin's function is an error: an exit code of 0 says that the command did what was asked.
+    ``sys.exit`` in a plugin's function is an error, since an exit code of 0 would claim that the command succeeded.
     """
 
     def invoke(self, ctx: Any) -> Any:
@@ -39,7 +39,7 @@ class Command(TyperCommand):
                 f"this needs {package}, which is not installed: run {install_command()}{without}."
             ) from error
         except SystemExit as error:  # the commands themselves raise typer.Exit
-            # ``bench table RUN | head``: rich ends the program where the reader has gone, as click does by itself.
+            # ``bench table RUN | head``: rich exits when the reader has gone, as click does by itself.
             if isinstance(error.__context__, BrokenPipeError):
                 raise typer.Exit(1) from error
             raise BenchError(f"a plugin or library ended the command: {reason_of(error)}.") from error
@@ -50,11 +50,11 @@ class Command(TyperCommand):
         with one_line(ctx):
             rest = super().parse_args(ctx, args)
         # Completion parses half a line, which must not be refused.
-        given = [] if ctx.resilient_parsing else self.make_parser(ctx).parse_args(list(words))[2]
-        for option, count in Counter(given).items():
+        options = [] if ctx.resilient_parsing else self.make_parser(ctx).parse_args(list(words))[2]
+        for option, count in Counter(options).items():
             single = isinstance(option, TyperOption) and not (option.multiple or option.is_flag)
             if single and count > 1:
-                # The long form: a message names what ``--help`` shows.
+                # The long form, as ``--help`` shows it.
                 name = max(option.opts, key=len)
                 form = "it takes one value"
                 if re.search(r"comma-separated|'[\w.=]+,[\w.=]+", getattr(option, "help", None) or "", re.IGNORECASE):
@@ -64,7 +64,7 @@ class Command(TyperCommand):
 
 
 class Commands(TyperGroup):
-    """Prints "Interrupted.", which Typer leaves out, also while options are still being read."""
+    """A group of commands that prints "Interrupted.", which Typer leaves out, even while options are being read."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         with one_line(ctx):
@@ -76,16 +76,16 @@ class Commands(TyperGroup):
         return super().resolve_command(ctx, args)
 
     def make_context(self, *args: Any, **kwargs: Any) -> Any:
-        with _told():
+        with _interruption_reported():
             return super().make_context(*args, **kwargs)
 
     def invoke(self, ctx: Any) -> Any:
-        with _told():
+        with _interruption_reported():
             return super().invoke(ctx)
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def _interruption_reported() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
@@ -94,7 +94,7 @@ def _told() -> Iterator[None]:
 
 
 def _values(words: list[str], names: list[str]) -> list[str]:
-    """Return what an option was given, as ``--name VALUE`` or ``--name=VALUE``."""
-    apart = [value for word, value in itertools.pairwise(words) if word in names]
+    """Return the values of an option, written as ``--name VALUE`` or ``--name=VALUE``."""
+    separate = [value for word, value in itertools.pairwise(words) if word in names]
     joined = [word.partition("=") for word in words]
-    return apart + [value for name, equals, value in joined if equals and name in names]
+    return separate + [value for name, equals, value in joined if equals and name in names]

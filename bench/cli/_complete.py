@@ -1,4 +1,4 @@
-"""What the shell offers behind an option: registered names, also behind a comma. Imports neither torch nor Ray."""
+"""Shell completion of option values: registered names, also after a comma. It imports neither torch nor Ray."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _TRACKERS, _DEVICES, _FORMATS = ("wandb", "tensorboard"), ("auto", "cpu", "cuda"
 
 
 def one_of(kind: str) -> Complete:
-    """Complete one name of a kind: ``methods``, ``datasets``, ``encoders`` or ``models``."""
+    """Return a completion of one name of a kind: ``methods``, ``datasets``, ``encoders`` or ``models``."""
 
     def complete(incomplete: str) -> list[str]:
         return _starting(names(kind), incomplete)
@@ -21,7 +21,7 @@ def one_of(kind: str) -> Complete:
 
 
 def several(kind: str) -> Complete:
-    """Complete a comma-separated list: what stands before the last comma is kept, and not offered again.
+    """Return a completion of a comma-separated list; names already in the list are not offered again.
 
     Inside the parentheses of a call nothing is offered.
     """
@@ -33,9 +33,9 @@ def several(kind: str) -> Complete:
 
 
 def listed(valid: Iterable[str], incomplete: str) -> list[str]:
-    """Complete a comma-separated list by one of some names."""
+    """Complete the last element of a comma-separated list with one of the valid names."""
     head, comma, last = incomplete.rpartition(",")
-    # A comma inside a call separates its parameters, which are no names.
+    # A comma inside a call separates its parameters.
     if incomplete.count("(") > incomplete.count(")"):
         return []
     # Without their parameters: ``ccs(beta=0.1)`` takes the name ``ccs``.
@@ -49,7 +49,7 @@ def names(kind: str) -> list[str]:
 
 
 def label_free(incomplete: str) -> list[str]:
-    """Complete methods that select without labels."""
+    """Complete the names of label-free methods."""
     infos = {entry.name: entry.info for entry in _entries("methods")}
     free = [name for name, info in infos.items() if info.supervision in ("none", "pseudo") and not info.unpruned]
     return _starting(free, incomplete)
@@ -68,12 +68,12 @@ def trackers(incomplete: str) -> list[str]:
 
 
 def formats(incomplete: str) -> list[str]:
-    """Complete formats of figures."""
+    """Complete the formats of figures."""
     return listed(_FORMATS, incomplete)
 
 
 def handover_formats(incomplete: str) -> list[str]:
-    """Complete what ``bench select`` writes for tools."""
+    """Complete the formats that ``bench select`` writes for labelling tools."""
     return listed(FORMATS, incomplete)
 
 
@@ -83,7 +83,7 @@ def devices(incomplete: str) -> list[str]:
 
 
 def _entries(kind: str) -> list[Any]:
-    """Return what is registered; nothing where plugins cannot be read: a completion has no place for an error."""
+    """Return the registered plugins, or none if they cannot be read, since a completion cannot show an error."""
     from bench import plugins
     from bench.errors import BenchError
 

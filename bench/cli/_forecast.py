@@ -1,4 +1,4 @@
-"""How long a run takes, in words: before it starts and in ``--dry-run``."""
+"""The estimate of a run's time in words, shown before the run and in ``--dry-run``."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from bench.engine.plan import Plan
 
 _LONG = 8 * 3600.0
-"""Seconds from which a run is worth a word on what makes it shorter: it will not be done within a working day."""
+"""Seconds from which a run gets advice on how to shorten it, since it does not end within a working day."""
 _DETAILED = 600.0
-"""Seconds from which it is worth saying what takes them."""
+"""Seconds from which a run gets a list of what takes the time."""
 
 
 def forecast_document(forecast: Forecast) -> dict[str, Any]:
@@ -30,11 +30,11 @@ def forecast_document(forecast: Forecast) -> dict[str, Any]:
 
 
 def forecast_lines(forecast: Forecast, plan: Plan, now: datetime) -> Iterator[str]:
-    """Yield a line of what the whole takes and until when; of a long run also what takes it, and what would save time.
+    """Yield a line with the total time and the end; for a long run also what takes the time and how to shorten it.
 
     Args:
-        forecast: of the plan.
-        plan: what is to be run.
+        forecast: forecast of the plan.
+        plan: plan of the run.
         now: local time.
     """
     if not forecast.parts:
@@ -47,7 +47,7 @@ def forecast_lines(forecast: Forecast, plan: Plan, now: datetime) -> Iterator[st
     yield f"{least} {about(max(seconds, 60.0))}{at_once}, until {time_of_day(now, seconds)} (an estimate)."
     if seconds < _DETAILED and not forecast.unknown:
         return
-    # Below half a percent a line says nothing about what takes the time.
+    # Shares below half a percent do not explain what takes the time.
     shown = [share for share in forecast.shares() if share.unknown or share.seconds >= 0.005 * seconds]
     for share in sorted(shown, key=lambda share: -share.seconds):
         each = f", about {about(share.each)} each" if share.number > 1 and share.each >= 60 else ""
@@ -59,7 +59,7 @@ def forecast_lines(forecast: Forecast, plan: Plan, now: datetime) -> Iterator[st
 
 
 def time_of_day(now: datetime, seconds: float) -> str:
-    """``17:40``, ``Sun 29 Nov, 04:10``, ``7 January 2027``: as near as it matters."""
+    """Return the end as ``17:40``, ``Sun 29 Nov, 04:10`` or ``7 January 2027``, depending on how far away it is."""
     end = now + timedelta(seconds=seconds)
     if end.date() == now.date():
         return f"{end:%H:%M}"
@@ -74,7 +74,7 @@ def _less_scoring(plan: Plan) -> list[str]:
         shape = plan.shapes.get(cell.pool.label)
         trained += cell.recipe.iterations * cell.recipe.batch_size
         scored += min(cell.recipe.evaluations, cell.recipe.iterations) * (shape.test if shape else 0)
-    # An image that is scored costs a third of one that is trained on, which goes backwards too: as much, from here on.
+    # Scoring an image costs a third of training on it, which has a backward pass; from here on, scoring costs as much.
     if scored < 3 * trained:
         return []
     return [f"--recipe evaluations=1: {scored / trained:.0f} test images are scored for each that is trained on"]
@@ -86,7 +86,7 @@ def _shorter(plan: Plan) -> list[str]:
     ways = []
     for name in dict.fromkeys(cell.dataset.name for cell in plan.missing):
         preset = f"fast-{name}"
-        # Not where that is what runs already.
+        # Not if the preset's network is already used.
         if preset in preset_names() and any(cell.model.name != "speedrun" for cell in plan.missing):
             ways.append(f"--preset {preset}, the same question with a network of a hundredth of the cost")
     if plan.device == "cpu":

@@ -1,4 +1,4 @@
-"""Options that several commands which compute have in common, under the same headings of ``--help``."""
+"""Options that several computing commands share, under the same headings of ``--help``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bench.fields import FolderFields, MachineFields
 
 
 def _load(paths: list[Path] | None) -> list[Path] | None:
-    """Load plugin files before any name is looked up."""
+    """Load the plugin files, before any name is looked up."""
     from bench.plugin_files import load_plugin
 
     for path in paths or ():
@@ -29,15 +29,15 @@ DeviceOption = Annotated[str, option(MachineFields, "device")]
 PluginOption = Annotated[
     list[Path] | None,
     typer.Option(
-        help="Python file that registers a method, data set, encoder or model; may be given several times.",
+        help="Python file that registers methods, data sets, encoders or models; can be given several times.",
         callback=_load,
         # Before the other options, whose values may name what the file registers.
         is_eager=True,
         rich_help_panel=FOLDERS,
     ),
 ]
-QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.", rich_help_panel=MACHINE)]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print no progress.", rich_help_panel=MACHINE)]
 SummaryOption = Annotated[
     bool,
-    typer.Option(JSON, help="Print the summary as JSON; progress to standard error.", rich_help_panel=MACHINE),
+    typer.Option(JSON, help="Print the summary as JSON, and progress to standard error.", rich_help_panel=MACHINE),
 ]

@@ -1,4 +1,4 @@
-"""What ``--json`` prints, and colours of single words on a terminal."""
+"""Output of ``--json``, and colours of single words on a terminal."""
 
 from __future__ import annotations
 
@@ -18,32 +18,32 @@ JsonOption = Annotated[bool, typer.Option(JSON, help="Print one JSON object inst
 
 
 _RESERVED: ContextVar[TextIO | None] = ContextVar("reserved", default=None)
-"""Standard output, where it is kept for the one object."""
+"""Standard output, if it is reserved for the JSON object."""
 
 
 def reserve_stdout() -> None:
-    """Keep standard output for ``print_json`` alone, to the end of the process.
+    """Reserve standard output for ``print_json`` until the process ends.
 
-    Whatever else writes there, such as a plugin on import, in a thread, at exit, or from C, writes to standard error.
+    Everything else, such as a plugin on import, in a thread, at exit, or from C, then writes to standard error.
     """
-    own = sys.__stdout__
-    if own is None or sys.stdout is not own:
-        return  # closed, or this is no process of its own and its caller has put another stream there
+    stdout = sys.__stdout__
+    if stdout is None or sys.stdout is not stdout:
+        return  # closed, or a caller inside this process has put another stream there
     with suppress(OSError):  # one of the two is closed
-        own.flush()
-        kept = os.dup(1)
-        # The descriptor and not only sys.stdout: C libraries and child processes write there too.
+        stdout.flush()
+        copy = os.dup(1)
+        # The descriptor, not only sys.stdout, since C libraries and child processes write there too.
         os.dup2(2, 1)
-        _RESERVED.set(os.fdopen(kept, "w"))
+        _RESERVED.set(os.fdopen(copy, "w"))
 
 
 def drop_stdout() -> None:
-    """Write to standard output no more, where it is full: what Python keeps of it is not tried again at the end."""
+    """Discard all further standard output, whose disk is full; otherwise Python would try to flush it at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), (_RESERVED.get() or sys.stdout).fileno())
 
 
 def takes_more() -> bool:
-    """Whether standard output takes an empty line more; if so, the disk that is full is another."""
+    """Return whether standard output still takes an empty line; if so, another disk is full."""
     stream = _RESERVED.get() or sys.stdout
     try:
         stream.flush()
@@ -59,7 +59,7 @@ def print_json(document: Mapping[str, Any]) -> None:
 
 
 def visible(text: str) -> str:
-    """Return the text on one line, with what cannot be seen written out: a name from outside may command a terminal."""
+    """Return the text with unprintable characters escaped, since an outside name may hold terminal commands."""
     return "".join(char if char.isprintable() or category(char) == "Zs" else _escaped(char) for char in text)
 
 
@@ -68,5 +68,5 @@ def _escaped(char: str) -> str:
 
 
 def coloured(text: str, color: str) -> str:
-    """Colour the text, unless the user asked for none (``NO_COLOR``); where it is piped, echo takes it away."""
+    """Return the text in colour, unless ``NO_COLOR`` is set; ``typer.echo`` removes colours from piped output."""
     return text if os.environ.get("NO_COLOR") else typer.style(text, fg=color)

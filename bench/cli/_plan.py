@@ -1,4 +1,4 @@
-"""What ``bench run --dry-run`` says: the cells, the shared stages, and what both will take."""
+"""The output of ``bench run --dry-run``: the cells, the shared stages, and the resources they need."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from bench.stages.session import Session
 
 _LISTED = 24
-"""Cells up to which each is listed, by its identity."""
+"""Number of cells up to which each is listed by its id."""
 _WIDEST = 60
 
 
 def plan_document(plan: Plan, session: Session, forecast: Forecast) -> dict[str, Any]:
-    """Return the plan as plain values; bytes are None where the data set, and so the size, is not known."""
+    """Return the plan as plain values; bytes are None if the data set was not found, since its size is not known."""
     stages, cells = plan.estimates(session.store)
     machine = this_machine(session.device)
     return {
@@ -44,7 +44,7 @@ def plan_document(plan: Plan, session: Session, forecast: Forecast) -> dict[str,
                 "seed": cell.seed,
                 "model": cell.model.label,
                 "finished": cell.cell_id in plan.finished,
-                # A finished cell takes nothing more, and must not raise the peak that the plan says.
+                # A finished cell needs nothing more, and must not raise the peak of the plan.
                 **_bytes(None if cell.cell_id in plan.finished else plan.estimate(cell)),
             }
             for cell in plan.cells
@@ -75,7 +75,7 @@ def plan_document(plan: Plan, session: Session, forecast: Forecast) -> dict[str,
 
 
 def show_plan(document: dict[str, Any], console: Console, forecast: Iterable[str]) -> None:
-    """Print a plan for people, with the lines of how long it takes."""
+    """Print a plan for people, with the lines of the forecast."""
 
     def line(text: str, style: str = "") -> None:
         console.print(text, style=style, soft_wrap=True)
@@ -88,13 +88,13 @@ def show_plan(document: dict[str, Any], console: Console, forecast: Iterable[str
     for text in _cell_lines(cells):
         line(text)
     kinds = ", ".join(f"{count} {kind}" for kind, count in Counter(stage["kind"] for stage in stages).items())
-    # As many as cells, which are listed.
+    # There are as many selections as cells, which are listed.
     unlisted = "; selections are not listed" if any(stage["kind"] == Selection.kind for stage in stages) else ""
     line(f"{counted(len(stages), 'shared stage')} to compute, each once{f': {kinds}{unlisted}' if kinds else ''}")
     for stage in stages:
-        if stage["kind"] == Selection.kind:  # of these there are as many as cells
+        if stage["kind"] == Selection.kind:
             continue
-        line(f"  {stage['title']}{_taken(stage, machine)}")
+        line(f"  {stage['title']}{_needs(stage, machine)}")
     for name, group, free in (("Stages", stages, "cache_free_bytes"), ("Cells", cells, "out_free_bytes")):
         known = [item for item in group if item["memory_bytes"] is not None]
         if known:
@@ -106,8 +106,8 @@ def show_plan(document: dict[str, Any], console: Console, forecast: Iterable[str
             )
     for text in forecast:
         line(text)
-    for wanted in document["downloads"]:
-        line(f"A run would fetch: {wanted}")
+    for download in document["downloads"]:
+        line(f"A run would fetch: {download}")
     if document["unidentified"]:
         line("Cells whose data or weights were not found cannot be matched to finished rows yet.")
     for problem in document["problems"]:
@@ -115,7 +115,7 @@ def show_plan(document: dict[str, Any], console: Console, forecast: Iterable[str
 
 
 def _cell_lines(cells: Sequence[dict[str, Any]]) -> Iterator[str]:
-    """Each cell by its identity; many as tables of how many seeds are to run, methods by rates."""
+    """Yield a line per cell; for many cells, tables of methods by rates with the number of seeds to run."""
     if len(cells) <= _LISTED:
         for cell in cells:
             yield f"  {'done   ' if cell['finished'] else 'to run '} {cell['cell_id']}"
@@ -134,18 +134,18 @@ def _cell_lines(cells: Sequence[dict[str, Any]]) -> Iterator[str]:
         yield " ".join([" " * (width + 4), *(f"{100 * rate:4g} %" for rate in rates)])
         for name, group in lines.items():
             counts = [_to_run([cell for cell in group if cell["rate"] == rate]) for rate in rates]
-            # The end of a long name goes: method and first parameters tell lines apart.
+            # The end of a long name is cut: method and first parameters tell lines apart.
             shown = name if len(name) <= width else name[: width - 3] + "..."
             yield " ".join([f"    {shown:{width}}", *(f"{text:>6}" for text in counts)]).rstrip()
 
 
 def _to_run(cells: Sequence[dict[str, Any]]) -> str:
-    """How many, ``done`` for none; nothing where there is no such cell."""
+    """Return the number of unfinished cells, ``done`` if there are none, and an empty text without cells."""
     left = sum(not cell["finished"] for cell in cells)
     return (str(left) if left else "done") if cells else ""
 
 
-def _taken(stage: dict[str, Any], machine: dict[str, Any]) -> str:
+def _needs(stage: dict[str, Any], machine: dict[str, Any]) -> str:
     if stage["memory_bytes"] is None:
         return ""
     on_gpu = machine["gpu_memory_bytes"] is not None and stage["gpu_bytes"]
@@ -158,14 +158,14 @@ def _taken(stage: dict[str, Any], machine: dict[str, Any]) -> str:
 
 
 def _on_gpu(group: list[dict[str, Any]], machine: dict[str, Any]) -> str:
-    """``up to 2.1 GB of GPU memory each, of 80 GB; `` on a machine with GPUs."""
+    """Return ``up to 2.1 GB of GPU memory each, of 80 GB; ``; empty on a machine without GPUs."""
     if machine["gpu_memory_bytes"] is None:
         return ""
     most = max(item["gpu_bytes"] for item in group)
     return f"up to {show_bytes(most)} of GPU memory each, of {show_bytes(machine['gpu_memory_bytes'])}; "
 
 
-def _bytes(taken: Estimate | None) -> dict[str, int | None]:
-    if taken is None:
+def _bytes(estimate: Estimate | None) -> dict[str, int | None]:
+    if estimate is None:
         return {"memory_bytes": None, "gpu_bytes": None, "disk_bytes": None}
-    return {"memory_bytes": taken.memory, "gpu_bytes": taken.gpu, "disk_bytes": taken.disk}
+    return {"memory_bytes": estimate.memory, "gpu_bytes": estimate.gpu, "disk_bytes": estimate.disk}

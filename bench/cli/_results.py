@@ -1,4 +1,4 @@
-"""Options that commands over result folders have in common, and how folders become blocks and files."""
+"""Options that the commands on result folders share, and functions from folders to blocks and files."""
 
 from __future__ import annotations
 
@@ -19,34 +19,35 @@ Metric = Literal["last", "best"]
 Comparison = Literal["paper", "none"]
 Folders = Annotated[list[Path], typer.Argument(help="Output folders of `bench run`.", show_default=False)]
 MetricOption = Annotated[
-    Metric, typer.Option(help="Test accuracy after the last iteration, or the best seen during training.")
+    Metric, typer.Option(help="Test accuracy to show: after the last iteration, or the best during training.")
 ]
-CompareOption = Annotated[
-    Comparison, typer.Option(help="Show the numbers that the papers report beside ours, or none.")
-]
+CompareOption = Annotated[Comparison, typer.Option(help="Numbers to show beside these: those of the papers, or none.")]
 MethodsOption = Annotated[
     str | None,
     typer.Option(
         help="Methods to show, in this order, with names if you like: 'random,elfs=ELFS (ours)'. Default: all."
     ),
 ]
-DigitsOption = Annotated[int, typer.Option(min=0, max=6, help="Decimals; what is equal in them is equally good.")]
+DigitsOption = Annotated[
+    int, typer.Option(min=0, max=6, help="Number of decimals; numbers equal to that precision rank equal.")
+]
 TablesOption = Annotated[
-    Path | None, typer.Option(help="Folder for the files; by default FOLDER/tables of the first folder.")
+    Path | None, typer.Option(help="Folder for the files. Default: FOLDER/tables of the first folder.")
 ]
 
 
 @dataclass(frozen=True)
 class Latex:
-    """How tables are set in LaTeX: the fields of ``bench.results.rendering.Tex``."""
+    """Options of tables in LaTeX: the fields of ``bench.results.rendering.Tex``."""
 
     panel: ClassVar[str] = "LaTeX"
 
-    caption: Annotated[str, typer.Option(help="Caption in LaTeX, taken as it is. Default: the table's title.")] = ""
+    caption: Annotated[str, typer.Option(help="Caption in LaTeX, used as it is. Default: the table's title.")] = ""
     label: Annotated[str, typer.Option(help=r"Label for \ref.")] = ""
-    wide: Annotated[bool, typer.Option("--wide/--narrow", help="Over both columns of the page, or one.")] = False
+    wide: Annotated[bool, typer.Option("--wide/--narrow", help="Span both columns of the page, or one.")] = False
     notes: Annotated[
-        Literal["below", "comments"], typer.Option(help="Facts below the table, or as comments in the source.")
+        Literal["below", "comments"],
+        typer.Option(help="Where to put the facts: below the table, or as comments in the source."),
     ] = "below"
 
 
@@ -58,7 +59,7 @@ def read_blocks(
     digits: int = 1,
     keep: str = "",
 ) -> list[Block]:
-    """Return the blocks of the folders, of the chosen methods and a baseline to keep."""
+    """Return the blocks of the folders, limited to the chosen methods and the baseline ``keep``."""
     from bench.results.planned import read_planned
     from bench.results.shown import Shown
     from bench.results.tables import blocks, collect
@@ -70,7 +71,7 @@ def read_blocks(
         digits=digits,
         shown=Shown(methods) if isinstance(methods, str) else methods,
         keep=keep,
-        # Of the folders and not of their rows: a table must say what an interrupted grid still lacks.
+        # From the folders and not from their rows: a table must say what an interrupted grid still lacks.
         planned=read_planned(folders),
     )
 
@@ -80,11 +81,11 @@ def write_rendered(
     name: str,
     tables: Sequence[TextTable],
     records: Sequence[Mapping[str, Any]],
-    set_as: Latex = Latex(),
+    latex_options: Latex = Latex(),
 ) -> list[Path]:
     """Write tables as Markdown and LaTeX, and their records as CSV; return the files."""
     from bench.results.rendering import Tex, latex, markdown, to_csv, write_text
 
     # All three texts before the first file, so that an error leaves no mixture of old and new ones.
-    contents = {"md": markdown(tables), "csv": to_csv(records), "tex": latex(tables, Tex(**asdict(set_as)))}
+    contents = {"md": markdown(tables), "csv": to_csv(records), "tex": latex(tables, Tex(**asdict(latex_options)))}
     return write_text(target, name, contents)

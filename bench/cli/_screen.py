@@ -1,4 +1,4 @@
-"""Tables on a terminal: colours and width where there is one, plain text where output is piped."""
+"""Tables on a terminal, with colours and fitted to its width, and as plain text in piped output."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
 
 def show(content: TextTable, console: Console | None = None) -> None:
-    """Print a table. Numbers break over two lines where the terminal is too narrow for them side by side.
+    """Print a table; numbers break over two lines if the terminal is too narrow.
 
     Args:
-        content: what to print.
-        console: where; None is standard output.
+        content: the table.
+        console: console to print to; None for standard output.
     """
     from rich.console import Console
     from rich.text import Text
@@ -31,7 +31,7 @@ def show(content: TextTable, console: Console | None = None) -> None:
         console.width = max(widths[0], console.width)
     fitting = (table for table, needed in zip(layouts, widths, strict=True) if needed <= console.width)
     table = next(fitting, layouts[-1])
-    # A terminal that is narrower still breaks the lines itself; a table cut to fit would show cut numbers.
+    # A narrower terminal breaks the lines itself; a table cut to fit would show cut numbers.
     console.width = max(console.width, console.measure(table, options=wide).minimum)
     console.print(Text(content.title, style="bold"), soft_wrap=not console.is_terminal)
     if content.lead:
@@ -48,7 +48,7 @@ def show(content: TextTable, console: Console | None = None) -> None:
 
 
 class _Layout(NamedTuple):
-    """How much room a table takes: blanks after a column, and what stands for the texts inside a cell."""
+    """The spacing of a table: blanks after a column, and the texts before a deviation and a bracket in a cell."""
 
     gap: int
     plus_minus: str
@@ -69,7 +69,7 @@ def _table(content: TextTable, layout: _Layout) -> Table:
     lines = [fields for section in content.sections for fields in section.lines]
     for number, column in enumerate(content.columns):
         left = number < content.left
-        # Numbers may break; the names of methods only where they are long.
+        # Numbers may break, names of methods only if they are long.
         longest = max((len(fields[number].text) for fields in lines), default=0) if left else 0
         table.add_column(
             column, justify="left" if left else "right", overflow="fold", min_width=min(longest, _LABEL) or None

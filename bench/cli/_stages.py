@@ -1,4 +1,4 @@
-"""Progress of long stages, one after the other: a bar with the time left on a terminal, lines elsewhere."""
+"""Progress of consecutive stages: a bar with the time left on a terminal, and lines elsewhere."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class StageProgress:
     """Shows on standard error which stage runs, how far it is and how long it took.
 
     Args:
-        quiet: say nothing.
-        console: where to; None is standard error.
+        quiet: print nothing.
+        console: console to print to; None for standard error.
     """
 
     def __init__(self, *, quiet: bool = False, console: Console | None = None) -> None:
@@ -31,13 +31,13 @@ class StageProgress:
             TextColumn("left"),
             TimeRemainingColumn(),
             console=self._console,
-            # The bars go at the end, and the lines about what ended stay.
+            # The bars vanish at the end, and the lines about finished stages stay.
             transient=True,
             disable=quiet or not self._console.is_terminal,
         )
         self._task: TaskID | None = None
         self._title = ""
-        self._started = self._said = 0.0
+        self._started = self._last_line = 0.0
 
     def __enter__(self) -> StageProgress:
         self._bar.start()
@@ -46,37 +46,37 @@ class StageProgress:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        # After an error the stage did not end, and must not be told as if it had.
+        # After an error the stage did not finish, and must not be reported as finished.
         if kind is None:
             self._end()
         self._bar.stop()
 
     def stage(self, title: str) -> Callable[[int, int], None]:
-        """Begin a stage, which ends the one before; the same title again goes on with it.
+        """Begin a stage, which ends the former one; the same title again continues it.
 
         Returns:
-            To be called with (done, in all); a stage that never calls it has no end in sight.
+            A function to call with (number done, total number). Until it is called, the bar shows no end.
         """
         # A stage of several parts announces itself with each of them.
         if title != self._title:
             self._end()
             self._title = title
-            self._started = self._said = time.monotonic()
+            self._started = self._last_line = time.monotonic()
             self._task = self._bar.add_task(title, total=None)
         task = self._task
 
         def tick(done: int, total: int) -> None:
             if task is not None:
                 self._bar.update(task, completed=done, total=total)
-                self._say(Task(title, done, total))
+                self._print_line(Task(title, done, total))
 
         return tick
 
-    def _say(self, item: Task) -> None:
+    def _print_line(self, item: Task) -> None:
         now = time.monotonic()
-        if self._quiet or self._console.is_terminal or now - self._said < SAY:
+        if self._quiet or self._console.is_terminal or now - self._last_line < SAY:
             return
-        self._said = now
+        self._last_line = now
         self._console.print(running_line(item, now - self._started), soft_wrap=True)
 
     def _end(self) -> None:

@@ -1,4 +1,4 @@
-"""Wrong usage of a command as one line like every other error: what was given, what is valid, the nearest match."""
+"""Errors in the usage of a command, as one line: what was given, what is valid, and the nearest match."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _Usage: Any = BadParameter.__base__
 
 @contextmanager
 def one_line(ctx: Any) -> Iterator[None]:
-    """Raise what is wrong with the words of a command, or of a group of commands, as ``SpecError``.
+    """Raise click's usage errors of a command, or of a group of commands, as ``SpecError``.
 
     Args:
         ctx: click's context of the command.
@@ -41,7 +41,7 @@ def _plain(error: Any, ctx: Any) -> BenchError:
             f"{command}: {lower_first(error.format_message()).rstrip('.')}; {command} -h shows what it takes."
         )
     param: Any = error.param
-    name = max(param.opts, key=len)  # of an argument its only one
+    name = max(param.opts, key=len)  # an argument has only one
     if hasattr(error, "param_type"):
         return SpecError(f"{command} needs {name}; {command} -h shows what it takes.")
     if choice := re.search(r"'([^']*)' is not one of (.*)\.$", error.message):

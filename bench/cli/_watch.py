@@ -1,4 +1,4 @@
-"""Watch what a run computes: a bar for each on a terminal, elsewhere a line a minute for what takes long."""
+"""Watch the tasks of a run: a bar for each on a terminal, and elsewhere a line a minute for long ones."""
 
 from __future__ import annotations
 
@@ -13,70 +13,71 @@ from rich.progress import Progress, TaskID
 from bench.progress import Task, forget_all, running_tasks
 
 _LOOK = 1.0
-"""Seconds between two looks at the run's folder."""
+"""Seconds between two reads of the run's folder."""
 SAY = 60.0
 """Seconds between two lines about the same stage or cell where there is no terminal."""
 _SHOWN = 10
-"""Bars at most, so that a run of many workers does not fill the screen."""
+"""Largest number of bars, so that a run of many workers does not fill the screen."""
 
 
-class _Seen(NamedTuple):
-    """When the watch first saw it and last spoke of it, by this machine's clock, and its bar."""
+class _Watched(NamedTuple):
+    """A task's bar, and the times by this machine's clock when the watch first saw it and last printed a line."""
 
     since: float
-    said: float
+    last_line: float
     bar: TaskID
 
 
 class Watch:
-    """Looks at a run's folder once a second, in a thread of its own.
+    """Reads the progress files of a run's folder once a second, in a thread of its own.
 
     Args:
         out: the run's folder.
-        bars: takes a bar for each thing that is being computed.
-        console: where lines go.
-        lines: whether to write them; with a terminal, bars say it all.
+        bars: gets a bar for each task.
+        console: console for lines.
+        lines: whether to print lines; on a terminal the bars suffice.
     """
 
     def __init__(self, out: Path, bars: Progress, console: Console, *, lines: bool) -> None:
         self._out, self._bars, self._console, self._lines = out, bars, console, lines
-        self._seen: dict[str, _Seen] = {}
+        self._watched: dict[str, _Watched] = {}
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
 
     def start(self) -> None:
-        """Begin to look."""
+        """Start the thread."""
         forget_all(self._out)
         self._thread.start()
 
     def stop(self) -> None:
-        """Look no more, and take away the files of workers that did not do so themselves."""
+        """Stop the thread, and delete progress files that workers left behind."""
         self._stop.set()
         self._thread.join()
-        # Takes away the bars of what workers left behind as they died.
+        # Removes the bars of workers that died.
         self.look({}, time.monotonic())
         forget_all(self._out)
 
     def look(self, tasks: dict[str, Task], now: float) -> None:
-        """Bring bars and lines up to date.
+        """Update bars and print due lines.
 
         Args:
-            tasks: as of ``running_tasks``.
-            now: seconds, of a clock that never goes back.
+            tasks: tasks from ``running_tasks``.
+            now: seconds of a monotonic clock.
         """
-        for name in self._seen.keys() - tasks.keys():
-            self._bars.remove_task(self._seen.pop(name).bar)
+        for name in self._watched.keys() - tasks.keys():
+            self._bars.remove_task(self._watched.pop(name).bar)
         for name, item in tasks.items():
-            if name not in self._seen:
-                # By this machine's clock: the worker may be another machine, whose clock differs.
-                self._seen[name] = _Seen(now, now, self._bars.add_task(item.title, total=None, visible=False))
-            seen = self._seen[name]
-            self._bars.update(seen.bar, completed=item.done, total=item.total)
-            if self._lines and now - seen.said >= SAY:
-                self._seen[name] = seen._replace(said=now)
-                self._console.print(running_line(item, now - seen.since), markup=False, highlight=False, soft_wrap=True)
-        for number, seen in enumerate(self._seen.values()):
-            self._bars.update(seen.bar, visible=number < _SHOWN)
+            if name not in self._watched:
+                # By this machine's clock, since the worker may run on a machine with another clock.
+                bar = self._bars.add_task(item.title, total=None, visible=False)
+                self._watched[name] = _Watched(now, now, bar)
+            task = self._watched[name]
+            self._bars.update(task.bar, completed=item.done, total=item.total)
+            if self._lines and now - task.last_line >= SAY:
+                self._watched[name] = task._replace(last_line=now)
+                self._console.print(running_line(item, now - task.since), markup=False, highlight=False, soft_wrap=True)
+        for number, task in enumerate(self._watched.values()):
+            self._bars.update(task.bar, visible=number < _SHOWN)
 
     def _run(self) -> None:
         while not self._stop.wait(_LOOK):
@@ -84,11 +85,11 @@ class Watch:
 
 
 def running_line(item: Task, seconds: float) -> str:
-    """Say what is computed, for how long now, and how far it is.
+    """Return a line with a task's title, its time so far, and its progress.
 
     Args:
-        item: what.
-        seconds: since its begin.
+        item: the task.
+        seconds: time since the task began.
     """
     words = f"running for {seconds / 60:.0f} min: {item.title}"
     if not item.total:

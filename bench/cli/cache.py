@@ -1,4 +1,4 @@
-"""``bench cache``: what the store of shared stages holds, whether it is whole, and how to make room."""
+"""``bench cache``: list, verify and delete the stored artifacts of shared stages."""
 
 from __future__ import annotations
 
@@ -17,26 +17,31 @@ if TYPE_CHECKING:
 cache = typer.Typer(
     name="cache",
     cls=Commands,
-    help="The shared stages on disk: embeddings, neighbours, pseudo-labels, proxy dynamics, selections.",
+    help="List, verify and delete the shared stages on disk: embeddings, neighbours, pseudo-labels, proxy dynamics, "
+    "selections.",
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 Folder = Annotated[
     Path | None,
-    typer.Option("--cache-dir", help="Default: the user's cache folder.", envvar="BENCH_CACHE_DIR"),
+    typer.Option(
+        "--cache-dir", help="Folder of shared stages. Default: the user's cache folder.", envvar="BENCH_CACHE_DIR"
+    ),
 ]
-Kinds = Annotated[str | None, typer.Option(help="Comma-separated kinds, for example 'selection,dynamics'.")]
+Kinds = Annotated[
+    str | None, typer.Option(help="Kinds of stages, comma-separated: 'selection,dynamics'. Default: all.")
+]
 
 
 @cache.command("list", cls=Command)
 def list_stages(
     cache_dir: Folder = None,
     kind: Kinds = None,
-    long: Annotated[bool, typer.Option("--long", "-l", help="One line per artifact.")] = False,
+    long: Annotated[bool, typer.Option("--long", "-l", help="Print one line per artifact.")] = False,
     json_output: JsonOption = False,
 ) -> None:
-    """Show number, size and age of the artifacts of each kind."""
+    """Show the number, size and age of the artifacts of each kind."""
     import time
 
     from rich.box import SIMPLE_HEAD
@@ -46,7 +51,7 @@ def list_stages(
     from bench.store.inventory import closed_kinds
     from bench.units import show_bytes, show_seconds
 
-    root, items = _look(cache_dir, kind)
+    root, items = _artifacts(cache_dir, kind)
     closed = closed_kinds(root)
     if json_output:
         print_json({"folder": str(root), "artifacts": [_plain(item) for item in items], "closed": closed})
@@ -75,18 +80,18 @@ def list_stages(
         console.print(table)
         console.print()
     console.print(f"{_amount(items)} in {root}", soft_wrap=True)
-    _tell_closed(closed)
+    _print_closed(closed)
 
 
 @cache.command(cls=Command)
 def verify(cache_dir: Folder = None, kind: Kinds = None, json_output: JsonOption = False) -> None:
-    """Read every artifact and compare its checksum; exit code 1 if one is damaged, or this user may not read it.
+    """Read every artifact and compare its checksum; exit code 1 if one is damaged or not readable for this user.
 
-    Damage costs no more than time: a run that needs the artifact makes it anew.
+    Damage costs only time: a run that needs the artifact computes it again.
     """
     from bench.store.inventory import closed_kinds
 
-    root, items = _look(cache_dir, kind)
+    root, items = _artifacts(cache_dir, kind)
     broken, unread = _examined(items)
     closed = closed_kinds(root)
     if json_output:
@@ -102,9 +107,9 @@ def verify(cache_dir: Folder = None, kind: Kinds = None, json_output: JsonOption
         also = f", {len(unread)} cannot be read" if unread else ""
         typer.echo(f"{_amount(items)} in {root}: {len(broken)} damaged{also}.")
         if broken:
-            typer.echo("A run makes them anew; `bench cache prune --damaged` deletes them.")
-        _tell_closed(closed)
-    # What could not be looked into is not known to be whole.
+            typer.echo("A run computes them again; `bench cache prune --damaged` deletes them.")
+        _print_closed(closed)
+    # Folders that could not be opened are not known to be sound.
     if broken or unread or closed:
         raise typer.Exit(1)
 
@@ -113,26 +118,33 @@ def verify(cache_dir: Folder = None, kind: Kinds = None, json_output: JsonOption
 def prune(
     cache_dir: Folder = None,
     kind: Kinds = None,
-    older_than: Annotated[str | None, typer.Option(help="Made at least so long ago: '30d', '12h'.")] = None,
-    unused_for: Annotated[str | None, typer.Option(help="Not read for so long: '30d', '12h'.")] = None,
-    max_size: Annotated[
-        str | None, typer.Option(help="The longest unused, until the rest has at most this size: '50GB'.")
+    older_than: Annotated[
+        str | None, typer.Option(help="Delete artifacts that are at least this old: '30d', '12h'.")
     ] = None,
-    damaged: Annotated[bool, typer.Option("--damaged", help="What `verify` reports.")] = False,
-    everything: Annotated[bool, typer.Option("--all", help="All artifacts, or all of --kind.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go, delete nothing.")] = False,
+    unused_for: Annotated[
+        str | None, typer.Option(help="Delete artifacts that were not read for this long: '30d', '12h'.")
+    ] = None,
+    max_size: Annotated[
+        str | None,
+        typer.Option(help="Delete the longest unused artifacts, until the rest has at most this size: '50GB'."),
+    ] = None,
+    damaged: Annotated[bool, typer.Option("--damaged", help="Delete artifacts that `verify` reports.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Delete all artifacts, or all of --kind.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would be deleted, without deleting it.")
+    ] = False,
     json_output: JsonOption = False,
 ) -> None:
-    """Delete artifacts that fulfil every given condition, and files that killed processes left behind.
+    """Delete the artifacts that meet all given conditions, and files that killed processes left behind.
 
-    Rows do not need them: a deleted artifact costs no more than the time to make it again.
+    Rows do not need them: a deleted artifact costs only the time to compute it again.
     """
     from bench.errors import SpecError
     from bench.store.inventory import remove, sweep, to_prune
     from bench.units import parse_bytes, parse_seconds, show_bytes
 
     conditions = (older_than, unused_for, max_size, damaged or None)
-    # Neither or both: a command that names nothing deletes nothing, and --all would overrule what is beside it.
+    # Neither or both: a command without conditions deletes nothing, and --all would overrule conditions beside it.
     if everything == any(condition is not None for condition in conditions):
         raise SpecError("say what to delete: --older-than, --unused-for, --max-size or --damaged, or else --all.")
     limits = {
@@ -140,16 +152,16 @@ def prune(
         "unused_for": None if unused_for is None else parse_seconds(unused_for),
     }
     largest = None if max_size is None else parse_bytes(max_size)
-    root, items = _look(cache_dir, kind)
+    root, items = _artifacts(cache_dir, kind)
     if damaged:
-        # The damaged alone: what this user may not read may be whole for another.
+        # Only the damaged: an artifact that this user may not read may be sound.
         items = [item for item, _ in _examined(items)[0]]
     chosen = to_prune(items, max_bytes=largest, **limits)
-    told: dict[str, Any] = {"folder": str(root), "dry_run": dry_run}
+    summary: dict[str, Any] = {"folder": str(root), "dry_run": dry_run}
     if dry_run and json_output:
         print_json(
-            # The keys of a deletion, so that a program reads both alike.
-            {**told, "artifacts": [_plain(item) for item in chosen], "kept": 0, "refused": [], "temporary_bytes": 0}
+            # With the keys of a deletion, so that a program reads both in the same way.
+            {**summary, "artifacts": [_plain(item) for item in chosen], "kept": 0, "refused": [], "temporary_bytes": 0}
         )
         return
     if dry_run:
@@ -157,26 +169,26 @@ def prune(
             typer.echo(f"would delete {item.kind} {item.key[:12]} ({show_bytes(item.size)}) {item.title}")
         typer.echo(f"{_amount(chosen)} of {root} would be deleted.")
         return
-    gone, kept, forbidden = [], 0, []
+    deleted, in_use, forbidden = [], 0, []
     for item in chosen:
         try:
-            # One that is not this user's to delete must not keep the others.
+            # An artifact that this user may not delete must not keep the others.
             if remove(item):
-                gone.append(item)
+                deleted.append(item)
             else:
-                kept += 1
+                in_use += 1
         except OSError as error:
             forbidden.append((item, error.strerror or str(error)))
     freed = sweep(root)
     if json_output:
         refused = [{**_plain(item), "reason": reason} for item, reason in forbidden]
-        artifacts = [_plain(item) for item in gone]
-        print_json({**told, "artifacts": artifacts, "kept": kept, "refused": refused, "temporary_bytes": freed})
+        artifacts = [_plain(item) for item in deleted]
+        print_json({**summary, "artifacts": artifacts, "kept": in_use, "refused": refused, "temporary_bytes": freed})
     else:
         more = f", and {show_bytes(freed)} of abandoned temporary files" if freed else ""
-        typer.echo(f"{_amount(gone)} deleted from {root}{more}.")
-        if kept:
-            typer.echo(f"{kept} kept: a running process is making them.")
+        typer.echo(f"{_amount(deleted)} deleted from {root}{more}.")
+        if in_use:
+            typer.echo(f"{in_use} kept: a running process is making them.")
         for item, reason in forbidden:
             typer.echo(f"not deleted: {item.kind} {item.key}: {reason}")
     if forbidden:
@@ -184,7 +196,7 @@ def prune(
 
 
 def _examined(items: list[Stored]) -> tuple[list[tuple[Stored, str]], list[tuple[Stored, str]]]:
-    """Those that are damaged and those that cannot be read, each with the reason."""
+    """Return the artifacts that are damaged and those that cannot be read, each with the reason."""
     from bench.store.inventory import Unreadable, damage
 
     broken, unread = [], []
@@ -197,12 +209,12 @@ def _examined(items: list[Stored]) -> tuple[list[tuple[Stored, str]], list[tuple
     return broken, unread
 
 
-def _tell_closed(kinds: list[str]) -> None:
+def _print_closed(kinds: list[str]) -> None:
     if kinds:
-        typer.echo(f"Not looked into, since this user may not: {', '.join(kinds)} (docs/long-runs.md).")
+        typer.echo(f"Not examined, since this user may not read them: {', '.join(kinds)} (docs/long-runs.md).")
 
 
-def _look(cache_dir: Path | None, kind: str | None) -> tuple[Path, list[Stored]]:
+def _artifacts(cache_dir: Path | None, kind: str | None) -> tuple[Path, list[Stored]]:
     from bench.errors import SpecError
     from bench.store.inventory import kinds_in, stored
 
@@ -211,7 +223,7 @@ def _look(cache_dir: Path | None, kind: str | None) -> tuple[Path, list[Stored]]
     try:
         present = kinds_in(root)
     except OSError as error:
-        raise SpecError(f"cannot look into the cache folder {root}: {error.strerror}.") from error
+        raise SpecError(f"cannot read the cache folder {root}: {error.strerror}.") from error
     for name in kinds:
         if name not in present:
             raise SpecError(f"{root} has no artifacts of kind {name!r}; it has {', '.join(present) or 'none at all'}.")

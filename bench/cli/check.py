@@ -20,14 +20,14 @@ def check(
         list[str] | None,
         typer.Argument(
             metavar="[METHOD]...",
-            help="Methods to check; all if none is named.",
+            help="Methods to check. Default: all.",
             autocompletion=_complete.one_of("methods"),
         ),
     ] = None,
     plugin: PluginOption = None,
     json_output: JsonOption = False,
 ) -> None:
-    """Check that methods do what the harness relies on; exit code 1 if a check failed.
+    """Check that methods keep the rules that the harness relies on; exit code 1 if a check failed.
 
     The checks find accidents. A method that means to cheat may pass them: read it before you trust it.
     """
@@ -35,7 +35,7 @@ def check(
     from bench.plugins import methods
     from bench.units import counted
 
-    # Through the registry, so that a misspelled name is refused before the first check and not after minutes of others.
+    # Through the registry, so that a misspelled name is refused before the first check.
     chosen = [methods.get(name).name for name in names or ()] or [entry.name for entry in methods]
     started = time.perf_counter()
     counts = dict.fromkeys(COLOURS, 0)
@@ -43,7 +43,7 @@ def check(
     for name in chosen:
         for finding in check_method(name):
             counts[finding.outcome] += 1
-            # One object at the end; for people a line at once, since a method may take minutes.
+            # JSON is one object at the end; people get each line at once, since a method may take minutes.
             if json_output:
                 findings.append(asdict(finding))
                 continue
@@ -54,7 +54,7 @@ def check(
     if json_output:
         print_json({"methods": chosen, "counts": counts, "findings": findings, "seconds": round(seconds, 1)})
     else:
-        told = ", ".join(f"{count} {outcome}" for outcome, count in counts.items())
-        typer.echo(f"{counted(len(chosen), 'method')}: {told} in {seconds:.1f} s")
+        outcomes = ", ".join(f"{count} {outcome}" for outcome, count in counts.items())
+        typer.echo(f"{counted(len(chosen), 'method')}: {outcomes} in {seconds:.1f} s")
     if counts["failed"]:
         raise typer.Exit(1)

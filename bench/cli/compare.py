@@ -1,4 +1,4 @@
-"""``bench compare``: methods against a baseline at the same seeds, and how far their coresets and scores agree."""
+"""``bench compare``: methods against a baseline at the same seeds, and the agreement of coresets and scores."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ def compare(
     baseline: Annotated[
         str,
         typer.Option(
-            help="Method, or variant such as 'ccs(beta=0.1)', that the others are compared with.",
+            help="Method to compare the others with, with parameters if you like: 'ccs(beta=0.1)'.",
             autocompletion=_complete.one_of("methods"),
         ),
     ] = "random",
     metric: results.MetricOption = "last",
     methods: results.MethodsOption = None,
     digits: results.DigitsOption = 2,
-    overlap: Annotated[bool, typer.Option(help="Compare coresets and scores too.")] = True,
+    overlap: Annotated[bool, typer.Option(help="Also compare coresets and scores.")] = True,
     out: results.TablesOption = None,
     latex: results.Latex = results.Latex(),
 ) -> None:
@@ -33,17 +33,17 @@ def compare(
     from bench.results import comparison, comparison_tables
     from bench.results.rendering import to_csv, write_text
 
-    # The baseline stays, whatever --methods shows: the others are compared with it.
+    # The baseline is kept whatever --methods says, since the others are compared with it.
     blocks = results.read_blocks(folders, metric, methods=methods, digits=digits, keep=baseline)
     compared = comparison.compare(blocks, baseline)
-    made = [one.block for one in compared]
-    tables = [comparison_tables.contest_table(*one) for one in compared]
+    compared_blocks = [contest.block for contest in compared]
+    tables = [comparison_tables.contest_table(*contest) for contest in compared]
     paths = []
     target = out or folders[0] / "tables"
     if overlap:
-        agreeing = [comparison.agreements(block, folders) for block in made]
-        encoders = comparison.between_encoders(made, folders)
-        for block, pairs in zip(made, agreeing, strict=True):
+        agreeing = [comparison.agreements(block, folders) for block in compared_blocks]
+        encoders = comparison.between_encoders(compared_blocks, folders)
+        for block, pairs in zip(compared_blocks, agreeing, strict=True):
             tables += comparison_tables.overlap_tables(block, pairs)
         tables += comparison_tables.encoder_tables(encoders)
         records = comparison_tables.overlap_records([*agreeing, encoders])

@@ -1,4 +1,4 @@
-"""``bench doctor``: whether this machine is set up, and what to do where it is not."""
+"""``bench doctor``: check the set-up of this machine, with advice on how to fix it."""
 
 from __future__ import annotations
 
@@ -14,10 +14,13 @@ COLOURS = {"ok": "green", "warning": "yellow", "problem": "red"}
 
 
 def doctor(
-    cache_dir: Annotated[Path | None, typer.Option(help="Folder of shared stages.", envvar="BENCH_CACHE_DIR")] = None,
+    cache_dir: Annotated[
+        Path | None,
+        typer.Option(help="Folder of shared stages. Default: the user's cache folder.", envvar="BENCH_CACHE_DIR"),
+    ] = None,
     json_output: JsonOption = False,
 ) -> None:
-    """Report versions, devices, threads, space and known bad combinations; exit code 1 if something does not work."""
+    """Check versions, devices, threads, disk space and known bad combinations; exit code 1 if something fails."""
     from bench.doctor import examine
 
     findings = examine(cache_folder(cache_dir))
@@ -30,6 +33,6 @@ def doctor(
             typer.echo(f"{level}  {finding.topic:<{width}}  {finding.found}")
             if finding.advice:
                 typer.echo(f"{'':<{width + 11}}{finding.advice}")
-    # A warning is no failure: what it names works.
+    # A warning is not a failure.
     if any(finding.level == "problem" for finding in findings):
         raise typer.Exit(1)

@@ -13,13 +13,14 @@ from bench.cli import _results as results
 def export(
     folders: results.Folders,
     format_: Annotated[
-        Literal["parquet", "csv"], typer.Option("--format", help="Parquet keeps lists; CSV has them as JSON.")
+        Literal["parquet", "csv"],
+        typer.Option("--format", help="Format of the file. Parquet keeps lists; CSV holds them as JSON."),
     ] = ("parquet"),
-    out: Annotated[Path | None, typer.Option(help="The file; by default FOLDER/rows.FORMAT of the first folder.")] = (
-        None
-    ),
+    out: Annotated[
+        Path | None, typer.Option(help="File to write. Default: FOLDER/rows.FORMAT of the first folder.")
+    ] = None,
 ) -> None:
-    """Write every row of the folders as one line of a Parquet or CSV file, one column per field."""
+    """Write the rows of the folders to a Parquet or CSV file: one line per row, one column per field."""
     from bench.errors import BenchError
     from bench.results.export import write_csv, write_parquet
     from bench.results.tables import collect

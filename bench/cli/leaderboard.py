@@ -22,33 +22,33 @@ def leaderboard(
     methods: results.MethodsOption = None,
     digits: results.DigitsOption = 1,
     figures: Annotated[
-        bool, typer.Option("--figures", help="Draw accuracy against rate and cost too, as SVG in OUT/figures.")
+        bool, typer.Option("--figures", help="Also draw accuracy against rate and cost, as SVG in OUT/figures.")
     ] = False,
     latex: results.Latex = results.Latex(),
 ) -> None:
     """Rank methods by mean rank over every data set, encoder, model and rate; write Markdown, CSV and LaTeX.
 
-    Every data set with its model counts the same, however many encoders and rates it has. The same rows give the same
-    bytes, of the figures with the same version of matplotlib.
+    Every pair of data set and model has the same weight, however many encoders and rates it has. The same rows give
+    the same bytes; figures do so with the same version of matplotlib.
     """
     from bench.cli._screen import show
     from bench.results.leaderboard import leaderboard_records, leaderboard_table, standings
 
-    made = results.read_blocks(folders, metric, methods=methods, digits=digits)
-    table = standings(made)
-    board = leaderboard_table(made, table)
+    blocks = results.read_blocks(folders, metric, methods=methods, digits=digits)
+    table = standings(blocks)
+    board = leaderboard_table(blocks, table)
     show(board)
     target = out or folders[0] / "tables"
     paths = results.write_rendered(target, "leaderboard", [board], leaderboard_records(table), latex)
     if figures:
-        paths += _draw(made, folders, target / "figures")
+        paths += _draw(blocks, folders, target / "figures")
     typer.echo(f"Written: {', '.join(map(str, paths))}")
 
 
-def _draw(made: list[Block], folders: list[Path], target: Path) -> list[Path]:
+def _draw(blocks: list[Block], folders: list[Path], target: Path) -> list[Path]:
     from bench.plots.figures import figures
     from bench.plots.style import save
     from bench.results.rendering import write_bytes
 
-    drawn = figures(made, folders, kinds=("accuracy", "cost"))
+    drawn = figures(blocks, folders, kinds=("accuracy", "cost"))
     return [write_bytes(target / f"{figure.name}.svg", save(figure.draw, "svg")) for figure in drawn]

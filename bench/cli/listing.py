@@ -1,4 +1,4 @@
-"""``bench list``: what is registered, with parameters, defaults, supervision and source."""
+"""``bench list``: registered plugins with their parameters, defaults, supervision and source."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _REMEMBERED = {
     "encoders": ("encoder", ("embeddings",)),
     "models": ("model", ("dynamics",)),
 }
-"""Where the store names what was used: the call's name in a record, and kinds of stages."""
+"""Where the store names the plugins that were used: the input's name in a record, and kinds of stages."""
 _LATEST = 10
-"""Calls shown below a table: enough for the names of one project, few enough to stay in sight."""
+"""Number of calls shown below a table: enough for one project's names, few enough to fit on a screen."""
 
 
 def show(kind: Kind, cache_dir: Path | None = None) -> None:
-    """Print one table, and what of it was used before."""
+    """Print a table of the plugins, and a list of those that were used before."""
     from rich.console import Console
     from rich.table import Table
 
@@ -69,14 +69,14 @@ def document(kind: Kind, cache_dir: Path | None = None) -> dict[str, Any]:
 
 
 def _used_before(kind: Kind, cache_dir: Path | None) -> list[str]:
-    """Return the calls that shared stages in the cache were made with; none of a cache that cannot be read."""
+    """Return the calls of the shared stages in the cache; none if the cache cannot be read."""
     from bench import plugins
     from bench.store.folder import cache_folder
     from bench.store.inventory import used_before
 
     if kind not in _REMEMBERED:
         return []
-    # What a plugin registered that is not here now, and the items of ``bench select``, cannot be named.
+    # Names of plugins that are not installed now, and the items of ``bench select``, cannot be used in a call.
     known = {entry.name for entry in getattr(plugins, kind)}
     calls: list[str] = []
     with suppress(OSError):
@@ -85,12 +85,12 @@ def _used_before(kind: Kind, cache_dir: Path | None) -> list[str]:
 
 
 def matching(kind: Kind, text: str) -> dict[str, Any]:
-    """Return what is registered, and what the installed libraries offer, under names that contain a text."""
+    """Return the registered plugins, and those of installed libraries, whose names contain a text."""
     from bench import plugins
     from bench.zoo import search
 
     registry: Registry[Any] = getattr(plugins, kind)
-    own = [
+    registered = [
         search.Match(entry.name, _cell(entry, "supervision") if kind == "encoders" else "")
         for entry in registry
         if text.lower() in entry.name.lower()
@@ -101,13 +101,13 @@ def matching(kind: Kind, text: str) -> dict[str, Any]:
         "encoders": search.encoders_like,
         "models": search.models_like,
     }[kind]
-    matches = [*own, *others(text)]
+    matches = [*registered, *others(text)]
     missing = search.not_installed() if kind in ("encoders", "models") else []
     return {kind: [match._asdict() for match in matches], "not_installed": missing}
 
 
 def show_matches(kind: Kind, text: str) -> None:
-    """Print what ``matching`` finds, one call a line, to be copied."""
+    """Print the matches of ``matching``, one call per line, for copying."""
     import typer
 
     result = matching(kind, text)
@@ -135,7 +135,7 @@ def _plain(entry: Entry[Any], kind: Kind) -> dict[str, Any]:
     known = {
         "name": entry.name,
         "what": entry.summary,
-        # ``download`` is no parameter of a call: the harness passes on what ``--download`` says.
+        # ``download`` is not a parameter of a call: the harness sets it from ``--download``.
         "parameters": {item.name: item.default for item in entry.params.values() if item.name != "download"},
         "source": _cell(entry, "source"),
         "version": entry.info.version,

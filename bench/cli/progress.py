@@ -37,28 +37,28 @@ if TYPE_CHECKING:
 
 _FIGURES = 48
 """Columns of a terminal that a bar, counts and times take."""
-_LONGEST_RATE = 3600.0
-"""Seconds over which rich measures how fast it goes on; its own 30 are less than one cell takes."""
+_SPEED_PERIOD = 3600.0
+"""Seconds over which rich measures the speed; its default of 30 is less than one cell takes."""
 
 _SHOWN = 0.05
-"""Seconds from which a stage has a line of its own; the run's log has them all."""
+"""Seconds from which a stage gets a line of its own; the run's log has all stages."""
 
 
 class ProgressReporter(Listener):
-    """What a person reads while a run goes on.
+    """Prints the progress of a run for people.
 
     Args:
-        console: where to.
+        console: console to print to.
         quiet: print failures only.
-        out: the run's folder, to show what is being computed; None shows what has ended only.
-        outlook: tells the time left of the whole; without it each bar has its own.
+        out: the run's folder, to show running tasks; None shows finished ones only.
+        outlook: gives the time left of the whole run; without it each bar shows its own.
     """
 
     def __init__(
         self, console: Console, *, quiet: bool = False, out: Path | None = None, outlook: Outlook | None = None
     ) -> None:
         self._console, self._quiet, self._outlook = console, quiet, outlook
-        self._said = time.monotonic()
+        self._last_time_left = time.monotonic()
         titles = max(20, console.width - _FIGURES)
         self._bar = Progress(
             TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True, max_width=titles)),
@@ -67,9 +67,9 @@ class ProgressReporter(Listener):
             TimeElapsedColumn(table_column=Column(no_wrap=True)),
             _Left(outlook, table_column=Column(no_wrap=True)),
             console=console,
-            # The bars go at the end, and the lines about what ended stay.
+            # The bars vanish at the end, and the lines about finished work stay.
             transient=True,
-            speed_estimate_period=_LONGEST_RATE,
+            speed_estimate_period=_SPEED_PERIOD,
             disable=quiet or not console.is_terminal,
         )
         self._watch: Watch | None = None
@@ -91,43 +91,43 @@ class ProgressReporter(Listener):
         self._bar.stop()
 
     def stages_begin(self, todo: Sequence[Stage], present: Sequence[Stage]) -> None:
-        """Announce the shared stages: how many are computed, and how many of each kind the store has already."""
+        """Print the number of shared stages to compute, and the number of each kind that the store already has."""
         reused = Counter(stage.kind for stage in present)
         kinds = ", ".join(f"{number} {kind}" for kind, number in reused.items())
         line = f"{counted(len(todo), 'shared stage')} to compute, {len(present)} reused{f' ({kinds})' if kinds else ''}"
         self._begin("stage", len(todo), line)
 
     def stage_end(self, stage: Stage, seconds: float, *, reused: bool = False, error: str | None = None) -> None:
-        """Report one stage."""
+        """Print the end of a stage."""
         title, failure = stage.title(), None if error is None else f"failed: {error}"
-        self._foreseen(stage.key, None if reused or error else seconds)
+        self._update_outlook(stage.key, None if reused or error else seconds)
         self._end("stage", f"{title}, computed by another run" if reused else title, seconds, failure)
 
     def waiting(self, title: str) -> None:
-        """Report a stage that another run is computing."""
+        """Print that a stage is being computed by another run."""
         self._note(f"{title}: another run is computing it; waiting for it without a CPU or GPU")
 
     def retry(self, title: str, reason: str) -> None:
-        """Report a failure that is not the end yet."""
+        """Print a failure after which the work is tried again."""
         self._note(f"{title}: {reason}; it will be tried again", style="yellow")
 
     def session_lost(self, reason: str, *, again: bool) -> None:
-        """Report that Ray is gone."""
+        """Print that Ray is gone."""
         after = "starting it again" if again else "giving up"
         self._note(f"{reason}; {after}", style="red")
 
     def note(self, text: str) -> None:
-        """Report what went wrong without harm."""
+        """Print a problem that does no harm."""
         self._note(text, style="yellow")
 
     def cells_begin(self, total: int, finished: int) -> None:
-        """Announce the cells."""
+        """Print the number of cells to train."""
         self._begin("cell", total, f"{counted(total, 'cell')} to train, {finished} with a row already")
 
     def cell_end(self, cell: Cell, accuracy: float | None, seconds: float, error: str | None) -> None:
-        """Report one cell."""
+        """Print the end of a cell."""
         title = cell.title() + ("" if accuracy is None else f": {accuracy:.2f} %")
-        self._foreseen(cell.key, None if error else seconds)
+        self._update_outlook(cell.key, None if error else seconds)
         self._end("cell", title, seconds, None if error is None else f"failed: {error}")
 
     def _begin(self, unit: str, total: int, line: str) -> None:
@@ -137,7 +137,7 @@ class ProgressReporter(Listener):
 
     def _end(self, unit: str, title: str, seconds: float, failure: str | None) -> None:
         self._bar.advance(self._tasks[unit])
-        # By its id: the bars of what is being computed come and go between these two.
+        # By its id, since the bars of running tasks come and go between these two.
         task = next(task for task in self._bar.tasks if task.id == self._tasks[unit])
         count = f"{unit} {task.completed:>{len(str(task.total))}.0f}/{task.total:.0f}"
         if failure is not None:
@@ -148,17 +148,17 @@ class ProgressReporter(Listener):
             words = f"{count} {title} ({seconds:.1f} s){self._left()}"
             self._console.print(words, markup=False, highlight=False, soft_wrap=True)
 
-    def _foreseen(self, key: str, seconds: float | None) -> None:
+    def _update_outlook(self, key: str, seconds: float | None) -> None:
         if self._outlook is not None:
             self._outlook.ended(key, seconds)
 
     def _left(self) -> str:
-        """``; about 12 min left``, once a minute at most; a terminal's bars say it all the time."""
+        """Return ``; about 12 min left`` at most once a minute; empty on a terminal, whose bars show it."""
         now = time.monotonic()
-        if self._outlook is None or self._console.is_terminal or now - self._said < SAY:
+        if self._outlook is None or self._console.is_terminal or now - self._last_time_left < SAY:
             return ""
-        self._said = now
-        # Under a minute the cells themselves end soon enough to tell.
+        self._last_time_left = now
+        # Below a minute, the end comes soon enough without a word.
         return f"; about {about(left)} left" if (left := self._outlook.left()) >= SAY else ""
 
     def _note(self, line: str, style: str = "") -> None:
@@ -167,14 +167,14 @@ class ProgressReporter(Listener):
 
 
 class _Count(MofNCompleteColumn):
-    """How far a task is; nothing where no end is in sight."""
+    """A count column, empty for tasks without a known end."""
 
     def render(self, task: Task) -> Text:
         return Text() if task.total is None else super().render(task)
 
 
 def announce(job: Job, console: Console) -> Outlook:
-    """Say how long a run will take, and return what goes on telling it."""
+    """Print the forecast of a run, and return the outlook that updates it."""
     forecast = job.forecast()
     for line in forecast_lines(forecast, job.plan, datetime.now()):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
@@ -182,11 +182,10 @@ def announce(job: Job, console: Console) -> Outlook:
 
 
 class _Left(TimeRemainingColumn):
-    """The time left; nothing until it can be told.
+    """A column with the time left, empty until it is known.
 
     Args:
-        outlook: tells that of the whole, shown at the cells, of which each is the end of what it rests on; what is
-            being computed keeps its own.
+        outlook: gives the time left of the whole run, which the bar of the cells shows; running tasks show their own.
         table_column: see rich.
     """
 
@@ -195,7 +194,7 @@ class _Left(TimeRemainingColumn):
         self._outlook = outlook
 
     def render(self, task: Task) -> Text:
-        # One number for the whole: two bars that each guess their own end would disagree.
+        # One number for the whole run, since two bars with estimates of their own would disagree.
         if self._outlook is not None and task.description in ("stages", "cells"):
             return Text(f"{about(self._outlook.left())} left" if task.description == "cells" else "")
         known = task.total is not None and task.time_remaining is not None

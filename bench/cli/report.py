@@ -1,4 +1,4 @@
-"""``bench report``: one HTML page that shows everything."""
+"""``bench report``: one HTML page with all results."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ def report(
     methods: results.MethodsOption = None,
     baseline: Annotated[
         str,
-        typer.Option(help="What the others are compared with.", autocompletion=_complete.one_of("methods")),
+        typer.Option(help="Method to compare the others with.", autocompletion=_complete.one_of("methods")),
     ] = BASELINE,
     data_root: Annotated[
         Path | None,
         typer.Option(help="Folder of the data sets, for contact sheets.", envvar="BENCH_DATA_ROOT"),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="HTML file to write; by default FOLDER/report.html of the first folder.")
+        Path | None, typer.Option(help="HTML file to write. Default: FOLDER/report.html of the first folder.")
     ] = None,
     quiet: QuietOption = False,
 ) -> None:
-    """Write one self-contained HTML page: leaderboard, tables, figures and contact sheets. It needs no network.
+    """Write a self-contained HTML page with leaderboard, tables, figures and contact sheets; it needs no network.
 
-    Folders that cannot stand in one table, such as those of two recipes, get a part of the page each; a folder of such
-    folders stands for them.
+    Folders whose rows cannot share a table, such as those of two recipes, each get a part of the page. You can also
+    name a folder that contains result folders.
     """
     from bench.cli._stages import StageProgress
     from bench.errors import UnknownName
@@ -59,7 +59,7 @@ def report(
         try:
             baselines = find_baseline(blocks, baseline)
         except UnknownName:
-            # A page without the default baseline is a page all the same; one that was asked for is missed.
+            # Without the default baseline the page is still useful; a baseline that you asked for must exist.
             if baseline != BASELINE:
                 raise
             baselines = [None] * len(blocks)
@@ -73,7 +73,7 @@ def report(
 
 
 def _runs(folder: Path) -> list[Path]:
-    """Return the folder itself, or where it has no rows and folders in it have, those."""
+    """Return the folder itself; or, if only folders in it have rows, those."""
     inside = sorted(path.parent for path in folder.glob("*/rows")) if folder.is_dir() else []
     return [folder] if (folder / "rows").is_dir() or not inside else inside
 
@@ -81,9 +81,9 @@ def _runs(folder: Path) -> list[Path]:
 def _parts(
     folders: list[Path], metric: results.Metric, compare: results.Comparison, methods: str | None, baseline: str
 ) -> list[Part]:
-    """Put each folder into the first part whose rows it can stand beside.
+    """Group the folders into parts: each goes to the first part whose rows can share a table with its own.
 
-    A method that was asked for is left out of the parts that lack it, which these say; none may lack it in all.
+    A part notes the methods that were asked for and that it lacks; a method that all parts lack is refused.
     """
     from bench.errors import RowError
     from bench.report.page import Part
@@ -93,7 +93,7 @@ def _parts(
     read = partial(results.read_blocks, metric=metric, compare=compare, keep=baseline)
     grouped: list[tuple[list[Path], list[Block]]] = []
     for folder in folders:
-        # By itself first: what is wrong within one folder is an error, and no reason for a part of its own.
+        # By itself first: a problem within one folder is an error, not a reason for a part of its own.
         alone = read([folder])
         for number, (others, _) in enumerate(grouped):
             try:
@@ -105,18 +105,18 @@ def _parts(
             grouped.append(([folder], alone))
     shown = None if methods is None else Shown(methods)
     if shown:
-        # Over all parts: a method that no folder has is a mistake, which this refuses.
+        # Over all parts: refuses a method that no folder has.
         shown.among(cell for _, blocks in grouped for block in blocks for cell in named(block.cells))
-    names = [", ".join(folder.resolve().name for folder in own) for own, _ in grouped]
+    names = [", ".join(folder.resolve().name for folder in group) for group, _ in grouped]
     parts = []
-    for name, (own, blocks) in zip(names, grouped, strict=True):
-        # Two folders may have one name, and a title is what tells parts apart.
-        title = name if names.count(name) == 1 else ", ".join(map(str, own))
+    for name, (group, blocks) in zip(names, grouped, strict=True):
+        # Two folders may have the same name, but titles must tell parts apart.
+        title = name if names.count(name) == 1 else ", ".join(map(str, group))
         lacking = shown.lacking(cell for block in blocks for cell in named(block.cells)) if shown else []
         rest = shown.without(lacking) if shown else None
         if shown and not rest:
             typer.echo(f"{title} is left out: it has no row of {', '.join(lacking)}.", err=True)
             continue
         note = f"Without {', '.join(lacking)}, of which there is no row here." if lacking else ""
-        parts.append(Part(title, read(own, methods=rest) if rest else blocks, note))
+        parts.append(Part(title, read(group, methods=rest) if rest else blocks, note))
     return parts

@@ -33,20 +33,25 @@ def run(
     machine: MachineFields,
     track: TrackFields,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show the cells and shared stages, run nothing.", rich_help_panel=MACHINE)
+        bool,
+        typer.Option(
+            "--dry-run", help="Show the cells and shared stages without running anything.", rich_help_panel=MACHINE
+        ),
     ] = False,
     quiet: QuietOption = False,
     json_output: Annotated[
         bool,
         typer.Option(
-            JSON, help="Print the summary, or the plan, as JSON; progress to standard error.", rich_help_panel=MACHINE
+            JSON,
+            help="Print the summary, or the plan, as JSON, and progress to standard error.",
+            rich_help_panel=MACHINE,
         ),
     ] = False,
 ) -> None:
-    """Run every method on every dataset at every rate, with every encoder, model and seed; then print the tables.
+    """Run every method on every data set at every rate, with every encoder, model and seed; then print the tables.
 
-    The same command again runs only the cells that have no row yet. Exit code: 0 all cells have rows, 1 some failed,
-    2 bad input (--dry-run: something would stop the run), 130 interrupted.
+    Run the same command again to run only the cells that have no row yet. Exit codes: 0 all cells have rows, 1 some
+    failed, 2 bad input (with --dry-run: something would stop the run), 130 interrupted.
     """
     from rich.console import Console
 
@@ -57,11 +62,11 @@ def run(
     from bench.grid.spec import load_spec
     from bench.tracking.trackers import make_trackers, tracked
 
-    given = _given(grid)
-    if grid.preset is None and grid.config is None and not any(value is not None for value in given.values()):
+    values = _grid_values(grid)
+    if grid.preset is None and grid.config is None and not any(value is not None for value in values.values()):
         raise SpecError("nothing to compare was named: try --methods elfs,random, --preset demo, or --config FILE.")
     options = RunOptions(**asdict(folders), **asdict(machine))
-    spec = load_spec(preset=grid.preset, config=grid.config, given=given)
+    spec = load_spec(preset=grid.preset, config=grid.config, given=values)
     trackers = make_trackers(track.track, mode=track.wandb_mode, curves=track.track_curves)
     job = Job(spec, options, tolerant=dry_run)
     plan, session = job.plan, job.session
@@ -76,7 +81,7 @@ def run(
             print_json(document)
         else:
             show_plan(document, console, forecast_lines(forecast, plan, datetime.now()))
-        # As the run itself would end, so that a script can ask before it submits.
+        # The exit code of the run itself, so that a script can ask before it submits.
         raise typer.Exit(2 if document["problems"] else 0)
     job.check()
     from bench.cli.progress import ProgressReporter, announce
@@ -91,44 +96,44 @@ def run(
         warn(line)
     outlook = None if quiet else announce(job, console)
     with (
-        redirect_stdout(sys.stderr if json_output else sys.stdout),  # Ray prints there that a node has died
+        redirect_stdout(sys.stderr if json_output else sys.stdout),  # Ray prints to stdout that a node has died
         ProgressReporter(console, quiet=quiet, out=session.out, outlook=outlook) as progress,
         tracked(trackers, plan.cells, session.out, warn) as tracking,
     ):
         outcome = job.run(Several(progress, RunLog(session.out), tracking))
     code = _exit_code(plan, outcome)
     try:
-        # Without a row there is no table to write, and the failures are told below.
+        # Without a row there is no table to write, and the failures are printed below.
         tables = _write_tables(session.out, shown=not json_output) if outcome.written else []
-    except BenchError as error:  # of a row that another grid wrote there, for example
+    except BenchError as error:  # about a row that another grid wrote there, for example
         tables, code = [], code or 1
         warn(f"No tables were made: {error}")
     if json_output:
         print_json({**_summary(plan, outcome, session), "tables": tables, "exit_code": code})
     else:
-        _tell(plan, outcome, session, console)
+        _print_summary(plan, outcome, session, console)
     raise typer.Exit(code)
 
 
-def _given(grid: GridFields) -> dict[str, Any]:
-    """Fields of ``GridSpec`` from the command line; None where nothing was given."""
+def _grid_values(grid: GridFields) -> dict[str, Any]:
+    """Return the fields of ``GridSpec`` from the command line, None for options that were not given."""
     from bench.grammar import parse_call
 
-    given: dict[str, Any] = {
+    values: dict[str, Any] = {
         name: _joined(value) if isinstance(value, list) else value
         for name, value in asdict(grid).items()
         if name not in ("preset", "config")
     }
-    # The grammar of calls reads the fields, so that a recipe is written as the parameters of a method are.
+    # The grammar of calls reads the fields, so that a recipe is written like the parameters of a method.
     recipe = parse_call(f"recipe({grid.recipe})").params if grid.recipe is not None else None
-    return {**given, "recipe": recipe}
+    return {**values, "recipe": recipe}
 
 
-def _joined(given: list[str] | None) -> str | None:
-    """Join an option that was given several times to one list; a list of one seed, ``4,``, may be among them."""
-    if not given or len(given) == 1:
-        return given[0] if given else None
-    return ",".join(item.strip().removesuffix(",") for item in given)
+def _joined(values: list[str] | None) -> str | None:
+    """Return the values of a repeated option as one list; among them may be a list of one seed, ``4,``."""
+    if not values or len(values) == 1:
+        return values[0] if values else None
+    return ",".join(item.strip().removesuffix(",") for item in values)
 
 
 def _exit_code(plan: Plan, outcome: Outcome) -> int:
@@ -138,7 +143,7 @@ def _exit_code(plan: Plan, outcome: Outcome) -> int:
 
 
 def _summary(plan: Plan, outcome: Outcome, session: Session) -> dict[str, Any]:
-    """How the run ended, as plain values."""
+    """Return the outcome of the run as plain values."""
     return {
         "out": str(session.out),
         "cells": len(plan.cells),
@@ -153,7 +158,7 @@ def _summary(plan: Plan, outcome: Outcome, session: Session) -> dict[str, Any]:
 
 
 def _write_tables(out: Path, *, shown: bool) -> list[str]:
-    """Write the tables of the folder, and show them on request; return where they are."""
+    """Write the tables of the folder, and print them on request; return the files."""
     from bench.cli._results import read_blocks
     from bench.cli.table import table, write_tables
 
@@ -163,8 +168,8 @@ def _write_tables(out: Path, *, shown: bool) -> list[str]:
     return [str(path) for path in write_tables(read_blocks([out]), out / "tables")[1]]
 
 
-def _tell(plan: Plan, outcome: Outcome, session: Session, console: Console) -> None:
-    """Say how the run ended and what is left."""
+def _print_summary(plan: Plan, outcome: Outcome, session: Session, console: Console) -> None:
+    """Print how the run ended and what is left."""
     from bench.units import counted
 
     left = len(plan.cells) - outcome.written
@@ -180,7 +185,7 @@ def _tell(plan: Plan, outcome: Outcome, session: Session, console: Console) -> N
     if outcome.failed:
         console.print(f"Records and tracebacks are in {session.out / 'failed'}.", soft_wrap=True)
     if outcome.interrupted:
-        todo = f"{counted(left, 'cell')} left. The same command goes on." if left else "every cell has its row."
+        todo = f"{counted(left, 'cell')} left. The same command resumes." if left else "every cell has its row."
         console.print(f"Interrupted; {todo}")
         return
     if left:

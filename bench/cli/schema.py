@@ -10,9 +10,9 @@ from bench.cli._output import JSON, print_json
 
 
 def schema(
-    as_json: Annotated[bool, typer.Option(JSON, help="The JSON schema instead of the page.")] = False,
+    as_json: Annotated[bool, typer.Option(JSON, help="Print the JSON schema instead of the page.")] = False,
 ) -> None:
-    """Print what a row holds, as Markdown (docs/rows.md) or as JSON schema."""
+    """Print the fields of a row, as Markdown (docs/rows.md) or as JSON schema."""
     from bench.reference.rows import rows_page
     from bench.results.rows import Row
 

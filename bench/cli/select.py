@@ -1,4 +1,4 @@
-"""``bench select``: which of one's own unlabelled images, or embeddings, to label."""
+"""``bench select``: choose which of your own unlabelled images, or embeddings, to label."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import typer
 
 from bench.addresses import address_of
 from bench.cli import _complete
-from bench.cli._choice_files import Wanted
+from bench.cli._choice_files import OutputOptions
 from bench.cli._choice_report import report
 from bench.cli._fields import option, spread
 from bench.cli._options import MACHINE, CacheOption, DeviceOption, QuietOption, SummaryOption
@@ -28,30 +28,30 @@ if TYPE_CHECKING:
     from bench.labelling.sources import Items, Source
 
 PATH = "<path>"
-"""What ``--help`` calls a path or an address, which is taken as text: a ``Path`` would make one slash of two."""
+"""Placeholder in ``--help`` for a path or an address, which is read as text: a ``Path`` would join its two slashes."""
 _NAMED = 5
 USUAL = "default"
 ENCODER, IMAGE_SIZE = "dino_vits16", 224
 SIMILARITY = 0.98
-"""Cosine of near-duplicates, unless the user says another."""
+"""Default cosine similarity of near-duplicates."""
 
 
 @dataclass(frozen=True)
-class Choice:
-    """How many items are chosen, and how."""
+class ChoiceOptions:
+    """The number of items to choose, and how to choose them."""
 
     panel: ClassVar[str] = "How to choose"
 
-    budget: Annotated[int, typer.Option(min=2, help="How many to label.")]
+    budget: Annotated[int, typer.Option(min=2, help="Number of items to choose for labelling.")]
     classes: Annotated[
         int,
-        typer.Option(min=2, help="About how many classes there are. Too many does less harm than too few."),
+        typer.Option(min=2, help="Rough number of classes; too high does less harm than too low."),
     ]
     method: Annotated[
         str,
         typer.Option(
-            help="A label-free method, with parameters; 'default' takes kmeans-sampling, and maxherding of more than "
-            "20,000 items.",
+            help="Label-free method, with parameters if you like; 'default' is kmeans-sampling, and maxherding for "
+            "more than 20,000 items.",
             autocompletion=_complete.label_free,
         ),
     ] = USUAL
@@ -59,23 +59,25 @@ class Choice:
         bool,
         typer.Option(
             "--compare",
-            help="Let several methods choose (--method names them, comma-separated), print how good each choice is "
-            "judged to be, and write the best.",
+            help="Let several methods choose (comma-separated in --method), print how good a label-free judge finds "
+            "each choice, and write the best.",
         ),
     ] = False
-    skip_duplicates: Annotated[bool, typer.Option("--skip-duplicates", help="Keep near-duplicates out.")] = False
+    skip_duplicates: Annotated[bool, typer.Option("--skip-duplicates", help="Leave out near-duplicates.")] = False
     similarity: Annotated[
         float | None,
-        typer.Option(min=0.5, max=1.0, help=f"Cosine similarity of near-duplicates. Default: {SIMILARITY}."),
+        typer.Option(
+            min=0.5, max=1.0, help=f"Cosine similarity from which items are near-duplicates. Default: {SIMILARITY}."
+        ),
     ] = None
-    seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 0
+    seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0
 
     def least_similarity(self) -> float | None:
-        """Return the similarity from which items are left out as near-duplicates; None to keep all."""
+        """Return the similarity from which items are left out as near-duplicates; None keeps all items."""
         from bench.errors import SpecError
 
         if self.similarity is not None and not self.skip_duplicates:
-            raise SpecError(f"--similarity {self.similarity} says what --skip-duplicates leaves out; add that.")
+            raise SpecError(f"--similarity {self.similarity} has no effect without --skip-duplicates; add that.")
         return (self.similarity or SIMILARITY) if self.skip_duplicates else None
 
     def call(self, items: int) -> Call:
@@ -91,8 +93,8 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class Given:
-    """Where the items are."""
+class ItemOptions:
+    """The items to choose from."""
 
     panel: ClassVar[str] = "What to choose from"
 
@@ -105,30 +107,36 @@ class Given:
     ] = None
     fps: Annotated[
         float | None,
-        typer.Option(help="Take --images for a folder of videos, and so many pictures a second from each."),
+        typer.Option(help="Pictures per second to take from videos; --images is then a folder of videos."),
     ] = None
     embeddings: Annotated[
         str | None,
-        typer.Option(metavar=PATH, help=".npy, .npz or .parquet of numbers [N, D]; also at an address."),
+        typer.Option(
+            metavar=PATH, help="File of embeddings [N, D]: .npy, .npz or .parquet; can be at an address such as s3://."
+        ),
     ] = None
     names: Annotated[
         str | None,
-        typer.Option(metavar=PATH, help="Of --embeddings, one a line; with --images, files below that folder."),
+        typer.Option(
+            metavar=PATH, help="File with the names of the embeddings, or of files below --images, one per line."
+        ),
     ] = None
     encoder: Annotated[
         str | None,
         typer.Option(
-            help=f"Of --images; NAME(weights=FILE) takes a local file. Default: {ENCODER}.",
+            help=f"Encoder of --images; NAME(weights=FILE) takes a local file. Default: {ENCODER}.",
             autocompletion=_complete.one_of("encoders"),
         ),
     ] = None
     image_size: Annotated[
         int | None,
-        typer.Option(min=16, max=1024, help=f"Pixels that the short side is scaled to. Default: {IMAGE_SIZE}."),
+        typer.Option(
+            min=16, max=1024, help=f"Length in pixels to scale the short side of images to. Default: {IMAGE_SIZE}."
+        ),
     ] = None
 
     def find(self, cache: Path, out: Path, quiet: bool) -> tuple[Source, Path | None]:
-        """Fetch what lies elsewhere, take pictures from videos, find the items; returns the pictures' folder too."""
+        """Fetch remote files and extract frames of videos; return the items, and the folder of the frames."""
         from bench.cli._stages import StageProgress
         from bench.engine.plan import check_writable
         from bench.errors import SpecError
@@ -147,8 +155,8 @@ class Given:
         unusable: tuple[Skipped, ...] = ()
         with StageProgress(quiet=quiet) as progress:
             embeddings, names = (
-                None if given is None else Path(local_copy(given, cache / "fetched", progress.stage))
-                for given in (self.embeddings, self.names)
+                None if path is None else Path(local_copy(path, cache / "fetched", progress.stage))
+                for path in (self.embeddings, self.names)
             )
             address = None if self.images is None else address_of(self.images)
             if address:
@@ -160,7 +168,7 @@ class Given:
         return Source.find(images=images, embeddings=embeddings, names=names).without(unusable), None
 
     def weights(self, download: bool) -> tuple[EncoderRef, Path | None]:
-        """Return the encoder, and where its weights lie."""
+        """Return the encoder and the file of its weights."""
         from bench.engine.plan import find_encoder
         from bench.grammar import parse_call
 
@@ -168,105 +176,111 @@ class Given:
 
 
 @dataclass(frozen=True)
-class Known:
-    """What is labelled, excluded or grouped."""
+class ListOptions:
+    """The lists of items that are labelled, excluded or grouped."""
 
-    panel: ClassVar[str] = "What is known already"
+    panel: ClassVar[str] = "Labelled, excluded and grouped items"
 
     labelled: Annotated[
         str | None,
         typer.Option(
-            metavar=PATH, help="CSV or text of what is labelled, such as an earlier list: the choice complements it."
+            metavar=PATH,
+            help="CSV or text file of items that are already labelled, such as an earlier choice; the new choice "
+            "complements them.",
         ),
     ] = None
-    exclude: Annotated[str | None, typer.Option(metavar=PATH, help="CSV or text of what is never chosen.")] = None
+    exclude: Annotated[
+        str | None, typer.Option(metavar=PATH, help="CSV or text file of items that must not be chosen.")
+    ] = None
     groups: Annotated[
         str | None,
         typer.Option(
-            help="'folder', or a CSV of file and group: of each, such as a video or a patient, few or all are chosen."
+            help="'folder' to group items by folder, or a CSV of file and group, such as the video or patient; see "
+            "--per-group."
         ),
     ] = None
     per_group: Annotated[
         str,
         typer.Option(
             metavar="N|all",
-            help="Most items of a group, labelled ones included. 'all' keeps groups whole: all of one or none are "
-            "chosen, at most --budget items in all.",
+            help="Most items to have labelled in a group, counting those that already are. 'all' chooses whole groups, "
+            "of at most --budget items in total.",
         ),
     ] = "1"
 
     def files(self) -> dict[str, str | None]:
-        """Return the lists by their options."""
+        """Return the files of the lists, by option."""
         groups = None if self.groups == "folder" else self.groups
         return {"--labelled": self.labelled, "--exclude": self.exclude, "--groups": groups}
 
-    def fetched(self, cache: Path, quiet: bool) -> Known:
-        """Return the same with copies of the lists that lie elsewhere."""
+    def fetched(self, cache: Path, quiet: bool) -> ListOptions:
+        """Return the options with local copies of remote lists."""
         from bench.cli._stages import StageProgress
         from bench.labelling.remote import local_copy
 
         with StageProgress(quiet=quiet) as progress:
             labelled, exclude, groups = (
-                None if given is None else local_copy(given, cache / "fetched", progress.stage)
-                for given in (self.labelled, self.exclude, self.groups)
+                None if path is None else local_copy(path, cache / "fetched", progress.stage)
+                for path in (self.labelled, self.exclude, self.groups)
             )
         return replace(self, labelled=labelled, exclude=exclude, groups=groups)
 
     def limits(self, source: Source) -> tuple[Limits, int]:
-        """Return what the lists say, by positions in the source; and how many lines of ``labelled`` have no label."""
+        """Return the limits by positions in the source, and the number of lines of ``labelled`` without a label."""
         from bench.labelling.candidates import Limits, most_of_a_group
         from bench.labelling.lists import Listed, read_groups, read_list
 
         most = most_of_a_group(self.per_group, grouped=self.groups is not None)
         lookup = source.lookup()
-        known = Listed() if self.labelled is None else read_list(Path(self.labelled), lookup)
-        hidden = Listed() if self.exclude is None else read_list(Path(self.exclude), lookup)
+        labelled = Listed() if self.labelled is None else read_list(Path(self.labelled), lookup)
+        excluded = Listed() if self.exclude is None else read_list(Path(self.exclude), lookup)
         numbers = None if self.groups is None else read_groups(self.groups, lookup)
-        return Limits(known.positions, hidden.positions, numbers, most), known.unlabelled
+        return Limits(labelled.positions, excluded.positions, numbers, most), labelled.unlabelled
 
 
 @spread
 def select(
     *,
-    choice: Choice,
-    given: Given,
-    known: Known,
-    wanted: Wanted,
+    choice: ChoiceOptions,
+    inputs: ItemOptions,
+    lists: ListOptions,
+    outputs: OutputOptions,
     cache_dir: CacheOption = None,
-    download: Annotated[bool, option(FolderFields, "download", help="Fetch missing weights.")] = False,
+    download: Annotated[bool, option(FolderFields, "download", help="Download missing weights.")] = False,
     device: DeviceOption = "auto",
     threads: Annotated[
-        int | None, typer.Option(min=1, help="CPU threads. Default: all.", rich_help_panel=MACHINE)
+        int | None, typer.Option(min=1, help="Number of CPU threads. Default: all.", rich_help_panel=MACHINE)
     ] = None,
     quiet: QuietOption = False,
     json_output: SummaryOption = False,
 ) -> None:
-    """Choose which of your own unlabelled images to label, without a single label.
+    """Choose which of your own unlabelled images to label, without needing any label.
 
-    Writes the file names in the order to label: whoever stops early still has a good choice. The same command again
-    goes on where it was interrupted. Exit code: 0 done, 1 written, but the choice is not varied, 2 bad input, 130
-    interrupted.
+    Writes the file names in labelling order: if you stop early, what you have labelled is still a good choice. Run the
+    same command again to resume an interrupted one. Exit codes: 0 done, 1 written, but the choice lacks variety, 2 bad
+    input, 130 interrupted.
     """
     from bench.cli._stages import StageProgress
     from bench.engine.plan import check_cache, check_writable
     from bench.labelling.candidates import check_limits
 
-    address = None if given.images is None else address_of(given.images)
-    wanted.check({**known.files(), "--embeddings": given.embeddings, "--names": given.names}, files=bool(given.images))
+    address = None if inputs.images is None else address_of(inputs.images)
+    read = {**lists.files(), "--embeddings": inputs.embeddings, "--names": inputs.names}
+    outputs.check(read, files=bool(inputs.images))
     similarity = choice.least_similarity()
     started = time.perf_counter()
     from bench.store.folder import cache_folder
 
     cache = cache_folder(cache_dir)
-    source, frames = given.find(cache, wanted.out, quiet)
-    wanted.check_pictures(source)
+    source, frames = inputs.find(cache, outputs.out, quiet)
+    outputs.check_pictures(source)
     size = len(source.names)
-    limits, unlabelled = known.fetched(cache, quiet).limits(source)
+    limits, unlabelled = lists.fetched(cache, quiet).limits(source)
     call = choice.call(size)
     check_limits(limits, budget=choice.budget, items=size)
-    others = source.other_suffixes(without=wanted.files())
-    # What can be refused is refused before the first image is read, which may take hours.
-    for path in wanted.files():
+    others = source.other_suffixes(without=outputs.files())
+    # All refusals come before the first image is read, which may take hours.
+    for path in outputs.files():
         check_writable(path.parent)
     check_cache(cache)
     from bench.engine.start import pick_device
@@ -276,13 +290,18 @@ def select(
     from bench.store.cache import Store
     from bench.training.precision import prepare_torch
 
-    used, threads = pick_device(device), threads or os.cpu_count() or 1
+    compute_device, threads = pick_device(device), threads or os.cpu_count() or 1
     prepare_torch(threads)
-    ref, weights = (None, None) if source.scan is None else given.weights(download)
+    ref, weights = (None, None) if source.scan is None else inputs.weights(download)
     with ExitStack() as stack:
         progress = stack.enter_context(StageProgress(quiet=quiet))
         items = source.items(
-            ref, weights, store=Store(cache), size=given.image_size or IMAGE_SIZE, device=used, stage=progress.stage
+            ref,
+            weights,
+            store=Store(cache),
+            size=inputs.image_size or IMAGE_SIZE,
+            device=compute_device,
+            stage=progress.stage,
         )
         limits = items.limits(replace(limits, similarity=similarity))
         chosen = choose_to_label(
@@ -291,26 +310,26 @@ def select(
             budget=choice.budget,
             classes=choice.classes,
             seed=choice.seed,
-            machine=Machine(cache, used, threads, progress.stage),
+            machine=Machine(cache, compute_device, threads, progress.stage),
             limits=limits,
             left_out=_unread(items),
         )
         if source.scan is None:
             chosen = chosen._replace(warnings=(*oddities(items.vectors, choice.budget), *chosen.warnings))
         progress.stage("writing")
-        # Pictures of videos lie here, wherever the videos do.
-        summary = wanted.write(chosen, items, limits, address if given.fps is None else None)
-    summary |= {} if given.fps is None else {"frames": str(frames)}
+        # Frames of videos are local, wherever the videos are.
+        summary = outputs.write(chosen, items, limits, address if inputs.fps is None else None)
+    summary |= {} if inputs.fps is None else {"frames": str(frames)}
     summary |= {"labelled": len(limits.labelled), "listed_without_label": unlabelled}
     summary |= {} if others is None else {"other_files": others}
     report({**summary, "seconds": round(time.perf_counter() - started, 1)}, json_output)
-    # Written all the same: 1 tells a script that somebody should look before anything is labelled.
+    # The choice is written, but 1 tells a script that somebody should look at it before anything is labelled.
     if chosen.warnings:
         raise typer.Exit(1)
 
 
 def _unread(items: Items) -> str:
-    """Say how many files were skipped, for an error about the budget; nothing is written when it is refused."""
+    """Return how many files were skipped, for an error about the budget, after which no list of them is written."""
     names = [item.name for item in items.skipped]
     if not names:
         return ""

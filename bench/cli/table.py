@@ -1,4 +1,4 @@
-"""``bench table``: the accuracy table of one or more result folders."""
+"""``bench table``: accuracy tables of one or more result folders."""
 
 from __future__ import annotations
 
@@ -44,30 +44,30 @@ def table(
         failed = summary(folder)
         if failed is not None:
             typer.echo(f"{failed}, and no table has them; the reasons are in {folder / 'failed'}.")
-    asked, shown = read_planned(folders), [*(point for block in blocks for point in block.planned)]
-    if methods is None and set(asked) - set(shown):  # of a data set, encoder or model without any row
-        typer.echo(f"Incomplete: {missing_words(asked, set().union(*(block.points for block in blocks)))}.")
+    planned, shown = read_planned(folders), [*(point for block in blocks for point in block.planned)]
+    if methods is None and set(planned) - set(shown):  # a data set, encoder or model has no row at all
+        typer.echo(f"Incomplete: {missing_words(planned, set().union(*(block.points for block in blocks)))}.")
 
 
 def write_tables(
     blocks: list[Block], target: Path, latex: results.Latex = results.Latex()
 ) -> tuple[list[TextTable], list[Path]]:
-    """Write the accuracy tables as Markdown, CSV and LaTeX; return their tables, and the files."""
+    """Write the accuracy tables as Markdown, CSV and LaTeX; return the tables and the files."""
     from bench.results.accuracy_table import accuracy_table, table_records
 
     tables = [accuracy_table(block) for block in blocks]
-    # Two files, so that a table by the best accuracy never takes the place of the other.
+    # Two names, so that a table of the best accuracy never replaces one of the last.
     name = "accuracy" if blocks[0].metric == "last" else "best_accuracy"
     return tables, results.write_rendered(target, name, tables, table_records(blocks), latex)
 
 
-def _document(folders: list[Path], made: list[Block], tables: list[TextTable], paths: list[Path]) -> dict[str, Any]:
-    """Return what the tables show, as plain values."""
+def _document(folders: list[Path], blocks: list[Block], tables: list[TextTable], paths: list[Path]) -> dict[str, Any]:
+    """Return the contents of the tables as plain values."""
     from bench.engine.failures import read_failures
     from bench.results.accuracy_table import table_records
     from bench.results.planned import read_planned
 
-    there = set().union(*(block.points for block in made))
+    present = set().union(*(block.points for block in blocks))
     return {
         "blocks": [
             {
@@ -77,11 +77,11 @@ def _document(folders: list[Path], made: list[Block], tables: list[TextTable], p
                 "seeds": block.seeds,
                 "notes": item.notes,
             }
-            for block, item in zip(made, tables, strict=True)
+            for block, item in zip(blocks, tables, strict=True)
         ],
-        "results": table_records(made),
+        "results": table_records(blocks),
         "tables": [str(path) for path in paths],
-        "missing": [point._asdict() for point in read_planned(folders) if point not in there],
+        "missing": [point._asdict() for point in read_planned(folders) if point not in present],
         "failed": [
             {"out": str(folder), "cell_id": failure.cell_id, "reason": failure.reason}
             for folder in folders

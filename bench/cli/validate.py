@@ -1,4 +1,4 @@
-"""``bench validate``: whether rows from outside are what they say."""
+"""``bench validate``: check the claims of rows from outside."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ def validate(
 ) -> None:
     """Check rows against themselves, their files, and the plugins and data on this machine; one line per problem.
 
-    Neither the plugins nor the data that made the rows need be here: what could not be checked is listed. What only
-    a run can tell, such as an accuracy or a time, is believed. Exit code: 0 all is well, 1 there are problems, 2 a path
-    is not there or holds no row.
+    The plugins and data that made the rows need not be here: claims that could not be checked are listed. Claims that
+    only a run can check, such as an accuracy or a time, are believed. Exit codes: 0 no problems, 1 problems, 2 a path
+    is missing or holds no row.
     """
     from bench.results.claims import Unchecked
     from bench.results.claims.labels import DataAtHand
@@ -47,7 +47,7 @@ def validate(
         )
     else:
         for file, problem in problems:
-            # Errors of reading name the file themselves.
+            # Errors of reading already name the file.
             typer.echo(visible(problem if problem.startswith(str(file)) else f"{file}: {problem}"))
         for claim, count in unchecked.items():
             typer.echo(visible(f"Not checked in {counted(count, 'row')}: {claim}."))

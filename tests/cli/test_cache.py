@@ -93,7 +93,7 @@ def test_what_another_user_closed_is_neither_whole_nor_damaged(folder: Path, pla
     for command, expected in (("list", 0), ("verify", 1)):
         code, text = bench(folder, command)
         assert code == expected
-        assert "Not looked into, since this user may not: numbers" in text
+        assert "Not examined, since this user may not read them: numbers" in text
         assert json.loads(bench(folder, command, "--json")[1])["closed"] == ["numbers"]
     (folder / "numbers").chmod(0o500)
     code, text = bench(folder, "prune", "--all")
@@ -101,7 +101,7 @@ def test_what_another_user_closed_is_neither_whole_nor_damaged(folder: Path, pla
     assert f"not deleted: numbers {'a' * 64}: Permission denied" in text
     assert len(json.loads(bench(folder, "prune", "--all", "--json")[1])["refused"]) == 2
     folder.chmod(0)
-    with pytest.raises(SpecError, match=r"cannot look into the cache folder .*: Permission denied"):
+    with pytest.raises(SpecError, match=r"cannot read the cache folder .*: Permission denied"):
         bench(folder, "verify")
     for path in (folder, folder / "numbers"):
         path.chmod(0o700)

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from bench.cli.progress import ProgressReporter
-from bench.cli.run import _tell
+from bench.cli.run import _print_summary
 from bench.engine.forecast import Forecast, Outlook, Part
 from bench.engine.plan import make_plan
 from bench.engine.run import Outcome
@@ -115,12 +115,12 @@ def test_quiet_says_nothing_of_what_runs(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("written", "said"),
-    [(0, "Interrupted; 1 cell left. The same command goes on."), (1, "Interrupted; every cell has its row.")],
+    [(0, "Interrupted; 1 cell left. The same command resumes."), (1, "Interrupted; every cell has its row.")],
 )
 def test_an_interrupted_run_says_what_is_left(tmp_path: Path, written: int, said: str) -> None:
     session = Session(out=tmp_path / "out", cache=tmp_path / "cache")
     given = {"methods": "random", "datasets": "digits", "rates": "0.9", "pool_size": 50}
     plan = make_plan(load_spec(given=given), out=session.out)
     told = io.StringIO()
-    _tell(plan, Outcome(written=written, interrupted=True), session, Console(file=told, width=200))
+    _print_summary(plan, Outcome(written=written, interrupted=True), session, Console(file=told, width=200))
     assert told.getvalue().splitlines()[-1] == said

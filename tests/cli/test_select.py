@@ -263,7 +263,7 @@ def test_an_estimated_number_of_clusters(tmp_path: Path, monkeypatch: pytest.Mon
         (["--budget", "5"], "either --images FOLDER or --embeddings"),
         (["--budget", "5", "--images", "nowhere"], "nowhere does not exist"),
         (["--budget", "5", "--embeddings", "nowhere.npy"], "cannot read nowhere.npy"),
-        (["--budget", "5", "--embeddings", "x.npy", "--similarity", "0.9"], "--similarity 0.9 says what --skip-dup"),
+        (["--budget", "5", "--embeddings", "x.npy", "--similarity", "0.9"], "--similarity 0.9 has no effect"),
         (["--budget", "5", "--embeddings", "x.npy", "--encoder", "pixels"], "are for --images alone"),
         (["--budget", "5", "--embeddings", "x.npy", "--image-size", "64"], "are for --images alone"),
     ],

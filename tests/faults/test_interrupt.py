@@ -29,7 +29,7 @@ def test_ctrl_c_while_cells_train(tmp_path: Path) -> None:
     assert command.process.returncode == 130
     computed = int(re.findall(r"Shared stages: (\d) computed, 0 reused\.", command.text)[0])
     assert len(there) <= computed
-    assert f"Interrupted; {counted(6 - len(there), 'cell')} left. The same command goes on." in command.text
+    assert f"Interrupted; {counted(6 - len(there), 'cell')} left. The same command resumes." in command.text
     assert "Traceback" not in command.text
     text = finish(tmp_path, *arguments)
     assert int(re.findall(r"(\d) shared stages? to compute", text)[0]) <= 6 - computed
@@ -44,7 +44,7 @@ def test_sigterm_in_the_background_while_stages_are_computed(tmp_path: Path) -> 
     command.wait_for(lambda: any((tmp_path / "cache").glob("dynamics/*.lock")), "proxy under way")
     command.terminate()  # at once, since the proxy would take hours
     assert command.process.returncode == 130
-    assert "Interrupted; 4 cells left. The same command goes on." in command.text
+    assert "Interrupted; 4 cells left. The same command resumes." in command.text
     assert "Traceback" not in command.text
     assert not list((tmp_path / "cache").glob("dynamics/*.npz"))
     for record in (tmp_path / "cache").glob("*/*.json"):
@@ -89,7 +89,7 @@ def test_sigterm_while_ray_starts(tmp_path: Path, server: str) -> None:
     servers = command.descendants()
     command.terminate()
     assert command.process.returncode == 130
-    assert "Interrupted; 1 cell left. The same command goes on." in command.text
+    assert "Interrupted; 1 cell left. The same command resumes." in command.text
     assert "Traceback" not in command.text
     Command.wait_for_end(servers)
 
@@ -120,7 +120,7 @@ def test_a_signal_to_the_whole_group_lets_the_driver_end_ray_in_order(tmp_path: 
     os.killpg(group, signal.SIGTERM)
     command.close()
     assert command.process.returncode == 130
-    assert "Interrupted; 1 cell left. The same command goes on." in command.text
+    assert "Interrupted; 1 cell left. The same command resumes." in command.text
     assert "Traceback" not in command.text
     Command.wait_for_end(servers)
 

@@ -276,7 +276,7 @@ def test_no_picture_is_replaced_by_a_contact_sheet(tmp_path: Path, photos: Path)
     given = ("--images", str(photos), "--encoder", "pixels(size=8)", "--budget", "3", "--overwrite")
     (photos / "holiday.jpg").write_bytes((photos / "b/two words.jpg").read_bytes())
     done = select(tmp_path, *given, "--out", str(photos / "holiday.csv"))
-    assert "holiday.jpg would be written in the place of one of the images" in str(done.exception)
+    assert "holiday.jpg would replace one of the images" in str(done.exception)
     assert (photos / "holiday.jpg").read_bytes() == (photos / "b/two words.jpg").read_bytes()
     for _ in range(2):  # an earlier sheet is none of the images, and may be replaced
         assert select(tmp_path, *given, "--out", str(photos / "other.csv")).exit_code == 0
