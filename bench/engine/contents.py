@@ -1,4 +1,4 @@
-"""What a data set holds, in one line: the classes are named, so that a split read as one does not pass unseen."""
+"""A summary of a data set's images and classes; naming the classes exposes a folder that was read as a class."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from bench.data import Dataset
 
 _FEW = 4
-"""Classes that are all named; of more the first two and the last."""
+"""Number of classes up to which all are named; beyond, the first two and the last are."""
 
 
 @dataclass(frozen=True)
@@ -19,9 +19,9 @@ class Contents:
 
     Attributes:
         class_names: C names.
-        class_sizes: images of each class in the pool.
-        test: test images.
-        test_classes: classes that have any of these.
+        class_sizes: number of images of each class in the pool.
+        test: number of test images.
+        test_classes: number of classes that have test images.
     """
 
     class_names: tuple[str, ...]
@@ -30,7 +30,7 @@ class Contents:
     test_classes: int
 
     def line(self, label: str) -> str:
-        """Write ``digits: 1,438 images of 10 classes (0, 1, ..., 9) with 139 to 146 each; 359 test images``."""
+        """Return ``digits: 1,438 images of 10 classes (0, 1, ..., 9) with 139 to 146 each; 359 test images``."""
         names, sizes = self.class_names, self.class_sizes
         shown = names if len(names) <= _FEW else (*names[:2], "...", names[-1])
         smallest, largest = min(sizes), max(sizes)
@@ -42,7 +42,7 @@ class Contents:
         )
 
     def document(self, label: str) -> dict[str, Any]:
-        """Return the same as plain values."""
+        """Return the summary and its numbers as plain values."""
         return {
             "dataset": label,
             "summary": self.line(label),
@@ -55,6 +55,6 @@ class Contents:
 
 
 def contents(dataset: Dataset) -> Contents:
-    """Count a data set's images and classes."""
+    """Return the numbers of a data set's images and classes."""
     sizes = np.bincount(dataset.train.labels, minlength=dataset.num_classes)
     return Contents(dataset.class_names, tuple(sizes.tolist()), len(dataset.test), len(np.unique(dataset.test.labels)))

@@ -1,4 +1,4 @@
-"""Published coresets of a grid, ``indices(of=FILE)``: read and checked against its data sets before anything starts."""
+"""Published coresets of a grid, ``indices(of=FILE)``: they are read and checked against its data sets before a run."""
 
 from __future__ import annotations
 
@@ -21,34 +21,34 @@ from bench.stages.published import Coreset
 
 
 class Problems:
-    """What is wrong with a plan: raised at once, or collected where nothing is started (``--dry-run``).
+    """The problems of a plan: raised at once, or collected for a plan that is not run (``--dry-run``).
 
     Args:
-        tolerant: whether it is collected.
-        download: whether a run may fetch what is missing.
+        tolerant: whether to collect them.
+        download: whether a run may download missing files.
 
     Attributes:
-        told: what is wrong.
-        downloads: what a run would fetch first.
-        fetching: whether what is missing is fetched now.
-        foreseeing: whether it is listed in ``downloads`` in place of that.
+        messages: the collected problems.
+        downloads: files that a run would download first.
+        fetching: whether missing files are downloaded now.
+        foreseeing: whether missing files are listed in ``downloads`` instead.
     """
 
     def __init__(self, *, tolerant: bool, download: bool) -> None:
         self._tolerant = tolerant
-        self.told: list[str] = []
+        self.messages: list[str] = []
         self.downloads: list[str] = []
         self.fetching, self.foreseeing = download and not tolerant, download and tolerant
 
     def take(self, error: BenchError) -> None:
-        """Raise the error, or note what it says."""
+        """Raise the error, or collect its message."""
         if not self._tolerant:
             raise error
-        self.told.append(str(error))
+        self.messages.append(str(error))
 
 
 class CoresetFile(NamedTuple):
-    """A file of positions: int64 [n], sorted, in the full training split; the SHA-256 is that of weights too."""
+    """A coreset from a file: sorted positions in the full training split, int64 [n]; the SHA-256 covers weights too."""
 
     path: Path
     positions: NDArray[np.int64]
@@ -57,49 +57,50 @@ class CoresetFile(NamedTuple):
 
 
 def read_coresets(spec: GridSpec, problems: Problems) -> dict[str, CoresetFile]:
-    """Read the files that a grid names.
+    """Read the coreset files that a grid names.
 
     Args:
         spec: the grid, with valid names.
-        problems: receives what is wrong.
+        problems: receives the problems.
 
     Returns:
         Method as text -> file.
 
     Raises:
-        DataError: a file is no coreset, or not the one whose SHA-256 was given.
+        DataError: a file is not a coreset, or has another SHA-256 than the call names.
     """
     by_call: dict[str, CoresetFile] = {}
     for call in published(spec):
-        given = FileCall.read(call)
-        path = local_path(given.of)
+        arguments = FileCall.read(call)
+        path = local_path(arguments.of)
         try:
-            kept = read_coreset(path, sha256=given.sha256)
+            coreset = read_coreset(path, sha256=arguments.sha256)
         except DataError as error:
             problems.take(error)
             continue
-        # The whole path: a worker may start in another folder.
-        by_call[str(call)] = CoresetFile(path.resolve(), kept.indices, coreset_sha256(*kept), given.supervision)
+        # The absolute path, since a worker may start in another folder.
+        sha256 = coreset_sha256(*coreset)
+        by_call[str(call)] = CoresetFile(path.resolve(), coreset.indices, sha256, arguments.supervision)
     return by_call
 
 
 def coresets_of(
     files: Mapping[str, CoresetFile], dataset: Dataset, label: str, problems: Problems
 ) -> dict[str, Coreset]:
-    """Look the positions of each file up in a data set's pool.
+    """Return the coresets of the files within a data set's pool.
 
     Args:
         files: method as text -> file.
-        dataset: whose pool.
-        label: what it is called.
-        problems: receives what is wrong.
+        dataset: the data set.
+        label: its label.
+        problems: receives the problems.
 
     Returns:
         Method as text -> coreset.
 
     Raises:
         DataError: an image is not in the pool.
-        SpecError: two files have one name and keep as many of the pool, but not the same images with the same weights.
+        SpecError: two files have the same name and the same number of images, but not the same images and weights.
     """
     by_call: dict[str, Coreset] = {}
     lines: dict[tuple[str, int], str] = {}
@@ -109,7 +110,7 @@ def coresets_of(
         except DataError as error:
             problems.take(DataError(f"{file.path}, on {label}: {error}"))
             continue
-        # The name alone: where a file lies differs from machine to machine, and must change no row.
+        # Without the folder, which differs between machines and must not change a row.
         name = file.path.stem
         if lines.setdefault((name, budget), file.sha256) != file.sha256:
             raise SpecError(

@@ -1,4 +1,4 @@
-"""From a plan to the seconds of its parts: measured before, else units times seconds a unit, timed now or by rule."""
+"""The forecast of a plan: times measured before, or the number of units of work times the time of a unit."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from bench.stages.work import Unit, Work
 
 
 def foresee(plan: Plan, session: Session, slots: int, start: float) -> Forecast:
-    """Say how long a plan takes.
+    """Return the forecast of a plan's missing cells and the stages that they need.
 
     Args:
-        plan: its missing cells, and the stages that they lack.
-        session: where it will run, and what has been measured there.
-        slots: stages or cells at once.
+        plan: the plan.
+        session: the session that will run it, with the times measured there before.
+        slots: number of stages or cells that run at once.
         start: seconds before the first begins.
     """
     begin = time.perf_counter()
@@ -36,7 +36,7 @@ def foresee(plan: Plan, session: Session, slots: int, start: float) -> Forecast:
     for key, amounts in work.items():
         for amount in () if key in measured else amounts or ():
             counts[amount.unit] += amount.number
-    # Of what was measured before nothing is counted, so that a grid that was run once needs no probe.
+    # Work that was measured before has no counts, so that a grid that was run once needs no probe.
     timed = timed_units(counts, session, _widths(cells, session))
 
     def seconds(key: str) -> float | None:
@@ -55,7 +55,7 @@ def _part(item: Stage, kind: str, seconds: float | None) -> Part:
 
 
 def _work(item: Stage, plan: Plan) -> list[Work] | None:
-    """Return the item's work; of a data set that is not there, that of its cells alone, by the declared image size."""
+    """Return the item's work; None if the data set is missing, except for cells, whose declared image size is used."""
     shape = plan.shapes.get(item.pool.label)
     if shape is None and isinstance(item, Cell):
         shape = _declared(item.pool)
@@ -69,12 +69,12 @@ def _declared(pool: DatasetRef) -> Shape | None:
 
 
 def _widths(cells: list[Cell], session: Session) -> dict[EncoderRef, int]:
-    """How many numbers an embedding has, of encoders whose embeddings are stored."""
+    """Return the width of the embeddings of each encoder whose embeddings are stored."""
     widths: dict[EncoderRef, int] = {}
     for stage in in_order(cells):
         if isinstance(stage, Embeddings) and stage.split == "train" and stage.pool.size:
             size = session.store.size(stage)
             if size:
-                # The rest is the file's headers, less than a number an image for any pool that is not tiny.
+                # The headers of the file are smaller than one number per image, except for tiny pools.
                 widths[stage.encoder] = size // (4 * stage.pool.size)
     return widths

@@ -11,13 +11,13 @@ from bench.stages.training import Cell
 
 
 class Listener:
-    """Receives a run's events, in the driver. Every method here does nothing; listeners override some of them."""
+    """Receives a run's events in the driver. The methods here do nothing; listeners override some of them."""
 
     def stages_begin(self, todo: Sequence[Stage], present: Sequence[Stage]) -> None:
-        """Take note of the shared stages that will be computed, and of those that the store has already."""
+        """Take note of the shared stages to compute, and of those that the store already has."""
 
     def stage_end(self, stage: Stage, seconds: float, *, reused: bool = False, error: str | None = None) -> None:
-        """Take note that one of the former ended; ``reused`` if another run computed it, ``error`` if it failed."""
+        """Take note that a shared stage ended; ``reused`` if another run computed it, ``error`` if it failed."""
 
     def cells_begin(self, total: int, finished: int) -> None:
         """Take note that training of ``total`` cells begins; ``finished`` already have rows."""
@@ -32,24 +32,24 @@ class Listener:
         """Take note that a stage or cell failed and will be tried again."""
 
     def session_lost(self, reason: str, *, again: bool) -> None:
-        """Take note that what runs the work is gone; ``again`` if it is started once more."""
+        """Take note that the executor is gone; ``again`` if it is started once more."""
 
     def note(self, text: str) -> None:
-        """Pass on what the user should know, such as a damaged artifact; the run goes on."""
+        """Take note of a warning, such as a damaged artifact; the run continues."""
 
 
 class Several(Listener):
-    """Tells several listeners, in order.
+    """Passes events on to several listeners, in order.
 
     Args:
-        listeners: any number of them.
+        listeners: the listeners.
     """
 
     def __init__(self, *listeners: Listener) -> None:
         for event in (name for name in vars(Listener) if not name.startswith("_")):
-            setattr(self, event, partial(_tell, [getattr(listener, event) for listener in listeners]))
+            setattr(self, event, partial(_call_all, [getattr(listener, event) for listener in listeners]))
 
 
-def _tell(methods: Sequence[Callable[..., None]], *args: Any, **kwargs: Any) -> None:
+def _call_all(methods: Sequence[Callable[..., None]], *args: Any, **kwargs: Any) -> None:
     for method in methods:
         method(*args, **kwargs)

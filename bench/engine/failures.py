@@ -1,4 +1,4 @@
-"""Why a cell has no row: a versioned record beside the rows, with the traceback in a file of its own."""
+"""Records of failed cells: a versioned file beside the rows, with the traceback in a file of its own."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from bench.units import counted
 
 FOLDER = "failed"
 _MOST_BYTES = 16_000_000
-"""Bytes of a record that are read; one has a few thousand, and what lies there in its place may be endless."""
+"""Largest record that is read, in bytes; one has a few thousand, but another file in its place may be endless."""
 _KILLED_FOR_MEMORY = "running low on memory"
-"""Ray's words where its memory monitor killed a worker; it has no status for that."""
+"""Words in Ray's message when its memory monitor killed a worker; it has no status for that."""
 _NO_MEMORY = ("can't allocate memory", "CUDA error: out of memory", "STATUS_ALLOC_FAILED")
 Status = Literal["error", "out-of-memory", "not-finite", "time-limit", "lost"]
 
 
 def _printable(text: str) -> str:
-    """Write out the bytes of a file name that are no UTF-8: they cannot be printed or stored."""
+    """Return the text with bytes of file names that are not UTF-8 escaped, since they cannot be printed or stored."""
     return text.encode(errors="surrogateescape").decode(errors="backslashreplace")
 
 
@@ -37,16 +37,16 @@ Printable = Annotated[str, AfterValidator(_printable)]
 
 
 class Fault(BaseModel):
-    """What went wrong, in one line and in full; travels from a worker to the driver.
+    """The fault of one piece of work, in one line and in full; a worker sends it to the driver.
 
     Attributes:
-        status: ``error`` is an exception, ``lost`` a process that died without a word (killed, crashed, node gone).
+        status: ``error`` is an exception, ``lost`` a process that died without a report (killed, crashed, node gone).
         reason: one line, which does not name the stage.
-        details: a traceback, or what is known in its place.
-        passing: whether the same work may go well the next time; the same seed gives the same exception.
-        stage: title of the shared stage that failed; empty where it was the cell itself.
-        attempts: how often it was tried.
-        seconds: how long it had run, as far as that is known.
+        details: a traceback, or what is known instead.
+        passing: whether the same work may succeed if it is tried again; the same seed gives the same exception.
+        stage: title of the shared stage that failed; empty if it was the cell itself.
+        attempts: number of tries.
+        seconds: time that it had run, as far as that is known.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -61,22 +61,22 @@ class Fault(BaseModel):
 
     @property
     def of_cell(self) -> str:
-        """The reason why a cell has no row: it names the shared stage that failed, if it was one."""
+        """The reason why a cell has no row, which names the shared stage that failed, if it was one."""
         return f"{self.stage}: {self.reason}" if self.stage else self.reason
 
 
 class Failure(BaseModel):
-    """The record of a cell that failed: ``failed/CELL_ID.json``. A row of the cell, once there is one, replaces it.
+    """The record of a failed cell, ``failed/CELL_ID.json``; it is deleted once the cell has a row.
 
     Attributes:
-        schema_version: of this record.
-        cell_id: of the cell.
+        schema_version: version of this record's schema.
+        cell_id: id of the cell.
         status: as in ``Fault``.
         reason: one line.
-        stage: title of the shared stage that failed; empty where it was the cell itself.
-        attempts: how often the run tried.
+        stage: title of the shared stage that failed; empty if it was the cell itself.
+        attempts: number of tries of the run.
         traceback: name of the file beside the record that holds the details.
-        created: UTC, ISO 8601.
+        created: time in UTC, ISO 8601.
         cell: the cell's configuration.
     """
 
@@ -94,14 +94,14 @@ class Failure(BaseModel):
 
 
 def fault_of(error: BaseException, stage: str = "") -> Fault:
-    """Classify an exception that was caught where it was raised.
+    """Return the fault of an exception.
 
-    Memory may be free again, and a file system may answer again, when the other trials are done; nothing else that
-    raises is worth another try.
+    Only a lack of memory and an error of the file system are worth another try: they may be over when the other trials
+    have ended.
     """
-    # One line, whatever the error says: it goes into a table and a progress line.
+    # One line, since it goes into a table and a progress line.
     text = " ".join(str(error).split())
-    # Errors of this package are written for users; of others the name is often the better half.
+    # Errors of this package are written for users; for others the name of the exception often says more.
     reason = text if text and isinstance(error, BenchError) else f"{type(error).__name__}: {text}"
     details = "".join(traceback.format_exception(error))
     status: Status = "error"
@@ -117,20 +117,20 @@ def fault_of(error: BaseException, stage: str = "") -> Fault:
 
 
 def lost(reason: str, details: str, stage: str = "") -> Fault:
-    """Return the fault of a process that died; Ray's words in ``details`` tell whether it killed it for its memory."""
+    """Return the fault of a process that died; ``details`` shows whether Ray killed it to free memory."""
     status: Status = "out-of-memory" if _KILLED_FOR_MEMORY in details else "lost"
     return Fault(status=status, reason=reason, details=details, passing=True, stage=stage)
 
 
 def fault_of_death(mark: Path, details: str, *, limit: float | None, stage: str = "") -> Fault:
-    """Return the fault of a process that died: at the time limit, by what it wrote before, or nobody knows why.
+    """Return the fault of a process that died: the one that it wrote, the time limit, or ``lost``.
 
     Args:
-        mark: of ``bench.engine.limits.time_limit``; the process left there its own fault as JSON, or where it hung
-            when the watchdog ended it.
-        details: Ray's words.
-        limit: seconds, the time limit of the run.
-        stage: title of the shared stage that it computed; empty where it was a cell.
+        mark: file of ``bench.engine.limits.time_limit``, in which the process left its own fault as JSON, or the
+            watchdog a traceback of where it hung.
+        details: the executor's message.
+        limit: time limit of the run in seconds.
+        stage: title of the shared stage that it computed; empty for a cell.
     """
     last_words = read_mark(mark)
     if last_words is None:
@@ -162,29 +162,29 @@ def record_failure(cell: Cell, fault: Fault, out: Path) -> None:
         cell=cell.model_dump(mode="json"),
     )
     with suppress(OSError):
-        # The traceback first: a record must not name a file that is not there.
+        # The traceback first: a record must not name a missing file.
         write_atomically(text, fault.details.encode(errors="replace"))
         write_atomically(record, failure.model_dump_json(indent=1).encode(errors="replace"))
 
 
 def forget_failure(cell_id: str, out: Path) -> None:
-    """Delete the record of a cell that has a row now."""
+    """Delete the record of a cell that now has a row."""
     for path in failure_files(cell_id, out):
         path.unlink(missing_ok=True)
 
 
 def read_failures(out: Path) -> Iterator[Failure]:
-    """Yield the records of the cells that have no row since; damaged ones are passed over, as they are no results."""
+    """Yield the records of cells that still have no row; damaged records are skipped, since they are not results."""
     for path in sorted((out / FOLDER).glob("*.json")):
         row = out / "rows" / path.name
         with suppress(OSError, ValidationError):
-            # An older row is there where the method's version was raised.
+            # A row is older than the record if the method's version was raised.
             if not row.exists() or row.stat().st_mtime_ns < path.stat().st_mtime_ns:
                 yield Failure.model_validate_json(read_regular(path, at_most=_MOST_BYTES))
 
 
 def summary(out: Path) -> str | None:
-    """Return ``2 cells failed (1 error, 1 lost)``, for a folder where cells failed that still have no row."""
+    """Return ``2 cells failed (1 error, 1 lost)``; None for a folder in which no failed cell lacks a row."""
     counts = Counter(failure.status for failure in read_failures(out))
     total = counts.total()
     kinds = ", ".join(f"{number} {status}" for status, number in counts.most_common())
@@ -197,8 +197,8 @@ def failure_files(cell_id: str, out: Path) -> tuple[Path, Path]:
 
 
 def _is_out_of_memory(error: BaseException) -> bool:
-    """Recognise all ways to say so; torch's CPU allocator and CUDA's libraries raise RuntimeErrors."""
-    # By name, as torch is not to be imported here, and its class has moved between versions.
-    named = any(kind.__name__ == "OutOfMemoryError" for kind in type(error).__mro__)
-    said = isinstance(error, RuntimeError) and any(words in str(error) for words in _NO_MEMORY)
-    return isinstance(error, MemoryError) or named or said
+    """Return whether an error means a lack of memory, for which torch's allocator and CUDA raise RuntimeErrors."""
+    # By name, since torch must not be imported here, and its class has moved between versions.
+    by_name = any(kind.__name__ == "OutOfMemoryError" for kind in type(error).__mro__)
+    by_message = isinstance(error, RuntimeError) and any(words in str(error) for words in _NO_MEMORY)
+    return isinstance(error, MemoryError) or by_name or by_message

@@ -1,4 +1,4 @@
-"""How long a run takes, from the seconds of its parts: pure arithmetic, before the run and while it goes on."""
+"""The forecast of a run's time from the seconds of its parts, before and during the run: pure arithmetic."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ class Part(NamedTuple):
     """A stage or cell of a run.
 
     Attributes:
-        key: its own.
-        kind: of stage; ``cell`` for cells.
-        seconds: that it takes by itself; None where nothing is known.
-        inputs: keys of what must be there first, as far as they are parts of the run.
+        key: key of the stage or cell.
+        kind: kind of the stage; ``cell`` for cells.
+        seconds: time that it takes alone; None if that is not known.
+        inputs: keys of the parts that must be done first.
     """
 
     key: str
@@ -28,7 +28,15 @@ class Part(NamedTuple):
 
 
 class Share(NamedTuple):
-    """What the parts of one kind take: how many, how many of them are not known, the median and the sum of the rest."""
+    """The time of one kind of parts.
+
+    Attributes:
+        kind: the kind.
+        number: number of parts.
+        unknown: number of parts whose time is not known.
+        each: median time of the others.
+        seconds: sum of the others.
+    """
 
     kind: str
     number: int
@@ -39,14 +47,14 @@ class Share(NamedTuple):
 
 @dataclass(frozen=True)
 class Forecast:
-    """How long a run takes.
+    """The expected time of a run.
 
     Attributes:
-        parts: what it is made of.
-        slots: how many stages or cells run at once.
+        parts: the stages and cells of the run.
+        slots: number of stages or cells that run at once.
         start: seconds before the first of them begins.
-        probed: seconds that finding out took.
-        measured: parts whose like this machine has done before.
+        probed: seconds that the forecast itself took.
+        measured: number of parts like those that this machine has done before.
     """
 
     parts: tuple[Part, ...]
@@ -57,16 +65,16 @@ class Forecast:
 
     @property
     def seconds(self) -> float:
-        """Wall time from the start to the last row; what is not known counts as nothing."""
+        """Wall time from the start to the last row; parts whose time is not known count as 0."""
         return self.start + makespan(self.parts, self.slots) if self.parts else 0.0
 
     @property
     def unknown(self) -> int:
-        """Parts of which nothing is known."""
+        """Number of parts whose time is not known."""
         return sum(part.seconds is None for part in self.parts)
 
     def shares(self) -> list[Share]:
-        """Return what each kind takes, in the order in which they come."""
+        """Return the time of each kind, in the order of the parts."""
         kinds: defaultdict[str, list[float | None]] = defaultdict(list)
         for part in self.parts:
             kinds[part.kind].append(part.seconds)
@@ -79,12 +87,12 @@ def _share(kind: str, values: Sequence[float | None]) -> Share:
 
 
 def makespan(parts: Sequence[Part], slots: int, factors: Mapping[str, float] | None = None) -> float:
-    """Seconds until all parts are done, of which ``slots`` run at once, cells first, each once its inputs are there.
+    """Return the seconds until all parts are done, if ``slots`` run at once, cells first, each after its inputs.
 
     Args:
-        parts: inputs before their users; an input that is no part is there already.
-        slots: at least 1.
-        factors: kind -> how many times its estimate a part of it takes; 1 for kinds that are not named.
+        parts: the parts, inputs before their users; an input that is not a part is already done.
+        slots: number of slots, at least 1.
+        factors: kind -> ratio of actual to expected time of its parts; 1 for other kinds.
     """
     factors = factors or {}
     order = {part.key: number for number, part in enumerate(parts)}
@@ -93,7 +101,7 @@ def makespan(parts: Sequence[Part], slots: int, factors: Mapping[str, float] | N
     for number, needed in enumerate(waits):
         for first in needed:
             users[first].append(number)
-    # As the scheduler does it: cells before stages, then the order of the plan.
+    # In the scheduler's order: cells before stages, then the order of the plan.
     ready = [(part.kind != "cell", number) for number, part in enumerate(parts) if not waits[number]]
     heapq.heapify(ready)
     running: list[tuple[float, int]] = []
@@ -112,42 +120,42 @@ def makespan(parts: Sequence[Part], slots: int, factors: Mapping[str, float] | N
 
 
 class Outlook:
-    """The time left of a run that goes on: the forecast, corrected by what its parts have taken so far.
+    """The time left of a running run: its forecast, corrected by the times of the parts that have ended.
 
     Args:
-        forecast: of before the run.
-        clock: gives seconds; never goes back.
+        forecast: the forecast before the run.
+        clock: a monotonic clock in seconds.
     """
 
     EVERY = 1.0
-    """Seconds between two looks at all parts: a grid may have thousands."""
+    """Seconds between two computations over all parts: a grid may have thousands."""
 
     def __init__(self, forecast: Forecast, clock: Callable[[], float] = time.monotonic) -> None:
         self._left = {part.key: part for part in forecast.parts}
         self._slots, self._clock = forecast.slots, clock
-        self._taken: defaultdict[str, tuple[float, float]] = defaultdict(lambda: (0.0, 0.0))
-        self._at = clock()
+        self._actual_and_expected: defaultdict[str, tuple[float, float]] = defaultdict(lambda: (0.0, 0.0))
+        self._computed_at = clock()
         self._seconds = forecast.seconds
         self._stale = False
         self.known = not forecast.unknown
 
     def ended(self, key: str, seconds: float | None) -> None:
-        """Take note that a part ended, and of what it took where it was computed and did not fail."""
+        """Take note that a part ended, and of its time, unless it was reused or failed."""
         part = self._left.pop(key, None)
         if part is None:
             return
         self._stale = True
         if seconds is not None and part.seconds:
-            actual, foreseen = self._taken[part.kind]
-            self._taken[part.kind] = actual + seconds, foreseen + part.seconds
+            actual, expected = self._actual_and_expected[part.kind]
+            self._actual_and_expected[part.kind] = actual + seconds, expected + part.seconds
 
     def left(self) -> float:
-        """Seconds until the run is done; at least 0."""
+        """Return the seconds until the run is done, at least 0."""
         now = self._clock()
-        if self._stale and (now - self._at >= self.EVERY or not self._left):
-            # By sums and not by the mean of ratios, so that a long part tells more than a short one.
-            factors = {kind: actual / foreseen for kind, (actual, foreseen) in self._taken.items()}
+        if self._stale and (now - self._computed_at >= self.EVERY or not self._left):
+            # The ratio of sums instead of the mean of ratios, so that a long part has more weight than a short one.
+            factors = {kind: actual / expected for kind, (actual, expected) in self._actual_and_expected.items()}
             self._seconds = makespan(list(self._left.values()), self._slots, factors)
-            self._at, self._stale = now, False
-        # Between two looks only the clock counts down.
-        return max(0.0, self._seconds - (now - self._at))
+            self._computed_at, self._stale = now, False
+        # Between two computations only the clock counts down.
+        return max(0.0, self._seconds - (now - self._computed_at))

@@ -1,4 +1,4 @@
-"""A limit on the time that a stage or a cell may take, also where it never comes back to Python."""
+"""Limits on the time and the GPU memory of a stage or cell; the time limit also ends code that hangs outside Python."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import NoReturn
 from bench.errors import TimeLimit
 
 GRACE = 10.0
-"""Seconds after the limit at which a process that does not react is ended: time to close files; a convention."""
+"""Seconds after the limit until a process that does not react is ended, so that it can close files; a convention."""
 
 
 @contextmanager
@@ -23,19 +23,19 @@ def time_limit(seconds: float | None, mark: Path, watchdog: bool = True) -> Iter
     """Raise ``TimeLimit`` in the block when its time is up; end the process if that does not help.
 
     A signal interrupts Python code. Code that hangs outside Python, or that catches the error, is stopped by a watchdog
-    thread, which writes where every thread stood to ``mark`` and exits; ``read_mark`` finds it.
+    thread, which writes the traceback of every thread to ``mark`` and exits; ``read_mark`` reads it.
 
     Args:
-        seconds: the limit; None is none, and then nothing is set up.
-        mark: file that is there while the block runs under a limit.
-        watchdog: whether the process may be ended; a user's own process, such as a notebook, may not, and what does not
-            react to the signal then goes on.
+        seconds: the limit; None for no limit.
+        mark: file that exists while the block runs under a limit.
+        watchdog: whether the process may be ended. A user's own process, such as a notebook, must not be; code that
+            does not react to the signal then continues.
 
     Raises:
         TimeLimit: the time is up.
     """
     with suppress(OSError):
-        mark.unlink(missing_ok=True)  # of a run that was ended before it could read it
+        mark.unlink(missing_ok=True)  # a run that was ended may have left it
     if seconds is None:
         yield
         return
@@ -44,21 +44,21 @@ def time_limit(seconds: float | None, mark: Path, watchdog: bool = True) -> Iter
         raise TimeLimit(f"not done after {seconds:g} s, the time limit (--time-limit).")
 
     mark.parent.mkdir(parents=True, exist_ok=True)
-    # Python runs signal handlers in the main thread alone. Elsewhere only the watchdog ends a block, and at once.
-    heeds = threading.current_thread() is threading.main_thread()
-    # Open before the time is up: the watchdog writes from a thread without Python's lock and can open nothing.
+    # Python runs signal handlers only in the main thread. In others only the watchdog ends a block, without grace.
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    # Opened before the time is up: the watchdog writes from a thread without Python's lock and cannot open files.
     with mark.open("w") as file:
         if watchdog:
-            faulthandler.dump_traceback_later(seconds + GRACE if heeds else seconds, exit=True, file=file)
-        before = signal.signal(signal.SIGALRM, ring) if heeds else None
+            faulthandler.dump_traceback_later(seconds + GRACE if in_main_thread else seconds, exit=True, file=file)
+        before = signal.signal(signal.SIGALRM, ring) if in_main_thread else None
         try:
-            if heeds:
+            if in_main_thread:
                 signal.setitimer(signal.ITIMER_REAL, seconds)
             yield
         finally:
-            if heeds:
-                # The timer before the handler: a signal in between would otherwise find the old handler, which ends the
-                # process.
+            if in_main_thread:
+                # The timer before the handler: a signal in between would otherwise reach the old handler, which ends
+                # the process.
                 signal.setitimer(signal.ITIMER_REAL, 0)
                 signal.signal(signal.SIGALRM, before)
             faulthandler.cancel_dump_traceback_later()
@@ -66,13 +66,13 @@ def time_limit(seconds: float | None, mark: Path, watchdog: bool = True) -> Iter
 
 
 def limit_gpu_memory(share: float, device: str) -> None:
-    """Keep this process within its part of the memory of the GPU that it sees; Ray shares a GPU out, not its memory.
+    """Limit this process to its share of its GPU's memory, since Ray divides a GPU but not its memory.
 
-    What torch does not hold itself, CUDA's own few hundred MB, is taken off the part.
+    CUDA's own few hundred MB, which torch does not count, are subtracted from the share.
 
     Args:
-        share: of the memory, in (0, 1]; the whole is not limited.
-        device: ``cuda``, or ``cpu``, where nothing is done.
+        share: share of the memory, in (0, 1]; 1 sets no limit.
+        device: ``cuda``; for ``cpu`` nothing is done.
     """
     if share == 1 or not device.startswith("cuda"):
         return
@@ -80,7 +80,7 @@ def limit_gpu_memory(share: float, device: str) -> None:
 
     from bench.stages.memory import CUDA
 
-    # Device 0 of those that this process sees, which is its only one (Ray sets CUDA_VISIBLE_DEVICES).
+    # Device 0 is the only one that this process sees (Ray sets CUDA_VISIBLE_DEVICES).
     total = torch.cuda.get_device_properties(0).total_memory
     torch.cuda.set_per_process_memory_fraction(max(0.01, share - CUDA / total))
 
@@ -91,7 +91,7 @@ def mark_of(name: str, out: Path) -> Path:
 
 
 def end_process(last_words: str, mark: Path) -> NoReturn:
-    """End this process, as the watchdog does: what the limit cut short, such as an import, may be left half done."""
+    """End this process as the watchdog does, since the limit may have cut something short, such as an import."""
     with suppress(OSError):
         mark.parent.mkdir(parents=True, exist_ok=True)
         mark.write_text(last_words)
@@ -100,12 +100,12 @@ def end_process(last_words: str, mark: Path) -> NoReturn:
 
 
 def read_mark(mark: Path) -> str | None:
-    """Read what a process wrote before it was ended at the limit, or None where it was not; the file is deleted.
+    """Return what a process wrote before it was ended at the limit, and delete the file; None if it was not ended.
 
-    It is where every thread stood if the watchdog ended it, else what was given to ``end_process``.
+    The text is a traceback of every thread if the watchdog ended the process, and otherwise that of ``end_process``.
     """
     try:
-        # A traceback may name files whose names are no UTF-8.
+        # A traceback may contain file names that are not UTF-8.
         text = mark.read_text(errors="replace")
         mark.unlink()
     except OSError:

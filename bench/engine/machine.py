@@ -1,4 +1,4 @@
-"""What this machine has, and what it lacks for a run by the estimates of its stages and cells."""
+"""The memory and disk space of this machine, and what a run lacks by the estimates of its stages and cells."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ Named: TypeAlias = Sequence[tuple[str, Estimate]]
 
 @dataclass(frozen=True)
 class Machine:
-    """What this machine has.
+    """The memory of this machine.
 
     Attributes:
-        memory: bytes, or those that its container may use.
-        gpu_memory: bytes of the smallest GPU; None where none is asked for.
+        memory: bytes of memory, or those that the container may use.
+        gpu_memory: bytes of the smallest GPU; None if no GPU is used.
     """
 
     memory: int
@@ -31,7 +31,7 @@ class Machine:
 
 
 def this_machine(device: str = "cpu") -> Machine:
-    """Return the memory, as a container limits it where it does, and that of the GPUs where ``device`` is one."""
+    """Return the memory, within the limit of a container, and that of the GPUs if ``device`` is one."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     for path in memory_limits():
         try:
@@ -43,12 +43,13 @@ def this_machine(device: str = "cpu") -> Machine:
 
 
 def memory_limits(groups: Path = Path("/proc/self/cgroup"), root: Path = Path("/sys/fs/cgroup")) -> list[Path]:
-    """Files that may limit the memory of this process: of its control group, as Slurm makes one for each job, and of
-    all above it.
+    """Return the files that may limit the memory of this process: those of its control group and of all above it.
+
+    Slurm makes such a group for each job.
 
     Args:
-        groups: the kernel's list of the groups of this process, ``number:controllers:/path`` each.
-        root: where they are mounted.
+        groups: the kernel's list of the groups of this process, each ``number:controllers:/path``.
+        root: folder in which they are mounted.
     """
     files = [root / "memory.max", root / "memory/memory.limit_in_bytes"]
     with suppress(OSError):
@@ -72,24 +73,24 @@ def _gpu_memory() -> int | None:
 
 
 def free_disk(folder: Path) -> int:
-    """Count the free bytes on the disk that holds ``folder``, which need not exist yet."""
+    """Return the free bytes on the disk of ``folder``, which need not exist yet."""
     return shutil.disk_usage(nearest_existing(folder)).free
 
 
 def shortages(stages: Named, cells: Named, machine: Machine, *, cache: Path, out: Path, gpus: float = 0.0) -> list[str]:
-    """Say what this machine lacks, one sentence each.
+    """Return a sentence for each resource that this machine lacks.
 
     Args:
         stages: titles and estimates of the shared stages to compute.
-        cells: identities and estimates of the cells to train.
-        machine: what there is.
+        cells: ids and estimates of the cells to train.
+        machine: memory of this machine.
         cache: folder of the shared stages.
         out: folder of the rows.
-        gpus: of one stage or trial; a fraction is its share of one GPU's memory.
+        gpus: GPUs of one stage or cell; a fraction is its share of one GPU's memory.
     """
     lacking = []
     if stages or cells:
-        # The largest alone: executors run as much at once as fits, and a single one must fit in any case.
+        # Only the largest: executors run as much at once as fits, but each single one must fit.
         title, largest = max([*stages, *cells], key=lambda item: item[1].memory)
         if largest.memory > machine.memory:
             lacking.append(

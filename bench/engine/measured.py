@@ -1,4 +1,4 @@
-"""What this machine has measured before: seconds of stages like those to come, and of cells like those to come."""
+"""Times that this machine has measured before, for stages and cells like those of a plan."""
 
 from __future__ import annotations
 
@@ -19,51 +19,51 @@ from bench.stages.training import Cell
 from bench.store.records import Record, read_record
 
 NEWEST = 200
-"""Records of a kind, and rows, that are looked at: more would tell nothing new and take seconds."""
+"""Number of records of a kind, and of rows, that are read: more would add nothing and take seconds."""
 _SAME_WORK = ("seed", "pool_seed", "fingerprint", "clean_fingerprint", "code")
-"""What changes the result of a stage and not the work."""
+"""Fields that change the result of a stage but not its work."""
 
 
 def measured_before(stages: Iterable[Stage], cells: Iterable[Cell], session: Session) -> dict[str, float]:
-    """Seconds by key, of those whose like was done here before: the same but for seed and content of the pool.
+    """Return seconds by key for stages and cells that differ from earlier ones only in seeds and the pool's content.
 
     Args:
-        stages: to be computed.
-        cells: to be trained.
+        stages: stages to compute.
+        cells: cells to train.
         session: names the cache, the folder of the rows, the device and the threads.
     """
-    seconds = _of_stages(list(stages), session)
-    wanted = list(cells)
-    if wanted:
-        trained = _of_rows(session)
-        # The median: one that had to share the processor tells little of the next.
-        seconds |= {cell.key: median(values) for cell in wanted if (values := trained.get(_like_cell(cell)))}
+    seconds = _seconds_of_stages(list(stages), session)
+    to_train = list(cells)
+    if to_train:
+        trained = _seconds_by_training(session)
+        # The median, since a training that shared the processor with others says little about the next.
+        seconds |= {cell.key: median(values) for cell in to_train if (values := trained.get(_training(cell)))}
     return seconds
 
 
-def _of_stages(stages: list[Stage], session: Session) -> dict[str, float]:
+def _seconds_of_stages(stages: list[Stage], session: Session) -> dict[str, float]:
     here, on_gpu = socket.gethostname(), session.device != "cpu"
     records: defaultdict[str, list[Record]] = defaultdict(list)
     for kind in {stage.kind for stage in stages}:
         for path in _newest(session.cache / kind):
             with suppress(OSError, ValueError):
                 record = read_record(path)
-                # A cache on a shared disk holds the records of other machines too.
+                # A cache on a shared disk also holds records of other machines.
                 if (record.host, record.threads) == (here, session.threads):
-                    records[_like(record.stage)].append(record)
+                    records[_work(record.stage)].append(record)
 
     def seconds(stage: Stage) -> list[float]:
-        # One that uses no GPU may have been made in a process that held one for another.
+        # A stage without GPU may have been computed in a process that held a GPU for another stage.
         return [
             record.seconds
-            for record in records.get(_like(stage.describe()), [])
+            for record in records.get(_work(stage.describe()), [])
             if not stage.uses_gpu() or (record.peak_gpu_bytes is not None) == on_gpu
         ]
 
     return {stage.key: median(values) for stage in stages if (values := seconds(stage))}
 
 
-def _of_rows(session: Session) -> dict[Hashable, list[float]]:
+def _seconds_by_training(session: Session) -> dict[Hashable, list[float]]:
     from bench.provenance import device_name
 
     device = device_name(session.device)
@@ -76,25 +76,27 @@ def _of_rows(session: Session) -> dict[Hashable, list[float]]:
     return seconds
 
 
-def _like_cell(cell: Cell) -> Hashable:
+def _training(cell: Cell) -> Hashable:
+    """Return the fields of a cell that determine the time of its training, in the order of ``_seconds_by_training``."""
     return cell.dataset.label, cell.model.label, cell.recipe, cell.budget
 
 
-def _like(stage: dict[str, Any]) -> str:
-    return json.dumps(_stripped(stage), sort_keys=True)
+def _work(stage: dict[str, Any]) -> str:
+    """Return a text of the fields of a stage that determine its work."""
+    return json.dumps(_without_same_work(stage), sort_keys=True)
 
 
-def _stripped(value: Any) -> Any:
+def _without_same_work(value: Any) -> Any:
     if isinstance(value, dict):
-        return {name: _stripped(inner) for name, inner in value.items() if name not in _SAME_WORK}
-    return [_stripped(inner) for inner in value] if isinstance(value, list | tuple) else value
+        return {name: _without_same_work(inner) for name, inner in value.items() if name not in _SAME_WORK}
+    return [_without_same_work(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
 def _newest(folder: Path) -> list[Path]:
     def age(path: Path) -> float:
         with suppress(OSError):
             return -path.stat().st_mtime
-        # Deleted since it was listed.
+        # It was deleted after the listing.
         return 0.0
 
     with suppress(OSError):

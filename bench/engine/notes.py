@@ -1,4 +1,4 @@
-"""Warnings of a worker, brought to the driver: Ray's workers print nowhere that a user looks."""
+"""Warnings of a worker, collected for the driver: users do not see the output of Ray's workers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class _Collector(logging.Handler):
         self.lines: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        # Once: a warning of every batch would fill the user's screen.
+        # Only once: a warning for every batch would fill the user's screen.
         line = record.getMessage()
         if line not in self.lines:
             self.lines.append(line)
@@ -21,7 +21,7 @@ class _Collector(logging.Handler):
 
 @contextmanager
 def collected() -> Iterator[list[str]]:
-    """Collect what this package warns of while the block runs, each line once."""
+    """Yield a list that collects this package's warnings during the block, each line once."""
     logger, collector = logging.getLogger("bench"), _Collector()
     logger.addHandler(collector)
     try:

@@ -1,4 +1,4 @@
-"""Before anything starts: open every data set, find every weights file, and say what is missing."""
+"""The plan of a run: opens every data set, finds every weights file, and says what is missing, before a run starts."""
 
 from __future__ import annotations
 
@@ -42,21 +42,21 @@ from bench.weights.locations import DOWNLOAD, locate_weights, weights_digest
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run will do.
+    """The plan of a run.
 
     Attributes:
         cells: all cells of the grid.
-        finished: identities of the cells that have a row already.
-        weights: encoder label -> weights file.
+        finished: ids of the cells that already have a row.
+        weights: encoder's label -> weights file.
         coresets: SHA-256 of a published coreset -> its file.
-        problems: what would stop the run; only ``--dry-run`` goes on with any.
-        downloads: what a run would fetch first, where ``--dry-run`` fetches nothing.
-        damaged: rows that were incomplete and have been set aside; their cells are run again.
+        problems: problems that would stop the run; only ``--dry-run`` continues with any.
+        downloads: files that a run would download first; ``--dry-run`` only lists them.
+        damaged: incomplete rows that were set aside; their cells are run again.
         shapes: data set's label -> its size.
         contents: data set's label -> its classes.
-        outdated: identities of finished cells whose coreset was selected by other code than the present.
-        device: what will train, ``cpu`` or ``cuda``.
-        unidentified: whether data or weights of some cells were not found, so that their rows cannot be looked for.
+        outdated: ids of finished cells whose coreset was selected by other code than the present.
+        device: device to train on, ``cpu`` or ``cuda``.
+        unidentified: whether data or weights of some cells were not found, so that their rows cannot be recognised.
     """
 
     cells: list[Cell]
@@ -78,23 +78,23 @@ class Plan:
         return [cell for cell in self.cells if cell.cell_id not in self.finished]
 
     def estimates(self, store: Store) -> tuple[Named, Named]:
-        """Estimate what the stages to compute and the missing cells will take, as far as their data sets are known."""
+        """Return the estimates of the stages to compute and of the missing cells, for data sets that were found."""
         stages = [(stage.title(), self.estimate(stage)) for stage in self.stages(store)]
         cells = [(cell.cell_id, self.estimate(cell)) for cell in self.missing]
-        return [(title, taken) for title, taken in stages if taken], [(title, taken) for title, taken in cells if taken]
+        return [(title, needs) for title, needs in stages if needs], [(title, needs) for title, needs in cells if needs]
 
     def estimate(self, work: Stage) -> Estimate | None:
-        """Estimate what a stage or cell will take; None where its data set is not known."""
+        """Return the estimate of the resources of a stage or cell; None if its data set was not found."""
         shape = self.shapes.get(work.pool.label)
         return None if shape is None else work.estimate(shape, self.device)
 
     def memory(self, work: Stage) -> int:
-        """Bytes that a stage or cell is estimated to take; 0 where nothing is known."""
-        taken = self.estimate(work)
-        return taken.memory if taken else 0
+        """Return the estimated memory of a stage or cell in bytes; 0 if it is not known."""
+        estimate = self.estimate(work)
+        return estimate.memory if estimate else 0
 
     def stages(self, store: Store) -> list[Stage]:
-        """Shared stages that the missing cells need and the store lacks, inputs before users."""
+        """Return the shared stages that the missing cells need and the store lacks, inputs before users."""
         return in_order([stage for cell in self.missing for stage in cell.stages()], lambda stage: stage in store)
 
 
@@ -108,16 +108,16 @@ def make_plan(
     device: str = "cpu",
     revise: Callable[[Plan], Plan] = lambda plan: plan,
 ) -> Plan:
-    """Check the grid against this machine and expand it.
+    """Check the grid against this machine and return its plan.
 
     Args:
         spec: the grid.
-        out: folder of the rows, or None where none are to be found or written.
+        out: folder of the rows, or None to neither read nor write any.
         data_root: folder of the data sets.
-        download: whether missing data and weights may be fetched.
-        tolerant: collect what is missing, or would be fetched, instead of stopping at it (``--dry-run``).
-        device: what will train, ``cpu`` or ``cuda``; it decides what precision ``auto`` means.
-        revise: says of the plan what no grid can, before rows are looked for.
+        download: whether missing data and weights may be downloaded.
+        tolerant: collect what is missing, or would be downloaded, instead of stopping at it (``--dry-run``).
+        device: device to train on, ``cpu`` or ``cuda``; it decides the meaning of the precision ``auto``.
+        revise: changes the plan in ways that a grid cannot express, before rows are looked for.
 
     Raises:
         BenchError: the first name, parameter, folder, file, data set or weights file that is not valid.
@@ -127,25 +127,26 @@ def make_plan(
     if out is not None:
         _check_out(out, problems, tolerant)
     files = read_coresets(spec, problems)
-    dataset_refs, shapes, held, coresets = _find_datasets(spec, files, data_root, problems)
-    encoder_refs, weights, bare = _find_encoders(spec, problems)
-    network_refs, untrained = _find_networks(spec, problems)
+    dataset_refs, shapes, class_contents, coresets = _find_datasets(spec, files, data_root, problems)
+    encoder_refs, weights, without_weights = _find_encoders(spec, problems)
+    network_refs, networks_without_file = _find_networks(spec, problems)
     plan = Plan(
         expand(spec, dataset_refs, encoder_refs, network_refs, precisions_on(device), coresets),
         set(),
         weights,
         {file.sha256: file.path for file in files.values()},
-        problems.told,
+        problems.messages,
         problems.downloads,
         shapes=shapes,
-        contents=held,
+        contents=class_contents,
         device=device,
-        unidentified=bool(bare or untrained) or not all(ref.fingerprint for ref in dataset_refs.values()),
+        unidentified=bool(without_weights or networks_without_file)
+        or not all(ref.fingerprint for ref in dataset_refs.values()),
     )
     refuse_pictures(plan.cells, shapes)
-    _try_networks(plan, untrained, problems)
+    _try_networks(plan, networks_without_file, problems)
     plan = revise(plan)
-    return plan if out is None else _beside_rows(plan, out, problems, tolerant)
+    return plan if out is None else _with_existing_rows(plan, out, problems, tolerant)
 
 
 def _find_datasets(
@@ -154,24 +155,25 @@ def _find_datasets(
     root: Path | None,
     problems: Problems,
 ) -> tuple[dict[str, DatasetRef], dict[str, Shape], dict[str, Contents], dict[tuple[str, str], Coreset]]:
-    """Return the grid's data sets by call, size and classes of those that could be opened by label, and coresets."""
+    """Return the data sets by call, the sizes and contents of those that could be opened, by label, and coresets."""
     references: dict[str, DatasetRef] = {}
     shapes: dict[str, Shape] = {}
-    held: dict[str, Contents] = {}
+    class_contents: dict[str, Contents] = {}
     coresets: dict[tuple[str, str], Coreset] = {}
     for call in spec.datasets:
         try:
-            opened, shape, inside, dataset = _open_dataset(call, spec, root, problems.fetching)
-            references[str(call)], shapes[opened.label], held[opened.label] = opened, shape, inside
+            reference, shape, summary, dataset = _open_dataset(call, spec, root, problems.fetching)
+            label = reference.label
+            references[str(call)], shapes[label], class_contents[label] = reference, shape, summary
         except DataError as error:
             entry = datasets.get(call.name)
-            # What a download would mend is told apart from what it would not.
-            fetched = root is not None and "download" in signature(entry.function).parameters
-            if problems.foreseeing and fetched and not isinstance(error, OwnFileError):
-                problems.downloads.append(f"data set {call.name}, what of it is missing below {root}")
+            # A download can mend some problems and not others.
+            fetchable = root is not None and "download" in signature(entry.function).parameters
+            if problems.foreseeing and fetchable and not isinstance(error, OwnFileError):
+                problems.downloads.append(f"data set {call.name}: its files that are missing below {root}")
             else:
                 problems.take(error)
-            # Without a fingerprint: its cells can be listed, but have no final identity.
+            # Without a fingerprint: its cells can be listed, but have no final id.
             references[str(call)] = DatasetRef(
                 name=call.name,
                 version=entry.info.version,
@@ -182,15 +184,15 @@ def _find_datasets(
                 num_classes=entry.info.num_classes or 0,
             )
             continue
-        of_files = coresets_of(files, dataset, opened.label, problems)
+        of_files = coresets_of(files, dataset, label, problems)
         coresets |= {(str(call), file): coreset for file, coreset in of_files.items()}
-    return references, shapes, held, coresets
+    return references, shapes, class_contents, coresets
 
 
 def _find_encoders(
     spec: GridSpec, problems: Problems
 ) -> tuple[dict[str, EncoderRef], dict[str, Path], frozenset[EncoderRef]]:
-    """Return the grid's encoders by call, their weights files by label, and those whose weights were not found."""
+    """Return the grid's encoders by call, their weights files by label, and encoders whose weights were not found."""
     references: dict[str, EncoderRef] = {}
     weights: dict[str, Path] = {}
     without: set[EncoderRef] = set()
@@ -200,12 +202,12 @@ def _find_encoders(
             references[text], path = find_encoder(call, problems.fetching, needed=needed)
         except WeightsError as error:
             declared = encoders.get(call.name).info.weights_of(call.params)
-            given = WEIGHTS in call.params or declared is None or declared.remedy != DOWNLOAD
-            if problems.foreseeing and not given and declared.find() is None:
+            fetchable = WEIGHTS not in call.params and declared is not None and declared.remedy == DOWNLOAD
+            if problems.foreseeing and fetchable and declared.find() is None:
                 problems.downloads.append(f"weights of {call}: {declared}")
             else:
                 problems.take(error)
-            # Again without its weights, so that the plan can name the cells.
+            # Without its weights, so that the plan can name the cells.
             references[text], path = find_encoder(call, problems.fetching, needed=False)
             without.add(references[text])
         label = references[text].label
@@ -218,7 +220,7 @@ def _find_encoders(
 
 
 def _find_networks(spec: GridSpec, problems: Problems) -> tuple[dict[str, ModelRef], frozenset[ModelRef]]:
-    """Return the grid's networks by call, and those whose weights were not found."""
+    """Return the grid's networks by call, and networks whose weights were not found."""
     references: dict[str, ModelRef] = {}
     without: set[ModelRef] = set()
     for text, call in {str(call): call for call in network_calls(spec)}.items():
@@ -233,7 +235,7 @@ def _find_networks(spec: GridSpec, problems: Problems) -> tuple[dict[str, ModelR
 
 
 def _try_networks(plan: Plan, without: Collection[ModelRef], problems: Problems) -> None:
-    """Give an image to each network but those ``without`` their file."""
+    """Refuse networks that cannot take an image of the data set, except those ``without`` their file."""
     for network, image, num_classes in taken_images(plan.cells, plan.shapes):
         if network in without:
             continue
@@ -243,8 +245,8 @@ def _try_networks(plan: Plan, without: Collection[ModelRef], problems: Problems)
             problems.take(error)
 
 
-def _beside_rows(plan: Plan, out: Path, problems: Problems, tolerant: bool) -> Plan:
-    """Return the plan with what its folder holds already; only a tolerant one leaves the folder as it is."""
+def _with_existing_rows(plan: Plan, out: Path, problems: Problems, tolerant: bool) -> Plan:
+    """Return the plan with the rows that its folder already holds; only a tolerant plan does not change the folder."""
     cells, damaged = plan.cells, []
     if foreign := row_that_cannot_join(out, cells):
         problems.take(SpecError(f"{out} holds a row that no table can show beside these cells, {foreign}."))
@@ -258,8 +260,8 @@ def _beside_rows(plan: Plan, out: Path, problems: Problems, tolerant: bool) -> P
 
 
 def _check_out(out: Path, problems: Problems, tolerant: bool) -> None:
-    """See whether rows can be written to ``out``; only a plan that is not tolerant tries it."""
-    # Not ``out`` itself, which a plan that is refused further on must not leave behind.
+    """Refuse a folder that rows cannot be written to; only a plan that is not tolerant tries to write."""
+    # Not ``out`` itself, since a plan that is refused later must not leave an empty folder.
     nearest = nearest_existing(out)
     try:
         refuse_address(out)
@@ -277,16 +279,16 @@ def _refuse_file(folder: Path) -> None:
 
 
 def check_writable(folder: Path) -> None:
-    """Make ``folder`` and write to it once.
+    """Create ``folder`` and write to it once.
 
     Raises:
-        SpecError: it is an address, or cannot be made or written to, for example because no space is left.
+        SpecError: it is an address, or cannot be created or written to, for example because no space is left.
     """
     refuse_address(folder)
     try:
         _refuse_file(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        # Written and flushed, since on a full disk an empty file can still be made.
+        # Written and flushed, since on a full disk an empty file can still be created.
         with tempfile.NamedTemporaryFile(dir=folder) as file:
             file.write(b"\0" * 4096)
             file.flush()
@@ -296,10 +298,10 @@ def check_writable(folder: Path) -> None:
 
 
 def check_cache(folder: Path) -> None:
-    """Make the cache's folder and write to it once; refuse one whose stages this user may not read or add to.
+    """Create the cache's folder and write to it once; refuse one whose stages this user may not read or add to.
 
     Raises:
-        SpecError: says what cannot be written to, and what to do.
+        SpecError: the cache cannot be used; the message says what to do.
     """
     try:
         check_writable(folder)
@@ -310,11 +312,11 @@ def check_cache(folder: Path) -> None:
 
 
 def cache_problem(folder: Path) -> str:
-    """Say what keeps this user from using the cache, without writing to it; empty where nothing does."""
+    """Return why this user cannot use the cache, without writing to it; empty if the cache is usable."""
     try:
         closed = closed_kinds(folder, to_add=True)
     except OSError as error:
-        return f"cannot look into the cache {folder}: {error.strerror}. --cache-dir names another."
+        return f"cannot read the cache {folder}: {error.strerror}. --cache-dir names another."
     if not closed:
         return ""
     return (
@@ -329,7 +331,7 @@ def _open_dataset(
     entry = datasets.get(call.name)
     params = entry.changed(call.params)
     modifiers = check_modifiers(call.name, call.modifiers)
-    opened = partial(
+    load = partial(
         load_dataset,
         call.name,
         params,
@@ -338,7 +340,7 @@ def _open_dataset(
         pool_size=spec.pool_size,
         pool_seed=spec.pool_seed,
     )
-    dataset = opened(modifiers=modifiers)
+    dataset = load(modifiers=modifiers)
     clean = clean_modifiers(modifiers)
     images = dataset.train.images
     shape = Shape(len(dataset.train), len(dataset.test), tuple(images.shape[1:]), isinstance(images, np.ndarray))
@@ -350,8 +352,8 @@ def _open_dataset(
         pool_size=spec.pool_size,
         pool_seed=spec.pool_seed,
         fingerprint=fingerprint(dataset),
-        # Read a second time: a pool with noise has lost its own labels.
-        clean_fingerprint=fingerprint(opened(modifiers=clean)) if clean != modifiers else "",
+        # Read a second time, since a pool with noise has lost its own labels.
+        clean_fingerprint=fingerprint(load(modifiers=clean)) if clean != modifiers else "",
         num_classes=dataset.num_classes,
         size=len(dataset.train),
     )
@@ -359,26 +361,26 @@ def _open_dataset(
 
 
 def precisions_on(device: str) -> tuple[Precision, ...]:
-    """Return the precisions that ``cpu`` or ``cuda`` offers, first what ``auto`` means there.
+    """Return the precisions that ``cpu`` or ``cuda`` offers; the first is what ``auto`` means there.
 
-    What a CPU or GPU does not compute in bf16 itself it emulates: that works, and is slower than fp32.
+    A CPU or GPU without native bf16 emulates it, which works but is slower than fp32.
     """
     if device == "cpu":
         return ("bf16", "fp32") if computes_bf16(processor()) else ("fp32", "bf16")
     import torch
 
-    # A driver without a GPU plans for workers that have one, and those of today compute in bf16.
+    # A driver without a GPU plans for workers that have one, and current GPUs compute in bf16.
     emulated = torch.cuda.is_available() and not torch.cuda.is_bf16_supported(including_emulation=False)
     return ("fp32", "bf16") if emulated else ("bf16", "tf32", "fp32")
 
 
 def find_encoder(call: Call, download: bool, *, needed: bool) -> tuple[EncoderRef, Path | None]:
-    """Look the encoder's weights file up and load it once; ``needed=False`` names the encoder without its weights.
+    """Find the encoder's weights file and load it once; ``needed=False`` names the encoder without its weights.
 
     Raises:
         UnknownName: no such encoder or parameter.
-        SpecError: its parameters do not tell what it was trained with, or not what the given file was.
-        WeightsError: no weights file, or one that is damaged or does not fit.
+        SpecError: the parameters do not say what the encoder, or the given weights file, was trained with.
+        WeightsError: there is no weights file, or it is damaged or does not fit.
     """
     entry = encoders.get(call.name)
     params = entry.changed({name: value for name, value in call.params.items() if name != WEIGHTS})
@@ -392,5 +394,5 @@ def find_encoder(call: Call, download: bool, *, needed: bool) -> tuple[EncoderRe
         check_file(entry, params, path)
     digest = "" if path is None else weights_digest(entry, path)
     ref = EncoderRef(name=call.name, version=entry.info.version, params=params, weights_sha256=digest)
-    make_encoder(ref, path)  # a file that is damaged or does not fit is better found now than by a worker
+    make_encoder(ref, path)  # a file that is damaged or does not fit is better reported now than by a worker
     return ref, None if path is None else path.resolve()

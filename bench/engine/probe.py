@@ -1,7 +1,7 @@
-"""Time a second or two of the real work: a few optimiser steps, images through the encoder, steps of the clustering.
+"""Time a few seconds of the real work: optimiser steps, images through the encoder, steps of the clustering.
 
-Inputs are random numbers of the right shapes, which take as long as any; images that lie in files are not decoded here,
-so what decoding costs is not in it.
+The inputs are random numbers of the right shapes, which take as long as real ones. The time of decoding images from
+files is not included.
 """
 
 from __future__ import annotations
@@ -22,27 +22,27 @@ from bench.stages.session import Session
 from bench.stages.work import Clustered, Distance, Embedded, Fitted, HeadStep, Inputs, Scored, Step, Unit
 
 WORTH = 20.0
-"""Rough seconds of a whole run from which a probe is worth its own."""
+"""Rough seconds of a whole run from which a probe is worth its time."""
 SECONDS = 3.0
-"""After so many no other unit is begun."""
+"""Seconds after which no other unit is begun."""
 _BOX = 0.5
-"""Seconds for one unit, after a first try that also pays for what is done once."""
+"""Seconds for one unit, after a first try that includes one-time costs."""
 _SHARE = 0.01
-"""Share of the rough whole below which a unit is not worth a probe."""
+"""Share of the rough total below which a unit is not worth a probe."""
 _FEW = 16
-"""Inputs of the first step: a whole batch of a large network may take a minute."""
+"""Number of inputs in the first step: a whole batch of a large network may take a minute."""
 _ROWS = 3000
 _FITTED = 256
-"""Images that an encoder which learns from the pool is fitted to."""
+"""Number of images to which an encoder that learns from the pool is fitted."""
 
 
 def timed_units(counts: Mapping[Unit, float], session: Session, widths: Mapping[EncoderRef, int]) -> dict[Unit, float]:
-    """Seconds of a unit, for those that matter most; what fails, or is not reached, is left out.
+    """Return the seconds of the units that matter most; units that fail, or are not reached in time, are left out.
 
     Args:
-        counts: how many of each the run has.
+        counts: number of units of each kind in the run.
         session: gives device, threads and weights.
-        widths: numbers in an embedding, of encoders where that is known; others are tried first.
+        widths: width of the embeddings of encoders for which it is known; other encoders are timed first.
     """
     rough = {unit: unit.rough() * count for unit, count in counts.items()}
     whole = sum(rough.values())
@@ -60,15 +60,15 @@ def timed_units(counts: Mapping[Unit, float], session: Session, widths: Mapping[
                 break
             if rough[unit] < _SHARE * whole:
                 continue
-            with suppress(Exception, SystemExit):  # why, the run itself will say
+            with suppress(Exception, SystemExit):  # the run itself will report the reason
                 timed[unit] = probe.seconds(unit)
-        # A unit of a tenth of a second meets the others on a shared machine by chance; the whole of the probe does not.
+        # On a shared machine, a unit of a tenth of a second meets other load by chance; the whole probe does not.
         crowded = (time.perf_counter() - begin) / max(probe.now() - worked, 1e-6)
     return {unit: seconds * max(1.0, crowded) for unit, seconds in timed.items()}
 
 
 class _Probe:
-    """Times units one by one; keeps encoders that were made for it."""
+    """Times units one by one, and keeps the encoders that it makes."""
 
     def __init__(self, session: Session, widths: Mapping[EncoderRef, int]) -> None:
         self._session, self._device = session, session.device
@@ -95,7 +95,7 @@ class _Probe:
                 return self._clustered(unit)
 
     def now(self) -> float:
-        """Seconds of the processor, of which each thread has its own; on a GPU, seconds."""
+        """Return processor time per thread in seconds; on a GPU, wall time."""
         if self._device == "cpu":
             return time.process_time() / self._session.threads
         import torch
@@ -103,7 +103,7 @@ class _Probe:
         torch.cuda.synchronize()
         return time.perf_counter()
 
-    def _once(self, function: Callable[[], object]) -> float:
+    def _time_once(self, function: Callable[[], object]) -> float:
         begin = self.now()
         function()
         return self.now() - begin
@@ -121,13 +121,13 @@ class _Probe:
 
         def steps(count: int, images: int) -> float:
             batches = make_batches(inputs[:images], targets[:images], recipe=small, dataset=None, device=self._device)
-            return self._once(lambda: train(network, batches, recipe=small, iterations=count, generator=generator))
+            return self._time_once(lambda: train(network, batches, recipe=small, iterations=count, generator=generator))
 
         torch.manual_seed(0)
         few = min(unit.batch, _FEW)
         steps(1, few)
         first = steps(1, few)
-        # The largest part of the batch that fits; time grows with it in proportion where it is large.
+        # The largest part of the batch that fits in the time, which grows in proportion to a large part.
         images = max(few, min(unit.batch, int(few * _BOX / max(first, 1e-6))))
         if images > few:
             first = steps(1, images)
@@ -147,7 +147,7 @@ class _Probe:
                 inputs[:count], np.arange(count) % unit.classes, recipe=unit.recipe, dataset=None, device=self._device
             )
             with products(unit.recipe, scoring=True):
-                return self._once(lambda: evaluate(network, batches, 1))
+                return self._time_once(lambda: evaluate(network, batches, 1))
 
         score(_FEW)
         count = max(_FEW, min(256, int(_FEW * _BOX / max(score(_FEW), 1e-6))))
@@ -166,34 +166,34 @@ class _Probe:
 
     def _encoder(self, ref: EncoderRef, image: tuple[int, ...]) -> Encoder:
         if ref not in self._encoders:
-            self._encoders[ref] = made = make_encoder(ref, self._session.weights_of(ref))
-            if isinstance(made, FittedEncoder):
+            self._encoders[ref] = encoder = make_encoder(ref, self._session.weights_of(ref))
+            if isinstance(encoder, FittedEncoder):
                 images = self._rng.integers(0, 256, (_FITTED, *image), dtype=np.uint8)
                 begin = self.now()
                 try:
-                    made.restore(made.fit(images, device=self._device))
-                finally:  # random images may teach nothing, which takes as long
+                    encoder.restore(encoder.fit(images, device=self._device))
+                finally:  # fitting to random images may fail, but takes as long
                     self._fits[ref] = self.now() - begin
         return self._encoders[ref]
 
     def _embed(self, ref: EncoderRef, image: tuple[int, ...], count: int) -> float:
         encoder, images = self._encoder(ref, image), self._rng.integers(0, 256, (count, *image), dtype=np.uint8)
         embedded: list[NDArray[np.float32]] = []
-        taken = self._once(lambda: embedded.append(encoder.embed(images, device=self._device, batch_size=256)))
+        seconds = self._time_once(lambda: embedded.append(encoder.embed(images, device=self._device, batch_size=256)))
         self._widths[ref] = embedded[0].shape[1]
-        return taken
+        return seconds
 
     def _head_step(self, unit: HeadStep) -> float:
         from bench.clustering.temi import Effort, temi
 
-        # A CPU takes heads one after the other, a GPU all at once.
+        # A CPU trains heads one after the other, a GPU all at once.
         steps, heads = 3, 2 if self._device == "cpu" else 50
         points = self._embeddings(unit.encoder, steps * unit.batch)
         near = self._rng.integers(0, len(points), (len(points), 5))
 
         def epoch(size: int) -> float:
             rows, lists, effort = points[:size], near[:size] % size, Effort(heads, 1, unit.batch)
-            return self._once(
+            return self._time_once(
                 lambda: temi(rows, lists, unit.clusters, effort, device=self._device, precision=unit.precision)
             )
 
@@ -205,7 +205,9 @@ class _Probe:
 
         rows = self._embeddings(unit.encoder, _ROWS)
         return (
-            self._once(lambda: nearest_neighbors(rows, 50, threads=self._session.threads, device=self._session.device))
+            self._time_once(
+                lambda: nearest_neighbors(rows, 50, threads=self._session.threads, device=self._session.device)
+            )
             / _ROWS**2
         )
 
@@ -214,7 +216,7 @@ class _Probe:
 
         rows = self._embeddings(unit.encoder, max(_ROWS // 3, unit.clusters))
         rows = rows if unit.width is None else rows[:, : unit.width]
-        return self._once(lambda: fit_kmeans(rows, unit.clusters, seed=0, inits=1)) / len(rows)
+        return self._time_once(lambda: fit_kmeans(rows, unit.clusters, seed=0, inits=1)) / len(rows)
 
     def _inputs(self, inputs: Inputs, count: int) -> NDArray[np.uint8] | NDArray[np.float32]:
         if isinstance(inputs, EncoderRef):

@@ -1,4 +1,4 @@
-"""A row trained again on its published coreset: its grid, what no grid can say of it, and what is compared after."""
+"""Training a row again on its published coreset: its grid, the fields that a grid cannot set, and the comparison."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ def grid_of(row: Row, indices: Path, *, encoder: str | None = None, models: str 
 
     Args:
         row: names data set, pool, model, recipe, seed and the coreset's SHA-256.
-        indices: the coreset's file.
-        encoder: call that says where the encoder's weights are, for models that read embeddings.
-        models: trained by the row's recipe in place of the row's model.
+        indices: file of the coreset.
+        encoder: call of the encoder, which can name its weights file, for models that read embeddings.
+        models: models to train by the row's recipe instead of the row's model.
     """
     dataset = parse_call(row.dataset)
     pool_size, pool_seed = dataset.params.pop("pool_size", None), dataset.params.pop("pool_seed", 0)
@@ -38,15 +38,14 @@ def grid_of(row: Row, indices: Path, *, encoder: str | None = None, models: str 
             "seeds": [row.seed],
             "pool_size": pool_size,
             "pool_seed": pool_seed,
-            # Both are put back by ``_as_row``: a grid refuses a recipe that is scaled, and takes the precision of the
-            # device.
+            # Both are restored by ``_as_row``: a grid refuses a scaled recipe, and takes the precision of the device.
             "recipe": row.recipe.model_dump(exclude={"scale", "precision"}),
         }
     )
 
 
 def as_row(plan: Plan, row: Row) -> Plan:
-    """Return the plan of ``grid_of`` with what a grid cannot say: the row's name, recipe, supervision and provenance.
+    """Return the plan of ``grid_of`` with the row's name, recipe, supervision and provenance, which a grid cannot set.
 
     Raises:
         DataError: the data set's content is not the row's.
@@ -58,14 +57,14 @@ def as_row(plan: Plan, row: Row) -> Plan:
 
 
 def same_data(plan: Plan, fingerprint: str) -> Plan:
-    """Return the plan unless its data set's content is another.
+    """Return the plan, or refuse it if its data set has another content.
 
     Args:
-        plan: of one data set.
-        fingerprint: of the data set that the coreset was selected from; empty where it is not known.
+        plan: a plan with one data set.
+        fingerprint: fingerprint of the data set that the coreset was selected from; empty if it is not known.
 
     Raises:
-        DataError: the content is another.
+        DataError: the data set has another fingerprint.
     """
     for cell in plan.cells:
         if fingerprint and cell.dataset.fingerprint != fingerprint:
@@ -77,10 +76,10 @@ def same_data(plan: Plan, fingerprint: str) -> Plan:
 
 
 def published_beside(row_file: Path, row: Row) -> Path:
-    """Return where a run that wrote ``DIR/rows/CELL.json`` published the coreset.
+    """Return the coreset's file, which the run that wrote ``DIR/rows/CELL.json`` published.
 
     Raises:
-        DataError: it is not there.
+        DataError: the file is missing.
     """
     path = indices_path(row_file.resolve().parents[1], row.cell_id)
     if not path.exists():
@@ -88,18 +87,18 @@ def published_beside(row_file: Path, row: Row) -> Path:
     return path
 
 
-def is_reproduced(made: Row, origin: Row) -> bool:
-    """Say whether accuracy and learning curve are the origin's, but for the rounding of another summation."""
-    steps, accuracies = zip(*made.curve, (0, made.accuracy), strict=True)
+def is_reproduced(row: Row, origin: Row) -> bool:
+    """Return whether accuracy and learning curve are the origin's, apart from the rounding of another summation."""
+    steps, accuracies = zip(*row.curve, (0, row.accuracy), strict=True)
     their_steps, theirs = zip(*origin.curve, (0, origin.accuracy), strict=True)
-    # The steps exactly: a curve of other steps is another training, whatever it reaches.
+    # The steps exactly: a curve with other steps is another training, whatever its accuracy.
     return steps == their_steps and all(
         math.isclose(ours, other, abs_tol=TIE) for ours, other in zip(accuracies, theirs, strict=True)
     )
 
 
 def differences(row: Row, origin: Row) -> list[str]:
-    """List what may explain that a row is not reproduced, of what the origin recorded: device, threads, packages."""
+    """Return the recorded differences that may explain why a row is not reproduced: device, threads and packages."""
     differing = [] if _same_device(row.device, origin.device) else [f"device: {origin.device} and now {row.device}"]
     if row.threads != origin.threads:
         differing.append(f"threads: {origin.threads} and now {row.threads}")
@@ -110,7 +109,7 @@ def differences(row: Row, origin: Row) -> list[str]:
 
 
 def _same_device(now: str, then: str) -> bool:
-    """Compare devices; rows of schema versions 1 and 2 do not name the processor's instructions: ``cpu (AMD EPYC)``."""
+    """Return whether two devices are the same; rows of schema versions 1 and 2 lack the processor's instructions."""
     return now == then or (then.endswith(")") and now.startswith(f"{then[:-1]}, "))
 
 
@@ -122,12 +121,12 @@ def _as_row(cell: PublishedCell, row: Row) -> PublishedCell:
             f"would read embeddings of {ours[0]} (weights {ours[1][:12] or 'none'})."
         )
     names = ["proxy_model", "proxy_version", "proxy_recipe"]
-    if cell.encoder is None:  # else it is named, which the model reads
+    if cell.encoder is None:  # otherwise the cell names the encoder that its model reads
         names += ["encoder", "encoder_version", "encoder_supervision", "encoder_weights"]
     update: dict[str, Any] = {
         "variant": str(Call(INDICES, {"of": row.variant})),
         "params": {**cell.params, "of": row.variant},
-        "recipe": row.recipe,  # a grid cannot ask for one that is scaled already
+        "recipe": row.recipe,  # a grid cannot set a scaled one
         "rate": row.rate,
         "supervision": row.supervision,
         "rests_on": {name: getattr(row, name) for name in names},

@@ -1,4 +1,4 @@
-"""Which cells of a grid have a row that still counts."""
+"""Finding the cells of a grid that already have a valid row."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _FOUND_ON_DISK = ("pool_size", "fingerprint", "encoder_weights")
 
 
 def finished_row(out: Path, cell: Cell) -> Row | None:
-    """Return the cell's row, if it is there, whole, and made by the present version of the method.
+    """Return the cell's row if it is complete and made by the present version of the method, and None otherwise.
 
     Raises:
-        RowError: the row is whole but not valid, for example of a later version of the harness.
+        RowError: the row is complete but not valid, for example from a later version of the harness.
     """
     path = _row_path(cell, out)
     if not path.exists() or is_cut(path):
@@ -37,31 +37,31 @@ def finished_row(out: Path, cell: Cell) -> Row | None:
 
 
 def valid_row(out: Path, cell: Cell) -> Row | None:
-    """Do as ``finished_row``; a row that is not valid counts as none."""
+    """Return the row as ``finished_row`` does, but None for a row that is not valid."""
     with suppress(RowError):
         return finished_row(out, cell)
     return None
 
 
 def selected_otherwise(row: Row, cell: Cell) -> bool:
-    """Say whether the row's coreset was selected by other code of the method or of a stage than the present."""
+    """Return whether the row's coreset was selected by other code of the method, or of a stage, than the present."""
     keys = [use.key for use in row.stages if use.kind == Selection.kind]
-    # Rows of before stages were named have no keys, of which nothing can be said.
+    # Old rows have no keys of stages, so that nothing is known.
     return bool(keys) and cell.selection().key not in keys
 
 
 def row_that_cannot_join(out: Path, cells: Sequence[Cell]) -> str | None:
-    """Say what a table would refuse once the cells had rows: one in ``out`` of another recipe, data, weights or proxy.
+    """Return a row in ``out`` that cannot share a table with the cells: of another recipe, data, weights or proxy.
 
     Args:
         out: the result folder.
-        cells: that are to have rows there.
+        cells: cells that will have rows there.
 
     Returns:
-        The row's id, the fields that differ, and what to do, in words; None where all could stand in one table.
+        The row's id, the fields that differ, and what to do, as text; None if all rows can share a table.
     """
     planned = {cell.cell_id for cell in cells}
-    # By their text, since the fields hold dicts, which cannot be hashed; most cells of a grid share one.
+    # By their text, since the fields hold dicts, which cannot be hashed; most cells of a grid have the same.
     known = {repr(fields): fields for fields in map(_known_fields, cells)}.values()
     lines = {_line(cell.table_fields(), cell) for cell in cells if isinstance(cell, PublishedCell)}
     for path in sorted((out / "rows").glob("*.json")):
@@ -71,36 +71,38 @@ def row_that_cannot_join(out: Path, cells: Sequence[Cell]) -> str | None:
             row = read_row(path)
             if _line(dict(row), row) in lines:
                 return f"{row.cell_id} (another coreset of the same name); give another --out, or rename the file"
-            for there in known:
-                if fields := conflict(row, there):
-                    return f"{row.cell_id} ({fields}); give another --out{_or_its_precision(row, there['recipe'])}"
+            for expected in known:
+                if fields := conflict(row, expected):
+                    return f"{row.cell_id} ({fields}); give another --out{_or_its_precision(row, expected['recipe'])}"
     return None
 
 
-def _line(fields: Mapping[str, Any], of: Row | Cell) -> tuple[Any, ...]:
-    """Return what two trainings may not have in common in one table."""
-    return (*(fields[name] for name in ("dataset", "model", "encoder")), of.variant, rate_of(of), of.seed)
+def _line(fields: Mapping[str, Any], training: Row | Cell) -> tuple[Any, ...]:
+    """Return the fields that must differ between two trainings in one table."""
+    names = ("dataset", "model", "encoder")
+    return (*(fields[name] for name in names), training.variant, rate_of(training), training.seed)
 
 
 def _or_its_precision(row: Row, recipe: Recipe) -> str:
-    """Offer a way to join the row where ``auto`` meant another precision, as on a CPU of another kind."""
+    """Return advice to take the row's precision, if ``auto`` meant another one, as on another kind of CPU."""
     same = row.recipe.model_copy(update={"precision": recipe.precision}) == recipe
     precision = row.recipe.precision
     return f", or --recipe precision={precision}" if same and precision not in ("auto", recipe.precision) else ""
 
 
 def _known_fields(cell: Cell) -> dict[str, Any]:
-    """Return ``Cell.table_fields`` without what a dry run could not find: size and content of missing data, weights."""
+    """Return ``Cell.table_fields`` without those that a dry run could not find for missing data and weights."""
     fields = cell.table_fields()
     return {name: value for name, value in fields.items() if value or name not in _FOUND_ON_DISK}
 
 
 def set_aside(out: Path, cells: Iterable[Cell]) -> list[Path]:
-    """Move what is no JSON in the place of these cells' rows, such as one that a power cut left incomplete, to
-    ``damaged/``, so that the cells run again.
+    """Move rows of these cells that are not JSON to ``damaged/``, so that the cells run again.
+
+    A power cut can leave such an incomplete file.
 
     Returns:
-        Where the rows are now.
+        The new paths of the rows.
     """
     moved = []
     for cell in cells:
@@ -113,13 +115,13 @@ def set_aside(out: Path, cells: Iterable[Cell]) -> list[Path]:
 
 
 def is_cut(path: Path) -> bool:
-    """Say whether a JSON file is cut: neither the first part of an object nor the zeros of a lost block are JSON."""
+    """Return whether a JSON file is incomplete: neither part of an object nor the zeros of a lost block are JSON."""
     try:
         json.loads(read_regular(path, at_most=MOST_BYTES))
     except ValueError:
         return True
     except (OSError, RecursionError):
-        return False  # ``read_row`` says what is wrong
+        return False  # ``read_row`` reports the problem
     return False
 
 

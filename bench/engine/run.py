@@ -1,4 +1,4 @@
-"""Run a plan: one scheduler, on the executor of the user's choice. Rows are the truth."""
+"""Run a plan by one scheduler, on the executor that the user chose. Its results are read back from the rows."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 
 @dataclass
 class Outcome:
-    """How a run ended, read back from the rows.
+    """The outcome of a run, read back from the rows.
 
     Attributes:
-        written: cells of the plan that have a row now.
-        failed: cell -> reason.
+        written: number of cells of the plan that now have a row.
+        failed: cell id -> reason.
         interrupted: whether the user stopped the run.
-        lost: whether the executor was lost, such as all nodes of a cluster, and no further try was allowed.
-        stages_computed: shared stages that this run computed.
-        stages_reused: shared stages that it found.
+        lost: whether the executor was lost, such as all nodes of a cluster, with no retries left.
+        stages_computed: number of shared stages that this run computed.
+        stages_reused: number of shared stages that the store already had.
         seconds: wall time.
     """
 
@@ -41,15 +41,15 @@ class Outcome:
 
 
 def run(plan: Plan, session: Session, executor: Executor, listener: Listener, *, retries: int = 0) -> Outcome:
-    """Compute what is missing.
+    """Compute the missing stages and cells of a plan.
 
     Args:
-        plan: what to run.
-        session: where.
-        executor: what runs it.
-        listener: told how it goes.
-        retries: how often a stage, a cell or a lost executor that may go well the next time is tried again: a process
-            that was killed or ran out of memory, a file that could not be read or written.
+        plan: the plan.
+        session: the session to compute in.
+        executor: the executor.
+        listener: receives the events.
+        retries: retries of a lost executor, and of a stage or cell that may succeed the next time: its process was
+            killed or ran out of memory, or a file could not be read or written.
 
     Raises:
         SpecError: the executor cannot give what a stage or cell asks for.
@@ -58,7 +58,7 @@ def run(plan: Plan, session: Session, executor: Executor, listener: Listener, *,
     started = time.perf_counter()
     outcome = Outcome()
     scheduler = Scheduler(plan, session, listener, retries=retries)
-    # A lost executor is started again as often as a stage is tried again; finished work is not repeated.
+    # A lost executor has as many retries as a stage; finished work is not repeated.
     for attempt in range(1, retries + 2):
         if scheduler.done:
             break
@@ -74,7 +74,7 @@ def run(plan: Plan, session: Session, executor: Executor, listener: Listener, *,
             break
     return replace(
         outcome,
-        # Read back and not counted: another run into the same folder may have written rows too, and rows are the truth.
+        # Read back instead of counted, since another run into the same folder may have written rows too.
         written=sum(valid_row(session.out, cell) is not None for cell in plan.cells),
         failed=scheduler.failed,
         stages_computed=len(scheduler.computed),

@@ -1,4 +1,4 @@
-"""``OUT/run.log``: every hit and miss of the store, every cell and every failure of a run, with its time."""
+"""``OUT/run.log``: a log of a run with every hit and miss of the store, every cell and every failure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NAME = "run.log"
 
 
 class RunLog(Listener):
-    """Appends a line per event; runs into the same folder follow one another. A full disk costs lines, not the run.
+    """Appends a line per event, after those of earlier runs. If the disk is full, lines are lost but the run continues.
 
     Args:
         out: the run's folder.
@@ -28,15 +28,15 @@ class RunLog(Listener):
     def stages_begin(self, todo: Sequence[Stage], present: Sequence[Stage]) -> None:
         self._write(f"run   {counted(len(todo), 'shared stage')} to compute, {len(present)} in the store")
         for stage in present:
-            self._write(f"hit   {_named(stage)}")
+            self._write(f"hit   {_described(stage)}")
 
     def stage_end(self, stage: Stage, seconds: float, *, reused: bool = False, error: str | None = None) -> None:
         if error is not None:
-            self._write(f"fail  {_named(stage)}: {error}")
+            self._write(f"fail  {_described(stage)}: {error}")
         elif reused:
-            self._write(f"hit   {_named(stage)}: computed by another run meanwhile")
+            self._write(f"hit   {_described(stage)}: computed by another run meanwhile")
         else:
-            self._write(f"miss  {_named(stage)}: computed in {seconds:.1f} s")
+            self._write(f"miss  {_described(stage)}: computed in {seconds:.1f} s")
 
     def cells_begin(self, total: int, finished: int) -> None:
         self._write(f"run   {counted(total, 'cell')} to train, {finished} with a row already")
@@ -66,5 +66,5 @@ class RunLog(Listener):
             file.write(f"{now} {' '.join(line.splitlines())}\n")
 
 
-def _named(stage: Stage) -> str:
+def _described(stage: Stage) -> str:
     return f"{stage.kind} {stage.key[:12]} {stage.title()}"

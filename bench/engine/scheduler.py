@@ -1,8 +1,8 @@
-"""What runs next and what an end means: written once, for every executor.
+"""The scheduler of a run, one for every executor: it decides what runs next, and what the end of work means.
 
-The work of a run is one graph: shared stages, and the cells as its last stages. An executor asks ``next`` for work
-whenever it has room and tells ``ended`` how it ended; it decides nothing. A cell starts as soon as its own stages are
-stored, while others are still computed.
+The work of a run is one graph of shared stages, with the cells as its last stages. An executor calls ``next`` for work
+whenever it has room, and ``ended`` when the work has ended; it decides nothing. A cell starts as soon as its own stages
+are stored, while others are still being computed.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ from bench.stages.session import Session
 from bench.stages.training import Cell
 
 PAUSE = 2.0
-"""Seconds until a stage that another run is computing is looked at again."""
+"""Seconds until a stage that another run is computing is tried again."""
 
 
 class Scheduler:
-    """The state of a run: what waits for inputs, what can start, what runs, what failed.
+    """The state of a run: the work that waits for inputs, can start, runs, or has failed.
 
     Args:
-        plan: whose missing cells are to be run.
-        session: where.
-        listener: told of everything that happens.
-        retries: how often a stage or cell that may go well the next time is tried again.
+        plan: the plan, whose missing cells are run.
+        session: the session to compute in.
+        listener: receives the events.
+        retries: retries of a stage or cell that may succeed the next time.
 
     Attributes:
         computed: keys of the stages that this run computed.
-        reused: keys of the stages that it found.
-        failed: cell's id -> reason.
+        reused: keys of the stages that the store already had.
+        failed: cell id -> reason.
     """
 
     def __init__(self, plan: Plan, session: Session, listener: Listener, *, retries: int = 0) -> None:
@@ -45,9 +45,10 @@ class Scheduler:
         self.computed: set[str] = set()
         self.reused: set[str] = set()
         self.failed: dict[str, str] = {}
-        # Work that waits is in exactly one of ``_missing`` (inputs), ``_cells``, ``_stages``, ``_again`` (to be tried
-        # again), ``_parked`` (another run computes it; since when) and ``_doubtful`` (its executor may be gone; until
-        # when, why, after how long). Work in none of them and not in ``_running`` has ended.
+        # Waiting work is in exactly one of ``_missing`` (it lacks inputs), ``_cells`` and ``_stages`` (it can start),
+        # ``_again`` (it is to be tried again), ``_parked`` (another run computes it, since this time) and ``_doubtful``
+        # (its executor may be gone: until when, the fault, its seconds). Work in none of them and not in ``_running``
+        # has ended.
         self._cells: deque[str] = deque()
         self._stages: deque[str] = deque()
         self._again: deque[str] = deque()
@@ -58,7 +59,7 @@ class Scheduler:
         self._attempts: Counter[str] = Counter()
         self._waited: set[str] = set()
         self._work, present = self._graph(plan)
-        # Inputs outside ``_work`` are in the store already: ``in_order`` leaves out what is present.
+        # Inputs outside ``_work`` are already in the store: ``in_order`` leaves out stored stages.
         self._missing = {
             key: {needed.key for needed in work.inputs() if needed.key in self._work}
             for key, work in self._work.items()
@@ -69,7 +70,7 @@ class Scheduler:
                 self._users[needed].append(key)
         stages = [work for work in self._work.values() if not isinstance(work, Cell)]
         self.reused |= {stage.key for stage in present}
-        # A run with nothing to do says nothing: there would be progress bars that never move.
+        # A run with nothing to do sends no events, since progress bars would never move.
         if plan.missing:
             listener.stages_begin(stages, present)
             listener.cells_begin(len(plan.missing), len(plan.finished))
@@ -77,19 +78,19 @@ class Scheduler:
             self._release(key)
 
     def _graph(self, plan: Plan) -> tuple[dict[str, Stage], list[Stage]]:
-        """Return the work by key, inputs before users, and the stages that the store has already.
+        """Return the work by key, inputs before users, and the stages that the store already has.
 
-        A stage that is needed and damaged is taken out of the store, so that no cell finds it missing.
+        A damaged stage that is needed is removed from the store, so that it is computed again.
         """
         store = self._session.store
         present: dict[str, Stage] = {}
 
         def stored(stage: Stage) -> bool:
-            # A cell is never in the store: its row is in the run's folder, and the plan lists what has none.
+            # A cell is never in the store: its row is in the run's folder, and the plan lists cells without one.
             if isinstance(stage, Cell):
                 return False
             if store.discard_damaged(stage):
-                self._listener.note(f"{stage.title()} was damaged in the store and is computed anew")
+                self._listener.note(f"{stage.title()} was damaged in the store and is computed again")
             if stage not in store:
                 return False
             present[stage.key] = stage
@@ -100,21 +101,21 @@ class Scheduler:
 
     @property
     def done(self) -> bool:
-        """Say whether everything has ended."""
+        """Whether all work has ended."""
         waiting = (self._missing, self._running, self._cells, self._stages, self._again, self._parked, self._doubtful)
         return not any(waiting)
 
     def next(self) -> Stage | None:
-        """Hand out what can start now, or None if only an end, or time, can change that.
+        """Return work that can start now, or None if other work must end first, or time pass.
 
-        Cells come first, since each is a result; then stages in the order of the plan; then what is tried again, when
-        the memory of others is free.
+        Cells come first, since each is a result; then stages in the order of the plan; then retries, when the memory of
+        other work is free.
         """
-        self._look_at_the_clock()
+        self._apply_timeouts()
         for ready in (self._cells, self._stages):
             if ready:
                 return self._hand_out(ready.popleft())
-        # What ran out of memory waits until nothing else runs; what fails alone then will fail again.
+        # Work that ran out of memory waits until nothing else runs; if it fails alone, it will always fail.
         if self._again and (not self._running or not self._short_of_memory(self._again[0])):
             return self._hand_out(self._again.popleft())
         return None
@@ -130,16 +131,16 @@ class Scheduler:
         }
 
     def ended(self, work: Stage, end: End) -> None:
-        """Take note of how a stage or cell ended that ``next`` handed out."""
+        """Take note of the end of a stage or cell that ``next`` handed out."""
         if self._running.pop(work.key, None) is None:
-            return  # given back meanwhile
+            return  # it was given back meanwhile
         for line in end.notes:
             self._listener.note(line)
-        # No try: another run is computing it, and nothing went wrong.
+        # Not counted as a try, since another run is computing it and nothing failed.
         if end.busy:
             self._park(work)
             return
-        # Counted whether it went well or not: a second try that finds the stage stored must know that it is one.
+        # Counted even if it succeeded: a second try that finds the stage stored must be known as one.
         self._attempts[work.key] += 1
         if end.fault is None:
             self._succeeded(work, end)
@@ -149,16 +150,15 @@ class Scheduler:
             self._listener.retry(work.key if isinstance(work, Cell) else work.title(), fault.reason)
             self._broken[work.key] = fault
             self._again.append(work.key)
-        # Not failed yet: if the executor turns out to be gone, ``give_back`` takes the work back, and no cell is to
-        # blame.
+        # Not failed yet: if the executor turns out to be gone, ``give_back`` makes the work ready again.
         elif end.doubt:
             self._doubtful[work.key] = (time.monotonic() + end.doubt, fault, end.seconds)
         else:
             self._fail(work, fault, end.seconds)
 
     def give_back(self) -> None:
-        """Make startable again what ran on an executor that is gone, and what died with it, which counts as no try."""
-        # Lost together with the executor: its own death is not the work's fault.
+        """Make the work of a lost executor ready again, including work that died with it; neither counts as a try."""
+        # Work that was lost with the executor is not to blame.
         died = [key for key in self._again if self._broken[key].status == "lost"]
         for key in [*self._running, *self._doubtful, *died]:
             self._attempts[key] = 0
@@ -167,9 +167,9 @@ class Scheduler:
         self._running.clear()
         self._doubtful.clear()
 
-    def _look_at_the_clock(self) -> None:
+    def _apply_timeouts(self) -> None:
         now = time.monotonic()
-        # Lists, since both loops take away from what they go through.
+        # Lists, since both loops change the dictionary that they iterate over.
         for key in [key for key, since in self._parked.items() if now - since >= PAUSE]:
             del self._parked[key]
             self._make_ready(key)
@@ -179,7 +179,7 @@ class Scheduler:
 
     def _hand_out(self, key: str) -> Stage:
         if self._unwritten is not None:
-            # Not before: a run that its executor refuses leaves no file behind.
+            # Only now, so that a run that its executor refuses leaves no file behind.
             write_planned(self._session.out, self._unwritten)
             self._unwritten = None
         self._running[key] = self._work[key]
@@ -187,7 +187,7 @@ class Scheduler:
         return self._work[key]
 
     def _release(self, key: str) -> None:
-        """Make work startable whose inputs are all there."""
+        """Make work ready whose inputs are all stored."""
         del self._missing[key]
         self._make_ready(key)
 
@@ -207,19 +207,19 @@ class Scheduler:
         if isinstance(work, Cell):
             self._listener.cell_end(work, end.accuracy, end.seconds, None)
             return
-        # A worker that died after it had stored the stage leaves it to be found by the next try.
+        # If a worker died after it had stored the stage, the next try finds it.
         reused = end.reused and self._attempts[work.key] == 1
         (self.reused if reused else self.computed).add(work.key)
         self._listener.stage_end(work, end.seconds, reused=reused)
         for user in self._users[work.key]:
-            # Not there where another of its inputs failed and took it along.
+            # It is missing if another of its inputs failed, and the user with it.
             if user in self._missing:
                 self._missing[user].discard(work.key)
                 if not self._missing[user]:
                     self._release(user)
 
     def _fail(self, work: Stage, fault: Fault, seconds: float) -> None:
-        """Record the failure, and that of everything that rests on the work."""
+        """Record the failure of the work and of everything that depends on it."""
         if isinstance(work, Cell):
             self.failed[work.key] = fault.of_cell
             record_failure(work, fault, self._session.out)
@@ -227,6 +227,6 @@ class Scheduler:
             return
         self._listener.stage_end(work, seconds, error=fault.reason)
         for user in self._users[work.key]:
-            # Once: two failed inputs of one cell are one failure of the cell.
+            # Only once: two failed inputs of a cell are one failure of the cell.
             if self._missing.pop(user, None) is not None:
                 self._fail(self._work[user], fault, 0.0)

@@ -1,4 +1,4 @@
-"""From a grid and the user's options to a run that can start: one way in for the command line and for Python."""
+"""Jobs: a grid with the user's options, checked and ready to run. The command line and Python both use them."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ if TYPE_CHECKING:
     from bench.engine.executors.base import Executor
 
 _DECODERS = 8
-"""CPU threads below which a GPU waits for images that are decoded from files: by arithmetic, not measured."""
+"""Number of CPU threads below which a GPU waits for images decoded from files: by arithmetic, not measured."""
 
 _START = {"ray": 12.0, "local": 2.0}
-"""Seconds until work begins: the start of Ray, and imports; rough, and the same on every machine."""
+"""Seconds until work begins, for the start of Ray and for imports: rough, and the same for every machine."""
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class RunOptions(FolderFields, MachineFields):
-    """Where and on what a grid runs, checked; none of it is part of a result."""
+    """The checked folders and machine options of a run, which are not part of a result."""
 
 
 class Job:
@@ -42,14 +42,14 @@ class Job:
 
     Args:
         spec: the grid.
-        options: where and on what.
-        tolerant: collect what is missing instead of stopping at it, and leave ``out`` as it is (``--dry-run``).
+        options: folders and machine options.
+        tolerant: collect problems instead of stopping at the first, and do not change ``out`` (``--dry-run``).
         revise: see ``make_plan``.
 
     Attributes:
-        plan: its cells.
-        session: where its workers find everything.
-        executor: what runs it.
+        plan: the plan of its cells.
+        session: the session that its workers compute in.
+        executor: the executor that runs it.
 
     Raises:
         BenchError: the first name, option, folder, data set or weights file that is not valid.
@@ -81,7 +81,7 @@ class Job:
             revise=revise,
         )
         self.session = Session(
-            # Whole paths: workers may start in another folder.
+            # Absolute paths, since workers may start in another folder.
             out=out.resolve(),
             cache=cache_folder(options.cache_dir),
             data_root=local_path(options.data_root).resolve() if options.data_root else None,
@@ -94,13 +94,13 @@ class Job:
         )
 
     def check(self) -> None:
-        """Refuse what this machine cannot hold, before anything starts.
+        """Refuse a run that does not fit this machine, before anything starts.
 
         Raises:
-            SpecError: the cache cannot be written to, or memory or disk will not do by the estimates.
+            SpecError: the cache cannot be written to, or by the estimates memory or disk will not suffice.
         """
         plan, session = self.plan, self.session
-        # Without a stage to compute nothing is written there, and a cache that can only be read will do.
+        # Without stages to compute, a read-only cache suffices.
         if plan.stages(session.store):
             check_cache(session.cache)
         # The memory of a cluster's other machines is not known here.
@@ -110,65 +110,66 @@ class Job:
         work = plan.estimates(session.store)
         lacking = shortages(*work, machine, cache=session.cache, out=session.out, gpus=session.gpu_share)
         if lacking:
-            raise SpecError(f"{' '.join(lacking)} These are estimates; --force (force=True) starts all the same.")
+            raise SpecError(f"{' '.join(lacking)} These are estimates; --force (force=True) starts anyway.")
 
     def warnings(self) -> Iterator[str]:
-        """Warnings that do not stop a run."""
+        """Yield warnings that do not stop a run."""
         plan, session = self.plan, self.session
         for path in plan.damaged:
-            yield f"A row was incomplete and is run again; what is left of it: {path}"
+            yield f"A row was incomplete and is run again; its remains are in {path}"
         if plan.outdated:
             outdated = f"{counted(len(plan.outdated), 'finished row')}, such as {plan.outdated[0]}"
             yield (
-                f"Selected by other code of their method or of a stage than the present: {outdated}. To run them anew, "
-                "take another --out, or delete them."
+                f"Selected by other code of their method or of a stage than the present: {outdated}. To run them "
+                "again, take another --out, or delete them."
             )
-        filed = sorted(name for name, shape in plan.shapes.items() if not shape.in_memory)
-        if session.device == "cuda" and session.threads < _DECODERS and filed and plan.missing:
+        from_files = sorted(name for name, shape in plan.shapes.items() if not shape.in_memory)
+        if session.device == "cuda" and session.threads < _DECODERS and from_files and plan.missing:
             yield (
-                f"The images of {', '.join(filed)} are decoded by {counted(session.threads, 'thread')}, for which a "
-                f"GPU will wait; --cpus-per-trial {_DECODERS} decodes faster."
+                f"The images of {', '.join(from_files)} are decoded by {counted(session.threads, 'thread')}, for which "
+                f"a GPU will wait; --cpus-per-trial {_DECODERS} decodes faster."
             )
 
     def forecast(self) -> Forecast:
-        """Say how long the run will take, from what this machine has done before and a few seconds of its work."""
+        """Return the expected time of the run, from earlier work on this machine and a few seconds of probing."""
         from bench.engine.durations import foresee
 
-        return foresee(self.plan, self.session, self.executor.slots(self.session), _START[_named(self._options)])
+        start = _START[_executor_name(self._options)]
+        return foresee(self.plan, self.session, self.executor.slots(self.session), start)
 
     def run(self, listener: Listener) -> Outcome:
-        """Compute what is missing; see ``bench.engine.run``."""
+        """Compute the missing stages and cells; see ``bench.engine.run``."""
         return run(self.plan, self.session, self.executor, listener, retries=self._options.retries)
 
 
-def pick_device(wanted: str, *, elsewhere: bool = False) -> str:
-    """``cpu`` or ``cuda``, for ``auto`` whatever is there.
+def pick_device(device: str, *, elsewhere: bool = False) -> str:
+    """Return ``cpu`` or ``cuda``; ``auto`` is ``cuda`` if torch sees a GPU.
 
     Args:
-        wanted: ``auto``, ``cpu`` or ``cuda``.
-        elsewhere: whether other machines will train, so that this one need not have the GPU that was asked for.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        elsewhere: whether other machines will train, so that this one need not have a GPU.
 
     Raises:
-        SpecError: an unknown device, or a GPU that torch does not see.
+        SpecError: the device is unknown, or torch sees no GPU.
     """
-    if wanted not in ("auto", "cpu", "cuda"):
-        raise SpecError(f"device {wanted!r} is not valid; valid: auto, cpu, cuda.")
+    if device not in ("auto", "cpu", "cuda"):
+        raise SpecError(f"device {device!r} is not valid; valid: auto, cpu, cuda.")
     # Before torch is imported, which takes seconds.
-    if wanted == "cpu" or (wanted == "cuda" and elsewhere):
-        return wanted
+    if device == "cpu" or (device == "cuda" and elsewhere):
+        return device
     import torch
 
-    if wanted == "cuda" and not torch.cuda.is_available():
+    if device == "cuda" and not torch.cuda.is_available():
         raise SpecError("--device cuda was given, but torch sees no GPU on this machine; leave it out, or use cpu.")
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def _named(options: RunOptions) -> str:
+def _executor_name(options: RunOptions) -> str:
     return options.executor or ("ray" if options.workers is None else "local")
 
 
 def _executor(options: RunOptions, gpus: float) -> Executor:
-    if _named(options) == "ray":
+    if _executor_name(options) == "ray":
         if options.workers is not None:
             raise SpecError("--workers is for --executor local; on Ray, --cpus-per-trial says how many run at once.")
         from bench.engine.executors.base import Resources
@@ -176,14 +177,16 @@ def _executor(options: RunOptions, gpus: float) -> Executor:
 
         return OnRay(Resources(options.cpus_per_trial, gpus), options.address)
     if options.address is not None:
-        raise SpecError("--address is of a Ray cluster; --executor local runs on this machine alone. Give one of them.")
+        raise SpecError(
+            "--address is for a Ray cluster; --executor local runs on this machine alone. Give one of them."
+        )
     from bench.engine.executors.local import InProcess, Workers
 
     return InProcess() if options.workers is None else Workers(options.workers)
 
 
-def _gpus_of_trial(given: float | None, device: str) -> float:
-    """GPUs of a stage or cell: as the user says, else one where a GPU trains."""
-    if device == "cuda" and given == 0:
+def _gpus_of_trial(gpus: float | None, device: str) -> float:
+    """Return the GPUs of a stage or cell: the user's number, or by default one on ``cuda``."""
+    if device == "cuda" and gpus == 0:
         raise SpecError("--gpus-per-trial 0 is not valid on cuda: take one or a part of one, such as 0.25.")
-    return given if given is not None else float(device == "cuda")
+    return gpus if gpus is not None else float(device == "cuda")

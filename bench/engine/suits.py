@@ -1,4 +1,4 @@
-"""Whether what a data set holds suits the encoders, networks and methods of a grid."""
+"""Checks that the data sets of a grid suit its encoders, networks and methods."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from bench.stages.memory import Shape
 from bench.stages.training import Cell
 
 GIVEN = "given"
-"""The encoder that takes vectors as they are."""
+"""The encoder that passes vectors through unchanged."""
 
 
 def refuse_pictures(cells: Iterable[Cell], shapes: Mapping[str, Shape]) -> None:
-    """Refuse cells that need images where the data set has vectors, and ``given`` where it has images.
+    """Refuse cells that need images if the data set holds vectors, and the encoder ``given`` if it holds images.
 
     Args:
-        cells: of the grid.
+        cells: cells of the grid.
         shapes: data set's label -> its size.
 
     Raises:
-        SpecError: names the first such cell's part, and what to take in its place.
+        SpecError: a cell does not suit its data set; the message names what to take instead.
     """
     for cell in cells:
         shape = shapes.get(cell.dataset.label)
@@ -37,26 +37,26 @@ def refuse_pictures(cells: Iterable[Cell], shapes: Mapping[str, Shape]) -> None:
         if not vectors:
             continue
         trained = [cell.model, *([cell.proxy.model] if cell.proxy else [])]
-        pictured = [model.label for model in trained if models.get(model.name).info.inputs == "images"]
-        if pictured:
+        reading_images = [model.label for model in trained if models.get(model.name).info.inputs == "images"]
+        if reading_images:
             valid = ", ".join(entry.name for entry in models if entry.info.inputs == "embeddings")
-            raise SpecError(f"model {pictured[0]} takes images, and {name} holds vectors; valid: {valid}.")
+            raise SpecError(f"model {reading_images[0]} takes images, and {name} holds vectors; valid: {valid}.")
         if cell.method != INDICES and any(item.part == IMAGES.name for item in cell.selection().needs()):
             raise SpecError(f"method {cell.variant} reads images, and {name} holds vectors; leave it out.")
 
 
 def taken_images(cells: Iterable[Cell], shapes: Mapping[str, Shape]) -> Iterator[tuple[ModelRef, tuple[int, ...], int]]:
-    """Yield each network of another library with the shape of an image (C, H, W) and the number of classes, once.
+    """Yield each network from another library once, with the shape of an image (C, H, W) and the number of classes.
 
     Args:
-        cells: of the grid.
+        cells: cells of the grid.
         shapes: data set's label -> its size.
     """
     seen = set()
     for cell in cells:
         shape = shapes.get(cell.dataset.label)
         for model in [cell.model, *([cell.proxy.model] if cell.proxy else [])]:
-            # Those of other libraries are named by a parameter; our own say in their docstrings what they take.
+            # Networks from other libraries are named by a parameter; our own state their inputs in their docstrings.
             if shape is None or "name" not in model.params or (model, shape.image) in seen:
                 continue
             seen.add((model, shape.image))
@@ -64,11 +64,11 @@ def taken_images(cells: Iterable[Cell], shapes: Mapping[str, Shape]) -> Iterator
 
 
 def check_input(model: ModelRef, image: tuple[int, ...], num_classes: int) -> None:
-    """Give one image of zeros to a network: not all take images of any size.
+    """Run a network on one image of zeros, since not all networks take images of any size.
 
     Raises:
-        SpecError: it fails; with what to do.
-        WeightsError: its file is unreadable or does not fit.
+        SpecError: the network fails; the message says what to do.
+        WeightsError: its weights file is unreadable or does not fit.
     """
     import torch
 
@@ -80,7 +80,7 @@ def check_input(model: ModelRef, image: tuple[int, ...], num_classes: int) -> No
             shape = network(torch.zeros(1, *image)).shape
     except BenchError:
         raise
-    except Exception as error:  # each network fails in a way of its own
+    except Exception as error:  # each library raises other exceptions
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         size = " x ".join(map(str, image[1:]))
         raise SpecError(

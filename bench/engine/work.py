@@ -1,4 +1,4 @@
-"""What a worker does with a stage or a cell, in whichever process it runs: the work, its limits, and how it ended."""
+"""The work of a worker on a stage or cell, in whichever process it runs: its computation, its limits and its end."""
 
 from __future__ import annotations
 
@@ -24,16 +24,18 @@ from bench.store.cache import Busy
 
 
 class End(BaseModel):
-    """How a stage or cell ended; travels from a worker to the scheduler.
+    """The end of a stage or cell; a worker sends it to the scheduler.
 
     Attributes:
-        seconds: what it took, of a stored stage for whoever computed it; until it failed, as far as that is known.
-        reused: whether it was there already.
-        accuracy: of a cell, in percent.
-        fault: why it failed, if it did.
-        busy: another run is computing it.
-        doubt: seconds until it is known whether a process that died did so with its whole machine, and so blamelessly.
-        notes: what the user should know besides.
+        seconds: time that the work took, or for a stored stage the time that it took then; for failed work, the time
+            until it failed, as far as that is known.
+        reused: whether the stage was already stored.
+        accuracy: test accuracy of a cell in percent.
+        fault: the fault, if it failed.
+        busy: whether another run is computing it.
+        doubt: seconds until it is known whether a process died together with its machine, in which case the work is
+            not to blame.
+        notes: warnings for the user.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -48,16 +50,17 @@ class End(BaseModel):
 
 
 def perform(work: Stage, session: Session, *, computed: Collection[str] = (), attempt: int = 1) -> End:
-    """Compute a stage into the store, or a cell into its row.
+    """Compute a stage into the store, or a cell into its row, and return its end.
 
-    Nothing that fails raises, ``sys.exit`` in a method included: a failure is an end too. What a method sets for the
-    whole process (``bench.outside.settings_kept``) is put back.
+    A failure does not raise, not even ``sys.exit`` in a method: it is an end too. Settings that a method changes for
+    the whole process are restored (``bench.outside.settings_kept``).
 
     Args:
-        work: a stage, or the last one, a cell.
-        session: where, and how long it may take. A stage that another process is computing is not waited for.
+        work: a stage, or a cell.
+        session: the session to compute in, with the time limit. A stage that another process is computing is not
+            waited for.
         computed: keys of the stages that this run computed, for the cell's row.
-        attempt: which try this is, from 1.
+        attempt: number of this try, from 1.
     """
     # The limit is for the work, not for imports: torch's first optimiser would import torch._dynamo.
     import torch._dynamo  # noqa: F401
@@ -66,7 +69,7 @@ def perform(work: Stage, session: Session, *, computed: Collection[str] = (), at
     from bench.training.precision import prepare_torch
 
     if not work.uses_gpu():
-        # What asked for no GPU must not open one, for an input that has gone missing, say.
+        # Work that reserved no GPU must not open one, for example to compute an input that has gone missing.
         session = session.model_copy(update={"device": "cpu"})
     prepare_torch(session.threads)
     started = time.perf_counter()
@@ -82,7 +85,7 @@ def perform(work: Stage, session: Session, *, computed: Collection[str] = (), at
         return end.model_copy(update={"notes": tuple(notes)})
     except Busy:
         return End(busy=True)
-    except (Exception, SystemExit) as error:  # sys.exit would take the process along, and nobody would know why
+    except (Exception, SystemExit) as error:  # sys.exit would end the process without a reason
         title = "" if isinstance(work, Cell) else work.title()
         fault = fault_of(error, title).model_copy(update={"attempts": attempt})
         if isinstance(work, Cell):
@@ -109,10 +112,10 @@ def _train(cell: Cell, session: Session, computed: Collection[str]) -> End:
 
 
 def packages_from_outside(work: Stage) -> tuple[str, ...]:
-    """Name the packages, other than this one, whose plugins take part in a stage or cell.
+    """Return the outside packages whose plugins take part in a stage or cell.
 
     A worker that has imported one of them does no work for others: a package may replace a function of numpy or start a
-    thread, and nothing puts that back.
+    thread, which cannot be undone.
     """
     used: list[Entry[Any]] = [datasets.get(work.pool.name)]
     for registry, name in (
@@ -127,10 +130,10 @@ def packages_from_outside(work: Stage) -> tuple[str, ...]:
 
 
 def perform_as_worker(work: Stage, session: Session, *, computed: Collection[str] = (), attempt: int = 1) -> End:
-    """Do as ``perform``, in a process of the harness's own, which ends where it may be left half done.
+    """Do the work as ``perform`` does, in a worker process, which exits if it may be in an incomplete state.
 
-    That is after the time limit, which may have cut an import short, and on a GPU that no longer answers. The end is
-    then found in the work's mark.
+    That is the case after the time limit, which may have cut an import short, and if the GPU no longer answers. The end
+    is then left in the work's mark.
     """
     end = perform(work, session, computed=computed, attempt=attempt)
     broken = session.device != "cpu" and work.uses_gpu() and not _release_gpu()
@@ -141,18 +144,18 @@ def perform_as_worker(work: Stage, session: Session, *, computed: Collection[str
 
 
 def end_of_death(work: Stage, session: Session, details: str) -> End:
-    """Return how work ended whose process died.
+    """Return the end of work whose process died.
 
     Args:
-        work: what it was at.
-        session: where.
-        details: the executor's words.
+        work: the stage or cell.
+        session: the session that it ran in.
+        details: the executor's message.
     """
-    # A process that died left its report of how far it was, which would be shown for ever.
+    # The progress report of a dead process would be shown for ever.
     forget(session.out, work.key)
     if isinstance(work, Cell):
         row = valid_row(session.out, work)
-        if row is not None:  # it had done all but report it
+        if row is not None:  # it died after writing the row
             return End(accuracy=row.accuracy)
     title = "" if isinstance(work, Cell) else work.title()
     fault = fault_of_death(mark_of(work.key, session.out), details, limit=session.time_limit, stage=title)
@@ -160,7 +163,7 @@ def end_of_death(work: Stage, session: Session, details: str) -> End:
 
 
 def _release_gpu() -> bool:
-    """Give back what torch keeps of the GPU's memory: a neighbour on the same GPU may need it.
+    """Release the GPU memory that torch caches, which another process on the same GPU may need.
 
     Returns:
         Whether the GPU answers: after some errors it never does in this process, and every later cell would fail.
@@ -170,6 +173,6 @@ def _release_gpu() -> bool:
     try:
         torch.cuda.synchronize()
         torch.cuda.empty_cache()
-    except (RuntimeError, AssertionError):  # the latter is what a torch without CUDA says
+    except (RuntimeError, AssertionError):  # a torch without CUDA raises the latter
         return False
     return True

@@ -319,7 +319,7 @@ def test_a_dry_run_that_may_download_names_what_it_would_fetch(tmp_path: Path) -
     assert found[False] == (2, [], 2)
     code, downloads, problems = found[True]
     assert (code, problems) == (0, 0)
-    assert downloads[0] == f"data set cifar10, what of it is missing below {tmp_path / 'data'}"
+    assert downloads[0] == f"data set cifar10: its files that are missing below {tmp_path / 'data'}"
     assert downloads[1].startswith("weights of dino_vits16: ")
     assert not (tmp_path / "data").exists()
 

@@ -313,7 +313,7 @@ def test_a_cache_that_is_closed_to_this_user_is_refused_before_the_start(tmp_pat
     (tmp_path / "cache" / "dynamics").chmod(0o700)
     check_cache(tmp_path / "cache")
     (tmp_path / "cache").chmod(0o300)
-    assert "cannot look into the cache" in cache_problem(tmp_path / "cache")
+    assert "cannot read the cache" in cache_problem(tmp_path / "cache")
     (tmp_path / "cache").chmod(0)
     with pytest.raises(SpecError, match=r"cannot write to .*Permission denied.*--cache-dir names another"):
         check_cache(tmp_path / "cache" / "below")

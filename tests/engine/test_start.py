@@ -54,8 +54,8 @@ def test_workers_are_those_of_this_machine_without_ray(tmp_path: Path) -> None:
     ("options", "message"),
     [
         ({"executor": "ray", "workers": 2}, "--workers is for --executor local"),
-        ({"workers": 2, "address": "auto"}, "--address is of a Ray cluster"),
-        ({"executor": "local", "address": "auto"}, "--address is of a Ray cluster"),
+        ({"workers": 2, "address": "auto"}, "--address is for a Ray cluster"),
+        ({"executor": "local", "address": "auto"}, "--address is for a Ray cluster"),
     ],
 )
 def test_options_of_the_other_executor_are_refused(tmp_path: Path, options: dict[str, Any], message: str) -> None:

@@ -1,1 +1,1 @@
-"""Where work runs: in this process or a few of its own (``local``), or on Ray, one machine or a cluster (``ray``)."""
+"""Executors of work: ``local`` in this process or in worker processes, and ``ray`` on one machine or a cluster."""

@@ -1,4 +1,4 @@
-"""What every executor is given, and what it promises."""
+"""The interface of executors."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from bench.stages.session import Session
 
 @dataclass(frozen=True)
 class Resources:
-    """What one stage or cell gets.
+    """The resources of one stage or cell.
 
     Attributes:
-        cpus: CPUs, which are also its threads.
-        gpus: GPUs; fractions pack several on one.
+        cpus: number of CPUs, and of threads.
+        gpus: number of GPUs; fractions pack several stages or cells on one.
     """
 
     cpus: int = 1
@@ -25,22 +25,22 @@ class Resources:
 
 
 class Executor(Protocol):
-    """Runs what a scheduler hands out until it is done, the user interrupts, or the executor is lost."""
+    """Runs the work of a scheduler until it is done, the user interrupts, or the executor is lost."""
 
     def slots(self, session: Session) -> int:
-        """How many stages or cells it runs at once on this machine, as far as it is known beforehand."""
+        """Return the number of stages or cells that run at once on this machine, as far as it is known beforehand."""
         ...
 
     def run(self, scheduler: Scheduler, session: Session, memory: Callable[[Stage], int]) -> None:
-        """Run everything; every end is told to the scheduler, a worker that died included.
+        """Run all work and report every end to the scheduler, also that of a worker that died.
 
         Args:
             scheduler: hands out work.
-            session: where.
-            memory: estimated bytes of a stage or cell, 0 where nothing is known.
+            session: the session to compute in.
+            memory: estimated bytes of a stage or cell, 0 if unknown.
 
         Raises:
-            ExecutorLost: with work unfinished.
+            ExecutorLost: the executor is gone, with work unfinished.
             KeyboardInterrupt: the user interrupted.
         """
         ...

@@ -1,4 +1,4 @@
-"""Work in this process, or in a few worker processes of its own: no Ray is imported or needed."""
+"""Executors in this process, or in worker processes on this machine, without Ray."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ from bench.stages.base import Stage
 from bench.stages.session import Session
 
 _LOOK = 0.5
-"""Seconds between two looks for work that another run may have finished."""
+"""Seconds between two checks for work that another run may have finished."""
 _PATIENCE = 5.0
-"""Seconds that a worker gets to end by itself, once its pipe is closed and it has no work; a convention."""
+"""Seconds that an idle worker gets to exit after its pipe is closed; a convention."""
 
 
 @dataclass(frozen=True)
 class InProcess:
-    """One thing at a time in this very process: for notebooks, debuggers and tests.
+    """Runs one stage or cell at a time in this process: for notebooks, debuggers and tests.
 
-    A time limit interrupts Python code. What hangs outside Python hangs here, and what kills a process kills this one;
-    ``Workers`` survive both.
+    A time limit interrupts Python code only. Code that hangs outside Python, or kills its process, does so to this
+    process; with ``Workers`` the run survives both.
     """
 
     def slots(self, session: Session) -> int:
@@ -44,7 +44,7 @@ class InProcess:
 
     def run(self, scheduler: Scheduler, session: Session, memory: Callable[[Stage], int]) -> None:
         """See ``Executor.run``."""
-        # The watchdog ends the process, which is the user's own here.
+        # The watchdog would end the process, which here is the user's own.
         here = session.model_copy(update={"watchdog": False})
         while not scheduler.done:
             work = scheduler.next()
@@ -56,17 +56,17 @@ class InProcess:
 
 @dataclass(frozen=True)
 class Workers:
-    """A few worker processes on this machine; one that dies is replaced, and its work ends with a fault.
+    """Runs work in worker processes on this machine; one that dies is replaced, and its work ends with a fault.
 
     Args:
-        count: how many at most. Workers share one GPU: where a GPU trains, one works at a time.
+        count: largest number of workers. They share one GPU, so that on ``cuda`` only one works at a time.
     """
 
     count: int
 
     def slots(self, session: Session) -> int:
         """See ``Executor.slots``."""
-        # A GPU's memory is not shared out between workers, so that two trainings could run out of it together.
+        # A GPU's memory is not divided between workers, so that two trainings together could exhaust it.
         return self.count if session.device == "cpu" else 1
 
     def run(self, scheduler: Scheduler, session: Session, memory: Callable[[Stage], int]) -> None:
@@ -75,20 +75,20 @@ class Workers:
         try:
             while not scheduler.done:
                 pool.fill(scheduler)
-                for work, end in pool.ends():
+                for work, end in pool.collect():
                     scheduler.ended(work, end)
         finally:
             pool.close()
 
 
 class _Worker:
-    """One process and the pipe to it.
+    """A worker process and the pipe to it.
 
     It is started by a command, not by ``multiprocessing``, which would run the user's script again to import it.
 
     Args:
-        threads: of its work.
-        packages: from outside, whose plugins its work may use.
+        threads: number of threads of its work.
+        packages: outside packages whose plugins its work may use.
     """
 
     def __init__(self, threads: int, packages: tuple[str, ...]) -> None:
@@ -98,20 +98,20 @@ class _Worker:
         code = (
             f"import sys; sys.path[:] = {sys.path!r}; "
             "from importlib.util import module_from_spec, spec_from_file_location as spec_of; "
-            # The very package that runs here, whatever else is called bench in the working directory.
+            # This very package, not something else called bench in the working directory.
             f"spec = spec_of('bench', {bench.__file__!r}); sys.modules['bench'] = module_from_spec(spec); "
             "spec.loader.exec_module(sys.modules['bench']); "
             f"from bench.engine.executors.local import serve; serve({theirs.fileno()})"
         )
-        # Set before numpy and torch are imported there: OpenMP reads it once.
+        # Set before numpy and torch are imported there, since OpenMP reads it only once.
         environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
         self.process = subprocess.Popen([sys.executable, "-c", code], pass_fds=[theirs.fileno()], env=environment)
-        # Only the worker keeps its end: when it dies, this end reads the end of the file at once.
+        # Only the worker keeps its end open: when it dies, this end reads the end of the file at once.
         theirs.close()
         self.pipe.send_bytes(cloudpickle.dumps(registered_by_hand()))
 
     def end(self) -> int:
-        """Let it end, or make it; return its exit code."""
+        """Wait for the worker to exit, or kill it; return its exit code."""
         self.pipe.close()
         try:
             return self.process.wait(_PATIENCE)
@@ -121,54 +121,54 @@ class _Worker:
 
 
 class _Pool:
-    """Workers, and what each is doing."""
+    """The workers, and the work of each."""
 
     def __init__(self, count: int, session: Session, memory: Callable[[Stage], int]) -> None:
         self._count, self._session, self._memory = count, session, memory
         self._available = this_machine().memory
         self._idle: list[_Worker] = []
         self._busy: dict[Any, tuple[_Worker, Stage]] = {}
-        self._held: Stage | None = None
+        self._next_in_line: Stage | None = None
 
     def fill(self, scheduler: Scheduler) -> None:
-        """Give work to every worker that has none, as far as memory allows; the largest work may run alone."""
+        """Give work to every idle worker, as far as memory allows; work that is too large runs alone."""
         while len(self._busy) < self._count:
-            # What did not fit stays first in line, or large work would be overtaken for ever.
-            work, self._held = self._held or scheduler.next(), None
+            # Work that did not fit stays first in line, since smaller work would overtake it for ever.
+            work, self._next_in_line = self._next_in_line or scheduler.next(), None
             if work is None:
                 return
-            taken = sum(self._memory(other) for _, other in self._busy.values())
-            # With nothing else running it goes ahead whatever it takes: waiting would give it no more.
-            if self._busy and taken + self._memory(work) > self._available:
-                self._held = work
+            used = sum(self._memory(other) for _, other in self._busy.values())
+            # If nothing else runs it starts anyway, since waiting would free no more memory.
+            if self._busy and used + self._memory(work) > self._available:
+                self._next_in_line = work
                 return
             worker = self._worker_for(packages_from_outside(work))
             self._busy[worker.pipe] = (worker, work)
             try:
                 worker.pipe.send_bytes(cloudpickle.dumps(scheduler.job(work)))
-            except OSError:  # it died since its last work, which its pipe tells
+            except OSError:  # it died after its last work, which reading from its pipe will show
                 continue
 
     def _worker_for(self, packages: tuple[str, ...]) -> _Worker:
-        """Return an idle worker of the packages, or a new one in the place of an idle one of others."""
+        """Return an idle worker for these packages, or a new one, which may replace an idle one for others."""
         for worker in self._idle:
             if worker.packages == packages:
                 self._idle.remove(worker)
                 return worker
-        # An idle one of other packages makes room: workers do not mix packages, since a plugin may leave traces.
+        # An idle worker for other packages is replaced: workers do not mix packages, since a plugin may leave traces.
         if self._idle and len(self._idle) + len(self._busy) >= self._count:
             self._idle.pop(0).end()
         return _Worker(self._session.threads, packages)
 
-    def ends(self) -> list[tuple[Stage, End]]:
-        """Return what has ended, after a while at most."""
+    def collect(self) -> list[tuple[Stage, End]]:
+        """Wait a short time for work to end, and return the work that has ended."""
         if not self._busy:
             time.sleep(_LOOK)
         return [self._end(*self._busy.pop(pipe)) for pipe in wait(list(self._busy), timeout=_LOOK)]
 
     def _end(self, worker: _Worker, work: Stage) -> tuple[Stage, End]:
         try:
-            # The end of the file, also in the middle of a message, is a worker that died.
+            # The end of the file, even in the middle of a message, means that the worker died.
             end: End = cloudpickle.loads(worker.pipe.recv_bytes())
         except (EOFError, OSError):
             details = f"the worker process ended with exit code {worker.end()}"
@@ -177,9 +177,9 @@ class _Pool:
         return work, end
 
     def close(self) -> None:
-        """End all workers, those at work at once."""
+        """End all workers; busy ones are killed."""
         for worker, work in self._busy.values():
-            # All are killed before any is waited for: one after the other would take seconds each.
+            # All are killed before waiting for any, which would take seconds each.
             worker.process.kill()
             forget(self._session.out, work.key)
         for worker in [*self._idle, *(worker for worker, _ in self._busy.values())]:
@@ -187,7 +187,7 @@ class _Pool:
 
 
 def serve(handle: int) -> None:
-    """Work until the driver closes the pipe, which it does however it ends.
+    """Do work until the driver closes the pipe, which happens however the driver ends.
 
     Args:
         handle: file descriptor of the pipe.
@@ -200,5 +200,5 @@ def serve(handle: int) -> None:
             end = perform_as_worker(**cloudpickle.loads(pipe.recv_bytes()))
             pipe.send_bytes(cloudpickle.dumps(end))
     except (EOFError, OSError):
-        # Everything is written. Not `return`: threads of torch or of a plugin would hold the process, and its driver.
+        # All results are written. Not `return`: threads of torch or a plugin would keep the process and its driver.
         os._exit(0)

@@ -1,4 +1,4 @@
-"""Work on Ray: Ray Tune carries every stage and cell, on this machine or a cluster, in actors that are used again."""
+"""Executor on Ray: Ray Tune runs every stage and cell, on this machine or a cluster, in actors that are reused."""
 
 from __future__ import annotations
 
@@ -26,25 +26,25 @@ if TYPE_CHECKING:
     from ray.tune import Callback, Tuner
     from ray.tune.search import Searcher
 
-_UNKNOWN = "nothing is known of its end"
+_UNKNOWN = "nothing is known about its end"
 _FIRST, _STEP = 1_200_000_000, 1.5
-"""Bytes of the smallest request for memory, and how many times as much the next one is: conventions, see ``_asks``."""
+"""Bytes of the smallest request for memory, and the factor to the next larger one: conventions, see ``_asks``."""
 
 
 @dataclass(frozen=True)
 class OnRay:
-    """Ray Tune on a cluster, or on one machine where no address is given.
+    """Runs work by Ray Tune, on a cluster or on this machine.
 
     Args:
-        resources: of one stage or cell.
-        address: of a running cluster, or None for one on this machine.
+        resources: resources of one stage or cell.
+        address: address of a running cluster, or None for this machine.
     """
 
     resources: Resources = field(default_factory=Resources)
     address: str | None = None
 
     def slots(self, session: Session) -> int:
-        """See ``Executor.slots``; a cluster's nodes are not known before it is asked, and count as one like this."""
+        """See ``Executor.slots``; a cluster, whose nodes are not known yet, counts as one machine like this."""
         slots = (os.cpu_count() or 1) // self.resources.cpus
         if session.device != "cpu" and self.resources.gpus:
             import torch
@@ -53,15 +53,15 @@ class OnRay:
         return max(1, slots)
 
     def run(self, scheduler: Scheduler, session: Session, memory: Callable[[Stage], int]) -> None:
-        """See ``Executor.run``; Ray runs no more at once on a node than fit by the estimates.
+        """See ``Executor.run``; on each node, Ray runs only as much at once as fits by the estimates.
 
         Raises:
-            SpecError: no cluster answers, or none of its nodes has what a stage or cell asks for.
+            SpecError: no cluster answers, or none of its nodes has the resources of a stage or cell.
             RunError: Ray could not start.
         """
         with ray_session(self.resources, self.address) as cluster:
             _Carrier(scheduler, session, memory, self.resources, cluster).run(shared=self.address is not None)
-        if not scheduler.done:  # Tune returns without a word after Ctrl-C
+        if not scheduler.done:  # Tune returns normally after Ctrl-C
             raise KeyboardInterrupt
 
 
@@ -69,11 +69,11 @@ class _Carrier:
     """One run of Tune, in which every piece of work is a trial.
 
     Args:
-        scheduler: hands out work and is told of ends.
-        session: where the workers find everything.
+        scheduler: hands out work and receives its ends.
+        session: the session of the workers.
         memory: estimated bytes of a piece of work.
-        resources: of one piece of work.
-        cluster: on which Tune runs.
+        resources: resources of one piece of work.
+        cluster: the cluster that Tune runs on.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class _Carrier:
     ) -> None:
         self._scheduler, self._session, self._memory = scheduler, session, memory
         self._resources, self._cluster = resources, cluster
-        # Trials by name and not by key: work that is started again is another trial for Tune.
+        # Trials by name instead of key, since restarted work is another trial for Tune.
         self._starts: Counter[str] = Counter()
         self._trials: dict[str, Stage] = {}
         self._outside: dict[tuple[str, ...], int] = {(): 0}
@@ -96,9 +96,9 @@ class _Carrier:
         """Run trials until the scheduler is done, or the user stops them.
 
         Args:
-            shared: whether other machines take part, so that Tune's files must lie in the run's folder.
+            shared: whether other machines take part, so that Tune's files must be in the run's folder.
         """
-        # As many trials may wait for an actor as can run at once: more would be chosen before cells are ready.
+        # As many trials may wait for an actor as can run at once; more would be chosen before cells are ready.
         os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(self._cluster.slots)
         with tempfile.TemporaryDirectory(prefix="bench-tune-") as scratch:
             storage = self._session.out / ".tune" if shared else Path(scratch)
@@ -106,20 +106,20 @@ class _Carrier:
             results = _tuner(self, storage).fit()
             for result in (results[number] for number in range(len(results))):
                 if result.error is not None:
-                    self.died(Path(result.path).name, str(result.error))  # no actor started, which no callback tells
+                    self.died(Path(result.path).name, str(result.error))  # no actor started, so no callback was called
 
     def check_alive(self) -> None:
-        """Stop a run that no node can go on with; Tune would wait for ever.
+        """Stop a run if no node can continue it; Tune would wait for ever.
 
         Raises:
-            ExecutorLost: says why.
+            ExecutorLost: no node can run a trial; the message says why.
         """
         if self._cluster.lost and not self._scheduler.done:
             raise self._cluster.lost
 
     @property
     def done(self) -> bool:
-        """Say whether no trial will follow."""
+        """Whether no trial will follow."""
         return self._scheduler.done
 
     def next(self) -> dict[str, Any] | None:
@@ -131,31 +131,30 @@ class _Carrier:
         again = self._starts[work.key]
         name = work.key if again == 1 else f"{work.key}-{again}"
         self._trials[name] = work
-        # In the configuration, not in Ray's object store: what lies there is lost with its node, and takes Tune along.
+        # In the configuration instead of Ray's object store, whose objects are lost with their node, which ends Tune.
         job = cloudpickle.dumps(self._scheduler.job(work))
         return {"name": name, "asks": self._asks(work), "job": job, "plugins": self._plugins}
 
     def ended(self, name: str, end: str) -> None:
-        """Take the end that a trial reported."""
+        """Pass on the end that a trial reported."""
         self._scheduler.ended(self._trials.pop(name), End.model_validate_json(end))
 
     def died(self, name: str, details: str) -> None:
-        """Take note that a trial's process died; ``details`` are Ray's."""
-        # None where it was told already: Tune may name a death in a callback and again in its results.
+        """Pass on the death of a trial's process; ``details`` is Ray's message."""
+        # None if it is known already: Tune may report a death in a callback and again in its results.
         work = self._trials.pop(name, None)
         if work is not None:
             end = end_of_death(work, self._session, details)
-            # Without a word: whether its node died with it is known only after Ray has missed some heartbeats.
+            # If lost, its node may have died with it, which Ray knows only after some missed heartbeats.
             lost = end.fault is not None and end.fault.status == "lost"
             self._scheduler.ended(work, end.model_copy(update={"doubt": NODE_DEATH if lost else 0.0}))
 
     def _asks(self, work: Stage) -> dict[str, float]:
-        """Return a trial's resources. Memory goes up in steps, since an actor is used again for what asks for the same.
+        """Return the resources that a trial requests.
 
-        What other packages from outside take part in asks for a byte less, so that it gets an actor of its own: Tune
-        uses an actor again for any trial whose resources are equal, and looks at nothing else. A custom resource of a
-        name for each set of packages would have to be declared on every node of a cluster that is already up; a byte
-        of memory is on all of them, and no schedule changes by it.
+        Memory rises in steps, since Tune reuses an actor for any trial with equal resources. Work that uses outside
+        packages requests a byte less for each set of packages, so that it gets an actor of its own. A custom resource
+        for each set would have to be declared on every node of a running cluster; a byte of memory changes no schedule.
         """
         gpus = self._resources.gpus if work.uses_gpu() else 0.0
         needed, memory = self._memory(work), 0.0
@@ -163,15 +162,15 @@ class _Carrier:
             memory = _FIRST
             while memory < needed:
                 memory *= _STEP
-            # More than any node has would wait for ever; what does not fit runs alone on a node instead.
+            # A request for more than any node has would wait for ever; work that does not fit runs alone on a node.
             memory = min(memory, self._cluster.memory)
         number = self._outside.setdefault(packages_from_outside(work), len(self._outside))
-        asked = {"CPU": self._resources.cpus, "GPU": gpus, "memory": float(abs(int(memory) - number))}
-        return {name: amount for name, amount in asked.items() if amount}
+        request = {"CPU": self._resources.cpus, "GPU": gpus, "memory": float(abs(int(memory) - number))}
+        return {name: amount for name, amount in request.items() if amount}
 
 
 def _tuner(carrier: _Carrier, storage: Path) -> Tuner:
-    """Build what runs the trials that the carrier names."""
+    """Return the tuner that runs the carrier's trials."""
     from ray import tune
 
     return tune.Tuner(
@@ -188,9 +187,9 @@ def _tuner(carrier: _Carrier, storage: Path) -> Tuner:
             storage_path=str(storage.resolve()),
             verbose=0,
             callbacks=[_callback(carrier)],
-            # Retries are the scheduler's, which knows what may go well the next time.
+            # The scheduler handles retries, since it knows what may succeed the next time.
             failure_config=tune.FailureConfig(max_failures=0),
-            # Rows are the truth: nothing is ever restored from Tune's files.
+            # Nothing is ever restored from Tune's files, since the rows hold the results.
             checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
         ),
     )
@@ -201,7 +200,7 @@ def _trial_name(trial: Any) -> str:
 
 
 def _trainable() -> type:
-    """Build the class of Ray's workers, sent by value: it names nothing of this package before ``find_package``."""
+    """Return the class of Ray's workers, sent by value; it uses nothing of this package before ``find_package``."""
     from ray import tune
 
     home = bench.__file__
@@ -215,13 +214,13 @@ def _trainable() -> type:
         from importlib.util import module_from_spec, spec_from_file_location
 
         spec = spec_from_file_location("bench", home)
-        # Another node may have it elsewhere; there the path must do.
+        # On another node it may be elsewhere; there the usual import must find it.
         if "bench" not in sys.modules and Path(home).exists() and spec is not None and spec.loader is not None:
             sys.modules["bench"] = module_from_spec(spec)
             spec.loader.exec_module(sys.modules["bench"])
 
     class Worker(tune.Trainable):
-        """One piece of work per trial; the actor, its imports and its data set are used again for the next."""
+        """Does one piece of work per trial; the actor, its imports and its data set are reused for the next."""
 
         def setup(self, config: dict[str, Any]) -> None:
             find_package()
@@ -236,7 +235,7 @@ def _trainable() -> type:
             end = perform_as_worker(**cloudpickle.loads(self._job))
             return {"done": True, "end": end.model_dump_json()}
 
-        # True: Tune then uses the actor, with its imports and its data set, for the next trial.
+        # Tune reuses the actor, with its imports and its data set, if this returns True.
         def reset_config(self, new_config: dict[str, Any]) -> bool:
             self._job = new_config["job"]
             return True
@@ -248,7 +247,7 @@ def _searcher(carrier: _Carrier) -> Searcher:
     from ray.tune.search import Searcher
 
     class Feed(Searcher):
-        """Names the next trial when Tune has room for one. Tune stores a copy of it, which needs no carrier."""
+        """Suggests the next trial when Tune has room for one. Tune stores a copy of it, which needs no carrier."""
 
         carrier: Any = None
 
@@ -259,10 +258,10 @@ def _searcher(carrier: _Carrier) -> Searcher:
             return Searcher.FINISHED if self.carrier.done else self.carrier.next()
 
         def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:
-            """Do nothing: the callback tells the carrier, with the error."""
+            """Do nothing: the callback informs the carrier, with the error."""
 
         def save(self, checkpoint_path: str) -> None:
-            """Do nothing: rows are the truth, and no run is restored from Tune's files."""
+            """Do nothing: no run is restored from Tune's files."""
 
         def restore(self, checkpoint_path: str) -> None:
             """Do nothing, see ``save``."""
@@ -275,8 +274,8 @@ def _searcher(carrier: _Carrier) -> Searcher:
 def _callback(carrier: _Carrier) -> Callback:
     from ray import tune
 
-    class Ends(tune.Callback):
-        """Passes the end of a trial on. Tune stores a copy of it, which needs no carrier."""
+    class EndCallback(tune.Callback):
+        """Passes on the end of a trial. Tune stores a copy of it, which needs no carrier."""
 
         carrier: Any = None
 
@@ -292,13 +291,13 @@ def _callback(carrier: _Carrier) -> Callback:
         def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
             self.carrier.died(trial.config["name"], _last_words(trial))
 
-    callback = Ends()
+    callback = EndCallback()
     callback.carrier = carrier
     return callback
 
 
 def _last_words(trial: Any) -> str:
-    """Read Ray's account of a trial's end. Tune has it in a file on this machine before it is where the results go."""
+    """Return Ray's message about a trial's end; it is in a local file before it is among the results."""
     with suppress(OSError, TypeError):
         return Path(trial.error_file).read_text()
     return trial.get_error() or _UNKNOWN

@@ -1,4 +1,4 @@
-"""The Ray session of a run: one on this machine, or a running cluster; noticing when all of it is gone."""
+"""The Ray session of a run, on this machine or a running cluster, with a watch for its loss."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ from bench.errors import ExecutorLost, RunError, SpecError
 from bench.registry import STRIPPED
 
 _SETTINGS = {
-    # Nothing is reported to anybody.
+    # No usage statistics are sent.
     "RAY_USAGE_STATS_ENABLED": "0",
-    # Relative paths of the user's mean the directory of the command.
+    # The user's relative paths are relative to the directory of the command.
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
-    # What later versions of Ray do anyway; until then it warns where this is not set.
+    # The default of later versions of Ray; earlier ones warn unless it is set.
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_COLOR_PREFIX": "0",
-    # No CSV, JSON and TensorBoard files for each trial: a large grid has tens of thousands of these.
+    # No CSV, JSON and TensorBoard files for each trial, of which a large grid has tens of thousands.
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
-    # Tune writes the state of all trials at each checkpoint, which nobody reads.
+    # Tune writes the state of all trials at each checkpoint, which is never read.
     "TUNE_GLOBAL_CHECKPOINT_S": "3600",
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
 }
 _LOOK = 3.0
-"""Seconds between two looks for nodes that are alive."""
+"""Seconds between two checks for nodes that are alive."""
 REJOINING = 60.0
-"""Seconds that a cluster without a node that can run a trial gets to start one: autoscaling, a restarted machine."""
+"""Seconds that a cluster gets to start a node that can run a trial, by autoscaling or a restarted machine."""
 NODE_DEATH = 25.0
-"""Seconds that Ray may take to notice that a node died: its workers are missed at once, the node after heartbeats."""
+"""Seconds in which Ray notices the death of a node: it misses workers at once, the node after some heartbeats."""
 
 
 @dataclass
@@ -43,9 +43,9 @@ class RayCluster:
     """A Ray session in use.
 
     Attributes:
-        memory: bytes that Ray hands out on the node that has most of them; more must not be asked for.
-        slots: how many stages and cells its nodes can run at once, at the start.
-        lost: why no node can run a trial any more; None while one can.
+        memory: bytes that Ray offers on the node that has most; no trial may request more.
+        slots: number of stages and cells that its nodes can run at once, at the start.
+        lost: reason why no node can run a trial any more; None while one can.
     """
 
     memory: int
@@ -61,14 +61,14 @@ def use_ray_settings() -> None:
 
 @contextmanager
 def ray_session(resources: Resources, address: str | None) -> Iterator[RayCluster]:
-    """Open a Ray session: the caller's if one is up, else the cluster at the address, else one on this machine.
+    """Open a Ray session: the caller's if there is one, else the cluster at the address, else one on this machine.
 
     The processes of a session on this machine end with this process, however it ends: the kernel kills Ray's servers,
-    and a worker exits once it misses them. If the nodes die first, Ray would wait for others for ever; then the session
-    is marked as lost.
+    and workers exit without them. If the nodes die first, Ray would wait for others for ever; the session is then
+    marked as lost.
 
     Raises:
-        SpecError: no cluster answers, or none of its nodes has what a trial asks for.
+        SpecError: no cluster answers, or none of its nodes has the resources of a trial.
         RunError: this Python drops docstrings, or Ray could not start.
     """
     if STRIPPED:
@@ -77,10 +77,10 @@ def ray_session(resources: Resources, address: str | None) -> Iterator[RayCluste
         )
     use_ray_settings()
     if address is None:
-        os.environ.setdefault("RAY_AUTH_MODE", "disabled")  # a session that this process alone uses and ends
+        os.environ.setdefault("RAY_AUTH_MODE", "disabled")  # only this process uses the session, and ends it
     import ray
 
-    # Tune prints a traceback for each trial that is lost; the run records and reports it.
+    # Tune prints a traceback for each lost trial, which the run records and reports itself.
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     own = not ray.is_initialized()
     with ray_started(address) if own else nullcontext(), _watched(resources, local=own and address is None) as cluster:
@@ -88,13 +88,13 @@ def ray_session(resources: Resources, address: str | None) -> Iterator[RayCluste
 
 
 def check_capacity(resources: Resources) -> RayCluster:
-    """Refuse what no single node has: Ray would wait for it for ever.
+    """Refuse resources that no single node has, for which Ray would wait for ever.
 
     Returns:
-        What the nodes that have as much give.
+        The cluster, with the memory and slots of the nodes that have the resources.
 
     Raises:
-        SpecError: says what the nodes have, or that a trial asks for one and a half GPUs.
+        SpecError: no node has the resources, or a trial requests one and a half GPUs.
     """
     if resources.gpus > 1 and resources.gpus % 1:
         raise SpecError(f"--gpus-per-trial {resources.gpus:g} is not valid: a fraction of one GPU, or whole ones.")
@@ -105,7 +105,7 @@ def check_capacity(resources: Resources) -> RayCluster:
         return RayCluster(max(int(node.get("memory", 0)) for node in fitting), slots)
     raise SpecError(
         f"a trial asks for {resources.cpus} CPU(s) and {resources.gpus:g} GPU(s), but no node has as many: "
-        f"{_found(nodes)}. Lower --cpus-per-trial or --gpus-per-trial."
+        f"{_listed(nodes)}. Lower --cpus-per-trial or --gpus-per-trial."
     )
 
 
@@ -120,24 +120,24 @@ def _fitting(nodes: list[dict[str, float]], resources: Resources) -> list[dict[s
     return [node for node in nodes if node.get("CPU", 0) >= resources.cpus and node.get("GPU", 0) >= resources.gpus]
 
 
-def _found(nodes: list[dict[str, float]]) -> str:
+def _listed(nodes: list[dict[str, float]]) -> str:
     return "; ".join(f"{node.get('CPU', 0):g} CPU(s) and {node.get('GPU', 0):g} GPU(s)" for node in nodes) or "none"
 
 
 def _slots(node: dict[str, float], resources: Resources) -> int:
-    """Count the pieces of work that a node can run at once."""
+    """Return the number of pieces of work that a node can run at once."""
     by_gpu = [int(node["GPU"] / resources.gpus)] if resources.gpus else []
-    # The scarcer of both; at least 1, as rounding must not make a node that fits run nothing.
+    # The scarcer of both; at least 1, since rounding must not make a node that fits run nothing.
     return max(1, min([int(node["CPU"] / max(1, resources.cpus)), *by_gpu]))
 
 
 @contextmanager
 def _watched(resources: Resources, *, local: bool) -> Iterator[RayCluster]:
-    """Watch the nodes that are up; they are marked as lost once none has been able to run a trial for a while.
+    """Watch the nodes, and mark the cluster as lost once none has been able to run a trial for a while.
 
     Args:
-        resources: of a trial.
-        local: whether Ray runs for this process alone: no node comes back then, but a fresh start brings one.
+        resources: resources of a trial.
+        local: whether Ray runs for this process alone: then no node comes back, but starting again brings one.
     """
     cluster, ended = check_capacity(resources), threading.Event()
 
@@ -161,7 +161,7 @@ def _watched(resources: Resources, *, local: bool) -> Iterator[RayCluster]:
         yield cluster
     finally:
         ended.set()
-        watcher.join(_LOOK)  # Ray may not answer any more; it is a daemon
+        watcher.join(_LOOK)  # without waiting for ever, since Ray may no longer answer
 
 
 def _loss(alive: list[dict[str, float]], resources: Resources, *, local: bool) -> ExecutorLost:
@@ -170,6 +170,6 @@ def _loss(alive: list[dict[str, float]], resources: Resources, *, local: bool) -
         return ExecutorLost(f"{died}; the log of its raylet is below /tmp/ray")
     return ExecutorLost(
         f"for {REJOINING:.0f} s no node of the cluster has had the {resources.cpus} CPU(s) and {resources.gpus:g} "
-        f"GPU(s) of a trial; alive: {_found(alive)}",
+        f"GPU(s) of a trial; alive: {_listed(alive)}",
         final=True,
     )

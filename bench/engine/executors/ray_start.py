@@ -1,4 +1,4 @@
-"""Start Ray, or connect to a cluster, so that a signal ends the wait at any moment."""
+"""Starting Ray, or connecting to a cluster, in a way that a signal can interrupt at any moment."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from bench.errors import BenchError, RunError, SpecError
 from bench.interruption import interrupt
 
 STARTING = 1_500_000_000
-"""Bytes of address space that Ray takes in this process: 1.39 GB (n = 2, 2 CPUs, 2026-11-28)."""
+"""Bytes of address space that Ray takes in this process: measured 1.39 GB (n = 2, 2 CPUs, 2026-11-28)."""
 SMALL_STORE = 200_000_000
-"""Bytes of Ray's object store, which holds no data set, where address space is limited: every process maps it, and
-Ray's own choice is a third of all memory."""
+"""Bytes of Ray's object store, which holds no data set, if address space is limited: every process maps the store, and
+Ray's default is a third of all memory."""
 _LOOK = 0.01
-"""Seconds between two looks whether Ray is up; in each, SIGTERM is taken back from Ray's C++ code."""
+"""Seconds between two checks whether Ray has started, each of which takes SIGTERM back from Ray's C++ code."""
 _THREAD = "bench-ray"
 _PATIENCE = 10.0
-"""Seconds that a Ray which did not start gets to end in order."""
+"""Seconds that a Ray which did not start gets to shut down."""
 
 
 @contextmanager
 def ray_started(address: str | None) -> Iterator[None]:
     """Run Ray on this machine, or use the cluster at the address, during the block.
 
-    Ray gets a thread of its own, since it waits for its servers in C++ code, where Python heeds no signal. The kernel
-    ends Ray's servers with the thread that started them, so that thread lives as long as they do.
+    Ray gets a thread of its own, since it waits for its servers in C++ code, during which Python handles no signal. The
+    kernel ends Ray's servers with the thread that started them, so that thread lives as long as they do.
 
     Raises:
         SpecError: no cluster answers.
@@ -53,7 +53,7 @@ def ray_started(address: str | None) -> Iterator[None]:
 
         try:
             ray.init(**options)
-        # SystemExit too: an error that stays in this thread would leave the driver waiting for ever.
+        # SystemExit too: an error that ends only this thread would leave the driver waiting for ever.
         except BaseException as error:
             failures.append(error)
         up.set()
@@ -73,18 +73,18 @@ def ray_started(address: str | None) -> Iterator[None]:
             yield
         finally:
             over.set()
-            # A Ray that is up gets the time it needs to end in order; one that hangs while it starts does not.
+            # A Ray that has started gets the time that it needs to shut down; one that hangs in its start does not.
             thread.join(None if up.is_set() and not failures else _PATIENCE)
 
 
 def _refusal(error: BaseException, address: str | None, limit: int | None) -> BenchError:
-    """Say what to tell the user; Ray raises plain exceptions, some without a word, where its servers do not come up."""
+    """Return an error for the user; if its servers do not start, Ray raises exceptions, some without a message."""
     reason = " ".join(str(error).split()).removesuffix(".") or type(error).__name__
     if isinstance(error, ConnectionError):
         return SpecError(f"no Ray cluster answers at {address!r}: {reason}.")
-    cramped = "" if limit is None else f", its address space too small (ulimit -v {limit // 1024})"
+    limited = "" if limit is None else f", its address space too small (ulimit -v {limit // 1024})"
     return RunError(
-        f"Ray could not start ({reason}). Is the machine overloaded, its disk full{cramped}? Rows that are written "
+        f"Ray could not start ({reason}). Is the machine overloaded, its disk full{limited}? Rows that are written "
         "stay; the same command runs what is missing. --executor local needs no Ray."
     )
 
@@ -93,12 +93,12 @@ def _check_address_space(limit: int) -> None:
     """Refuse a limit (``ulimit -v``, ``h_vmem`` of a batch system) at which Ray's C++ code would crash or hang.
 
     Raises:
-        RunError: says what the limit is.
+        RunError: the limit is too low.
     """
-    taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-    if limit - taken < STARTING:
+    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    if limit - used < STARTING:
         raise RunError(
-            f"Ray needs {STARTING / 1e9:.1f} GB of address space besides the {taken / 1e9:.1f} GB that this process "
+            f"Ray needs {STARTING / 1e9:.1f} GB of address space besides the {used / 1e9:.1f} GB that this process "
             f"has, but is allowed {limit / 1e9:.1f} GB in all (ulimit -v {limit // 1024}). Raise the limit, or use "
             "--executor local, which needs no Ray."
         )
@@ -106,25 +106,23 @@ def _check_address_space(limit: int) -> None:
 
 @contextmanager
 def _sigterm_interrupts() -> Iterator[Callable[[], None]]:
-    """Let SIGTERM interrupt the block, unless the user's own program does something else with it.
+    """Make SIGTERM interrupt the block, unless the user's own program handles it; afterwards restore the handlers.
 
-    Tune leaves a handler of SIGINT behind; that is put back too.
-
-    Ray's C++ code takes SIGTERM over once while it starts: to print a stack, call the handler of before, and abort by
-    an alarm three seconds later.
+    The handler of SIGINT is restored too, since Tune leaves one behind. While it starts, Ray's C++ code replaces the
+    handler of SIGTERM: it prints a stack, calls the former handler, and aborts by an alarm three seconds later.
 
     Yields:
-        To be called while Ray starts and once it has, to take SIGTERM back.
+        A function to call while Ray starts and once it has started, to take SIGTERM back.
     """
     if threading.current_thread() is not threading.main_thread():
-        # Only the main thread may set handlers; elsewhere the caller's program deals with signals.
+        # Only the main thread may set handlers; in others the caller's program handles signals.
         yield lambda: None
         return
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     users_handler = before[signal.SIGTERM]
 
     def handle(number: int, frame: FrameType | None) -> None:
-        # Takes back the alarm by which Ray's handler would abort this process.
+        # Cancels the alarm by which Ray's handler would abort this process.
         signal.alarm(0)
         (users_handler if callable(users_handler) else interrupt)(number, frame)
 
@@ -135,16 +133,16 @@ def _sigterm_interrupts() -> Iterator[Callable[[], None]]:
     try:
         yield keep
     finally:
-        for number, was in before.items():
-            # None stands for a handler that was not set from Python, which cannot be put back.
-            signal.signal(number, was or signal.SIG_DFL)
+        for number, handler in before.items():
+            # None means a handler that was not set from Python, which cannot be restored.
+            signal.signal(number, handler or signal.SIG_DFL)
 
 
 def _leave_the_group() -> None:
     """Take a server of Ray, just forked, out of this process's group.
 
-    A signal to the whole group (``timeout``, a terminal that closes) then reaches this process alone, which ends Ray in
-    order; it would wait a minute for servers that are dead.
+    A signal to the whole group (``timeout``, a closing terminal) then reaches only this process, which shuts Ray down;
+    otherwise it would wait a minute for dead servers.
     """
     if threading.current_thread().name == _THREAD:
         os.setpgid(0, 0)
