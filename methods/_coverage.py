@@ -1,4 +1,4 @@
-"""Greedy coverage of many rows by a kernel, without an N x N matrix."""
+"""Greedy coverage of a pool by a kernel, without an N x N matrix."""
 
 from __future__ import annotations
 
@@ -14,13 +14,15 @@ Kernel = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 """Squared distances float32 [...] -> similarities in [0, 1] of the same shape; may work in place."""
 Positions: TypeAlias = NDArray[np.int64] | slice
 Similarity = Callable[[Positions, Positions], NDArray[np.float32]]
-"""(P candidates, Q rows), by position -> how well each covers each, float32 [P, Q], at least 0; the caller's own."""
+"""Positions of P candidates and of Q rows -> how well each candidate covers each row, float32 [P, Q], at least 0.
+
+The result belongs to the caller, who may change it in place."""
 _CELLS = 2**23
-"""Similarities held at once: 32 MB of float32, whatever the size of the pool."""
+"""Similarities in memory at once: 32 MB of float32, whatever the size of the pool."""
 
 
 def rbf(lengthscale: float) -> Kernel:
-    """Return the kernel exp(-d^2 / h^2) of squared distances; it works in place.
+    """Return the kernel exp(-d^2 / h^2), which takes squared distances and works in place.
 
     Args:
         lengthscale: h, above 0.
@@ -42,23 +44,23 @@ def greedy_coverage(
     candidates: NDArray[np.float32] | None = None,
     before: NDArray[np.float32] | None = None,
 ) -> NDArray[np.int64]:
-    """Maximise C(S) = sum over i of max over s in S of kernel(|x_i - x_s|^2), one pick of the largest gain at a time.
+    """Greedily maximise C(S) = sum over i of max over s in S of kernel(|x_i - x_s|^2).
 
-    Every gain is kept up to date: a pick changes it only through the rows that the pick covers better than all picks
-    before, so their similarities alone are computed again. Together that is a few passes over all pairs (about log n
-    of them for a smooth kernel, one for a kernel of 0 and 1), whatever the budget. C(S) is at least 1 - 1/e of the
-    best (Nemhauser et al. 1978).
+    Each step picks the candidate with the largest gain. A pick changes the gains only through the rows that it covers
+    better than all earlier picks, so only their similarities are computed again. Whatever the budget, this takes a few
+    passes over all pairs: about log n for a smooth kernel, one for a kernel with values 0 and 1. C(S) is at least
+    1 - 1/e of the optimum (Nemhauser et al. 1978).
 
     Args:
-        rows: x float32 [N, D], finite: what is to be covered. Not modified.
+        rows: x float32 [N, D], finite, the rows to cover. Not modified.
         budget: n, candidates to pick.
         kernel: see ``Kernel``.
-        candidates: float32 [M, D], what may be picked; None is the rows themselves.
-        before: float32 [L, D], what is in S from the start, such as images that are labelled already.
+        candidates: float32 [M, D], the rows that may be picked; None stands for ``rows``.
+        before: float32 [L, D], rows that are in S from the start, such as images that already have a label.
 
     Returns:
-        int64 [at most n] positions among the candidates, unique, in the order of the picks; fewer than n where no
-        candidate that is left covers more. Of equal gains the smallest position is picked first.
+        int64 [at most n] positions among the candidates, unique, in the order of the picks; fewer than n when no
+        further candidate covers more. Ties go to the smallest position.
 
     Raises:
         SelectionError: n is outside 0 to the number of candidates.
@@ -67,7 +69,7 @@ def greedy_coverage(
     squares, candidate_squares = (np.einsum("nd,nd->n", points, points) for points in (rows, chosen_from))
 
     def similarity(picked: Positions, covered: Positions) -> NDArray[np.float32]:
-        # |x|^2 + |y|^2 - 2xy is one matrix product; rounding may take it below 0, where a kernel would be above 1.
+        # |x|^2 + |y|^2 - 2xy takes one matrix product. Rounding may make it negative, and a kernel of that exceeds 1.
         apart = chosen_from[picked] @ rows[covered].T
         apart *= -2
         apart += candidate_squares[picked, None]
@@ -79,18 +81,18 @@ def greedy_coverage(
 
 
 def greedy_cover(similarity: Similarity, best: NDArray[np.float32], candidates: int, budget: int) -> NDArray[np.int64]:
-    """Maximise sum over i of max(best_i, max over s in S of similarity(s, i)), one pick of the largest gain at a time.
+    """Greedily maximise the sum over i of max(best_i, max over s in S of similarity(s, i)).
 
     See ``greedy_coverage``.
 
     Args:
         similarity: see ``Similarity``.
         best: float32 [N], how well each row is covered from the start. Not modified.
-        candidates: M.
+        candidates: M, the number of candidates.
         budget: n, candidates to pick.
 
     Returns:
-        As ``greedy_coverage``.
+        int64 [at most n] positions among the candidates, as ``greedy_coverage`` returns them.
 
     Raises:
         SelectionError: n is outside 0 to M.
@@ -98,7 +100,7 @@ def greedy_cover(similarity: Similarity, best: NDArray[np.float32], candidates: 
     check_budget(candidates, budget)
     step = max(1, _CELLS // max(candidates, 1))
     everything = slice(None)
-    # float64: a gain is a sum over the whole pool from which small losses are taken away again and again.
+    # float64: a gain is a sum over the whole pool, and small losses are subtracted from it many times.
     gains = np.zeros(candidates)
     for start in range(0, len(best), step):
         block = slice(start, start + step)
@@ -106,8 +108,8 @@ def greedy_cover(similarity: Similarity, best: NDArray[np.float32], candidates: 
     picks: list[int] = []
     while len(picks) < budget:
         pick = int(gains.argmax())
-        # All others are copies of picks, or covered in full; what to do with the rest of the budget is the method's
-        # affair.
+        # All remaining candidates are copies of picks, or cover nothing new; the method decides how to spend the rest
+        # of the budget.
         if gains[pick] <= 0:
             break
         picks.append(pick)
@@ -116,19 +118,19 @@ def greedy_cover(similarity: Similarity, best: NDArray[np.float32], candidates: 
         for start in range(0, len(better), step):
             part = better[start : start + step]
             lost = similarity(everything, part)
-            # A candidate loses what lies between the old and the new cover. Below the old it never gained, above the
-            # new it still does.
+            # A candidate loses the part of its gain between the old and the new cover: below the old cover it gained
+            # nothing, and above the new one it still gains.
             np.clip(lost, best[part], raised[part], out=lost)
             gains -= (lost - best[part]).sum(1, dtype=np.float64)
-        # After the loop, which needs the cover of before.
+        # Only after the loop, which reads the old cover.
         best = raised
-        # Rounding may leave the gain of a pick a little above 0.
+        # Rounding may leave the gain of a pick slightly above 0.
         gains[pick] = -np.inf
     return np.asarray(picks, dtype=np.int64)
 
 
 def _covered(rows: NDArray[np.float32], by: NDArray[np.float32], kernel: Kernel) -> NDArray[np.float32]:
-    """Return the similarity of every row to the most similar of some others, float32 [N]; 0 where there is no other."""
+    """Return the similarity of every row to the most similar row of ``by``, float32 [N]; 0 if ``by`` is empty."""
     squares, by_squares = (np.einsum("nd,nd->n", points, points) for points in (rows, by))
     best = np.zeros(len(rows), dtype=np.float32)
     step = max(1, _CELLS // max(len(by), 1))

@@ -1,4 +1,4 @@
-"""Budgets over groups (classes, strata) and sampling inside them."""
+"""Sharing a budget over groups (classes, strata) and sampling inside each."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from numpy.typing import NDArray
 
 
 def proportional_quotas(sizes: NDArray[np.integer], budget: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Split ``budget`` over groups in proportion to their sizes, by the largest remainder.
+    """Split ``budget`` over groups in proportion to their sizes, by the largest-remainder method.
 
     Args:
         sizes: [G] images per group; groups may be empty.
         budget: n, at most sum(sizes).
-        rng: breaks ties of the remainders.
+        rng: breaks ties between remainders.
 
     Returns:
-        int64 [G] that sums to n; each is n * size / N rounded down or up, so never more than the group's size.
+        int64 [G] with sum n. Each quota is n * size / N rounded down or up, so never more than the group's size.
     """
     total = int(sizes.sum())
     if not total:
         return np.zeros(len(sizes), dtype=np.int64)
-    # Whole numbers throughout: a remainder of n * size / N in floating point could put a tie in the wrong order.
+    # Integers throughout: in floating point, equal remainders of n * size / N could differ by rounding.
     quotas, remainders = np.divmod(budget * sizes.astype(np.int64), total)
-    # Equal remainders are the rule in balanced data; by index the first classes would always get the rest.
+    # Balanced data has equal remainders; without the shuffle the first classes would always get the extra images.
     shuffled = rng.permutation(len(sizes))
     largest = shuffled[np.argsort(-remainders[shuffled], kind="stable")]
     quotas[largest[: budget - int(quotas.sum())]] += 1
@@ -37,7 +37,7 @@ def sample_groups(
     Args:
         groups: [N] group number of each position, in [0, G).
         quotas: int64 [G], each at most the group's size.
-        rng: draws.
+        rng: makes the draws.
 
     Returns:
         int64 [sum(quotas)] positions in 0 to N - 1, unique, ordered by group.

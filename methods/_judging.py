@@ -1,4 +1,4 @@
-"""Taking the best of several coresets by a judge that reads no label, or a random one where none is better."""
+"""Choosing between coresets with a judge that reads no label; a random coreset wins if none is clearly better."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from bench import Judge, Pool, SelectionError
 
 RANDOM_CORESETS = 5
-"""Random coresets that the guard compares with: enough for a standard deviation, few enough to cost next to nothing."""
+"""Random coresets that the guard compares with: enough for a standard deviation, and few enough to be cheap."""
 
 
 def take_best(
@@ -22,38 +22,38 @@ def take_best(
     by: Judge,
     guard: bool,
 ) -> tuple[str, NDArray[np.int64]]:
-    """Have the candidates judged, report what all were judged, and return the best.
+    """Judge the candidates, report all judgements, and return the best candidate.
 
     Args:
         pool: needs the judge.
-        candidates: name -> coreset int64 [n]; of equally good ones the first is taken.
-        budget: n.
-        rng: draws the random coresets of the guard, whether it is on or not.
+        candidates: name -> coreset int64 [n]; ties go to the first.
+        budget: n, images in a coreset.
+        rng: draws the guard's random coresets, whether the guard is on or off.
         by: which judge, see ``Pool.judge``.
-        guard: judge ``RANDOM_CORESETS`` random coresets too, and take the first of them where the best candidate is not
-            above their mean by their standard deviation.
+        guard: whether to judge ``RANDOM_CORESETS`` random coresets too, and to return the first of them unless the
+            best candidate exceeds their mean by more than their standard deviation.
 
     Returns:
-        Its name, or ``random 1``, and the coreset.
+        The name of the chosen candidate, or ``random 1``, and its coreset.
 
     Raises:
         SelectionError: a judgement is NaN.
     """
-    # Drawn with the guard off too, so that the switch changes no other random number.
+    # Drawn even if the guard is off, so that the switch changes no other random number.
     draws = {f"random {number + 1}": rng.choice(len(pool), budget, replace=False) for number in range(RANDOM_CORESETS)}
     all_of_them = {**candidates, **draws} if guard else dict(candidates)
-    # Sorted: coresets of the same images must be judged alike, in whatever order their methods return them.
+    # Sorted: coresets of the same images must get the same judgement, whatever order their methods return.
     judgements = pool.judge([np.sort(indices) for indices in all_of_them.values()], by=by)
     if unknown := int(np.isnan(judgements).sum()):
         raise SelectionError(f"cannot choose: the judge says NaN of {unknown} of {len(judgements)} coresets.")
     judged = dict(zip(all_of_them, judgements.tolist(), strict=True))
-    # Among the candidates alone, in their order: a random coreset is taken only by the rule below.
+    # Only among the candidates, in their order: a random coreset is taken only by the rule below.
     taken = max(candidates, key=judged.__getitem__)
     if guard:
         by_chance = [judged[name] for name in draws]
-        # One standard deviation is a convention, and a weak test: were all candidates as good as random ones, the best
-        # of 5 would pass in 59 % of all cases, the best of 12 in 81 % (simulated, 200,000 draws). A stricter one would
-        # take random coresets yet more often, which cost more than it saved where it was measured.
+        # One standard deviation is a convention, and a weak test: if all candidates were as good as random ones, the
+        # best of 5 would pass in 59 % of all cases, the best of 12 in 81 % (simulated, 200,000 draws). A stricter test
+        # would take random coresets more often, which cost more than it saved where it was measured.
         if judged[taken] <= np.mean(by_chance) + np.std(by_chance, ddof=1):
             taken = "random 1"
     pool.report(judged=judged, taken=taken)

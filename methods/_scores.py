@@ -1,4 +1,4 @@
-"""From scores to images: what methods share that drop the hardest, or draw by a Beta density."""
+"""Shared steps from scores to images: drop the hardest, keep the next, or draw by a Beta density."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from ._unread import refuse_unread
 
 
 def next_hardest(order: NDArray[np.int64], budget: int, beta: float) -> NDArray[np.int64]:
-    """Drop the floor(beta * N) hardest (mostly mislabelled), keep the next n, drop the rest (easiest).
+    """Drop the floor(beta * N) hardest images (mostly mislabelled), keep the next n, drop the rest (easiest).
 
-    ELFS (Zheng et al. 2025, section 3.3). The released code returns nothing when beta equals the rate; here that
-    keeps the n easiest.
+    ELFS (Zheng et al. 2025, section 3.3). The released code returns nothing when beta equals the rate; this function
+    then keeps the n easiest images.
 
     Args:
         order: int64 [N], hardest first.
@@ -28,7 +28,7 @@ def next_hardest(order: NDArray[np.int64], budget: int, beta: float) -> NDArray[
         int64 [n], hardest first.
 
     Raises:
-        SelectionError: see ``count_hardest``; it names the largest valid beta.
+        SelectionError: beta leaves fewer than n images; the message names the largest valid beta.
     """
     start = count_hardest(beta, len(order), budget)
     return order[start : start + budget]
@@ -43,19 +43,19 @@ def beta_sample(
     rate: float,
     exponent: float,
 ) -> NDArray[np.int64]:
-    """Draw n images without replacement, with probability in proportion to BetaPDF(confidence; a, b) * score.
+    """Draw n images without replacement, with probability proportional to BetaPDF(confidence; a, b) * score.
 
-    DUAL's sampling (Cho et al. 2025, section 4.2): b = 15 (1 - mu) (1 - r^c) and a = 16 - b, with mu the mean
-    confidence of the 10 images of highest score, r the rate and c the exponent, so that high rates turn to easy images.
-    Deviations: confidences are kept 1e-6 away from 0 and 1, and b above 1e-6, where the density is 0 or infinite;
-    images of probability 0 are drawn once no other is left, where the released code raises.
+    This is DUAL's sampling (Cho et al. 2025, section 4.2): b = 15 (1 - mu) (1 - r^c) and a = 16 - b, where mu is the
+    mean confidence of the 10 images with the highest scores, r the rate and c the exponent. High rates favour easy
+    images. Deviations: confidences are clipped to [1e-6, 1 - 1e-6] and b to at least 1e-6, since the density is 0 or
+    infinite beyond; images of probability 0 are drawn last, where the released code raises.
 
     Args:
-        score: [N], at least 0, high = wanted; finite. Not modified.
+        score: [N], at least 0, finite; high scores are drawn more often. Not modified.
         confidence: [N] in [0, 1], mean confidence in the label over early epochs. Not modified.
         budget: n, images to draw, 0 to N.
-        rng: draws.
-        rate: r, fraction of the pool to be removed, in [0, 1].
+        rng: makes the draws.
+        rate: r, fraction of the pool that is removed, in [0, 1].
         exponent: c, above 0.
 
     Returns:
@@ -70,13 +70,13 @@ def beta_sample(
     if not budget:
         return np.empty(0, dtype=np.int64)
     shown = np.clip(confidence.astype(np.float64), 1e-6, 1 - 1e-6)
-    # Not ``shown``: the paper's mu is that of the confidences themselves.
+    # Not ``shown``: the paper's mu is the mean of the unclipped confidences.
     mean = float(confidence[hardest(score, min(10, len(score)), rng)].mean())
     b = max(15 * (1 - mean) * (1 - rate**exponent), 1e-6)
     a = 16 - b
-    # 1 in place of 0 keeps the logarithm finite; the last key puts these images behind all others.
+    # A 1 in place of each 0 keeps the logarithm finite; the last sort key puts these images behind all others.
     chance = np.where(score > 0, score, 1).astype(np.float64)
-    # Without the Beta function B(a, b), which is the same factor for every image.
+    # The Beta function B(a, b) is left out: it is the same factor for every image.
     log_chance = (a - 1) * np.log(shown) + (b - 1) * np.log1p(-shown) + np.log(chance)
     # The n largest of log p + Gumbel noise are n draws without replacement (Efraimidis and Spirakis 2006).
     keys = log_chance + rng.gumbel(size=len(score))
@@ -84,7 +84,7 @@ def beta_sample(
 
 
 def beta_within_rate(params: Mapping[str, Any], rate: float) -> None:
-    """Refuse a beta above the rate, for methods that drop the beta * N hardest: beta * N + n <= N holds up to the rate.
+    """Refuse a beta above the rate, since a method that drops beta * N images would have fewer than n left.
 
     Raises:
         SpecError: beta is above the rate.
@@ -97,10 +97,10 @@ def beta_within_rate(params: Mapping[str, Any], rate: float) -> None:
 
 
 def check_dropping(params: Mapping[str, Any], rate: float) -> None:
-    """Refuse a beta above the rate, and a ``never_learned`` that the score does not read.
+    """Refuse a beta above the rate, and a ``never_learned`` that the score ignores.
 
     Raises:
-        SpecError: says which.
+        SpecError: the message names the parameter.
     """
     beta_within_rate(params, rate)
     refuse_unread(params, "score=forgetting", params["score"] == "forgetting", {"never_learned": "hardest"})

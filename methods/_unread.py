@@ -1,4 +1,4 @@
-"""Parameters that nothing reads beside the others, which a user would take for a change."""
+"""Refusing parameters that would have no effect."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from bench import SpecError
 
 
 def refuse_unread(params: Mapping[str, Any], where: str, is_so: bool, defaults: Mapping[str, Any]) -> None:
-    """Refuse parameters that were changed and are read only under a condition, where that does not hold.
+    """Refuse changed parameters that only matter under a condition, if the condition does not hold.
 
     Args:
         params: all parameters.
         where: the condition as a user writes it, such as ``sampling=strata``.
-        is_so: whether it holds.
-        defaults: name -> default, of the parameters that are read under the condition alone.
+        is_so: whether the condition holds.
+        defaults: name -> default of each parameter that is read only under the condition.
 
     Raises:
-        SpecError: names them.
+        SpecError: the message names the parameters and the condition.
     """
     changed = [f"{name}={params[name]}" for name, default in defaults.items() if params[name] != default]
     if changed and not is_so:

@@ -29,23 +29,27 @@ def aum(
     margin: Literal["softmax", "logits"] = "softmax",
     beta: Annotated[float, Field(ge=0, lt=1)] = 0.0,
 ) -> NDArray[np.int64]:
-    """Keep the images of lowest AUM (hardest); softmax margins as in CCS and ELFS, or logits as in the paper.
+    """Keep the images with the lowest area under the margin (low AUM = hard).
 
-    With ``beta`` the floor(beta * N) hardest are dropped first, as ELFS does: the same cut by true labels, which tells
-    what pseudo-labels cost.
+    Pleiss et al. 2020. AUM is the sum over epochs of an image's margin: the output for its label minus the largest
+    other output, by a proxy trained on the true labels. Deviation: the default takes margins of softmax
+    probabilities, as CCS and ELFS do; ``margin="logits"`` is the paper's.
+
+    With ``beta``, the floor(beta * N) hardest images are dropped first. This is the cut of ELFS with true labels in
+    place of pseudo-labels, so comparing both shows what pseudo-labels cost.
 
     Args:
-        pool: needs dynamics on labels.
+        pool: needs dynamics on true labels.
         budget: n, images to keep.
-        rng: ties.
-        margin: of the probabilities, or of the logits.
+        rng: breaks ties.
+        margin: whether margins are differences of ``softmax`` probabilities or of ``logits``.
         beta: fraction of the pool that is dropped as too hard, in [0, 1).
 
     Returns:
         int64 [n], unique, hardest first.
 
     Raises:
-        SelectionError: see ``next_hardest``.
+        SelectionError: a score is not finite, or beta is above the rate.
     """
     difficulty = pool.dynamics(of="labels").difficulty("aum" if margin == "softmax" else "aum-logits")
     pool.report(scores=difficulty)

@@ -33,21 +33,21 @@ def stratified(
     strata: int = 50,
     classes: NDArray[np.integer] | None = None,
 ) -> NDArray[np.int64]:
-    """Drop the floor(beta * N) hardest, then share the budget over equal-width strata of the scores that remain.
+    """Drop the floor(beta * N) hardest images, then share the budget over equal-width strata of the remaining scores.
 
-    CCS (Zheng et al. 2023, algorithm 1). Unlike the released code it keeps exactly n images: the remainder of the
-    division is handed out, the highest score belongs to the last stratum, and scores that are all equal are one
+    CCS (Zheng et al. 2023, algorithm 1). Deviations from the released code, so that exactly n images are kept: the
+    remainder of the division is distributed, the highest score belongs to the last stratum, and equal scores form one
     stratum.
 
     Args:
         difficulty: [N], high = hard; finite. Not modified.
         budget: n, images to keep.
-        rng: breaks ties of the scores and samples inside the strata.
+        rng: breaks ties between scores and samples inside the strata.
         beta: fraction of the pool that is dropped as too hard, in [0, 1).
         strata: K, number of strata.
-        classes: [N] class numbers; where given, all this happens inside each class, with budgets in proportion to the
-            classes' sizes (class-proportional CCS, Tsai et al. 2025). Where rounding leaves a class too few images
-            for its budget, it drops fewer.
+        classes: [N] class numbers; if given, each class is cut and sampled on its own, with a budget proportional to
+            its size (class-proportional CCS, Tsai et al. 2025). A class drops fewer images if rounding would leave it
+            fewer than its budget.
 
     Returns:
         int64 [n], unique, in random order.
@@ -58,15 +58,15 @@ def stratified(
     dropped = count_hardest(beta, len(difficulty), budget)
     if classes is None:
         kept = _sample_strata(difficulty, hard_to_easy(difficulty, rng)[dropped:], budget, rng, strata)
-        # Strata are taken one after the other; a beginning of the list should be a fair part of all.
+        # Strata are taken one after the other; shuffled, the first images of the list represent all strata.
         return rng.permutation(kept)
     check_finite("scores", difficulty)
-    # By the sizes before anything is dropped: a class of many mislabelled images keeps its share.
+    # By the sizes before anything is dropped: a class with many mislabelled images keeps its share.
     quotas = proportional_quotas(np.bincount(classes), budget, rng)
     kept = np.empty(0, dtype=np.int64)
     for number, quota in enumerate(quotas.tolist()):
         members = np.flatnonzero(classes == number)
-        # Budget 0: whether the whole budget fits was asked above, and the class's own share is the second bound.
+        # Budget 0: the whole budget was checked above, and ``min`` protects the class's own share.
         dropped = min(count_hardest(beta, len(members), 0), len(members) - quota)
         remaining = members[hard_to_easy(difficulty[members], rng)[dropped:]]
         kept = np.concatenate([kept, _sample_strata(difficulty, remaining, quota, rng, strata)])
@@ -76,7 +76,7 @@ def stratified(
 def _sample_strata(
     difficulty: NDArray[np.floating], remaining: NDArray[np.int64], budget: int, rng: np.random.Generator, strata: int
 ) -> NDArray[np.int64]:
-    """Draw n of the remaining images, the budget shared over strata of their scores."""
+    """Draw n of the remaining images, with the budget shared over strata of their scores."""
     if not budget:
         return remaining[:0]
     scores = difficulty[remaining].astype(np.float64)
@@ -84,9 +84,9 @@ def _sample_strata(
     above = scores / 2 - scores.min() / 2
     width = above.max()
     stratum = np.zeros(len(scores), dtype=np.int64)
-    # Scores that are all equal are one stratum; the released code selects nothing of such.
+    # Equal scores form one stratum; the released code selects nothing from them.
     if width > 0:
-        # The highest score lies on the upper edge of the last stratum and would open one more.
+        # The highest score lies on the upper edge of the last stratum and would open another.
         stratum = np.minimum((above / width * strata).astype(np.int64), strata - 1)
     quotas = fair_quotas(np.bincount(stratum, minlength=strata), budget, rng)
     return remaining[sample_groups(stratum, quotas, rng)]
@@ -113,21 +113,26 @@ def ccs(
 ) -> NDArray[np.int64]:
     """Drop the beta * N hardest images, then share the budget over score strata and sample inside each.
 
-    CCS (Zheng et al. 2023, algorithm 1; see ``stratified``). **The default drops nothing**: the paper's beta was tuned
-    for every data set and rate on test accuracy (CIFAR-10: 0, 0, 0.1, 0.1, 0.3 at 30, 50, 70, 80, 90 % removed, known
-    second-hand), and there is no rule that would give it without a search.
+    CCS (Zheng et al. 2023, algorithm 1). The scores that remain are split into K strata of equal width; the budget is
+    shared over the strata as equally as their sizes allow, and images are drawn uniformly inside each.
+
+    **The default drops nothing.** The paper tuned beta on test accuracy for every data set and rate (CIFAR-10: 0, 0,
+    0.1, 0.1, 0.3 at 30, 50, 70, 80, 90 % removed, known second-hand), and gives no rule for it without a search.
+
+    Deviations from the released code, so that exactly n images are kept: the remainder of the division is
+    distributed, the highest score belongs to the last stratum, and equal scores form one stratum.
 
     Args:
         pool: needs dynamics on true labels and, for ``per_class``, labels.
         budget: n, images to keep.
-        rng: breaks ties of the scores and samples inside the strata.
+        rng: breaks ties between scores and samples inside the strata.
         beta: fraction of the pool that is dropped as too hard, in [0, 1), at most the rate.
         strata: K, number of strata of equal width.
-        score: which score says what is hard.
-        per_class: drop, stratify and sample inside each class, with budgets in proportion to the classes' sizes
+        score: which score measures difficulty.
+        per_class: whether to drop, stratify and sample inside each class, with a budget proportional to its size
             (class-proportional CCS, Tsai et al. 2025, arXiv:2507.10904).
-        never_learned: under ``score=forgetting``, what images count as that the proxy never had right: the hardest
-            (Toneva et al. 2019), or ``zero`` forgettings, the easiest (released code).
+        never_learned: how ``score=forgetting`` counts images that the proxy never classified correctly: as the
+            ``hardest`` (Toneva et al. 2019), or as ``zero`` forgetting events, the easiest (released code).
 
     Returns:
         int64 [n], unique, in random order.

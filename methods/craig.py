@@ -1,4 +1,4 @@
-"""CRAIG (Mirzasoleiman et al. 2020): medoids of the gradients of each class."""
+"""CRAIG (Mirzasoleiman et al. 2020): medoids of each class's gradients."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ from ._gradients import Gradients, last_gradients, needs
 from ._groups import proportional_quotas
 
 _CELLS = 2**23
-"""Distances held at once: 32 MB of float32."""
+"""Distances in memory at once: 32 MB of float32."""
 
 
 def gradient_medoids(gradients: Gradients, budget: int) -> NDArray[np.int64]:
-    """Minimise L(S) = sum over i of min over j in S of |g_i - g_j|, one pick of the largest gain at a time.
+    """Greedily minimise L(S) = sum over i of min over j in S of |g_i - g_j|.
 
-    That is facility location by the similarity d - |g_i - g_j|, where d is above every distance; from the second pick
-    on no gain depends on d. N * (C + D) numbers and a block of distances are held, never N x N.
+    This is facility location with the similarity d - |g_i - g_j|, where d is above every distance; from the second
+    pick on, the gains do not depend on d. Memory holds N * (C + D) numbers and a block of distances, never N x N.
 
     Args:
-        gradients: of N images. Not modified.
+        gradients: the gradients of N images. Not modified.
         budget: n, images to pick.
 
     Returns:
-        int64 [at most n], unique, in the order of the picks; fewer than n where all that are left are copies of
-        picks. Of equal gains the smallest position is picked first.
+        int64 [at most n], unique, in the order of the picks; fewer than n if all remaining images are copies of
+        picks. Ties go to the smallest position.
 
     Raises:
         SelectionError: n is outside 0 to N.
     """
     squares = gradients.squares()
-    # No two gradients are further apart than twice the longest; and of zeros alone the first must still gain.
+    # No two gradients are farther apart than twice the longest. If all are zero, the first pick must still gain.
     farthest = 2 * np.sqrt(squares.max(initial=0)) or np.float32(1)
 
     def similarity(picked: Positions, covered: Positions) -> NDArray[np.float32]:
@@ -48,15 +48,15 @@ def gradient_medoids(gradients: Gradients, budget: int) -> NDArray[np.int64]:
 
 
 def stood_for(gradients: Gradients, kept: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Count the images whose gradients are nearer to that of one kept image than to those of the others.
+    """Return, for each kept image, the number of images whose nearest kept gradient is its own.
 
     Args:
-        gradients: of N images. Not modified.
+        gradients: the gradients of N images. Not modified.
         kept: int64 [n], unique positions, n >= 1.
 
     Returns:
-        int64 [n], at least 1, adding up to N: a kept image stands for itself, also beside a copy, and of others that
-        are equally near the first stands for an image.
+        int64 [n], at least 1, with sum N. A kept image always stands for itself, even if a copy of it is kept too;
+        other ties go to the first kept image.
     """
     medoids, size = gradients.of(kept), len(gradients.errors)
     nearest = np.empty(size, dtype=np.int64)
@@ -83,33 +83,34 @@ def craig(
     epochs: Annotated[int, Field(ge=0)] = 10,
     weighted: bool = True,
 ) -> Weighted | NDArray[np.int64]:
-    """Keep the medoids of each class's gradients, weighted by how many images each stands for.
+    """Keep the medoids of each class's gradients, weighted by the number of images that each stands for.
 
-    Mirzasoleiman et al. 2020, greedily: for each class the sum of the distances from every image's gradient to the
-    nearest kept one is made small, and a kept image weighs as much as the number of images to whose gradients its own
-    is the nearest. The gradient is that by the weights and the bias of the network's last layer, as in DeepCore and
-    CORDS; the budget is split over classes in proportion to their sizes. At 90 % removed of 5,000 CIFAR-10 images the
-    weighted sum of the kept gradients is off the class's by 0.08 to 0.09 of its length; without weights their mean is
-    off the class's mean by 0.50 to 0.59, and that of as many random images of the class by 0.13 to 0.15 (``small_cnn``,
-    10 epochs, on a CPU, mean over the classes, n = 3, 2026-11-29).
+    Mirzasoleiman et al. 2020. In each class, images are picked greedily to minimise the sum of the distances from
+    every image's gradient to the nearest kept one. The weight of a kept image is the number of images whose nearest
+    kept gradient is its own. Gradients are taken by the weights and the bias of the network's last layer, as in
+    DeepCore and CORDS. The budget is split over classes in proportion to their sizes.
 
-    Deviation: the choice is made once, after ``epochs`` passes of the proxy over the pool (a number of ours),
-    where CRAIG chooses anew as the final network learns.
+    Deviation: the choice is made once, after ``epochs`` passes of the proxy over the pool (our default), where CRAIG
+    repeats it as the final network learns.
 
-    Memory is that of the outputs, N * (C + D) numbers, and 64 MB. Time is that of training the proxy, once for all
-    rates, and of a few passes over the pairs of a class: with 10 classes and 512 features,
-    3.8 s of one core for 500 of the 5,000 images of a class and 10 s for 3,500 (an Intel Xeon, busy, CPU seconds,
-    n = 1, 2026-11-28).
+    Measured with 90 % of 5,000 CIFAR-10 images removed (``small_cnn``, 10 epochs, on a CPU, mean over the classes,
+    n = 3, 2026-11-29): the weighted sum of the kept gradients differs from the class's sum by 0.08 to 0.09 of its
+    length. Without weights the mean of the kept gradients differs from the class's mean by 0.50 to 0.59, and the mean
+    of as many random images of the class by 0.13 to 0.15.
+
+    Memory holds the outputs, N * (C + D) numbers, and 64 MB. Time goes into training the proxy, once for all rates,
+    and into a few passes over the pairs of a class: with 10 classes and 512 features, 3.8 s on one core for 500 of the
+    5,000 images of a class and 10 s for 3,500 (a busy Intel Xeon, CPU seconds, n = 1, 2026-11-28).
 
     Args:
         pool: needs outputs of a network trained on the pool, and labels.
         budget: n, images to keep.
-        rng: breaks ties, and draws the rest of a class in which only copies are left.
-        epochs: of training before the gradients are taken; at most the proxy's.
-        weighted: whether the images are trained on with their weights; false is not CRAIG.
+        rng: breaks ties, and draws the rest of a class once only copies are left.
+        epochs: training epochs before the gradients are taken; at most the proxy's.
+        weighted: whether training uses the weights; without them the method is not CRAIG.
 
     Returns:
-        int64 [n], unique, class by class, in the order of the picks; with int64 [n] weights that add up to N.
+        int64 [n], unique, class by class, in the order of the picks; with int64 [n] weights whose sum is N.
 
     Raises:
         SelectionError: an output of the network is not finite.
@@ -118,7 +119,7 @@ def craig(
     quotas = proportional_quotas(np.bincount(labels, minlength=pool.num_classes), budget, rng)
     kept, weights = [], []
     for number, quota in enumerate(quotas.tolist()):
-        # Shuffled: equal gains are broken by position, and data sets are often stored class by class.
+        # Shuffled: ties between gains go to the smallest position, and data sets often have a meaningful order.
         members = rng.permutation(np.flatnonzero(labels == number))
         picks = gradient_medoids(gradients.of(members), quota)
         rest = np.delete(np.arange(len(members)), picks)[: quota - len(picks)]

@@ -1,4 +1,4 @@
-"""D2 pruning (Maharana et al. 2023): message passing on the kNN graph balances difficulty and diversity."""
+"""D2 pruning (Maharana et al. 2023): balance difficulty and diversity by message passing on the kNN graph."""
 
 from __future__ import annotations
 
@@ -35,20 +35,20 @@ if TYPE_CHECKING:
 
 Kernel = Literal["code", "paper"]
 SILENT = 1e-3
-"""A median forward weight below this is warned of: of 10 neighbours' difficulties 1 % would arrive in all."""
+"""Median forward weight below which D2 warns: 10 neighbours would pass on at most 1 % of a difficulty in total."""
 _log = logging.getLogger(__name__)
 
 
 def symmetric_graph(neighbors_idx: NDArray[np.integer], neighbors_dist: NDArray[np.floating]) -> csr_array:
-    """Return the distances between images of which at least one lists the other as a neighbour.
+    """Return the symmetric kNN graph: an edge joins two images if at least one lists the other as a neighbour.
 
     Args:
-        neighbors_idx: [N, k], without self and without repetition in a row.
-        neighbors_dist: [N, k], at least 0. Of two directions that differ by rounding the larger counts.
+        neighbors_idx: [N, k], without the image itself and without repetition in a row.
+        neighbors_dist: [N, k], at least 0. If the two directions differ by rounding, the larger distance is used.
 
     Returns:
-        csr_array [N, N] float64, symmetric; a distance of 0 is stored as the smallest normal float, so that it is
-        an edge.
+        csr_array [N, N] float64 of distances, symmetric; a distance of 0 is stored as the smallest normal float, so
+        that it stays an edge.
 
     Raises:
         SelectionError: a distance is negative or not finite.
@@ -59,39 +59,39 @@ def symmetric_graph(neighbors_idx: NDArray[np.integer], neighbors_dist: NDArray[
     if (neighbors_dist < 0).any():
         raise SelectionError("a neighbour distance is negative; distances must be 0 or more.")
     size, k = neighbors_idx.shape
-    # Sparse arithmetic drops explicit zeros, and the edge between two copies of an image with them.
+    # Sparse arithmetic drops explicit zeros, and with them the edges between copies of an image.
     data = np.maximum(neighbors_dist.astype(np.float64), np.finfo(np.float64).tiny).ravel()
     listed = csr_array((data, neighbors_idx.ravel(), np.arange(size + 1) * k), shape=(size, size))
-    # The larger of both directions, so that the matrix is symmetric to the last bit: messages go both ways by one
-    # weight.
+    # The larger of both directions makes the matrix symmetric to the last bit, so that messages have the same weight
+    # both ways.
     return csr_array(listed.maximum(listed.T.tocsr()))
 
 
 def edge_weights(
     distances: NDArray[np.floating], gamma: float, *, kernel: Kernel = "code", gamma_forward: float = 1.0
 ) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
-    """Return how much of a value the forward and the reverse message carry over edges of these distances.
+    """Return the weights of forward and reverse messages over edges of the given lengths.
 
     Args:
-        distances: [...], at least 0. Not modified.
-        gamma: of the reverse message.
-        kernel: ``code`` is exp(-d) forward and exp(-gamma d) back; ``paper`` is exp(-gamma_forward d^2) forward
-            and exp(-gamma d^2) back.
-        gamma_forward: of the forward message; for ``paper`` alone.
+        distances: d [...], at least 0. Not modified.
+        gamma: decay of the reverse weight.
+        kernel: ``code`` weights by exp(-d) forward and exp(-gamma d) back; ``paper`` by exp(-gamma_forward d^2)
+            forward and exp(-gamma d^2) back.
+        gamma_forward: decay of the forward weight; only for ``kernel="paper"``.
 
     Returns:
-        Two arrays of the shape of ``distances``, each in [0, 1].
+        The forward and the reverse weights, each of the shape of ``distances`` and in [0, 1].
     """
     exponent = distances if kernel == "code" else distances**2
     return np.exp(-exponent * (1.0 if kernel == "code" else gamma_forward)), np.exp(-gamma * exponent)
 
 
 def warn_if_silent(distances: NDArray[np.floating], weights: NDArray[np.floating]) -> None:
-    """Warn where neighbours are so far apart that no message arrives: D2 then picks by difficulty nearly alone.
+    """Warn if neighbours are too far apart for messages: D2 then picks almost only by difficulty.
 
     Args:
-        distances: of the edges.
-        weights: of the forward message over them.
+        distances: lengths of the edges.
+        weights: forward weights of the edges.
     """
     if weights.size and (middle := float(np.median(weights))) < SILENT:
         _log.warning(
@@ -111,21 +111,21 @@ def greedy_messages(
     kernel: Kernel = "code",
     gamma_forward: float = 1.0,
 ) -> NDArray[np.int64]:
-    """One forward message per edge, then n picks of the largest value, each with a reverse message.
+    """Pass one forward message per edge, then pick the image of largest value n times, with a reverse message each.
 
-    A heap holds one upper bound per image and corrects it when it comes to the top, so that a pick costs its
-    neighbours and not the pool.
+    A heap holds an upper bound per image and corrects it when it reaches the top, so that the cost of a pick depends
+    on the image's neighbours and not on the pool.
 
     Args:
         difficulty: s [N], high = hard; finite. Not modified.
         graph: distances [N, N], symmetric.
         budget: n, images to keep.
-        gamma: of the reverse message; small = a pick lowers its neighbours by more.
+        gamma: decay of the reverse message; with a small gamma a pick lowers its neighbours by more.
         kernel: see ``edge_weights``.
         gamma_forward: see ``edge_weights``.
 
     Returns:
-        int64 [n], unique, in the order of the picks; of equal values the smallest index is picked first.
+        int64 [n], unique, in the order of the picks. Ties go to the smallest index.
 
     Raises:
         SelectionError: a score is not finite, or n is outside 0 to N.
@@ -145,7 +145,7 @@ def greedy_messages(
     picks: list[int] = []
     while len(picks) < budget:
         bound, node = heapq.heappop(heap)
-        # An image is in the heap once for each bound that was pushed.
+        # The heap holds an image once for each bound that was pushed.
         if taken[node]:
             continue
         current = value[node]
@@ -156,7 +156,7 @@ def greedy_messages(
         taken[node] = True
         picks.append(node)
         edges = slice(starts[node], starts[node + 1])
-        # A row of the graph names no image twice, or ``-=`` by an array of indices would count it once.
+        # ``-=`` by an array of indices needs unique indices; a row of the graph names no image twice.
         value[indices[edges]] -= reverse[edges] * current
         if current < 0:
             # A negative value raises its neighbours above the bounds that the heap holds for them.
@@ -178,12 +178,12 @@ def diverse(
     beta: float = 0.0,
     classes: NDArray[np.integer] | None = None,
 ) -> NDArray[np.int64]:
-    """Drop the floor(beta * N) hardest, then pass messages in what remains, as a whole or inside each class.
+    """Drop the floor(beta * N) hardest images, then pass messages over the rest, as a whole or inside each class.
 
-    D2 (Maharana et al. 2023, section 3.2). x_i = s_i + sum over neighbours j of w_ij s_j; n times the largest x_i is
-    picked and each neighbour loses exp(-gamma d_ij) x_i. Deviation: the kNN list is that of the whole pool, restricted
-    to the remaining images (or to one class); the released code searches neighbours again. Nodes are shuffled first,
-    so that equal values are not picked in the order of the data set, which is often sorted by class.
+    D2 (Maharana et al. 2023, section 3.2): x_i = s_i + sum over neighbours j of w_ij s_j. The image of largest x_i is
+    picked n times, and each of its neighbours j loses exp(-gamma d_ij) x_i. Deviation: the kNN list of the whole pool
+    is restricted to the remaining images (or to one class), where the released code searches neighbours again. Images
+    are shuffled first, so that ties do not follow the order of the data set, which is often sorted by class.
 
     Args:
         difficulty: [N], high = hard; finite. Not modified.
@@ -194,7 +194,7 @@ def diverse(
         kernel: see ``greedy_messages``.
         gamma_forward: see ``greedy_messages``.
         beta: fraction of the pool that is dropped as too hard, in [0, 1).
-        classes: [N] class numbers; where given, each class is selected by itself, with budgets as equal as the
+        classes: [N] class numbers; if given, each class is selected on its own, with budgets as equal as the
             classes' remaining images allow.
 
     Returns:
@@ -209,7 +209,7 @@ def diverse(
     warn_if_silent(graph.data, edge_weights(graph.data, gamma, kernel=kernel, gamma_forward=gamma_forward)[0])
 
     def select(nodes: NDArray[np.int64], count: int) -> NDArray[np.int64]:
-        # Rows first: in a CSR matrix that is a slice, and columns are then looked for in what is left.
+        # Rows first: they are cheap to take from a CSR matrix, and the columns are then taken from fewer rows.
         inside = graph[nodes][:, nodes]
         picks = greedy_messages(difficulty[nodes], inside, count, gamma, kernel=kernel, gamma_forward=gamma_forward)
         return nodes[picks]
@@ -258,36 +258,40 @@ def d2(
     per_class: bool = False,
     never_learned: NeverLearned = "hardest",
 ) -> NDArray[np.int64]:
-    """Pass messages on the kNN graph with difficulty from true labels: difficult and diverse images.
+    """Keep hard and diverse images: pass messages on the kNN graph, with difficulty from true labels.
 
-    D2 (Maharana et al. 2023). Deviations: embeddings of the cell's frozen encoder, where the paper takes those of a
-    network trained on the labels; and ``metric="cosine"``, Euclidean distances between L2-normalised embeddings,
-    because exp(-d) is next to 0 where raw embeddings lie far apart (``efficientnet_lite0(size=64)``, 1,000 images of
-    CIFAR-10, k = 10: median d = 60, against 0.92 by cosine). ``euclidean`` takes the embeddings as they are, as the
-    released code does with its own; a median weight below 0.001 is warned of. AUM enters as max AUM - AUM, so that no
-    difficulty is negative. ``kernel="code"``, the default, takes the released code's weights
-    exp(-d) and exp(-gamma * d); the paper squares the distance (``edge_weights``).
+    D2 (Maharana et al. 2023, section 3.2). Every image starts at its difficulty s_i and adds the weighted
+    difficulties of its neighbours: x_i = s_i + sum over j of w_ij s_j. The image with the largest x_i is then picked n
+    times, and each of its neighbours j loses exp(-gamma d_ij) x_i, so that similar images are not picked together.
+
+    Deviations: embeddings come from the cell's frozen encoder, where the paper uses a network trained on the labels.
+    Distances are Euclidean between L2-normalised embeddings (``metric="cosine"``), because exp(-d) is close to 0 for
+    raw embeddings that lie far apart (``efficientnet_lite0(size=64)``, 1,000 images of CIFAR-10, k = 10: median
+    d = 60, against 0.92 by cosine); ``euclidean`` leaves the embeddings as they are, as the released code does, and
+    warns if the median weight is below 0.001. The default weights are those of the released code; the paper squares
+    the distance (``kernel``). AUM enters as max AUM - AUM, so that no difficulty is negative.
 
     Args:
         pool: needs neighbours, dynamics on true labels and, for ``per_class``, labels.
         budget: n, images to keep.
         rng: breaks ties.
-        score: which score says what is hard.
+        score: which score measures difficulty.
         beta: fraction of the pool that is dropped as too hard.
         k: neighbours per image.
-        gamma: of the reverse message.
-        kernel: see ``edge_weights``.
-        gamma_forward: of the forward message; for ``kernel="paper"`` alone.
-        metric: of the neighbours and their distances.
-        per_class: pass messages inside each class and balance the classes, instead of over the whole pool.
-        never_learned: under ``score=forgetting``, what images count as that the proxy never had right: the hardest
-            (Toneva et al. 2019), or ``zero`` forgettings, the easiest (released code).
+        gamma: decay of the reverse message; with a small gamma a pick lowers its neighbours by more.
+        kernel: weights over an edge of length d: ``code`` takes exp(-d) forward and exp(-gamma d) back, ``paper``
+            exp(-gamma_forward d^2) forward and exp(-gamma d^2) back.
+        gamma_forward: decay of the forward message; only for ``kernel="paper"``.
+        metric: metric of the neighbours and their distances, ``cosine`` or ``euclidean``.
+        per_class: whether to pass messages inside each class and balance the classes, instead of over the whole pool.
+        never_learned: how ``score=forgetting`` counts images that the proxy never classified correctly: as the
+            ``hardest`` (Toneva et al. 2019), or as ``zero`` forgetting events, the easiest (released code).
 
     Returns:
         int64 [n], unique.
 
     Raises:
-        SelectionError: see ``diverse``.
+        SelectionError: a score or distance is not finite, or fewer than n images would remain.
     """
     difficulty = pool.dynamics(of="labels").difficulty(score, never_learned=never_learned)
     if score in ("aum", "aum-logits"):
@@ -329,30 +333,33 @@ def d2_label_free(
     gamma_forward: Annotated[float, Field(ge=0)] = 1.0,
     metric: Literal["cosine", "euclidean"] = "cosine",
 ) -> NDArray[np.int64]:
-    """Pass messages on the kNN graph with difficulty from no label: all equal, or distance to the own prototype.
+    """Keep diverse images: pass messages on the kNN graph, as ``d2`` does, with a difficulty that needs no label.
 
-    D2 (Maharana et al. 2023), the self-supervised setting; deviations as in ``d2``.
+    D2 (Maharana et al. 2023), the self-supervised setting. All images start equally difficult, or by their distance
+    to a k-means centroid. Deviations as for ``d2``.
 
     Args:
         pool: needs neighbours and, for ``prior="prototypicality"``, embeddings.
         budget: n, images to keep.
-        rng: breaks ties, and is that of k-means.
-        prior: difficulty of each image before any message: ``uniform``, or the distance to its k-means centroid.
+        rng: breaks ties and seeds k-means.
+        prior: difficulty of an image before any message: ``uniform`` (all equal), or ``prototypicality`` (distance to
+            its k-means centroid, far = hard).
         k: neighbours per image.
-        gamma: of the reverse message.
-        kernel: see ``edge_weights``.
-        gamma_forward: of the forward message; for ``kernel="paper"`` alone.
-        metric: of the neighbours and their distances.
+        gamma: decay of the reverse message; with a small gamma a pick lowers its neighbours by more.
+        kernel: weights over an edge of length d: ``code`` takes exp(-d) forward and exp(-gamma d) back, ``paper``
+            exp(-gamma_forward d^2) forward and exp(-gamma d^2) back.
+        gamma_forward: decay of the forward message; only for ``kernel="paper"``.
+        metric: metric of the neighbours and their distances, ``cosine`` or ``euclidean``.
 
     Returns:
         int64 [n], unique.
 
     Raises:
-        SelectionError: see ``diverse``.
+        SelectionError: a score or distance is not finite, or fewer than n images would remain.
     """
     uniform = prior == "uniform"
     difficulty = np.ones(len(pool)) if uniform else centroid_distance(pool.embeddings, pool.num_classes, rng)
-    # Scores that are all equal say nothing of the images.
+    # Equal scores say nothing about the images.
     if not uniform:
         pool.report(scores=difficulty)
     return diverse(

@@ -1,4 +1,4 @@
-"""Dyn-Unc (He et al. 2024): spread of the confidence over windows of epochs."""
+"""Dyn-Unc (He et al. 2024): standard deviation of the confidence over windows of epochs."""
 
 from __future__ import annotations
 
@@ -17,6 +17,9 @@ from bench import Pool, hardest, need, register_method
 )
 def dynunc(pool: Pool, budget: int, rng: np.random.Generator) -> NDArray[np.int64]:
     """Keep the images whose confidence varies most inside sliding windows of 10 epochs (high = uncertain).
+
+    Dyn-Unc (He et al. 2024): the score is the standard deviation of the confidence in the label inside each window,
+    averaged over the windows.
 
     Args:
         pool: needs dynamics on true labels.

@@ -1,4 +1,4 @@
-"""Early L2 norm of the error (Paul et al. 2021) of a proxy trained on true labels."""
+"""EL2N (Paul et al. 2021): L2 norm of the error early in training, by a proxy on true labels."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ from bench import Pool, hardest, need, register_method
     stochastic=True,
 )
 def el2n(pool: Pool, budget: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Keep the images of highest EL2N (hardest); one proxy, where the paper averages ten.
+    """Keep the images with the largest errors early in training (high EL2N = hard).
+
+    Paul et al. 2021: the score is the L2 norm of softmax minus one-hot label, averaged over the first 10 epochs.
+    Deviation: one proxy, where the paper averages ten networks.
 
     Args:
         pool: needs dynamics on true labels.

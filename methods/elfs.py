@@ -39,43 +39,43 @@ Rehearsal = Literal["own-pseudo-labels", "ridge", "network"]
 
 
 def beta_grid(size: int, budget: int) -> list[float]:
-    """Return the candidates of ``beta="auto"``: those of 0, 0.1, ..., 0.9 with floor(beta * N) + n <= N, ascending."""
-    # Whole numbers: floor(0.3 * N) in binary floating point may be one too low.
+    """Return the values of 0, 0.1, ..., 0.9 that leave n images, floor(beta * N) + n <= N, in ascending order."""
+    # Integers: floor(0.3 * N) in binary floating point may be one too low.
     return [tenths / 10 for tenths in range(10) if tenths * size // 10 + budget <= size]
 
 
 def fine_beta_grid(size: int, budget: int) -> list[float]:
-    """Return ``beta_grid`` and, where it is steepest, half a tenth below the rate, and the rate itself; ascending."""
+    """Return ``beta_grid`` with two more values at its steep end, rate - 0.05 and the rate, in ascending order."""
     removed = (size - budget) / size
     top = [round(beta, 4) for beta in (removed - 0.05, removed)]
-    # Four digits are read by people; rounded up, they may drop more images than there are beyond the budget.
+    # People read four digits; rounded up, a value may leave fewer images than the budget.
     top = [beta if _dropped(beta, size) + budget <= size else round(beta - 1e-4, 4) for beta in top]
     finest = sorted({*beta_grid(size, budget), *(beta for beta in top if beta > 0)})
-    return list({_dropped(beta, size): beta for beta in finest}.values())  # two that drop as many images are one
+    return list({_dropped(beta, size): beta for beta in finest}.values())  # one value for each number of images
 
 
 def _dropped(beta: float, size: int) -> int:
-    """Return floor(beta * N) as ``count_hardest`` does, in decimals: in binary 0.3243 * 100,000 is below 32,430."""
+    """Return floor(beta * N) in decimal arithmetic, as ``count_hardest`` does: in binary 0.3243 * 100,000 < 32,430."""
     return int(Decimal(str(beta)) * size)
 
 
 def choose_beta(candidates: Sequence[float], evaluate: Callable[[float], float]) -> float:
-    """Return the candidate that ``evaluate`` scores highest; of equal ones the smallest.
+    """Return the candidate that ``evaluate`` scores highest; ties go to the smallest.
 
-    A single candidate is returned without a call of ``evaluate``, which may train a network.
+    A single candidate is returned without calling ``evaluate``, which may train a network.
 
     Args:
         candidates: values of beta, at least one.
-        evaluate: beta -> how good it is, high = good.
+        evaluate: beta -> its score, high = good.
 
     Raises:
         SelectionError: an evaluation is NaN.
     """
     if len(candidates) == 1:
         return candidates[0]
-    # Ascending, and ``max`` takes the first of equals: where nothing tells betas apart, the least is dropped.
+    # In ascending order, and ``max`` takes the first of equals: between equal betas, fewer images are dropped.
     scores = {beta: evaluate(beta) for beta in sorted(candidates)}
-    # ``max`` over a NaN gives whatever stands first.
+    # ``max`` over a NaN returns whatever comes first.
     if any(np.isnan(score) for score in scores.values()):
         raise SelectionError(f"cannot choose beta: an evaluation is NaN ({scores}).")
     _log.info("beta: %s", ", ".join(f"{beta:g} -> {score:.4f}" for beta, score in scores.items()))
@@ -83,7 +83,7 @@ def choose_beta(candidates: Sequence[float], evaluate: Callable[[float], float])
 
 
 def _clustering(params: Mapping[str, Any]) -> dict[str, Any]:
-    """Keywords that name the pseudo-labels; heads and epochs belong to TEMI alone."""
+    """Return the options that identify the pseudo-labels; only TEMI has heads and epochs."""
     temi = params["clustering"] == "temi"
     effort = {"heads": params["heads"], "epochs": params["cluster_epochs"]} if temi else {}
     return {"clustering": params["clustering"], "num_clusters": params["num_clusters"], **effort}
@@ -101,10 +101,10 @@ def _needs(params: Mapping[str, Any]) -> list[Any]:
 
 
 def _check(params: Mapping[str, Any], rate: float) -> None:
-    """Refuse a beta above the rate, and what nothing reads beside the other parameters.
+    """Refuse a beta above the rate, and parameters that the other parameters make irrelevant.
 
-    Not ``rehearsal`` and ``guard`` beside a fixed beta: beta may be fixed at some rates alone, and a row that chose it
-    is checked with the value in its place.
+    ``rehearsal`` and ``guard`` are allowed with a fixed beta: beta may be fixed at some rates only, and a row whose
+    beta was chosen is checked with the chosen value.
     """
     check_dropping(params, rate)
     temi = {"heads": Clustering.heads, "cluster_epochs": Clustering.epochs}
@@ -139,47 +139,57 @@ def elfs(
     sampling: Sampling = "window",
     per_cluster: bool = False,
 ) -> NDArray[np.int64]:
-    """Drop the beta * N hardest images by pseudo-label dynamics, keep the next n; no true label is read.
+    """Drop the beta * N hardest images by pseudo-label dynamics and keep the next n; no true label is read.
 
-    ELFS (Zheng et al. 2025). The paper grid-searched beta per data set and rate by accuracy. ``beta="auto"`` uses no
-    true label: the coreset of every candidate of ``fine_beta_grid`` is judged by how well clusterings that the score
-    does not rest on can be learnt from it (``Pool.judge``), and the best is taken; ``guard`` takes a random coreset
-    where none is above those. Version 1 rehearsed on its own pseudo-labels (``rehearsal="own-pseudo-labels"``): for
-    each candidate of ``beta_grid`` the proxy's network is trained on the pseudo-labels of its coreset, and the
-    candidate that best predicts those of a fixed held-out tenth of the pool is taken (``Pool.rehearse``).
-    Other ``sampling`` than ELFS's takes the n images from those that are left after the cut as CCS or DUAL do, with
-    pseudo-labels in place of labels; no paper's numbers are of these.
+    ELFS (Zheng et al. 2025). Steps:
+
+    1. Cluster the embeddings; the clusters are the pseudo-labels.
+    2. Train a proxy on the pseudo-labels and score every image by its training dynamics (high = hard).
+    3. Drop the floor(beta * N) hardest images, which are mostly mislabelled, and keep the n hardest of the rest.
+
+    The paper searched beta for every data set and rate by accuracy. Deviation: ``beta="auto"`` chooses it without true
+    labels. A judge scores the coreset of every candidate beta by how well clusterings other than the score's can be
+    learnt from it (``Pool.judge``), and the best is taken. The candidates are 0, 0.1, ..., 0.9 up to the rate, the
+    rate minus 0.05 and the rate. ``guard`` keeps a random coreset if no candidate is clearly better than random ones.
+
+    ``rehearsal="own-pseudo-labels"`` is the choice that version 1 of this method made: it trains the proxy's network
+    on the pseudo-labels of each candidate's coreset and takes the beta that best predicts those of a fixed held-out
+    tenth of the pool (``Pool.rehearse``). Its candidates are 0, 0.1, ..., 0.9 up to the rate.
+
+    ``sampling="strata"`` and ``"beta"`` choose among the images after the cut as CCS and DUAL do, with pseudo-labels
+    in place of labels; no paper reports these combinations.
 
     Args:
-        pool: needs dynamics on pseudo-labels, judge or rehearsal where beta is ``auto``, and pseudo-labels for
+        pool: needs dynamics on pseudo-labels; a judge or a rehearsal if beta is ``auto``; pseudo-labels for
             ``per_cluster``.
         budget: n, images to keep.
-        rng: breaks ties of the scores and draws, once for all candidates.
-        beta: fraction of the pool that is dropped as too hard.
-        score: which score of the pseudo-label dynamics says what is hard.
-        clustering: what gives the pseudo-labels: TEMI, or k-means on L2-normalised embeddings, which is Euclidean
-            and not spherical (``bench.clustering.kmeans``).
+        rng: breaks ties between scores, and makes the draws, the same for all candidates.
+        beta: fraction of the pool that is dropped as too hard, at most the rate, or ``auto``.
+        score: which score of the dynamics measures difficulty.
+        clustering: source of the pseudo-labels: ``temi``, or ``kmeans`` on L2-normalised embeddings (Euclidean, not
+            spherical).
         num_clusters: number of pseudo-labels. None is the number of classes, which the paper takes as known;
-            ``estimate`` takes it from the embeddings (``bench.clustering.count``), and the row names it.
-        heads: TEMI's heads.
-        cluster_epochs: TEMI's epochs.
-        never_learned: under ``score=forgetting``, what images count as that the proxy never had right: the hardest
-            (Toneva et al. 2019), or ``zero`` forgettings, the easiest (released code).
-        rehearsal: what chooses beta; ours, see above. ``ridge`` and ``network`` name the judge. The default is
-            what a study chose that was planned before its runs (results/judge).
-        guard: with a judge, whether a random coreset is taken where the best candidate is not above the mean of five
-            random ones by their standard deviation; the row names what was taken, and what all were judged.
-        sampling: which n of those left: the hardest (``window``, ELFS), an equal share of each of 50 strata of the
-            score (CCS, ``ccs.stratified``), or draws by DUAL score and a ``beta`` density of the mean confidence,
-            whatever the score (DUAL with c = 4, ``_scores.beta_sample``).
-        per_cluster: for ``sampling="strata"``, cut and sample inside each cluster, with budgets in proportion to the
-            clusters' sizes, as class-proportional CCS (Tsai et al. 2025) does inside classes.
+            ``estimate`` estimates it from the embeddings, and the row names it.
+        heads: heads of TEMI.
+        cluster_epochs: training epochs of TEMI.
+        never_learned: how ``score=forgetting`` counts images that the proxy never classified correctly: as the
+            ``hardest`` (Toneva et al. 2019), or as ``zero`` forgetting events, the easiest (released code).
+        rehearsal: how ``beta="auto"`` is chosen: by the judge ``ridge`` or ``network``, or by ``own-pseudo-labels``.
+            The default was chosen by a study that was planned before its runs (results/judge).
+        guard: whether a judge keeps a random coreset unless the best candidate exceeds the mean judgement of five
+            random coresets by more than their standard deviation. The row names the chosen candidate and all
+            judgements.
+        sampling: which n images of those after the cut: the hardest (``window``, ELFS), an equal share of each of 50
+            ``strata`` of the score (CCS), or draws by the DUAL score and a ``beta`` density of the mean confidence,
+            whatever ``score`` is (DUAL with c = 4).
+        per_cluster: for ``sampling="strata"``, whether to cut and sample inside each cluster, with a budget
+            proportional to its size, as class-proportional CCS (Tsai et al. 2025) does inside classes.
 
     Returns:
         int64 [n], unique; hardest first, or in the order of the draws.
 
     Raises:
-        SelectionError: a score is not finite, beta is above the rate, or see ``choose_beta``.
+        SelectionError: a score is not finite, beta is above the rate, or a judgement or rehearsal is NaN.
     """
     options = _clustering(
         {"clustering": clustering, "num_clusters": num_clusters, "heads": heads, "cluster_epochs": cluster_epochs}
@@ -201,13 +211,13 @@ def elfs(
     if beta == "auto" and rehearsal != "own-pseudo-labels":
         betas = {f"beta={value:g}": value for value in fine_beta_grid(len(pool), budget)}
         coresets = {name: keep(value) for name, value in betas.items()}
-        # The guard may take a random coreset, and then there is no beta to report.
+        # If the guard takes a random coreset, there is no beta to report.
         taken, coreset = take_best(pool, coresets, budget, rng, by=rehearsal, guard=guard)
         if taken in betas:
             pool.report(beta=betas[taken])
         return coreset
     if beta == "auto":
-        # Sorted: a network is trained on a set, whatever order ``sampling`` gives it.
+        # Sorted: a network must train the same on the same images, whatever order ``sampling`` returns.
         beta = choose_beta(
             beta_grid(len(pool), budget), lambda candidate: pool.rehearse(np.sort(keep(candidate)), **options)
         )
@@ -218,13 +228,13 @@ def elfs(
 def _by_strata(
     difficulty: NDArray[np.float64], clusters: NDArray[np.int64] | None, budget: int, rng: np.random.Generator
 ) -> Keep:
-    """Give beta -> what CCS keeps; each draws the same random numbers, so that chance does not choose between them."""
+    """Return beta -> the coreset of CCS; all betas share their random numbers, so that chance decides nothing."""
     seed = int(rng.integers(2**63))
     return lambda beta: stratified(difficulty, budget, np.random.default_rng(seed), beta=beta, classes=clusters)
 
 
 def _by_dual(order: NDArray[np.int64], dynamics: Dynamics, budget: int, rng: np.random.Generator) -> Keep:
-    """Give beta -> what DUAL's Beta sampling keeps of the images after the cut; random numbers as in ``_by_strata``."""
+    """Return beta -> DUAL's Beta sample of the images after the cut; all betas share their random numbers."""
     seed = int(rng.integers(2**63))
     rate = 1 - budget / len(order)
 

@@ -1,4 +1,4 @@
-"""Facility location: every image should have a similar one among the kept."""
+"""Facility location: every image should have a similar image in the coreset."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
 
 
 def lazy_greedy(similarity: csr_array, budget: int) -> NDArray[np.int64]:
-    """Maximise f(S) = sum over i of max over j in S of similarity[j, i], one pick of the largest gain at a time.
+    """Greedily maximise f(S) = sum over i of max over j in S of similarity[j, i], with lazy evaluation.
 
-    Minoux 1978: a gain never grows, so an old gain is an upper bound, and only the top of a heap of bounds is
-    computed again. f(S) is at least 1 - 1/e of the best. Written here because the libraries do not fit: apricot-select
-    has had no release since 2021, and submodlib-py breaks ties by index and brings six dependencies for 20 lines.
+    Minoux 1978: gains never grow, so an old gain is an upper bound, and only the top of a heap of bounds is computed
+    again. f(S) is at least 1 - 1/e of the optimum. Written here because the libraries do not fit: apricot-select has
+    had no release since 2021, and submodlib-py breaks ties by index and brings six dependencies for 20 lines.
 
     Args:
-        similarity: [N, N], at least 0; what is not stored is 0. Row j says how well j stands for each image.
+        similarity: [N, N], at least 0; entries that are not stored are 0. Row j says how well j represents each image.
         budget: n, images to pick.
 
     Returns:
-        int64 [n], unique, in the order of the picks; of equal gains the smallest index is picked first.
+        int64 [n], unique, in the order of the picks. Ties go to the smallest index.
 
     Raises:
         SelectionError: n is outside 0 to N.
@@ -38,7 +38,7 @@ def lazy_greedy(similarity: csr_array, budget: int) -> NDArray[np.int64]:
     check_budget(size, budget)
     indices, values, starts = similarity.indices, similarity.data, similarity.indptr.tolist()
     covered = np.zeros(size)
-    # Before the first pick the bound is exact: nothing is covered, so a gain is the sum of its row.
+    # Before the first pick the bounds are exact: nothing is covered, so a gain is the sum of a row.
     heap = list(zip((-similarity.sum(axis=1)).tolist(), range(size), strict=True))
     heapq.heapify(heap)
     picks: list[int] = []
@@ -47,24 +47,24 @@ def lazy_greedy(similarity: csr_array, budget: int) -> NDArray[np.int64]:
         row = slice(starts[node], starts[node + 1])
         at = indices[row]
         current = (-float(np.maximum(values[row] - covered[at], 0).sum()), node)
-        # Pushed and popped at once: what comes back is this image only if no bound comes before its gain.
+        # The image stays on top only if no other bound exceeds its current gain.
         heapq.heapreplace(heap, current)
         if heap[0] == current:
             heapq.heappop(heap)
             picks.append(node)
-            # No row names an image twice, so that the assignment loses nothing.
+            # No row names an image twice, so the assignment loses nothing.
             covered[at] = np.maximum(covered[at], values[row])
     return np.asarray(picks, dtype=np.int64)
 
 
 def cosine_similarity(neighbors: Neighbors) -> csr_array:
-    """Return the cosine similarities of images of which at least one lists the other, and 1 of each image with itself.
+    """Return the cosine similarities of neighbours: pairs of which at least one image lists the other.
 
     Args:
-        neighbors: kNN list by the cosine metric; its distances d give the cosine as 1 - d^2 / 2.
+        neighbors: kNN list by the cosine metric; a distance d gives the cosine 1 - d^2 / 2.
 
     Returns:
-        csr_array [N, N] float64 in [0, 1], symmetric; negative cosines count as 0.
+        csr_array [N, N] float64 in [0, 1], symmetric, with 1 on the diagonal; negative cosines count as 0.
 
     Raises:
         SelectionError: a distance is negative or not finite.
@@ -74,7 +74,7 @@ def cosine_similarity(neighbors: Neighbors) -> csr_array:
     graph = symmetric_graph(neighbors.indices, neighbors.distances)
     graph.data = np.clip(1 - graph.data**2 / 2, 0, 1)
     size = graph.shape[0]
-    # A kNN list leaves the image itself out; without the 1 here an image would not stand for itself.
+    # A kNN list leaves out the image itself; without the 1 here an image would not represent itself.
     itself = csr_array((np.ones(size), np.arange(size), np.arange(size + 1)), shape=(size, size))
     return csr_array(graph + itself)
 
@@ -89,10 +89,12 @@ def cosine_similarity(neighbors: Neighbors) -> csr_array:
 def facility_location(
     pool: Pool, budget: int, rng: np.random.Generator, *, k: Annotated[int, Field(ge=1)] = 50
 ) -> NDArray[np.int64]:
-    """Pick by lazy greedy facility location on the cosine similarities of the kNN graph.
+    """Pick greedily the images that represent the pool best: every image should have a similar one in the coreset.
 
-    Wei et al. 2015. Deviation: similarities of images that are not among each other's k nearest count as 0, so that
-    memory is N * k and not N * N.
+    Facility location (Wei et al. 2015): maximise f(S) = sum over i of max over j in S of s_ij, one image at a time,
+    where s is the cosine similarity of the embeddings. f(S) is at least 1 - 1/e of the optimum. Deviation: the
+    similarity of two images is 0 unless one is among the other's k nearest neighbours, so that memory grows with
+    N * k and not with N * N.
 
     Args:
         pool: needs neighbours by the cosine metric.
@@ -106,7 +108,7 @@ def facility_location(
     Raises:
         SelectionError: a distance is not finite.
     """
-    # ``lazy_greedy`` breaks ties by index, and data sets are often stored class by class.
+    # Shuffled: ``lazy_greedy`` breaks ties by index, and data sets are often stored class by class.
     order = rng.permutation(len(pool))
     similarity = cosine_similarity(pool.neighbors(k=k, metric="cosine"))
     return order[lazy_greedy(similarity[order][:, order], budget)]

@@ -1,4 +1,4 @@
-"""Forgetting events (Toneva et al. 2019) of a proxy trained on true labels."""
+"""Forgetting events (Toneva et al. 2019), by a proxy trained on true labels."""
 
 from __future__ import annotations
 
@@ -18,14 +18,16 @@ from bench import NeverLearned, Pool, hardest, need, register_method
 def forgetting(
     pool: Pool, budget: int, rng: np.random.Generator, *, never_learned: NeverLearned = "hardest"
 ) -> NDArray[np.int64]:
-    """Keep the most often forgotten images; never-learned ones rank hardest (paper) or zero (code of CCS and ELFS).
+    """Keep the images that the proxy forgets most often in training (many forgetting events = hard).
+
+    Toneva et al. 2019: an image is forgotten when the proxy's prediction turns from right to wrong between two epochs.
 
     Args:
         pool: needs dynamics on true labels.
         budget: n, images to keep.
-        rng: breaks ties, of which counts have many.
-        never_learned: what images count as that the proxy never had right: the hardest (Toneva et al. 2019), or
-            ``zero`` forgettings, the easiest (released code of CCS and ELFS).
+        rng: breaks ties, which are frequent between counts.
+        never_learned: how images count that the proxy never classified correctly: as the ``hardest`` (Toneva et al.
+            2019), or as ``zero`` forgetting events, the easiest (released code of CCS and ELFS).
 
     Returns:
         int64 [n], unique, hardest first.

@@ -1,4 +1,4 @@
-"""No pruning: the accuracy that every coreset is measured against."""
+"""No pruning: the full pool, whose accuracy is the reference for every coreset."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def full(pool: Pool, budget: int, rng: np.random.Generator) -> NDArray[np.int64]
     """Keep the whole pool (rate 0 only).
 
     Args:
-        pool: of which the size alone counts.
+        pool: only its size is used.
         budget: N.
         rng: not used.
 

@@ -32,23 +32,25 @@ def grand(
     epochs: Annotated[int, Field(ge=0)] = EarlyGradients.epochs,
     layers: Literal["all", "last"] = EarlyGradients.layers,
 ) -> NDArray[np.int64]:
-    """Keep the images of largest mean gradient norm (hardest) over several networks after a few epochs.
+    """Keep the images with the largest mean gradient norm over several networks early in training (high = hard).
 
-    Paul et al. 2021, definition 2.1: the expectation over initial weights and order of the L2 norm of an image's loss
-    gradient by all weights, at one time early in training; the mean over ten networks stands for it. Deviations: the
-    gradient is taken in evaluation mode, so that batch norm does not mix images, and without augmentation; and of the
-    paper's times (initialisation to 20 epochs) the default is 10 epochs, under the proxy's own recipe as if it went
-    on, since the score at initialisation did not beat random pruning when the paper was replicated (Kirsch 2023,
-    arXiv:2303.14753).
+    Paul et al. 2021, definition 2.1: GraNd is the expected L2 norm of an image's loss gradient by all weights, at a
+    time early in training. The expectation is over initial weights and the order of images; here it is the mean over
+    ten networks.
+
+    Deviations: gradients are taken in evaluation mode, so that batch norm does not mix images, and without
+    augmentation. Of the paper's times (initialisation to 20 epochs) the default is 10 epochs of the proxy's recipe,
+    whose schedule is not shortened: at initialisation, the score did not beat random pruning when the paper was
+    replicated (Kirsch 2023, arXiv:2303.14753).
 
     Args:
         pool: needs gradient norms.
         budget: n, images to keep.
         rng: breaks ties.
-        networks: how many are averaged.
-        epochs: of training before the gradients are taken; cut to the proxy's.
-        layers: gradient by ``all`` weights as in the paper, or by those of the ``last`` layer, which costs a forward
-            pass in place of a gradient per image; without a GPU, a ResNet needs that.
+        networks: number of networks that are averaged.
+        epochs: training epochs before the gradients are taken; at most the proxy's.
+        layers: gradients by ``all`` weights, as in the paper, or by the weights of the ``last`` layer. The last layer
+            costs one forward pass in place of a gradient per image; use it for a ResNet without a GPU.
 
     Returns:
         int64 [n], unique, hardest first.

@@ -1,4 +1,4 @@
-"""Herding (Welling 2009): the mean of the kept embeddings follows the mean of all."""
+"""Herding (Welling 2009): images whose mean embedding follows the mean of the pool."""
 
 from __future__ import annotations
 
@@ -14,17 +14,18 @@ from ._groups import proportional_quotas
 
 
 def follow_mean(rows: NDArray[np.floating], budget: int) -> NDArray[np.int64]:
-    """Pick n times the row with the largest <w, x>, where w starts at the mean and each pick adds mean - x.
+    """Pick n times the row with the largest <w, x>, where w starts at the mean and each pick adds mean - x to it.
 
-    Welling 2009, equations 17 and 18, without replacement. For rows of one length each pick is the row that brings
-    the mean of the picks nearest to the mean of all (Rebuffi et al. 2017, algorithm 4). N * n * D operations.
+    Welling 2009, equations 17 and 18, without replacement. If all rows have the same length, each pick brings the mean
+    of the picks as near to the mean of all rows as possible (Rebuffi et al. 2017, algorithm 4). This takes N * n * D
+    operations.
 
     Args:
         rows: [N, D], finite, of length 1. Not modified.
         budget: n, rows to pick.
 
     Returns:
-        int64 [n], unique, in the order of the picks; of equal values the smallest index is picked first.
+        int64 [n], unique, in the order of the picks. Ties go to the smallest index.
 
     Raises:
         SelectionError: n is outside 0 to N.
@@ -32,8 +33,7 @@ def follow_mean(rows: NDArray[np.floating], budget: int) -> NDArray[np.int64]:
     check_budget(len(rows), budget)
     if not budget:
         return np.empty(0, dtype=np.int64)
-    # The sum of n steps is kept in float64; the product below stays in the rows' dtype, or each step would copy the
-    # pool.
+    # The sum of n steps needs float64; the product below stays in the rows' dtype, or each step would copy the pool.
     mean = rows.mean(0, dtype=np.float64)
     weight = mean.copy()
     taken = np.zeros(len(rows), dtype=bool)
@@ -58,16 +58,17 @@ def follow_mean(rows: NDArray[np.floating], budget: int) -> NDArray[np.int64]:
 def herding(
     pool: Pool, budget: int, rng: np.random.Generator, *, clusters: Annotated[int, Field(ge=1)] = 1
 ) -> NDArray[np.int64]:
-    """Match the mean of the L2-normalised embeddings, or the mean of each of several k-means clusters.
+    """Pick images whose mean embedding follows the mean of the pool, or of each of several k-means clusters.
 
-    Deviation: the usual form herds inside each class; without labels the groups are k-means clusters (or the whole
-    pool), and each gets a share of the budget in proportion to its size.
+    Welling 2009, on L2-normalised embeddings: each pick brings the mean of the picks as near to the mean of all images
+    as possible. Deviation: the usual form herds inside each class; here no label is read, and the groups are k-means
+    clusters (or the whole pool) with budgets proportional to their sizes.
 
     Args:
         pool: needs embeddings.
         budget: n, images to keep.
-        rng: k-means, and ties.
-        clusters: how many means are followed.
+        rng: seeds k-means and breaks ties.
+        clusters: number of clusters, each of whose means is followed; 1 is the whole pool.
 
     Returns:
         int64 [n], unique.
@@ -76,7 +77,7 @@ def herding(
         SelectionError: an embedding is not finite.
     """
     check_finite("embedding values", pool.embeddings)
-    # ``argmax`` takes the first of equal values, and data sets are often stored class by class.
+    # Shuffled: ``argmax`` takes the first of equal values, and data sets are often stored class by class.
     order = rng.permutation(len(pool))
     rows = unit_rows(pool.embeddings)[order]
     if clusters == 1:

@@ -20,14 +20,15 @@ from ._clusters import cluster, in_turn
 def kmeans_sampling(pool: Pool, budget: int, rng: np.random.Generator) -> NDArray[np.int64]:
     """Cluster the L2-normalised embeddings into n clusters by k-means and keep the image nearest to each centre.
 
-    Known as k-means sampling in active learning (Xu et al. 2003; ``KMeansSampling`` of common libraries), here without
-    a classifier whose margin would restrict the candidates. Above 500 clusters k-means runs on two levels
-    (``_clusters.cluster``). Where there are fewer distinct images than n, clusters give their next nearest image too.
+    Known as k-means sampling in active learning (Xu et al. 2003; ``KMeansSampling`` of common libraries). Deviation:
+    all images are candidates, where the paper restricts them by a classifier's margin. Above 500 clusters, k-means
+    runs on two levels: about sqrt(n) clusters, each of which is clustered again. If there are fewer than n distinct
+    images, clusters give their next nearest images too.
 
     Args:
         pool: needs embeddings.
         budget: n, images to keep.
-        rng: k-means, and ties.
+        rng: seeds k-means and breaks ties.
 
     Returns:
         int64 [n], unique.
@@ -36,7 +37,7 @@ def kmeans_sampling(pool: Pool, budget: int, rng: np.random.Generator) -> NDArra
         SelectionError: an embedding is not finite.
     """
     check_finite("embedding values", pool.embeddings)
-    # ``in_turn`` takes the smaller index of equally near images, and data sets are often stored class by class.
+    # Shuffled: ``in_turn`` takes the smaller index of equally near images; data sets are often stored by class.
     order = rng.permutation(len(pool))
     rows = unit_rows(pool.embeddings)[order]
     labels, distance = cluster(rows, budget, rng)

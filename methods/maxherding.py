@@ -14,7 +14,7 @@ from bench import Pool, check_finite, register_method, unit_rows
 from ._coverage import greedy_coverage, rbf
 
 SUBSET = 35_000
-"""Images that represent a larger pool: as many as in the released code."""
+"""Images that represent a larger pool, as in the released code."""
 _log = logging.getLogger(__name__)
 
 
@@ -33,23 +33,25 @@ def maxherding(
     lengthscale: Annotated[float, Field(ge=0.01)] = 1.0,
     subset: Annotated[int, Field(ge=1)] = SUBSET,
 ) -> NDArray[np.int64]:
-    """Pick greedily the image that covers most, where images cover each other by an RBF of their distance.
+    """Pick greedily the image that raises the coverage of the pool most, with an RBF kernel of the distance.
 
-    Bae et al. 2024, equation 5 and algorithm 1: n times argmax over x of mean over i of
-    max(k(x_i, x), max over s in S of k(x_i, s)), with k(x, x') = exp(-|x - x'|^2 / h^2) on L2-normalised embeddings
-    and h = 1, which the paper found robust. Without uncertainties it is also Uncertainty Herding (arXiv:2412.20644)
-    before any label is known. As in the released code, a larger pool is represented by 35,000 random images, which are
-    the candidates and what is covered; deviation: by twice the budget where that is more, so that there is a choice.
+    Bae et al. 2024, equation 5 and algorithm 1: take n times the argmax over x of the mean over i of
+    max(k(x_i, x), max over s in S of k(x_i, s)), where k(x, x') = exp(-|x - x'|^2 / h^2) on L2-normalised embeddings
+    and h = 1, which the paper found robust. Uncertainty Herding (arXiv:2412.20644) is the same method as long as no
+    label is known.
+
+    As in the released code, 35,000 random images represent a larger pool, both as candidates and as images to cover.
+    Deviation: twice the budget represents it if that is more, so that there is a choice.
 
     Args:
         pool: needs embeddings.
         budget: n, images to keep.
         rng: draws the subset and breaks ties.
         lengthscale: h; two images at distance h cover each other by 1/e.
-        subset: images that represent the pool.
+        subset: number of images that represent the pool.
 
     Returns:
-        int64 [n], unique, in the order of the picks: the first k are what a budget of k picks from the same subset.
+        int64 [n], unique, in the order of the picks: the first k are the picks of a budget of k from the same subset.
 
     Raises:
         SelectionError: an embedding is not finite.
@@ -61,6 +63,6 @@ def maxherding(
     if subset != SUBSET and len(inside) == len(shuffled):
         _log.warning("maxherding: subset=%s changes nothing, since the whole pool of %s is compared", subset, len(pool))
     picks = greedy_coverage(unit_rows(pool.embeddings[inside]), budget, rbf(lengthscale))
-    # Only copies of what is kept are left where nothing covers more.
+    # If no image covers more, only copies of picks are left.
     rest = np.delete(inside, picks)
     return np.concatenate([inside[picks], rest[: budget - len(picks)]])

@@ -1,4 +1,4 @@
-"""Moderate coreset (Xia et al. 2023): images at a middling distance from the centre of their class."""
+"""Moderate coreset (Xia et al. 2023): images at a median distance from the centre of their class."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ Variant = Literal["paper", "released-code"]
 def distance_from_median(
     embeddings: NDArray[np.floating], classes: NDArray[np.integer], *, centre: Centre = "mean", scope: Scope = "class"
 ) -> NDArray[np.float64]:
-    """Return how far each image's distance to its class centre is from the median of those distances.
+    """Return |d_i - median d|, where d_i is the distance of image i to the centre of its class.
 
-    Xia et al. 2023, section 3. Images of **low** value are to be kept; the copy of the method in the released code of
-    D2 keeps the high ones.
+    Xia et al. 2023, section 3. The method keeps **low** values; the copy of the method in the released code of D2
+    keeps high ones.
 
     Args:
-        embeddings: [N, D], finite, used as the encoder gave them. Not modified.
+        embeddings: [N, D], finite, used as the encoder returned them. Not modified.
         classes: [N] class numbers.
-        centre: of a class: the mean of its embeddings (paper), or their median per dimension (released code).
-        scope: whose median distance counts: that of the own class, or that of the whole pool (released code).
+        centre: centre of a class: the mean of its embeddings (paper), or their median per dimension (released code).
+        scope: images whose median distance counts: those of the image's class, or the whole pool (released code).
 
     Returns:
-        float64 [N], at least 0; 0 is an image at the median distance. Neither end is hard: high is atypical, too
-        easy or too hard.
+        float64 [N], at least 0; 0 is an image at the median distance. Neither end is hard: high is atypical, either
+        too easy or too hard.
 
     Raises:
         SelectionError: an embedding is not finite.
@@ -40,11 +40,11 @@ def distance_from_median(
     distances = np.zeros(len(embeddings))
     groups = [np.flatnonzero(classes == number) for number in np.unique(classes)]
     for members in groups:
-        # float64: images are ranked by small differences of these distances, which rounding must not make.
+        # float64: images are ranked by small differences of these distances, which rounding must not cause.
         rows = embeddings[members].astype(np.float64)
         middle = rows.mean(0) if centre == "mean" else np.median(rows, axis=0)
         distances[members] = np.linalg.norm(rows - middle, axis=1)
-    # One group for the median, after distances to each class's own centre: that is what the released code does.
+    # As in the released code: distances to each class's centre, but one median for all.
     if scope == "pool":
         groups = [np.arange(len(embeddings))] if len(embeddings) else []
     for members in groups:
@@ -53,7 +53,7 @@ def distance_from_median(
 
 
 def _one_choice(params: Mapping[str, Any], rate: float) -> None:
-    """Refuse a centre or scope beside the variant that would replace it."""
+    """Refuse a centre or scope that the variant would replace."""
     replaced = [
         f"{name}={params[name]}"
         for name, default in (("centre", "mean"), ("scope", "class"))
@@ -85,23 +85,27 @@ def moderate(
 ) -> NDArray[np.int64]:
     """Keep the images whose distance to their class centre is nearest to the median distance.
 
-    Xia et al. 2023. Deviation: embeddings of the cell's frozen encoder, where the paper takes those of a network
-    trained on the labels. No score is reported, since neither end of ``distance_from_median`` is hard.
+    Xia et al. 2023, section 3: the score is |d_i - median d|, where d_i is the distance of image i to the centre of
+    its class. Low scores are kept. No score is reported, since neither end is hard: a high score is atypical, either
+    too easy or too hard. Deviation: embeddings come from the cell's frozen encoder, where the paper uses a network
+    trained on the labels.
 
-    ``variant="released-code"`` is ``centre="median", scope="pool"``, which keeps other images: on CIFAR-10 embedded by
-    ``efficientnet_lite0(size=96)`` the two have 72 % in common at rate 0.5, 48 to 49 % at 0.7 and 13 to 14 % at 0.9,
-    where chance is 50, 30 and 10 % (n = 1 each for the first 5,000 and 20,000 images, 2026-11-28).
+    ``variant="released-code"`` is ``centre="median", scope="pool"`` and keeps other images: on CIFAR-10 embedded by
+    ``efficientnet_lite0(size=96)``, the two variants have 72 % in common at rate 0.5, 48 to 49 % at 0.7 and 13 to
+    14 % at 0.9, where chance is 50, 30 and 10 % (n = 1 each for the first 5,000 and 20,000 images, 2026-11-28).
 
     Args:
         pool: needs embeddings, and labels for the class centres.
         budget: n, images to keep.
         rng: breaks ties.
-        centre: see ``distance_from_median``.
-        scope: see ``distance_from_median``.
-        variant: ``released-code`` sets ``centre`` and ``scope``; it is refused beside another choice of either.
+        centre: centre of a class: the ``mean`` of its embeddings (paper), or their ``median`` per dimension (released
+            code).
+        scope: images whose median distance counts: those of the image's ``class`` (paper), or the whole ``pool``
+            (released code).
+        variant: ``released-code`` sets ``centre`` and ``scope``, and cannot be combined with another choice of either.
 
     Returns:
-        int64 [n], unique, the most typical distance first.
+        int64 [n], unique, nearest to the median distance first.
 
     Raises:
         SelectionError: an embedding is not finite.

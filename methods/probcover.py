@@ -1,4 +1,4 @@
-"""ProbCover (Yehuda et al. 2022): as many images as possible inside balls around the kept ones."""
+"""ProbCover (Yehuda et al. 2022): cover as many images as possible with balls around the picks."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from ._unread import refuse_unread
 
 _log = logging.getLogger(__name__)
 _CELLS = 2**22
-"""Distances held at once: 16 MB of float32, whatever the size of the pool."""
+"""Distances in memory at once: 16 MB of float32, whatever the size of the pool."""
 _EVERYTHING = 2.1
 """More than the largest distance between rows of length 1."""
 
 
 def pure_radius(rows: NDArray[np.float32], clusters: NDArray[np.integer], purity: float) -> float:
-    """Return the largest radius at which a share of the open balls around the rows holds rows of one cluster only.
+    """Return the largest radius at which enough of the open balls around the rows are pure.
 
-    The ball of a row is pure up to the nearest row of another cluster, so the radius is a quantile of those distances.
-    N * N * D operations, a few rows at a time.
+    A ball is pure if all rows inside belong to one cluster. The ball of a row is pure up to the nearest row of another
+    cluster, so the radius is a quantile of those distances. This takes N * N * D operations, a few rows at a time.
 
     Args:
         rows: float32 [N, D] of length at most 1, finite. Not modified.
@@ -35,7 +35,7 @@ def pure_radius(rows: NDArray[np.float32], clusters: NDArray[np.integer], purity
         purity: share of the balls that must be pure, in (0, 1].
 
     Returns:
-        The radius; 2.1 where every ball is pure at any radius, as with one cluster.
+        The radius; 2.1 if every ball is pure at any radius, as with one cluster.
     """
     squares = np.einsum("nd,nd->n", rows, rows)
     nearest = np.full(len(rows), np.inf)
@@ -47,15 +47,15 @@ def pure_radius(rows: NDArray[np.float32], clusters: NDArray[np.integer], purity
         for start in range(0, len(inside) if len(outside) else 0, step):
             chunk = inside[start : start + step]
             nearest[chunk] = squares[chunk] + (squares[outside] - 2 * (rows[chunk] @ others)).min(1)
-    # In decimal arithmetic: in binary floating point (1 - 0.95) * 20 is above 1.
+    # Decimal arithmetic: in binary floating point (1 - 0.95) * 20 is above 1.
     impure = min(int((1 - Decimal(str(purity))) * len(rows)), len(rows) - 1)
-    # Open balls: at this radius those whose stranger lies nearer are impure, at most ``impure`` of them.
+    # The balls are open, so at this radius at most ``impure`` of them contain a row of another cluster.
     return float(np.sqrt(np.clip(np.sort(nearest)[impure], 0, _EVERYTHING**2)))
 
 
 def ball(radius: float) -> Kernel:
-    """Return the kernel that is 1 for distances below the radius and 0 elsewhere, of squared distances."""
-    # Below and not at the radius, or the balls of ``pure_radius`` would hold their nearest stranger.
+    """Return the kernel that is 1 for distances below the radius and 0 elsewhere; it takes squared distances."""
+    # Below and not at the radius, or the balls of ``pure_radius`` would contain a row of another cluster.
     return lambda squares: (squares < radius**2).astype(np.float32)
 
 
@@ -75,28 +75,31 @@ def probcover(
     delta: Annotated[float, Field(gt=0)] | Literal["purity"] = "purity",
     purity: Annotated[float, Field(gt=0, le=1)] = 0.95,
 ) -> NDArray[np.int64]:
-    """Pick greedily the image whose ball holds the most images that no ball holds yet.
+    """Pick greedily the image whose ball contains the most images that are in no ball yet.
 
-    Yehuda et al. 2022, algorithm 1, on L2-normalised embeddings; two images are in each other's ball where their
-    distance is below delta. By ``delta="purity"``, section 3.3, delta is the largest radius at which 95 % of the balls
-    hold images of one k-means cluster alone (C clusters); the row names it. Once every image is in a ball, the rest of
-    the budget is drawn uniformly, which is warned of: the released code would pick image 0 again and again.
+    Yehuda et al. 2022, algorithm 1, on L2-normalised embeddings. An image is in the ball of another if their distance
+    is below delta. With ``delta="purity"`` (section 3.3), delta is the largest radius at which 95 % of the balls are
+    pure: they contain images of one k-means cluster only, of as many clusters as there are classes. The row names
+    delta.
+
+    Deviation: once every image is in a ball, the rest of the budget is drawn uniformly, with a warning; the released
+    code would pick image 0 again and again.
 
     Args:
         pool: needs embeddings; its number of classes is the number of clusters.
         budget: n, images to keep.
-        rng: k-means, ties, and the images beyond those that cover the pool.
-        delta: the radius, or the rule.
-        purity: share of pure balls; for ``delta="purity"`` alone.
+        rng: seeds k-means, breaks ties, and draws images once the pool is covered.
+        delta: radius of the balls, or ``purity``, the rule above.
+        purity: share of the balls that must be pure; only for ``delta="purity"``.
 
     Returns:
-        int64 [n], unique, in the order of the picks: the first k are what a budget of k picks.
+        int64 [n], unique, in the order of the picks: the first k are the picks of a budget of k.
 
     Raises:
         SelectionError: an embedding is not finite.
     """
     check_finite("embedding values", pool.embeddings)
-    # ``greedy_coverage`` breaks ties by position, of which counts of images have many.
+    # Shuffled: ``greedy_coverage`` breaks ties by position, and counts of images have many ties.
     order = rng.permutation(len(pool))
     rows = unit_rows(pool.embeddings)[order]
     if delta == "purity":
@@ -111,5 +114,5 @@ def probcover(
             delta,
             budget - len(picks),
         )
-    rest = np.delete(np.arange(len(rows)), picks)  # already in an order drawn from rng
+    rest = np.delete(np.arange(len(rows)), picks)  # ``order`` is random already
     return order[np.concatenate([picks, rest])[:budget]]

@@ -1,4 +1,4 @@
-"""Distance to the own k-means centroid (Sorscher et al. 2022)."""
+"""Prototypicality (Sorscher et al. 2022): distance of an image to its k-means centroid."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pydantic import Field
 from bench import Pool, check_finite, fit_kmeans, hardest, register_method
 
 _ROWS = 65_536
-"""Rows whose differences to their centroids are held at once."""
+"""Rows whose differences to their centroids are in memory at once."""
 
 
 def centroid_distance(
@@ -20,10 +20,10 @@ def centroid_distance(
     """Return the Euclidean distance of every embedding to the centroid of its k-means cluster; far = hard.
 
     Args:
-        embeddings: [N, D], finite, used as the encoder gave them (not normalised).
-        num_clusters: C; cut to N.
+        embeddings: [N, D], finite, used as the encoder returned them (not normalised).
+        num_clusters: C, number of clusters; at most N are made.
         rng: seeds k-means.
-        inits: k-means starts, of which the one with the lowest inertia counts.
+        inits: k-means starts; the one with the lowest inertia is used.
 
     Returns:
         float64 [N], at least 0, high = hard (far from its prototype).
@@ -56,24 +56,25 @@ def prototypicality(
     keep: Literal["hard", "easy"] = "hard",
     inits: Annotated[int, Field(ge=1)] = 10,
 ) -> NDArray[np.int64]:
-    """Keep the images farthest from (hard) or nearest to (easy) their k-means centroid; C clusters.
+    """Keep the images that are farthest from their k-means centroid, or nearest to it (far = hard).
 
-    Sorscher et al. 2022. Distances are Euclidean, between embeddings as the encoder gave them (``centroid_distance``).
+    Sorscher et al. 2022. There are as many clusters as classes. Distances are Euclidean, between embeddings as the
+    encoder returned them (not normalised).
 
     Args:
         pool: needs embeddings; its number of classes is the number of clusters.
         budget: n, images to keep.
-        rng: of k-means, and breaks ties.
-        keep: which end, ``hard`` or ``easy``.
-        inits: starts of k-means, of which the one with the lowest inertia counts.
+        rng: seeds k-means and breaks ties.
+        keep: whether to keep ``hard`` or ``easy`` images.
+        inits: k-means starts; the one with the lowest inertia is used.
 
     Returns:
-        int64 [n], unique, the kept end first.
+        int64 [n], unique, hardest first, or easiest first for ``keep="easy"``.
 
     Raises:
         SelectionError: an embedding is not finite.
     """
     distances = centroid_distance(pool.embeddings, pool.num_classes, rng, inits=inits)
     pool.report(scores=distances)
-    # The reported scores stay high = hard whichever end is kept; only the choice turns round.
+    # Reported scores are high = hard whichever end is kept; only the choice is reversed.
     return hardest(distances if keep == "hard" else -distances, budget, rng)

@@ -1,4 +1,4 @@
-"""Random selection with equal class counts."""
+"""Random selection with equal numbers of images per class."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from ._groups import sample_groups
 
 
 def balanced(labels: NDArray[np.integer], num_classes: int, budget: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Draw uniformly inside each class, with class counts as equal as the class sizes allow.
+    """Draw images uniformly inside each class, with numbers per class as equal as the class sizes allow.
 
     Args:
         labels: [N] in [0, num_classes).
         num_classes: C.
         budget: n, at most N.
-        rng: draws, and says which classes get the remainder of n / C.
+        rng: makes the draws, and decides which classes get the remainder of n / C.
 
     Returns:
         int64 [n], unique; two classes that are not exhausted differ by at most one image.
@@ -28,12 +28,14 @@ def balanced(labels: NDArray[np.integer], num_classes: int, budget: int, rng: np
 
 @register_method("random-balanced", supervision="labels", stochastic=True)
 def random_balanced(pool: Pool, budget: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Draw uniformly without replacement inside each class, class counts as equal as possible.
+    """Draw images at random inside each class, with numbers per class as equal as the class sizes allow.
+
+    Images are drawn uniformly, without replacement.
 
     Args:
         pool: needs labels.
         budget: n, images to keep.
-        rng: of the draw, and of which classes get one image more.
+        rng: makes the draws, and decides which classes get one image more.
 
     Returns:
         int64 [n], unique.

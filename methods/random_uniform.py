@@ -1,4 +1,4 @@
-"""Random selection, the baseline that uses nothing."""
+"""Random selection, the baseline that uses no information."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from bench import Pool, register_method
 
 
 def uniform(size: int, budget: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Draw ``budget`` of ``size`` images uniformly without replacement.
+    """Draw ``budget`` of ``size`` images uniformly, without replacement.
 
     Returns:
         int64 [n], unique.
@@ -19,12 +19,12 @@ def uniform(size: int, budget: int, rng: np.random.Generator) -> NDArray[np.int6
 
 @register_method("random", supervision="none", stochastic=True)
 def random(pool: Pool, budget: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Draw uniformly without replacement.
+    """Draw images uniformly at random, without replacement.
 
     Args:
-        pool: of which the size alone counts.
+        pool: only its size is used.
         budget: n, images to keep.
-        rng: of the draw.
+        rng: makes the draw.
 
     Returns:
         int64 [n], unique.

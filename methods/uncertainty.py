@@ -1,4 +1,4 @@
-"""Least confidence, margin and entropy: the three usual scores of what a network is unsure of."""
+"""Least confidence, margin and entropy: the three usual scores of a network's uncertainty."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def _most_uncertain(
     dynamics = pool.dynamics(of="labels")
     scores = dynamics.difficulty(score)
     if epochs == "all":
-        # Turned so that high is uncertain, as ``difficulty`` turns the scores of the last epoch.
+        # High is uncertain, as for the scores of the last epoch from ``difficulty``.
         means = {
             "least-confidence": dynamics.mean_least_confidence,
             "margin": -dynamics.mean_margin,
@@ -40,16 +40,16 @@ def _most_uncertain(
 def least_confidence(
     pool: Pool, budget: int, rng: np.random.Generator, *, epochs: Epochs = "last"
 ) -> NDArray[np.int64]:
-    """Keep the images whose largest probability is lowest, by the proxy (1 - max p high = uncertain).
+    """Keep the images for which the proxy's largest probability is lowest (high 1 - max p = uncertain).
 
-    Selection via proxy (Coleman et al. 2020). Deviation: outputs are those of the training forward pass (augmented
-    view) in the last epoch, as for all dynamics here, where others run the trained network once more.
+    Lewis & Gale 1994; with a proxy, Coleman et al. 2020. Deviation: outputs come from the training forward pass
+    (augmented view) in the last epoch, as for all dynamics here, where others run the trained network once more.
 
     Args:
         pool: needs dynamics on true labels.
         budget: n, images to keep.
         rng: breaks ties.
-        epochs: the score of the ``last`` epoch, or its mean over ``all``.
+        epochs: whether to take the score of the ``last`` epoch, or its mean over ``all`` epochs.
 
     Returns:
         int64 [n], unique, most uncertain first.
@@ -68,16 +68,16 @@ def least_confidence(
     stochastic=True,
 )
 def margin(pool: Pool, budget: int, rng: np.random.Generator, *, epochs: Epochs = "last") -> NDArray[np.int64]:
-    """Keep the images whose two largest probabilities are nearest, by the proxy (p1 - p2 low = uncertain).
+    """Keep the images for which the proxy's two largest probabilities are closest (low p1 - p2 = uncertain).
 
-    Scheffer et al. 2001. Unlike AUM it compares the two classes that the proxy thinks of, not the label with the rest.
-    Deviation as in ``least-confidence``.
+    Scheffer et al. 2001. Unlike AUM, the score compares the proxy's two most likely classes and does not read the
+    label. Deviation as for ``least-confidence``.
 
     Args:
         pool: needs dynamics on true labels.
         budget: n, images to keep.
         rng: breaks ties.
-        epochs: the score of the ``last`` epoch, or its mean over ``all``.
+        epochs: whether to take the score of the ``last`` epoch, or its mean over ``all`` epochs.
 
     Returns:
         int64 [n], unique, most uncertain first.
@@ -96,15 +96,15 @@ def margin(pool: Pool, budget: int, rng: np.random.Generator, *, epochs: Epochs 
     stochastic=True,
 )
 def entropy(pool: Pool, budget: int, rng: np.random.Generator, *, epochs: Epochs = "last") -> NDArray[np.int64]:
-    """Keep the images whose outputs have the highest entropy, by the proxy (-sum p ln p high = uncertain).
+    """Keep the images for which the proxy's outputs have the highest entropy (high -sum p ln p = uncertain).
 
-    Deviation as in ``least-confidence``.
+    Shannon 1948; with a proxy, Coleman et al. 2020. Deviation as for ``least-confidence``.
 
     Args:
         pool: needs dynamics on true labels.
         budget: n, images to keep.
         rng: breaks ties.
-        epochs: the score of the ``last`` epoch, or its mean over ``all``.
+        epochs: whether to take the score of the ``last`` epoch, or its mean over ``all`` epochs.
 
     Returns:
         int64 [n], unique, most uncertain first.

@@ -1,4 +1,4 @@
-"""ZCore (Griffin et al. 2024): coverage and redundancy in random low-dimensional subspaces of the embeddings."""
+"""ZCore (Griffin et al. 2024): coverage without redundancy in random subspaces of the embeddings."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bench import Pool, check_finite, hardest, register_method
 SAMPLES_PER_IMAGE = 500
 MOST_SAMPLES = 1_000_000
 _CELLS = 2**16
-"""Distances held at once: pools of a few hundred images take many samples in one step, large ones one at a time."""
+"""Distances in memory at once: a step takes many samples for a pool of a few hundred images, one for a large pool."""
 
 _DRAWN = 2**22
 """Coordinates drawn at once."""
@@ -27,27 +27,27 @@ def subspace_scores(
     neighbors: int = 1000,
     exponent: float = 4.0,
 ) -> NDArray[np.float64]:
-    """Score images: at each sampled point the nearest gains 1, and that image's neighbours share a loss of 1.
+    """Return ZCore's scores: at each sampled point the nearest image gains 1 and its neighbours share a loss of 1.
 
-    ZCore (Griffin et al. 2024). Distances are sums of absolute differences over the sample's own dimensions. The loss
-    is shared in proportion to d^-exponent over the nearest neighbours of the image that gained; where one of them is
-    a copy (d = 0), it alone loses 1. Deviation: the released code takes the first of the sorted distances for the
-    image itself, which among copies is another image; here it is left out by its index.
+    ZCore (Griffin et al. 2024). Distances are sums of absolute differences over the sample's dimensions. The
+    neighbours of the image that gained share the loss in proportion to d^-exponent; a copy (d = 0) takes the whole
+    loss. Deviation: the image itself is excluded by its index, where the released code excludes the first of the
+    sorted distances, which among copies is another image.
 
     Args:
         embeddings: [N, D], finite. Not modified.
         dims: [S, m] dimensions of each sample, without repetition in a row.
         points: [S, m] the sampled coordinates in those dimensions.
-        neighbors: how many neighbours share the loss; cut to N - 1.
+        neighbors: number of neighbours that share the loss, at most N - 1.
         exponent: how fast a neighbour's share falls with its distance.
 
     Returns:
-        float64 [N]; high covers much and repeats little. Sums to 0 where N is 2 or more.
+        float64 [N]; high = covers much and repeats little. The sum is 0 if N is 2 or more.
     """
     size = len(embeddings)
-    # By dimension: a sample reads two or so of them whole, which lie in one piece this way.
+    # Stored by dimension: a sample reads a few dimensions whole, each of which is then contiguous.
     columns = np.ascontiguousarray(embeddings.T)
-    # Or numpy would compute every distance of float32 embeddings in float64.
+    # Otherwise numpy would compute distances of float32 embeddings in float64.
     points = points.astype(columns.dtype)
     scores = np.zeros(size)
     others = min(neighbors, size - 1)
@@ -60,18 +60,18 @@ def subspace_scores(
             continue
         apart = _distances(columns, chosen, columns[chosen, covering])
         sample = np.arange(len(apart))
-        # By its index: the nearest of all may be a copy of the image that gained.
+        # By its index: the nearest image may be a copy of the one that gained.
         apart[sample, covering] = np.inf
-        # Unsorted, since the shares are the same in any order.
+        # Not sorted: the shares are the same in any order.
         near = np.argpartition(apart, others - 1)[:, :others]
         distances = np.take_along_axis(apart, near, 1).astype(np.float64)
         nearest = distances.argmin(1)
         least = distances[sample, nearest]
         copied = least == 0
-        with np.errstate(invalid="ignore"):  # 0 / 0 among copies, which are dealt with below
+        with np.errstate(invalid="ignore"):  # 0 / 0 among copies, handled below
             # Relative to the nearest, so that no power overflows.
             shares = (least[:, None] / distances) ** exponent
-        # A copy's share is infinite beside any other's, so it takes the whole loss, as in the limit.
+        # In the limit of d = 0 a copy's share is infinitely larger than any other, so it takes the whole loss.
         shares[copied] = 0
         shares[copied, nearest[copied]] = 1
         shares /= shares.sum(1, keepdims=True)
@@ -82,7 +82,7 @@ def subspace_scores(
 def _distances(
     columns: NDArray[np.floating], dims: NDArray[np.integer], points: NDArray[np.floating]
 ) -> NDArray[np.floating]:
-    """Return the sums of absolute differences [B, N] between points [m, B] in dimensions [m, B] and N images [D, N]."""
+    """Return the L1 distances [B, N] between points [m, B] in dimensions [m, B] and images [D, N]."""
     apart = np.zeros((dims.shape[1], columns.shape[1]), columns.dtype)
     for chosen, coordinates in zip(dims, points, strict=True):
         part = columns[chosen]
@@ -96,25 +96,26 @@ def draw_points(
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Draw dimensions, and in each a coordinate from the triangular distribution (min, median, max) of the pool.
 
+    Unlike numpy's triangular draw, this works for a dimension in which all images have the same value.
+
     Args:
         embeddings: [N, D], finite; N at least 1.
-        samples: S.
-        subspace: m, dimensions per sample; cut to D.
-        rng: draws.
+        samples: S, number of samples.
+        subspace: m, dimensions per sample, at most D.
+        rng: makes the draws.
 
     Returns:
         dims int64 [S, m], without repetition in a row, and points float64 [S, m] between the dimension's min and max.
-        Unlike numpy's own triangular draw, a dimension in which all images agree gives that value.
     """
     size = embeddings.shape[1]
     dims = np.empty((samples, min(subspace, size)), dtype=np.int64)
     for column in range(dims.shape[1]):
         chosen = rng.integers(size - column, size=samples)
-        for earlier in np.sort(dims[:, :column], axis=1).T:  # ascending, so that each number left is as likely
+        for earlier in np.sort(dims[:, :column], axis=1).T:  # ascending: all remaining numbers are equally likely
             chosen += chosen >= earlier
         dims[:, column] = chosen
     low, mode, high = (find(embeddings, axis=0).astype(np.float64)[dims] for find in (np.min, np.median, np.max))
-    # The inverse of the triangular distribution's CDF, multiplied out: nothing is divided by a width of 0.
+    # The inverse of the triangular distribution's CDF, multiplied out so that nothing is divided by a width of 0.
     quantile = rng.random(dims.shape)
     width = high - low
     rising = quantile * width < mode - low
@@ -142,26 +143,31 @@ def zcore(
     neighbors: Annotated[int, Field(ge=1)] = 1000,
     exponent: Annotated[float, Field(ge=0)] = 4.0,
 ) -> NDArray[np.int64]:
-    """Keep the images that cover random subspaces of the embeddings without repeating others.
+    """Keep the images that cover random subspaces of the embeddings without repeating each other.
 
-    ZCore (Griffin et al. 2024), scores of ``subspace_scores`` on top of a uniform random start in [0, 1). Deviation:
-    the embeddings of one encoder, where the paper joins two. No score is reported: high = covers much and repeats
-    little, which is not hard.
+    ZCore (Griffin et al. 2024). Every score starts at a random number in [0, 1). Then points are sampled in random
+    subspaces: the image nearest to a point gains 1, and that image's neighbours share a loss of 1 in proportion to
+    d^-exponent, where d is the L1 distance in the subspace. The highest scores are kept. No score is reported, since
+    high means "covers much and repeats little", which is not hard.
 
-    The samples are the released code's 1,000,000, and at most 500 for each image, which pools of less than 2,000 images
-    get. Few samples keep much by chance: of 2,000 CIFAR-10 images, embedded by ``efficientnet_lite0(size=96)``, two
-    seeds keep 36, 47, 58 and 68 % in common of the 30 % kept with 20, 100, 200 and 500 samples for each image, where
-    chance is 30 % (n = 1 pair of seeds); of 1,000 images 37 to 38, 64 to 65 and 77 to 78 % with 20, 200 and 500 (n = 3
-    pairs; AMD EPYC, 2026-11-28). A pool of 50,000 has 20 for each: ``samples`` takes more.
+    Deviations: the embeddings of one encoder, where the paper joins two. The image itself is excluded from its
+    neighbours by its index, where the released code may exclude a copy instead. The number of samples is the released
+    code's 1,000,000, but at most 500 per image, which limits pools of fewer than 2,000 images.
+
+    With few samples, chance decides much. With 30 % of 2,000 CIFAR-10 images kept, embedded by
+    ``efficientnet_lite0(size=96)``, two seeds have 36, 47, 58 and 68 % of their images in common at 20, 100, 200 and
+    500 samples per image, where chance is 30 % (n = 1 pair of seeds); of 1,000 images 37 to 38, 64 to 65 and 77 to
+    78 % at 20, 200 and 500 (n = 3 pairs; AMD EPYC, 2026-11-28). A pool of 50,000 images gets 20 samples per image;
+    raise ``samples`` for more.
 
     Args:
         pool: needs embeddings.
         budget: n, images to keep.
-        rng: dimensions, points and start.
-        samples: S; None is the smaller of 500 * N and 1,000,000.
+        rng: draws dimensions, points and the initial scores.
+        samples: S, number of samples; None is the smaller of 500 * N and 1,000,000.
         subspace: dimensions per sample.
-        neighbors: see ``subspace_scores``.
-        exponent: see ``subspace_scores``.
+        neighbors: number of neighbours that share the loss, at most N - 1.
+        exponent: how fast a neighbour's share of the loss falls with its distance.
 
     Returns:
         int64 [n], unique, highest score first.
@@ -172,13 +178,13 @@ def zcore(
     embeddings = pool.embeddings
     check_finite("embedding values", embeddings)
     count = samples or min(SAMPLES_PER_IMAGE * len(pool), MOST_SAMPLES)
-    # Shuffled, so that of several copies it is not always the first that covers and the second that loses.
+    # Shuffled, so that among copies it is not always the first that gains and the second that loses.
     order = rng.permutation(len(pool))
     scores, shuffled = np.zeros(len(pool)), embeddings[order]
     step = max(1, _DRAWN // min(subspace, embeddings.shape[1]))
     for start in range(0, count, step):
         dims, points = draw_points(embeddings, min(step, count - start), subspace, rng)
         scores += subspace_scores(shuffled, dims, points, neighbors=neighbors, exponent=exponent)
-    # The paper's random start. It decides among images that no sample has touched, all of which have 0.
+    # The paper's random initial scores decide between images that no sample has touched, which all have 0.
     scores += rng.random(len(pool))
     return order[hardest(scores, budget, rng)]
