@@ -1,4 +1,4 @@
-"""The pickled files of CIFAR, read without running what a pickle may hold, and their archive, unpacked by name."""
+"""Safe reading of CIFAR's pickled files and unpacking of their archive: no code of a file is run."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-# All that the original files name; a pickle calls nothing else here.
+# Everything that the original files name; a pickle can call nothing else here.
 _RECONSTRUCT = np.empty(0).__reduce__()[0]
 _ALLOWED = {
     ("numpy", "ndarray"): np.ndarray,
@@ -28,13 +28,13 @@ def read_batch(path: Path, md5: str) -> dict[str, Any]:
 
     Args:
         path: the file.
-        md5: what its MD5 must be; the bytes that are checked are those that are read.
+        md5: its expected MD5; the bytes that are checked are those that are read.
 
     Returns:
-        Its mapping of plain values and arrays.
+        The file's mapping of plain values and arrays.
 
     Raises:
-        ValueError: another MD5.
+        ValueError: the MD5 differs.
         pickle.UnpicklingError: the file names anything but numpy's arrays.
     """
     content = path.read_bytes()
@@ -44,7 +44,7 @@ def read_batch(path: Path, md5: str) -> dict[str, Any]:
 
 
 def load_plain(content: bytes) -> Any:
-    """Unpickle plain values and numpy arrays.
+    """Return the plain values and numpy arrays of a pickle.
 
     Raises:
         pickle.UnpicklingError: the content names anything else.
@@ -54,7 +54,7 @@ def load_plain(content: bytes) -> Any:
 
 
 def unpack(archive: Path, names: Sequence[str], root: Path) -> None:
-    """Write the named members of a ``.tar`` or ``.tar.gz`` below ``root``, and nothing else that it may hold.
+    """Write only the named members of a ``.tar`` or ``.tar.gz`` below ``root``.
 
     Raises:
         KeyError: a member is not in the archive.

@@ -1,4 +1,4 @@
-"""What several readers need: the root, a fixed stratified split, the paper's recipe."""
+"""Shared by several readers: the data folder, a fixed stratified split, the paper's recipe."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ PHOTOGRAPHS: Mapping[str, Any] = {
     "model": "resnet18",
     "encoder": "dino_vitb16",
 }
-"""What is declared of readers of coloured photographs whose classes and sizes only the files tell."""
+"""Declaration of readers of colour photographs whose classes and sizes are known only from the files."""
 
 
 def required_root(root: Path | None, holds: str) -> Path:
-    """Return ``root``, or say that it is missing and what it should hold.
+    """Return ``root``, or refuse it if it is missing, and say what it should hold.
 
     Raises:
         DataError: ``root`` is None or not a directory.
@@ -45,44 +45,45 @@ def required_root(root: Path | None, holds: str) -> Path:
 
 
 def named_file(root: Path | None, path: str, call: str) -> Path:
-    """Return the file that a parameter ``path`` names, below ``root`` or absolute.
+    """Return the file that a parameter ``path`` names, either absolute or below ``root``.
 
     Args:
         root: ``--data-root``, or None.
-        path: what the user gave.
+        path: the parameter as the user typed it.
         call: what to type, for messages: ``npz(path=FILE)``.
 
     Raises:
-        DataError: no path, a relative one without ``root``, or no such file.
+        DataError: no path, a relative path without ``root``, or no such file.
     """
-    given = local_path(path)
-    if not path or (root is None and not given.is_absolute()):
+    local = local_path(path)
+    if not path or (root is None and not local.is_absolute()):
         raise DataError(
             f"path={path!r} names no file. Use {call} with the whole path, or --data-root DIR and a path below it."
         )
-    file = given if root is None else root / given
+    file = local if root is None else root / local
     if not file.is_file():
         raise DataError(f"{file} is {'a folder' if file.is_dir() else 'missing'}. Use {call}.")
     return file
 
 
 def stratified_split(labels: NDArray[np.int64], test_fraction: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Hold out the same fraction of every class, by a draw whose seed is always 0.
+    """Hold out the same fraction of every class, by a draw with seed 0.
 
     Args:
         labels: int64 [N].
         test_fraction: in (0, 1).
 
     Returns:
-        Positions int64 of the training and of the test images: disjoint, sorted, together all N. Of a class with n
-        images ``part_of(test_fraction, n)`` are held out, but at least 1 and at most n - 1; of a single image none.
+        Positions int64 of the training and of the test images: disjoint, sorted, together all N. A class with n images
+        gives ``part_of(test_fraction, n)`` of them to the test, but at least 1 and at most n - 1; a class with one
+        image gives none.
     """
-    # Always 0 and no parameter: all grids must be scored on one split of a data set.
+    # The seed is no parameter: all grids must be scored on the same split of a data set.
     rng = np.random.default_rng(0)
     held = np.zeros(len(labels), dtype=bool)
     for number in np.unique(labels):
         members = np.flatnonzero(labels == number)
-        # At least one for the test and one for training, where a class has two images.
+        # At least one for the test and one for training, if a class has two images.
         count = min(max(1, part_of(test_fraction, len(members))), len(members) - 1)
         held[rng.permutation(members)[:count]] = True
     return np.flatnonzero(~held), np.flatnonzero(held)

@@ -22,12 +22,12 @@ SEVERITIES = 5
 
 
 def corrupted_cifar(folder: str, record: int, md5: str) -> Corrupted:
-    """Describe one of the two sets.
+    """Return the declaration of CIFAR-10-C or CIFAR-100-C.
 
     Args:
         folder: its directory below ``--data-root``, named as in the authors' archive.
         record: number of the archive's record on Zenodo.
-        md5: of the archive, as Zenodo lists it.
+        md5: the archive's MD5, as Zenodo lists it.
     """
 
     def read(root: Path | None, name: str, severity: int, test: Split, download: bool) -> Split:
@@ -52,7 +52,7 @@ def _fetch(base: Path, folder: str, record: int, md5: str) -> None:
     archive = f"{folder}.tar"
     try:
         download_url(f"https://zenodo.org/records/{record}/files/{archive}", base, archive, md5)
-        # All of them at once, so that the archive can go.
+        # All files at once, so that the archive can be deleted.
         unpack(base / archive, [f"{folder}/{name}.npy" for name in (*NAMES, "labels")], base)
     except Exception as error:  # no network, a full disk, another archive: each raises its own
         reason = (str(error).splitlines() or [repr(error)])[0]
@@ -62,12 +62,12 @@ def _fetch(base: Path, folder: str, record: int, md5: str) -> None:
 
 
 def _severity(images: Path, labels: Path, severity: int, test: Split) -> Split:
-    """Read the part of a file that has one severity: all test images at severity 1, then all at 2, and so on."""
+    """Return the images of one severity; the files hold all test images at severity 1, then all at 2, and so on."""
     arrays = []
     for path in (images, labels):
         try:
             open_regular(path).close()
-            # Mapped: a file of all severities has 154 MB, of which a fifth is used.
+            # Memory-mapped: a file of all severities has 154 MB, and a fifth of it is used.
             arrays.append(np.load(path, mmap_mode="r", allow_pickle=False))
         except (OSError, ValueError, EOFError) as error:
             raise DataError(f"{path} is corrupt: {error}.") from error

@@ -1,4 +1,4 @@
-"""Arrays of one npz file as images and labels, with errors that name the file and the array."""
+"""Images and labels from the arrays of an npz file, with errors that name the file and the array."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from bench import DataError
 
 
 def read_arrays(path: Path, names: Sequence[str], *, optional: Sequence[str] = ()) -> dict[str, NDArray[Any]]:
-    """Read arrays of an npz file; pickled objects are refused, since opening data must not run code.
+    """Return arrays of an npz file; refuse pickled objects, since opening data must not run code.
 
     Args:
         path: an existing file.
-        names: arrays that it must hold.
-        optional: arrays that are read where it holds them.
+        names: arrays that the file must contain.
+        optional: arrays that are read if the file contains them.
 
     Raises:
-        DataError: not an npz file, cut off, without one of the arrays, or with pickled objects.
+        DataError: the file is no npz file, is cut off, lacks an array, or has pickled objects.
     """
-    # Asked first: any other file numpy takes for a pickle, and says so.
+    # Checked first: numpy takes any other file for a pickle, and its message says so.
     if not zipfile.is_zipfile(path):
         raise DataError(f"{path} is corrupt: it is not an npz file, or was cut off.")
     try:
-        # Opened here, since numpy leaves the file open when its content is damaged.
+        # Opened here: numpy leaves the file open if its content is damaged.
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             missing = [name for name in names if name not in arrays.files]
             if missing:
@@ -40,14 +40,14 @@ def read_arrays(path: Path, names: Sequence[str], *, optional: Sequence[str] = (
 
 
 def square_images(array: NDArray[Any], where: str) -> NDArray[np.uint8]:
-    """Images with the channels last, or grey without them, as uint8 [N, C, S, S].
+    """Return images as uint8 [N, C, S, S].
 
     Args:
         array: uint8 [N, S, S], [N, S, S, 1] or [N, S, S, 3].
         where: file and name of the array, for messages.
 
     Raises:
-        DataError: another type or shape; says how to convert the usual ones.
+        DataError: another type or shape; the message says how to convert common ones.
     """
     grey = array[..., None] if array.ndim == 3 else array
     if array.dtype != np.uint8 or grey.ndim != 4 or grey.shape[1] != grey.shape[2] or grey.shape[3] not in (1, 3):
@@ -60,16 +60,17 @@ def square_images(array: NDArray[Any], where: str) -> NDArray[np.uint8]:
 
 
 def class_numbers(array: NDArray[Any], where: str) -> NDArray[np.integer]:
-    """Labels [N] or [N, 1] as [N]; ``make_dataset`` checks whether they number the classes from 0.
+    """Return labels as [N]; ``make_dataset`` checks that they number the classes from 0.
 
     Args:
-        array: whole numbers.
+        array: whole numbers [N] or [N, 1].
         where: file and name of the array, for messages.
 
     Raises:
-        DataError: another type or shape, for example several labels per image; says how to convert the usual ones.
+        DataError: another type or shape, for example several labels per image; the message says how to convert common
+            ones.
     """
-    # [N, 1] is how MedMNIST and Keras keep them.
+    # MedMNIST and Keras store labels as [N, 1].
     flat = array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array
     if array.dtype.kind in "iu" and flat.ndim == 1:
         return flat
@@ -87,7 +88,7 @@ def class_numbers(array: NDArray[Any], where: str) -> NDArray[np.integer]:
 
 
 def class_texts(array: NDArray[Any]) -> list[str]:
-    """Names of classes, whatever their shape; bytes are read as UTF-8."""
+    """Return the names of classes as a flat list of texts; bytes are decoded as UTF-8."""
     return [item.decode(errors="replace") if isinstance(item, bytes) else str(item) for item in array.ravel().tolist()]
 
 
@@ -95,7 +96,7 @@ def _plain(arrays: Mapping[str, NDArray[Any]], name: str, path: Path) -> NDArray
     try:
         return arrays[name]
     except ValueError as error:
-        # Damage raises ValueError too; only the text tells the two apart.
+        # Damage raises ValueError too; only the message tells the two apart.
         if "allow_pickle" not in str(error):
             raise
         raise DataError(
@@ -105,7 +106,7 @@ def _plain(arrays: Mapping[str, NDArray[Any]], name: str, path: Path) -> NDArray
 
 
 def _how_to_convert(array: NDArray[Any]) -> str:
-    """Say what to type for images as other libraries keep them; empty where nothing fits."""
+    """Return a hint on how to convert images from another library's layout; empty if none applies."""
     if array.ndim not in (3, 4):
         return ""
     if array.ndim == 4 and array.shape[1] in (1, 3) and array.shape[2] == array.shape[3]:

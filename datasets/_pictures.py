@@ -1,4 +1,4 @@
-"""Pictures that another library decodes, as arrays of one size."""
+"""Arrays of one size from pictures that another library decodes."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ Arrays = tuple[NDArray[np.uint8], NDArray[np.int64]]
 
 
 def pictures(items: Sequence[tuple[Any, Any]] | Any, count: int, size: int, memory_gb: float, what: str) -> Arrays:
-    """Decode labelled pictures: the short side is scaled to ``size`` and the centre cut.
+    """Return labelled pictures as arrays: the short side is scaled to ``size`` and the centre is cropped.
 
     Args:
-        items: gives (picture of Pillow, class) by position; a picture may have any mode of 8 bits.
+        items: (picture of Pillow, class) by position; a picture may have any mode of 8 bits.
         count: N.
         size: side in pixels.
-        memory_gb: what the array may take, in 10^9 bytes.
-        what: for messages.
+        memory_gb: the most memory that the array may take, in 10^9 bytes.
+        what: name of the data set, for messages.
 
     Returns:
         uint8 [N, 3, size, size] and int64 [N].
@@ -32,7 +32,7 @@ def pictures(items: Sequence[tuple[Any, Any]] | Any, count: int, size: int, memo
     Raises:
         DataError: more memory than allowed, or an item that is no picture with a class number.
     """
-    # From the number alone, before the first is decoded: a machine that runs out of memory later says nothing useful.
+    # Computed before the first picture is decoded: a process that is killed for memory later says nothing useful.
     needed = count * 3 * size * size / 1e9
     if needed > memory_gb:
         raise DataError(
@@ -55,7 +55,7 @@ def pictures(items: Sequence[tuple[Any, Any]] | Any, count: int, size: int, memo
 
 
 def held_out(whole: Arrays, test_fraction: float) -> tuple[Arrays, Arrays]:
-    """Split a set that has no test split, as ``stratified_split`` says: training and test pictures with labels."""
+    """Return training and test pictures of a set without a test split; see ``stratified_split``."""
     images, labels = whole
-    kept, apart = stratified_split(labels, test_fraction)
-    return (images[kept], labels[kept]), (images[apart], labels[apart])
+    train, test = stratified_split(labels, test_fraction)
+    return (images[train], labels[train]), (images[test], labels[test])

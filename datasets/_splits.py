@@ -1,4 +1,4 @@
-"""Which folders of a directory are splits by their names, and which are classes."""
+"""Telling split folders from class folders by their names."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ VALIDATION = ("val", "valid", "validation", "dev", "eval", "evaluation", "holdou
 UNLABELLED = ("unlabeled", "unlabelled")
 _ROLE = {word: words for words in (TRAIN, TEST, VALIDATION, UNLABELLED) for word in words}
 _FILLERS = "data|dataset|set|split|images|image|imgs|img|folder"
-"""What people add to a split's name: trainset, test_images."""
+"""Words that people add to a split's name, as in trainset or test_images."""
 
 
 @dataclass(frozen=True)
@@ -24,9 +24,9 @@ class Named:
     """A folder whose name says which split it is.
 
     Attributes:
-        name: of the folder.
+        name: name of the folder.
         role: TRAIN, TEST, VALIDATION or UNLABELLED.
-        rest: what else its name says, lower case; empty in ``Train`` and ``test_set``, ``seg`` in ``seg_train``.
+        rest: other words of its name in lower case: none for ``Train`` and ``test_set``, ``seg`` for ``seg_train``.
     """
 
     name: str
@@ -35,31 +35,31 @@ class Named:
 
 
 def split_name(name: str) -> Named | None:
-    """Read a folder's name as that of a split, in any case, with fillers and digits (``val2017``); None for others."""
-    # Letters alone, with a break before a capital: train2017, trainSet and TRAIN-images are the same word.
+    """Return which split a folder's name stands for, ignoring case, filler words and digits; None if it is no split."""
+    # Letters only, with a break before a capital: train2017, trainSet and TRAIN-images are the same word.
     words = re.findall(r"[^\W\d_]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name))
     bare = [re.sub(rf"^(?:{_FILLERS})+|(?:{_FILLERS})+$", "", word.lower()) for word in words]
     roles = [word for word in bare if word in _ROLE]
-    # None is a class; two, as in train_val_test, name no single split.
+    # No role is a class; two roles, as in train_val_test, name no single split.
     if len(roles) != 1:
         return None
     return Named(name, _ROLE[roles[0]], " ".join(word for word in bare if word and word not in _ROLE))
 
 
 def find_splits(base: Path) -> tuple[str, str] | None:
-    """Find the folders of the training and of the test split in ``base``.
+    """Return the folders of the training and of the test split in ``base``.
 
-    A test split goes before a validation split. Splits hold class folders; a folder that holds images alone is a
-    class, whatever it is called, as long as no other one makes a pair of splits with it.
+    A test split is preferred to a validation split. Splits contain class folders. A folder that contains only images
+    is a class, whatever its name, unless another folder forms a pair of splits with it.
 
     Returns:
-        Their names, or None where the folders of ``base`` are classes.
+        The names of both folders, or None if the folders of ``base`` are classes.
 
     Raises:
-        DataError: names that look like splits which cannot be read as such, with what to do.
+        DataError: the names look like splits that cannot be read as such; the message says what to do.
     """
     named = [split for name in class_folders(base) if (split := split_name(name)) is not None]
-    # By what else the names say: seg_train belongs to seg_test, and not to pred_test.
+    # Grouped by the other words of their names: seg_train belongs to seg_test and not to pred_test.
     pairs = [group for group in _groups(named) if len({split.role for split in group}) > 1]
     if len(pairs) > 1:
         names = ", ".join(split.name for group in pairs for split in group)
@@ -71,23 +71,23 @@ def find_splits(base: Path) -> tuple[str, str] | None:
         return _pair(base, pairs[0])
     for split in named:
         nested = class_folders(base / split.name)
-        # With another word in it, as in train_station, it is as likely a class.
+        # A name with another word in it, such as train_station, is as likely a class.
         if nested and not split.rest:
             _refuse_alone(base, split, nested)
     return None
 
 
 def refuse_mixed(base: Path, files: Sequence[str]) -> None:
-    """Refuse splits below the classes, as in ``CLASS/train/IMAGE``: they would be one class's images alike.
+    """Refuse splits below the classes, as in ``CLASS/train/IMAGE``: their images would be mixed.
 
     Args:
         base: directory of class folders.
         files: paths of the images relative to it.
 
     Raises:
-        DataError: names the first such class and what to do.
+        DataError: the message names the first such class and says what to do.
     """
-    # A dict for its order: the first class in the order of names is named.
+    # A dict for its order: the message names the first class in alphabetical order.
     within = dict.fromkeys((parts[0], parts[1]) for file in files if len(parts := file.split("/", 2)) > 2)
     roles: dict[str, list[Named]] = {}
     for outer, inner in within:
@@ -115,7 +115,7 @@ def _pair(base: Path, group: Sequence[Named]) -> tuple[str, str]:
             )
         return names[0] if names else None
 
-    # A test split first: the validation split is then one that its authors tuned on.
+    # A test split first: if there is one, the authors tuned on the validation split.
     train, held = only(TRAIN), only(TEST) or only(VALIDATION)
     names = " and ".join(split.name for split in group)
     if train is None or held is None:

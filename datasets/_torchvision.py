@@ -21,10 +21,10 @@ class Source:
     """A data set that torchvision reads.
 
     Attributes:
-        holds: what the root must hold, in words.
+        holds: what the root must contain, in words.
         files: paths below the root that both splits need.
         read: (root, train, download) -> images uint8 [N, C, H, W] and labels int64 [N].
-        checksums: gives path -> MD5 that torchvision expects, for the files that it checks.
+        checksums: returns path -> MD5 that torchvision expects, for the files that torchvision checks.
     """
 
     holds: str
@@ -34,18 +34,18 @@ class Source:
 
 
 def read_splits(source: Source, root: Path | None, *, download: bool) -> tuple[SplitArrays, SplitArrays]:
-    """Read the training and the test split.
+    """Return the training and the test split of a data set.
 
     Args:
-        source: what to read.
-        root: directory that holds the files.
+        source: the data set.
+        root: directory that contains the files.
         download: whether missing files may be fetched into ``root``.
 
     Returns:
         Training and test images with labels.
 
     Raises:
-        DataError: a file is missing, or is not what torchvision expects, or cannot be fetched.
+        DataError: a file is missing, differs from what torchvision expects, or cannot be fetched.
     """
     root = required_root(root, source.holds)
     missing = [name for name in source.files if not (root / name).is_file()]
@@ -59,7 +59,7 @@ def read_splits(source: Source, root: Path | None, *, download: bool) -> tuple[S
         test = source.read(root, False, download)
     except (DataError, MemoryError):
         raise
-    # torchvision lets through whatever the damage happens to cause: RuntimeError, AssertionError, pickle's errors.
+    # torchvision raises whatever the damage happens to cause: RuntimeError, AssertionError, pickle's errors.
     except Exception as error:
         raise DataError(_diagnosis(source, root, bool(missing), error)) from error
     return (np.ascontiguousarray(train[0]), train[1]), (np.ascontiguousarray(test[0]), test[1])
@@ -72,7 +72,7 @@ def _diagnosis(source: Source, root: Path, fetching: bool, error: Exception) -> 
         if not path.is_file():
             return f"{path} could not be fetched: {error or repr(error)}. Fetch it by hand, or check the network."
         expected = checksums.get(name)
-        # Looked at after a failure alone: digests of whole archives take seconds, which every run would wait for.
+        # Only checked after a failure: digests of whole archives take seconds, and every run would wait for them.
         if expected is not None and _md5(path) != expected:
             cause = "arrived damaged" if fetching else "is corrupt or another version"
             return (

@@ -1,4 +1,4 @@
-"""CIFAR-10 and CIFAR-100, complete through torchvision, and a stratified part of CIFAR-100 in one file."""
+"""CIFAR-10 and CIFAR-100 through torchvision, and a stratified part of CIFAR-100 in one file."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ SUBSET_FILE = "cifar-100-subset/cifar100_subset_5k_1k.npz"
     corrupted=corrupted_cifar("CIFAR-10-C", 2535967, "56bf5dcef84df0e2308c6dcbcbbd8499"),
 )
 def cifar10(root: Path | None, *, download: bool = False) -> Dataset:
-    """CIFAR-10: 50,000 colour images for training and 10,000 for testing, 32x32.
+    """CIFAR-10: 50,000 colour images for training and 10,000 for testing, 32x32, 10 classes.
 
     Krizhevsky 2009. Mean and std are measured on the training images.
 
     Args:
         root: directory that holds ``cifar-10-batches-py``.
-        download: fetch it if it is missing.
+        download: whether to fetch it if it is missing.
 
     Returns:
         Images uint8 [N, 3, 32, 32] in torchvision's order.
@@ -75,7 +75,7 @@ def cifar100(root: Path | None, *, download: bool = False) -> Dataset:
 
     Args:
         root: directory that holds ``cifar-100-python``.
-        download: fetch it if it is missing.
+        download: whether to fetch it if it is missing.
 
     Returns:
         Images uint8 [N, 3, 32, 32] in torchvision's order.
@@ -100,10 +100,10 @@ def cifar100(root: Path | None, *, download: bool = False) -> Dataset:
 def cifar100_subset(root: Path | None) -> Dataset:
     """The first 50 training and 10 test images of each fine class of CIFAR-100, 32x32: 5,000 and 1,000.
 
-    Krizhevsky 2009. For tests and small runs; mean and std are those of the whole of CIFAR-100.
+    Krizhevsky 2009. For tests and small runs. Mean and std are those of the full CIFAR-100.
 
     Args:
-        root: directory that holds ``cifar-100-subset/cifar100_subset_5k_1k.npz``, an npz file without pickled objects
+        root: directory that holds ``cifar-100-subset/cifar100_subset_5k_1k.npz``: an npz file without pickled objects,
             with ``x_train``, ``x_test`` (uint8 [N, 32, 32, 3]), ``y_train``, ``y_test`` and ``fine_label_names``.
 
     Returns:
@@ -142,7 +142,7 @@ def _cifar(
             unpack(base / source.filename, paths, base)
         listed = source.train_list if train else source.test_list
         batches = [read_batch(base / folder / name, md5) for name, md5 in listed]
-        # Filled here, since the reader is called for each split and gives arrays alone.
+        # Filled here: the reader is called for each split and returns only arrays.
         names[:] = read_batch(base / folder / source.meta["filename"], source.meta["md5"])[source.meta["key"]]
         images = np.concatenate([batch["data"] for batch in batches]).reshape(-1, 3, SIDE, SIDE)
         labels = [batch["labels" if "labels" in batch else "fine_labels"] for batch in batches]

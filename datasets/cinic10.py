@@ -32,12 +32,12 @@ SIDE = 32
 def cinic10(root: Path | None, *, merge_valid: bool = True) -> Dataset:
     """CINIC-10: 90,000 colour images each for training, validation and testing, 32x32.
 
-    Darlow et al. 2018. Mean and std are the authors'. CCS and ELFS train on the training and validation images
-    together (180,000), which is the default here.
+    Darlow et al. 2018. Mean and std are the authors'. By default the pool is the training and validation images
+    together (180,000), as for CCS and ELFS.
 
     Args:
         root: directory that holds ``cinic10`` or ``CINIC-10`` with ``train``, ``valid`` and ``test``.
-        merge_valid: add the validation images to the pool, after the training images.
+        merge_valid: whether to add the validation images to the pool, after the training images.
 
     Returns:
         Images uint8 [N, 3, 32, 32]; within a split by class, then by name.

@@ -23,7 +23,7 @@ MEAN, STD = (0.3055,), (0.3759,)
         proxy_epochs=30,
         batch_size=64,
         lr=0.05,
-        # No mirror: most digits mirrored are none.
+        # No mirror: most mirrored digits are no digits.
         augmentation="crop",
         crop_padding=1,
         evaluations=10,
@@ -35,8 +35,8 @@ MEAN, STD = (0.3055,), (0.3759,)
 def digits(root: Path | None) -> Dataset:
     """Handwritten digits, 8x8 grey: 1,438 for training, 359 for testing.
 
-    Alpaydin and Kaynak 1998, as in scikit-learn. It has no split of its own writers there, so a fifth of each class is
-    held out with a fixed seed (``stratified_split``). Mean and std are measured on the training images.
+    Alpaydin and Kaynak 1998, as in scikit-learn. That copy lacks the original split by writers, so a fifth of each
+    class is held out with a fixed seed. Mean and std are measured on the training images.
 
     Args:
         root: not used.

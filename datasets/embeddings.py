@@ -31,23 +31,23 @@ from bench.labelling.vectors import as_vectors
 def embeddings(
     root: Path | None, *, path: str = "", test_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.2
 ) -> Dataset:
-    """Vectors of any modality in an npz file with the arrays X and y, and perhaps X_test and y_test.
+    """Vectors of any modality in an npz file with the arrays X and y, and optionally X_test and y_test.
 
-    Methods read the vectors as embeddings, and probes are trained on them; what needs pictures is refused. Without a
-    test split a fixed stratified part is held out (``stratified_split``, seed 0).
+    Methods read the vectors as embeddings, and probes are trained on them; methods and models that need images are
+    refused. Without a test split, a stratified part is held out (seed 0).
 
     Args:
         root: directory that ``path`` is relative to.
-        path: the file, relative to ``root`` or absolute: X numbers [N, D], y [N] whole numbers or texts. Classes are
-            the values of y, in order; an array ``class_names`` of texts names those of whole numbers from 0.
-        test_fraction: held out of each class where there is no test split.
+        path: the file, relative to ``root`` or absolute. X holds numbers [N, D], y [N] whole numbers or texts. Classes
+            are the sorted values of y; an array ``class_names`` of texts names classes that are whole numbers from 0.
+        test_fraction: fraction of each class that is held out if there is no test split.
 
     Returns:
         Vectors float32 [N, D] in the file's order.
 
     Raises:
-        DataError: no such file, not an npz file, pickled objects in it, arrays of another type or shape, numbers that
-            are not finite, or test classes without training items.
+        DataError: the file is missing, is no npz file or has pickled objects; an array has another type or shape, or
+            numbers that are not finite; or a test class has no training items.
     """
     file = named_file(root, path, "embeddings(path=FILE.npz)")
     arrays = read_arrays(file, ("X", "y"), optional=("X_test", "y_test", "class_names"))
@@ -58,10 +58,10 @@ def embeddings(
     vectors = [_vectors(arrays[f"X{part}"], f"{file}: X{part}") for part in parts]
     if len({part.shape[1] for part in vectors}) > 1:
         raise DataError(f"{file}: X has {vectors[0].shape[1]} numbers a line and X_test {vectors[1].shape[1]}.")
-    # Together: vectors of extreme scale are divided by a power of two, the same one in both splits.
+    # Together: vectors of extreme scale are divided by a power of two, which must be the same in both splits.
     whole = as_vectors(np.concatenate(vectors), str(file))
     values = [_values(arrays[f"y{part}"], len(arrays[f"X{part}"]), f"{file}: y{part}") for part in parts]
-    # Of the training items alone: a class that only the test has could not be learned.
+    # Only of the training items: a class that only the test has could not be learned.
     classes = np.unique(values[0])
     if held_apart and (strange := np.setdiff1d(values[1], classes)).size:
         raise DataError(f"{file}: y_test has {strange[0]!s}, which y lacks; a class needs training items.")

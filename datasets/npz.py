@@ -26,9 +26,9 @@ from bench.datasets._npz import class_numbers, class_texts, read_arrays, square_
 def npz(root: Path | None, *, path: str = "") -> Dataset:
     """Any npz file of images and labels with the arrays x_train, y_train, x_test and y_test.
 
-    The layout of Keras' ``mnist.npz``. Images are uint8 [N, S, S], [N, S, S, 1] or [N, S, S, 3]. Labels [N] or [N, 1]
-    number the classes from 0 without gaps, and every class has training images. An array ``class_names`` of texts is
-    optional. Mean and std are measured on the training images.
+    This is the layout of Keras' ``mnist.npz``. Images are uint8 [N, S, S], [N, S, S, 1] or [N, S, S, 3]. Labels [N] or
+    [N, 1] number the classes from 0 without gaps, and every class has training images. An array ``class_names`` of
+    texts is optional. Mean and std are measured on the training images.
 
     Args:
         root: directory that ``path`` is relative to.
@@ -38,8 +38,8 @@ def npz(root: Path | None, *, path: str = "") -> Dataset:
         Images uint8 [N, 1 or 3, S, S] in the file's order.
 
     Raises:
-        DataError: no such file, not an npz file, pickled objects in it, arrays of another type or shape, or labels
-            that do not number the classes from 0.
+        DataError: the file is missing, is no npz file or has pickled objects; an array has another type or shape; or
+            the labels do not number the classes from 0.
     """
     file = named_file(root, path, "npz(path=FILE)")
     arrays = read_arrays(file, ("x_train", "y_train", "x_test", "y_test"), optional=("class_names",))
@@ -51,16 +51,16 @@ def npz(root: Path | None, *, path: str = "") -> Dataset:
         for split in ("train", "test")
     )
     names = class_texts(arrays.get("class_names", np.unique(train[1])))
-    mean, std = _measured(train[0])
+    mean, std = _mean_and_std(train[0])
     try:
         return make_dataset(train, test, class_names=names, mean=mean, std=std)
     except DataError as error:
         raise DataError(f"{file}: {error}") from error
 
 
-def _measured(images: NDArray[np.uint8]) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and std of each channel in [0, 1], from counts of the 256 grey levels; a std of 0 becomes 1."""
-    # By counts of levels: the pixels as float64 would take eight times the memory of the images.
+def _mean_and_std(images: NDArray[np.uint8]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return mean and std of each channel in [0, 1]; a std of 0 becomes 1."""
+    # From counts of the 256 levels: the pixels as float64 would take eight times the memory of the images.
     levels = np.arange(256) / 255
     means, stds = [], []
     for channel in range(images.shape[1]):

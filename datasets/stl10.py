@@ -27,14 +27,14 @@ CLASSES = ("airplane", "bird", "car", "cat", "deer", "dog", "horse", "monkey", "
     source="Coates et al. 2011, the 5,000 labelled training images",
 )
 def stl10(root: Path | None, *, download: bool = False) -> Dataset:
-    """STL-10: 5,000 labelled colour images for training and 8,000 for testing, 96x96.
+    """STL-10: 5,000 labelled colour images for training and 8,000 for testing, 96x96, 10 classes.
 
-    Coates et al. 2011. Mean and std are those in the released code of ELFS. The unlabelled images are not read, but
-    torchvision wants their file to be there.
+    Coates et al. 2011. Mean and std are those in the released code of ELFS. The unlabelled images are not used, but
+    torchvision requires their file.
 
     Args:
         root: directory that holds ``stl10_binary``.
-        download: fetch it if it is missing.
+        download: whether to fetch it if it is missing.
 
     Returns:
         Images uint8 [N, 3, 96, 96].

@@ -28,12 +28,12 @@ FILES = ("train_32x32.mat", "test_32x32.mat")
 def svhn(root: Path | None, *, download: bool = False) -> Dataset:
     """SVHN: 73,257 cropped house-number digits for training and 26,032 for testing, 32x32 colour.
 
-    Netzer et al. 2011. Mean and std are the values usually published for the training images; no augmentation, as in
-    the released code of ELFS.
+    Netzer et al. 2011. Mean and std are the values usually published for the training images. The recipe has no
+    augmentation, as in the released code of ELFS.
 
     Args:
         root: directory that holds ``train_32x32.mat`` and ``test_32x32.mat``.
-        download: fetch them if they are missing.
+        download: whether to fetch them if they are missing.
 
     Returns:
         Images uint8 [N, 3, 32, 32]; class k is the digit k.

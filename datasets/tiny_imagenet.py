@@ -32,15 +32,15 @@ NUM_CLASSES, SIDE = 200, 64
 def tiny_imagenet(root: Path | None) -> Dataset:
     """Tiny-ImageNet: 100,000 images for training, the 10,000 of the validation split for testing, at 64x64.
 
-    The labels of its own test split were never published. Mean and std are the values usually published for the
+    The labels of the original test split were never published. Mean and std are the values usually published for the
     training images.
 
     Args:
         root: directory that holds ``tiny-imagenet-200`` with ``train/WNID/images`` and ``val/val_annotations.txt``.
 
     Returns:
-        Images uint8 [N, 3, 64, 64]; classes are WordNet ids in alphabetical order, images by class and then by name,
-        those of the test split by name.
+        Images uint8 [N, 3, 64, 64]. Classes are WordNet ids in alphabetical order; training images are sorted by class
+        and then by name, test images by name.
 
     Raises:
         DataError: folders, classes or labels are missing, or a file is corrupt.
@@ -64,9 +64,9 @@ def tiny_imagenet(root: Path | None) -> Dataset:
 
 
 def _validation(folder: Path, classes: tuple[str, ...]) -> tuple[ImageFiles, NDArray[np.int64]]:
-    """Read the list: a line has an image's name, its class and the corners of a box, which is not used."""
+    """Return the test images and their labels; a line of the list has an image's name, its class and a box (unused)."""
     files = scan_images(folder / "val" / "images").files
-    # By the training split's order, as the list names classes and numbers none.
+    # Numbered by the training split's order: the list only names classes.
     numbers = {wnid: number for number, wnid in enumerate(classes)}
     listed: dict[str, int] = {}
     try:
@@ -79,7 +79,7 @@ def _validation(folder: Path, classes: tuple[str, ...]) -> tuple[ImageFiles, NDA
         if wnid not in numbers:
             raise DataError(f"{folder / LISTED}: line {number} names no class of the training split: {line[:80]!r}.")
         listed[name] = numbers[wnid]
-    # Both ways: an image without a label and a label without an image are each half of a copy.
+    # Both ways: an image without a label or a label without an image means that the copy is not complete.
     for what, names in (("no label", set(files.names) - set(listed)), ("no image", set(listed) - set(files.names))):
         if names:
             raise DataError(

@@ -39,34 +39,34 @@ def hf(
 ) -> Dataset:
     """A Hugging Face data set of images: a folder of parquet or arrow files, or a name such as ethz/food101.
 
-    The short side is scaled to ``size`` and the centre cut. Mean and std are ImageNet's, whatever the images. What the
-    hub gives is kept below ``root`` as a folder, and read from there ever after; no code of a repository is run.
+    The short side is scaled to ``size`` and the centre is cropped. Mean and std are ImageNet's. A data set from the hub
+    is stored as a folder below ``root`` and read from there in later runs; no code of a repository is run.
 
     Args:
-        root: directory that ``path`` is relative to, and where downloads are kept.
-        path: a folder that ``save_to_disk`` wrote, one of parquet files (train-00000.parquet, test-00000.parquet), or a
-            name on the hub.
-        config: which of a repository's configurations.
+        root: directory that ``path`` is relative to, and where downloads are stored.
+        path: a folder written by ``save_to_disk``, a folder of parquet files (train-00000.parquet, test-00000.parquet),
+            or a name on the hub.
+        config: configuration of the repository, if it has several.
         image: column of pictures.
         label: column of classes: class labels, whole numbers from 0, or texts.
-        split: of the pool.
-        test: test split; by default ``test``, else ``validation``, else a fixed stratified part is held out (seed 0).
+        split: split that is the pool.
+        test: test split; by default ``test``, else ``validation``, else a stratified part is held out (seed 0).
         size: side of the images in pixels.
-        test_fraction: held out of each class where there is no test split.
-        memory_gb: up to this many gigabytes (10^9 bytes) the images are held in memory; more are refused.
-        download: fetch the name from the hub where it is not below ``root`` yet.
+        test_fraction: fraction of each class that is held out if there is no test split.
+        memory_gb: the most memory that the images may take, in gigabytes (10^9 bytes); larger sets are refused.
+        download: whether to fetch the name from the hub if it is not below ``root`` yet.
 
     Returns:
         Images uint8 [N, 3, size, size] in the data set's order.
 
     Raises:
         BenchError: the library is not installed.
-        DataError: no such folder, split or column, or items that are no pictures with classes.
+        DataError: the folder, split or column is missing, or an item is no picture with a class.
     """
     loaded = _open(root, path, config, download)
     if split not in loaded:
         raise DataError(f"{path} has no split {split!r}; valid: {', '.join(loaded)}.")
-    # A pool that is the validation split must not be its own test.
+    # If the pool is the validation split, that split must not be the test too.
     held = test or next((name for name in ("test", "validation") if name in loaded and name != split), "")
     if held and (held not in loaded or held == split):
         raise DataError(f"{path} has no other split {held!r}; valid for test: {', '.join(set(loaded) - {split})}.")
@@ -82,27 +82,27 @@ def hf(
 
 
 class _Items:
-    """Rows as (picture, class number)."""
+    """The rows of a data set as (picture, class number)."""
 
     def __init__(self, rows: Any, image: str, labels: list[int]) -> None:
         self._rows, self._image, self._labels = rows, image, labels
 
     def __getitem__(self, position: int) -> tuple[Any, int]:
-        # The row first: the column first would decode all pictures for one of them.
+        # The row first: taking the column first would decode all pictures.
         return self._rows[position][self._image], self._labels[position]
 
 
 def _open(root: Path | None, path: str, config: str, download: bool) -> Any:
-    """Return the splits by name."""
+    """Return the splits by name, from a folder or from the hub."""
     datasets = library("datasets", owner="dataset 'hf'", extra="hf", having="load_dataset")
     if not path:
         raise DataError("say which one: hf(path=FOLDER), or hf(path=ethz/food101) with --download.")
-    given = local_path(path)
-    folder = given if root is None else root / given
-    kept = folder if root is None or folder.is_dir() else root / _folder(path, config)
+    local = local_path(path)
+    folder = local if root is None else root / local
+    stored = folder if root is None or folder.is_dir() else root / _folder(path, config)
     try:
-        if kept.is_dir():
-            return _from_folder(datasets, kept, config)
+        if stored.is_dir():
+            return _from_folder(datasets, stored, config)
         base = required_root(root, f"the data set {path}")
         if not download:
             raise DataError(
@@ -111,27 +111,27 @@ def _open(root: Path | None, path: str, config: str, download: bool) -> Any:
         probe_host(datasets.config.HF_ENDPOINT)
         loaded = datasets.load_dataset(path, config or None)
         _keep(loaded, base / _folder(path, config))
-    # Neither is damage, and must not be told as such.
+    # These two are no damage and must not be reported as such.
     except (DataError, MemoryError):
         raise
     except WeightsError as error:
         raise DataError(f"{path} cannot be fetched: {error}") from error
-    except Exception as error:  # the library lets through what its readers raise
+    except Exception as error:  # the library's readers raise errors of many types
         reason = (str(error).splitlines() or [repr(error)])[0]
         raise DataError(f"{path} cannot be read as a Hugging Face data set: {reason}") from error
     return loaded
 
 
 def _folder(path: str, config: str) -> Path:
-    """Where a download of a name is kept, below the root."""
+    """Return the folder of a download, relative to the root."""
     return Path("hf", path.replace("/", "--"), config or "default")
 
 
 def _keep(loaded: Any, target: Path) -> None:
-    """Write a download to its folder whole or not at all: half of one would be read ever after."""
+    """Write a download to its folder as a whole or not at all: later runs would read a half one."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".unfinished-", dir=target.parent) as beside:
-        written = Path(beside, "whole")
+    with tempfile.TemporaryDirectory(prefix=".unfinished-", dir=target.parent) as temporary:
+        written = Path(temporary, "whole")
         loaded.save_to_disk(str(written))
         try:
             written.rename(target)
@@ -145,12 +145,12 @@ def _from_folder(datasets: Any, folder: Path, config: str) -> Any:
         return datasets.load_from_disk(str(folder))
     if (folder / "dataset_info.json").is_file() and (folder / "state.json").is_file():
         return {"train": datasets.load_from_disk(str(folder))}
-    # Scripts are refused by the library itself, from version 4 on.
+    # From version 4 on, the library itself refuses scripts.
     return datasets.load_dataset(str(folder), config or None)
 
 
 def _labels(sets: Any, splits: list[str], image: str, label: str, path: str) -> tuple[list[str], dict[str, list[int]]]:
-    """Names of the classes, by the first of the splits where they have none, and each split's class numbers."""
+    """Return the class names, and each split's class numbers; without names, the first split's values name classes."""
     values: dict[str, list[Any]] = {}
     for split in splits:
         rows, what = sets[split], f"{path}, split {split}"
@@ -167,8 +167,9 @@ def _labels(sets: Any, splits: list[str], image: str, label: str, path: str) -> 
                     "Use another column as label=COLUMN, or leave such items out."
                 )
     names = getattr(sets[splits[0]].features[label], "names", None)
-    own = set(values[splits[0]])
-    known = list(range(len(names))) if names else sorted(value for value in own if isinstance(value, str) or value >= 0)
+    seen = set(values[splits[0]])
+    classes = (v for v in seen if isinstance(v, str) or v >= 0)
+    known = list(range(len(names))) if names else sorted(classes)
     numbers = {value: number for number, value in enumerate(known)}
     for split in splits:
         if unknown := [item for item, value in enumerate(values[split]) if value not in numbers]:

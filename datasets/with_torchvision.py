@@ -1,4 +1,4 @@
-"""Any classification set of torchvision by its class name."""
+"""Any classification data set of torchvision, by its class name."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _splits(train: str, test: str) -> Splits:
 
 
 _WHOLE: Splits = ({}, None)
-"""Sets without a split of their own: a fixed stratified part is held out."""
+"""Sets without splits: a stratified part is held out."""
 _BY_FLAG: Splits = ({"train": True}, {"train": False})
 
 SETS: Mapping[str, Splits] = {
@@ -33,7 +33,7 @@ SETS: Mapping[str, Splits] = {
     "Caltech256": _WHOLE,
     "Country211": _splits("train", "test"),
     "DTD": _splits("train", "test"),
-    # Of its splits the one whose classes are of one size.
+    # The split whose classes have the same size.
     "EMNIST": ({"split": "balanced", "train": True}, {"split": "balanced", "train": False}),
     "EuroSAT": _WHOLE,
     "FER2013": _splits("train", "test"),
@@ -54,8 +54,8 @@ SETS: Mapping[str, Splits] = {
     "USPS": _BY_FLAG,
 }
 """Class name -> arguments for the training and for the test split."""
-# Their readers here know the papers' recipes, or check the files.
-_OF_OUR_OWN = {
+# The readers here have the papers' recipes, or check the files.
+_OWN_READERS = {
     "CIFAR10": "cifar10",
     "CIFAR100": "cifar100",
     "FashionMNIST": "fashion_mnist",
@@ -80,19 +80,19 @@ def torchvision(
     memory_gb: Annotated[float, Field(ge=0)] = 4.0,
     download: bool = False,
 ) -> Dataset:
-    """Any classification set that torchvision reads, such as Food101, in torchvision's layout.
+    """Any classification data set that torchvision reads, such as Food101, in torchvision's layout.
 
-    The short side is scaled to ``size`` and the centre cut; grey images become RGB. Mean and std are ImageNet's,
-    whatever the images. Of sets without a test split (Caltech101, Caltech256, EuroSAT, SEMEION, SUN397) a fixed
-    stratified part is held out (seed 0); Imagenette's and CLEVR's validation split is the test split.
+    The short side is scaled to ``size`` and the centre is cropped; grey images become RGB. Mean and std are ImageNet's.
+    For sets without a test split (Caltech101, Caltech256, EuroSAT, SEMEION, SUN397) a stratified part is held out
+    (seed 0); for Imagenette and CLEVR the validation split is the test split.
 
     Args:
         root: directory that torchvision calls root.
         name: torchvision's class name.
         size: side of the images in pixels.
-        test_fraction: held out of each class where there is no test split.
-        memory_gb: up to this many gigabytes (10^9 bytes) the images are held in memory; more are refused.
-        download: fetch what is missing, where torchvision can.
+        test_fraction: fraction of each class that is held out if there is no test split.
+        memory_gb: the most memory that the images may take, in gigabytes (10^9 bytes); larger sets are refused.
+        download: whether to fetch missing files, if torchvision can.
 
     Returns:
         Images uint8 [N, 3, size, size] in torchvision's order.
@@ -101,20 +101,20 @@ def torchvision(
         DataError: files are missing or corrupt, or too large for ``memory_gb``.
         UnknownName: torchvision has no such set for classification.
     """
-    if name in _OF_OUR_OWN:
-        raise DataError(f"{name} has a name of its own here: use {_OF_OUR_OWN[name]}.")
+    if name in _OWN_READERS:
+        raise DataError(f"{name} has a name of its own here: use {_OWN_READERS[name]}.")
     if not name:
         raise DataError(f"say which one, for example torchvision(name=Food101); valid: {', '.join(SETS)}.")
     if name not in SETS:
         raise UnknownName("classification set of torchvision:", name, SETS)
     base = required_root(root, f"the files of torchvision's {name}")
-    given, held = SETS[name]
-    whole, names = _read(name, base, given, size, memory_gb, download)
-    if held is not None:
-        train, test = whole, _read(name, base, held, size, memory_gb, download)[0]
+    train_split, test_split = SETS[name]
+    whole, names = _read(name, base, train_split, size, memory_gb, download)
+    if test_split is not None:
+        train, test = whole, _read(name, base, test_split, size, memory_gb, download)[0]
     else:
         train, test = held_out(whole, test_fraction)
-    if not names:  # CLEVR counts objects, from 3 on
+    if not names:  # CLEVR's labels are numbers of objects, from 3 on
         values = np.unique(np.concatenate([train[1], test[1]]))
         names = [str(value) for value in values]
         train, test = ((images, np.searchsorted(values, labels)) for images, labels in (train, test))
@@ -122,19 +122,19 @@ def torchvision(
 
 
 def _read(
-    name: str, root: Path, given: Mapping[str, Any], size: int, memory_gb: float, download: bool
+    name: str, root: Path, split: Mapping[str, Any], size: int, memory_gb: float, download: bool
 ) -> tuple[Arrays, list[str]]:
-    """Pictures and labels of one split, and the names of the classes where torchvision knows them."""
+    """Return pictures and labels of one split, and the class names if torchvision knows them."""
     from torchvision import datasets
 
     reader = getattr(datasets, name)
     takes = signature(reader).parameters
-    # Some readers pass their keywords on to the class that they are made of.
+    # Some readers pass their keywords on to their base class.
     free = any(item.kind is item.VAR_KEYWORD for item in takes.values())
     fetching = {"download": download} if "download" in takes or free else {}
     try:
-        items: Any = reader(root=str(root), **given, **fetching)
-    except Exception as error:  # RuntimeError, FileNotFoundError, URLError: each set has its own
+        items: Any = reader(root=str(root), **split, **fetching)
+    except Exception as error:  # RuntimeError, FileNotFoundError, URLError: each set raises its own errors
         reason = (str(error).splitlines() or [repr(error)])[0]
         hint = (
             "check the network, or fetch it by hand"
