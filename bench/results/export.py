@@ -33,7 +33,8 @@ def record(row: Row) -> dict[str, Any]:
         them ``stage_seconds``, the sum over the stages that the row rests on, whoever computed them, and
         ``stage_peak_bytes``, their highest. Mappings are sorted, so that equal ones are written alike.
     """
-    content = row.model_dump(mode="json", exclude={"recipe"})
+    # In one place, whatever the row holds: records are written by position, and a row without weights leaves it out.
+    content = row.model_dump(mode="json", exclude={"recipe", "weighted"})
     curve, stages = content.pop("curve"), content.pop("stages")
     # All fields, those too that a recipe leaves out at their defaults: a column is there whatever the rows hold.
     content["proxy_recipe"] = dict(row.proxy_recipe) if row.proxy_recipe else None

@@ -30,7 +30,7 @@ def run(tmp_path: Path, row: Callable[..., Row]) -> Path:
     write_row(
         row("ccs(beta={0.5: 0.1, 0.9: 0.3})", accuracy=48.2699990272522, stages=uses, chosen={"b": 0.1}), tmp_path
     )
-    write_row(row("random", per_class_accuracy=[None] + [50.0] * 9), tmp_path)
+    write_row(row("random", per_class_accuracy=[None] + [50.0] * 9, weighted=True), tmp_path)
     return tmp_path
 
 
@@ -71,6 +71,9 @@ def test_csv_holds_exact_numbers(run: Path) -> None:
         assert (float(record["accuracy"]), float(record["rate"])) == (row.accuracy, row.rate)
         assert json.loads(record["per_class_accuracy"]) == row.per_class_accuracy
         assert record["best_iteration"] == "", "these rows do not say"
+        # Beside a row with weights, which says so, every value stays under its name.
+        assert record["created"] == row.created
+        assert record["weighted"] == str(int(row.weighted))
 
 
 def test_a_number_beyond_64_bits_is_refused_for_parquet_alone(run: Path, row: Callable[..., Row]) -> None:
@@ -82,6 +85,8 @@ def test_scalar_columns_have_no_lists(run: Path) -> None:
     names, lines = columns(read_rows(run))
     assert {"accuracy", "variant", "recipe_lr", "stage_seconds"} < set(names)
     assert all(len(line) == len(names) and not any(isinstance(value, list) for value in line) for line in lines)
+    told = [dict(zip(names, line, strict=True)) for line in lines]
+    assert [(one["created"], one["weighted"]) for one in told] == [(one.created, one.weighted) for one in read_rows(run)]
 
 
 def test_an_unwritable_target_is_one_error(run: Path) -> None:
