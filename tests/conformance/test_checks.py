@@ -12,7 +12,7 @@ import pytest
 import torch
 from pydantic import Field
 
-from bench import BenchError, Pool, SelectionError, need, register_method
+from bench import BenchError, Pool, SelectionError, Weighted, need, register_method
 from bench.array_source import ArraySource
 from bench.conformance import check_method, conformance_tests
 from bench.conformance.case import Case, Recorder
@@ -251,6 +251,14 @@ def swallows_nan_scores(pool: Pool, budget: int, rng: np.random.Generator) -> np
         return np.arange(budget)
 
 
+def draws_weights(pool: Pool, budget: int, rng: np.random.Generator) -> Weighted:
+    return Weighted(np.arange(budget), rng.uniform(1, 2, budget))
+
+
+def counts_for_nothing(pool: Pool, budget: int, rng: np.random.Generator) -> Weighted:
+    return Weighted(np.arange(budget), np.arange(budget))
+
+
 def by_position(pool: Pool, budget: int, rng: np.random.Generator) -> np.ndarray:
     kept = np.arange(budget)
     kept[-1] = rng.integers(budget - 1, len(pool))
@@ -266,10 +274,12 @@ FLAGGED = [
     ("exact", rate_as_kept, {"stochastic": True}, "returned 299 indices; 1 unique"),
     ("exact", repeated, {"stochastic": True}, "more than once"),
     ("exact", empty_at_the_end, {"stochastic": True}, "returned 0 indices"),
+    ("exact", counts_for_nothing, {}, "gave the weight 0; one finite number above 0"),
     ("same-seed", unseeded, {"stochastic": True}, "kept different images; draw from rng"),
     ("same-seed", unseeded_ties, {"stochastic": True, **LABELS}, "kept different images; draw from rng"),
     ("seeds", drawing, {}, "declare stochastic=True"),
     ("seeds", first, {"stochastic": True}, "declare stochastic=False"),
+    ("seeds", draws_weights, {}, "declare stochastic=True"),
     ("global-state", globally_drawn, {"stochastic": True}, "global random state of numpy changed"),
     ("inputs", sorting_in_place, LABELS, "read-only"),
     ("inputs", editing_behind_the_view, LABELS, "edited dynamics.aum in place"),
