@@ -36,7 +36,11 @@ def table_facts(block: Block) -> list[Fact]:
     facts = [
         Fact("Accuracy", f"{METRIC[block.metric]} in percent, {_seeds(block)}; columns: percent of the pool removed")
     ]
-    facts += [*incomplete(block), *_setting(block), *common(block.cells)]
+    facts += [*incomplete(block), *_setting(block)]
+    weighted = [line.label for line in block.lines if block.cells_of(line)["weighted"].any()]
+    if weighted:
+        facts.append(Fact("Weighted", f"{', '.join(weighted)}: training weights the loss of each image by the method"))
+    facts += common(block.cells)
     facts.append(Fact("Rows made", f"{' to '.join(dict.fromkeys((dates[0], dates[-1])))} (UTC)"))
     if means["best"].any():
         facts.append(
