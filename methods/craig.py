@@ -88,10 +88,12 @@ def craig(
     Mirzasoleiman et al. 2020. In each class, images are picked greedily to minimise the sum of the distances from
     every image's gradient to the nearest kept one. The weight of a kept image is the number of images whose nearest
     kept gradient is its own. Gradients are taken by the weights and the bias of the network's last layer, as in
-    DeepCore and CORDS. The budget is split over classes in proportion to their sizes.
+    DeepCore and CORDS. The budget is split over classes in proportion to their sizes. Training scales the weights to a
+    mean of 1, as the authors' code for networks does.
 
-    Deviation: the choice is made once, after ``epochs`` passes of the proxy over the pool (our default), where CRAIG
-    repeats it as the final network learns.
+    Deviations: the authors' code takes the gradient by the network's outputs, softmax minus label. The choice is made
+    once, after ``epochs`` passes of the proxy over the pool (our default), where CRAIG repeats it as the final network
+    learns.
 
     Measured with 90 % of 5,000 CIFAR-10 images removed (``small_cnn``, 10 epochs, on a CPU, mean over the classes,
     n = 3, 2026-11-29): the weighted sum of the kept gradients differs from the class's sum by 0.08 to 0.09 of its
@@ -110,7 +112,8 @@ def craig(
         weighted: whether training uses the weights; without them the method is not CRAIG.
 
     Returns:
-        int64 [n], unique, class by class, in the order of the picks; with int64 [n] weights whose sum is N.
+        int64 [n], unique, class by class, in the order of the picks; with int64 [n] weights. Those of a class add up to
+        its size.
 
     Raises:
         SelectionError: an output of the network is not finite.

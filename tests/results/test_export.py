@@ -85,8 +85,9 @@ def test_scalar_columns_have_no_lists(run: Path) -> None:
     names, lines = columns(read_rows(run))
     assert {"accuracy", "variant", "recipe_lr", "stage_seconds"} < set(names)
     assert all(len(line) == len(names) and not any(isinstance(value, list) for value in line) for line in lines)
-    told = [dict(zip(names, line, strict=True)) for line in lines]
-    assert [(one["created"], one["weighted"]) for one in told] == [(one.created, one.weighted) for one in read_rows(run)]
+    for line, row in zip(lines, read_rows(run), strict=True):
+        told = dict(zip(names, line, strict=True))
+        assert (told["created"], told["weighted"]) == (row.created, row.weighted)
 
 
 def test_an_unwritable_target_is_one_error(run: Path) -> None:
