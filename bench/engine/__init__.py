@@ -1,1 +1,1 @@
-"""Running a grid on Ray: stages and cells, what is recorded while they run, and going on after a stop."""
+"""Running a grid: its plan, the scheduler and the executors, events and failures, and resuming after a stop."""

@@ -1,1 +1,1 @@
-"""What a run consists of: what the user asks for, its cells, the stages they share, and what those take."""
+"""Grids: what a user asks for, checked and expanded into cells."""

@@ -1,4 +1,4 @@
-"""From a grid to its cells: the cross product, without repeating what a choice cannot change."""
+"""Expansion of a grid into its cells: the cross product, in which equal cells appear once."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ from bench.stages.selection import resources_of
 from bench.stages.training import Cell
 
 WEIGHTS = "weights"
-"""The parameter that every encoder call takes beside the encoder's own: a local weights file."""
+"""A parameter that every encoder call accepts besides the encoder's own: a local weights file."""
 POOL = {"pool_size": "the pool's size", "pool_seed": "the seed of the pool's draw"}
-"""What a data set's label shows of a drawn pool; in a grid they are no parameters of the data set."""
+"""Parameters of a drawn pool in a data set's label; in a grid they are not parameters of the data set."""
 
 
 class FileCall(NamedTuple):
     """The parameters of ``indices(of=FILE)``.
 
-    What is not known of a selection counts as ``labels``, so that nothing is called free of labels by mistake.
+    The supervision defaults to ``labels``, so that no coreset is called label-free by mistake.
 
     Attributes:
-        of: the file.
-        supervision: what the selection saw.
-        sha256: what the coreset's must be, or empty.
+        of: file of the coreset.
+        supervision: labels that the selection could see.
+        sha256: SHA-256 that the coreset must have, or empty.
     """
 
     of: str
@@ -45,7 +45,7 @@ class FileCall(NamedTuple):
 
     @classmethod
     def read(cls, call: Call) -> FileCall:
-        """Read the call.
+        """Return the validated parameters of a call.
 
         Raises:
             SpecError: a parameter is missing, unknown or not valid.
@@ -57,16 +57,16 @@ class FileCall(NamedTuple):
             raise SpecError(f"method {INDICES} needs the file of a coreset: {INDICES}(of=FILE.npy).")
         params = (Param("of", "", str), Param("supervision", "labels", Supervision), Param("sha256", "", str))
         # In the grammar of calls the bare word none is Python's None.
-        given = {name: "none" if value is None else value for name, value in call.params.items()}
-        return cls(*(param.validate(given.get(param.name, param.default), f"method {INDICES}") for param in params))
+        values = {name: "none" if value is None else value for name, value in call.params.items()}
+        return cls(*(param.validate(values.get(param.name, param.default), f"method {INDICES}") for param in params))
 
 
 def check_names(spec: GridSpec) -> None:
-    """Look every name and parameter of the grid up.
+    """Refuse unknown names and invalid parameters in the grid.
 
     Raises:
-        UnknownName: with the nearest names.
-        SpecError: a parameter outside its range, or without a value for one of the rates.
+        UnknownName: a name is unknown; the message gives the nearest names.
+        SpecError: a parameter is outside its range, or has no value for one of the rates.
     """
     if spec.pool_seed and spec.pool_size is None:
         raise SpecError(f"pool_seed={spec.pool_seed} draws nothing without --pool-size (YAML: pool_size).")
@@ -104,18 +104,18 @@ def expand(
     precisions: Sequence[Precision] = ("fp32", "bf16"),
     coresets: Mapping[tuple[str, str], Coreset] = MappingProxyType({}),
 ) -> list[Cell]:
-    """All cells of a grid, each once, in the order in which a person would read them.
+    """Return all cells of a grid, each once, in reading order.
 
     Args:
         spec: the grid, with valid names.
         dataset_refs: call as text -> the data set that was opened.
         encoder_refs: call as text -> the encoder whose weights were found.
-        network_refs: call as text -> the network, also of the proxies.
-        precisions: what the device offers, first what ``auto`` means there; a result in bf16 is not one in fp32.
-        coresets: data set and method as text -> the published coreset that was read; what lacks there has no cell.
+        network_refs: call as text -> the network, including proxies.
+        precisions: precisions that the device offers; the first is what ``auto`` means. Results differ between them.
+        coresets: data set and method as text -> the published coreset; a missing one has no cells.
 
     Raises:
-        SpecError: a rate leaves no image, or a recipe is not valid.
+        SpecError: a rate leaves too few images, or a recipe is not valid.
     """
     cells: dict[str, Cell] = {}
     for dataset in spec.datasets:
@@ -124,9 +124,9 @@ def expand(
                 refs = dataset_refs[str(dataset)], encoder_refs[str(encoder)]
                 files = [coreset for call in published(spec) if (coreset := coresets.get((str(dataset), str(call))))]
                 for cell in _block(spec, *refs, network_refs, model, precisions, files):
-                    # Equal cells come again where nothing of them reads the encoder by which the blocks differ.
+                    # Blocks that differ in their encoder have equal cells if nothing in these reads it.
                     first = cells.setdefault(cell.cell_id, cell)
-                    # Of files alone, whose supervision is no part of the id.
+                    # Possible for coresets from files, whose supervision is not part of the id.
                     if getattr(first, "supervision", None) != getattr(cell, "supervision", None):
                         raise SpecError(
                             f"{first.variant} and {cell.variant} keep the same images and state different supervision; "
@@ -136,27 +136,27 @@ def expand(
 
 
 def encoder_calls(spec: GridSpec, dataset: Call) -> tuple[Call, ...]:
-    """Return the grid's encoders on one data set, or the data set's default."""
+    """Return the grid's encoders for one data set: those that were named, or the data set's default."""
     return spec.encoders or (Call(datasets.get(dataset.name).info.encoder, {}),)
 
 
 def model_calls(spec: GridSpec, dataset: Call) -> tuple[Call, ...]:
-    """Return the grid's models on one data set, or the data set's default."""
+    """Return the grid's models for one data set: those that were named, or the data set's default."""
     return spec.models or (Call(datasets.get(dataset.name).info.model, {}),)
 
 
 def network_calls(spec: GridSpec) -> list[Call]:
-    """Return all networks that a grid trains: its models, and the proxy's."""
+    """Return all networks that a grid trains: its models and the proxy model."""
     trained = [call for dataset in spec.datasets for call in model_calls(spec, dataset)]
     return [*trained, *([spec.proxy_model] if spec.proxy_model else [])]
 
 
 def network_ref(call: Call) -> ModelRef:
-    """Return what identifies a network.
+    """Return the reference that identifies a network.
 
     Raises:
-        SpecError: options of fine-tuning without weights.
-        WeightsError: its file of weights is missing, unreadable, or another one than ``sha256`` says.
+        SpecError: fine-tuning options were given without weights.
+        WeightsError: the weights file is missing or unreadable, or does not have the given ``sha256``.
     """
     entry = models.get(call.name)
     params = entry.info.identified(entry.changed(call.params))
@@ -164,7 +164,7 @@ def network_ref(call: Call) -> ModelRef:
 
 
 def reads_embeddings(spec: GridSpec) -> bool:
-    """Whether any method, model or proxy of the grid needs an encoder."""
+    """Return whether any method, model or proxy of the grid needs an encoder."""
     trained = [call.name for call in spec.models] or [datasets.get(call.name).info.model for call in spec.datasets]
     proxies = [spec.proxy_model.name] if spec.proxy_model else trained
     rests_on = {
@@ -179,29 +179,29 @@ def reads_embeddings(spec: GridSpec) -> bool:
 
 
 def at_rate(call: Call, rate: float) -> dict[str, Any]:
-    """Replace every mapping from rate to value among the parameters by the value at ``rate``.
+    """Return the parameters, with every mapping from rate to value replaced by the value at ``rate``.
 
     Raises:
-        SpecError: such a mapping has no value for the rate, or a key that is no rate.
+        SpecError: a mapping has no value for the rate, or a key that is not a rate.
     """
     params = {}
     for name, value in call.params.items():
         if isinstance(value, Mapping):
             values = _by_rate(call.name, name, value)
             if rate not in values:
-                given = ", ".join(f"{key:g}" for key in sorted(values)) or "none"
-                raise SpecError(f"method {call.name}: {name} has no value for rate {rate:g}; given for: {given}.")
+                rates = ", ".join(f"{key:g}" for key in sorted(values)) or "none"
+                raise SpecError(f"method {call.name}: {name} has no value for rate {rate:g}; given for: {rates}.")
             value = values[rate]
         params[name] = value
     return params
 
 
-def _by_rate(method: str, name: str, given: Mapping[Any, Any]) -> dict[float, Any]:
+def _by_rate(method: str, name: str, values: Mapping[Any, Any]) -> dict[float, Any]:
     try:
-        return {float(str(key)): value for key, value in given.items()}
+        return {float(str(key)): value for key, value in values.items()}
     except ValueError:
         raise SpecError(
-            f"method {method}: {name}={given!r} is not valid: a mapping goes from rate to value, such as {{0.9: 0.3}}."
+            f"method {method}: {name}={values!r} is not valid: a mapping goes from rate to value, such as {{0.9: 0.3}}."
         ) from None
 
 
@@ -220,7 +220,7 @@ def _block(
     proxy_reads = models.get(proxy_call.name).info.inputs == "embeddings"
     proxy = Proxy(
         model=network_refs[str(proxy_call)],
-        # By the fields of the proxy's own network, whose learning rate may be another.
+        # With the recipe fields of the proxy's network, whose learning rate may differ.
         recipe=proxy_recipe(_recipe(dataset.name, proxy_call, spec).at_precision(precisions)),
         encoder=encoder if proxy_reads else None,
     )
@@ -228,14 +228,14 @@ def _block(
     for call in _registered(spec):
         entry = methods.get(call.name)
         for rate in _rates(call, spec):
-            # Those off their defaults alone: a parameter that a method gets later changes no id of before.
+            # Without parameters at their defaults, so that a parameter added to a method later keeps earlier ids.
             params = entry.changed(at_rate(call, rate))
             rests_on = resources_of(call.name, params)
             uses_proxy = proxy if "proxy" in rests_on else None
-            # Named where something reads it, so that a cell which reads none is one cell under every encoder.
+            # Only if something reads it, so that a cell which reads no encoder is one cell under every encoder.
             uses_encoder = "encoder" in rests_on or by_model or (uses_proxy is not None and proxy_reads)
             budget = budget_for(dataset.size, rate)
-            # A size of 0 stands for a data set that is not there yet.
+            # A size of 0 means that the data set was not found.
             if dataset.size and budget < 2:
                 raise SpecError(
                     f"rate {rate:g} keeps {budget} of the {dataset.size} images of {dataset.label}; "
@@ -269,7 +269,7 @@ def _block(
                 variant=str(Call(INDICES, {"of": coreset.of})),
                 params={"of": coreset.of, "sha256": coreset.sha256},
                 encoder=encoder if by_model else None,
-                rate=coreset.rate,  # follows from the file, whatever the grid's rates are
+                rate=coreset.rate,  # from the file, whatever the grid's rates are
                 budget=coreset.budget,
                 seed=seed,
                 model=model,
@@ -280,7 +280,7 @@ def _block(
 
 
 def published(spec: GridSpec) -> list[Call]:
-    """Return the calls ``indices(of=FILE)`` of a grid, which no plugin answers."""
+    """Return the calls ``indices(of=FILE)`` of a grid, which are not plugins."""
     return [call for call in spec.methods if call.name == INDICES]
 
 
@@ -293,21 +293,22 @@ def _rates(call: Call, spec: GridSpec) -> tuple[float, ...]:
 
 
 def spelled(call: Call) -> str:
-    """One spelling for each meaning: parameters at their defaults are left out, in a mapping from rate too."""
+    """Return the one spelling of a call: without parameters, or mappings from rate, that are at their defaults."""
     entry = methods.get(call.name)
     fixed = {name: value for name, value in call.params.items() if not isinstance(value, Mapping)}
-    shown = entry.changed(fixed)
-    for name, given in call.params.items():
+    changed = entry.changed(fixed)
+    for name, mapping in call.params.items():
         if name in fixed:
             continue
-        values = {rate: entry.resolve({name: value})[name] for rate, value in _by_rate(call.name, name, given).items()}
+        by_rate = _by_rate(call.name, name, mapping)
+        values = {rate: entry.resolve({name: value})[name] for rate, value in by_rate.items()}
         if any(value != entry.params[name].default for value in values.values()):
-            shown[name] = dict(sorted(values.items()))
-    return str(Call(call.name, shown))
+            changed[name] = dict(sorted(values.items()))
+    return str(Call(call.name, changed))
 
 
 def _recipe(dataset: str, model: Call | None, spec: GridSpec) -> Recipe:
-    """Combine the data set's recipe, the model's fields, the user's and the scale; the later one wins."""
+    """Return the data set's recipe with the model's fields, then the user's fields, and then the scale applied."""
     overrides = dict(models.get(model.name).info.recipe_of(model.params)) if model else {}
     fields = {**datasets.get(dataset).info.recipe.model_dump(), **overrides, **spec.recipe}
     try:

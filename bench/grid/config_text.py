@@ -1,4 +1,4 @@
-"""The text of a preset or a configuration file: YAML with the scalars of version 1.2, in which no alias grows."""
+"""Parsing of presets and configuration files: YAML with the scalars of version 1.2 and a limit on aliases."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ import yaml
 from bench.errors import SpecError
 
 MOST_CHARACTERS = 200_000
-"""Characters of a text, and of its values with every alias written out; the largest preset has 1,200. Read in 2 s."""
+"""Largest number of characters, also with every alias expanded; they are read in 2 s. The largest preset has 1,200."""
 
 
 def parse_config(text: str, where: str) -> Mapping[str, Any]:
-    """Return the fields that a configuration holds.
+    """Return the fields of a configuration.
 
     Args:
         text: YAML; plain scalars are read by the core schema of version 1.2.
-        where: names the text in errors.
+        where: name of the text in errors.
 
     Raises:
-        SpecError: no YAML, no mapping, a key that is given twice, or more than ``MOST_CHARACTERS``.
+        SpecError: the text is not YAML, not a mapping, has a key twice, or more than ``MOST_CHARACTERS``.
     """
     if len(text) > MOST_CHARACTERS:
         raise SpecError(f"{where} holds {len(text):,} characters; a configuration has at most {MOST_CHARACTERS:,}.")
@@ -40,7 +40,7 @@ def parse_config(text: str, where: str) -> Mapping[str, Any]:
 
 
 class _Loader(yaml.SafeLoader):
-    """PyYAML follows YAML 1.1, where ``1:30`` is 90, ``010`` is 8, ``no`` is False and ``1e-4`` is text."""
+    """A loader for YAML 1.2. PyYAML follows 1.1, where ``1:30`` is 90, ``010`` is 8, ``no`` is False, ``1e-4`` text."""
 
 
 def _int(loader: _Loader, node: Any) -> int:
@@ -51,7 +51,7 @@ def _float(loader: _Loader, node: Any) -> float:
     return float(re.sub(r"\.(?=inf|nan)", "", str(loader.construct_scalar(node)).lower()))
 
 
-# PyYAML adds to the resolvers that a class inherits: without this line those of YAML 1.1 would stay.
+# Without this line the inherited resolvers of YAML 1.1 would stay.
 _Loader.yaml_implicit_resolvers = {}
 for _tag, _pattern, _first in (
     ("null", r"(~|null|Null|NULL|)\Z", ["~", "n", "N", ""]),
@@ -67,34 +67,34 @@ _Loader.add_constructor("tag:yaml.org,2002:float", _float)
 
 
 def _constructed(loader: _Loader, node: yaml.Node) -> Any:
-    """Return the value, once its size is known: nine aliases of nine aliases of nine are 729 values."""
-    if _written_out(node, {}) > MOST_CHARACTERS:
+    """Return the value, after checking its size: nine aliases of nine aliases of nine are 729 values."""
+    if _expanded_size(node, {}) > MOST_CHARACTERS:
         raise ValueError(f"with its aliases written out it holds more than {MOST_CHARACTERS:,} characters")
     return loader.construct_document(node)
 
 
-def _written_out(node: yaml.Node, known: dict[int, int | None]) -> int:
-    """Characters of all scalars below a node, at least one each, with every alias written out.
+def _expanded_size(node: yaml.Node, known: dict[int, int | None]) -> int:
+    """Return the characters of all scalars below a node, at least one each, with every alias expanded.
 
     Raises:
-        ValueError: an alias within what it stands for, or a key that is given twice, of which YAML would drop one.
+        ValueError: an alias contains itself, or a key is given twice, of which YAML would drop one.
     """
     if id(node) in known:
         size = known[id(node)]
         if size is None:
-            raise ValueError("an alias stands within what it stands for")
+            raise ValueError("an alias contains itself")
         return size
-    # None while it is being counted, which tells an alias to itself.
+    # None while it is being counted, which reveals an alias that contains itself.
     known[id(node)] = None
     if isinstance(node, yaml.ScalarNode):
         size = 1 + len(node.value)
     elif isinstance(node, yaml.MappingNode):
         names = Counter((key.tag, key.value) for key, _ in node.value if isinstance(key, yaml.ScalarNode))
-        twice = [name for (_, name), count in names.items() if count > 1]
-        if twice:
-            raise ValueError(f"{twice[0]!r} is given twice")
-        size = 1 + sum(_written_out(item, known) for pair in node.value for item in pair)
+        repeated = [name for (_, name), count in names.items() if count > 1]
+        if repeated:
+            raise ValueError(f"{repeated[0]!r} is given twice")
+        size = 1 + sum(_expanded_size(item, known) for pair in node.value for item in pair)
     else:
-        size = 1 + sum(_written_out(item, known) for item in node.value)
+        size = 1 + sum(_expanded_size(item, known) for item in node.value)
     known[id(node)] = size
     return size

@@ -1,4 +1,4 @@
-"""What a user asks for: the grid, from presets, YAML and the command line, checked before anything starts."""
+"""The grid that a user asks for, from presets, YAML and the command line, checked before anything starts."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from bench.plain_files import read_regular
 from bench.recipe import Recipe
 
 Rate = Annotated[float, Field(ge=0, lt=1)]
-# Without scale: it says that a recipe was shortened, and only GridSpec.scale shortens one.
+# Without scale, which marks a shortened recipe: only GridSpec.scale shortens one.
 _RECIPE_FIELDS = tuple(name for name in Recipe.model_fields if name != "scale")
 MOST_VALUES = 1000
-"""Values of one field; what asks for more was hardly meant."""
+"""Largest number of values of one field; more are hardly intended."""
 MOST_CELLS = 100_000
-"""Cells of one grid, each choice with each. A plan of so many takes a minute."""
+"""Largest number of cells of one grid, before equal ones are merged. The plan of such a grid takes a minute."""
 _MOST_BYTES = 4 * MOST_CHARACTERS
-"""Bytes of a configuration file: characters of UTF-8 have up to four."""
+"""Largest configuration file in bytes: a UTF-8 character has up to four."""
 _FACTORS = ("methods", "datasets", "encoders", "models", "rates", "seeds")
 
 
 class GridSpec(BaseModel):
-    """A grid: every method on every dataset, at every rate, with every encoder, model and seed.
+    """A grid: every method on every data set, at every rate, with every encoder, model and seed.
 
-    ``bench.fields.GridFields`` says what each field means; here they are read and checked. Without encoders or models,
-    each dataset's default is taken; without a proxy model, the model that is trained on the coreset.
+    ``bench.fields.GridFields`` documents the fields; this class parses and checks them. Encoders and models default to
+    each data set's own, the proxy model to the model that is trained on the coreset.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
@@ -57,7 +57,7 @@ class GridSpec(BaseModel):
             raise SpecError(f"expected a list of names, got {_shown(given)}.")
         read = parse_call if info.field_name == "datasets" else _unmodified
         calls = [item if isinstance(item, Call) else read(item) for item in items]
-        # By its text, since parameters may hold a mapping, which has no hash.
+        # By their text, since parameters may hold a mapping, which cannot be hashed.
         return tuple({str(call): call for call in calls}.values())
 
     @field_validator("proxy_model", mode="before")
@@ -69,11 +69,11 @@ class GridSpec(BaseModel):
     @classmethod
     def _rates(cls, given: Any) -> Any:
         items = _items(given)
-        meant = [_fraction(item) for item in items]
-        if meant != [str(item).strip() for item in items]:
+        fractions = [_fraction(item) for item in items]
+        if fractions != [str(item).strip() for item in items]:
             raise SpecError(
                 f"a rate is the fraction of the pool that is removed, at least 0 and less than 1, got {_shown(given)}; "
-                f"if percent was meant, write {_cut(','.join(meant))}."
+                f"if percent was meant, write {_cut(','.join(fractions))}."
             )
         return _numbers(given, float)
 
@@ -81,8 +81,8 @@ class GridSpec(BaseModel):
     @classmethod
     def _seeds(cls, given: Any) -> Any:
         # ``3`` is a number of seeds and ``3,`` a list of one, as in Python.
-        counted = isinstance(given, int) or (isinstance(given, str) and given.strip() and "," not in given)
-        if not counted:
+        is_number = isinstance(given, int) or (isinstance(given, str) and given.strip() and "," not in given)
+        if not is_number:
             return _numbers(given.strip().removesuffix(",") if isinstance(given, str) else given, int)
         [count] = _numbers(given, int)
         if not 1 <= count <= MOST_VALUES:
@@ -127,12 +127,12 @@ class GridSpec(BaseModel):
 
 
 def load_spec(*, preset: str | None = None, config: Path | None = None, given: Mapping[str, Any]) -> GridSpec:
-    """Merge a preset, a YAML file and what the command line gave; the later ones win, field by field.
+    """Return the grid of a preset, a YAML file and the command line; the later ones win, field by field.
 
     Args:
         preset: name of a packaged grid, see ``preset_names``.
-        config: YAML file of ``GridSpec``'s fields.
-        given: fields from the command line; None means not given.
+        config: YAML file with the fields of ``GridSpec``.
+        given: fields from the command line; None for a field that was not given.
 
     Raises:
         SpecError: an unknown preset or field, an unreadable file, or a value that is not valid.
@@ -149,15 +149,15 @@ def load_spec(*, preset: str | None = None, config: Path | None = None, given: M
         for key, value in layer.items():
             if key not in GridSpec.model_fields:
                 raise UnknownName(f"field in {where}:", str(key), GridSpec.model_fields)
-            # A recipe is merged field by field: --recipe lr=0.1 keeps what a preset says of the rest.
-            both = isinstance(merged.get(key), Mapping) and isinstance(value, Mapping)
-            merged[key] = {**merged[key], **value} if both else value
+            # A recipe is merged field by field: --recipe lr=0.1 keeps a preset's other fields.
+            both_mappings = isinstance(merged.get(key), Mapping) and isinstance(value, Mapping)
+            merged[key] = {**merged[key], **value} if both_mappings else value
             origin[key] = where
     return _validated(merged, origin)
 
 
 def preset_names() -> list[str]:
-    """Names of the packaged grids."""
+    """Return the names of the packaged grids."""
     return sorted(
         item.name.removesuffix(".yaml") for item in files("bench.presets").iterdir() if item.name[-5:] == ".yaml"
     )
@@ -179,7 +179,7 @@ def _read_yaml(path: Path) -> Mapping[str, Any]:
 
 
 def _validated(fields: Mapping[str, Any], origin: Mapping[str, str]) -> GridSpec:
-    """Validate the grid one field at a time, so that every message begins with the field and where it was set."""
+    """Return the grid, validated one field at a time, so that a message begins with the field and its origin."""
     for name, value in fields.items():
         where = f"{name} (from {origin[name]})"
         try:
@@ -189,7 +189,7 @@ def _validated(fields: Mapping[str, Any], origin: Mapping[str, str]) -> GridSpec
             raise SpecError(f"{where}: {lower_first(first['msg'])}, got {_shown(first['input'])}.") from None
         except SpecError as error:
             raise SpecError(f"{where}: {error}") from None
-    # All of them together, for what depends on several.
+    # All together, for rules on several fields.
     return GridSpec.model_validate(fields)
 
 
@@ -202,7 +202,7 @@ def _unmodified(given: Any) -> Call:
 
 def _numbers(given: Any, kind: type) -> tuple[Any, ...]:
     try:
-        # Through text, since int(2.5) would drop the half without a word.
+        # Through text, since int(2.5) would silently drop the half.
         numbers = [kind(str(item)) for item in _items(given)]
     except ValueError:
         what = "whole numbers" if kind is int else "numbers"
@@ -211,7 +211,7 @@ def _numbers(given: Any, kind: type) -> tuple[Any, ...]:
 
 
 def _shown(given: Any) -> str:
-    """Show what was given, for an error; no more than a person reads."""
+    """Return the value as text for an error, cut to a readable length."""
     return _cut(repr(given))
 
 
@@ -224,7 +224,7 @@ def _items(given: Any) -> list[Any]:
 
 
 def _fraction(given: Any) -> str:
-    """Turn what is plainly a percentage, such as 90 or 50%, into a fraction; leave all else as it is."""
+    """Return the fraction of an obvious percentage, such as 90 or 50%, as text; other values stay as they are."""
     text = str(given).strip()
     number = text.removesuffix("%").strip()
     try:

@@ -1,11 +1,11 @@
-"""Pages of docs/ that are generated from the code."""
+"""Generators of the pages in docs/ that are made from the code."""
 
 from bench.errors import SpecError
 from bench.registry import STRIPPED
 
 
 def check_docstrings() -> None:
-    """Refuse to make a page where there are no docstrings to make it of.
+    """Refuse to generate a page if there are no docstrings.
 
     Raises:
         SpecError: this Python drops docstrings.

@@ -1,4 +1,4 @@
-"""The page of all methods, generated from what they declare."""
+"""The page of all methods, generated from their declarations."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _SUPERVISION = {
 
 
 def methods_page() -> str:
-    """``docs/methods.md``: every registered method with supervision, parameters, source and its docstring."""
+    """Return ``docs/methods.md``: every registered method with supervision, parameters, source and docstring."""
     check_docstrings()
     parts = [
         "# Methods",
@@ -40,7 +40,7 @@ def methods_page() -> str:
             f"Source: {_source(entry)}.",
             "",
         ]
-        # As it is: the layout of a docstring is no Markdown.
+        # As code, since a docstring is not Markdown.
         parts += ["```", inspect.getdoc(entry.function) or "", "```"]
     return "\n".join(parts) + "\n"
 

@@ -1,4 +1,4 @@
-"""The page that documents the row's schema, made from the docstrings and types of the models themselves."""
+"""The page of a row's fields, generated from the docstrings and types of the models."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bench.results.rows import SCHEMA_VERSION, SINCE, Row, StageUse
 
 
 def rows_page() -> str:
-    """Markdown: the layout of a run's folder, and every field with type, version and meaning."""
+    """Return the page as Markdown: the files of a run, and every field with type, version and meaning."""
     check_docstrings()
     known = ", ".join(map(str, KNOWN_PROTOCOLS))
     parts = [
@@ -39,19 +39,19 @@ def rows_page() -> str:
 
 
 def attributes(model: type[BaseModel]) -> dict[str, str]:
-    """Field -> what the ``Attributes`` section of the model's docstring says of it, on one line."""
+    """Return field -> its text in the ``Attributes`` section of the model's docstring, on one line."""
     text = inspect.cleandoc(model.__doc__ or "").partition("Attributes:\n")[2]
-    # An entry goes on over all lines that are indented further.
+    # An entry continues over all lines that are indented further.
     entries = re.findall(r"^    (\w+): (.*(?:\n     +.*)*)", text, re.MULTILINE)
     return {name: " ".join(words.split()) for name, words in entries}
 
 
 def _table(model: type[BaseModel]) -> str:
     schema = model.model_json_schema(mode="serialization")["properties"]
-    said = attributes(model)
+    meanings = attributes(model)
     lines = ["| field | type | since | meaning |", "| --- | --- | --: | --- |"]
     for name, item in schema.items():
-        meaning = said[name].replace("``", "`").replace("|", "\\|")
+        meaning = meanings[name].replace("``", "`").replace("|", "\\|")
         lines.append(f"| `{name}` | {_type(item)} | {SINCE.get(name, 1)} | {meaning} |")
     return "\n".join(lines)
 

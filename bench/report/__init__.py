@@ -1,1 +1,1 @@
-"""``bench report``: one self-contained HTML page out of rows."""
+"""``bench report``: a self-contained HTML page made from rows."""

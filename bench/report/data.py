@@ -1,4 +1,4 @@
-"""What the page's script ranks methods by: the same numbers as the tables, as JSON."""
+"""The data of the page's script, which ranks methods: the numbers of the tables as JSON."""
 
 from __future__ import annotations
 
@@ -18,16 +18,20 @@ _CELL = {
 
 
 def leaderboard_data(parts: Mapping[str, Sequence[Block]]) -> dict[str, Any]:
-    """Return what the leaderboard is made of.
+    """Return the data of the leaderboard.
 
     Returns:
-        ``cells``, one record for each block, rate and method: ``folders``, ``dataset``, ``encoder``, ``model``,
-        ``rate`` name the column; ``method`` and ``supervision`` the line; ``accuracy`` in percent, null where the
-        method lacks a seed of the block; ``seeds`` its number of seeds, ``of`` the block's. ``blocks``: their ``name``,
-        what names their columns, and ``facts`` on them. ``facts`` that hold whatever is shown.
+        ``cells``, one record for each block, rate and method: ``folders``, ``dataset``, ``encoder``, ``model`` and
+        ``rate`` name the column, ``method`` and ``supervision`` the line; ``accuracy`` is in percent, null if the
+        method lacks a seed of the block; ``seeds`` is its number of seeds, ``of`` the block's. ``blocks``: their
+        ``name``, the fields that name their columns, and ``facts`` about them. ``facts``: those that always hold.
     """
-    pruned = {folders: own for folders, blocks in parts.items() if (own := [block for block in blocks if block.lines])}
-    placed = [(folders, block) for folders, blocks in pruned.items() for block in blocks]
+    pruned = {
+        folders: with_lines
+        for folders, blocks in parts.items()
+        if (with_lines := [block for block in blocks if block.lines])
+    }
+    pairs = [(folders, block) for folders, blocks in pruned.items() for block in blocks]
     cells = []
     for folders, blocks in pruned.items():
         means = entrants(blocks).sort_values(["entrant", "block", "rate"])
@@ -43,7 +47,7 @@ def leaderboard_data(parts: Mapping[str, Sequence[Block]]) -> dict[str, Any]:
                 "name": block.name,
                 "facts": [*incomplete(block), *other_seeds(block), *label_leak(block)],
             }
-            for folders, block in placed
+            for folders, block in pairs
         ],
-        "facts": weighing_facts(placed[0][1]) if placed else [],
+        "facts": weighing_facts(pairs[0][1]) if pairs else [],
     }

@@ -1,4 +1,4 @@
-"""Contact sheets of what a method kept and dropped, from the data set's own images."""
+"""Contact sheets of the images that a method kept and dropped."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ from bench.results.comparison import Scored, scored
 from bench.results.published import pool_positions
 
 SHOWN = 16
-"""Pictures per sheet."""
+"""Number of pictures per contact sheet."""
 _SIDE = 48
 
 
 def galleries(blocks: Sequence[Block], folders: Sequence[Path], root: Path | None) -> tuple[list[Gallery], list[str]]:
-    """Contact sheets of the first seed of every method with scores and a coreset.
+    """Return contact sheets for the first seed of every method that has scores and a coreset.
 
     Args:
-        blocks: from ``bench.results.tables.blocks``.
-        folders: where the rows came from.
+        blocks: blocks from ``bench.results.tables.blocks``.
+        folders: folders of the rows.
         root: folder of the data sets.
 
     Returns:
-        The sheets, and for each data set without any a sentence that says why.
+        The contact sheets, and for each data set without any a sentence with the reason.
     """
-    made: list[Gallery] = []
+    sheets: list[Gallery] = []
     opened: dict[str, Dataset] = {}
     missing: dict[str, str] = {}
     for number, block in enumerate(blocks):
@@ -48,24 +48,24 @@ def galleries(blocks: Sequence[Block], folders: Sequence[Path], root: Path | Non
                 except BenchError as error:
                     missing[block.dataset] = f"No pictures of {block.dataset}: {error}"
             if block.dataset in opened:
-                for one in with_scores:
-                    pictures = _pictures(one, opened[block.dataset])
-                    made.append(Gallery(number, rate, f"{one.label}, seed {one.row.seed}", pictures))
-    return made, list(missing.values())
+                for entry in with_scores:
+                    pictures = _pictures(entry, opened[block.dataset])
+                    sheets.append(Gallery(number, rate, f"{entry.label}, seed {entry.row.seed}", pictures))
+    return sheets, list(missing.values())
 
 
-def ends(scores: NDArray[np.floating], kept: NDArray[np.bool_], count: int = SHOWN) -> dict[str, NDArray[np.int64]]:
-    """Positions of the images at three ends.
+def extremes(scores: NDArray[np.floating], kept: NDArray[np.bool_], count: int = SHOWN) -> dict[str, NDArray[np.int64]]:
+    """Return the positions of the hardest images kept, the hardest dropped, and the easiest dropped.
 
     Args:
         scores: [N], high = hard.
         kept: bool [N].
-        count: at most so many of each.
+        count: largest number of each.
 
     Returns:
         ``hardest kept``, ``hardest dropped`` and ``easiest dropped``, each int64, most extreme first.
     """
-    # Stable, so that the same rows give the same page where scores tie.
+    # Stable, so that the same rows give the same page even if scores tie.
     order = np.argsort(-scores, kind="stable")
     inside, outside = order[kept[order]], order[~kept[order]]
     return {
@@ -76,7 +76,7 @@ def ends(scores: NDArray[np.floating], kept: NDArray[np.bool_], count: int = SHO
 
 
 def tile(images: NDArray[np.uint8], *, columns: int = 8) -> bytes:
-    """Images uint8 [n, C, H, W] side by side, small ones enlarged without smoothing; a PNG file."""
+    """Return a PNG of images uint8 [n, C, H, W] side by side; small ones are enlarged without smoothing."""
     from PIL import Image
 
     columns = min(columns, len(images))
@@ -106,15 +106,19 @@ def _open(row: Any, root: Path | None) -> Dataset:
         pool_seed=pool_seed,
         modifiers=call.modifiers,
     )
-    # Pictures of other images would look just as convincing.
+    # Other images would look just as convincing.
     if fingerprint(dataset) != row.fingerprint:
         raise BenchError("the data set on this machine is not the one of the rows.")
     return dataset
 
 
-def _pictures(one: Scored, dataset: Dataset) -> tuple[tuple[str, bytes], ...]:
+def _pictures(entry: Scored, dataset: Dataset) -> tuple[tuple[str, bytes], ...]:
     if len(dataset.train.images.shape) != 4:
         return ()  # vectors have no picture
-    kept = np.isin(np.arange(len(one.scores)), pool_positions(one.coreset, dataset))
-    extremes = ends(one.scores, kept)
-    return tuple((title, tile(dataset.train.images[drawn])) for title, drawn in extremes.items() if len(drawn))
+    kept = np.isin(np.arange(len(entry.scores)), pool_positions(entry.coreset, dataset))
+    positions_by_title = extremes(entry.scores, kept)
+    return tuple(
+        (title, tile(dataset.train.images[positions]))
+        for title, positions in positions_by_title.items()
+        if len(positions)
+    )

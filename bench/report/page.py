@@ -1,4 +1,4 @@
-"""Puts the page together: its words, tables and pictures, with style and script inside, so that it needs no network."""
+"""The HTML page: text, tables and pictures, with style and script inside, so that it needs no network."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Progress = Callable[[int, int], None]
 
 
 class Part(NamedTuple):
-    """Folders whose rows may stand beside each other: their names, their blocks, and what a reader should know."""
+    """Folders whose rows can share a table: their names, their blocks, and a note for readers."""
 
     title: str
     blocks: list[Block]
@@ -39,7 +39,7 @@ class Part(NamedTuple):
 
 
 class Picture(NamedTuple):
-    """An image inside the page, with its size in the units of CSS."""
+    """An image inside the page, with its size in CSS pixels."""
 
     uri: str
     width: int
@@ -62,27 +62,27 @@ def page(
     galleries: Sequence[Gallery],
     progress: Progress = lambda done, total: None,
 ) -> str:
-    """Write the whole page as HTML.
+    """Return the whole page as HTML.
 
     Args:
-        parts: at least one.
-        baselines: of each block, over all parts; None where it has none.
-        drawn: from ``bench.plots.figures.figures``, of all blocks.
-        galleries: contact sheets, may be empty.
-        progress: told how many figures are drawn, and of how many.
+        parts: the parts, at least one.
+        baselines: baseline of each block, over all parts; None for a block without one.
+        drawn: figures of all blocks, from ``bench.plots.figures.figures``.
+        galleries: contact sheets; there may be none.
+        progress: called with (number of figures drawn, total number).
     """
     from jinja2 import Environment, StrictUndefined
 
     figures = []
     for number, figure in enumerate(drawn):
-        # Both, since a picture inside an ``img`` does not see the colours of the page around it.
+        # In both themes, since a picture in an ``img`` does not know the colours of the page around it.
         light, dark = (svg(save(figure.draw, "svg", Style(theme, font=10))) for theme in THEMES)
         heading = HEADINGS[figure.kind]
         figures.append({"figure": figure, "heading": heading, "title": figure.title, "light": light, "dark": dark})
         progress(number + 1, len(drawn))
     blocks = [block for part in parts for block in part.blocks]
-    # One after the other, since blocks are numbered over all parts and listed by part.
-    shown = iter(
+    # An iterator, since blocks are numbered over all parts and listed by part.
+    rendered_blocks = iter(
         _block(number, block, line, figures, galleries)
         for number, (block, line) in enumerate(zip(blocks, baselines, strict=True))
     )
@@ -92,10 +92,11 @@ def page(
         style=_file("style.css"),
         script=_file("script.js"),
         summary=_summary(blocks),
-        # Without intervals: the page's script ranks anew under its filters, and does not draw seeds.
+        # Without intervals: the page's script ranks again under its filters, and does not draw seeds.
         leaderboard=leaderboard_table(first, standings(first), intervals=False) if first else None,
         parts=[
-            {"title": part.title, "note": part.note, "blocks": [next(shown) for _ in part.blocks]} for part in parts
+            {"title": part.title, "note": part.note, "blocks": [next(rendered_blocks) for _ in part.blocks]}
+            for part in parts
         ],
         data=leaderboard_data({part.title: part.blocks for part in parts}),
     )
@@ -104,7 +105,7 @@ def page(
 def _summary(blocks: Sequence[Block]) -> str:
     import pandas as pd
 
-    # A row without an encoder stands in several blocks.
+    # A row without an encoder is in several blocks.
     cells = pd.concat([block.cells for block in blocks]).drop_duplicates("cell_id")
     days = sorted(cells["created"].str[:10])
     devices, seeds, protocols = (sorted(cells[name].unique()) for name in ("device", "seed", "protocol"))
@@ -119,7 +120,7 @@ def _summary(blocks: Sequence[Block]) -> str:
 def _block(
     number: int, block: Block, baseline: Line | None, figures: Sequence[dict[str, Any]], galleries: Sequence[Gallery]
 ) -> dict[str, Any]:
-    """Return what the template shows of a block."""
+    """Return the template's values for a block."""
     rates = []
     for rate in block.rates:
         at_rate = [item for item in figures if (item["figure"].block, item["figure"].rate) == (number, rate)]
@@ -143,14 +144,14 @@ def _block(
 
 
 def svg(content: bytes) -> Picture:
-    """Write an SVG of matplotlib, whose size is in points, of which CSS has 72 in 96 pixels."""
+    """Return the picture of a matplotlib SVG, whose size is in points: 72 points are 96 pixels of CSS."""
     width, height = (round(float(size) * 4 / 3) for size in re.findall(rb' (?:width|height)="([\d.]+)pt"', content)[:2])
     return Picture(_uri("image/svg+xml", content), width, height)
 
 
 def png(content: bytes) -> Picture:
-    """Write a PNG, one pixel of which is one of CSS."""
-    # A PNG begins with 8 bytes of signature and the head of its first chunk, which holds the size.
+    """Return the picture of a PNG, whose pixels are CSS pixels."""
+    # A PNG begins with 8 bytes of signature and the header of its first chunk, which holds the size.
     width, height = struct.unpack(">II", content[16:24])
     return Picture(_uri("image/png", content), width, height)
 

@@ -1,1 +1,1 @@
-"""The stages of a grid, one room each: what a stage depends on, what it takes, how it is computed."""
+"""The stages of a grid, one module each: what a stage depends on, the resources it needs, and how it is computed."""

@@ -1,4 +1,4 @@
-"""What every stage is: a computation with an identity, whose result is stored once and shared."""
+"""The base class of stages: a computation with an identity, whose result is stored once and shared."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ if TYPE_CHECKING:
 class Stage(Frozen):
     """One computation whose result is stored by content and shared by cells, grids and runs.
 
-    A subclass is complete in its file: its fields are what the result depends on, ``inputs`` the stages that it reads,
-    ``estimate`` what it takes and ``compute`` how it is done, a thin shell around a pure core. Nothing else in a
-    session may change the result: ``key`` is made of the fields alone.
+    A subclass is complete in its file: its fields determine the result, ``inputs`` returns the stages that it reads,
+    ``estimate`` the resources that it needs, and ``compute`` the result, as a thin shell around a pure core. Nothing
+    else in a session may change the result, since ``key`` is made of the fields alone.
 
     Attributes:
-        kind: folder of the store; never renamed, or everything stored below it is computed again.
+        kind: folder in the store; it must never be renamed, or everything stored in it is computed again.
         version: raise it when the same fields give another result.
     """
 
     kind: ClassVar[str]
     version: ClassVar[int] = 1
 
-    # Cached, since scheduler, store and row all ask for it, and each answer hashes all that the stage rests on.
+    # Cached, since scheduler, store and row all read it, and computing it hashes all that the stage depends on.
     @cached_property
     def key(self) -> str:
-        """SHA-256 over kind, version of the code, specification, and the keys of all that it rests on.
+        """SHA-256 of the kind, the version of the code, the specification, and the keys of all inputs.
 
         A specification names its inputs but not the versions of their code.
         """
@@ -49,19 +49,19 @@ class Stage(Frozen):
         raise NotImplementedError
 
     def inputs(self) -> list[Stage]:
-        """Stages that must be there first."""
+        """Return the stages that must be stored first."""
         return []
 
     def revisions(self) -> list[str]:
-        """Versions of code that is neither this stage's own nor that of its inputs."""
+        """Return versions of code that belongs neither to this stage nor to its inputs."""
         return []
 
     def describe(self) -> dict[str, Any]:
-        """Return the specification as JSON, stored beside the arrays."""
+        """Return the specification as plain values, which are stored beside the arrays."""
         return {"kind": self.kind, "version": self.version, **self.model_dump(mode="json")}
 
     def uses_gpu(self) -> bool:
-        """Whether it uses a GPU where the run has one; otherwise none is reserved."""
+        """Return whether it uses a GPU if the run has one; otherwise none is reserved."""
         return True
 
     def title(self) -> str:
@@ -69,7 +69,7 @@ class Stage(Frozen):
         return self.kind
 
     def estimate(self, shape: Shape, device: str) -> Estimate:
-        """Memory, disk and GPU memory that it will take, erring upwards.
+        """Return the memory, disk and GPU memory that it needs, rather too high than too low.
 
         Args:
             shape: size of the pool's data set.
@@ -78,7 +78,7 @@ class Stage(Frozen):
         raise NotImplementedError
 
     def work(self, shape: Shape) -> list[Work] | None:
-        """Say what it does, for an estimate of its time: nothing that takes long, or None where that is not known.
+        """Return its work for an estimate of its time: empty for a quick stage, None if the work is not known.
 
         Args:
             shape: size of the pool's data set.
@@ -90,18 +90,18 @@ class Stage(Frozen):
 
         Args:
             session: gives the inputs (``session.arrays``), the data set and the device.
-            progress: called with (done, in all).
+            progress: called with (number done, total number).
         """
         raise NotImplementedError
 
 
 def in_order(stages: Iterable[Stage], present: Callable[[Stage], bool] = lambda stage: False) -> list[Stage]:
-    """Return the stages and all that they rest on, each once, inputs before users; what is present needs no inputs."""
+    """Return the stages and their inputs, each once, inputs before users; leave out ``present`` stages and theirs."""
     ordered: dict[str, Stage] = {}
     skipped: set[str] = set()
 
     def visit(stage: Stage) -> None:
-        # By key and not by object: cells build their stages anew, and equal ones are one stage.
+        # By key instead of object: cells build their stages anew, and equal ones are one stage.
         if stage.key in ordered or stage.key in skipped:
             return
         if present(stage):
@@ -109,7 +109,7 @@ def in_order(stages: Iterable[Stage], present: Callable[[Stage], bool] = lambda 
             return
         for needed in stage.inputs():
             visit(needed)
-        # After its inputs, so that whoever computes from the beginning finds them there.
+        # After its inputs, so that computing in this order finds them stored.
         ordered[stage.key] = stage
 
     for stage in stages:

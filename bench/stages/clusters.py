@@ -1,4 +1,4 @@
-"""Pseudo-labels: clusters of the pool's embeddings, and how many there are."""
+"""Pseudo-labels: clusters of the pool's embeddings, and the estimate of their number."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from bench.stages.selection import Selection
     from bench.stages.session import Session
 
-# Of TEMI's heads and batches, see bench.clustering.temi.
+# Sizes of TEMI's heads and batches, see bench.clustering.temi.
 _HIDDEN, _BOTTLENECK, _BATCH = 512, 256, 1024
 _MOST_ESTIMATED = 200
-"""Clusters that ``num_clusters="estimate"`` finds at most."""
+"""Largest number of clusters that ``num_clusters="estimate"`` finds."""
 
 
 class ClusterCount(OnEmbeddings):
-    """How many clusters the pool's embeddings have, by ``bench.clustering.count``."""
+    """The estimated number of clusters of the pool's embeddings, by ``bench.clustering.count``."""
 
     kind: ClassVar[str] = "cluster-count"
     seed: int
@@ -42,13 +42,13 @@ class ClusterCount(OnEmbeddings):
         return Estimate(PROCESS + 2 * shape.embeddings, 4096)
 
     def work(self, shape: Shape) -> list[Work]:
-        """Three starts for each candidate; the silhouettes, distances of a sample, take less."""
+        """Return three starts for each candidate; the silhouettes, from distances of a sample, take less."""
         size = min(shape.train, SAMPLE)
         counts = candidate_counts(size).tolist()
         return [Work(Clustered(self.embeddings.encoder, count), 3 * size) for count in counts]
 
     def compute(self, session: Session, progress: Progress) -> Arrays:
-        """``num_clusters`` int64 [], with the candidates and their silhouettes."""
+        """Return ``num_clusters`` int64 [], with the candidates and their silhouettes."""
         from bench.clustering.count import estimate_num_clusters
 
         embeddings = session.arrays(self.embeddings)["embeddings"]
@@ -59,13 +59,13 @@ class PseudoLabels(OnEmbeddings):
     """Cluster numbers of the pool.
 
     Attributes:
-        embeddings: what is clustered.
+        embeddings: embeddings to cluster.
         clustering: ``temi`` or ``kmeans`` (on L2-normalised embeddings).
-        num_clusters: how many, or ``estimate``, which takes them from ``cluster_count``.
-        heads: TEMI's heads.
-        epochs: TEMI's epochs.
-        seed: of the clustering.
-        precision: of TEMI's products, as the proxy's: ELFS trains both, and bf16 halves the time where it is native.
+        num_clusters: number of clusters, or ``estimate``, which takes it from ``cluster_count``.
+        heads: number of TEMI's heads.
+        epochs: epochs of TEMI's training.
+        seed: seed of the clustering.
+        precision: precision of TEMI's products, which follows the proxy's; native bf16 halves the time.
     """
 
     kind: ClassVar[str] = "pseudo-labels"
@@ -79,9 +79,9 @@ class PseudoLabels(OnEmbeddings):
 
     @classmethod
     def of(cls, selection: Selection, options: Clustering) -> PseudoLabels:
-        """Those of a selection's pool, with as many clusters as classes unless the options say otherwise."""
+        """Return those of a selection's pool, with as many clusters as classes unless the options set a number."""
         pool, proxy = selection.dataset, selection.proxy
-        # K-means computes in fp32 whatever the proxy does: one stage for proxies of both precisions.
+        # K-means always computes in fp32, so that proxies of both precisions share its stage.
         short = options.clustering == "temi" and proxy is not None and proxy.recipe.precision == "bf16"
         return cls(
             embeddings=selection.embeddings(),
@@ -105,12 +105,12 @@ class PseudoLabels(OnEmbeddings):
         return self.clustering == "temi"
 
     def cluster_count(self) -> ClusterCount:
-        """Return the estimate that ``num_clusters="estimate"`` stands for."""
+        """Return the stage whose result ``num_clusters="estimate"`` uses."""
         return ClusterCount(embeddings=self.embeddings, seed=self.seed)
 
     def neighbor_lists(self) -> NeighborLists:
         """Return the neighbours that TEMI draws from."""
-        # At the default number, from which the lists of other methods are cut too: one search for all of them.
+        # With the default number, so that one search serves the other methods too.
         return shared_neighbors(self.embeddings, NearestNeighbors())
 
     def title(self) -> str:
@@ -118,26 +118,26 @@ class PseudoLabels(OnEmbeddings):
         return f"{self.how()} pseudo-labels of {source.dataset.label} by {source.encoder.label}, seed {self.seed}"
 
     def how(self) -> str:
-        """Name the clustering with its effort and number of clusters, in words."""
+        """Return the clustering with its effort and number of clusters as text."""
         effort = {"heads": self.heads, "epochs": self.epochs} if self.clustering == "temi" else {}
         return str(Call(self.clustering, {**effort, "num_clusters": self.num_clusters}))
 
     def estimate(self, shape: Shape, device: str) -> Estimate:
-        """Embeddings twice; for each head its weights, gradient, two moments and teacher, and 4 activations of a batch.
+        """Count the embeddings twice, and for each head its weights, gradient, two moments, teacher and activations.
 
-        What is saved of it is copied from a GPU's memory first: all but gradients and activations. K-means keeps next
-        to nothing.
+        The saved state, everything but gradients and activations, is copied from a GPU's memory first. K-means needs
+        next to nothing more.
         """
         heads = self._head_bytes()
-        # Twice: as read from the store, and scaled for the heads.
+        # The embeddings twice: as read from the store, and scaled for the heads.
         memory = PROCESS + 2 * shape.embeddings + in_memory(heads, device)
         if device != "cpu":
             memory += self._head_bytes(saved=True)
-        # The labels, int64; a GPU holds the embeddings beside the heads.
+        # On disk the labels, int64; a GPU holds the embeddings beside the heads.
         return Estimate(memory, shape.train * 8, CUDA + shape.embeddings + heads if heads else 0)
 
     def work(self, shape: Shape) -> list[Work]:
-        """TEMI's steps, or the ten starts of k-means."""
+        """Return TEMI's steps, or the ten starts of k-means."""
         encoder, size = self.embeddings.encoder, shape.train
         clusters = _MOST_ESTIMATED if self.num_clusters == "estimate" else max(2, self.num_clusters)
         if self.clustering == "kmeans":
@@ -147,7 +147,7 @@ class PseudoLabels(OnEmbeddings):
         return [Work(HeadStep(encoder, clusters, batch, self.precision), self.heads * steps)]
 
     def compute(self, session: Session, progress: Progress) -> Arrays:
-        """``labels`` int64 [N]; ``losses`` float64 [H] of TEMI's heads."""
+        """Return ``labels`` int64 [N], and for TEMI the ``losses`` of its heads, float64 [H]."""
         from bench.clustering.assign import assign_clusters
         from bench.store.unfinished import Unfinished
 
@@ -165,7 +165,7 @@ class PseudoLabels(OnEmbeddings):
         )
 
     def count(self, session: Session) -> int:
-        """Return the number of clusters, as given or as estimated."""
+        """Return the number of clusters, given or estimated."""
         if self.num_clusters == "estimate":
             return int(session.arrays(self.cluster_count())["num_clusters"])
         return self.num_clusters
@@ -176,7 +176,7 @@ class PseudoLabels(OnEmbeddings):
         clusters = _MOST_ESTIMATED if self.num_clusters == "estimate" else self.num_clusters
         weights = WIDTH * _HIDDEN + _HIDDEN * _BOTTLENECK + _BOTTLENECK * clusters
         batch = _BATCH * (_HIDDEN + _BOTTLENECK + 2 * clusters)
-        # 4 bytes a number. The gradient is made anew at each step, and so is none of what is saved.
+        # 4 bytes per number. The gradient is recomputed at each step, and not saved.
         return 4 * self.heads * (4 * weights if saved else 5 * weights + 4 * batch)
 
 

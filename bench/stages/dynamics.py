@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 
 
 class OnProxy(Stage):
-    """What a network learns or says of the whole pool.
+    """A stage that trains the proxy on the whole pool.
 
     Attributes:
         dataset: the pool.
         proxy: the network and its recipe.
-        seed: of weights, order and augmentation.
+        seed: seed of the initial weights, the order of images and the augmentation.
     """
 
     dataset: DatasetRef
@@ -45,7 +45,7 @@ class OnProxy(Stage):
         return list(proxy_inputs(self.proxy, self.dataset))
 
     def training_bytes(self, shape: Shape) -> tuple[int, int]:
-        """Return what ``bench.stages.memory.training_bytes`` does of the proxy on the whole pool."""
+        """Return ``bench.stages.memory.training_bytes`` for the proxy on the whole pool."""
         return training_bytes(self.proxy.model, self.proxy.recipe, shape, self.dataset, shape.train)
 
 
@@ -58,7 +58,7 @@ class ProxyDynamics(OnProxy):
 
     @classmethod
     def of(cls, selection: Selection, options: TrainedOn) -> ProxyDynamics:
-        """Those of a selection's proxy; on pseudo-labels, replaced labels (``@noise``) are no part of it."""
+        """Return those of a selection's proxy; on pseudo-labels they do not depend on replaced labels (``@noise``)."""
         source = PseudoLabels.of(selection, options) if options.of == "pseudo" else None
         dataset = selection.dataset if source is None else selection.dataset.without_noise()
         return cls(dataset=dataset, pseudo_labels=source, proxy=selection.network(), seed=selection.seed)
@@ -75,9 +75,9 @@ class ProxyDynamics(OnProxy):
         from bench.training.tdds import outputs_bytes
 
         data, network = self.training_bytes(shape)
-        # TDDS looks at the outputs of several epochs at once, which the recorder holds until then.
+        # TDDS needs the outputs of several epochs at once, which the recorder holds.
         outputs = outputs_bytes(shape.train, self.dataset.num_classes)
-        # 19 numbers an image of at most 4 bytes, and room for more.
+        # 19 numbers per image of at most 4 bytes, and room for more.
         return of_training(data, network + outputs, 128 * shape.train, device)
 
     def work(self, shape: Shape) -> list[Work]:
@@ -86,7 +86,7 @@ class ProxyDynamics(OnProxy):
         return training(self.proxy.model, self.proxy.recipe, inputs, self.dataset, shape.train, steps)
 
     def compute(self, session: Session, progress: Progress) -> Arrays:
-        """Arrays as in ``Dynamics``."""
+        """Return the arrays of ``Dynamics``."""
         from bench.training.proxy import observe_dynamics
 
         targets, classes = self.targets(session)
@@ -103,7 +103,7 @@ class ProxyDynamics(OnProxy):
         return observed.arrays()
 
     def targets(self, session: Session) -> tuple[NDArray[np.int64], int]:
-        """Return what the proxy is trained on, int64 [N], and how many outputs it has."""
+        """Return the targets of the proxy's training, int64 [N], and its number of outputs."""
         if self.pseudo_labels is None:
             dataset = session.dataset(self.dataset)
             return dataset.train.labels, dataset.num_classes
@@ -111,20 +111,20 @@ class ProxyDynamics(OnProxy):
 
 
 def proxy_inputs(proxy: Proxy, dataset: DatasetRef) -> list[Embeddings]:
-    """Return the embeddings that the proxy's network takes in place of images, if it does."""
-    # No embedding depends on a label: pools with and without ``@noise`` share theirs.
+    """Return the embeddings that the proxy's network reads; none if it reads images."""
+    # Embeddings do not depend on labels, so that pools with and without ``@noise`` share them.
     return [] if proxy.encoder is None else [Embeddings(dataset=dataset.without_noise(), encoder=proxy.encoder)]
 
 
 def read_proxy_inputs(proxy: Proxy, dataset: DatasetRef, session: Session) -> Any:
-    """uint8 images [N, C, H, W] of the pool, or the embeddings float32 [N, D] of ``proxy_inputs``."""
+    """Return the pool's images, uint8 [N, C, H, W], or the embeddings of ``proxy_inputs``, float32 [N, D]."""
     for stage in proxy_inputs(proxy, dataset):
         return session.arrays(stage)["embeddings"]
     return session.dataset(dataset).train.images
 
 
 def normalised_by(proxy: Proxy, dataset: DatasetRef, session: Session) -> Dataset | None:
-    """Return the data set whose mean and standard deviation normalise images; None where embeddings are read."""
+    """Return the data set whose mean and standard deviation normalise images; None for a proxy of embeddings."""
     return session.dataset(dataset) if proxy.encoder is None else None
 
 

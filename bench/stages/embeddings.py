@@ -1,4 +1,4 @@
-"""Embeddings of a data set's images, and the fit of an encoder that learns from the pool first."""
+"""Embeddings of a data set's images, and the fit of encoders that learn from the pool first."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from bench.stages.session import Session
 
 _FITTED = 50 * 10**6
-"""Bytes on disk that the state of a fitted encoder counts as."""
+"""Estimated bytes on disk of the state of a fitted encoder."""
 # A convention: the embeddings do not depend on it, and on a CPU a frozen network takes fewer images at once.
 _BATCH = 256
 
 
 class EncoderFit(Stage):
-    """What an encoder that is registered as ``fitted`` learned from the pool's images; both splits rest on it."""
+    """The state that a ``fitted`` encoder learned from the pool's images; the embeddings of both splits need it."""
 
     kind: ClassVar[str] = "encoder"
     dataset: DatasetRef
@@ -45,14 +45,14 @@ class EncoderFit(Stage):
         return f"{self.encoder.label} fitted to the images of {self.dataset.label}"
 
     def estimate(self, shape: Shape, device: str) -> Estimate:
-        """Count the data set, a copy of the images for the encoder, and what it declares."""
+        """Count the data set, a copy of the images for the encoder, and the memory that it declares."""
         entry = encoders.get(self.encoder.name)
-        # The encoder says itself what its fit takes: its networks and statistics are its own.
+        # The encoder declares the memory of its fit, since only it knows its networks and statistics.
         declared = entry.info.memory(entry.resolve(self.encoder.params), shape.train, shape.image)
         return Estimate(PROCESS + shape.bytes + shape.train * shape.per_image + declared, _FITTED)
 
     def work(self, shape: Shape) -> list[Work] | None:
-        """Count passes over the pool where the encoder declares them; statistics of pixels take no time to speak of."""
+        """Count the passes over the pool that the encoder declares; statistics of pixels take hardly any time."""
         entry = encoders.get(self.encoder.name)
         if entry.info.passes is None:
             return None if self.uses_gpu() else []
@@ -60,12 +60,12 @@ class EncoderFit(Stage):
         return [Work(Fitted(self.encoder, shape.image), passes * shape.train)]
 
     def compute(self, session: Session, progress: Progress) -> Arrays:
-        """Return the encoder's state, arrays as it names them; it is handed images alone."""
+        """Return the encoder's state, in arrays that it names; the encoder sees only images."""
         from bench.embedding.encoder import FittedEncoder
 
         encoder = _encoder(self.encoder, session)
         assert isinstance(encoder, FittedEncoder)
-        # Of the training split alone, whichever split is embedded: a fit on test images would leak them.
+        # Only the training split, whichever split is embedded: a fit on test images would leak them.
         images = session.dataset(self.dataset).train.images
         return encoder.fit(_for_a_plugin(images), device=session.device, progress=progress)
 
@@ -94,7 +94,7 @@ class Embeddings(Stage):
         return f"embeddings of {self.dataset.label} ({self.split}) by {self.encoder.label}"
 
     def estimate(self, shape: Shape, device: str) -> Estimate:
-        """Count data set, a copy of the images for the encoder, and the embeddings twice; nothing is known of a GPU."""
+        """Count data set, a copy of the images for the encoder, and the embeddings twice; GPU memory is not known."""
         rows = shape.test if self.split == "test" else shape.train
         return Estimate(PROCESS + shape.bytes + rows * (shape.per_image + 2 * WIDTH * 4), rows * WIDTH * 4)
 
@@ -102,26 +102,26 @@ class Embeddings(Stage):
         return [Work(Embedded(self.encoder, shape.image), shape.test if self.split == "test" else shape.train)]
 
     def compute(self, session: Session, progress: Progress) -> Arrays:
-        """``embeddings`` float32 [N, D]."""
+        """Return ``embeddings``, float32 [N, D]."""
         from bench.embedding.encoder import FittedEncoder
         from bench.progress import by_steps
 
         encoder = _encoder(self.encoder, session)
-        # One at most: an encoder is fitted once per pool, and both splits are embedded by that fit.
+        # At most one: an encoder is fitted once per pool, and that fit embeds both splits.
         for fitted in self.inputs():
             assert isinstance(encoder, FittedEncoder)
             encoder.restore(session.arrays(fitted))
         images = _for_a_plugin(getattr(session.dataset(self.dataset), self.split).images)
         advance = by_steps(progress, len(images))
         embeddings = encoder.embed(images, device=session.device, batch_size=_BATCH, progress=advance)
-        # Before they are stored: all that rests on them would read the NaN from the store again and again.
+        # Checked before they are stored; otherwise every dependent stage would read the NaN again and again.
         if not np.isfinite(embeddings).all():
             raise DataError(f"encoder {self.encoder.label} gave embeddings that are not finite.")
         return {"embeddings": embeddings}
 
 
 class OnEmbeddings(Stage):
-    """A stage that reads the embeddings of one pool and, unless it says otherwise, nothing else and no GPU."""
+    """A stage that reads the embeddings of one pool; by default it reads nothing else and uses no GPU."""
 
     embeddings: Embeddings
 
@@ -143,7 +143,7 @@ def _encoder(ref: EncoderRef, session: Session) -> Encoder:
 
 
 def _for_a_plugin(images: Images) -> Images:
-    """Copy those in memory, which later stages read; hide the names of those in files, which tell classes."""
+    """Return a copy of images in memory, which later stages read, or a view of files that hides their names."""
     from bench.data import ImageView, private
 
     return private(images) if isinstance(images, np.ndarray) else ImageView(images)

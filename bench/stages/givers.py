@@ -1,4 +1,4 @@
-"""How the stages give a method the parts of its pool; each module of a stage says it for its own part."""
+"""Givers: how the stages hand a method the parts of its pool. Each module of a stage has the giver of its part."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Giver(Generic[Chosen, Value]):
-    """Gives one part of the pool of a selection; it stands in its module under the part's name, in ``GIVERS``.
+    """Gives a selection one part of its pool; its module lists it in ``GIVERS`` under the part's name.
 
     Attributes:
-        read: (selection, session, options, what the call asks about) -> the part. Arrays are the method's own.
-        stages: (selection, options) -> the stages that must be there before the method runs.
+        read: (selection, session, options, arguments of the read) -> the part, with arrays for the method alone.
+        stages: (selection, options) -> the stages that must be stored before the method runs.
         trains: (selection, options) -> whether a network is trained while the method runs.
-        version: of what ``read`` itself computes while the method runs; raise it when that gives other values. Stages
-            that it reads have versions of their own.
+        version: version of the computation in ``read`` itself; raise it when that gives other values. Stages that it
+            reads have versions of their own.
     """
 
     read: Callable[[Selection, Session, Chosen, Asked], Value]
@@ -39,25 +39,25 @@ Givers = dict[str, Giver[Any, Any]]
 
 
 def giver(part: Part[Chosen, Value]) -> Giver[Chosen, Value]:
-    """Return what gives the part, by the module that its row of the table names."""
-    # Imported when asked for: the modules of the stages import this one.
+    """Return the giver of the part, from the module that its row of the table names."""
+    # Imported here, since the modules of the stages import this one.
     givers: Givers = import_module(f"bench.stages.{part.stage}").GIVERS
     return givers[part.name]
 
 
 def read_arrays(session: Session, stage: Stage) -> Arrays:
-    """Return the stage's arrays, read-only; of the store for this call, or just computed: nobody else has them."""
+    """Return the stage's arrays, read-only; they were loaded or computed for this call, so nobody else has them."""
     return {name: read_only(array) for name, array in session.arrays(stage).items()}
 
 
 def gives(
     stage: Callable[[Selection, Chosen], Stage], value: Callable[[Arrays, Chosen], Value]
 ) -> Giver[Chosen, Value]:
-    """Make a giver whose part is what one stage stores.
+    """Return a giver whose part is the stored result of one stage.
 
     Args:
         stage: (selection, options) -> the stage.
-        value: (its arrays, options) -> the part.
+        value: (the stage's arrays, options) -> the part.
     """
     return Giver(
         lambda selection, session, options, asked: value(read_arrays(session, stage(selection, options)), options),

@@ -1,4 +1,4 @@
-"""Norms of the gradients early in training (GraNd)."""
+"""Gradient norms early in training (GraNd)."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class GradientNorms(OnProxy):
     """Norms of each pool image's loss gradient early in training on true labels, averaged over networks.
 
     Attributes:
-        networks: how many are averaged, each with weights and order of its own.
-        epochs: of training before the gradients are taken; 0 is at initialisation, and the proxy's epochs the most.
-        layers: gradient by all weights, or by those of the last linear layer alone.
+        networks: number of networks to average over, each with its own initial weights and order of images.
+        epochs: epochs of training before the gradients are taken, from 0 (at initialisation) to the proxy's.
+        layers: take the gradient by all weights, or only by those of the last linear layer.
     """
 
     kind: ClassVar[str] = "gradient-norms"
@@ -38,31 +38,31 @@ class GradientNorms(OnProxy):
 
     @classmethod
     def of(cls, selection: Selection, options: EarlyGradients) -> GradientNorms:
-        """Those of a selection's proxy."""
+        """Return those of a selection's proxy."""
         return cls(dataset=selection.dataset, proxy=selection.network(), seed=selection.seed, **asdict(options))
 
     def title(self) -> str:
         return f"gradient norms of {self.proxy.model.label} on {self.dataset.label}, seed {self.seed}"
 
     def estimate(self, shape: Shape, device: str) -> Estimate:
-        """Training twice over, and what is held at once."""
+        """Count a training twice, and the gradients held at once."""
         from bench.training.gradients import HELD_ON_GPU
 
         data, network = self.training_bytes(shape)
-        held = _VMAP if device == "cpu" else 4 * HELD_ON_GPU
-        return of_training(2 * data, 2 * network + held, 8 * shape.train, device)
+        gradients = _VMAP if device == "cpu" else 4 * HELD_ON_GPU
+        return of_training(2 * data, 2 * network + gradients, 8 * shape.train, device)
 
     def work(self, shape: Shape) -> list[Work]:
-        """Training, and the gradients: each as much as the image's part in a step."""
+        """Count the training, and for each gradient as much as the image's share of a step."""
         recipe = self.proxy.recipe
-        # One more: the pass that takes the gradients.
+        # One more epoch for the pass that takes the gradients.
         epochs = min(self.epochs, recipe.proxy_epochs) + 1
         steps = self.networks * steps_of_epochs(recipe.model_copy(update={"proxy_epochs": epochs}), shape.train)
         inputs = self.proxy.encoder or shape.image
         return training(self.proxy.model, recipe, inputs, self.dataset, shape.train, steps)
 
     def compute(self, session: Session, progress: Progress) -> Arrays:
-        """``norms`` float32 [N], the mean over the networks."""
+        """Return ``norms``, float32 [N], the mean over the networks."""
         from bench.training.gradients import mean_norms
 
         dataset = session.dataset(self.dataset)

@@ -1,4 +1,4 @@
-"""What the judge of coresets rests on: labelings of the pool, and features of what the final model sees."""
+"""The inputs of the judge of coresets: labelings of the pool, and features of the final model's inputs."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class Labelings(OnEmbeddings):
-    """Clusterings of the pool that no score rests on, shared by all candidates, methods and rates."""
+    """Clusterings of the pool that no score depends on, shared by all candidates, methods and rates."""
 
     kind: ClassVar[str] = "labelings"
     num_classes: int
@@ -34,7 +34,7 @@ class Labelings(OnEmbeddings):
 
     @classmethod
     def of(cls, selection: Selection) -> Labelings:
-        """Those that a selection's candidates are judged by."""
+        """Return the labelings by which a selection's candidates are judged."""
         classes = selection.dataset.num_classes
         return cls(embeddings=selection.embeddings(), num_classes=classes, seed=selection.seed)
 
@@ -52,7 +52,7 @@ class Labelings(OnEmbeddings):
         return [Work(Clustered(encoder, count, COMPONENTS), STARTS * size) for count in counts]
 
     def compute(self, session: Session, progress: Progress) -> Arrays:
-        """``labelings`` int64 [L, N]."""
+        """Return ``labelings``, int64 [L, N]."""
         from bench.judging.labelings import make_labelings
 
         embeddings = session.arrays(self.embeddings)["embeddings"]
@@ -60,7 +60,7 @@ class Labelings(OnEmbeddings):
 
 
 class JudgeFeatures(Stage):
-    """Features of what the final model sees: of images, or of the embeddings that it takes in their place."""
+    """Features of the final model's inputs: of images, or of embeddings."""
 
     kind: ClassVar[str] = "judge-features"
     dataset: DatasetRef
@@ -69,12 +69,12 @@ class JudgeFeatures(Stage):
 
     @classmethod
     def of(cls, selection: Selection) -> JudgeFeatures:
-        """Those, for the ridge judge, of what a selection's proxy sees."""
+        """Return the ridge judge's features of the inputs of a selection's proxy."""
         # The judge reads no label of the pool, so noise in the labels changes no candidate's value.
-        seen = proxy_inputs(selection.network(), selection.dataset)
+        embeddings = proxy_inputs(selection.network(), selection.dataset)
         images = selection.dataset.without_noise()
-        if seen:
-            return cls(dataset=images, embeddings=seen[0], seed=0)  # nothing of them is random
+        if embeddings:
+            return cls(dataset=images, embeddings=embeddings[0], seed=0)  # these features are not random
         return cls(dataset=images, embeddings=None, seed=selection.seed)
 
     @property
@@ -86,7 +86,7 @@ class JudgeFeatures(Stage):
 
     @property
     def what(self) -> Literal["images", "embeddings"]:
-        """What the features are of."""
+        """Kind of inputs that the features describe."""
         return "images" if self.embeddings is None else "embeddings"
 
     def uses_gpu(self) -> bool:
@@ -98,14 +98,14 @@ class JudgeFeatures(Stage):
         return f"features of images of {self.dataset.label} for the judge, seed {self.seed}"
 
     def estimate(self, shape: Shape, device: str) -> Estimate:
-        """Averaged pixels and features in float64, and as they are stored."""
+        """Count averaged pixels and features in float64, and the stored features."""
         # 512 random features and a constant, in float32.
         features = shape.train * 513 * 4 if self.embeddings is None else shape.embeddings
-        # Room for four arrays of that size in float64, in which products, cosines and the constant column are made.
+        # Room for four arrays of that size in float64, for products, cosines and the constant column.
         return Estimate(PROCESS + shape.bytes + 8 * features, features)
 
     def compute(self, session: Session, progress: Progress) -> Arrays:
-        """``features`` float32 [N, F]."""
+        """Return ``features``, float32 [N, F]."""
         from bench.judging.ridge import embedding_features, image_features
 
         if self.embeddings is not None:
@@ -114,7 +114,7 @@ class JudgeFeatures(Stage):
 
 
 def _stages(selection: Selection, options: Judging) -> list[Stage]:
-    """Labelings, and what the proxy's network sees, or features of it."""
+    """Return the labelings, and the inputs of the proxy's network or features of them."""
     if options.by == "network":
         return [Labelings.of(selection), *proxy_inputs(selection.network(), selection.dataset)]
     return [Labelings.of(selection), JudgeFeatures.of(selection)]
@@ -137,8 +137,8 @@ def _judge(selection: Selection, session: Session, options: Judging, asked: Aske
         )
     from bench.judging.ridge import PENALTY, quality
 
-    seen = JudgeFeatures.of(selection)
-    features, penalty = session.arrays(seen)["features"], PENALTY[seen.what]
+    stage = JudgeFeatures.of(selection)
+    features, penalty = session.arrays(stage)["features"], PENALTY[stage.what]
     return np.array([quality(features, labelings, indices, penalty) for indices in asked.indices])
 
 

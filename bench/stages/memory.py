@@ -1,12 +1,13 @@
-"""Terms of the estimates that stages make of themselves before anything runs.
+"""Terms of the estimates of memory, disk and GPU memory that stages make before a run.
 
-N images of the pool, T test images, P bytes per image (0 where images stay in their files), B the batch size: every
-process takes 1.1 GB for Python, torch, Ray, and what an earlier cell left in a worker that is used again. Training
-takes the data set, N P once more for the images that a network is trained on, 4 copies of the parameters and 2 copies
-of the activations of a batch, counted layer by layer. On a GPU it is 500 MB for CUDA and the same without the process;
-the process beside it holds the data set, and 2 GB of CUDA's libraries: a guess, for want of a GPU to measure it on.
+N images of the pool, T test images, P bytes per image (0 if images stay in files), B the batch size: every process
+takes 1.1 GB for Python, torch, Ray, and the remains of an earlier cell in a reused worker. Training takes the data set,
+N P again for the images that a network is trained on, 4 copies of the parameters and 2 copies of the activations of a
+batch, counted layer by layer. On a GPU it takes 500 MB for CUDA and the same, except that the process stays in main
+memory, with the data set and 2 GB of CUDA's libraries: a guess, for want of a GPU to measure it on.
 
-Estimates are meant to err upwards; ``python -m benchmarks memory_estimates`` compares them with measured peaks.
+Estimates are meant to be too high rather than too low; ``python -m benchmarks memory_estimates`` compares them with
+measured peaks.
 """
 
 from __future__ import annotations
@@ -18,18 +19,18 @@ from bench.identity import DatasetRef, ModelRef
 from bench.recipe import Recipe
 
 PROCESS = 1_100 * 10**6
-"""Bytes of any process before its work; this one and the next two as the module says."""
+"""Bytes of any process before its work; for this and the next two see the module's docstring."""
 CUDA = 500 * 10**6
 CUDA_PROCESS = 2_000 * 10**6
 WIDTH = 2048
-"""What an embedding counts as until its encoder says otherwise."""
+"""Assumed width of an embedding."""
 UNKNOWN_ACTIVATIONS = 500
 """Activations per input value of a network that cannot be counted; a ResNet-18 on 32 x 32 pixels has about as many."""
 
 
 @dataclass(frozen=True)
 class Shape:
-    """A data set's size: images of both splits, shape (C, H, W) of one, and whether they are held in memory."""
+    """The size of a data set: images of both splits, the shape (C, H, W) of one, and whether they are in memory."""
 
     train: int
     test: int
@@ -55,7 +56,7 @@ class Shape:
 
 @dataclass(frozen=True)
 class Estimate:
-    """Bytes of memory that a process takes at its peak, of disk that its result takes, and of a GPU where one works."""
+    """Bytes of memory that a process takes at its peak, of disk for its result, and of GPU memory if it uses one."""
 
     memory: int
     disk: int
@@ -63,24 +64,24 @@ class Estimate:
 
 
 def of_training(data: int, network: int, disk: int, device: str) -> Estimate:
-    """Estimate a process that trains; on a GPU, network and batch lie there alone, and the data here as well."""
+    """Return the estimate of a training; on a GPU, network and batch are there only, and the data also in memory."""
     return Estimate(PROCESS + data + in_memory(network, device), disk, CUDA + data + network)
 
 
-def in_memory(worked_on: int, device: str) -> int:
-    """Return the bytes of memory for what a device works on: on a GPU those of CUDA's libraries in its place."""
-    return CUDA_PROCESS if worked_on and device != "cpu" else worked_on
+def in_memory(working_set: int, device: str) -> int:
+    """Return the bytes of main memory for a device's working set; for a GPU those of CUDA's libraries instead."""
+    return CUDA_PROCESS if working_set and device != "cpu" else working_set
 
 
 def training_bytes(model: ModelRef, recipe: Recipe, shape: Shape, dataset: DatasetRef, images: int) -> tuple[int, int]:
-    """Return the bytes of the data, and of network and batch, without those of the process.
+    """Return the bytes of the data, and those of network and batch, without those of the process.
 
     Args:
         model: the network.
-        recipe: how it is trained.
-        shape: of the data set.
+        recipe: its recipe.
+        shape: size of the data set.
         dataset: gives the number of classes.
-        images: that it is trained on.
+        images: number of images that it is trained on.
     """
     from bench.plugins import models
     from bench.training.footprint import footprint
@@ -89,10 +90,10 @@ def training_bytes(model: ModelRef, recipe: Recipe, shape: Shape, dataset: Datas
     values = math.prod(inputs)
     data = shape.bytes + images * shape.per_image
     if inputs == (WIDTH,):
-        # Twice: as they come from the store, and as the tensor that a network trains on.
+        # Twice: as loaded from the store, and as the tensor that a network trains on.
         data = 2 * (shape.train + shape.test) * WIDTH * 4
-    counted = footprint(model, inputs, max(2, dataset.num_classes))
-    parameters, activations = counted or (0, UNKNOWN_ACTIVATIONS * values)
+    known = footprint(model, inputs, max(2, dataset.num_classes))
+    parameters, activations = known or (0, UNKNOWN_ACTIVATIONS * values)
     batch = max(2, min(recipe.batch_size, images))
-    # Float32 in both: 4 copies of the parameters, gradient and momentum among them, and 2 of what a batch leaves.
+    # Float32: 4 copies of the parameters, with gradient and momentum, and 2 of the activations of a batch.
     return data, 4 * 4 * parameters + 2 * 4 * batch * (activations + values)

@@ -31,11 +31,11 @@ class NeighborLists(OnEmbeddings):
         return f"{self.k} {self.metric} neighbours in {source.encoder.label} of {source.dataset.label}"
 
     def estimate(self, shape: Shape, device: str) -> Estimate:
-        """N k 12 bytes on disk; in memory beside them the embeddings as read, normalised, and in the index."""
+        """Count 12 N k bytes for the lists, and in memory the embeddings three times: read, normalised, indexed."""
         # 8 bytes of an int64 position and 4 of a float32 distance.
         lists = shape.train * self.k * 12
         memory = PROCESS + 3 * shape.embeddings + 2 * lists + (CUDA_PROCESS if device != "cpu" else 0)
-        # Four matrices of the distances that are held at once: terms of the sum, and what their ranking needs.
+        # Four matrices of the distances held at once: the terms of the sum, and the ranking.
         return Estimate(memory, lists, CUDA + shape.embeddings + 4 * DISTANCES * 4)
 
     def work(self, shape: Shape) -> list[Work]:
@@ -53,7 +53,7 @@ class NeighborLists(OnEmbeddings):
 
 
 def shared_neighbors(embeddings: Embeddings, options: NearestNeighbors) -> NeighborLists:
-    """Return the lists that requests for k neighbours are cut from: 50 for every k up to 50, at most N - 1."""
+    """Return the stage whose lists serve a request for k neighbours: 50 for every k up to 50, at most N - 1."""
     shared = options.shared(embeddings.dataset.size, embeddings.dataset.num_classes)
     return NeighborLists(embeddings=embeddings, k=shared.k, metric=shared.metric)
 

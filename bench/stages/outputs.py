@@ -1,4 +1,4 @@
-"""What the proxy's network says of the pool: trained on all its labels, or on those that a method revealed."""
+"""Outputs of the proxy's network for the pool, after training on all its labels or on those that a method revealed."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from bench.stages.session import Session
 
 _FEATURES = 2048
-"""Penultimate features of the widest network that comes with the harness, for an estimate."""
+"""Number of penultimate features of the widest network of the harness, for estimates."""
 
 
 class PoolOutputs(OnProxy):
-    """Probabilities and penultimate features by a proxy trained on the whole pool and its true labels.
+    """Probabilities and penultimate features of a proxy trained on the whole pool with its true labels.
 
     Attributes:
-        epochs: passes over the pool before it is read; None is the proxy's, and the proxy's the most.
+        epochs: passes over the pool, at most the proxy's; None for the proxy's number.
     """
 
     kind: ClassVar[str] = "outputs"
@@ -39,7 +39,7 @@ class PoolOutputs(OnProxy):
     def of(cls, selection: Selection, options: TrainedNetwork) -> PoolOutputs:
         """Return those of a selection's proxy."""
         proxy = selection.network()
-        # More than the proxy's are the proxy's, so that both are one stage.
+        # More epochs than the proxy's mean the proxy's, so that both give one stage.
         short = options.epochs is not None and options.epochs < proxy.recipe.proxy_epochs
         epochs = options.epochs if short else None
         return cls(dataset=selection.dataset, proxy=proxy, epochs=epochs, seed=selection.seed)
@@ -49,13 +49,13 @@ class PoolOutputs(OnProxy):
         return f"outputs of {self.proxy.model.label} on {self.dataset.label}{after}, seed {self.seed}"
 
     def estimate(self, shape: Shape, device: str) -> Estimate:
-        """Count a training, and what is stored of it."""
+        """Count a training, and its stored outputs."""
         data, network = self.training_bytes(shape)
         stored = 4 * shape.train * (self.dataset.num_classes + _FEATURES)
         return of_training(data, network + stored, stored, device)
 
     def work(self, shape: Shape) -> list[Work]:
-        """Its steps, and a pass that reads the outputs."""
+        """Return the steps of the training, and a pass that reads the outputs."""
         recipe = self.proxy.recipe
         if self.epochs is not None:
             recipe = recipe.model_copy(update={"proxy_epochs": self.epochs})
@@ -64,7 +64,7 @@ class PoolOutputs(OnProxy):
         return training(self.proxy.model, recipe, inputs, self.dataset, shape.train, steps, scored=shape.train)
 
     def compute(self, session: Session, progress: Progress) -> Arrays:
-        """``probabilities`` float32 [N, C] and ``features`` float32 [N, D]."""
+        """Return ``probabilities``, float32 [N, C], and ``features``, float32 [N, D]."""
         from bench.training.proxy import trained_outputs
 
         dataset = session.dataset(self.dataset)
@@ -83,7 +83,7 @@ class PoolOutputs(OnProxy):
 
 
 def _outputs(selection: Selection, session: Session, options: TrainedNetwork, asked: Asked) -> Outputs:
-    """Read the stage, or train on the labels revealed; that is no stage, since it is another network in each round."""
+    """Return the stage's outputs, or train on the revealed labels; no stage, since each round has another network."""
     from bench.training.proxy import trained_outputs
 
     if options.on == "pool":

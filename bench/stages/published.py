@@ -1,4 +1,4 @@
-"""A cell whose coreset a file names: nothing is selected, and its row is of the method ``indices``."""
+"""Cells with a coreset from a file: nothing is selected, and their rows have the method ``indices``."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 
 
 class Coreset(Frozen):
-    """A file of positions, checked against one data set.
+    """A file of positions that was checked against a data set.
 
     Attributes:
-        of: what rows call it by.
-        sha256: of its positions, and weights if any (``bench.results.published.coreset_sha256``); where the file lies
-            changes no result.
-        supervision: what the selection may have seen.
+        of: name of the file in rows.
+        sha256: SHA-256 of its positions, and of weights if any (``bench.results.published.coreset_sha256``); the path
+            of the file does not matter.
+        supervision: labels that the selection could see.
         budget: n.
-        rate: the shortest that keeps n images of the data set's pool.
+        rate: the shortest rate that keeps n images of the data set's pool.
     """
 
     of: str
@@ -40,13 +40,13 @@ class Coreset(Frozen):
 class PublishedCell(Cell):
     """One training on a published coreset.
 
-    Its ``params`` hold the coreset's ``sha256`` beside ``of``, in the identity alone: several seeds of one line of a
-    table may have different coresets, as those of any method have.
+    Its ``params`` hold the coreset's ``sha256`` beside ``of``, only for the cell's id: the seeds in one line of a table
+    may have different coresets, as with any method.
 
     Attributes:
-        supervision: what the selection may have seen. No part of the identity, since no accuracy depends on it.
-        rests_on: encoder and proxy of the row that is reproduced, which its coreset rests on, as fields of a row.
-        selection_code: of that row.
+        supervision: labels that the selection could see; not part of the id, since no accuracy depends on it.
+        rests_on: encoder and proxy that the coreset depends on, as fields of the row that is reproduced.
+        selection_code: code digest of that row.
     """
 
     supervision: Supervision = Field(exclude=True)
@@ -54,7 +54,7 @@ class PublishedCell(Cell):
     selection_code: str = Field(default="", exclude=True)
 
     def made(self, row: Row) -> bool:
-        """Whether a row that has the cell's id says the same of what was seen, which is no part of the id."""
+        """Return whether a row with the cell's id has the same supervision, which is not part of the id."""
         return row.supervision == self.supervision
 
     def table_fields(self) -> dict[str, Any]:
@@ -64,7 +64,7 @@ class PublishedCell(Cell):
         return list(self.model_stages())
 
     def coreset(self, session: Session, computed: Collection[str]) -> tuple[Kept, dict[str, Any]]:
-        """As ``Cell.coreset``, read from the file.
+        """Return the same as ``Cell.coreset``, read from the file.
 
         Raises:
             DataError: the file is not the one that the run was planned with.

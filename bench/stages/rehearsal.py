@@ -1,4 +1,4 @@
-"""How well a candidate coreset predicts pseudo-labels of what it leaves out."""
+"""Rehearsals: how well a network trained on a candidate coreset predicts held-out pseudo-labels."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ if TYPE_CHECKING:
 
 
 class Rehearsal(Stage):
-    """Accuracy of the proxy's network, trained on a candidate's pseudo-labels alone, on a fixed held-out tenth.
+    """The accuracy of the proxy's network on a fixed held-out tenth, after training on a candidate's pseudo-labels.
 
-    A method asks for it while it runs, so no grid knows it beforehand.
+    A method requests it while it runs, so that no grid knows it beforehand.
 
     Attributes:
         dynamics: names pool, pseudo-labels, proxy and seed.
-        indices_sha256: of the candidate's positions, int64.
+        indices_sha256: SHA-256 of the candidate's positions, int64.
     """
 
     kind: ClassVar[str] = "rehearsal"
     dynamics: ProxyDynamics
     indices_sha256: str
-    # No field: the identity holds their digest alone, and a specification is stored as JSON.
+    # Not a field: the identity holds only their digest, and a specification is stored as JSON.
     _indices: Any = PrivateAttr(default=None)
 
     @classmethod
@@ -47,7 +47,7 @@ class Rehearsal(Stage):
         """Return the rehearsal of a candidate.
 
         Args:
-            dynamics: whose proxy and pseudo-labels are used.
+            dynamics: gives the proxy and the pseudo-labels.
             indices: int64 [n] positions in the pool.
         """
         stage = cls(dynamics=dynamics, indices_sha256=hashlib.sha256(indices.tobytes()).hexdigest())
@@ -65,11 +65,11 @@ class Rehearsal(Stage):
         return f"rehearsing candidate coresets of {self.pool.label}, seed {self.dynamics.seed}"
 
     def estimate(self, shape: Shape, device: str) -> Estimate:
-        # As if on the whole pool, which no candidate exceeds; one number takes a block of the disk.
+        # A training on the whole pool, which no candidate exceeds; one number takes a block of the disk.
         return of_training(*self.dynamics.training_bytes(shape), 4096, device)
 
     def compute(self, session: Session, progress: Progress) -> Arrays:
-        """``accuracy`` float64 [], in [0, 1]."""
+        """Return ``accuracy``, float64 [], in [0, 1]."""
         from bench.training.proxy import rehearse
 
         source = self.dynamics
@@ -89,7 +89,7 @@ class Rehearsal(Stage):
 
 def _rehearse(selection: Selection, session: Session, options: Clustering, asked: Asked) -> float:
     source = ProxyDynamics.of(selection, TrainedOn(**asdict(options), of="pseudo"))
-    # One candidate a call: each rehearsal is a stage of its own, so that an interrupted method finds those before it.
+    # One candidate per call: each rehearsal is a stage of its own, so that an interrupted method can reuse it.
     [indices] = asked.indices
     return float(session.arrays(Rehearsal.of(source, indices))["accuracy"])
 

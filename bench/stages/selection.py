@@ -1,4 +1,4 @@
-"""One coreset: the method's call on a pool whose parts are other stages."""
+"""The selection of a coreset: the method's call on a pool whose parts come from other stages."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ class Selection(Stage):
         dataset: the pool.
         method: registered name.
         params: parameters that differ from their defaults.
-        code: ``bench.code_digest``, so that a coreset of an edited method is not read from the store.
-        encoder: None where the method reads no embeddings.
-        proxy: None where the method needs no network trained.
-        rate: fraction removed.
-        budget: images kept.
-        seed: of everything random.
+        code: ``bench.code_digest``, so that an edited method does not reuse stored coresets.
+        encoder: encoder of the pool; None if the method reads no embeddings.
+        proxy: network that the method has trained; None if it has none.
+        rate: fraction of the pool to remove.
+        budget: number of images to keep.
+        seed: seed of everything random.
     """
 
     kind: ClassVar[str] = "selection"
@@ -62,19 +62,19 @@ class Selection(Stage):
         return self.dataset
 
     def needs(self) -> list[Need]:
-        """Return what the method declared that it reads, with these parameters."""
+        """Return the parts that the method declares to read with these parameters."""
         entry = methods.get(self.method)
         return list(entry.info.needs(entry.resolve(self.params)))
 
     def inputs(self) -> list[Stage]:
         stages = [stage for item in self.needs() for stage in giver(PARTS[item.part]).stages(self, item.chosen)]
-        # Two parts may rest on one stage, as pseudo-labels and the dynamics on them.
+        # Two parts may need one stage, such as pseudo-labels and the dynamics on them.
         return list({stage.key: stage for stage in stages}.values())
 
     def revisions(self) -> list[str]:
-        """Parts that are computed while the method runs, where their version is above the first."""
-        given = {item.part: giver(PARTS[item.part]).version for item in self.needs()}
-        return [f"{part} {version}" for part, version in given.items() if version > 1]
+        """Return the parts that are computed while the method runs, with their versions above 1."""
+        versions = {item.part: giver(PARTS[item.part]).version for item in self.needs()}
+        return [f"{part} {version}" for part, version in versions.items() if version > 1]
 
     def uses_gpu(self) -> bool:
         return any(giver(PARTS[item.part]).trains(self, item.chosen) for item in self.needs())
@@ -84,7 +84,7 @@ class Selection(Stage):
         return f"coreset of {method} on {self.dataset.label} at rate {self.rate:g}, seed {self.seed}"
 
     def estimate(self, shape: Shape, device: str) -> Estimate:
-        """Count the data set; where read, the embeddings twice and a copy of the images; a training if one is done."""
+        """Count the data set; if the method reads them, the embeddings twice and the images once; and a training."""
         reads = 2 * shape.embeddings if self.encoder is not None else 0
         # A method is given a copy of the images, since it may write into them.
         if any(item.part == IMAGES.name for item in self.needs()):
@@ -93,11 +93,11 @@ class Selection(Stage):
         if self.uses_gpu() and self.proxy is not None:
             trains = sum(training_bytes(self.proxy.model, self.proxy.recipe, shape, self.dataset, self.budget))
         memory = PROCESS + shape.bytes + reads + in_memory(trains, device)
-        # On disk an int64 position of each image at most, and as much for what a method reports of it.
+        # On disk at most an int64 position of each image, and as much for the facts that a method reports.
         return Estimate(memory, 16 * shape.train, CUDA + trains if trains else 0)
 
     def work(self, shape: Shape) -> list[Work]:
-        """Count the networks that it trains; sorting and the like takes little beside them, and is left out."""
+        """Count the networks that it trains; sorting and the like takes little time and is left out."""
         if self.proxy is None or not shape.train:
             return []
         recipe, inputs, trainings = self.proxy.recipe, self.proxy.encoder or shape.image, []
@@ -105,14 +105,14 @@ class Selection(Stage):
             if not giver(PARTS[item.part]).trains(self, item.chosen):
                 continue
             if item.part == REHEARSAL.name:
-                # A candidate for each tenth that may be dropped; a tenth of the pool is held out.
+                # One candidate for each tenth that may be dropped; a tenth of the pool is held out.
                 # 1e-9, since a rate such as 1 - 0.9 falls just short of its tenth.
-                candidates, kept = int(10 * self.rate + 1e-9) + 1, round(0.9 * self.budget)
-                steps, images = candidates * steps_of_epochs(recipe, kept), kept
+                candidates, images = int(10 * self.rate + 1e-9) + 1, round(0.9 * self.budget)
+                steps = candidates * steps_of_epochs(recipe, images)
             elif item.part == JUDGE.name:
                 steps, images = int(SHARE * steps_of_epochs(recipe, shape.train)), self.budget
             else:
-                # Rounds of labelling, ten by default, each trained from the start on what is labelled by then.
+                # Rounds of labelling, ten by default, each with a new training on the labels so far.
                 steps, images = 10 * steps_of_epochs(recipe, self.budget // 2), self.budget // 2
             trainings += training(
                 self.proxy.model, recipe, inputs, self.dataset, images, steps, scored=10 * shape.train
@@ -120,9 +120,9 @@ class Selection(Stage):
         return trainings
 
     def compute(self, session: Session, progress: Progress) -> Arrays:
-        """Return ``indices`` int64 [budget], sorted positions in the pool, with what the method gave besides.
+        """Return ``indices``, int64 [budget], sorted positions in the pool, and what else the method returned.
 
-        That is ``weights`` float64 [budget] of a coreset that has some, and what it reported.
+        That is ``weights``, float64 [budget], of a weighted coreset, and the facts that it reported.
         """
         from bench.selection import method_pool, run_method
 
@@ -140,20 +140,20 @@ class Selection(Stage):
             if source.num_clusters == "estimate":
                 pool.report(num_clusters=source.count(session))
         indices, weights = run_method(entry, pool, self.params, self.budget, self.seed)
-        weighed = {} if weights is None else {"weights": weights}
-        return {"indices": indices, **weighed, **pool.diagnostics.arrays()}
+        weight_arrays = {} if weights is None else {"weights": weights}
+        return {"indices": indices, **weight_arrays, **pool.diagnostics.arrays()}
 
     def trains(self) -> bool:
-        """Whether the proxy is trained for it, by a stage that it rests on or while its method runs."""
+        """Return whether the proxy is trained for it, by a stage that it needs or while its method runs."""
         return any(
             stage.uses_gpu() if isinstance(stage, Selection) else getattr(stage, "proxy", None) is not None
             for stage in in_order([self])
         )
 
     def all_code(self) -> str:
-        """Digest of the code of the methods and the versions of the stages that it rests on, 16 characters."""
+        """Return a digest, 16 characters, of the code of the methods and the versions of the stages it depends on."""
         rests_on = in_order([self])
-        # Sorted, as a digest of what it rests on and not of the order in which a method declares it.
+        # Sorted, so that the digest does not depend on the order in which a method declares its needs.
         versions = sorted({f"{stage.kind} {stage.version}" for stage in rests_on})
         versions += sorted({entry for stage in rests_on for entry in stage.revisions()})
         others = sorted(stage.code for stage in rests_on if isinstance(stage, Selection) and stage is not self)
@@ -166,9 +166,9 @@ class Selection(Stage):
         return Embeddings(dataset=self.dataset.without_noise(), encoder=self.encoder)
 
     def all_pseudo_labels(self) -> list[PseudoLabels]:
-        """Those that the selection itself rests on, in the order in which the method declared them."""
-        own = in_order([self], lambda stage: isinstance(stage, Selection) and stage is not self)
-        return [stage for stage in own if isinstance(stage, PseudoLabels)]
+        """Return the pseudo-labels that this selection itself depends on, in the order of the method's declaration."""
+        stages = in_order([self], lambda stage: isinstance(stage, Selection) and stage is not self)
+        return [stage for stage in stages if isinstance(stage, PseudoLabels)]
 
     def network(self) -> Proxy:
         """Return the cell's proxy."""
@@ -178,12 +178,12 @@ class Selection(Stage):
 
 
 def select(method: Call, *, encoder: EncoderRef | None, proxy: Proxy | None, **where: Any) -> Selection:
-    """Return the selection by a method, without encoder and proxy where it reads neither.
+    """Return the selection by a method, with encoder and proxy only if the method reads them.
 
     Args:
-        method: with the parameters that were set.
-        encoder: of the grid.
-        proxy: of the grid.
+        method: the method with the parameters that were set.
+        encoder: encoder of the grid.
+        proxy: proxy of the grid.
         **where: data set, rate, budget and seed.
     """
     rests_on, entry = resources_of(method.name, method.params), methods.get(method.name)
@@ -198,20 +198,20 @@ def select(method: Call, *, encoder: EncoderRef | None, proxy: Proxy | None, **w
 
 
 def resources_of(method: str, params: Mapping[str, Any]) -> set[Resource]:
-    """Return what of a grid the method's selection rests on with these parameters, by the table of parts."""
+    """Return the resources of a grid that the method's selection depends on with these parameters."""
     entry = methods.get(method)
     needs = entry.info.needs(entry.resolve(params))
     resources = {resource for item in needs for resource in item.resources()}
     for item in needs:
         if item.part == CORESET.name and not resources >= {"encoder", "proxy"}:
-            # A candidate's pseudo-labels are its own: the row of the method that reads it tells of none.
+            # A candidate's pseudo-labels are its own; the row of the method that reads it does not mention them.
             candidate = parse_call(item.chosen.method)
             resources |= resources_of(candidate.name, candidate.params) - {"pseudo-labels"}
     return resources
 
 
 def _candidate(selection: Selection, options: OtherMethod) -> Selection:
-    """Return what another method keeps of the same pool at the same rate and seed."""
+    """Return the selection by another method from the same pool at the same rate and seed."""
     return select(
         parse_call(options.method),
         dataset=selection.dataset,

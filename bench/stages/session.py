@@ -1,4 +1,4 @@
-"""Where a process finds data, weights and stored stages, and what it may use. None of it is part of a result."""
+"""The session of a process: its folders, weights, device and limits, none of which is part of a result."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ class Session(BaseModel):
         weights: encoder label -> weights file.
         coresets: SHA-256 of a published coreset -> its file.
         device: ``cpu`` or ``cuda``.
-        gpu_share: part of a GPU's memory that a process may take, in (0, 1].
-        threads: CPU threads of one trial.
+        gpu_share: share of a GPU's memory that a process may take, in (0, 1].
+        threads: number of CPU threads of one stage or cell.
         time_limit: seconds that a stage or a cell may take, or None.
         wait: whether to wait for a stage that another process is computing.
-        watchdog: whether the time limit may end the process where the work does not react to it.
+        watchdog: whether the time limit may end the process if the work does not react to it.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -56,11 +56,11 @@ class Session(BaseModel):
 
     @property
     def store(self) -> Store:
-        """The shared stages."""
+        """The store of shared stages."""
         return Store(self.cache, self.threads)
 
     def get(self, stage: Stage) -> Artifact:
-        """Return the stage's arrays, from the store or computed now and stored; its inputs likewise.
+        """Return the stage's artifact from the store, or compute and store it, and its inputs likewise.
 
         Raises:
             Busy: another process is computing it or one of its inputs, and ``wait`` is false.
@@ -73,32 +73,32 @@ class Session(BaseModel):
         return self.store.get(stage, produce, wait=self.wait)
 
     def compute(self, stage: Stage, progress: Progress) -> Arrays:
-        """Compute the stage; a method that asks for it may have changed torch's settings before."""
+        """Compute the stage, with torch's settings restored, since a method that requests it may have changed them."""
         from bench.training.precision import prepare_torch
 
         prepare_torch(self.threads)
         return stage.compute(self, progress)
 
     def arrays(self, stage: Stage) -> Arrays:
-        """As ``get``, without what is known of how they came to be."""
+        """Return the arrays of the stage's artifact, see ``get``."""
         return self.get(stage).arrays
 
     def source(self, selection: Selection) -> PoolSource:
-        """Return what a method's pool reads from."""
+        """Return the source of a method's pool."""
         from bench.stages.source import StageSource
 
         return StageSource(selection, self)
 
     def dataset(self, ref: DatasetRef) -> Dataset:
-        """Return the data set's images and labels; the last ones used stay in memory.
+        """Return the data set; the last ones used stay in memory.
 
         Raises:
-            DataError: missing or corrupt data, or other data than the run was planned with.
+            DataError: the data are missing or corrupt, or not those that the run was planned with.
         """
         return _open(ref.model_dump_json(), self.data_root)
 
     def weights_of(self, ref: EncoderRef) -> Path | None:
-        """Return the encoder's weights file, or None where it has none.
+        """Return the encoder's weights file, or None if it has none.
 
         Raises:
             WeightsError: the file is not the one that the run was planned with.
@@ -109,7 +109,7 @@ class Session(BaseModel):
         return path
 
     def coreset(self, sha256: str) -> Kept:
-        """Return a published coreset, by positions in the full training split.
+        """Return a published coreset, as positions in the full training split.
 
         Raises:
             DataError: its file cannot be read, or is not the one that the run was planned with.
@@ -119,8 +119,8 @@ class Session(BaseModel):
         return read_coreset(self.coresets[sha256], sha256=sha256)
 
 
-# Two, since label noise makes a second version of a pool that stages of the same cell read. By JSON, since the
-# parameters of a data set are a dict, which has no hash.
+# Two data sets, since with label noise the stages of a cell read two versions of its pool. By JSON, since the
+# parameters of a data set are a dict, which cannot be hashed.
 @lru_cache(maxsize=2)
 def _open(ref_json: str, root: Path | None) -> Dataset:
     from bench.loading import load_dataset
@@ -130,7 +130,7 @@ def _open(ref_json: str, root: Path | None) -> Dataset:
         ref.name,
         ref.params,
         root=root,
-        # What was missing has been fetched while the run was planned, once and not by every worker.
+        # Missing files were downloaded while the run was planned, once instead of by every worker.
         download=False,
         pool_size=ref.pool_size,
         pool_seed=ref.pool_seed,

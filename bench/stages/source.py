@@ -1,4 +1,4 @@
-"""The pool that a method sees, with its parts out of the shared stages."""
+"""The source of a method's pool: its parts come from the shared stages."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from bench.stages.session import Session
 
 
 class StageSource:
-    """A pool's parts out of the shared stages of one selection. Arrays are read-only and the method's own.
+    """Serves a pool's parts from the shared stages of one selection, as read-only arrays for the method alone.
 
     Args:
-        selection: says which data set, encoder, proxy and seed.
-        session: where to find and store them.
+        selection: gives data set, encoder, proxy and seed.
+        session: loads and computes the stages.
     """
 
     def __init__(self, selection: Selection, session: Session) -> None:
         self._selection, self._session = selection, session
 
     def read(self, part: Part[Chosen, Value], options: Chosen, asked: Asked = NOTHING) -> Value:
-        """Return the part, read from the store or computed now."""
+        """Return the part, loaded from the store or computed now."""
         return giver(part).read(self._selection, self._session, options, asked)
 
     def reveal(self, indices: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -43,7 +43,7 @@ def _labels(selection: Selection, session: Session) -> NDArray[np.int64]:
 
 def _images(selection: Selection, session: Session, options: Options, asked: Asked) -> Images:
     images = session.dataset(selection.dataset).train.images
-    # The session keeps the data set for later stages, which must not see what a method writes into it.
+    # The session keeps the data set for later stages, which must not see a method's changes.
     return private(images) if isinstance(images, np.ndarray) else images
 
 

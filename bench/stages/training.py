@@ -1,4 +1,4 @@
-"""A cell, the last stage: a model trained on a coreset and scored, described by a row in place of stored arrays."""
+"""The cell, the last stage: a model is trained on a coreset and scored; its result is a row instead of arrays."""
 
 from __future__ import annotations
 
@@ -41,20 +41,20 @@ if TYPE_CHECKING:
 
 
 class Cell(Stage):
-    """One grid point. Its key names its row, which takes the place of an artifact in the store.
+    """One grid point. Its key names its row, which replaces an artifact in the store.
 
     Attributes:
         dataset: the pool and the test split.
         method: registered name.
         variant: the method as the user wrote it; parameters that depend on the rate are shown for all rates.
         params: its parameters at this rate that differ from their defaults.
-        encoder: None where neither the method nor the model reads embeddings.
-        rate: fraction removed.
-        budget: images kept.
-        seed: of everything random.
-        model: trained on the coreset.
-        recipe: how it is trained.
-        proxy: the network that the method has trained to look at the pool; None where it has none trained.
+        encoder: encoder of the pool; None if neither the method nor the model reads embeddings.
+        rate: fraction of the pool to remove.
+        budget: number of images to keep.
+        seed: seed of everything random.
+        model: model to train on the coreset.
+        recipe: recipe of that training.
+        proxy: network that the method has trained; None if it has none.
         protocol: version of the evaluation protocol.
     """
 
@@ -73,12 +73,12 @@ class Cell(Stage):
     protocol: int = PROTOCOL
 
     def digest(self) -> str:
-        """As ``Frozen.digest``; of a parameter given per rate only the value at this rate counts."""
+        """Return ``Frozen.digest``, in which a parameter given per rate has only its value at this rate."""
         return Frozen.digest(self.model_copy(update={"variant": family(self.variant)}))
 
     @cached_property
     def cell_id(self) -> str:
-        """Readable and unique: safe as a file name."""
+        """A readable, unique id, which is safe as a file name."""
         encoder = self.encoder.name if self.encoder else "none"
         data = version_name(self.dataset.name, self.dataset.modifiers)
         name = cell_name(data, self.method, encoder, self.rate, self.seed, self.model.name)
@@ -86,11 +86,11 @@ class Cell(Stage):
 
     @property
     def key(self) -> str:
-        """The cell's id: a row of an earlier version of a stage stays the cell's, which ``bench run`` says."""
+        """The cell's id: a row from an earlier version of a stage stays valid, and ``bench run`` mentions it."""
         return self.cell_id
 
     def made(self, row: Row) -> bool:
-        """Whether a row that has the cell's id is of the method's present version."""
+        """Return whether a row with the cell's id was made by the present version of the method."""
         return row.method_version == methods.get(self.method).info.version
 
     @property
@@ -107,19 +107,19 @@ class Cell(Stage):
         return ", ".join(words)
 
     def estimate(self, shape: Shape, device: str) -> Estimate:
-        """Estimate the final training; the row, its coreset and its scores take 50 kB and 12 N on disk."""
+        """Return the estimate of the final training; the row, its coreset and scores take 50 kB and 12 N on disk."""
         data, network = training_bytes(self.model, self.recipe, shape, self.dataset, self.budget)
         return of_training(data, network, 50_000 + 12 * shape.train, device)
 
     def work(self, shape: Shape) -> list[Work]:
         inputs = (self.encoder if self._reads_embeddings() else None) or shape.image
-        # No training is scored more often than it takes steps.
+        # A training is scored at most once per step.
         scored = min(self.recipe.evaluations, self.recipe.iterations) * shape.test
         steps = self.recipe.iterations
         return training(self.model, self.recipe, inputs, self.dataset, self.budget, steps, scored)
 
     def table_fields(self) -> dict[str, Any]:
-        """Return the fields of a row that say which table it stands in, and what it may stand beside there."""
+        """Return the fields of a row that decide which table it belongs to, and which rows it can be compared with."""
         return {
             "dataset": self.dataset.label,
             "dataset_version": self.dataset.version,
@@ -145,8 +145,8 @@ class Cell(Stage):
         return encoders.get(self.encoder.name).info.trained_with(self.encoder.params)
 
     def selection(self) -> Selection:
-        """Return the coreset as a shared stage: models, variants and label noise that do not change it share it."""
-        # What a method cannot read cannot change its coreset: cells with and without ``@noise`` share one selection.
+        """Return the selection, which cells share whose models, variants and label noise do not change it."""
+        # A label-free method cannot read labels: cells with and without ``@noise`` share one selection.
         label_free = methods.get(self.method).info.supervision in ("none", "pseudo")
         return select(
             Call(self.method, self.params),
@@ -159,13 +159,13 @@ class Cell(Stage):
         )
 
     def stages(self) -> list[Stage]:
-        """Return what must be there before the model is trained."""
+        """Return the stages that must be stored before the model is trained."""
         selection = self.selection()
-        # Selected already or not, the row tells how good the pseudo-labels are.
+        # With the pseudo-labels, whose quality the row reports even if the selection is already stored.
         return [selection, *selection.all_pseudo_labels()[:1], *self.model_stages()]
 
     def model_stages(self) -> list[Embeddings]:
-        """Return what the model is trained on and scored on in place of images, if anything."""
+        """Return the embeddings of both splits that the model reads; none if it reads images."""
         if not self._reads_embeddings() or self.encoder is None:
             return []
         images = self.dataset.without_noise()
@@ -175,23 +175,23 @@ class Cell(Stage):
         ]
 
     def row(self, session: Session, progress: Progress | None = None, computed: Collection[str] = ()) -> Row:
-        """Train on the coreset, score the test split, publish coreset and scores, and describe it all.
+        """Train on the coreset, score the test split, write the coreset and the scores, and return the row.
 
         Args:
-            session: where.
-            progress: called with (steps done, steps in all).
-            computed: keys of the stages that this run computed; all others it found in the store.
+            session: the session to compute in.
+            progress: called with (steps done, total steps).
+            computed: keys of the stages that this run computed; all others were in the store.
 
         Raises:
-            BenchError: selection or training cannot go on.
+            BenchError: selection or training cannot continue.
         """
         from bench.results.published import write_indices
         from bench.results.rows import Row
         from bench.training.precision import prepare_torch
 
-        kept, selected = self.coreset(session, computed)
+        coreset, selection_fields = self.coreset(session, computed)
         dataset = session.dataset(self.dataset)
-        prepare_torch(session.threads)  # again, since importing or running the method may have set something else
+        prepare_torch(session.threads)  # again, since importing or running the method may have changed settings
         return Row(
             cell_id=self.cell_id,
             config_sha256=self.digest(),
@@ -201,30 +201,32 @@ class Cell(Stage):
             rate=self.rate,
             budget=self.budget,
             seed=self.seed,
-            **selected,
-            # Positions in the full training split: they name the same images whatever pool was drawn of it.
-            indices_sha256=write_indices(dataset.pool_index[kept.indices], session.out, self.cell_id, kept.weights),
-            weighted=kept.weights is not None,
-            **self._measure(kept, dataset, session, progress),
+            **selection_fields,
+            # Positions in the full training split, which name the same images whatever pool was drawn.
+            indices_sha256=write_indices(
+                dataset.pool_index[coreset.indices], session.out, self.cell_id, coreset.weights
+            ),
+            weighted=coreset.weights is not None,
+            **self._train_and_score(coreset, dataset, session, progress),
         )
 
     def coreset(self, session: Session, computed: Collection[str]) -> tuple[Kept, dict[str, Any]]:
-        """Select.
+        """Select the coreset.
 
         Args:
-            session: where; its ``out`` receives the scores.
+            session: the session to compute in; its ``out`` receives the scores.
             computed: see ``row``.
 
         Returns:
-            The coreset, by positions in the pool, and the fields of a row that say how it was selected.
+            The coreset, as positions in the pool, and the fields of a row about its selection.
         """
         from bench.diagnostics import Diagnostics
         from bench.results.published import write_scores
 
         selection, entry = self.selection(), methods.get(self.method)
-        selected = session.get(selection)
-        diagnostics = Diagnostics.from_arrays(selected.arrays)
-        return kept_in(selected.arrays), {
+        artifact = session.get(selection)
+        diagnostics = Diagnostics.from_arrays(artifact.arrays)
+        return kept_in(artifact.arrays), {
             "method_version": entry.info.version,
             "params": entry.resolve(self.params),
             "selection_code": selection.all_code(),
@@ -235,7 +237,7 @@ class Cell(Stage):
             "pseudo_labels": self._pseudo_label_quality(selection, session),
             "scores_sha256": write_scores(diagnostics.scores, session.out),
             "stages": self._stages_used(session, computed),
-            "select_seconds": selected.seconds,
+            "select_seconds": artifact.seconds,
         }
 
     def _stages_used(self, session: Session, computed: Collection[str]) -> list[StageUse]:
@@ -251,13 +253,13 @@ class Cell(Stage):
                 **store.peaks(stage),
             )
             for stage in in_order(self.stages())
-            if stage in store  # what a stored stage rests on may have been pruned
+            if stage in store  # the inputs of a stored stage may have been pruned
         ]
 
     def _pseudo_label_quality(self, selection: Selection, session: Session) -> PseudoLabelQuality | None:
-        """Measure the first pseudo-labels that the method declared; read here, once its coreset is fixed.
+        """Return the quality of the first pseudo-labels that the method declared; its coreset is already fixed.
 
-        The true labels are those before ``@noise``, which replaces what a network is trained on.
+        The true labels are those before ``@noise``, which replaces the labels of the training.
         """
         from bench.results.pseudo_quality import pseudo_label_quality
 
@@ -270,27 +272,29 @@ class Cell(Stage):
         return models.get(self.model.name).info.inputs == "embeddings"
 
     def _model_inputs(self, dataset: Dataset, session: Session) -> tuple[Any, Any]:
-        """Return both splits: uint8 images [N, C, H, W], or float32 embeddings [N, D] where the model takes these."""
+        """Return the inputs of both splits: uint8 images [N, C, H, W], or float32 embeddings [N, D]."""
         stages = self.model_stages()
         if not stages:
             return dataset.train.images, dataset.test.images
         train, test = (session.arrays(stage)["embeddings"] for stage in stages)
         return train, test
 
-    def _measure(self, kept: Kept, dataset: Dataset, session: Session, progress: Progress | None) -> dict[str, Any]:
+    def _train_and_score(
+        self, coreset: Kept, dataset: Dataset, session: Session, progress: Progress | None
+    ) -> dict[str, Any]:
         """Train the model on a coreset and score the test split.
 
         Args:
-            kept: the coreset, by positions in the pool.
-            dataset: the cell's.
-            session: where.
-            progress: called with (steps done, steps in all).
+            coreset: the coreset, as positions in the pool.
+            dataset: the cell's data set.
+            session: the session to compute in.
+            progress: called with (steps done, total steps).
 
         Returns:
-            The fields of a row that training decides, and those that say what trained.
+            The fields of a row about the training, its results and its hardware and software.
 
         Raises:
-            BenchError: training cannot go on.
+            BenchError: training cannot continue.
         """
         from bench.data import take_images
         from bench.provenance import device_name, git_state, versions
@@ -298,15 +302,17 @@ class Cell(Stage):
         from bench.training.fit import LabelledInputs, fit
 
         train_inputs, test_inputs = self._model_inputs(dataset, session)
-        labels = dataset.train.labels[kept.indices]
+        labels = dataset.train.labels[coreset.indices]
         with measure_usage() as usage:
             evaluations = fit(
                 self.model,
-                LabelledInputs(take_images(train_inputs, kept.indices), labels, dataset.num_classes, kept.weights),
+                LabelledInputs(
+                    take_images(train_inputs, coreset.indices), labels, dataset.num_classes, coreset.weights
+                ),
                 dataset=dataset,
                 recipe=self.recipe,
                 iterations=self.recipe.iterations,
-                # A seed of its own: the model starts alike whatever the selection drew before.
+                # A seed of its own, so that the model starts equal whatever the selection drew before.
                 seed=derive_seed(self.seed, "model"),
                 device=session.device,
                 test=LabelledInputs(test_inputs, dataset.test.labels, dataset.num_classes),
@@ -318,7 +324,7 @@ class Cell(Stage):
             "accuracy": evaluations[-1].accuracy,
             "best_accuracy": best.accuracy,
             "best_iteration": best.iteration,
-            # JSON has no NaN, which a class without test images has.
+            # JSON has no NaN, which is the accuracy of a class without test images.
             "per_class_accuracy": [None if math.isnan(value) else value for value in evaluations[-1].per_class],
             "curve": [(item.iteration, item.accuracy) for item in evaluations],
             "class_counts": np.bincount(labels, minlength=dataset.num_classes).tolist(),

@@ -1,6 +1,6 @@
-"""What a stage does, in units that can be timed: optimiser steps, images scored or embedded, steps of a clustering.
+"""The work of stages in units that can be timed: optimiser steps, images scored or embedded, steps of a clustering.
 
-Pure: units are named here, counted by the stages, and timed by ``bench.engine.probe``.
+The units are defined here, counted by the stages, and timed by ``bench.engine.probe``.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ from bench.recipe import Recipe
 from bench.stages.memory import UNKNOWN_ACTIVATIONS, WIDTH
 
 Inputs: TypeAlias = tuple[int, ...] | EncoderRef
-"""What a network reads: images (C, H, W), or the embeddings of an encoder."""
+"""Inputs of a network: images (C, H, W), or the embeddings of an encoder."""
 
-# Seconds on one thread of a CPU, within a factor of about 3 for networks and 10 for the rest, for what is not worth a
-# probe or cannot have one; from benchmarks/README.md and docs/how-long.md (AMD EPYC and Intel Xeon, November 2026).
+# Seconds on one thread of a CPU, within a factor of about 3 for networks and 10 for the rest, for units that are not
+# worth a probe or cannot have one; from benchmarks/README.md and docs/how-long.md (AMD EPYC and Intel Xeon, November
+# 2026).
 _ACTIVATION = 3e-9
 _IMAGE, _PIXELS = 0.05, 0.001
 _LEARNED = 0.002
@@ -25,11 +26,11 @@ _PRODUCT = 1e-10
 _ROUNDS = 20
 """Rounds of one start of k-means."""
 _TAKES_TIME = {"batch_size", "augmentation", "crop_padding", "precision", "label_smoothing", "optimiser"}
-"""The fields of a recipe that the time of a step depends on."""
+"""The fields of a recipe that affect the time of a step."""
 
 
 class Step(NamedTuple):
-    """One optimiser step on ``batch`` inputs. Of the recipe only what a step's time depends on is kept."""
+    """One optimiser step on ``batch`` inputs; the recipe holds only the fields that affect the time of a step."""
 
     model: ModelRef
     inputs: Inputs
@@ -38,7 +39,7 @@ class Step(NamedTuple):
     batch: int
 
     def rough(self) -> float:
-        # Once forwards, and about twice that backwards.
+        # One forward pass, and a backward pass of about twice its time.
         return 3 * self.batch * _activations(self.model, self.inputs, self.classes) * _ACTIVATION
 
 
@@ -67,7 +68,7 @@ class Embedded(NamedTuple):
 
 
 class Fitted(NamedTuple):
-    """One image (C, H, W) in one pass over the pool of an encoder that learns from it."""
+    """One image (C, H, W) in one pass over the pool by an encoder that learns from it."""
 
     encoder: EncoderRef
     image: tuple[int, ...]
@@ -90,7 +91,7 @@ class HeadStep(NamedTuple):
 
 
 class Distance(NamedTuple):
-    """The distance of one image to another in the search for neighbours."""
+    """The distance between two images in the search for neighbours."""
 
     encoder: EncoderRef
 
@@ -99,7 +100,7 @@ class Distance(NamedTuple):
 
 
 class Clustered(NamedTuple):
-    """One image in one start of k-means on ``width`` numbers, or on all of the encoder's."""
+    """One image in one start of k-means, on ``width`` numbers or on whole embeddings."""
 
     encoder: EncoderRef
     clusters: int
@@ -113,7 +114,7 @@ Unit: TypeAlias = Step | Scored | Embedded | Fitted | HeadStep | Distance | Clus
 
 
 class Work(NamedTuple):
-    """So many units of one sort."""
+    """A number of units of one kind."""
 
     unit: Unit
     number: float
@@ -125,25 +126,25 @@ def training(
     """Return the work of a training.
 
     Args:
-        model: what is trained.
-        recipe: how.
-        inputs: what it reads.
+        model: the network.
+        recipe: its recipe.
+        inputs: its inputs.
         dataset: gives the number of classes.
-        images: that it is trained on; 0 where the pool's size is not known, which counts as full batches.
-        steps: of the optimiser.
-        scored: inputs that are scored meanwhile and afterwards.
+        images: number of images that it is trained on; 0 if not known, which counts as full batches.
+        steps: number of optimiser steps.
+        scored: number of inputs that are scored during and after the training.
     """
     if isinstance(inputs, EncoderRef) and not models.get(model.name).info.learns:
         return [Work(Distance(inputs), scored * images)] if scored else []
-    of_a_step = Recipe.model_validate(recipe.model_dump(include=_TAKES_TIME))
+    step_recipe = Recipe.model_validate(recipe.model_dump(include=_TAKES_TIME))
     classes = max(2, dataset.num_classes)
     batch = min(recipe.batch_size, images or recipe.batch_size)
-    units = [Work(Step(model, inputs, classes, of_a_step, batch), steps)]
-    return [*units, Work(Scored(model, inputs, classes, of_a_step), scored)] if scored else units
+    units = [Work(Step(model, inputs, classes, step_recipe, batch), steps)]
+    return [*units, Work(Scored(model, inputs, classes, step_recipe), scored)] if scored else units
 
 
 def steps_of_epochs(recipe: Recipe, images: int) -> int:
-    """Optimiser steps of ``recipe.proxy_epochs`` passes; as ``bench.training.fit.proxy_iterations``, without torch."""
+    """Return the optimiser steps of ``recipe.proxy_epochs`` passes, as ``bench.training.fit.proxy_iterations`` does."""
     return recipe.proxy_epochs * max(1, math.ceil(images / recipe.batch_size))
 
 

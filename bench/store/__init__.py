@@ -1,1 +1,1 @@
-"""Files that outlive a run: shared stages by content, written whole or not at all."""
+"""The store of shared stages: files that outlive a run, addressed by content and written completely or not at all."""

@@ -1,4 +1,4 @@
-"""Content-addressed store of shared stages: plain arrays on disk, one producer each, checked when read back."""
+"""The content-addressed store of shared stages: plain arrays on disk, with one producer each, checked when read."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ _POLL = 0.2
 """Seconds between two tries for a lock that another process holds."""
 NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.EISDIR}
-"""What the user can mend by another folder or another mode; a full disk is none of these."""
+"""Errors that the user can mend by another folder or another mode; a full disk is not among them."""
 
 
 class Keyed(Protocol):
-    """What the store needs to know of a stage."""
+    """A stage, as far as the store needs to know it."""
 
     @property
     def kind(self) -> str: ...
@@ -43,12 +43,12 @@ class Keyed(Protocol):
 
 
 class Busy(Exception):
-    """Another process is producing the stage at this moment."""
+    """Another process is producing the stage now."""
 
 
 @dataclass(frozen=True)
 class Artifact:
-    """A stage's arrays, how long they took to make, and whether they were there already."""
+    """A stage's arrays, the seconds that they took to compute, and whether they were already stored."""
 
     arrays: Arrays
     seconds: float
@@ -56,27 +56,27 @@ class Artifact:
 
 
 def lock_of(record: Path) -> FileLock:
-    """Return what a process holds while it produces the artifact of this record, or throws it away."""
+    """Return the lock that a process holds while it produces or deletes the artifact of this record."""
     return FileLock(record.with_suffix(".lock"), fallback_to_soft=False)
 
 
 class Store:
-    """Artifacts below one folder: ``<kind>/<key>.npz`` beside ``<key>.json``, which is written last.
+    """Artifacts in one folder: ``<kind>/<key>.npz`` and ``<key>.json``, which is written last.
 
     The JSON names the stage and holds the SHA-256 of the arrays' file and of itself, so that an artifact that is
-    damaged, half-written or in another's place counts as absent and is made anew. Nothing is pickled: reading somebody
+    damaged, half-written or misplaced counts as absent and is computed again. Nothing is pickled: reading somebody
     else's store cannot run code. A failure is never stored.
 
     One process at a time produces an artifact, holding ``<key>.lock`` by ``flock``. The kernel drops that lock when its
-    holder dies, however it dies, so no lock is ever stale; the empty file means nothing by itself. The lock reaches
-    across machines on NFS (2.6.12 and later; a server frees the locks of a machine that died once its lease runs
-    out), GPFS, CephFS and Lustre mounted with ``-o flock``. On a file system without locks the store warns and goes on:
-    two processes may then do the same work, but every file is still whole and the same stage gives the same bytes.
-    A lock file that is locked by its mere existence never takes the place of ``flock``: one left behind would block.
+    holder dies, so that no lock is ever stale; the empty file means nothing by itself. The lock works across machines
+    on NFS (2.6.12 and later; a server frees the locks of a dead machine once its lease expires), GPFS, CephFS and
+    Lustre mounted with ``-o flock``. On a file system without locks the store warns and continues: two processes may
+    then do the same work, but every file is still complete, and the same stage gives the same bytes. The store never
+    uses lock files that lock by their existence, since one left behind would block.
 
     Args:
-        root: folder; made when first written to.
-        threads: CPU threads of what is made, for the records; None where that is not known.
+        root: folder of the store, created on the first write.
+        threads: CPU threads of the computations, for the records; None if not known.
     """
 
     def __init__(self, root: Path, threads: int | None = None) -> None:
@@ -91,13 +91,13 @@ class Store:
         wait: bool = True,
         accept: Callable[[Arrays], bool] = lambda _: True,
     ) -> Artifact:
-        """Load the stage's arrays, or produce and store them; of several processes only one produces.
+        """Return the stage's artifact, loaded, or produced and stored; of several processes only one produces it.
 
         Args:
-            stage: what is wanted.
-            produce: makes the arrays.
-            wait: for another process that is producing them.
-            accept: whether stored arrays will do; where not, they are produced anew and replaced.
+            stage: the stage.
+            produce: computes the arrays.
+            wait: whether to wait for another process that is producing them.
+            accept: whether stored arrays are acceptable; otherwise they are produced again and replaced.
 
         Raises:
             Busy: another process is producing them, and ``wait`` is false.
@@ -108,23 +108,23 @@ class Store:
         if artifact is not None and accept(artifact.arrays):
             return artifact
         with self._locked(stage, wait=wait):
-            # Once more: the process that held the lock may have stored it while this one waited.
+            # Again, since the process that held the lock may have stored it while this one waited.
             artifact = self.load(stage)
             if artifact is not None and accept(artifact.arrays):
                 return artifact
             logger.info("cache miss: computing %s %s", stage.kind, stage.key)
-            before = self.seconds(Unfinished(self, stage))  # of a computation that was stopped, and goes on now
+            before = self.seconds(Unfinished(self, stage))  # of an interrupted computation, which is resumed
             with measure_usage() as usage:
                 arrays = produce()
             usage.seconds += before
             self.write(stage, arrays, usage)
-            self._drop(Unfinished(self, stage))
+            self._delete(Unfinished(self, stage))
         return Artifact(arrays, usage.seconds, reused=False)
 
     def load(self, stage: Keyed) -> Artifact | None:
-        """Return the stage's artifact, or None where there is none that is whole.
+        """Return the stage's artifact, or None if there is none or it is damaged.
 
-        The file is checked a piece at a time before it is read, so that memory holds the arrays once.
+        The file is checked a piece at a time before it is read, so that memory holds the arrays only once.
         """
         path = self._path(stage)
         try:
@@ -133,15 +133,15 @@ class Store:
             artifact = Artifact(arrays, record.seconds, reused=True)
         except FileNotFoundError:
             return None
-        # Neither says anything of the file: an artifact that is too large for this process is not damaged.
+        # Neither is about the file: an artifact that is too large for this process is not damaged.
         except (MemoryError, TimeLimit):
             raise
         except OSError as error:
             reason = error.strerror or error
-            logger.warning("the cached %s %s cannot be read (%s); it is made anew", stage.kind, stage.key, reason)
+            logger.warning("the cached %s %s cannot be read (%s); it is computed again", stage.kind, stage.key, reason)
             return None
-        except Exception as error:  # zipfile, zlib and numpy's parser of headers each raise their own
-            logger.warning("the cached %s %s is damaged (%s); it is made anew", stage.kind, stage.key, error)
+        except Exception as error:  # zipfile, zlib and numpy's header parser each raise exceptions of their own
+            logger.warning("the cached %s %s is damaged (%s); it is computed again", stage.kind, stage.key, error)
             return None
         logger.info("cache hit: %s %s", stage.kind, stage.key)
         with suppress(OSError):  # somebody else's store may be read-only; its times of use are then unknown
@@ -149,15 +149,15 @@ class Store:
         return artifact
 
     def discard_damaged(self, stage: Keyed) -> bool:
-        """Read the stage's artifact, and take it out of the store where it is not whole.
+        """Read the stage's artifact, and remove it from the store if it is damaged.
 
         Returns:
-            Whether it was taken out. The arrays stay until they are replaced; without the record they are absent.
+            Whether it was removed. The arrays stay until they are replaced; without the record they count as absent.
         """
         if stage not in self or self._whole(stage):
             return False
         with suppress(Busy, OSError), self._locked(stage, wait=False):
-            if stage in self and not self._whole(stage):  # no other process has put a new one there meanwhile
+            if stage in self and not self._whole(stage):  # unless another process has stored a new one meanwhile
                 self._path(stage).unlink()
                 return True
         return False
@@ -169,24 +169,24 @@ class Store:
         except (FileNotFoundError, ValueError):
             return False
         except OSError:
-            return True  # what cannot be read now may be whole all the same
+            return True  # a file that cannot be read now may be complete
 
     def seconds(self, stage: Keyed) -> float:
-        """Return the seconds that it took to make the stage's artifact; 0 where there is none that is whole."""
+        """Return the seconds that the stage's artifact took to compute; 0 if there is none or it is damaged."""
         try:
             return read_record(self._path(stage)).seconds
         except (OSError, ValueError):
             return 0.0
 
     def size(self, stage: Keyed) -> int:
-        """Bytes of the stage's arrays; 0 where there is no artifact that is whole."""
+        """Return the bytes of the stage's arrays; 0 if there are none or the record is damaged."""
         try:
             return read_record(self._path(stage)).bytes
         except (OSError, ValueError):
             return 0
 
     def peaks(self, stage: Keyed) -> dict[str, int | None]:
-        """Return ``peak_bytes`` and ``peak_gpu_bytes`` of making the stage's artifact; None where not measured."""
+        """Return ``peak_bytes`` and ``peak_gpu_bytes`` of computing the stage's artifact; None if not measured."""
         try:
             record = read_record(self._path(stage))
         except (OSError, ValueError):
@@ -196,11 +196,11 @@ class Store:
     def __contains__(self, stage: Keyed) -> bool:
         try:
             return self._path(stage).exists()
-        except OSError:  # in a folder of another user's that is closed to this one
+        except OSError:  # the folder of another user may be closed to this one
             return False
 
     def _path(self, stage: Keyed) -> Path:
-        """Return the path of the record of the stage's artifact; arrays and lock lie beside it."""
+        """Return the path of the record of the stage's artifact; arrays and lock are beside it."""
         return self.root / stage.kind / f"{stage.key}.json"
 
     @contextmanager
@@ -210,7 +210,7 @@ class Store:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             try:
-                # At once first, so that only a process that really waits says so in the log.
+                # Without waiting first, so that only a process that really waits logs it.
                 lock.acquire(blocking=False)
             except Timeout:
                 if not wait:
@@ -223,38 +223,38 @@ class Store:
                     f"cannot write to the cache, {path.parent}: {error.strerror}. Give a --cache-dir of your own, or "
                     "let its group write to it (docs/long-runs.md)."
                 ) from error
-            # A full disk, for one, is the caller's affair: stages fail by it and may be tried again.
+            # The caller handles other errors such as a full disk: stages fail and may be tried again.
             if isinstance(error, OSError) and error.errno not in NO_LOCKS:
                 raise
-            # Without locks all still works, and some of it twice: see the class.
+            # Without locks everything still works, but may be done twice: see the class.
             logger.warning("%s has no file locks; two processes may compute the same stage", self.root)
         try:
             yield
         finally:
             lock.release()
 
-    def _drop(self, stage: Keyed) -> None:
-        """Throw an artifact away, if there is one. The record goes first: without it the arrays are absent."""
+    def _delete(self, stage: Keyed) -> None:
+        """Delete an artifact if there is one, the record first: without it the arrays count as absent."""
         with suppress(OSError):
             for path in (self._path(stage), self._path(stage).with_suffix(".npz")):
                 path.unlink()
 
     def write(self, stage: Keyed, arrays: Arrays, usage: Usage) -> None:
-        """Store a stage's arrays, whose lock the caller holds, in the place of what is there.
+        """Store a stage's arrays, replacing former ones; the caller holds the stage's lock.
 
         Raises:
-            OSError: as of any write.
+            OSError: a file cannot be written.
             TypeError: an array holds Python objects.
         """
         for name, array in arrays.items():
             if array.dtype.hasobject:
                 raise TypeError(f"{stage.kind}: array {name!r} holds Python objects, which only pickle could store.")
         path = self._path(stage)
-        # The arrays before the record: until the record is there, the artifact is absent.
+        # The arrays before the record: without the record, the artifact counts as absent.
         with writing(path.with_suffix(".npz")) as file:
             # Not compressed: floats hardly shrink, and every reader would wait for the CPU.
             np.savez(file, **arrays)  # type: ignore[arg-type]
-            # The digest of what was written, read back from the file, before it gets its name.
+            # The digest of the written bytes, read back before the file gets its name.
             file.seek(0)
             digest = sha256_of(file)
             size = file.tell()

@@ -1,4 +1,4 @@
-"""Files that a reader sees whole or not at all, whatever kills the writer."""
+"""Atomic writing: a reader sees a file completely or not at all, whatever kills the writer."""
 
 from __future__ import annotations
 
@@ -12,33 +12,33 @@ from pathlib import Path
 from typing import BinaryIO
 
 _TEMPORARY = ".tmp-"
-"""In the target's own folder: only within one file system is a rename atomic."""
+"""Prefix of temporary files, in the target's own folder: a rename is atomic only within one file system."""
 _CHUNK = 1 << 20
 
 
 @contextmanager
 def writing(target: Path) -> Iterator[BinaryIO]:
-    """Open a new file that takes the place of ``target`` at the end of the block; after an error all is as before.
+    """Open a new file that replaces ``target`` at the end of the block; an error leaves ``target`` unchanged.
 
-    The content is on the disk before the name is, and the name before the block ends: neither a killed process nor a
-    power cut leaves half a file under the name.
+    The content reaches the disk before the name does, and the name before the block ends, so that neither a killed
+    process nor a power cut leaves part of a file under the name.
 
     Args:
-        target: its folder is made if need be.
+        target: path of the file; its folder is created if it is missing.
 
     Raises:
-        OSError: as of any write, for example because no space is left.
+        OSError: the file cannot be written, for example because no space is left.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.parent / f"{_TEMPORARY}{uuid.uuid4().hex}"
     try:
-        # ``x`` refuses a name that is there; ``+`` lets the writer read back what it wrote, for a checksum.
+        # ``x`` refuses an existing name; ``+`` lets the writer read back what it wrote, for a checksum.
         with temporary.open("x+b") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(target)
-    # KeyboardInterrupt and the time limit too: what stays behind otherwise is swept away an hour later at best.
+    # Also after KeyboardInterrupt and the time limit; otherwise the file would stay for at least an hour.
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
@@ -46,7 +46,7 @@ def writing(target: Path) -> Iterator[BinaryIO]:
 
 
 def sha256_of(file: BinaryIO) -> str:
-    """Return the SHA-256 of what is left to read of an open file, a piece at a time."""
+    """Return the SHA-256 of the rest of an open file, which is read a piece at a time."""
     digest = hashlib.sha256()
     while chunk := file.read(_CHUNK):
         digest.update(chunk)
@@ -54,22 +54,22 @@ def sha256_of(file: BinaryIO) -> str:
 
 
 def leftovers(folder: Path, *, older_than: float) -> list[Path]:
-    """List the temporary files in ``folder`` that killed writers left behind.
+    """Return the temporary files in ``folder`` that killed writers left behind.
 
     Args:
-        folder: looked through without its subfolders; need not exist.
-        older_than: age in seconds; a younger file may still be being written.
+        folder: the folder, searched without its subfolders; it need not exist.
+        older_than: least age in seconds; a younger file may still be in use.
     """
     abandoned = []
     for path in folder.glob(f"{_TEMPORARY}*"):
-        with suppress(OSError):  # its writer may be done with it by now
+        with suppress(OSError):  # its writer may have renamed it by now
             if time.time() - path.stat().st_mtime >= older_than:
                 abandoned.append(path)
     return sorted(abandoned)
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make a rename last through a power cut, where the file system lets folders be flushed."""
+    """Make a rename survive a power cut, if the file system can flush folders."""
     with suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)
         try:

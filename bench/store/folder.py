@@ -1,4 +1,4 @@
-"""Where the store lies unless the user says otherwise."""
+"""The folder of the store."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from pathlib import Path
 from bench.addresses import local_path, refuse_address
 
 
-def cache_folder(given: Path | None) -> Path:
-    """Return the given folder, or the user's cache folder.
+def cache_folder(folder: Path | None) -> Path:
+    """Return the absolute path of the folder; None means the user's cache folder.
 
     Raises:
-        SpecError: it is an address.
+        SpecError: the folder is an address.
     """
     from platformdirs import user_cache_path
 
-    if given is not None:
-        refuse_address(given)
-    return local_path(given or user_cache_path("coreset-bench")).resolve()
+    if folder is not None:
+        refuse_address(folder)
+    return local_path(folder or user_cache_path("coreset-bench")).resolve()

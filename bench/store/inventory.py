@@ -1,4 +1,4 @@
-"""What lies in a store of shared stages: how much of what, whether it is whole, and what can be thrown away."""
+"""The inventory of a store of shared stages: its artifacts, their damage, and which of them to delete."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ from bench.store.files import leftovers
 from bench.store.records import LARGEST_RECORD, whole_artifact
 
 ABANDONED = 3600.0
-"""Age in seconds at which a temporary file counts as left behind by a killed process; a convention."""
+"""Age in seconds from which a temporary file counts as left behind by a killed process; a convention."""
 
 
 @dataclass(frozen=True)
 class Stored:
-    """One artifact, or what is left of one.
+    """One artifact, or the remains of one.
 
     Attributes:
-        record: path of its JSON; the arrays and the lock lie beside it.
-        kind: of the stage.
-        key: of the stage.
+        record: path of its JSON; the arrays and the lock are beside it.
+        kind: kind of the stage.
+        key: key of the stage.
         size: bytes of all its files.
-        created: seconds since the epoch.
-        used: the last time that it was read or made, seconds since the epoch.
-        title: data set and method, proxy or encoder, as far as the record tells.
-        calls: ``dataset``, ``encoder`` and ``model`` as a user types them, as far as the record tells.
+        created: time of its creation, in seconds since the epoch.
+        used: time when it was last read or created, in seconds since the epoch.
+        title: data set and method, proxy or encoder, as far as the record names them.
+        calls: ``dataset``, ``encoder`` and ``model`` as a user types them, as far as the record names them.
     """
 
     record: Path
@@ -54,11 +54,11 @@ class Stored:
 
 
 class Unreadable(Exception):
-    """An artifact that this user may not read, or cannot read now; it may be whole all the same."""
+    """An artifact cannot be read by this user, or not now; it may still be sound."""
 
 
 def stored(root: Path, kinds: Iterable[str] = ()) -> list[Stored]:
-    """List the artifacts below ``root``, whole or not, by kind and age; only of ``kinds`` where some are given.
+    """Return the artifacts below ``root``, damaged ones too, by kind and age; only those of ``kinds`` if there are any.
 
     Folders that are closed to this user (``closed_kinds``) are left out.
 
@@ -69,10 +69,10 @@ def stored(root: Path, kinds: Iterable[str] = ()) -> list[Stored]:
     artifacts = []
     for folder in _kind_folders(root):
         if _open_to_us(folder) and (not chosen_kinds or folder.name in chosen_kinds):
-            # Either file alone is listed too: half an artifact takes room, and a person wants to know of it.
+            # Also if one of its two files is missing, since half an artifact takes space too.
             bases = {path.with_suffix("") for path in folder.iterdir() if path.suffix in (".json", ".npz")}
             for base in bases:
-                # Files that are still being written, see ``bench.store.files``.
+                # Files that are still being written begin with a dot, see ``bench.store.files``.
                 if not base.name.startswith("."):
                     with suppress(FileNotFoundError):  # pruned by another process meanwhile
                         artifacts.append(_look_at(base))
@@ -80,11 +80,11 @@ def stored(root: Path, kinds: Iterable[str] = ()) -> list[Stored]:
 
 
 def closed_kinds(root: Path, *, to_add: bool = False) -> list[str]:
-    """List the folders in ``root`` that this user may not look into, since another user made them for themselves alone.
+    """Return the names of folders in ``root`` that this user may not read, since another user created them.
 
     Args:
-        root: folder of the store; need not exist.
-        to_add: also those that artifacts cannot be added to.
+        root: folder of the store; it need not exist.
+        to_add: also return folders to which this user may not add artifacts.
 
     Raises:
         OSError: ``root`` cannot be listed.
@@ -93,20 +93,20 @@ def closed_kinds(root: Path, *, to_add: bool = False) -> list[str]:
 
 
 def kinds_in(root: Path) -> list[str]:
-    """List the kinds of stages that ``root`` has artifacts of."""
+    """Return the kinds of stages of which ``root`` has artifacts."""
     return sorted({item.kind for item in stored(root)})
 
 
 def damage(item: Stored) -> str | None:
-    """Read an artifact's files and say what is wrong with them; None where they are whole.
+    """Read an artifact's files and return what is wrong with them; None if they are sound.
 
     Raises:
-        Unreadable: they cannot be read, so that nobody knows.
+        Unreadable: they cannot be read, so that it is not known.
     """
     try:
         with whole_artifact(item.record):
             return None
-    # Before OSError, of which it is a kind: a file that is not there is damage, one that cannot be read may be whole.
+    # Before its base class OSError: a missing file is damage, but a file that cannot be read may be sound.
     except FileNotFoundError as error:
         return f"{Path(error.filename).suffix[1:]} file missing"
     except OSError as error:
@@ -120,7 +120,7 @@ def _kind_folders(root: Path) -> list[Path]:
 
 
 def _open_to_us(folder: Path, *, to_add: bool = False) -> bool:
-    # Effective ids: under sudo or setuid the real user is not who opens the files.
+    # With effective ids, since under sudo or setuid the real user does not open the files.
     return os.access(folder, os.R_OK | os.X_OK | (os.W_OK if to_add else 0), effective_ids=True)
 
 
@@ -132,17 +132,14 @@ def to_prune(
     max_bytes: int | None = None,
     now: float | None = None,
 ) -> list[Stored]:
-    """Choose what to throw away.
+    """Return the artifacts to delete, the longest unused first.
 
     Args:
-        items: to choose among; all of them if no limit is given.
-        older_than: only what was made at least so many seconds ago.
-        unused_for: only what nobody read for so many seconds.
-        max_bytes: and only as much, the longest unused first, that the rest of ``items`` fits into so many bytes.
-        now: seconds since the epoch; None is the present.
-
-    Returns:
-        The chosen ones, the longest unused first.
+        items: artifacts to choose from; without limits all are returned.
+        older_than: least age in seconds.
+        unused_for: least time in seconds since the last use.
+        max_bytes: size that the remaining ``items`` may have; only as many are deleted as that takes.
+        now: seconds since the epoch; None for the present.
     """
     now = time.time() if now is None else now
     items = list(items)
@@ -152,11 +149,11 @@ def to_prune(
         if (older_than is None or now - item.created >= older_than)
         and (unused_for is None or now - item.used >= unused_for)
     ]
-    # By key where times are equal, as on file systems that keep whole seconds: the same list at every call.
+    # By key for equal times, as on file systems with whole seconds, so that every call returns the same list.
     chosen.sort(key=lambda item: (item.used, item.key))
     if max_bytes is None:
         return chosen
-    # Of all items, not of the chosen: the limit is on what the whole store holds afterwards.
+    # The size of all items, not of the chosen ones: the limit is for the whole store.
     excess = sum(item.size for item in items) - max_bytes
     number = 0
     while number < len(chosen) and excess > 0:
@@ -166,18 +163,18 @@ def to_prune(
 
 
 def remove(item: Stored) -> bool:
-    """Delete an artifact; false, and nothing done, while a process is producing it.
+    """Delete an artifact; return false, without deleting it, while a process is producing it.
 
-    The record goes first, so that a reader that comes in between finds nothing rather than half.
+    The record is deleted first, so that a reader in between finds no artifact instead of half of one.
     """
     lock = lock_of(item.record)
     try:
-        # Not waited for: what is being produced is in use.
+        # Without waiting, since an artifact that is being produced is in use.
         lock.acquire(blocking=False)
     except Timeout:
         return False
     except OSError as error:
-        # No locks on this file system: nobody can be asked, and a reader copes with a missing artifact.
+        # Without locks on this file system it is deleted anyway; a reader copes with a missing artifact.
         if error.errno not in NO_LOCKS:
             raise
     try:
@@ -189,7 +186,7 @@ def remove(item: Stored) -> bool:
 
 
 def sweep(root: Path) -> int:
-    """Delete what killed writers left in the folders of ``root``; return the bytes that this freed."""
+    """Delete temporary files that killed writers left in the folders of ``root``; return the freed bytes."""
     freed = 0
     for folder in [path for path in root.glob("*") if path.is_dir()]:
         for path in leftovers(folder, older_than=ABANDONED):
@@ -205,7 +202,7 @@ def _look_at(base: Path) -> Stored:
     stats = [path.stat() for path in (record, arrays) if path.exists()]
     if not stats:
         raise FileNotFoundError(base)
-    # ``load`` touches the record, so its time is that of the last use; the arrays' is that of the making.
+    # ``load`` touches the record, so that its time is that of the last use; that of the arrays is their creation.
     used = max(item.st_mtime for item in stats)
     created, title = min(item.st_mtime for item in stats), ""
     calls: dict[str, str] = {}
@@ -217,7 +214,7 @@ def _look_at(base: Path) -> Stored:
 
 
 def _described(stage: dict[str, object]) -> tuple[str, dict[str, str]]:
-    """Make a few words of a stage's description, which nests the stages that it rests on, and the calls in it."""
+    """Return a title made from a stage's description, in which its inputs are nested, and the calls in it."""
     words: dict[str, str] = {}
     calls: dict[str, str] = {}
 
@@ -227,7 +224,7 @@ def _described(stage: dict[str, object]) -> tuple[str, dict[str, str]]:
         for name in ("dataset", "encoder", "model"):
             inner = node.get(name)
             if isinstance(inner, dict) and "name" in inner:
-                # The outermost wins, as it is visited first: a coreset's own seed and not that of a stage below.
+                # The outermost wins, since it is visited first: a coreset's own seed, not that of an input.
                 words.setdefault(name, str(inner["name"]))
                 calls.setdefault(name, str(Call(str(inner["name"]), inner.get("params", {}))))
         for name in ("method", "split", "rate", "seed"):
@@ -242,6 +239,6 @@ def _described(stage: dict[str, object]) -> tuple[str, dict[str, str]]:
 
 
 def used_before(root: Path, name: str, kinds: Iterable[str]) -> list[str]:
-    """Return the distinct calls of one of ``Stored.calls`` in artifacts of some kinds, the last used first."""
+    """Return the distinct calls under one name of ``Stored.calls`` in artifacts of these kinds, the last used first."""
     items = sorted(stored(root, kinds), key=lambda item: -item.used)
     return list(dict.fromkeys(item.calls[name] for item in items if name in item.calls))

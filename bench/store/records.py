@@ -1,4 +1,4 @@
-"""The JSON beside an artifact: its stage, what its making took, and checksums of the arrays and of itself."""
+"""The record of an artifact: a JSON file with its stage, the resources it took, and checksums of both files."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ from bench.store.files import sha256_of
 from bench.units import Count, Seconds
 
 LARGEST_RECORD = 1 << 24
-"""Bytes of a record that are read; one has a few thousand, and what lies there in its place may be endless."""
+"""Largest record that is read, in bytes; one has a few thousand, but another file in its place may be endless."""
 _SEAL = "record_sha256"
 
 
 class Record(BaseModel):
-    """What is known of an artifact.
+    """The record of an artifact.
 
     Attributes:
-        kind: of its stage; None in records of before they named it, as ``key``.
-        key: of its stage.
-        sha256: of the arrays' file.
-        seconds: that the making took.
+        kind: kind of its stage; None in old records, as ``key`` is.
+        key: key of its stage.
+        sha256: SHA-256 of the arrays' file.
+        seconds: time that the computation took.
         peak_bytes: see ``bench.resource_usage.Usage``.
-        peak_gpu_bytes: the same.
+        peak_gpu_bytes: see ``bench.resource_usage.Usage``.
         bytes: size of the arrays' file.
-        created: when it was made, ISO 8601.
-        host: name of the machine that made it.
-        threads: CPU threads that it took; None where that is not known.
+        created: time of its creation, ISO 8601.
+        host: name of the machine that computed it.
+        threads: CPU threads of the computation; None if not known.
         stage: the specification of the stage, for people.
     """
 
-    # An unknown field is damage: a flipped bit in the name of the seal must not make a record one of before.
+    # An unknown field is damage: a flipped bit in the name of the seal must not turn a record into an old one.
     model_config = ConfigDict(extra="forbid")
 
     kind: str | None = None
@@ -54,24 +54,24 @@ class Record(BaseModel):
 
 
 def sealed(content: dict[str, Any]) -> bytes:
-    """Return the fields of a record as JSON that ends with a checksum of all before it."""
+    """Return the fields of a record as JSON that ends with a checksum of the rest."""
     return _dumped({**content, _SEAL: _seal(content)})
 
 
 def read_record(path: Path) -> Record:
-    """Read the record of the artifact ``KIND/KEY``.
+    """Return the record of the artifact ``KIND/KEY``.
 
     Raises:
         OSError: there is none, or it cannot be read.
-        ValueError: it is damaged, or of another artifact.
+        ValueError: it is damaged, or belongs to another artifact.
     """
     written = read_regular(path, at_most=LARGEST_RECORD)
     try:
         content = json.loads(written)
-        # Where any byte differs from what ``sealed`` writes, something else wrote it: a checksum of the parsed content
-        # would miss a changed last digit that stands for the same number.
+        # Compared byte by byte with what ``sealed`` writes: a checksum of the parsed content would miss a changed last
+        # digit that means the same number.
         whole = isinstance(content, dict) and written == _dumped(content)
-        # Records of before they had a seal stay valid without.
+        # Old records without a seal stay valid.
         seal = content.pop(_SEAL, None) if whole else None
         if not whole or seal not in (None, _seal(content)):
             raise ValueError("the record's own checksum does not match")
@@ -85,16 +85,16 @@ def read_record(path: Path) -> Record:
 
 @contextmanager
 def whole_artifact(record: Path) -> Iterator[tuple[Record, BinaryIO]]:
-    """Open the arrays of an artifact, at their start, once they and the record are found whole.
+    """Check an artifact and open its arrays at their start.
 
-    One open file serves the check and what follows: another process may put a new one in its place in between.
+    The check and the caller use one open file, since another process may replace the file in between.
 
     Args:
-        record: path of the JSON; the arrays lie beside it.
+        record: path of the JSON; the arrays are beside it.
 
     Raises:
         OSError: a file is missing or cannot be read.
-        ValueError: something is damaged; says what.
+        ValueError: a file is damaged; the message says what is wrong.
     """
     known = read_record(record)
     with open_regular(record.with_suffix(".npz")) as file:

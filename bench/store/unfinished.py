@@ -1,4 +1,4 @@
-"""What is kept of a stage that takes long while it is computed, so that one that was stopped goes on where it was."""
+"""Saved states of long computations, so that an interrupted stage resumes where it stopped."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 EVERY = 60.0
-"""Seconds between two saves at least: what a stop may lose."""
+"""Least seconds between two saves, and so the work that an interruption may lose."""
 SHARE = 50.0
-"""How many times as long as a save takes is computed before the next: at most 2 % of the time goes into saving."""
+"""Least ratio of computing to saving: at most 2 % of the time goes into saving."""
 
 
 class Unfinished:
-    """The state of one stage's computation: an artifact of its own, as whole or absent as any other.
+    """The state of one stage's computation, stored as an artifact of its own.
 
-    Whoever computes the stage holds its lock, so that nobody else writes the state. The store throws it away once the
-    stage is there. A process that is killed between the two files of a save leaves a state that counts as absent.
+    The process that computes the stage holds its lock, so that no other writes the state. The store deletes it once the
+    stage is stored. A process that is killed between the two files of a save leaves a state that counts as absent.
 
     Args:
-        store: that the stage goes to.
-        stage: what is computed.
-        clock: seconds.
+        store: store of the stage.
+        stage: the stage.
+        clock: a monotonic clock in seconds.
     """
 
     kind: ClassVar[str] = "unfinished"
@@ -46,25 +46,25 @@ class Unfinished:
         return self._stage.describe()
 
     def load(self) -> Arrays | None:
-        """Return the state that was saved last, or None where there is none that is whole."""
+        """Return the state that was saved last, or None if there is none or it is damaged."""
         artifact = self._store.load(self)
         return None if artifact is None else artifact.arrays
 
     def save(self, state: Callable[[], Arrays]) -> None:
-        """Save the state if it is time to; a disk that is full is no reason to stop.
+        """Save the state if it is due; a full disk does not stop the computation.
 
         Args:
-            state: gives all that the rest of the computation depends on.
+            state: returns everything that the rest of the computation depends on.
         """
         now = self._clock()
-        # Time and not epochs: an epoch takes a second of a small pool and minutes of ImageNet.
+        # By time instead of epochs: an epoch takes a second on a small pool and minutes on ImageNet.
         if now - self._saved < max(EVERY, SHARE * self._cost):
             return
         try:
-            # Seconds of before the stop are added, so that the stage's cost is that of all attempts.
+            # With the seconds before the interruption, so that the stage's cost is that of all attempts.
             self._store.write(self, state(), Usage(seconds=self._before + now - self._began))
         except OSError as error:
             logger.warning("the state of %s is not saved: %s", self._stage.kind, error.strerror or error)
-        # After a failed save as well, or a full disk would be tried at every epoch.
+        # Also after a failed save; otherwise a full disk would be tried at every epoch.
         self._saved = self._clock()
         self._cost = self._saved - now

@@ -1,4 +1,4 @@
-"""A run in TensorBoard's event files, written by tensorboardX, which comes with Ray Tune."""
+"""The TensorBoard tracker, which writes event files by tensorboardX, a dependency of Ray Tune."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _METRICS = ("accuracy", "best_accuracy", "train_seconds", "select_seconds", "sta
 
 
 class TensorBoardTracker:
-    """One TensorBoard run per grid in ``OUT/tensorboard``: its HPARAMS page is the table of rows, one line per cell.
+    """Writes one TensorBoard run per grid to ``OUT/tensorboard``; its HPARAMS page has a line for each row.
 
-    A cell's events lie in the folder ``CELL`` below, which an earlier run of the same grid may have written already.
+    A cell's events are in its subfolder ``CELL``, which an earlier run of the same grid may have written already.
 
     Args:
         curves: log each new cell's test accuracy over its iterations.
@@ -46,7 +46,7 @@ class TensorBoardTracker:
         if row is not None and self._curves:
             from tensorboardX import SummaryWriter
 
-            # Files are named by the second: without a suffix the row's would replace this one.
+            # Files are named by the second: without a suffix the row's file would replace this one.
             with SummaryWriter(str(self._folder / row.cell_id), filename_suffix=".curve") as writer:
                 for iteration, accuracy in row.curve:
                     writer.add_scalar("test_accuracy", accuracy, iteration)

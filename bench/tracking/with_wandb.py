@@ -1,4 +1,4 @@
-"""A run in Weights & Biases. Imports wandb when it begins: it takes a second."""
+"""The Weights & Biases tracker. It imports wandb only when a run begins, since that takes a second."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from bench.tracking.trackers import WandbMode
 
 PROJECT = "coreset-bench"
 _CONNECT, _SEND = 60.0, 15.0
-"""Seconds that wandb may take to connect, and to send what is left, which Ctrl-C waits for; then ``wandb sync`` sends
-it. An offline run needs neither."""
+"""Seconds that wandb may take to connect, and to send the rest at the end, for which Ctrl-C waits; after that,
+``wandb sync`` can send it. An offline run needs neither."""
 
 
 class WandbTracker:
-    """One wandb run per ``bench run`` in ``OUT/wandb``, with a table ``rows`` of the whole grid.
+    """Writes one wandb run per ``bench run`` to ``OUT/wandb``, with a table ``rows`` of the whole grid.
 
-    Names that came from rows are reduced to letters, digits and underscores where wandb reads meaning into others.
-    wandb records neither the console, code, git, the machine nor its load: the rows say what matters.
+    Names from rows are reduced to letters, digits and underscores where wandb gives others a meaning. wandb records
+    neither the console, code, git, the machine nor its load: the rows record what matters.
 
     Args:
         mode: ``offline`` sends nothing.
@@ -35,13 +35,13 @@ class WandbTracker:
         self._run: Any = None
 
     def begin(self, out: Path, grid: Mapping[str, Any]) -> None:
-        """See ``Tracker.begin``. The user's own ``WANDB_PROJECT`` and ``WANDB_ENTITY`` hold."""
+        """See ``Tracker.begin``. It respects ``WANDB_PROJECT`` and ``WANDB_ENTITY``."""
         import os
 
         import wandb
 
-        (out / "wandb").mkdir(parents=True, exist_ok=True)  # wandb would go elsewhere without a word
-        wanted: dict[str, Any] = {
+        (out / "wandb").mkdir(parents=True, exist_ok=True)  # without it wandb silently writes elsewhere
+        settings: dict[str, Any] = {
             "console": "off",
             "disable_code": True,
             "disable_git": True,
@@ -56,21 +56,21 @@ class WandbTracker:
             "x_disable_stats": True,
             "x_save_requirements": False,
         }
-        # Settings come and go with wandb's versions, and one that it does not know is an error.
-        known = {name: value for name, value in wanted.items() if name in wandb.Settings.model_fields}
+        # Settings come and go with wandb's versions, and an unknown one is an error.
+        known = {name: value for name, value in settings.items() if name in wandb.Settings.model_fields}
         self._run = wandb.init(
             project=os.environ.get("WANDB_PROJECT", PROJECT),
             name=out.name,
             dir=str(out),
             mode=self._mode,
             config=dict(grid),
-            # A run of the user's own may be open in this process.
+            # The user may have another wandb run open in this process.
             reinit="create_new",
             settings=wandb.Settings(**known),
         )
         if self._curves:
             self._run.define_metric("iteration", hidden=True)
-            # By iteration, since wandb's own count of calls goes on over all cells.
+            # By iteration, since wandb's own step counts the calls of all cells.
             self._run.define_metric("curves/*", step_metric="iteration")
 
     def cell_end(self, row: Row | None, counts: Mapping[str, int]) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 
 from bench.plots.figures import figures
 from bench.plots.style import Style, themed
-from bench.report.gallery import ends, galleries
+from bench.report.gallery import extremes, galleries
 from bench.results.shown import Shown
 from bench.results.tables import blocks, collect
 
@@ -16,7 +16,7 @@ from bench.results.tables import blocks, collect
 def test_contact_sheets_show_the_ends() -> None:
     scores = np.array([0.1, 0.9, 0.5, 0.7, 0.3])
     kept = np.array([True, False, True, True, False])
-    found = {name: places.tolist() for name, places in ends(scores, kept, count=2).items()}
+    found = {name: places.tolist() for name, places in extremes(scores, kept, count=2).items()}
     assert found == {"hardest kept": [3, 2], "hardest dropped": [1, 4], "easiest dropped": [4, 1]}
 
 

@@ -143,7 +143,7 @@ def test_files_of_another_user_are_said_to_be_unreadable(
     for path in files(store):
         path.chmod(0)
         assert store.load(STAGE) is None
-        assert "numbers abc cannot be read (Permission denied); it is made anew" in caplog.text
+        assert "numbers abc cannot be read (Permission denied); it is computed again" in caplog.text
         assert "damaged" not in caplog.text
         assert not store.discard_damaged(STAGE), "it may be whole"
         path.chmod(0o600)

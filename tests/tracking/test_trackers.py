@@ -188,7 +188,7 @@ def test_a_tracker_that_raises_is_named_once_and_left_out(
 ) -> None:
     broken, healthy = Raising(where), Raising("nowhere")
     warnings = report(grid, [broken, healthy])
-    line = "Tracking with raising stopped: the logger broke. The run and its rows go on."
+    line = "Tracking with raising stopped: the logger broke. The run continues without it."
     assert warnings == ([] if where == "nowhere" else [line])
     assert len(broken.called) == calls
     assert healthy.called == ["begin", "cell_end", "cell_end", "cell_end", "end"]
@@ -261,7 +261,7 @@ def test_bench_run_tracks_and_survives_a_tracker_that_fails(tmp_path: Path, monk
     places = ["--out", str(tmp_path / "out"), "--cache-dir", str(tmp_path / "cache")]
     done = CliRunner().invoke(app, ["run", *options, *places, "--track", "wandb,tensorboard"])
     assert done.exit_code == 0, done.output
-    assert done.output.count("Tracking with tensorboard stopped: disk full. The run and its rows go on.") == 1
+    assert done.output.count("Tracking with tensorboard stopped: disk full. The run continues without it.") == 1
     [row] = read_rows(tmp_path / "out")
     folder, _ = wandb_records(tmp_path / "out")
     [table] = (folder / "files" / "media" / "table").iterdir()
