@@ -39,7 +39,8 @@ def table_facts(block: Block) -> list[Fact]:
     facts += [*incomplete(block), *_setting(block)]
     weighted = [line.label for line in block.lines if block.cells_of(line)["weighted"].any()]
     if weighted:
-        facts.append(Fact("Weighted", f"{', '.join(weighted)}: training weights the loss of each image by the method"))
+        text = "training multiplies each image's loss by the weight that the method gave it"
+        facts.append(Fact("Weighted", f"{', '.join(weighted)}: {text}"))
     facts += common(block.cells)
     facts.append(Fact("Rows made", f"{' to '.join(dict.fromkeys((dates[0], dates[-1])))} (UTC)"))
     if means["best"].any():

@@ -227,7 +227,7 @@ def test_caption_says_how_good_the_pseudo_labels_were(grid: Grid) -> None:
 def test_methods_that_were_trained_with_weights_are_named(grid: Grid) -> None:
     plain, weighted = grid({"random": [90.0, 80.0]}, RATES), grid({"aum": [91.0, 82.0]}, RATES, weighted=True)
     notes = [accuracy_table(block).notes for block in (*blocks([*plain, *weighted]), *blocks(plain))]
-    said = "Weighted: aum: training weights the loss of each image by the method"
+    said = "Weighted: aum: training multiplies each image's loss by the weight that the method gave it"
     assert [said in each for each in notes] == [True, False]
 
 
