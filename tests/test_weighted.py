@@ -337,6 +337,11 @@ def test_a_file_of_weights_may_be_in_any_order_and_type(tmp_path: Path) -> None:
 def test_a_model_that_does_not_learn_refuses_weights(tmp_path: Path, heavy: str) -> None:
     with pytest.raises(TrainingError, match="it cannot weight them; this coreset has weights: train another model"):
         make(tmp_path, heavy, models="knn", encoders="pixels")
+    # The file tells before anything is embedded.
+    write_indices(np.arange(30), tmp_path, "mine", np.arange(1.0, 31))
+    given = {**GRID, "methods": f"indices(of='{indices_path(tmp_path, 'mine')}')", "models": "mlp_probe,knn(k=3)"}
+    with pytest.raises(DataError, match=r"mine.npy holds weights, and model knn\(k=3\) has no loss"):
+        make_plan(load_spec(given=given), out=None)
 
 
 def test_what_hands_out_positions_alone_refuses_a_coreset_with_weights(tmp_path: Path, heavy: str) -> None:

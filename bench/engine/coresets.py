@@ -15,6 +15,7 @@ from bench.errors import BenchError, DataError, SpecError
 from bench.grid.cells import FileCall, published
 from bench.grid.spec import GridSpec
 from bench.parts import Supervision
+from bench.plugins import models
 from bench.results.published import coreset_sha256, pool_positions, read_coreset
 from bench.selection import rate_for
 from bench.stages.published import Coreset
@@ -67,8 +68,10 @@ def read_coresets(spec: GridSpec, problems: Problems) -> dict[str, CoresetFile]:
         Method as text -> file.
 
     Raises:
-        DataError: a file is not a coreset, or has another SHA-256 than the call names.
+        DataError: a file is not a coreset, has another SHA-256 than the call names, or has weights for a model that
+            learns by no loss.
     """
+    unable = next((str(model) for model in spec.models if not models.get(model.name).info.learns), None)
     by_call: dict[str, CoresetFile] = {}
     for call in published(spec):
         arguments = FileCall.read(call)
@@ -77,6 +80,15 @@ def read_coresets(spec: GridSpec, problems: Problems) -> dict[str, CoresetFile]:
             coreset = read_coreset(path, sha256=arguments.sha256)
         except DataError as error:
             problems.take(error)
+            continue
+        # Before anything is embedded for it. Of a method, only its coreset tells.
+        if coreset.weights is not None and unable is not None:
+            problems.take(
+                DataError(
+                    f"{path} holds weights, and model {unable} has no loss that they could weight; train another, "
+                    "or take a file of positions alone."
+                )
+            )
             continue
         # The absolute path, since a worker may start in another folder.
         sha256 = coreset_sha256(*coreset)
