@@ -237,7 +237,7 @@ def select(
     from bench.engine.start import pick_device
     from bench.grammar import parse_call
     from bench.labelling.candidates import check_limits, limits_of
-    from bench.labelling.choose import check_method
+    from bench.labelling.choose import check_request
     from bench.labelling.collapse import oddities
     from bench.labelling.default import find_method
     from bench.labelling.items import Machine, embed_images
@@ -263,7 +263,7 @@ def select(
     vectors: Rows | None = None if images else as_vectors(array, "X")
     limits = limits_of(len(array), labelled, exclude, groups, per_group)
     call = find_method(method, items=len(array))
-    check_method(call, budget=budget, items=len(array), classes=num_classes)
+    check_request(call, budget=budget, items=len(array), classes=num_classes)
     check_limits(limits, budget=budget, items=len(array))
     cache = cache_folder(None if cache_dir is None else Path(cache_dir))
     compute_device = pick_device(device)

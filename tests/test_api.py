@@ -270,4 +270,4 @@ def test_embeddings_that_tell_nothing_are_refused_or_said(tmp_path: Path) -> Non
     rows[4] = 0
     chosen = bench.select(rows, budget=np.int64(3), num_classes=3, method="kcenter", cache_dir=tmp_path)
     [said] = chosen.warnings
-    assert said.startswith("1 of 9 embeddings are zeros alone, the first in line 4 ")
+    assert said.startswith("1 of 9 embeddings are all zeros, the first in line 4 ")

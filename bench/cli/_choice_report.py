@@ -40,9 +40,9 @@ def report(summary: dict[str, Any], as_json: bool) -> None:
         return
     typer.echo(headline(summary))
     if summary["judged"]:
-        from bench.labelling.compared import leaderboard
+        from bench.labelling.compared import judgement_lines
 
-        for line in leaderboard(summary["judged"], summary["taken"]):
+        for line in judgement_lines(summary["judged"], summary["taken"]):
             typer.echo(line)
     if summary["labelled"]:
         empty = summary["listed_without_label"]

@@ -82,13 +82,13 @@ class ChoiceOptions:
 
     def call(self, items: int) -> Call:
         """Return the method, checked against the number of items before any work."""
-        from bench.labelling.choose import check_method
+        from bench.labelling.choose import check_request
         from bench.labelling.compared import comparing
         from bench.labelling.default import find_method
 
         find = partial(find_method, items=items)
         method = comparing(self.method, USUAL, find) if self.compare else find(self.method)
-        check_method(method, budget=self.budget, items=items, classes=self.classes)
+        check_request(method, budget=self.budget, items=items, classes=self.classes)
         return method
 
 

@@ -1,4 +1,4 @@
-"""Nearest neighbours of very many items, found approximately by faiss's inverted file, with the recall measured."""
+"""Approximate nearest neighbours of very many items by faiss's inverted file, with measured recall."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from bench.pool import Neighbors
 from bench.progress import Progress
 
 EXACT = 200_000
-"""Items up to which all pairs are compared; beyond, that takes hours."""
+"""Items up to which all pairs are compared; with more, that takes hours."""
 RECALL = 0.95
-"""Least part of the true neighbours that is found, on average over the items that are looked at."""
-_LOOKED_AT = 1_000
+"""Smallest fraction of the true neighbours that must be found, on average over a sample of items."""
+_SAMPLE = 1_000
 _FEWEST, _PER_CELL, _SPARE = 8, 39, 16
 _CHUNK = 1024
 
 
-class Found(NamedTuple):
-    """Neighbours, and how good they are.
+class ApproximateNeighbors(NamedTuple):
+    """Neighbours of every row, and their measured quality.
 
     Attributes:
-        neighbors: of every row; distances are exact.
-        recall: part of the true neighbours of 1,000 random rows that was found, in [0, 1].
+        neighbors: the neighbours of every row; distances are exact.
+        recall: fraction of the true neighbours of 1,000 random rows that was found, in [0, 1].
         probes: cells that were searched for each row.
     """
 
@@ -38,13 +38,13 @@ class Found(NamedTuple):
 
 
 class Cells:
-    """Rows sorted into k-means cells, of which a search looks at the nearest few; they are held in float16.
+    """An index of rows in k-means cells, stored in float16; a search visits only the nearest cells.
 
     Args:
-        rows: float32 [N, D], what the cells are made for; a part of it is read.
+        rows: float32 [N, D], the rows to index; only a sample of them is read here.
         metric: ``cosine`` scales every row to length 1.
         threads: CPU threads.
-        seed: draws the rows by which the cells are made.
+        seed: draws the sample that the cells are fitted to.
     """
 
     def __init__(self, rows: Rows, metric: Metric, *, threads: int, seed: int = 0) -> None:
@@ -56,7 +56,7 @@ class Cells:
         if metric == "euclidean":  # float16 ends at 65,504
             self.scale = 1 / max(1e-30, *(float(np.abs(part).max()) for _, part in in_blocks(rows)))
         size, width = rows.shape
-        # faiss asks for 39 rows a cell at least, or says that its k-means has too few.
+        # faiss warns that its k-means has too few rows below 39 rows a cell.
         self.cells = max(1, min(int(4 * np.sqrt(size)), size // _PER_CELL))
         self._index = faiss.IndexIVFScalarQuantizer(
             faiss.IndexFlatL2(width), width, self.cells, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_L2, False
@@ -65,38 +65,38 @@ class Cells:
         self._index.train(self.scaled(rows[np.sort(drawn)]))
 
     def scaled(self, part: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Rows as they are compared: of length 1, or divided by one number for all."""
+        """Return rows as the index compares them: scaled to length 1, or all divided by the same number."""
         return unit_rows(part) if self._metric == "cosine" else np.ascontiguousarray(part * np.float32(self.scale))
 
     def add(self, part: NDArray[np.float32]) -> None:
-        """Add rows that are scaled already; they are numbered in the order in which they come."""
+        """Add scaled rows, which are numbered in the order of adding."""
         self._index.add(part)
 
     def search(self, part: NDArray[np.float32], k: int, probes: int) -> NDArray[np.int64]:
-        """Numbers of the k rows nearest to each of some scaled rows, nearest first, int64 [B, k]; -1 where too few."""
+        """Return the numbers of the k rows nearest to each scaled row, nearest first, int64 [B, k]; -1 if too few."""
         self._index.nprobe = min(probes, self.cells)
         nearest: NDArray[np.int64] = self._index.search(part, k)[1]
         return nearest
 
 
 def worthwhile(size: int) -> bool:
-    """Whether so many items are searched approximately."""
+    """Return whether this number of items is searched approximately."""
     return size > EXACT and find_spec("faiss") is not None
 
 
 def approximate_neighbors(
     rows: Rows, k: int, metric: Metric = "cosine", *, threads: int = 1, progress: Progress | None = None
-) -> Found:
-    """Find most of the k nearest neighbours of every row among the other rows.
+) -> ApproximateNeighbors:
+    """Return most of the k nearest neighbours of every row among the other rows.
 
-    The number of cells that are searched is doubled until at least 95 % of the true neighbours of 1,000 random rows are
-    found, or no more are; these are known from a comparison with all rows. Only blocks of the rows are read; the index
-    holds 2 bytes a number.
+    The number of searched cells is doubled until 95 % of the true neighbours of 1,000 random rows are found, or until
+    doubling finds no more. The true neighbours come from a comparison with all rows. Rows are read in blocks; the index
+    takes 2 bytes per number.
 
     Args:
         rows: float32 [N, D], finite.
         k: neighbours per row, 1 to N - 1.
-        metric: as ``bench.knn.nearest_neighbors`` takes it.
+        metric: see ``bench.knn.nearest_neighbors``.
         threads: CPU threads of the search.
         progress: called with (rows done, N).
     """
@@ -104,15 +104,15 @@ def approximate_neighbors(
     for _, part in in_blocks(rows):
         index.add(index.scaled(part))
     size = len(rows)
-    looked_at = np.sort(np.random.default_rng(1).choice(size, min(size, _LOOKED_AT), replace=False))
-    farthest = _distance_of_last(rows, looked_at, k, index)
+    sample = np.sort(np.random.default_rng(1).choice(size, min(size, _SAMPLE), replace=False))
+    farthest = _distance_of_last(rows, sample, k, index)
     probes, before = _FEWEST, -1.0
     while True:
-        _, distances = _nearest(rows, looked_at, k, index, probes)
-        # By distance and not by number: of rows that are equally far any will do. The slack is the rounding of the two
-        # ways of computing it.
+        _, distances = _nearest(rows, sample, k, index, probes)
+        # Compared by distance and not by number: any of several equally distant rows is right. The slack covers the
+        # different rounding of the two computations.
         recall = float((distances <= farthest[:, None] * (1 + 1e-4) + 1e-6).mean())
-        # What twice the cells did not bring is missed by the index's float16, and no more cells bring it.
+        # Neighbours that twice the cells did not find are lost to the index's float16; more cells will not help.
         if recall >= RECALL or recall <= before or probes >= index.cells:
             break
         probes, before = 2 * probes, recall
@@ -124,24 +124,24 @@ def approximate_neighbors(
         apart[chunk] = distances if metric == "cosine" else distances / np.float32(index.scale)
         if progress is not None:
             progress(int(chunk[-1]) + 1, size)
-    return Found(Neighbors(indices, apart), recall, probes)
+    return ApproximateNeighbors(Neighbors(indices, apart), recall, probes)
 
 
 def _nearest(
     rows: Rows, chunk: NDArray[np.int64], k: int, index: Cells, probes: int
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Return the k nearest of what the index finds, and their distances as the rows are scaled; [B, k]."""
+    """Return the k nearest rows that the index finds, and their distances between scaled rows; both [B, k]."""
     queries = index.scaled(rows[chunk])
-    # One more for the row itself, and a few since the index ranks by float16.
-    wanted = min(k + 1 + _SPARE, len(rows))
-    candidates = index.search(queries, wanted, probes)
-    # The cells that were looked at may hold fewer than k others; then all are looked at.
+    # One more for the row itself, and some spare ones since the index ranks in float16.
+    count = min(k + 1 + _SPARE, len(rows))
+    candidates = index.search(queries, count, probes)
+    # If the searched cells contain fewer than k other rows, all cells are searched.
     few = (candidates >= 0).sum(1) <= k
     if few.any():
-        candidates[few] = index.search(queries[few], wanted, index.cells)
+        candidates[few] = index.search(queries[few], count, index.cells)
     distances = np.empty(candidates.shape, dtype=np.float32)
     for column in range(candidates.shape[1]):
-        # By the differences: the expanded form that an index ranks by loses digits between near-duplicates.
+        # From differences: the expanded form that the index uses loses digits between near-duplicates.
         distances[:, column] = np.linalg.norm(index.scaled(rows[candidates[:, column]]) - queries, axis=1)
     distances[(candidates == chunk[:, None]) | (candidates < 0)] = np.inf
     order = np.lexsort((candidates, distances), axis=1)[:, :k]
@@ -149,16 +149,16 @@ def _nearest(
 
 
 def _distance_of_last(rows: Rows, chunk: NDArray[np.int64], k: int, index: Cells) -> NDArray[np.float32]:
-    """Distance [B] of the true k-th neighbour of some rows, by comparison with all others."""
-    # In float64: in float32 the expanded form loses the digits that tell near-duplicates from copies.
+    """Return the distance [B] of some rows to their true k-th neighbours, by comparison with all rows."""
+    # float64: in float32 the expanded form loses the digits that tell near-duplicates from copies.
     queries = index.scaled(rows[chunk]).astype(np.float64)
     nearest = np.full((len(chunk), k), np.inf)
     lengths = np.square(queries).sum(1, keepdims=True)
     for inside, part in in_blocks(rows):
         block = index.scaled(part).astype(np.float64)
         squares = lengths - 2 * queries @ block.T + np.square(block).sum(1)
-        own = (chunk >= inside.start) & (chunk < inside.stop)
-        squares[own, chunk[own] - inside.start] = np.inf
-        # Only the k best so far are kept, or memory would grow with the number of rows.
+        itself = (chunk >= inside.start) & (chunk < inside.stop)
+        squares[itself, chunk[itself] - inside.start] = np.inf
+        # Only the k nearest so far are kept, or memory would grow with the number of rows.
         nearest = np.partition(np.concatenate([nearest, squares], axis=1), k - 1, axis=1)[:, :k]
     return np.sqrt(np.maximum(nearest.max(1), 0)).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Which items may be chosen: not those labelled or excluded, near-duplicates, or more of a group than is wanted."""
+"""Items that may be chosen: none that is labelled, excluded or a near-duplicate, and not too many of a group."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _NONE = np.empty(0, dtype=np.int64)
 
 @dataclass(frozen=True)
 class Limits:
-    """What restricts a choice; all positions are among the N given items.
+    """Restrictions of a choice; all positions are among the N given items.
 
     Attributes:
-        labelled: int64 [L], what counts as chosen already.
-        excluded: int64, what is never chosen.
-        groups: int64 [N], group of each item; None where items belong to none.
-        per_group: most items of a group, those labelled included; None where groups are chosen whole.
-        similarity: cosine similarity from which items are near-duplicates, of which one stays; None to keep all.
+        labelled: int64 [L], items that count as already chosen.
+        excluded: int64, items that are never chosen.
+        groups: int64 [N], group of each item; None if there are no groups.
+        per_group: the most items of a group, including labelled ones; None if groups are chosen whole.
+        similarity: cosine similarity from which items are near-duplicates, of which one is kept; None to keep all.
     """
 
     labelled: NDArray[np.int64] = field(default_factory=lambda: _NONE)
@@ -37,21 +37,21 @@ class Limits:
 
 
 class Candidates(NamedTuple):
-    """What may be chosen.
+    """Items that may be chosen.
 
     Attributes:
-        positions: int64 [M], ascending; of groups that are chosen whole the item that covers each best.
-        duplicates: int64, near-duplicates of another candidate or of a labelled item, left out.
-        grouped: int64, left out because their group has enough.
-        said: for the message about a budget that is too large, what became of the other items.
-        together: int64, ascending: the positions, and of groups that are chosen whole all others that may be.
+        positions: int64 [M], ascending; if groups are chosen whole, only the item that covers its group best.
+        duplicates: int64, items left out as near-duplicates of another candidate or of a labelled item.
+        grouped: int64, items left out because their group has enough.
+        left_out: beginning of a message about a budget that is too large: what happened to the other items.
+        members: int64, ascending: the positions, and if groups are chosen whole, all items that come with them.
     """
 
     positions: NDArray[np.int64]
     duplicates: NDArray[np.int64]
     grouped: NDArray[np.int64]
-    said: str
-    together: NDArray[np.int64]
+    left_out: str
+    members: NDArray[np.int64]
 
 
 def find_candidates(
@@ -62,53 +62,55 @@ def find_candidates(
     threads: int = 1,
     progress: Progress | None = None,
 ) -> Candidates:
-    """Leave out what is labelled or excluded, then near-duplicates, then what is more than a group may have.
+    """Return the items that may be chosen.
+
+    Labelled and excluded items are left out first, then near-duplicates, then items beyond what a group may have.
 
     Args:
         embeddings: float32 [N, D], finite.
-        limits: what restricts the choice.
+        limits: restrictions of the choice.
         rng: breaks ties inside groups.
         threads: CPU threads.
-        progress: of the search for near-duplicates.
+        progress: update function for the search for near-duplicates.
     """
     size = len(embeddings)
-    # What is labelled and excluded too counts as labelled: it is known, and the choice is to complement it.
+    # Items that are both labelled and excluded count as labelled: the choice should complement what is known.
     labelled = np.unique(limits.labelled)
     taken = np.union1d(labelled, limits.excluded)
     left = np.setdiff1d(np.arange(size), taken)
-    said = f"of {size} items {len(labelled)} are labelled; " if len(labelled) else ""
+    left_out = f"of {size} items {len(labelled)} are labelled; " if len(labelled) else ""
     if hidden := len(taken) - len(labelled):
-        said += f"of {size} items {hidden} are excluded; "
+        left_out += f"of {size} items {hidden} are excluded; "
     duplicates = grouped = _NONE
     if limits.similarity is not None:
-        order = np.concatenate([labelled, left])  # labelled ones first: they stay
+        order = np.concatenate([labelled, left])  # labelled items first, so that they are kept
         rows = RowsAt(embeddings, order)
-        stay = order[without_duplicates(rows, limits.similarity, threads=threads, progress=progress)]
-        duplicates = np.setdiff1d(left, stay)
+        distinct = order[without_duplicates(rows, limits.similarity, threads=threads, progress=progress)]
+        duplicates = np.setdiff1d(left, distinct)
         left = np.setdiff1d(left, duplicates)
         if len(duplicates):
-            said += f"of {size} items {len(duplicates)} are near-duplicates of others; "
+            left_out += f"of {size} items {len(duplicates)} are near-duplicates of others; "
     if limits.groups is not None and limits.per_group is None:
-        # Without those labelled: a group that was begun needs a head too, or the rest of it could not be chosen.
+        # Ignoring labelled items: a group that is labelled in part needs a head too, or its rest could not be chosen.
         heads = _capped(embeddings, left, _NONE, limits.groups, 1, rng)
-        return Candidates(heads, duplicates, _NONE, said, left)
+        return Candidates(heads, duplicates, _NONE, left_out, left)
     if limits.groups is not None and limits.per_group is not None:
-        stay = _capped(embeddings, left, labelled, limits.groups, limits.per_group, rng)
-        grouped = np.setdiff1d(left, stay)
-        left = stay
+        capped = _capped(embeddings, left, labelled, limits.groups, limits.per_group, rng)
+        grouped = np.setdiff1d(left, capped)
+        left = capped
         if len(grouped):
-            said += f"of {size} items {len(grouped)} are more than --per-group {limits.per_group} of their group; "
-    return Candidates(left, duplicates, grouped, said, left)
+            left_out += f"of {size} items {len(grouped)} are more than --per-group {limits.per_group} of their group; "
+    return Candidates(left, duplicates, grouped, left_out, left)
 
 
 def check_limits(limits: Limits, *, budget: int, items: int) -> None:
-    """Refuse a budget that what is labelled or excluded leaves no items for, before anything is embedded.
+    """Refuse a budget that exceeds the items that are neither labelled nor excluded, before anything is embedded.
 
     Raises:
         SpecError: too few items are left.
     """
     taken = len(np.union1d(limits.labelled, limits.excluded))
-    # Where nothing is taken, ``check_method`` says the same of the budget in plainer words.
+    # If nothing is taken, ``check_request`` refuses the budget in plainer words.
     if taken and budget > items - taken:
         raise SpecError(
             f"budget {budget} is not valid: of {items} items {taken} are labelled or excluded, "
@@ -130,18 +132,18 @@ def check_limits(limits: Limits, *, budget: int, items: int) -> None:
 def limits_of(
     size: int, labelled: ArrayLike | None, exclude: ArrayLike | None, groups: ArrayLike | None, per_group: int | str
 ) -> Limits:
-    """Check arrays that a caller gave.
+    """Return the limits that a caller's arrays describe.
 
     Args:
         size: N.
         labelled: positions; None for none.
         exclude: positions; None for none.
-        groups: [N] anything that can be compared; None for none. An item whose own is missing (None, NaN or empty) is a
-            group of its own.
-        per_group: most items of a group, or ``"all"``.
+        groups: [N] values that can be compared; None for no groups. An item with a missing value (None, NaN or empty)
+            is a group of its own.
+        per_group: the most items of a group, or ``"all"``.
 
     Raises:
-        SpecError: not positions of the items, or not a group for each.
+        SpecError: an array has no positions of items, or not one group for each item.
     """
     groups = None if groups is None else unmasked("groups", groups)
     if groups is not None and groups.shape != (size,):
@@ -152,38 +154,38 @@ def limits_of(
 
 
 def _numbered(groups: NDArray[Any]) -> NDArray[np.int64]:
-    """Give numbers to the groups, from 0 as they are sorted, and then every item that is in none."""
+    """Return numbers for the sorted groups from 0, and then for every item without a group."""
     import pandas as pd
 
-    # As objects, which may be None whatever type the groups came in.
+    # As objects, so that missing groups can be None whatever their type.
     values = groups.astype(object)
     values[groups == ""] = None
     try:
         numbers, names = pd.factorize(values, sort=True)
     except TypeError as error:
-        raise SpecError(f"groups holds what cannot be compared: {error}; give numbers or texts.") from error
+        raise SpecError(f"groups holds values that cannot be compared: {error}; give numbers or texts.") from error
     alone = np.flatnonzero(numbers < 0)
     numbers[alone] = len(names) + np.arange(len(alone))
     return numbers.astype(np.int64)
 
 
-def most_of_a_group(given: int | str, *, grouped: bool) -> int | None:
-    """Read how many items of a group may be chosen: a number, or None for ``all``, which keeps groups whole.
+def most_of_a_group(per_group: int | str, *, grouped: bool) -> int | None:
+    """Return the most items of a group that may be chosen, or None for ``all``, which keeps groups whole.
 
     Raises:
         SpecError: not a number from 1 on, or there are no groups.
     """
-    text = str(given).strip()
+    text = str(per_group).strip()
     if text != "all" and not (text.isdecimal() and int(text)):
         raise SpecError(f"--per-group {text} is not valid; the most items of a group, from 1 on, or all.")
-    # 1 is the default, which nobody needs to have typed.
+    # 1 is the default, so it may not have been typed.
     if not grouped and text != "1":
         raise SpecError(f"--per-group {text} needs --groups, which says what belongs together.")
     return None if text == "all" else int(text)
 
 
-def _positions(name: str, given: ArrayLike | None, size: int) -> NDArray[np.int64]:
-    array = _NONE if given is None else unmasked(name, given)
+def _positions(name: str, positions: ArrayLike | None, size: int) -> NDArray[np.int64]:
+    array = _NONE if positions is None else unmasked(name, positions)
     if array.size == 0:
         return _NONE
     if array.ndim != 1 or array.dtype.kind not in "iu" or array.min() < 0 or array.max() >= size:
@@ -199,18 +201,18 @@ def _capped(
     most: int,
     rng: np.random.Generator,
 ) -> NDArray[np.int64]:
-    """Return the items of each group that cover it best, as many as it may have beside those labelled; ascending."""
-    # Stable, so that members stay ascending, and the same input gives the same choice.
+    """Return the items of each group that cover it best, at most ``most`` with the labelled ones; ascending."""
+    # Stable, so that members stay ascending and the same input gives the same choice.
     order = left[np.argsort(groups[left], kind="stable")]
-    stay = []
+    chosen = []
     for members in np.split(order, np.flatnonzero(np.diff(groups[order])) + 1):
-        # What is labelled counts as part of the group's share, and as covered.
-        mine = labelled[groups[labelled] == groups[members[0]]] if len(members) else _NONE
-        quota = max(0, most - len(mine))
+        # Labelled items count towards the group's share, and as covered.
+        known = labelled[groups[labelled] == groups[members[0]]] if len(members) else _NONE
+        quota = max(0, most - len(known))
         if quota and len(members) > quota:
-            everyone = np.concatenate([members, mine])
+            everyone = np.concatenate([members, known])
             inside = np.arange(len(everyone))
             best = by_complement(embeddings[everyone], inside[: len(members)], inside[len(members) :], rng)
             members = everyone[best]
-        stay.append(members[:quota])
-    return np.sort(np.concatenate(stay)) if stay else _NONE
+        chosen.append(members[:quota])
+    return np.sort(np.concatenate(chosen)) if chosen else _NONE

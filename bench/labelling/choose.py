@@ -1,4 +1,4 @@
-"""From embeddings and a budget to the items to label, in order."""
+"""Choosing the items to label from embeddings and a budget, in the order to label."""
 
 from __future__ import annotations
 
@@ -30,12 +30,13 @@ from bench.stages.neighbors import NeighborLists
 from bench.weighted import kept_in
 
 EFFORT = {"cpu": 1_000_000, "cuda": 100_000_000}
-"""Items times heads times epochs of TEMI that a default selection spends, where the least of each allows it."""
+"""Items times heads times epochs of TEMI that a default selection spends, if the minimum of each allows it."""
 _LEAST = 500
 _ROUGH = 10_000
 _MANY = 100
-"""Clusters from which on one start of k-means does: seeding costs more than iterations, and three starts gave the same
-warnings and a normalised mutual information within 0.008 (2,000 to 2,500 rows, 100 and 250 clusters, 2 seeds each)."""
+"""From this number of clusters on, k-means starts once: seeding costs more than iterations, and three starts gave the
+same warnings and a normalised mutual information within 0.008 (2,000 to 2,500 rows, 100 and 250 clusters, 2 seeds
+each)."""
 UNIFORM = "random"
 """The method whose choice needs no order and no clusters."""
 NO_LIMITS = Limits()
@@ -43,20 +44,20 @@ _NONE = np.empty(0, dtype=np.int64)
 
 
 class Chosen(NamedTuple):
-    """What to label.
+    """Items to label, and how they were chosen.
 
     Attributes:
-        positions: int64 [n], among the given items, in the order to label.
+        positions: int64 [n], positions among the given items, in the order to label.
         clusters: int64 [N], cluster of each item, -1 for items that were left out; None for ``random``.
-        scores: float32 [N], high = hard, NaN for items that were left out; None where the method has no score.
+        scores: float32 [N], high = hard, NaN for items that were left out; None if the method has no score.
         variant: the method with all parameters that were set, by the user or by the size of the pool.
         chosen: parameters that the method chose itself.
-        duplicates: int64, items left out because they nearly equal another one.
+        duplicates: int64, items left out because they nearly equal another item.
         grouped: int64, items left out because their group has enough.
         warnings: signs that the choice is not varied.
-        judged: candidate -> what a judge that reads no label said of it, high = good; empty where none was judged.
-        taken: which of them this is.
-        approximate: whether it rests on a search for neighbours that compares not all pairs.
+        judged: candidate -> its judgement without labels, high = good; empty if nothing was judged.
+        taken: the candidate that was chosen.
+        approximate: whether the search for neighbours did not compare all pairs.
     """
 
     positions: NDArray[np.int64]
@@ -72,19 +73,21 @@ class Chosen(NamedTuple):
     approximate: bool = False
 
 
-def check_method(call: Call, *, budget: int, items: int, classes: int, left_out: str = "") -> Entry[MethodInfo]:
-    """Look the method up and check what can be checked before anything is embedded.
+def check_request(call: Call, *, budget: int, items: int, classes: int, left_out: str = "") -> Entry[MethodInfo]:
+    """Return the method's entry; refuse a method, budget or number of classes that is not valid.
+
+    This needs no embeddings, so that a user hears of a mistake before anything is embedded.
 
     Args:
         call: the method.
-        budget: n, items to keep.
-        items: N, of which they are chosen.
-        classes: about how many classes they have.
-        left_out: for the message, what happened to other items: ``of 6 files 3 could not be read; ``.
+        budget: n, items to choose.
+        items: N, items to choose from.
+        classes: approximate number of classes.
+        left_out: beginning of a message, what happened to other items: ``of 6 files 3 could not be read; ``.
 
     Raises:
         UnknownName: no such method or parameter.
-        SpecError: a parameter, budget or number of classes that is not valid.
+        SpecError: a parameter, the budget or the number of classes is not valid.
         LabelAccessError: the method needs labels.
     """
     entry = methods.get(call.name, usable=_label_free)
@@ -110,16 +113,16 @@ def _label_free(entry: Entry[MethodInfo]) -> bool:
 
 
 def affordable(entry: Entry[MethodInfo], call: Call, items: int, device: str) -> Call:
-    """Fit TEMI's heads and epochs to the size of the pool, where the user did not set them.
+    """Return the call with TEMI's heads and epochs reduced to the size of the pool, unless the user set them.
 
-    The defaults of the paper, 50 heads and 200 epochs, take a day for 100,000 items on 2 cores. Epochs come first,
-    since few steps do not converge; then heads, of which the best by training loss counts. Fewer than 500 items count
-    as 500: the heads' weights are read and written at each step however few there are.
+    The paper's defaults, 50 heads and 200 epochs, take a day for 100,000 items on 2 cores. Epochs have priority, since
+    TEMI does not converge in few steps; heads get the rest, and the best head by training loss is used. Fewer than
+    500 items count as 500: each step reads and writes the heads' weights however few items there are.
     """
     temi = {"heads", "cluster_epochs"} <= entry.params.keys() and call.params.get("clustering", "temi") == "temi"
     if not temi:
         return call
-    # As many epochs as leave room for four heads, then as many heads as still fit.
+    # As many epochs as leave room for four heads, then as many heads as fit.
     effort, items = EFFORT[device], max(items, _LEAST)
     epochs = call.params.get("cluster_epochs", min(Clustering.epochs, max(5, effort // (4 * items))))
     heads = call.params.get("heads", min(Clustering.heads, max(3, effort // (epochs * items))))
@@ -137,50 +140,51 @@ def choose(
     limits: Limits = NO_LIMITS,
     left_out: str = "",
 ) -> Chosen:
-    """Run a label-free method on embeddings, and put its choice in an order of which every beginning is a good choice.
+    """Choose items with a label-free method, in an order whose first k are a good choice of k items.
 
-    What is labelled counts as chosen: the method chooses from all items, for as many more as are labelled, and of its
-    choice those come first, and are kept, that cover best what no labelled item covers (``by_complement``). A uniform
-    draw is only drawn from the others: any beginning of it is a uniform draw too.
+    Labelled items count as already chosen: the method chooses from all items, and its budget grows by the number of
+    labelled ones. The items of its choice that best cover what no labelled item covers come first and are kept
+    (``by_complement``). For ``random``, items are drawn only from those without a label; the first k of a uniform draw
+    are a uniform draw too.
 
     Args:
-        embeddings: float32 [N, D], finite; read a part at a time, but whole for a method that reads embeddings.
+        embeddings: float32 [N, D], finite; read in parts, or whole for a method that reads embeddings.
         call: the method with the user's parameters.
         budget: n, items to label.
-        classes: about how many classes the items have; the number of clusters unless the method sets another.
-        seed: of everything random.
-        machine: what it is computed with.
-        limits: what is labelled, excluded, grouped, or a near-duplicate.
-        left_out: see ``check_method``.
+        classes: approximate number of classes; the number of clusters unless the method sets another.
+        seed: seed of everything random.
+        machine: cache, device and threads.
+        limits: labelled and excluded items, groups and near-duplicates.
+        left_out: see ``check_request``.
 
     Raises:
-        BenchError: see ``check_method``; or the selection cannot be made.
+        BenchError: see ``check_request``; or the selection cannot be made.
     """
     rng = np.random.default_rng(derive_seed(seed, "order to label"))
-    told = None if limits.similarity is None else machine.begin("near-duplicates")
-    candidates = find_candidates(embeddings, limits, rng, threads=machine.threads, progress=told)
-    # By the user's own numbers first, which a message should name; below for what the method is asked for.
-    check_method(
-        call, budget=budget, items=len(candidates.positions), classes=classes, left_out=left_out + candidates.said
+    progress = None if limits.similarity is None else machine.begin("near-duplicates")
+    candidates = find_candidates(embeddings, limits, rng, threads=machine.threads, progress=progress)
+    # First with the user's own numbers, which a message should name; below with those that the method gets.
+    check_request(
+        call, budget=budget, items=len(candidates.positions), classes=classes, left_out=left_out + candidates.left_out
     )
-    # A draw that depended on what is labelled would no longer be uniform over the others.
+    # A draw that depended on the labelled items would not be uniform over the others.
     labelled = _NONE if call.name == UNIFORM else np.unique(limits.labelled)
-    kept = np.union1d(candidates.positions, labelled)
-    pool = rows_at(embeddings, kept)
-    wanted = budget + len(labelled)
-    entry = check_method(call, budget=wanted, items=len(pool), classes=classes)
+    pooled = np.union1d(candidates.positions, labelled)
+    pool = rows_at(embeddings, pooled)
+    enlarged = budget + len(labelled)
+    entry = check_request(call, budget=enlarged, items=len(pool), classes=classes)
     call = affordable(entry, call, len(pool), machine.device)
     session = machine.session(pool)
-    selection = items_selection(pool, call, budget=wanted, classes=classes, seed=seed)
+    selection = items_selection(pool, call, budget=enlarged, classes=classes, seed=seed)
     selected = session.get(selection).arrays
     indices = kept_in(selected).without_weights(str(call), "a list of what to label")
     diagnostics = Diagnostics.from_arrays(selected)
-    clusters, sought = None, int(diagnostics.chosen.get("num_clusters", classes))
+    clusters, num_clusters = None, int(diagnostics.chosen.get("num_clusters", classes))
     if call.name == UNIFORM:
         order = rng.permutation(indices)
     else:
-        # Positions in the pool, which is cut to the kept items; both are ascending.
-        before = np.searchsorted(kept, labelled)
+        # Positions in the pool; ``pooled`` and ``labelled`` are both ascending.
+        before = np.searchsorted(pooled, labelled)
         order = by_complement(pool, np.setdiff1d(indices, before), before, rng)[:budget]
         options = _clustering(entry, call.params)
         inside = (
@@ -188,18 +192,18 @@ def choose(
             if options is None
             else session.arrays(PseudoLabels.of(selection, options))["labels"]
         )
-        # Of all kept items and not of the choice alone: the table of scores tells every item's cluster.
-        clusters = _spread(inside, kept, len(embeddings), -1)
-    positions = kept[order]
+        # For the whole pool and not only the choice: the table of scores has every item's cluster.
+        clusters = _spread(inside, pooled, len(embeddings), -1)
+    positions = pooled[order]
     return Chosen(
         positions=positions,
         clusters=clusters,
-        scores=None if diagnostics.scores is None else _spread(diagnostics.scores, kept, len(embeddings), np.nan),
+        scores=None if diagnostics.scores is None else _spread(diagnostics.scores, pooled, len(embeddings), np.nan),
         variant=str(call),
         chosen=dict(diagnostics.chosen),
         duplicates=candidates.duplicates,
         grouped=candidates.grouped,
-        warnings=() if clusters is None else tuple(collapse(clusters[positions], sought)),
+        warnings=() if clusters is None else tuple(collapse(clusters[positions], num_clusters)),
         judged=dict(diagnostics.judged),
         taken=diagnostics.taken,
         approximate=(limits.similarity is not None and worthwhile(len(embeddings)))
@@ -208,33 +212,32 @@ def choose(
 
 
 def rough_clusters(rows: Rows, classes: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Cluster rows of length 1 by k-means of 10,000 of them, or as many as classes, to say where a choice comes from.
+    """Return rough clusters of the rows, which only describe a choice: k-means fitted to a sample of 10,000 rows.
 
     Args:
-        rows: float32 [N, D], of any length; they are scaled to 1.
-        classes: C, 1 to N.
-        rng: draws the rows and seeds k-means.
+        rows: float32 [N, D]; they are scaled to length 1.
+        classes: C, number of clusters, 1 to N; the sample has at least as many rows.
+        rng: draws the sample and seeds k-means.
 
     Returns:
         int64 [N] in [0, C).
     """
-    drawn = max(_ROUGH, classes)
-    # Of a sample, since these clusters only describe a choice and change nothing in it.
-    some = rows[slice(None) if len(rows) <= drawn else rng.choice(len(rows), drawn, replace=False)]
-    model = fit_kmeans(unit_rows(some), classes, seed=int(rng.integers(2**31)), inits=3 if classes < _MANY else 1)
+    size = max(_ROUGH, classes)
+    sample = rows[slice(None) if len(rows) <= size else rng.choice(len(rows), size, replace=False)]
+    model = fit_kmeans(unit_rows(sample), classes, seed=int(rng.integers(2**31)), inits=3 if classes < _MANY else 1)
     parts = [model.predict(unit_rows(part)) for _, part in in_blocks(rows, _ROUGH)]
     return np.concatenate(parts).astype(np.int64)
 
 
-def _spread(values: NDArray[Any], kept: NDArray[np.int64], size: int, missing: float) -> NDArray[Any]:
-    """Spread the values of the kept items over all N, the others ``missing``."""
+def _spread(values: NDArray[Any], positions: NDArray[np.int64], size: int, missing: float) -> NDArray[Any]:
+    """Return an array of ``size`` with the values at the positions and ``missing`` elsewhere."""
     spread = np.full(size, missing, dtype=values.dtype)
-    spread[kept] = values
+    spread[positions] = values
     return spread
 
 
 def _clustering(entry: Entry[MethodInfo], params: Mapping[str, Any]) -> Clustering | None:
-    """How the method's own pseudo-labels are made; None where it has none."""
+    """Return the options of the method's pseudo-labels; None if it has none."""
     for item in entry.info.needs(entry.resolve(params)):
         if "pseudo-labels" in item.resources():
             return cast("Clustering", item.chosen)

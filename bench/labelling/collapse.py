@@ -1,4 +1,4 @@
-"""Signs that a choice is much less varied than what it was chosen from, or that nothing could be chosen by."""
+"""Warnings about choices that are not varied, and about embeddings that say nothing."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from numpy.typing import NDArray
 from bench.labelling.rows import Rows, in_blocks
 
 _FAIR = 3
-"""Times its fair share that a cluster must have of the choice, besides half of it."""
+"""A cluster must have this many times its fair share of the choice, and half of the choice, for a warning."""
 _FEWEST = 10
-"""Items; a smaller choice has few clusters, or half of it in one, by chance."""
+"""A choice of fewer items has few clusters, or half of it in one, by chance."""
 
 
 def collapse(clusters: NDArray[np.int64], classes: int) -> list[str]:
-    """Say how a choice collapsed, and what to do: far fewer clusters than classes, or half of it in one cluster.
+    """Return warnings if a choice has far fewer clusters than classes, or half of its items in one cluster.
 
     Args:
         clusters: int64 [n], cluster of each chosen item.
-        classes: about how many classes there are.
+        classes: approximate number of classes.
 
     Returns:
-        Warnings, empty for a varied choice.
+        Warnings that say what to do; none for a varied choice.
     """
     size, (numbers, counts) = len(clusters), np.unique(clusters, return_counts=True)
     if size < _FEWEST:
@@ -30,59 +30,59 @@ def collapse(clusters: NDArray[np.int64], classes: int) -> list[str]:
     warnings = []
     # A choice cannot come from more clusters than it has items.
     if 2 * len(numbers) <= min(size, classes):
-        warnings.append(f"the choice comes from {len(numbers)} of the {classes} clusters that were looked for{advice}")
+        warnings.append(f"the choice comes from only {len(numbers)} of {classes} clusters{advice}")
     largest = int(counts.max())
     if 2 * largest >= size and largest * classes >= _FAIR * size:
         number = int(numbers[counts.argmax()])
-        warnings.append(f"{largest} of the {size} chosen items are of one cluster ({number}){advice}")
+        warnings.append(f"{largest} of the {size} chosen items are in one cluster ({number}){advice}")
     return warnings
 
 
 def oddities(rows: Rows, budget: int) -> list[str]:
-    """Say what is odd about embeddings that were given; pictures may be black, or copies of each other.
+    """Return warnings about the user's embeddings: rows of zeros, or fewer different rows than the budget.
 
     Args:
-        rows: float32 [N, D], as they were given.
+        rows: float32 [N, D], the user's embeddings.
         budget: n, items to choose.
     """
     return [*empty_rows(rows), *copies(rows, budget)]
 
 
 def copies(rows: Rows, budget: int) -> list[str]:
-    """Say that fewer embeddings differ than items are chosen.
+    """Return a warning if there are fewer different embeddings than items to choose.
 
     Args:
-        rows: float32 [N, D], what is chosen from.
+        rows: float32 [N, D], the items to choose from.
         budget: n, items to choose.
 
     Returns:
-        A warning, or none.
+        One warning, or none.
     """
     different: set[int] = set()
     for _, part in in_blocks(rows):
         different.update(hash(row.tobytes()) for row in part + 0.0)  # -0 and 0 are equal
-        # Most pools differ from the first block on, and the rest of a large file need not be read for it.
+        # The first block is mostly enough, so that the rest of a large file need not be read.
         if len(different) >= budget:
             return []
     return [
-        f"the {len(rows):,} items have {len(different):,} different embeddings, so the choice holds copies; choose "
-        "fewer, or leave copies out (--skip-duplicates)."
+        f"the {len(rows):,} items have only {len(different):,} different embeddings, so the choice contains copies; "
+        "choose fewer items, or leave out copies (--skip-duplicates)."
     ]
 
 
 def empty_rows(rows: Rows) -> list[str]:
-    """Say how many embeddings are zeros alone, which tell nothing of their items.
+    """Return a warning if embeddings consist only of zeros, which say nothing about their items.
 
     Args:
-        rows: float32 [N, D], as they were given; of a black picture, pixels are zeros and no fault.
+        rows: float32 [N, D], the user's embeddings. (Pixels of a black picture are zeros too, and no fault.)
 
     Returns:
-        A warning, or none.
+        One warning, or none.
     """
     empty = np.concatenate([inside.start + np.flatnonzero(~part.any(axis=1)) for inside, part in in_blocks(rows)])
     if not len(empty):
         return []
     return [
-        f"{len(empty):,} of {len(rows):,} embeddings are zeros alone, the first in line {empty[0]} (counted from 0); "
-        "perhaps what made them failed there."
+        f"{len(empty):,} of {len(rows):,} embeddings are all zeros, the first in line {empty[0]} (counted from 0); "
+        "perhaps embedding failed there."
     ]

@@ -1,4 +1,4 @@
-"""Several label-free methods at once: the method ``auto`` on one's own items, and what the judge said of each."""
+"""Comparing several label-free methods on the user's items with the method ``auto``."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from bench.grammar import Call, split_list
 
 
 def comparing(methods: str, usual: str, find: Callable[[str], Call]) -> Call:
-    """``auto`` with these candidates.
+    """Return a call of ``auto`` with the given candidates.
 
     Args:
-        methods: comma-separated, as the user named them.
-        usual: what ``methods`` is where the user named none; the candidates are then those of ``auto`` itself.
-        find: reads one of them, which may be ``usual`` too.
+        methods: the user's methods, separated by commas.
+        usual: value of ``methods`` if the user named none; ``auto`` then takes its default candidates.
+        find: parses one method, which may be ``usual`` too.
     """
-    if methods.strip() in (usual, "auto"):  # which would be the only candidate of itself
+    if methods.strip() in (usual, "auto"):  # ``auto`` cannot be its own candidate
         return Call("auto", {})
-    return Call("auto", {"candidates": ",".join(str(find(one)) for one in split_list(methods))})
+    return Call("auto", {"candidates": ",".join(str(find(method)) for method in split_list(methods))})
 
 
-def leaderboard(judged: Mapping[str, float], taken: str) -> Iterator[str]:
-    """Lines of text: candidates, the best first, and the random coresets of the guard as one.
+def judgement_lines(judged: Mapping[str, float], taken: str) -> Iterator[str]:
+    """Yield the candidates as lines of text, the best first, with the guard's random coresets as one line.
 
     Args:
-        judged: candidate -> what the judge said, high = good.
-        taken: the one whose items were written.
+        judged: candidate -> judgement, high = good.
+        taken: the candidate whose items were written.
     """
     by_chance = [value for name, value in judged.items() if name.startswith("random ")]
     listed = {name: value for name, value in judged.items() if not name.startswith("random ")}
@@ -35,8 +35,8 @@ def leaderboard(judged: Mapping[str, float], taken: str) -> Iterator[str]:
         listed["at random"] = mean
         shown["at random"] = f"{100 * mean:.1f} ({100 * min(by_chance):.1f} to {100 * max(by_chance):.1f})"
     marked = "at random" if taken.startswith("random ") else taken
-    yield "Judged without a label: percent of cluster memberships outside the choice that it predicts."
+    yield "Judged without labels: percent of cluster memberships outside the choice that it predicts."
     width = max(map(len, listed))
-    # By name where they are equal, so that the list does not depend on the order of judging.
+    # Ties are sorted by name, so that the list does not depend on the order of judging.
     for name in sorted(listed, key=lambda name: (-listed[name], name)):
         yield f"  {name:<{width}}  {shown[name]}{'  <- taken' if name == marked else ''}"

@@ -1,4 +1,4 @@
-"""A contact sheet: small pictures of the first images to label."""
+"""Contact sheets: small pictures of the first images to label."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ THUMBNAIL = 120
 """Side of a picture in pixels."""
 _GAP, _TEXT, _TEXT_SIZE, _HEAD = 8, 16, 9, 5
 _MARK = b"contact sheet of bench select"
-"""The comment in the file, by which it is told from the user's pictures."""
+"""JPEG comment that tells a contact sheet from the user's pictures."""
 
 
 def contact_sheet(files: ImageFiles, positions: Sequence[int], captions: Sequence[str], *, columns: int = 10) -> bytes:
-    """Pictures side by side, each with a line of text below.
+    """Return a contact sheet: pictures side by side, each with a caption below.
 
     Args:
-        files: where the pictures are; the place of one that can no longer be read stays empty.
-        positions: which ones, in the order in which they are shown.
-        captions: a line for each; one that is too long loses its middle, since names differ at their end. What cannot
-            be printed, such as a line break, is a ``?``.
+        files: files of the pictures; a picture that can no longer be read is left blank.
+        positions: positions of the pictures to show, in order.
+        captions: a line for each; a long caption loses its middle, since names differ at their end. Characters that
+            cannot be printed, such as a line break, become a ``?``.
         columns: pictures per line.
 
     Returns:
@@ -48,10 +48,10 @@ def contact_sheet(files: ImageFiles, positions: Sequence[int], captions: Sequenc
     draw.font = _font()
     for number, (position, caption) in enumerate(zip(positions, captions, strict=True)):
         left, top = _GAP + number % columns * step, _GAP + number // columns * (step + _TEXT)
-        with suppress(DataError, MemoryError):  # moved since it was embedded: the list is worth more than its picture
+        with suppress(DataError, MemoryError):  # the file may have moved: the list matters more than its picture
             small = thumbnail(files.locate(position))
             sheet.paste(small, (left + (THUMBNAIL - small.width) // 2, top + (THUMBNAIL - small.height) // 2))
-        # A line break would be drawn over the picture below.
+        # A line break would draw over the picture below.
         caption = "".join(letter if letter.isprintable() else "?" for letter in caption)
         draw.text((left, top + THUMBNAIL + 1), _fitting(caption, draw.textlength), fill="black")
     buffer = io.BytesIO()
@@ -60,7 +60,7 @@ def contact_sheet(files: ImageFiles, positions: Sequence[int], captions: Sequenc
 
 
 def _font() -> FreeTypeFont | ImageFont:
-    """Return a font for captions: matplotlib's, since Pillow's own has ASCII alone, and an umlaut would be a box."""
+    """Return a font for captions: matplotlib's, since Pillow's has only ASCII and would draw an umlaut as a box."""
     from PIL.ImageFont import load_default, truetype
 
     matplotlib = find_spec("matplotlib")
@@ -69,7 +69,7 @@ def _font() -> FreeTypeFont | ImageFont:
 
 
 def _fitting(caption: str, length: Callable[[str], float]) -> str:
-    """Cut as much of the middle out of the caption as does not fit."""
+    """Return the caption with as much of its middle cut out as does not fit."""
     cut, head = caption, caption[:_HEAD]
     for start in range(_HEAD, len(caption) + 1):
         if length(cut) <= THUMBNAIL:
@@ -79,7 +79,7 @@ def _fitting(caption: str, length: Callable[[str], float]) -> str:
 
 
 def thumbnail(path: Path) -> Image:
-    """Read the picture upright, its longer side THUMBNAIL pixels."""
+    """Return the picture upright, with a longer side of THUMBNAIL pixels."""
     from PIL import ImageOps
 
     upright = decode(path, upright=True, about=THUMBNAIL)
@@ -88,10 +88,10 @@ def thumbnail(path: Path) -> Image:
 
 
 def is_contact_sheet(path: Path) -> bool:
-    """Whether a file is a contact sheet of ours; one that cannot be read is none."""
+    """Return whether a file is a contact sheet of ours; False if it cannot be read."""
     try:
         with open_regular(path) as file:
-            # JPEG comments stand at the beginning: no picture has to be read whole.
+            # JPEG comments come first, so no picture has to be read whole.
             return _MARK in file.read(256)
     except OSError:
         return False

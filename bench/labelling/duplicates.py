@@ -1,4 +1,4 @@
-"""Near-duplicates: of images that look almost the same, one is enough to label."""
+"""Near-duplicates: one of several images that look almost the same is enough to label."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from bench.labelling.rows import Rows, in_blocks
 from bench.progress import Progress
 
 _BLOCK = 1024
-"""Items that are compared with all that stay at a time."""
+"""Items that are compared with the kept ones at a time."""
 _PROBES = 16
-"""Cells that an item is looked for in where there are very many."""
+"""Cells that are searched for each item in a very large pool."""
 _PAIRS = 65_536
-"""Pairs whose differences are held at once."""
+"""Pairs whose differences are in memory at once."""
 _ROUNDING = 1e-4
-"""More than a product of unit rows in float32 may lie from their cosine; what is that near is looked at twice."""
+"""Bound on the error of a float32 product of unit rows; pairs this close to the threshold are compared exactly."""
 
 
 def without_duplicates(
     embeddings: Rows, similarity: float, *, threads: int = 1, progress: Progress | None = None
 ) -> NDArray[np.int64]:
-    """Go through the items in order, and leave out each that is nearly the same as an earlier one that stays.
+    """Return the items without near-duplicates: each is left out that nearly equals an earlier kept item.
 
-    An item is left out because of one that stays, never because of one that is left out itself: in a burst of pictures
-    that drift apart, the first stays and so does the first that no longer resembles it. Of more than 200,000 items a
-    few near-duplicates may be missed (``bench.labelling.approximate``; measured in benchmarks/).
+    Items are compared only with kept items. In a burst of pictures that drift apart, the first is kept, and so is the
+    first that no longer resembles it. With more than 200,000 items, a few near-duplicates may be missed
+    (``bench.labelling.approximate``; measured in benchmarks/).
 
     Args:
         embeddings: float32 [N, D], finite.
@@ -37,8 +37,8 @@ def without_duplicates(
         progress: called with (items compared, N).
 
     Returns:
-        int64, ascending positions of the items that stay: no two of them are that similar, and each of the others is
-        that similar to an earlier one that stays.
+        int64, ascending positions of the kept items. No two kept items are that similar, and every other item is that
+        similar to an earlier kept one.
     """
     from threadpoolctl import threadpool_limits
 
@@ -49,7 +49,7 @@ def without_duplicates(
             new = ~kept.resembled(block, similarity)
             for row in np.flatnonzero(new):
                 if new[row]:
-                    # Within the block one by one: an item that falls must not take others with it.
+                    # One by one inside the block: an item that is left out must not exclude others.
                     later = row + 1 + np.flatnonzero(new[row + 1 :])
                     new[later] = ~_resembles(block[later], block[row : row + 1], similarity)
             kept.add(inside.start + np.flatnonzero(new), block[new])
@@ -59,18 +59,18 @@ def without_duplicates(
 
 
 class _Kept:
-    """Items that stay, in the order in which they came."""
+    """Kept items, in the order of adding."""
 
     def __init__(self, rows: Rows) -> None:
         self.rows = rows
         self.positions: list[NDArray[np.int64]] = []
 
     def add(self, positions: NDArray[np.int64], units: NDArray[np.float32]) -> None:
-        """Add items by their positions, and rows of length 1."""
+        """Add items by their positions and unit rows."""
         self.positions.append(positions)
 
     def resembled(self, units: NDArray[np.float32], similarity: float) -> NDArray[np.bool_]:
-        """Which of some rows of length 1 are near-duplicates of any that stays, bool [B]; all are compared."""
+        """Return which unit rows are near-duplicates of a kept item, bool [B]; all pairs are compared."""
         resembling = np.zeros(len(units), dtype=bool)
         for positions in self.positions:
             left = np.flatnonzero(~resembling)
@@ -79,7 +79,7 @@ class _Kept:
 
 
 class _InCells(_Kept):
-    """The same for very many: an item is compared with the nearest that its next few cells hold."""
+    """Kept items of a very large pool: an item is compared with the nearest one in a few cells."""
 
     def __init__(self, rows: Rows, threads: int) -> None:
         super().__init__(rows)
@@ -93,34 +93,35 @@ class _InCells(_Kept):
         resembling = np.zeros(len(units), dtype=bool)
         if not self.positions:
             return resembling
-        # The nearest alone: if that one is not similar enough, none is.
+        # Only the nearest: if it is not similar enough, none is.
         nearest = self._cells.search(units, 1, _PROBES)[:, 0]
-        there = np.flatnonzero(nearest >= 0)
-        stay = unit_rows(self.rows[np.concatenate(self.positions)[nearest[there]]])
-        close = np.linalg.norm(units[there] - stay, axis=1) <= _distance(similarity)
-        # Rows of zeros are the same as each other, as the public function promises.
-        resembling[there] = np.where(units[there].any(axis=1), close & stay.any(axis=1), ~stay.any(axis=1))
+        matched = np.flatnonzero(nearest >= 0)
+        kept = unit_rows(self.rows[np.concatenate(self.positions)[nearest[matched]]])
+        close = np.linalg.norm(units[matched] - kept, axis=1) <= _distance(similarity)
+        # Rows of zeros are the same as each other, as ``without_duplicates`` promises.
+        resembling[matched] = np.where(units[matched].any(axis=1), close & kept.any(axis=1), ~kept.any(axis=1))
         return resembling
 
 
-def _resembles(rows: NDArray[np.float32], stay: NDArray[np.float32], similarity: float) -> NDArray[np.bool_]:
-    """Which of some unit rows are near-duplicates of any that stays, bool [len(rows)].
+def _resembles(rows: NDArray[np.float32], kept: NDArray[np.float32], similarity: float) -> NDArray[np.bool_]:
+    """Return which unit rows are near-duplicates of any kept one, bool [len(rows)].
 
-    Products in float32 only say which pairs may be: near 1 they cannot tell 0.9999999 from 1, so distances decide.
+    Float32 products only find pairs that may be near-duplicates: near 1 they cannot tell 0.9999999 from 1. Distances
+    decide.
     """
     resembling = np.zeros(len(rows), dtype=bool)
-    if not len(rows) or not len(stay):
+    if not len(rows) or not len(kept):
         return resembling
-    one, other = np.nonzero(rows @ stay.T >= similarity - _ROUNDING)
-    for at in range(0, len(one), _PAIRS):
-        here, there = one[at : at + _PAIRS], other[at : at + _PAIRS]
-        apart = np.linalg.norm(rows[here] - stay[there], axis=1)
-        resembling[here[apart <= _distance(similarity)]] = True
-    if not stay.any(axis=1).all():
+    row_numbers, kept_numbers = np.nonzero(rows @ kept.T >= similarity - _ROUNDING)
+    for start in range(0, len(row_numbers), _PAIRS):
+        left, right = row_numbers[start : start + _PAIRS], kept_numbers[start : start + _PAIRS]
+        apart = np.linalg.norm(rows[left] - kept[right], axis=1)
+        resembling[left[apart <= _distance(similarity)]] = True
+    if not kept.any(axis=1).all():
         resembling |= ~rows.any(axis=1)
     return resembling
 
 
 def _distance(similarity: float) -> float:
-    """Between unit vectors: |a - b|^2 = 2 - 2 a.b; the slack covers the rounding of float32."""
+    """Return the distance of unit vectors of this cosine, |a - b|^2 = 2 - 2 a.b; the slack covers float32 rounding."""
     return float(np.sqrt(max(0.0, 2 - 2 * similarity))) + 1e-6

@@ -1,4 +1,4 @@
-"""Forms of the choice for labelling tools; imports nothing, so that ``--help`` is quick."""
+"""File formats of labelling tools; imports nothing, so that ``--help`` is quick."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import Enum
 
 
 class Format(str, Enum):
-    """What the choice is written for."""
+    """File format of a choice."""
 
     csv = "csv"
     txt = "txt"
@@ -17,4 +17,4 @@ class Format(str, Enum):
 
 
 FORMATS = tuple(form.value for form in Format)
-"""Their names, as ``--format`` takes them."""
+"""Names of the formats, as ``--format`` takes them."""

@@ -1,4 +1,4 @@
-"""The choice in the form that labelling tools take."""
+"""Writing a choice in the formats of labelling tools."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 LOCAL_FILES = "/data/local-files/?d="
-"""What Label Studio serves files of its document root by."""
+"""Prefix of the addresses by which Label Studio serves files of its document root."""
 _WEB = ("http://", "https://")
 _TURNED = (5, 6, 7, 8)
-"""EXIF orientations that swap width and height; a camera may have written anything in their place."""
+"""EXIF orientations that swap width and height; other values, which cameras also write, do not."""
 
 
 _SUFFIX = {
@@ -35,13 +35,13 @@ _SUFFIX = {
 _NEED_FILES = (Format.cvat, Format.fiftyone, Format.coco)
 
 
-def parse_formats(given: str) -> tuple[Format, ...]:
-    """Return what is written beside the CSV, which always is, as a comma-separated list names it.
+def parse_formats(text: str) -> tuple[Format, ...]:
+    """Return the formats of a comma-separated list without CSV, which is always written.
 
     Raises:
         UnknownName: no such format.
     """
-    names = [name.strip() for name in given.split(",")]
+    names = [name.strip() for name in text.split(",")]
     for name in names:
         if name not in FORMATS:
             raise UnknownName("--format of bench select", name, FORMATS)
@@ -49,24 +49,22 @@ def parse_formats(given: str) -> tuple[Format, ...]:
 
 
 def handover_path(out: Path, form: Format) -> Path:
-    """Where the choice is written in a format, beside the CSV."""
+    """Return the path of the choice in a format, next to the CSV."""
     return out.with_name(out.stem + _SUFFIX[form])
 
 
 def check_handover(forms: Sequence[Format], paths: str | None, *, files: bool) -> None:
-    """Refuse formats that the items do not allow, or paths that one of them cannot have, before any work.
+    """Refuse formats that the items do not allow, or paths that a format cannot have, before any work.
 
     Raises:
-        SpecError: see above.
+        SpecError: a format or ``--paths`` does not fit.
     """
     if paths is not None and not forms:
         raise SpecError(
             "--paths is for the other formats: the CSV's names stay relative, so that --labelled finds them."
         )
     if paths is not None and paths not in ("relative", "absolute") and "/" not in paths:
-        raise SpecError(
-            f"--paths {paths} is not valid: relative, absolute, or what to put before, such as https://host/."
-        )
+        raise SpecError(f"--paths {paths} is not valid: relative, absolute, or a prefix such as https://host/.")
     for form in forms:
         if not files and (form in _NEED_FILES or (paths is not None and form != Format.txt)):
             raise SpecError(f"--format {form.value} lists files; give --images FOLDER (with --names for embeddings).")
@@ -89,19 +87,19 @@ def handover(
     paths: str | None,
     bucket: str | None = None,
 ) -> bytes:
-    """Return the content of the file for a tool.
+    """Return the content of the file for a labelling tool.
 
     Args:
-        form: not ``csv``.
-        records: of the choice, in order: ``order``, ``file`` or ``item``, ``cluster``, ``score``.
-        files: in the same order; None for items that are no files.
-        paths: ``relative``, ``absolute``, a prefix, or None for what the tool usually takes: absolute paths for
-            FiftyOne; for files in Label Studio the bucket, or ``/data/local-files/?d=`` and the path below the folder
-            that theirs lies in; relative ones otherwise.
-        bucket: address of the folder from which the files were fetched; None for files that lie here.
+        form: the tool's format, not ``csv``.
+        records: the records of the choice, in order: ``order``, ``file`` or ``item``, ``cluster``, ``score``.
+        files: the files in the same order; None for items that are no files.
+        paths: ``relative``, ``absolute``, a prefix, or None for the tool's usual paths: absolute ones for FiftyOne;
+            for files in Label Studio the bucket, or ``/data/local-files/?d=`` and the path below the images' parent
+            folder; otherwise relative ones.
+        bucket: address of the folder from which the files were fetched; None for local files.
 
     Raises:
-        DataError: a name that the format cannot hold.
+        DataError: the format cannot hold one of the names.
     """
     names = [str(record["file" if "file" in record else "item"]) for record in records]
     paths = _usual_paths(form, files, bucket) if paths is None else paths
@@ -111,13 +109,13 @@ def handover(
             raise DataError(f"--format txt has one name a line, and {broken[0]!r} has several; take another --format.")
         return "".join(f"{name}\n" for name in written).encode("utf-8", "surrogateescape")
     for name in written:
-        # Bytes that are no UTF-8 come as such surrogates, which JSON and CSV readers refuse.
+        # Bytes that are not UTF-8 become such surrogates, which JSON and CSV readers refuse.
         if not name.isprintable() and any("\udc80" <= letter <= "\udcff" for letter in name):
             raise DataError(
                 f"{name!a} is not UTF-8, which --format {form.value} needs; give --paths a URL prefix, or rename it."
             )
     if form == Format.fiftyone:
-        # Its importer opens the file with line breaks translated, and would look for another name.
+        # FiftyOne's importer translates line breaks and would look for another name.
         if broken := [name for name in written if "\r" in name]:
             raise DataError(f"--format fiftyone cannot hold the carriage return in {broken[0]!r}; rename the file.")
         lines = [{"filepath": name, **_facts(record)} for name, record in zip(written, records, strict=True)]
@@ -141,10 +139,10 @@ def handover(
 
 
 def image_size(path: Path) -> tuple[int, int]:
-    """Width and height of an image as it is shown, upright.
+    """Return width and height of an image when it is shown upright.
 
     Raises:
-        DataError: it cannot be read.
+        DataError: the image cannot be read.
     """
     from PIL import Image
 
@@ -160,7 +158,7 @@ def image_size(path: Path) -> tuple[int, int]:
 
 
 def _is_turned(image: Image) -> bool:
-    """Whether width and height are swapped when the picture is decoded upright; damaged EXIF data turn nothing."""
+    """Return whether decoding upright swaps width and height; False if the EXIF data is damaged."""
     try:
         return image.getexif().get(0x0112) in _TURNED  # 0x0112 is the orientation
     except MemoryError:
@@ -170,7 +168,7 @@ def _is_turned(image: Image) -> bool:
 
 
 def _facts(record: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what is known of an item besides its name."""
+    """Return the fields of a record other than its name."""
     return {key: record[key] for key in ("order", "cluster", "score") if key in record}
 
 
@@ -180,9 +178,9 @@ def _usual_paths(form: Format, files: ImageFiles | None, bucket: str | None) -> 
     if form != Format.label_studio or files is None:
         return "relative"
     if bucket is not None:
-        # Label Studio fetches pictures by address, and would not find names relative to a folder of ours.
+        # Label Studio fetches pictures by address, and would not find names relative to a local folder.
         return f"{bucket}/"
-    # Label Studio takes no storage that is its document root itself, so this is the folder that the images' lies in.
+    # A storage cannot be Label Studio's document root itself, so the root is the parent of the images' folder.
     return f"{LOCAL_FILES}{quote(os.fsencode(files.root.name))}/"
 
 
@@ -191,12 +189,12 @@ def _address(name: str, files: ImageFiles | None, paths: str) -> str:
         return name
     if paths == "absolute":
         return str(files.root / name)
-    # Label Studio asks a bucket for the key as it stands behind s3:// or gs://: encoded, it would not be there.
+    # Label Studio takes the text after s3:// or gs:// as the bucket's key, so it must not be encoded.
     return paths + (quote(os.fsencode(name)) if paths.startswith(_WEB) or "?" in paths else name)
 
 
 def _manifest(names: Sequence[str], sizes: Sequence[tuple[int, int]]) -> bytes:
-    """CVAT's dataset manifest, version 1.1: names without suffix, and sizes upright."""
+    """Return CVAT's dataset manifest, version 1.1: names without suffix, and sizes of the upright images."""
     lines: list[dict[str, Any]] = [{"version": "1.1"}, {"type": "images"}]
     for name, (width, height) in zip(names, sizes, strict=True):
         stem, suffix = os.path.splitext(name)  # noqa: PTH122  (a URL is no path)

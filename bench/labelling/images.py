@@ -1,4 +1,4 @@
-"""Unlabelled image files: found at any depth, turned upright, embedded shard by shard, damaged ones left out."""
+"""Finding and embedding unlabelled image files: at any depth, upright, in shards, without damaged ones."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ from bench.stages.embeddings import Embeddings, EncoderFit
 from bench.store.cache import Store
 
 SHARD = 512
-"""Images that are embedded and stored at a time: what an interruption can lose."""
+"""Images that are embedded and stored at a time; an interruption loses at most these."""
 
 
-class Embedded(NamedTuple):
-    """What became of the image files.
+class EmbeddedFiles(NamedTuple):
+    """Embeddings of the image files that could be read.
 
     Attributes:
-        embeddings: float32 [M, D], of the images that could be read.
-        positions: int64 [M], where they lie among the files, ascending.
-        skipped: the others.
+        embeddings: float32 [M, D], embeddings of the readable images.
+        positions: int64 [M], their positions among the files, ascending.
+        skipped: the other files, with reasons.
     """
 
     embeddings: NDArray[np.float32]
@@ -45,14 +45,14 @@ class Embedded(NamedTuple):
 
 
 class ReadableFiles(Stage):
-    """Which of the files can be decoded. All stages here are found by what the files hold, wherever they lie."""
+    """Positions of the files that can be decoded. Stages here are identified by the files' content, not their paths."""
 
     kind = "readable-files"
     files: str
 
 
 class FittedToFiles(Stage):
-    """What an encoder learned from the files that can be read."""
+    """An encoder fitted to the files that can be read."""
 
     kind = "encoder"
     version = EncoderFit.version
@@ -61,12 +61,12 @@ class FittedToFiles(Stage):
 
 
 class EmbeddingShard(Stage):
-    """Embeddings of those of some files that can be decoded.
+    """Embeddings of the decodable files of a shard.
 
     Attributes:
-        files: which ones.
+        files: fingerprint of the files.
         fitted_on: key of ``FittedToFiles``; empty for an encoder that is not fitted.
-        encoder: what embeds them.
+        encoder: the encoder.
     """
 
     kind = "embedding-shard"
@@ -77,15 +77,15 @@ class EmbeddingShard(Stage):
 
 
 def readable_suffixes() -> tuple[str, ...]:
-    """Return the suffixes of the files that are images here."""
+    """Return the suffixes of image files that can be read on this machine."""
     return SUFFIXES + (heic.SUFFIXES if heic.installed() else ())
 
 
 def heic_hint(others: Mapping[str, int]) -> str:
-    """Say what to install, where HEIC files are among those that were not looked at; else nothing.
+    """Return what to install if HEIC files were ignored; empty if there are none, or they can be read.
 
     Args:
-        others: suffix, in lower case -> how many files have it.
+        others: suffix in lower case -> number of ignored files with it.
     """
     count = sum(others.get(suffix, 0) for suffix in heic.SUFFIXES)
     if not count or heic.installed():
@@ -94,24 +94,24 @@ def heic_hint(others: Mapping[str, int]) -> str:
 
 
 def find_images(folder: Path) -> Scan:
-    """Find all image files below a folder, at any depth, sorted by path, but no contact sheets of ours.
+    """Return all image files below a folder, at any depth, sorted by path, without our contact sheets.
 
-    Those are JPEG, PNG and WebP files, and HEIC where pillow-heif is installed.
+    Image files are JPEG, PNG and WebP, and HEIC if pillow-heif is installed.
 
     Raises:
-        DataError: no such folder, or none in it.
+        DataError: the folder does not exist, or contains no image.
     """
     if not folder.is_dir():
         what = "is a file" if folder.exists() else "does not exist"
         raise DataError(f"{folder} {what}; --images takes a folder of images ({', '.join(readable_suffixes())}).")
     scan = scan_images(folder, readable_suffixes())
-    # A sheet of an earlier round lies in the folder where the user wrote its list.
-    own = [is_contact_sheet(scan.files.root / name) for name in scan.files.names]
-    files = scan.files.take(np.flatnonzero(~np.array(own, dtype=bool)))
+    # A contact sheet of an earlier round may be in the same folder.
+    sheets = [is_contact_sheet(scan.files.root / name) for name in scan.files.names]
+    files = scan.files.take(np.flatnonzero(~np.array(sheets, dtype=bool)))
     if not len(files):
         first = f" Left out: {scan.skipped[0].name} ({scan.skipped[0].reason})." if scan.skipped else ""
-        heic_there = heic_hint(scan.other_suffixes())
-        raise DataError(f"{folder} holds no image ({', '.join(readable_suffixes())}), at any depth.{first}{heic_there}")
+        hint = heic_hint(scan.other_suffixes())
+        raise DataError(f"{folder} holds no image ({', '.join(readable_suffixes())}), at any depth.{first}{hint}")
     return replace(scan, files=files)
 
 
@@ -124,26 +124,26 @@ def embed_files(
     size: int,
     device: str,
     stage: Callable[[str], Progress],
-) -> Embedded:
-    """Embed image files; every finished shard is stored, so that an interrupted run goes on where it was.
+) -> EmbeddedFiles:
+    """Return the embeddings of image files; finished shards are stored, so that an interrupted run resumes.
 
-    Nothing is stored of a file that could not be read: it is tried again by every call.
+    Files that could not be read are not stored, and are tried again by every call.
 
     Args:
         files: N files.
-        ref: the encoder; fitted to all files that can be read first, if it must be.
-        weights: its weights file, or None where it has none.
-        store: of what was fitted and of finished shards.
-        size: the short side is scaled to this many pixels and the centre cut.
+        ref: the encoder; if it must be fitted, it is first fitted to all readable files.
+        weights: its weights file, or None if it has none.
+        store: store of fitted encoders and finished shards.
+        size: the short side is scaled to this many pixels and the centre is cropped.
         device: ``cpu`` or ``cuda``.
-        stage: told what begins; returns whom to tell how far it is.
+        stage: starts a progress bar of a given title and returns its update function.
 
     Raises:
         DataError: no file could be read.
     """
     work = _Work(make_encoder(ref, weights), ref, store, size, device)
     shards = batches(len(files), SHARD)
-    # One shard is read at a time, so that it is still in the system's memory when it is decoded; a fit needs them all.
+    # One shard is read at a time, so that the system still caches it when it is decoded; a fit needs all of them.
     contents: Iterable[Contents] = (read_contents(files.take(inside)) for inside in shards)
     fitted_on = ""
     if isinstance(work.encoder, FittedEncoder):
@@ -152,7 +152,7 @@ def embed_files(
     parts, positions, skipped = [], [], []
     tick = stage(f"embedding {len(files):,} images with {ref.label}")
     for inside, content in zip(shards, contents, strict=True):
-        # Two ways to fail: a file that cannot be read has no content, and one that can may be no image.
+        # A file fails in two ways: it cannot be read, or its content is no image.
         problems = dict(content.problems)
         if len(content.files):
             embeddings, readable, damaged = work.embed(
@@ -165,12 +165,12 @@ def embed_files(
         tick(int(inside[-1]) + 1, len(files))
     if len(skipped) == len(files):
         raise _none_readable(len(files), skipped[0].reason)
-    return Embedded(np.concatenate(parts), np.concatenate(positions), tuple(skipped))
+    return EmbeddedFiles(np.concatenate(parts), np.concatenate(positions), tuple(skipped))
 
 
 @dataclass(frozen=True)
 class _Work:
-    """What embeds, and where it is stored; see ``embed_files``."""
+    """An encoder and the store of its results; see ``embed_files``."""
 
     encoder: Encoder
     ref: EncoderRef
@@ -182,7 +182,7 @@ class _Work:
         return StreamedImages(files, self.size, self.size, upright=True)
 
     def fit(self, contents: Sequence[Contents], total: int, stage: Callable[[str], Progress]) -> str:
-        """Fit the encoder to all files that can be read, or restore what was fitted to them; return its key."""
+        """Fit the encoder to all readable files, or restore a stored fit, and return the key of the fit."""
         assert isinstance(self.encoder, FittedEncoder)
         files = reduce(ImageFiles.joined, (content.files for content in contents))
         tolerant = TolerantImages(self.images(files))
@@ -191,38 +191,38 @@ class _Work:
             tolerant.look(np.arange(len(files)), stage(f"checking {len(files):,} images"))
             return {"readable": tolerant.readable()}
 
-        # Stored, since finding out means to decode every file, which a fit that was interrupted would do again.
-        wanted = ReadableFiles(files=tolerant.fingerprint)
-        readable = self.store.get(wanted, look, accept=partial(_still_all, tolerant)).arrays["readable"]
+        # Stored: checking decodes every file, which an interrupted fit would otherwise repeat.
+        check = ReadableFiles(files=tolerant.fingerprint)
+        readable = self.store.get(check, look, accept=partial(_no_more_readable, tolerant)).arrays["readable"]
         if not len(readable):
-            problems = [*tolerant.problems.values(), *(why for one in contents for why in one.problems.values())]
-            raise _none_readable(total, problems[0])
+            reasons = [*tolerant.problems.values(), *(why for part in contents for why in part.problems.values())]
+            raise _none_readable(total, reasons[0])
         images = self.images(files.take(readable))
-        told = stage(f"preparing the encoder {self.ref.label} on {len(images):,} images")
+        progress = stage(f"preparing the encoder {self.ref.label} on {len(images):,} images")
         fitted = FittedToFiles(files=images.fingerprint, encoder=self.ref)
-        fit = partial(self.encoder.fit, images, device=self.device, progress=told)
+        fit = partial(self.encoder.fit, images, device=self.device, progress=progress)
         self.encoder.restore(self.store.get(fitted, fit).arrays)
         return fitted.key
 
     def embed(
         self, files: ImageFiles, fitted_on: str, progress: Progress
     ) -> tuple[NDArray[np.float32], NDArray[np.int64], dict[int, str]]:
-        """Return embeddings [M, D], positions [M] of the files that they are of, and why not of the others."""
+        """Return the embeddings [M, D] of the readable files, their positions [M], and position -> reason of others."""
         tolerant = TolerantImages(self.images(files))
 
         def compute() -> Arrays:
-            told = by_steps(progress, len(files))
-            embeddings = self.encoder.embed(tolerant, device=self.device, batch_size=64, progress=told)
+            update = by_steps(progress, len(files))
+            embeddings = self.encoder.embed(tolerant, device=self.device, batch_size=64, progress=update)
             readable = tolerant.readable()
             return {"embeddings": embeddings[readable], "readable": readable}
 
-        wanted = EmbeddingShard(files=tolerant.fingerprint, fitted_on=fitted_on, encoder=self.ref)
-        arrays = self.store.get(wanted, compute, accept=partial(_still_all, tolerant)).arrays
+        shard = EmbeddingShard(files=tolerant.fingerprint, fitted_on=fitted_on, encoder=self.ref)
+        arrays = self.store.get(shard, compute, accept=partial(_no_more_readable, tolerant)).arrays
         return arrays["embeddings"], arrays["readable"], tolerant.problems
 
 
-def _still_all(images: TolerantImages, arrays: Arrays) -> bool:
-    """Whether no image is readable now that was not when the arrays were stored: what failed then may work today."""
+def _no_more_readable(images: TolerantImages, arrays: Arrays) -> bool:
+    """Return whether every image that failed when the arrays were stored still fails; decoders may have improved."""
     failed = np.setdiff1d(np.arange(len(images)), arrays["readable"])
     images.look(failed)
     return len(images.problems) == len(failed)
@@ -233,5 +233,5 @@ def _none_readable(count: int, reason: str) -> DataError:
 
 
 def _from(start: int, total: int, progress: Progress, done: int, part: int) -> None:
-    """Pass on how far a part of the work is that begins at ``start``."""
+    """Report the progress of a part of the work that begins at ``start``."""
     progress(start + done, total)

@@ -1,4 +1,4 @@
-"""The user's own items as a pool: embeddings are all there is, and no label exists that a method could read."""
+"""The user's items as a pool: only embeddings, and no label that a method could read."""
 
 from __future__ import annotations
 
@@ -38,30 +38,30 @@ from bench.stages.source import StageSource
 from bench.store.cache import Artifact
 
 GIVEN = "given"
-"""The registered encoder that stands for embeddings that were given."""
+"""The registered encoder that stands for the user's embeddings."""
 _LARGE = 10_000
 _PROBE = "linear_probe"
 
 
 class ApproximateLists(NeighborLists):
-    """Most of the nearest neighbours, where comparing all pairs would take hours (``bench.labelling.approximate``)."""
+    """Most of the nearest neighbours, for pools in which comparing all pairs would take hours."""
 
     kind: ClassVar[str] = "approximate-neighbors"
     version: ClassVar[int] = 1
 
     def compute(self, session: Session, progress: Progress) -> Arrays:
-        """Return ``indices`` and ``distances`` as ``NeighborLists``; ``recall`` as ``approximate_neighbors``."""
+        """Return ``indices`` and ``distances`` as ``NeighborLists`` does, and the measured ``recall``."""
         assert isinstance(session, ItemsSession)
         near = approximate_neighbors(session.vectors, self.k, self.metric, threads=session.threads, progress=progress)
         return {**near.neighbors._asdict(), "recall": np.array(near.recall)}
 
 
 class ItemsSession(Session):
-    """Stages on one matrix of embeddings, computed in this process and stored: an interrupted selection resumes.
+    """Stages on one matrix of embeddings, computed in this process and stored, so that a selection can resume.
 
     Attributes:
         vectors: ``Rows`` [N, D].
-        begin: starts a progress bar of that title; returns its update function.
+        begin: starts a progress bar of a given title and returns its update function.
     """
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
@@ -70,15 +70,15 @@ class ItemsSession(Session):
     begin: Callable[[str], Progress]
 
     def get(self, stage: Stage) -> Artifact:
-        """As ``Session.get``; the embeddings are those that were given, and of very many neighbours are approximate."""
+        """Return a stage's artifact; embeddings are the user's, and neighbours in a very large pool are approximate."""
         if isinstance(stage, Embeddings):
-            # Not through the store, which would hold a second copy of what the user has.
+            # Not through the store, which would keep a second copy of the user's data.
             return Artifact({"embeddings": self.vectors[:]}, 0.0, reused=True)
         if type(stage) is NeighborLists and worthwhile(len(self.vectors)):
             stage = ApproximateLists(embeddings=stage.embeddings, k=stage.k, metric=stage.metric)
 
         def produce() -> Arrays:
-            for needed in stage.inputs():  # first, so that the two are told apart in the progress
+            for needed in stage.inputs():  # first, so that each stage has its own progress bar
                 if not isinstance(needed, Embeddings):
                     self.get(needed)
             return self.compute(stage, self.begin(_in_plain_words(stage)))
@@ -90,12 +90,12 @@ class ItemsSession(Session):
         return _ItemsSource(selection, self)
 
     def dataset(self, ref: DatasetRef) -> NoReturn:
-        """Refused: the items have no labels, and whoever wants their images reads labels too."""
+        """Refuse access: the items have no labels, and every use of a data set reads labels too."""
         raise LabelAccessError("the method reads labels, and unlabelled items have none; choose a label-free method.")
 
 
 def _in_plain_words(stage: Stage) -> str:
-    """Say what a stage does, to somebody who wants to label images and knows nothing of stages."""
+    """Return what a stage does, in words for a user who wants to label images and does not know stages."""
     match stage:
         case Selection():
             return f"choosing by {Call(stage.method, dict(stage.params))}"
@@ -106,9 +106,9 @@ def _in_plain_words(stage: Stage) -> str:
         case PseudoLabels():
             return f"clustering the items by {stage.how()}"
         case ProxyDynamics():
-            return "training a small network on the clusters, which tells how hard each item is"
+            return "training a small network on the clusters to see how hard each item is"
         case Rehearsal():
-            return "trying choices out on the clusters"
+            return "trying out choices on the clusters"
         case Labelings() | JudgeFeatures():
             return "preparing to judge choices without labels"
     return stage.title()
@@ -120,20 +120,20 @@ class _ItemsSource(StageSource):
             raise SelectionError("the method reads images; `bench select` gives a method embeddings only.")
         if part.name != EMBEDDINGS.name:
             return super().read(part, options, asked)
-        given = self._session.vectors  # type: ignore[attr-defined]
-        # What is read from a file is the method's own already: a second copy may not fit.
-        return cast("Value", private(given) if isinstance(given, np.ndarray) else read_only(given[:]))
+        vectors = self._session.vectors  # type: ignore[attr-defined]
+        # Rows read from a file are a copy already, and a second copy may not fit into memory.
+        return cast("Value", private(vectors) if isinstance(vectors, np.ndarray) else read_only(vectors[:]))
 
 
 def items_selection(vectors: Rows, call: Call, *, budget: int, classes: int, seed: int) -> Selection:
-    """Return the selection of a method from embeddings, identified by their content.
+    """Return the stage in which a method selects from embeddings, identified by their content.
 
     Args:
         vectors: float32 [N, D].
         call: the method with the parameters that were set.
-        budget: n, items to keep.
-        classes: about how many classes the items have, and so clusters, unless the method sets their number.
-        seed: of everything random.
+        budget: n, items to select.
+        classes: approximate number of classes, and the number of clusters unless the method sets another.
+        seed: seed of everything random.
     """
     entry = methods.get(call.name)
     items = DatasetRef(
@@ -157,7 +157,7 @@ def items_selection(vectors: Rows, call: Call, *, budget: int, classes: int, see
 
 
 def _fingerprint(vectors: Rows) -> str:
-    """SHA-256 of the numbers as float32, whatever they are stored as, and of how neighbours are found in so many."""
+    """Return the SHA-256 of the numbers as float32, and of the approximate search if the pool needs it."""
     digest = hashlib.sha256()
     if worthwhile(len(vectors)):
         digest.update(f"{ApproximateLists.kind} {ApproximateLists.version}".encode())
@@ -167,7 +167,7 @@ def _fingerprint(vectors: Rows) -> str:
 
 
 def proxy_for(size: int) -> Proxy:
-    """Return a linear probe on the embeddings of ``size`` items: seconds on a CPU, and no images are needed."""
+    """Return a linear probe on the embeddings of ``size`` items, which needs no images and takes seconds on a CPU."""
     recipe = Recipe(
         proxy_epochs=30,
         batch_size=256 if size < _LARGE else 1024,
@@ -181,13 +181,13 @@ def proxy_for(size: int) -> Proxy:
 
 @dataclass(frozen=True)
 class Machine:
-    """What a choice is computed with.
+    """Cache, device and threads of a choice.
 
     Attributes:
         cache: folder of the shared stages.
         device: ``cpu`` or ``cuda``.
         threads: CPU threads.
-        begin: starts a progress bar of that title; returns its update function.
+        begin: starts a progress bar of a given title and returns its update function.
     """
 
     cache: Path
@@ -196,7 +196,7 @@ class Machine:
     begin: Callable[[str], Progress]
 
     def session(self, vectors: Rows) -> ItemsSession:
-        """Return where the stages on these embeddings are found and computed."""
+        """Return the session that finds and computes the stages on these embeddings."""
         return ItemsSession(
             out=self.cache,
             cache=self.cache,
@@ -210,11 +210,11 @@ class Machine:
 def embed_images(
     images: NDArray[np.uint8], encoder: Call, cache: Path, *, device: str, threads: int
 ) -> NDArray[np.float32]:
-    """Embeddings of images in memory, stored by the images' content.
+    """Return the embeddings of images in memory, stored by the images' content.
 
     Args:
         images: uint8 [N, C, H, W].
-        encoder: its name, parameters, and perhaps ``weights=FILE``.
+        encoder: the encoder's name and parameters, and optionally ``weights=FILE``.
         cache: folder of the shared stages.
         device: ``cpu`` or ``cuda``.
         threads: CPU threads.
@@ -228,7 +228,7 @@ def embed_images(
     from bench.engine.plan import find_encoder
 
     ref, weights = find_encoder(encoder, False, needed=True)
-    # With the shape: the same bytes as images of another height and width are other images.
+    # With the shape: the same bytes in another shape are other images.
     digest = hashlib.sha256(repr(images.shape).encode() + images.tobytes()).hexdigest()
     pool = DatasetRef(name="items", fingerprint=digest, size=len(images))
     session = _ImagesSession(
@@ -243,14 +243,14 @@ def embed_images(
 
 
 class _ImagesSession(Session):
-    """One array of images, of which nothing but pixels is known."""
+    """One array of images without labels."""
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
 
     images: Any
 
     def dataset(self, ref: DatasetRef) -> Dataset:
-        # -1 is no class: whoever reads these labels after all finds none that could be right.
+        # -1 is no class, so code that reads these labels by mistake cannot find a right one.
         unknown = Split(self.images, np.full(len(self.images), -1))
         return Dataset(
             train=unknown,

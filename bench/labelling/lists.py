@@ -1,4 +1,4 @@
-"""Lists of items that the user gives: what is labelled, what is excluded, and what belongs together."""
+"""The user's lists of items: which are labelled, which are excluded, and which belong together."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from bench.errors import DataError, SpecError
 from bench.labelling.tables import read_lines
 
 NAMES = ("file", "item", "name", "filepath")
-"""Headers of the column that names items: of our own lists, of Label Studio's export, and of FiftyOne's."""
+"""Headers of the column that names items, in our own lists and in exports of Label Studio and FiftyOne."""
 _LABELS, _GROUPS, _RANKS = ("label", "class", "annotation_id"), ("group",), ("rank",)
-"""The last label is of Label Studio's CSV, which names the others as its project does."""
+"""``annotation_id`` comes from Label Studio's CSV, whose other columns are named by the user's project."""
 _SHOWN, _LETTERS = 3, 80
-"""Names that a message shows, and letters of each."""
+"""Names that a message shows, and letters of each name."""
 
 
 class Listed(NamedTuple):
     """Items of a list.
 
     Attributes:
-        positions: int64, among the N items, ascending and unique.
-        unlabelled: how many lines of a list that has labels have none, and so do not count.
+        positions: int64, positions among the N items, ascending and unique.
+        unlabelled: number of lines without a label in a list with labels; they do not count.
     """
 
     positions: NDArray[np.int64] = np.empty(0, dtype=np.int64)
@@ -34,11 +34,11 @@ class Listed(NamedTuple):
 
 
 class Lookup:
-    """Finds items by what a list calls them: the name, or the path with the folder before it.
+    """Finds items by their name in a list: either the item's name, or a path that includes the folder.
 
     Args:
-        names: of the N items, as the tool itself writes them.
-        root: folder of the files; None where the items are no files.
+        names: names of the N items, as ``bench select`` writes them.
+        root: folder of the files; None if the items are no files.
     """
 
     def __init__(self, names: Sequence[str], root: Path | None) -> None:
@@ -47,18 +47,18 @@ class Lookup:
         self._position = {name: position for position, name in enumerate(names)}
 
     def find(self, name: str) -> int | None:
-        """Position of an item, or None."""
+        """Return the position of an item, or None."""
         if name in self._position or self.root is None:
             return self._position.get(name)
         path = Path(name)
-        # As it was given and as it is: either may stand in a list that another tool wrote.
+        # Both as the user typed it and resolved: a list of another tool may contain either.
         for folder in (self.root, self.root.resolve()):
             if path.is_absolute() and path.is_relative_to(folder):
                 return self._position.get(path.relative_to(folder).as_posix())
         return self._position.get(PurePosixPath(name.removeprefix("./")).as_posix())
 
     def find_all(self, names: Sequence[str], source: str) -> NDArray[np.int64]:
-        """Positions of all names, in their order.
+        """Return the positions of all names, in their order.
 
         Raises:
             DataError: a name is none of the items.
@@ -66,7 +66,7 @@ class Lookup:
         positions = [self.find(name) for name in names]
         missing = [name for name, position in zip(names, positions, strict=True) if position is None]
         if missing:
-            # difflib compares with every name: too long for a hint where there are a million.
+            # difflib compares with every name, which takes too long for a hint in a million items.
             near = get_close_matches(missing[0], self.names[:10_000], n=1)
             hint = f" Did you mean {near[0]}?" if near else f" They are named like {self.names[0]}."
             shown = ", ".join(name[:_LETTERS] for name in missing[:_SHOWN]) + (
@@ -77,13 +77,14 @@ class Lookup:
 
 
 def read_list(path: Path, lookup: Lookup) -> Listed:
-    """Read which items a file lists: a CSV with a column ``file`` or ``item``, text with one name a line, or a tool's.
+    """Return the items that a file lists.
 
-    Our own lists are such CSV files, and so are they with labels added: where a column ``label`` or ``class`` is filled
-    in any line, only the lines where it is count. So is it with annotations in a file of Label Studio or of COCO.
+    The file is a CSV with a column ``file`` or ``item``, such as our own lists; a text with one name a line; or the
+    file of a labelling tool. If any line has a value in a column ``label`` or ``class``, only lines with a value count.
+    The same holds for annotations in a file of Label Studio or COCO.
 
     Raises:
-        DataError: not readable as text, no such column, or a name that is none of the items.
+        DataError: the file is not readable as text, lacks the column, or has a name that is none of the items.
     """
     rows = read_lines(path)
     header = _header(rows, NAMES, lookup, path)
@@ -95,34 +96,34 @@ def read_list(path: Path, lookup: Lookup) -> Listed:
         rows = [row for row in rows if _cell(row, titles.index("state")) in ("chosen", "labelled")]
     filled = len(rows)
     # A table of --scores was cut by its state already.
-    for wanted in (_LABELS,) if "state" in titles else (_LABELS, _RANKS):
-        at = next((titles.index(title) for title in wanted if title in titles), None)
+    for marks in (_LABELS,) if "state" in titles else (_LABELS, _RANKS):
+        at = next((titles.index(title) for title in marks if title in titles), None)
         if at is not None and any(_cell(row, at) for row in rows):
             rows = [row for row in rows if _cell(row, at)]
     names = [_cell(row, column) for row in rows]
     return Listed(np.unique(lookup.find_all(names, str(path))), filled - len(rows))
 
 
-def read_groups(given: str, lookup: Lookup) -> NDArray[np.int64]:
-    """Group of every item: the folder that a file lies in, or as a CSV of ``file`` (or ``item``) and ``group`` says.
+def read_groups(source: str, lookup: Lookup) -> NDArray[np.int64]:
+    """Return the group of every item: its folder, or its group in a CSV of ``file`` (or ``item``) and ``group``.
 
     Args:
-        given: ``folder``, or the path of a CSV file. Items that it does not list, or whose group is empty, are groups
-            of their own.
+        source: ``folder``, or the path of a CSV file. Items that the file does not list, or whose group is empty, are
+            groups of their own.
         lookup: the items.
 
     Returns:
         int64 [N], numbers of the groups.
 
     Raises:
-        DataError: not readable, no such columns, a name that is none of the items, or an item in two groups.
+        DataError: the file is not readable or lacks a column, a name is none of the items, or an item has two groups.
     """
-    if given == "folder":
+    if source == "folder":
         if lookup.root is None:
             raise SpecError("--groups folder needs --images, whose files lie in folders; give a CSV of item and group.")
         keys = [name.rpartition("/")[0] for name in lookup.names]
     else:
-        path = Path(given)
+        path = Path(source)
         rows = read_lines(path)
         header = _header(rows, NAMES, lookup, path)
         titles = header[1] if header else []
@@ -142,9 +143,9 @@ def read_groups(given: str, lookup: Lookup) -> NDArray[np.int64]:
 
 
 def _numbers(groups: Mapping[int, str], size: int) -> NDArray[np.int64]:
-    """Give numbers to the groups, from 0, and then every item that is in none."""
+    """Return numbers for the groups from 0, and then for every item without a group."""
     number = {name: index for index, name in enumerate(dict.fromkeys(groups.values()))}
-    # Items that no line names are groups of one: nothing is said to belong with them.
+    # Items that no line names are groups of one.
     numbered = len(number) + np.arange(size, dtype=np.int64)
     for position, name in groups.items():
         numbered[position] = number[name]
@@ -154,7 +155,7 @@ def _numbers(groups: Mapping[int, str], size: int) -> NDArray[np.int64]:
 def _header(
     rows: Sequence[Sequence[str]], columns: Sequence[str], lookup: Lookup, path: Path
 ) -> tuple[int, list[str]] | None:
-    """Column of the names and all titles; None where the first line is a name and no header."""
+    """Return the column of the names and all titles; None if the first line is a name and no header."""
     titles = [title.strip().lower() for title in rows[0]]
     for column in columns:
         if column in titles:

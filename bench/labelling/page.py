@@ -1,4 +1,4 @@
-"""A page that shows the choice: pictures, what they cover, and what was left out; it needs no network."""
+"""The HTML page of a choice: its pictures, a map of what they cover, and what was left out; needs no network."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from bench.labelling.contact_sheet import thumbnail
 from bench.labelling.rows import Rows
 
 PICTURES = 500
-"""Pictures of the choice; with more of them a page would be too heavy to open."""
+"""The most pictures of a choice; a page with more would be too heavy to open."""
 _POINTS = 3_000
-"""Items that are drawn besides those chosen and labelled."""
+"""The most items on the map other than chosen and labelled ones."""
 _LISTED = 1_000
-"""Names of each kind that was left out."""
+"""The most names of items that were left out, for each reason."""
 _WIDTH, _HEIGHT, _EDGE = 800, 500, 12
 
 
 class Map(NamedTuple):
-    """Where items lie in the drawing, in its pixels; those chosen in the order to label."""
+    """Positions of items on the map, in pixels; chosen ones in the order to label."""
 
     chosen: list[list[int]]
     labelled: list[list[int]]
@@ -48,12 +48,12 @@ def choice_page(
     """Return the page as HTML.
 
     Args:
-        summary: one sentence.
+        summary: one sentence about the choice.
         warnings: signs that the choice is not varied.
         entries: the records of the choice, in order: ``order``, ``file`` or ``item``, ``cluster``, ``score``.
-        pictures: of the entries; None where items have none.
-        drawing: from ``map_of``.
-        left_out: heading and names, of near-duplicates and the like.
+        pictures: pictures of the entries; None if items have none.
+        drawing: the map from ``map_of``.
+        left_out: heading and names for each reason, such as near-duplicates.
         skipped: files that could not be used.
     """
     from jinja2 import Environment, StrictUndefined
@@ -77,14 +77,14 @@ def choice_page(
 
 
 def map_of(embeddings: Rows, chosen: NDArray[np.int64], labelled: NDArray[np.int64]) -> Map:
-    """Place the items on their two main axes: chosen and labelled ones, and at most 3,000 of the others.
+    """Return a map of the items on their two principal axes: chosen and labelled ones, and at most 3,000 others.
 
     Args:
         embeddings: float32 [N, D].
         chosen: int64 [n], in the order to label.
         labelled: int64.
     """
-    # Fixed: the same choice gives the same page.
+    # A fixed seed: the same choice gives the same page.
     rng = np.random.default_rng(0)
     others = np.setdiff1d(np.arange(len(embeddings)), np.union1d(chosen, labelled))
     if len(others) > _POINTS:
@@ -95,25 +95,25 @@ def map_of(embeddings: Rows, chosen: NDArray[np.int64], labelled: NDArray[np.int
 
 
 def _main_axes(rows: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Coordinates [M, 2] on the two axes of largest variance."""
+    """Return the coordinates [M, 2] on the two axes of largest variance."""
     centred = rows - rows.mean(0)
     if centred.shape[1] < 2:
         centred = np.pad(centred, ((0, 0), (0, 1)))
-    # Of D x D and not of the rows: it does not grow with their number. ``eigh`` gives the largest last.
+    # From the D x D matrix, which does not grow with the number of rows. ``eigh`` returns the largest last.
     axes = np.linalg.eigh(centred.T.astype(np.float64) @ centred)[1][:, :-3:-1]
     return np.asarray(centred @ axes, dtype=np.float64)
 
 
 def _scaled(points: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Move and scale the points into the picture."""
+    """Return the points moved and scaled into the map."""
     low, high = points.min(0), points.max(0)
-    # Points that all lie on one line have no height to divide by.
+    # Points on one line have no height to divide by.
     inside = (points - low) / np.where(high > low, high - low, 1)
     return _EDGE + inside * (np.array([_WIDTH, _HEIGHT]) - 2 * _EDGE)
 
 
 def _picture(path: Path) -> str:
-    """Return the small picture as a URI; empty where it has moved since it was embedded."""
+    """Return the small picture as a data URI; empty if the file has moved since it was embedded."""
     with suppress(DataError, MemoryError):
         buffer = io.BytesIO()
         thumbnail(path).save(buffer, "JPEG", quality=80)

@@ -1,4 +1,4 @@
-"""Embeddings that stay where they are, such as in a memory-mapped file, and are read as float32 a part at a time."""
+"""Embeddings that are read as float32 in parts and stay where they are, such as in a memory-mapped file."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from numpy.typing import ArrayLike, NDArray
 from bench.errors import DataError
 
 BLOCK = 4096
-"""Rows that are converted at a time where all are looked through."""
+"""Rows that are converted at a time when all rows are read."""
 
 
 class Rows(Protocol):
-    """N items' embeddings, float32 [N, D]: an array, or what is read like one."""
+    """Embeddings of N items, float32 [N, D]: an array, or an object that is indexed like one."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -26,17 +26,17 @@ class Rows(Protocol):
     def __len__(self) -> int: ...
 
     def __getitem__(self, index: Any, /) -> Any:
-        """Float32 [M, D], by a slice or by int64 [M] positions."""
+        """Return float32 [M, D], for a slice or for int64 [M] positions."""
         ...
 
 
 @dataclass(frozen=True, eq=False)
 class StoredRows:
-    """A matrix of numbers of any type, which is never converted whole unless it is asked for whole.
+    """A matrix of numbers of any type, of which only the requested rows are converted.
 
     Attributes:
         stored: numbers [N, D]. Not modified.
-        exponent: every number is divided by 2 to the power of this.
+        exponent: every number is divided by 2**exponent.
     """
 
     stored: NDArray[Any]
@@ -51,19 +51,19 @@ class StoredRows:
 
     def __getitem__(self, index: Any) -> NDArray[np.float32]:
         part = np.asarray(self.stored[index])
-        # What overflows float32 becomes infinite, which ``as_vectors`` counts and names.
+        # Numbers that overflow float32 become infinite, which ``as_vectors`` counts and reports.
         with np.errstate(over="ignore"):
-            # A division by a power of two rounds no digit.
+            # Dividing by a power of two is exact.
             return np.array(np.ldexp(part, -self.exponent) if self.exponent else part, dtype=np.float32, order="C")
 
 
 @dataclass(frozen=True, eq=False)
 class RowsAt:
-    """Some of the rows, in an order of their own; the others are not read.
+    """Some of the rows, in any order; the others are not read.
 
     Attributes:
-        rows: of which they are.
-        positions: int64 [M].
+        rows: all rows.
+        positions: int64 [M], positions of the rows to read.
     """
 
     rows: Rows
@@ -80,33 +80,33 @@ class RowsAt:
         return self.rows[self.positions[index]]
 
 
-def unmasked(name: str, given: ArrayLike) -> NDArray[Any]:
-    """Return what a caller gave as an array; refuse one with masked entries, since nothing here would heed a mask.
+def unmasked(name: str, values: ArrayLike) -> NDArray[Any]:
+    """Return values as an array; refuse masked entries, since masks would be ignored here.
 
     Args:
-        name: of the argument, for the message.
-        given: anything that numpy takes for an array.
+        name: name of the argument, for the message.
+        values: anything that numpy takes for an array.
 
     Raises:
-        DataError: see above.
+        DataError: an entry is masked.
     """
-    if isinstance(given, np.ma.MaskedArray) and (masked := np.ma.getmaskarray(given)).any():
+    if isinstance(values, np.ma.MaskedArray) and (masked := np.ma.getmaskarray(values)).any():
         first = tuple(int(axis[0]) for axis in np.nonzero(np.atleast_1d(masked)))
         raise DataError(
             f"{name} is a masked array of which {int(masked.sum()):,} of {masked.size:,} values are masked, the first "
             f"at {list(first)}; masks are not used here. Leave those items out, or fill them: {name}.filled(...)."
         )
-    return np.asarray(given)
+    return np.asarray(values)
 
 
 def rows_at(rows: Rows, positions: NDArray[np.int64]) -> Rows:
-    """Return the rows at some positions, ascending and unique: all of them are the rows themselves."""
-    # The rows themselves are read by slices, which a file on disk gives faster than positions.
+    """Return the rows at ascending, unique positions."""
+    # All rows are read by slices, which is faster from a file on disk than positions.
     return rows if len(positions) == len(rows) else RowsAt(rows, positions)
 
 
 def in_blocks(rows: Rows, size: int = BLOCK) -> Iterator[tuple[slice, NDArray[np.float32]]]:
-    """Read all rows, some at a time; yields where they lie, and float32 [at most ``size``, D]."""
+    """Yield all rows in blocks: the slice of a block, and its float32 [at most ``size``, D]."""
     for start in range(0, len(rows), size):
         inside = slice(start, min(start + size, len(rows)))
         yield inside, rows[inside]

@@ -1,4 +1,4 @@
-"""What to choose from: files in a folder, or embeddings with or without names."""
+"""Items to choose from: files in a folder, or embeddings with or without names."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ class Items(NamedTuple):
     """N items that can be chosen.
 
     Attributes:
-        vectors: float32 [N, D], read a part at a time where they lie in a file.
-        names: of the items.
-        named: what these name.
-        files: their pictures; None where there are none.
-        among: int64 [N], where they lie in the source.
-        skipped: what could not be used.
+        vectors: float32 [N, D]; read in parts if they are in a file.
+        names: names of the items.
+        named: whether these are names of files or of other items.
+        files: pictures of the items; None if there are none.
+        among: int64 [N], positions of the items in the source.
+        skipped: files that could not be used.
     """
 
     vectors: Rows
@@ -47,7 +47,7 @@ class Items(NamedTuple):
     skipped: tuple[Skipped, ...]
 
     def limits(self, limits: Limits) -> Limits:
-        """Turn limits by positions in the source into limits by positions among these items."""
+        """Return limits by positions among these items, from limits by positions in the source."""
         return replace(
             limits,
             labelled=self._inside(limits.labelled),
@@ -61,13 +61,13 @@ class Items(NamedTuple):
 
 @dataclass(frozen=True)
 class Source:
-    """What was found, before anything is embedded.
+    """The user's items before anything is embedded.
 
     Attributes:
-        names: of all items; one of them may turn out to be damaged.
-        scan: the folder of images that are to be embedded; None for embeddings.
-        vectors: those that were given; None for images.
-        root: folder of the files that the names are of; None where they are no files.
+        names: names of all items, some of which may turn out to be damaged.
+        scan: the folder of images to embed; None for embeddings.
+        vectors: the user's embeddings; None for images.
+        root: folder of the named files; None if the names are no files.
     """
 
     names: Sequence[str]
@@ -77,17 +77,17 @@ class Source:
 
     @classmethod
     def of(cls, scan: Scan) -> Source:
-        """Images that were found already."""
+        """Return the source of images that were found already."""
         return cls(scan.files.names, scan, None, scan.files.root)
 
     @classmethod
     def find(cls, *, images: Path | None, embeddings: Path | None, names: Path | None) -> Source:
-        """Look for the items.
+        """Return the source that the user's options describe.
 
         Args:
-            images: folder to be embedded, or that ``names`` are relative to.
+            images: folder of images to embed, or folder that ``names`` are relative to.
             embeddings: file of embeddings.
-            names: their names, one a line.
+            names: file of their names, one a line.
 
         Raises:
             BenchError: the three do not fit together, or cannot be read.
@@ -99,31 +99,31 @@ class Source:
                     "--images as the folder that these are in)."
                 )
             return cls.of(find_images(images))
-        vectors, own = read_embeddings(embeddings)
+        vectors, item_names = read_embeddings(embeddings)
         if names is not None:
-            own = _read_names(names, len(vectors))
-        if images is not None and own is None:
+            item_names = _read_names(names, len(vectors))
+        if images is not None and item_names is None:
             raise SpecError("--images beside --embeddings is the folder of the --names; give --names FILE.txt too.")
         if images is not None and not images.is_dir():
             raise DataError(f"{images} is no folder; --images takes the folder that the --names are in.")
-        if own is not None:
-            _check_names(own, str(names or embeddings))
-        listed = [str(number) for number in range(len(vectors))] if own is None else own
+        if item_names is not None:
+            _check_names(item_names, str(names or embeddings))
+        listed = [str(number) for number in range(len(vectors))] if item_names is None else item_names
         return cls(listed, None, vectors, None if images is None else images.resolve())
 
     def without(self, skipped: Sequence[Skipped]) -> Source:
-        """Return this source without files that could not be used, such as those that could not be fetched."""
+        """Return this source without the skipped files, such as files that could not be fetched."""
         if self.scan is None or not skipped:
             return self
         scan = self.scan.without(skipped)
         return replace(self, scan=scan, names=scan.files.names)
 
     def lookup(self) -> Lookup:
-        """Return what finds items by name."""
+        """Return a lookup of items by name."""
         return Lookup(self.names, self.root)
 
     def other_suffixes(self, *, without: Collection[Path]) -> dict[str, int] | None:
-        """How many files of the folder have which other suffix; None where no folder was looked through."""
+        """Return other suffix -> number of files in the folder; None if there is no folder of images."""
         if self.scan is None:
             return None
         return dict(sorted(self.scan.other_suffixes(without=[path.resolve() for path in without]).items()))
@@ -138,7 +138,7 @@ class Source:
         device: str,
         stage: Callable[[str], Progress],
     ) -> Items:
-        """Embed what is to be embedded; arguments are those of ``embed_files``, ``ref`` None for embeddings.
+        """Return the items, embedding images if necessary; arguments as ``embed_files``, ``ref`` None for embeddings.
 
         Raises:
             DataError: no file could be read.
@@ -147,28 +147,28 @@ class Source:
             assert self.vectors is not None
             files = None
             if self.root is not None:
-                # Names alone are enough for pages and sheets: what is not there stays without a picture.
+                # Pages and sheets only need names: a missing file is shown without a picture.
                 files = ImageFiles(self.root, tuple(self.names), np.zeros(len(self.names), dtype=np.int64))
             named: Named = "item" if files is None else "file"
             return Items(self.vectors, self.names, named, files, np.arange(len(self.names)), ())
-        done = embed_files(self.scan.files, ref, weights, store=store, size=size, device=device, stage=stage)
-        files = self.scan.files.take(done.positions)
-        # In the order of names, whichever of the two found out.
-        skipped = tuple(sorted(done.skipped + self.scan.skipped))
-        return Items(done.embeddings, files.names, "file", files, done.positions, skipped)
+        embedded = embed_files(self.scan.files, ref, weights, store=store, size=size, device=device, stage=stage)
+        files = self.scan.files.take(embedded.positions)
+        # Sorted by name, whether the scan or the embedding skipped a file.
+        skipped = tuple(sorted(embedded.skipped + self.scan.skipped))
+        return Items(embedded.embeddings, files.names, "file", files, embedded.positions, skipped)
 
 
 def _read_names(path: Path, count: int) -> list[str]:
     try:
-        # With the mark that Windows editors put first, and with names of files that are no UTF-8.
+        # Windows editors write a byte order mark first; names of files may not be UTF-8.
         text = read_regular(path, at_most=_MOST_BYTES).decode("utf-8-sig", "surrogateescape")
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror or error}.") from error
     names = text.split("\n")
-    # Not by ``splitlines``, which also breaks at signs that names of files may hold.
+    # Not by ``splitlines``, which also breaks at characters that names of files may contain.
     names = [name.removesuffix("\r") for name in (names[:-1] if names[-1] == "" else names)]
     if path.suffix.lower() == ".csv" and len(names) != count:
-        # As pandas writes it, with a header and perhaps other columns.
+        # A CSV as pandas writes it, with a header and perhaps other columns.
         title, *rows = read_lines(path)
         column = next((title.index(name) for name in NAMES if name in title), None)
         names = names if column is None else [row[column] for row in rows if len(row) > column]
@@ -178,7 +178,7 @@ def _read_names(path: Path, count: int) -> list[str]:
 
 
 def _check_names(names: Sequence[str], source: str) -> None:
-    """Raise ``DataError`` where two items have one name: a list could not tell them apart."""
+    """Refuse two items with the same name, which a list could not tell apart."""
     if len(set(names)) == len(names):
         return
     seen: set[str] = set()

@@ -1,4 +1,4 @@
-"""Lines of the lists that people hand back: CSV, text, Parquet, and what labelling tools take and export."""
+"""Reading users' lists: CSV, text, Parquet, and the files of labelling tools."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from bench.plain_files import read_regular
 
 _MOST_BYTES = 1 << 30
 _DONE = "annotated"
-"""Label of an image that a tool's file has annotations of; which ones, nobody asks here."""
+"""Stands for the label of an image that has annotations in a tool's file; the annotations do not matter here."""
 
 
 def read_lines(path: Path) -> list[list[str]]:
-    """Read the cells of each line of a list; the first line names the columns, where it does.
+    """Return the cells of each line of a list; the first line may name the columns.
 
     Args:
-        path: ``.csv`` or ``.parquet``, tasks of Label Studio or COCO (``.json``), a manifest of CVAT (``.jsonl``), or
-            text of any other name with one item a line. Of tools' files the columns are ``file`` and ``label``.
+        path: ``.csv`` or ``.parquet``, tasks of Label Studio or COCO (``.json``), a manifest of CVAT (``.jsonl``), or a
+            text file with any other suffix and one item a line. Tools' files get the columns ``file`` and ``label``.
 
     Returns:
-        At least one line; empty ones are left out.
+        At least one line, without empty ones.
 
     Raises:
-        DataError: not readable, or empty.
+        DataError: the file is not readable, or empty.
     """
     try:
         content = read_regular(path, at_most=_MOST_BYTES)
@@ -80,19 +80,19 @@ def _json(path: Path, content: bytes) -> list[list[str]]:
 
 
 def _tasks(tasks: list[dict[str, Any]]) -> list[tuple[str, bool]]:
-    """Names of tasks, as ours have them, and whether somebody has annotated each: Label Studio's JSON and JSON-MIN."""
+    """Return each task's name and whether it is annotated, from Label Studio's JSON or JSON-MIN."""
     return [
         (
             task.get("data", task)["name"],
             bool(task.get("annotation_id"))
-            or any(not made.get("was_cancelled") for made in task.get("annotations", ())),
+            or any(not annotation.get("was_cancelled") for annotation in task.get("annotations", ())),
         )
         for task in tasks
     ]
 
 
 def _coco(document: dict[str, Any]) -> list[tuple[str, bool]]:
-    annotated = {made["image_id"] for made in document.get("annotations", ())}
+    annotated = {annotation["image_id"] for annotation in document.get("annotations", ())}
     return [(image["file_name"], image["id"] in annotated) for image in document["images"]]
 
 

@@ -1,4 +1,4 @@
-"""The list of what to label, and where it and what belongs to it lie."""
+"""The list of items to label, the table of all items, and the paths of these files."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def records(chosen: Chosen, names: Sequence[str], named: Named) -> list[dict[str, Any]]:
-    """One record per entry, in the order to label.
+    """Return one record per chosen item, in the order to label.
 
     Args:
-        chosen: what ``choose`` returned.
-        names: of all N items.
-        named: what they name.
+        chosen: the choice from ``choose``.
+        names: names of all N items.
+        named: whether these are names of files or of other items.
     """
     columns = ("order", named, "cluster", "score")
     listed = [
@@ -39,13 +39,13 @@ def records(chosen: Chosen, names: Sequence[str], named: Named) -> list[dict[str
 
 
 def list_csv(listed: Sequence[Mapping[str, Any]], named: Named) -> bytes:
-    """Write the records as a CSV file."""
+    """Return the records as the content of a CSV file."""
     lines = [{**record, named: plain(record[named], named)} for record in listed]
     return to_csv(lines).encode("utf-8", "surrogateescape")
 
 
 def plain(name: str, named: Named) -> str:
-    """Make a file's name one that no spreadsheet takes for a formula: ``./=1.jpg`` is the file ``=1.jpg``."""
+    """Return a file's name so that no spreadsheet takes it for a formula: ``./=1.jpg`` for the file ``=1.jpg``."""
     return f"./{name}" if named == "file" and name.startswith(_FORMULA) else name
 
 
@@ -56,23 +56,23 @@ def _at(values: NDArray[Any] | None, position: int) -> Any:
 def all_records(
     chosen: Chosen, embeddings: Rows, limits: Limits, names: Sequence[str], named: Named
 ) -> dict[str, list[Any]]:
-    """Columns of a table with one line per item: what became of it, and the chosen item nearest to it.
+    """Return the columns of a table with one line per item: its state, and the chosen item nearest to it.
 
     Args:
-        chosen: what ``choose`` returned.
+        chosen: the choice from ``choose``.
         embeddings: float32 [N, D].
-        limits: those of the choice.
-        names: of the N items.
-        named: what they name.
+        limits: the limits of the choice.
+        names: names of the N items.
+        named: whether these are names of files or of other items.
 
     Returns:
-        ``file`` or ``item``, ``state`` (chosen, labelled, excluded, near-duplicate, group, or empty), ``rank`` (place
-        in the order to label), ``cluster``, ``score``, ``nearest`` (name of the chosen item) and ``similarity``
-        (cosine) to it.
+        ``file`` or ``item``, ``state`` (chosen, labelled, excluded, near-duplicate, group, or empty), ``rank`` (number
+        in the order to label), ``cluster``, ``score``, ``nearest`` (name of the nearest chosen item) and ``similarity``
+        (cosine to that item).
     """
     size = len(embeddings)
     state = np.full(size, "", dtype=object)
-    # The later one counts: what is labelled may be a near-duplicate or excluded too.
+    # The last state counts: a labelled item may be a near-duplicate or excluded too.
     for text, positions in (
         ("group", chosen.grouped),
         ("near-duplicate", chosen.duplicates),
@@ -85,7 +85,7 @@ def all_records(
     for number, position in enumerate(chosen.positions.tolist(), 1):
         rank[position] = number
     nearest, similarity = nearest_chosen(embeddings, chosen.positions)
-    # -1 and NaN stand for items that were left out; a table says nothing there. ``s != s`` is NaN.
+    # -1 and NaN stand for items that were left out; their cells stay empty. ``s != s`` is true for NaN.
     clusters = [None] * size if chosen.clusters is None else [None if c < 0 else c for c in chosen.clusters.tolist()]
     scores = [None] * size if chosen.scores is None else [None if s != s else s for s in chosen.scores.tolist()]
     return {
@@ -100,7 +100,7 @@ def all_records(
 
 
 def nearest_chosen(embeddings: Rows, chosen: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Position [N] of the chosen item nearest to each item, itself where it is chosen, and their cosine [N]."""
+    """Return the position [N] of the chosen item nearest to each item, itself if it is chosen, and their cosine [N]."""
     picked = unit_rows(embeddings[chosen])
     nearest = np.empty(len(embeddings), dtype=np.int64)
     similarity = np.empty(len(embeddings), dtype=np.float32)
@@ -109,13 +109,13 @@ def nearest_chosen(embeddings: Rows, chosen: NDArray[np.int64]) -> tuple[NDArray
         best = cosines.argmax(1)
         nearest[inside] = chosen[best]
         similarity[inside] = np.clip(cosines[np.arange(len(best)), best], -1, 1)
-    # Of equal items the first would be named; a chosen one is nearest to itself.
+    # ``argmax`` takes the first of equal items, but a chosen item is nearest to itself.
     nearest[chosen] = chosen
     return nearest, similarity
 
 
 def write_scores(path: Path, columns: dict[str, list[Any]]) -> None:
-    """Write the columns as CSV or Parquet, by the suffix, whole or not at all.
+    """Write the columns as CSV or Parquet, by the suffix, as a whole or not at all.
 
     Raises:
         BenchError: the folder cannot be written.
@@ -129,7 +129,7 @@ def write_scores(path: Path, columns: dict[str, list[Any]]) -> None:
 
     printable = {
         name: [
-            # Parquet holds UTF-8 alone; CSV keeps the bytes of such names.
+            # Parquet holds only UTF-8; CSV keeps the bytes of other names.
             v.encode("utf-8", "surrogateescape").decode("utf-8", "replace") if isinstance(v, str) else v
             for v in values
         ]
@@ -141,12 +141,12 @@ def write_scores(path: Path, columns: dict[str, list[Any]]) -> None:
 
 
 def beside(out: Path) -> tuple[Path, Path, Path]:
-    """Where the contact sheet of a list lies, the list of files that were skipped, and the page."""
+    """Return the paths of a list's contact sheet, of its list of skipped files, and of its page."""
     return out.with_suffix(".jpg"), out.with_name(f"{out.stem}.skipped.csv"), out.with_suffix(".html")
 
 
 def check_free(paths: Iterable[Path], *, overwrite: bool) -> None:
-    """Raise ``SpecError`` where one of the files to write is there already: it may hold the user's work."""
+    """Refuse to write a file that exists already, since it may hold the user's work."""
     there = [path for path in paths if _is_there(path)]
     if there and not overwrite:
         names = ", ".join(path.name for path in there)
@@ -157,21 +157,21 @@ def check_free(paths: Iterable[Path], *, overwrite: bool) -> None:
 
 
 def check_apart(written: Iterable[Path], read: Mapping[str, str | None]) -> None:
-    """Raise ``SpecError`` where a file would be written twice, or in the place of one that is read.
+    """Refuse to write a file twice, or over a file that is read.
 
     Args:
         written: all files that may be written.
-        read: option -> the file that it names, or an address, which is in nothing's place.
+        read: option -> the file that it names, or an address, over which nothing is written.
     """
-    inputs = {Path(given).resolve(): option for option, given in read.items() if given and not address_of(given)}
+    inputs = {Path(name).resolve(): option for option, name in read.items() if name and not address_of(name)}
     outputs: set[Path] = set()
     for path in written:
-        place = path.resolve()
-        if place in outputs:
+        resolved = path.resolve()
+        if resolved in outputs:
             raise SpecError(f"{path} would be written twice; give --out or --scores another name.")
-        if place in inputs:
-            raise SpecError(f"{path} would be written in the place of {inputs[place]}; give --out another name.")
-        outputs.add(place)
+        if resolved in inputs:
+            raise SpecError(f"{path} would be written in the place of {inputs[resolved]}; give --out another name.")
+        outputs.add(resolved)
 
 
 def _is_there(path: Path) -> bool:

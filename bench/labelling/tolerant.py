@@ -15,13 +15,13 @@ _BATCH = 64
 
 
 class TolerantImages:
-    """Images in files of which some may be damaged: those come as black, and are remembered.
+    """Images in files of which some may be damaged; a damaged image is read as black and remembered.
 
     Args:
-        images: what they are read from.
+        images: the images.
 
     Attributes:
-        problems: why an image could not be decoded, by position, of those that were asked for.
+        problems: position -> why the image could not be decoded, for the images that were read.
     """
 
     def __init__(self, images: StreamedImages) -> None:
@@ -42,22 +42,22 @@ class TolerantImages:
     def __getitem__(self, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
         try:
             return self.images[indices]
-        except (DataError, MemoryError):  # also of several at once, which one at a time may avoid
+        except (DataError, MemoryError):  # one image at a time needs less memory than a batch
             return np.stack([self._one(int(index)) for index in indices])
 
     def augmented(self, indices: NDArray[np.int64], rng_seeds: object) -> NDArray[np.uint8]:
-        """Not for training: a damaged image must not be trained on."""
+        """Refuse augmented images: a damaged image must not be trained on."""
         raise DataError("images that may be damaged are only embedded, never trained on.")
 
     def look(self, indices: NDArray[np.int64], progress: Progress | None = None) -> None:
-        """Decode images only to learn which have a problem."""
+        """Decode images only to find out which have a problem."""
         for part in batches(len(indices), _BATCH):
             self[indices[part]]
             if progress is not None:
                 progress(int(part[-1]) + 1, len(indices))
 
     def readable(self) -> NDArray[np.int64]:
-        """Positions, ascending, of those without a problem, once all were asked for."""
+        """Return the positions, ascending, of the images without a problem; call it after all images were read."""
         return np.setdiff1d(np.arange(len(self)), np.array(list(self.problems), dtype=np.int64))
 
     def _one(self, index: int) -> NDArray[np.uint8]:
@@ -65,5 +65,5 @@ class TolerantImages:
             return self.images[np.array([index])][0]
         except (DataError, MemoryError) as error:
             self.problems[index] = reason_of(error)
-            # Something of the right shape, so that the batch is embedded; who asks for it leaves its row out.
+            # An image of the right shape, so that the batch can be embedded; the caller leaves out its row.
             return np.zeros(self.shape[1:], dtype=np.uint8)

@@ -1,4 +1,4 @@
-"""Embeddings that the user brings: text, audio, tables, or images that were embedded elsewhere."""
+"""The user's own embeddings: of texts, audio, tables, or images that were embedded elsewhere."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.lib.npyio import NpzFile
 
 _EXTREME = 2.0**40
-"""Between this and its inverse, squares of float32 and sums of very many of them hold all their digits."""
+"""Between this and its inverse, squares of float32 numbers and large sums of them keep all their digits."""
 
 _NPY = b"\x93NUMPY"
 
@@ -27,20 +27,21 @@ _NAMES = ("file", "item", "name", "id")
 
 
 def read_embeddings(path: Path) -> tuple[StoredRows, list[str] | None]:
-    """Open embeddings in a ``.npy``, ``.npz`` or ``.parquet`` file; nothing in it is executed.
+    """Return the embeddings in a ``.npy``, ``.npz`` or ``.parquet`` file; nothing in it is executed.
 
-    A ``.npy`` file is memory-mapped: what is read of it is read when it is needed, and the file must stay as it is.
+    A ``.npy`` file is memory-mapped and read when it is needed, so it must not change.
 
     Args:
-        path: a matrix of numbers [N, D], one line per item. An archive holds one array, or one named ``embeddings``; a
-            Parquet file a column of lists of numbers, and perhaps names in a column ``file``, ``item``, ``name`` or
-            ``id``.
+        path: file with a matrix of numbers [N, D], one line per item. An archive has one array, or one named
+            ``embeddings``; a Parquet file has a column of lists of numbers, and optionally names in a column ``file``,
+            ``item``, ``name`` or ``id``.
 
     Returns:
-        Rows [N, D] that read as float32, and the items' names where the file has them.
+        Rows [N, D] that are read as float32, and the items' names if the file has them.
 
     Raises:
-        DataError: unreadable, another shape or type, fewer than 2 items, not finite, or a name is missing.
+        DataError: the file is unreadable, has another shape or type, fewer than 2 items, numbers that are not finite,
+            or a missing name.
     """
     if path.suffix.lower() == ".parquet":
         return _from_parquet(path)
@@ -59,7 +60,7 @@ def read_embeddings(path: Path) -> tuple[StoredRows, list[str] | None]:
 
 
 def _check_kind(path: Path) -> None:
-    """Refuse what is none of numpy's files: numpy takes any other for a pickle, and says how to run what is in it."""
+    """Refuse files that are not numpy's: numpy takes them for pickles, and its message says how to run their code."""
     with path.open("rb") as file:
         begin = file.read(len(_NPY))
     if begin and begin != _NPY and not begin.startswith(b"PK"):
@@ -90,7 +91,7 @@ def _from_parquet(path: Path) -> tuple[StoredRows, list[str] | None]:
         file = pq.ParquetFile(path)
         fields = file.schema_arrow
         lists = [field.name for field in fields if pa.types.is_list(field.type) or _is_fixed(field.type)]
-        # Several columns of lists, such as tags beside embeddings: only a name tells which is meant.
+        # With several columns of lists, such as tags and embeddings, only a name tells which is meant.
         if len(lists) > 1:
             lists = [name for name in lists if name in ("embeddings", "embedding")]
         if len(lists) != 1:
@@ -109,13 +110,13 @@ def _from_parquet(path: Path) -> tuple[StoredRows, list[str] | None]:
             f"{path}: column {lists[0]} has lists of different lengths, or empty ones; expected D numbers each."
         )
     matrix = column.flatten().to_numpy(zero_copy_only=False).reshape(len(column), widths[0])
-    own = next((name for name in _NAMES if name in table.column_names), None)
-    if own is None:
+    name_column = next((name for name in _NAMES if name in table.column_names), None)
+    if name_column is None:
         return as_vectors(matrix, str(path)), None
-    names = table.column(own).to_pylist()
+    names = table.column(name_column).to_pylist()
     if None in names:
         raise DataError(
-            f"{path}: column {own} is empty in {names.count(None):,} of {len(names):,} lines, first in line "
+            f"{path}: column {name_column} is empty in {names.count(None):,} of {len(names):,} lines, first in line "
             f"{names.index(None)} (counted from 0); expected a name for each, or no such column."
         )
     return as_vectors(matrix, str(path)), [str(name) for name in names]
@@ -132,17 +133,18 @@ def _parts(stored: NDArray[Any]) -> Iterator[NDArray[Any]]:
 
 
 def as_vectors(stored: NDArray[Any], name: str) -> StoredRows:
-    """Check a matrix of numbers [N, D], a block at a time; one of extreme scale is divided by a power of two.
+    """Return a checked matrix of numbers [N, D]; numbers of extreme scale are divided by a power of two.
 
-    Which items are near each other does not depend on the scale, but squares of 1e-30 are 0 in float32, and those of
-    1e19 infinite.
+    The scale does not change which items are near each other, but in float32 squares of 1e-30 are 0, and squares of
+    1e19 infinite. The matrix is read in blocks.
 
     Args:
         stored: one line per item. Not modified, and not copied.
-        name: what holds it, for messages.
+        name: file or argument that holds it, for messages.
 
     Raises:
-        DataError: another shape or type, fewer than 2 items, no features, not finite, or all lines alike.
+        DataError: the matrix has another shape or type, fewer than 2 items, no features, numbers that are not finite,
+            or only equal lines.
     """
     if stored.ndim != 2 or stored.dtype.kind not in "fiu" or len(stored) < 2 or not stored.shape[1]:
         raise DataError(
@@ -150,7 +152,7 @@ def as_vectors(stored: NDArray[Any], name: str) -> StoredRows:
             "of at least 2 items."
         )
     rows = StoredRows(stored)
-    # Not ``abs``, which leaves the smallest integer negative.
+    # Not ``abs``: of the smallest integer it is negative.
     largest = max(max(float(part.max()), -float(part.min())) for part in _parts(stored))
     if all((part == stored[0]).all() for part in _parts(stored)):
         raise DataError(f"{name} holds {len(stored):,} lines that are all the same: nothing tells the items apart.")

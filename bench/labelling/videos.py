@@ -1,4 +1,4 @@
-"""Frames of videos as pictures in files, whose names tell the video and the time."""
+"""Extracting frames of videos into picture files whose names tell the video and the time."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".mpg", ".mpeg")
 _RECORD = ".frames.json"
-"""What a folder of frames was made of; hidden, so that it is no file of the user's."""
+"""Record of a folder's video and rate; hidden, so that it is not taken for a user's file."""
 _OURS = re.compile(r"\d{2,}-\d\d-\d\d\.\d{3}\.jpg")
-"""Names of pictures (``_clock``): nothing else beside them is chosen, replaced or removed."""
+"""Names of pictures (``_clock``); other files in the folder are never chosen, replaced or removed."""
 _QUALITY = 95
 
 
 def check_videos(fps: float | None) -> None:
-    """Refuse what cannot be done before any work.
+    """Refuse a rate that is not valid, or a missing package, before any work.
 
     Raises:
-        SpecError: not a rate, or the package that decodes videos is missing.
+        SpecError: the rate is not valid, or the package that decodes videos is missing.
     """
     if fps is not None and not 0 < fps <= 1000:
         raise SpecError(f"--fps {fps:g} is not valid; pictures a second of video, above 0, such as 1 or 0.2.")
@@ -44,11 +44,11 @@ def check_videos(fps: float | None) -> None:
 
 
 def frames_folder(out: Path, videos: str) -> Path:
-    """Where the pictures of videos lie: beside the list, each folder of videos with a folder of its own.
+    """Return the folder for the pictures of a folder of videos, next to the list.
 
     Args:
         out: the list.
-        videos: the folder's resolved path, or its address; a digest of it, since two folders may have one name.
+        videos: the resolved path or the address of the folder; a digest of it tells apart folders of the same name.
     """
     digest = hashlib.sha256(os.fsencode(videos)).hexdigest()[:8]
     return out.with_name(f"{videos.rpartition('/')[2] or 'videos'}-{digest}.frames")
@@ -57,26 +57,27 @@ def frames_folder(out: Path, videos: str) -> Path:
 def extract_frames(
     videos: Path, frames: Path, fps: float, stage: Callable[[str], Progress], unusable: Sequence[Skipped] = ()
 ) -> Scan:
-    """Write ``fps`` pictures a second of every video below a folder; what was written for the same video stays.
+    """Write ``fps`` pictures a second of every video below a folder, and return the pictures.
 
-    A picture is ``frames/VIDEO/HH-MM-SS.mmm.jpg``: the video's path below the folder, and the time at which the picture
-    is shown. The first is that at the beginning; each next one is the first that is shown 1 / ``fps`` seconds later or
-    after. A video is done whole or not at all, so that an interrupted call goes on with the next one.
+    A picture is named ``frames/VIDEO/HH-MM-SS.mmm.jpg``, by the video's path below the folder and the time at which
+    the picture is shown. The first picture is the video's first; the next is the first one at least 1 / ``fps`` seconds
+    later. Pictures of an unchanged video are reused. A video is extracted as a whole or not at all, so that an
+    interrupted call resumes with the next video.
 
     Args:
-        videos: folder, at any depth.
+        videos: folder of videos, at any depth.
         frames: folder to write to.
         fps: pictures a second, above 0.
-        stage: starts a progress bar of that title; returns its update function.
+        stage: starts a progress bar of a given title and returns its update function.
         unusable: videos to leave out, and why.
 
     Returns:
-        The pictures of these videos, no matter what else lies in ``frames``; and what could not be used: damaged
-        videos, with the time up to which there are pictures.
+        The pictures of these videos, whatever else ``frames`` contains, and the damaged videos, with the time up to
+        which there are pictures.
 
     Raises:
-        DataError: no such folder, no video in it or no picture in them, or ``frames`` holds files that this did not
-            write where it would write.
+        DataError: the folder does not exist, has no video, or no picture could be taken; or ``frames`` has other files
+            where pictures would be written.
     """
     if not videos.is_dir():
         raise DataError(f"{videos} is no folder; --images with --fps takes a folder of videos ({', '.join(SUFFIXES)}).")
@@ -104,7 +105,7 @@ def extract_frames(
 
 
 def _one_video(video: Path, folder: Path, fps: float) -> str:
-    """Write the pictures of one video; returns what is wrong with it, or nothing."""
+    """Write the pictures of one video, and return what is wrong with it; empty if nothing is."""
     try:
         made_of = {"sha256": content_sha256(video), "fps": fps}
     except OSError as error:
@@ -131,10 +132,10 @@ def _one_video(video: Path, folder: Path, fps: float) -> str:
                 raise
             reason = f"damaged after {last}: {' '.join(str(error).split()) or type(error).__name__}"
         pictures = sorted(unfinished.iterdir())
-        write_atomically(record, b"{}")  # whoever is killed from here on is begun again
+        write_atomically(record, b"{}")  # if the process is killed from here on, the video is extracted again
         for path in pictures:
             path.replace(folder / path.name)
-    # One by one: beside them may lie files of the user's, such as labels.
+    # One by one: the folder may also contain the user's files, such as labels.
     now = {path.name for path in pictures}
     for path in folder.iterdir():
         if _OURS.fullmatch(path.name) and path.name not in now:
@@ -144,23 +145,23 @@ def _one_video(video: Path, folder: Path, fps: float) -> str:
 
 
 def _pictures(video: Path, fps: float) -> Iterator[tuple[str, Image]]:
-    """Decode a video; yields the time as text, which sorts, and the picture upright."""
+    """Yield the pictures of a video: the time as text that sorts by time, and the picture upright."""
     import av
 
     with av.open(str(video)) as container:
         if not container.streams.video:
             raise ValueError("it has no pictures")
-        # Frames in parallel too: PyAV's default is slices, of which most videos have one a frame.
+        # Decodes frames in parallel: PyAV's default is slices, of which most videos have one per frame.
         container.streams.video[0].thread_type = "AUTO"
         first: float | None = None
-        wanted = 0
+        due = 0
         for frame in container.decode(video=0):
             time = frame.time if frame.time is not None else 0.0
             first = time if first is None else first
-            # Times are fractions of the stream's clock: without the slack a picture due at 1.0 s may come at 0.9999999.
-            if (time - first) * fps + 1e-6 < wanted:
+            # Times are fractions of the stream's clock: a picture due at 1.0 s may be at 0.9999999, hence the slack.
+            if (time - first) * fps + 1e-6 < due:
                 continue
-            wanted = int((time - first) * fps + 1e-6) + 1
+            due = int((time - first) * fps + 1e-6) + 1
             picture = frame.to_image()
             yield _clock(time - first), picture.rotate(frame.rotation, expand=True) if frame.rotation else picture
         if first is None:
@@ -168,7 +169,7 @@ def _pictures(video: Path, fps: float) -> Iterator[tuple[str, Image]]:
 
 
 def _clock(seconds: float) -> str:
-    """``01-02-03.040``: colons are not allowed in names everywhere."""
+    """Return a time as ``01-02-03.040``, without colons, which some file systems do not allow."""
     thousandths = round(seconds * 1000)
     minutes, rest = divmod(thousandths, 60_000)
     return f"{minutes // 60:02}-{minutes % 60:02}-{rest // 1000:02}.{rest % 1000:03}"

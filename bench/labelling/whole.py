@@ -1,4 +1,4 @@
-"""Whole groups: all items of a video or a patient are labelled, or none, within a budget of items."""
+"""Choosing whole groups: all items of a video or a patient are labelled, or none, within a budget of items."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ def choose_to_label(
     limits: Limits,
     left_out: str = "",
 ) -> Chosen:
-    """As ``choose``, which says what the arguments are; where groups are to be kept whole, as many as the budget holds.
+    """Choose items as ``choose`` does, which documents the arguments, or whole groups if ``limits`` says so.
 
-    Each group is represented by the item that covers the group best. The method chooses among these, for as many as
-    groups of average size would fill the budget; groups are taken in the order of that choice, then in the order in
-    which the rest covers most of what no item before it covers. One that no longer fits is passed over, so that less
-    than the budget may be chosen. Groups of which some items are labelled come first.
+    Each group is represented by its head, the item that covers the group best. The method chooses as many heads as
+    groups of average size fill the budget. Groups are taken in the order of that choice, then in the order in which
+    the remaining heads add most coverage. Groups that are labelled in part come first. A group that does not fit into
+    the rest of the budget is skipped, so fewer items than the budget may be chosen.
 
     Returns:
-        The items group by group, in their own order within each; ``clusters`` are those of the group's representative.
+        The items group by group, ascending inside each; an item's cluster is that of its group's head.
 
     Raises:
-        BenchError: see ``choose``; or the budget holds no whole group.
+        BenchError: see ``choose``; or the budget is smaller than every group.
     """
     if limits.per_group is not None:
         return choose(
@@ -57,19 +57,19 @@ def choose_to_label(
     assert limits.groups is not None
     rng = np.random.default_rng(derive_seed(seed, "groups to label"))
     groups = limits.groups
-    told = None if limits.similarity is None else machine.begin("near-duplicates")
-    candidates = find_candidates(embeddings, limits, rng, threads=machine.threads, progress=told)
-    items, heads = candidates.together, candidates.positions
+    progress = None if limits.similarity is None else machine.begin("near-duplicates")
+    candidates = find_candidates(embeddings, limits, rng, threads=machine.threads, progress=progress)
+    items, heads = candidates.members, candidates.positions
     sizes = np.bincount(groups[items], minlength=int(groups.max()) + 1)
-    _check(sizes[groups[heads]], budget, left_out + candidates.said)
-    # At least 2, the least that a method is asked for.
-    wanted = min(len(heads), max(2, round(budget / sizes[groups[heads]].mean())))
-    # All but the heads are excluded and no group is told, so that the method chooses as if heads were the items.
+    _check(sizes[groups[heads]], budget, left_out + candidates.left_out)
+    # A method's budget is at least 2.
+    num_heads = min(len(heads), max(2, round(budget / sizes[groups[heads]].mean())))
+    # All items but the heads are excluded, and groups are ignored, so that the method chooses among the heads.
     others = np.setdiff1d(np.arange(len(embeddings)), np.union1d(heads, limits.labelled))
     chosen = choose(
         embeddings,
         call,
-        budget=wanted,
+        budget=num_heads,
         classes=min(classes, len(heads)),
         seed=seed,
         limits=replace(limits, excluded=others, groups=None, per_group=1, similarity=None),
@@ -80,7 +80,7 @@ def choose_to_label(
     before = np.concatenate([limits.labelled, chosen.positions])
     rest = rng.permutation(rest) if call.name == UNIFORM else by_complement(embeddings, rest, before, rng)
     order = np.concatenate([chosen.positions, rest])
-    # A group that is labelled in part would otherwise stay so, which whole groups are to prevent.
+    # First complete the groups that are labelled in part.
     begun = np.isin(groups[order], groups[limits.labelled])
     positions = _filled(np.concatenate([order[begun], order[~begun]]), items, groups, budget)
     clusters = chosen.clusters
@@ -92,13 +92,13 @@ def choose_to_label(
     return chosen._replace(positions=positions, clusters=clusters, duplicates=candidates.duplicates, grouped=_NONE)
 
 
-def _check(sizes: NDArray[np.int64], budget: int, said: str) -> None:
-    """Refuse groups of which none fits the budget, or of which there is nothing to choose."""
+def _check(sizes: NDArray[np.int64], budget: int, left_out: str) -> None:
+    """Refuse a budget that is smaller than every group, or fewer than two groups."""
     if len(sizes) < 2:
-        raise SpecError(f"--per-group all is not valid: {said}the items form only {len(sizes)} group.")
+        raise SpecError(f"--per-group all is not valid: {left_out}the items form only {len(sizes)} group.")
     if sizes.min() > budget:
         raise SpecError(
-            f"budget {budget} is not valid: {said}the smallest of {len(sizes):,} groups has {sizes.min():,} items, "
+            f"budget {budget} is not valid: {left_out}the smallest of {len(sizes):,} groups has {sizes.min():,} items, "
             "and --per-group all keeps groups whole."
         )
 
@@ -106,14 +106,14 @@ def _check(sizes: NDArray[np.int64], budget: int, said: str) -> None:
 def _filled(
     heads: NDArray[np.int64], items: NDArray[np.int64], groups: NDArray[np.int64], budget: int
 ) -> NDArray[np.int64]:
-    """Return the items of one group after the other, as long as all of a group fit; ascending within each."""
+    """Return the items of the heads' groups, in the order of the heads, skipping groups that do not fit."""
     by_group = items[np.argsort(groups[items], kind="stable")]
     numbers = groups[by_group]
     taken: list[NDArray[np.int64]] = []
     left = budget
     for number in groups[heads].tolist():
         members = by_group[np.searchsorted(numbers, number) : np.searchsorted(numbers, number, side="right")]
-        # Passed over and not the end: a smaller group behind it may still fit.
+        # Skipped, not the end: a later, smaller group may still fit.
         if len(members) <= left:
             taken.append(members)
             left -= len(members)

@@ -44,7 +44,7 @@ def test_items_without_a_group_are_groups_of_their_own(groups: Any) -> None:
 
 def test_groups_that_cannot_be_told_apart_are_refused() -> None:
     groups = np.array([{}, {}, {}], dtype=object)
-    with pytest.raises(bench.SpecError, match="groups holds what cannot be compared"):
+    with pytest.raises(bench.SpecError, match="groups holds values that cannot be compared"):
         limits_of(3, None, None, groups, 1)
 
 

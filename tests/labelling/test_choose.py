@@ -13,7 +13,7 @@ import bench
 from bench import select
 from bench.errors import DataError, LabelAccessError, SpecError, UnknownName
 from bench.grammar import Call, parse_call
-from bench.labelling.choose import affordable, check_method, rough_clusters
+from bench.labelling.choose import affordable, check_request, rough_clusters
 from bench.plugins import methods
 from tests.labelling.cases import digits
 
@@ -36,9 +36,9 @@ def test_the_scale_of_embeddings_changes_no_choice(method: str, tmp_path: Path) 
 
 def test_a_method_that_reads_labels_is_refused_with_those_that_do_not() -> None:
     with pytest.raises(LabelAccessError, match=r"'ccs' reads labels.*Label-free:.*elfs"):
-        check_method(Call("ccs", {}), budget=5, items=20, classes=3)
+        check_request(Call("ccs", {}), budget=5, items=20, classes=3)
     with pytest.raises(UnknownName, match="Did you mean elfs"):
-        check_method(Call("efls", {}), budget=5, items=20, classes=3)
+        check_request(Call("efls", {}), budget=5, items=20, classes=3)
 
 
 @pytest.mark.parametrize(
@@ -46,14 +46,14 @@ def test_a_method_that_reads_labels_is_refused_with_those_that_do_not() -> None:
 )
 def test_what_the_items_do_not_allow_is_refused(budget: int, classes: int, what: str) -> None:
     with pytest.raises(SpecError, match=what):
-        check_method(Call("elfs", {}), budget=budget, items=20, classes=classes)
+        check_request(Call("elfs", {}), budget=budget, items=20, classes=classes)
 
 
 @pytest.mark.parametrize(("items", "said"), [(0, "there is none"), (1, "there is 1")])
 def test_of_one_item_nothing_is_chosen(items: int, said: str) -> None:
     """The message was: of 1 items 2 to 1 can be kept."""
     with pytest.raises(SpecError, match=f"nothing can be chosen: of 3 files .*; a choice needs at least 2 .* {said}"):
-        check_method(Call("random", {}), budget=2, items=items, classes=2, left_out="of 3 files 2 could not be read; ")
+        check_request(Call("random", {}), budget=2, items=items, classes=2, left_out="of 3 files 2 could not be read; ")
 
 
 @pytest.mark.parametrize("items", [20, 1_000, 100_000, 1_000_000])

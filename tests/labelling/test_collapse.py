@@ -16,9 +16,9 @@ from bench.labelling.collapse import collapse, copies, empty_rows
         ([0] * 9, 10, []),  # a small choice
         ([0, 1, 2, 3, 4] * 4, 10, ["the choice comes from 5 of the 10 clusters"]),
         ([0, 1, 2, 3, 4, 5] * 4, 10, []),
-        ([7] * 10 + list(range(10)), 10, ["11 of the 20 chosen items are of one cluster (7)"]),
+        ([7] * 10 + list(range(10)), 10, ["11 of the 20 chosen items are in one cluster (7)"]),
         ([0] * 10 + [1] * 10, 2, []),  # half of it each, which is fair
-        ([3] * 20, 10, ["the choice comes from 1 of the 10", "20 of the 20 chosen items are of one cluster (3)"]),
+        ([3] * 20, 10, ["the choice comes from only 1 of 10", "20 of the 20 chosen items are in one cluster (3)"]),
     ],
 )
 def test_few_clusters_or_one_with_half_of_the_choice(clusters: list[int], classes: int, said: list[str]) -> None:
@@ -44,7 +44,7 @@ def test_rough_clusters_tell_a_collapse_from_a_varied_choice(classes: int) -> No
     [
         (np.arange(20) % 10, 10, []),
         (np.arange(20) % 2, 10, ["comes from 2 of the 10", "10 of the 20"]),
-        (np.append(np.zeros(10, int), np.arange(1, 11) % 10), 10, ["11 of the 20 chosen items are of one cluster (0)"]),
+        (np.append(np.zeros(10, int), np.arange(1, 11) % 10), 10, ["11 of the 20 chosen items are in one cluster (0)"]),
         (np.arange(20) % 2, 2, []),
         (np.zeros(9, int), 10, []),
         (np.arange(3) % 3, 100, []),
@@ -61,7 +61,7 @@ def test_embeddings_of_zeros_and_fewer_different_ones_than_are_chosen_are_said()
     assert (empty_rows(rows), copies(rows, 60)) == ([], [])
     rows[7], rows[40] = 0, -0.0
     [said] = empty_rows(rows)
-    assert said.startswith("2 of 60 embeddings are zeros alone, the first in line 7 ")
+    assert said.startswith("2 of 60 embeddings are all zeros, the first in line 7 ")
     assert copies(rows, 59) == []
     [said] = copies(rows, 60)
-    assert said.startswith("the 60 items have 59 different embeddings, so the choice holds copies")
+    assert said.startswith("the 60 items have only 59 different embeddings, so the choice contains copies")

@@ -13,7 +13,7 @@ from bench.cli import app
 from bench.conformance.samples import digits
 from bench.errors import UnknownName
 from bench.grammar import Call, parse_call
-from bench.labelling.compared import comparing, leaderboard
+from bench.labelling.compared import comparing, judgement_lines
 from bench.plugins import methods
 
 
@@ -73,7 +73,7 @@ def test_a_name_that_is_none_is_told_those_without_labels(vectors: Path, options
 
 def test_a_leaderboard_that_chance_wins_says_so() -> None:
     judged = {"kcenter": 0.4, "random 1": 0.5, "random 2": 0.6}
-    lines = list(leaderboard(judged, "random 1"))
+    lines = list(judgement_lines(judged, "random 1"))
     assert lines[1:] == ["  at random  55.0 (50.0 to 60.0)  <- taken", "  kcenter    40.0"]
 
 

@@ -19,7 +19,7 @@ from bench.images import streaming
 from bench.images.contents import read_contents
 from bench.images.decoding import decode
 from bench.labelling import images as labelled
-from bench.labelling.images import Embedded, embed_files, find_images
+from bench.labelling.images import EmbeddedFiles, embed_files, find_images
 from bench.store.cache import Store
 
 pytestmark = pytest.mark.timeout(60)  # a pipe that is opened is waited for
@@ -39,7 +39,7 @@ def encoder(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     return request.param
 
 
-def embed(folder: Path, cache: Path) -> Embedded:
+def embed(folder: Path, cache: Path) -> EmbeddedFiles:
     given: dict[str, Any] = {"store": Store(cache), "size": 16, "device": "cpu", "stage": lambda _: lambda *_: None}
     return embed_files(find_images(folder).files, EncoderRef(name="pixels"), None, **given)
 

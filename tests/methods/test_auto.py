@@ -17,7 +17,7 @@ from bench.errors import LabelAccessError, SpecError
 from bench.grammar import Call, parse_call, split_list
 from bench.grid.cells import check_names
 from bench.grid.spec import load_spec
-from bench.labelling.choose import check_method
+from bench.labelling.choose import check_request
 from bench.methods.auto import CANDIDATES
 from bench.plugins import methods
 from bench.selection import method_pool, run_method
@@ -113,7 +113,7 @@ def test_candidates_that_cannot_be_are_refused_before_anything_runs(
     with pytest.raises(error, match=says.replace("(", r"\(")):
         check_names(spec)
     with pytest.raises(error):
-        check_method(call, budget=30, items=300, classes=10)
+        check_request(call, budget=30, items=300, classes=10)
 
 
 def test_a_candidate_that_reads_labels_is_kept_from_them_even_unchecked() -> None:
