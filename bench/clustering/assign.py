@@ -1,4 +1,4 @@
-"""Pseudo-labels of embeddings by the clustering of one's choice."""
+"""Pseudo-labels of embeddings, by TEMI or k-means."""
 
 from __future__ import annotations
 
@@ -29,24 +29,24 @@ def assign_clusters(
     progress: Callable[[int, int], None] | None = None,
     unfinished: Unfinished | None = None,
 ) -> Arrays:
-    """Cluster the pool.
+    """Return the pool's clusters as pseudo-labels.
 
-    Deviates from ELFS, which gives TEMI 50 neighbours, where there are fewer than 100 images per cluster: most of 50
-    would be of other clusters then, and TEMI puts nearly everything into one. See ``near_enough``.
+    Deviation from ELFS, which gives TEMI 50 neighbours: fewer are used below 100 images per cluster, since most of 50
+    neighbours would then be in other clusters, and TEMI would put nearly everything into one. See ``near_enough``.
 
     Args:
         embeddings: float32 [N, D].
-        neighbors: gives int64 [N, k], nearest first; called for TEMI alone.
-        clustering: which algorithm, and TEMI's heads and epochs.
-        num_clusters: C, 1 to N, whatever ``clustering`` asks for: an estimate has been made by then.
-        seed: the cell's.
+        neighbors: returns int64 [N, k], nearest first; only called for TEMI.
+        clustering: the algorithm, and TEMI's heads and epochs.
+        num_clusters: C, 1 to N; it replaces the number in ``clustering``, which may be an estimate still to be made.
+        seed: seed of the cell.
         device: ``cpu`` or ``cuda``.
-        precision: of TEMI's products.
+        precision: precision of TEMI's products.
         progress: called by TEMI with (epochs done, epochs in all).
         unfinished: see ``temi``.
 
     Returns:
-        ``labels`` int64 [N] in [0, C); ``losses`` float64 [H] of TEMI's heads.
+        ``labels`` int64 [N] in [0, C); for TEMI also ``losses`` float64 [H] of its heads.
 
     Raises:
         DataError: C is out of range.
@@ -54,13 +54,13 @@ def assign_clusters(
     """
     if not 1 <= num_clusters <= len(embeddings):
         raise DataError(f"num_clusters={num_clusters} is not valid for a pool of {len(embeddings)} images.")
-    # Derived, so that k-means here and in a method of the same cell do not start alike.
-    own_seed = derive_seed(seed, "clustering")
-    # Imported where used: k-means needs no torch, and TEMI no scikit-learn.
+    # Derived, so that k-means here and in a method of the same cell have different starts.
+    clustering_seed = derive_seed(seed, "clustering")
+    # Imported here: k-means needs no torch, and TEMI no scikit-learn.
     if clustering.clustering == "kmeans":
         from bench.clustering.kmeans import kmeans_clusters
 
-        return {"labels": kmeans_clusters(embeddings, num_clusters, seed=own_seed)}
+        return {"labels": kmeans_clusters(embeddings, num_clusters, seed=clustering_seed)}
     from bench.clustering.temi import Effort, temi
 
     near = neighbors()[:, : near_enough(len(embeddings), num_clusters)]
@@ -69,7 +69,7 @@ def assign_clusters(
         near,
         num_clusters,
         Effort(clustering.heads, clustering.epochs),
-        seed=own_seed,
+        seed=clustering_seed,
         device=device,
         precision=precision,
         progress=progress,
@@ -79,14 +79,14 @@ def assign_clusters(
 
 
 def default_batch(size: int) -> int:
-    """TEMI's batch for a pool of N images: N // 16, within 64 to 1024."""
-    # A sixteenth of the pool, so that small ones still take 16 steps an epoch.
+    """Return TEMI's batch size for a pool of N images: N // 16, within 64 to 1024."""
+    # A sixteenth, so that an epoch has 16 steps in small pools too.
     return min(1024, max(64, size // 16))
 
 
 def near_enough(size: int, num_clusters: int) -> int:
-    """Return how many neighbours may be taken for images of the own cluster: half of the average cluster.
+    """Return how many nearest neighbours count as images of the same cluster: half of the average cluster, at least 5.
 
-    101 photographs of 5 classes had an NMI of 0.82 to 0.84 by it, and of 0.00 to 0.08 with 50 neighbours (3 seeds).
+    With this rule, 101 photographs of 5 classes had an NMI of 0.82 to 0.84; with 50 neighbours, 0.00 to 0.08 (3 seeds).
     """
     return max(5, size // (2 * num_clusters))

@@ -1,4 +1,4 @@
-"""k-means: fitted once for methods and pseudo-labels alike, and as the plain alternative to TEMI."""
+"""k-means, for methods and for pseudo-labels."""
 
 from __future__ import annotations
 
@@ -15,13 +15,15 @@ if TYPE_CHECKING:
 
 
 def fit_kmeans(embeddings: NDArray[np.floating], clusters: int, *, seed: int, inits: int = 10) -> KMeans:
-    """Fit scikit-learn's k-means (Lloyd, k-means++); fewer distinct rows than clusters leave clusters empty.
+    """Return scikit-learn's k-means (Lloyd, k-means++) fitted to embeddings.
+
+    With fewer distinct rows than clusters, some clusters are empty.
 
     Args:
-        embeddings: [N, D], finite, clustered as they are.
-        clusters: 1 to N.
-        seed: of the starts, 0 to 2**32 - 1.
-        inits: starts, of which the one with the lowest inertia counts.
+        embeddings: [N, D], finite, used as they are.
+        clusters: number of clusters, 1 to N.
+        seed: seed of the starts, 0 to 2**32 - 1.
+        inits: number of starts; the one with the lowest inertia is used.
 
     Returns:
         The fitted model with ``labels_`` [N] and ``cluster_centers_`` [clusters, D].
@@ -31,21 +33,21 @@ def fit_kmeans(embeddings: NDArray[np.floating], clusters: int, *, seed: int, in
 
     model = KMeans(clusters, n_init=inits, random_state=seed)
     with warnings.catch_warnings():
-        # The one thing it warns of is fewer distinct rows than clusters, which is allowed here.
+        # It only warns about fewer distinct rows than clusters, which is allowed here.
         warnings.simplefilter("ignore", ConvergenceWarning)
         return model.fit(embeddings)
 
 
 def kmeans_clusters(embeddings: NDArray[np.float32], num_clusters: int, *, seed: int) -> NDArray[np.int64]:
-    """Cluster L2-normalised embeddings by Euclidean k-means, 10 starts.
+    """Return clusters of the L2-normalised embeddings by Euclidean k-means with 10 starts.
 
-    This is not spherical k-means (Dhillon and Modha 2001): centres are plain means of unit rows and are not scaled back
-    to length 1, so a cluster of scattered rows has a short centre.
+    This is not spherical k-means (Dhillon and Modha 2001): centres are means of unit rows and are not scaled back to
+    length 1, so a cluster of scattered rows has a short centre.
 
     Args:
         embeddings: float32 [N, D], finite.
         num_clusters: C, 1 to N.
-        seed: of the starts.
+        seed: seed of the starts.
 
     Returns:
         int64 [N] cluster numbers in [0, C); with fewer than C distinct directions some numbers do not occur.

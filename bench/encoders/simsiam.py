@@ -91,12 +91,12 @@ class SimSiamEncoder:
         import torch
 
         from bench.identity import derive_seed
-        from bench.training.siamese import Heads, Schedule, train_siamese
+        from bench.training.siamese import Schedule, SiameseHeads, train_siamese
 
         # Built on the CPU from a seed of its own, so that every device starts with the same weights.
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derive_seed(self._seed, "simsiam", "weights"))
-            backbone, heads = _network(self._width), Heads(4 * self._width)
+            backbone, heads = _network(self._width), SiameseHeads(4 * self._width)
         backbone = backbone.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         health = train_siamese(
             backbone,

@@ -1,4 +1,4 @@
-"""Labelings of a pool by clusterings that no method's score rests on."""
+"""Labelings of a pool by clusterings that no method's score uses."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from bench.identity import derive_seed
 from bench.knn import unit_rows
 
 COMPONENTS = 64
-"""Principal components that are clustered: beyond them k-means mostly follows noise, and takes longer."""
+"""Principal components that are clustered; with more, k-means mostly follows noise and takes longer."""
 STARTS = 3
-"""Labelings of each number of clusters: one alone would favour coresets that happen to suit its boundaries."""
+"""Labelings for each number of clusters; a single one would favour coresets that happen to suit its boundaries."""
 
 
 def cluster_numbers(num_classes: int, size: int) -> list[int]:
-    """Return half as many clusters as classes, as many, and twice as many: coarse and fine differences both count."""
+    """Return half, once and twice the number of classes, so that coarse and fine differences both count."""
     numbers = (num_classes // 2, num_classes, 2 * num_classes)
-    # A set, as small numbers of classes give the same twice; one cluster would be predicted by anything.
+    # A set, since few classes give the same number twice; at least 2, since anything predicts a single cluster.
     return sorted({min(max(2, count), size) for count in numbers})
 
 
@@ -31,12 +31,12 @@ def make_labelings(
     seed: int,
     progress: Callable[[int, int], None] | None = None,
 ) -> NDArray[np.int64]:
-    """Cluster the pool several times, by k-means on the principal components of the unit rows.
+    """Return several clusterings of the pool, by k-means on the principal components of the unit rows.
 
     Args:
         embeddings: float32 [N, D], finite.
-        num_classes: C, about how many classes there are.
-        seed: the cell's; another purpose than that of pseudo-labels, so that no clustering judges itself.
+        num_classes: C, approximate number of classes.
+        seed: seed of the cell; it is used differently from pseudo-labels, so that no clustering judges itself.
         progress: called with (labelings done, labelings in all).
 
     Returns:
@@ -52,7 +52,7 @@ def make_labelings(
     labelings = np.empty((len(runs), len(rows)), dtype=np.int64)
     for number, (count, start) in enumerate(runs):
         start_seed = derive_seed(seed, "labelings", str(count), str(start)) % 2**32
-        # One start each: the best of several would make the labelings of one number alike.
+        # One start each: with the best of several, labelings of the same number would be alike.
         labelings[number] = fit_kmeans(reduced, count, seed=start_seed, inits=1).labels_
         if progress is not None:
             progress(number + 1, len(runs))

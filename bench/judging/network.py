@@ -1,6 +1,6 @@
-"""The network judge: a coreset is as good as the proxy's network, trained on it, predicts clusterings outside it.
+"""The network judge: how well the proxy's network, trained on a coreset, predicts clusterings outside the coreset.
 
-Ours, not a paper's. One network learns all labelings of a coreset at once, with a head for each.
+A method of this project. One network learns all labelings of a coreset at once, with a head for each.
 """
 
 from __future__ import annotations
@@ -35,25 +35,25 @@ def qualities(
     steps: int | None = None,
     progress: Progress | None = None,
 ) -> NDArray[np.float64]:
-    """Train a network on each candidate, from the same initial weights; how well it predicts all labelings outside.
+    """Return how well a network trained on each candidate predicts all labelings outside it.
 
     Args:
-        proxy: network and recipe.
+        proxy: network and recipe; all candidates share the initial weights.
         inputs: uint8 images [N, C, H, W] or float32 embeddings [N, D].
         labelings: int64 [L, N], from ``make_labelings``.
         candidates: m coresets, each int64 [n].
-        dataset: gives the normalisation of images; None for embeddings.
-        seed: the cell's.
+        dataset: provides the normalisation of images; None for embeddings.
+        seed: seed of the cell.
         device: ``cpu`` or ``cuda``.
-        steps: of the optimiser, for each candidate; None divides ``SHARE`` of the proxy's among all.
+        steps: optimiser steps for each candidate; None divides ``SHARE`` of the proxy's steps among all.
         progress: called with (candidates done, candidates in all).
 
     Returns:
-        float64 [m]: mean accuracy over the labelings in [0, 1], high = good. 1 for the whole pool, of which nothing is
-        left to predict; 0 for fewer than 2 images, which train no network.
+        float64 [m]: mean accuracy over the labelings in [0, 1], high = good. 1 for the whole pool, which leaves nothing
+        to predict; 0 for fewer than 2 images, which cannot train a network.
     """
     if steps is None:
-        # The same for every candidate, whatever its size, and shared by all: more candidates must not cost more.
+        # The same number for every candidate, whatever its size; more candidates must not cost more.
         steps = max(1, int(SHARE * proxy_iterations(proxy.recipe, len(inputs)) / len(candidates)))
     judge_seed, heads = derive_seed(seed, "judge"), (labelings.max(axis=1) + 1).tolist()
     accuracies = np.empty(len(candidates))
@@ -63,13 +63,13 @@ def qualities(
         return make_batches(take_images(inputs, rows), targets, recipe=proxy.recipe, dataset=dataset, device=device)
 
     for number, indices in enumerate(candidates):
-        # Outside alone: what a coreset predicts of itself says how well a network learns by heart.
+        # Only outside: accuracy on the coreset itself only shows how well a network memorises.
         outside = np.setdiff1d(np.arange(len(inputs)), indices)
         if not len(outside) or len(indices) < 2:
             accuracies[number] = float(not len(outside))
             continue
         kept = batches(indices)
-        # One seed for all candidates, so that no difference between them is one of initial weights.
+        # One seed for all candidates, so that they do not differ in initial weights.
         network, generator = fresh_network(
             proxy.model, inputs.shape[1:], sum(heads), seed=judge_seed, device=device, sample=kept
         )
@@ -83,7 +83,7 @@ def qualities(
 
 
 def loss_of(heads: Sequence[int]) -> Loss:
-    """Mean over the heads of the cross-entropy: logits [B, sum of heads], targets int64 [B, L]."""
+    """Return a loss: the mean cross-entropy over the heads, for logits [B, sum of heads] and targets int64 [B, L]."""
 
     def loss(logits: Tensor, batch: Batch, smoothing: float) -> Tensor:
         parts = zip(logits.split(list(heads), 1), batch.targets.unbind(1), strict=True)
@@ -95,9 +95,9 @@ def loss_of(heads: Sequence[int]) -> Loss:
 
 @torch.no_grad()
 def _accuracy(network: nn.Module, batches: Batches, heads: Sequence[int]) -> float:
-    """Mean over heads and images, in evaluation mode and without augmentation."""
+    """Return the mean accuracy over heads and images, in evaluation mode and without augmentation."""
     network.eval()
-    # Counted on the device and read once: a look at every batch would make a GPU wait for the host.
+    # Counted on the device and read once: reading every batch would make a GPU wait for the host.
     right = torch.zeros((), device=next(network.parameters()).device, dtype=torch.int64)
     for batch in batches.in_order():
         guesses = torch.stack([part.argmax(1) for part in network(batch.inputs).split(list(heads), 1)], 1)

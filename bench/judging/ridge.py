@@ -1,7 +1,7 @@
-"""The ridge judge: a coreset is as good as a ridge regression fitted to it predicts clusterings outside it.
+"""The ridge judge: how well a ridge regression fitted to a coreset predicts clusterings outside the coreset.
 
-Ours, not a paper's. What the regression sees must be what the final model sees: on CIFAR images a ridge on embeddings
-picks wrong coresets even by true labels. Constants are those of the first trial and were not tuned afterwards.
+A method of this project. The regression must see the same inputs as the final model: on CIFAR images, a ridge on
+embeddings picks wrong coresets even by true labels. The constants are those of the first trial and were not tuned.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from bench.data import Images
 from bench.identity import derive_seed
 
 SIDE = 16
-"""Pixels that images are averaged to: finer detail costs time and a ridge cannot use it."""
+"""Side in pixels of averaged images; finer detail takes time, and a ridge cannot use it."""
 COMPONENTS = 100
 FLOOR = 1e-2
-"""Least eigenvalue, as a share of the largest: whitening must not blow up components that are mostly noise."""
+"""Smallest eigenvalue, as a share of the largest: whitening must not amplify components that are mostly noise."""
 FEATURES = 512
 BIAS = 0.3
 PENALTY = {"images": 0.3, "embeddings": 0.1}
@@ -27,28 +27,28 @@ _CHUNK = 4096
 
 
 def image_features(images: Images, *, seed: int) -> NDArray[np.float32]:
-    """Compute random Fourier features of whitened, averaged pixels, at the median bandwidth.
+    """Return random Fourier features of whitened, averaged pixels, with the median bandwidth.
 
     Args:
         images: uint8 [N, C, H, W], or files that are read like such an array.
-        seed: of the features.
+        seed: seed of the features.
 
     Returns:
         float32 [N, 513]; the last column is a constant.
     """
     pixels = _averaged(images)
     pixels -= pixels.mean(axis=0)
-    # Ascending, so the components that vary most are the last ones.
+    # In ascending order, so the components that vary most are last.
     values, vectors = np.linalg.eigh(pixels.T @ pixels / len(pixels))
     kept = slice(-min(COMPONENTS, len(values)), None)
-    # ``tiny`` keeps a pool of equal images from a division by 0.
+    # ``tiny`` avoids a division by 0 in a pool of equal images.
     scale = np.sqrt(np.maximum(values[kept], FLOOR * max(float(values[-1]), np.finfo(np.float32).tiny)))
     rows = _unit(pixels @ vectors[:, kept] / scale)
     rng = np.random.default_rng(derive_seed(seed, "judge"))
     width = _median_distance(rows, rng)
     directions = rng.normal(size=(rows.shape[1], FEATURES)) / width
     phases = rng.uniform(0, 2 * np.pi, FEATURES)
-    # Products of these rows approximate the Gaussian kernel of that width (Rahimi and Recht 2007).
+    # Products of these rows approximate a Gaussian kernel of this width (Rahimi and Recht 2007).
     features = np.sqrt(2 / FEATURES) * np.cos(rows @ directions + phases)
     return _with_bias(features)
 
@@ -61,16 +61,16 @@ def embedding_features(embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
 def quality(
     features: NDArray[np.float32], labelings: NDArray[np.int64], indices: NDArray[np.int64], penalty: float
 ) -> float:
-    """Return the mean over the labelings of the accuracy outside a coreset of a ridge regression fitted to it.
+    """Return the accuracy outside a coreset of a ridge regression fitted to it, averaged over the labelings.
 
     Args:
         features: float32 [N, F], from ``image_features`` or ``embedding_features``.
         labelings: int64 [L, N], from ``make_labelings``.
         indices: int64 [n], the coreset.
-        penalty: of the regression, see ``PENALTY``.
+        penalty: penalty of the regression, see ``PENALTY``.
 
     Returns:
-        In [0, 1], high = good; 1 for the whole pool, of which nothing is left to predict.
+        In [0, 1], high = good; 1 for the whole pool, which leaves nothing to predict.
     """
     outside = np.ones(len(features), dtype=bool)
     outside[indices] = False
@@ -78,12 +78,12 @@ def quality(
         return 1.0
     inside = features[indices].astype(np.float64)
     columns = [np.eye(int(labels.max()) + 1)[labels[indices]] for labels in labelings]
-    # Labelings share the inputs: one matrix is factored, and their one-hot columns stand side by side.
+    # Labelings share their inputs, so one system is solved for the one-hot columns of all.
     gram = inside.T @ inside + penalty * np.eye(inside.shape[1])
     weights = np.linalg.solve(gram, inside.T @ np.concatenate(columns, axis=1))
     right = []
     ends = np.cumsum([column.shape[1] for column in columns])
-    # float32, as the largest product here needs no more: only the argmax of each row is read.
+    # float32 is enough for the largest product: only the argmax of each row is used.
     scores = features[outside] @ weights.astype(np.float32)
     for labels, part in zip(labelings, np.split(scores, ends[:-1], axis=1), strict=True):
         right.append(float((part.argmax(axis=1) == labels[outside]).mean()))
@@ -91,14 +91,14 @@ def quality(
 
 
 def _averaged(images: Images) -> NDArray[np.float64]:
-    """Average images over areas to at most 16 x 16, flat, in [0, 1]; a few thousand at a time."""
+    """Return images averaged over areas to at most 16 x 16, flattened, in [0, 1]."""
     import torch
     from torch.nn.functional import adaptive_avg_pool2d
 
     height, width = (min(SIDE, length) for length in images.shape[2:])
     rows = []
     for start in range(0, len(images), _CHUNK):
-        # By an array of positions, which files know as well as arrays do.
+        # An array of positions, which image files support as well as arrays do.
         chunk: Any = images[np.arange(start, min(start + _CHUNK, len(images)))]
         small = adaptive_avg_pool2d(torch.from_numpy(np.array(chunk)).float() / 255, (height, width))
         rows.append(small.flatten(1).numpy().astype(np.float64))
@@ -106,7 +106,7 @@ def _averaged(images: Images) -> NDArray[np.float64]:
 
 
 def _median_distance(rows: NDArray[np.float64], rng: np.random.Generator) -> float:
-    """Return the median distance of 1,000 random pairs; 1 where most images are equal."""
+    """Return the median distance of 1,000 random pairs; 1 if most images are equal."""
     pairs = rng.integers(len(rows), size=(2, 1000))
     median = float(np.median(np.linalg.norm(rows[pairs[0]] - rows[pairs[1]], axis=1)))
     return median or 1.0

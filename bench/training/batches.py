@@ -1,4 +1,4 @@
-"""Sources of training and test batches: one tensor on the device, or image files decoded ahead of the device."""
+"""Sources of training and test batches: a tensor on the device, or image files that are decoded in advance."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from bench.to_device import to_device
 from bench.training.augment import augment, normaliser
 
 _FEW, _MANY = 256, 1_024
-"""Images of a batch that nothing is trained on, on a CPU or decoded from files, and elsewhere. On a CPU 1,024 cost 1.6
-times as much: see ``_CPU_PIXELS`` in ``bench.embedding.frozen``. What a network gives in evaluation mode (accuracies,
-outputs, gradient norms) depends on it by rounding at most."""
+"""Images of an evaluation batch: on a CPU or decoded from files, and otherwise. On a CPU, 1,024 take 1.6 times as long,
+see ``_CPU_PIXELS`` in ``bench.embedding.frozen``. Results of a network in evaluation mode (accuracies, outputs,
+gradient norms) depend on it only by rounding."""
 
 
 class Batch(NamedTuple):
-    """``inputs`` float32 [B, ...], ``targets`` int64 [B], ``positions`` int64 [B] in the order the source was given."""
+    """``inputs`` float32 [B, ...], ``targets`` int64 [B], ``positions`` int64 [B] of the images in the source."""
 
     inputs: Tensor
     targets: Tensor
@@ -29,7 +29,7 @@ class Batch(NamedTuple):
 
 
 class Batches(Protocol):
-    """Inputs with targets that can be gone through again and again."""
+    """Inputs with targets that can be iterated any number of times."""
 
     def __len__(self) -> int: ...
     def epoch(self, generator: torch.Generator) -> Iterator[Batch]: ...
@@ -42,7 +42,7 @@ class Batches(Protocol):
 
 
 def split_epoch(order: Tensor, batch_size: int) -> list[Tensor]:
-    """Cut a permutation into batches; a last batch of one joins its neighbour, since batch norm needs two values."""
+    """Return a permutation in batches; a last batch of one joins the previous, since batch norm needs two values."""
     parts = list(order.split(batch_size))
     if len(parts) > 1 and len(parts[-1]) == 1:
         parts[-2:] = [torch.cat(parts[-2:])]
@@ -71,8 +71,8 @@ class TensorBatches:
         std: Sequence[float],
         device: str,
     ) -> None:
-        # The whole split lies on the device, as uint8: a quarter of float32, and no copy per step. Contiguous for
-        # ``augment``.
+        # The whole split is on the device, as uint8: a quarter of float32, and no copy per step. ``augment`` needs it
+        # contiguous.
         self._inputs, self._targets = inputs.to(device).contiguous(), targets.to(device)
         self._recipe = recipe
         self._images = inputs.dtype == torch.uint8
@@ -100,7 +100,7 @@ class TensorBatches:
         self._epochs += 1
 
     def in_order(self) -> Iterator[Batch]:
-        """Yield all in the order given, without augmentation."""
+        """Yield all inputs in their order, without augmentation."""
         device = self._targets.device
         at_once = _FEW if device.type == "cpu" else _MANY
         positions = torch.arange(len(self), device=device)
@@ -110,12 +110,12 @@ class TensorBatches:
             yield Batch(self._normalised(inputs) if self._images else inputs.clone(), *rest)
 
     def _normalised(self, images: Tensor) -> Tensor:
-        # channels_last as the network is (``fresh_network``): mixed layouts make every convolution copy its input.
+        # channels_last like the network (``fresh_network``): mixed layouts make every convolution copy its input.
         return (images * self._scale).add_(self._shift).contiguous(memory_format=torch.channels_last)
 
 
 class FileBatches:
-    """Batches out of image files; a thread decodes the next batch while the device works on this one.
+    """Batches out of image files; a thread decodes the next batch while the device computes the current one.
 
     Args:
         images: N images in files, with ``augmented(indices, seeds)``.
@@ -151,14 +151,13 @@ class FileBatches:
     def epoch(self, generator: torch.Generator) -> Iterator[Batch]:
         """Yield shuffled and augmented batches; all random numbers come from ``generator`` (CPU).
 
-        A resized crop is cut from the original image while it is decoded, any other from its centre crop, as it would
-        be in memory.
+        A resized crop is taken from the original image while it is decoded; other crops from the centre crop, as for
+        images in memory.
         """
         order = torch.randperm(len(self), generator=generator)
         parts = split_epoch(order, self._recipe.batch_size)
         if self._recipe.augmentation == "resized-crop-flip":
-            # A seed for each image, drawn for all of them before any is decoded: no image depends on the batch that it
-            # is in.
+            # A seed for each image, drawn before any is decoded: no image may depend on its batch.
             seeds = torch.randint(2**62, (len(self),), generator=generator)
             for part, images in self._decoded(parts, seeds):
                 yield self._batch(part, images)
@@ -171,7 +170,7 @@ class FileBatches:
         self._epochs += 1
 
     def in_order(self) -> Iterator[Batch]:
-        """Yield the centre crop of every image in the order given."""
+        """Yield the centre crops of all images in their order."""
         for part, images in self._decoded(list(torch.arange(len(self)).split(_FEW))):
             yield self._batch(part, images)
 
@@ -189,8 +188,7 @@ class FileBatches:
             )
             return to_device(torch.from_numpy(images), self._device)
 
-        # One thread and one batch ahead: decoding runs in threads of its own below, and more batches would only hold
-        # memory.
+        # One thread, one batch ahead: decoding itself uses several threads, and more batches would only take memory.
         with ThreadPoolExecutor(1) as reader:
             waiting: list[Future[Tensor]] = [reader.submit(decode, parts[0])]
             for number, part in enumerate(parts):

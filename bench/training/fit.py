@@ -1,4 +1,4 @@
-"""Build a network, train it and score it: what proxies, rehearsals and final models have in common."""
+"""Building, training and scoring a network, for proxies, rehearsals and final models alike."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ Inputs = Images | NDArray[np.float32]
 
 
 class LabelledInputs(NamedTuple):
-    """What a network is trained or scored on.
+    """Inputs with labels, to train or score a network on.
 
     Attributes:
         inputs: uint8 images [n, C, H, W] or float32 embeddings [n, D].
         targets: int64 [n], labels or pseudo-labels.
-        num_classes: how many of them there can be, which is the number of the network's outputs.
-        weights: float64 [n], above 0, of each one's loss; only their ratios count. None weights all alike.
+        num_classes: number of classes, and of the network's outputs.
+        weights: float64 [n], above 0, weights of the losses; only their ratios matter. None is equal weights.
     """
 
     inputs: Inputs
@@ -42,7 +42,7 @@ class LabelledInputs(NamedTuple):
 
 
 SHOWN = 5_000
-"""Images that a network is shown before its training, as in Jordan 2024; 2 x 2 patches have a covariance of 12 x 12."""
+"""Images that a network sees before its training, as in Jordan 2024; 2 x 2 patches have a covariance of 12 x 12."""
 
 
 def fit(
@@ -58,25 +58,25 @@ def fit(
     test: LabelledInputs | None = None,
     progress: Progress | None = None,
 ) -> list[Evaluation]:
-    """Train a fresh network; the same seed gives the same initial weights, order and dropout whatever the method.
+    """Train a new network and return its evaluations; a seed gives the same initial weights, order and dropout.
 
     Args:
-        model: which network.
-        training: what it learns.
-        dataset: gives the normalisation of images; None for embeddings, which are taken as they are.
+        model: the network.
+        training: the labelled inputs to learn.
+        dataset: provides the normalisation of images; None for embeddings, which are used as they are.
         recipe: how to train.
         iterations: optimiser steps.
-        seed: of weights, order, augmentation, and of layers that draw, such as dropout.
+        seed: seed of weights, order, augmentation and random layers such as dropout.
         device: ``cpu`` or ``cuda``.
-        recorder: observes the training dynamics.
-        test: what is scored.
+        recorder: records the training dynamics.
+        test: the labelled inputs to score.
         progress: see ``train``.
 
     Returns:
         The evaluations on ``test``, in order.
 
     Raises:
-        TrainingError: see ``train``; or weights for a network that does not learn by a loss.
+        TrainingError: see ``train``; or there are weights for a network that does not learn by a loss.
     """
 
     def batches(part: LabelledInputs) -> Batches:
@@ -113,20 +113,20 @@ def fit(
 def fresh_network(
     model: ModelRef, shape: tuple[int, ...], num_classes: int, *, seed: int, device: str, sample: Batches | None = None
 ) -> tuple[nn.Module, torch.Generator]:
-    """Return an untrained network on the device, and the CPU generator of order and augmentation to train it with.
+    """Return an untrained network on the device, and the CPU generator of its order and augmentation.
 
     Args:
-        model: which network. One with a method ``look_at(inputs)`` is shown some of the inputs, float32 [B, ...] as it
-            will be given them, before it is trained; it sees no label. One with ``normalised_as(scale, shift)`` is
-            told how its images are normalised.
-        shape: of one input.
-        num_classes: outputs.
-        seed: of weights and order.
+        model: the network. If it has a method ``look_at(inputs)``, it is called before training with some of the
+            inputs, float32 [B, ...], without labels. If it has ``normalised_as(scale, shift)``, it is called with the
+            normalisation of its images.
+        shape: shape of one input.
+        num_classes: number of outputs.
+        seed: seed of weights and order.
         device: ``cpu`` or ``cuda``.
-        sample: what it will be trained on, of which the first ``SHOWN`` inputs are shown; without it none are.
+        sample: the batches that it will be trained on, of which ``look_at`` gets the first ``SHOWN`` inputs; without
+            it, neither method is called.
     """
-    # Weights and order from seeds of their own: a network with more weights to draw still sees the images in the same
-    # order.
+    # Separate seeds for weights and order: a network with more weights to draw still sees images in the same order.
     network = build_model(model, shape, num_classes, derive_seed(seed, "weights"))
     generator = torch.Generator().manual_seed(derive_seed(seed, "order"))
     # Built on the CPU and moved, so that initial weights are the same on every device.
@@ -139,7 +139,7 @@ def fresh_network(
 
 
 def first_inputs(batches: Batches, count: int) -> Tensor:
-    """Return the first ``count`` inputs, or all where there are fewer: float32, normalised, not augmented."""
+    """Return the first ``count`` inputs, or all if there are fewer: float32, normalised, not augmented."""
     parts: list[Tensor] = []
     for batch in batches.in_order():
         parts.append(batch.inputs[: count - sum(map(len, parts))])
@@ -154,7 +154,7 @@ def proxy_iterations(recipe: Recipe, size: int) -> int:
 
 
 def build_model(model: ModelRef, shape: tuple[int, ...], num_classes: int, seed: int) -> nn.Module:
-    """Return a network with random weights that depend on ``seed`` alone, on the CPU."""
+    """Return a network on the CPU with random weights that depend only on ``seed``."""
     build: Callable[..., nn.Module] = models.get(model.name).function
     with seeded(seed, "cpu"):
         return build(shape, num_classes, **model.params)
@@ -162,17 +162,17 @@ def build_model(model: ModelRef, shape: tuple[int, ...], num_classes: int, seed:
 
 @contextmanager
 def seeded(seed: int, device: str) -> Iterator[None]:
-    """Seed torch's global generators, from which initial weights and dropout come, and put them back afterwards.
+    """Seed torch's global generators inside the block, for initial weights and dropout; restore their state after it.
 
     Args:
         seed: at least 0.
         device: ``cpu`` or ``cuda``, whose generator is seeded too.
     """
-    # Global generators: most of torch's layers draw from no other. ``fork_rng`` puts a notebook's own state back.
+    # Global generators: most of torch's layers draw from no other. ``fork_rng`` restores the state of a notebook.
     with torch.random.fork_rng(devices=[device] if device.startswith("cuda") else []):
         if device.startswith("cuda"):
             torch.cuda.manual_seed(seed)
-        # Not ``torch.manual_seed``, which seeds every GPU of the machine as well, beyond what ``fork_rng`` restores.
+        # Not ``torch.manual_seed``, which also seeds every GPU of the machine, more than ``fork_rng`` restores.
         torch.default_generator.manual_seed(seed)
         yield
 
@@ -180,11 +180,11 @@ def seeded(seed: int, device: str) -> Iterator[None]:
 def make_batches(
     inputs: Inputs, targets: NDArray[np.int64], *, recipe: Recipe, dataset: Dataset | None, device: str
 ) -> Batches:
-    """Put in-memory images and embeddings into one tensor on the device; image files are decoded as needed."""
-    # A copy, since torch warns of the read-only arrays that the store and the pool give.
+    """Return batches of images or embeddings on the device, or of image files that are decoded as needed."""
+    # A copy, since torch warns about the read-only arrays of the store and the pool.
     target_tensor = torch.from_numpy(np.array(targets))
     kind = TensorBatches if isinstance(inputs, np.ndarray) else FileBatches
     values = torch.from_numpy(inputs) if isinstance(inputs, np.ndarray) else inputs
-    # Embeddings ignore both; the placeholders only give the normaliser a shape.
+    # Embeddings ignore both values, but the normaliser needs a shape.
     mean, std = (dataset.mean, dataset.std) if dataset else ((0.0,), (1.0,))
     return kind(values, target_tensor, recipe=recipe, mean=mean, std=std, device=device)  # type: ignore[arg-type]

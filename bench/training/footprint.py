@@ -1,4 +1,4 @@
-"""What a network takes: its parameters and the values that it keeps per image for the backward pass."""
+"""The size of a network: its parameters, and the values per image that the backward pass needs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bench.identity import ModelRef
 
 
 class Footprint(NamedTuple):
-    """``parameters`` of the network and ``activations`` per image, both in numbers of values."""
+    """Numbers of the network's ``parameters`` and of its ``activations`` per image."""
 
     parameters: int
     activations: int
@@ -20,36 +20,36 @@ class Footprint(NamedTuple):
 
 @lru_cache(maxsize=64)
 def footprint(model: ModelRef, shape: tuple[int, ...], num_classes: int) -> Footprint | None:
-    """Count by one forward pass of two inputs of zeros on the CPU, in evaluation mode.
+    """Return a network's footprint, counted in one forward pass of two zero inputs on the CPU, in evaluation mode.
 
-    Torch's meta device would need no arithmetic, but loads 150 MB of libraries into the driver.
+    Torch's meta device would need no arithmetic, but would load 150 MB of libraries into the driver.
 
     Args:
-        model: which network.
-        shape: of one input, (C, H, W) or (D,).
-        num_classes: outputs.
+        model: the network.
+        shape: shape of one input, (C, H, W) or (D,).
+        num_classes: number of outputs.
 
     Returns:
-        The sum over all layers; None for a network that fails.
+        The sum over all layers; None if the network fails.
     """
     from bench.training.fit import build_model
 
-    counted = 0
+    activations = 0
 
     def count(module: nn.Module, inputs: object, output: object) -> None:
-        nonlocal counted
+        nonlocal activations
         if isinstance(output, Tensor):
-            counted += output.numel()
+            activations += output.numel()
 
     try:
         network = build_model(model, shape, num_classes, 0).eval()
         with torch.no_grad():
             for module in network.modules():
-                # Leaves alone: a container's output is that of its last layer and would count twice.
+                # Only leaves: a container's output is its last layer's and would count twice.
                 if not list(module.children()):
                     module.register_forward_hook(count)
-            # Two inputs, since a network may squeeze a batch of one away; the sum is halved below.
+            # Two inputs, since a network may squeeze away a batch of one; the sum is halved below.
             network(torch.zeros(2, *shape))
-    except (Exception, SystemExit):  # why, its training will say
+    except (Exception, SystemExit):  # its training will report why
         return None
-    return Footprint(sum(value.numel() for value in network.parameters()), counted // 2)
+    return Footprint(sum(value.numel() for value in network.parameters()), activations // 2)

@@ -1,4 +1,4 @@
-"""Norms of each image's loss gradient: by a trained network, and their mean early in training (GraNd)."""
+"""Norms of each image's loss gradient, for one trained network or as the mean early in training (GraNd)."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from bench.training.loop import steps_per_epoch, train
 from bench.training.outputs import forward_batches, last_linear
 
 HELD_ON_CPU, HELD_ON_GPU = 2**27, 2**30
-"""Gradient entries held at once: half a GB in float32, or 4.3 GB where few at a time would leave a GPU idle."""
+"""Gradient entries in memory at once: half a GB in float32, or 4.3 GB on a GPU, which few entries would leave idle."""
 _IMAGES = 256
-"""Images whose gradients are held at once: of a small network, the activations count for more."""
+"""Images whose gradients are in memory at once: in a small network, activations take more memory than gradients."""
 
 
 def mean_norms(
@@ -39,17 +39,17 @@ def mean_norms(
     device: str,
     progress: Progress | None = None,
 ) -> NDArray[np.float32]:
-    """Average over fresh networks each image's gradient norm after a few epochs (GraNd, Paul et al. 2021).
+    """Return each image's gradient norm after a few epochs, averaged over new networks (GraNd, Paul et al. 2021).
 
     Args:
         proxy: network and recipe.
-        inputs: as in ``observe_dynamics``.
+        inputs: see ``observe_dynamics``.
         targets: int64 [N].
         num_classes: outputs of a network.
-        dataset: as in ``observe_dynamics``.
-        options: how many networks, each with weights and order of its own; epochs before the gradients are taken, under
+        dataset: see ``observe_dynamics``.
+        options: number of networks, each with its own weights and order; epochs before the gradients are taken, under
             the schedule of the whole proxy and at most the proxy's; layers, see ``norms_of``.
-        seed: the cell's.
+        seed: seed of the cell.
         device: ``cpu`` or ``cuda``.
         progress: called with (networks done, networks in all).
 
@@ -72,7 +72,7 @@ def mean_norms(
                     batches,
                     recipe=recipe,
                     iterations=iterations,
-                    # As if training went on, or ten epochs would run through the whole decay of the learning rate.
+                    # The whole proxy's schedule; otherwise the learning rate would decay to its end in ten epochs.
                     horizon=proxy_iterations(recipe, size),
                     generator=generator,
                 )
@@ -85,7 +85,7 @@ def mean_norms(
 def norms_of(network: nn.Module, batches: Batches, *, layers: Layers) -> NDArray[np.float32]:
     """Return the L2 norm of each image's cross-entropy gradient by the weights, without augmentation.
 
-    In evaluation mode, because batch norm in training mode would mix the images of a batch.
+    The network is in evaluation mode: in training mode, batch norm would mix the images of a batch.
 
     Args:
         network: on the batches' device; left in evaluation mode.
@@ -106,7 +106,7 @@ def norms_of(network: nn.Module, batches: Batches, *, layers: Layers) -> NDArray
 def _full_norms(network: nn.Module, batches: Batches) -> Iterator[Tensor]:
     network.eval()
     weights = {name: weight.detach() for name, weight in network.named_parameters()}
-    # Beside the weights and not differentiated: batch norm's statistics stay what training left.
+    # Not differentiated: batch norm's statistics stay as training left them.
     buffers = dict(network.named_buffers())
 
     def loss(by_name: dict[str, Tensor], inputs: Tensor, target: Tensor) -> Tensor:
@@ -114,7 +114,7 @@ def _full_norms(network: nn.Module, batches: Batches) -> Iterator[Tensor]:
         return functional.cross_entropy(logits, target[None])
 
     def norm(inputs: Tensor, target: Tensor) -> Tensor:
-        # Squared inside the map, so that the gradients of one chunk are all that is held.
+        # Squared inside the map, so that only the gradients of one chunk are in memory.
         parts: Any = grad(loss)(weights, inputs, target).values()
         return torch.stack([part.square().sum() for part in parts]).sum().sqrt()
 

@@ -1,4 +1,4 @@
-"""The one training loop, for proxies and final models."""
+"""The training loop of proxies and final models."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from bench.training.recorder import DynamicsRecorder
 Loss = Callable[[Tensor, Batch, float], Tensor]
 """(logits of a batch, the batch, label smoothing) -> scalar."""
 LOOK_EVERY = 100
-"""Steps that must lie between two looks at the loss, each of which makes a GPU wait for the host."""
+"""Least number of steps between two checks of the loss, each of which makes a GPU wait for the host."""
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Test accuracy after ``iteration`` steps: ``accuracy`` in percent; of each class, NaN where it has no image."""
+    """Test ``accuracy`` in percent after ``iteration`` steps, and ``per_class``, NaN for a class without images."""
 
     iteration: int
     accuracy: float
@@ -45,29 +45,31 @@ def train(
     horizon: int | None = None,
     loss: Loss | None = None,
 ) -> list[Evaluation]:
-    """Train in place for exactly ``iterations`` steps; score ``test`` evenly often, the last time at the end.
+    """Train a network in place for exactly ``iterations`` steps, and return its evaluations on ``test``.
 
-    A learning rate per iteration, cross-entropy, all random numbers from ``generator``. The test
-    split is only scored: no step, stop or checkpoint depends on it.
+    The learning rate is set per step, the loss is cross-entropy by default, and all random numbers come from
+    ``generator``. ``test`` is scored at even intervals, the last time at the end; no step, stop or checkpoint depends
+    on it.
 
     Args:
-        model: on the batches' device; takes their inputs.
+        model: network on the batches' device.
         batches: at least 2 images.
         recipe: learning rate and its schedule, momentum, weight decay, precision, number of evaluations.
         iterations: optimiser steps.
         generator: CPU generator.
-        recorder: sees every batch before the update.
-        test: scored ``recipe.evaluations`` times, if given.
-        progress: called with (steps done, steps in all) once per epoch, of short epochs every ``LOOK_EVERY`` steps.
-        horizon: steps over which the learning rate decays, where that is not ``iterations``: a training that is
-            stopped early goes on as if it were not.
-        loss: of a batch; what it takes as targets the batches must hold. By default the mean cross-entropy.
+        recorder: gets every batch before the update.
+        test: batches that are scored ``recipe.evaluations`` times.
+        progress: called with (steps done, steps in all) once per epoch, or every ``LOOK_EVERY`` steps if epochs are
+            short.
+        horizon: steps over which the learning rate decays, if not ``iterations``: a training that stops early then
+            follows the schedule of the whole.
+        loss: loss of a batch; the batches must have the targets that it needs. By default the mean cross-entropy.
 
     Returns:
         The evaluations in order; empty without ``test``.
 
     Raises:
-        TrainingError: fewer than 2 images, or (``NotFinite``) a loss that is not finite.
+        TrainingError: there are fewer than 2 images, or (``NotFinite``) the loss is not finite.
     """
     if len(batches) < 2:
         raise TrainingError(
@@ -80,22 +82,22 @@ def train(
     schedule = _schedule(optimiser, recipe, horizon or iterations)
     score_at = set(scoring_steps(iterations, recipe.evaluations)) if test is not None else set()
     evaluations: list[Evaluation] = []
-    # Summed on the device: a look at every step would make a GPU wait for the host.
+    # Summed on the device: reading the loss at every step would make a GPU wait for the host.
     total = torch.zeros((), device=device)
-    looked = 0
+    checked = 0
     with sound_layers(recipe, model):
         for step, batch, ends_epoch in _stream(batches, iterations, generator):
             optimiser.zero_grad(set_to_none=True)
-            logits, lost = _gradients(model, batch, recipe, device.type, loss or _cross_entropy)
+            logits, batch_loss = _gradients(model, batch, recipe, device.type, loss or _cross_entropy)
             if recorder is not None:
-                # Before the step: the paper's p_t(i) is what the network said before it learned from this batch.
+                # Before the step: the papers' p_t(i) is the output before the network learns from this batch.
                 recorder.update(batch.positions, logits, batch.targets)
             optimiser.step()
             schedule.step()
-            total += lost
+            total += batch_loss
             # At the end too, whatever the interval: a network whose loss is not finite must not be scored.
-            if (ends_epoch and step - looked >= LOOK_EVERY) or step in score_at or step == iterations:
-                looked = step
+            if (ends_epoch and step - checked >= LOOK_EVERY) or step in score_at or step == iterations:
+                checked = step
                 if not math.isfinite(total.item()):
                     raise NotFinite(
                         f"the loss is not finite by iteration {step} of {iterations} (lr={recipe.lr}, "
@@ -114,13 +116,13 @@ def train(
 
 
 def _optimiser(model: nn.Module, recipe: Recipe, device: str) -> torch.optim.Optimizer:
-    # It rounds otherwise: in fp32 on a CPU, a published row would no longer be reproduced to the last digit.
+    # Fused kernels round differently: in fp32 on a CPU, published rows could not be reproduced to the last digit.
     fused = device == "cuda" or recipe.precision == "bf16"
-    # Of a network that is fine-tuned the layers learn at different rates.
+    # The layers of a fine-tuned network learn at different rates.
     rates: Callable[[], list[tuple[list[nn.Parameter], float]]] | None = getattr(model, "learning_rates", None)
     parts = [(list(model.parameters()), 1.0)] if rates is None else rates()
     if recipe.optimiser == "adamw":
-        # Biases, scales and tokens stay without decay, as all recipes for transformers have it.
+        # Biases, scales and tokens have no weight decay, as in all recipes for transformers.
         groups = [
             {"params": [value for value in values if chosen(value)], "weight_decay": decay, "lr": factor * recipe.lr}
             for values, factor in parts
@@ -148,24 +150,23 @@ def _is_no_matrix(value: nn.Parameter) -> bool:
 def _schedule(
     optimiser: torch.optim.Optimizer, recipe: Recipe, iterations: int
 ) -> torch.optim.lr_scheduler.LRScheduler:
-    # torch's own for cosine: its recursion rounds otherwise than the closed form, and published rows were trained by
-    # it.
+    # torch's own cosine schedule: its recursion rounds differently from the closed form, and published rows used it.
     one_rate = len({group["lr"] for group in optimiser.param_groups}) == 1
     if recipe.schedule == "cosine" and not recipe.warm_up and one_rate:
         return torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, iterations, eta_min=recipe.lr_min)
-    # A table, since LambdaLR takes factors of the initial rate, and asks for one more than there are steps.
+    # LambdaLR takes factors of the initial rate, and asks for one more than there are steps.
     factors = learning_rate_factors(recipe.schedule, iterations, recipe.lr_min / recipe.lr, recipe.warm_up)
     return torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: factors[min(step, iterations)])
 
 
 def weighted_cross_entropy(weights: Tensor) -> Loss:
-    """Return the mean over a batch of weight times cross-entropy.
+    """Return a loss: the mean over a batch of weight times cross-entropy.
 
-    In expectation over batches that is the mean over all images. DeepCore divides the sum by that of the batch's own
-    weights instead, so that what a weight is worth depends on its neighbours in the batch.
+    Its expectation over batches is the mean over all images. DeepCore divides by the sum of the batch's weights
+    instead, so that the effect of a weight depends on the other images of the batch.
 
     Args:
-        weights: float32 [n] with a mean of 1, on the batches' device, in the order that the source was given.
+        weights: float32 [n] with a mean of 1, on the batches' device, in the order of the source's images.
     """
 
     def loss(logits: Tensor, batch: Batch, smoothing: float) -> Tensor:
@@ -181,38 +182,38 @@ def _cross_entropy(logits: Tensor, batch: Batch, smoothing: float) -> Tensor:
 
 def _gradients(model: nn.Module, batch: Batch, recipe: Recipe, device: str, loss: Loss) -> tuple[Tensor, Tensor]:
     """Do the forward and backward pass; return logits [B, C] and loss, detached."""
-    # Around both passes: TF32 applies to the products of gradients as well. Autocast is for the forward pass alone.
+    # TF32 applies to both passes, autocast only to the forward pass.
     with products(recipe):
         with autocast(recipe, device):
             logits = model(batch.inputs)
-            lost = loss(logits, batch, recipe.label_smoothing)
-        lost.backward()
-    return logits.detach(), lost.detach()
+            batch_loss = loss(logits, batch, recipe.label_smoothing)
+        batch_loss.backward()
+    return logits.detach(), batch_loss.detach()
 
 
 @torch.no_grad()
 def evaluate(model: nn.Module, batches: Batches, iteration: int) -> Evaluation:
-    """Measure accuracy in evaluation mode, without augmentation; not in bf16, whose logits tie too often."""
+    """Return the accuracy in evaluation mode, without augmentation; not in bf16, whose logits tie too often."""
     model.eval()
     seen: list[tuple[Tensor, Tensor]] = []
     num_classes = 0
     for batch in batches.in_order():
         logits = model(batch.inputs)
-        # The network's own outputs: a class without test images still has an entry.
+        # The number of the network's outputs, so that a class without test images has an entry.
         num_classes = logits.shape[1]
         seen.append((logits.argmax(1) == batch.targets, batch.targets))
     correct, targets = (torch.cat(parts).cpu() for parts in zip(*seen, strict=True))
-    # Counted as whole numbers on the CPU, so that the accuracy is the same on every device and for every batch size.
+    # Counted on the CPU in whole numbers, so that the accuracy does not depend on device and batch size.
     counts = torch.bincount(targets, minlength=num_classes).double()
     hits = torch.bincount(targets[correct], minlength=num_classes).double()
     return Evaluation(iteration, 100 * hits.sum().item() / len(targets), tuple((100 * hits / counts).tolist()))
 
 
 def _stream(batches: Batches, iterations: int, generator: torch.Generator) -> Iterator[tuple[int, Batch, bool]]:
-    """Yield epoch after epoch, cut after ``iterations`` batches: (step from 1, batch, whether it ends its epoch)."""
+    """Yield the first ``iterations`` batches of successive epochs: (step from 1, batch, whether it ends its epoch)."""
     step = 0
     while True:
-        # One batch is held back, since only the next one tells whether it was the epoch's last.
+        # One batch is held back: only the next one tells whether it is the last of its epoch.
         held: Batch | None = None
         for batch in batches.epoch(generator):
             if held is not None:
@@ -230,5 +231,5 @@ def _stream(batches: Batches, iterations: int, generator: torch.Generator) -> It
 
 def steps_per_epoch(size: int, batch_size: int) -> int:
     """Return the optimiser steps of one pass over ``size`` images, as ``split_epoch`` cuts them."""
-    # A last batch of one joins its neighbour there, which is one step less.
+    # A last batch of one joins the previous one, which is one step less.
     return max(1, math.ceil(size / batch_size) - (size > batch_size and size % batch_size == 1))

@@ -1,4 +1,4 @@
-"""What a trained network says of every image: class probabilities and penultimate features."""
+"""Outputs of a trained network for every image: class probabilities and penultimate features."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bench.training.precision import find_last_linear
 
 
 def last_linear(network: nn.Module) -> nn.Linear:
-    """Return the layer that gives the logits.
+    """Return the last linear layer, which computes the logits.
 
     Raises:
         TrainingError: the network has no linear layer.
@@ -27,7 +27,7 @@ def last_linear(network: nn.Module) -> nn.Linear:
 
 @torch.no_grad()
 def read_outputs(network: nn.Module, batches: Batches) -> Outputs:
-    """Read probabilities and penultimate features in evaluation mode, without augmentation, in fp32.
+    """Return probabilities and penultimate features in evaluation mode, without augmentation, in fp32.
 
     Args:
         network: on the batches' device; left in evaluation mode.
@@ -37,7 +37,7 @@ def read_outputs(network: nn.Module, batches: Batches) -> Outputs:
         float32 [N, C] and [N, D], in the order of the batches.
 
     Raises:
-        TrainingError: the last linear layer does not give the network's logits.
+        TrainingError: the output of the last linear layer is not the network's logits.
     """
     parts = [(logits.softmax(1).cpu(), features.cpu()) for logits, features, _ in forward_batches(network, batches)]
     return Outputs(*(torch.cat(part).numpy() for part in zip(*parts, strict=True)))
@@ -48,18 +48,18 @@ def forward_batches(network: nn.Module, batches: Batches) -> Iterator[tuple[Tens
     network.eval()
     seen: dict[str, Tensor] = {}
 
-    def keep(layer: nn.Module, given: tuple[Tensor, ...], logits: Tensor) -> None:
-        seen.update(features=given[0], logits=logits)
+    def keep(layer: nn.Module, arguments: tuple[Tensor, ...], logits: Tensor) -> None:
+        seen.update(features=arguments[0], logits=logits)
 
     layer = last_linear(network)
     handle = layer.register_forward_hook(keep)
     try:
         for batch in batches.in_order():
             logits: Tensor = network(batch.inputs)
-            given = seen.pop("logits", None)
-            # The very tensor: a network that scales or adds to its last layer would get features that do not give its
+            last_output = seen.pop("logits", None)
+            # Identical, not equal: if a network scales its last layer or adds to it, the features do not give the
             # logits.
-            if given is not logits:
+            if last_output is not logits:
                 raise TrainingError(f"the last linear layer of a {type(network).__name__} does not give its logits.")
             yield logits, seen["features"], batch.targets
     finally:

@@ -1,4 +1,4 @@
-"""In which precision a network is trained and scored."""
+"""The precision in which a network is trained and scored."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from bench.recipe import Recipe
 
 
 def prepare_torch(threads: int) -> None:
-    """Set this process up: its CPU threads, and kernels that give the same bits every time, fp32 in full.
+    """Set the process's CPU threads, and torch's options for full fp32 and the same bits every time.
 
-    Called before each stage and each training, since a plugin may have set any of it for its own purposes: scripts
-    often ask for ``set_float32_matmul_precision("high")``, which changes bits on CPUs that compute bf16 as well.
+    Call this before each stage and each training, since a plugin may have changed the options: scripts often use
+    ``set_float32_matmul_precision("high")``, which changes bits on CPUs with bf16 too.
     """
     torch.set_num_threads(threads)
     torch.set_default_dtype(torch.float32)
@@ -24,36 +24,36 @@ def prepare_torch(threads: int) -> None:
     for device in ("cpu", "cuda"):
         torch.set_autocast_enabled(device, False)
     torch.set_float32_matmul_precision("highest")
-    # A grid's rows must not depend on whether the plugin before them switched oneDNN off.
+    # Rows must not depend on whether an earlier plugin switched oneDNN off.
     torch.backends.mkldnn.set_flags(True)
     torch.backends.cudnn.deterministic = True
-    # A benchmark takes the kernel that is fastest at this moment, and kernels differ in their last bits.
+    # Benchmarking picks the kernel that is fastest at the moment, and kernels differ in their last bits.
     torch.backends.cudnn.benchmark = False
     _allow_tf32(False, False)
 
 
 def autocast(recipe: Recipe, device: str) -> AbstractContextManager[object]:
-    """Cast to bf16 where the recipe asks for it; a grid has replaced ``auto`` by then (``Recipe.at_precision``)."""
+    """Return a context that casts to bf16 if the recipe says so; ``auto`` is resolved by ``Recipe.at_precision``."""
     return torch.autocast(device.split(":")[0], torch.bfloat16) if recipe.precision == "bf16" else nullcontext()
 
 
 def products(recipe: Recipe, *, scoring: bool = False) -> AbstractContextManager[object]:
-    """Multiply in TF32 where the recipe asks for it, and to score what was trained in bf16; else in full fp32.
+    """Return a context that multiplies in TF32 if the recipe says so, or to score a network trained in bf16.
 
-    Unlike those of bf16, logits of products in TF32 are sums in fp32, so they tie no more often.
+    Unlike in bf16, products in TF32 are summed in fp32, so logits do not tie more often.
     """
     return _tf32() if recipe.precision == "tf32" or (scoring and recipe.precision == "bf16") else nullcontext()
 
 
 @contextmanager
 def sound_layers(recipe: Recipe, network: nn.Module) -> Iterator[None]:
-    """Compute in fp32, though the recipe asks for bf16, the layers that bf16 spoils.
+    """Compute layers for which bf16 is not accurate enough in fp32 inside the block.
 
-    - The last linear layer: logits in bf16 often tie. Of normal random ones the two highest are equal for 0.45 % of
-      images with 10 classes, for 1.7 % with 100.
-    - On a CPU, convolutions whose stride is larger than their input, as where a network for large images is trained on
-      8 x 8 pixels: oneDNN leaves what was in memory in the gradient of their weights (torch 2.14.1; 31 of
-      400 gradients on inputs of 1 to 8 px, and none where the input is as large as the stride).
+    - The last linear layer: logits in bf16 often tie. The two highest of normal random logits are equal for 0.45 % of
+      images with 10 classes, and for 1.7 % with 100.
+    - On a CPU, convolutions whose stride is larger than their input, for example in a network for large images on
+      8 x 8 pixels: oneDNN leaves uninitialised memory in the gradients of their weights (torch 2.14.1; 31 of
+      400 gradients on inputs of 1 to 8 px, none if the input is as large as the stride).
     """
     layers: dict[nn.Module, Callable[[Tensor], bool]] = {}
     if recipe.precision == "bf16":
@@ -63,7 +63,7 @@ def sound_layers(recipe: Recipe, network: nn.Module) -> Iterator[None]:
         if last is not None:
             layers[last] = lambda features: True
     for layer, applies in layers.items():
-        # Not a hook: the layer would be computed in bf16 first, which costs a linear probe a fifth of its time.
+        # Not a hook, which would compute the layer in bf16 first: a fifth of a linear probe's time.
         layer.forward = _in_fp32(layer.forward, applies)
     try:
         yield
@@ -73,7 +73,7 @@ def sound_layers(recipe: Recipe, network: nn.Module) -> Iterator[None]:
 
 
 def _beyond(stride: int) -> Callable[[Tensor], bool]:
-    """Whether a CPU is given images narrower than ``stride``."""
+    """Return a test of whether features on a CPU are narrower than ``stride``."""
     return lambda features: features.device.type == "cpu" and min(features.shape[-2:]) < stride
 
 
@@ -88,8 +88,8 @@ def _in_fp32(forward: Callable[[Tensor], Tensor], applies: Callable[[Tensor], bo
 
 
 def find_last_linear(network: nn.Module) -> nn.Linear | None:
-    """Return the last linear layer, which gives the logits of most networks; None where there is none."""
-    # In the order of definition, which need not be that of use: ``outputs.py`` checks that it gives the logits.
+    """Return the last linear layer, which computes the logits of most networks; None if there is none."""
+    # In the order of definition, which may differ from the order of use: ``outputs.py`` checks its output.
     layers = [module for module in network.modules() if isinstance(module, nn.Linear)]
     return layers[-1] if layers else None
 

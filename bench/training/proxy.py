@@ -1,4 +1,4 @@
-"""What a proxy is trained for: its training dynamics, how well part of the pool predicts the rest, its outputs."""
+"""Uses of a proxy: training dynamics, rehearsals of coresets, and outputs for the pool."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ def observe_dynamics(
     device: str,
     progress: Progress | None = None,
 ) -> Dynamics:
-    """Train the proxy on the whole pool and record its dynamics.
+    """Return the training dynamics of the proxy on the whole pool.
 
     Args:
         proxy: network and recipe.
         inputs: uint8 images [N, C, H, W] or float32 embeddings [N, D].
         targets: int64 [N], labels or pseudo-labels.
         num_classes: outputs of the network.
-        dataset: gives the normalisation of images; None for embeddings.
-        seed: the cell's.
+        dataset: provides the normalisation of images; None for embeddings.
+        seed: seed of the cell.
         device: ``cpu`` or ``cuda``.
         progress: called with (steps done, steps in all).
     """
@@ -68,28 +68,28 @@ def rehearse(
     seed: int,
     device: str,
 ) -> float:
-    """Train the proxy's network on the targets at ``indices`` only, and score it on a fixed held-out tenth.
+    """Return the accuracy on a fixed held-out tenth of the pool after training on the targets at ``indices`` only.
 
     Args:
         proxy: network and recipe.
-        inputs: of the whole pool, as in ``observe_dynamics``.
+        inputs: inputs of the whole pool, see ``observe_dynamics``.
         targets: int64 [N].
-        indices: int64, a candidate coreset; what of it is held out is not trained on.
+        indices: int64, a candidate coreset; its held-out images are not trained on.
         num_classes: outputs of the network.
-        dataset: as in ``observe_dynamics``.
-        seed: the cell's; it draws the held-out tenth.
+        dataset: see ``observe_dynamics``.
+        seed: seed of the cell, which also draws the held-out tenth.
         device: ``cpu`` or ``cuda``.
 
     Returns:
-        Accuracy in [0, 1]; 0 where fewer than 2 images are left to train on.
+        Accuracy in [0, 1]; 0 if fewer than 2 images are left to train on.
     """
-    # From the cell's seed alone: every candidate is scored on the same images, whichever it keeps.
+    # Drawn by the cell's seed only: every candidate is scored on the same images.
     shuffled = np.random.default_rng(derive_seed(seed, "held-out")).permutation(len(targets))
     held_out = np.sort(shuffled[: max(1, round(HELD_OUT * len(targets)))])
     kept = np.setdiff1d(indices, held_out)
     if len(kept) < 2:
         return 0.0
-    # The last accuracy is all that is read; others on the way would only take time.
+    # Only the last accuracy is used; earlier evaluations would take time.
     recipe = proxy.recipe.model_copy(update={"evaluations": 1})
     scored = fit(
         proxy.model,
@@ -116,22 +116,22 @@ def trained_outputs(
     device: str,
     epochs: int | None = None,
 ) -> Outputs:
-    """Train the proxy's network on labelled images; return what it says of the whole pool.
+    """Return the outputs for the whole pool of the proxy's network, trained on the labelled images.
 
     Args:
         proxy: network and recipe.
-        inputs: of the whole pool, as in ``observe_dynamics``.
-        indices: int64 [m], the labelled images; fewer than 2 leave the initial weights as they are.
-        labels: int64 [m], theirs.
+        inputs: inputs of the whole pool, see ``observe_dynamics``.
+        indices: int64 [m], the labelled images; with fewer than 2 the network keeps its initial weights.
+        labels: int64 [m], their labels.
         num_classes: outputs of the network.
-        dataset: as in ``observe_dynamics``.
-        seed: the cell's.
+        dataset: see ``observe_dynamics``.
+        seed: seed of the cell.
         device: ``cpu`` or ``cuda``.
         epochs: passes over the labelled images, under the schedule of the whole proxy and at most the proxy's; None is
-            the proxy's.
+            the proxy's number.
     """
     recipe = proxy.recipe
-    # Batches carry targets; these are not read, so that no label of the pool can get in.
+    # Batches need targets. Zeros stand in for them, so that no label of the pool can leak.
     unlabelled = np.zeros(len(inputs), dtype=np.int64)
     pool = make_batches(inputs, unlabelled, recipe=recipe, dataset=dataset, device=device)
     network, generator = fresh_network(

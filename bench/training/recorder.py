@@ -1,4 +1,4 @@
-"""Training dynamics accumulated online: a few numbers per image, whatever the number of epochs and classes."""
+"""Recording training dynamics online: a few numbers per image, for any number of epochs and classes."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from bench.dynamics import Dynamics
 from bench.training.tdds import LONG, SHORT, TddsRecorder
 
 EL2N_EPOCHS = 10
-"""EL2N is early by definition: its mean is over these first epochs."""
+"""First epochs over which EL2N is averaged."""
 WINDOW = 10
-"""Epochs per window of Dyn-Unc and DUAL, both papers' value."""
+"""Epochs per window of Dyn-Unc and DUAL, as in both papers."""
 DUAL_EPOCHS = 30
-"""DUAL looks at these first epochs, as its paper does on CIFAR."""
+"""First epochs that DUAL uses, as in its paper on CIFAR."""
 _UNCERTAINTIES = ("least_confidence", "margin", "entropy")
 
 
 class DynamicsRecorder:
-    """Sees every training batch of a proxy before the update. See ``Dynamics`` for what each number means.
+    """Accumulates ``Dynamics`` from every training batch of a proxy, before the update.
 
     Args:
         size: N.
-        device: where the batches are.
+        device: device of the batches.
     """
 
     def __init__(self, size: int, device: str) -> None:
@@ -42,7 +42,7 @@ class DynamicsRecorder:
     @torch.no_grad()
     def update(self, positions: Tensor, logits: Tensor, targets: Tensor) -> None:
         """Add one batch: ``positions`` int64 [B] (each image once per epoch), ``logits`` [B, C], ``targets`` [B]."""
-        # Within bf16 too: margins of two near probabilities would be 0 far too often.
+        # In bf16, margins of two close probabilities would be 0 far too often.
         logits = logits.float()
         probabilities = logits.softmax(1)
         own = probabilities.gather(1, targets[:, None]).squeeze(1)
@@ -61,22 +61,22 @@ class DynamicsRecorder:
             self._last[name][positions] = values
             self._add(f"mean_{name}", positions, values)
         self._tdds.update(positions, probabilities)
-        # No position occurs twice in a batch: ``+=`` by index would count it once only.
+        # ``+=`` by index needs unique positions, as they are in a batch.
         self._forgetting[positions] += (self._was_correct[positions] & ~correct).int()
-        # After the count above, which compares with the epoch before.
+        # After the count above, which compares with the previous epoch.
         self._was_correct[positions] = correct
         self._learned[positions] |= correct
 
     def end_epoch(self) -> None:
-        """Count an epoch."""
+        """Advance to the next epoch."""
         self._epoch += 1
         self._tdds.end_epoch()
 
     def result(self) -> Dynamics:
-        """Return what was observed so far, as numpy arrays [N]."""
+        """Return the dynamics so far, as numpy arrays [N]."""
         epochs = max(self._epoch, 1)
         sums = {name: total.cpu().numpy() for name, total in self._sums.items()}
-        # No window was ever whole: one of all epochs there were stands for it.
+        # With fewer epochs than a window, one window of all epochs is used.
         if self._epoch < WINDOW:
             uncertain, dual = (values.cpu().numpy() for values in _window_scores(self._recent[:, : self._epoch]))
         else:
@@ -102,15 +102,15 @@ class DynamicsRecorder:
         )
 
     def _add_confidence(self, positions: Tensor, own: Tensor) -> None:
-        """Update Welford's mean and sum of squared deviations: differences of large sums would lose the digits."""
+        """Update Welford's mean and sum of squared deviations; differences of large sums would lose digits."""
         mean = self._sums["confidence"][positions]
         updated = mean + (own - mean) / (self._epoch + 1)
         self._sums["confidence"][positions] = updated
         self._add("squares", positions, (own - mean) * (own - updated))
 
     def _add_window(self, positions: Tensor, own: Tensor) -> None:
-        """Keep the confidences of the last epochs in a ring, and score the window that this epoch completes."""
-        # A ring: the order inside a window plays no part in its deviation and mean.
+        """Store the confidences of the last epochs, and score the window that this epoch completes."""
+        # A ring buffer: deviation and mean of a window do not depend on its order.
         self._recent[positions, self._epoch % WINDOW] = own
         if self._epoch + 1 < WINDOW:
             return
@@ -133,7 +133,7 @@ def _uncertainty(probabilities: Tensor) -> dict[str, Tensor]:
 
 
 def _window_scores(confidences: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the deviation [B], and the same times 1 - mean [B], of confidences [B, J]; 0 where J is below 2."""
+    """Return the standard deviation [B] of confidences [B, J], and that times 1 - mean [B]; 0 if J is below 2."""
     if confidences.shape[1] < 2:
         nothing = torch.zeros(len(confidences), device=confidences.device)
         return nothing, nothing
@@ -144,5 +144,5 @@ def _window_scores(confidences: Tensor) -> tuple[Tensor, Tensor]:
 
 def _margin(values: Tensor, own: Tensor, targets: Tensor) -> Tensor:
     """Return ``values[y]`` minus the largest other value, [B]."""
-    # The label is masked and not removed, which would need an index per image.
+    # The label is masked; removing it would need an index per image.
     return own - values.scatter(1, targets[:, None], -torch.inf).amax(1)

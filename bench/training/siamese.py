@@ -1,4 +1,4 @@
-"""SimSiam: a network learns without labels that two random views of an image show the same."""
+"""SimSiam: training a network without labels to give two random views of an image the same output."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from bench.training.views import random_view
 OUTPUTS, BOTTLENECK = 256, 64
 MOMENTUM, WEIGHT_DECAY = 0.9, 5e-4
 LEAST_SPREAD, LEAST_RANK = 0.1, 2.0
-"""Below either of them outputs count as collapsed: a tenth of the spread on a sphere, or fewer than two directions."""
+"""Outputs count as collapsed below either bound: a tenth of the spread on a sphere, or fewer than two directions."""
 MEAN, STD = 0.5, 0.25
 
 
 class Health(NamedTuple):
-    """Whether the outputs still tell images apart, by numbers that need no label.
+    """Measures of whether the outputs tell images apart, which need no label.
 
     Attributes:
         spread: mean standard deviation of the L2-normalised outputs, times the square root of their width: about 1 on
-            the whole sphere, 0 where all images have one output (Chen and He 2021, section 4.1).
-        rank: effective rank of the same outputs, centred: the exponential of the entropy of the covariance's normalised
-            eigenvalues (Roy and Vetterli 2007). It is near 1 where they lie on a line, which ``spread`` cannot see:
-            BatchNorm scales what is left up again.
+            the whole sphere, 0 if all images have the same output (Chen and He 2021, section 4.1).
+        rank: effective rank of the centred outputs: the exponential of the entropy of the covariance's normalised
+            eigenvalues (Roy and Vetterli 2007). It is near 1 if outputs lie on a line, which ``spread`` misses, since
+            BatchNorm scales the remaining differences up.
     """
 
     spread: float
@@ -40,14 +40,14 @@ class Health(NamedTuple):
 
     @property
     def collapsed(self) -> bool:
-        """Whether the network gives images too much the same output to be of use."""
-        # Not ``<``: a NaN must count as collapsed.
+        """Whether the outputs of different images are too similar to be useful."""
+        # Not ``<``: NaN must count as collapsed.
         return not (self.spread >= LEAST_SPREAD and self.rank >= LEAST_RANK)
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """How long and how fast.
+    """Length and learning rate of the training.
 
     Attributes:
         epochs: passes over the images.
@@ -60,15 +60,15 @@ class Schedule:
     lr: float
 
 
-class Heads(nn.Module):
-    """Projector and predictor, which are thrown away after training.
+class SiameseHeads(nn.Module):
+    """Projector and predictor, which are discarded after training.
 
     Source: Chen and He 2021 (arXiv:2011.10566), section 3 and appendix D: a projector of two layers for CIFAR, its
     last BatchNorm without scale and shift, and a predictor with a bottleneck of a quarter. Deviation: 256 outputs in
     place of 2048, for a backbone of 128 features in place of 512.
 
     Args:
-        features: D, what the backbone gives.
+        features: D, number of the backbone's features.
     """
 
     def __init__(self, features: int) -> None:
@@ -90,32 +90,32 @@ class Heads(nn.Module):
 
 def train_siamese(
     backbone: nn.Module,
-    heads: Heads,
+    heads: SiameseHeads,
     images: Tensor,
     *,
     schedule: Schedule,
     generator: torch.Generator,
     progress: Progress | None = None,
 ) -> Health:
-    """Train both in place to predict the output of one view of an image from the other view.
+    """Train backbone and heads in place to predict the output of one view of an image from the other, return health.
 
-    Source: Chen and He 2021, algorithm 1: negative cosine similarity to outputs that get no gradient, in both
-    directions; SGD with momentum 0.9 and weight decay 0.0005; the predictor's learning rate does not decay. Deviation:
-    BatchNorm's statistics are measured anew at the end, on the images as they are (``measure_statistics``).
+    Source: Chen and He 2021, algorithm 1: negative cosine similarity to outputs without gradient, in both directions;
+    SGD with momentum 0.9 and weight decay 0.0005; the predictor's learning rate does not decay. Deviation: BatchNorm's
+    statistics are measured again at the end, on images without augmentation (``measure_statistics``).
 
     Args:
         backbone: float32 [B, 3, S, S] -> features [B, D].
         heads: for D features, on the same device.
         images: uint8 [N, C, S, S] on that device, C = 1 or 3, at least 2 images.
         schedule: epochs, batch size, learning rate.
-        generator: CPU generator of order and views.
+        generator: CPU generator for order and views.
         progress: called with (steps done, steps in all) once per epoch.
 
     Returns:
         The health of the projector's outputs after training.
 
     Raises:
-        TrainingError: fewer than 2 images, or (``NotFinite``) a loss that is not finite.
+        TrainingError: there are fewer than 2 images, or (``NotFinite``) the loss is not finite.
     """
     if len(images) < 2:
         raise TrainingError(f"SimSiam cannot be trained on {len(images)} image(s); 2 or more.")
@@ -135,7 +135,7 @@ def train_siamese(
     step = 0
     backbone.train(), heads.train()
     for _ in range(schedule.epochs):
-        # Looked at once per epoch: a look at every step would make a GPU wait for the host.
+        # Read once per epoch: reading at every step would make a GPU wait for the host.
         total = torch.zeros((), device=images.device)
         for part in split_epoch(torch.randperm(len(images), generator=generator), schedule.batch_size):
             batch = images[to_device(part, images.device)]
@@ -157,10 +157,10 @@ def train_siamese(
     return health(projections(backbone, heads, images))
 
 
-def similarity_loss(heads: Heads, first: Tensor, second: Tensor) -> Tensor:
+def similarity_loss(heads: SiameseHeads, first: Tensor, second: Tensor) -> Tensor:
     """Return the symmetric loss of two views' features [B, D]: between -1 (every pair alike) and 1."""
     first_projected, second_projected = heads.projector(first), heads.projector(second)
-    # ``detach`` is the stop-gradient, without which the network gives every image the same output at once.
+    # ``detach`` is the stop-gradient; without it the outputs of all images become the same.
     forth = functional.cosine_similarity(heads.predictor(first_projected), second_projected.detach())
     back = functional.cosine_similarity(heads.predictor(second_projected), first_projected.detach())
     return -(forth.mean() + back.mean()) / 2
@@ -168,21 +168,21 @@ def similarity_loss(heads: Heads, first: Tensor, second: Tensor) -> Tensor:
 
 @torch.no_grad()
 def measure_statistics(network: nn.Module, images: Tensor, batch_size: int, generator: torch.Generator) -> None:
-    """Replace BatchNorm's running statistics by the mean over batches of the images without augmentation.
+    """Replace BatchNorm's running statistics by their mean over batches of the images without augmentation.
 
-    Source: "precise BN", Wu and Johnson 2021 (arXiv:2105.07576), section 3. Those of training belong to augmented
-    views, and after few steps still hold the values that they began with.
+    Source: "precise BN", Wu and Johnson 2021 (arXiv:2105.07576), section 3. The statistics of training belong to
+    augmented views, and after a few steps still contain their initial values.
 
     Args:
-        network: in place; it is in training mode afterwards.
+        network: changed in place, and in training mode afterwards.
         images: uint8 [N, C, S, S].
         batch_size: at least 2.
-        generator: of the batches; in the order of a folder of classes, a batch would be one class.
+        generator: shuffles the images, since a folder is sorted by class.
     """
     for layer in network.modules():
         if isinstance(layer, (nn.BatchNorm1d, nn.BatchNorm2d)):
             layer.reset_running_stats()
-            # None is a cumulative mean over all batches in place of one that forgets.
+            # None is a cumulative mean over all batches in place of a moving average.
             layer.momentum = None
     network.train()
     for part in split_epoch(torch.randperm(len(images), generator=generator).to(images.device), batch_size):
@@ -190,7 +190,7 @@ def measure_statistics(network: nn.Module, images: Tensor, batch_size: int, gene
 
 
 @torch.no_grad()
-def projections(backbone: nn.Module, heads: Heads, images: Tensor) -> Tensor:
+def projections(backbone: nn.Module, heads: SiameseHeads, images: Tensor) -> Tensor:
     """Return the projector's outputs float32 [N, 256] in evaluation mode, without augmentation."""
     backbone.eval(), heads.eval()
     parts = [heads.projector(backbone(normalised(part.float().div_(255)))) for part in images.split(512)]
@@ -198,12 +198,12 @@ def projections(backbone: nn.Module, heads: Heads, images: Tensor) -> Tensor:
 
 
 def health(outputs: Tensor) -> Health:
-    """Measure what ``Health`` says.
+    """Return the health of outputs.
 
     Args:
         outputs: float [N, D], finite.
     """
-    # float64: what collapsed outputs still differ by is near float32's rounding.
+    # float64: collapsed outputs differ by little more than float32's rounding.
     unit = functional.normalize(outputs.double(), dim=1)
     centred = unit - unit.mean(0)
     variances = torch.linalg.eigvalsh(centred.T @ centred / len(unit)).clamp_min(0)
@@ -213,6 +213,6 @@ def health(outputs: Tensor) -> Health:
 
 
 def normalised(images: Tensor) -> Tensor:
-    """Float32 [B, C, H, W] in [0, 1] as the backbone takes it: three channels, about zero mean and unit deviation."""
+    """Return images, float32 [B, C, H, W] in [0, 1], with three channels and about zero mean and unit deviation."""
     scaled = (images.expand(-1, 3, -1, -1) - MEAN) / STD
     return scaled.contiguous(memory_format=torch.channels_last)

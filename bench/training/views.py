@@ -14,19 +14,19 @@ CROP = (0.2, 1.0)
 BRIGHTNESS = CONTRAST = SATURATION = 0.4
 HUE = 0.1
 JITTERED, GREY = 0.8, 0.2
-"""The shares of images whose colours change, and that lose them."""
+"""Shares of images whose colours are jittered, and that become grey."""
 _LUMA = (0.299, 0.587, 0.114)
-# The NTSC colour space, in which a turn about the first axis changes the hue and keeps the luma.
+# The NTSC colour space, in which a rotation about the first axis changes the hue and keeps the luma.
 _YIQ = (_LUMA, (0.596, -0.274, -0.322), (0.211, -0.523, 0.312))
 
 
 def random_view(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Draw one random view of each image.
+    """Return one random view of each image.
 
     Source: Chen and He 2021, appendix A and D (without the blur, as there for small images): crop of 20 to 100 % of
     the area, mirror, colour jitter of strength 0.4, 0.4, 0.4, 0.1 in 80 % and greyscale in 20 % of the images.
-    Deviations: the four parts of the jitter come in a fixed order and are cut to [0, 1] once, and the hue turns in YIQ
-    in place of HSV, which makes all of them one 4 x 3 matrix per image. torchvision draws once per batch.
+    Deviations: the four parts of the jitter have a fixed order and are clipped to [0, 1] once, and the hue is rotated
+    in YIQ instead of HSV, so that one 4 x 3 matrix per image does all of them. torchvision draws once per batch.
 
     Args:
         images: uint8 [B, C, H, W], C = 1 or 3.
@@ -39,9 +39,9 @@ def random_view(images: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def crop_and_mirror(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Crop, resize and mirror each image, as ``resized_crop_and_flip`` but for ``CROP`` and the rounding.
+    """Crop, resize and mirror each image like ``resized_crop_and_flip``, but with ``CROP`` and without rounding.
 
-    Two matrix products with the weights of the interpolation: on a CPU an eighth of the time of indexing pixels.
+    Two matrix products with the interpolation weights take an eighth of the time of indexing pixels on a CPU.
 
     Args:
         images: uint8 [B, C, H, W].
@@ -55,7 +55,7 @@ def crop_and_mirror(images: Tensor, generator: torch.Generator) -> Tensor:
     mirrored = torch.rand((batch, 1, 1), generator=generator) < 0.5
     down, across = _interpolation(top, rows, height), _interpolation(left, columns, width)
     across = torch.where(mirrored, across.flip(1), across)
-    # Rows and columns change places after each product: one large product per image is four times as fast as C small.
+    # Rows and columns are swapped after each product: one large product per image is four times as fast as C small.
     lines = images.float().div_(255).view(batch, channels * height, width)
     lines = torch.bmm(lines, to_device(across, images.device).transpose(1, 2)).view(batch, channels, height, width)
     lines = lines.transpose(2, 3).reshape(batch, channels * width, height)
@@ -72,7 +72,7 @@ def _interpolation(start: Tensor, length: Tensor, size: int) -> Tensor:
 
 
 def jitter(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Change colours and grey images as ``random_view`` says; one channel has brightness and contrast alone.
+    """Return images with jittered or no colours, see ``random_view``; one channel gets only brightness and contrast.
 
     Args:
         images: float32 [B, C, H, W] in [0, 1].
@@ -83,9 +83,9 @@ def jitter(images: Tensor, generator: torch.Generator) -> Tensor:
     """
     batch, channels = images.shape[:2]
     coloured = channels == 3
-    # All six at once and whether used or not, so that grey and coloured images take as many numbers.
+    # All six numbers, used or not, so that grey and coloured images need the same number of draws.
     drawn = torch.rand((6, batch, 1, 1), generator=generator)
-    # Amounts of 0 are no jitter: every image goes through the same arithmetic, so that one product does a batch.
+    # Amounts of 0 are no jitter: all images get the same arithmetic, so that one product does a batch.
     amount = torch.where(drawn[4] < JITTERED, 2 * drawn[:4] - 1, torch.zeros(()))
     brightness, contrast = 1 + BRIGHTNESS * amount[0], 1 + CONTRAST * amount[1]
     mixing = torch.eye(channels).expand(batch, -1, -1)
@@ -96,17 +96,17 @@ def jitter(images: Tensor, generator: torch.Generator) -> Tensor:
         mixing = (saturation * mixing + (1 - saturation) * grey) @ _hue_turns(2 * math.pi * HUE * amount[3])
     device = images.device
     mean = torch.einsum("bchw,c->b", images, to_device(luma, device)).div(images[0, 0].numel()).view(-1, 1, 1)
-    # Contrast turns about the image's mean luma; hue and saturation keep the luma, so one mean serves all four.
+    # Contrast is relative to the image's mean luma, which hue and saturation keep, so one mean serves all four.
     gain = to_device(brightness * contrast * mixing, device)
     shift = to_device(brightness * (1 - contrast), device) * mean
     return torch.bmm(gain, images.flatten(2)).add_(shift).clamp_(0, 1).view_as(images)
 
 
 def _hue_turns(angles: Tensor) -> Tensor:
-    """Return matrices [B, 3, 3] on RGB that turn the hue by ``angles`` [B, 1, 1], in radians."""
+    """Return RGB matrices [B, 3, 3] that rotate the hue by ``angles`` [B, 1, 1], in radians."""
     yiq = torch.tensor(_YIQ)
     cosine, sine, zero, one = angles.cos(), angles.sin(), torch.zeros_like(angles), torch.ones_like(angles)
     rows = [(one, zero, zero), (zero, cosine, -sine), (zero, sine, cosine)]
     turn = torch.cat([torch.cat(row, 2) for row in rows], 1)
-    # The inverse of these very coefficients, since a turn by 0 must change nothing.
+    # The inverse of the same rounded coefficients, so that a rotation by 0 changes nothing.
     return torch.linalg.inv(yiq) @ turn @ yiq

@@ -15,7 +15,7 @@ from torch.nn import functional
 from bench import Dataset
 from bench.clustering import temi as module
 from bench.clustering.kmeans import kmeans_clusters
-from bench.clustering.temi import Effort, Heads, temi, temi_loss
+from bench.clustering.temi import ClusterHeads, Effort, temi, temi_loss
 from bench.errors import NotFinite
 from bench.knn import nearest_neighbors
 from bench.parts import Clustering
@@ -29,7 +29,7 @@ def generator(seed: int = 0) -> torch.Generator:
 class OneHead(nn.Module):
     """A head as methods.md writes it, with torch's own weight norm."""
 
-    def __init__(self, heads: Heads, number: int) -> None:
+    def __init__(self, heads: ClusterHeads, number: int) -> None:
         super().__init__()
         features, clusters = heads.first.shape[1], heads.direction.shape[2]
         self.first, self.second = nn.Linear(features, 512), nn.Linear(512, 256)
@@ -77,7 +77,7 @@ def slow_loss(
     return losses
 
 
-def perturbed(heads: Heads, seed: int) -> Heads:
+def perturbed(heads: ClusterHeads, seed: int) -> ClusterHeads:
     """Weights that differ between student and teacher, with gains and biases off their initial values."""
     with torch.no_grad():
         for weight in heads.parameters():
@@ -98,7 +98,7 @@ def test_batched_heads_equal_one_module_per_head(
     heads: int, features: int, clusters: int, images: int, beta: float, seed: int
 ) -> None:
     shape = heads, features, clusters
-    student, teacher = (perturbed(Heads(*shape, generator(seed + n)), seed + n + 1) for n in (0, 2))
+    student, teacher = (perturbed(ClusterHeads(*shape, generator(seed + n)), seed + n + 1) for n in (0, 2))
     teacher.requires_grad_(False)
     x, near = (torch.randn(images, features, generator=generator(seed + n)) for n in (4, 5))
     prior = torch.rand(heads, clusters, generator=generator(seed + 6)).softmax(1)
@@ -124,7 +124,7 @@ def pair(views: Iterable[Tensor]) -> tuple[Tensor, Tensor]:
 
 
 def test_heads_do_not_share_gradients() -> None:
-    student = Heads(3, 5, 4, generator())
+    student = ClusterHeads(3, 5, 4, generator())
     q = pair((student(torch.randn(8, 5, generator=generator(n))) / 0.1).log_softmax(2) for n in (1, 2))
     seen = pair(part.detach() for part in q)
     temi_loss(q, seen, torch.full((3, 4), 0.25))[1].backward()
@@ -158,7 +158,7 @@ def test_an_abandoned_cluster_keeps_the_loss_finite() -> None:
 
 
 def test_last_layer_is_weight_normalised() -> None:
-    heads = Heads(2, 5, 4, generator())
+    heads = ClusterHeads(2, 5, 4, generator())
     x = torch.randn(9, 5, generator=generator(1))
     before = heads(x)
     assert before.abs().max() <= 1 + 1e-5, "a unit vector times unit columns"
@@ -175,7 +175,7 @@ def replay(
 ) -> tuple[Any, ...]:
     """TEMI with one module per head, from the same random numbers: losses of the last epoch, labels."""
     source = generator(seed)
-    initial = Heads(heads, points.shape[1], clusters, source)
+    initial = ClusterHeads(heads, points.shape[1], clusters, source)
     students = [OneHead(initial, number) for number in range(heads)]
     teachers = [OneHead(initial, number) for number in range(heads)]
     size = len(points)

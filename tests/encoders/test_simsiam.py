@@ -12,7 +12,7 @@ from bench import BenchError, DataError
 from bench.encoders.simsiam import SimSiamEncoder, simsiam
 from bench.errors import NotFinite, TrainingError
 from bench.plugins import encoders
-from bench.training.siamese import Heads, health, measure_statistics, normalised, similarity_loss
+from bench.training.siamese import SiameseHeads, health, measure_statistics, normalised, similarity_loss
 from tests.narrowing import present
 
 State = dict[str, Any]
@@ -66,7 +66,7 @@ def test_training_changes_every_layer(few: np.ndarray, state: State) -> None:
 
 def test_the_loss_is_the_papers() -> None:
     torch.manual_seed(0)
-    heads, one, other = Heads(16), torch.randn(12, 16), torch.randn(12, 16)
+    heads, one, other = SiameseHeads(16), torch.randn(12, 16), torch.randn(12, 16)
     z = [heads.projector(features) for features in (one, other)]
     p = [heads.predictor(outputs) for outputs in z]
     expected = 0.0
@@ -79,7 +79,7 @@ def test_the_loss_is_the_papers() -> None:
 def test_no_gradient_flows_into_the_target() -> None:
     """With the predictor's output made constant, nothing is left that could have a gradient."""
     torch.manual_seed(0)
-    heads, features = Heads(16), torch.randn(12, 16, requires_grad=True)
+    heads, features = SiameseHeads(16), torch.randn(12, 16, requires_grad=True)
     last: Any = heads.predictor[3]
     torch.nn.init.zeros_(last.weight)
     similarity_loss(heads, features, torch.randn(12, 16)).backward()

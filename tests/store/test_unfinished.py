@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from bench.clustering import temi as module
-from bench.clustering.temi import Clustering, Effort, temi
+from bench.clustering.temi import Effort, TemiClusters, temi
 from bench.knn import nearest_neighbors
 from bench.store.cache import Keyed, Store
 from bench.store.inventory import stored
@@ -44,7 +44,7 @@ class Stopped(Exception):
     pass
 
 
-def cluster(unfinished: Unfinished | None = None, *, stop_after: int | None = None) -> tuple[Clustering, list[int]]:
+def cluster(unfinished: Unfinished | None = None, *, stop_after: int | None = None) -> tuple[TemiClusters, list[int]]:
     embeddings = np.random.default_rng(0).normal(size=(128, 16)).astype(np.float32)
     near = nearest_neighbors(embeddings, 10).indices
     seen: list[int] = []

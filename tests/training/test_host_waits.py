@@ -22,7 +22,7 @@ from bench.training.batches import TensorBatches
 from bench.training.fit import fresh_network
 from bench.training.loop import train
 from bench.training.recorder import DynamicsRecorder
-from bench.training.siamese import Heads, Schedule, train_siamese
+from bench.training.siamese import Schedule, SiameseHeads, train_siamese
 
 SIZE = 64
 LOOKS = {"_local_scalar_dense", "is_nonzero", "equal"}
@@ -126,7 +126,12 @@ def test_simsiam_looks_once_per_epoch(channels: int) -> None:
         schedule, generator = Schedule(epochs=epochs, batch_size=16, lr=0.05), torch.Generator().manual_seed(0)
         with pytest.raises(Stop):
             train_siamese(
-                backbone, Heads(8).to("meta"), images, schedule=schedule, generator=generator, progress=stop_at_end
+                backbone,
+                SiameseHeads(8).to("meta"),
+                images,
+                schedule=schedule,
+                generator=generator,
+                progress=stop_at_end,
             )
 
     added = further_epoch(work)
