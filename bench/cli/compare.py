@@ -41,7 +41,7 @@ def compare(
     paths = []
     target = out or folders[0] / "tables"
     if overlap:
-        agreeing = [comparison.agreements(block, folders) for block in compared_blocks]
+        agreeing = [comparison.method_agreements(block, folders) for block in compared_blocks]
         encoders = comparison.between_encoders(compared_blocks, folders)
         for block, pairs in zip(compared_blocks, agreeing, strict=True):
             tables += comparison_tables.overlap_tables(block, pairs)

@@ -11,7 +11,7 @@ from typing import Any
 from bench.errors import RowError
 from bench.plain_files import read_regular
 from bench.recipe import Recipe
-from bench.results.compatibility import conflict, rate_of
+from bench.results.compatibility import conflict, exact_rate
 from bench.results.rows import MOST_BYTES, Row, read_row
 from bench.stages.published import PublishedCell
 from bench.stages.selection import Selection
@@ -80,7 +80,7 @@ def row_that_cannot_join(out: Path, cells: Sequence[Cell]) -> str | None:
 def _line(fields: Mapping[str, Any], training: Row | Cell) -> tuple[Any, ...]:
     """Return the fields that must differ between two trainings in one table."""
     names = ("dataset", "model", "encoder")
-    return (*(fields[name] for name in names), training.variant, rate_of(training), training.seed)
+    return (*(fields[name] for name in names), training.variant, exact_rate(training), training.seed)
 
 
 def _or_its_precision(row: Row, recipe: Recipe) -> str:

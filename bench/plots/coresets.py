@@ -11,7 +11,7 @@ import numpy as np
 from bench.plots.style import Style, heat, legend_below, letters, new_figure
 from bench.results.accuracy_table import percent
 from bench.results.block import Block
-from bench.results.comparison import Scored, square
+from bench.results.comparison import ScoredCoreset, square
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,7 +37,7 @@ def class_balance(block: Block, rate: float, style: Style) -> Figure:
 
 
 def coreset_overlap(block: Block, rate: float, pairs: pd.DataFrame, style: Style) -> Figure:
-    """Jaccard overlap of two methods' coresets at the same seed, from ``agreements``; on the diagonal between seeds."""
+    """Return a heatmap of the Jaccard overlap of methods' coresets, from ``method_agreements``."""
     pairs = pairs[pairs["measure"] == "jaccard"]
     # NaN leaves a field empty: no overlap is known, which is not an overlap of 0.
     values = square(pairs)
@@ -51,7 +51,7 @@ def coreset_overlap(block: Block, rate: float, pairs: pd.DataFrame, style: Style
     return figure
 
 
-def score_distributions(block: Block, rate: float, scored: Sequence[Scored], style: Style) -> Figure:
+def score_distributions(block: Block, rate: float, scored: Sequence[ScoredCoreset], style: Style) -> Figure:
     """Histograms of each method's scores, kept and dropped apart; the hard end is to the right.
 
     The pool must be the whole training split, since coresets are positions in it.

@@ -13,7 +13,7 @@ from bench.plots.accuracy import against_cost, against_rate
 from bench.plots.coresets import class_balance, coreset_overlap, score_distributions
 from bench.plots.style import Draw
 from bench.results.block import Block
-from bench.results.comparison import agreements, scored
+from bench.results.comparison import method_agreements, scored_coresets
 from bench.results.published import is_whole_split
 
 
@@ -39,12 +39,12 @@ class Figure(NamedTuple):
 
 def _scores(block: Block, rate: float, folders: Sequence[Path]) -> Draw | None:
     # Coresets are positions in the training split, scores those of the pool; without the data only one can be both.
-    with_scores = scored(block, rate, folders) if is_whole_split(block.dataset) else []
+    with_scores = scored_coresets(block, rate, folders) if is_whole_split(block.dataset) else []
     return partial(score_distributions, block, rate, with_scores) if with_scores else None
 
 
 def _overlap(block: Block, rate: float, folders: Sequence[Path]) -> Draw:
-    return partial(coreset_overlap, block, rate, agreements(block, folders, [rate]))
+    return partial(coreset_overlap, block, rate, method_agreements(block, folders, [rate]))
 
 
 _PER_RATE: dict[str, tuple[str, Callable[[Block, float, Sequence[Path]], Draw | None]]] = {

@@ -17,7 +17,7 @@ from bench.grammar import parse_call
 from bench.loading import load_dataset
 from bench.report.page import Gallery
 from bench.results.block import Block
-from bench.results.comparison import Scored, scored
+from bench.results.comparison import ScoredCoreset, scored_coresets
 from bench.results.published import pool_positions
 
 SHOWN = 16
@@ -41,7 +41,7 @@ def galleries(blocks: Sequence[Block], folders: Sequence[Path], root: Path | Non
     missing: dict[str, str] = {}
     for number, block in enumerate(blocks):
         for rate in block.rates:
-            with_scores = scored(block, rate, folders)
+            with_scores = scored_coresets(block, rate, folders)
             if with_scores and block.dataset not in (*opened, *missing):
                 try:
                     opened[block.dataset] = _open(with_scores[0].row, root)
@@ -112,7 +112,7 @@ def _open(row: Any, root: Path | None) -> Dataset:
     return dataset
 
 
-def _pictures(entry: Scored, dataset: Dataset) -> tuple[tuple[str, bytes], ...]:
+def _pictures(entry: ScoredCoreset, dataset: Dataset) -> tuple[tuple[str, bytes], ...]:
     if len(dataset.train.images.shape) != 4:
         return ()  # vectors have no picture
     kept = np.isin(np.arange(len(entry.scores)), pool_positions(entry.coreset, dataset))

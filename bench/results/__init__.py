@@ -1,1 +1,1 @@
-"""From rows to what people read: tables, comparisons, leaderboards, exports, checks of outside rows."""
+"""Rows, and everything made from them: tables, comparisons, leaderboards, exports, checks of outside rows."""

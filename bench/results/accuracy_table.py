@@ -1,4 +1,4 @@
-"""The accuracy table as tables and as CSV."""
+"""The accuracy table, as text and as records for CSV."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ _SUPERVISION = {
 
 
 def accuracy_table(block: Block) -> TextTable:
-    """Lay a block out: methods down, grouped by supervision, percent removed across.
+    """Return a block as a table: methods down, grouped by supervision, percent removed across.
 
-    The papers' number, where the block has it, and ours minus it stand on a second line below their method.
+    If the block has a paper's numbers, a second line below the method shows them, with ours minus theirs.
     """
     columns = ("method", *(percent(rate) for rate in block.rates), *["Avg"] * bool(len(block.averages)))
     sections = []
-    # Adjacent lines only: the user's own order may come back to a supervision, and gets a heading again.
+    # Only adjacent lines are grouped: the user's order may return to a supervision, which then gets another heading.
     for supervision, lines in groupby(block.lines, key=lambda line: line.supervision):
         entries = [entry for line in lines for entry in _entries(line, block)]
         sections.append(Section(_SUPERVISION[supervision], tuple(entries)))
@@ -35,65 +35,65 @@ def accuracy_table(block: Block) -> TextTable:
 
 
 def percent(rate: float) -> str:
-    """Percent removed, as a column heading."""
+    """Return a rate as a column heading: the percent removed."""
     return f"{rate * 100:g} %"
 
 
-def table_records(made: Iterable[Block]) -> list[dict[str, Any]]:
-    """Plain values, one record per block, method and rate; where no row is, n = 0 and there are no numbers.
+def table_records(blocks: Iterable[Block]) -> list[dict[str, Any]]:
+    """Return plain values, one record per block, method and rate; without rows n is 0 and there are no numbers.
 
-    ``encoder`` is the block's; where ``uses_encoder`` is false the same numbers stand in every block of the data set
-    and model.
+    ``encoder`` is the block's. If ``uses_encoder`` is false, all blocks of the data set and model have the same
+    numbers.
     """
-    own = ["label", "family", "paper", "best"]
-    return [record for block in made for record in plain(block.means.drop(columns=own))]
+    internal = ["label", "family", "paper", "best"]
+    return [record for block in blocks for record in plain(block.means.drop(columns=internal))]
 
 
 def _entries(line: Line, block: Block) -> list[tuple[Field, ...]]:
     means = block.means_of(line)
-    fields = [Field(_accuracy(one, block), bold=one.best) for one in means]
+    fields = [Field(_accuracy(mean, block), bold=mean.best) for mean in means]
     if len(block.averages):
         average: Any = block.averages.loc[line.label] if line.label in block.averages.index else None
         text = MISSING if average is None else f"{average['mean']:.{block.digits}f}"
         fields.append(Field(text, bold=average is not None and average["best"]))
     entries = [(Field(line.label), *fields)]
-    papers = [one.paper.paper for one in means if one.paper]
+    papers = [mean.paper.paper for mean in means if mean.paper]
     if papers:
-        second = [Field(_reported(one, block.digits), faint=True) for one in means]
-        # The papers report no average, and one over the rates that they share with us would be another thing.
+        second = [Field(_reported(mean, block.digits), faint=True) for mean in means]
+        # The papers report no average, and an average over the rates that we share would be something else.
         second += [Field("")] * bool(len(block.averages))
         entries.append((Field(f"reported ({papers[0]})", faint=True), *second))
     return entries
 
 
-def _accuracy(one: Any, block: Block, most: int | None = None) -> str:
-    """Return what a line of ``means`` shows."""
-    if not one.n:
+def _accuracy(mean: Any, block: Block, most: int | None = None) -> str:
+    """Return the text of a line of ``Block.means``: mean, standard deviation, and n if it is not the usual one."""
+    if not mean.n:
         return MISSING
-    spread = "" if math.isnan(one.std) else f" ± {one.std:.{block.digits}f}"
-    # Said only where it differs from the n of the notes, or every cell would repeat it.
-    short = "" if one.n == (most or len(block.seeds)) else f" (n={one.n})"
-    return f"{one.mean:.{block.digits}f}{spread}{short}"
+    spread = "" if math.isnan(mean.std) else f" ± {mean.std:.{block.digits}f}"
+    # Only if n differs from the notes' n, or every cell would repeat it.
+    short = "" if mean.n == (most or len(block.seeds)) else f" (n={mean.n})"
+    return f"{mean.mean:.{block.digits}f}{spread}{short}"
 
 
-def _reported(one: Any, digits: int) -> str:
-    if not one.paper:
+def _reported(mean: Any, digits: int) -> str:
+    if not mean.paper:
         return ""
-    doubt = "*" if doubtful(one.paper) else ""
-    return f"{one.reported:.{digits}f}{doubt} ({signed(one.difference, digits)})"
+    doubt = "*" if doubtful(mean.paper) else ""
+    return f"{mean.reported:.{digits}f}{doubt} ({signed(mean.difference, digits)})"
 
 
 def signed(value: float, digits: int) -> str:
     """Return a difference with its sign; adding 0.0 turns a rounded -0.0 into 0.0."""
-    # A plus too, so that nobody reads a difference as an accuracy.
+    # With a plus sign too, so that a difference is not read as an accuracy.
     return f"{round(value, digits) + 0.0:+.{digits}f}"
 
 
 def _lead(block: Block) -> str:
     if block.full is None:
         return ""
-    [one] = block.means_of(block.full)
-    text = f"full data (0 % removed): {_accuracy(one, block, len(block.seeds) or one.n)}"
-    if one.paper:
-        text += f"; reported ({one.paper.paper}): {_reported(one, block.digits)}"
+    [mean] = block.means_of(block.full)
+    text = f"full data (0 % removed): {_accuracy(mean, block, len(block.seeds) or mean.n)}"
+    if mean.paper:
+        text += f"; reported ({mean.paper.paper}): {_reported(mean, block.digits)}"
     return text

@@ -1,4 +1,4 @@
-"""One block of a table: the rows on one data set with one encoder and model, and the frames that follow from them."""
+"""Blocks of tables: the rows on one data set with one encoder and one model, and the frames computed from them."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ class Line(NamedTuple):
     """One method with one set of parameters.
 
     Attributes:
-        label: what a reader sees: the name that the user gave it, or the method's, or the variant where the block has
-            several of the method; no two lines of a block have the same.
-        method: name.
+        label: name in the table, unique in the block: the user's name for it, or the method's name, or the variant if
+            the block has several variants of the method.
+        method: name of the method.
         variant: the method as the user wrote it, with the values at all rates that any row was planned with.
-        family: what the variants of its rows have in common, and names the same line in another block
+        family: common part of its rows' variants, which identifies the line in other blocks
             (``bench.grammar.family``).
-        supervision: what it saw.
-        encoder: its rows' own encoder, or ``-``.
+        supervision: what the method saw.
+        encoder: encoder of its rows, or ``-``.
     """
 
     label: str
@@ -47,24 +47,24 @@ class Line(NamedTuple):
     encoder: str
 
 
-# Blocks are compared by identity, since frames have no one answer to whether they are equal.
+# Blocks are compared by identity: comparing frames gives no single answer.
 @dataclass(frozen=True, eq=False)
 class Block:
     """All methods on one data set, with one encoder and one model.
 
     Attributes:
         dataset: name with parameters.
-        encoder: name with parameters, or ``-`` where no row has one.
+        encoder: name with parameters, or ``-`` if no row has an encoder.
         model: name with parameters.
-        metric: which accuracy.
-        cells: its rows in a fixed order, with the columns of ``bench.load_rows``, and ``label`` and ``family`` of the
-            line that each is in.
-        lines: the pruned methods, in the order of ``bench.plugins.SUPERVISIONS``, label-free first; or in the user's.
-        full: no pruning, where it was run.
-        digits: decimals that are shown; what is equal in them is equally good.
-        planned: cells of the block that were asked for, where that is known.
-        hidden: methods that the rows have and the user left out.
-        compare: whether the papers' numbers are shown beside ours.
+        metric: which accuracy the block shows.
+        cells: rows of the block in a fixed order, with the columns of ``bench.load_rows`` and the ``label`` and
+            ``family`` of each row's line.
+        lines: the pruned methods, in the order of ``bench.plugins.SUPERVISIONS`` (label-free first) or in the user's.
+        full: the line without pruning, if it was run.
+        digits: decimals that are shown; accuracies that are equal in them are equally good.
+        planned: planned cells of the block, if they are known.
+        hidden: number of methods in the rows that the user left out.
+        compare: whether to show the papers' numbers next to ours.
     """
 
     dataset: str
@@ -81,17 +81,17 @@ class Block:
 
     @property
     def all_lines(self) -> tuple[Line, ...]:
-        """``full`` first, where it was run, then the pruned ones."""
+        """All lines: ``full`` first, if it was run, then the pruned methods."""
         return (self.full, *self.lines) if self.full else self.lines
 
     @property
     def identity(self) -> dict[str, str]:
-        """What names the block in a record."""
+        """Fields that identify the block in a record."""
         return {"dataset": self.dataset, "encoder": self.encoder, "model": self.model}
 
     @property
     def points(self) -> set[GridPoint]:
-        """Where its cells stand in the grid."""
+        """Grid points of the block's cells."""
         return set(map(grid_point, named(self.cells[[*GridPoint._fields]])))
 
     @property
@@ -102,7 +102,7 @@ class Block:
 
     @property
     def pruned(self) -> pd.DataFrame:
-        """The cells but for those of the full data."""
+        """The cells without those of the full data."""
         return self.cells[self.cells["method"] != FULL]
 
     @cached_property
@@ -112,17 +112,18 @@ class Block:
 
     @cached_property
     def seeds(self) -> tuple[int, ...]:
-        """What methods are compared at, ascending: of the pruned methods and rates that have most seeds, those that
-        most of them have; the lowest ones where that is undecided. Empty without a pruned cell.
+        """Seeds at which methods are compared, ascending: the most frequent seed set among those of maximal size.
+
+        Seed sets are those of the pruned methods and rates; ties go to the smallest. Empty without a pruned cell.
         """
-        counts = Counter(tuple(sorted(own.tolist())) for _, own in self.pruned.groupby(["label", "rate"])["seed"])
+        counts = Counter(tuple(sorted(seeds.tolist())) for _, seeds in self.pruned.groupby(["label", "rate"])["seed"])
         most = max(map(len, counts), default=0)
         longest = [seeds for seeds in counts if len(seeds) == most]
         return min(longest, key=lambda seeds: (-counts[seeds], seeds), default=())
 
     @cached_property
     def accuracies(self) -> pd.DataFrame:
-        """Accuracy in percent: rate and seed down, both ascending, labels across; NaN where no cell is."""
+        """Accuracy in percent: rate and seed down, both ascending, labels across; NaN without a cell."""
         return self.cells.pivot(index=["rate", "seed"], columns="label", values=_ACCURACY[self.metric])
 
     @cached_property
@@ -130,30 +131,30 @@ class Block:
         """One line per method and rate, in the order of ``all_lines`` and of ``rates``.
 
         Returns:
-            The columns of ``accuracy.csv``; where no cell is, n = 0 and there are no numbers. ``complete``: whether
-            ``seeds`` are the block's; ``full`` is complete with any. Besides them ``label``; ``family``; ``paper``,
-            the reported number, where asked for and known; ``best``: whether it is the best of its column among the
-            complete ones that read labels, or that read none.
+            The columns of ``accuracy.csv``; without a cell n is 0 and there are no numbers. ``complete`` says whether
+            ``seeds`` are the block's (``full`` is always complete). Further columns: ``label``; ``family``; ``paper``,
+            the reported number, if requested and known; ``best``, whether the mean is the best complete one of its
+            column among methods that read labels, or among those that read none.
         """
         import pandas as pd
 
         lines = [(self.full, 0.0)] if self.full else []
         lines += itertools.product(self.lines, self.rates)
-        there: dict[tuple[str, float], list[Any]] = {}
+        cells: dict[tuple[str, float], list[Any]] = {}
         ascending = self.cells[["label", "rate", "seed", _ACCURACY[self.metric], "params"]].sort_values("seed")
         for label, rate, *cell in ascending.itertuples(index=False):
-            there.setdefault((label, rate), []).append(cell)
-        means = pd.DataFrame([self._mean(line, rate, there.get((line.label, rate), [])) for line, rate in lines])
-        # Or a column of which no line has a number would be one of objects.
+            cells.setdefault((label, rate), []).append(cell)
+        means = pd.DataFrame([self._mean(line, rate, cells.get((line.label, rate), [])) for line, rate in lines])
+        # Otherwise a column without any number would have the type object.
         means = means.astype(dict.fromkeys(_NUMBERS, float))
-        whole = means["mean"].where(means["complete"] & (means["method"] != FULL))
-        return means.assign(best=_best(whole, [means["rate"], _reads_labels(means)], self.digits))
+        complete = means["mean"].where(means["complete"] & (means["method"] != FULL))
+        return means.assign(best=_best(complete, [means["rate"], _reads_labels(means)], self.digits))
 
     @cached_property
     def averages(self) -> pd.DataFrame:
-        """Mean over the rates, by label, of the methods that are complete at each of several; ``best`` as in ``means``.
+        """Mean over all rates by label, for methods that are complete at every rate; ``best`` as in ``means``.
 
-        Over all rates or none: means over different rates would compare the rates.
+        Empty with a single rate. Means over different rates would compare the rates.
         """
         several = self.means[(self.means["method"] != FULL) & (len(self.rates) > 1)]
         complete = several.groupby("label")["complete"].transform("all")
@@ -166,27 +167,27 @@ class Block:
 
     def cells_of(self, line: Line, rate: float | None = None) -> pd.DataFrame:
         """Return the cells of one method, at one rate or ordered by rate; seeds ascending."""
-        own = self._cells[line.label]
-        return own if rate is None else own[own["rate"] == rate]
+        cells = self._cells[line.label]
+        return cells if rate is None else cells[cells["rate"] == rate]
 
     def means_of(self, line: Line) -> list[Any]:
         """Return the lines of ``means`` of one method, as named tuples, one per rate."""
         return self._means[line.label]
 
-    # Once for all methods: to filter a frame of so many columns takes a millisecond, and there are many questions.
+    # Once for all methods: filtering a frame with so many columns takes a millisecond, and is done often.
     @cached_property
     def _cells(self) -> dict[str, pd.DataFrame]:
-        return {str(label): own for label, own in self.cells.sort_values(["rate", "seed"]).groupby("label")}
+        return {str(label): cells for label, cells in self.cells.sort_values(["rate", "seed"]).groupby("label")}
 
     @cached_property
     def _means(self) -> dict[str, list[Any]]:
         groups: dict[str, list[Any]] = {}
-        for one in named(self.means):
-            groups.setdefault(one.label, []).append(one)
+        for mean in named(self.means):
+            groups.setdefault(mean.label, []).append(mean)
         return groups
 
     def _mean(self, line: Line, rate: float, cells: list[Any]) -> dict[str, Any]:
-        """Return a line of ``means``; the cells are seed, accuracy and parameters of the method at the rate."""
+        """Return a line of ``means``; each cell is a seed, an accuracy and the parameters."""
         seeds = [seed for seed, _, _ in cells]
         summary = summarize([accuracy for _, accuracy, _ in cells], within=PERCENT) if cells else None
         paper = self._reported(line, rate, cells[0][2]) if cells and self.compare else None
@@ -219,7 +220,7 @@ class Block:
         }
 
     def _reported(self, line: Line, rate: float, params: dict[str, Any]) -> Reported | None:
-        """Return the papers' number for a method as it was run at one rate; whole percents alone have any."""
+        """Return the papers' number for a method and its parameters at a rate; only whole percents have numbers."""
         percent = round(rate * 100)
         if not math.isclose(rate * 100, percent, abs_tol=1e-6):
             return None
@@ -227,12 +228,15 @@ class Block:
 
 
 def _reads_labels(frame: pd.DataFrame) -> pd.Series[bool]:
-    """Whether methods saw true labels, all or their coreset's; the best of those and of the others are marked apart."""
+    """Return whether methods saw true labels (all, or their coreset's); tables mark the best of both groups."""
     return frame["supervision"].isin(["coreset", "labels"])
 
 
 def _best(values: pd.Series[float], rivals: list[pd.Series[Any]], digits: int) -> pd.Series[bool]:
-    """Mark the highest of each group of rivals, all that tie at the decimals shown; a lone value is no winner."""
-    # Python's rounding, which is that of the text; numpy's differs where a decimal is no binary fraction.
+    """Return whether a value is the highest of its group of rivals, with ties at the decimals shown.
+
+    A single value is not the best of anything.
+    """
+    # Python's rounding, as in the text of a table; numpy's differs for decimals that are no binary fraction.
     groups = (shown := values.map(lambda value: round(value, digits))).groupby(rivals)
     return shown.eq(groups.transform("max")) & groups.transform("count").gt(1)

@@ -1,4 +1,4 @@
-"""Comparisons as tables and as CSV."""
+"""Comparisons as text tables and as records for CSV."""
 
 from __future__ import annotations
 
@@ -20,44 +20,46 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def contest_table(block: Block, baseline: Line | None, made: pd.DataFrame) -> TextTable:
-    """One line per rate and method: accuracy, difference to the baseline with interval, p-values, wins and rank."""
+def contest_table(block: Block, baseline: Line | None, contests: pd.DataFrame) -> TextTable:
+    """Return a table of ``contests``: accuracy, difference to the baseline with interval, p-values, wins and rank."""
     columns = ("method", "accuracy", "difference", "95 % interval", "p", "p (Holm)", "w/t/l", "rank", "rank 95 %")
     # NaN is the mean over all rates, and no percentage.
-    headings = made["rate"].map(lambda rate: f"{percent(rate)} removed", na_action="ignore")
+    headings = contests["rate"].map(lambda rate: f"{percent(rate)} removed", na_action="ignore")
     sections = [
         Section(str(heading), tuple(_fields(entry, block) for entry in group.itertuples()))
-        for heading, group in made.groupby(headings.fillna("mean over all rates"), sort=False)
+        for heading, group in contests.groupby(headings.fillna("mean over all rates"), sort=False)
     ]
     # A block without the baseline keeps its accuracies and ranks.
     name = baseline.label if baseline else "nothing"
     return TextTable(
-        f"{block.name}: against {name}", columns, tuple(sections), facts=tuple(_facts(block, made, baseline))
+        f"{block.name}: against {name}", columns, tuple(sections), facts=tuple(_facts(block, contests, baseline))
     )
 
 
 def overlap_tables(block: Block, pairs: pd.DataFrame) -> list[TextTable]:
-    """Matrices of coresets (Jaccard) and, where methods reported any, of scores (Kendall); equal ones once.
+    """Return matrices of coresets (Jaccard) and, if methods reported any, of scores (Kendall); equal ones once.
 
     Args:
-        block: what was compared.
-        pairs: from ``agreements`` of it.
+        block: the block that was compared.
+        pairs: its ``method_agreements``.
     """
     tables = []
     coresets, scores = (pairs[pairs["measure"] == measure] for measure in ("jaccard", "kendall"))
-    for rate, own in coresets.groupby("rate"):
+    for rate, part in coresets.groupby("rate"):
         facts = [
             Fact("Jaccard overlap", f"images in both coresets divided by images in either; {_DIAGONAL}"),
-            Fact("By chance", f"two random coresets of this size overlap by {own['chance'].iloc[0]:.2f}"),
+            Fact("By chance", f"two random coresets of this size overlap by {part['chance'].iloc[0]:.2f}"),
         ]
         # An overlap over fewer seeds looks like any other.
-        if own["missing"].any():
+        if part["missing"].any():
             rows = counted(int((block.pruned["rate"] == rate).sum()), "row")
-            missing = f"{own['missing'].iloc[0]} of {rows}"
+            missing = f"{part['missing'].iloc[0]} of {rows}"
             facts.append(Fact(WARNING, f"left out, since there is no indices file: {missing}"))
-        tables.append(_matrix(f"{block.name}, {percent(rate)} removed: overlap of coresets", own, facts))
-    # Most methods have the same scores at all rates, whose matrices would repeat each other.
-    by_rate = [(rate, own, plain(own[["method", "other_method", "mean", "n"]])) for rate, own in scores.groupby("rate")]
+        tables.append(_matrix(f"{block.name}, {percent(rate)} removed: overlap of coresets", part, facts))
+    # Most methods have the same scores at all rates, so that their matrices are equal.
+    by_rate = [
+        (rate, part, plain(part[["method", "other_method", "mean", "n"]])) for rate, part in scores.groupby("rate")
+    ]
     for _, group in itertools.groupby(by_rate, key=lambda entry: entry[2]):
         members = list(group)
         what = "of the scores of all pool images, high = hard: 1 is the same order, 0 none in common"
@@ -71,7 +73,7 @@ def overlap_tables(block: Block, pairs: pd.DataFrame) -> list[TextTable]:
 
 
 def encoder_tables(pairs: pd.DataFrame) -> list[TextTable]:
-    """One table per data set, model and pair of encoders, from ``between_encoders``."""
+    """Return one table per data set, model and pair of encoders, from ``between_encoders``."""
     tables = []
     for key, group in pairs.groupby(["dataset", "model", "encoder", "other_encoder"], sort=False):
         measures = (named(group[group["measure"] == measure]) for measure in ("jaccard", "kendall"))
@@ -88,18 +90,22 @@ def encoder_tables(pairs: pd.DataFrame) -> list[TextTable]:
     return tables
 
 
-def contest_records(made: Iterable[Compared]) -> list[dict[str, Any]]:
-    """Long format, one record per block, rate (None: mean over all rates) and method."""
-    return [record for one in made for record in plain(one.contests.drop(columns=["label", "wins", "ties"]))]
+def contest_records(comparisons: Iterable[Compared]) -> list[dict[str, Any]]:
+    """Return one record per block, rate (None: mean over all rates) and method."""
+    return [
+        record
+        for compared in comparisons
+        for record in plain(compared.contests.drop(columns=["label", "wins", "ties"]))
+    ]
 
 
-def overlap_records(made: Iterable[pd.DataFrame]) -> list[dict[str, Any]]:
-    """Long format, one record per pair of methods, per method (between its seeds) and per pair of encoders."""
-    return [record for pairs in made for record in plain(pairs.drop(columns="missing"))]
+def overlap_records(agreements: Iterable[pd.DataFrame]) -> list[dict[str, Any]]:
+    """Return one record per pair of methods, per method (between its seeds) and per pair of encoders."""
+    return [record for pairs in agreements for record in plain(pairs.drop(columns="missing"))]
 
 
 def _fields(entry: Any, block: Block) -> tuple[Field, ...]:
-    """Return what a line of ``contests`` shows; a number that is missing is no number (NaN)."""
+    """Return the texts of a line of ``contests``; missing numbers are NaN."""
     digits, most = block.digits, len(block.seeds)
 
     def shown(value: float, text: str) -> Field:
@@ -119,11 +125,11 @@ def _fields(entry: Any, block: Block) -> tuple[Field, ...]:
     )
 
 
-def _facts(block: Block, made: pd.DataFrame, baseline: Line | None) -> Iterator[Fact]:
+def _facts(block: Block, contests: pd.DataFrame, baseline: Line | None) -> Iterator[Fact]:
     yield Fact("Accuracy", f"{METRIC[block.metric]} in percent, mean over seeds")
     yield from incomplete(block)
     yield from other_code(block.cells)
-    tests = made[made["pairs"] > 0]
+    tests = contests[contests["pairs"] > 0]
     if baseline is None:
         yield Fact("Differences", "none, since the baseline was not run in this block")
     if len(tests):
@@ -131,18 +137,18 @@ def _facts(block: Block, made: pd.DataFrame, baseline: Line | None) -> Iterator[
         pairs = counted(most, "pair") if fewest == most else f"{fewest} to {counted(most, 'pair')}"
         yield Fact("Difference", f"in points at the same seed, {pairs}")
         yield Fact("p", "paired t-test, two-sided")
-        adjusted = "for all methods that have a difference at that rate, those without a p too"
+        adjusted = "for all methods with a difference at that rate, including those without a p"
         yield Fact("Holm", f"adjusted {adjusted}")
         yield Fact("w/t/l", f"seeds won, tied (within {TIE:.5f} points) and lost")
         if fewest < _SEEDS_FOR_SIGNS:
             yield Fact(
                 WARNING,
                 f"with {counted(fewest, 'pair')} no test without assumptions gives p below "
-                f"{2.0 ** (1 - fewest):g}; a smaller p rests on the differences being normal",
+                f"{2.0 ** (1 - fewest):g}; a smaller p assumes normally distributed differences",
             )
         if tests["p"].isna().any():
             yield Fact(f"{MISSING} for p", "one pair only, or differences that are all equal")
-    if made["rank"].notna().any():
+    if contests["rank"].notna().any():
         listed = ", ".join(map(str, block.seeds))
         yield Fact("Rank", f"among the methods that have all seeds ({listed}), 1 is best")
         yield Fact("Rank 95 %", RANK_INTERVAL)
@@ -151,7 +157,7 @@ def _facts(block: Block, made: pd.DataFrame, baseline: Line | None) -> Iterator[
 
 
 def _matrix(title: str, pairs: pd.DataFrame, facts: Sequence[Fact]) -> TextTable:
-    """Columns are numbered like the lines, since the names of many methods do not fit side by side."""
+    """Return a matrix whose columns are numbered like its lines, since many names do not fit side by side."""
     means = square(pairs)
     lines = tuple(
         (
@@ -166,7 +172,7 @@ def _matrix(title: str, pairs: pd.DataFrame, facts: Sequence[Fact]) -> TextTable
 
 # Of 5 pairs the smallest p of all sign flips is 2 / 2^5 = 0.06, of 6 it is 0.03: below the usual 0.05.
 _SEEDS_FOR_SIGNS = 6
-_DIAGONAL = "mean over the seeds that both have, on the diagonal between the seeds of one method"
+_DIAGONAL = "mean over common seeds, on the diagonal between the seeds of one method"
 
 
 def _mean(value: float) -> str:
@@ -174,7 +180,7 @@ def _mean(value: float) -> str:
 
 
 def _of(n: int, most: int) -> str:
-    """Give the number of seeds, where it is not that of the whole block."""
+    """Return the number of seeds, or "" if it is the block's."""
     return "" if n == most else f" (n={n})"
 
 

@@ -1,4 +1,4 @@
-"""Refuses rows that cannot stand in one table: another protocol, recipe or data set, or two results of one cell."""
+"""Checks that refuse rows which cannot be in one table, such as rows of two protocols, recipes or data sets."""
 
 from __future__ import annotations
 
@@ -14,55 +14,55 @@ from bench.results.rows import Row
 if TYPE_CHECKING:
     from bench.stages.training import Cell
 
-_OF_LINE = ("method", "method_version", "supervision", "encoder")
+_LINE_FIELDS = ("method", "method_version", "supervision", "encoder")
 
 
 def check_protocol(rows: Sequence[Row]) -> None:
-    """Raise ``RowError`` where rows that shall be compared were made by different protocols."""
+    """Refuse rows of different protocols, raising ``RowError``."""
     _agree(rows, ("protocol",), "one table")
 
 
 def check_block(rows: Sequence[Row], where: str) -> None:
-    """Raise ``RowError`` where rows of one data set, encoder and model are not comparable.
+    """Refuse rows of one block that cannot be compared, raising ``RowError``.
 
     Args:
-        rows: of one block.
+        rows: rows with the same data set, encoder and model.
         where: the block in words, for the error.
     """
     first: dict[str, Row] = {}
     for row in rows:
-        for name, value in _of_block(dict(row)).items():
-            # Against the first row that says anything of it: one without an encoder says nothing of encoders.
-            one = first.setdefault(name, row)
-            if getattr(one, name) != value:
-                raise _mixed(one, row, where, _detail(name, getattr(one, name), value))
+        for name, value in _block_fields(dict(row)).items():
+            # Compared with the first row that has the field: a row without an encoder has no encoder fields.
+            reference = first.setdefault(name, row)
+            if getattr(reference, name) != value:
+                raise _mixed(reference, row, where, _detail(name, getattr(reference, name), value))
 
 
 def conflict(row: Row, other: Mapping[str, Any]) -> str | None:
-    """Why ``check_block`` would refuse a row beside another one.
+    """Return why ``check_block`` would refuse two rows of the same block.
 
     Args:
-        row: one of the two.
-        other: the other one's fields, those that ``Cell.table_fields`` names; what is not known of it may be left out.
+        row: one of the two rows.
+        other: fields of the other row, as ``Cell.table_fields`` names them; unknown fields may be left out.
 
     Returns:
-        The fields that differ with both values, in words; None where the two may stand in one block, or never would.
+        The fields that differ, with both values, in words; None if the rows fit together or are in different blocks.
     """
     # A row without an encoder joins the block of every encoder.
     encoders = {row.encoder, other["encoder"]} - {NO_ENCODER}
     if (row.dataset, row.model) != (other["dataset"], other["model"]) or len(encoders) > 1:
         return None
-    ours, theirs = _of_block(dict(row)), _of_block(other)
+    ours, theirs = _block_fields(dict(row)), _block_fields(other)
     differences = [
         _detail(name, ours[name], theirs[name]) for name in ours if theirs.get(name, ours[name]) != ours[name]
     ]
     return ", ".join(differences) or None
 
 
-def _of_block(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a row says of its whole block; without encoder or proxy it says nothing about those of the others.
+def _block_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields that all rows of a block must share; a row without encoder or proxy has no fields of these.
 
-    Rows of an earlier schema do not say which versions they rest on.
+    Rows of earlier schema versions lack some versions.
     """
     names = ["protocol", "recipe", "pool_size", "fingerprint", "dataset_version", "model_version"]
     if fields["encoder"] != NO_ENCODER:
@@ -73,23 +73,23 @@ def _of_block(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def check_line(rows: Sequence[Row], where: str) -> None:
-    """Raise ``RowError`` where rows of one family are not one method with one set of parameters, or a cell has two.
+    """Refuse rows of one line with different methods or parameters, or two rows of one cell, raising ``RowError``.
 
-    Parameters must agree, except between two rates where the user gave one value per rate.
+    Parameters must agree, except between rates if the user gave one value per rate.
 
     Args:
-        rows: of one line.
-        where: its block in words, for the error.
+        rows: rows of one line.
+        where: the block in words, for the error.
     """
-    _agree(rows, _OF_LINE, where)
-    # Where the user gave a value per rate, another value at another rate is what was asked for.
+    _agree(rows, _LINE_FIELDS, where)
+    # If the user gave a value per rate, values differ between rates.
     free = given_by_rate(parse_call(rows[0].variant))
     at_rate: dict[float, Row] = {}
     cells: dict[tuple[float, int], Row] = {}
     for row in rows:
         _agree_in_params(rows[0], row, free, where)
-        _agree_in_params(at_rate.setdefault(rate_of(row), row), row, frozenset(), where)
-        other = cells.setdefault((rate_of(row), row.seed), row)
+        _agree_in_params(at_rate.setdefault(exact_rate(row), row), row, frozenset(), where)
+        other = cells.setdefault((exact_rate(row), row.seed), row)
         if other is not row:
             raise RowError(
                 f"{where} has two rows for {row.variant}, rate {row.rate:g}, seed {row.seed}: "
@@ -97,14 +97,14 @@ def check_line(rows: Sequence[Row], where: str) -> None:
             )
 
 
-def rate_of(row: Row | Cell) -> float:
-    """Return the fraction removed, without the rounding of a computed one."""
-    # 1 - 0.9 is 0.09999999999999998, which would be a column of its own.
+def exact_rate(row: Row | Cell) -> float:
+    """Return the rate of a row or cell without rounding errors."""
+    # 1 - 0.9 is 0.09999999999999998, which would be a separate column.
     return round(row.rate, 9)
 
 
 def _agree(rows: Sequence[Row], fields: Sequence[str], where: str) -> None:
-    """Raise at the first field in which a row differs from the first one."""
+    """Raise ``RowError`` at the first field in which a row differs from the first row."""
     for row in rows[1:]:
         for name in fields:
             one, other = getattr(rows[0], name), getattr(row, name)
@@ -114,7 +114,7 @@ def _agree(rows: Sequence[Row], fields: Sequence[str], where: str) -> None:
 
 def _agree_in_params(first: Row, row: Row, free: frozenset[str], where: str) -> None:
     one, other = first.params, row.params
-    # A parameter that a method got later stands in its later rows alone; at its default, or these were no one line.
+    # A parameter that was added to a method later is missing in older rows; newer rows of the line have its default.
     names = sorted(name for name in (one.keys() & other.keys()) - free if one[name] != other[name])
     if names:
         detail = ", ".join(f"parameter {name}: {one[name]!r} and {other[name]!r}" for name in names)
@@ -126,7 +126,7 @@ def _detail(name: str, one: Any, other: Any) -> str:
 
 
 def recipe_differences(one: Recipe, other: Recipe, name: str = "recipe") -> str:
-    """Say in which fields two recipes differ, with both values."""
+    """Return the fields in which two recipes differ, with both values, in words."""
     fields = [field for field in Recipe.model_fields if getattr(one, field) != getattr(other, field)]
     return ", ".join(f"{name}.{field}: {getattr(one, field)!r} and {getattr(other, field)!r}" for field in fields)
 

@@ -1,4 +1,4 @@
-"""Rows as flat records, and those as Parquet or CSV for other programs."""
+"""Rows as flat records, and as Parquet or CSV for other programs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _MAPPINGS = ("params", "chosen", "judged", "versions")
-"""Mappings whose keys differ between rows: one JSON text each, since a table has the same columns for all rows."""
+"""Mappings whose keys differ between rows; each becomes one JSON text, since a table's rows share their columns."""
 
 
 def flat(row: Row) -> dict[str, Any]:
@@ -26,19 +26,19 @@ def flat(row: Row) -> dict[str, Any]:
 
 
 def record(row: Row) -> dict[str, Any]:
-    """One record: the row's fields under their names, ``recipe_*`` for those of the recipe.
+    """Return the row's fields under their names, with ``recipe_*`` for the fields of the recipe.
 
     Returns:
-        ``curve`` as two lists, ``curve_iterations`` and ``curve_accuracies``; ``stages`` as a list of records; beside
-        them ``stage_seconds``, the sum over the stages that the row rests on, whoever computed them, and
-        ``stage_peak_bytes``, their highest. Mappings are sorted, so that equal ones are written alike.
+        ``curve`` becomes two lists, ``curve_iterations`` and ``curve_accuracies``; ``stages`` is a list of records.
+        Added are ``stage_seconds``, the sum over the row's stages, whichever run computed them, and
+        ``stage_peak_bytes``, their maximum. Mappings are sorted, so that equal ones are written alike.
     """
     # In one place, whatever the row holds: records are written by position, and a row without weights leaves it out.
     content = row.model_dump(mode="json", exclude={"recipe", "weighted"})
     curve, stages = content.pop("curve"), content.pop("stages")
-    # All fields, those too that a recipe leaves out at their defaults: a column is there whatever the rows hold.
+    # All fields, including those that a recipe omits at their defaults, so that every row has the same columns.
     content["proxy_recipe"] = dict(row.proxy_recipe) if row.proxy_recipe else None
-    # Stages follow each other, so what a row needed at most is the highest and not the sum.
+    # Stages run one after the other, so a row's peak is their maximum and not their sum.
     peaks = [use["peak_bytes"] for use in stages if use["peak_bytes"] is not None]
     return {
         **content,
@@ -54,10 +54,10 @@ def record(row: Row) -> dict[str, Any]:
 
 
 def write_parquet(rows: Sequence[Row], path: Path) -> None:
-    """Write one line per row; lists stay lists, and a column has the same type whatever the rows hold.
+    """Write one line per row; lists stay lists, and column types do not depend on the rows.
 
     Raises:
-        RowError: a number that Parquet's 64 bits cannot hold.
+        RowError: a number does not fit into Parquet's 64 bits.
         OSError: the file cannot be written.
     """
     import pyarrow as pa
@@ -83,7 +83,7 @@ def write_csv(rows: Sequence[Row], path: Path) -> None:
 
 
 def columns(rows: Iterable[Row]) -> tuple[list[str], list[list[Any]]]:
-    """Names and lines of the scalar columns, for programs whose tables hold no lists."""
+    """Return names and lines of the columns without lists, for programs whose tables cannot hold lists."""
     records = [{name: value for name, value in flat(row).items() if not isinstance(value, list)} for row in rows]
     names = list(records[0]) if records else []
     return names, [list(record.values()) for record in records]
@@ -105,7 +105,7 @@ def _arrow_schema() -> pa.Schema:
             return pa.list_(kind(of["items"]))
         if of["type"] == "object" and "properties" in of:
             return pa.struct([(name, kind(item)) for name, item in of["properties"].items()])
-        # From the schema and not from the values: of a column that is empty in all rows Arrow would know no type.
+        # From the schema and not from the values: Arrow cannot infer the type of a column that is empty in all rows.
         scalars = {"integer": pa.int64(), "number": pa.float64(), "boolean": pa.bool_()}
         return scalars.get(of["type"], pa.string())
 
@@ -123,7 +123,7 @@ def _arrow_schema() -> pa.Schema:
 
 
 def _csv(value: Any) -> Any:
-    # All digits: ``to_csv`` rounds floats for readers, and an export is for programs.
+    # All digits: ``to_csv`` rounds floats for people, but an export is for programs.
     return repr(value) if isinstance(value, float) else _json(value) if isinstance(value, list) else value
 
 

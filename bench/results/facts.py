@@ -1,4 +1,4 @@
-"""What a reader must know to read a table, as pairs of a label and a value."""
+"""The notes below a table, as pairs of a label and a text."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bench.results.planned import missing_words
 from bench.results.rendering import MISSING, WARNING, Fact
 from bench.results.reported import Reported, not_run, protocol_of, same_encoder, tuned
 from bench.results.stats import summarize
-from bench.results.tables import dataset_modifiers, parameters
+from bench.results.tables import dataset_modifiers, variant_parameters
 from bench.units import counted
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ K = TypeVar("K")
 
 
 def table_facts(block: Block) -> list[Fact]:
-    """Return what was measured, on what, and what is not comparable in an accuracy table."""
+    """Return the notes of an accuracy table: what was measured, on what, and what cannot be compared."""
     means = block.means[block.means["method"] != FULL]
     dates = sorted(block.cells["created"].str[:10])
     facts = [
@@ -52,20 +52,20 @@ def table_facts(block: Block) -> list[Fact]:
     if len(block.averages) and not means["complete"].all():
         facts.append(Fact("Avg", "mean over the columns, only for methods that have all seeds in each of them"))
     facts += [*other_seeds(block), *label_leak(block)]
-    set_by_user = [(line.label, parameters(line.variant)) for line in block.lines if line.label != line.variant]
+    set_by_user = [(line.label, variant_parameters(line.variant)) for line in block.lines if line.label != line.variant]
     facts += [Fact(label, text) for label, text in set_by_user if text]
     facts += [*chosen_facts(block), *_pseudo_labels(block)]
     return facts + (_reported_facts(block) if block.compare else [])
 
 
 def common(cells: pd.DataFrame) -> list[Fact]:
-    """Return what holds for all rows of a table: hardware, protocol and data; without dates, so that it is stable."""
+    """Return the notes that hold for all rows of a table: hardware, protocol and data, but no dates."""
     facts = [Fact("Trained on", ", ".join(sorted(cells["device"].unique())))]
     facts += [Fact("Protocol", f"version {cells['protocol'].iloc[0]}"), *_precisions(cells)]
     modifiers = {dataset: dataset_modifiers(dataset) for dataset in sorted(cells["dataset"].unique())}
-    facts += [Fact(dataset, describe(given)) for dataset, given in modifiers.items() if given]
+    facts += [Fact(dataset, describe(applied)) for dataset, applied in modifiers.items() if applied]
     scales = sorted(cells["recipe_scale"].unique())
-    # A scaled run is no result of the protocol, and its table must say so wherever it is copied.
+    # A scaled run is no result of the protocol, and its table must say so even if it is copied.
     if scales[0] < 1:
         factors = " and ".join(f"{scale:g}" for scale in scales)
         facts.append(Fact("Scaled", f"iterations and proxy epochs times {factors}, not the full protocol"))
@@ -73,27 +73,27 @@ def common(cells: pd.DataFrame) -> list[Fact]:
 
 
 def incomplete(block: Block) -> list[Fact]:
-    """Say which cells were asked for and have no row, and that some methods are left out."""
+    """Return which planned cells have no row, and how many methods are left out."""
     words = missing_words(block.planned, block.points)
     facts = [Fact("Incomplete", words)] if words else []
-    # Ranks and p-values would be others with the methods that are left out.
+    # Ranks and p-values depend on which methods are shown.
     if block.hidden:
-        here = len(block.all_lines)
-        facts.append(Fact("Methods", f"{here} of the {here + block.hidden} in these rows, compared among themselves"))
+        shown = len(block.all_lines)
+        facts.append(Fact("Methods", f"{shown} of the {shown + block.hidden} in these rows, compared among themselves"))
     return facts
 
 
 def other_code(cells: pd.DataFrame) -> list[Fact]:
-    """Warn of methods with coresets that were selected by different code, over which a mean is taken."""
+    """Return warnings about methods whose mean is over coresets that different code selected."""
     named: dict[str, list[str]] = {}
     known = cells.loc[cells["selection_code"] != "", _CODED]
-    # By what a mean is taken over: rates and seeds of one method with its parameters, which are dicts and have no hash.
+    # Grouped like the means: rates and seeds of one method and its parameters, which are dicts and have no hash.
     lines = ["dataset", "model", "encoder", "method", "params"]
     for _, line in known.assign(params=known["params"].map(repr)).groupby(lines, sort=False):
         if line["selection_code"].nunique() > 1:
             by_code = line.groupby("selection_code", sort=False)
-            parts = "; ".join(_places(same) for _, same in by_code)
-            # Methods of a folder that went on with other code have the same parts: one warning names them all.
+            parts = "; ".join(_seeds_and_rates(same) for _, same in by_code)
+            # If a folder was continued with other code, its methods have the same parts: one warning names them all.
             named.setdefault(parts, []).append(family(line["variant"].iloc[0]))
     return [
         Fact(WARNING, f"the coresets of {', '.join(dict.fromkeys(names))} were selected by different code: {parts}")
@@ -102,38 +102,37 @@ def other_code(cells: pd.DataFrame) -> list[Fact]:
 
 
 def other_seeds(block: Block) -> list[Fact]:
-    """Name each method that was run at seeds at which the block's methods are not compared."""
+    """Return the methods that were run at other seeds than those at which the block's methods are compared."""
     facts = []
     for line in block.lines:
-        odd = [one for one in block.means_of(line) if not set(one.seeds) <= set(block.seeds)]
-        for seeds, points in _grouped(odd, lambda one: tuple(one.seeds)).items():
+        odd = [mean for mean in block.means_of(line) if not set(mean.seeds) <= set(block.seeds)]
+        for seeds, means in _grouped(odd, lambda mean: tuple(mean.seeds)).items():
             text = (
                 f"{line.label} was run at the {_numbered('seed', seeds)} at "
-                f"{', '.join(f'{100 * one.rate:g} %' for one in points)}, not at the "
-                f"{_numbered('seed', block.seeds)} of the others: it is neither best nor averaged nor ranked there"
+                f"{', '.join(f'{100 * mean.rate:g} %' for mean in means)}, not at the "
+                f"{_numbered('seed', block.seeds)} of the others: it is not ranked, averaged or marked best there"
             )
             facts.append(Fact("Other seeds", text))
     return facts
 
 
 def label_leak(block: Block) -> list[Fact]:
-    """Warn where methods that read no label rest on an encoder that was trained with labels."""
+    """Return a warning if methods without labels use an encoder that was trained with labels."""
     names = [line.label for line in block.lines if line.encoder != NO_ENCODER and line.supervision != "labels"]
     if _encoder_supervision(block) != "labels" or not names:
         return []
-    rest = "rests" if len(names) == 1 else "rest"
     text = (
-        f"the encoder {block.encoder} was trained with labels (of its own training set); {', '.join(names)} {rest} "
-        "on it and so cannot be called free of labels without this remark"
+        f"the encoder {block.encoder} was trained with labels (of its own training set), so methods that use it are "
+        f"not strictly free of labels: {', '.join(names)}"
     )
     return [Fact(WARNING, text)]
 
 
 def chosen_facts(block: Block) -> list[Fact]:
-    """Return what methods chose themselves, by seed, one fact for each method and parameter."""
+    """Return the parameters that methods chose themselves, by seed, one fact for each method and parameter."""
     taken = _taken(block)
-    # What a judge took names beta too, and at every seed: chosen alone would leave out the guard's random coresets.
-    told = {(fact.label, "beta") for fact in taken}
+    # A judge's choices name beta at every seed; ``chosen`` would leave out the guard's random coresets.
+    reported = {(fact.label, "beta") for fact in taken}
     facts = []
     for line in block.lines:
         cells = block.cells_of(line)
@@ -144,41 +143,43 @@ def chosen_facts(block: Block) -> list[Fact]:
         )
         for name, of_name in _grouped(choices, lambda choice: choice[1]).items():
             at_rates = _grouped(of_name, lambda choice: choice[0]).items()
-            text = "; ".join(f"{', '.join(f'{one[3]:g}' for one in at)} at {100 * rate:g} %" for rate, at in at_rates)
-            if (f"{line.label} took, by seed", name) not in told:
+            text = "; ".join(
+                f"{', '.join(f'{choice[3]:g}' for choice in at)} at {100 * rate:g} %" for rate, at in at_rates
+            )
+            if (f"{line.label} took, by seed", name) not in reported:
                 facts.append(Fact(f"{line.label} chose {name}, by seed", text))
     return facts + taken
 
 
 def _taken(block: Block) -> list[Fact]:
-    """Say which candidates judged methods took, where one was no beta: another method, or a guard's random coreset."""
+    """Return the candidates that judged methods took, for methods of which a candidate was no beta."""
     facts = []
     for line in block.lines:
         cells = block.cells_of(line)
         taken = [(rate, name) for rate, name in zip(cells["rate"], cells["taken"], strict=True) if name]
         if not all(name.startswith("beta=") for _, name in taken):
             words = [(rate, re.sub(r"^random \d+$", "a random coreset", name)) for rate, name in taken]
-            at_rates = _grouped(words, lambda one: one[0]).items()
+            at_rates = _grouped(words, lambda word: word[0]).items()
             text = "; ".join(f"{', '.join(name for _, name in at)} at {100 * rate:g} %" for rate, at in at_rates)
             facts.append(Fact(f"{line.label} took, by seed", text))
     return facts
 
 
 def doubtful(number: Reported) -> bool:
-    """Whether a number is marked: a digitised point that lies below the figure or behind other curves."""
+    """Return whether a number is marked: a digitised point below the figure or behind other curves."""
     return number.error is not None and number.error > _DIGITISED_ERROR
 
 
 def _grouped(items: Iterable[T], key: Callable[[T], K]) -> dict[K, list[T]]:
-    """Items by key, in the order of their first appearance."""
+    """Return the items by key, with keys in the order of their first appearance."""
     groups: dict[K, list[T]] = {}
     for item in items:
         groups.setdefault(key(item), []).append(item)
     return groups
 
 
-def _places(cells: pd.DataFrame) -> str:
-    """``seeds 0, 1 at 50, 90 %``."""
+def _seeds_and_rates(cells: pd.DataFrame) -> str:
+    """Return the seeds and rates of cells in words: ``seeds 0, 1 at 50, 90 %``."""
     rates = ", ".join(f"{100 * rate:g}" for rate in sorted(cells["rate"].unique()))
     return f"{_numbered('seed', sorted(cells['seed'].unique()))} at {rates} %"
 
@@ -188,8 +189,8 @@ def _numbered(noun: str, numbers: Sequence[int]) -> str:
 
 
 def _precisions(cells: pd.DataFrame) -> list[Fact]:
-    """Say what was not trained in fp32; where a table has both, the models and data sets of each."""
-    # Rows of the first revisions say ``auto``, which was fp32 on the CPUs that trained them.
+    """Return the precisions other than fp32; if a table has several, with the models and data sets of each."""
+    # Rows of the first revisions have ``auto``, which was fp32 on the CPUs that trained them.
     trained = (cells["model"] + " on " + cells["dataset"]).groupby(cells["recipe_precision"].replace("auto", "fp32"))
     if set(trained.groups) == {"fp32"}:
         return []
@@ -200,7 +201,7 @@ def _precisions(cells: pd.DataFrame) -> list[Fact]:
 def _seeds(block: Block) -> str:
     names = sorted(block.cells["seed"].unique())
     listed = ", ".join(map(str, names))
-    # A block of the full data alone has no seeds that methods are compared at.
+    # A block with only the full data has no seeds at which methods are compared.
     most = len(block.seeds) or len(names)
     if not block.means["n"].isin([0, most]).all():
         listed = f"seeds used: {listed}; n = {most} where no n is shown"
@@ -210,12 +211,12 @@ def _seeds(block: Block) -> str:
 
 
 def _encoder_supervision(block: Block) -> str:
-    own = block.cells.loc[block.cells["encoder"] != NO_ENCODER, "encoder_supervision"]
-    return NO_ENCODER if own.empty else own.iloc[0]
+    supervisions = block.cells.loc[block.cells["encoder"] != NO_ENCODER, "encoder_supervision"]
+    return NO_ENCODER if supervisions.empty else supervisions.iloc[0]
 
 
 def _setting(block: Block) -> list[Fact]:
-    """Pool, encoder, model and proxy."""
+    """Return the notes on pool, encoder, model and proxy."""
     first = next(named(block.cells))
     facts = [Fact("Pool", f"N = {first.pool_size:,} images of {block.dataset}")]
     if block.encoder == NO_ENCODER:
@@ -231,21 +232,21 @@ def _setting(block: Block) -> list[Fact]:
     proxies = sorted({*block.cells["proxy_model"]} - {NO_PROXY})
     epochs = {recipe["proxy_epochs"] for recipe in block.cells["proxy_recipe"].dropna()}
     if proxies == [block.model]:
-        epochs.add(first.recipe_proxy_epochs)  # rows of versions 1 to 3 hold no recipe of another model's proxies
+        epochs.add(first.recipe_proxy_epochs)  # rows of versions 1 to 3 have no recipe of the proxy
     if proxies:
         facts.append(Fact("Proxy", ", ".join([proxies[0], *(counted(most, "epoch") for most in sorted(epochs)[-1:])])))
     if proxies and proxies != [block.model]:
-        text = f"what reads training dynamics selected with the proxy and trains {block.model}"
+        text = f"methods that read training dynamics selected with the proxy; their coresets train {block.model}"
         facts.append(Fact("Transfer", text))
     return facts
 
 
 def _pseudo_labels(block: Block) -> list[Fact]:
-    """How good the pseudo-labels were; one fact for all lines that say the same, such as variants of beta."""
+    """Return the quality of the pseudo-labels; lines with the same quality, such as variants of beta, share a fact."""
     lines_of: dict[str, list[Line]] = {}
     for line in block.lines:
         cells = block.cells_of(line)
-        # All rates of a seed share its pseudo-labels: one clustering must not count once for every rate.
+        # All rates of a seed share its pseudo-labels, which must count once.
         by_seed = dict(zip(cells["seed"], cells["pseudo_labels"], strict=True))
         known = [quality for _, quality in sorted(by_seed.items()) if quality is not None]
         if known:
@@ -279,7 +280,7 @@ def _spread(values: Sequence[float], decimals: int) -> str:
 
 def _reported_facts(block: Block) -> list[Fact]:
     protocol, first = protocol_of(block.dataset), next(named(block.cells))
-    joined = [(line, one.paper) for line in block.all_lines for one in block.means_of(line) if one.paper]
+    joined = [(line, mean.paper) for line in block.all_lines for mean in block.means_of(line) if mean.paper]
     if not joined:
         text = "none for this data set and these methods"
         if protocol and protocol.pool_size != first.pool_size:
@@ -298,9 +299,9 @@ def _reported_facts(block: Block) -> list[Fact]:
         facts.append(Fact(citation, f"{names} ({kinds}){'; its training protocol is another one' if another else ''}"))
     for line in block.lines:
         ran = not_run(line.method, block.cells_of(line)["params"].iloc[0])
-        if ran and not any(one.paper for one in block.means_of(line)):
+        if ran and not any(mean.paper for mean in block.means_of(line)):
             facts.append(Fact(f"No reported number for {line.label}", f"the papers ran it with {ran}"))
-    # A cut of 0 drops nothing: of a method whose beta the papers tuned this is another method.
+    # With beta = 0 nothing is dropped, unlike in the papers, which tuned beta.
     zero = [line for line, _ in joined if all(params.get("beta") == 0 for params in block.cells_of(line)["params"])]
     untuned = {line.label for line in zero if tuned(line.method, "beta")}
     if untuned:

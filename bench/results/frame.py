@@ -1,4 +1,4 @@
-"""Rows as a pandas DataFrame and back: the columns are those of ``bench export``."""
+"""Rows as a pandas DataFrame and back, with the columns of ``bench export``."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ _DERIVED = ("stage_seconds", "stage_peak_bytes")
 
 
 def to_frame(rows: Iterable[Row]) -> pd.DataFrame:
-    """Return one line per row. Lists stay lists; ``params``, ``chosen`` and ``versions`` become dicts."""
+    """Return a frame with one line per row; lists stay lists, and ``params``, ``chosen`` and ``versions`` are dicts."""
     import pandas as pd
 
     return pd.DataFrame([record(row) for row in rows])
 
 
 def from_frame(frame: pd.DataFrame) -> list[Row]:
-    """Return the rows of a frame that ``to_frame`` made, after whatever selection of its lines.
+    """Return the rows of a frame from ``to_frame``, or of some of its lines.
 
     Raises:
-        RowError: a column is missing, or a value no longer fits the schema of rows.
+        RowError: a column is missing, or a value does not fit the schema of rows.
     """
     return [_row(line) for line in frame.to_dict("records")]
 
 
 def plain(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return the lines of a frame as plain values, None where there is none: what CSV and JSON are written from."""
-    # As objects first: a column of numbers cannot hold None.
+    """Return the lines of a frame as plain values for CSV and JSON, with None for missing ones."""
+    # Converted to objects first: a column of numbers cannot hold None.
     return frame.astype(object).where(frame.notna(), None).to_dict("records")
 
 
@@ -46,14 +46,14 @@ def named(frame: pd.DataFrame) -> Iterator[Any]:
 
 
 def _row(line: dict[Any, Any]) -> Row:
-    """Return the row of one line; pandas has made NaN of every None in a column of numbers."""
+    """Return the row of one line; pandas turns every None in a column of numbers into NaN."""
     known: dict[str, Any] = {str(name): None if _is_nan(value) else value for name, value in line.items()}
     try:
         recipe = {name: known.pop(f"recipe_{name}") for name in Recipe.model_fields}
         curve = list(zip(known.pop("curve_iterations"), known.pop("curve_accuracies"), strict=True))
     except KeyError as error:
         raise RowError(f"the frame has no column {error}; make it with bench.load_rows(FOLDER).") from error
-    # What was derived from the row is derived anew, so that an edited frame cannot disagree with itself.
+    # Derived values are derived again, so that an edited frame cannot disagree with itself.
     fields = {name: value for name, value in known.items() if name not in _DERIVED}
     try:
         return Row.model_validate({**fields, "recipe": recipe, "curve": curve})
@@ -64,5 +64,5 @@ def _row(line: dict[Any, Any]) -> Row:
 
 
 def _is_nan(value: object) -> bool:
-    # No ``pandas.isna``, which answers for every element of a list.
+    # Not ``pandas.isna``, which returns an answer for every element of a list.
     return isinstance(value, float) and value != value

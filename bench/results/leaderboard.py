@@ -1,4 +1,4 @@
-"""Ranks methods over many columns; a method with a hole is listed with what it misses, and not ranked."""
+"""Ranking methods over many columns; incomplete methods are listed with what they miss, and not ranked."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bench.results.facts import METRIC, common, incomplete, label_leak, other_se
 from bench.results.frame import named, plain
 from bench.results.rendering import MISSING, WARNING, Fact, Field, Section, TextTable
 from bench.results.stats import RANK_INTERVAL, rank_intervals, ranks
-from bench.results.tables import parameters
+from bench.results.tables import variant_parameters
 from bench.units import counted
 
 if TYPE_CHECKING:
@@ -27,27 +27,29 @@ _COLUMNS = [
 
 
 def standings(blocks: Sequence[Block]) -> pd.DataFrame:
-    """Rank methods by their mean rank over all columns, a column being a rate of a block.
+    """Return methods ranked by their mean rank over all columns; a column is a rate of a block.
 
-    A method is ranked if it has the block's seeds in every column; ranks, wins and mean accuracies are then taken among
-    ranked methods over all columns, so that nobody's mean is over other columns than another's. ``full`` is not ranked.
+    A method is ranked if it has the block's seeds in every column. Ranks, wins and mean accuracies are computed among
+    ranked methods over all columns, so that all means are over the same columns. ``full`` is not ranked.
 
-    Every data set with its model has the same weight, divided equally among its encoders and then among their rates:
+    Every pair of data set and model has the same weight, split equally over its encoders and then over their rates:
     methods without an encoder have the same numbers in the block of every encoder, which must not count twice.
 
-    The interval of a mean rank says how far it depends on seeds, and nothing of other data sets (``rank_intervals``).
+    The interval of a mean rank shows how far it depends on seeds, and says nothing about other data sets
+    (``rank_intervals``).
 
     Args:
         blocks: from ``bench.results.tables.blocks``, with at least one pruned line.
 
     Returns:
-        One line a method: ranked ones, best first, ties by mean accuracy and then by name; after them the others by
-        name, without any number. ``rank``: its place, which equal mean ranks share. ``method``: its name, or its
-        variant where a block has several of it. ``supervision``: what it saw. ``variants``: how it was written, over
-        all blocks. ``mean_rank``: 1 is best. ``rank_low``, ``rank_high``: its 95 % interval; none where a block has one
-        seed. ``wins``: weight of the columns in which no ranked method is better, in [0, 1]. ``mean_accuracy``: over
-        the same columns, in percent. ``columns``: how many there are. ``seeds``: how many seeds a column has, ascending
-        and distinct. ``metric``, ``protocol``: of all. ``missing``: what it misses, one text per block.
+        One line per method. Ranked methods come first, best first, ties by mean accuracy and then by name; the others
+        follow by name, without numbers. ``rank``: rank of the method; equal mean ranks share one. ``method``: name, or
+        variant if a block has several variants of the method. ``supervision``: what the method saw. ``variants``: how
+        it was written, over all blocks. ``mean_rank``: 1 is best. ``rank_low``, ``rank_high``: its 95 % interval;
+        missing if a block has one seed. ``wins``: weight of the columns in which no ranked method is better, in [0, 1].
+        ``mean_accuracy``: over the same columns, in percent. ``columns``: their number. ``seeds``: numbers of seeds per
+        column, ascending and distinct. ``metric``, ``protocol``: of all rows. ``missing``: what the method misses, one
+        text per block.
 
     Raises:
         RowError: there is no pruned line.
@@ -58,14 +60,14 @@ def standings(blocks: Sequence[Block]) -> pd.DataFrame:
     entered = entrants(blocks)
     table = entered.groupby("entrant", as_index=False).agg(
         supervision=("supervision", "first"),
-        variants=("variant", lambda own: sorted(set(own))),
-        seeds=("n", lambda own: sorted({*own} - {0})),
+        variants=("variant", lambda variants: sorted(set(variants))),
+        seeds=("n", lambda counts: sorted({*counts} - {0})),
     )
     table = table.rename(columns={"entrant": "method"})
     table["missing"] = [_missing(blocks, entered[entered["entrant"] == method]) for method in table["method"]]
     table = table.join(_scores(blocks, entered), on="method")
     table = table.sort_values(["mean_rank", "mean_accuracy", "method"], ascending=[True, False, True])
-    # Int64 of pandas, since a float would write the place of a ranked method as 1.0 beside one that has none.
+    # pandas' Int64: with floats, a rank would be written as 1.0 as soon as another method has none.
     table["rank"] = table["mean_rank"].rank(method="min").astype("Int64")
     table["columns"] = sum(len(block.rates) for block in blocks)
     table["metric"], table["protocol"] = blocks[0].metric, blocks[0].cells["protocol"].iloc[0]
@@ -73,42 +75,42 @@ def standings(blocks: Sequence[Block]) -> pd.DataFrame:
 
 
 def entrants(blocks: Sequence[Block]) -> pd.DataFrame:
-    """Return the means of all pruned methods, with the place of their ``block`` in the list and their ``entrant``.
+    """Return the means of all pruned methods, with the number of their ``block`` and their ``entrant``.
 
-    That is what names a method over all blocks: its name where no block has two of it, else its variant. Variants that
-    differ only by the rates they have a value for are one method.
+    The entrant is the method's name over all blocks, or its variant if a block has two variants of the method. Variants
+    that differ only in the rates for which they have a value are one method.
     """
     import pandas as pd
 
     means = pd.concat([block.means.assign(block=number) for number, block in enumerate(blocks)], ignore_index=True)
     means = means[means["method"] != FULL]
-    # Where two variants meet in one block, the name alone would not say which of them won.
+    # If two variants are in one block, the name alone would not say which of them won.
     lines = means.groupby(["block", "method"])["label"].transform("nunique")
     split = {*means.loc[lines > 1, "method"]}
     names = means["family"].where(means["method"].isin(split), means["method"])
-    return means.assign(entrant=names.groupby(names).transform(lambda own: _name(means.loc[own.index], split)))
+    return means.assign(entrant=names.groupby(names).transform(lambda group: _name(means.loc[group.index], split)))
 
 
 def _name(means: pd.DataFrame, split: set[str]) -> str:
     labels, method = {*means["label"]}, means["method"].iloc[0]
     if len(labels) == 1 and not (method in split and method in labels):
-        return str(labels.pop())  # the method's name, or the one that the user gave
+        return str(labels.pop())  # the method's name, or the user's name for it
     return " or ".join(sorted({*means["variant"]}))
 
 
 def column_weights(blocks: Sequence[Block]) -> list[float]:
-    """Weight of each rate of each block, all of which sum to 1; see ``standings`` for the rule."""
+    """Return the weight of a rate for each block; the weights of all columns sum to 1. See ``standings``."""
     of_pair = Counter((block.dataset, block.model) for block in blocks)
     # A second encoder or a finer grid of rates must not make a data set count more.
     return [1 / (len(of_pair) * of_pair[block.dataset, block.model] * len(block.rates)) for block in blocks]
 
 
 def leaderboard_table(blocks: Sequence[Block], table: pd.DataFrame, *, intervals: bool = True) -> TextTable:
-    """Return the leaderboard as a table; it has no dates, so that the same rows give the same bytes.
+    """Return the leaderboard as a table without dates, so that the same rows give the same bytes.
 
     Args:
-        blocks: what was ranked.
-        table: from ``standings`` of the same blocks.
+        blocks: the blocks that were ranked.
+        table: their ``standings``.
         intervals: whether to show the intervals of mean ranks.
     """
     columns = ("#", "method", "supervision", "mean rank", *["rank 95 %"] * intervals, "wins", "mean accuracy", "seeds")
@@ -132,14 +134,14 @@ def leaderboard_table(blocks: Sequence[Block], table: pd.DataFrame, *, intervals
 
 
 def leaderboard_records(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """Plain values of ``standings``, one record per method."""
-    # Lists as one text, since a CSV has one value a field.
+    """Return the ``standings`` as plain values, one record per method."""
+    # Lists become one text, since a CSV has one value per field.
     joined = {name: table[name].map("; ".join) for name in ("variants", "missing")}
     return plain(table.assign(**joined))
 
 
 def _scores(blocks: Sequence[Block], entered: pd.DataFrame) -> pd.DataFrame:
-    """Return what each method reached that is complete in every column, by its label."""
+    """Return ranks, wins and mean accuracies of the methods that are complete in every column."""
     import pandas as pd
 
     names = ["mean_rank", "rank_low", "rank_high", "wins", "mean_accuracy"]
@@ -154,35 +156,35 @@ def _scores(blocks: Sequence[Block], entered: pd.DataFrame) -> pd.DataFrame:
         for number, rate in means.index
     ]
     standings = means.apply(ranks, axis=1, result_type="broadcast")
-    # All that share the best rank win: a coin would otherwise decide it.
+    # All methods that share the best rank win.
     wins = standings.eq(standings.min(axis=1), axis=0)
     scores = pd.DataFrame(rank_intervals(columns, shares), index=means.columns)
     scores.columns = pd.Index(names[:3])
-    # One seed has no spread, and an interval over the other columns would look like one over all.
+    # One seed has no spread, and an interval over the other columns would look like one over all columns.
     if any(len(block.seeds) == 1 for block in blocks):
         scores[["rank_low", "rank_high"]] = float("nan")
-    # ``fsum``, so that the order of the folders does not show in the last digit.
+    # ``fsum``, so that the last digit does not depend on the order of the folders.
     weighted = [frame.mul(shares, axis=0).apply(math.fsum) for frame in (wins, means)]
     return scores.assign(wins=weighted[0], mean_accuracy=weighted[1])
 
 
 def _missing(blocks: Sequence[Block], means: pd.DataFrame) -> list[str]:
-    """Say what a method misses, one text per block."""
+    """Return what a method misses, one text per block."""
     texts = []
     for number, block in enumerate(blocks):
-        own = means[means["block"] == number]
+        in_block = means[means["block"] == number]
         parts = [
-            f"{percent(one.rate)} ({len({*one.seeds} & {*block.seeds})} of {counted(len(block.seeds), 'seed')})"
-            for one in named(own[~own["complete"]])
+            f"{percent(mean.rate)} ({len({*mean.seeds} & {*block.seeds})} of {counted(len(block.seeds), 'seed')})"
+            for mean in named(in_block[~in_block["complete"]])
         ]
-        if own.empty or parts:
+        if in_block.empty or parts:
             texts.append(f"{block.name}: {', '.join(parts) or 'all'}")
     return texts
 
 
 def weighing_facts(block: Block) -> list[Fact]:
-    """Return how a leaderboard weighs its columns, whatever these are."""
-    weight = "every data set with its model has the same, divided equally among its encoders and then among their rates"
+    """Return the notes on how a leaderboard weighs its columns."""
+    weight = "every pair of data set and model has the same, split equally over its encoders and then over their rates"
     return [
         Fact("Accuracy", f"{METRIC[block.metric]} in percent, mean over the columns by their weight"),
         Fact("Weight", weight),
@@ -206,7 +208,7 @@ def _facts(blocks: Sequence[Block], table: pd.DataFrame, intervals: bool) -> lis
         if intervals and any(len(block.seeds) == 1 for block in blocks):
             facts.append(Fact("Rank 95 %", "none, since some column has one seed, which has no spread"))
         elif intervals:
-            facts.append(Fact("Rank 95 %", f"{RANK_INTERVAL}; it says nothing of other data sets"))
+            facts.append(Fact("Rank 95 %", f"{RANK_INTERVAL}; it says nothing about other data sets"))
     else:
         text = f"none, since no method is complete in all {columns}; leave a folder out, or run what is missing"
         facts = [Fact("Ranked", text)]
@@ -219,20 +221,20 @@ def _facts(blocks: Sequence[Block], table: pd.DataFrame, intervals: bool) -> lis
     for block in blocks:
         facts += label_leak(block)
     for entry in entries:
-        texts = [text for text in map(parameters, entry.variants) if text]
+        texts = [text for text in map(variant_parameters, entry.variants) if text]
         if texts and entry.method not in entry.variants:
             facts.append(Fact(entry.method, " or ".join(texts)))
     return list(dict.fromkeys(facts))
 
 
 def _versions(blocks: Sequence[Block]) -> list[Fact]:
-    """Warn of each method that is not one and the same over all blocks; within a block rows of two are refused."""
-    places: dict[str, dict[int, list[str]]] = {}
+    """Return warnings about methods with several versions over the blocks; inside a block two are refused."""
+    blocks_of: dict[str, dict[int, list[str]]] = {}
     for block in blocks:
         for method, version in block.cells[["method", "method_version"]].drop_duplicates().itertuples(index=False):
-            places.setdefault(method, {}).setdefault(int(version), []).append(block.name)
+            blocks_of.setdefault(method, {}).setdefault(int(version), []).append(block.name)
     facts = []
-    for method, versions in places.items():
+    for method, versions in blocks_of.items():
         if len(versions) > 1:
             where = "; ".join(f"version {version} ({', '.join(names)})" for version, names in sorted(versions.items()))
             facts.append(Fact(WARNING, f"{method} is not one method over all columns: {where}"))

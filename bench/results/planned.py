@@ -1,4 +1,4 @@
-"""Which cells were asked for in a folder: ``OUT/planned.json``, so that a table can say what is missing."""
+"""The planned cells of a folder, ``OUT/planned.json``, so that a table can say what is missing."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _MOST_BYTES = 100_000_000
 
 
 class GridPoint(NamedTuple):
-    """Where a cell stands in the tables; a grid that got another rate, or a later version of a method, keeps it."""
+    """A cell's coordinates in tables, the same for every version of its method and however its grid is enlarged."""
 
     dataset: Label
     variant: Label
@@ -36,7 +36,7 @@ class GridPoint(NamedTuple):
 
 
 class Planned(BaseModel):
-    """The file: all cells that any `bench run` into the folder was asked for."""
+    """Content of the file: all cells that any `bench run` into the folder planned."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -45,25 +45,25 @@ class Planned(BaseModel):
 
 
 def write_planned(out: Path, cells: Iterable[Cell]) -> None:
-    """Add the cells of a grid to those that were asked for before."""
-    now = (
+    """Add the cells of a grid to the planned cells of the folder."""
+    points = (
         GridPoint(
             cell.dataset.label,
             family(cell.variant),
-            cell.table_fields()["encoder"],  # of a row that is trained again, the one that its coreset rests on
+            cell.table_fields()["encoder"],  # of a retrained row, the encoder that selected its coreset
             cell.model.label,
             round(cell.rate, 9),
             cell.seed,
         )
         for cell in cells
     )
-    # A second run into the folder adds a rate or a method; the first one's cells are asked for still.
-    whole = Planned(cells=tuple(dict.fromkeys((*read_planned([out]), *now))))
-    write_atomically(out / NAME, whole.model_dump_json().encode())
+    # A second run into the folder may add a rate or a method; the cells of the first stay planned.
+    planned = Planned(cells=tuple(dict.fromkeys((*read_planned([out]), *points))))
+    write_atomically(out / NAME, planned.model_dump_json().encode())
 
 
 def read_planned(folders: Iterable[Path]) -> tuple[GridPoint, ...]:
-    """Return what was asked for in the folders; nothing for folders without the file, such as published ones.
+    """Return the planned cells of the folders; none for folders without the file, such as published ones.
 
     Raises:
         RowError: the file is damaged.
@@ -80,22 +80,25 @@ def read_planned(folders: Iterable[Path]) -> tuple[GridPoint, ...]:
 
 
 def grid_point(row: Any) -> GridPoint:
-    """Return where a row stands, or a line of a frame of rows."""
+    """Return the grid point of a row, or of a line of a frame of rows."""
     return GridPoint(row.dataset, family(row.variant), row.encoder, row.model, round(row.rate, 9), row.seed)
 
 
-def missing_words(planned: Sequence[GridPoint], there: Collection[GridPoint]) -> str:
-    """Say which planned cells have no row: ``6 of 150 cells have a row; missing: elfs: all; aum: seed 2 at 90 %``."""
-    missing = [point for point in planned if point not in there]
+def missing_words(planned: Sequence[GridPoint], finished: Collection[GridPoint]) -> str:
+    """Return in words which planned cells have no row; empty if none is missing.
+
+    For example ``6 of 150 cells have a row; missing: elfs: all; aum: seed 2 at 90 %``.
+    """
+    missing = [point for point in planned if point not in finished]
     if not missing:
         return ""
-    # Data set, encoder and model are named only where there are several.
+    # Data set, encoder and model are only named if there are several.
     varying = [number for number in (0, 2, 3) if len({point[number] for point in planned} - {NO_ENCODER}) > 1]
     lines: defaultdict[tuple[str, ...], list[GridPoint]] = defaultdict(list)
     for point in missing:
         lines[point[:4]].append(point)
-    # A line without any row is "all", whose seeds and rates need no list.
-    begun = {point[:4] for point in there}
+    # A line without any row is "all", without a list of seeds and rates.
+    begun = {point[:4] for point in finished}
     parts = [
         f"{', '.join([line[1], *(line[number] for number in varying)])}: "
         f"{'; '.join(_cells(points)) if line in begun else 'all'}"
@@ -107,7 +110,7 @@ def missing_words(planned: Sequence[GridPoint], there: Collection[GridPoint]) ->
 
 
 def _cells(points: Sequence[GridPoint]) -> Iterator[str]:
-    """``seeds 1, 2 at 50, 70 %``: rates that lack the same seeds together."""
+    """Yield missing cells in words, ``seeds 1, 2 at 50, 70 %``, with rates that miss the same seeds together."""
     seeds: defaultdict[float, list[int]] = defaultdict(list)
     for point in points:
         seeds[point.rate].append(point.seed)

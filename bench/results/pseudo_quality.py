@@ -1,4 +1,4 @@
-"""How well pseudo-labels agree with true labels: a diagnostic, computed after selection, that no method can see."""
+"""Agreement of pseudo-labels with true labels: a diagnostic computed after selection, which no method can see."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ class PseudoLabelQuality(BaseModel):
 
     Attributes:
         accuracy: percent of the pool that is right under the best one-to-one matching of clusters and classes.
-        nmi: normalised mutual information, arithmetic mean of the entropies, 0 to 1.
+        nmi: mutual information divided by the arithmetic mean of the entropies, 0 to 1.
         ari: adjusted Rand index, about 0 for random labels, 1 for equal partitions.
-        clusters: cluster numbers that occur.
+        clusters: number of clusters that occur.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -30,10 +30,10 @@ class PseudoLabelQuality(BaseModel):
 
 
 def pseudo_label_quality(pseudo_labels: NDArray[np.integer], labels: NDArray[np.integer]) -> PseudoLabelQuality:
-    """Compare pseudo-labels with true labels.
+    """Return the agreement of pseudo-labels with true labels, by the three measures of the deep-clustering literature.
 
-    The three measures of the deep-clustering literature (Adaloglou et al. 2023, section 4). Matching is one-to-one:
-    of several clusters that share a class only one counts, and a cluster or class that is left over counts as wrong.
+    Adaloglou et al. 2023, section 4. Matching is one-to-one: if several clusters share a class, only one of them is
+    right, and a cluster without a class is wrong.
 
     Args:
         pseudo_labels: [N] cluster numbers, 0 or more; gaps are allowed.
@@ -48,7 +48,7 @@ def pseudo_label_quality(pseudo_labels: NDArray[np.integer], labels: NDArray[np.
 
     return PseudoLabelQuality(
         accuracy=100 * int(right(pseudo_labels, labels).sum()) / len(labels),
-        # Rounding can take a perfect agreement to just above 1.
+        # Rounding can raise a perfect agreement slightly above 1.
         nmi=min(1.0, float(normalized_mutual_info_score(labels, pseudo_labels))),
         ari=float(adjusted_rand_score(labels, pseudo_labels)),
         clusters=len(np.unique(pseudo_labels)),
@@ -56,19 +56,19 @@ def pseudo_label_quality(pseudo_labels: NDArray[np.integer], labels: NDArray[np.
 
 
 def right(pseudo_labels: NDArray[np.integer], labels: NDArray[np.integer]) -> NDArray[np.bool_]:
-    """Which pseudo-labels are right under the best one-to-one matching of clusters and classes.
+    """Return which pseudo-labels are right under the best one-to-one matching of clusters and classes.
 
     Args:
         pseudo_labels: [N] cluster numbers, 0 or more; gaps are allowed.
         labels: [N] true labels, 0 or more.
 
     Returns:
-        bool [N]; False for a cluster that is left over.
+        bool [N]; False for a cluster without a class.
     """
     from scipy.optimize import linear_sum_assignment
     from sklearn.metrics.cluster import contingency_matrix
 
     classes, clusters = linear_sum_assignment(contingency_matrix(labels, pseudo_labels), maximize=True)
     class_of = dict(zip(np.unique(pseudo_labels)[clusters], np.unique(labels)[classes], strict=True))
-    # -1 is no class: a cluster that is left over is wrong for all of its images.
+    # -1 is no class: a cluster without a class is wrong for all of its images.
     return np.array([class_of.get(cluster, -1) for cluster in pseudo_labels]) == labels

@@ -1,7 +1,7 @@
 """Published coresets and scores: plain ``.npy`` files, named in the row by SHA-256 and checked when read back.
 
-A coreset with weights is one file too, of records (index, weight): neither can be lost without the other, one hash is
-that of both, and whoever expects positions alone is stopped by the type instead of training without the weights.
+A coreset with weights is one file too, of records (index, weight): indices and weights cannot be separated, one hash
+covers both, and a reader that expects only positions fails at the type instead of training without the weights.
 """
 
 from __future__ import annotations
@@ -27,63 +27,63 @@ if TYPE_CHECKING:
     from bench.results.rows import Row
 
 _MOST_BYTES = 1 << 30
-"""Of one file: the positions of 134 million images."""
+"""Largest size of a file: the positions of 134 million images."""
 _RECORD = np.dtype([("index", "<i8"), ("weight", "<f8")])
 
 
 def coreset_sha256(indices: NDArray[np.integer], weights: NDArray[np.float64] | None = None) -> str:
-    """SHA-256 of the sorted positions as little-endian int64, each followed by its weight where it has one."""
+    """Return the SHA-256 of the sorted positions as little-endian int64, each followed by its weight if it has one."""
     return hashlib.sha256(_content(indices, weights).tobytes()).hexdigest()
 
 
 def indices_path(out: Path, cell_id: str) -> Path:
-    """Where the coreset of a row lies below the run's folder."""
+    """Return the path of a row's coreset in the run's folder."""
     return out / "indices" / f"{cell_id}.npy"
 
 
 def scores_path(out: Path, sha256: str) -> Path:
-    """Where scores lie; they go by content, since all rates of a method at one seed have the same."""
+    """Return the path of scores, named by their content, since all rates of a method at one seed share them."""
     return out / "scores" / f"{sha256}.npy"
 
 
 def write_indices(
     indices: NDArray[np.int64], out: Path, cell_id: str, weights: NDArray[np.float64] | None = None
 ) -> str:
-    """Store a coreset, sorted by positions in the full training split, and its weights; return ``coreset_sha256``."""
+    """Write a coreset, sorted by positions in the full training split, and its weights; return ``coreset_sha256``."""
     write_atomically(indices_path(out, cell_id), _npy(_content(indices, weights)))
     return coreset_sha256(indices, weights)
 
 
 def write_scores(scores: NDArray[np.float32] | None, out: Path) -> str:
-    """Store scores [N], high = hard; return the SHA-256 of their little-endian float32 bytes, empty for None."""
+    """Write scores [N], high = hard; return the SHA-256 of their little-endian float32 bytes, empty for None."""
     if scores is None:
         return ""
     plain = scores.astype("<f4")
     digest = hashlib.sha256(plain.tobytes()).hexdigest()
-    # The name is the content, so a file that is there is the same one.
+    # Files are named by content, so an existing file is the same.
     if not scores_path(out, digest).exists():
         write_atomically(scores_path(out, digest), _npy(plain))
     return digest
 
 
 def read_indices(path: Path, *, sha256: str = "") -> NDArray[np.int64]:
-    """Do as ``read_coreset``, and return the positions alone, for those who do not train: int64 [n], sorted."""
+    """Return only the positions of a published coreset, int64 [n], sorted; see ``read_coreset``."""
     return read_coreset(path, sha256=sha256).indices
 
 
 def read_coreset(path: Path, *, sha256: str = "") -> Kept:
-    """Read a published coreset.
+    """Return a published coreset with its weights.
 
     Args:
-        path: ``.npy`` of whole numbers, one dimension, any order; or of records of them (``index``) and ``weight``.
-        sha256: what ``coreset_sha256`` must give; empty for a file that nobody vouches for.
+        path: ``.npy`` file of whole numbers, one dimension, any order; or of records (``index``, ``weight``).
+        sha256: expected ``coreset_sha256``; empty to skip the check.
 
     Returns:
-        Its n >= 2 positions, none below 0, and their weights if it has any.
+        Its n >= 2 positions, at least 0, and their weights if it has any.
 
     Raises:
-        DataError: unreadable, not such an array, repeated or negative positions, weights that are not above 0, or
-            another hash.
+        DataError: the file is unreadable or holds another kind of array, a position is repeated or negative, a weight
+            is not above 0, or the hash differs.
     """
     array, weights = _read(path), None
     if array.dtype.names == _RECORD.names and array.ndim == 1:
@@ -112,10 +112,10 @@ def read_coreset(path: Path, *, sha256: str = "") -> Kept:
 
 
 def read_scores(path: Path, *, sha256: str) -> NDArray[np.float32]:
-    """Read the scores [N] that a row names, high = hard.
+    """Return published scores [N], high = hard.
 
     Raises:
-        DataError: unreadable, not float32, or another hash.
+        DataError: the file is unreadable or not float32, or the hash differs.
     """
     array = _read(path)
     if array.dtype != np.float32:
@@ -127,25 +127,25 @@ def read_scores(path: Path, *, sha256: str) -> NDArray[np.float32]:
 
 
 def find_coreset(row: Row, folders: Iterable[Path]) -> NDArray[np.int64] | None:
-    """Return a row's coreset from the first folder that has it, as ``read_indices`` does; None where none has."""
+    """Return a row's coreset from the first folder that has it, see ``read_indices``; None if no folder has it."""
     paths = (indices_path(folder, row.cell_id) for folder in folders)
     return next((read_indices(path, sha256=row.indices_sha256) for path in paths if path.exists()), None)
 
 
 def find_scores(row: Row, folders: Iterable[Path]) -> NDArray[np.float32] | None:
-    """Return a row's scores from the first folder that has them, as ``read_scores`` does; None where none has."""
+    """Return a row's scores from the first folder that has them, see ``read_scores``; None if no folder has them."""
     paths = (scores_path(folder, row.scores_sha256) for folder in folders if row.scores_sha256)
     return next((read_scores(path, sha256=row.scores_sha256) for path in paths if path.exists()), None)
 
 
 def is_whole_split(dataset: str) -> bool:
-    """Whether the pool of a row's ``dataset`` is the whole training split, so that positions in both are the same."""
+    """Return whether the pool of a row's ``dataset`` is the full training split, so that positions are the same."""
     call = parse_call(dataset)
     return "pool_size" not in call.params and "imbalance" not in call.modifiers
 
 
 def pool_positions(indices: NDArray[np.int64], dataset: Dataset) -> NDArray[np.int64]:
-    """Where the images at ``indices`` of the full training split lie in the data set's pool.
+    """Return the positions in the pool of images that are given by positions in the full training split.
 
     Args:
         indices: int64 [n], sorted positions in the full training split.
@@ -158,7 +158,7 @@ def pool_positions(indices: NDArray[np.int64], dataset: Dataset) -> NDArray[np.i
         DataError: an image is not in the pool.
     """
     index = dataset.pool_index
-    # Clipped: a position behind the last of the pool is looked for at the end, and found wanting there.
+    # Clipped: a position beyond the last of the pool is compared with the last, from which it differs.
     positions = np.minimum(np.searchsorted(index, indices), len(index) - 1)
     outside = indices[index[positions] != indices]
     if len(outside):
@@ -170,15 +170,15 @@ def pool_positions(indices: NDArray[np.int64], dataset: Dataset) -> NDArray[np.i
 
 
 def _read(path: Path) -> NDArray[Any]:
-    """Read an array from a ``.npy`` file; what is no regular file is not opened, and no more is read than is there."""
+    """Return the array of a ``.npy`` file; refuse files that are not regular, or longer than their header says."""
     try:
         content = io.BytesIO(read_regular(path, at_most=_MOST_BYTES))
         array = np.lib.format.read_array(content, allow_pickle=False)
-        # numpy reads what the header announces and would leave the rest unseen.
+        # numpy reads only what the header announces and would ignore the rest.
         if content.read(1):
             raise ValueError("it is longer than its header says")
         return array
-    except Exception as error:  # numpy reads the header as Python text, whose tokenizer raises its own
+    except Exception as error:  # numpy parses the header as Python text, whose tokenizer raises its own errors
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise DataError(f"cannot read {path} as a .npy file: {lower_first(reason).rstrip('.')}.") from error
 

@@ -1,4 +1,4 @@
-"""A table of texts, and its renderings as Markdown and LaTeX; what it says is decided by who builds it."""
+"""Text tables, and their rendering as Markdown and LaTeX."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Section(NamedTuple):
 
 
 class Fact(NamedTuple):
-    """What a reader must know: ``Pool: N = 5,000 images of cifar10``."""
+    """A note below a table: ``Pool: N = 5,000 images of cifar10``."""
 
     label: str
     text: str
@@ -44,14 +44,14 @@ class Fact(NamedTuple):
 
 @dataclass(frozen=True)
 class TextTable:
-    """One table.
+    """A table of texts.
 
     Attributes:
         title: one line.
-        columns: headings.
-        sections: lines; every line is as long as ``columns``.
+        columns: column headings.
+        sections: the lines; every line is as long as ``columns``.
         lead: a line between title and headings, or empty.
-        facts: what stands below the table.
+        facts: notes below the table.
         left: number of leading columns that are aligned to the left; the others are aligned to the right.
     """
 
@@ -69,13 +69,13 @@ class TextTable:
 
 
 class Tex(NamedTuple):
-    r"""How tables are set in LaTeX.
+    r"""Options of tables in LaTeX.
 
     Attributes:
-        caption: LaTeX, taken as it is; empty for the table's title.
-        label: for ``\ref``; the second table and later ones get a number behind it. Empty for none.
-        wide: over both columns of a two-column page (``table*``).
-        notes: whether facts stand ``below`` the table, or as ``comments`` in the source.
+        caption: LaTeX code of the caption; empty for the table's title.
+        label: label for ``\ref``; later tables get a number appended. Empty for none.
+        wide: whether a table spans both columns of a two-column page (``table*``).
+        notes: whether notes are printed ``below`` the table, or become ``comments`` in the source.
     """
 
     caption: str = ""
@@ -85,71 +85,71 @@ class Tex(NamedTuple):
 
 
 def markdown(tables: Iterable[TextTable]) -> str:
-    """GitHub-flavoured Markdown, one heading of level 2 per table."""
+    """Return tables as GitHub-flavoured Markdown, with a level-2 heading for each."""
     return "\n".join(_markdown(table) for table in tables)
 
 
 def latex(tables: Iterable[TextTable], tex: Tex | None = None) -> str:
-    """One ``table`` environment per table, for ``booktabs``; none is wider than the text it stands in."""
+    """Return tables as LaTeX ``table`` environments for ``booktabs``, none of them wider than the text."""
     tex, several = tex or Tex(), list(tables)
     parts = []
     for number, table in enumerate(several):
         caption = f"{escape_latex(table.title)}."
         if tex.caption:
-            # One caption for several tables would not tell them apart.
+            # The same caption would not tell several tables apart.
             caption = f"{tex.caption} {caption}" if len(several) > 1 else tex.caption
-        # ``\ref`` needs labels that differ.
+        # ``\ref`` needs different labels.
         label = f"{tex.label}-{number + 1}" if tex.label and number else tex.label
         parts.append(_latex(table, tex._replace(caption=caption, label=label)))
     return "% needs \\usepackage{booktabs,graphicx}\n" + "\n".join(parts)
 
 
 def to_csv(records: Sequence[Mapping[str, object]]) -> str:
-    """Return CSV with a header, from records of the same keys.
+    """Return CSV with a header, from records with the same keys.
 
-    A float has six decimals, a ``rate`` those that it needs; None is empty, a bool 0 or 1, a list joined by blanks.
+    Floats have six decimals, but a ``rate`` has as many as it needs. None is empty, a bool 0 or 1, and a list is joined
+    by blanks.
     """
     lines = [list(records[0]), *([_csv_value(*item) for item in record.items()] for record in records)]
     return "".join(map(_csv_line, lines))
 
 
 def _csv_line(values: Sequence[str]) -> str:
-    """One line. Python's writer quotes the characters of its own line end alone; a bare return ends a line too."""
+    """Return one line of CSV; a name with a bare carriage return is quoted, since readers take it for a line end."""
     out = io.StringIO()
-    # One line at a time: a bare "\n" as line end would leave a "\r" inside a name unquoted.
+    # Python's writer only quotes characters of its own line end; with "\n" it would leave a "\r" unquoted.
     csv.writer(out, lineterminator="\r\n").writerow(values)
     return out.getvalue().removesuffix("\r\n") + "\n"
 
 
 def escape_markdown(text: str) -> str:
-    """Escape what GitHub would read as markup; an underscore inside a word is none."""
-    # "|" would end the cell and "<" begin HTML; names of methods come from rows of others.
+    """Escape characters that GitHub would read as markup; an underscore inside a word is not."""
+    # "|" would end the cell and "<" begin HTML; names of methods may come from other people's rows.
     text = re.sub(r"([\\`*|<>\[\]~#$])", r"\\\1", text)
     return re.sub(r"(?<![^\W_])_|_(?![^\W_])", r"\\_", text)
 
 
 def escape_latex(text: str) -> str:
-    """Escape LaTeX's special characters, and write the few signs we use as commands of plain LaTeX."""
-    # Character by character: replaced one after another, the braces of "\textbackslash{}" would be escaped too.
+    """Escape LaTeX's special characters, and write a few other characters as LaTeX commands."""
+    # Character by character: repeated replacing would escape the braces of "\textbackslash{}" too.
     return "".join(_LATEX.get(character, character) for character in text)
 
 
 def write_text(folder: Path, name: str, contents: dict[str, str]) -> list[Path]:
-    """Write ``folder/name.SUFFIX`` for each suffix, each file whole or not at all, in UTF-8; file names that are
-    none stay as they are.
+    """Write ``folder/name.SUFFIX`` in UTF-8 for each suffix, each file as a whole or not at all.
 
     Raises:
         BenchError: the folder cannot be written.
     """
     return [
-        # As Python read them, since a path that is no UTF-8 comes as surrogates, which a strict encoder refuses.
+        # Surrogates stand for the bytes of a file name that is not UTF-8; a strict encoder would refuse them.
         write_bytes(folder / f"{name}.{suffix}", content.encode("utf-8", "surrogateescape"))
         for suffix, content in contents.items()
     ]
 
 
 def write_bytes(path: Path, content: bytes) -> Path:
-    """Write a file whole or not at all; return its path.
+    """Write a file as a whole or not at all, and return its path.
 
     Raises:
         BenchError: the folder cannot be written.
@@ -187,9 +187,9 @@ def _csv_value(name: str, value: object) -> str:
     if isinstance(value, bool):
         return str(int(value))
     if isinstance(value, list):
-        # No comma, which would be quoted, and which spreadsheets of some countries read as a decimal point.
+        # Not joined by commas, which would be quoted, and which some spreadsheets read as decimal points.
         return " ".join(map(str, value))
-    # Six decimals are below one image of a million in percent, and the same on every machine.
+    # Six decimals in percent are finer than one image of a million, and the same on every machine.
     return f"{value:{'g' if name == 'rate' else '.6f'}}" if isinstance(value, float) else str(value)
 
 
@@ -223,7 +223,7 @@ def _latex(table: TextTable, tex: Tex) -> str:
 
     def line(fields: Iterable[str]) -> str:
         text = " & ".join(fields)
-        # Behind the line break of the row before, a bracket or a star would be an option of it.
+        # After the line break of the previous row, a bracket or a star would be read as its option.
         return f"{'{}' if text[:1] in ('[', '*') else ''}{text} \\\\"
 
     def field(entry: Field) -> str:
@@ -237,7 +237,7 @@ def _latex(table: TextTable, tex: Tex) -> str:
     parts = [f"% {escape_latex(note)}" for note in table.notes if tex.notes == "comments"]
     parts += [f"\\begin{{{environment}}}", "\\centering", f"\\caption{{{tex.caption}}}"]
     parts += [f"\\label{{{tex.label}}}"] * bool(tex.label)
-    # As wide as it is, and where that is more than the text, as wide as the text.
+    # The table's own width, or the width of the text if that is smaller.
     parts.append("\\resizebox{\\ifdim\\width>\\linewidth\\linewidth\\else\\width\\fi}{!}{%")
     parts += [f"\\begin{{tabular}}{{{'l' * table.left}{'r' * (width - table.left)}}}", "\\toprule"]
     if table.sections:

@@ -1,4 +1,4 @@
-"""Numbers that the papers report, joined to ours through one explicit table of names."""
+"""Accuracies that the papers report, matched to our methods by one explicit table of names."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ class Reported(NamedTuple):
         accuracy: best test accuracy seen during training, in percent.
         paper: short name, for example ``ELFS``.
         citation: the paper as the CSV names it.
-        encoder: what the paper used, or ``-``.
+        encoder: the paper's encoder, or ``-``.
         kind: ``text``, ``table``, ``figure-digitised``, ``readme`` or ``successor-table``.
         where: table or figure.
-        note: what to know about this number.
-        error: estimated error of a digitised value in points; None where nothing is stated.
+        note: remark about this number.
+        error: estimated error of a digitised value in points; None if none is stated.
     """
 
     accuracy: float
@@ -39,7 +39,7 @@ class Reported(NamedTuple):
 
 
 class Protocol(NamedTuple):
-    """How ELFS and CCS trained on one data set; ``name`` is the CSV's."""
+    """Training of ELFS and CCS on one data set; ``name`` is the CSV's."""
 
     name: str
     pool_size: int
@@ -57,7 +57,7 @@ ENCODERS: Mapping[str, str] = {"swav_resnet50": "SwAV", "dino_vitb16": "DINO ViT
 
 
 class _Name(NamedTuple):
-    """Our method, for each parameter the values that the papers ran, and (paper, its name there), preferred first."""
+    """Our method, the parameter values that the papers ran, and its (paper, name) pairs, preferred first."""
 
     method: str
     when: Mapping[str, tuple[Any, ...]]
@@ -74,9 +74,9 @@ _ELFS = {
     "cluster_epochs": (200,),
 }
 
-# All curves of the ELFS figure start at the same full-data point; the CSV keeps it under each method's name.
-# What a paper tuned (beta of ccs, k, gamma) may have any value, and so may an option of which the paper states one
-# value and its released code runs another (never_learned, kernel, metric, per_class).
+# All curves of the ELFS figure start at the same full-data point, which the CSV has under each method's name.
+# Parameters that a paper tuned (beta of ccs, k, gamma) may have any value, and so may options for which the paper and
+# its released code differ (never_learned, kernel, metric, per_class).
 _NAMES = (
     _Name("full", {}, (("ELFS", "Random"), ("CCS", "Full data"), ("TDDS", "Full data"))),
     _Name("random", {}, (("ELFS", "Random"),)),
@@ -89,7 +89,7 @@ _NAMES = (
     _Name("aum", {"margin": ("softmax",), "beta": (0.0,)}, (("CCS", "AUM"),)),
     _Name("forgetting", {}, (("CCS", "Forgetting"),)),
     _Name("el2n", {}, (("CCS", "EL2N"),)),
-    # The paper's choices and those of its released code, but no mixture of the two.
+    # The paper's choices or those of its released code, but no mixture of them.
     _Name("moderate", {"centre": ("mean",), "scope": ("class",)}, (("CCS", "Moderate"),)),
     _Name("moderate", {"centre": ("median",), "scope": ("pool",)}, (("CCS", "Moderate"),)),
     _Name("d2", {"score": ("forgetting", "aum")}, (("DUAL", "D2"),)),
@@ -103,9 +103,9 @@ _ERROR = re.compile(r"est\. error \+-(\d+(?:\.\d+)?)")
 
 
 def protocol_of(dataset: str) -> Protocol | None:
-    """Return the papers' protocol for a row's data set, whatever its parameters; None where they report nothing.
+    """Return the papers' protocol for a row's data set, whatever its parameters; None if they report nothing on it.
 
-    They report nothing on long-tailed or noisy versions.
+    The papers report nothing on long-tailed or noisy versions.
     """
     try:
         call = parse_call(dataset)
@@ -115,19 +115,19 @@ def protocol_of(dataset: str) -> Protocol | None:
 
 
 def reported(dataset: str, pool_size: int, method: str, params: Mapping[str, Any]) -> dict[int, Reported]:
-    """Return what the papers report for one line of a table.
+    """Return the papers' numbers for one line of a table.
 
-    All numbers of a line come from one paper: the first in the table of names that reports this data set. Where that
+    All numbers of a line come from one paper: the first in the table of names that reports this data set. If that
     paper gives a number twice, its text is preferred to a table (all second-hand) and a table to a digitised figure.
 
     Args:
-        dataset: as the row has it.
-        pool_size: N; numbers are joined only where the pool is as large as the papers'.
-        method: our name.
+        dataset: data set as the row names it.
+        pool_size: N; there are only numbers for a pool as large as the papers'.
+        method: our name of the method.
         params: all parameters of the method at one rate; a variant that the papers did not run has no numbers.
 
     Returns:
-        Percent removed, rounded to whole percent -> number. Empty where nothing fits.
+        Percent removed, rounded to whole percent -> number. Empty if nothing fits.
     """
     protocol = protocol_of(dataset)
     if protocol is None or protocol.pool_size != pool_size:
@@ -137,7 +137,7 @@ def reported(dataset: str, pool_size: int, method: str, params: Mapping[str, Any
             continue
         for paper, known_as in name.known_as:
             numbers = _numbers().get((paper, protocol.name, known_as), {})
-            # The curves start at the full data: that point is the number of ``full`` and of no method.
+            # The curves start at the full data, whose number belongs to ``full`` and to no method.
             numbers = {percent: number for percent, number in numbers.items() if (percent == 0) == (method == "full")}
             if numbers:
                 return numbers
@@ -145,11 +145,11 @@ def reported(dataset: str, pool_size: int, method: str, params: Mapping[str, Any
 
 
 def not_run(method: str, params: Mapping[str, Any]) -> str:
-    """With what parameters the papers ran a method, where they are others than these; empty otherwise.
+    """Return the papers' parameters of a method, if they differ from ours; else an empty text.
 
     Args:
-        method: our name.
-        params: all its parameters.
+        method: our name of the method.
+        params: all our parameters.
     """
     names = [name for name in _NAMES if name.method == method]
     unlike = [
@@ -160,26 +160,26 @@ def not_run(method: str, params: Mapping[str, Any]) -> str:
         ]
         for name in names
     ]
-    # Of several settings that the papers ran, the one with the fewest differences is meant.
+    # Of several settings that the papers ran, the one with the fewest differences.
     return ", ".join(sorted(unlike, key=len)[0]) if unlike and all(unlike) else ""
 
 
 def tuned(method: str, parameter: str) -> bool:
-    """Whether the papers tuned a parameter that a method has, since their numbers name no value of it."""
+    """Return whether the papers tuned a method's parameter: their numbers then name no value of it."""
     return not any(parameter in name.when for name in _NAMES if name.method == method)
 
 
 def same_encoder(number: Reported, encoder: str) -> bool:
-    """Whether the paper's number and ours rest on one encoder, as far as the paper says."""
+    """Return whether the paper's number and ours use the same encoder, as far as the paper says."""
     return number.encoder == "-" or (encoder in ENCODERS and ENCODERS[encoder] in number.encoder)
 
 
 @cache
 def _numbers() -> Mapping[tuple[str, str, str], dict[int, Reported]]:
-    """(paper, data set, method), as the CSV names them -> percent removed -> number."""
+    """Return (paper, data set, method) with the CSV's names -> percent removed -> number."""
     numbers: dict[tuple[str, str, str], dict[int, Reported]] = {}
     for key, percent, number in sorted(_lines(), key=lambda line: _KINDS.index(line[2].kind)):
-        # The first stays, which is nearest to the paper's own words.
+        # The first is kept: its kind of source is closest to the paper's text.
         numbers.setdefault(key, {}).setdefault(percent, number)
     return numbers
 

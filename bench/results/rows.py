@@ -19,10 +19,10 @@ from bench.store.files import write_atomically
 from bench.units import Count, Seconds
 
 SCHEMA_VERSION: Final = 5
-"""Version of the row's fields that this harness writes; it reads all versions up to it.
+"""Version of the row's fields that this harness writes; it reads all versions up to this one.
 
-A field that is left out at its default does not raise it: all other rows stay as they were, and an earlier harness
-refuses one that has the field.
+A new field that is left out at its default does not raise the version: rows without it stay as they were, and an
+earlier harness refuses rows with it.
 """
 DIGEST = "^[0-9a-f]{64}$"
 SHA256 = re.compile("[0-9a-f]{64}")
@@ -33,13 +33,13 @@ SINCE = {
     **dict.fromkeys(("proxy_recipe", "clean_fingerprint"), 4),
     **dict.fromkeys(("judged", "taken", "weighted"), 5),
 }
-"""Field -> the schema version that brought it; the others are of version 1."""
+"""Field -> the schema version that added it; other fields have version 1."""
 MOST_BYTES = 16_000_000
-"""Of one row: with 20,000 classes it has about 1 MB."""
+"""Largest size of a row's file; a row with 20,000 classes has about 1 MB."""
 
-# What reaches file names, terminals and tables: no way out of a folder, no control characters, nothing that breaks a
-# line, nothing that turns the direction of writing, so that one text is read as another (U+202E and its like), and
-# nothing that a spreadsheet would take for a formula (``-`` alone stands for none).
+# These texts reach file names, terminals and tables. They must not lead out of a folder, contain control characters or
+# line breaks, change the direction of writing (U+202E and the like, by which one text is read as another), or be taken
+# for a formula by a spreadsheet. A single ``-`` stands for none.
 FileName = Annotated[str, Field(pattern=r"^\w[\w.-]*$", max_length=240)]
 _UNSEEN = r"\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}"
 Label = Annotated[str, Field(pattern=rf"^(-|[^=+@{_UNSEEN}-][^{_UNSEEN}]*)?$")]
@@ -47,18 +47,18 @@ Percent = Annotated[float, Field(ge=0, le=100)]
 
 
 class StageUse(BaseModel):
-    """One shared stage that a row rests on.
+    """A shared stage that a row depends on.
 
     Attributes:
         kind: ``encoder``, ``embeddings``, ``neighbors``, ``cluster-count``, ``pseudo-labels``, ``dynamics``,
             ``gradient-norms``, ``outputs`` or ``selection``.
-        key: what it is stored under, a SHA-256 of all that decides its content.
-        seconds: wall time of whoever computed it.
-        reused: whether it was there before the run that wrote the row.
-        paid_seconds: in rows made before 2026-11-28 alone, the row's part of the stage's ``seconds``. What a folder
-            cost follows from its rows: their ``train_seconds``, and the ``seconds`` of every distinct ``key`` once.
-        peak_bytes: as ``train_peak_bytes``, of the process that computed the stage.
-        peak_gpu_bytes: as ``train_peak_gpu_bytes``, of the process that computed the stage.
+        key: key in the cache, a SHA-256 of everything that decides its content.
+        seconds: wall time of its computation, in whichever run it was computed.
+        reused: whether it was stored before the run that wrote the row.
+        paid_seconds: only in rows made before 2026-11-28, the row's part of the stage's ``seconds``. The cost of a
+            folder follows from its rows: their ``train_seconds``, and the ``seconds`` of every distinct ``key`` once.
+        peak_bytes: as ``train_peak_bytes``, for the process that computed the stage.
+        peak_gpu_bytes: as ``train_peak_gpu_bytes``, for the process that computed the stage.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -76,22 +76,22 @@ class Row(BaseModel):
     """The result of one cell.
 
     Attributes:
-        schema_version: version of these fields; what a later version added is empty in rows of an earlier one.
+        schema_version: version of these fields; fields of a later version are empty in rows of an earlier one.
         protocol: version of the evaluation protocol; rows of different versions cannot be compared.
         cell_id: file name of the row and identity of the cell.
-        config_sha256: of the cell's configuration as canonical JSON: everything that decides the result; the last
-            12 characters of ``cell_id`` are its first. Empty in rows of version 1.
+        config_sha256: SHA-256 of the cell's configuration as canonical JSON, which is everything that decides the
+            result; its first 12 characters are the last of ``cell_id``. Empty in rows of version 1.
         dataset: name with the parameters that the user set, for example ``cifar10(pool_size=5000)``.
         dataset_version: declared version of the data set's reader.
         method: name of the method.
         variant: the method as the user wrote it, for example ``ccs(beta=0.3)``; one line of a table.
-        method_version: the method's declared version.
-        params: all its parameters.
-        selection_code: digest of what selected the coreset: the method's source files and the versions of the shared
-            stages that it rests on; tables mark a mean over rows of different ones.
+        method_version: declared version of the method.
+        params: all parameters of the method.
+        selection_code: digest of the code that selected the coreset: the method's source files and the versions of the
+            shared stages that it uses; tables mark a mean over rows with different digests.
         supervision: what the method saw: ``none``, ``pseudo``, ``coreset`` or ``labels``.
-        encoder: name with parameters, or ``-`` where the cell uses none.
-        encoder_version: its declared version.
+        encoder: name with parameters, or ``-`` if the cell uses none.
+        encoder_version: declared version of the encoder.
         encoder_supervision: what the encoder was trained with, or ``-``.
         encoder_weights: SHA-256 of the weights file, or empty.
         rate: fraction of the pool removed.
@@ -99,45 +99,46 @@ class Row(BaseModel):
         pool_size: images in the pool.
         seed: seed of clustering, proxy, selection and training.
         model: network trained on the coreset.
-        model_version: its declared version.
-        proxy_model: network that training dynamics were observed on, or ``-``.
-        proxy_version: its declared version.
-        proxy_recipe: how that network was trained; iterations and evaluations play no part. None without one.
+        model_version: declared version of the model.
+        proxy_model: network whose training dynamics were observed, or ``-``.
+        proxy_version: declared version of the proxy's network.
+        proxy_recipe: how the proxy was trained; iterations and evaluations are not used. None without a proxy.
         recipe: how the model was trained.
         accuracy: test accuracy after the last iteration, in percent.
         best_accuracy: best test accuracy seen during training, in percent; for comparison with papers only.
-        best_iteration: first iteration with ``best_accuracy``; times the batch size, divided by the budget, it is
-            the epoch.
+        best_iteration: first iteration with ``best_accuracy``; multiplied by the batch size and divided by the budget,
+            it is the epoch.
         per_class_accuracy: last test accuracy of each class in percent, None for a class without test images.
         curve: pairs (iteration, test accuracy in percent).
         class_counts: images of each class in the coreset; computed after selection.
         test_class_counts: images of each class in the test split. Empty in rows of version 1.
-        chosen: parameters that the method chose itself, for example beta where ``beta=auto``.
-        judged: candidate -> what a judge that reads no label said of its coreset, in [0, 1], high = good; empty where
-            the method had none judged.
-        taken: which of these candidates the coreset is; ``random 1`` where a guard took a random one.
-        pseudo_labels: how well the pseudo-labels that the selection rests on agree with the true labels; computed after
-            selection; None where it rests on none.
-        scores_sha256: of the float32 little-endian bytes of the method's scores [N], high = hard; empty without any.
-            The file is ``scores/SHA256.npy``.
-        indices_sha256: of the int64 little-endian bytes of the kept positions in the full training split. The file is
-            ``indices/CELL_ID.npy``. Of a weighted coreset, of its records: each position, then its weight as float64.
-        weighted: whether the coreset has a weight for each image, by which its loss was multiplied in training; left
-            out where it has none.
-        fingerprint: SHA-256 of the data set's content; of images in files, of their names and sizes.
-        clean_fingerprint: that of the same images with their own labels; empty where no label was replaced.
-        stages: shared stages that the coreset rests on, and the model's embeddings where it reads them; inputs first.
+        chosen: parameters that the method chose itself, for example beta if ``beta=auto``.
+        judged: candidate -> judgement of its coreset by a judge that reads no label, in [0, 1], high = good; empty if
+            the method used no judge.
+        taken: the candidate whose coreset was taken; ``random 1`` if a guard took a random one.
+        pseudo_labels: agreement of the selection's pseudo-labels with the true labels, computed after selection; None
+            if the selection uses no pseudo-labels.
+        scores_sha256: SHA-256 of the float32 little-endian bytes of the method's scores [N], high = hard; empty without
+            scores. The file is ``scores/SHA256.npy``.
+        indices_sha256: SHA-256 of the int64 little-endian bytes of the kept positions in the full training split; for a
+            weighted coreset, of its records: each position followed by its weight as float64. The file is
+            ``indices/CELL_ID.npy``.
+        weighted: whether the coreset has a weight for each image, by which its loss is multiplied in training; left
+            out if it has none.
+        fingerprint: SHA-256 of the data set's content; for images in files, of their names and sizes.
+        clean_fingerprint: fingerprint of the same images with their original labels; empty if no label was replaced.
+        stages: shared stages that the coreset depends on, and the model's embeddings if it reads them; inputs first.
         train_seconds: wall time of training and evaluation.
-        train_peak_bytes: most memory that the whole process had resident meanwhile, libraries included; None where
-            the system does not tell.
-        train_peak_gpu_bytes: most memory that torch held on the GPU meanwhile; None without a GPU.
-        select_seconds: wall time of the selection itself, without the stages it rests on.
-        device: what trained the model.
+        train_peak_bytes: peak resident memory of the process during training, libraries included; None if the system
+            does not report it.
+        train_peak_gpu_bytes: peak memory of torch on the GPU during training; None without a GPU.
+        select_seconds: wall time of the selection itself, without its input stages.
+        device: device that trained the model.
         threads: CPU threads of the trial.
         versions: package versions.
-        git_revision: of the working tree that produced the row, or empty.
+        git_revision: git revision of the working tree that produced the row, or empty.
         git_dirty: whether that tree had uncommitted changes.
-        created: UTC, ISO 8601.
+        created: time of writing in UTC, ISO 8601.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
@@ -198,14 +199,14 @@ class Row(BaseModel):
 
 
 def write_row(row: Row, folder: Path) -> Path:
-    """Write ``row`` to ``folder/rows/<cell_id>.json`` so that a reader sees all of it or nothing."""
+    """Write ``row`` to ``folder/rows/<cell_id>.json`` as a whole or not at all, and return the path."""
     target = folder / "rows" / f"{row.cell_id}.json"
     write_atomically(target, row.model_dump_json(indent=1).encode())
     return target
 
 
 def read_row(path: Path) -> Row:
-    """Read one row.
+    """Return the row in a file.
 
     Raises:
         RowError: the file is unreadable, truncated or does not fit the schema.
@@ -213,8 +214,8 @@ def read_row(path: Path) -> Row:
     try:
         content = read_regular(path, at_most=MOST_BYTES)
         row = Row.model_validate_json(content, strict=True)
-        # A second reading, since pydantic takes the last of two equal keys; integers as text, since Python refuses to
-        # read one of more than 4,300 digits.
+        # Parsed a second time, since pydantic takes the last of two equal keys; integers as text, since Python refuses
+        # integers of more than 4,300 digits.
         json.loads(content, object_pairs_hook=_each_once, parse_int=str)
         return row
     except OSError as error:
@@ -228,7 +229,7 @@ def read_row(path: Path) -> Row:
 
 
 class _Twice(Exception):
-    """A key that an object has twice: readers differ in which of its values counts."""
+    """An object has a key twice; readers differ in which value they take."""
 
 
 def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -239,10 +240,10 @@ def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def read_rows(folder: Path) -> Iterator[Row]:
-    """All rows below ``folder/rows``, in the order of their file names.
+    """Yield all rows in ``folder/rows``, in the order of their file names.
 
     Raises:
-        RowError: one of them is not valid.
+        RowError: a row is not valid.
     """
     for path in sorted((folder / "rows").glob("*.json")):
         yield read_row(path)

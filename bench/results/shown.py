@@ -1,4 +1,4 @@
-"""Which methods a table or figure shows, in which order, under which names: ``--methods``."""
+"""The methods that a table or figure shows, with order and names: ``--methods``."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ class Shown:
     """The user's choice of methods.
 
     Args:
-        given: ``"elfs=ELFS (ours),ccs(beta=0.3),random"``, a list of such, or a mapping from method to name. A method
-            without parameters stands for all its variants.
+        given: ``"elfs=ELFS (ours),ccs(beta=0.3),random"``, a list of such entries, or a mapping from method to name. A
+            method without parameters stands for all its variants.
 
     Raises:
-        SpecError: no entry, one that cannot be read, or the same method twice.
+        SpecError: there is no entry, an entry cannot be read, or a method is named twice.
     """
 
     def __init__(self, given: Given) -> None:
@@ -39,10 +39,10 @@ class Shown:
             raise SpecError("no method was named; write METHOD,METHOD=NAME, such as 'random,elfs=ELFS (ours)'.")
 
     def among(self, rows: Iterable[Row], *, keep: str = "") -> list[Row]:
-        """Return the rows of the chosen methods, and of a baseline to keep beside them.
+        """Return the rows of the chosen methods, and of a baseline to keep.
 
         Raises:
-            UnknownName: no row has one of them.
+            UnknownName: no row has one of the methods.
         """
         rows = list(rows)
         for call in self.lacking(rows):
@@ -53,27 +53,27 @@ class Shown:
 
     def lacking(self, rows: Iterable[Row]) -> list[str]:
         """Return the chosen methods that no row has."""
-        # A method without parameters stands for all its variants, so names are compared as entries.
-        there = set(map(self._call, {row.variant for row in rows}))
-        return [call for call in self._names if call not in there]
+        # A method without parameters stands for all its variants, so variants are compared by their entries.
+        present = set(map(self._call, {row.variant for row in rows}))
+        return [call for call in self._names if call not in present]
 
     def without(self, calls: Collection[str]) -> Shown | None:
-        """Return the same choice but for some methods; None where none is left."""
+        """Return the choice without some methods; None if none is left."""
         rest = [f"{call}={name}" if name else call for call, name in self._names.items() if call not in calls]
         return Shown(rest) if rest else None
 
     def has(self, variant: str) -> bool:
-        """Whether a line is among the chosen ones."""
+        """Return whether a variant is among the chosen methods."""
         return bool(self._call(variant))
 
     def position(self, variant: str) -> tuple[int, str]:
-        """Return where a line stands among the chosen ones (a baseline: after them), and the name that it was given."""
+        """Return a variant's position in the user's order (a baseline comes last), and the user's name for it."""
         call = self._call(variant)
-        # A baseline that nobody named goes last: it is there to be compared with.
+        # A baseline that the user did not name goes last.
         return (list(self._names).index(call), self._names[call]) if call else (len(self._names), "")
 
     def _call(self, variant: str) -> str:
-        """Return the entry that a variant falls under, or an empty text."""
+        """Return the entry that covers a variant, or an empty text."""
         exact, method = family(variant), parse_call(variant).name
-        # The variant before the method: it may be named beside the others of its method.
+        # The exact variant first: an entry may name it next to one for its method.
         return next((call for call in (exact, method) if call in self._names), "")

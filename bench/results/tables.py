@@ -1,4 +1,4 @@
-"""From rows to blocks of an accuracy table: one block per data set, encoder and model; nothing averages over holes."""
+"""Sorting rows into the blocks of an accuracy table: one block per data set, encoder and model."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bench.grammar import Modifiers, family, merged, parse_call
 from bench.identity import NO_ENCODER
 from bench.parts import SUPERVISIONS
 from bench.results.block import FULL, Block, Line, Metric
-from bench.results.compatibility import check_block, check_line, check_protocol, rate_of
+from bench.results.compatibility import check_block, check_line, check_protocol, exact_rate
 from bench.results.frame import to_frame
 from bench.results.planned import GridPoint
 from bench.results.rows import Row, read_rows
@@ -22,15 +22,15 @@ from bench.results.shown import Shown
 
 
 def collect(folders: Sequence[Path]) -> list[Row]:
-    """Read the rows of several result folders; the same row in two of them counts once.
+    """Return the rows of several result folders; a row in two folders counts once.
 
     Returns:
-        Rows in an order that depends on their content alone.
+        Rows in an order that depends only on their content.
 
     Raises:
-        RowError: a folder that is missing or without rows, an invalid row, or two rows of one cell that disagree.
+        RowError: a folder is missing or has no rows, a row is invalid, or two rows of one cell disagree.
     """
-    found: list[tuple[str, Row]] = []
+    located: list[tuple[str, Row]] = []
     for folder in folders:
         if not folder.is_dir():
             names = [path.name for path in folder.parent.iterdir() if path.is_dir()] if folder.parent.is_dir() else []
@@ -40,25 +40,25 @@ def collect(folders: Sequence[Path]) -> list[Row]:
         rows = list(read_rows(folder))
         if not rows:
             raise RowError(f"{folder} holds no rows: {folder / 'rows'} is missing or empty. Run `bench run` first.")
-        found += [(str(folder), row) for row in rows]
-    return once(found)
+        located += [(str(folder), row) for row in rows]
+    return once(located)
 
 
-def once(found: Iterable[tuple[str, Row]]) -> list[Row]:
-    """Take each cell once, of rows that two grids may share; the words before a row say where it was found.
+def once(located: Iterable[tuple[str, Row]]) -> list[Row]:
+    """Return each cell's row once, from pairs of a row's location in words and the row.
 
     Returns:
-        Rows in an order that depends on their content alone.
+        Rows in an order that depends only on their content.
 
     Raises:
         RowError: two rows of one cell disagree.
     """
     by_cell: dict[str, tuple[str, Row]] = {}
-    for place, row in found:
-        other, same = by_cell.setdefault(row.cell_id, (place, row))
-        # Times and machines may differ where a cell was run twice; results may not.
+    for location, row in located:
+        other, same = by_cell.setdefault(row.cell_id, (location, row))
+        # If a cell was run twice, times and machines may differ, but not results.
         if _result(row) != _result(same):
-            raise RowError(f"{other} and {place} both hold the cell {row.cell_id}, with different results.")
+            raise RowError(f"{other} and {location} both hold the cell {row.cell_id}, with different results.")
     return sorted((row for _, row in by_cell.values()), key=_order)
 
 
@@ -72,56 +72,56 @@ def blocks(
     keep: str = "",
     planned: Iterable[GridPoint] = (),
 ) -> list[Block]:
-    """Sort rows into blocks; rows of methods without an encoder enter every block of their data set and model.
+    """Return the blocks of rows; rows of methods without an encoder are in every block of their data set and model.
 
     Args:
-        rows: in any order, at least one; the result does not depend on it.
+        rows: at least one row; the result does not depend on their order.
         metric: ``last`` is accuracy after the last iteration, ``best`` the best seen during training.
-        compare: attach the papers' numbers.
+        compare: whether to add the papers' numbers.
         digits: decimals that are shown.
         shown: the methods to show, by default all.
-        keep: a method or variant that stays whatever ``shown`` says.
-        planned: cells that were asked for (``bench.results.planned``).
+        keep: a method or variant that is always shown.
+        planned: planned cells (``bench.results.planned``).
 
     Returns:
         Blocks sorted by data set, model and encoder.
 
     Raises:
-        RowError: rows that are not comparable would meet in one table, or a cell has two rows.
-        SpecError: ``shown`` names a method that no row has, or several lines alike.
+        RowError: rows that cannot be compared would be in one table, or a cell has two rows.
+        SpecError: ``shown`` names a method that no row has, or gives several lines the same name.
     """
-    # Sorted, so that the order of folders and files shows in no table.
+    # Sorted, so that no table depends on the order of folders and files.
     everything = sorted(rows, key=_order)
-    # Over all blocks, since a leaderboard puts them side by side.
+    # Over all blocks, since a leaderboard combines them.
     check_protocol(everything)
     chosen = everything if shown is None else shown.among(everything, keep=keep)
-    asked = [point for point in planned if shown is None or shown.has(point.variant)]
+    points = [point for point in planned if shown is None or shown.has(point.variant)]
     frame = to_frame(chosen)
-    # Without the rounding of a computed rate, and of variants what they have in common when a grid gets a rate.
-    frame = frame.assign(rate=list(map(rate_of, chosen)), family=frame["variant"].map(family))
-    made = []
+    # Exact rates and families of variants, so that rows of an enlarged grid are in one column and line.
+    frame = frame.assign(rate=list(map(exact_rate, chosen)), family=frame["variant"].map(family))
+    sorted_blocks = []
     for (dataset, model), cells in frame.groupby(["dataset", "model"]):
-        # Of all rows: the table says how many methods the user left out.
+        # From all rows: the table says how many methods the user left out.
         known = {family(row.variant) for row in everything if (row.dataset, row.model) == (dataset, model)}
-        # Rows without an encoder are a block of their own only where there are no others to join.
+        # Rows without an encoder only form a block of their own if there is no other block to join.
         for encoder in sorted({*cells["encoder"]} - {NO_ENCODER}) or [NO_ENCODER]:
-            here = cells[cells["encoder"].isin([encoder, NO_ENCODER])]
+            in_block = cells[cells["encoder"].isin([encoder, NO_ENCODER])]
             bare = Block(
-                *(dataset, encoder, model, metric, here, (), None, digits),
+                *(dataset, encoder, model, metric, in_block, (), None, digits),
                 planned=tuple(
                     point
-                    for point in asked
+                    for point in points
                     if (point.dataset, point.model) == (dataset, model) and point.encoder in (encoder, NO_ENCODER)
                 ),
-                hidden=0 if shown is None else len(known - {*here["family"]}),
+                hidden=0 if shown is None else len(known - {*in_block["family"]}),
                 compare=compare,
             )
-            made.append(_block(bare, [chosen[number] for number in here.index], shown))
-    return made
+            sorted_blocks.append(_block(bare, [chosen[number] for number in in_block.index], shown))
+    return sorted_blocks
 
 
-def parameters(variant: str) -> str:
-    """Return the parameters that the user set, as ``heads=10, beta=0.3``; empty where there are none."""
+def variant_parameters(variant: str) -> str:
+    """Return the parameters that the user set in a variant, as ``heads=10, beta=0.3``; empty if there are none."""
     try:
         call = parse_call(variant)
     except SpecError:
@@ -138,7 +138,7 @@ def dataset_modifiers(dataset: str) -> Modifiers:
 
 
 def _block(bare: Block, rows: list[Row], shown: Shown | None) -> Block:
-    """Return the block with its lines, in the order and under the names that a reader sees."""
+    """Return the block with its lines, in the table's order and with the table's names."""
     where = f"the block {bare.name}"
     check_block(rows, where)
     lines = sorted(_lines(rows, where), key=_line_order)
@@ -153,7 +153,7 @@ def _block(bare: Block, rows: list[Row], shown: Shown | None) -> Block:
 
 
 def _arranged(lines: Sequence[Line], shown: Shown, where: str) -> list[Line]:
-    """Return the lines in the user's order and under the user's names."""
+    """Return the lines in the user's order and with the user's names."""
     positions = {line.variant: shown.position(line.variant) for line in lines}
     named = [
         line._replace(label=positions[line.variant][1] or line.label)
@@ -167,7 +167,7 @@ def _arranged(lines: Sequence[Line], shown: Shown, where: str) -> list[Line]:
 
 
 def _lines(rows: Iterable[Row], where: str) -> list[Line]:
-    """Rows by line. A grid that was enlarged by a rate wrote a longer mapping into its later rows: one family."""
+    """Return the lines of rows. Rows of a grid that was enlarged by a rate have different variants of one family."""
     groups: dict[str, list[Row]] = {}
     for row in rows:
         groups.setdefault(family(row.variant), []).append(row)
@@ -190,5 +190,5 @@ def _order(row: Row) -> tuple[Any, ...]:
 
 
 def _line_order(line: Line) -> tuple[Any, ...]:
-    # ``random`` leads its group: the others are read against it.
+    # ``random`` leads its group, since the others are compared with it.
     return SUPERVISIONS.index(line.supervision), line.method != "random", line.method, line.variant

@@ -1,4 +1,4 @@
-"""What is wrong with rows from outside: each against itself, its files, the plugins and the data that are here."""
+"""Checking rows from elsewhere: against themselves, their files, the installed plugins and the local data."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from bench.results.rows import read_row
 
 
 def row_files(path: Path) -> list[Path]:
-    """Return the row files that a path names: itself, or all of the run or of the folder of rows that it is.
+    """Return the row files that a path names: a file itself, or all rows of a run or of a folder of rows.
 
     Raises:
-        RowError: nothing is there, or no row.
+        RowError: the path does not exist, or has no row.
     """
     if path.is_file():
         return [path]
@@ -40,19 +40,19 @@ def row_files(path: Path) -> list[Path]:
 
 
 def findings_of(path: Path, data: DataAtHand | None = None) -> Iterator[str]:
-    """Check one row file with the files it names.
+    """Yield the problems of one row file and of the files it names.
 
     Args:
-        path: ``DIR/rows/CELL.json``; the coreset is looked for at ``DIR/indices/CELL.npy``.
-        data: what is remembered between rows, and where data sets lie; by default what needs no folder.
+        path: ``DIR/rows/CELL.json``; the coreset is expected at ``DIR/indices/CELL.npy``.
+        data: data sets on this machine, remembered between rows; by default those that need no folder.
 
     Yields:
-        One line per problem, without the path, and an ``Unchecked`` for what could not be checked; nothing for a row
-        that is what it says.
+        One line per problem, without the path, and an ``Unchecked`` for each claim that could not be checked; nothing
+        for a sound row.
     """
     run = path.absolute().parent.parent
     try:
-        # Before it is read: a link may lead to a file of the reader's own.
+        # Before it is read: a link may lead to one of the reader's own files.
         stays_in(path, run)
         row = read_row(path)
     except RowError as error:
@@ -68,7 +68,7 @@ def findings_of(path: Path, data: DataAtHand | None = None) -> Iterator[str]:
     yield from indices_problems(row, kept, run)
     yield from scores_problems(row, run)
     if misspelled:
-        return  # all that follows reads the names
+        return  # the following checks need the names
     yield from identity_problems(row, path.stem)
     yield from variant_problems(row)
     yield from pool_problems(row)

@@ -8,7 +8,7 @@ import pytest
 
 from bench.plots.coresets import score_distributions
 from bench.plots.style import Style, themed
-from bench.results.comparison import scored
+from bench.results.comparison import scored_coresets
 from bench.results.shown import Shown
 from bench.results.tables import blocks, collect
 
@@ -20,7 +20,7 @@ def test_the_legend_of_scores_lies_over_no_other_text(methods: str, width: float
     [block] = blocks(collect([committed]), shown=Shown(methods))
     style = Style(width=width)
     with themed(style):
-        figure = score_distributions(block, 0.5, scored(block, 0.5, [committed]), style)
+        figure = score_distributions(block, 0.5, scored_coresets(block, 0.5, [committed]), style)
         figure.draw_without_rendering()
         [legend] = figure.legends
         axes = [one for one in figure.axes if one.get_visible()]

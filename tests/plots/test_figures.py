@@ -16,7 +16,7 @@ from bench.plots.accuracy import against_cost
 from bench.plots.coresets import class_balance
 from bench.plots.figures import figures
 from bench.plots.style import Style
-from bench.results.comparison import scored
+from bench.results.comparison import scored_coresets
 from bench.results.published import write_indices, write_scores
 from bench.results.rows import Row, write_row
 from bench.results.tables import blocks
@@ -90,7 +90,7 @@ def test_scores_are_matched_with_coresets_of_whole_splits_alone(
     made = row("aum", 0.5, dataset=dataset, pool_size=9, scores_sha256=digest)
     made = made.model_copy(update={"indices_sha256": write_indices(np.array([0, 2, 7]), tmp_path, made.cell_id)})
     read = blocks([made])
-    [found] = scored(read[0], 0.5, [tmp_path])
+    [found] = scored_coresets(read[0], 0.5, [tmp_path])
     assert (found.coreset.tolist(), found.scores.tolist()) == ([0, 2, 7], scores.tolist())
     assert len(list(figures(read, [tmp_path], kinds=["scores"]))) == whole
 
@@ -100,7 +100,7 @@ def test_the_first_seed_whose_files_are_there_is_drawn(row: Callable[..., Row], 
     rows = [row("aum", 0.5, seed, pool_size=9, scores_sha256=digest) for seed in range(3)]
     kept = write_indices(np.array([0, 2, 7]), tmp_path, rows[1].cell_id)
     rows[1] = rows[1].model_copy(update={"indices_sha256": kept})
-    assert [one.row.seed for one in scored(blocks(rows)[0], 0.5, [tmp_path])] == [1]
+    assert [one.row.seed for one in scored_coresets(blocks(rows)[0], 0.5, [tmp_path])] == [1]
 
 
 def test_the_figures_of_an_enlarged_grid_show_all_its_rows(row: Callable[..., Row]) -> None:

@@ -95,7 +95,7 @@ def test_caption_warns_of_an_encoder_trained_with_labels_and_of_a_scaled_recipe(
     rows = grid(MEANS, RATES, encoder_supervision="labels", recipe=Recipe().scaled(0.1))
     text = " ".join(accuracy_table(blocks(rows)[0]).notes)
     assert "Warning: the encoder pixels was trained with labels" in text
-    assert "elfs rests on it" in text
+    assert "not strictly free of labels: elfs" in text
     assert "Scaled: iterations and proxy epochs times 0.1, not the full protocol" in text
 
 

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from bench.cli import app
 from bench.errors import DataError, RowError, SpecError, UnknownName
-from bench.results.comparison import agreements, between_encoders, contests, find_baseline
+from bench.results.comparison import between_encoders, contests, find_baseline, method_agreements
 from bench.results.comparison_tables import contest_table, encoder_tables, overlap_tables
 from bench.results.facts import chosen_facts
 from bench.results.published import indices_path, scores_path, write_indices, write_scores
@@ -121,7 +121,7 @@ def test_baseline_names_one_line_or_is_refused(grid: Grid) -> None:
 def test_overlap_is_the_mean_over_seeds_by_hand(grid: Grid, tmp_path: Path) -> None:
     rows = put(grid(MEANS, RATES), tmp_path)
     [block] = blocks(rows)
-    found = agreements(block, [tmp_path], [0.9]).set_index(["measure", "method", "other_method"])
+    found = method_agreements(block, [tmp_path], [0.9]).set_index(["measure", "method", "other_method"])
     by = {(row.method, row.seed): coreset(tmp_path, row) for row in rows if row.rate == 0.9}
 
     def mean(pairs: list[tuple[set[int], set[int]]]) -> float:
@@ -145,7 +145,7 @@ def test_overlap_is_the_mean_over_seeds_by_hand(grid: Grid, tmp_path: Path) -> N
 
 def test_scores_that_are_the_same_at_all_rates_are_shown_once(grid: Grid, tmp_path: Path) -> None:
     [block] = blocks(put(grid(MEANS, RATES), tmp_path))
-    tables = overlap_tables(block, agreements(block, [tmp_path]))
+    tables = overlap_tables(block, method_agreements(block, [tmp_path]))
     titles = [table.title.partition("model small_cnn, ")[2] for table in tables]
     assert titles == [
         "50 % removed: overlap of coresets",
@@ -158,13 +158,13 @@ def test_missing_files_are_named_and_damaged_ones_refused(grid: Grid, tmp_path: 
     rows = put(grid(AT_90, [0.9]), tmp_path)
     [block] = blocks(rows)
     indices_path(tmp_path, rows[0].cell_id).unlink()
-    found = agreements(block, [tmp_path])
+    found = method_agreements(block, [tmp_path])
     assert set(found["missing"]) == {1}
     notes = overlap_tables(block, found)[0].notes
     assert "Warning: left out, since there is no indices file: 1 of 9 rows" in notes
     np.save(indices_path(tmp_path, rows[0].cell_id), np.arange(rows[0].budget))
     with pytest.raises(DataError, match="not the coreset that was published"):
-        agreements(block, [tmp_path])
+        method_agreements(block, [tmp_path])
 
 
 def test_encoders_are_compared_at_the_same_seed(grid: Grid, tmp_path: Path) -> None:
@@ -255,7 +255,7 @@ def test_an_enlarged_grid_is_compared_with_all_its_rows(row: Callable[..., Row],
     [baseline] = find_baseline([block], "random")
     ccs = contests(block, baseline).query("method == 'ccs'")
     assert ccs[["n", "pairs", "rank"]].to_numpy().tolist() == [[2, 2, 1.0]] * 4
-    pairs = agreements(block, [tmp_path], [0.5]).query("measure == 'jaccard'")
+    pairs = method_agreements(block, [tmp_path], [0.5]).query("measure == 'jaccard'")
     assert pairs[["method", "other_method", "n"]].to_numpy().tolist() == [
         ["random", "random", 1],
         ["random", "ccs", 2],

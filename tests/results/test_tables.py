@@ -10,7 +10,7 @@ from bench.recipe import Recipe
 from bench.results.block import Block, Line
 from bench.results.facts import table_facts
 from bench.results.rows import Row, write_row
-from bench.results.tables import blocks, collect, parameters
+from bench.results.tables import blocks, collect, variant_parameters
 
 Make = Callable[..., Row]
 Grid = Callable[..., list[Row]]
@@ -283,5 +283,5 @@ def test_reported_numbers_are_looked_up_with_the_parameters_of_each_rate(row: Ma
 
 
 def test_parameters_are_those_the_user_set() -> None:
-    assert parameters("elfs(heads=10, cluster_epochs=50)") == "cluster_epochs=50, heads=10"
-    assert parameters("random") == ""
+    assert variant_parameters("elfs(heads=10, cluster_epochs=50)") == "cluster_epochs=50, heads=10"
+    assert variant_parameters("random") == ""

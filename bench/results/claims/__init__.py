@@ -1,7 +1,7 @@
-"""What a row claims, checked one kind of claim at a time; nothing that it says is taken for granted."""
+"""Checks of the claims of a row, one module per kind of claim."""
 
 
 class Unchecked(str):
-    """A claim that could not be checked, and why: no problem, but no praise either."""
+    """A claim that could not be checked, and why; not a problem of the row."""
 
     __slots__ = ()

@@ -1,4 +1,4 @@
-"""Whether a row's hash is that of its own fields: the cell's configuration, put together again."""
+"""Checking a row's configuration hash by computing it again from the row's fields."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from bench.results.claims import Unchecked
 from bench.results.rows import Row
 
 _MOST_BY_RATE = 6
-"""Parameters with one value per rate: of each it is open whether its value here is its default, 2^6 ways in all."""
+"""Most parameters with one value per rate: each may be at its default or not, which makes 2^6 possible hashes."""
 
 
 def configuration_problems(row: Row) -> Iterator[str]:
-    """Whether ``config_sha256`` is the hash of what the row says.
+    """Yield a problem if ``config_sha256`` is not the hash of the row's fields.
 
-    A row says all that ``Cell.digest`` is made of, but from schema version 4 on alone where label noise or a proxy of
-    another model plays a part; rows of version 2 do not state versions, all of which were 1.
+    Rows contain everything that goes into ``Cell.digest``; with label noise or a proxy of another model only from
+    schema version 4 on. Rows of version 2 do not state the plugins' versions, all of which were 1.
     """
     if row.schema_version == 1:
         yield Unchecked("the configuration's hash, which rows of schema version 1 do not hold")
@@ -39,10 +39,10 @@ def configuration_problems(row: Row) -> Iterator[str]:
 
 
 def digests(row: Row) -> Iterator[str]:
-    """Yield the hashes that the cell may have; several where only the plugins know which one it is.
+    """Yield the hashes that the cell may have; several if only the plugins know which one is right.
 
     Args:
-        row: read from a file, so that its recipe holds the fields that the file has and no later ones.
+        row: a row from a file, so that its recipe has only the fields of the file.
     """
     model = model_ref(row.model, row.model_version)
     reference = encoder_ref(row)
@@ -58,7 +58,7 @@ def digests(row: Row) -> Iterator[str]:
         "recipe": row.recipe.model_dump(mode="json", exclude_unset=True),
         "protocol": row.protocol,
     }
-    # All that the row leaves open: one of the hashes must be the right one.
+    # All combinations that the row leaves open; one of their hashes must be the row's.
     for params, (with_encoder, proxy) in product(_params(row), _inputs(row, encoder)):
         text = json.dumps(
             without | {"params": params, "encoder": with_encoder, "proxy": proxy}, sort_keys=True, separators=(",", ":")
@@ -67,7 +67,7 @@ def digests(row: Row) -> Iterator[str]:
 
 
 def is_whole(row: Row) -> bool:
-    """Whether the row says all that its cell is made of, which those of versions 1 to 3 do not always do."""
+    """Return whether the row has all fields of its cell, which rows of versions 1 to 3 do not always have."""
     noisy = "noise" in parse_call(row.dataset).modifiers
     transfer = row.method != INDICES and row.proxy_model not in (NO_PROXY, row.model)
     return row.schema_version >= 4 or not (noisy or transfer)
@@ -92,7 +92,7 @@ def dataset_ref(row: Row) -> DatasetRef:
 
 
 def model_ref(label: str, version: int | None) -> ModelRef:
-    """Return the network that a row names; rows of versions 1 and 2 state no versions, all of which were 1."""
+    """Return the network that a row names; rows of versions 1 and 2 have no versions, all of which were 1."""
     call = parse_call(label)
     return ModelRef(name=call.name, version=version or 1, params=call.params)
 
@@ -108,10 +108,10 @@ def encoder_ref(row: Row) -> EncoderRef | None:
 
 
 def _params(row: Row) -> Iterator[dict[str, Any]]:
-    """Parameters off their defaults: those that the variant names; one given per rate may be at its default here."""
+    """Yield the possible sets of changed parameters: a parameter with a value per rate may be at its default here."""
     call: Call = parse_call(row.variant)
     if row.method == INDICES:
-        # As ``PublishedCell``, whose identity is the file's content and not its name.
+        # As for ``PublishedCell``, whose identity is the file's content and not its name.
         yield {**row.params, "sha256": row.indices_sha256}
         return
     open_ = sorted(given_by_rate(call))
@@ -122,14 +122,14 @@ def _params(row: Row) -> Iterator[dict[str, Any]]:
 
 
 def _inputs(row: Row, encoder: dict[str, Any] | None) -> Iterator[tuple[Any, Any]]:
-    """Yield encoder and proxy; whether a proxy reads embeddings, and a retrained model does, plugins know."""
+    """Yield the possible pairs of encoder and proxy; only plugins know whether a proxy or model reads embeddings."""
     if row.method == INDICES:
         yield from ((encoder, None), (None, None))
         return
     if row.proxy_model == NO_PROXY:
         yield encoder, None
         return
-    # Of version 4 on they say the recipe; before, it is known where the proxy is of the row's own model.
+    # From version 4 on, rows have the proxy's recipe; before, it is known if the proxy has the row's model.
     recipe = row.proxy_recipe or proxy_recipe(row.recipe)
     proxy: dict[str, Any] = {
         "model": model_ref(row.proxy_model, row.proxy_version).model_dump(mode="json"),

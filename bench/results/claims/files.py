@@ -1,4 +1,4 @@
-"""Whether the files beside a row are the row's, and lie in its folder."""
+"""Checking the coreset and scores files of a row."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from bench.weighted import Kept
 
 
 def published_coreset(row: Row, run: Path) -> Kept | str:
-    """Return the coreset beside the row, or why it cannot be read."""
+    """Return the row's coreset, or why it cannot be read."""
     path = indices_path(run, row.cell_id)
     try:
-        # Without the hash: another coreset shall be told as another one, not as a file that cannot be read.
+        # Without the hash: a different coreset is reported as such, not as a file that cannot be read.
         stays_in(path, run)
         return read_coreset(path)
     except BenchError as error:
@@ -26,12 +26,12 @@ def published_coreset(row: Row, run: Path) -> Kept | str:
 
 
 def indices_problems(row: Row, kept: Kept | str, run: Path) -> Iterator[str]:
-    """Whether the coreset has the row's hash and size, and weights where the row says so.
+    """Yield a problem for each of hash, size and weights in which the coreset differs from the row.
 
     Args:
-        row: names hash and budget.
-        kept: from ``published_coreset``.
-        run: folder that holds ``rows`` and ``indices``.
+        row: the row.
+        kept: its ``published_coreset``.
+        run: folder with ``rows`` and ``indices``.
     """
     if isinstance(kept, str):
         yield f"indices: {kept}"
@@ -46,11 +46,11 @@ def indices_problems(row: Row, kept: Kept | str, run: Path) -> Iterator[str]:
 
 
 def scores_problems(row: Row, run: Path) -> Iterator[str]:
-    """Scores may be left out of a publication; those that are there must be the row's."""
+    """Yield the problems of the row's scores, which may also be left out of a publication."""
     if not row.scores_sha256:
         return
     path = scores_path(run, row.scores_sha256)
-    # A link that leads nowhere does not exist, and is not left out either.
+    # A broken link does not exist, but is not left out either.
     if not (path.exists() or path.is_symlink()):
         yield Unchecked("scores: the file is left out")
         return
@@ -65,10 +65,10 @@ def scores_problems(row: Row, run: Path) -> Iterator[str]:
 
 
 def stays_in(path: Path, run: Path) -> None:
-    """Refuse a link to a file elsewhere: a published folder must be whole by itself.
+    """Refuse a link to a file outside the run: a published folder must be complete.
 
     Raises:
-        RowError: it leads out of ``run``, or in a circle.
+        RowError: the link leads out of ``run``, or in a circle.
     """
     try:
         target = path.resolve(strict=False)

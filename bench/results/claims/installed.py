@@ -1,4 +1,4 @@
-"""Whether a row says of method, data set, encoder and networks what those that are installed here say of themselves."""
+"""Checking a row against the installed method, data set, encoder and networks."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from bench.stages.training import Cell
 
 
 def plugin_problems(row: Row) -> Iterator[str]:
-    """Compare the row with the plugins of its names, as far as they are installed in the versions that it states."""
+    """Yield what contradicts the plugins that the row names, if they are installed in the row's versions."""
     data, model = parse_call(row.dataset), parse_call(row.model)
     yield from _call_problems(datasets, "dataset", data, row.dataset_version, besides=POOL)
     yield from _call_problems(models, "model", model, row.model_version)
@@ -60,7 +60,7 @@ def _installed(registry: Registry[Any], name: str) -> Entry[Any] | None:
 def _call_problems(
     registry: Registry[Any], field: str, call: Call, version: int | None, *, besides: Collection[str] = ()
 ) -> Iterator[str]:
-    """Whether the parameters are valid, and none is at its default; rows of versions 1 and 2 state no versions."""
+    """Yield a problem for parameters that are not valid or at their defaults; a version of None is not checked."""
     entry = _installed(registry, call.name)
     if entry is None:
         yield Unchecked(f"{registry.kind} {call.name}: it is not installed")
@@ -68,14 +68,14 @@ def _call_problems(
     if version not in (None, entry.info.version):
         yield Unchecked(f"{registry.kind} {call.name}: version {entry.info.version} is installed, not {version}")
         return
-    given = {name: value for name, value in call.params.items() if name not in besides}
+    params = {name: value for name, value in call.params.items() if name not in besides}
     try:
-        changed = entry.changed(given)
+        changed = entry.changed(params)
     except SpecError as error:
         yield f"{field}: {error}"
         return
-    if _json(changed) != _json(given):
-        yield f"{field}: {Call(call.name, given)} would be written {Call(call.name, changed)}"
+    if _json(changed) != _json(params):
+        yield f"{field}: {Call(call.name, params)} would be written {Call(call.name, changed)}"
 
 
 def _encoder_problems(row: Row) -> Iterator[str]:
@@ -86,7 +86,7 @@ def _encoder_problems(row: Row) -> Iterator[str]:
         return
     try:
         trained = entry.info.trained_with(call.params)
-    except BenchError as error:  # a library that knows the name may be missing here
+    except BenchError as error:  # a library that knows the name may not be installed
         yield Unchecked(f"encoder {call}: {error}")
     else:
         if row.encoder_supervision != trained:
@@ -97,17 +97,17 @@ def _encoder_problems(row: Row) -> Iterator[str]:
 
 
 def _retrained_problems(row: Row) -> Iterator[str]:
-    """Check that what selected the coreset saw at least what its method sees; a file may say that it saw more."""
-    of = parse_call(row.variant).params.get("of")
-    while isinstance(of, str) and of.startswith(f"{INDICES}("):
-        of = _source(of)
-    origin = _installed(methods, _name(of))
+    """Yield a problem if the row claims less supervision than the coreset's method; a file may claim more."""
+    source = parse_call(row.variant).params.get("of")
+    while isinstance(source, str) and source.startswith(f"{INDICES}("):
+        source = _source(source)
+    origin = _installed(methods, _name(source))
     if origin is None:
         yield Unchecked("supervision: the coreset's method is not installed, or unknown")
         return
     registered = origin.info.supervision
     less = SUPERVISIONS.index(row.supervision) < SUPERVISIONS.index(registered)
-    # Only a row, and not a file whose name is a method's, names the code that selected.
+    # Only a row names the code that selected; a file may merely be called like a method.
     if less or (row.selection_code and row.supervision != registered):
         yield f"supervision: {row.supervision}, but {origin.name} is registered with {registered}"
 
@@ -127,7 +127,7 @@ def _name(variant: Any) -> str:
 
 
 def _method_problems(row: Row, entry: Entry[MethodInfo]) -> Iterator[str]:
-    """Whether parameters are valid at the row's rate, and the variant names those that are off their defaults."""
+    """Yield problems of the parameters at the row's rate, and changed parameters that the variant does not name."""
     if entry.info.unpruned and row.rate:
         yield f"rate: {row.method} keeps the whole pool, its only rate is 0"
     call = parse_call(row.variant)
@@ -156,7 +156,7 @@ def _method_problems(row: Row, entry: Entry[MethodInfo]) -> Iterator[str]:
 
 
 def _chosen_problems(row: Row, entry: Entry[MethodInfo], name: str, value: float) -> Iterator[str]:
-    """Whether a value that the method is said to have chosen is open in its parameters, and one that it may have."""
+    """Yield a problem if the method cannot have chosen the parameter, or not this value."""
     if name not in entry.params:
         yield f"chosen: {row.method} has no parameter {name}"
     elif isinstance(row.params.get(name), int | float):
@@ -170,7 +170,7 @@ def _chosen_problems(row: Row, entry: Entry[MethodInfo], name: str, value: float
 
 
 def _part_problems(row: Row) -> Iterator[str]:
-    """Whether the row has an encoder, a proxy, pseudo-labels and stages where its method and networks read them."""
+    """Yield a problem if encoder, proxy, pseudo-labels or stages are not those that method and networks read."""
     rests_on = resources_of(row.method, row.params)
     proxied, clustered = "proxy" in rests_on, "pseudo-labels" in rests_on
     if proxied != (row.proxy_model != NO_PROXY):
@@ -185,7 +185,7 @@ def _part_problems(row: Row) -> Iterator[str]:
         reads = "embeddings are read" if embedded else "nothing reads embeddings"
         yield f"encoder: {row.encoder}, but {reads} by {row.variant} and {', '.join(networks)}"
         return
-    # The first rows of version 1 are of before pseudo-labels were compared with labels.
+    # The first rows of version 1 were written before pseudo-labels were compared with labels.
     if (row.pseudo_labels is not None) != clustered and not (clustered and row.schema_version == 1):
         yield f"pseudo_labels: {row.variant} rests on {'some' if clustered else 'none'}"
     if row.encoder == NO_ENCODER or _installed(encoders, parse_call(row.encoder).name):
@@ -193,12 +193,12 @@ def _part_problems(row: Row) -> Iterator[str]:
 
 
 def _code_problems(row: Row) -> Iterator[str]:
-    """Whether stages and parameters are those of the cell, where the code that selected is that which is installed."""
+    """Yield a problem if stages or parameters are not the cell's, provided that the same code is installed."""
     if not row.selection_code:
         yield Unchecked("stages: rows of schema versions 1 and 2 do not name the code that selected the coreset")
         return
     if not is_whole(row):
-        return  # as the configuration's hash says
+        return  # reported by the check of the configuration's hash
     cell = _cell(row)
     if cell.selection().all_code() != row.selection_code:
         yield Unchecked("stages: the coreset was selected by other code than the one that is installed")
@@ -210,7 +210,7 @@ def _code_problems(row: Row) -> Iterator[str]:
     keys = {stage.key: stage.kind for stage in stages}
     covered = {stage.kind for stage in in_order([cell.selection()])}
     for use in row.stages:
-        # The code says nothing of the stages that the model alone rests on.
+        # The selection's code does not cover stages that only the model uses.
         if use.kind not in keys.values() or (use.kind in covered and keys.get(use.key) != use.kind):
             yield f"stages: {use.kind} {use.key[:12]}... is none of the cell's"
     known = [use.key for use in row.stages if use.key in keys]
@@ -223,7 +223,7 @@ def _code_problems(row: Row) -> Iterator[str]:
 
 
 def _cell(row: Row) -> Cell:
-    """Return the cell that the row says it is of, for plugins that are installed in its versions."""
+    """Return the cell of the row; its plugins must be installed in the row's versions."""
     encoder = encoder_ref(row)
     proxy = None
     if row.proxy_model != NO_PROXY:

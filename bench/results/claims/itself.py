@@ -1,4 +1,4 @@
-"""Whether a row agrees with itself: names, parameters, accuracies, counts, and where it says it comes from."""
+"""Checking a row against itself: names, parameters, accuracies, counts and origin."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ _SINCE_2 = ("config_sha256", "best_iteration", "test_class_counts")
 _SINCE_3 = (*_SINCE_2, "dataset_version", "model_version")
 _REQUIRED = {2: _SINCE_2, 3: _SINCE_3, 4: _SINCE_3, 5: _SINCE_3}
 _TOLERANCE = 1e-3
-"""Percentage points. Accuracies of classes are computed in float32, whose error on 100 is 1e-5."""
+"""Percentage points. Accuracies of classes are computed in float32, with an error of 1e-5 at 100."""
 _CLOCKS = timedelta(days=1)
-"""How far the clock of the machine that wrote a row may be ahead."""
+"""How far ahead the clock of the machine that wrote a row may be."""
 _MOST_SECONDS = 1e9
-"""Thirty years."""
+"""Longest plausible time: thirty years."""
 _VERSION = re.compile(r"\d[\w.+!-]*")
 _NONE = {"encoder": NO_ENCODER, "proxy_model": NO_PROXY}
 
 
 def spelling_problems(row: Row) -> Iterator[str]:
-    """Whether names can be read, and are spelled as a run spells them: one thing has one name in all tables."""
+    """Yield names that cannot be parsed, or are not spelled as a run spells them."""
     for field in ("dataset", "variant", "model", "encoder", "proxy_model"):
         text = getattr(row, field)
         if text == _NONE.get(field):
@@ -51,14 +51,14 @@ def spelling_problems(row: Row) -> Iterator[str]:
         elif str(spelled) != text:
             yield f"{field}: {text!r} would be written {str(spelled)!r}"
     for text in _texts(row.params):
-        # Parameters are shown in tables, where such a character would hide what is written.
+        # Tables show parameters, and such a character could hide text in them.
         unseen = [char for char in text if unicodedata.category(char) in ("Cc", "Cf", "Zl", "Zp")]
         if unseen:
             yield f"params: {text!r} holds the unseen character U+{ord(unseen[0]):04X}"
 
 
 def identity_problems(row: Row, stem: str) -> Iterator[str]:
-    """Whether the file name, the cell's name and the versions are the row's."""
+    """Yield contradictions between the row and its file name, cell name, protocol and schema version."""
     if row.protocol not in KNOWN_PROTOCOLS:
         yield f"protocol: {row.protocol} is unknown; known: {', '.join(map(str, KNOWN_PROTOCOLS))}"
     if stem != row.cell_id:
@@ -66,7 +66,7 @@ def identity_problems(row: Row, stem: str) -> Iterator[str]:
     later = [name for name in row.model_fields_set if SINCE.get(name, 1) > row.schema_version and getattr(row, name)]
     if later:
         yield f"{', '.join(sorted(later))}: there in a row of version {row.schema_version}, which has none"
-    # Some of version 1 were written before it had all its fields.
+    # Some rows of version 1 were written before that version had all its fields.
     always = [name for name, info in Row.model_fields.items() if info.exclude_if is None]
     written = {name for name in always if row.schema_version > 1 and SINCE.get(name, 1) <= row.schema_version}
     empty = [name for name in _REQUIRED.get(row.schema_version, ()) if not getattr(row, name)]
@@ -74,9 +74,9 @@ def identity_problems(row: Row, stem: str) -> Iterator[str]:
     for name in ("recipe", "proxy_recipe"):
         recipe = getattr(row, name)
         if row.schema_version >= 4 and recipe is not None:
-            # A later field is left out at its default.
-            whole = [field for field, info in Recipe.model_fields.items() if info.exclude_if is None]
-            missing += [f"{name}.{field}" for field in whole if field not in recipe.model_fields_set]
+            # Later fields are left out at their defaults.
+            required = [field for field, info in Recipe.model_fields.items() if info.exclude_if is None]
+            missing += [f"{name}.{field}" for field in required if field not in recipe.model_fields_set]
     if missing:
         yield f"{', '.join(missing)}: missing in a row of version {row.schema_version}"
     *words, tail = row.cell_id.split("-")
@@ -92,7 +92,7 @@ def identity_problems(row: Row, stem: str) -> Iterator[str]:
 
 
 def variant_problems(row: Row) -> Iterator[str]:
-    """Whether method, variant and parameters are of one method, with one value of each parameter."""
+    """Yield contradictions between method, variant and parameters."""
     call = parse_call(row.variant)
     if call.name != row.method:
         yield f"variant: it names {call.name}, the method is {row.method}"
@@ -101,11 +101,11 @@ def variant_problems(row: Row) -> Iterator[str]:
         yield f"variant: {INDICES} has the one parameter 'of', got {row.variant} and {_json(row.params)}"
     for name, value in call.params.items():
         if isinstance(value, Mapping):
-            here = [item for rate, item in value.items() if str(rate) in (str(row.rate), f"{row.rate:g}")]
-            if not here:
+            at_rate = [item for rate, item in value.items() if str(rate) in (str(row.rate), f"{row.rate:g}")]
+            if not at_rate:
                 yield f"variant: {name} has no value at the row's rate {row.rate:g}"
                 continue
-            value = here[0]
+            value = at_rate[0]
         if name not in row.params:
             yield f"params: {name} is missing, which the variant sets to {value!r}"
         elif _json(row.params[name]) != _json(value):
@@ -113,7 +113,7 @@ def variant_problems(row: Row) -> Iterator[str]:
 
 
 def accuracy_problems(row: Row) -> Iterator[str]:
-    """Whether last, best, per-class accuracy and the curve say the same, in whole images."""
+    """Yield contradictions between last, best and per-class accuracy and the curve, or fractions of images."""
     if not row.curve:
         yield "curve: it is empty"
         return
@@ -124,7 +124,7 @@ def accuracy_problems(row: Row) -> Iterator[str]:
         yield "curve: iterations do not ascend from 1"
     elif iterations[-1] != recipe.iterations:
         yield f"curve: it ends at iteration {iterations[-1]}, the recipe at {recipe.iterations}"
-    # Counted first: a recipe may claim more evaluations than memory holds.
+    # The number is checked first: a recipe may claim more evaluations than memory holds.
     elif len(iterations) != min(recipe.evaluations, recipe.iterations) or iterations != list(
         scoring_steps(recipe.iterations, recipe.evaluations)
     ):
@@ -145,7 +145,7 @@ def accuracy_problems(row: Row) -> Iterator[str]:
 
 
 def coreset_problems(row: Row) -> Iterator[str]:
-    """Whether rate, pool, budget and class counts agree."""
+    """Yield contradictions between rate, pool, budget and class counts."""
     expected = budget_for(row.pool_size, row.rate)
     if row.budget > row.pool_size:
         yield f"budget: {row.budget} images are more than the pool of {row.pool_size}"
@@ -159,14 +159,14 @@ def coreset_problems(row: Row) -> Iterator[str]:
 
 
 def judged_problems(row: Row) -> Iterator[str]:
-    """Whether what was taken is among what was judged."""
-    # A guard takes a random coreset that was judged beside the others, under its own name.
+    """Yield a problem if the taken candidate was not judged."""
+    # A random coreset that a guard takes was judged too, under its own name.
     if (row.judged or row.taken) and row.taken not in row.judged:
         yield f"taken: {row.taken or 'nothing'} was taken, but judged were {', '.join(row.judged) or 'none'}"
 
 
 def pool_problems(row: Row) -> Iterator[str]:
-    """Whether the pool's size is the one that the data set names, and what is there is named."""
+    """Yield contradictions between the pool size and the data set, and missing or superfluous parts."""
     drawn = parse_call(row.dataset).params.get("pool_size", row.pool_size)
     if drawn != row.pool_size:
         yield f"pool_size: {row.pool_size}, but the data set is {row.dataset}"
@@ -177,27 +177,27 @@ def pool_problems(row: Row) -> Iterator[str]:
         yield "encoder_supervision: it is missing"
     if row.proxy_model == NO_PROXY and (row.proxy_version, row.proxy_recipe) != (None, None):
         yield "proxy_model: there is none, but it has a version or a recipe"
-    own = (row.proxy_model, row.proxy_version) == (row.model, row.model_version) and row.method != INDICES
-    if own and row.proxy_recipe not in (None, proxy_recipe(row.recipe)):
+    same_model = (row.proxy_model, row.proxy_version) == (row.model, row.model_version) and row.method != INDICES
+    if same_model and row.proxy_recipe not in (None, proxy_recipe(row.recipe)):
         yield "proxy_recipe: it is not that of the row's own model, which the proxy is"
     if row.schema_version < 3 or row.method == INDICES:
-        return  # what a row is trained on may come from a row of an earlier version
+        return  # a retrained coreset may come from a row of an earlier version
     missing = [
         name
-        for name, there in (
+        for name, expected in (
             ("selection_code", True),
             ("encoder_version", row.encoder != NO_ENCODER),
             ("proxy_version", row.proxy_model != NO_PROXY),
             ("proxy_recipe", row.proxy_model != NO_PROXY and row.schema_version >= 4),
         )
-        if there and not getattr(row, name)
+        if expected and not getattr(row, name)
     ]
     if missing:
         yield f"{', '.join(missing)}: missing in a row of version {row.schema_version}"
 
 
 def origin_problems(row: Row) -> Iterator[str]:
-    """Whether time, machine, code and digests have the form of what a run writes."""
+    """Yield times, machines, code and digests that do not have the form that a run writes."""
     try:
         created = datetime.fromisoformat(row.created)
     except ValueError:
@@ -234,7 +234,7 @@ def _machine_problems(row: Row) -> Iterator[str]:
     missing = [name for name in ("python", "coreset-bench", "numpy", "torch") if name not in row.versions]
     if missing:
         yield f"versions: {', '.join(missing)}: missing"
-    # Torch for another kind of GPU has no version of CUDA.
+    # Torch for other kinds of GPU has no version of CUDA.
     strange = [
         name for name, text in row.versions.items() if not (_VERSION.fullmatch(text) or name in ("cuda", "cudnn"))
     ]
@@ -262,7 +262,7 @@ def _stage_problems(row: Row) -> Iterator[str]:
     if row.method == INDICES:
         if row.stages or row.select_seconds:
             yield f"stages: a row of {INDICES} selects nothing, and has none"
-    elif selections[-1:] != [row.select_seconds]:  # before it those of candidates
+    elif selections[-1:] != [row.select_seconds]:  # earlier ones are those of candidates
         yield f"select_seconds: {row.select_seconds}, but the stages have {selections or 'no selection'}"
 
 
@@ -274,7 +274,7 @@ def _per_class_problems(row: Row) -> Iterator[str]:
         return
     known = [share for share in shares if share is not None]
     if not counts:
-        # Rows of version 1: a mean lies between the extremes, whatever its weights.
+        # Rows of version 1 have no counts, but a mean lies between the extremes whatever its weights.
         if not known or not min(known) - _TOLERANCE <= row.accuracy <= max(known) + _TOLERANCE:
             yield f"per_class_accuracy: no class counts make {row.accuracy} of it"
         return
@@ -291,13 +291,13 @@ def _per_class_problems(row: Row) -> Iterator[str]:
 
 
 def _whole(percent: float, images: int) -> bool:
-    """Whether so many percent of the images are a whole number of them, as far as float32 tells."""
+    """Return whether this percentage of the images is a whole number, within the precision of float32."""
     count = percent * images / 100
     return abs(count - round(count)) <= 1e-6 * images
 
 
 def _names(row: Row) -> list[str]:
-    """Return what the cell may be called; a retrained one names the encoder where the model reads it."""
+    """Return the possible names of the cell; a retrained cell only names an encoder if its model reads embeddings."""
     encoders = [parse_call(row.encoder).name] if row.encoder != NO_ENCODER else ["none"]
     if row.method == INDICES:
         encoders.append("none")
@@ -308,7 +308,7 @@ def _names(row: Row) -> list[str]:
 
 
 def _texts(value: Any) -> Iterator[str]:
-    """All texts in a JSON value, keys too."""
+    """Yield all texts in a JSON value, including keys."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, Mapping):

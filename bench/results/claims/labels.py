@@ -1,4 +1,4 @@
-"""Whether a row's counts are those of its coreset's labels, where the data set is at hand."""
+"""Checking a row's counts against the labels of its data set, if that is on this machine."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class KnownDataset:
     """A pool with its labels.
 
     Attributes:
-        dataset: the row's data set, modified and drawn.
-        fingerprint: of its content.
-        clean: fingerprint without label noise; empty where there is none.
+        dataset: the row's data set, modified and with its pool drawn.
+        fingerprint: fingerprint of its content.
+        clean: fingerprint without label noise; empty if there is none.
     """
 
     dataset: Dataset
@@ -38,24 +38,24 @@ class KnownDataset:
 
 @dataclass
 class DataAtHand:
-    """The built-in data sets that can be read here without downloading, each read once.
+    """The built-in data sets that can be read on this machine without downloading; each is read once.
 
     Args:
-        root: directory of those on disk (``--data-root``), or None.
+        root: directory of data sets on disk (``--data-root``), or None.
     """
 
     root: Path | None = None
-    _read_already: dict[str, KnownDataset | str] = field(default_factory=dict)
+    _known: dict[str, KnownDataset | str] = field(default_factory=dict)
 
     def of(self, row: Row) -> KnownDataset | str:
-        """Return the row's data set, or why it is not looked at: a row may not name a file for us to open.
+        """Return the row's data set, or why it is not read; a row must not make us open a file that it names.
 
         Raises:
             DataError: the data set has no such version or pool.
         """
-        if row.dataset not in self._read_already:
-            self._read_already[row.dataset] = self._read(row)
-        return self._read_already[row.dataset]
+        if row.dataset not in self._known:
+            self._known[row.dataset] = self._read(row)
+        return self._known[row.dataset]
 
     def _read(self, row: Row) -> KnownDataset | str:
         call = parse_call(row.dataset)
@@ -64,18 +64,18 @@ class DataAtHand:
         # A row from outside must not make us open a path of its choosing or run a plugin.
         if entry is None or not entry.function.__module__.startswith("bench.datasets.") or call.params:
             return f"{call.name} is no built-in data set, or one of your own files"
-        # Another version of the reader may give other images, which is no fault of the row.
+        # Another version of the reader may return other images, which is no problem of the row.
         if row.dataset_version not in (None, entry.info.version):
             return f"{call.name} is here in version {entry.info.version}"
         modifiers = check_modifiers(call.name, call.modifiers)
         if "labels" in modifiers:
             return f"{row.dataset} has labels of a file of your own"
         try:
-            # Corruption alone is applied while loading; the others change labels or which images there are.
-            tested = {name: value for name, value in modifiers.items() if name == "corruption"}
-            whole = load_dataset(call.name, {}, root=self.root, download=False, pool_size=None, modifiers=tested)
+            # Only corruption is applied while loading; other modifiers change labels, or which images there are.
+            corruption = {name: value for name, value in modifiers.items() if name == "corruption"}
+            whole = load_dataset(call.name, {}, root=self.root, download=False, pool_size=None, modifiers=corruption)
         except (DataError, ImportError):
-            return f"{Call(call.name, {}, tested)} is not on this machine (--data-root)"
+            return f"{Call(call.name, {}, corruption)} is not on this machine (--data-root)"
         drawn = take_pool(modified(whole, modifiers), size, seed)
         clean = ""
         if "noise" in modifiers:
@@ -84,12 +84,12 @@ class DataAtHand:
 
 
 def label_problems(row: Row, indices: NDArray[np.int64] | None, data: DataAtHand) -> Iterator[str]:
-    """Compare fingerprint, sizes and class counts with the data.
+    """Yield differences of fingerprint, sizes and class counts between the row and its data set.
 
     Args:
-        row: its data set can be parsed.
-        indices: int64 [n], its coreset as published; None where that cannot be read.
-        data: what can be read here.
+        row: a row whose data set can be parsed.
+        indices: int64 [n], its published coreset; None if that cannot be read.
+        data: data sets on this machine.
     """
     try:
         known = data.of(row)
@@ -100,7 +100,7 @@ def label_problems(row: Row, indices: NDArray[np.int64] | None, data: DataAtHand
         yield Unchecked(f"labels: {known}")
         return
     dataset = known.dataset
-    # First, and alone: of other data every count below would differ too.
+    # First, and on its own: with other data every count below would differ too.
     if row.fingerprint != known.fingerprint:
         yield f"fingerprint: {row.fingerprint[:12]}..., but {row.dataset} has {known.fingerprint[:12]}... here"
         return
