@@ -156,15 +156,14 @@ def elfs(
     on the pseudo-labels of each candidate's coreset and takes the beta that best predicts those of a fixed held-out
     tenth of the pool (``Pool.rehearse``). Its candidates are 0, 0.1, ..., 0.9 up to the rate.
 
-    ``sampling="strata"`` and ``"beta"`` choose among the images after the cut as CCS and DUAL do, with pseudo-labels
-    in place of labels; no paper reports these combinations.
+    ``sampling="strata"`` and ``"beta"`` choose among the images after the cut as CCS and DUAL do; no paper reports this.
 
     Args:
         pool: needs dynamics on pseudo-labels; a judge or a rehearsal if beta is ``auto``; pseudo-labels for
             ``per_cluster``.
         budget: n, images to keep.
         rng: breaks ties between scores, and makes the draws, the same for all candidates.
-        beta: fraction of the pool that is dropped as too hard, at most the rate, or ``auto``.
+        beta: fraction of the pool that is dropped as too hard, at most the rate; or ``auto``.
         score: which score of the dynamics measures difficulty.
         clustering: source of the pseudo-labels: ``temi``, or ``kmeans`` on L2-normalised embeddings (Euclidean, not
             spherical).
@@ -177,8 +176,7 @@ def elfs(
         rehearsal: how ``beta="auto"`` is chosen: by the judge ``ridge`` or ``network``, or by ``own-pseudo-labels``.
             The default was chosen by a study that was planned before its runs (results/judge).
         guard: whether a judge keeps a random coreset unless the best candidate exceeds the mean judgement of five
-            random coresets by more than their standard deviation. The row names the chosen candidate and all
-            judgements.
+            random coresets by more than their standard deviation. The row has the choice and all judgements.
         sampling: which n images of those after the cut: the hardest (``window``, ELFS), an equal share of each of 50
             ``strata`` of the score (CCS), or draws by the DUAL score and a ``beta`` density of the mean confidence,
             whatever ``score`` is (DUAL with c = 4).

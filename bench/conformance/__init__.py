@@ -1,4 +1,4 @@
-"""The public conformance suite: whether a registered method keeps what the harness and its readers rely on.
+"""The public conformance suite: checks that a registered method does what the harness and its readers rely on.
 
 ``bench check METHOD`` runs it; a plugin's own tests run it in two lines::
 
@@ -22,11 +22,11 @@ class Finding:
     """The outcome of one check of one method.
 
     Attributes:
-        method: registered name.
+        method: registered name of the method.
         check: name of the check.
-        title: what it asks, in a sentence.
-        outcome: ``passed``, ``failed``, or ``skipped`` where the check does not apply to the method.
-        reason: why it failed or was skipped; empty where it passed.
+        title: what the check requires, in a sentence.
+        outcome: ``passed``, ``failed``, or ``skipped`` if the check does not apply to the method.
+        reason: why it failed or was skipped; empty if it passed.
     """
 
     method: str
@@ -37,10 +37,10 @@ class Finding:
 
 
 def check_method(name: str, checks: tuple[str, ...] | None = None) -> list[Finding]:
-    """Run the conformance suite on one registered method, on small pools of scikit-learn's digits.
+    """Run the conformance suite on a registered method, with small pools of scikit-learn's digits.
 
     Args:
-        name: registered name.
+        name: registered name of the method.
         checks: names of the checks to run; None runs all.
 
     Returns:
@@ -57,9 +57,9 @@ def check_method(name: str, checks: tuple[str, ...] | None = None) -> list[Findi
 
     case = Case(methods.get(name))
     valid = [check.name for check in CHECKS]
-    for wanted in checks or ():
-        if wanted not in valid:
-            raise UnknownName("check", wanted, valid)
+    for requested in checks or ():
+        if requested not in valid:
+            raise UnknownName("check", requested, valid)
     findings = []
     for check in CHECKS:
         if checks is not None and check.name not in checks:
@@ -68,7 +68,7 @@ def check_method(name: str, checks: tuple[str, ...] | None = None) -> list[Findi
             findings.append(Finding(name, check.name, check.title, "skipped", reason))
             continue
         try:
-            with collected():  # what a method says of degenerate pools and of the ends of its ranges is no finding
+            with collected():  # warnings about degenerate pools and extreme parameters are no findings
                 check.run(case)
         except Failed as failure:
             findings.append(Finding(name, check.name, check.title, "failed", str(failure)))
@@ -81,12 +81,12 @@ def check_method(name: str, checks: tuple[str, ...] | None = None) -> list[Findi
 
 
 def conformance_tests(*names: str) -> Callable[..., None]:
-    """Return a pytest test with one case per method and check that applies to it; its name must start with ``test_``.
+    """Return a pytest test with a case for each method and check that applies to it.
 
-    ``bench check`` lists the checks that do not apply to a method, and why.
+    Assign it to a name that starts with ``test_``. ``bench check`` lists the checks that do not apply, and why.
 
     Args:
-        names: registered methods; none are all.
+        names: registered methods; without any, all methods are tested.
 
     Returns:
         A parametrised test function that fails with the finding's reason.

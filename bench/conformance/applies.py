@@ -1,4 +1,4 @@
-"""Which checks say anything about a method: told from what it declares alone, before anything is computed."""
+"""Which checks apply to a method, from its declaration and before anything is computed."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from bench.registry import Entry
 
 
 def why_not(check: str, entry: Entry[MethodInfo]) -> str:
-    """Return why a check does not apply to a method, or an empty text where it does.
+    """Return why a check does not apply to a method, or an empty text if it applies.
 
-    Only what cannot matter is left out: a method is refused what it did not declare, so that one without declared
-    embeddings reads none. Needs that raise leave nothing out, so that the checks report the exception.
+    A check is only skipped if it cannot matter: a method cannot read what it did not declare, so a method without
+    declared embeddings reads none. If the needs raise, no check is skipped, so that the checks report the exception.
 
     Args:
         check: name of the check.
@@ -56,11 +56,11 @@ def _ties(entry: Entry[MethodInfo]) -> str:
 
 
 def _declares(entry: Entry[MethodInfo], held: str) -> bool:
-    """Whether a part that holds this is declared with the defaults or with any choice of a parameter."""
+    """Return whether the method declares a part with this content, for the defaults or any choice of a parameter."""
     try:
         return any(
             held in {PARTS[item.part].holds for item in entry.info.needs(entry.resolve(params))}
-            for params in ranges.choices(entry, 1)  # the size only sets the ends of numbers, which are no choices
+            for params in ranges.choices(entry, 1)  # the size only affects extreme numbers, which are no choices
         )
     except Exception:
         return True

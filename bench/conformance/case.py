@@ -1,4 +1,4 @@
-"""One method under examination: every selection goes through here, so that each mishap becomes a reason."""
+"""A method under test: all its selections are made here, so that every error becomes a reason for failure."""
 
 from __future__ import annotations
 
@@ -21,55 +21,55 @@ from bench.registry import Entry
 from bench.selection import method_pool, run_method
 from bench.weighted import Kept
 
-Given = TypeVar("Given")
+Returned = TypeVar("Returned")
 
 
 class Failed(Exception):
-    """The method does not do what the check asks; the text says what it did."""
+    """The method fails a check; the text says what it did."""
 
 
 @dataclass(frozen=True)
-class Call:
-    """One call that a method made on its pool: the part's name, or labels or reveal, and the part's options."""
+class PoolCall:
+    """A call of a method on its pool: the name of a part, ``labels`` or ``reveal``, and the part's options."""
 
     part: str
     options: Options = NO_OPTIONS
 
 
 class Recorder:
-    """Hands out the parts of a source, and notes each call and the arrays that it gave.
+    """A source that records each call, and the arrays that it returned.
 
     Args:
-        source: where the parts come from.
+        source: source of the parts.
     """
 
     def __init__(self, source: PoolSource) -> None:
         self._source = source
-        self.calls: list[Call] = []
-        self._given: list[tuple[str, NDArray[Any], str]] = []
+        self.calls: list[PoolCall] = []
+        self._returned: list[tuple[str, NDArray[Any], str]] = []
 
     def edited(self) -> list[str]:
-        """Names of the arrays that are not any more what they were when they were handed out."""
-        return sorted({name for name, array, digest in self._given if _digest(array) != digest})
+        """Return the names of the arrays that have changed since they were returned."""
+        return sorted({name for name, array, digest in self._returned if _digest(array) != digest})
 
     def read(self, part: Part[Chosen, Value], options: Chosen, asked: Asked = NOTHING) -> Value:
-        """As the source's."""
-        self.calls.append(Call(part.name, options))
-        return self._noted(part.name, self._source.read(part, options, asked))
+        """Return the source's part."""
+        self.calls.append(PoolCall(part.name, options))
+        return self._recorded(part.name, self._source.read(part, options, asked))
 
     def reveal(self, indices: NDArray[np.int64]) -> NDArray[np.int64]:
-        """As the source's."""
-        self.calls.append(Call("reveal"))
-        return self._noted("reveal", self._source.reveal(indices))
+        """Return the source's labels of some images."""
+        self.calls.append(PoolCall("reveal"))
+        return self._recorded("reveal", self._source.reveal(indices))
 
     def labels(self) -> NDArray[np.int64]:
-        """As the source's."""
-        self.calls.append(Call("labels"))
-        return self._noted("labels", self._source.labels())
+        """Return the source's labels."""
+        self.calls.append(PoolCall("labels"))
+        return self._recorded("labels", self._source.labels())
 
-    def _noted(self, part: str, given: Given) -> Given:
-        self._given += [(name, array, _digest(array)) for name, array in _arrays(part, given)]
-        return given
+    def _recorded(self, part: str, value: Returned) -> Returned:
+        self._returned += [(name, array, _digest(array)) for name, array in _arrays(part, value)]
+        return value
 
 
 @dataclass(frozen=True)
@@ -79,11 +79,11 @@ class Case:
     entry: Entry[MethodInfo]
 
     def budgets(self, size: int) -> list[int]:
-        """None, one, few, half and all of N images; all where the method does not prune."""
+        """Return budgets of none, one, few, half and all of N images; only all for a method that does not prune."""
         return [size] if self.entry.info.unpruned else sorted({0, min(1, size), size // 8, size // 2, size})
 
     def budget(self, size: int) -> int:
-        """Return a third of the pool; all of it where the method does not prune."""
+        """Return a third of the pool, or all of it for a method that does not prune."""
         return size if self.entry.info.unpruned else size // 3
 
     def attempt(
@@ -96,14 +96,14 @@ class Case:
         recorder: Recorder | None = None,
         numeric_warnings: bool = True,
     ) -> Kept | BenchError:
-        """Select as the harness does.
+        """Select as the harness does, and return the coreset or the method's refusal.
 
         Args:
             sample: the pool.
             budget: n.
             params: parameters that are set.
-            seed: of the selection.
-            recorder: stands for the sample's source where the calls on the pool are of interest.
+            seed: seed of the selection.
+            recorder: replaces the sample's source, to record the calls on the pool.
             numeric_warnings: whether a ``RuntimeWarning`` (overflow, 0 / 0, mean of nothing) is a failure.
 
         Returns:
@@ -113,7 +113,7 @@ class Case:
             Failed: the method read what it may not, returned no coreset, or raised anything but a ``BenchError``.
         """
         chosen = dict(params or {})
-        # An error of its own is a refusal, which a check may accept; one about what it returned is not.
+        # The method's own error is a refusal, which a check may accept; an error about its result is not.
         returned = False
 
         def watched(*args: Any, **keywords: Any) -> Any:
@@ -123,11 +123,11 @@ class Case:
             return result
 
         where = _where(sample.size, budget, seed, chosen)
-        # The rate is what a method may read; for a budget of 0 there is none and the method is not called.
+        # A method may read the rate; with a budget of 0 there is no rate, and the method is not called.
         rate = 1 - max(budget, 1) / sample.size
         try:
             with warnings.catch_warnings():
-                # Whatever filters the caller has: pytest turns warnings of libraries into errors.
+                # Independent of the caller's filters: pytest may turn warnings of libraries into errors.
                 warnings.simplefilter("ignore")
                 if numeric_warnings:
                     warnings.simplefilter("error", RuntimeWarning)
@@ -144,7 +144,7 @@ class Case:
         except (UndeclaredNeed, LabelAccessError) as error:
             raise Failed(f"{where}: {error}") from error
         except BenchError as error:
-            if returned:  # what the method returned was refused
+            if returned:  # the method's result was refused
                 raise Failed(f"{where}: {error}") from error
             return error
         except (Exception, SystemExit) as error:
@@ -159,20 +159,20 @@ class Case:
         seed: int = 0,
         recorder: Recorder | None = None,
     ) -> Kept:
-        """As ``attempt``, where a refusal is a failure too."""
+        """Return the coreset, see ``attempt``; a refusal is a failure too."""
         result = self.attempt(sample, budget, params, seed=seed, recorder=recorder)
         if isinstance(result, BenchError):
             raise Failed(f"{_where(sample.size, budget, seed, params or {})}: refused: {result}") from result
         return result
 
 
-def _arrays(part: str, given: Any) -> Iterator[tuple[str, NDArray[Any]]]:
-    """Return (name, array) of each read-only array that a source handed out: ``images``, ``dynamics.aum`` and so on."""
-    arrays = {part: given} if isinstance(given, np.ndarray) else {}
-    if isinstance(given, (Dynamics, Neighbors, Outputs)):
-        fields = given.arrays() if isinstance(given, Dynamics) else given._asdict()
+def _arrays(part: str, value: Any) -> Iterator[tuple[str, NDArray[Any]]]:
+    """Return (name, array) of each read-only array in a part's value: ``images``, ``dynamics.aum`` and so on."""
+    arrays = {part: value} if isinstance(value, np.ndarray) else {}
+    if isinstance(value, (Dynamics, Neighbors, Outputs)):
+        fields = value.arrays() if isinstance(value, Dynamics) else value._asdict()
         arrays = {f"{part}.{name}": array for name, array in fields.items()}
-    # What is writeable is a copy that was made for the method, which may do with it what it likes.
+    # Writeable arrays are copies for the method, which may change them.
     return ((name, array) for name, array in arrays.items() if not array.flags.writeable)
 
 
@@ -181,5 +181,5 @@ def _digest(array: NDArray[Any]) -> str:
 
 
 def _where(size: int, budget: int, seed: int, params: Mapping[str, Any]) -> str:
-    given = "".join(f", {name}={value!r}" for name, value in params.items())
-    return f"n = {budget} of {size} images, seed {seed}{given}"
+    settings = "".join(f", {name}={value!r}" for name, value in params.items())
+    return f"n = {budget} of {size} images, seed {seed}{settings}"

@@ -1,4 +1,4 @@
-"""What every method must do, whatever it computes. A check returns, or raises ``Failed``."""
+"""The checks of the conformance suite: what every method must do. A check returns, or raises ``Failed``."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bench.conformance import ranges
-from bench.conformance.case import Call, Case, Failed, Recorder
+from bench.conformance.case import Case, Failed, PoolCall, Recorder
 from bench.conformance.samples import ON_LABELS, Sample, digits, few_digits
 from bench.errors import BenchError, SpecError
 from bench.parts import PARTS, SUPERVISIONS, Options
 from bench.registry import STRIPPED
 
 LEAST_OF_A_CLASS = 5
-"""Of 150 equal images out of 300 in ten classes, a draw takes fewer than 5 of some class less than once in 10^5."""
+"""A random draw of 150 of 300 images in ten classes takes fewer than 5 of some class less than once in 10^5."""
 
 
 class Check(NamedTuple):
-    """A name for test ids, a sentence for people, and the check itself."""
+    """A check with its name, for test ids, and its title, a sentence for people."""
 
     name: str
     title: str
@@ -32,7 +32,7 @@ class Check(NamedTuple):
 
 
 def declaration(case: Case) -> None:
-    """A docstring whose first line is one sentence, defaults inside their own ranges, needs and check that answer."""
+    """The docstring's first line is one sentence, defaults are inside their ranges, needs and check do not raise."""
     if not STRIPPED and (not re.search(r"[.!?]$", case.entry.summary) or len(case.entry.summary) > 120):
         raise Failed(
             f"the docstring's first line must be one sentence of at most 120 characters: {case.entry.summary!r}."
@@ -51,14 +51,14 @@ def declaration(case: Case) -> None:
 
 
 def exact(case: Case) -> None:
-    """Exactly n unique indices inside the pool, for n of 0, 1, a few, half and all of N."""
+    """The coreset is exactly n unique indices inside the pool, for n of 0, 1, a few, half and all of N."""
     for params in ranges.choices(case.entry, digits().size):
         for budget in case.budgets(digits().size):
             case.coreset(digits(), budget, params)
 
 
 def same_seed(case: Case) -> None:
-    """The same seed gives the same coreset, among equal images too."""
+    """The same seed gives the same coreset, also among equal images."""
     for params in ranges.choices(case.entry, digits().size):
         for sample in (digits(), digits().constant()):
             first, second = (case.coreset(sample, case.budget(sample.size), params, seed=7) for _ in range(2))
@@ -69,7 +69,7 @@ def same_seed(case: Case) -> None:
 
 
 def seeds(case: Case) -> None:
-    """Different seeds give different coresets where the method declares to be stochastic, and nowhere else."""
+    """Different seeds give different coresets if, and only if, the method is declared stochastic."""
     differing = []
     for params in ranges.choices(case.entry, digits().size):
         for sample in (digits(), digits().constant()):
@@ -87,14 +87,14 @@ def global_state(case: Case) -> None:
     before = _random_states()
     for params in ranges.choices(case.entry, few_digits().size):
         case.coreset(few_digits(), case.budget(few_digits().size), params)
-    # Torch may be imported meanwhile, and then has no state from before to differ from.
+    # Torch may be imported only now, and then has no earlier state.
     used = [name for name, state in _random_states().items() if before.get(name, state) != state]
     if used:
         raise Failed(f"the global random state of {', '.join(used)} changed; draw from rng, and seed libraries by it.")
 
 
 def inputs(case: Case) -> None:
-    """Nothing of the caller's is edited, and read-only arrays are accepted."""
+    """The method edits none of its input arrays, and accepts read-only ones."""
     for params in ranges.choices(case.entry, few_digits().size):
         recorder = Recorder(few_digits().source)
         case.coreset(few_digits(), case.budget(few_digits().size), params, recorder=recorder)
@@ -103,27 +103,27 @@ def inputs(case: Case) -> None:
 
 
 def labels(case: Case) -> None:
-    """A label-free method selects the same where labels raise, and where they belong to other images."""
+    """A label-free method selects the same if labels cannot be read, and if they are permuted."""
     others = {
-        "where labels cannot be read": digits().without_labels(),
-        "where labels are permuted": digits().shuffled(*ON_LABELS),
+        "if labels cannot be read": digits().without_labels(),
+        "if labels are permuted": digits().shuffled(*ON_LABELS),
     }
     for params in ranges.choices(case.entry, digits().size):
         budget = case.budget(digits().size)
         expected = case.coreset(digits(), budget, params)
         for what, sample in others.items():
             if not case.coreset(sample, budget, params).same(expected):
-                raise Failed(f"the coreset is another one {what}{_text(params)}: labels reach the method.")
+                raise Failed(f"the coreset changes {what}{_text(params)}: labels reach the method.")
 
 
 def coreset_labels(case: Case) -> None:
-    """A method that reads the labels of its coreset alone selects the same where all other labels are others."""
+    """A method that reads only the labels of its coreset selects the same if all other labels change."""
     sample = digits()
     for params in ranges.choices(case.entry, sample.size):
         for budget in case.budgets(sample.size):
             kept = case.coreset(sample, budget, params)
             if not case.coreset(sample.other_labels(kept.indices), budget, params).same(kept):
-                raise Failed(f"labels of images outside the coreset changed it{_text(params)}; read pool.reveal alone.")
+                raise Failed(f"labels of images outside the coreset changed it{_text(params)}; use only pool.reveal.")
 
 
 def needs(case: Case) -> None:
@@ -139,12 +139,12 @@ def needs(case: Case) -> None:
                 continue  # supervision, not needs, says whether labels may be read
             asked = (call.part, _shared(call.options, sample))
             if asked not in declared:
-                told = ", ".join(_spell(*item) for item in declared) or "nothing"
-                raise Failed(f"the method reads {_spell(*asked)} but declares {told}{_text(params)}.")
+                listed = ", ".join(_spell(*item) for item in declared) or "nothing"
+                raise Failed(f"the method reads {_spell(*asked)} but declares {listed}{_text(params)}.")
 
 
 def supervision(case: Case) -> None:
-    """The method reads labels, those of its coreset, or pseudo-labels, if it declares to."""
+    """The method uses the supervision that it declares: labels, labels of its coreset, or pseudo-labels."""
     declared = case.entry.info.supervision
     sample = few_digits()
     read: set[str] = set()
@@ -152,26 +152,24 @@ def supervision(case: Case) -> None:
         if _allowed(case, params, _rate(case, sample)):
             read |= {_sees(call) for call in _calls(case, sample, params)}
     if declared not in read:
-        # What is read asks for at least this, and nothing that is read asks for more.
+        # The least supervision that allows everything that the method reads.
         least = max(read & {*SUPERVISIONS}, key=SUPERVISIONS.index, default="none")
-        raise Failed(
-            f"supervision={declared!r} is declared, but with no parameter is it used; declare supervision={least!r}."
-        )
+        raise Failed(f"supervision={declared!r} is declared, but no parameter uses it; declare supervision={least!r}.")
 
 
 def parameters(case: Case) -> None:
-    """Every parameter at the ends of its declared range, alone and in pairs, gives a coreset or a clear refusal."""
+    """Parameters at the ends of their ranges, alone and in pairs, give a coreset or a clear refusal."""
     sample = few_digits()
-    wanted = [(params, budget) for params in ranges.one_by_one(case.entry, sample.size) for budget in _budgets(case)]
-    wanted += [(params, case.budget(sample.size)) for params in ranges.pairs(case.entry, sample.size)]
-    for params, budget in wanted:
+    requests = [(params, budget) for params in ranges.one_by_one(case.entry, sample.size) for budget in _budgets(case)]
+    requests += [(params, case.budget(sample.size)) for params in ranges.pairs(case.entry, sample.size)]
+    for params, budget in requests:
         if _allowed(case, params, 1 - budget / sample.size):
             case.attempt(sample, budget, params, numeric_warnings=False)
 
 
 def tiny(case: Case) -> None:
-    """Pools of 1 to 5 images, fewer than classes, for every n."""
-    # Fewer images than classes, neighbours and clusters: what divides by their number, or asks for as many, fails here.
+    """The method works on pools of 1 to 5 images, fewer than classes, for every n."""
+    # Fewer images than classes, neighbours and clusters: methods that divide by them, or need as many, fail here.
     for size in range(1, 6):
         sample = digits().rows(np.linspace(0, digits().size - 1, size).astype(np.int64))
         for params in ranges.choices(case.entry, size):
@@ -180,31 +178,31 @@ def tiny(case: Case) -> None:
 
 
 def one_class(case: Case) -> None:
-    """Pools in which one class, or one cluster, holds every image, be it the only one or the fourth of ten."""
+    """The method works on pools of one class and one cluster, whether it is the only one or the fourth of ten."""
     inside = digits().rows(np.flatnonzero(digits().source.labels() == 3))
-    # The fourth of ten: a method that counts classes from those it sees would call it the first.
+    # The fourth of ten: a method that counts only classes with images would take it for the first.
     _works(case, inside.in_class(3))
     _works(case, replace(inside.in_class(0), num_classes=1))
 
 
 def duplicates(case: Case) -> None:
-    """A pool in which every image occurs three times."""
+    """The method works on a pool in which every image occurs three times."""
     _works(case, few_digits().rows(np.repeat(np.arange(few_digits().size), 3)))
 
 
 def constant(case: Case) -> None:
-    """A pool of equal images with equal scores."""
+    """The method works on a pool of equal images with equal scores."""
     _works(case, digits().constant())
 
 
 def negative(case: Case) -> None:
-    """Embeddings and margins all below 0, and all above, where difficulties (minus the margins) are below."""
+    """The method works if embeddings and margins are all below 0, and if all are above."""
     _works(case, digits().one_sided(-1))
     _works(case, digits().one_sided(1))
 
 
 def nan_embeddings(case: Case) -> None:
-    """A NaN or infinity in embeddings that the method reads is refused by name."""
+    """The method refuses NaN and infinity in embeddings that it reads, and says so."""
     sample = few_digits()
     for params in ranges.choices(case.entry, sample.size):
         if _held(case, sample, params, "embeddings"):
@@ -212,9 +210,9 @@ def nan_embeddings(case: Case) -> None:
 
 
 def nan_scores(case: Case) -> None:
-    """A NaN or infinity in a score that the method uses is refused by name."""
+    """The method refuses NaN and infinity in scores that it uses, and says so."""
     sample, budget = few_digits(), case.budget(few_digits().size)
-    # A name may end in ``{of}``, which stands for what the dynamics are of.
+    # A name may end in ``{of}``, which stands for the labels of the dynamics.
     scores = tuple(part.array.partition("{")[0] for part in PARTS.values() if part.holds == "scores")
     names = [name for name, array in sample.arrays() if name.startswith(scores) and array.dtype.kind == "f"]
     for params in ranges.choices(case.entry, sample.size):
@@ -222,13 +220,13 @@ def nan_scores(case: Case) -> None:
             continue
         expected = case.coreset(sample, budget, params)
         for name in names:
-            # A score that may change its owner without a trace is none that the method uses.
+            # If permuting a score does not change the coreset, the method does not use the score.
             if not case.coreset(sample.shuffled(name), budget, params).same(expected):
                 _refuses(case, sample, name, params)
 
 
 def ties(case: Case) -> None:
-    """Among equal images no class is favoured, although pools are often stored class by class."""
+    """Among equal images the method favours no class, although pools are often stored class by class."""
     sample = digits().constant()
     for params in ranges.choices(case.entry, sample.size):
         kept = case.coreset(sample, sample.size // 2, params).indices
@@ -285,27 +283,27 @@ def _refuses(case: Case, sample: Sample, name: str, params: Mapping[str, Any]) -
             raise Failed(f"one {value} in {name} is refused without saying so{_text(params)}: {result}")
 
 
-def _calls(case: Case, sample: Sample, params: Mapping[str, Any]) -> list[Call]:
-    """What the method asks of the pool; that of a refused request too."""
+def _calls(case: Case, sample: Sample, params: Mapping[str, Any]) -> list[PoolCall]:
+    """Return the method's calls on the pool, also for a refused request."""
     recorder = Recorder(sample.source)
     case.attempt(sample, case.budget(sample.size), params, recorder=recorder, numeric_warnings=False)
     return recorder.calls
 
 
 def _held(case: Case, sample: Sample, params: Mapping[str, Any], held: str) -> bool:
-    """Whether the method asks for a part that holds this."""
+    """Return whether the method reads a part with this content."""
     return any(call.part in PARTS and PARTS[call.part].holds == held for call in _calls(case, sample, params))
 
 
-def _sees(call: Call) -> str:
-    """The least supervision that allows the call."""
+def _sees(call: PoolCall) -> str:
+    """Return the least supervision that allows the call."""
     if call.part in PARTS:
         return PARTS[call.part].least(call.options)
     return {"reveal": "coreset", "labels": "labels"}[call.part]
 
 
 def _shared(options: Options, sample: Sample) -> Options:
-    """Options as the harness computes them: neighbour lists as long as those that are shared, clusters counted."""
+    """Return options as the harness shares them: with the length of shared neighbour lists, and clusters counted."""
     return options.shared(sample.size, sample.num_classes)
 
 
@@ -314,7 +312,7 @@ def _spell(part: str, options: Options) -> str:
 
 
 def _allowed(case: Case, params: Mapping[str, Any], rate: float) -> bool:
-    """Whether the method's own ``check`` lets the combination pass; a budget of 0 has no rate."""
+    """Return whether the method's ``check`` accepts the combination; a budget of 0 has no rate."""
     if rate >= 1:
         return True
     try:
@@ -336,7 +334,7 @@ def _budgets(case: Case) -> list[int]:
 
 
 def _text(params: Mapping[str, Any]) -> str:
-    """What is set, as it follows a statement: empty, or `` (beta=0.3)``."""
+    """Return the parameters in parentheses, `` (beta=0.3)``, or an empty text if there are none."""
     return f" ({', '.join(f'{name}={value!r}' for name, value in params.items())})" if params else ""
 
 

@@ -1,4 +1,4 @@
-"""The ends of the range that a method declares for a parameter, read from its annotation."""
+"""Extreme values of a method's parameters, from their annotations."""
 
 from __future__ import annotations
 
@@ -14,43 +14,43 @@ from bench.plugins import MethodInfo
 from bench.registry import Entry, Param
 
 FAR = 1e6
-"""Stands for the open end of a float's range."""
+"""Extreme value of a float without a bound."""
 _BOUNDS = ("ge", "gt", "le", "lt")
 
 
-def ends(param: Param, size: int) -> list[Any]:
-    """List the values at the ends of a parameter's range: both bounds of a number, every value of a choice.
+def extremes(param: Param, size: int) -> list[Any]:
+    """Return the extreme values of a parameter: both bounds of a number, every value of a choice.
 
-    ``Annotated[int, Field(ge=1)]`` gives 1 and N + 1, an integer that no pool of N images can fill; a float without a
-    bound goes to 1e6, an exclusive bound to the nearest number inside. ``Literal``, ``bool``, enumerations and
-    ``None`` give all their values, a union the ends of each member. Text and containers have no ends.
+    ``Annotated[int, Field(ge=1)]`` gives 1 and N + 1, which exceeds every pool of N images. A float without a bound
+    gives 1e6, an exclusive bound the nearest number inside. ``Literal``, ``bool``, enumerations and ``None`` give all
+    their values, and a union the extremes of its members. Texts and containers have none.
 
     Args:
-        param: with its annotation.
+        param: the parameter.
         size: N of the pool that the values will be tried on.
 
     Returns:
-        Values that the parameter's own validation accepts, without repetition, the default left out.
+        Values that the parameter accepts, without repetition and without the default.
     """
     accepted: list[Any] = []
-    for value in _ends(param.annotation, {}, size):
+    for value in _extremes(param.annotation, {}, size):
         try:
             valid = param.validate(value, "")
         except SpecError:
-            continue  # a rule of the annotation that bounds do not tell, such as a multiple
-        # 1, 1.0 and True are equal, and not the same choice.
+            continue  # another rule of the annotation, such as a multiple
+        # 1, 1.0 and True are equal, but not the same choice.
         if not any(type(valid) is type(other) and valid == other for other in [param.default, *accepted]):
             accepted.append(valid)
     return accepted
 
 
 def one_by_one(entry: Entry[MethodInfo], size: int) -> list[dict[str, Any]]:
-    """List the defaults (an empty mapping), then each parameter at each of its ends and others at their defaults."""
-    return [{}, *({name: value} for name, param in entry.params.items() for value in ends(param, size))]
+    """Return the defaults (an empty mapping), then each extreme of each parameter with the others at their defaults."""
+    return [{}, *({name: value} for name, param in entry.params.items() for value in extremes(param, size))]
 
 
 def choices(entry: Entry[MethodInfo], size: int) -> list[dict[str, Any]]:
-    """List those of ``one_by_one`` that set no number: what a method reads may depend on them."""
+    """Return the settings of ``one_by_one`` that set no number; what a method reads may depend on them."""
     return [
         params
         for params in one_by_one(entry, size)
@@ -59,18 +59,18 @@ def choices(entry: Entry[MethodInfo], size: int) -> list[dict[str, Any]]:
 
 
 def pairs(entry: Entry[MethodInfo], size: int) -> Iterator[dict[str, Any]]:
-    """Yield every two parameters at every pair of their ends, the others at their defaults."""
+    """Yield every pair of extremes of every two parameters, with the others at their defaults."""
     for first, second in combinations(entry.params.values(), 2):
-        for values in product(ends(first, size), ends(second, size)):
+        for values in product(extremes(first, size), extremes(second, size)):
             yield {first.name: values[0], second.name: values[1]}
 
 
-def _ends(annotation: Any, bounds: dict[str, Any], size: int) -> list[Any]:
+def _extremes(annotation: Any, bounds: dict[str, Any], size: int) -> list[Any]:
     origin, inside = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
-        return _ends(inside[0], {**bounds, **_bounds(inside[1:])}, size)
+        return _extremes(inside[0], {**bounds, **_bounds(inside[1:])}, size)
     if origin in (Union, types.UnionType):
-        return [value for member in inside for value in _ends(member, bounds, size)]
+        return [value for member in inside for value in _extremes(member, bounds, size)]
     if origin is Literal:
         return list(inside)
     if annotation in (None, type(None)):
@@ -87,7 +87,7 @@ def _ends(annotation: Any, bounds: dict[str, Any], size: int) -> list[Any]:
 
 
 def _bounds(metadata: tuple[Any, ...]) -> dict[str, Any]:
-    """Collect the bounds: ``Field(ge=0)`` holds its constraints in a list; ``annotated_types.Ge(0)`` is one."""
+    """Return the bounds: ``Field(ge=0)`` has a list of constraints, ``annotated_types.Ge(0)`` is one itself."""
     constraints = [item for entry in metadata for item in getattr(entry, "metadata", [entry])]
     return {
         name: getattr(item, name) for item in constraints for name in _BOUNDS if getattr(item, name, None) is not None
@@ -98,12 +98,12 @@ def _integers(bounds: dict[str, Any], size: int) -> list[int]:
     low = bounds["ge"] if "ge" in bounds else bounds["gt"] + 1 if "gt" in bounds else None
     high = bounds["le"] if "le" in bounds else bounds["lt"] - 1 if "lt" in bounds else None
     if low is None:
-        # An open end gets a number that a careless method trips over: negative where that is allowed.
+        # Without a bound, a number that a careless method does not expect: a negative one.
         low = min(-1, high if high is not None else 0)
     if high is None:
-        # One more than there are images: clusters, neighbours and strata must be cut to what there is.
+        # More than the images: methods must limit clusters, neighbours and strata to the size of the pool.
         high = max(size + 1, low)
-    # 0 too where it lies inside: it is what is divided by.
+    # 0 too if it is inside the range: a method may divide by it.
     return [low, high] if low > 0 or high < 0 else [low, 0, high]
 
 

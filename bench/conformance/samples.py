@@ -1,4 +1,4 @@
-"""The small real pools that methods are checked on, and what is done to them: cut, copied, flattened, spoilt."""
+"""Small real pools on which methods are checked, and changed versions of them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ EPOCHS = 8
 CNN = ModelRef(name="small_cnn")
 RECIPE = Recipe(proxy_epochs=EPOCHS, batch_size=64, lr=0.01, augmentation="none", precision="fp32")
 SIGNED = ("dynamics_labels.aum", "dynamics_labels.aum_logits", "dynamics_pseudo.aum", "dynamics_pseudo.aum_logits")
-"""The scores that may be negative."""
+"""Scores that may be negative."""
 ON_LABELS = (
     "label_array",
     *(
@@ -32,15 +32,15 @@ ON_LABELS = (
         if part.array and part.least(part.options()) == "labels"
     ),
 )
-"""The arrays that rest on labels of images that need not be kept; dynamics are of labels unless they say otherwise."""
+"""Arrays that are made from labels; dynamics are of labels unless they say otherwise."""
 
 
 @dataclass(frozen=True)
 class Sample:
-    """A pool to check a method on.
+    """A pool on which a method is checked.
 
     Attributes:
-        source: every part that a method may read.
+        source: source of every part that a method may read.
         num_classes: C.
     """
 
@@ -53,82 +53,82 @@ class Sample:
         return len(self.source.embeddings())
 
     def arrays(self) -> Iterator[tuple[str, NDArray[Any]]]:
-        """All arrays with their names, such as ``embedding_array`` and ``dynamics_labels.aum``."""
+        """Yield all arrays with their names, such as ``embedding_array`` and ``dynamics_labels.aum``."""
         for item in fields(self.source):
             part = getattr(self.source, item.name)
             if isinstance(part, np.ndarray):
                 yield item.name, part
             elif isinstance(part, Dynamics):
                 for name, array in part.arrays().items():
-                    if array.ndim:  # the number of epochs is no array of images
+                    if array.ndim:  # the number of epochs is not an array over images
                         yield f"{item.name}.{name}", array
 
     def changed(self, change: Change) -> Sample:
-        """Return the same pool with ``change(name, array)`` in place of every array."""
+        """Return the pool with ``change(name, array)`` in place of every array."""
         parts: dict[str, dict[str, NDArray[Any]]] = {}
         for name, array in self.arrays():
             part, _, inner = name.partition(".")
             parts.setdefault(part, {})[inner] = change(name, array)
-        made: dict[str, Any] = {
+        changed_parts: dict[str, Any] = {
             part: arrays[""] if "" in arrays else replace(getattr(self.source, part), **arrays)
             for part, arrays in parts.items()
         }
-        return replace(self, source=replace(self.source, **made))
+        return replace(self, source=replace(self.source, **changed_parts))
 
     def rows(self, rows: NDArray[np.int64] | slice) -> Sample:
         """Return the pool of these images only, in this order."""
         return _with_rehearsal(self.changed(lambda name, array: array[rows].copy()))
 
     def constant(self) -> Sample:
-        """Every image the same and every score equal; labels and pseudo-labels stay."""
+        """Return a pool of equal images with equal scores; labels and pseudo-labels stay."""
         return self.changed(lambda name, array: array if "label_" in name else np.full_like(array, array[0]))
 
     def in_class(self, number: int) -> Sample:
-        """Every label and pseudo-label is ``number``."""
+        """Return the pool with every label and pseudo-label set to ``number``."""
         return self.changed(lambda name, array: np.full_like(array, number) if "label_" in name else array)
 
     def one_sided(self, sign: Literal[-1, 1]) -> Sample:
-        """Embeddings and the scores that may be negative (``SIGNED``) all below 0, or all above."""
+        """Return the pool with embeddings and the scores in ``SIGNED`` all below 0, or all above."""
 
         def move(name: str, array: NDArray[Any]) -> NDArray[Any]:
             if name not in SIGNED and name != "embedding_array":
                 return array
             one = array.dtype.type(1)
-            # By one beyond zero, so that none is equal to it.
+            # Shifted one beyond zero, so that no value is zero.
             return array - array.max() - one if sign < 0 else array - array.min() + one
 
         return self.changed(move)
 
-    def spoilt(self, wanted: str, value: float) -> Sample:
-        """Put ``value`` into the array of that name, for the image in the middle of the pool."""
+    def spoilt(self, target: str, value: float) -> Sample:
+        """Return the pool with ``value`` in the named array, for the image in the middle of the pool."""
 
         def spoil(name: str, array: NDArray[Any]) -> NDArray[Any]:
-            made = array.copy()
-            if name == wanted:
-                made[len(made) // 2] = value
-            return made
+            copied = array.copy()
+            if name == target:
+                copied[len(copied) // 2] = value
+            return copied
 
         return self.changed(spoil)
 
-    def shuffled(self, *wanted: str) -> Sample:
-        """Give these arrays, or all arrays of these dynamics, to other images than before."""
+    def shuffled(self, *targets: str) -> Sample:
+        """Return the pool with the named arrays, or all arrays of the named dynamics, permuted over the images."""
         order = np.random.default_rng(1).permutation(self.size)
-        return self.changed(lambda name, array: array[order] if {name, name.partition(".")[0]} & {*wanted} else array)
+        return self.changed(lambda name, array: array[order] if {name, name.partition(".")[0]} & {*targets} else array)
 
     def without_labels(self) -> Sample:
-        """Return a pool whose true labels, and what was trained on them, raise ``DataError``."""
+        """Return the pool with true labels, and everything trained on them, that raise ``DataError``."""
         return replace(self, source=replace(self.source, **dict.fromkeys(ON_LABELS)))
 
     def other_labels(self, kept: NDArray[np.int64]) -> Sample:
-        """Every image but those in ``kept`` has another label, and what was trained on labels is permuted."""
+        """Return the pool with other labels outside ``kept``, and everything trained on labels permuted."""
         order = np.random.default_rng(1).permutation(self.size)
         outside = np.setdiff1d(np.arange(self.size), kept)
 
         def change(name: str, array: NDArray[Any]) -> NDArray[Any]:
             if name == "label_array":
-                made = array.copy()
-                made[outside] = (made[outside] + 1) % self.num_classes
-                return made
+                relabelled = array.copy()
+                relabelled[outside] = (relabelled[outside] + 1) % self.num_classes
+                return relabelled
             return array[order] if name.partition(".")[0] in ON_LABELS else array
 
         return self.changed(change)
@@ -136,17 +136,17 @@ class Sample:
 
 @cache
 def digits() -> Sample:
-    """300 of scikit-learn's digits sorted by class, as many data sets are stored, with dynamics of a real training.
+    """Return 300 of scikit-learn's digits, sorted by class like many data sets, with dynamics of a real training.
 
-    Made once per process: embeddings are the pixels, pseudo-labels come from k-means of unit rows, dynamics from
-    training ``small_cnn`` for 8 epochs on either labels. Arrays are read-only.
+    Made once per process: embeddings are the pixels, pseudo-labels come from k-means on unit rows, and dynamics from
+    training ``small_cnn`` for 8 epochs, on labels and on pseudo-labels. Arrays are read-only.
     """
     from sklearn.datasets import load_digits
 
     from bench.clustering.kmeans import kmeans_clusters
 
     raw = load_digits()
-    # Sorted by class, so that a method which breaks ties by position favours one; every sixth, so that it is quick.
+    # Sorted by class, so that a method that breaks ties by position favours a class; every sixth, to be quick.
     rows = np.argsort(raw.target, kind="stable")[::6]
     images = np.rint(raw.images[rows] * (255 / 16)).astype(np.uint8)[:, None]
     labels = raw.target[rows].astype(np.int64)
@@ -167,12 +167,12 @@ def digits() -> Sample:
 
 @cache
 def few_digits() -> Sample:
-    """38 of ``digits``, still sorted by class, where a check needs many selections."""
+    """Return 38 of ``digits``, still sorted by class, for checks that need many selections."""
     return _frozen(digits().rows(slice(None, None, 8)))
 
 
 def _frozen(sample: Sample) -> Sample:
-    """Shared by every check, so that a method that gets at the array behind a view cannot spoil the next check."""
+    """Make the arrays read-only: checks share them, and a method must not spoil the next check."""
     for _, array in sample.arrays():
         array.flags.writeable = False
     return sample
@@ -214,9 +214,9 @@ def _as_dataset(images: NDArray[np.uint8], targets: NDArray[np.int64]) -> Datase
 def nearest_mean(
     embeddings: NDArray[np.float32], indices: NDArray[np.int64], labels: NDArray[np.int64], *, classes: int = 10
 ) -> Outputs:
-    """Softmax over minus the distances to the class means of the labelled images: no training, defined for any number.
+    """Return the softmax of minus the distances to the class means of the labelled images, without any training.
 
-    A class without a labelled image, and every class where there is none, has the pool's mean.
+    A class without a labelled image has the pool's mean, so this is defined for any number of labelled images.
     """
     from scipy.spatial.distance import cdist
     from scipy.special import softmax
@@ -228,11 +228,11 @@ def nearest_mean(
 
 
 def _with_rehearsal(sample: Sample) -> Sample:
-    """Rehearse by the nearest kept image: no training, and defined for a pool of any size."""
+    """Return the sample with a rehearsal and a judge that predict by the nearest kept image, without any training."""
     from scipy.spatial.distance import cdist
 
     embeddings, targets = sample.source.embeddings(), sample.source.read(PSEUDO_LABELS, Clustering())
-    # A tenth, as the harness holds out.
+    # A tenth, as in the harness.
     held_out = np.arange(sample.size) % 10 == 0
 
     def rehearse(indices: NDArray[np.int64]) -> float:

@@ -1,1 +1,1 @@
-"""What an encoder is, what it was trained with, and frozen torch networks as encoders; bench/encoders has them all."""
+"""The interface of encoders, their supervision, and frozen torch networks; bench/encoders has the encoders."""

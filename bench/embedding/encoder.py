@@ -1,4 +1,4 @@
-"""What an encoder is: it turns images into embeddings, frozen as it came or fitted to the pool first."""
+"""The interface of encoders, which turn images into embeddings; some are fitted to the pool first."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from bench.plugins import encoders
 
 
 class Encoder(Protocol):
-    """Images to embeddings. No encoder sees a label of the data set at hand."""
+    """Turns images into embeddings, without access to labels."""
 
     def embed(
         self, images: Images, *, device: str, batch_size: int, progress: Callable[[int], None] | None = None
     ) -> NDArray[np.float32]:
-        """Embed every image, in order.
+        """Return the embeddings of all images, in order.
 
         Args:
             images: uint8 [N, C, H, W].
             device: torch device, for example ``cpu`` or ``cuda:0``.
-            batch_size: images at a time; the result does not depend on it beyond rounding.
+            batch_size: images at a time; the result depends on it only by rounding.
             progress: called after each batch with the number of images in it.
 
         Returns:
@@ -34,20 +34,20 @@ class Encoder(Protocol):
 
         Raises:
             WeightsError: the weights give numbers that are not finite.
-            DataError: the number of channels does not suit the encoder.
+            DataError: the encoder does not support this number of channels.
         """
         ...
 
 
 @runtime_checkable
 class FittedEncoder(Encoder, Protocol):
-    """An encoder that learns from the pool's images before it embeds; it is registered with ``fitted=True``.
+    """An encoder that learns from the pool's images before it embeds; register it with ``fitted=True``.
 
-    The harness fits it once per pool, stores what it learned, and restores that wherever images are embedded.
+    The harness fits it once per pool, stores its state, and restores the state wherever images are embedded.
     """
 
     def fit(self, images: Images, *, device: str, progress: Callable[[int, int], None] | None = None) -> Arrays:
-        """Learn from the pool's images, without labels. All random numbers follow from the encoder's parameters.
+        """Learn from the pool's images without labels; random numbers depend only on the encoder's parameters.
 
         Args:
             images: the pool, uint8 [N, C, H, W].
@@ -55,24 +55,24 @@ class FittedEncoder(Encoder, Protocol):
             progress: called with (steps done, steps in all).
 
         Returns:
-            All that ``restore`` needs in another process.
+            Everything that ``restore`` needs in another process.
         """
         ...
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Take over what ``fit`` of an encoder with the same parameters returned."""
+        """Restore the result of ``fit`` of an encoder with the same parameters."""
         ...
 
 
 def make_encoder(ref: EncoderRef, weights: Path | None) -> Encoder:
-    """Build an encoder as it was registered; one that must be fitted is not fitted yet.
+    """Return a registered encoder, which may still have to be fitted.
 
     Args:
-        ref: which one, with which parameters.
-        weights: its weights file, or None where it has none.
+        ref: the encoder with its parameters.
+        weights: its weights file, or None if it has none.
 
     Raises:
-        BenchError: what its function returned is not what its declaration says.
+        BenchError: the encoder's function returned something other than its declaration says.
         WeightsError: the file is damaged or does not fit.
     """
     entry = encoders.get(ref.name)
@@ -82,7 +82,7 @@ def make_encoder(ref: EncoderRef, weights: Path | None) -> Encoder:
             f"encoder {ref.name!r} is registered with fitted=True, so it needs fit(images, *, device, progress=None) "
             "and restore(state) beside embed()."
         )
-    # An author who forgot the declaration would otherwise get embeddings of an untrained encoder, without a word.
+    # Without the declaration, an author would silently get embeddings of an untrained encoder.
     if hasattr(encoder, "fit") and not entry.info.fitted:
         raise BenchError(
             f"encoder {ref.name!r} has fit(), but is not registered with fitted=True; without that it is never fitted."
@@ -91,7 +91,7 @@ def make_encoder(ref: EncoderRef, weights: Path | None) -> Encoder:
 
 
 def batches(total: int, size: int) -> list[NDArray[np.int64]]:
-    """Cut the positions 0 to total - 1, in order, into arrays of ``size``; the last may be shorter.
+    """Return the positions 0 to total - 1 in arrays of ``size``; the last may be shorter.
 
     Raises:
         DataError: ``size`` is below 1.

@@ -15,22 +15,22 @@ from bench.errors import DataError, WeightsError
 from bench.to_device import to_device
 
 _CPU_PIXELS = 400_000
-"""Pixels of a channel that a CPU takes at once: the C library returns larger layers to the system at every step, and
-fetching them again costs several times what the arithmetic does. Measured on 2 cores (AMD EPYC, torch 2.14.1, glibc)
-with tf_efficientnet_lite0 at 128 px and ViT-S/16 at 224 px, see ``embedding`` in benchmarks/README.md; other CPUs and
-GPUs were not."""
+"""Pixels of a channel that a CPU processes at once: the C library returns larger layers to the system at every step,
+and allocating them again takes several times as long as the arithmetic. Measured on 2 cores (AMD EPYC, torch 2.14.1,
+glibc) with tf_efficientnet_lite0 at 128 px and ViT-S/16 at 224 px, see ``embedding`` in benchmarks/README.md; other
+CPUs and GPUs were not measured."""
 
 
 class FrozenEncoder:
     """A network without its classifier: resize, normalise, pooled features.
 
     Args:
-        name: of the encoder, for messages.
+        name: name of the encoder, for messages.
         module: maps float32 [B, 3, size, size] to features [B, D].
-        size: side in pixels that images are resized to.
-        mean: per channel, in [0, 1]; of the network's own training, not of the data set at hand.
+        size: side in pixels to which images are resized.
+        mean: per channel, in [0, 1]; that of the network's training, not of the data set.
         std: per channel, in [0, 1].
-        prepare: in place of resizing and of ``mean`` and ``std``: uint8 [B, 1 or 3, H, W] -> what ``module`` takes.
+        prepare: replaces resizing and normalisation: uint8 [B, 1 or 3, H, W] -> input of ``module``.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class FrozenEncoder:
         prepare: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
         self.name = name
-        # Evaluation mode: batch norm must use the statistics of its own training, whatever batch an image is in.
+        # Evaluation mode: batch norm must use the statistics of its training, not of the batch.
         self.module = module.eval().requires_grad_(False)
         self.size = size
         self._mean = torch.tensor(mean).view(1, 3, 1, 1)
@@ -55,10 +55,10 @@ class FrozenEncoder:
     def embed(
         self, images: Images, *, device: str, batch_size: int, progress: Callable[[int], None] | None = None
     ) -> NDArray[np.float32]:
-        """See ``Encoder.embed``. float32 on every device, so that stored embeddings suit all of them.
+        """Return the embeddings, see ``Encoder.embed``; float32 on every device, so that all can use stored ones.
 
-        Images of one channel are repeated to three. A CPU takes fewer images at a time than ``batch_size`` where they
-        are large (8 of 224 px, 43 of 96 px).
+        Images of one channel are repeated to three. A CPU processes fewer large images at a time than ``batch_size``
+        (8 of 224 px, 43 of 96 px).
         """
         if images.shape[1] not in (1, 3):
             raise DataError(f"encoder {self.name!r} takes images of 1 or 3 channels, got {images.shape[1]}.")
@@ -66,7 +66,7 @@ class FrozenEncoder:
         module = self.module.to(on, memory_format=torch.channels_last)  # type: ignore[call-overload]
         step = images_at_once(self.size, batch_size, on)
         parts = []
-        # Files are read by several threads, which a step of a few images would leave idle. Whole steps are read.
+        # A multiple of the step is read at once: several threads read files, and a few images would leave them idle.
         for index in batches(len(images), batch_size - batch_size % max(1, step)):
             for pixels in torch.from_numpy(np.ascontiguousarray(images[index])).split(step):
                 parts.append(self._features(module, to_device(pixels, on)))
@@ -81,7 +81,7 @@ class FrozenEncoder:
     def _features(self, module: nn.Module, pixels: Tensor) -> NDArray[np.float32]:
         inputs = self._prepare(pixels)
         features: Tensor = module(inputs.contiguous(memory_format=torch.channels_last)).float().cpu()
-        # Per step and not at the end: hours of embedding should not pass before it shows.
+        # Checked per step and not at the end, which may be hours later.
         if not torch.isfinite(features).all():
             raise WeightsError(
                 f"encoder {self.name!r} gives numbers that are not finite; its weights file is damaged "
@@ -91,23 +91,23 @@ class FrozenEncoder:
 
 
 def images_at_once(size: int, batch_size: int, device: torch.device) -> int:
-    """Return how many images of ``size`` pixels a side are embedded in one step where ``batch_size`` are asked for."""
+    """Return how many images with sides of ``size`` pixels are embedded in one step, at most ``batch_size``."""
     return min(batch_size, max(8, _CPU_PIXELS // size**2)) if device.type == "cpu" else batch_size
 
 
 def resize(images: Tensor, size: int) -> Tensor:
-    """Resize bicubically with antialiasing, as Pillow does it.
+    """Return images resized bicubically with antialiasing, as by Pillow.
 
     Args:
         images: float32 [B, C, H, W] in [0, 1].
         size: side of the result in pixels.
 
     Returns:
-        float32 [B, C, size, size] in [0, 1]: the overshoot of bicubic interpolation is cut off.
+        float32 [B, C, size, size] in [0, 1]; the overshoot of bicubic interpolation is clipped.
     """
-    # Bit for bit as they are: an interpolation to the same size rounds.
+    # Unchanged: an interpolation to the same size would round.
     if images.shape[-2:] == (size, size):
         return images
     resized = nn.functional.interpolate(images, (size, size), mode="bicubic", antialias=True, align_corners=False)
-    # No network has seen values outside, which normalisation would carry on.
+    # Networks have not seen values outside [0, 1].
     return resized.clamp_(0, 1)

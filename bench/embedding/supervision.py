@@ -1,4 +1,4 @@
-"""What an encoder was trained with, where that follows from the weights that the user names."""
+"""The supervision of an encoder, if it depends on the weights that the user names."""
 
 from __future__ import annotations
 
@@ -13,46 +13,46 @@ from bench.plugins import EncoderInfo, Trained
 from bench.registry import Entry
 from bench.weights.locations import is_published
 
-# In the grammar of calls the bare word none is Python's None.
-Given = Annotated[
+# In the grammar of calls, the word none is Python's None.
+Stated = Annotated[
     Literal["auto", "none", "self-supervised", "language", "labels"],
     BeforeValidator(lambda value: "none" if value is None else value),
 ]
-"""The parameter ``supervision``: what the user states, or ``auto`` for what the name of the weights tells."""
+"""The parameter ``supervision``: stated by the user, or ``auto`` to derive it from the name of the weights."""
 
 
-def stated(params: Mapping[str, Any], told: Trained | None, owner: str) -> Trained:
-    """Return what the user states in ``supervision``, and otherwise what the name of the weights tells.
+def stated(params: Mapping[str, Any], from_name: Trained | None, owner: str) -> Trained:
+    """Return the supervision that the user states, or else the one that follows from the name of the weights.
 
     Args:
-        params: those that the user set.
-        told: what the name tells; None for nothing.
+        params: parameters that the user set.
+        from_name: supervision according to the name; None if the name does not tell.
         owner: ``encoder 'timm'``, for messages.
 
     Raises:
-        SpecError: neither says anything.
+        SpecError: neither the user nor the name says it.
     """
-    given = params.get("supervision", "auto")
-    if given != "auto":
-        return "none" if given is None else given
-    if told is None:
+    supervision = params.get("supervision", "auto")
+    if supervision != "auto":
+        return "none" if supervision is None else supervision
+    if from_name is None:
         raise SpecError(
             f"{owner}: {params.get('name')} does not tell what its weights were trained with, which tables warn by; "
             "add supervision=none, self-supervised, language or labels to it."
         )
-    return told
+    return from_name
 
 
 def check_file(entry: Entry[EncoderInfo], params: Mapping[str, Any], file: Path) -> None:
-    """Refuse a file of the user's own of which only the name of other weights tells what it was trained with.
+    """Refuse the user's own weights file without a stated supervision, unless it is the published file.
 
     Args:
         entry: the encoder as registered.
-        params: those that the user set.
-        file: what ``weights=FILE`` named.
+        params: parameters that the user set.
+        file: the file in ``weights=FILE``.
 
     Raises:
-        SpecError: ``supervision`` is not stated, and the file is not known to be the published one.
+        SpecError: ``supervision`` is not stated, and the file is not the published one.
         WeightsError: the file cannot be read.
     """
     if "supervision" not in entry.params or params.get("supervision", "auto") != "auto":

@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0: a small supervised encoder whose weights come with a Python package, so it works offline."""
+"""EfficientNet-Lite0: a small supervised encoder that works offline, since a Python package has its weights."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bench import register_encoder
 from bench.embedding.encoder import Encoder
 from bench.weights.locations import PackageWeights
 
-# Blocks of each stage: the package numbers them through, timm by stage.
+# Blocks of each stage: the package numbers all blocks, timm those of each stage.
 _STAGES = (1, 2, 2, 3, 3, 4, 1)
 _OUTER = {"_conv_stem": "conv_stem", "_bn0": "bn1", "_conv_head": "conv_head", "_bn1": "bn2", "_fc": "classifier"}
 _INNER = {
@@ -23,7 +23,7 @@ _INNER = {
     "_project_conv": "conv_pwl",
     "_bn2": "bn3",
 }
-# The very first block does not expand, and timm numbers its layers from what is there.
+# The first block has no expansion, and timm numbers its layers accordingly.
 _FIRST = {"_depthwise_conv": "conv_dw", "_bn1": "bn1", "_project_conv": "conv_pw", "_bn2": "bn2"}
 
 
@@ -40,7 +40,7 @@ def efficientnet_lite0(weights: Path | None, *, size: Annotated[int, Field(ge=32
 
     Args:
         weights: file with timm's or the package's parameter names.
-        size: side of the input in pixels; 224 is the training size, 128 costs a third of the time.
+        size: side of the input in pixels; 224 is the training size, 128 takes a third of the time.
 
     Raises:
         BenchError: timm is not installed.
@@ -57,13 +57,13 @@ def efficientnet_lite0(weights: Path | None, *, size: Annotated[int, Field(ge=32
 
 
 def to_timm_names(state: Mapping[str, Any]) -> dict[str, Any]:
-    """Rename the package's parameters to timm's; a state that has timm's names already stays as it is.
+    """Return a state with the package's parameter names renamed to timm's; timm's own names stay.
 
     Args:
         state: parameter names to tensors.
 
     Returns:
-        The same tensors under timm's names; names that are not known keep theirs.
+        The same tensors under timm's names; unknown names stay.
     """
     # A name that only the package's file has.
     if "_conv_stem.weight" not in state:

@@ -1,4 +1,4 @@
-"""Embeddings that were given: the vectors of a data set are their own embeddings."""
+"""The encoder of vectors: the vectors of a data set are its embeddings."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from bench.plugins import register_encoder
 
 
 @register_encoder("given", supervision="none", source="the user's own vectors", gpu=False)
-def given(weights: Path | None) -> Given:
-    """Take the vectors as they are, for items that come as embeddings."""
-    return Given()
+def given(weights: Path | None) -> GivenVectors:
+    """Vectors as they are, for data sets of embeddings."""
+    return GivenVectors()
 
 
-class Given:
-    """Passes vectors on; what they were made with is the user's to say."""
+class GivenVectors:
+    """Returns vectors unchanged."""
 
     def embed(
         self, images: Images, *, device: str, batch_size: int, progress: Callable[[int], None]

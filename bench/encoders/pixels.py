@@ -1,4 +1,4 @@
-"""Principal components of the pixels: an encoder without a network, for offline work on small images."""
+"""Principal components of the pixels: an encoder without a network, for offline use on small images."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ def pixels(
 ) -> FittedEncoder:
     """Standardised pixels, projected onto their principal components.
 
-    Source: PCA. Pixels are standardised per channel, not per position: on digits the constant border would otherwise
-    weigh as much as the strokes.
+    Source: PCA. Pixels are standardised per channel, not per position: otherwise the constant border of digits would
+    have the same weight as the strokes.
 
     Args:
         weights: None.
-        components: D; cut to what the pool's pixels span.
-        size: side in pixels above which images are made smaller first. The covariance has (C * size * size)^2
-            entries, hence the limit.
+        components: D; at most the dimensions that the pool's pixels span.
+        size: side in pixels to which larger images are scaled first. The covariance has (C * size * size)^2 entries,
+            hence the limit.
 
     Returns:
         An encoder that must be fitted on the pool before it embeds.
@@ -50,7 +50,7 @@ def pixels(
 
 
 class PixelEncoder:
-    """See ``pixels``."""
+    """PCA of an image's pixels, see ``pixels``."""
 
     def __init__(self, components: int, size: int) -> None:
         self._components = components
@@ -59,7 +59,7 @@ class PixelEncoder:
         self._projection: NDArray[np.float32] | None = None
 
     def fit(self, images: Images, *, device: str, progress: Callable[[int, int], None] | None = None) -> Arrays:
-        """See ``FittedEncoder.fit``: one pass over the images, always on the CPU.
+        """Fit the components in one pass over the images, always on the CPU; see ``FittedEncoder.fit``.
 
         Returns:
             ``center`` float32 [P] and ``projection`` float32 [P, D] of ``principal_components``.
@@ -68,7 +68,7 @@ class PixelEncoder:
         total: NDArray[np.float64] | float = 0.0
         products: NDArray[np.float64] | float = 0.0
         for index in batches(len(images), _FIT_BATCH):
-            # float64: the covariance is a difference of two sums over the pool, which float32 would not keep apart.
+            # float64: the covariance is a difference of two large sums, which would lose its digits in float32.
             flat = self._flat(images, index).astype(np.float64)
             total = total + flat.sum(axis=0)
             products = products + flat.T @ flat
@@ -80,13 +80,13 @@ class PixelEncoder:
         return {"center": center, "projection": projection}
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """See ``FittedEncoder.restore``."""
+        """Restore a fit, see ``FittedEncoder.restore``."""
         self._center, self._projection = state["center"], state["projection"]
 
     def embed(
         self, images: Images, *, device: str, batch_size: int, progress: Callable[[int], None] | None = None
     ) -> NDArray[np.float32]:
-        """See ``Encoder.embed``; always on the CPU.
+        """Return the embeddings, always computed on the CPU; see ``Encoder.embed``.
 
         Raises:
             BenchError: ``restore`` was not called, or the images have another shape than those of ``fit``.
@@ -106,7 +106,7 @@ class PixelEncoder:
         return np.concatenate(parts)
 
     def _flat(self, images: Images, index: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Float32 [B, C * h * w] in [0, 1], h and w at most ``size``."""
+        """Return float32 [B, C * h * w] in [0, 1], with h and w at most ``size``."""
         scaled = np.divide(images[index], 255, dtype=np.float32)
         if max(scaled.shape[-2:]) > self._size:
             import torch
@@ -120,21 +120,20 @@ class PixelEncoder:
 def principal_components(
     mean: NDArray[np.float64], second_moment: NDArray[np.float64], channels: int, components: int, count: int
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """PCA of channel-standardised pixels from the moments of the raw ones.
+    """Return the principal components of channel-standardised pixels, from the moments of raw pixels.
 
-    Source: the eigenvectors of the covariance are the right singular vectors of the centred data; all of them are
-    computed exactly (LAPACK), none by a randomised solver. Signs are fixed so that each component's largest entry is
-    positive.
+    Source: the eigenvectors of the covariance are the right singular vectors of the centred data. They are computed
+    exactly (LAPACK), not by a randomised solver. Signs are fixed so that each component's largest entry is positive.
 
     Args:
         mean: float64 [P] of the flattened pixels, channel by channel.
         second_moment: float64 [P, P], mean of the outer products.
-        channels: number of equal parts that P splits into, each standardised by one mean and one deviation.
-        components: number wanted.
-        count: images behind the moments; more than ``count - 1`` components carry no variance.
+        channels: number of equal parts of P, each standardised by one mean and one deviation.
+        components: largest number of components.
+        count: images behind the moments; more than ``count - 1`` components have no variance.
 
     Returns:
-        float32 [P], the centre to subtract, and float32 [P, D] to multiply with, standardisation included, by
+        float32 [P], the centre to subtract, and float32 [P, D] to multiply with, including the standardisation, by
         decreasing variance. 1 <= D <= components.
     """
     from scipy.linalg import eigh
@@ -142,19 +141,19 @@ def principal_components(
     per_channel = mean.reshape(channels, -1).mean(axis=1)
     square = np.diag(second_moment).reshape(channels, -1).mean(axis=1)
     deviation = np.sqrt(np.maximum(square - per_channel**2, 0))
-    # Moments cancel: a constant channel shows a rounding error in place of zero.
+    # Moments cancel: a constant channel has a rounding error in place of zero.
     deviation[deviation < 1e-6] = 1.0
     scale = np.repeat(1 / deviation, len(mean) // channels)
     covariance = (second_moment - np.outer(mean, mean)) * np.outer(scale, scale)
     # N centred images span N - 1 directions at most.
     size = min(components, len(mean), max(count - 1, 1))
     variance, vectors = eigh(covariance, subset_by_index=(len(mean) - size, len(mean) - 1))
-    # LAPACK gives them in ascending order.
+    # LAPACK returns them in ascending order.
     variance, vectors = variance[::-1], vectors[:, ::-1]
-    # Beyond, directions are rounding alone, and another machine would find others; one is kept in any case.
+    # Further directions are only rounding and differ by machine; one is always kept.
     spanned = max(1, int((variance > 1e-10 * max(variance[0], 1e-10)).sum()))
     vectors = vectors[:, :spanned]
-    # An eigenvector's sign is arbitrary, and LAPACKs differ in it: fixed, or embeddings would differ by machine.
+    # An eigenvector's sign is arbitrary and differs between LAPACKs; without fixing it, embeddings would too.
     largest = vectors[np.abs(vectors).argmax(axis=0), np.arange(spanned)]
     projection = scale[:, None] * vectors * np.where(largest < 0, -1.0, 1.0)
     return np.asarray(mean, dtype=np.float32), np.asarray(projection, dtype=np.float32)

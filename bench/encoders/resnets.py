@@ -15,7 +15,7 @@ from bench.embedding.encoder import Encoder
 from bench.weights.locations import TorchvisionWeights, UrlWeights
 
 Size = Annotated[int, Field(ge=32)]
-# The classifier of supervised training, and the heads that self-supervised training throws away.
+# The classifier of supervised training, and the heads that self-supervised training discards.
 _HEADS = ("fc.", "head.", "projection_head.", "prototypes.")
 
 
@@ -45,7 +45,7 @@ def resnet50_imagenet(weights: Path | None, *, size: Size = 224) -> Encoder:
     "dino_resnet50",
     supervision="self-supervised",
     source="Caron et al. 2021 (arXiv:2104.14294), DINO ResNet-50",
-    # Neither for this file nor for SwAV's have the authors published a digest.
+    # The authors published no digest of this file, nor of SwAV's.
     weights=UrlWeights("https://dl.fbaipublicfiles.com/dino/dino_resnet50_pretrain/dino_resnet50_pretrain.pth"),
 )
 def dino_resnet50(weights: Path | None, *, size: Size = 224) -> Encoder:
@@ -65,13 +65,13 @@ def swav_resnet50(weights: Path | None, *, size: Size = 224) -> Encoder:
 
 
 def _encoder(name: str, architecture: str, weights: Path | None, size: int) -> Encoder:
-    """Build a ResNet of ``torchvision(name=...)`` with another preprocessing: images are scaled to ``size``, uncropped.
+    """Return a ResNet as in ``torchvision(name=...)``, but with images that are scaled to ``size`` without cropping.
 
     Args:
-        name: of the encoder, for messages.
+        name: name of the encoder, for messages.
         architecture: torchvision's name.
-        weights: file with torchvision's parameter names; the authors' training checkpoints load as well (of DINO's, the
-            teacher is taken), and so does a file of torchvision's V2 recipe, where V1 is what is fetched.
+        weights: file with torchvision's parameter names. The authors' training checkpoints work too (for DINO, the
+            teacher is used), and so does a file of torchvision's V2 recipe; V1 is the one that is fetched.
         size: side of the input in pixels.
 
     Raises:

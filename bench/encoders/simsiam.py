@@ -1,4 +1,4 @@
-"""SimSiam on the pool itself: real features on a machine without a network, from no label and no other images."""
+"""SimSiam trained on the pool: learned features without network access, labels or other images."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 _READ = 256
 _LAYERS_KEPT = 60_000
-"""Values that one view of 32 x 32 pixels leaves for the backward pass, at width 32, rounded up twice."""
+"""Values that the backward pass needs of one view of 32 x 32 pixels, at width 32, rounded up twice."""
 
 
 def _memory(params: Mapping[str, Any], images: int, shape: tuple[int, ...]) -> int:
     """Return the bytes of the pool at the network's size, and of two views of a batch in the network."""
     area, width = params["size"] ** 2, params["width"] / 32
-    kept = 2 * params["batch_size"] * _LAYERS_KEPT * area / 32**2 * width
-    return images * shape[0] * area + int(2 * 4 * kept)
+    values = 2 * params["batch_size"] * _LAYERS_KEPT * area / 32**2 * width
+    return images * shape[0] * area + int(2 * 4 * values)
 
 
 @register_encoder(
@@ -50,22 +50,21 @@ def simsiam(
 ) -> FittedEncoder:
     """A small ConvNet, trained on the pool's images to give two random views of an image the same features.
 
-    Source: Chen and He 2021; ``bench.training.siamese`` and ``bench.training.views`` name what differs. The network is
-    ours, three blocks of 3x3 convolution, BatchNorm and ReLU as in ``small_cnn``, with the last one wider, made to
-    train on CPU cores. The same seed, device and number of threads give the same weights.
+    Source: Chen and He 2021; ``bench.training.siamese`` and ``bench.training.views`` list the deviations. The network
+    is this project's: three blocks of 3x3 convolution, BatchNorm and ReLU as in ``small_cnn``, with a wider last block,
+    so that it can be trained on CPU cores. The same seed, device and number of threads give the same weights.
 
-    Fitting sees no label. The defaults were not chosen without labels, though: a prototype was tried with several
-    learning rates, batch sizes and lengths on 5,000 training images of CIFAR-10 and printed the accuracy of kNN on
-    their labels.
+    Fitting reads no label. The defaults, however, were chosen with labels: a prototype was tried with several learning
+    rates, batch sizes and lengths on 5,000 training images of CIFAR-10, by the accuracy of kNN on their labels.
 
     Args:
         weights: None.
         epochs: passes over the pool.
-        size: side of the network's input in pixels; images are resized to it once, before training.
-        width: channels of the first block; the features are four times as many.
+        size: side of the network's input in pixels; images are resized once, before training.
+        width: channels of the first block; there are four times as many features.
         batch_size: images per step.
         lr: learning rate per 256 images.
-        seed: of weights, order and views; the grid's seeds train no other encoder.
+        seed: seed of weights, order and views; it is independent of the grid's seeds.
 
     Returns:
         An encoder that must be fitted to the pool before it embeds.
@@ -74,7 +73,7 @@ def simsiam(
 
 
 class SimSiamEncoder:
-    """See ``simsiam``."""
+    """A network trained by SimSiam, see ``simsiam``."""
 
     def __init__(self, *, epochs: int, size: int, width: int, batch_size: int, lr: float, seed: int) -> None:
         self._epochs, self._size, self._width = epochs, size, width
@@ -82,18 +81,18 @@ class SimSiamEncoder:
         self._state: Mapping[str, NDArray[Any]] | None = None
 
     def fit(self, images: Images, *, device: str, progress: Callable[[int, int], None] | None = None) -> Arrays:
-        """See ``FittedEncoder.fit``. Images in files are read once, and held at the network's size.
+        """Train the network, see ``FittedEncoder.fit``; images in files are read once, at the network's size.
 
         Raises:
-            DataError: images of another number of channels than 1 or 3.
-            TrainingError: fewer than 2 images, a loss that is not finite, or a network that has collapsed.
+            DataError: the images do not have 1 or 3 channels.
+            TrainingError: there are fewer than 2 images, the loss is not finite, or the network has collapsed.
         """
         import torch
 
         from bench.identity import derive_seed
         from bench.training.siamese import Schedule, SiameseHeads, train_siamese
 
-        # Built on the CPU from a seed of its own, so that every device starts with the same weights.
+        # Built on the CPU with its own seed, so that every device starts with the same weights.
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derive_seed(self._seed, "simsiam", "weights"))
             backbone, heads = _network(self._width), SiameseHeads(4 * self._width)
@@ -116,13 +115,13 @@ class SimSiamEncoder:
         return {name: value.cpu().numpy() for name, value in backbone.state_dict().items()}
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """See ``FittedEncoder.restore``."""
+        """Restore a trained network, see ``FittedEncoder.restore``."""
         self._state = state
 
     def embed(
         self, images: Images, *, device: str, batch_size: int, progress: Callable[[int], None] | None = None
     ) -> NDArray[np.float32]:
-        """See ``Encoder.embed``.
+        """Return the embeddings, see ``Encoder.embed``.
 
         Raises:
             BenchError: ``restore`` was not called.
@@ -135,32 +134,32 @@ class SimSiamEncoder:
         if self._state is None:
             raise BenchError("encoder 'simsiam' must be fitted to the pool's images before it can embed.")
         with torch.random.fork_rng(devices=[]):
-            # Only to be filled: its first weights must not cost the caller random numbers.
+            # Its initial weights are replaced, and must not use the caller's random numbers.
             network = _network(self._width)
         network.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in self._state.items()})
         frozen = FrozenEncoder("simsiam", network, size=self._size, mean=(MEAN,) * 3, std=(STD,) * 3)
         return frozen.embed(images, device=device, batch_size=batch_size, progress=progress)
 
     def _read(self, images: Images) -> Tensor:
-        """Read all images at the network's size, uint8 [N, C, size, size]."""
+        """Return all images at the network's size, uint8 [N, C, size, size]."""
         import torch
 
         from bench.embedding.frozen import resize
 
         if images.shape[1] not in (1, 3):
             raise DataError(f"encoder 'simsiam' takes images of 1 or 3 channels, got {images.shape[1]}.")
-        held = torch.empty(len(images), images.shape[1], self._size, self._size, dtype=torch.uint8)
+        resized = torch.empty(len(images), images.shape[1], self._size, self._size, dtype=torch.uint8)
         for index in batches(len(images), _READ):
             pixels = torch.from_numpy(np.ascontiguousarray(images[index])).float().div_(255)
-            # Held as uint8: as float32 a pool would take four times the memory.
-            held[int(index[0]) : int(index[-1]) + 1] = resize(pixels, self._size).mul_(255).round_().to(torch.uint8)
-        return held
+            # Stored as uint8: float32 would take four times the memory.
+            resized[int(index[0]) : int(index[-1]) + 1] = resize(pixels, self._size).mul_(255).round_().to(torch.uint8)
+        return resized
 
 
 def _network(width: int) -> nn.Module:
-    """Float32 [B, 3, S, S] -> features [B, 4 width]; random weights from torch's global generator.
+    """Return a network, float32 [B, 3, S, S] -> features [B, 4 width], with weights from torch's global generator.
 
-    The first convolution has stride 2: a step then takes a quarter of the time.
+    The first convolution has stride 2, so that a step takes a quarter of the time.
     """
     from torch import nn
 

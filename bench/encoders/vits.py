@@ -1,4 +1,4 @@
-"""Vision transformers by short names: DINO, DINOv2 and CLIP, of which ``timm(name=...)`` has all others.
+"""Vision transformers by short names: DINO, DINOv2 and CLIP; ``timm(name=...)`` has many others.
 
 All take a weights file, timm's or the authors', and the side of the input in pixels; see ``_encoder``.
 """
@@ -78,8 +78,8 @@ def dinov2_vits14(weights: Path | None, *, size: Size14 = 224) -> Encoder:
 def clip_vitb32(weights: Path | None, *, size: Size32 = 224) -> Encoder:
     """Image tower of OpenAI's CLIP ViT-B/32, 768 features of the class token before the projection to the text space.
 
-    Source: timm's architecture with QuickGELU, the activation that OpenAI trained with; timm's model of the plain
-    name has GELU in its place and gives slightly different features from the same weights.
+    Source: timm's architecture with QuickGELU, with which OpenAI trained; timm's model of the plain name has GELU
+    instead and gives slightly different features with the same weights.
     """
     return _encoder(
         "clip_vitb32",
@@ -93,20 +93,20 @@ def clip_vitb32(weights: Path | None, *, size: Size32 = 224) -> Encoder:
 
 
 def clip_to_timm_names(state: Mapping[str, Any]) -> dict[str, Any]:
-    """Rename the image tower of an OpenAI CLIP state dict to timm's names; a state with timm's names stays as it is.
+    """Return the image tower of an OpenAI CLIP state dict with timm's names; a state with timm's names stays as it is.
 
     Args:
         state: parameter names to tensors.
 
     Returns:
-        The image tower alone, without the projection to the text space; class token and position embeddings with the
-        leading axes that timm gives them.
+        Only the image tower, without the projection to the text space; class token and position embeddings have
+        timm's leading axes.
     """
     if "visual.class_embedding" not in state:
         return dict(state)
     renamed = {}
     for name, value in state.items():
-        # The text tower has names that look alike, and the projection is not part of the features.
+        # The text tower has similar names, and the projection is not part of the features.
         if not name.startswith("visual.") or name == "visual.proj":
             continue
         name = name.removeprefix("visual.")
@@ -126,15 +126,15 @@ def _encoder(
     mean: Sequence[float] = IMAGENET_MEAN,
     std: Sequence[float] = IMAGENET_STD,
 ) -> Encoder:
-    """Build a vision transformer of timm with another preprocessing: images are scaled to ``size``, uncropped.
+    """Return a vision transformer of timm, but with images that are scaled to ``size`` without cropping.
 
     Args:
         owner: name of the encoder, for messages.
         name: timm's name of the architecture.
-        weights: timm's file, or the authors': of DINO the names are the same, of DINOv2 too but for a mask token, which
-            is dropped, and of CLIP a state dict with ``visual.*``, whose text tower is dropped.
+        weights: timm's file, or the authors'. DINO's has the same names; DINOv2's also has a mask token, which is
+            dropped; CLIP's is a state dict with ``visual.*``, of which the text tower is dropped.
         size: side of the input in pixels, a multiple of the patch's; position embeddings are interpolated.
-        convert: from the file's parameter names to timm's.
+        convert: converts the file's parameter names to timm's.
         mean: per channel, in [0, 1].
         std: per channel, in [0, 1].
 
@@ -146,8 +146,8 @@ def _encoder(
     from bench.weights.checkpoints import load_weights
     from bench.zoo.with_timm import build
 
-    # ``dynamic_img_size``: timm would refuse all sides but the one that it was trained at.
+    # ``dynamic_img_size``: without it, timm refuses all sizes but that of its training.
     network = build(name, owner=f"encoder {owner!r}", size=None, num_classes=0, dynamic_img_size=True)
-    # DINOv2's mask token is of its training alone.
+    # DINOv2's mask token is only used in its training.
     load_weights(network, weights, owner=owner, ignore=("head.", "mask_token"), convert=convert)
     return FrozenEncoder(owner, network, size=size, mean=mean, std=std)

@@ -9,16 +9,16 @@ from typing import Any
 
 from bench import register_encoder
 from bench.embedding.encoder import Encoder
-from bench.embedding.supervision import Given, stated
+from bench.embedding.supervision import Stated, stated
 from bench.errors import SpecError
 from bench.plugins import Trained
 from bench.weights.locations import HubWeights, Weights
 
 _OWNER = "encoder 'hf'"
 _BESIDE = ("config.json", "preprocessor_config.json")
-# What repositories say of their networks is prose, and anybody may have tuned a network with labels under a name like
-# another's. These are known by their whole names, or by an owner whose networks of the name were all trained alike.
-_TOLD: tuple[tuple[Trained, str], ...] = (
+# Repositories only describe their networks in prose, and a network with a similar name may have been tuned with labels.
+# These are known by their full names, or by an owner all of whose networks with the name were trained alike.
+_KNOWN: tuple[tuple[Trained, str], ...] = (
     ("self-supervised", r"facebook/dinov2(-with-registers)?-(small|base|large|giant)"),
     ("self-supervised", r"facebook/dinov3-[a-z0-9-]+-pretrain-(lvd1689m|sat493m)"),
     ("self-supervised", r"facebook/dino-vit[sb](8|16)"),
@@ -44,7 +44,7 @@ def _name(params: Mapping[str, Any]) -> str:
 
 def _trained_with(params: Mapping[str, Any]) -> Trained:
     name = _name(params)
-    return stated(params, next((kind for kind, known in _TOLD if re.fullmatch(known, name)), None), _OWNER)
+    return stated(params, next((kind for kind, pattern in _KNOWN if re.fullmatch(pattern, name)), None), _OWNER)
 
 
 def _weights(params: Mapping[str, Any]) -> Weights:
@@ -52,8 +52,8 @@ def _weights(params: Mapping[str, Any]) -> Weights:
 
 
 def _files(weights: Path) -> list[Path]:
-    """Return the weights, and the files that say how the network is built and given images."""
-    # All of them: other settings beside the same weights are other embeddings.
+    """Return the weights, and the files with the settings of the network and of its images."""
+    # All of them: with other settings, the same weights give other embeddings.
     return [weights, *(weights.with_name(name) for name in _BESIDE)]
 
 
@@ -65,21 +65,21 @@ def _files(weights: Path) -> list[Path]:
     files=_files,
     version=2,
 )
-def hf(weights: Path | None, *, name: str = "", supervision: Given = "auto") -> Encoder:
+def hf(weights: Path | None, *, name: str = "", supervision: Stated = "auto") -> Encoder:
     """An image network of the Hugging Face hub, such as facebook/dinov2-base, with its own preprocessing.
 
-    Features are the projection to the space of texts where there is one, else the pooled output, else the class token,
-    else the mean over positions. Nothing but the repository's tensors and settings is read, no code of it is run.
+    Features are the projection to the text space if there is one, else the pooled output, else the class token, else
+    the mean over positions. Only the repository's tensors and settings are read; no code of it is run.
 
     Args:
-        weights: a safetensors file beside its ``config.json`` and ``preprocessor_config.json``.
-        name: of the repository.
-        supervision: what it was trained with, where the name does not tell or the file is another.
+        weights: a safetensors file next to its ``config.json`` and ``preprocessor_config.json``.
+        name: name of the repository.
+        supervision: what the network was trained with, if the name does not tell or the file is your own.
 
     Raises:
         BenchError: transformers is not installed.
-        WeightsError: the file is unreadable, does not fit, its settings are not beside it, or its network embeds no
-            image, or one image differently at every call.
+        WeightsError: the file is unreadable, does not fit, or lacks its settings; or its network cannot embed an image,
+            or embeds an image differently at every call.
     """
     from bench.embedding.frozen import FrozenEncoder
     from bench.zoo import with_hf as zoo

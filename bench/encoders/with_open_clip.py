@@ -8,7 +8,7 @@ from typing import Any
 
 from bench import register_encoder
 from bench.embedding.encoder import Encoder
-from bench.embedding.supervision import Given, stated
+from bench.embedding.supervision import Stated, stated
 from bench.plugins import Trained
 from bench.weights.locations import Weights
 
@@ -16,7 +16,7 @@ _OWNER = "encoder 'open_clip'"
 
 
 def _trained_with(params: Mapping[str, Any]) -> Trained:
-    # All that open_clip publishes was trained on images with texts.
+    # All weights of open_clip were trained on images with texts.
     return stated(params, "language", _OWNER)
 
 
@@ -29,14 +29,14 @@ def _weights(params: Mapping[str, Any]) -> Weights:
 
 
 @register_encoder("open_clip", supervision=_trained_with, source="open_clip, by its names", weights=_weights)
-def open_clip(weights: Path | None, *, name: str = "", pretrained: str = "", supervision: Given = "auto") -> Encoder:
+def open_clip(weights: Path | None, *, name: str = "", pretrained: str = "", supervision: Stated = "auto") -> Encoder:
     """Image tower of any model of open_clip, such as ViT-B-32 with openai, with its own preprocessing and projection.
 
     Args:
-        weights: file with open_clip's parameter names, of the whole model or of the image tower alone.
-        name: of the model, as open_clip spells it.
-        pretrained: which of its published weights; preprocessing and activation are those of these, whatever the file.
-        supervision: what a file of one's own was trained with; by default language.
+        weights: file with open_clip's parameter names, of the whole model or of the image tower.
+        name: open_clip's name of the model.
+        pretrained: tag of the published weights, whose preprocessing and activation are used, whatever the file.
+        supervision: what your own file was trained with; by default language.
 
     Raises:
         BenchError: open_clip is not installed, or has no such model.

@@ -8,7 +8,7 @@ from typing import Any
 
 from bench import register_encoder
 from bench.embedding.encoder import Encoder
-from bench.embedding.supervision import Given, stated
+from bench.embedding.supervision import Stated, stated
 from bench.plugins import Trained
 from bench.weights.locations import Weights
 from bench.zoo.parameters import Side
@@ -33,14 +33,14 @@ def _weights(params: Mapping[str, Any]) -> Weights:
 
 
 @register_encoder("timm", supervision=_trained_with, source="timm, by its names", weights=_weights)
-def timm(weights: Path | None, *, name: str = "", size: Side | None = None, supervision: Given = "auto") -> Encoder:
+def timm(weights: Path | None, *, name: str = "", size: Side | None = None, supervision: Stated = "auto") -> Encoder:
     """Any network of timm, such as vit_small_patch14_dinov2.lvd142m, with timm's own preprocessing and pooling.
 
     Args:
         weights: file with timm's parameter names, or with those of authors that timm knows.
-        name: as timm spells it; without a tag it is timm's default.
-        size: side of the input in pixels; by default the network's own.
-        supervision: what the weights were trained with, where the tag does not tell or the file is another.
+        name: timm's name; without a tag it has timm's default weights.
+        size: side of the input in pixels; by default the network's.
+        supervision: what the weights were trained with, if the tag does not tell or the file is your own.
 
     Raises:
         BenchError: timm is not installed, or has no such network.

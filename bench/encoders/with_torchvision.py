@@ -8,7 +8,7 @@ from typing import Any
 
 from bench import register_encoder
 from bench.embedding.encoder import Encoder
-from bench.embedding.supervision import Given, stated
+from bench.embedding.supervision import Stated, stated
 from bench.errors import SpecError
 from bench.plugins import Trained
 from bench.weights.locations import Weights
@@ -18,7 +18,7 @@ _OWNER = "encoder 'torchvision'"
 
 
 def _trained_with(params: Mapping[str, Any]) -> Trained:
-    # All that torchvision publishes was trained with, or tuned with, the labels of ImageNet.
+    # All weights of torchvision were trained or tuned with the labels of ImageNet.
     return stated(params, "labels", _OWNER)
 
 
@@ -32,17 +32,22 @@ def _weights(params: Mapping[str, Any]) -> Weights:
 
 @register_encoder("torchvision", supervision=_trained_with, source="torchvision, by its names", weights=_weights)
 def torchvision(
-    weights: Path | None, *, name: str = "", pretrained: str = "", size: Side | None = None, supervision: Given = "auto"
+    weights: Path | None,
+    *,
+    name: str = "",
+    pretrained: str = "",
+    size: Side | None = None,
+    supervision: Stated = "auto",
 ) -> Encoder:
     """Any of torchvision's networks for classification, such as convnext_tiny, with its own preprocessing.
 
     Args:
         weights: file with torchvision's parameter names.
-        name: as torchvision spells it.
-        pretrained: which of its published weights, such as IMAGENET1K_V1; by default torchvision's choice. The
-            preprocessing is that of these weights, whatever the file.
+        name: torchvision's name.
+        pretrained: tag of the published weights, such as IMAGENET1K_V1, by default torchvision's choice. Their
+            preprocessing is used, whatever the file.
         size: side of the input in pixels; by default that of the weights.
-        supervision: what a file of one's own was trained with; by default labels.
+        supervision: what your own file was trained with; by default labels.
 
     Raises:
         SpecError: torchvision has no such network.
@@ -52,11 +57,11 @@ def torchvision(
     from bench.weights.checkpoints import load_weights
     from bench.zoo import with_torchvision as zoo
 
-    own = zoo.weights_of(name, pretrained, owner=_OWNER)
-    if own is None:
+    published = zoo.weights_of(name, pretrained, owner=_OWNER)
+    if published is None:
         raise SpecError(f"{_OWNER}: torchvision has no preprocessing for {name}, of which it publishes no weights.")
     network, classifier = zoo.headless(zoo.build(name, owner=_OWNER))
     label = f"torchvision(name={name})"
     load_weights(network, weights, owner=label, ignore=(classifier,))
-    prepare, side = zoo.prepared(own, size)
+    prepare, side = zoo.prepared(published, size)
     return FrozenEncoder(label, network, size=side, prepare=prepare)

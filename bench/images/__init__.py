@@ -1,1 +1,1 @@
-"""Images that stay in their files."""
+"""Finding, decoding and streaming image files."""

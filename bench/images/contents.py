@@ -1,4 +1,4 @@
-"""Digests of image files, so that what is computed from them is found by what they hold."""
+"""Digests of image files, so that results are found by the files' content."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from bench.images.streaming import in_threads
 
 
 class Contents(NamedTuple):
-    """What came of reading files.
+    """Files that could be read, and problems of the others.
 
     Attributes:
-        files: the M that could be read, with their digests.
-        positions: int64 [M], where these lie among all, ascending.
-        problems: why not, of each of the others, by position.
+        files: the M readable files, with their digests.
+        positions: int64 [M], their positions among all files, ascending.
+        problems: position -> why the file could not be read.
     """
 
     files: ImageFiles
@@ -29,12 +29,12 @@ class Contents(NamedTuple):
 
 
 def read_contents(files: ImageFiles) -> Contents:
-    """Read files whole and digest them.
+    """Return the readable files with digests of their whole content.
 
-    Names and sizes would not tell them apart: cameras count alike, and pictures without compression have one size. Nor
-    would times of change, which copying can keep. Twice, here and when an image is decoded, this takes 0.3 to 3.5 % of
+    Names and sizes do not identify files: cameras use the same names, and uncompressed pictures have the same size.
+    Copying can preserve times of change. Digesting twice, here and when an image is decoded, takes 0.3 to 3.5 % of
     decoding and embedding by efficientnet_lite0 at 224 px (JPEGs of 11 kB and 3.4 MB, PNGs of 0.8 MB; n = 100, 12, 40;
-    best of 5 on one thread of a Xeon beside other work, 2026-11-28).
+    best of 5 on one thread of a Xeon with other work running, 2026-11-28).
     """
     problems: dict[int, str] = {}
 
@@ -45,7 +45,7 @@ def read_contents(files: ImageFiles) -> Contents:
             problems[position] = reason_of(error)
             return ""
 
-    # Threads: hashlib and reads let go of Python's lock, and a slow disk answers several at once.
+    # Threads: hashlib and reading release Python's lock, and a slow disk serves several requests at once.
     digests = in_threads(digest, len(files))
     positions = np.array([position for position, sha256 in enumerate(digests) if sha256], dtype=np.int64)
     readable = replace(files.take(positions), sha256=tuple(filter(None, digests)))

@@ -1,4 +1,4 @@
-"""From an image file to upright RGB: the one place where transparency, orientation and pixel formats are settled."""
+"""Decoding an image file to upright RGB, including transparency, orientation and pixel formats."""
 
 from __future__ import annotations
 
@@ -15,60 +15,61 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 LARGEST_FILE = 1 << 30
-"""Bytes of a file that is read at all: it is held in memory. Pillow stops at 179 million pixels, which need less."""
+"""Largest file in bytes, since files are read into memory. Pillow stops at 179 million pixels, which need less."""
 VERSION = 2
-"""Version of what a file's pixels become: part of the fingerprint of images in files. 2: white shows through."""
+"""Version of the decoded pixels, part of the fingerprint of images in files. 2: transparent pixels are white."""
 
 
 def decode(path: Path, *, upright: bool, sha256: str = "", about: int = 0) -> Image:
-    """Read a JPEG, PNG, WebP or (with pillow-heif) HEIC file as RGB; of an animation, the first picture.
+    """Return a JPEG, PNG, WebP or (with pillow-heif) HEIC file as RGB; of an animation, the first picture.
 
-    Transparent pixels are laid on white: the colours below them are arbitrary, often black, and never seen.
+    Transparent pixels are put on white: the colours under them are arbitrary, often black, and never seen.
 
     Args:
-        path: symbolic links resolved.
-        upright: turn photographs as their EXIF orientation says.
-        sha256: what the file must hold; empty for whatever it holds.
-        about: a JPEG may come smaller, as long as both sides keep this many pixels, which is much faster; 0 for all.
+        path: path with symbolic links resolved.
+        upright: whether to rotate photographs by their EXIF orientation.
+        sha256: expected digest of the content; empty to skip the check.
+        about: a JPEG may be decoded smaller, to at least this many pixels per side, which is much faster; 0 for full
+            size.
 
     Raises:
-        DataError: the file is missing, no regular file, of another kind, damaged, or not what it was; ``reason_of``
-            gives the reason alone.
-        MemoryError: the image does not fit.
+        DataError: the file is missing, not regular, of another kind, damaged or changed; ``reason_of`` returns only the
+            reason.
+        MemoryError: the image does not fit into memory.
     """
     from PIL import Image
 
     try:
-        # Read whole before it is decoded, so that the digest is of the very bytes that become pixels.
+        # Read whole before it is decoded, so that the digest covers the bytes that are decoded.
         content = read_regular(path, at_most=LARGEST_FILE)
         if not content:
             raise ValueError("it is empty")
         if sha256 and hashlib.sha256(content).hexdigest() != sha256:
             raise ValueError("it was changed meanwhile")
-        # Few formats: Pillow's others are rarely used, and each is a parser that a stranger's file can reach.
+        # Only a few formats: Pillow's others are rare, and each is a parser that a stranger's file could attack.
         known = ("JPEG", "PNG", "WEBP", *(heic.formats() if heic.looks_like(content) else ()))
         with Image.open(io.BytesIO(content), formats=known) as image:
             if about:
                 image.draft("RGB", (about, about))
-            # Turned before the conversion, which drops the EXIF data.
+            # Rotated before the conversion, which drops the EXIF data.
             return to_rgb(_turned(image) if upright else image)
     except MemoryError:
         raise
-    # Pillow's decoders raise what the damage happens to cause: OSError, SyntaxError, struct.error and others.
+    # Pillow's decoders raise whatever the damage happens to cause: OSError, SyntaxError, struct.error and others.
     except Exception as error:
         raise DataError(f"cannot decode the image {path}: {_words(error)}. Replace or remove the file.") from error
 
 
 def _turned(image: Image) -> Image:
-    """Turn a photograph as its EXIF orientation says; one whose EXIF data are damaged stays as it is stored."""
+    """Return a photograph rotated by its EXIF orientation, or as it is stored if the EXIF data is damaged."""
     from PIL import ImageOps
 
-    image.load()  # so that damage to the picture itself is not taken for damage to its EXIF data
+    image.load()  # so that damage to the picture is not taken for damage to its EXIF data
     try:
         return ImageOps.exif_transpose(image)
     except MemoryError:
         raise
-    except Exception:  # Pillow's parser raises what the damage happens to cause
+    except Exception:  # Pillow's parser raises whatever the damage happens to cause
         return image
 
 
@@ -85,15 +86,15 @@ def content_sha256(path: Path) -> str:
 
 
 def reason_of(error: DataError | OSError | MemoryError) -> str:
-    """Say why an image could not be read, without its path."""
+    """Return why an image could not be read, without its path."""
     return _words((isinstance(error, DataError) and error.__cause__) or error)
 
 
 def to_rgb(image: Image) -> Image:
-    """Convert to RGB of 8 bits, transparent pixels laid on white.
+    """Return an image as RGB with 8 bits per channel, with transparent pixels on white.
 
     Raises:
-        ValueError: more than 8 bits per channel, of which nobody says how they map to 8.
+        ValueError: the image has more than 8 bits per channel, which have no defined mapping to 8.
     """
     from PIL import Image as Images
 
@@ -115,7 +116,7 @@ def _words(error: BaseException) -> str:
         return "it is not a JPEG, PNG or WebP file"
     if isinstance(error, MemoryError):
         return "it needs more memory than there is"
-    # It was listed a moment ago: somebody has moved it.
+    # The file was listed a moment ago, so it has been moved since.
     if isinstance(error, FileNotFoundError):
         return "it is not there any more"
     return (isinstance(error, OSError) and error.strerror) or str(error) or repr(error)

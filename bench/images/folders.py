@@ -1,4 +1,4 @@
-"""Which image files a folder holds, of which class, and that none lies outside or is no regular file."""
+"""Finding the image files and classes of a folder, and refusing files outside of it or that are not regular."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class ImageFiles:
         root: absolute directory, symbolic links resolved.
         names: N paths relative to ``root``, with forward slashes.
         sizes: int64 [N], bytes.
-        sha256: N digests of the content; empty where it was not read (``bench.images.contents``).
+        sha256: N digests of the content; empty if the content was not read (``bench.images.contents``).
     """
 
     root: Path
@@ -48,15 +48,15 @@ class ImageFiles:
         return ImageFiles(self.root, names, self.sizes[indices], sha256)
 
     def joined(self, other: ImageFiles) -> ImageFiles:
-        """Return these files and then the other's, of the same root."""
+        """Return these files followed by those of another, with the same root."""
         sizes = np.concatenate([self.sizes, other.sizes])
         return ImageFiles(self.root, self.names + other.names, sizes, self.sha256 + other.sha256)
 
     def locate(self, index: int) -> Path:
-        """Find where a file is, links resolved; looked at anew, since a link may have been changed since it was listed.
+        """Return the path of a file with links resolved, which may have changed since the file was listed.
 
         Raises:
-            DataError: outside ``root``.
+            DataError: the file is outside ``root``.
         """
         return inside(self.root / self.names[index], self.root)
 
@@ -70,12 +70,12 @@ class Skipped(NamedTuple):
 
 @dataclass(frozen=True)
 class Scan:
-    """What lies below a folder.
+    """Content of a folder at any depth.
 
     Attributes:
         files: the image files, sorted by path.
-        skipped: what cannot be used: links that lead nowhere, outside or back, pipes and devices named like images,
-            folders that cannot be listed.
+        skipped: entries that cannot be used: broken links, links that lead outside or in a circle, pipes and devices
+            named like images, and folders that cannot be listed.
         others: paths of the files with other suffixes, relative to the folder.
     """
 
@@ -84,26 +84,26 @@ class Scan:
     others: tuple[str, ...]
 
     def without(self, unusable: Collection[Skipped]) -> Scan:
-        """Leave out files that could not be used for another reason, and tell it."""
+        """Return the scan with more files skipped."""
         left_out = {item.name for item in unusable}
-        stay = np.flatnonzero(np.array([name not in left_out for name in self.files.names], dtype=bool))
-        return replace(self, files=self.files.take(stay), skipped=tuple(sorted({*self.skipped, *unusable})))
+        usable = np.flatnonzero(np.array([name not in left_out for name in self.files.names], dtype=bool))
+        return replace(self, files=self.files.take(usable), skipped=tuple(sorted({*self.skipped, *unusable})))
 
     def other_suffixes(self, *, without: Collection[Path] = ()) -> Counter[str]:
-        """Count how many of the ``others`` have which suffix (lower case; empty for none).
+        """Return suffix (lower case; empty for none) -> number of ``others`` with it.
 
         Args:
-            without: files that are not counted; absolute, symbolic links resolved.
+            without: files that are not counted; absolute, with symbolic links resolved.
         """
         others = (self.files.root / name for name in self.others)
         return Counter(path.suffix.lower() for path in others if path not in without)
 
 
 def class_folders(folder: Path) -> tuple[str, ...]:
-    """Return the names of the directories in ``folder``, sorted; hidden ones are left out.
+    """Return the sorted names of the directories in ``folder``, without hidden ones.
 
     Raises:
-        DataError: ``folder`` cannot be listed, or holds a link that leads nowhere, which may have been to a class.
+        DataError: ``folder`` cannot be listed, or has a broken link, which may have led to a class.
     """
     path = folder
     try:
@@ -120,24 +120,24 @@ def class_folders(folder: Path) -> tuple[str, ...]:
 def scan_classes(
     root: Path, split: str, classes: Sequence[str], *, empty_allowed: bool = False, message: str = ""
 ) -> tuple[ImageFiles, NDArray[np.int64]]:
-    """List the image files below ``root/split/CLASS``, at any depth, sorted by class and then by name.
+    """Return the image files below ``root/split/CLASS``, at any depth, sorted by class and then by name, and labels.
 
-    Files with another suffix than ``SUFFIXES`` and hidden entries are left out. Symbolic links are followed as long as
-    they stay below ``root``, which may itself be one.
+    Files with other suffixes than ``SUFFIXES`` and hidden entries are ignored. Symbolic links are followed inside
+    ``root``, which may itself be a link.
 
     Args:
-        root: directory that nothing may lie outside of.
-        split: folder below ``root`` that holds the class folders; empty for ``root`` itself.
-        classes: names in the order of their numbers.
-        empty_allowed: whether a class may have no image (a test split) and its folder be missing.
+        root: directory that must contain all files.
+        split: folder in ``root`` with the class folders; empty for ``root`` itself.
+        classes: names of the classes in the order of their numbers.
+        empty_allowed: whether a class may have no image or no folder, as in a test split.
         message: what to do, added to the error about an empty class.
 
     Returns:
-        The N files, and apart from them, so that images alone carry no label, int64 [N] positions in ``classes``.
+        The N files, and int64 [N] positions in ``classes``; separate, so that files carry no label.
 
     Raises:
-        DataError: a class has no image, or something in it cannot be used (``Scan.skipped``): a data set is not
-            silently made smaller.
+        DataError: a class has no image, or an entry that cannot be used (``Scan.skipped``): a data set must not
+            silently become smaller.
     """
 
     def refuse(name: str, reason: str) -> None:
@@ -165,11 +165,11 @@ def scan_classes(
 
 
 def scan_images(root: Path, suffixes: tuple[str, ...] = SUFFIXES) -> Scan:
-    """Look at everything below ``root``, at any depth, but hidden entries; links are followed as in ``scan_classes``.
+    """Return the content of ``root`` at any depth, without hidden entries; links are followed as in ``scan_classes``.
 
     Args:
         root: the folder.
-        suffixes: of the files that are images, in lower case.
+        suffixes: suffixes of image files, in lower case.
 
     Raises:
         DataError: ``root`` itself cannot be listed.
@@ -178,23 +178,23 @@ def scan_images(root: Path, suffixes: tuple[str, ...] = SUFFIXES) -> Scan:
     skipped: list[Skipped] = []
 
     def skip(name: str, reason: str) -> None:
-        # The root itself: a folder that cannot be listed is not an empty one.
+        # If the root itself cannot be listed, it is not an empty folder.
         if name == ".":
             raise _refused(root, reason)
         skipped.append(Skipped(name, reason))
 
     listed = list(_files(root, root, skip, suffixes))
-    # Sorted by the whole path: the walk goes by names level by level, where "a-b/" and "a/" come in another order.
+    # Sorted by the whole path: the walk sorts each level by name, which orders "a-b/" and "a/" differently.
     images = sorted((name, size) for name, size in listed if size is not None)
     files = ImageFiles(root, tuple(name for name, _ in images), np.array([size for _, size in images], dtype=np.int64))
     return Scan(files, tuple(sorted(skipped)), tuple(name for name, size in listed if size is None))
 
 
 def inside(path: Path, root: Path) -> Path:
-    """Resolve ``path`` and check that it lies below ``root``, which must be resolved already.
+    """Return the resolved path, and refuse it if it is not in ``root``, which must be resolved already.
 
     Raises:
-        DataError: it lies outside, or its links lead round in a circle.
+        DataError: the path is outside, or its links lead in a circle.
     """
     try:
         return _inside(path, root)
@@ -213,9 +213,9 @@ def _refused(path: Path, reason: str) -> DataError:
 def _inside(path: Path, root: Path) -> Path:
     try:
         resolved = path.resolve()
-    except (OSError, RuntimeError) as error:  # the second: Python 3.12 and earlier, of a circle
+    except (OSError, RuntimeError) as error:  # a circle is a RuntimeError up to Python 3.12
         raise _Unusable(_CIRCLE) from error
-    # After the links are resolved: what a link names may lie anywhere, a user's private files included.
+    # Checked after links are resolved: a link may lead anywhere, for example to private files.
     if not resolved.is_relative_to(root):
         raise _Unusable(f"it leads outside {root}, to {resolved}")
     return resolved
@@ -224,23 +224,23 @@ def _inside(path: Path, root: Path) -> Path:
 def _files(
     folder: Path, root: Path, skip: Callable[[str, str], None], suffixes: tuple[str, ...] = SUFFIXES
 ) -> Iterator[tuple[str, int | None]]:
-    """Go through a folder and, where it stands in the order of names, each folder in it.
+    """Yield the files of a folder and of the folders in it, sorted by name at each level.
 
     Args:
-        folder: where to begin.
-        root: that nothing may lie outside of, resolved.
-        skip: told the path, relative to ``root``, of what cannot be used, and why.
-        suffixes: of images.
+        folder: the folder.
+        root: resolved folder that must contain all files.
+        skip: called with the path, relative to ``root``, of each entry that cannot be used, and why.
+        suffixes: suffixes of image files.
 
     Yields:
         Path relative to ``root``, with forward slashes, and size in bytes; None for a file that is not named like an
-        image, which is not looked at.
+        image.
     """
-    # A stack of our own, not recursion: folders may lie deeper in each other than Python has frames.
+    # A stack, not recursion: folders may be nested deeper than Python's recursion limit.
     levels: list[tuple[Path, Iterator[os.DirEntry[str]]]] = []
 
     def enter(path: Path, resolved: Path) -> None:
-        # Against the folders above alone: the same folder beside itself, by two links, is no circle.
+        # Compared only with the folders above: two links to the same folder are no circle.
         if any(resolved == above for above, _ in levels):
             raise _Unusable(f"it leads back to {resolved}, which contains it")
         levels.append((resolved, iter(_entries(path))))
@@ -258,7 +258,7 @@ def _files(
         name = path.relative_to(root).as_posix()
         try:
             if _is_directory(entry):
-                # Only links are resolved: for a plain folder that is one call of the system per part of its path.
+                # Only links are resolved: resolving a plain folder takes a system call for each part of its path.
                 enter(path, _inside(path, root) if entry.is_symlink() else levels[-1][0] / entry.name)
             else:
                 yield name, _size(entry, root) if name.lower().endswith(suffixes) else None
@@ -269,7 +269,7 @@ def _files(
 def _entries(folder: Path) -> list[os.DirEntry[str]]:
     try:
         with os.scandir(folder) as entries:
-            # Sorted, since the system lists in any order, and positions in the pool are part of every coreset.
+            # Sorted: the system lists in any order, but positions in the pool are part of every coreset.
             return sorted((entry for entry in entries if not entry.name.startswith(".")), key=lambda entry: entry.name)
     except OSError as error:
         raise _Unusable(f"the folder cannot be listed ({error.strerror})") from error
@@ -277,7 +277,7 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
 
 def _is_directory(entry: os.DirEntry[str]) -> bool:
     try:
-        # A link that leads nowhere may have been to a folder, whatever its name.
+        # A broken link may have led to a folder, whatever its name.
         return stat.S_ISDIR(entry.stat().st_mode) if entry.is_symlink() else entry.is_dir()
     except OSError as error:
         raise _Unusable(_why(error, entry)) from error
@@ -298,6 +298,6 @@ def _why(error: OSError, entry: os.DirEntry[str]) -> str:
     if error.errno == errno.ELOOP:
         return _CIRCLE
     if isinstance(error, FileNotFoundError) and entry.is_symlink():
-        with suppress(OSError):  # the link may be gone as well by now
+        with suppress(OSError):  # the link may be gone too by now
             return f"it is a link to {Path(entry.path).readlink()}, which does not exist"
     return error.strerror or str(error)

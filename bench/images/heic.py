@@ -1,4 +1,4 @@
-"""HEIC files, as phones write them: read where pillow-heif is installed, the extra ``heic``."""
+"""HEIC files, as phones write them; reading them needs pillow-heif, the extra ``heic``."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ SUFFIXES = (".heic", ".heif")
 
 
 def installed() -> bool:
-    """Whether HEIC files can be read here."""
+    """Return whether HEIC files can be read."""
     return find_spec("pillow_heif") is not None
 
 
 @cache
 def formats() -> tuple[str, ...]:
-    """Make Pillow read HEIC files; return what it calls their format, nothing where the package is missing."""
+    """Make Pillow read HEIC files, and return its name of their format; empty if the package is missing."""
     if not installed():
         return ()
     from pillow_heif import register_heif_opener
@@ -25,5 +25,5 @@ def formats() -> tuple[str, ...]:
 
 
 def looks_like(content: bytes) -> bool:
-    """Whether a file begins as HEIC does; others, such as MP4, do so too."""
+    """Return whether a file begins like HEIC; some others, such as MP4, do too."""
     return content[4:8] == b"ftyp"

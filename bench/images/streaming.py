@@ -1,4 +1,4 @@
-"""Images that stay in their files: decoded when asked for, cropped to one size, by a few threads."""
+"""Images in files, which threads decode and crop when they are needed."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ Result = TypeVar("Result")
 AREA = (0.08, 1.0)
 ASPECT = (3 / 4, 4 / 3)
 ATTEMPTS = 10
-"""A random resized crop's share of the area, width over height and draws; torchvision's defaults."""
+"""Area, aspect ratio and number of draws of a random resized crop; torchvision's defaults."""
 _LONG = 8
-"""Long side over short side from which an image is cut before it is scaled: a strip of 1 x 60,000 pixels, scaled whole
-to 224 pixels of width, would take 12 GB."""
+"""Aspect ratio above which an image is cropped before it is scaled: a strip of 1 x 60,000 pixels, scaled to a width of
+224 pixels, would take 12 GB."""
 
 
 @dataclass(frozen=True)
 class StreamedImages:
-    """N colour images in files, uint8 [N, 3, size, size]; fulfils ``bench.data.Images``. Pickles as paths alone.
+    """N colour images in files, uint8 [N, 3, size, size], as ``bench.data.Images``; only paths are pickled.
 
     Attributes:
-        files: where they are.
-        size: side of the images handed out, in pixels.
-        resize: length in pixels that the short side is scaled to before the centre crop; ``size`` or more.
-        upright: turn photographs as their EXIF orientation says. Off by default, since the papers' readers ignore it.
+        files: the image files.
+        size: side of the cropped images in pixels.
+        resize: length in pixels to which the short side is scaled before the centre crop; ``size`` or more.
+        upright: whether to rotate photographs by their EXIF orientation; off by default, as in the papers' readers.
     """
 
     files: ImageFiles
@@ -65,19 +65,19 @@ class StreamedImages:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 over the crop, its code, and the files: their digests where they have some, else names and sizes."""
+        """SHA-256 over the crop, its code and the files: over their digests if they have some, else names and sizes."""
         turned = " upright" if self.upright else ""
         digest = hashlib.sha256(f"{self.size} {self.resize}{turned} {VERSION}\n".encode())
         if self.files.sha256:
             digest.update("\n".join(self.files.sha256).encode())
             return digest.hexdigest()
         for name, size in zip(self.files.names, self.files.sizes.tolist(), strict=True):
-            # Names and sizes: digests would mean reading all of ImageNet before anything starts.
+            # Not digests, which would need to read all of ImageNet before anything starts.
             digest.update(f"{name}\0{size}\n".encode(errors="surrogateescape"))
         return digest.hexdigest()
 
     def __getitem__(self, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
-        """Scale the short side to ``resize`` and cut the centre.
+        """Return images with the short side scaled to ``resize`` and the centre cropped.
 
         Args:
             indices: int64 [B].
@@ -86,12 +86,12 @@ class StreamedImages:
             uint8 [B, 3, size, size].
 
         Raises:
-            DataError: a file is missing, corrupt or lies outside the root.
+            DataError: a file is missing, corrupt or outside the root.
         """
         return self._decode(indices, lambda _, image: centre_crop(image, self.size, self.resize))
 
     def augmented(self, indices: NDArray[np.int64], rng_seeds: Sequence[int]) -> NDArray[np.uint8]:
-        """Cut a random resized crop of the original image, mirrored half of the time.
+        """Return a random resized crop of each original image, mirrored half of the time.
 
         Szegedy et al. 2015, "Going Deeper with Convolutions", with torchvision's defaults: 8 to 100 % of the area,
         aspect ratio 3/4 to 4/3, bilinear.
@@ -104,7 +104,7 @@ class StreamedImages:
             uint8 [B, 3, size, size].
 
         Raises:
-            DataError: a file is missing, corrupt or lies outside the root.
+            DataError: a file is missing, corrupt or outside the root.
         """
         if len(rng_seeds) != len(indices):
             raise ValueError(f"{len(indices)} indices need as many seeds, got {len(rng_seeds)}")
@@ -115,28 +115,28 @@ class StreamedImages:
         )
 
     def _decode(self, indices: NDArray[np.int64], crop: Callable[[int, Image], NDArray[np.uint8]]) -> NDArray[np.uint8]:
-        taken = np.asarray(indices, dtype=np.int64)
-        batch = np.empty((len(taken), 3, self.size, self.size), dtype=np.uint8)
+        positions = np.asarray(indices, dtype=np.int64)
+        batch = np.empty((len(positions), 3, self.size, self.size), dtype=np.uint8)
 
-        # Each thread writes into a line of its own, so that the order of their ends does not matter.
+        # Each call writes into its own line, so that the order in which threads finish does not matter.
         def decode_into(number: int) -> None:
-            index = int(taken[number])
+            index = int(positions[number])
             sha256 = self.files.sha256[index] if self.files.sha256 else ""
             batch[number] = crop(number, decode(self.files.locate(index), upright=self.upright, sha256=sha256))
 
-        in_threads(decode_into, len(taken))
+        in_threads(decode_into, len(positions))
         return batch
 
 
 def random_box(width: int, height: int, rng: np.random.Generator) -> Box:
-    """Draw the rectangle of a random resized crop.
+    """Return the rectangle of a random resized crop.
 
-    Szegedy et al. 2015, with torchvision's fall-back: where ``ATTEMPTS`` draws do not fit, the largest centred
-    rectangle whose aspect ratio is allowed.
+    Szegedy et al. 2015, with torchvision's fall-back: if ``ATTEMPTS`` draws do not fit, the largest centred rectangle
+    with an allowed aspect ratio.
 
     Args:
-        width: of the image, in pixels.
-        height: of the image, in pixels.
+        width: width of the image in pixels.
+        height: height of the image in pixels.
         rng: source of randomness.
 
     Returns:
@@ -144,7 +144,7 @@ def random_box(width: int, height: int, rng: np.random.Generator) -> Box:
     """
     for _ in range(ATTEMPTS):
         area = width * height * rng.uniform(*AREA)
-        # In logarithms, so that 3/4 and 4/3 are as likely.
+        # In logarithms, so that 3/4 and 4/3 are equally likely.
         aspect = np.exp(rng.uniform(*np.log(ASPECT)))
         wide, high = round(np.sqrt(area * aspect)), round(np.sqrt(area / aspect))
         if 0 < wide <= width and 0 < high <= height:
@@ -157,9 +157,9 @@ def random_box(width: int, height: int, rng: np.random.Generator) -> Box:
 
 
 def centre_crop(image: Image, size: int, resize: int) -> NDArray[np.uint8]:
-    """Scale the short side to ``resize`` (bilinear, antialiased) and cut the centre, rounding as torchvision does.
+    """Return the centre crop after scaling the short side to ``resize`` (bilinear, antialiased), as torchvision does.
 
-    Images up to 8 times as long as wide give torchvision's pixels bit for bit, longer ones up to rounding.
+    Images with an aspect ratio of up to 8 give torchvision's pixels bit for bit, longer ones up to rounding.
 
     Args:
         image: RGB.
@@ -173,7 +173,7 @@ def centre_crop(image: Image, size: int, resize: int) -> NDArray[np.uint8]:
 
     short = min(image.size)
     width, height = (int(resize * side / short) for side in image.size)
-    # Python's round, to even, as torchvision's; ``//`` would shift every other crop by a pixel.
+    # Python's round to even, as in torchvision; ``//`` would shift every other crop by a pixel.
     left, top = round((width - size) / 2), round((height - size) / 2)
     if max(image.size) <= _LONG * short:
         return _pixels(image.resize((width, height), Resampling.BILINEAR).crop((left, top, left + size, top + size)))
@@ -187,18 +187,18 @@ def centre_crop(image: Image, size: int, resize: int) -> NDArray[np.uint8]:
 
 
 def _source_span(start: int, size: int, scale: float, side: int) -> tuple[int, int, float, float]:
-    """Find which of a side's pixels a crop of the scaled side rests on.
+    """Return the pixels of a side that a crop of the scaled side depends on.
 
     Args:
-        start: of the crop, in scaled pixels.
-        size: of the crop, in scaled pixels.
+        start: start of the crop in scaled pixels.
+        size: size of the crop in scaled pixels.
         scale: pixels per scaled pixel.
-        side: length in pixels.
+        side: length of the side in pixels.
 
     Returns:
-        First pixel and end of what the bilinear filter reads, and where the crop begins and ends within that.
+        Start and end of the pixels that the bilinear filter reads, and start and end of the crop inside of them.
     """
-    # The bilinear filter reaches one pixel of the result to both sides, which is ``scale`` pixels of the source.
+    # The bilinear filter extends one pixel of the result to both sides, which is ``scale`` pixels of the source.
     margin = max(1.0, scale)
     first = max(0, math.floor(start * scale - margin))
     end = min(side, math.ceil((start + size) * scale + margin))
@@ -206,7 +206,7 @@ def _source_span(start: int, size: int, scale: float, side: int) -> tuple[int, i
 
 
 def random_crop(image: Image, size: int, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Scale ``random_box`` to ``size`` (bilinear, antialiased) and mirror the result half of the time.
+    """Return a ``random_box`` of the image scaled to ``size`` (bilinear, antialiased), mirrored half of the time.
 
     Args:
         image: RGB.
@@ -227,18 +227,18 @@ def _pixels(image: Image) -> NDArray[np.uint8]:
 
 
 def in_threads(work: Callable[[int], Result], number: int) -> list[Result]:
-    """Call ``work`` with 0 to ``number`` - 1, as many at a time as this trial has CPUs; return the results in order."""
+    """Return the results of ``work`` for 0 to ``number`` - 1, in order, with a thread for each CPU of the trial."""
     threads = min(_threads(), number)
     if threads > 1:
-        # No memory for another thread is a RuntimeError; one of ``work`` itself comes again below.
-        # Made per call: an executor cannot be pickled, and starting the threads costs less than decoding one image.
+        # Without memory for another thread there is a RuntimeError; one of ``work`` itself is raised again below.
+        # Created per call: an executor cannot be pickled, and starting threads is cheaper than decoding one image.
         with suppress(RuntimeError), ThreadPoolExecutor(threads) as executor:
             return list(executor.map(work, range(number)))
     return [work(index) for index in range(number)]
 
 
 def _threads() -> int:
-    """Count the CPUs of this trial: Ray tells a worker by ``OMP_NUM_THREADS`` how many are its own."""
+    """Return the number of CPUs of this trial, which Ray sets as ``OMP_NUM_THREADS`` of a worker."""
     threads = os.environ.get("OMP_NUM_THREADS", "")
-    # At most 16: more threads than that wait for the disk or for each other; a convention.
+    # At most 16: more threads would wait for the disk or for each other; a convention.
     return min(16, int(threads) if threads.isdecimal() and int(threads) else os.cpu_count() or 1)

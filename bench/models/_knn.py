@@ -1,4 +1,4 @@
-"""The module of ``knn``, apart from its registration because it needs torch."""
+"""The network of ``knn``, in a module of its own because it imports torch."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from torch.nn import functional
 
 
 class Neighbours(nn.Module):
-    """See ``bench.models.knn.knn``.
+    """A classifier by nearest neighbours, see ``bench.models.knn.knn``.
 
     Args:
         num_classes: C.
-        k: neighbours.
-        temperature: of the votes.
+        k: number of neighbours.
+        temperature: temperature of the votes.
     """
 
     keys: Tensor
@@ -26,14 +26,14 @@ class Neighbours(nn.Module):
         self.register_buffer("votes", torch.empty(0))
 
     def remember(self, inputs: Tensor, targets: Tensor) -> None:
-        """Keep the items to vote: float32 [n, D], and int64 [n] their classes."""
+        """Store the items that vote: float32 [n, D], and their classes int64 [n]."""
         self.keys = functional.normalize(inputs, dim=1)
         self.votes = functional.one_hot(targets, self._classes).float()
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Return logits [B, C] of float32 [B, D]."""
+        """Return logits [B, C] for float32 [B, D]."""
         cosines, nearest = (functional.normalize(inputs, dim=1) @ self.keys.T).topk(min(self._k, len(self.keys)), dim=1)
-        # The largest cosine is subtracted, which leaves the shares as they are: exp(1 / 0.01) has no float32.
+        # The largest cosine is subtracted, since exp(1 / 0.01) overflows float32; relative votes stay the same.
         weights = ((cosines - cosines[:, :1]) / self._temperature).exp()
-        # The logarithm of no vote at all would be infinite.
+        # Without any vote, the logarithm would be infinite.
         return (weights[:, :, None] * self.votes[nearest]).sum(1).clamp_min(1e-30).log()

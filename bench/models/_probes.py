@@ -1,4 +1,4 @@
-"""What the models on frozen embeddings share."""
+"""Shared code of the models on frozen embeddings."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from bench.errors import SpecError
 
 
 def embedding_size(model: str, shape: tuple[int, ...]) -> int:
-    """Return D of the shape (D,) of an embedding, or say that the model takes nothing else.
+    """Return D for the shape (D,) of an embedding; refuse other shapes.
 
     Raises:
         SpecError: ``shape`` is not that of an embedding.

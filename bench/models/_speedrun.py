@@ -1,4 +1,4 @@
-"""The modules of ``speedrun``, apart from its registration because they need torch."""
+"""The network of ``speedrun``, in a module of its own because it imports torch."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from torch.nn import functional
 PATCH = 2
 """Side of a whitened patch, in pixels."""
 _FLOOR = 5e-4
-"""Added to the variances of patches: directions that hardly vary are not blown up."""
+"""Added to the variances of patches, so that directions that hardly vary are not amplified."""
 
 
 class Speedrun(nn.Module):
-    """See ``bench.models.speedrun.speedrun``.
+    """The network of the speed runs, see ``bench.models.speedrun.speedrun``.
 
     Args:
-        channels: of an image.
-        num_classes: outputs.
+        channels: channels of an image.
+        num_classes: number of outputs.
         widths: channels of the three blocks.
     """
 
@@ -38,16 +38,16 @@ class Speedrun(nn.Module):
         self.whiten.look_at(inputs)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Return logits [B, num_classes] of float [B, C, H, W]."""
+        """Return logits [B, num_classes] for float [B, C, H, W]."""
         features = self.pool(self.blocks(functional.gelu(self.whiten(inputs)))).flatten(1)
-        # Without it the first steps at this learning rate diverge: the pooled features are maxima.
+        # Without the division, the first steps diverge at this learning rate: the pooled features are maxima.
         return self.classifier(features) / 9
 
 
 class Whiten(nn.Module):
-    """Both signs of each whitened direction of a patch of 2 x 2 pixels: [B, C, H, W] -> [B, 8 C, H - 1, W - 1].
+    """Whitens patches of 2 x 2 pixels, with both signs of each direction: [B, C, H, W] -> [B, 8 C, H - 1, W - 1].
 
-    Only the bias is trained. Until it has seen images the directions are the pixels themselves.
+    Only the bias is trained. Before ``look_at``, the directions are the pixels.
     """
 
     weight: Tensor
@@ -61,17 +61,17 @@ class Whiten(nn.Module):
 
     @torch.no_grad()
     def look_at(self, inputs: Tensor) -> None:
-        """Take the eigenvectors of the covariance of all patches, each divided by its standard deviation."""
+        """Set the directions to the eigenvectors of the patches' covariance, divided by their standard deviations."""
         channels = inputs.shape[1]
         size = channels * PATCH * PATCH
         second, count = torch.zeros(size, size, dtype=torch.float64), 0
         for part in inputs.split(500):
-            # On the CPU in float64: eigenvectors of nearly equal variances are the same on every device then.
+            # On the CPU in float64, so that eigenvectors of nearly equal variances are the same on every device.
             patches = functional.unfold(part.float(), PATCH).transpose(1, 2).reshape(-1, size).cpu().double()
             second += patches.T @ patches
             count += len(patches)
         variances, directions = torch.linalg.eigh(second / count)
-        # eigh leaves the sign open; both signs are used, so only their order would depend on it.
+        # Signs of eigenvectors are arbitrary; both are used, so fixing the sign fixes their order.
         directions = directions * directions.sum(0).sign().where(directions.sum(0) != 0, torch.ones(()))
         scaled = (directions / (variances + _FLOOR).sqrt()).T.reshape(size, channels, PATCH, PATCH)
         self.weight.copy_(torch.cat([scaled, -scaled]))
@@ -82,9 +82,10 @@ class Whiten(nn.Module):
 
 
 class Norm(nn.BatchNorm2d):
-    """BatchNorm without a scale, whose bias learns 64 times as fast as all else.
+    """BatchNorm without a scale, whose bias learns 64 times as fast as other parameters.
 
-    The bias is 8 b: its gradient by b is 8 times that by the bias, and a step of b moves it 8 times as far.
+    The bias is 8 b: the gradient by b is 8 times the gradient by the bias, and a step of b moves the bias 8 times as
+    far.
     """
 
     FASTER = 8.0
@@ -121,6 +122,6 @@ def _block(channels: int, wide: int) -> nn.Module:
 
 def _convolution(channels: int, wide: int) -> nn.Conv2d:
     layer = nn.Conv2d(channels, wide, 3, padding=1, bias=False)
-    # The identity on as many channels as there are: signal and gradient pass an untrained network.
+    # The identity on as many channels as possible, so that signal and gradient pass an untrained network.
     nn.init.dirac_(layer.weight[: min(channels, wide)])
     return layer

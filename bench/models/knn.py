@@ -1,4 +1,4 @@
-"""Nearest neighbours in the space of frozen embeddings: a classifier that remembers and does not learn."""
+"""Nearest neighbours on frozen embeddings: a classifier without training."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ def knn(
     k: Annotated[int, Field(ge=1)] = 20,
     temperature: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 0.07,
 ) -> nn.Module:
-    """Votes of the k items of the coreset with the largest cosine, each weighted by exp(cosine / temperature).
+    """Votes of the k items of the coreset with the largest cosine, weighted by exp(cosine / temperature).
 
-    Wu et al. 2018, with the values of the DINO paper. It has no training, so a cell takes no time to train, its
-    accuracy does not depend on the seed but through the coreset, and the recipe counts for nothing.
+    Wu et al. 2018, with the values of the DINO paper. There is no training: a cell takes no time to train, the recipe
+    is ignored, and the accuracy depends on the seed only through the coreset.
 
     Args:
         shape: (D,) of an embedding.
         num_classes: size of the output.
-        k: neighbours; of a smaller coreset all.
-        temperature: the smaller, the more the nearest count.
+        k: number of neighbours; all items if the coreset has fewer.
+        temperature: with a smaller one, the nearest items have more weight.
 
     Returns:
-        float [B, D] -> logits [B, num_classes], the logarithms of the votes' sums, once ``remember`` was called.
+        float [B, D] -> logits [B, num_classes], the logarithms of the summed votes, after a call of ``remember``.
 
     Raises:
         SpecError: ``shape`` is not that of an embedding.

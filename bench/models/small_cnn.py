@@ -20,14 +20,14 @@ _FULL_RESOLUTION_UP_TO = 16
 def small_cnn(shape: tuple[int, ...], num_classes: int, *, width: Annotated[int, Field(ge=1)] = 32) -> nn.Module:
     """Three blocks of 3x3 convolution, BatchNorm and ReLU, max-pooled between, about 95,000 parameters.
 
-    Source: ours. The first convolution has stride 2 for sides above 16 px: a step then takes a quarter of the time,
-    with no loss of accuracy on MNIST and CIFAR-10 in short training.
+    Source: this project. The first convolution has stride 2 for sides above 16 px, so that a step takes a quarter of
+    the time, without loss of accuracy on MNIST and CIFAR-10 in short training.
 
     Args:
-        shape: (C, H, W) of an image; sides of 4 px and more, made for 8 to 32.
+        shape: (C, H, W) of an image; sides of at least 4 px, designed for 8 to 32.
         num_classes: size of the output.
-        width: channels of the first block; the second has twice, the third four times as many. Parameters and time
-            grow with its square.
+        width: channels of the first block; the second block has twice, the third four times as many. Parameters and
+            time grow with the square of the width.
 
     Returns:
         float [B, C, H, W] -> logits [B, num_classes]; random weights from torch's global generator, which the caller
@@ -45,7 +45,7 @@ def small_cnn(shape: tuple[int, ...], num_classes: int, *, width: Annotated[int,
     for number in range(3):
         wide = width << number
         stride = 2 if number == 0 and max(shape[1:]) > _FULL_RESOLUTION_UP_TO else 1
-        # No bias: BatchNorm's own takes its place.
+        # No bias: BatchNorm has one.
         layers[f"conv{number}"] = nn.Conv2d(channels, wide, 3, stride, padding=1, bias=False)
         layers[f"norm{number}"] = nn.BatchNorm2d(wide)
         layers[f"relu{number}"] = nn.ReLU(inplace=True)

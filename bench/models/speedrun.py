@@ -1,4 +1,4 @@
-"""The network of the CIFAR-10 speed runs: small, and trained well in ten passes."""
+"""The network of the CIFAR-10 speed runs: small, and well trained after ten epochs."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     "speedrun",
     inputs="images",
     source="Jordan 2024 (arXiv:2404.00498)",
-    # Learning rate and weight decay are the paper's, which are per 1,024 images and for a sum of losses, turned into
-    # those of a mean over a batch: 11.5 * 1,024 / (1,024 * (1 + 1 / (1 - momentum))) = 1.5, and 0.0153 / 11.5.
+    # The paper's learning rate and weight decay, which are per 1,024 images and for a sum of losses, converted to a
+    # mean over a batch: 11.5 * 1,024 / (1,024 * (1 + 1 / (1 - momentum))) = 1.5, and 0.0153 / 11.5.
     recipe={
         "batch_size": 1024,
         "lr": 1.5,
@@ -38,19 +38,19 @@ def speedrun(
     """Patch whitening, then three blocks of two 3x3 convolutions with BatchNorm and GELU; 2.0 million parameters.
 
     Source: Jordan 2024, "94% on CIFAR-10 in 3.29 Seconds on a Single GPU" (arXiv:2404.00498), sections 3.1 to 3.3, from
-    its description. The first layer is fixed: it whitens patches of 2 x 2 pixels of the images that the network is
-    trained on, which it is shown without labels. Deviations: the bias behind it is trained throughout, not for three
-    epochs; no averaging of weights (Lookahead); no augmentation of the test images, whose accuracy the paper reports
-    apart; sides other than 32 px are pooled to one value.
+    its description. The first layer is fixed: it whitens patches of 2 x 2 pixels of the training images, which it sees
+    without labels. Deviations: the bias after it is trained throughout, not for three epochs; no averaging of weights
+    (Lookahead); no augmentation of test images, whose accuracy the paper reports separately; sides other than 32 px are
+    pooled to one value.
 
     Args:
-        shape: (C, H, W) of an image; sides of 10 px and more.
+        shape: (C, H, W) of an image; sides of at least 10 px.
         num_classes: size of the output.
         width: factor of the channels 64, 256 and 256; the published network has 1. Time grows with its square.
 
     Returns:
         float [B, C, H, W] -> logits [B, num_classes]; random weights from torch's global generator, which the caller
-        seeds; those of 3x3 convolutions begin as the identity on their first inputs.
+        seeds; 3x3 convolutions start as the identity on their first inputs.
 
     Raises:
         SpecError: ``shape`` is not that of an image, or too small.

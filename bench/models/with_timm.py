@@ -22,7 +22,7 @@ def _recipe(params: Mapping[str, Any]) -> Mapping[str, Any]:
     return _recipe_of(str(params.get("name", "")))
 
 
-# Kept by name, since a network is built only to look at its layers.
+# Cached by name: a network is built only to inspect its layers.
 @lru_cache(64)
 def _recipe_of(name: str) -> Mapping[str, Any]:
     from bench.zoo.scaled import recipe_for
@@ -46,19 +46,19 @@ def timm(
     """Any network of timm, such as resnet50 or vit_tiny_patch16_224, from scratch or fine-tuned (pretrained=FILE).
 
     Networks without BatchNorm are trained by AdamW with a warm-up. Images are normalised by the data set's mean and
-    standard deviation, of a network that is fine-tuned by those that timm states for its weights; one channel is
-    repeated to three. A classifier for another number of classes starts anew.
+    standard deviation, or in fine-tuning by those that timm states for the weights; one channel is repeated to three.
+    If the number of classes differs, the classifier starts with random weights.
 
     Args:
         shape: (C, H, W) of an image.
         num_classes: size of the output.
-        name: as timm spells it; a tag changes nothing.
-        size: side that images are scaled to first; by default they stay as they are, and a transformer is built for
-            them.
-        pretrained: file of weights that training starts from, safetensors or a .pt or .pth of plain tensors.
-        sha256: the first 16 digits of that file's SHA-256, which a run fills in.
-        body_lr: learning rate of all layers but the last in fine-tuning, as a factor of the recipe's; 0 leaves them as
-            they are, but for the statistics of BatchNorm.
+        name: timm's name; a tag has no effect.
+        size: side to which images are scaled; by default they are not scaled, and a transformer is built for their
+            size.
+        pretrained: file of initial weights, safetensors or a .pt or .pth of plain tensors.
+        sha256: first 16 digits of the file's SHA-256, which a run fills in.
+        body_lr: learning rate in fine-tuning of all layers but the last, as a factor of the recipe's; with 0 only
+            BatchNorm's statistics change.
 
     Returns:
         float [B, C, H, W] -> logits [B, num_classes]; random weights from torch's global generator, which the caller
@@ -73,7 +73,7 @@ def timm(
     check_images(shape, _OWNER)
     side = size or max(shape[1:])
     network = build(name, owner=_OWNER, size=side, kind="models", num_classes=num_classes)
-    # Images that are not square are made so, since a transformer is built for one side.
+    # Images that are not square are scaled to a square, since a transformer is built for one side.
     at = size if shape[1] == shape[2] else side
     return _fine_tuned(network, at, name, Path(pretrained), sha256, body_lr) if pretrained else Scaled(network, at)
 
@@ -86,7 +86,7 @@ def _fine_tuned(network: nn.Module, size: int | None, name: str, path: Path, sha
     from bench.zoo.scaled import FineTuned
 
     path = local_path(path)
-    # Again where it is trained: the file may be another by now than when the run was planned.
+    # Checked again before training: the file may have changed since the run was planned.
     checked_digest(str(path), sha256)
     head = with_timm.classifier_of(network)
     try:

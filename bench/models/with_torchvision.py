@@ -25,14 +25,14 @@ def _recipe(params: Mapping[str, Any]) -> Mapping[str, Any]:
     return _recipe_of(str(params.get("name", "")))
 
 
-# Kept by name, since a network is built only to look at its layers.
+# Cached by name: a network is built only to inspect its layers.
 @lru_cache(64)
 def _recipe_of(name: str) -> Mapping[str, Any]:
     from bench.zoo.scaled import recipe_for
     from bench.zoo.with_torchvision import build, check
 
     check(name, owner=_OWNER, kind="models")
-    # AlexNet, SqueezeNet and plain VGGs have no normalisation at all, and their authors trained them by SGD.
+    # AlexNet, SqueezeNet and plain VGGs have no normalisation, and their authors trained them by SGD.
     if name.startswith(("alexnet", "squeezenet", "vgg")):
         return {}
     return recipe_for(lambda: build(name, owner=_OWNER, kind="models"))
@@ -53,20 +53,20 @@ def torchvision(
 ) -> nn.Module:
     """Any of torchvision's networks, such as mobilenet_v3_small, from scratch or fine-tuned (pretrained=FILE).
 
-    Networks without BatchNorm are trained by AdamW with a warm-up, but for the oldest. Images are normalised by the
-    data set's mean and standard deviation, of a network that is fine-tuned by those that torchvision states for its
-    weights; one channel is repeated to three. Auxiliary classifiers are left out. A classifier for another number of
-    classes starts anew.
+    Networks without BatchNorm are trained by AdamW with a warm-up, except AlexNet, SqueezeNet and VGG. Images are
+    normalised by the data set's mean and standard deviation, or in fine-tuning by those that torchvision states for the
+    weights; one channel is repeated to three. Auxiliary classifiers are left out. If the number of classes differs, the
+    classifier starts with random weights.
 
     Args:
         shape: (C, H, W) of an image.
         num_classes: size of the output.
-        name: as torchvision spells it.
-        size: side that images are scaled to first; by default they stay as they are.
-        pretrained: file of weights that training starts from, safetensors or a .pt or .pth of plain tensors.
-        sha256: the first 16 digits of that file's SHA-256, which a run fills in.
-        body_lr: learning rate of all layers but the last in fine-tuning, as a factor of the recipe's; 0 leaves them as
-            they are, but for the statistics of BatchNorm.
+        name: torchvision's name.
+        size: side to which images are scaled; by default they are not scaled.
+        pretrained: file of initial weights, safetensors or a .pt or .pth of plain tensors.
+        sha256: first 16 digits of the file's SHA-256, which a run fills in.
+        body_lr: learning rate in fine-tuning of all layers but the last, as a factor of the recipe's; with 0 only
+            BatchNorm's statistics change.
 
     Returns:
         float [B, C, H, W] -> logits [B, num_classes]; random weights from torch's global generator, which the caller
@@ -82,7 +82,7 @@ def torchvision(
     check_images(shape, _OWNER)
     side = size or max(shape[1:])
     options: dict[str, Any] = {"num_classes": num_classes}
-    # They return a tuple while they train, of which the loop knows nothing.
+    # In training they return a tuple, which the training loop does not support.
     if name in _AUXILIARY:
         options |= {"aux_logits": False, "transform_input": False}
     if name.startswith(_BUILT_FOR_A_SIZE):

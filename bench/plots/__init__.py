@@ -1,1 +1,1 @@
-"""Figures drawn from rows alone: what ``bench plot`` writes and ``bench report`` shows."""
+"""Figures drawn from rows, which ``bench plot`` writes and ``bench report`` shows."""

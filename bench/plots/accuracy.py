@@ -1,4 +1,4 @@
-"""Accuracy against the fraction removed, ours and the papers'; accuracy against cost."""
+"""Figures of accuracy against the fraction removed, with the papers' numbers, and against cost."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def band(one: Any) -> tuple[float, float] | None:
-    """Return what is drawn around a mean: its 95 % interval; of two seeds both values; of one nothing.
+def band(mean: Any) -> tuple[float, float] | None:
+    """Return the band around a mean: its 95 % interval, or both values of two seeds; None for one seed.
 
-    Student's interval of two values is 18 standard deviations wide, so it would hide all else.
+    Student's interval of two values is 18 standard deviations wide and would hide everything else.
 
     Args:
-        one: a line of ``Block.means``.
+        mean: a line of ``Block.means``.
     """
-    if one.n < 2:
+    if mean.n < 2:
         return None
-    if one.n == 2:
-        return one.mean - one.std / math.sqrt(2), one.mean + one.std / math.sqrt(2)
-    return one.ci_low, one.ci_high
+    if mean.n == 2:
+        return mean.mean - mean.std / math.sqrt(2), mean.mean + mean.std / math.sqrt(2)
+    return mean.ci_low, mean.ci_high
 
 
 def _looks(block: Block) -> dict[str, Look]:
@@ -36,7 +36,7 @@ def _looks(block: Block) -> dict[str, Look]:
 
 
 def _band_words(block: Block) -> str:
-    """Say what ``band`` shows in this block, for under its title; empty where it shows nothing."""
+    """Return what the bands of a block show, for the line below its title."""
     counts = sorted({*block.means.loc[block.means["method"] != FULL, "n"]} - {0})
     if not counts or counts[-1] < 2:
         return "one seed"
@@ -47,28 +47,28 @@ def _band_words(block: Block) -> str:
 
 
 def against_rate(block: Block, style: Style) -> Figure:
-    """Mean test accuracy over seeds with its ``band``; the papers' numbers dotted, where the block has any."""
+    """Return a figure of mean test accuracies with their bands, and of the papers' numbers as dotted lines."""
     figure, axes = new_figure(style, f"{block.name}\nbands: {_band_words(block)}", 5.2, 3.4)
     drawn = _looks(block)
     removed = [100 * rate for rate in block.rates]
     for line in block.lines:
-        own = drawn[line.label]
-        means = [one for one in block.means_of(line) if one.n]
-        xs = [100 * one.rate for one in means]
-        drawing = {"color": own.color, "marker": own.marker, "markersize": 5, "linewidth": 1.4}
-        axes.plot(xs, [one.mean for one in means], dashes=own.dashes or (None, None), label=line.label, **drawing)
-        bands = [limits for one in means if (limits := band(one))]
+        look = drawn[line.label]
+        means = [mean for mean in block.means_of(line) if mean.n]
+        xs = [100 * mean.rate for mean in means]
+        drawing = {"color": look.color, "marker": look.marker, "markersize": 5, "linewidth": 1.4}
+        axes.plot(xs, [mean.mean for mean in means], dashes=look.dashes or (None, None), label=line.label, **drawing)
+        bands = [limits for mean in means if (limits := band(mean))]
         if bands and len(bands) == len(means):
             low, high = zip(*bands, strict=True)
-            axes.fill_between(xs, low, high, color=own.color, alpha=0.12, linewidth=0)
-        reported = [(100 * one.rate, one.reported) for one in means if one.paper]
+            axes.fill_between(xs, low, high, color=look.color, alpha=0.12, linewidth=0)
+        reported = [(100 * mean.rate, mean.reported) for mean in means if mean.paper]
         if reported:
             axes.plot(
                 *zip(*reported, strict=True),
-                color=own.color,
+                color=look.color,
                 linestyle=":",
                 linewidth=1,
-                marker=own.marker,
+                marker=look.marker,
                 markersize=5,
                 markerfacecolor="none",
                 label=f"{line.label}, reported",
@@ -82,27 +82,27 @@ def against_rate(block: Block, style: Style) -> Figure:
 
 
 def against_cost(block: Block, rate: float, style: Style) -> Figure:
-    """Mean test accuracy against the mean seconds that one cell costs by itself, at one rate."""
+    """Return a figure of mean test accuracy against the mean seconds of one cell, at one rate."""
     from matplotlib.ticker import LogLocator, NullLocator
 
     title = f"{block.name}, {percent(rate)} removed\nbars: {_band_words(block)}"
     figure, axes = new_figure(style, title, 5.2, 3.4)
     drawn = _looks(block)
     for line in block.lines:
-        [one] = [one for one in block.means_of(line) if one.rate == rate]
-        if not one.n:
+        [mean] = [mean for mean in block.means_of(line) if mean.rate == rate]
+        if not mean.n:
             continue
-        cells, ends = block.cells_of(line, rate), band(one)
-        # By itself: its stages, of which the selection is one, and the training, whoever computed them.
+        cells, limits = block.cells_of(line, rate), band(mean)
+        # The cell's stages, including the selection, and its training, whichever run computed them.
         seconds = summarize((cells["stage_seconds"] + cells["train_seconds"]).tolist()).mean
-        spread = None if ends is None else [[one.mean - ends[0]], [ends[1] - one.mean]]
-        own = drawn[line.label]
+        spread = None if limits is None else [[mean.mean - limits[0]], [limits[1] - mean.mean]]
+        look = drawn[line.label]
         axes.errorbar(
             seconds,
-            one.mean,
+            mean.mean,
             yerr=spread,
-            color=own.color,
-            marker=own.marker,
+            color=look.color,
+            marker=look.marker,
             markersize=6,
             linestyle="none",
             elinewidth=0.8,
@@ -111,7 +111,7 @@ def against_cost(block: Block, rate: float, style: Style) -> Figure:
         )
     axes.set(xscale="log", xlabel="wall-clock seconds of one cell:\nall its stages and its training")
     name_height(figure, axes, f"{METRIC[block.metric]} (%)", style)
-    # Plain seconds: a cell takes seconds to hours, and powers of ten hide which.
+    # Plain numbers of seconds: with powers of ten, seconds and hours look alike.
     low, high = axes.get_xlim()
     subs = (1, 1.5, 2, 3, 4, 6, 8) if high < 10 * low else (1, 2, 5) if high < 300 * low else (1,)
     axes.xaxis.set_major_locator(LogLocator(subs=subs))

@@ -1,4 +1,4 @@
-"""What the coresets are made of: classes, scores of what was kept, and overlap between methods."""
+"""Figures of coresets: their classes, the scores of kept images, and overlap between methods."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def class_balance(block: Block, rate: float, style: Style) -> Figure:
-    """Images of each class in a coreset relative to equal shares, mean over seeds: 1 is balanced, 0 is a lost class."""
+    """Return a figure of each class's images relative to equal shares, mean over seeds: 1 is balanced, 0 is lost."""
     lines, values = [], []
     for line in block.lines:
         cells = block.cells_of(line, rate)
@@ -39,7 +39,7 @@ def class_balance(block: Block, rate: float, style: Style) -> Figure:
 def coreset_overlap(block: Block, rate: float, pairs: pd.DataFrame, style: Style) -> Figure:
     """Return a heatmap of the Jaccard overlap of methods' coresets, from ``method_agreements``."""
     pairs = pairs[pairs["measure"] == "jaccard"]
-    # NaN leaves a field empty: no overlap is known, which is not an overlap of 0.
+    # NaN leaves a field empty: an unknown overlap is not an overlap of 0.
     values = square(pairs)
     count, labels = len(values), [f"{label}  {number + 1}" for number, label in enumerate(values.index)]
     size = _beside(labels, style) + 1.4 + 0.45 * count, 1.2 + 0.38 * count
@@ -51,27 +51,28 @@ def coreset_overlap(block: Block, rate: float, pairs: pd.DataFrame, style: Style
     return figure
 
 
-def score_distributions(block: Block, rate: float, scored: Sequence[ScoredCoreset], style: Style) -> Figure:
-    """Histograms of each method's scores, kept and dropped apart; the hard end is to the right.
+def score_distributions(block: Block, rate: float, coresets: Sequence[ScoredCoreset], style: Style) -> Figure:
+    """Return histograms of each method's scores, kept and dropped in different colours; the hard end is on the right.
 
-    The pool must be the whole training split, since coresets are positions in it.
+    The pool must be the full training split, since coresets are positions in it.
     """
-    columns = min(3, len(scored))
-    lines = -(-len(scored) // columns)
+    columns = min(3, len(coresets))
+    lines = -(-len(coresets) // columns)
     size = 2.4 * columns + 0.6, 1.9 * lines + 0.7
-    title = f"{block.name}, {percent(rate)} removed, seed {' or '.join(sorted({str(one.row.seed) for one in scored}))}"
+    seeds = " or ".join(sorted({str(coreset.row.seed) for coreset in coresets}))
+    title = f"{block.name}, {percent(rate)} removed, seed {seeds}"
     figure, grid = new_figure(style, title, *size, nrows=lines, ncols=columns, squeeze=False)
-    for axes, one in zip(grid.flat, scored, strict=False):
-        # Of all scores: kept and dropped are counted in the same bins.
-        edges = np.histogram_bin_edges(one.scores, bins=40)
-        kept = np.isin(np.arange(len(one.scores)), one.coreset)
-        parts = [one.scores[kept], one.scores[~kept]]
+    for axes, coreset in zip(grid.flat, coresets, strict=False):
+        # Bins from all scores, so that kept and dropped images share them.
+        edges = np.histogram_bin_edges(coreset.scores, bins=40)
+        kept = np.isin(np.arange(len(coreset.scores)), coreset.coreset)
+        parts = [coreset.scores[kept], coreset.scores[~kept]]
         axes.hist(parts, bins=edges, stacked=True, color=["#0173b2", "#c9ced4"], label=["kept", "dropped"], linewidth=0)
-        axes.set_title("\n".join(textwrap.wrap(one.label, 28)))
-    for axes in grid.flat[len(scored) :]:
+        axes.set_title("\n".join(textwrap.wrap(coreset.label, 28)))
+    for axes in grid.flat[len(coresets) :]:
         axes.set_visible(False)
-    # Each lowest histogram names its axis: matplotlib lays a legend outside the axes over one name below them all.
-    for axes in grid.flat[max(0, len(scored) - columns) : len(scored)]:
+    # The lowest histograms name their axes: matplotlib would draw a legend over a common name below all of them.
+    for axes in grid.flat[max(0, len(coresets) - columns) : len(coresets)]:
         axes.set_xlabel("score (easy to hard)")
     figure.supylabel("images")
     legend_below(figure, grid[0, 0], style)
@@ -79,5 +80,5 @@ def score_distributions(block: Block, rate: float, scored: Sequence[ScoredCorese
 
 
 def _beside(labels: Sequence[str], style: Style) -> float:
-    """Inches that the longest of some labels takes."""
+    """Return the width of the longest label in inches."""
     return letters(max(map(len, labels)), style) / 72

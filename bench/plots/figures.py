@@ -1,4 +1,4 @@
-"""Which figures there are, and what each needs."""
+"""The kinds of figures, and choosing those that rows and files allow."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ class Figure(NamedTuple):
     Attributes:
         kind: a name of ``KINDS``.
         name: file name without suffix.
-        title: what it shows, as a sentence for readers who cannot see it.
-        block: its block's number among all blocks.
-        rate: fraction removed; None where it shows all rates.
-        draw: draws it.
+        title: what it shows, in a sentence for readers who cannot see it.
+        block: number of its block.
+        rate: fraction removed; None if it shows all rates.
+        draw: function that draws it.
     """
 
     kind: str
@@ -38,7 +38,7 @@ class Figure(NamedTuple):
 
 
 def _scores(block: Block, rate: float, folders: Sequence[Path]) -> Draw | None:
-    # Coresets are positions in the training split, scores those of the pool; without the data only one can be both.
+    # Coresets are positions in the training split, scores are in the order of the pool; both must be the same.
     with_scores = scored_coresets(block, rate, folders) if is_whole_split(block.dataset) else []
     return partial(score_distributions, block, rate, with_scores) if with_scores else None
 
@@ -59,13 +59,13 @@ KINDS = ("accuracy", *_PER_RATE)
 def figures(
     blocks: Sequence[Block], folders: Sequence[Path], *, kinds: Sequence[str] = KINDS, rates: Sequence[float] = ()
 ) -> Iterator[Figure]:
-    """Yield the figures that the rows and the files beside them allow.
+    """Yield the figures that the rows and their files allow.
 
     Args:
-        blocks: from ``bench.results.tables.blocks``; those without a pruned line are left out.
-        folders: where the rows came from.
-        kinds: of ``KINDS``.
-        rates: for figures of one rate; empty for every rate of the block.
+        blocks: from ``bench.results.tables.blocks``; blocks without a pruned line are skipped.
+        folders: folders of the rows.
+        kinds: kinds of figures, from ``KINDS``.
+        rates: rates for figures of one rate; empty for every rate of the block.
 
     Raises:
         SpecError: no block has one of the rates.
@@ -73,11 +73,12 @@ def figures(
     known = {rate for block in blocks for rate in block.rates}
     for rate in rates:
         if rate not in known:
-            raise SpecError(f"no row has rate {rate:g}; there are {', '.join(f'{one:g}' for one in sorted(known))}.")
+            listed = ", ".join(f"{known_rate:g}" for known_rate in sorted(known))
+            raise SpecError(f"no row has rate {rate:g}; there are {listed}.")
     for number, block in enumerate(blocks):
         if not block.lines:
             continue
-        # A file name: brackets and commas of parameters are no part of one everywhere.
+        # For file names, in which brackets and commas are not allowed everywhere.
         slug = re.sub(r"[^\w.]+", "-", f"{block.dataset}-{block.encoder}-{block.model}").strip("-")
         if "accuracy" in kinds:
             title = f"{block.name}: accuracy against the percentage removed"

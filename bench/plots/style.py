@@ -1,4 +1,4 @@
-"""One look for all figures: fit for a paper, readable in greyscale and by colour-blind readers, equal bytes again."""
+"""The common style of all figures: for papers, readable in greyscale and by colour-blind readers, reproducible."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ _METADATA: dict[str, dict[str, Any]] = {
 
 
 class Style(NamedTuple):
-    """How a figure is drawn.
+    """Options of a figure.
 
     Attributes:
-        theme: on light or dark paper.
-        title: above the figure; None for what it shows, empty for none.
-        width: inches; None for what its content asks for. The height goes with it.
+        theme: light or dark background.
+        title: title above the figure; None for the default title, empty for none.
+        width: width in inches; None for a width that fits the content. The height is scaled with it.
         font: size of text in points.
     """
 
@@ -47,7 +47,7 @@ Draw = Callable[[Style], "Figure"]
 
 
 class Look(NamedTuple):
-    """How one method is drawn, the same in every figure: colour, marker and dashes each tell it apart."""
+    """Colour, marker and dashes of a method, the same in every figure; each of them identifies it."""
 
     color: str
     marker: str
@@ -55,10 +55,10 @@ class Look(NamedTuple):
 
 
 def looks(labels: list[str], baseline: str = "random") -> dict[str, Look]:
-    """Give each method a look; ``random``, the baseline, is grey, whatever it is called."""
+    """Return the look of each method; the baseline is grey."""
     import seaborn
 
-    # The eighth colour is grey, which is the baseline's.
+    # Without the eighth colour, the baseline's grey.
     palette = [color for number, color in enumerate(seaborn.color_palette("colorblind").as_hex()) if number != 7]
     others = [label for label in labels if label != baseline]
     drawn = {
@@ -74,16 +74,16 @@ def looks(labels: list[str], baseline: str = "random") -> dict[str, Look]:
 
 @contextmanager
 def themed(style: Style) -> Iterator[None]:
-    """Draw inside with the project's settings; nothing of the caller's matplotlib is changed."""
+    """Use the project's settings of matplotlib inside the block; restore the caller's after it."""
     import matplotlib
     import seaborn
 
     ink, grid = _INK[style.theme], _GRID[style.theme]
     settings: Any = {
-        # Or matplotlib would name clip paths at random, and no two files were equal.
+        # Otherwise matplotlib names clip paths at random, and files differ.
         "svg.hashsalt": "coreset-bench",
         "svg.fonttype": "none",
-        # TrueType: submission systems refuse the Type 3 fonts that are matplotlib's default.
+        # TrueType: submission systems refuse Type 3 fonts, matplotlib's default.
         "pdf.fonttype": 42,
         "figure.dpi": 150,
         "figure.facecolor": "none",
@@ -104,19 +104,19 @@ def themed(style: Style) -> Iterator[None]:
 
 
 def new_figure(style: Style, title: str, width: float, height: float, **more: Any) -> tuple[Figure, Any]:
-    """Make a figure that belongs to nobody's global state, with its title in as many lines as it takes, and its axes.
+    """Return a new figure with a wrapped title, and its axes.
 
     Args:
-        style: the user's wishes.
-        title: where the user wants no other.
-        width: in inches, where the user wants no other.
-        height: in inches at that width.
-        **more: for ``Figure.subplots``.
+        style: the user's options.
+        title: default title.
+        width: default width in inches.
+        height: height in inches at the default width.
+        **more: arguments of ``Figure.subplots``.
     """
     from matplotlib.figure import Figure
 
     wide = style.width or width
-    # No pyplot, which would keep the figure until somebody closes it.
+    # Not pyplot, which would keep the figure until it is closed.
     figure = Figure(figsize=(wide, height * wide / width), layout="constrained")
     shown = title if style.title is None else style.title
     if shown:
@@ -129,13 +129,13 @@ def new_figure(style: Style, title: str, width: float, height: float, **more: An
 
 
 def name_height(figure: Figure, axes: Axes, text: str, style: Style) -> None:
-    """Name the axis that goes up, in as many lines as its height asks for: matplotlib would cut the name."""
+    """Set the name of the y axis, wrapped to its height; matplotlib would cut a long name."""
     most = int(72 * 0.7 * figure.get_size_inches()[1] / letters(1, style))
     axes.set_ylabel(textwrap.fill(text, most, break_long_words=False))
 
 
 def legend_below(figure: Figure, axes: Axes, style: Style) -> None:
-    """Put the legend below the axes, which keep their height: the figure grows by the legend's lines."""
+    """Add a legend below the axes; the figure grows, so that the axes keep their height."""
     handles, labels = axes.get_legend_handles_labels()
     width, height = figure.get_size_inches()
     entry = letters(max(map(len, labels), default=0), style) + 4 * style.font  # with its line and gaps
@@ -146,7 +146,7 @@ def legend_below(figure: Figure, axes: Axes, style: Style) -> None:
 
 
 def save(draw: Draw, kind: str, style: Style | None = None) -> bytes:
-    """Encode the figure as a file of one of ``FORMATS``; the same rows give the same bytes."""
+    """Return the figure as a file in one of ``FORMATS``; the same rows give the same bytes."""
     buffer, style = io.BytesIO(), style or Style()
     with themed(style):
         draw(style).savefig(buffer, format=kind, metadata=_METADATA[kind])
@@ -154,15 +154,15 @@ def save(draw: Draw, kind: str, style: Style | None = None) -> bytes:
 
 
 def letters(count: int, style: Style) -> float:
-    """Points that so many letters take; DejaVu Sans is wide."""
+    """Return the approximate width in points of a number of letters in DejaVu Sans."""
     return 0.57 * style.font * count
 
 
 def heat(axes: Axes, values: Any, rows: list[str], columns: int, text: str, **more: Any) -> None:
-    """Draw a matrix with a number in each field; a field without one stays empty."""
+    """Draw a matrix with a number in each field; fields with NaN stay empty."""
     import seaborn
 
-    # Numbers of more columns would run into each other.
+    # With more columns, numbers would overlap.
     show = columns <= 24
     seaborn.heatmap(values, ax=axes, yticklabels=rows, annot=show, fmt=text, linewidths=0.5, **more)
     axes.tick_params(axis="x", rotation=0 if show else 90, length=0)

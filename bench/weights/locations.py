@@ -1,4 +1,4 @@
-"""Where an encoder's weights file lies: given by the user, already on this machine, or downloaded when asked."""
+"""Locating an encoder's weights file: the user's own, one on this machine, or a download if it is allowed."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from bench.plugins import EncoderInfo
 from bench.registry import Entry
 
 PROBE_SECONDS = 3.0
-"""How long a host may take to accept a connection before a download is given up."""
+"""Longest time to wait for a connection to a host before a download is given up."""
 DOWNLOAD = "add --download"
-"""The remedy of weights that can be fetched."""
+"""Advice for weights that can be fetched."""
 _CHUNK = 1 << 20
 _OFFLINE = ("pixels", "efficientnet_lite0")
 
 
 class Weights(Protocol):
-    """A weights file that an encoder declares. ``str()`` of it says which one, for messages."""
+    """A weights file that an encoder declares; its ``str()`` names it in messages."""
 
     @property
     def remedy(self) -> str:
@@ -39,25 +39,25 @@ class Weights(Protocol):
         ...
 
     def find(self) -> Path | None:
-        """Return the file if it is on this machine already, without touching the network."""
+        """Return the file if it is on this machine, without using the network."""
         ...
 
     def fetch(self) -> Path:
-        """Download the file.
+        """Download the file and return its path.
 
         Raises:
-            WeightsError: it cannot be had; without a network, within ``PROBE_SECONDS``.
+            WeightsError: the file cannot be fetched; without a network, within ``PROBE_SECONDS``.
         """
         ...
 
 
 @dataclass(frozen=True)
 class UrlWeights:
-    """A file at a fixed address, kept in torch.hub's checkpoint folder so that other tools' copies are found.
+    """A file at a fixed address, stored in torch.hub's checkpoint folder, where other tools may have a copy.
 
     Args:
         url: https address.
-        sha256_prefix: first characters of the file's SHA-256, checked after a download; None where none is published.
+        sha256_prefix: first characters of the file's SHA-256, checked after a download; None if none is published.
     """
 
     url: str
@@ -73,16 +73,16 @@ class UrlWeights:
         return target if target.is_file() else None
 
     def fetch(self) -> Path:
-        """Download into torch.hub's checkpoint folder; the file appears there only when it is complete.
+        """Download into torch.hub's checkpoint folder and return the path; the file appears only when it is complete.
 
         Raises:
-            WeightsError: no network, a refused or broken download, or another SHA-256.
+            WeightsError: there is no network, the download fails, or the SHA-256 differs.
         """
         probe_host(self.url)
         target = _checkpoint_folder() / Path(urllib.parse.urlsplit(self.url).path).name
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            # In the same folder, since only within one file system a rename is atomic.
+            # In the same folder, since renaming is only atomic inside a file system.
             handle, temporary = tempfile.mkstemp(prefix=".tmp-", dir=target.parent)
         except OSError as error:
             raise WeightsError(f"cannot write to {target.parent}: {error.strerror or error}.") from error
@@ -92,7 +92,7 @@ class UrlWeights:
                 while chunk := answer.read(_CHUNK):
                     digest.update(chunk)
                     file.write(chunk)
-                # A connection that is cut ends the loop as the end of the file does.
+                # A broken connection ends the loop just like the end of the file.
                 promised = answer.headers.get("Content-Length")
                 if promised is not None and file.tell() != int(promised):
                     raise WeightsError(f"the download of {self.url} broke off at {file.tell()} of {promised} bytes.")
@@ -111,7 +111,7 @@ class UrlWeights:
 
 @dataclass(frozen=True)
 class TorchvisionWeights:
-    """One of torchvision's weights, by the name that ``torchvision.models.get_weight`` knows."""
+    """Weights of torchvision, by their name for ``torchvision.models.get_weight``."""
 
     name: str
     remedy = DOWNLOAD
@@ -147,7 +147,7 @@ class HubWeights:
     Args:
         repository: for example ``timm/vit_base_patch16_224.dino``.
         filename: file in that repository.
-        beside: small files of the same repository without which the weights cannot be used.
+        beside: small files of the same repository that the weights need.
         extra: the extra of this project that installs ``huggingface_hub``.
     """
 
@@ -161,13 +161,13 @@ class HubWeights:
         return f"{self.repository} on the Hugging Face hub"
 
     def find(self) -> Path | None:
-        """Return the file in the hub's cache, or None, also where ``huggingface_hub`` is not installed."""
+        """Return the file in the hub's cache, or None; also None if ``huggingface_hub`` is not installed."""
         try:
             from huggingface_hub import try_to_load_from_cache
         except ModuleNotFoundError:
             return None
         paths = [try_to_load_from_cache(self.repository, name) for name in (self.filename, *self.beside)]
-        # A sentinel object, neither a path nor None, says that the hub is known not to have the file.
+        # A sentinel object, neither a path nor None, means that the hub does not have the file.
         return Path(paths[0]) if isinstance(paths[0], str) and all(isinstance(item, str) for item in paths) else None
 
     def fetch(self) -> Path:
@@ -182,7 +182,7 @@ class HubWeights:
             raise WeightsError(f"{error.name} is not installed; run {install_command(self.extra)}.") from error
         probe_host(constants.ENDPOINT)
         try:
-            # The weights last, since their path is the answer.
+            # The weights last, since their path is returned.
             for name in (*self.beside, self.filename):
                 path = hf_hub_download(self.repository, name, etag_timeout=PROBE_SECONDS)
         except Exception as error:  # the hub's errors share no base class across its releases
@@ -192,7 +192,7 @@ class HubWeights:
 
 @dataclass(frozen=True)
 class OwnWeights:
-    """A file that only the user can give: nobody publishes one for what was asked for.
+    """A file that only the user can provide, since none is published.
 
     Args:
         what: the network, for messages.
@@ -206,11 +206,11 @@ class OwnWeights:
         return f"weights of {self.what}"
 
     def find(self) -> Path | None:
-        """Nothing."""
+        """Return None."""
         return None
 
     def fetch(self) -> Path:
-        """Never downloads.
+        """Refuse to download.
 
         Raises:
             WeightsError: always.
@@ -220,10 +220,10 @@ class OwnWeights:
 
 @dataclass(frozen=True)
 class PackageWeights:
-    """A file that a Python package ships.
+    """A file in a Python package.
 
     Args:
-        module: import name of the package; it is located, never imported.
+        module: import name of the package, which is located but not imported.
         filename: path inside the package.
         extra: the extra of this project that installs the package.
     """
@@ -249,7 +249,7 @@ class PackageWeights:
         return None
 
     def fetch(self) -> Path:
-        """Never downloads: installing packages is the user's business.
+        """Refuse to download: the user must install the package.
 
         Raises:
             WeightsError: always.
@@ -264,19 +264,19 @@ def locate_weights(
     local: Path | None = None,
     download: bool = False,
 ) -> Path | None:
-    """Find the weights file of an encoder: the user's own, one on this machine, or a download if allowed.
+    """Return the weights file of an encoder: the user's own, one on this machine, or a download if it is allowed.
 
     Args:
         entry: the encoder as registered.
         params: its parameters that the user set.
-        local: file that the user gave as ``NAME(weights=FILE)``; it wins over every other.
+        local: the user's file, ``NAME(weights=FILE)``, which is preferred to all others.
         download: whether the network may be used.
 
     Returns:
-        An existing file, or None for an encoder that has no weights.
+        An existing file, or None for an encoder without weights.
 
     Raises:
-        WeightsError: there is no such file, or it is absent and cannot be had; the message says what to type.
+        WeightsError: the file is missing and cannot be fetched; the message says what to type.
     """
     weights: Weights | None = entry.info.weights_of(params)
     if weights is None:
@@ -292,9 +292,9 @@ def locate_weights(
     if path is not None:
         return path
     offline = ", ".join(name for name in _OFFLINE if name != entry.name)
-    # Of a file of one's own it must be said what it was trained with; of the published one, this.
-    told = {"supervision": entry.info.trained_with(params)} if "supervision" in entry.params else {}
-    call = Call(entry.name, {**params, **told, "weights": "FILE"})
+    # The user must state the supervision of a file; the advice has that of the published one.
+    stated = {"supervision": entry.info.trained_with(params)} if "supervision" in entry.params else {}
+    call = Call(entry.name, {**params, **stated, "weights": "FILE"})
     ways = f"give a file as {call}, or take an offline encoder ({offline})"
     if not download:
         raise WeightsError(
@@ -307,20 +307,20 @@ def locate_weights(
 
 
 def weights_digest(entry: Entry[EncoderInfo], path: Path) -> str:
-    """SHA-256 of the weights file; of several files that the embeddings depend on, of their digests one after another.
+    """Return the SHA-256 of the weights file, or of the joined digests if embeddings depend on several files.
 
     Raises:
-        WeightsError: one of them cannot be read.
+        WeightsError: a file cannot be read.
     """
     digests = [file_sha256(file) for file in entry.info.files(path)]
     return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
 
 
 def is_published(weights: Weights, path: Path) -> bool:
-    """Whether a file is the published one, by its digest's first characters or a copy on this machine.
+    """Return whether a file is the published one, by its digest's first characters or a copy on this machine.
 
     Raises:
-        WeightsError: it cannot be read.
+        WeightsError: the file cannot be read.
     """
     digest, prefix = file_sha256(path), getattr(weights, "sha256_prefix", None)
     if prefix:
@@ -330,10 +330,10 @@ def is_published(weights: Weights, path: Path) -> bool:
 
 
 def file_sha256(path: Path) -> str:
-    """SHA-256 of a file's content.
+    """Return the SHA-256 of a file's content.
 
     Raises:
-        WeightsError: it cannot be read.
+        WeightsError: the file cannot be read.
     """
     digest = hashlib.sha256()
     try:
@@ -346,7 +346,7 @@ def file_sha256(path: Path) -> str:
 
 
 def probe_host(url: str) -> None:
-    """Open and close a connection to the host of ``url``, or to the proxy that leads there.
+    """Check that the host of ``url``, or its proxy, accepts a connection.
 
     Raises:
         WeightsError: no connection within ``PROBE_SECONDS``.
@@ -365,7 +365,7 @@ def probe_host(url: str) -> None:
         except OSError as error:
             outcome.append(str(error))
 
-    # Name resolution takes no timeout of its own and can hang for half a minute, hence the thread.
+    # Name resolution has no timeout and can hang for half a minute, hence the thread.
     thread = threading.Thread(target=connect, daemon=True)
     thread.start()
     thread.join(PROBE_SECONDS)

@@ -1,1 +1,1 @@
-"""Networks that other libraries name: what there is, how it is built, filled with weights and given images."""
+"""Networks of other libraries: their names, building them, loading weights and preparing images."""

@@ -1,4 +1,4 @@
-"""Networks to be looked at. Imports torch: import this module inside functions only."""
+"""Networks whose structure is inspected. Imports torch: import this module inside functions only."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import nn
 
 
 def empty(build: Callable[[], nn.Module]) -> nn.Module:
-    """Build a network without memory for its weights; one that computes with its first weights gets them."""
+    """Return a network without memory for its weights, unless building it computes with them."""
     try:
         with torch.device("meta"):
             return build()

@@ -1,4 +1,4 @@
-"""Names of other libraries: whether the library is there, and whether it knows the name."""
+"""Importing other libraries, and checking their names."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from bench.errors import BenchError, SpecError, UnknownName, install_command
 
 
 def library(module: str, *, owner: str, extra: str, having: str = "") -> ModuleType:
-    """Import another library.
+    """Return another library, imported.
 
     Args:
         module: its import name.
-        owner: what needs it, for messages: ``encoder 'timm'``.
+        owner: the plugin that needs it, for messages: ``encoder 'timm'``.
         extra: the extra of this project that installs it.
-        having: an attribute of it, where a folder on Python's path may have its name and hide it, as this project's
+        having: an attribute of the library, if a folder on Python's path may hide it by its name, as this project's
             folder ``datasets`` does in a checkout.
 
     Raises:
-        BenchError: it, or a package that it needs, is not installed.
+        BenchError: the library, or a package that it needs, is not installed.
     """
     try:
         imported = importlib.import_module(module)
@@ -36,18 +36,18 @@ def library(module: str, *, owner: str, extra: str, having: str = "") -> ModuleT
 
 
 def known(name: str, names: Collection[str], *, owner: str, example: str, kind: str = "encoders") -> str:
-    """Return ``name`` where it is one of ``names``.
+    """Return ``name`` if it is one of ``names``, else refuse it.
 
     Args:
-        name: what the user wrote.
-        names: what the library knows.
-        owner: as for ``library``.
+        name: the user's name.
+        names: names that the library knows.
+        owner: see ``library``.
         example: a name that exists.
-        kind: what to look for with ``bench list``.
+        kind: kind of plugin, for the advice to search with ``bench list``.
 
     Raises:
         SpecError: no name was given.
-        UnknownName: with the nearest names.
+        UnknownName: the name is not known; the message has the nearest names.
     """
     if not name:
         raise SpecError(f"{owner} needs a name, such as name={example}; bench list {kind} --search TEXT finds some.")
@@ -57,10 +57,10 @@ def known(name: str, names: Collection[str], *, owner: str, example: str, kind: 
 
 
 def _behind(stranger: ModuleType) -> ModuleType:
-    """Import what a folder or file of the same name hides, and leave Python's path as it was."""
+    """Return the library that a folder or file of the same name hides; Python's path stays as it was."""
     name, paths = stranger.__name__, getattr(stranger, "__path__", None) or [str(stranger.__file__)]
     folders = {Path(path).parent.resolve() for path in paths}
-    # With its parts: the library would otherwise take its own ``utils`` for the stranger's.
+    # With its submodules: otherwise the library would get the stranger's ``utils`` in place of its own.
     strangers = {key: module for key, module in sys.modules.items() if key == name or key.startswith(f"{name}.")}
     for key in strangers:
         del sys.modules[key]

@@ -1,4 +1,4 @@
-"""From images to what a network of another library takes. Imports torch: import this module inside functions only."""
+"""Preparing images for networks of other libraries. Imports torch: import this module inside functions only."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from torch import Tensor
 
 
 class Preparation:
-    """Resize and crop as a library configures it, then scale to [0, 1] and normalise.
+    """Resizes and crops as a library configures it, then scales to [0, 1] and normalises.
 
-    Batches of whole grey levels are resized, as the libraries do with single images: torchvision's kernel rounds to
-    whole levels as Pillow does, which rounds after each of its two passes.
+    Batches are resized as uint8, like single images in the libraries: torchvision's kernel rounds to whole levels, as
+    Pillow does after each of its two passes.
 
     Args:
         cut: the library's own resizing and cropping, on uint8 [B, 3, H, W].
@@ -26,6 +26,6 @@ class Preparation:
         self._std = torch.tensor(std).view(1, 3, 1, 1)
 
     def __call__(self, images: Tensor) -> Tensor:
-        """Return float32 [B, 3, S, S] of uint8 [B, 1 or 3, H, W]; one channel is repeated."""
+        """Return float32 [B, 3, S, S] for uint8 [B, 1 or 3, H, W]; one channel is repeated."""
         pixels = self._cut(images.expand(-1, 3, -1, -1)).float().div_(255)
         return pixels.sub_(self._mean.to(pixels.device)).div_(self._std.to(pixels.device))

@@ -1,4 +1,4 @@
-"""Weights that a network is fine-tuned from: ``timm(name=resnet50, pretrained=FILE)``."""
+"""Weights from which a network is fine-tuned: ``timm(name=resnet50, pretrained=FILE)``."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ if TYPE_CHECKING:
 BodyRate = Annotated[float, Field(ge=0, le=1)]
 """Learning rate of all layers but the last, as a factor of the recipe's."""
 _CHARACTERS = 16
-"""Digits of a SHA-256 that stand in names of networks: 64 bits tell files apart that nobody made to collide."""
+"""Digits of a SHA-256 in names of networks: 64 bits identify files, unless somebody makes them collide."""
 _TRIED = 12
-"""Architectures of a similar name that a file is compared with where it does not fit; each takes up to a second."""
+"""Architectures with similar names that a file is compared with if it does not fit; each takes up to a second."""
 
 
 def identified(params: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the parameters of a network with the digest of the weights that it starts from, if any.
+    """Return the parameters of a network with the digest of its initial weights, if it has any.
 
     Args:
-        params: off their defaults.
+        params: changed parameters.
 
     Raises:
-        SpecError: options of fine-tuning without weights.
-        WeightsError: no such file, or another one than ``sha256`` says.
+        SpecError: there are options of fine-tuning, but no weights.
+        WeightsError: the file is missing, or has another digest than ``sha256``.
     """
     if not params.get("pretrained"):
         for name in ("body_lr", "sha256"):
@@ -44,14 +44,14 @@ def identified(params: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def checked_digest(pretrained: str, expected: str) -> str:
-    """Return the beginning of the file's SHA-256.
+    """Return the first digits of the file's SHA-256.
 
     Args:
         pretrained: the file.
-        expected: that beginning, or empty for any file.
+        expected: the expected digits; empty for any file.
 
     Raises:
-        WeightsError: no such file, or another one.
+        WeightsError: the file is missing, or its digest differs.
     """
     path = local_path(pretrained)
     try:
@@ -71,7 +71,7 @@ def checked_digest(pretrained: str, expected: str) -> str:
 
 @lru_cache(64)
 def _digest(path: Path, changed: int, size: int) -> str:
-    # ``changed`` and ``size`` are there for the cache: a file that was replaced is read again.
+    # ``changed`` and ``size`` are for the cache: a file that was replaced is read again.
     return file_sha256(path)[:_CHARACTERS]
 
 
@@ -81,15 +81,15 @@ def nearest_fit(
     names: Iterable[str],
     build: Callable[[str], tuple[nn.Module, tuple[str, ...]]],
 ) -> str:
-    """Say which network of a similar name a file fits, for messages; empty where none does.
+    """Return a hint on which network with a similar name a file fits; empty if none does.
 
     Args:
-        state: what the file holds.
-        name: that the user gave.
-        names: of the library.
-        build: name -> network, and the beginnings of its classifier's parameters.
+        state: tensors of the file.
+        name: the user's name.
+        names: names of the library.
+        build: name -> network, and prefixes of its classifier's parameters.
     """
-    # Below difflib's 0.6, since a name is only where to try: the shapes decide what fits.
+    # Below difflib's 0.6, since the name only selects candidates, and shapes decide.
     for near in difflib.get_close_matches(name, sorted(set(names) - {name}), n=_TRIED, cutoff=0.3):
         network, head = build(near)
         wanted = {key: value.shape for key, value in network.state_dict().items() if not key.startswith(head)}

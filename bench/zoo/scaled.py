@@ -1,4 +1,4 @@
-"""Networks of other libraries as they train here. Imports torch: import this module inside functions only."""
+"""Networks of other libraries as models. Imports torch: import this module inside functions only."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from bench.zoo.empty import empty
 
 
 class Scaled(nn.Module):
-    """A network of three channels on images of one or three, at a side of its own.
+    """A network for three channels that takes images of one or three channels, and scales them.
 
     Args:
         network: float [B, 3, S, S] -> logits [B, C].
-        size: S that images are scaled to, bilinearly; None for as they are.
+        size: S, to which images are scaled bilinearly; None to leave them as they are.
     """
 
     def __init__(self, network: nn.Module, size: int | None) -> None:
@@ -38,15 +38,15 @@ class Scaled(nn.Module):
 
 
 class FineTuned(Scaled):
-    """A network with weights that were learned elsewhere, and its images as they were normalised there.
+    """A pretrained network, which gets images normalised as in its own training.
 
     Args:
         network: float [B, 3, S, S] -> logits [B, C].
         size: see ``Scaled``.
-        mean: per channel, in [0, 1], that its weights were learned with.
-        std: likewise.
-        head: beginnings of the names of its last layer's parameters.
-        body_lr: learning rate of all others, as a factor of the recipe's.
+        mean: per channel, in [0, 1], with which its weights were trained.
+        std: per channel, in [0, 1], with which its weights were trained.
+        head: prefixes of the names of its last layer's parameters.
+        body_lr: learning rate of all other parameters, as a factor of the recipe's.
     """
 
     def __init__(
@@ -62,14 +62,14 @@ class FineTuned(Scaled):
         super().__init__(network, size)
         self._head, self._body_lr = tuple(head), body_lr
         self._mean, self._std = (torch.tensor(values).view(-1, 1, 1) for values in (mean, std))
-        # Not persistent: they say how the images come, and are nothing that was learned.
+        # Not persistent: they describe the normalisation of the images and are not learned.
         self.register_buffer("_factor", torch.ones(3, 1, 1), persistent=False)
         self.register_buffer("_offset", torch.zeros(3, 1, 1), persistent=False)
 
     def normalised_as(self, scale: Tensor, shift: Tensor) -> None:
-        """Take inputs that are ``pixels * scale + shift`` of grey levels from 0 to 255, per channel."""
+        """Expect inputs ``pixels * scale + shift``, per channel, of pixels from 0 to 255."""
         mean, std = self._mean.to(scale.device), self._std.to(scale.device)
-        # Inputs solved for the pixels and normalised again, in one product and one sum.
+        # Undoes the inputs' normalisation and applies the network's, in one product and one sum.
         self._factor = 1 / (255 * scale * std)
         self._offset = -(shift / (255 * scale) + mean) / std
 
@@ -78,7 +78,7 @@ class FineTuned(Scaled):
         return super().forward(inputs * self._factor + self._offset)
 
     def learning_rates(self) -> list[tuple[list[nn.Parameter], float]]:
-        """Return all parameters, in parts, each with its factor of the recipe's learning rate."""
+        """Return all parameters in groups, each with its factor of the recipe's learning rate."""
         named = list(self.network.named_parameters())
         head = [value for name, value in named if name.startswith(self._head)]
         body = [value for name, value in named if not name.startswith(self._head)]
@@ -86,28 +86,28 @@ class FineTuned(Scaled):
 
 
 def check_images(shape: tuple[int, ...], owner: str) -> None:
-    """Refuse what are no images of one or three channels, (C, H, W).
+    """Refuse inputs that are not images (C, H, W) of one or three channels.
 
     Raises:
-        SpecError: says what was given.
+        SpecError: the shape is another.
     """
     if len(shape) != 3 or shape[0] not in (1, 3):
         raise SpecError(f"{owner} takes images (C, H, W) of 1 or 3 channels, got {tuple(shape)}.")
 
 
 def recipe_for(build: Callable[[], nn.Module]) -> Mapping[str, Any]:
-    """Fields of a recipe that a network needs: ``TRANSFORMER`` where none of its layers normalises over batches.
+    """Return the recipe's fields that a network needs: ``TRANSFORMER`` if it has no BatchNorm, else none.
 
     Args:
-        build: makes the network; nothing is computed with it.
+        build: makes the network, which is only inspected.
     """
-    # The common base of all BatchNorms, which torch keeps private.
+    # The common base of all BatchNorms, which is private in torch.
     over_batches = any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in empty(build).modules())
     return {} if over_batches else TRANSFORMER
 
 
 TRANSFORMER = {"optimiser": "adamw", "lr": 1e-3, "lr_min": 1e-6, "weight_decay": 0.05, "warm_up": 0.05}
-"""Fields of a recipe for networks without BatchNorm: AdamW, a linear rise of the learning rate, decoupled decay.
+"""Fields of a recipe for networks without BatchNorm: AdamW, linear warm-up, decoupled decay.
 
-Learning rate and decay are those of DeiT (Touvron et al. 2021, arXiv:2012.12877) for 1,024 images a step; 5 of its 300
-epochs are warm-up."""
+Learning rate and decay are DeiT's (Touvron et al. 2021, arXiv:2012.12877) for 1,024 images a step; 5 of its 300 epochs
+are warm-up."""

@@ -1,4 +1,4 @@
-"""What the installed libraries offer under a name, without a network."""
+"""Searching the names of installed libraries, without network access."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from bench.grammar import Call
 
 
 class Match(NamedTuple):
-    """``call`` as the user types it, and of an encoder what it was ``trained_with``, as far as its name tells."""
+    """A ``call`` as the user types it, and for an encoder what it was ``trained_with``, if its name tells."""
 
     call: str
     trained_with: str = ""
 
 
 def encoders_like(text: str) -> Iterator[Match]:
-    """List encoders of other libraries whose name or tag contains a text, in any case."""
+    """Yield encoders of other libraries whose name or tag contains a text, ignoring case."""
     if find_spec("timm"):
         from bench.zoo import with_timm
 
         for name in sorted(with_timm.names()):
             if _inside(text, name):
-                told = with_timm.trained_with(name) or "say supervision=..."
-                yield Match(str(Call("timm", {"name": name})), told)
+                trained_with = with_timm.trained_with(name) or "say supervision=..."
+                yield Match(str(Call("timm", {"name": name})), trained_with)
     if find_spec("open_clip"):
         from bench.zoo import with_open_clip
 
@@ -37,7 +37,7 @@ def encoders_like(text: str) -> Iterator[Match]:
 
 
 def models_like(text: str) -> Iterator[Match]:
-    """Networks of other libraries that train from scratch, whose name contains a text, in any case."""
+    """Yield models of other libraries whose name contains a text, ignoring case."""
     if find_spec("timm"):
         from bench.zoo import with_timm
 
@@ -49,14 +49,14 @@ def models_like(text: str) -> Iterator[Match]:
 
 
 def datasets_like(text: str) -> Iterator[Match]:
-    """List sets of other libraries whose name contains a text, in any case."""
+    """Yield data sets of other libraries whose name contains a text, ignoring case."""
     from bench.datasets.with_torchvision import SETS
 
     yield from (Match(str(Call("torchvision", {"name": name}))) for name in SETS if _inside(text, name))
 
 
 def not_installed() -> list[str]:
-    """List what would be searched too: libraries that are missing, with the command that installs them."""
+    """Return the libraries that are not installed, each with the command that installs it."""
     extras = {"timm": "vit", "open_clip": "openclip"}
     return [f"{module}: {install_command(extra)}" for module, extra in extras.items() if not find_spec(module)]
 

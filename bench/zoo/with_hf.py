@@ -14,15 +14,15 @@ from bench.zoo.names import library
 
 EXTRA = "hf"
 _MASKED = "vit_mae"
-"""The networks of transformers that drop a random 75 % of the patches, in evaluation too."""
+"""Networks of transformers that drop a random 75 % of the patches, even in evaluation."""
 
 
 class Pooled(nn.Module):
-    """A network of transformers that gives one vector for an image.
+    """A network of transformers that returns one vector per image.
 
     Args:
-        network: takes ``pixel_values``.
-        pooled: whether its weights hold a trained pooler, or it pools without weights.
+        network: network that takes ``pixel_values``.
+        pooled: whether its weights include a trained pooler, or it pools without weights.
     """
 
     def __init__(self, network: nn.Module, pooled: bool) -> None:
@@ -34,7 +34,7 @@ class Pooled(nn.Module):
         """Return [B, D] of float32 [B, 3, H, W]."""
         network: Any = self.network
         if network.config.model_type == _MASKED:
-            # The order in which it shuffles the patches, of which it is to keep all.
+            # The order in which it shuffles the patches, all of which it keeps here.
             patches = network.embeddings.patch_embeddings.num_patches
             order = torch.arange(patches, dtype=torch.float32, device=pixels.device)
             return network(pixel_values=pixels, noise=order.expand(len(pixels), -1)).last_hidden_state[:, 0]
@@ -46,27 +46,27 @@ class Pooled(nn.Module):
             return outputs.pooler_output.flatten(1)
         last = outputs.last_hidden_state
         if last.ndim == 4:
-            # Maps of a convolutional network, of which no pooler was trained.
+            # Feature maps of a convolutional network without a trained pooler.
             return last.mean((2, 3))
-        # A class token stands first where there is one; of patches alone none speaks for the image.
+        # The class token if there is one, which comes first; otherwise the mean over the patches.
         has_class = any("cls_token" in name for name, _ in network.named_parameters())
         return last[:, 0] if has_class else last.mean(1)
 
 
 def load(weights: Path | None, *, owner: str) -> tuple[nn.Module, Callable[[Tensor], Tensor], int]:
-    """Read a network and its preprocessing from a folder.
+    """Return a network and its preprocessing from a folder.
 
     Args:
-        weights: a safetensors file beside ``config.json`` and ``preprocessor_config.json``.
-        owner: what needs it, for messages.
+        weights: a safetensors file next to ``config.json`` and ``preprocessor_config.json``.
+        owner: the plugin that needs it, for messages.
 
     Returns:
-        The network, what turns uint8 [B, 1 or 3, H, W] into what it takes, and the side of its input in pixels.
+        The network, a function from uint8 [B, 1 or 3, H, W] to its input, and the side of its input in pixels.
 
     Raises:
         BenchError: transformers is not installed.
-        WeightsError: the file is unreadable, does not fit, its settings are not beside it, or its network embeds no
-            image, or one image differently at every call.
+        WeightsError: the file is unreadable, does not fit, or lacks its settings; or its network cannot embed an image,
+            or embeds an image differently at every call.
     """
     transformers = library("transformers", owner=owner, extra=EXTRA)
     if weights is None or weights.suffix != ".safetensors":
@@ -75,18 +75,18 @@ def load(weights: Path | None, *, owner: str) -> tuple[nn.Module, Callable[[Tens
     if missing:
         raise WeightsError(f"{owner} needs {' and '.join(missing)} beside {weights}, as the repository has them.")
     try:
-        # trust_remote_code stays False: a repository whose network is code of its own is refused.
+        # trust_remote_code stays False: a repository whose network needs its own code is refused.
         settings = {"local_files_only": True, "trust_remote_code": False}
         processor = transformers.AutoImageProcessor.from_pretrained(weights.parent, **settings)
         config = transformers.AutoConfig.from_pretrained(weights.parent, **settings)
         if config.model_type == _MASKED:
             config.mask_ratio = 0.0
-        network, told = _read(transformers, weights, config)
-    except Exception as error:  # transformers raises what it comes across: OSError, ValueError, KeyError
+        network, loading = _read(transformers, weights, config)
+    except Exception as error:  # transformers raises errors of many types: OSError, ValueError, KeyError
         raise WeightsError(f"{owner} cannot read {weights}: {_reason(error)}") from error
-    # ``Pooled`` leaves out a pooler that has no trained weights.
-    lacking = [name for name in told["missing_keys"] if not name.startswith("pooler.")]
-    wrong = [*lacking, *map(str, told["mismatched_keys"])]
+    # ``Pooled`` does not use a pooler without trained weights.
+    lacking = [name for name in loading["missing_keys"] if not name.startswith("pooler.")]
+    wrong = [*lacking, *map(str, loading["mismatched_keys"])]
     if wrong:
         raise WeightsError(f"the weights file {weights} does not fit {owner}: {len(wrong)} missing: {wrong[0]}.")
 
@@ -94,8 +94,8 @@ def load(weights: Path | None, *, owner: str) -> tuple[nn.Module, Callable[[Tens
         pixels: Tensor = processor(images=images.expand(-1, 3, -1, -1), return_tensors="pt")["pixel_values"]
         return pixels
 
-    pooled = Pooled(network, not any(name.startswith("pooler.") for name in told["missing_keys"]))
-    # No image of one colour: there, patches that are dropped at random would hardly show.
+    pooled = Pooled(network, not any(name.startswith("pooler.") for name in loading["missing_keys"]))
+    # Not an image of one colour, on which randomly dropped patches would hardly show.
     probe = prepare((torch.arange(3 * 64 * 64) % 251).to(torch.uint8).view(1, 3, 64, 64))
     _check(pooled.eval(), probe, f"{owner} with {weights}")
     return pooled, prepare, probe.shape[-1]
@@ -103,10 +103,10 @@ def load(weights: Path | None, *, owner: str) -> tuple[nn.Module, Callable[[Tens
 
 @torch.inference_mode()
 def _check(network: nn.Module, pixels: Tensor, owner: str) -> None:
-    """Refuse a network that embeds no image, or the same image differently at every call."""
+    """Refuse a network that cannot embed an image, or embeds the same image differently at every call."""
     try:
         first, second = network(pixels), network(pixels)
-    except Exception as error:  # networks fail in ways of their own where they take more than an image
+    except Exception as error:  # networks that need more than an image fail in many ways
         raise WeightsError(f"{owner} cannot embed an image: {_reason(error)}") from error
     if not torch.allclose(first, second, rtol=1e-3, atol=1e-5, equal_nan=True):
         raise WeightsError(
@@ -119,7 +119,7 @@ def _reason(error: Exception) -> str:
 
 
 def _read(transformers: Any, weights: Path, config: Any) -> tuple[nn.Module, dict[str, Any]]:
-    """Return the network in float32, and what of it the file lacks; weights of a classifier are left out."""
+    """Return the network in float32 without a classifier, and transformers' report on its weights."""
     if weights.name == "model.safetensors":
         # use_safetensors: the other format is a pickle, which may run code.
         return transformers.AutoModel.from_pretrained(

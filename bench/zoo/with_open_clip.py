@@ -24,14 +24,14 @@ EXAMPLE = "ViT-B-32"
 
 @lru_cache(1)
 def names() -> dict[str, list[str]]:
-    """All models, and the tags of published weights of each."""
+    """Return all models with the tags of their published weights."""
     import open_clip
 
     return {name: open_clip.list_pretrained_tags_by_model(name) for name in open_clip.list_models()}
 
 
 def check(name: str, tag: str, *, owner: str) -> None:
-    """Look a model and a tag up; a model without published weights has no tags.
+    """Refuse an unknown model or tag; a model without published weights has no tags.
 
     Raises:
         BenchError: open_clip is not installed.
@@ -46,11 +46,11 @@ def check(name: str, tag: str, *, owner: str) -> None:
 
 
 def published(name: str, tag: str) -> Weights:
-    """Return where weights are published: a safetensors file on the hub where there is one."""
+    """Return where weights are published: as a safetensors file on the hub, if there is one."""
     configuration = _configuration(name, tag)
     if configuration.get("hf_hub"):
         repository, file = configuration["hf_hub"].rsplit("/", 1)
-        # open_clip publishes pickles, and beside them safetensors under another stem.
+        # open_clip publishes pickles, and safetensors with another stem next to them.
         safe = PurePosixPath(file or "open_clip_pytorch_model.bin").with_suffix(".safetensors")
         return HubWeights(repository, str(safe).replace("open_clip_pytorch_model", "open_clip_model"))
     if configuration.get("url"):
@@ -59,29 +59,29 @@ def published(name: str, tag: str) -> Weights:
 
 
 def image_tower(name: str, tag: str) -> nn.Module:
-    """Return the part of a model that takes images, with random weights; its outputs lie in the space of the texts.
+    """Return a model's image tower with random weights and the projection to the text space.
 
-    Whole models would look for the configurations of their text towers on the network. Weights that were trained with
+    A whole model would look for the configuration of its text tower on the network. Weights that were trained with
     QuickGELU get it, where open_clip itself only warns.
     """
     import open_clip
     from open_clip.model import _build_vision_tower
 
     model = open_clip.get_model_config(name)
-    # A configuration may ask timm for weights of its own, which would be fetched only to be replaced.
+    # A configuration may ask timm for other weights, which would be fetched only to be replaced.
     vision = {**model["vision_cfg"], "timm_model_pretrained": False}
     quick = bool(model.get("quick_gelu") or _configuration(name, tag).get("quick_gelu"))
     return _build_vision_tower(model["embed_dim"], vision, quick)
 
 
 def image_part(state: dict[str, Any]) -> dict[str, Any]:
-    """Return the parameters of a model's image tower, without their prefix; all of a tower that comes alone."""
+    """Return the parameters of a model's image tower without their prefix; all parameters if the file is a tower."""
     inside = {key.removeprefix("visual."): value for key, value in state.items() if key.startswith("visual.")}
     return inside or dict(state)
 
 
 def prepared(name: str, tag: str) -> tuple[Preparation, int]:
-    """Images as open_clip gives them to the model, and the side of the input."""
+    """Return open_clip's preparation of images for the model, and the side of the input."""
     import open_clip
     from open_clip.transform import PreprocessCfg, image_transform_v2, merge_preprocess_dict
     from torchvision.transforms import Compose
@@ -89,8 +89,8 @@ def prepared(name: str, tag: str) -> tuple[Preparation, int]:
     from bench.zoo.preparation import Preparation
 
     size = open_clip.get_model_config(name)["vision_cfg"].get("image_size", 224)
-    given = {**_configuration(name, tag), "size": size}
-    configuration = PreprocessCfg(**merge_preprocess_dict(PreprocessCfg(), given))
+    settings = {**_configuration(name, tag), "size": size}
+    configuration = PreprocessCfg(**merge_preprocess_dict(PreprocessCfg(), settings))
     steps = image_transform_v2(configuration, is_train=False).transforms
     # The last three turn a picture into a tensor and normalise it.
     cut = Compose(steps[:-3])

@@ -33,27 +33,27 @@ _LANGUAGE = {
 }
 _UNCLEAR = {"eupe", "mim"}
 """EUPE and EVA-02 learn from the features of other networks, some of them trained with language."""
-# What training checkpoints hold beside the network.
+# Other parts of training checkpoints.
 _BESIDE = ("mask_token", "head.mlp.", "head.last_layer.")
 
 
 @lru_cache(1)
 def names() -> frozenset[str]:
-    """All architectures, and all with a tag that names published weights."""
+    """Return all architectures, also with the tags of published weights."""
     import timm
 
     return frozenset(timm.list_models()) | frozenset(timm.list_models(include_tags=True))
 
 
 def architectures() -> list[str]:
-    """All architectures."""
+    """Return all architectures."""
     import timm
 
     return list(timm.list_models())
 
 
 def bare(name: str) -> nn.Module:
-    """One of timm's networks as published, without memory for its weights."""
+    """Return one of timm's networks as published, without memory for its weights."""
     import timm
 
     from bench.zoo.empty import empty
@@ -62,7 +62,7 @@ def bare(name: str) -> nn.Module:
 
 
 def check(name: str, *, owner: str, kind: str = "encoders", extra: str = EXTRA) -> None:
-    """Look a name up.
+    """Refuse an unknown name.
 
     Raises:
         BenchError: timm is not installed.
@@ -73,7 +73,7 @@ def check(name: str, *, owner: str, kind: str = "encoders", extra: str = EXTRA) 
 
 
 def published(name: str) -> Weights:
-    """Return where the weights of a name are published; of an architecture, those of timm's default tag."""
+    """Return where the weights of a name are published; for an architecture, those of timm's default tag."""
     configuration = _configuration(name)
     if configuration.get("hf_hub_id"):
         file = configuration.get("hf_hub_filename") or "model.safetensors"
@@ -84,9 +84,9 @@ def published(name: str) -> Weights:
 
 
 def trained_with(name: str) -> Trained | None:
-    """Read from a name's tag what its weights were trained with; None where that does not tell.
+    """Return what weights were trained with, according to the name's tag; None if the tag does not tell.
 
-    The last step of training counts: what was tuned with labels was trained with labels.
+    The last step of training counts: weights that were tuned with labels were trained with labels.
     """
     tag = str(_configuration(name).get("tag") or "")
     words = set(tag.split("_"))
@@ -103,15 +103,15 @@ def trained_with(name: str) -> Trained | None:
 
 
 def headless(name: str, *, owner: str, size: int | None = None) -> nn.Module:
-    """One of timm's networks that gives pooled features, with random weights.
+    """Return one of timm's networks with random weights, without a classifier: it returns pooled features.
 
     Args:
-        name: as timm knows it.
-        owner: what needs it, for messages.
-        size: side of the input in pixels; None for the network's own.
+        name: timm's name.
+        owner: the plugin that needs it, for messages.
+        size: side of the input in pixels; None for the network's default.
 
     Raises:
-        SpecError: no such name, or a size that does not suit the network.
+        SpecError: the name is unknown, or the size does not suit the network.
     """
     import torch
 
@@ -121,7 +121,7 @@ def headless(name: str, *, owner: str, size: int | None = None) -> nn.Module:
             with torch.inference_mode():
                 # Some networks take any size when they are built, and fail at the first image.
                 network.eval()(torch.zeros(1, 3, size, size))
-        except Exception as error:  # networks fail in ways of their own at a size that they were not made for
+        except Exception as error:  # networks fail in many ways at an unsuitable size
             reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise SpecError(f"{owner}: {name} does not take images of size={size}: {reason}.") from error
     return network
@@ -130,29 +130,29 @@ def headless(name: str, *, owner: str, size: int | None = None) -> nn.Module:
 def build(
     name: str, *, owner: str, size: int | None, kind: str = "encoders", extra: str = EXTRA, **options: Any
 ) -> nn.Module:
-    """Build one of timm's networks with random weights.
+    """Return one of timm's networks with random weights.
 
     Args:
-        name: as timm knows it.
-        owner: what needs it, for messages.
-        size: side of the input in pixels; None for the network's own.
-        kind: what ``bench list`` finds names of.
-        extra: what installs timm.
+        name: timm's name.
+        owner: the plugin that needs it, for messages.
+        size: side of the input in pixels; None for the network's default.
+        kind: kind of plugin, for the advice to search with ``bench list``.
+        extra: the extra of this project that installs timm.
         options: keywords of ``timm.create_model``.
 
     Raises:
         BenchError: timm is not installed.
-        SpecError: no such name, or a size that does not suit the network.
+        SpecError: the name is unknown, or the size does not suit the network.
     """
     check(name, owner=owner, kind=kind, extra=extra)
     import timm
 
-    own = _configuration(name).get("input_size", (3, 224, 224))
-    if size is not None and (size, size) != tuple(own[1:]):
+    default = _configuration(name).get("input_size", (3, 224, 224))
+    if size is not None and (size, size) != tuple(default[1:]):
         try:
             return timm.create_model(name, pretrained=False, img_size=size, **options)
         except TypeError:
-            pass  # convolutional networks take any size, and no such argument
+            pass  # convolutional networks take any size, and have no such argument
         except (AssertionError, ValueError, RuntimeError) as error:
             raise SpecError(f"{owner}: {name} does not take images of size={size}: {error}.") from error
     return timm.create_model(name, pretrained=False, **options)
@@ -161,14 +161,14 @@ def build(
 def fill(
     network: nn.Module, path: Path | None, name: str, *, owner: str, kind: str = "encoder", fresh: Sequence[str] = ()
 ) -> None:
-    """Load a weights file with timm's parameter names, or with those of authors that timm knows.
+    """Load a weights file with timm's parameter names, or with the authors' names if timm can convert them.
 
     Args:
         network: from ``build``, with or without a classifier.
         path: the file.
-        name: as timm knows it.
+        name: timm's name.
         owner: name of the encoder or model, for messages.
-        kind: which of the two it is.
+        kind: ``encoder`` or ``model``.
         fresh: see ``bench.weights.checkpoints.load_weights``.
 
     Raises:
@@ -178,26 +178,27 @@ def fill(
 
     from bench.weights.checkpoints import load_weights
 
-    entry = sys.modules[timm.models.model_entrypoint(name).__module__]
-    own = sys.modules[type(network).__module__]
-    # timm keeps the conversion of the authors' files beside the network's function, or beside its class.
-    theirs = getattr(entry, "checkpoint_filter_fn", None) or getattr(own, "checkpoint_filter_fn", None)
+    function_module = sys.modules[timm.models.model_entrypoint(name).__module__]
+    class_module = sys.modules[type(network).__module__]
+    # timm has the conversion of the authors' files in the module of the network's function, or of its class.
+    filter_name = "checkpoint_filter_fn"
+    conversion = getattr(function_module, filter_name, None) or getattr(class_module, filter_name, None)
 
     def convert(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        return dict(state) if theirs is None else dict(theirs(dict(state), network))
+        return dict(state) if conversion is None else dict(conversion(dict(state), network))
 
     ignore = (*_BESIDE, *_classifier(name, network))
     load_weights(network, path, owner=owner, kind=kind, ignore=ignore, convert=convert, fresh=fresh)
 
 
 def classifier_of(network: nn.Module) -> tuple[str, ...]:
-    """Return the beginnings of the layers of the parameters that make the classes."""
+    """Return the prefixes of the classifier's parameters."""
     layers = getattr(network, "pretrained_cfg", {}).get("classifier") or ()
     return tuple(f"{name}." for name in ((layers,) if isinstance(layers, str) else layers))
 
 
 def normalisation(name: str) -> tuple[Sequence[float], Sequence[float]]:
-    """Return mean and std, per channel in [0, 1], that the published weights of a network were learned with."""
+    """Return mean and std, per channel in [0, 1], with which a network's published weights were trained."""
     from timm.data.config import resolve_data_config
 
     configuration = resolve_data_config({}, pretrained_cfg=_configuration(name))
@@ -205,7 +206,7 @@ def normalisation(name: str) -> tuple[Sequence[float], Sequence[float]]:
 
 
 def prepared(name: str, size: int | None) -> Preparation:
-    """Images as timm's own evaluation gives them to the network."""
+    """Return the preparation of images as in timm's evaluation of the network."""
     from timm.data.config import resolve_data_config
     from timm.data.transforms_factory import create_transform
     from torchvision.transforms import Compose
@@ -219,7 +220,7 @@ def prepared(name: str, size: int | None) -> Preparation:
 
 
 def side(name: str) -> int:
-    """Return the side of a network's own input in pixels, the larger one."""
+    """Return the longer side of a network's default input in pixels."""
     return max(_configuration(name).get("input_size", (3, 224, 224))[1:])
 
 
@@ -231,6 +232,6 @@ def _configuration(name: str) -> dict[str, Any]:
 
 
 def _classifier(name: str, network: nn.Module) -> Collection[str]:
-    """Names of parameters that the published network has and this one has not, or not of that shape: its classifier."""
+    """Return the names of parameters that the published network has and this one lacks: its classifier."""
     whole = bare(name).state_dict()
     return [key for key in whole if key not in network.state_dict()]

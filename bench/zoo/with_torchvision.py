@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from bench.zoo.preparation import Preparation
 
 EXAMPLE = "convnext_tiny"
-# Their published weights were made with inputs that these two scale once more.
+# The published weights of these two expect inputs that the networks scale once more.
 _SCALED_AGAIN = ("googlenet", "inception_v3")
 
 
@@ -27,34 +27,34 @@ def names() -> frozenset[str]:
     """Return all of torchvision's networks for classification."""
     from torchvision import models
 
-    # Without ``module`` the names of detection, segmentation and video are among them.
+    # ``module`` excludes the names of networks for detection, segmentation and video.
     return frozenset(models.list_models(module=models))
 
 
 def check(name: str, *, owner: str, kind: str = "encoders") -> None:
-    """Look a name up.
+    """Refuse an unknown name.
 
     Raises:
-        SpecError: no such name, with the nearest ones.
+        SpecError: the name is unknown; the message has the nearest ones.
     """
     known(name, names(), owner=owner, example=EXAMPLE, kind=kind)
 
 
 def weights_of(name: str, tag: str, *, owner: str) -> Any:
-    """Return torchvision's entry of published weights; None where it has none of that network.
+    """Return torchvision's entry of published weights; None if it has none for the network.
 
     Args:
-        name: of the network.
-        tag: of the weights, such as ``IMAGENET1K_V1``; empty for torchvision's default.
-        owner: what needs them, for messages.
+        name: name of the network.
+        tag: tag of the weights, such as ``IMAGENET1K_V1``; empty for torchvision's default.
+        owner: the plugin that needs them, for messages.
 
     Raises:
-        UnknownName: no such tag.
+        UnknownName: the tag is unknown.
     """
     from torchvision.models import get_model_weights
 
     choices = get_model_weights(name)
-    # By its length: an enumeration without members is true.
+    # By its length: an enumeration without members is truthy.
     if not len(choices):
         return None
     if not tag:
@@ -63,7 +63,7 @@ def weights_of(name: str, tag: str, *, owner: str) -> Any:
 
 
 def published(name: str, tag: str, *, owner: str) -> Weights:
-    """Return where weights are published; arguments as for ``weights_of``."""
+    """Return where weights are published; arguments as ``weights_of``."""
     entry = weights_of(name, tag, owner=owner)
     if entry is None:
         return OwnWeights(
@@ -74,22 +74,22 @@ def published(name: str, tag: str, *, owner: str) -> Weights:
 
 
 def build(name: str, *, owner: str, kind: str = "encoders", **options: Any) -> nn.Module:
-    """Build one of torchvision's networks with random weights and its classifier.
+    """Return one of torchvision's networks with random weights and its classifier.
 
     Raises:
-        SpecError: no such name, with the nearest ones.
+        SpecError: the name is unknown; the message has the nearest ones.
     """
     from torchvision.models import get_model
 
     check(name, owner=owner, kind=kind)
     if name in _SCALED_AGAIN:
-        # Their slow initialisation is replaced by weights; without this argument they warn.
+        # Without this argument they warn about their slow initialisation, which weights replace.
         options = {"init_weights": True, "transform_input": True, **options}
     return get_model(name, weights=None, **options)
 
 
 def classifier(network: nn.Module) -> str:
-    """Name of the last linear layer, or of the last convolution where there is none: it makes the classes."""
+    """Return the name of the classifier: the last linear layer, or the last convolution if there is none."""
     from torch import nn
 
     layers = {name: module for name, module in network.named_modules() if isinstance(module, nn.Linear | nn.Conv2d)}
@@ -98,7 +98,7 @@ def classifier(network: nn.Module) -> str:
 
 
 def headless(network: nn.Module) -> tuple[nn.Module, str]:
-    """Replace the classifier by nothing, so that the network gives what it classifies by; return both, by name."""
+    """Remove the classifier, so that the network returns features; return the network and the classifier's prefix."""
     from torch import nn
 
     name = classifier(network)
@@ -108,20 +108,20 @@ def headless(network: nn.Module) -> tuple[nn.Module, str]:
 
 
 def prepared(weights: Any, size: int | None) -> tuple[Preparation, int]:
-    """Images as torchvision's own evaluation gives them to the network, and the side of the input.
+    """Return the preparation of images as in torchvision's evaluation, and the side of the input.
 
     Args:
         weights: from ``weights_of``.
-        size: side of the input in pixels; None for that of the weights, of which the scale before the crop is kept.
+        size: side of the input in pixels; None for that of the weights. The ratio of resizing to cropping is kept.
     """
     from torchvision.transforms import functional
 
     from bench.zoo.preparation import Preparation
 
     preset = weights.transforms()
-    own, before = preset.crop_size[0], preset.resize_size[0]
-    crop = size or own
-    resized = round(crop * before / own)
+    default_crop, default_resize = preset.crop_size[0], preset.resize_size[0]
+    crop = size or default_crop
+    resized = round(crop * default_resize / default_crop)
 
     def cut(images: Tensor) -> Tensor:
         scaled = functional.resize(images, [resized], interpolation=preset.interpolation, antialias=preset.antialias)
@@ -140,7 +140,7 @@ def normalisation(name: str, *, owner: str) -> tuple[Sequence[float], Sequence[f
 
 
 def at_its_size(network: nn.Module) -> Callable[[dict[str, Tensor]], dict[str, Tensor]]:
-    """Return what turns parameters of a transformer at another size of images into those at the network's own."""
+    """Return a conversion of a transformer's parameters from another image size to the network's."""
     from torchvision.models.vision_transformer import VisionTransformer, interpolate_embeddings
 
     if not isinstance(network, VisionTransformer):

@@ -14,7 +14,7 @@ from bench.labelling.collapse import collapse, copies, empty_rows
     [
         (list(range(10)) * 2, 10, []),
         ([0] * 9, 10, []),  # a small choice
-        ([0, 1, 2, 3, 4] * 4, 10, ["the choice comes from 5 of the 10 clusters"]),
+        ([0, 1, 2, 3, 4] * 4, 10, ["the choice comes from only 5 of 10 clusters"]),
         ([0, 1, 2, 3, 4, 5] * 4, 10, []),
         ([7] * 10 + list(range(10)), 10, ["11 of the 20 chosen items are in one cluster (7)"]),
         ([0] * 10 + [1] * 10, 2, []),  # half of it each, which is fair
@@ -43,7 +43,7 @@ def test_rough_clusters_tell_a_collapse_from_a_varied_choice(classes: int) -> No
     ("clusters", "classes", "found"),
     [
         (np.arange(20) % 10, 10, []),
-        (np.arange(20) % 2, 10, ["comes from 2 of the 10", "10 of the 20"]),
+        (np.arange(20) % 2, 10, ["comes from only 2 of 10", "10 of the 20"]),
         (np.append(np.zeros(10, int), np.arange(1, 11) % 10), 10, ["11 of the 20 chosen items are in one cluster (0)"]),
         (np.arange(20) % 2, 2, []),
         (np.zeros(9, int), 10, []),

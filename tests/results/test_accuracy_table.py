@@ -183,8 +183,8 @@ def test_other_seeds_are_told_below_the_table(grid: Grid) -> None:
     rows += [row.model_copy(update={"seed": row.seed + 5}) for row in grid({"elfs": [99.0, 99.0]}, RATES, seeds=2)]
     notes = accuracy_table(blocks(rows)[0]).notes
     assert (
-        "Other seeds: elfs was run at the seeds 5, 6 at 50 %, 90 %, not at the seeds 0, 1 of the others: it is neither "
-        "best nor averaged nor ranked there" in notes
+        "Other seeds: elfs was run at the seeds 5, 6 at 50 %, 90 %, not at the seeds 0, 1 of the others: it is not "
+        "ranked, averaged or marked best there" in notes
     )
     assert not any("was run at the seed" in note for note in accuracy_table(blocks(grid(MEANS, RATES)[1:])[0]).notes)
 

@@ -301,7 +301,7 @@ def test_a_method_without_p_counts_in_holms_family_as_the_note_says(grid: Grid) 
     assert (elfs.pairs, elfs.difference) == (3, 1.0)
     assert np.isnan([elfs.p, elfs.p_holm]).all()
     assert aum.p_holm == pytest.approx(2 * aum.p)
-    assert any("all methods that have a difference" in note for note in contest_table(block, line, made).notes)
+    assert any("all methods with a difference" in note for note in contest_table(block, line, made).notes)
 
 
 def test_ties_of_float32_quotients_are_ties_over_all_rates(row: Callable[..., Row]) -> None:

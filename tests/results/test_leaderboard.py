@@ -133,7 +133,7 @@ def test_every_data_set_counts_once_however_many_encoders_and_rates_it_has(grid:
     assert found["elfs"].mean_rank == pytest.approx((3 + 1) / 2 / 2 + 1 / 2)
     assert {name: entry.wins for name, entry in found.items()} == {"random": 0.25, "aum": 0.0, "elfs": 0.75}
     assert found["aum"].mean_accuracy == pytest.approx(75 / 2 + 65 / 2)
-    assert any("every data set with its model has the same" in note for note in board(made).notes)
+    assert any("every pair of data set and model has the same" in note for note in board(made).notes)
 
 
 def test_two_data_sets_do_not_depend_on_a_second_encoder_of_label_reading_methods(grid: Grid) -> None:
