@@ -156,7 +156,7 @@ def elfs(
     on the pseudo-labels of each candidate's coreset and takes the beta that best predicts those of a fixed held-out
     tenth of the pool (``Pool.rehearse``). Its candidates are 0, 0.1, ..., 0.9 up to the rate.
 
-    ``sampling="strata"`` and ``"beta"`` choose among the images after the cut as CCS and DUAL do; no paper reports this.
+    ``sampling="strata"`` and ``"beta"`` choose among the images after the cut as CCS and DUAL do; no paper did.
 
     Args:
         pool: needs dynamics on pseudo-labels; a judge or a rehearsal if beta is ``auto``; pseudo-labels for

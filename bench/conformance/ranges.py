@@ -18,7 +18,7 @@ FAR = 1e6
 _BOUNDS = ("ge", "gt", "le", "lt")
 
 
-def extremes(param: Param, size: int) -> list[Any]:
+def range_ends(param: Param, size: int) -> list[Any]:
     """Return the extreme values of a parameter: both bounds of a number, every value of a choice.
 
     ``Annotated[int, Field(ge=1)]`` gives 1 and N + 1, which exceeds every pool of N images. A float without a bound
@@ -33,7 +33,7 @@ def extremes(param: Param, size: int) -> list[Any]:
         Values that the parameter accepts, without repetition and without the default.
     """
     accepted: list[Any] = []
-    for value in _extremes(param.annotation, {}, size):
+    for value in _range_ends(param.annotation, {}, size):
         try:
             valid = param.validate(value, "")
         except SpecError:
@@ -46,7 +46,7 @@ def extremes(param: Param, size: int) -> list[Any]:
 
 def one_by_one(entry: Entry[MethodInfo], size: int) -> list[dict[str, Any]]:
     """Return the defaults (an empty mapping), then each extreme of each parameter with the others at their defaults."""
-    return [{}, *({name: value} for name, param in entry.params.items() for value in extremes(param, size))]
+    return [{}, *({name: value} for name, param in entry.params.items() for value in range_ends(param, size))]
 
 
 def choices(entry: Entry[MethodInfo], size: int) -> list[dict[str, Any]]:
@@ -61,16 +61,16 @@ def choices(entry: Entry[MethodInfo], size: int) -> list[dict[str, Any]]:
 def pairs(entry: Entry[MethodInfo], size: int) -> Iterator[dict[str, Any]]:
     """Yield every pair of extremes of every two parameters, with the others at their defaults."""
     for first, second in combinations(entry.params.values(), 2):
-        for values in product(extremes(first, size), extremes(second, size)):
+        for values in product(range_ends(first, size), range_ends(second, size)):
             yield {first.name: values[0], second.name: values[1]}
 
 
-def _extremes(annotation: Any, bounds: dict[str, Any], size: int) -> list[Any]:
+def _range_ends(annotation: Any, bounds: dict[str, Any], size: int) -> list[Any]:
     origin, inside = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
-        return _extremes(inside[0], {**bounds, **_bounds(inside[1:])}, size)
+        return _range_ends(inside[0], {**bounds, **_bounds(inside[1:])}, size)
     if origin in (Union, types.UnionType):
-        return [value for member in inside for value in _extremes(member, bounds, size)]
+        return [value for member in inside for value in _range_ends(member, bounds, size)]
     if origin is Literal:
         return list(inside)
     if annotation in (None, type(None)):

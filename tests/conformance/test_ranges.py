@@ -8,7 +8,7 @@ import annotated_types
 import pytest
 from pydantic import Field, PositiveInt
 
-from bench.conformance.ranges import choices, extremes, one_by_one, pairs
+from bench.conformance.ranges import choices, one_by_one, pairs, range_ends
 from bench.plugins import methods
 from bench.registry import Param
 
@@ -45,7 +45,7 @@ class Side(enum.Enum):
     ],
 )
 def test_ends_by_hand(annotation: Any, default: Any, expected: list[Any]) -> None:
-    found = extremes(Param("mine", default, annotation), 40)
+    found = range_ends(Param("mine", default, annotation), 40)
     assert [(type(value), value) for value in found] == [(type(value), value) for value in expected]
 
 
