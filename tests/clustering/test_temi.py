@@ -248,11 +248,11 @@ def accuracy(clusters: np.ndarray, labels: np.ndarray) -> float:
 
 
 @pytest.fixture(scope="module")
-def clustered(pixels: tuple[np.ndarray, np.ndarray]) -> module.Clustering:
+def clustered(pixels: tuple[np.ndarray, np.ndarray]) -> module.TemiClusters:
     return temi(*pixels, 10, Effort(heads=4, epochs=20), seed=0)
 
 
-def test_digits_are_clustered(digits: Dataset, clustered: module.Clustering) -> None:
+def test_digits_are_clustered(digits: Dataset, clustered: module.TemiClusters) -> None:
     found = clustered
     assert found.labels.shape == (1438,)
     assert found.labels.dtype == np.int64
@@ -264,7 +264,7 @@ def test_digits_are_clustered(digits: Dataset, clustered: module.Clustering) -> 
 
 
 def test_bf16_clusters_as_well_from_the_same_numbers(
-    digits: Dataset, pixels: tuple[np.ndarray, np.ndarray], clustered: module.Clustering
+    digits: Dataset, pixels: tuple[np.ndarray, np.ndarray], clustered: module.TemiClusters
 ) -> None:
     plain, short = clustered, temi(*pixels, 10, Effort(heads=4, epochs=20), seed=0, precision="bf16")
     assert (plain.losses != short.losses).all()

@@ -62,7 +62,7 @@ def test_two_lines_in_its_own_tests(outside: tuple[Path, subprocess.CompletedPro
     _, done = outside
     assert done.returncode == 1, done.stderr
     failed = [line for line in done.stdout.splitlines() if line.startswith("FAILED")]
-    assert "test_mine[outside-bad-exact] - Failed: Exactly n unique" in "\n".join(failed)
+    assert "test_mine[outside-bad-exact] - Failed: The coreset is exactly n unique" in "\n".join(failed)
     assert not [line for line in failed if "outside-good" in line or "test_command" in line]
     assert "skipped" not in done.stdout.splitlines()[-1]
 
