@@ -149,7 +149,7 @@ def _checked_labels(labels: NDArray[Any], split: str, class_names: Sequence[str]
         raise DataError(f"at least two classes are needed, found {', '.join(map(repr, class_names)) or 'none'}.")
     if labels.min() < 0 or labels.max() >= len(class_names):
         raise DataError(
-            f"{split} labels must number the {len(class_names)} classes from 0, without gaps and alike in both splits; "
+            f"{split} labels must number the {len(class_names)} classes from 0, without gaps, the same in both splits; "
             f"found {_listed(labels)}."
         )
     return labels.astype(np.int64)

@@ -50,7 +50,7 @@ _ROOM_GB = 5.0
 """Free space in GB below which ``bench doctor`` warns; a convention."""
 
 
-class Finding(NamedTuple):
+class SetupFinding(NamedTuple):
     """The result of one check.
 
     Attributes:
@@ -66,7 +66,7 @@ class Finding(NamedTuple):
     advice: str = ""
 
 
-def examine(cache: Path) -> list[Finding]:
+def examine(cache: Path) -> list[SetupFinding]:
     """Return the findings of all checks; takes some seconds, since torch is imported in a process of its own.
 
     Args:
@@ -75,7 +75,7 @@ def examine(cache: Path) -> list[Finding]:
     installed = {name: _version(name) for name in (*PACKAGES, *EXTRAS)}
     probed = _probe()
     return [
-        Finding("python", "ok", f"{platform.python_version()} on {platform.platform()}"),
+        SetupFinding("python", "ok", f"{platform.python_version()} on {platform.platform()}"),
         *packages(installed),
         names(*_owners_of_bench()),
         torch_pair(installed["torch"], installed["torchvision"], str(probed.get("error", ""))),
@@ -87,21 +87,21 @@ def examine(cache: Path) -> list[Finding]:
     ]
 
 
-def packages(installed: Mapping[str, str | None]) -> list[Finding]:
+def packages(installed: Mapping[str, str | None]) -> list[SetupFinding]:
     """Report the versions of packages; a missing requirement is a problem, a missing extra names its purpose."""
     needed = [name for name in PACKAGES if installed.get(name) is None]
     versions = ", ".join(f"{name} {found}" for name, found in installed.items() if found and name in PACKAGES)
     advice = f"missing: {', '.join(needed)}. Run: {install_command()}" if needed else ""
     extras = [
-        Finding(name, "ok", f"not installed: needed for {use} only", install_command(extra))
+        SetupFinding(name, "ok", f"not installed: needed for {use} only", install_command(extra))
         if installed.get(name) is None
-        else Finding(name, "ok", str(installed[name]))
+        else SetupFinding(name, "ok", str(installed[name]))
         for name, (extra, use) in EXTRAS.items()
     ]
-    return [Finding("packages", "problem" if needed else "ok", versions or "none", advice), *extras]
+    return [SetupFinding("packages", "problem" if needed else "ok", versions or "none", advice), *extras]
 
 
-def names(scripts: Iterable[str], modules: Iterable[str]) -> Finding:
+def names(scripts: Iterable[str], modules: Iterable[str]) -> SetupFinding:
     """Report whether another distribution also has a command or an import package ``bench``, as frappe-bench does.
 
     Args:
@@ -110,28 +110,28 @@ def names(scripts: Iterable[str], modules: Iterable[str]) -> Finding:
     """
     scripts, modules = (sorted({*owners} - {OWN}) for owners in (scripts, modules))
     if modules:
-        return Finding(
+        return SetupFinding(
             "the name bench",
             "problem",
             f"import bench may find a package of {', '.join(modules)}",
             "the two overwrite each other: give coreset-bench a virtual environment of its own",
         )
     if scripts:
-        return Finding(
+        return SetupFinding(
             "the name bench",
             "warning",
             f"{', '.join(scripts)} installs a command bench too",
             "type coreset-bench instead of bench, or give coreset-bench a virtual environment of its own",
         )
-    return Finding("the name bench", "ok", "no other package claims it")
+    return SetupFinding("the name bench", "ok", "no other package claims it")
 
 
-def torch_pair(torch: str | None, torchvision: str | None, error: str) -> Finding:
+def torch_pair(torch: str | None, torchvision: str | None, error: str) -> SetupFinding:
     """Report whether torch and torchvision match; a CPU-only torch with PyPI's torchvision fails on import."""
     found = f"torch {torch or 'missing'}, torchvision {torchvision or 'missing'}"
     # The error of torchvision's compiled operators if they were built for another torch.
     if "torchvision::nms" in error or (error and _cpu_only(torch) != _cpu_only(torchvision)):
-        return Finding(
+        return SetupFinding(
             "torch and torchvision",
             "problem",
             f"{found}: {error}",
@@ -139,16 +139,16 @@ def torch_pair(torch: str | None, torchvision: str | None, error: str) -> Findin
             "one place: pip uninstall -y torch torchvision; pip install torch torchvision",
         )
     if error:
-        return Finding(
+        return SetupFinding(
             "torch and torchvision",
             "problem",
             f"{found}: {error}",
             "reinstall: pip install --force-reinstall torch torchvision",
         )
-    return Finding("torch and torchvision", "ok", f"{found}: both import")
+    return SetupFinding("torch and torchvision", "ok", f"{found}: both import")
 
 
-def openmp(libraries: Iterable[str]) -> list[Finding]:
+def openmp(libraries: Iterable[str]) -> list[SetupFinding]:
     """Report the OpenMP runtimes that one process loads; two different ones can deadlock or slow each other."""
     paths = sorted(libraries)
     # Two copies of one runtime, as wheels bring them, do no harm; libgomp beside libiomp5 may.
@@ -156,7 +156,7 @@ def openmp(libraries: Iterable[str]) -> list[Finding]:
     found = ", ".join(paths) or "none found"
     if len(kinds) > 1:
         return [
-            Finding(
+            SetupFinding(
                 "OpenMP",
                 "warning",
                 found,
@@ -164,45 +164,45 @@ def openmp(libraries: Iterable[str]) -> list[Finding]:
                 "scikit-learn all from pip or all from conda.",
             )
         ]
-    return [Finding("OpenMP", "ok", found)]
+    return [SetupFinding("OpenMP", "ok", found)]
 
 
-def device(gpus: list[list[Any]], cuda_build: str | None, driver: bool) -> Finding:
+def device(gpus: list[list[Any]], cuda_build: str | None, driver: bool) -> SetupFinding:
     """Report the device that ``--device auto`` takes."""
     if gpus:
-        return Finding("device", "ok", ", ".join(f"{name}, {memory:.0f} GB" for name, memory in gpus))
+        return SetupFinding("device", "ok", ", ".join(f"{name}, {memory:.0f} GB" for name, memory in gpus))
     if driver and cuda_build is None:
-        return Finding(
+        return SetupFinding(
             "device", "warning", "an NVIDIA driver, but torch is a CPU-only build", "install torch's CUDA build"
         )
     if driver:
-        return Finding(
+        return SetupFinding(
             "device",
             "warning",
             f"an NVIDIA driver, but torch (CUDA {cuda_build}) sees no GPU",
             "compare nvidia-smi's CUDA version with torch's, and look at CUDA_VISIBLE_DEVICES",
         )
-    return Finding("device", "ok", "cpu (no GPU)")
+    return SetupFinding("device", "ok", "cpu (no GPU)")
 
 
-def precision(bf16: bool) -> Finding:
+def precision(bf16: bool) -> SetupFinding:
     """Report the precision that ``precision=auto`` means on the CPU."""
     found = "bf16, which this CPU computes natively" if bf16 else "fp32: this CPU has no native bf16"
-    return Finding("precision on the CPU", "ok", found)
+    return SetupFinding("precision on the CPU", "ok", found)
 
 
-def threads(cpus: int, environment: Mapping[str, str]) -> Finding:
+def threads(cpus: int, environment: Mapping[str, str]) -> SetupFinding:
     """Report the number of CPUs that this process may use, and the number of threads that the environment sets."""
     setting = environment.get("OMP_NUM_THREADS")
     found = f"{cpus} CPU(s)" + (f", OMP_NUM_THREADS={setting}" if setting else "")
     if setting and setting.isdecimal() and int(setting) > cpus:
-        return Finding(
+        return SetupFinding(
             "threads", "warning", found, "more threads than CPUs slow everything down; unset OMP_NUM_THREADS"
         )
-    return Finding("threads", "ok", found)
+    return SetupFinding("threads", "ok", found)
 
 
-def disk(folders: Mapping[str, Path]) -> list[Finding]:
+def disk(folders: Mapping[str, Path]) -> list[SetupFinding]:
     """Report the free space of the folders that a run writes to."""
     findings = []
     for name, folder in folders.items():
@@ -211,7 +211,7 @@ def disk(folders: Mapping[str, Path]) -> list[Finding]:
         low = free < _ROOM_GB
         advice = f"embeddings and proxies of a large grid need more than {_ROOM_GB:g} GB; choose another folder"
         findings.append(
-            Finding(
+            SetupFinding(
                 f"disk ({name})", "warning" if low else "ok", f"{free:.1f} GB free at {folder}", advice if low else ""
             )
         )

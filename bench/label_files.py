@@ -59,7 +59,7 @@ class GivenLabels:
         wrong = np.flatnonzero((numbers < 0) | (numbers >= len(class_names)))
         if wrong.size:
             raise OwnFileError(
-                f"{self.where}: label {wrong[0] + 1} is {numbers[wrong[0]]}, which is no class; valid: 0 "
+                f"{self.where}: label {wrong[0] + 1} is {numbers[wrong[0]]}, which is not a class; valid: 0 "
                 f"({class_names[0]}) to {len(class_names) - 1} ({class_names[-1]})."
             )
         return numbers.astype(np.int64)
@@ -95,7 +95,7 @@ def read_label_file(root: Path | None, text: str) -> GivenLabels:
     """
     path, name = _locate(root, text)
     if path.suffix.lower() not in _KINDS:
-        raise OwnFileError(f"{path} is no file of labels by its name; valid: {', '.join(_KINDS)}.")
+        raise OwnFileError(f"{path} is not a file of labels by its suffix; valid: {', '.join(_KINDS)}.")
     try:
         arrays = _arrays(path)
     except OwnFileError:

@@ -52,7 +52,7 @@ def load_dataset(
     """
     entry = datasets.get(name)
     if DOWNLOAD in params:
-        raise SpecError(f"dataset {name}: download is no parameter of the data; use --download.")
+        raise SpecError(f"dataset {name}: download is not a parameter of the data; use --download.")
     values = entry.resolve(params)
     # After ``resolve``, so that only readers that know the keyword get it.
     if DOWNLOAD in values:
@@ -65,7 +65,7 @@ def load_dataset(
         whole = entry.function(root, **values)
         # An outside reader may return anything; without this check the error would come far from its cause.
         if not isinstance(whole, Dataset):
-            raise DataError(f"its reader returned {type(whole).__name__} in place of what bench.make_dataset makes.")
+            raise DataError(f"its reader returned {type(whole).__name__}, not a data set from bench.make_dataset.")
         whole = corrupted(whole, checked, entry.info.corrupted, root, download)
         # Modified before the pool is drawn: a long-tailed pool of n images has n images.
         return take_pool(modified(whole, checked, labels), pool_size, pool_seed)

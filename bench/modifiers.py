@@ -99,8 +99,8 @@ def check_corruption(dataset: str, modifiers: Modifiers) -> None:
     if declared is None:
         having = [entry.name for entry in datasets if entry.info.corrupted is not None]
         raise SpecError(
-            f"dataset {dataset}: @corruption={written} is not valid: there are corrupted versions of "
-            f"{' and '.join(having)} alone."
+            f"dataset {dataset}: @corruption={written} is not valid: only {' and '.join(having)} have corrupted "
+            "versions."
         )
     name, _, severity = written.partition(":")
     if name not in declared.names:

@@ -136,7 +136,7 @@ def run_method(entry: Entry[MethodInfo], pool: Pool, params: Mapping[str, Any], 
     if entry.info.supervision == "coreset" and len(dropped):
         raise SelectionError(
             f"{owner} read the labels of {counted(len(dropped), 'image')} that it does not keep (image {dropped[0]} "
-            "first); supervision='coreset' allows those of its coreset alone."
+            "first); supervision='coreset' allows only those of its coreset."
         )
     return Kept(coreset, weights)
 
@@ -195,7 +195,7 @@ def check_coreset(indices: Any, *, size: int, budget: int, owner: str) -> NDArra
         array = np.asarray(indices)
     # Such as lists of different lengths.
     except (ValueError, TypeError) as error:
-        raise SelectionError(f"{owner} returned a {type(indices).__name__} that is no array: {error}.") from error
+        raise SelectionError(f"{owner} returned a {type(indices).__name__} that is not an array: {error}.") from error
     if np.ma.is_masked(indices):
         raise SelectionError(
             f"{owner} returned a masked array, and masks are not used here; {expected}. "

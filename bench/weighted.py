@@ -54,7 +54,7 @@ class Kept(NamedTuple):
         if self.weights is not None:
             raise SelectionError(
                 f"method {method!r} weights the images that it keeps, and {reader} hands out positions alone; take a "
-                "method without weights, or turn them off where it has a parameter for that."
+                "method without weights, or turn them off if it has a parameter for that."
             )
         return self.indices
 
@@ -82,7 +82,7 @@ def check_weights(weights: Any, count: int, owner: str) -> NDArray[np.float64]:
     try:
         array = np.asarray(weights)
     except (ValueError, TypeError) as error:  # such as lists of different lengths
-        raise SelectionError(f"{owner} gave weights that are no array ({error}); {expected}.") from error
+        raise SelectionError(f"{owner} gave weights that are not an array ({error}); {expected}.") from error
     if array.shape != (count,) or array.dtype.kind not in "fiu" or np.ma.is_masked(weights):
         raise SelectionError(f"{owner} gave weights of type {array.dtype} and shape {array.shape}; {expected}.")
     plain = array.astype(np.float64)

@@ -228,12 +228,16 @@ GOOD = np.arange(100) % 10
     ("given", "content", "says"),
     [
         ("none.npy", None, "none.npy is missing. Use @labels=FILE, or @labels=FILE:NAME"),
-        ("y.json", "[1]", "y.json is no file of labels by its name; valid: .npy, .npz, .pt, .pth, .csv, .txt."),
+        ("y.json", "[1]", "y.json is not a file of labels by its suffix; valid: .npy, .npz, .pt, .pth, .csv, .txt."),
         ("y.npy", GOOD[:99], "has 99 labels, but the training split has 100 images; give one label for each, in the"),
         ("y.csv", "label\n" + "\n".join(map(str, GOOD[1:])), "The first line of a .csv names its columns."),
-        ("y.npy", np.where(GOOD == 3, 10, GOOD), "label 4 is 10, which is no class; valid: 0 (airplane) to 9 (truck)."),
-        ("y.npy", np.where(GOOD == 0, -1, GOOD), "label 1 is -1, which is no class"),
-        ("y.txt", "-1\n" + "\n".join(map(str, GOOD[1:])), "label 1 is -1, which is no class"),
+        (
+            "y.npy",
+            np.where(GOOD == 3, 10, GOOD),
+            "label 4 is 10, which is not a class; valid: 0 (airplane) to 9 (tr",
+        ),
+        ("y.npy", np.where(GOOD == 0, -1, GOOD), "label 1 is -1, which is not a class"),
+        ("y.txt", "-1\n" + "\n".join(map(str, GOOD[1:])), "label 1 is -1, which is not a class"),
         ("y.txt", "airplan\n" + "ship\n" * 99, "label 1: unknown class 'airplan'. Did you mean airplane? Valid:"),
         ("y.txt", "3\n" + "ship\n" * 99, "label 1: unknown class '3'"),
         ("y.npy", np.where(GOOD == 9, 8, GOOD), "would leave 1 of 10 classes without images (truck first)"),
@@ -306,5 +310,5 @@ def test_labels_are_replaced_once() -> None:
 
 def test_a_pickle_is_no_file_of_labels(cifar_root: Path) -> None:
     (cifar_root / "y.pkl").write_bytes(pickle.dumps(GOOD))
-    with pytest.raises(DataError, match=r"y\.pkl is no file of labels by its name"):
+    with pytest.raises(DataError, match=r"y\.pkl is not a file of labels by its suffix"):
         read("cifar10", "y.pkl", cifar_root)

@@ -71,7 +71,7 @@ def made_up() -> Iterator[list[Any]]:
 def test_a_reader_that_returns_something_else_is_named(made_up: list[Any]) -> None:
     made_up.append((np.zeros((3, 1, 4, 4), np.uint8), [0, 1, 1]))
     with pytest.raises(
-        DataError, match=r"dataset made-up: its reader returned tuple in place of what bench\.make_dataset"
+        DataError, match=r"dataset made-up: its reader returned tuple, not a data set from bench\.make_dataset"
     ):
         load_dataset("made-up", {}, root=None, download=False, pool_size=None)
 

@@ -87,7 +87,7 @@ def test_coreset_is_sorted_and_the_given_array_is_not_edited() -> None:
         (["a", "b", "c"], "not integers"),
         ([[0, 1, 2]], r"shape \(1, 3\)"),
         (None, r"shape \(\)"),
-        ([[0], [1, 2]], "no array"),
+        ([[0], [1, 2]], "not an array"),
         (
             np.ma.masked_array([1, 2, 3], mask=[False, False, True]),
             r"a masked array, and masks are not used here; 3 unique .*comp",

@@ -75,7 +75,7 @@ def test_weights_go_with_their_images() -> None:
         ([True, True, False], "type bool"),
         (["1", "2", "3"], "type <U1"),
         ([1j, 1, 1], "type complex128"),
-        ([[1], [1, 2], 3], "gave weights that are no array"),
+        ([[1], [1, 2], 3], "gave weights that are not an array"),
         (None, "type object and shape ()"),
         (np.ma.masked_equal([1.0, 2.0, 3.0], 2.0), "type float64 and shape (3,)"),
     ],

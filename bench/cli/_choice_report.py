@@ -47,17 +47,19 @@ def report(summary: dict[str, Any], as_json: bool) -> None:
     if summary["labelled"]:
         empty = summary["listed_without_label"]
         typer.echo(
-            f"They complement {summary['labelled']:,} that are labelled"
+            f"They complement {counted(summary['labelled'], 'labelled item')}"
             + (f"; {counted(empty, 'line')} of that list without a label did not count." if empty else ".")
             + ("" if summary["clusters"] is None else _together(summary))
         )
     if "beta" in summary["chosen"]:
         typer.echo(
-            "beta was chosen without labels. Where that was measured, the coreset was seldom shown to be better than a "
+            "beta was chosen without labels. In our measurements, such a coreset was seldom shown to be better than a "
             "random one (docs/label-free-beta.md)."
         )
     if summary["approximate_neighbors"]:
-        typer.echo("Of so many items, nearest neighbours were found approximately (docs/choose-images-to-label.md).")
+        typer.echo(
+            "With this many items, nearest neighbours were found approximately (docs/choose-images-to-label.md)."
+        )
     if summary["duplicates_left_out"]:
         typer.echo(f"Near-duplicates left out: {summary['duplicates_left_out']:,}.")
     if summary["grouped_left_out"]:
@@ -73,7 +75,7 @@ def report(summary: dict[str, Any], as_json: bool) -> None:
             f"{count:,} {suffix or 'without suffix'}" for suffix, count in summary["other_files"].items()
         )
         typer.echo(
-            f"Files of other kinds, which were not looked at: {listed}. Images are {', '.join(readable_suffixes())}."
+            f"Files of other kinds, which were ignored: {listed}. Images are {', '.join(readable_suffixes())}."
             + heic_hint(summary["other_files"])
         )
     names = ("to_label", "page", "contact_sheet", "scores")

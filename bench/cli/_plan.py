@@ -107,7 +107,7 @@ def show_plan(document: dict[str, Any], console: Console, forecast: Iterable[str
     for text in forecast:
         line(text)
     for download in document["downloads"]:
-        line(f"A run would fetch: {download}")
+        line(f"A run would download: {download}")
     if document["unidentified"]:
         line("Cells whose data or weights were not found cannot be matched to finished rows yet.")
     for problem in document["problems"]:

@@ -72,12 +72,12 @@ def _reason_for_none(kind: FigureKind, blocks: list[Block]) -> str:
     pools = list(dict.fromkeys(block.dataset for block in blocks if block.lines))
     # A block of ``full`` alone has no lines, and a figure nothing to draw.
     if not pools:
-        return "all of them are of the full data set"
+        return "all of them are rows of the full data set"
     drawn = [name for name in pools if kind == "scores" and not is_whole_split(name)]
     reasons = ["no files of scores or indices lie beside them"] if len(drawn) < len(pools) else []
     if drawn:
-        part = "scores are drawn of whole training splits alone"
-        reasons.append(f"{part}, and the pool of {', '.join(drawn)} is a part of one")
+        rule = "scores are drawn only for whole training splits"
+        reasons.append(f"{rule}, and the pool of {', '.join(drawn)} is a part of one")
     return "; ".join(reasons)
 
 

@@ -13,7 +13,7 @@ from bench.cli import _results as results
 from bench.cli._options import QuietOption
 
 if TYPE_CHECKING:
-    from bench.report.page import Part
+    from bench.report.page import PagePart
     from bench.results.block import Block
 
 BASELINE = "random"
@@ -80,13 +80,13 @@ def _runs(folder: Path) -> list[Path]:
 
 def _parts(
     folders: list[Path], metric: results.Metric, compare: results.Comparison, methods: str | None, baseline: str
-) -> list[Part]:
+) -> list[PagePart]:
     """Group the folders into parts: each goes to the first part whose rows can share a table with its own.
 
     A part notes the methods that were asked for and that it lacks; a method that all parts lack is refused.
     """
     from bench.errors import RowError
-    from bench.report.page import Part
+    from bench.report.page import PagePart
     from bench.results.frame import named
     from bench.results.shown import Shown
 
@@ -117,6 +117,6 @@ def _parts(
         if shown and not rest:
             typer.echo(f"{title} is left out: it has no row of {', '.join(lacking)}.", err=True)
             continue
-        note = f"Without {', '.join(lacking)}, of which there is no row here." if lacking else ""
-        parts.append(Part(title, read(group, methods=rest) if rest else blocks, note))
+        note = f"Without {', '.join(lacking)}, which has no row here." if lacking else ""
+        parts.append(PagePart(title, read(group, methods=rest) if rest else blocks, note))
     return parts

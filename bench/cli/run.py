@@ -107,7 +107,7 @@ def run(
         tables = _write_tables(session.out, shown=not json_output) if outcome.written else []
     except BenchError as error:  # about a row that another grid wrote there, for example
         tables, code = [], code or 1
-        warn(f"No tables were made: {error}")
+        warn(f"No tables were written: {error}")
     if json_output:
         print_json({**_summary(plan, outcome, session), "tables": tables, "exit_code": code})
     else:

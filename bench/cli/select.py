@@ -146,9 +146,11 @@ class ItemOptions:
         from bench.labelling.videos import SUFFIXES, check_videos, extract_frames, frames_folder
 
         if self.fps is not None and (self.images is None or self.embeddings or self.names):
-            raise SpecError("--fps takes pictures from the videos in --images FOLDER, and no --embeddings or --names.")
+            raise SpecError(
+                "--fps takes pictures from the videos in --images FOLDER; leave --embeddings and --names out."
+            )
         if self.embeddings and (self.encoder is not None or self.image_size is not None):
-            raise SpecError("--encoder and --image-size are for --images alone; --embeddings are taken as they are.")
+            raise SpecError("--encoder and --image-size are only for --images; --embeddings are used as they are.")
         check_videos(self.fps)
         check_writable(out.parent)
         images = None if self.images is None else Path(self.images)

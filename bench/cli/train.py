@@ -139,7 +139,7 @@ def train(
         "force": machine.force,
     }
     job = _job(options, origin, run_options)
-    outcome = _train(job, quiet=quiet)
+    outcome = _run_job(job, quiet=quiet)
     rows = [row for cell in job.plan.cells if (row := valid_row(job.session.out, cell)) is not None]
     results = [_result(row, job.session.out, origin) for row in rows]
     for cell_id, reason in outcome.failed.items():
@@ -160,7 +160,7 @@ def train(
         pair = (("--sha256", options.sha256), ("--fingerprint", options.fingerprint))
         missing = " and ".join(name for name, value in pair if not value)
         if options.row is None and missing:
-            typer.echo(f"Not checked where the coreset comes from: {missing} was not given.")
+            typer.echo(f"The origin of the coreset was not checked: {missing} was not given.")
     raise typer.Exit(code)
 
 
@@ -171,7 +171,7 @@ def _check(options: TrainOptions) -> None:
     superfluous = [f"--{name}" for name, value in options.settings().items() if value is not None]
     if options.row is not None and superfluous:
         raise SpecError(
-            f"--row says all but --model; leave {', '.join(superfluous)} out, or use --indices with --dataset."
+            f"--row sets everything but --model; leave {', '.join(superfluous)} out, or use --indices with --dataset."
         )
     if options.row is None and (not files or options.dataset is None):
         raise SpecError("give --row DIR/rows/CELL.json, or --indices FILE.npy with --dataset NAME.")
@@ -220,7 +220,7 @@ def _grid(options: TrainOptions) -> dict[str, Any]:
     }
 
 
-def _train(job: Job, *, quiet: bool) -> Outcome:
+def _run_job(job: Job, *, quiet: bool) -> Outcome:
     from rich.console import Console
 
     from bench.cli.progress import ProgressReporter

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 
-from bench.engine.forecast import Forecast, Part
+from bench.engine.forecast import Forecast, TimedWork
 from bench.engine.measured import measured_before
 from bench.engine.plan import Plan
 from bench.engine.probe import timed_units
@@ -50,8 +50,8 @@ def foresee(plan: Plan, session: Session, slots: int, start: float) -> Forecast:
     return Forecast(tuple(parts), slots, start, time.perf_counter() - begin, len(measured))
 
 
-def _part(item: Stage, kind: str, seconds: float | None) -> Part:
-    return Part(item.key, kind, seconds, tuple(needed.key for needed in item.inputs()))
+def _part(item: Stage, kind: str, seconds: float | None) -> TimedWork:
+    return TimedWork(item.key, kind, seconds, tuple(needed.key for needed in item.inputs()))
 
 
 def _work(item: Stage, plan: Plan) -> list[Work] | None:

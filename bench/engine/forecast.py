@@ -11,7 +11,7 @@ from statistics import median
 from typing import NamedTuple
 
 
-class Part(NamedTuple):
+class TimedWork(NamedTuple):
     """A stage or cell of a run.
 
     Attributes:
@@ -57,7 +57,7 @@ class Forecast:
         measured: number of parts like those that this machine has done before.
     """
 
-    parts: tuple[Part, ...]
+    parts: tuple[TimedWork, ...]
     slots: int
     start: float = 0.0
     probed: float = 0.0
@@ -86,7 +86,7 @@ def _share(kind: str, values: Sequence[float | None]) -> Share:
     return Share(kind, len(values), len(values) - len(known), median(known) if known else 0.0, sum(known))
 
 
-def makespan(parts: Sequence[Part], slots: int, factors: Mapping[str, float] | None = None) -> float:
+def makespan(parts: Sequence[TimedWork], slots: int, factors: Mapping[str, float] | None = None) -> float:
     """Return the seconds until all parts are done, if ``slots`` run at once, cells first, each after its inputs.
 
     Args:

@@ -388,9 +388,9 @@ def find_encoder(call: Call, download: bool, *, needed: bool) -> tuple[EncoderRe
         return EncoderRef(name=call.name, version=entry.info.version, params=params), None
     entry.info.trained_with(params)
     local = call.params.get(WEIGHTS)
-    given = None if local is None else local_path(str(local))
-    path = locate_weights(entry, params, local=given, download=download)
-    if given is not None and path is not None:
+    local_file = None if local is None else local_path(str(local))
+    path = locate_weights(entry, params, local=local_file, download=download)
+    if local_file is not None and path is not None:
         check_file(entry, params, path)
     digest = "" if path is None else weights_digest(entry, path)
     ref = EncoderRef(name=call.name, version=entry.info.version, params=params, weights_sha256=digest)

@@ -69,7 +69,7 @@ _Loader.add_constructor("tag:yaml.org,2002:float", _float)
 def _constructed(loader: _Loader, node: yaml.Node) -> Any:
     """Return the value, after checking its size: nine aliases of nine aliases of nine are 729 values."""
     if _expanded_size(node, {}) > MOST_CHARACTERS:
-        raise ValueError(f"with its aliases written out it holds more than {MOST_CHARACTERS:,} characters")
+        raise ValueError(f"with its aliases expanded it holds more than {MOST_CHARACTERS:,} characters")
     return loader.construct_document(node)
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import base64
 import re
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from importlib.resources import files
 from typing import Any, NamedTuple
 
 from bench.plots.figures import Figure
 from bench.plots.style import THEMES, Style, save
+from bench.progress import Progress
 from bench.report.data import leaderboard_data
 from bench.results.accuracy_table import accuracy_table, percent
 from bench.results.block import Block, Line
@@ -27,10 +28,9 @@ HEADINGS = {
     "balance": "Class balance",
     "overlap": "Overlap of coresets",
 }
-Progress = Callable[[int, int], None]
 
 
-class Part(NamedTuple):
+class PagePart(NamedTuple):
     """Folders whose rows can share a table: their names, their blocks, and a note for readers."""
 
     title: str
@@ -56,7 +56,7 @@ class Gallery(NamedTuple):
 
 
 def page(
-    parts: Sequence[Part],
+    parts: Sequence[PagePart],
     baselines: Sequence[Line | None],
     drawn: Sequence[Figure],
     galleries: Sequence[Gallery],

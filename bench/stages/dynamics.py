@@ -15,7 +15,7 @@ from bench.stages.clusters import PseudoLabels
 from bench.stages.embeddings import Embeddings
 from bench.stages.givers import Givers, gives
 from bench.stages.memory import Estimate, Shape, of_training, training_bytes
-from bench.stages.work import Work, steps_of_epochs, training
+from bench.stages.work import Work, steps_of_epochs, training_work
 
 if TYPE_CHECKING:
     from bench.data import Arrays, Dataset
@@ -83,7 +83,7 @@ class ProxyDynamics(OnProxy):
     def work(self, shape: Shape) -> list[Work]:
         steps = steps_of_epochs(self.proxy.recipe, shape.train)
         inputs = self.proxy.encoder or shape.image
-        return training(self.proxy.model, self.proxy.recipe, inputs, self.dataset, shape.train, steps)
+        return training_work(self.proxy.model, self.proxy.recipe, inputs, self.dataset, shape.train, steps)
 
     def compute(self, session: Session, progress: Progress) -> Arrays:
         """Return the arrays of ``Dynamics``."""

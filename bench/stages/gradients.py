@@ -9,7 +9,7 @@ from bench.parts import GRADIENT_NORMS, EarlyGradients, Layers
 from bench.stages.dynamics import OnProxy, read_proxy_inputs
 from bench.stages.givers import Givers, gives
 from bench.stages.memory import Estimate, Shape, of_training
-from bench.stages.work import Work, steps_of_epochs, training
+from bench.stages.work import Work, steps_of_epochs, training_work
 
 if TYPE_CHECKING:
     from bench.data import Arrays
@@ -59,7 +59,7 @@ class GradientNorms(OnProxy):
         epochs = min(self.epochs, recipe.proxy_epochs) + 1
         steps = self.networks * steps_of_epochs(recipe.model_copy(update={"proxy_epochs": epochs}), shape.train)
         inputs = self.proxy.encoder or shape.image
-        return training(self.proxy.model, recipe, inputs, self.dataset, shape.train, steps)
+        return training_work(self.proxy.model, recipe, inputs, self.dataset, shape.train, steps)
 
     def compute(self, session: Session, progress: Progress) -> Arrays:
         """Return ``norms``, float32 [N], the mean over the networks."""

@@ -12,7 +12,7 @@ from bench.pool import Asked, Outputs
 from bench.stages.dynamics import OnProxy, normalised_by, proxy_inputs, read_proxy_inputs
 from bench.stages.givers import Giver, Givers, read_arrays
 from bench.stages.memory import Estimate, Shape, of_training
-from bench.stages.work import Work, steps_of_epochs, training
+from bench.stages.work import Work, steps_of_epochs, training_work
 
 if TYPE_CHECKING:
     from bench.data import Arrays
@@ -61,7 +61,7 @@ class PoolOutputs(OnProxy):
             recipe = recipe.model_copy(update={"proxy_epochs": self.epochs})
         steps = steps_of_epochs(recipe, shape.train)
         inputs = self.proxy.encoder or shape.image
-        return training(self.proxy.model, recipe, inputs, self.dataset, shape.train, steps, scored=shape.train)
+        return training_work(self.proxy.model, recipe, inputs, self.dataset, shape.train, steps, scored=shape.train)
 
     def compute(self, session: Session, progress: Progress) -> Arrays:
         """Return ``probabilities``, float32 [N, C], and ``features``, float32 [N, D]."""

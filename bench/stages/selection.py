@@ -21,7 +21,7 @@ from bench.stages.clusters import PseudoLabels
 from bench.stages.embeddings import Embeddings
 from bench.stages.givers import Givers, giver, gives
 from bench.stages.memory import CUDA, PROCESS, Estimate, Shape, in_memory, training_bytes
-from bench.stages.work import Work, steps_of_epochs, training
+from bench.stages.work import Work, steps_of_epochs, training_work
 from bench.weighted import kept_in
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ class Selection(Stage):
             else:
                 # Rounds of labelling, ten by default, each with a new training on the labels so far.
                 steps, images = 10 * steps_of_epochs(recipe, self.budget // 2), self.budget // 2
-            trainings += training(
+            trainings += training_work(
                 self.proxy.model, recipe, inputs, self.dataset, images, steps, scored=10 * shape.train
             )
         return trainings

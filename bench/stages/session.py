@@ -105,7 +105,7 @@ class Session(BaseModel):
         """
         path = self.weights.get(ref.label)
         if path is not None and weights_digest(encoders.get(ref.name), path) != ref.weights_sha256:
-            raise WeightsError(f"{path} is not the file that the run was planned with; plan it again.")
+            raise WeightsError(f"{path} is not the file that the run was planned with; start the run again.")
         return path
 
     def coreset(self, sha256: str) -> Kept:

@@ -29,7 +29,7 @@ from bench.stages.base import Stage, in_order
 from bench.stages.embeddings import Embeddings
 from bench.stages.memory import Estimate, Shape, of_training, training_bytes
 from bench.stages.selection import Selection, select
-from bench.stages.work import Work, training
+from bench.stages.work import Work, training_work
 from bench.weighted import Kept, kept_in
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ class Cell(Stage):
         # A training is scored at most once per step.
         scored = min(self.recipe.evaluations, self.recipe.iterations) * shape.test
         steps = self.recipe.iterations
-        return training(self.model, self.recipe, inputs, self.dataset, self.budget, steps, scored)
+        return training_work(self.model, self.recipe, inputs, self.dataset, self.budget, steps, scored)
 
     def table_fields(self) -> dict[str, Any]:
         """Return the fields of a row that decide which table it belongs to, and which rows it can be compared with."""

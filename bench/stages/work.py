@@ -120,7 +120,7 @@ class Work(NamedTuple):
     number: float
 
 
-def training(
+def training_work(
     model: ModelRef, recipe: Recipe, inputs: Inputs, dataset: DatasetRef, images: int, steps: float, scored: float = 0
 ) -> list[Work]:
     """Return the work of a training.

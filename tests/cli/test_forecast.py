@@ -9,23 +9,23 @@ import pytest
 
 from bench.cli._forecast import forecast_document, forecast_lines, time_of_day
 from bench.engine.durations import foresee
-from bench.engine.forecast import Forecast, Part
+from bench.engine.forecast import Forecast, TimedWork
 from bench.engine.plan import Plan, make_plan
 from bench.grid.spec import load_spec
 from bench.stages.session import Session
 from bench.stages.work import Step
 
 CHAIN = (
-    Part("embed", "embeddings", 10.0),
-    Part("cluster", "pseudo-labels", 20.0, ("embed", "not a part")),
-    Part("random", "cell", 5.0),
-    Part("elfs", "cell", 5.0, ("cluster",)),
-    Part("elfs2", "cell", 5.0, ("cluster",)),
+    TimedWork("embed", "embeddings", 10.0),
+    TimedWork("cluster", "pseudo-labels", 20.0, ("embed", "not a part")),
+    TimedWork("random", "cell", 5.0),
+    TimedWork("elfs", "cell", 5.0, ("cluster",)),
+    TimedWork("elfs2", "cell", 5.0, ("cluster",)),
 )
 
 
 def test_shares_name_each_kind_once_and_what_is_not_known() -> None:
-    parts = (*CHAIN, Part("fit", "encoder", None), Part("other", "cell", None))
+    parts = (*CHAIN, TimedWork("fit", "encoder", None), TimedWork("other", "cell", None))
     forecast = Forecast(parts, 2)
     shares = {share.kind: share for share in forecast.shares()}
     assert list(shares) == ["embeddings", "pseudo-labels", "cell", "encoder"]
@@ -83,7 +83,7 @@ def test_days_of_training_say_what_is_shorter(tmp_path: Path, monkeypatch: pytes
 def test_a_recipe_that_mostly_scores_the_test_split_is_told_so(tmp_path: Path) -> None:
     """20 scorings of 359 images beside 20 steps of 64."""
     plan = planned(tmp_path, recipe={"iterations": 20, "evaluations": 20})
-    forecast = Forecast((Part("a", "cell", 700.0),), 1)
+    forecast = Forecast((TimedWork("a", "cell", 700.0),), 1)
     lines = list(forecast_lines(forecast, plan, datetime(2026, 11, 28)))
     assert lines[-1] == "Shorter: --recipe evaluations=1: 6 test images are scored for each that is trained on."
     plan = planned(tmp_path, recipe={"iterations": 20, "evaluations": 1})

@@ -167,7 +167,7 @@ def test_doctor_says_when_something_does_not_work(monkeypatch: pytest.MonkeyPatc
     from bench import doctor
 
     assert set(ask("doctor")) == fields("doctor")
-    broken = doctor.Finding("torch", "problem", "it is not there", "install it")
+    broken = doctor.SetupFinding("torch", "problem", "it is not there", "install it")
     monkeypatch.setattr(doctor, "examine", lambda cache: [broken])
     assert ask("doctor", code=1)["findings"] == [broken._asdict()]
 

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from bench.cli.progress import ProgressReporter
 from bench.cli.run import _print_summary
-from bench.engine.forecast import Forecast, Outlook, Part
+from bench.engine.forecast import Forecast, Outlook, TimedWork
 from bench.engine.plan import make_plan
 from bench.engine.run import Outcome
 from bench.grid.spec import load_spec
@@ -80,7 +80,9 @@ def test_one_time_left_for_the_whole_and_no_line_for_stages_of_no_time(
     cells: list[Cell], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("bench.cli.progress.SAY", 0.0)
-    outlook = Outlook(Forecast(tuple(Part(cell.key, "cell", 600.0) for cell in cells), 1), clock=count(0, 2).__next__)
+    outlook = Outlook(
+        Forecast(tuple(TimedWork(cell.key, "cell", 600.0) for cell in cells), 1), clock=count(0, 2).__next__
+    )
     lines = []
     for terminal in (False, True):
         written = io.StringIO()

@@ -55,7 +55,7 @@ def test_folders_of_two_recipes_are_parts_of_one_page(two_recipes: Path, tmp_pat
 @pytest.mark.parametrize(
     ("methods", "titles", "told"),
     [
-        ("aum,random=Chance", ["a, c", "b"], r"b: Without aum, of which there is no row here\.\n"),
+        ("aum,random=Chance", ["a, c", "b"], r"b: Without aum, which has no row here\.\n"),
         ("aum", ["a, c"], r"b is left out: it has no row of aum\.\n"),
     ],
 )
@@ -74,7 +74,7 @@ def test_a_part_that_lacks_a_method_goes_without_it(
     assert {name for title, name in found if title == "a, c"} >= named
     assert not {name for title, name in found if title == "b"} & {"aum", "elfs"}
     assert sorted({title for title, _ in found}) == titles
-    assert ("<p>Without aum, of which there is no row here.</p>" in text) == (len(titles) == 2)
+    assert ("<p>Without aum, which has no row here.</p>" in text) == (len(titles) == 2)
     done = CliRunner().invoke(app, ["report", str(two_recipes), "--methods", "aum,kcenter"])
     assert isinstance(done.exception, UnknownName)
 

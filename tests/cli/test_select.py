@@ -208,7 +208,7 @@ def test_files_of_other_kinds_are_counted(tmp_path: Path, photos: Path) -> None:
     (photos / "holiday.CR2").write_bytes(b"not read")
     (photos / "README").write_text("mine")
     arguments = twenty_of(photos)
-    assert "not looked at: 1 without suffix, 1 .cr2, 1 .txt." in " ".join(select(tmp_path, *arguments).output.split())
+    assert "ignored: 1 without suffix, 1 .cr2, 1 .txt." in " ".join(select(tmp_path, *arguments).output.split())
 
 
 def test_a_list_of_skipped_files_does_not_outlive_them(tmp_path: Path, photos: Path) -> None:
@@ -264,8 +264,8 @@ def test_an_estimated_number_of_clusters(tmp_path: Path, monkeypatch: pytest.Mon
         (["--budget", "5", "--images", "nowhere"], "nowhere does not exist"),
         (["--budget", "5", "--embeddings", "nowhere.npy"], "cannot read nowhere.npy"),
         (["--budget", "5", "--embeddings", "x.npy", "--similarity", "0.9"], "--similarity 0.9 has no effect"),
-        (["--budget", "5", "--embeddings", "x.npy", "--encoder", "pixels"], "are for --images alone"),
-        (["--budget", "5", "--embeddings", "x.npy", "--image-size", "64"], "are for --images alone"),
+        (["--budget", "5", "--embeddings", "x.npy", "--encoder", "pixels"], "are only for --images"),
+        (["--budget", "5", "--embeddings", "x.npy", "--image-size", "64"], "are only for --images"),
     ],
 )
 def test_bad_input_is_one_clear_error(tmp_path: Path, arguments: list[str], message: str) -> None:

@@ -78,7 +78,7 @@ def test_it_goes_with_the_modifiers_of_the_training_split(cifar_root: Path) -> N
         ("cifar10@corruption=fog:x", "it is written NAME:SEVERITY, such as fog:3."),
         ("cifar10@corruption=3", "@corruption=3 is not valid: input should be a valid string."),
         ("cifar10@corruption=fog:3@seed=1", "@seed draws nothing without @imbalance or @noise"),
-        ("digits@corruption=fog:3", "there are corrupted versions of cifar10 and cifar100 alone."),
+        ("digits@corruption=fog:3", "only cifar10 and cifar100 have corrupted versions."),
         ("cifar10@corrupted=fog:3", "unknown modifier of dataset 'cifar10': 'corrupted'. Did you mean corruption?"),
     ],
 )

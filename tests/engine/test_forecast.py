@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from bench.engine.forecast import Forecast, Outlook, Part, makespan
+from bench.engine.forecast import Forecast, Outlook, TimedWork, makespan
 
 CHAIN = (
-    Part("embed", "embeddings", 10.0),
-    Part("cluster", "pseudo-labels", 20.0, ("embed", "not a part")),
-    Part("random", "cell", 5.0),
-    Part("elfs", "cell", 5.0, ("cluster",)),
-    Part("elfs2", "cell", 5.0, ("cluster",)),
+    TimedWork("embed", "embeddings", 10.0),
+    TimedWork("cluster", "pseudo-labels", 20.0, ("embed", "not a part")),
+    TimedWork("random", "cell", 5.0),
+    TimedWork("elfs", "cell", 5.0, ("cluster",)),
+    TimedWork("elfs2", "cell", 5.0, ("cluster",)),
 )
 
 
@@ -22,7 +22,7 @@ def test_what_waits_for_inputs_starts_after_them(slots: int, seconds: float) -> 
 
 
 def test_equal_cells_fill_all_places() -> None:
-    cells = [Part(str(number), "cell", 3.0) for number in range(7)]
+    cells = [TimedWork(str(number), "cell", 3.0) for number in range(7)]
     assert makespan(cells, 1) == 21
     assert makespan(cells, 2) == 12
     assert makespan(cells, 100) == 3

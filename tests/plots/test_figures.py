@@ -65,7 +65,7 @@ def test_what_cannot_be_drawn_is_said(run_folder: Path, arguments: list[str], me
     ("dataset", "variant", "message"),
     [
         ("digits(pool_size=9)", "aum", r"scores are drawn .*, and the pool of digits\(pool_size=9\) is a part"),
-        ("digits", "full", "all of them are of the full data set"),
+        ("digits", "full", "all of them are rows of the full data set"),
     ],
 )
 def test_rows_that_can_have_no_figure_say_why(

@@ -82,8 +82,9 @@ def ray_session(resources: Resources, address: str | None) -> Iterator[RayCluste
 
     # Tune prints a traceback for each lost trial, which the run records and reports itself.
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
-    own = not ray.is_initialized()
-    with ray_started(address) if own else nullcontext(), _watched(resources, local=own and address is None) as cluster:
+    starts_ray = not ray.is_initialized()
+    local = starts_ray and address is None
+    with ray_started(address) if starts_ray else nullcontext(), _watched(resources, local=local) as cluster:
         yield cluster
 
 
