@@ -165,8 +165,7 @@ def elfs(
         rng: breaks ties between scores, and makes the draws, the same for all candidates.
         beta: fraction of the pool that is dropped as too hard, at most the rate; or ``auto``.
         score: which score of the dynamics measures difficulty.
-        clustering: source of the pseudo-labels: ``temi``, or ``kmeans`` on L2-normalised embeddings (Euclidean, not
-            spherical).
+        clustering: source of the pseudo-labels: ``temi``, or ``kmeans`` (Euclidean) on L2-normalised embeddings.
         num_clusters: number of pseudo-labels. None is the number of classes, which the paper takes as known;
             ``estimate`` estimates it from the embeddings, and the row names it.
         heads: heads of TEMI.
