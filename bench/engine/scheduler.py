@@ -106,7 +106,7 @@ class Scheduler:
         return not any(waiting)
 
     def next(self) -> Stage | None:
-        """Return work that can start now, or None if other work must end first, or time pass.
+        """Return work that can start now, or None if other work must end first or some time must pass.
 
         Cells come first, since each is a result; then stages in the order of the plan; then retries, when the memory of
         other work is free.
