@@ -35,7 +35,7 @@ docs: $(READY)
 	git ls-files README.md CONTRIBUTING.md CHANGELOG.md LICENSE docs examples benchmarks/README.md 'results/*.md' results/figures \
 		| xargs cp --parents --target-directory build/pages
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
-	@echo "build/site/README.html"
+	@echo "build/site/index.html"
 
 setup: $(READY)
 
