@@ -100,6 +100,11 @@ def craig(
     length. Without weights the mean of the kept gradients differs from the class's mean by 0.50 to 0.59, and the mean
     of as many random images of the class by 0.13 to 0.15.
 
+    Accuracy in that setting (400 iterations, a proxy of 10 epochs, an AMD EPYC, means of 3 seeds, 2026-11-29): 45.1 %
+    with the weights, 39.8 % without, 47.3 % on random images. On 1,438 digits with 90 % removed (300 iterations, a proxy
+    of 30 epochs): 91.9, 94.9 and 95.1 %. There the weights are so uneven that 144 images count as 22 equal ones, by
+    (sum of w)^2 / sum of w^2.
+
     Memory holds the outputs, N * (C + D) numbers, and 64 MB. Time goes into training the proxy, once for all rates,
     and into a few passes over the pairs of a class: with 10 classes and 512 features, 3.8 s on one core for 500 of the
     5,000 images of a class and 10 s for 3,500 (a busy Intel Xeon, CPU seconds, n = 1, 2026-11-28).
