@@ -101,7 +101,7 @@ def craig(
     of as many random images of the class by 0.13 to 0.15.
 
     Accuracy in that setting (400 iterations, a proxy of 10 epochs, an AMD EPYC, means of 3 seeds, 2026-11-29): 45.1 %
-    with the weights, 39.8 % without, 47.3 % on random images. On 1,438 digits with 90 % removed (300 iterations, a proxy
+    with the weights, 39.8 % without, 47.3 % on random images. On 1,438 digits, 90 % removed (300 iterations, a proxy
     of 30 epochs): 91.9, 94.9 and 95.1 %. There the weights are so uneven that 144 images count as 22 equal ones, by
     (sum of w)^2 / sum of w^2.
 

@@ -108,7 +108,7 @@ def grad_match(
     the number of images; training scales them to a mean of 1, which makes the matched gradient 1.6 times as long.
 
     Accuracy in that setting (400 iterations, a proxy of 10 epochs, an AMD EPYC, means of 3 seeds, 2026-11-29): 41.0 %
-    with the weights, 40.4 % without, 47.3 % on random images. On 1,438 digits with 90 % removed (300 iterations, a proxy
+    with the weights, 40.4 % without, 47.3 % on random images. On 1,438 digits, 90 % removed (300 iterations, a proxy
     of 30 epochs): 92.0, 92.4 and 95.1 %.
 
     Memory holds the outputs, N * (C + D) numbers, and a few matrices of ``block`` squared. Time goes into training the
