@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import logging
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +20,11 @@ if TYPE_CHECKING:
 # How long an example takes says how busy the machine is; pytest-timeout ends what hangs.
 settings.register_profile("bench", deadline=None)
 settings.load_profile("bench")
+
+# A script that starts the tests in the background (`make test &`) has them ignore Ctrl-C; every process that they start
+# would inherit that.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 pytest_plugins = [
     "tests.photo_fixtures",  # before those that import it, so that its asserts are rewritten
