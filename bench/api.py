@@ -240,7 +240,7 @@ def select(
     from bench.labelling.choose import check_request
     from bench.labelling.collapse import oddities
     from bench.labelling.default import find_method
-    from bench.labelling.items import Machine, embed_images
+    from bench.labelling.items import ComputeSettings, embed_images
     from bench.labelling.rows import Rows, unmasked
     from bench.labelling.vectors import as_vectors
     from bench.labelling.whole import choose_to_label
@@ -276,7 +276,7 @@ def select(
         budget=budget,
         classes=num_classes,
         seed=seed,
-        machine=Machine(cache, compute_device, threads, begin=lambda title: lambda done, total: None),
+        machine=ComputeSettings(cache, compute_device, threads, begin=lambda title: lambda done, total: None),
         limits=limits,
     )
     return Choice(

@@ -17,7 +17,7 @@ SplitArrays = tuple[NDArray[np.uint8], NDArray[np.int64]]
 
 
 @dataclass(frozen=True)
-class Source:
+class TorchvisionFiles:
     """A data set that torchvision reads.
 
     Attributes:
@@ -33,7 +33,7 @@ class Source:
     checksums: Callable[[], Mapping[str, str]] = dict
 
 
-def read_splits(source: Source, root: Path | None, *, download: bool) -> tuple[SplitArrays, SplitArrays]:
+def read_splits(source: TorchvisionFiles, root: Path | None, *, download: bool) -> tuple[SplitArrays, SplitArrays]:
     """Return the training and the test split of a data set.
 
     Args:
@@ -65,7 +65,7 @@ def read_splits(source: Source, root: Path | None, *, download: bool) -> tuple[S
     return (np.ascontiguousarray(train[0]), train[1]), (np.ascontiguousarray(test[0]), test[1])
 
 
-def _diagnosis(source: Source, root: Path, fetching: bool, error: Exception) -> str:
+def _diagnosis(source: TorchvisionFiles, root: Path, fetching: bool, error: Exception) -> str:
     checksums = source.checksums()
     for name in source.files:
         path = root / name

@@ -14,7 +14,7 @@ from bench.datasets._cifar_files import read_batch, unpack
 from bench.datasets._common import PAPER, required_root
 from bench.datasets._corrupted import corrupted_cifar
 from bench.datasets._npz import class_texts, read_arrays
-from bench.datasets._torchvision import Source, SplitArrays, read_splits
+from bench.datasets._torchvision import SplitArrays, TorchvisionFiles, read_splits
 
 CIFAR10_MEAN, CIFAR10_STD = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)
 CIFAR100_MEAN, CIFAR100_STD = (0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762)
@@ -156,7 +156,7 @@ def _cifar(
         return {f"{folder}/{name}": md5 for name, md5 in listed}
 
     paths = tuple(f"{folder}/{name}" for name in files)
-    train, test = read_splits(Source(folder, paths, read, checksums), root, download=download)
+    train, test = read_splits(TorchvisionFiles(folder, paths, read, checksums), root, download=download)
     return make_dataset(train, test, class_names=names, mean=constants[0], std=constants[1])
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from bench import DataError, Dataset, Recipe, make_dataset, register_dataset
 from bench.datasets._common import stratified_split
-from bench.datasets._torchvision import Source, read_splits
+from bench.datasets._torchvision import TorchvisionFiles, read_splits
 from bench.errors import install_command
 
 MNIST5K_MEAN, MNIST5K_STD = (0.1311,), (0.3083,)
@@ -115,7 +115,7 @@ def fashion_mnist(root: Path | None, *, download: bool = False) -> Dataset:
     Raises:
         DataError: files are missing or corrupt.
     """
-    source = Source("FashionMNIST/raw", FASHION_FILES, _fashion_split)
+    source = TorchvisionFiles("FashionMNIST/raw", FASHION_FILES, _fashion_split)
     train, test = read_splits(source, root, download=download)
     return make_dataset(train, test, class_names=GARMENTS, mean=FASHION_MEAN, std=FASHION_STD)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bench import Dataset, make_dataset, register_dataset
 from bench.datasets._common import PAPER
-from bench.datasets._torchvision import Source, SplitArrays, read_splits
+from bench.datasets._torchvision import SplitArrays, TorchvisionFiles, read_splits
 
 MEAN, STD = (0.43, 0.42, 0.39), (0.27, 0.26, 0.27)
 FOLDER = "stl10_binary"
@@ -42,7 +42,7 @@ def stl10(root: Path | None, *, download: bool = False) -> Dataset:
     Raises:
         DataError: files are missing or corrupt.
     """
-    train, test = read_splits(Source(FOLDER, FILES, _split, _checksums), root, download=download)
+    train, test = read_splits(TorchvisionFiles(FOLDER, FILES, _split, _checksums), root, download=download)
     return make_dataset(train, test, class_names=CLASSES, mean=MEAN, std=STD)
 
 

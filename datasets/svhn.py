@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bench import Dataset, make_dataset, register_dataset
 from bench.datasets._common import PAPER
-from bench.datasets._torchvision import Source, SplitArrays, read_splits
+from bench.datasets._torchvision import SplitArrays, TorchvisionFiles, read_splits
 
 MEAN, STD = (0.4377, 0.4438, 0.4728), (0.1980, 0.2010, 0.1970)
 FILES = ("train_32x32.mat", "test_32x32.mat")
@@ -41,7 +41,7 @@ def svhn(root: Path | None, *, download: bool = False) -> Dataset:
     Raises:
         DataError: files are missing or corrupt.
     """
-    source = Source(" and ".join(FILES), FILES, _split, _checksums)
+    source = TorchvisionFiles(" and ".join(FILES), FILES, _split, _checksums)
     train, test = read_splits(source, root, download=download)
     return make_dataset(train, test, class_names=[str(digit) for digit in range(10)], mean=MEAN, std=STD)
 

@@ -98,7 +98,7 @@ class OutputOptions:
         from bench.labelling.contact_sheet import contact_sheet
         from bench.labelling.handover import handover
         from bench.labelling.page import choice_page, map_of
-        from bench.labelling.to_label import all_records, beside, check_free, list_csv, records, write_scores
+        from bench.labelling.to_label import all_records, beside, check_free, list_csv, records, write_table
         from bench.results.rendering import to_csv, write_bytes
 
         listed = records(chosen, items.names, items.named)
@@ -124,7 +124,7 @@ class OutputOptions:
         if handed:
             summary["handed_over"] = [str(write_bytes(path, content)) for path, content in handed.items()]
         if self.scores is not None:
-            write_scores(self.scores, all_records(chosen, items.vectors, limits, items.names, items.named))
+            write_table(self.scores, all_records(chosen, items.vectors, limits, items.names, items.named))
             summary["scores"] = str(self.scores)
         sheet, skipped, page = beside(self.out)
         # The list of an earlier choice; this one may have skipped nothing, and then writes none.

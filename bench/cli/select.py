@@ -287,7 +287,7 @@ def select(
     check_cache(cache)
     from bench.engine.start import pick_device
     from bench.labelling.collapse import oddities
-    from bench.labelling.items import Machine
+    from bench.labelling.items import ComputeSettings
     from bench.labelling.whole import choose_to_label
     from bench.store.cache import Store
     from bench.training.precision import prepare_torch
@@ -312,7 +312,7 @@ def select(
             budget=choice.budget,
             classes=choice.classes,
             seed=choice.seed,
-            machine=Machine(cache, compute_device, threads, progress.stage),
+            machine=ComputeSettings(cache, compute_device, threads, progress.stage),
             limits=limits,
             left_out=_unread(items),
         )

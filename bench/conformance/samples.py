@@ -93,9 +93,9 @@ class Sample:
         def move(name: str, array: NDArray[Any]) -> NDArray[Any]:
             if name not in SIGNED and name != "embedding_array":
                 return array
-            one = array.dtype.type(1)
+            unit = array.dtype.type(1)
             # Shifted one beyond zero, so that no value is zero.
-            return array - array.max() - one if sign < 0 else array - array.min() + one
+            return array - array.max() - unit if sign < 0 else array - array.min() + unit
 
         return self.changed(move)
 

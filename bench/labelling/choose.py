@@ -17,7 +17,7 @@ from bench.knn import unit_rows
 from bench.labelling.approximate import worthwhile
 from bench.labelling.candidates import Limits, find_candidates
 from bench.labelling.collapse import collapse
-from bench.labelling.items import Machine, items_selection
+from bench.labelling.items import ComputeSettings, items_selection
 from bench.labelling.order import by_complement
 from bench.labelling.rows import Rows, in_blocks, rows_at
 from bench.parts import Clustering
@@ -136,7 +136,7 @@ def choose(
     budget: int,
     classes: int,
     seed: int,
-    machine: Machine,
+    machine: ComputeSettings,
     limits: Limits = NO_LIMITS,
     left_out: str = "",
 ) -> Chosen:

@@ -180,7 +180,7 @@ def proxy_for(size: int) -> Proxy:
 
 
 @dataclass(frozen=True)
-class Machine:
+class ComputeSettings:
     """Cache, device and threads of a choice.
 
     Attributes:

@@ -40,11 +40,11 @@ def records(chosen: Chosen, names: Sequence[str], named: Named) -> list[dict[str
 
 def list_csv(listed: Sequence[Mapping[str, Any]], named: Named) -> bytes:
     """Return the records as the content of a CSV file."""
-    lines = [{**record, named: plain(record[named], named)} for record in listed]
+    lines = [{**record, named: without_formula(record[named], named)} for record in listed]
     return to_csv(lines).encode("utf-8", "surrogateescape")
 
 
-def plain(name: str, named: Named) -> str:
+def without_formula(name: str, named: Named) -> str:
     """Return a file's name so that no spreadsheet takes it for a formula: ``./=1.jpg`` for the file ``=1.jpg``."""
     return f"./{name}" if named == "file" and name.startswith(_FORMULA) else name
 
@@ -89,12 +89,12 @@ def all_records(
     clusters = [None] * size if chosen.clusters is None else [None if c < 0 else c for c in chosen.clusters.tolist()]
     scores = [None] * size if chosen.scores is None else [None if s != s else s for s in chosen.scores.tolist()]
     return {
-        named: [plain(name, named) for name in names],
+        named: [without_formula(name, named) for name in names],
         "state": state.tolist(),
         "rank": rank,
         "cluster": clusters,
         "score": scores,
-        "nearest": [plain(names[position], named) for position in nearest.tolist()],
+        "nearest": [without_formula(names[position], named) for position in nearest.tolist()],
         "similarity": similarity.tolist(),
     }
 
@@ -114,7 +114,7 @@ def nearest_chosen(embeddings: Rows, chosen: NDArray[np.int64]) -> tuple[NDArray
     return nearest, similarity
 
 
-def write_scores(path: Path, columns: dict[str, list[Any]]) -> None:
+def write_table(path: Path, columns: dict[str, list[Any]]) -> None:
     """Write the columns as CSV or Parquet, by the suffix, as a whole or not at all.
 
     Raises:
@@ -147,11 +147,11 @@ def beside(out: Path) -> tuple[Path, Path, Path]:
 
 def check_free(paths: Iterable[Path], *, overwrite: bool) -> None:
     """Refuse to write a file that exists already, since it may hold the user's work."""
-    there = [path for path in paths if _is_there(path)]
-    if there and not overwrite:
-        names = ", ".join(path.name for path in there)
+    existing = [path for path in paths if _exists(path)]
+    if existing and not overwrite:
+        names = ", ".join(path.name for path in existing)
         raise SpecError(
-            f"already in {there[0].parent}: {names}, perhaps with labels of yours; give another --out, move away "
+            f"already in {existing[0].parent}: {names}, perhaps with labels of yours; give another --out, move away "
             "what is there, or add --overwrite."
         )
 
@@ -174,7 +174,7 @@ def check_apart(written: Iterable[Path], read: Mapping[str, str | None]) -> None
         outputs.add(resolved)
 
 
-def _is_there(path: Path) -> bool:
+def _exists(path: Path) -> bool:
     try:
         path.lstat()
     except (FileNotFoundError, NotADirectoryError):

@@ -12,7 +12,7 @@ from bench.grammar import Call
 from bench.identity import derive_seed
 from bench.labelling.candidates import Limits, find_candidates
 from bench.labelling.choose import UNIFORM, Chosen, choose
-from bench.labelling.items import Machine
+from bench.labelling.items import ComputeSettings
 from bench.labelling.order import by_complement
 from bench.labelling.rows import Rows
 
@@ -26,7 +26,7 @@ def choose_to_label(
     budget: int,
     classes: int,
     seed: int,
-    machine: Machine,
+    machine: ComputeSettings,
     limits: Limits,
     left_out: str = "",
 ) -> Chosen:

@@ -88,8 +88,10 @@ def torchvision(
     if name.startswith(_BUILT_FOR_A_SIZE):
         options |= {"image_size": side} if name.startswith("vit_") else {"input_size": (side, side)}
     network = build(name, owner=_OWNER, kind="models", **options)
-    at = size if shape[1] == shape[2] else side
-    return _fine_tuned(network, at, name, Path(pretrained), sha256, body_lr) if pretrained else Scaled(network, at)
+    scaled = size if shape[1] == shape[2] else side
+    return (
+        _fine_tuned(network, scaled, name, Path(pretrained), sha256, body_lr) if pretrained else Scaled(network, scaled)
+    )
 
 
 def _fine_tuned(network: nn.Module, size: int | None, name: str, path: Path, sha256: str, body_lr: float) -> nn.Module:

@@ -107,17 +107,17 @@ def _agree(rows: Sequence[Row], fields: Sequence[str], where: str) -> None:
     """Raise ``RowError`` at the first field in which a row differs from the first row."""
     for row in rows[1:]:
         for name in fields:
-            one, other = getattr(rows[0], name), getattr(row, name)
-            if one != other:
-                raise _mixed(rows[0], row, where, _detail(name, one, other))
+            first, other = getattr(rows[0], name), getattr(row, name)
+            if first != other:
+                raise _mixed(rows[0], row, where, _detail(name, first, other))
 
 
 def _agree_in_params(first: Row, row: Row, free: frozenset[str], where: str) -> None:
-    one, other = first.params, row.params
+    params, other = first.params, row.params
     # A parameter that was added to a method later is missing in older rows; newer rows of the line have its default.
-    names = sorted(name for name in (one.keys() & other.keys()) - free if one[name] != other[name])
+    names = sorted(name for name in (params.keys() & other.keys()) - free if params[name] != other[name])
     if names:
-        detail = ", ".join(f"parameter {name}: {one[name]!r} and {other[name]!r}" for name in names)
+        detail = ", ".join(f"parameter {name}: {params[name]!r} and {other[name]!r}" for name in names)
         raise _mixed(first, row, where, detail)
 
 

@@ -45,18 +45,18 @@ class DynamicsRecorder:
         # In bf16, margins of two close probabilities would be 0 far too often.
         logits = logits.float()
         probabilities = logits.softmax(1)
-        own = probabilities.gather(1, targets[:, None]).squeeze(1)
+        confidence = probabilities.gather(1, targets[:, None]).squeeze(1)
         correct = logits.argmax(1) == targets
-        self._add("aum", positions, _margin(probabilities, own, targets))
+        self._add("aum", positions, _margin(probabilities, confidence, targets))
         self._add("aum_logits", positions, _margin(logits, logits.gather(1, targets[:, None]).squeeze(1), targets))
         self._add("correctness", positions, correct.float())
-        self._add_confidence(positions, own)
-        self._add_window(positions, own)
+        self._add_confidence(positions, confidence)
+        self._add_window(positions, confidence)
         if self._epoch < EL2N_EPOCHS:
             # |p - onehot(y)|^2 = |p|^2 - 2 p[y] + 1, without the one-hot matrix
-            self._add("el2n", positions, (probabilities.square().sum(1) - 2 * own + 1).clamp_min(0).sqrt())
+            self._add("el2n", positions, (probabilities.square().sum(1) - 2 * confidence + 1).clamp_min(0).sqrt())
         if self._epoch < DUAL_EPOCHS:
-            self._add("early_confidence", positions, own)
+            self._add("early_confidence", positions, confidence)
         for name, values in _uncertainty(probabilities).items():
             self._last[name][positions] = values
             self._add(f"mean_{name}", positions, values)
@@ -101,17 +101,17 @@ class DynamicsRecorder:
             epochs=self._epoch,
         )
 
-    def _add_confidence(self, positions: Tensor, own: Tensor) -> None:
+    def _add_confidence(self, positions: Tensor, confidence: Tensor) -> None:
         """Update Welford's mean and sum of squared deviations; differences of large sums would lose digits."""
         mean = self._sums["confidence"][positions]
-        updated = mean + (own - mean) / (self._epoch + 1)
+        updated = mean + (confidence - mean) / (self._epoch + 1)
         self._sums["confidence"][positions] = updated
-        self._add("squares", positions, (own - mean) * (own - updated))
+        self._add("squares", positions, (confidence - mean) * (confidence - updated))
 
-    def _add_window(self, positions: Tensor, own: Tensor) -> None:
+    def _add_window(self, positions: Tensor, confidence: Tensor) -> None:
         """Store the confidences of the last epochs, and score the window that this epoch completes."""
         # A ring buffer: deviation and mean of a window do not depend on its order.
-        self._recent[positions, self._epoch % WINDOW] = own
+        self._recent[positions, self._epoch % WINDOW] = confidence
         if self._epoch + 1 < WINDOW:
             return
         uncertain, dual = _window_scores(self._recent[positions])
@@ -142,7 +142,7 @@ def _window_scores(confidences: Tensor) -> tuple[Tensor, Tensor]:
     return spread, spread * (1 - mean)
 
 
-def _margin(values: Tensor, own: Tensor, targets: Tensor) -> Tensor:
+def _margin(values: Tensor, of_label: Tensor, targets: Tensor) -> Tensor:
     """Return ``values[y]`` minus the largest other value, [B]."""
     # The label is masked; removing it would need an index per image.
-    return own - values.scatter(1, targets[:, None], -torch.inf).amax(1)
+    return of_label - values.scatter(1, targets[:, None], -torch.inf).amax(1)

@@ -92,7 +92,7 @@ def nearest_fit(
     # Below difflib's 0.6, since the name only selects candidates, and shapes decide.
     for near in difflib.get_close_matches(name, sorted(set(names) - {name}), n=_TRIED, cutoff=0.3):
         network, head = build(near)
-        wanted = {key: value.shape for key, value in network.state_dict().items() if not key.startswith(head)}
-        if wanted and all(key in state and state[key].shape == shape for key, shape in wanted.items()):
+        shapes = {key: value.shape for key, value in network.state_dict().items() if not key.startswith(head)}
+        if shapes and all(key in state and state[key].shape == shape for key, shape in shapes.items()):
             return f" It fits {near}."
     return ""

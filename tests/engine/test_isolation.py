@@ -22,7 +22,7 @@ from bench.engine.plan import make_plan
 from bench.engine.run import run
 from bench.grammar import Call
 from bench.grid.spec import load_spec
-from bench.labelling.items import Machine, items_selection
+from bench.labelling.items import ComputeSettings, items_selection
 from bench.plugins import encoders, methods, models
 from bench.selection import method_pool, run_method
 from bench.stages.session import Session
@@ -99,7 +99,7 @@ def test_the_users_own_embeddings_stay_as_they_are(tmp_path: Path, part: str, tr
     entry, params = methods.get("writes"), {"part": part, "trick": trick}
     array = np.random.default_rng(0).normal(size=(60, 4)).astype(np.float32)
     before = array.copy()
-    session = Machine(tmp_path, "cpu", 1, lambda title: lambda done, total: None).session(array)
+    session = ComputeSettings(tmp_path, "cpu", 1, lambda title: lambda done, total: None).session(array)
     source = session.source(items_selection(array, Call("writes", params), budget=30, classes=3, seed=0))
     pool = method_pool(entry, params, source, size=60, num_classes=3, rate=0.5)
     run_method(entry, pool, params, 30, 0)
