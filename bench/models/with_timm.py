@@ -75,9 +75,9 @@ def timm(
     network = build(name, owner=_OWNER, size=side, kind="models", num_classes=num_classes)
     # Images that are not square are scaled to a square, since a transformer is built for one side.
     scaled = size if shape[1] == shape[2] else side
-    return (
-        _fine_tuned(network, scaled, name, Path(pretrained), sha256, body_lr) if pretrained else Scaled(network, scaled)
-    )
+    if pretrained:
+        return _fine_tuned(network, scaled, name, Path(pretrained), sha256, body_lr)
+    return Scaled(network, scaled)
 
 
 def _fine_tuned(network: nn.Module, size: int | None, name: str, path: Path, sha256: str, body_lr: float) -> nn.Module:

@@ -89,9 +89,9 @@ def torchvision(
         options |= {"image_size": side} if name.startswith("vit_") else {"input_size": (side, side)}
     network = build(name, owner=_OWNER, kind="models", **options)
     scaled = size if shape[1] == shape[2] else side
-    return (
-        _fine_tuned(network, scaled, name, Path(pretrained), sha256, body_lr) if pretrained else Scaled(network, scaled)
-    )
+    if pretrained:
+        return _fine_tuned(network, scaled, name, Path(pretrained), sha256, body_lr)
+    return Scaled(network, scaled)
 
 
 def _fine_tuned(network: nn.Module, size: int | None, name: str, path: Path, sha256: str, body_lr: float) -> nn.Module:
