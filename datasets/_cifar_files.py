@@ -58,14 +58,14 @@ def unpack(archive: Path, names: Sequence[str], root: Path) -> None:
 
     Raises:
         KeyError: a member is not in the archive.
-        ValueError: a member is no plain file.
+        ValueError: a member is not a plain file.
     """
     with tarfile.open(archive) as tar:
         for name in names:
             # By name and as plain files: an archive may hold links, devices and paths that lead outside.
             member = tar.extractfile(tar.getmember(name)) if tar.getmember(name).isreg() else None
             if member is None:
-                raise ValueError(f"{name} in {archive} is no plain file")
+                raise ValueError(f"{name} in {archive} is not a plain file")
             target = root / name
             target.parent.mkdir(parents=True, exist_ok=True)
             with target.open("wb") as file:

@@ -30,7 +30,7 @@ def pictures(items: Sequence[tuple[Any, Any]] | Any, count: int, size: int, memo
         uint8 [N, 3, size, size] and int64 [N].
 
     Raises:
-        DataError: more memory than allowed, or an item that is no picture with a class number.
+        DataError: more memory than allowed, or an item that is not a picture with a class number.
     """
     # Computed before the first picture is decoded: a process that is killed for memory later says nothing useful.
     needed = count * 3 * size * size / 1e9
@@ -50,7 +50,7 @@ def pictures(items: Sequence[tuple[Any, Any]] | Any, count: int, size: int, memo
         # Decoders raise whatever the damage causes, and a wrong column holds anything.
         except Exception as error:
             reason = str(error) or repr(error)
-            raise DataError(f"{what}: item {position} is no picture with a class number: {reason}.") from error
+            raise DataError(f"{what}: item {position} is not a picture with a class number: {reason}.") from error
     return images, labels
 
 

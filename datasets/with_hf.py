@@ -61,7 +61,7 @@ def hf(
 
     Raises:
         BenchError: the library is not installed.
-        DataError: the folder, split or column is missing, or an item is no picture with a class.
+        DataError: the folder, split or column is missing, or an item is not a picture with a class.
     """
     loaded = _open(root, path, config, download)
     if split not in loaded:
@@ -106,7 +106,7 @@ def _open(root: Path | None, path: str, config: str, download: bool) -> Any:
         base = required_root(root, f"the data set {path}")
         if not download:
             raise DataError(
-                f"{path} is no folder{'' if root is None else f' below {root}'}; a name on the hub needs --download."
+                f"{path} is not a folder{'' if root is None else f' below {root}'}; a name on the hub needs --download."
             )
         probe_host(datasets.config.HF_ENDPOINT)
         loaded = datasets.load_dataset(path, config or None)
@@ -178,7 +178,7 @@ def _labels(sets: Any, splits: list[str], image: str, label: str, path: str) -> 
             others = sorted(set(sets) - {splits[0], split}, key=lambda name: name != "validation")
             remedy = f"; take another one, such as test={others[0]}" if others and split != splits[0] else ""
             raise DataError(
-                f"{path}, split {split}: {len(unknown)} of {len(values[split])} items are of none of the {len(known)} "
+                f"{path}, split {split}: {len(unknown)} of {len(values[split])} items have none of the {len(known)} "
                 f"classes, the first is item {unknown[0]} of {first!r}{withheld}{remedy}."
             )
     return [str(name) for name in names or known], {name: [numbers[value] for value in values[name]] for name in splits}

@@ -72,7 +72,7 @@ class Lookup:
             shown = ", ".join(name[:_LETTERS] for name in missing[:_SHOWN]) + (
                 f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
             )
-            raise DataError(f"{source}: {len(missing)} of {len(names)} names are none of the items: {shown}.{hint}")
+            raise DataError(f"{source}: {len(missing)} of {len(names)} names are not among the items: {shown}.{hint}")
         return np.array(positions, dtype=np.int64)
 
 

@@ -170,7 +170,7 @@ def _unusable(name: str) -> str:
     """Return why a store's key cannot be the name of a file below a folder; empty if it can."""
     parts = name.split("/")
     if any(part in ("", ".", "..") for part in parts) or PurePosixPath(name).is_absolute():
-        return "its key is no path below a folder"
+        return "its key is not a path below a folder"
     return "it is hidden" if any(part.startswith(".") for part in parts) else ""
 
 

@@ -105,7 +105,7 @@ class Source:
         if images is not None and item_names is None:
             raise SpecError("--images beside --embeddings is the folder of the --names; give --names FILE.txt too.")
         if images is not None and not images.is_dir():
-            raise DataError(f"{images} is no folder; --images takes the folder that the --names are in.")
+            raise DataError(f"{images} is not a folder; --images takes the folder that the --names are in.")
         if item_names is not None:
             _check_names(item_names, str(names or embeddings))
         listed = [str(number) for number in range(len(vectors))] if item_names is None else item_names
@@ -123,7 +123,7 @@ class Source:
         return Lookup(self.names, self.root)
 
     def other_suffixes(self, *, without: Collection[Path]) -> dict[str, int] | None:
-        """Return other suffix -> number of files in the folder; None if there is no folder of images."""
+        """Return other suffix -> number of files in the folder; None if there is not a folder of images."""
         if self.scan is None:
             return None
         return dict(sorted(self.scan.other_suffixes(without=[path.resolve() for path in without]).items()))

@@ -42,7 +42,7 @@ def read_lines(path: Path) -> list[list[str]]:
 
 def _decoded(path: Path, content: bytes) -> str:
     if b"\0" in content:
-        raise DataError(f"{path} is no text in UTF-8; give one name a line, or a CSV with a column file or item.")
+        raise DataError(f"{path} is not a text in UTF-8; give one name a line, or a CSV with a column file or item.")
     # Excel writes a byte order mark; names of files may be any bytes.
     return content.decode("utf-8-sig", "surrogateescape")
 
@@ -103,7 +103,7 @@ def _manifest(path: Path, content: bytes) -> list[list[str]]:
         return [["file"], *([line["name"] + line["extension"]] for line in lines if "name" in line)]
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise DataError(
-            f"{path} is no manifest of CVAT: each line is JSON, of an image with name and extension."
+            f"{path} is not a manifest of CVAT: each line is JSON, of an image with name and extension."
         ) from error
 
 

@@ -69,7 +69,7 @@ def _check_kind(path: Path) -> None:
             hint = " It is a Parquet file: name it .parquet."
         elif path.suffix.lower() in (".csv", ".tsv", ".txt"):
             hint = f' Of a table of numbers alone: np.save("{path.stem}.npy", pd.read_csv("{path.name}").to_numpy()).'
-        raise DataError(f"{path} is no .npy, .npz or .parquet file, which embeddings are read from.{hint}")
+        raise DataError(f"{path} is not a .npy, .npz or .parquet file, which embeddings are read from.{hint}")
 
 
 def _from_archive(stored: NpzFile, path: Path) -> NDArray[Any]:

@@ -80,7 +80,9 @@ def extract_frames(
             where pictures would be written.
     """
     if not videos.is_dir():
-        raise DataError(f"{videos} is no folder; --images with --fps takes a folder of videos ({', '.join(SUFFIXES)}).")
+        raise DataError(
+            f"{videos} is not a folder; --images with --fps takes a folder of videos ({', '.join(SUFFIXES)})."
+        )
     scan = scan_images(videos, SUFFIXES).without(unusable)
     skipped = list(scan.skipped)
     if not len(scan.files):
@@ -117,7 +119,7 @@ def _one_video(video: Path, folder: Path, fps: float) -> str:
     except (OSError, ValueError):
         before, theirs = {}, True
     if theirs:
-        raise DataError(f"{folder} holds something that is no frames of {video}; give another --out.")
+        raise DataError(f"{folder} holds files that are not frames of {video}; give another --out.")
     if {key: before.get(key) for key in made_of} == made_of:
         return str(before["reason"])
     folder.parent.mkdir(parents=True, exist_ok=True)

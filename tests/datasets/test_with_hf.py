@@ -68,7 +68,7 @@ def test_one_split_has_a_part_held_out_and_texts_are_classes(tmp_path: Path, hub
         ({"image": "img", "label": "y"}, "no column 'y'; use label=COLUMN"),
         ({"image": "img", "split": "valid"}, "no split 'valid'; valid: train"),
         ({"image": "img", "test": "test"}, "no other split 'test'"),
-        ({"image": "label", "label": "label"}, "item 0 is no picture"),
+        ({"image": "label", "label": "label"}, "item 0 is not a picture"),
         ({"path": "someone/else"}, "a name on the hub needs --download"),
         ({"path": ""}, "say which one"),
     ],
@@ -88,14 +88,14 @@ def test_what_is_not_there_is_named(tmp_path: Path, hub: Any, params: dict[str, 
         (
             ["cat", "dog"],
             ["cat", "cow"],
-            r"split test: 1 of 2 items are of none of the 2 classes, .* item 1 of 'cow'; take",
+            r"split test: 1 of 2 items have none of the 2 classes, .* item 1 of 'cow'; take",
         ),
         (
             [0, 1],
             [-1, -1],
             r"split test: 2 of 2 items .* item 0 of -1 .*withheld.; take another one, such as test=validation",
         ),
-        ([0, 1, -1], [0], r"split train: 1 of 3 items are of none of the 2 classes, .* item 2 of -1 \(-1 often says"),
+        ([0, 1, -1], [0], r"split train: 1 of 3 items have none of the 2 classes, .* item 2 of -1 \(-1 often says"),
     ],
 )
 @pytest.mark.parametrize("named", [True, False])

@@ -43,7 +43,7 @@ def test_files_may_be_named_with_their_folder(tmp_path: Path) -> None:
     [
         ("x.txt", "", "is empty"),
         ("x.csv", "picture,label\na/1.jpg,3\n", "has the columns picture, label; expected one named file or item"),
-        ("x.txt", "a/1.jpg\na/3.jpg\n", "1 of 2 names are none of the items: a/3.jpg. Did you mean a/"),
+        ("x.txt", "a/1.jpg\na/3.jpg\n", "1 of 2 names are not among the items: a/3.jpg. Did you mean a/"),
     ],
 )
 def test_a_list_that_does_not_fit_is_refused(tmp_path: Path, file: str, content: str, message: str) -> None:

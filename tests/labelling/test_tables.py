@@ -101,8 +101,8 @@ def test_what_tools_export(tmp_path: Path, document: Any, positions: list[int], 
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("x.txt", b"PAR1\0\0\1", "is no text in UTF-8"),
-        ("x.csv", "file\r\na".encode("utf-16"), "is no text in UTF-8"),
+        ("x.txt", b"PAR1\0\0\1", "is not a text in UTF-8"),
+        ("x.csv", "file\r\na".encode("utf-16"), "is not a text in UTF-8"),
         ("x.parquet", b"PAR1", "cannot read .* as Parquet"),
         ("x.json", b"{", "neither tasks of Label Studio.* nor images of COCO"),
         ("x.json", b"[1]", "neither tasks"),
@@ -113,7 +113,7 @@ def test_what_tools_export(tmp_path: Path, document: Any, positions: list[int], 
         ("x.jsonl", b'{"name": "a"}', "no manifest of CVAT"),
         ("x.jsonl", b"nothing", "no manifest of CVAT"),
         ("x.parquet", b"", "cannot read .* as Parquet"),
-        ("x.html", b"<" + b"x" * 500, r"names are none of the items: <x{79}\."),
+        ("x.html", b"<" + b"x" * 500, r"names are not among the items: <x{79}\."),
     ],
 )
 def test_what_is_no_list_is_one_short_line(tmp_path: Path, name: str, content: bytes, message: str) -> None:

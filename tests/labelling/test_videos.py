@@ -109,7 +109,7 @@ def test_a_folder_that_holds_the_users_own_files_is_left_alone(tmp_path: Path) -
     own = tmp_path / "v.frames/a.mp4/mine.txt"
     own.parent.mkdir(parents=True)
     own.write_text("mine")
-    with pytest.raises(DataError, match="holds something that is no frames of"):
+    with pytest.raises(DataError, match="holds files that are not frames of"):
         frames_of(tmp_path / "v", 1)
     assert own.read_text() == "mine"
     (tmp_path / "empty").mkdir()

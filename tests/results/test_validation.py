@@ -233,8 +233,8 @@ UNTRUE: list[tuple[Change, str]] = [
     (first("curve", [8, 30.0]), "curve: it is not scored 3 times, evenly"),
     (lambda row: {"curve": row["curve"][1:]}, "curve: it is not scored 3 times, evenly"),
     (lambda row: {"curve": row["curve"][:-1]}, "curve: it ends at iteration 13, the recipe at 20"),
-    (first("curve", [7, 30.0]), "curve: 30.0 % of 359 test images is no whole number of them"),
-    (first("per_class_accuracy", 99.9), "per_class_accuracy: 99.9 % of 36 test images is no whole number"),
+    (first("curve", [7, 30.0]), "curve: 30.0 % of 359 test images is not a whole number of them"),
+    (first("per_class_accuracy", 99.9), "per_class_accuracy: 99.9 % of 36 test images is not a whole number"),
     (first("per_class_accuracy", 50.0), "with test_class_counts it does not make"),
     (first("per_class_accuracy", None), "one for each class with test images, and no other"),
     ({"per_class_accuracy": [100.0]}, "not of the same length"),
@@ -261,7 +261,7 @@ UNTRUE: list[tuple[Change, str]] = [
     ({"rate": 0.6}, "budget: 90, but rate 0.6 keeps 120 of 300"),
     ({"pool_size": 10**400}, "pool_size: "),
     ({"fingerprint": "f" * 64}, "fingerprint: ffffffffffff..., but digits(pool_size=300) has"),
-    ({"fingerprint": "none"}, "fingerprint: 'none' is no SHA-256"),
+    ({"fingerprint": "none"}, "fingerprint: 'none' is not a SHA-256"),
     ({"clean_fingerprint": "f" * 64}, "clean_fingerprint: 'ffffffffffff', but '' here"),
     ({"indices_sha256": "0" * 64}, "indices: SHA-256 of"),
     (
@@ -281,16 +281,16 @@ UNTRUE: list[tuple[Change, str]] = [
     ({"train_seconds": 0.0}, "a time is 0, or longer than any run"),
     ({"train_seconds": 1e300}, "a time is 0, or longer than any run"),
     ({"device": " cpu"}, "device: ' cpu' is empty, or begins or ends with blanks"),
-    (inside("versions", torch="new"), "versions: 'new' is no version of torch"),
+    (inside("versions", torch="new"), "versions: 'new' is not a version of torch"),
     ({"select_seconds": 1e-9}, "select_seconds: 1e-09, but the stages have"),
     ({"threads": 0}, "threads: 0; a trial has at least 1"),
     ({"device": "cpu\u2067"}, "device: string should match"),
     ({"versions": {}}, "versions: python, coreset-bench, numpy, torch: missing"),
     (inside("versions", cuda="12.6"), "versions: CUDA 12.6, but the device is cpu"),
-    ({"git_revision": "HEAD"}, "git_revision: 'HEAD' is no revision of git"),
+    ({"git_revision": "HEAD"}, "git_revision: 'HEAD' is not a revision of git"),
     ({"git_revision": "", "git_dirty": True}, "git_dirty: there are changes, but to no revision"),
-    ({"created": "yesterday"}, "created: 'yesterday' is no date and time in ISO 8601"),
-    ({"created": "9999-99-99"}, "created: '9999-99-99' is no date"),
+    ({"created": "yesterday"}, "created: 'yesterday' is not a date and time in ISO 8601"),
+    ({"created": "9999-99-99"}, "created: '9999-99-99' is not a date"),
     ({"created": "2025-11-24"}, "created: 2025-11-24 is not in UTC"),
     ({"created": "2025-11-24T10:00:00+02:00"}, "is not in UTC"),
     ({"created": "2999-11-24T10:00:00+00:00"}, "created: 2999-11-24T10:00:00+00:00 is in the future"),
@@ -320,7 +320,7 @@ def test_each_untruth_is_found(forged: Write, changes: Change, says: str) -> Non
             "0.7: 0.1}, clustering=kmeans) rests on some",
         ),
         ("elfs", inside("pseudo_labels", accuracy=50.1), "pseudo_labels: 50.1 % and"),
-        ("elfs", inside("pseudo_labels", clusters=301), "301 clusters are none of 300 images"),
+        ("elfs", inside("pseudo_labels", clusters=301), "301 clusters do not fit 300 images"),
         ("elfs", {"variant": "elfs(beta=0.1, clustering=kmeans)"}, "but the row's fields make"),
         ("random", {"supervision": "labels"}, "supervision: labels, but random is registered with none"),
         ("random", {"proxy_model": "small_cnn", "proxy_version": 1}, "small_cnn, but random has none trained"),
@@ -489,7 +489,7 @@ def test_data_in_a_folder_is_compared_where_the_folder_is_given(tmp_path: Path) 
 @pytest.mark.parametrize("name", ["folder(path=/dev)", "npz(path=/dev/zero)"])
 def test_a_row_cannot_have_a_file_of_its_choice_opened(forged: Write, name: str) -> None:
     found = findings(forged({"dataset": name, "pool_size": 300}))
-    assert any("is no built-in data set, or one of your own files" in finding for finding in found)
+    assert any("is not a built-in data set, or reads your own files" in finding for finding in found)
 
 
 def test_a_renamed_row_is_found(forged: Write) -> None:

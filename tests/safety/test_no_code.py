@@ -166,7 +166,7 @@ def test_an_archive_gives_the_named_files_alone(tmp_path: Path) -> None:
         "a.tar.gz",
         "root/set/a",
     ]
-    with pytest.raises(ValueError, match=r"set/b in .* is no plain file"):
+    with pytest.raises(ValueError, match=r"set/b in .* is not a plain file"):
         unpack(made, ["set/b"], root)
     with pytest.raises(KeyError):
         unpack(made, ["set/c"], root)

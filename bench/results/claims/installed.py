@@ -30,7 +30,7 @@ def plugin_problems(row: Row) -> Iterator[str]:
     yield from _call_problems(models, "model", model, row.model_version)
     reader = _installed(datasets, data.name)
     if DOWNLOAD in data.params:
-        yield f"dataset: {DOWNLOAD} is no parameter of the data"
+        yield f"dataset: {DOWNLOAD} is not a parameter of the data"
     if reader and reader.info.num_classes not in (None, len(row.class_counts)):
         yield f"class_counts: {len(row.class_counts)} classes, but {data.name} has {reader.info.num_classes}"
     if row.proxy_model != NO_PROXY:
@@ -212,7 +212,7 @@ def _code_problems(row: Row) -> Iterator[str]:
     for use in row.stages:
         # The selection's code does not cover stages that only the model uses.
         if use.kind not in keys.values() or (use.kind in covered and keys.get(use.key) != use.kind):
-            yield f"stages: {use.kind} {use.key[:12]}... is none of the cell's"
+            yield f"stages: {use.kind} {use.key[:12]}... is not among the cell's stages"
     known = [use.key for use in row.stages if use.key in keys]
     if known != [key for key in keys if key in known]:
         yield "stages: inputs do not come first"

@@ -140,7 +140,7 @@ def accuracy_problems(row: Row) -> Iterator[str]:
     images = sum(row.test_class_counts)
     parts = [accuracy for accuracy in accuracies if not _whole(accuracy, images)]
     if parts:
-        yield f"curve: {parts[0]} % of {images:,} test images is no whole number of them"
+        yield f"curve: {parts[0]} % of {images:,} test images is not a whole number of them"
     yield from _per_class_problems(row)
 
 
@@ -155,7 +155,7 @@ def coreset_problems(row: Row) -> Iterator[str]:
         yield f"class_counts: they add up to {sum(row.class_counts)}, the budget is {row.budget}"
     quality = row.pseudo_labels
     if quality and (quality.clusters > row.pool_size or not _whole(quality.accuracy, row.pool_size)):
-        yield f"pseudo_labels: {quality.accuracy} % and {quality.clusters} clusters are none of {row.pool_size} images"
+        yield f"pseudo_labels: {quality.accuracy} % and {quality.clusters} clusters do not fit {row.pool_size} images"
 
 
 def judged_problems(row: Row) -> Iterator[str]:
@@ -201,7 +201,7 @@ def origin_problems(row: Row) -> Iterator[str]:
     try:
         created = datetime.fromisoformat(row.created)
     except ValueError:
-        yield f"created: {row.created!r} is no date and time in ISO 8601"
+        yield f"created: {row.created!r} is not a date and time in ISO 8601"
     else:
         if created.tzinfo is None or created.utcoffset():
             yield f"created: {row.created} is not in UTC"
@@ -218,11 +218,11 @@ def origin_problems(row: Row) -> Iterator[str]:
     for name in ("encoder_weights", "fingerprint", "clean_fingerprint"):
         text = getattr(row, name)
         if not (SHA256.fullmatch(text) or (name != "fingerprint" and not text)):
-            yield f"{name}: {text!r} is no SHA-256"
+            yield f"{name}: {text!r} is not a SHA-256"
     if not re.fullmatch(r"([0-9a-f]{16})?", row.selection_code):
         yield f"selection_code: {row.selection_code!r} has no 16 hexadecimal digits"
     if not re.fullmatch(r"([0-9a-f]{40}|[0-9a-f]{64})?", row.git_revision):
-        yield f"git_revision: {row.git_revision!r} is no revision of git"
+        yield f"git_revision: {row.git_revision!r} is not a revision of git"
     if row.git_dirty and not row.git_revision:
         yield "git_dirty: there are changes, but to no revision"
     yield from _machine_problems(row)
@@ -239,7 +239,7 @@ def _machine_problems(row: Row) -> Iterator[str]:
         name for name, text in row.versions.items() if not (_VERSION.fullmatch(text) or name in ("cuda", "cudnn"))
     ]
     if strange:
-        yield f"versions: {row.versions[strange[0]]!r} is no version of {strange[0]}"
+        yield f"versions: {row.versions[strange[0]]!r} is not a version of {strange[0]}"
     if not row.device or row.device != row.device.strip():
         yield f"device: {row.device!r} is empty, or begins or ends with blanks"
     if row.train_seconds == 0 or max(row.train_seconds, *(use.seconds for use in row.stages), 0) > _MOST_SECONDS:
@@ -255,7 +255,7 @@ def _machine_problems(row: Row) -> Iterator[str]:
 def _stage_problems(row: Row) -> Iterator[str]:
     keys = [use.key for use in row.stages]
     if len(set(keys)) < len(keys) or not all(map(SHA256.fullmatch, keys)):
-        yield "stages: a key is there twice, or is no SHA-256"
+        yield "stages: a key is there twice, or is not a SHA-256"
     if row.schema_version >= 4 and any(use.paid_seconds is not None for use in row.stages):
         yield f"stages: paid_seconds is not empty in a row of version {row.schema_version}"
     selections = [use.seconds for use in row.stages if use.kind == "selection"]
@@ -284,7 +284,7 @@ def _per_class_problems(row: Row) -> Iterator[str]:
     pairs = [(share, count) for share, count in zip(shares, counts, strict=True) if share is not None]
     parts = [(share, count) for share, count in pairs if not _whole(share, count)]
     if parts:
-        yield f"per_class_accuracy: {parts[0][0]} % of {parts[0][1]:,} test images is no whole number of them"
+        yield f"per_class_accuracy: {parts[0][0]} % of {parts[0][1]:,} test images is not a whole number of them"
     correct = sum(share * count for share, count in pairs)
     if not sum(counts) or not math.isclose(correct / sum(counts), row.accuracy, abs_tol=_TOLERANCE):
         yield f"per_class_accuracy: with test_class_counts it does not make {row.accuracy}"

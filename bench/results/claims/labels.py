@@ -63,7 +63,7 @@ class DataAtHand:
         entry = next((entry for entry in datasets if entry.name == call.name), None)
         # A row from outside must not make us open a path of its choosing or run a plugin.
         if entry is None or not entry.function.__module__.startswith("bench.datasets.") or call.params:
-            return f"{call.name} is no built-in data set, or one of your own files"
+            return f"{call.name} is not a built-in data set, or reads your own files"
         # Another version of the reader may return other images, which is no problem of the row.
         if row.dataset_version not in (None, entry.info.version):
             return f"{call.name} is here in version {entry.info.version}"
