@@ -333,7 +333,7 @@ def d2_label_free(
     gamma_forward: Annotated[float, Field(ge=0)] = 1.0,
     metric: Literal["cosine", "euclidean"] = "cosine",
 ) -> NDArray[np.int64]:
-    """Keep diverse images: pass messages on the kNN graph, as ``d2`` does, with a difficulty that needs no label.
+    """Keep diverse images: pass messages on the kNN graph, as d2 does, with a difficulty that needs no label.
 
     D2 (Maharana et al. 2023), the self-supervised setting. All images start equally difficult, or by their distance
     to a k-means centroid. Deviations as for ``d2``.

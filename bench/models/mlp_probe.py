@@ -26,7 +26,7 @@ def mlp_probe(shape: tuple[int, ...], num_classes: int, *, width: Annotated[int,
     Args:
         shape: (D,) of an embedding.
         num_classes: size of the output.
-        width: of the hidden layer.
+        width: width of the hidden layer.
 
     Returns:
         float [B, D] -> logits [B, num_classes]; random weights from torch's global generator, which the caller seeds.
@@ -39,9 +39,9 @@ def mlp_probe(shape: tuple[int, ...], num_classes: int, *, width: Annotated[int,
     size = embedding_size("mlp_probe", shape)
     return nn.Sequential(
         OrderedDict(
-            # Without scale and shift, which the next layer can learn as well.
+            # Without scale and shift, which the next layer can learn too.
             norm=nn.BatchNorm1d(size, affine=False),
-            # No bias: BatchNorm's own takes its place.
+            # No bias: BatchNorm has one.
             hidden=nn.Linear(size, width, bias=False),
             hidden_norm=nn.BatchNorm1d(width),
             relu=nn.ReLU(inplace=True),

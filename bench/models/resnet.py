@@ -22,8 +22,8 @@ def resnet18(shape: tuple[int, ...], num_classes: int, *, stem: Stem = "auto") -
     Args:
         shape: (C, H, W) of an image.
         num_classes: size of the output.
-        stem: ``cifar`` is a 3x3 convolution of stride 1 without max-pool, ``imagenet`` torchvision's; ``auto`` takes
-            ``cifar`` for sides up to 96 px.
+        stem: first layers: ``cifar`` is a 3x3 convolution of stride 1 without max-pooling, ``imagenet`` is
+            torchvision's; ``auto`` is ``cifar`` for sides up to 96 px.
 
     Returns:
         float [B, C, H, W] -> logits [B, num_classes]; random weights from torch's global generator, which the caller
@@ -42,7 +42,7 @@ def resnet34(shape: tuple[int, ...], num_classes: int, *, stem: Stem = "auto") -
     Args:
         shape: (C, H, W) of an image.
         num_classes: size of the output.
-        stem: as for ``resnet18``.
+        stem: see ``resnet18``.
 
     Returns:
         float [B, C, H, W] -> logits [B, num_classes]; random weights as for ``resnet18``.
@@ -60,7 +60,7 @@ def resnet50(shape: tuple[int, ...], num_classes: int, *, stem: Stem = "auto") -
     Args:
         shape: (C, H, W) of an image.
         num_classes: size of the output.
-        stem: as for ``resnet18``.
+        stem: see ``resnet18``.
 
     Returns:
         float [B, C, H, W] -> logits [B, num_classes]; random weights as for ``resnet18``.
@@ -83,7 +83,7 @@ def _resnet(name: str, shape: tuple[int, ...], num_classes: int, stem: Stem) -> 
     if small or shape[0] != 3:
         kernel, stride, padding = (3, 1, 1) if small else (7, 2, 3)
         network.conv1 = nn.Conv2d(shape[0], 64, kernel, stride, padding, bias=False)
-        # torchvision's own initialisation, which a layer put in afterwards has missed.
+        # torchvision's initialisation, which the replaced layer has not had.
         nn.init.kaiming_normal_(network.conv1.weight, mode="fan_out", nonlinearity="relu")
     if small:
         network.maxpool = nn.Identity()
