@@ -270,7 +270,7 @@ UNTRUE: list[tuple[Change, str]] = [
     ),
     (
         lambda row: {"stages": [row["stages"][0] | {"key": "0" * 64}, row["stages"][1]]},
-        "stages: dynamics 000000000000... is none",
+        "stages: dynamics 000000000000... is not among",
     ),
     (lambda row: {"stages": row["stages"] * 2}, "stages: a key is there twice"),
     (lambda row: {"stages": [row["stages"][0] | {"kind": "other"}, row["stages"][1]]}, "stages: other "),
