@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -24,12 +24,11 @@ from bench.parts import (
     NearestNeighbors,
     Options,
     Part,
-    PartArrays,
     Supervision,
     TrainedOn,
 )
 from bench.plugins import methods
-from bench.stages.givers import Giver, giver, gives
+from bench.stages.givers import gives
 from bench.stages.gradients import GradientNorms
 from bench.stages.selection import resources_of
 from bench.stages.session import Session
@@ -42,15 +41,6 @@ def cell_of(method: str, out: Path) -> Cell:
     recipe = {"iterations": 4, "proxy_epochs": 4, "evaluations": 1}
     [cell] = make_plan(load_spec(given={**given, "recipe": recipe}), out=out).cells
     return cell
-
-
-def test_every_row_names_what_gives_it_and_what_holds_it() -> None:
-    held = {field.name for field in fields(PartArrays)}
-    for part in PARTS.values():
-        assert isinstance(giver(part), Giver)
-        assert not part.array or {part.array.format(of=of) for of in ("labels", "pseudo")} <= held
-    told = {part.array.format(of=of) for part in PARTS.values() for of in ("labels", "pseudo") if part.array}
-    assert told | {"label_array"} == held
 
 
 def test_what_rests_on_labels_follows_from_the_table() -> None:

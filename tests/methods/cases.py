@@ -52,3 +52,9 @@ def chances(score: np.ndarray, confidence: np.ndarray, rate: float, exponent: fl
     b = 15 * (1 - anchor) * (1 - rate**exponent)
     p = beta_distribution.pdf(confidence, 16 - b, b) * score
     return p / p.sum()
+
+
+def keeps_the_highest(name: str, source: ArraySource, scores: np.ndarray, **params: Any) -> bool:
+    """Whether no image that the method leaves out of 200 has a higher score than one that it keeps."""
+    kept = run(name, source, 200, **params)
+    return bool(scores[kept].min() >= np.delete(scores, kept).max())

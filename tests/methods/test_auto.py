@@ -65,16 +65,6 @@ def test_where_none_is_better_than_chance_a_random_coreset_is_taken() -> None:
     np.testing.assert_array_equal(first, run("typiclust")[0])
 
 
-def test_the_guard_asks_for_a_standard_deviation_above_the_mean() -> None:
-    """Random coresets judged 0.1 to 0.5 have a mean of 0.3 and a standard deviation of 0.158."""
-
-    def judged(best: float) -> str:
-        values = iter([best, 0.1, 0.2, 0.3, 0.4, 0.5])
-        return run("auto", replace(blind(), judging=lambda indices: next(values)), candidates="typiclust")[1].taken
-
-    assert (judged(0.45), judged(0.46)) == ("random 1", "typiclust")
-
-
 def test_one_list_of_candidates_has_one_key() -> None:
     entry = methods.get("auto")
     spaced = entry.changed({"candidates": "typiclust, elfs( guard=false, clustering=kmeans )"})

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.stats import spearmanr
 
 from bench.array_source import ArraySource
-from tests.methods.cases import chances, run
+from tests.methods.cases import chances, keeps_the_highest, run
 from tests.narrowing import present
 
 
@@ -25,3 +25,7 @@ def test_dual_draws_by_the_early_confidence_and_keeps_the_highest_scores_otherwi
         != run("dual", digits, 180, rate=0.9, sampling="beta").tolist()
     )
     assert run("dual", other, 180, rate=0.9).tolist() == run("dual", digits, 180, rate=0.9).tolist()
+
+
+def test_the_highest_dual_scores_are_kept(digits: ArraySource) -> None:
+    assert keeps_the_highest("dual", digits, present(digits.dynamics_labels).dual)

@@ -25,17 +25,6 @@ def test_never_learned_images_rank_at_either_end(digits: ArraySource) -> None:
     assert not set(never) & set(kept.tolist())
 
 
-def test_never_learned_images_lie_one_above_the_highest_count(digits: ArraySource) -> None:
-    # One of them at the number of epochs would fill D2's sums and leave CCS' strata of equal width empty.
-    counts = np.array([0, 3, 0, 5, 0, 1], dtype=np.int32)
-    learned = np.array([True, True, False, True, False, True])
-    dynamics = replace(present(digits.dynamics_labels), forgetting=counts, learned=learned, epochs=200)
-    assert dynamics.difficulty("forgetting").tolist() == [0, 3, 6, 5, 6, 1]
-    assert dynamics.difficulty("forgetting", never_learned="zero").tolist() == counts.tolist()
-    none = replace(dynamics, forgetting=0 * counts, learned=np.zeros(6, dtype=bool))
-    assert none.difficulty("forgetting").tolist() == [1] * 6
-
-
 def test_forgetting_ties_depend_on_the_seed_alone(digits: ArraySource) -> None:
     assert run("forgetting", digits, 900, seed=0).tolist() == run("forgetting", digits, 900, seed=0).tolist()
     assert run("forgetting", digits, 900, seed=0).tolist() != run("forgetting", digits, 900, seed=1).tolist()

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import save_file
 from torch import nn
 
 from bench.data import Dataset
 from bench.engine.plan import make_plan
-from bench.errors import BenchError, SpecError, WeightsError
+from bench.errors import SpecError
 from bench.grid.spec import load_spec
 from bench.identity import ModelRef
 from bench.loading import load_dataset
@@ -23,9 +21,8 @@ from bench.recipe import Recipe
 from bench.stages.session import Session
 from bench.training.fit import fresh_network, make_batches
 from bench.training.loop import train
+from tests.models.library_weights import GRID, published, timm
 from tests.photo_fixtures import crops
-
-timm = pytest.importorskip("timm")
 
 NETWORKS = [
     ("timm", "test_vit"),
@@ -34,26 +31,6 @@ NETWORKS = [
     ("torchvision", "mobilenet_v3_small"),
     ("torchvision", "shufflenet_v2_x0_5"),
 ]
-
-
-@cache
-def random_weights(library: str, name: str, classes: int) -> dict[str, torch.Tensor]:
-    """The same for every test, which reads and does not change them: filling a network takes longer than saving it."""
-    torch.manual_seed(1)
-    if library == "timm":
-        network = timm.create_model(name, num_classes=classes)
-    else:
-        from torchvision.models import get_model
-
-        network = get_model(name, weights=None, num_classes=classes)
-    return {key: value.detach() for key, value in network.state_dict().items()}
-
-
-def published(library: str, name: str, path: Path, classes: int = 1000) -> dict[str, torch.Tensor]:
-    """Save the network with random weights as its library would publish it."""
-    state = random_weights(library, name, classes)
-    save_file(state, path) if path.suffix == ".safetensors" else torch.save({"state_dict": state}, path)
-    return state
 
 
 def fresh(library: str, size: int | None = None, classes: int = 10, **params: Any) -> tuple[Any, Any, Recipe]:
@@ -176,112 +153,6 @@ def test_a_transformer_is_fine_tuned_at_another_size(tmp_path: Path) -> None:
     network, (batches, generator), recipe = fresh("timm", name="test_vit", pretrained=str(tmp_path / "w.safetensors"))
     assert (recipe.optimiser, recipe.warm_up) == ("adamw", 0.05)
     train(network, batches, recipe=recipe, iterations=2, generator=generator)
-
-
-GRID = {
-    "datasets": "digits",
-    "methods": "random",
-    "rates": "0.9",
-    "pool_size": 200,
-    "recipe": {"iterations": 3, "precision": "fp32"},
-}
-
-
-def test_the_files_content_is_part_of_the_cell(tmp_path: Path) -> None:
-    path = tmp_path / "w.safetensors"
-    cells = {}
-    for classes in (10, 11):
-        published("timm", "test_resnet", path, classes)
-        grid = {**GRID, "models": f"timm(name=test_resnet, pretrained={path})"}
-        [cells[classes]] = make_plan(load_spec(given=grid), out=tmp_path / "out").cells
-    assert cells[10].cell_id != cells[11].cell_id
-    session = Session(out=tmp_path / "out", cache=tmp_path / "cache")
-    row = cells[11].row(session)
-    sha256 = cells[11].model.params["sha256"]
-    assert len(sha256) == 16
-    assert row.model == f"timm(name=test_resnet, pretrained={path}, sha256={_text(sha256)})"
-    # A worker does not train on another file than the plan saw, and a row's own name is read back as the same network.
-    with pytest.raises(WeightsError, match="is not the file with sha256="):
-        cells[10].row(session)
-    grid = {**GRID, "models": row.model}
-    [again] = make_plan(load_spec(given=grid), out=tmp_path / "other").cells
-    assert again.cell_id == cells[11].cell_id
-
-
-def _text(digest: str) -> str:
-    """In quotes where the digits could be read as a number."""
-    from bench.grammar import Call
-
-    return str(Call("x", {"a": digest}))[4:-1]
-
-
-@pytest.fixture(scope="module")
-def wrong_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of files that are read only: weights of three networks, and a text."""
-    folder = tmp_path_factory.mktemp("weights")
-    published("timm", "test_resnet", folder / "w.pth")
-    published("timm", "test_vit", folder / "vit.pth")
-    published("torchvision", "resnet18", folder / "r18.pth")
-    (folder / "text.pth").write_text("no weights")
-    return folder
-
-
-@pytest.mark.parametrize(
-    ("model", "says"),
-    [
-        ("timm(name=test_resnet, pretrained=none.pth)", "pretrained=none.pth is missing; give a file of plain tensors"),
-        ("timm(name=test_resnet, pretrained=.)", "pretrained=. is a folder; give a file"),
-        ("timm(name=test_resnet, body_lr=0.5)", "body_lr=0.5 goes with pretrained=FILE, which was not given."),
-        ("torchvision(name=resnet18, sha256=ab)", "sha256=ab goes with pretrained=FILE, which was not given."),
-        ("timm(name=test_resnet, pretrained=w.pth, body_lr=2)", "body_lr=2 is not valid: input should be less than or"),
-        ("timm(name=test_resnet, pretrained=w.pth, sha256=abc)", "w.pth is not the file with sha256=abc... that was"),
-        (
-            "timm(name=test_resnett, pretrained=w.pth)",
-            "unknown name of model 'timm': 'test_resnett'. Did you mean",
-        ),
-        ("timm(name=test_vit, pretrained=w.pth)", "does not fit model 'timm': "),
-        ("torchvision(name=resnet34, pretrained=r18.pth)", "It was to fill resnet34. It fits resnet18."),
-        ("timm(name=test_vit2, pretrained=vit.pth, size=160)", "It was to fill test_vit2. It fits test_vit."),
-        (
-            "torchvision(name=resnet18, pretrained=text.pth)",
-            "cannot read the weights file text.pth: it is damaged, or holds other than tensors (only",
-        ),
-        ("torchvision(name=resnet18, pretrained=~nobody-here/w.pth)", "pretrained=~nobody-here/w.pth is missing; give"),
-        (f"timm(name=test_resnet, pretrained={'w' * 300})", ": cannot look for it: File name too long."),
-    ],
-)
-def test_wrong_weights_are_one_clear_error_before_the_work(
-    model: str, says: str, wrong_files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(wrong_files)
-    with pytest.raises(BenchError, match=r"^[^\n]+$") as caught:
-        make_plan(load_spec(given={**GRID, "models": model}), out=tmp_path / "out")
-    assert says in str(caught.value)
-    assert not (tmp_path / "out" / "rows").exists()
-
-
-def test_a_dry_run_names_every_file_that_is_missing_or_does_not_fit(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    published("timm", "test_resnet", Path("w.pth"))
-    Path("text.pth").write_text("no weights")
-    networks = {
-        "timm(name=test_resnet, pretrained=none.pth)": "pretrained=none.pth is missing",
-        "torchvision(name=resnet18, pretrained=text.pth)": "cannot read the weights file text.pth",
-        "timm(name=test_vit, pretrained=w.pth)": "does not fit model 'timm'",
-        "timm(name=test_resnet, pretrained=w.pth)": "",
-    }
-    given = {**GRID, "datasets": "digits,cifar10", "methods": "random,aum", "models": ", ".join(networks)}
-    given["proxy_model"] = "torchvision(name=resnet18, pretrained=proxy.pth)"
-    plan = make_plan(load_spec(given=given), out=tmp_path / "out", tolerant=True)
-    assert {cell.model.params["name"] for cell in plan.cells} == {"test_resnet", "resnet18", "test_vit"}
-    wanted = ["cifar10", "none.pth is missing", "proxy.pth is missing", *list(networks.values())[1:3]]
-    assert len(plan.problems) == len(wanted)
-    for said in wanted:
-        assert [said in problem for problem in plan.problems].count(True) == 1, said
-    with pytest.raises(SpecError, match=r"body_lr=0\.5 goes with pretrained=FILE"):
-        make_plan(load_spec(given={**GRID, "models": "timm(name=test_resnet, body_lr=0.5)"}), out=None, tolerant=True)
 
 
 def test_a_proxy_is_fine_tuned_too(tmp_path: Path) -> None:

@@ -6,12 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from bench.errors import RowError
-from bench.recipe import Precision, Recipe
+from bench.recipe import Recipe
 from bench.results.accuracy_table import accuracy_table, table_records
-from bench.results.facts import common
-from bench.results.frame import to_frame
-from bench.results.pseudo_quality import PseudoLabelQuality
 from bench.results.rendering import MISSING, latex, markdown, to_csv
 from bench.results.rows import Row
 from bench.results.tables import blocks
@@ -64,68 +60,6 @@ def test_one_seed_shows_no_std(grid: Grid) -> None:
     assert "one seed per cell (0), so no std" in accuracy_table(block).notes[0]
 
 
-def test_caption_says_what_the_rows_say(grid: Grid) -> None:
-    rows = grid(MEANS, RATES, encoder="vit", encoder_supervision="self-supervised")
-    rows = [row.model_copy(update={"device": "NVIDIA H200"}) if row.seed else row for row in rows]
-    text = " ".join(accuracy_table(blocks(rows)[0]).notes)
-    for part in (
-        "Accuracy: last-iteration test accuracy in percent, mean ± std over n = 3 seeds (0, 1, 2)",
-        "N = 1,437 images of digits",
-        "Encoder: vit (self-supervised), which random, aum do not use",
-        "Model: small_cnn, 400 iterations, batch 256 Proxy: small_cnn, 20 epochs",
-        "Trained on: NVIDIA H200, cpu Protocol: version 1",
-        "Rows made: 2025-11-20 to 2025-11-22 (UTC)",
-    ):
-        assert part in text
-    assert "Warning" not in text
-    assert "Scaled" not in text
-
-
-def test_caption_says_what_a_long_tailed_and_noisy_version_is(grid: Grid) -> None:
-    [block] = blocks(grid({"random": [90.0]}, [0.5], dataset="digits(pool_size=1437)@imbalance=10@noise=0.2"))
-    assert (
-        "digits(pool_size=1437)@imbalance=10@noise=0.2: training split long-tailed (the largest class 10 times the "
-        "smallest), with 20 % of the labels replaced by another class; the test split is unchanged, so accuracy is "
-        "over its own class balance and true labels"
-    ) in accuracy_table(block).notes
-    assert not any("test split" in note for note in accuracy_table(blocks(grid({"random": [90.0]}, [0.5]))[0]).notes)
-
-
-def test_caption_warns_of_an_encoder_trained_with_labels_and_of_a_scaled_recipe(grid: Grid) -> None:
-    rows = grid(MEANS, RATES, encoder_supervision="labels", recipe=Recipe().scaled(0.1))
-    text = " ".join(accuracy_table(blocks(rows)[0]).notes)
-    assert "Warning: the encoder pixels was trained with labels" in text
-    assert "not strictly free of labels: elfs" in text
-    assert "Scaled: iterations and proxy epochs times 0.1, not the full protocol" in text
-
-
-def test_caption_names_the_precision_where_not_all_is_in_fp32(grid: Grid) -> None:
-    def notes(**precisions: Precision) -> str:
-        rows = [
-            row
-            for dataset, precision in precisions.items()
-            for row in grid({"random": [90.0]}, [0.5], dataset=dataset, recipe=Recipe(precision=precision))
-        ]
-        return " ".join(map(str, common(to_frame(rows))))
-
-    assert "Precision" not in notes(digits="fp32") + notes(digits="auto", mnist5k="fp32")
-    assert "Protocol: version 1 Precision: bf16" in notes(digits="bf16", mnist5k="bf16")
-    mixed = "Precision: bf16 (small_cnn on digits), fp32 (small_cnn on cifar10, small_cnn on mnist5k)"
-    assert mixed in notes(digits="bf16", mnist5k="fp32", cifar10="auto")
-
-
-def test_rows_of_two_precisions_make_no_block(grid: Grid) -> None:
-    precisions: tuple[Precision, ...] = ("fp32", "bf16")
-    rows = [
-        row
-        for seed, precision in enumerate(precisions)
-        for row in grid({"random": [90.0]}, [0.5], seeds=2, recipe=Recipe(precision=precision))
-        if row.seed == seed
-    ]
-    with pytest.raises(RowError, match=r"recipe\.precision: 'fp32' and 'bf16'"):
-        blocks(rows)
-
-
 def test_metric_best_is_named(grid: Grid) -> None:
     [block] = blocks(grid(MEANS, RATES), metric="best")
     assert accuracy_table(block).notes[0].startswith("Accuracy: best test accuracy seen during training")
@@ -152,19 +86,6 @@ def test_a_difference_that_rounds_to_zero_has_no_minus(grid: Grid) -> None:
     assert texts[1:3] == ["94.9 (+0.0)", "86.9 (+0.0)"]
 
 
-def test_a_smaller_pool_gets_no_reported_numbers_and_says_why(grid: Grid) -> None:
-    [block] = blocks(grid(MEANS, RATES, dataset="cifar10(pool_size=5000)", pool_size=5000), compare=True)
-    assert accuracy_table(block).notes[-1] == (
-        "Reported numbers: none, since the papers' pool has 50,000 images, this one 5,000"
-    )
-
-
-def test_another_model_than_the_papers_is_said(grid: Grid) -> None:
-    [block] = blocks(grid(MEANS, RATES, **(PAPER | {"model": "small_cnn"})), compare=True)
-    text = " ".join(accuracy_table(block).notes)
-    assert "ELFS and CCS trained resnet18 for 40,000 iterations; these rows: small_cnn, 40,000" in text
-
-
 def test_csv_holds_numbers_with_holes_as_holes(grid: Grid) -> None:
     rows = [row for row in grid(MEANS, RATES, **PAPER) if (row.method, row.rate) != ("aum", 0.9)]
     records = list(csv.DictReader(io.StringIO(to_csv(table_records(blocks(rows, compare=True))))))
@@ -178,17 +99,6 @@ def test_csv_holds_numbers_with_holes_as_holes(grid: Grid) -> None:
     assert (hole["n"], hole["mean"], hole["complete"], hole["difference"]) == ("0", "", "0", "")
 
 
-def test_other_seeds_are_told_below_the_table(grid: Grid) -> None:
-    rows = grid({"random": [90.0, 80.0], "aum": [92.0, 60.0]}, RATES, seeds=2)
-    rows += [row.model_copy(update={"seed": row.seed + 5}) for row in grid({"elfs": [99.0, 99.0]}, RATES, seeds=2)]
-    notes = accuracy_table(blocks(rows)[0]).notes
-    assert (
-        "Other seeds: elfs was run at the seeds 5, 6 at 50 %, 90 %, not at the seeds 0, 1 of the others: it is not "
-        "ranked, averaged or marked best there" in notes
-    )
-    assert not any("was run at the seed" in note for note in accuracy_table(blocks(grid(MEANS, RATES)[1:])[0]).notes)
-
-
 def test_renderings_do_not_depend_on_the_order_of_the_rows(grid: Grid) -> None:
     rows = grid(MEANS, RATES, **PAPER)
 
@@ -198,49 +108,3 @@ def test_renderings_do_not_depend_on_the_order_of_the_rows(grid: Grid) -> None:
         return markdown(tables), latex(tables), to_csv(table_records(made))
 
     assert render(rows) == render(rows[::-1])
-
-
-def test_caption_says_how_good_the_pseudo_labels_were(grid: Grid) -> None:
-    def rows(variant: str, accuracies: list[float]) -> list[Row]:
-        return [
-            row.model_copy(
-                update={
-                    "pseudo_labels": PseudoLabelQuality(accuracy=accuracies[row.seed], nmi=0.5, ari=0.4, clusters=10)
-                }
-            )
-            for row in grid({variant: [91.0, 82.0]}, RATES)
-        ]
-
-    plain = grid({"random": [90.0, 80.0]}, RATES)
-    [block] = blocks([*plain, *rows("elfs", [70, 71, 72]), *rows("elfs(beta=0.4)", [70, 71, 72])])
-    notes = accuracy_table(block).notes
-    quality = "71.0 ± 1.0 % accurate, NMI 0.50 ± 0.00, ARI 0.40 ± 0.00 (10 clusters, n = 3)"
-    assert f"Pseudo-labels of elfs: {quality}" in notes
-    assert "nothing is chosen by it" in notes[-1]
-    [block] = blocks([*plain, *rows("elfs", [70, 71, 72]), *rows("elfs(num_clusters=12)", [60, 60, 60])])
-    labels = [fact.label for fact in accuracy_table(block).facts if "accurate" in fact.text]
-    assert labels == ["Pseudo-labels of elfs", "Pseudo-labels of elfs(num_clusters=12)"]
-    [block] = blocks(plain)
-    assert "seudo-labels" not in " ".join(accuracy_table(block).notes)
-
-
-def test_methods_that_were_trained_with_weights_are_named(grid: Grid) -> None:
-    plain, weighted = grid({"random": [90.0, 80.0]}, RATES), grid({"aum": [91.0, 82.0]}, RATES, weighted=True)
-    notes = [accuracy_table(block).notes for block in (*blocks([*plain, *weighted]), *blocks(plain))]
-    said = "Weighted: aum: training multiplies each image's loss by the weight that the method gave it"
-    assert [said in each for each in notes] == [True, False]
-
-
-@pytest.mark.parametrize(
-    ("variant", "said"), [("ccs", True), ("ccs(beta={0.5: 0.0, 0.9: 0.3})", False), ("aum", False)]
-)
-def test_a_method_at_a_beta_that_its_paper_tuned_away_from_is_named(
-    row: Callable[..., Row], variant: str, said: bool
-) -> None:
-    of_call = {"beta": {0.5: 0.0, 0.9: 0.3} if "{" in variant else {0.5: 0.0, 0.9: 0.0}}
-    common = {"score": "aum", "strata": 50} if "ccs" in variant else {"margin": "softmax"}
-    rows = [row(variant, rate, params={**common, "beta": of_call["beta"][rate]}, **PAPER) for rate in (0.5, 0.9)]
-    [block] = blocks(rows, compare=True)
-    notes = accuracy_table(block).notes
-    assert any("(CCS" in note or "CCS (" in note for note in notes)
-    assert ("Beta: ccs ran at beta = 0, which drops nothing; the papers tuned beta" in notes) is said

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import csv
-import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,37 +8,18 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats as oracle
-from typer.testing import CliRunner
 
-from bench.cli import app
-from bench.errors import DataError, RowError, SpecError, UnknownName
+from bench.errors import DataError, SpecError, UnknownName
 from bench.results.comparison import between_encoders, contests, find_baseline, method_agreements
 from bench.results.comparison_tables import contest_table, encoder_tables, overlap_tables
 from bench.results.facts import chosen_facts
-from bench.results.published import indices_path, scores_path, write_indices, write_scores
-from bench.results.rows import Row, write_row
+from bench.results.published import indices_path, scores_path
+from bench.results.rows import Row
 from bench.results.tables import blocks
+from tests.results.coresets import MEANS, RATES, put
 
 Grid = Callable[..., list[Row]]
-MEANS = {"random": [90.0, 80.0], "elfs": [92.0, 86.0], "aum": [95.0, 60.0]}
-RATES = [0.5, 0.9]
 AT_90 = {name: column[1:] for name, column in MEANS.items()}
-
-
-def put(rows: list[Row], folder: Path) -> list[Row]:
-    """Write rows with a coreset each; the methods with scores rank by their seed's own noise around one truth."""
-    truth = np.random.default_rng(0).normal(size=rows[0].pool_size)
-    written = []
-    for row in rows:
-        own = int(hashlib.sha256(f"{row.variant}{row.encoder}{row.seed}".encode()).hexdigest()[:8], 16)
-        scores = (truth + np.random.default_rng(own).normal(size=row.pool_size)).astype(np.float32)
-        order = np.argsort(-scores) if row.method != "random" else np.random.default_rng(own).permutation(len(scores))
-        changes = {"indices_sha256": write_indices(order[: row.budget], folder, row.cell_id)}
-        if row.method != "random":
-            changes["scores_sha256"] = write_scores(scores, folder)
-        written.append(row.model_copy(update=changes))
-        write_row(written[-1], folder)
-    return written
 
 
 def accuracies(rows: list[Row], method: str, rate: float) -> list[float]:
@@ -143,17 +122,6 @@ def test_overlap_is_the_mean_over_seeds_by_hand(grid: Grid, tmp_path: Path) -> N
     assert other["mean"] == pytest.approx(other["chance"], abs=0.04)
 
 
-def test_scores_that_are_the_same_at_all_rates_are_shown_once(grid: Grid, tmp_path: Path) -> None:
-    [block] = blocks(put(grid(MEANS, RATES), tmp_path))
-    tables = overlap_tables(block, method_agreements(block, [tmp_path]))
-    titles = [table.title.partition("model small_cnn, ")[2] for table in tables]
-    assert titles == [
-        "50 % removed: overlap of coresets",
-        "90 % removed: overlap of coresets",
-        "50 %, 90 % removed: agreement of scores",
-    ]
-
-
 def test_missing_files_are_named_and_damaged_ones_refused(grid: Grid, tmp_path: Path) -> None:
     rows = put(grid(AT_90, [0.9]), tmp_path)
     [block] = blocks(rows)
@@ -176,64 +144,6 @@ def test_encoders_are_compared_at_the_same_seed(grid: Grid, tmp_path: Path) -> N
     assert found["mean"][0] == pytest.approx(np.mean([len(a & b) / len(a | b) for a, b in pairs]))
     [table] = encoder_tables(found)
     assert "encoder dino_vits16 against pixels" in table.title
-
-
-def test_a_guards_random_coreset_is_said(grid: Grid) -> None:
-    taken = {0: "beta=0.1", 1: "random 2", 2: "kcenter"}
-    rows = [
-        r.model_copy(update={"taken": taken[r.seed]}) if (r.method, r.rate) == ("elfs", 0.9) else r
-        for r in grid(MEANS, RATES)
-    ]
-    rows = [r.model_copy(update={"chosen": {"beta": 0.1}}) if r.taken == "beta=0.1" else r for r in rows]
-    [block] = blocks(rows)
-    notes = [str(fact) for fact in chosen_facts(block)]
-    assert notes == ["elfs took, by seed: beta=0.1, a random coreset, kcenter at 90 %"]
-
-
-def test_few_seeds_and_chosen_parameters_are_said(grid: Grid) -> None:
-    rows = [
-        r.model_copy(update={"chosen": {"beta": 0.1 * r.seed}}) if r.method == "elfs" else r for r in grid(MEANS, RATES)
-    ]
-    [block] = blocks(rows)
-    [line] = find_baseline([block], "random")
-    notes = contest_table(block, line, contests(block, line)).notes
-    assert "elfs chose beta, by seed: 0, 0.1, 0.2 at 50 %; 0, 0.1, 0.2 at 90 %" in notes
-    assert not any("took" in note for note in notes)
-    assert any("with 3 pairs no test without assumptions gives p below 0.25" in note for note in notes)
-
-
-def test_command_writes_the_same_files_again(grid: Grid, tmp_path: Path) -> None:
-    put(grid({"full": [97.0], **MEANS}, RATES), tmp_path / "run")
-    written = []
-    for _ in range(2):
-        done = CliRunner().invoke(app, ["compare", str(tmp_path / "run"), "--out", str(tmp_path / "out")])
-        assert done.exit_code == 0, done.output
-        written.append({path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()})
-    assert written[0].keys() == {"comparison.md", "comparison.csv", "comparison.tex", "overlap.csv"}
-    assert written[0] == written[1]
-    assert "+6.00" in done.output
-    records = list(csv.DictReader(written[0]["comparison.csv"].decode().splitlines()))
-    elfs = next(record for record in records if (record["method"], record["rate"]) == ("elfs", "0.9"))
-    # Equal differences at every seed have no spread, so no p-value.
-    assert (elfs["difference"], elfs["pairs"], elfs["p"], elfs["win_rate"]) == ("6.000000", "3", "", "1.000000")
-
-
-def test_rows_of_the_first_version_are_read(grid: Grid, tmp_path: Path) -> None:
-    [row] = grid({"random": [90.0]}, [0.5], 1)
-    old = row.model_dump_json(exclude={"chosen", "scores_sha256"})
-    assert "chosen" not in old
-    assert Row.model_validate_json(old) == row
-
-
-def test_a_missing_seed_is_shown_beside_the_numbers_it_touches(grid: Callable[..., list[Row]]) -> None:
-    rows = [row for row in grid({"random": [90.0], "ccs": [91.0]}, [0.5]) if (row.method, row.seed) != ("ccs", 2)]
-    [block] = blocks(rows, digits=2)
-    [baseline] = find_baseline([block], "random")
-    table = contest_table(block, baseline, contests(block, baseline))
-    texts = {line[0].text: [field.text for field in line] for section in table.sections for line in section.lines}
-    assert texts["random"][1] == "90.00"
-    assert texts["ccs"][1].endswith("(n=2)")
-    assert texts["ccs"][2].endswith("(n=2)")
 
 
 def enlarged(row: Callable[..., Row]) -> list[Row]:
@@ -319,10 +229,3 @@ def test_ties_of_float32_quotients_are_ties_over_all_rates(row: Callable[..., Ro
     assert found.loc["elfs", ["wins", "ties"]].tolist() == [0, 3]
     assert np.isnan(found.loc["elfs", "p"])
     assert found[["rank", "rank_low", "rank_high"]].to_numpy().tolist() == [[1.5, 1.5, 1.5]] * 2
-
-
-def test_rows_of_the_full_set_alone_leave_nothing_to_compare(row: Callable[..., Row], tmp_path: Path) -> None:
-    write_row(row("full", 0.0), tmp_path)
-    done = CliRunner().invoke(app, ["compare", str(tmp_path)])
-    assert isinstance(done.exception, RowError)
-    assert str(done.exception) == "nothing to compare: all rows are of the full data set."

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -141,3 +142,10 @@ def test_a_row_written_before_pseudo_labels_were_compared_is_read(tmp_path: Path
     del fields["pseudo_labels"]
     path.write_text(json.dumps(fields), encoding="utf-8")
     assert read_row(path).pseudo_labels is None
+
+
+def test_rows_of_the_first_version_are_read(grid: Callable[..., list[Row]]) -> None:
+    [row] = grid({"random": [90.0]}, [0.5], 1)
+    old = row.model_dump_json(exclude={"chosen", "scores_sha256"})
+    assert "chosen" not in old
+    assert Row.model_validate_json(old) == row

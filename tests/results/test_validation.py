@@ -3,103 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from bench.cli import app
-from bench.engine.plan import make_plan
 from bench.errors import RowError
-from bench.grid.spec import load_spec
-from bench.plugins import methods, register_method
-from bench.results.claims import Unchecked
-from bench.results.claims.configuration import digests
-from bench.results.claims.labels import DataAtHand
-from bench.results.published import indices_path, scores_path, write_scores
-from bench.results.rows import SINCE, Row, read_row, write_row
-from bench.results.validation import findings_of, row_files
-from bench.stages.session import Session
-from tests.row_fixtures import problems_of
-
-RESULTS = Path(__file__).parents[2] / "results"
-RECIPE = {"iterations": 20, "proxy_epochs": 2, "evaluations": 3}
-GRID = {"datasets": "digits", "rates": "0.7", "seeds": [3], "pool_size": 300, "recipe": RECIPE}
-TRUE: dict[str, dict[str, Any]] = {
-    "ccs": {"methods": "ccs(beta=0.1)"},
-    "random": {"methods": "random"},
-    "full": {"methods": "full"},
-    "elfs": {"methods": [{"elfs": {"clustering": "kmeans", "beta": {0.5: 0.0, 0.7: 0.1}}}]},
-    "default-at-rate": {"methods": [{"ccs": {"beta": {0.3: 0.1, 0.7: 0.0}, "strata": 7}}]},
-    "noisy": {"methods": "aum", "datasets": "digits@imbalance=3@noise=0.25@seed=4"},
-    "noisy-label-free": {"methods": "prototypicality", "datasets": "digits@noise=0.25"},
-    "probe": {"methods": "kcenter", "models": "linear_probe"},
-    "transfer": {"methods": "aum", "proxy_model": "small_cnn(width=8)"},
-    "proxy-on-embeddings": {"methods": "badge", "proxy_model": "linear_probe"},
-    "fitted": {"methods": "kcenter", "encoders": "simsiam(epochs=1)", "scale": 0.5},
-}
-"""Grids of one cell, which differ in what their configuration is made of."""
-Fields = dict[str, Any]
-Change = Fields | Callable[[Fields], Fields]
-Write = Callable[..., Path]
-
-
-@pytest.fixture(scope="session")
-def true_rows(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """Name of a grid -> the file of its one row, written by the code that a run calls."""
-    folder, made = tmp_path_factory.mktemp("rows"), {}
-
-    def row_of(name: str) -> Path:
-        if name not in made:
-            [cell] = make_plan(load_spec(given=GRID | TRUE[name]), out=folder / name).cells
-            made[name] = write_row(cell.row(Session(out=folder / name, cache=folder / "cache")), folder / name)
-        return made[name]
-
-    return row_of
-
-
-DATA = DataAtHand()
-"""Reads the digits once."""
-
-
-def findings(path: Path) -> list[str]:
-    return list(findings_of(path, DATA))
-
-
-def problems(path: Path) -> list[str]:
-    return problems_of(path, DATA)
-
-
-def without_gone(fields: Fields) -> Fields:
-    """The fields, and those of mappings in them, that are not ``...``."""
-    kept = {name: value for name, value in fields.items() if value is not ...}
-    return {name: without_gone(value) if isinstance(value, dict) else value for name, value in kept.items()}
-
-
-@pytest.fixture
-def forged(tmp_path: Path, true_rows: Callable[[str], Path]) -> Write:
-    """Copy a true row with its files into a folder of its own, with ``changes`` in its JSON; return the row's file.
-
-    A change to ``...`` takes the field away.
-    """
-
-    def write(changes: Change | None = None, *, of: str = "ccs", name: str = "") -> Path:
-        path = true_rows(of)
-        shutil.copytree(path.parents[1], tmp_path / "run")
-        fields = json.loads(path.read_bytes())
-        fields |= changes(fields) if callable(changes) else changes or {}
-        copy = tmp_path / "run" / "rows" / path.name
-        copy.write_text(json.dumps(without_gone(fields)))
-        return copy.rename(copy.with_stem(name or copy.stem))
-
-    return write
+from bench.results.rows import read_row
+from bench.results.validation import row_files
+from tests.claim_fixtures import RESULTS, TRUE, Change, Write, earlier, findings, first, inside, problems
 
 
 @pytest.mark.parametrize("name", TRUE)
@@ -107,51 +24,10 @@ def test_a_row_of_our_own_has_no_problem_and_is_checked_whole(true_rows: Callabl
     assert findings(true_rows(name)) == []
 
 
-@pytest.mark.parametrize("name", ["ccs", "elfs", "random"])
-@pytest.mark.parametrize("model", ["", "linear_probe"])
-def test_a_row_that_was_trained_again_has_no_problem(
-    true_rows: Callable[[str], Path], tmp_path: Path, name: str, model: str
-) -> None:
-    words = ["train", "--row", str(true_rows(name)), "--out", str(tmp_path / "out"), "--cache-dir", str(tmp_path)]
-    more = ["--model", model, *([] if name == "elfs" else ["--encoder", "pixels"])] if model else []
-    done = CliRunner().invoke(app, [*words, *more])
-    assert done.exit_code == 0, done.output
-    [path] = (tmp_path / "out" / "rows").iterdir()
-    assert findings(path) == []
-    fields = json.loads(path.read_bytes())
-    path.write_text(json.dumps(fields | {"supervision": "coreset"}))
-    [problem] = problems(path)
-    assert problem.startswith("supervision: coreset, but ")
-
-
-def test_scores_may_be_left_out(forged: Write) -> None:
-    path = forged()
-    [scores] = (path.parents[1] / "scores").iterdir()
-    scores.unlink()
-    assert findings(path) == ["scores: the file is left out"]
-    assert problems(path) == []
-
-
 def test_a_field_that_is_there_twice_is_found(forged: Write) -> None:
     path = forged()
     path.write_text(path.read_text().replace('"accuracy": ', '"accuracy": 99.9, "accuracy": ', 1))
     assert problems(path) == [f"{path} is not a valid row: accuracy is there twice."]
-
-
-def first(name: str, item: Any) -> Callable[[Fields], Fields]:
-    """Replace the first item of a list."""
-    return lambda row: {name: [item, *row[name][1:]]}
-
-
-def inside(name: str, **changes: Any) -> Callable[[Fields], Fields]:
-    """Change a mapping."""
-    return lambda row: {name: row[name] | changes}
-
-
-def earlier(version: int) -> Fields:
-    """As a row of an earlier version, which lacks what later ones brought."""
-    later = [name for name, since in SINCE.items() if since > version and name in Row.model_fields]
-    return {"schema_version": version, **dict.fromkeys(later, ...)}
 
 
 UNTRUE: list[tuple[Change, str]] = [
@@ -380,67 +256,6 @@ def test_only_what_a_run_alone_can_tell_may_be_changed_unseen(forged: Write) -> 
     assert passed == BELIEVED
 
 
-def rehashed(path: Path) -> Path:
-    """The row under the hash and the name that its fields make, as somebody would do who knows how."""
-    row = read_row(path)
-    digest = next(digests(row))
-    name = f"{row.cell_id.rpartition('-')[0]}-{digest[:12]}"
-    path.write_text(json.dumps(json.loads(path.read_bytes()) | {"config_sha256": digest, "cell_id": name}))
-    run = path.parents[1]
-    [indices] = (run / "indices").iterdir()
-    indices.rename(indices_path(run, name))
-    return path.rename(path.with_stem(name))
-
-
-@pytest.mark.parametrize(
-    ("changes", "says"),
-    [
-        ({"variant": "ccs(beta=0.2)", "params": {"beta": 0.2}}, "stages: selection"),
-        ({"variant": "ccs(beta=0.9)", "params": {"beta": 0.9}}, "beta=0.9 is not valid at rate 0.7"),
-        ({"fingerprint": "f" * 64}, "fingerprint: ffffffffffff"),
-        (inside("proxy_recipe", proxy_epochs=200), "stages: dynamics"),
-    ],
-)
-def test_a_new_hash_does_not_make_an_untruth_true(forged: Write, changes: Change, says: str) -> None:
-    found = problems(rehashed(forged(changes)))
-    assert not [problem for problem in found if "config_sha256" in problem or "cell_id" in problem]
-    assert any(says in problem for problem in found), found
-
-
-def stranger(pool: Any, budget: int, rng: np.random.Generator, *, depth: int = 3) -> Any:
-    """Keep the first images."""
-    return np.arange(budget)
-
-
-def test_what_is_not_installed_is_said_and_believed(forged: Write) -> None:
-    register_method("stranger", supervision="none")(stranger)
-    try:
-        changes = {"method": "stranger", "variant": "stranger(depth=4)", "params": {"depth": 4}, "supervision": "none"}
-        whole = {"proxy_model": "-", "proxy_version": None, "proxy_recipe": None}
-        path = rehashed(forged(lambda row: changes | whole | {"cell_id": row["cell_id"].replace("ccs", "stranger")}))
-    finally:
-        methods.remove("stranger")
-    found = findings(path)
-    assert [finding for finding in found if not isinstance(finding, Unchecked)] == []
-    assert "method stranger: it is not installed" in found
-
-
-@pytest.mark.parametrize("version", [1, 2, 3])
-def test_what_earlier_rows_do_not_say_is_told_apart_from_what_is_wrong(forged: Write, version: int) -> None:
-    found = findings(forged(earlier(version)))
-    assert all(isinstance(finding, Unchecked) for finding in found), found
-    assert any("hash" in finding for finding in found) == (version == 1)
-    assert any("code that selected" in finding for finding in found) == (version < 3)
-
-
-@pytest.mark.parametrize("of", ["transfer", "noisy"])
-def test_a_hash_that_an_earlier_row_does_not_hold_whole_is_told(forged: Write, of: str) -> None:
-    path = forged(earlier(3), of=of)
-    found = findings(path)
-    assert any(isinstance(finding, Unchecked) and "hash" in finding for finding in found)
-    assert problems(path) == []
-
-
 @pytest.mark.parametrize("field", ["device", "created", "git_revision", "encoder", "model", "dataset", "method"])
 @pytest.mark.parametrize("text", ['=HYPERLINK("http://x")', "+1", "-2+3", "@SUM(A1)"])
 def test_text_that_a_spreadsheet_takes_for_a_formula_is_no_row(tmp_path: Path, field: str, text: str) -> None:
@@ -450,164 +265,12 @@ def test_text_that_a_spreadsheet_takes_for_a_formula_is_no_row(tmp_path: Path, f
         read_row(tmp_path / "row.json")
 
 
-def test_data_that_is_not_here_is_told(forged: Write, tmp_path: Path) -> None:
-    found = findings_of(forged({"dataset": "cifar10(pool_size=300)"}), DataAtHand(tmp_path))
-    told = [finding for finding in found if isinstance(finding, Unchecked)]
-    assert told == ["labels: cifar10 is not on this machine (--data-root)"]
-
-
-@pytest.mark.parametrize(
-    ("dataset", "says"),
-    [
-        ("cifar10@corruption=fog:3", "labels: cifar10@corruption=fog:3 is not on this machine (--data-root)"),
-        # A row may not name a file for us to open.
-        ("digits@labels=/etc/passwd.txt", "labels: digits@labels=/etc/passwd.txt has labels of a file of your own"),
-    ],
-)
-def test_what_rests_on_files_that_are_not_here_is_told(forged: Write, tmp_path: Path, dataset: str, says: str) -> None:
-    found = findings_of(forged({"dataset": dataset}), DataAtHand(tmp_path))
-    assert says in [finding for finding in found if isinstance(finding, Unchecked)]
-
-
-def test_data_in_a_folder_is_compared_where_the_folder_is_given(tmp_path: Path) -> None:
-    """A committed row on real CIFAR-10, as it is and with its class counts in another order."""
-    root = Path(os.environ.get("BENCH_SHARED", RESULTS.parents[1] / "shared")) / "data"
-    if not (root / "cifar-10-batches-py").is_dir():
-        pytest.skip(f"CIFAR-10 is not in {root}")
-    data, source = DataAtHand(root), RESULTS / "does-elfs-win" / "cifar10-5k"
-    path = next((source / "rows").glob("*elfs*.json"))
-    assert not [finding for finding in findings_of(path, data) if finding.startswith("labels: ")]
-    for folder in ("rows", "indices"):
-        shutil.copytree(source / folder, tmp_path / folder)
-    fields = json.loads(path.read_bytes())
-    copy = tmp_path / "rows" / path.name
-    copy.write_text(json.dumps(fields | {"class_counts": sorted(fields["class_counts"])}))
-    [problem] = problems_of(copy, data)
-    assert problem.startswith("class_counts: ")
-
-
-@pytest.mark.parametrize("name", ["folder(path=/dev)", "npz(path=/dev/zero)"])
-def test_a_row_cannot_have_a_file_of_its_choice_opened(forged: Write, name: str) -> None:
-    found = findings(forged({"dataset": name, "pool_size": 300}))
-    assert any("is not a built-in data set, or reads your own files" in finding for finding in found)
-
-
-def test_a_renamed_row_is_found(forged: Write) -> None:
-    path = forged(name="renamed")
-    assert f"cell_id: {read_row(path).cell_id} is not the name of the file" in problems(path)
-
-
 def test_a_row_that_is_a_link_to_elsewhere_is_not_read(forged: Write, tmp_path: Path) -> None:
     path = forged()
     path.rename(tmp_path / "elsewhere.json")
     path.symlink_to(tmp_path / "elsewhere.json")
     [problem] = problems(path)
     assert f"leads outside {tmp_path / 'run'}" in problem
-
-
-def damage_missing(path: Path) -> None:
-    path.unlink()
-
-
-def damage_other(path: Path) -> None:
-    np.save(path, np.arange(90))
-
-
-def damage_short(path: Path) -> None:
-    np.save(path, np.arange(9))
-
-
-def damage_outside(path: Path) -> None:
-    np.save(path, np.arange(10_000, 10_090))
-
-
-def damage_pickle(path: Path) -> None:
-    np.save(path, np.array([{}], dtype=object), allow_pickle=True)
-
-
-def damage_link(path: Path) -> None:
-    elsewhere = path.parents[2] / "elsewhere.npy"
-    path.rename(elsewhere)
-    path.symlink_to(elsewhere)
-
-
-@pytest.mark.parametrize(
-    ("damage", "says"),
-    [
-        (damage_missing, "indices: cannot read"),
-        (damage_other, "indices: SHA-256 of"),
-        (damage_short, "holds 9 positions, the budget is 90"),
-        (damage_outside, "indices: 90 of 90 positions are not in the pool of 300 images"),
-        (damage_pickle, "indices: cannot read"),
-        (damage_link, "leads outside"),
-    ],
-)
-def test_a_coreset_that_is_not_the_rows_is_found(forged: Write, damage: Callable[[Path], None], says: str) -> None:
-    path = forged()
-    damage(indices_path(path.parents[1], path.stem))
-    found = problems(path)
-    assert any(says in problem for problem in found), found
-
-
-@pytest.mark.parametrize("scores", [np.zeros(300, np.float32), np.zeros(3, np.float32), np.array(["a"])])
-def test_scores_that_are_not_the_rows_are_found(forged: Write, scores: Any) -> None:
-    path = forged()
-    [file] = (path.parents[1] / "scores").iterdir()
-    np.save(file, scores)
-    [problem] = problems(path)
-    assert problem.startswith("scores: ")
-
-
-def test_scores_of_another_pool_are_found(forged: Write, tmp_path: Path) -> None:
-    digest = write_scores(np.arange(99, dtype=np.float32), tmp_path / "run2")
-    path = forged({"scores_sha256": digest})
-    shutil.copytree(tmp_path / "run2" / "scores", tmp_path / "run" / "scores", dirs_exist_ok=True)
-    [problem] = problems(path)
-    assert problem == (
-        f"scores: {scores_path(tmp_path / 'run', digest)} does not hold one finite number for each of the 300 pool "
-        "images"
-    )
-
-
-def test_the_command_prints_one_line_per_problem_and_exits_with_1(forged: Write, tmp_path: Path) -> None:
-    path = forged({"accuracy": 64.0, "threads": 0})
-    done = CliRunner().invoke(app, ["validate", str(tmp_path / "run")])
-    assert done.exit_code == 1
-    *lines, summary = done.stdout.splitlines()
-    assert summary == "1 row checked, 3 problems."
-    assert len(lines) == 3
-    assert all(line.startswith(f"{path}: ") for line in lines)
-    path.write_bytes(path.read_bytes()[:100])
-    done = CliRunner().invoke(app, ["validate", str(path), str(tmp_path / "run")])
-    assert done.exit_code == 1
-    [line, summary] = done.stdout.splitlines()
-    assert line.startswith(f"{path} is not a valid row: the file: ")
-    assert summary == "1 row checked, 1 problem."
-
-
-def test_the_command_says_what_it_could_not_check(forged: Write, tmp_path: Path) -> None:
-    path = forged(earlier(2))
-    claim = "stages: rows of schema versions 1 and 2 do not name the code that selected the coreset"
-    done = CliRunner().invoke(app, ["validate", str(path)])
-    assert done.stdout.splitlines() == [f"Not checked in 1 row: {claim}.", "1 row checked, 0 problems."]
-    assert done.exit_code == 0
-    done = CliRunner().invoke(app, ["validate", str(path), "--json"])
-    assert json.loads(done.stdout) == {"rows": 1, "problems": [], "not_checked": [{"claim": claim, "rows": 1}]}
-
-
-def test_no_name_reaches_the_terminal_as_a_command(forged: Write, tmp_path: Path) -> None:
-    path = forged({"threads": 0}, name="a\x1b[2J\u202e\n0 problems")
-    done = CliRunner().invoke(app, ["validate", str(path)])
-    assert done.exit_code == 1
-    assert "\\x1b[2J\\u202e\\n0 problems.json: threads: 0" in done.stdout
-    assert done.stdout.replace("\n", "").isprintable()
-    missing = subprocess.run(
-        [sys.executable, "-m", "bench", "validate", str(tmp_path / "\x1b[2J")],
-        capture_output=True,
-        text=True,
-        timeout=500,
-    )
-    assert (missing.returncode, "\\x1b[2J is neither" in missing.stderr, "\x1b" in missing.stderr) == (2, True, False)
 
 
 def test_committed_rows_of_earlier_versions_stay_valid() -> None:

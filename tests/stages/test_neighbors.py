@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 
 from bench.identity import DatasetRef, EncoderRef
@@ -11,7 +12,9 @@ from bench.parts import NearestNeighbors
 from bench.stages.base import Stage, in_order
 from bench.stages.embeddings import Embeddings
 from bench.stages.neighbors import NeighborLists, shared_neighbors
+from bench.stages.session import Session
 from bench.stages.training import Cell
+from tests.stages.tiny import source_of
 
 Expand = Callable[..., list[Cell]]
 
@@ -34,3 +37,13 @@ def test_neighbour_lists_up_to_50_are_cut_from_the_same_50(cells_of: Expand) -> 
 def test_lists_are_never_longer_than_the_pool(size: int, k: int, lists: int) -> None:
     embeddings = Embeddings(dataset=DatasetRef(name="digits", size=size), encoder=EncoderRef(name="pixels"))
     assert shared_neighbors(embeddings, NearestNeighbors(k)).k == lists
+
+
+def test_neighbours_of_every_k_are_cut_from_one_list(workspace: Session) -> None:
+    source = source_of(workspace)
+    few, many = source.neighbors(3), source.neighbors(50)
+    np.testing.assert_array_equal(few.indices, many.indices[:, :3])
+    np.testing.assert_array_equal(few.distances, many.distances[:, :3])
+    assert len(list((workspace.cache / "neighbors").glob("*.npz"))) == 1
+    assert source.neighbors(60).indices.shape == (120, 60)
+    assert len(list((workspace.cache / "neighbors").glob("*.npz"))) == 2

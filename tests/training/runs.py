@@ -10,9 +10,10 @@ import torch
 from bench import Dataset, Recipe
 from bench.identity import ModelRef
 from bench.training.batches import Batches
-from bench.training.fit import build_model, make_batches
+from bench.training.fit import build_model, fresh_network, make_batches
 from bench.training.loop import train
 from bench.training.recorder import DynamicsRecorder
+from tests.narrowing import in_memory
 
 CNN, PROBE, SPEEDRUN = (ModelRef(name=name) for name in ("small_cnn", "linear_probe", "speedrun"))
 RECIPE = Recipe(
@@ -62,3 +63,20 @@ class Listening(DynamicsRecorder):
     def end_epoch(self) -> None:
         self.now += 1
         super().end_epoch()
+
+
+def first_images(dataset: Dataset, size: int = 40, inputs: np.ndarray | None = None) -> Batches:
+    """Batches of the first images, or of other inputs for them."""
+    inputs = in_memory(dataset.train.images) if inputs is None else inputs
+    labels = dataset.train.labels[:size]
+    return make_batches(inputs[:size], labels, recipe=RECIPE, dataset=dataset, device="cpu")
+
+
+def trained(dataset: Dataset, name: str, steps: int = 6, inputs: np.ndarray | None = None) -> tuple[Any, Batches]:
+    """A network after a few steps on the first images, and those."""
+    batches = first_images(dataset, inputs=inputs)
+    shape = (dataset.train.images if inputs is None else inputs).shape[1:]
+    network, source = fresh_network(ModelRef(name=name), shape, 10, seed=3, device="cpu")
+    if steps:
+        train(network, batches, recipe=RECIPE, iterations=steps, generator=source)
+    return network, batches

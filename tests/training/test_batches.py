@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 import torch
 
 from bench import Dataset, Recipe
 from bench.training.batches import TensorBatches, split_epoch
+from bench.training.fit import make_batches
 from bench.training.loop import steps_per_epoch
 from tests.narrowing import in_memory
 from tests.training.runs import MEAN, RECIPE, STD, batches_of, generator
@@ -53,3 +57,48 @@ def test_a_cpu_scores_fewer_images_at_once_than_other_devices() -> None:
         targets = torch.zeros(len(images), dtype=torch.int64)
         batches = TensorBatches(images, targets, recipe=RECIPE, mean=MEAN, std=STD, device=device)
         assert [len(batch.targets) for batch in batches.in_order()] == sizes
+
+
+@dataclass(frozen=True)
+class Filed:
+    """Images that stand for files; resized crops of them would be black."""
+
+    pixels: np.ndarray
+    fingerprint = ""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.pixels.shape
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    def __getitem__(self, indices: np.ndarray) -> np.ndarray:
+        return self.pixels[indices]
+
+    def augmented(self, indices: np.ndarray, rng_seeds: Sequence[int]) -> np.ndarray:
+        return np.zeros_like(self.pixels[indices])
+
+
+@pytest.mark.parametrize("kind", ["none", "crop", "crop-flip", "crop-alternating-flip"])
+def test_images_in_files_are_augmented_as_the_recipe_says(few_digits: Dataset, kind: str) -> None:
+    """The same pixels as from memory: where the images lie is no part of a recipe."""
+    recipe = RECIPE.model_copy(update={"augmentation": kind})
+    in_array = in_memory(few_digits.train.images)
+    in_files = Filed(in_array)
+    epochs = []
+    for images in (in_array, in_files):
+        batches = make_batches(images, few_digits.train.labels, recipe=recipe, dataset=few_digits, device="cpu")
+        source = generator(3)
+        epochs.append([batch for _ in range(2) for batch in batches.epoch(source)])
+    for one, other in zip(*epochs, strict=True):
+        assert all(torch.equal(part, same) for part, same in zip(one, other, strict=True))
+
+
+def test_resized_crops_of_files_are_cut_while_decoding(few_digits: Dataset) -> None:
+    recipe = RECIPE.model_copy(update={"augmentation": "resized-crop-flip"})
+    images = Filed(in_memory(few_digits.train.images))
+    batches = make_batches(images, few_digits.train.labels, recipe=recipe, dataset=few_digits, device="cpu")
+    black = torch.tensor(-few_digits.mean[0] / few_digits.std[0])
+    assert all(torch.isclose(batch.inputs, black).all() for batch in batches.epoch(generator()))
+    assert not any(torch.isclose(batch.inputs, black).all() for batch in batches.in_order())

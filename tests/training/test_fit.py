@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
-from bench import Dataset, Dynamics, Recipe, plugins, register_model
+from bench import Dataset, Dynamics, Recipe, Split, plugins, register_model
+from bench.errors import TrainingError
 from bench.identity import ModelRef, derive_seed
 from bench.training.batches import Batches
 from bench.training.fit import LabelledInputs, build_model, fit, make_batches
 from bench.training.loop import Evaluation, train
 from bench.training.recorder import DynamicsRecorder
+from tests.narrowing import in_memory
+from tests.training.runs import CNN, PROBE, SPEEDRUN, generator
 
 RECIPE = Recipe(iterations=21, batch_size=32, lr=0.05, augmentation="crop", crop_padding=1, evaluations=4)
 
@@ -90,3 +95,57 @@ def test_a_model_that_draws_nothing_is_trained_as_by_the_loop_alone(few_digits: 
         test=batches("test"),
     )
     assert [item.accuracy for item in scored] == [item.accuracy for item in by_hand]
+
+
+def test_a_network_is_shown_images_of_its_training_and_no_labels(few_digits: Dataset) -> None:
+    from bench.training.fit import fresh_network
+
+    images = np.pad(in_memory(few_digits.train.images), ((0, 0), (0, 0), (1, 1), (1, 1)))
+
+    def fresh(labels: np.ndarray, seed: int) -> Any:
+        sample = make_batches(images, labels, recipe=RECIPE, dataset=few_digits, device="cpu")
+        return fresh_network(SPEEDRUN, (1, 10, 10), 10, seed=seed, device="cpu", sample=sample)[0]
+
+    one, other = fresh(few_digits.train.labels, 0), fresh(few_digits.train.labels[::-1].copy(), 1)
+    untrained: Any = build_model(SPEEDRUN, (1, 10, 10), 10, 0)
+    assert torch.equal(one.whiten.weight, other.whiten.weight)
+    assert not torch.equal(one.whiten.weight, untrained.whiten.weight)
+    assert not torch.equal(one.classifier.weight, other.classifier.weight)
+
+
+@pytest.mark.parametrize("size", [0, 1])
+def test_fewer_than_two_images(few_digits: Dataset, size: int) -> None:
+    with pytest.raises(TrainingError, match=rf"{size} image\(s\); 2 or more"):
+        fit(
+            CNN,
+            LabelledInputs(in_memory(few_digits.train.images)[:size], few_digits.train.labels[:size], 10),
+            dataset=few_digits,
+            recipe=RECIPE,
+            iterations=2,
+            seed=0,
+            device="cpu",
+        )
+
+
+def rows_of(split: Split) -> NDArray[np.float32]:
+    """The pixels as embeddings, from 0 to 1."""
+    return in_memory(split.images).reshape(len(split), -1).astype(np.float32) / np.float32(255)
+
+
+def test_linear_probe_on_embeddings(few_digits: Dataset) -> None:
+    """Embeddings are taken as they are: neither augmented nor normalised."""
+    train_inputs, test_inputs = map(rows_of, (few_digits.train, few_digits.test))
+    batches = make_batches(train_inputs, few_digits.train.labels, recipe=RECIPE, dataset=few_digits, device="cpu")
+    for batch in batches.epoch(generator()):
+        np.testing.assert_array_equal(batch.inputs.numpy(), train_inputs[batch.positions.numpy()])
+    scored = fit(
+        PROBE,
+        LabelledInputs(train_inputs, few_digits.train.labels, 10),
+        dataset=few_digits,
+        recipe=RECIPE,
+        iterations=100,
+        seed=0,
+        device="cpu",
+        test=LabelledInputs(test_inputs, few_digits.test.labels, 10),
+    )
+    assert scored[-1].accuracy > 70

@@ -13,10 +13,10 @@ from torch import nn
 from bench import Dataset, Recipe
 from bench.errors import TrainingError
 from bench.training.batches import TensorBatches
-from bench.training.fit import build_model, make_batches
+from bench.training.fit import build_model, fresh_network, make_batches
 from bench.training.loop import evaluate, train
 from tests.narrowing import in_memory, present
-from tests.training.runs import CNN, MEAN, RECIPE, STD, batches_of, generator, run
+from tests.training.runs import CNN, MEAN, RECIPE, STD, batches_of, first_images, generator, run
 
 
 def rates_of(dataset: Dataset, monkeypatch: pytest.MonkeyPatch, recipe: Recipe, iterations: int) -> list[float]:
@@ -166,3 +166,39 @@ def test_the_fused_optimiser_computes_the_same_step(few_digits: Dataset, monkeyp
     plain, _ = run(few_digits, iterations=2, recipe=recipe)
     for name, value in fused.items():
         torch.testing.assert_close(value, plain[name], rtol=1e-5, atol=1e-6, msg=name)
+
+
+def test_a_training_stopped_early_follows_the_long_schedule(
+    few_digits: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rates = []
+    taken = torch.optim.SGD.step
+
+    def step(self: Any, *arguments: Any, **options: Any) -> Any:
+        rates.append(self.param_groups[0]["lr"])
+        return taken(self, *arguments, **options)
+
+    monkeypatch.setattr(torch.optim.SGD, "step", step)
+    for iterations, horizon in ((20, None), (7, 20)):
+        network, generator = fresh_network(CNN, (1, 8, 8), 10, seed=0, device="cpu")
+        train(
+            network,
+            first_images(few_digits),
+            recipe=RECIPE,
+            iterations=iterations,
+            horizon=horizon,
+            generator=generator,
+        )
+    assert rates[20:] == rates[:7]
+
+
+def test_resized_crops_train(few_digits: Dataset) -> None:
+    recipe = RECIPE.model_copy(update={"augmentation": "resized-crop-flip"})
+    weights, _ = run(few_digits, recipe=recipe)
+    assert all(torch.isfinite(value).all() for value in weights.values())
+    assert not torch.equal(weights["classifier.weight"], run(few_digits)[0]["classifier.weight"])
+
+
+def test_training_learns(digits: Dataset) -> None:
+    _, scored = run(digits, iterations=150)
+    assert scored[-1].accuracy > 85

@@ -76,13 +76,6 @@ def test_memory_does_not_grow_with_the_number_of_epochs() -> None:
     assert held(2) == held(40)
 
 
-def test_the_new_fields_survive_storage() -> None:
-    dynamics = observe(*outputs(12, 5))
-    again = Dynamics.from_arrays(dynamics.arrays())
-    np.testing.assert_array_equal(again.dyn_unc, dynamics.dyn_unc)
-    np.testing.assert_array_equal(again.dual, dynamics.dual)
-
-
 Training = tuple[np.ndarray, list[int], int, int]
 
 
@@ -188,30 +181,6 @@ def test_online_numbers_are_the_definitions(training: Training) -> None:
         assert set(expected) == set(found)
         for name, value in expected.items():
             assert found[name][image] == pytest.approx(value, rel=1e-4, abs=1e-5), name
-
-
-def test_outputs_held_in_half_precision_move_tdds_little(monkeypatch: pytest.MonkeyPatch) -> None:
-    logits = torch.randn(31, 50, 7, generator=torch.Generator().manual_seed(0)) * 2
-    found = []
-    for cells in (2**26, 0):
-        monkeypatch.setattr("bench.training.tdds.EXACT_CELLS", cells)
-        recorder, targets = DynamicsRecorder(50, "cpu"), torch.zeros(50, dtype=torch.int64)
-        for epoch in logits:
-            recorder.update(torch.arange(50), epoch, targets)
-            recorder.end_epoch()
-        found.append(recorder.result())
-    assert np.abs(found[0].tdds - found[1].tdds).max() < 2e-3 < found[0].tdds.min()
-    assert np.abs(found[0].tdds - found[1].tdds).max() > 0
-
-
-def test_dynamics_without_the_newer_scores_are_not_read_as_if_they_had_them() -> None:
-    recorder = DynamicsRecorder(3, "cpu")
-    recorder.update(torch.arange(3), torch.eye(3), torch.arange(3))
-    recorder.end_epoch()
-    stored = recorder.result().arrays()
-    del stored["tdds"]
-    with pytest.raises(TypeError, match="tdds"):
-        Dynamics.from_arrays(stored)
 
 
 @pytest.mark.parametrize("epochs", [1, 3, 12])
