@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 import bench
 from bench.cli import app
 from bench.plugins import datasets, encoders, models
+from tests.cli.commands import WIDE
 
 
 def search(kind: str, text: str) -> dict[str, str]:
@@ -71,3 +72,20 @@ def test_what_a_cache_holds_stands_below_its_table(tmp_path: Path) -> None:
         assert shown.splitlines()[-2:] == [title, f"  {call}"]
         listed = CliRunner().invoke(app, ["list", kind, "--cache-dir", str(tmp_path), "--json"])
         assert json.loads(listed.output)["used_before"] == [call]
+
+
+@pytest.mark.parametrize(
+    ("kind", "names"),
+    [
+        ("methods", ["elfs", "ccs", "d2-label-free", "pseudo", "heads=50", "arXiv:2210.15809"]),
+        ("datasets", ["digits", "cifar100", "from disk", "resnet34, 300000 iterations, proxy 60 epochs"]),
+        ("encoders", ["pixels", "components=64", "dino_vitb16", "self-supervised"]),
+        ("models", ["small_cnn", "linear_probe", "embeddings", "stem=auto"]),
+    ],
+)
+def test_listings_show_names_parameters_and_sources(kind: str, names: list[str]) -> None:
+    done = WIDE.invoke(app, ["list", kind])
+    assert done.exit_code == 0, done.output
+    text = " ".join(done.stdout.replace("│", " ").split())
+    for name in names:
+        assert name in text or name in done.stdout

@@ -20,7 +20,7 @@ from sklearn.datasets import load_digits
 from typer.testing import CliRunner
 
 from bench.cli import app
-from tests.cli.test_commands import run
+from tests.cli.commands import run
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "command-line.md").read_text()
