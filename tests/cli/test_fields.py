@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
@@ -12,12 +11,10 @@ import typer
 from pydantic import ValidationError
 from typer.testing import CliRunner
 
-import bench
 from bench.cli import app
 from bench.cli._fields import spread
 from bench.engine.start import RunOptions
 from bench.fields import FieldText, FolderFields, GridFields, MachineFields, TrackFields, Whole, field_texts
-from bench.grid.spec import GridSpec
 
 
 def options_of(command: str) -> dict[str, Any]:
@@ -32,16 +29,6 @@ def test_every_field_is_an_option_of_bench_run_with_its_text() -> None:
         assert options[name].opts == [f"--{name.replace('_', '-')}"]
     defaults = {field.name: field.default for field in (*fields(FolderFields), *fields(MachineFields))}
     assert {name: options[name].default for name in defaults} == defaults
-
-
-def test_the_grid_and_python_have_these_fields_and_no_others() -> None:
-    grid = {name for name, _ in field_texts(GridFields)}
-    assert grid - {"preset", "config"} == set(GridSpec.model_fields)
-    texts = dict(field_texts(GridFields, FolderFields, MachineFields))
-    assert set(bench.RunFields.__annotations__) == set(texts)
-    # Written there too, since the documentation site and editors read it without running anything.
-    _, _, listed = inspect.cleandoc(bench.RunFields.__doc__ or "").partition("Attributes:\n")
-    assert listed.splitlines() == [f"    {name}: {text.doc}" for name, text in texts.items()]
 
 
 @pytest.mark.parametrize(

@@ -180,9 +180,3 @@ def test_the_citation_names_this_version_and_licence() -> None:
 def test_the_page_on_elfs_names_every_score() -> None:
     page = (DOCS / "elfs.md").read_text()
     assert [score for score in get_args(Score) if f"`{score}`" not in page] == []
-
-
-def test_the_reference_of_methods_is_current() -> None:
-    from bench.reference.methods import methods_page
-
-    assert (DOCS / "methods.md").read_text() == methods_page(), "run: bench list methods --markdown > docs/methods.md"

@@ -6,21 +6,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
-from bench.cli import app
 from bench.engine.plan import Plan, make_plan
-from bench.engine.reproduce import as_row, differences, grid_of, published_beside, same_data
-from bench.errors import BenchError, DataError, RegistrationError, SpecError
+from bench.engine.reproduce import as_row, differences, grid_of, published_beside
+from bench.errors import DataError, SpecError
 from bench.grid.spec import load_spec
-from bench.results.published import indices_path, read_indices, scores_path
+from bench.results.published import indices_path, scores_path
 from bench.results.rows import Row, read_row, write_row
 from bench.results.validation import findings_of
-from bench.stages.published import PublishedCell
 from bench.stages.session import Session
-
-RECIPE = {"iterations": 40, "proxy_epochs": 2, "evaluations": 4}
-GRID: dict[str, Any] = {"datasets": "digits", "rates": "0.5", "seeds": [3], "pool_size": 400, "recipe": RECIPE}
+from tests.engine.coreset_files import GRID, RECIPE, bench, plan_of_file, told
 
 
 def make(folder: Path, methods: str, **changes: object) -> Row:
@@ -47,15 +42,6 @@ def row_file(run: Path) -> Path:
 def plan_of_row(row: Row, indices: Path, *, device: str = "cpu", out: Path | None = None, **changes: object) -> Plan:
     spec = grid_of(row, indices, **changes)  # type: ignore[arg-type]
     return make_plan(spec, out=out, device=device, revise=lambda plan: as_row(plan, row))
-
-
-def plan_of_file(path: Path, *, device: str = "cpu", said: str = "", **grid: object) -> Plan:
-    return make_plan(load_spec(given={**grid, "methods": f"indices(of='{path}'{said})"}), out=None, device=device)
-
-
-def bench(*arguments: object) -> tuple[int, str, BaseException | None]:
-    done = CliRunner().invoke(app, [str(argument) for argument in arguments])
-    return done.exit_code, done.output, done.exception
 
 
 def test_a_row_names_its_scores_and_the_beta_that_was_chosen(run: Path, row_file: Path) -> None:
@@ -171,33 +157,6 @@ def test_file_of_a_row_gives_the_same_accuracy(run: Path, row_file: Path, tmp_pa
     assert (whole.accuracy, whole.pool_size, whole.supervision) == (origin.accuracy, 1438, "pseudo")
 
 
-def refusal(path: Path, indices: object, *, said: str = "", **changes: object) -> str:
-    np.save(path, np.asarray(indices))
-    with pytest.raises(BenchError) as caught:
-        plan_of_file(path, said=said, **{**GRID, **changes})
-    return str(caught.value)
-
-
-def test_what_is_no_coreset_of_the_data_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "x.npy"
-    assert "holds 1 position more than once (5 first)" in refusal(path, [1, 5, 5])
-    assert "positions start at 0" in refusal(path, [-1, 5])
-    assert "(1438 first)" in refusal(path, [0, 1437, 1438], pool_size=None)
-    assert "not in the pool of 400 images" in refusal(path, np.arange(300))
-    assert "float64 of shape" in refusal(path, [0.0, 1.0])
-    assert "int64 of shape (1, 2)" in refusal(path, [[0, 1]])
-    assert "not " + "0" * 64 in refusal(path, [0, 1], said=f", sha256='{'0' * 64}'")
-    assert "Did you mean digits" in refusal(path, [0, 1], datasets="digit")
-    assert "supervision='some' is not valid" in refusal(path, [0, 1], said=", supervision=some")
-    assert "Did you mean supervision" in refusal(path, [0, 1], said=", supervison=none")
-    np.save(path, np.arange(50))
-    with pytest.raises(DataError, match="fingerprint"):
-        same_data(plan_of_file(path, **{**GRID, "pool_size": None}), "0" * 64)
-    np.save(path, np.array([{}]), allow_pickle=True)
-    with pytest.raises(DataError, match="cannot read"):
-        read_indices(path)
-
-
 def test_a_row_of_other_data_or_of_another_coreset_is_refused(run: Path, row_file: Path, tmp_path: Path) -> None:
     row = read_row(row_file)
     path = published_beside(row_file, row)
@@ -208,22 +167,6 @@ def test_a_row_of_other_data_or_of_another_coreset_is_refused(run: Path, row_fil
         plan_of_row(row, tmp_path / "other.npy")
     with pytest.raises(DataError, match="give it with --indices"):
         published_beside(tmp_path / "rows" / "x.json", row)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["--row", "x.json", "--seed", "1"], "leave --seed out"),
-        (["--indices", "x.npy"], "with --dataset NAME"),
-        ([], "give --row"),
-        (["--indices", "x.npy", "--dataset", "digits", "--seed", "1", "--seeds", "3"], "give one of them"),
-        (["--indices", "x.npy", "--indices", "y.npy", "--dataset", "digits", "--sha256", "0"], "was given 2 times"),
-    ],
-)
-def test_contradicting_options_are_refused(arguments: list[str], message: str) -> None:
-    _, _, error = bench("train", *arguments)
-    assert isinstance(error, SpecError)
-    assert message in str(error)
 
 
 @pytest.mark.parametrize(("flags", "on_cpu"), [("avx512_bf16", "bf16"), ("avx512f", "fp32")])
@@ -243,98 +186,3 @@ def test_precision_is_that_of_the_row_and_otherwise_the_devices(
     for precision in ("auto", "fp32", "bf16"):
         asked = row.model_copy(update={"recipe": row.recipe.model_copy(update={"precision": precision})})
         assert plan_of_row(asked, path).cells[0].recipe == asked.recipe
-
-
-def told(*arguments: object) -> dict[str, Any]:
-    done = CliRunner().invoke(app, [*map(str, arguments), "--json"])
-    assert done.exit_code == 0, (done.output, done.exception)
-    return json.loads(done.stdout)
-
-
-def test_files_seeds_and_models_are_one_grid_that_resumes_and_gives_tables(tmp_path: Path) -> None:
-    half, tenth, out = tmp_path / "half.npy", tmp_path / "tenth.npy", tmp_path / "out"
-    np.save(half, np.arange(0, 1438, 2))
-    np.save(tenth, np.arange(0, 1438, 10))
-    arguments = ("train", "--indices", half, "--indices", tenth, "--dataset", "digits", "--out", out)
-    few = ("--recipe", "iterations=8,evaluations=1", "--model", "small_cnn(width=8),small_cnn")
-    first = told(*arguments, *few, "--seeds", 2)
-    assert (len(first["rows"]), first["failed"], "accuracy" in first) == (8, [], False)
-    written = {path: path.stat().st_mtime_ns for path in (out / "rows").glob("*.json")}
-    assert {(row.variant, row.rate, row.budget) for row in map(read_row, written)} == {
-        ("indices(of=half)", 0.5, 719),
-        ("indices(of=tenth)", 0.9, 144),
-    }
-    one = next(iter(written))
-    one.unlink()
-    # The same grid in the words of `bench run`, beside a method: one row is trained again, and two that are new.
-    grid = f"random,indices(of='{half}'),indices(of='{tenth}')"
-    usual = ("--datasets", "digits", "--models", few[3], "--rates", "0.5", "--recipe", few[1], "--seeds", 2)
-    places = ("--out", out, "--cache-dir", tmp_path / "cache", "--executor", "local")
-    summary = told("run", "--methods", grid, *usual, *places)
-    assert (summary["cells"], summary["written"]) == (12, 12)
-    kept = {path: path.stat().st_mtime_ns for path in written if path != one}
-    assert one.exists()
-    assert kept.items() <= written.items()
-    results = told("table", out, "--out", tmp_path / "t")["results"]
-    assert {(item["variant"], item["rate"]) for item in results if item["mean"] is not None} == {
-        ("indices(of=half)", 0.5),
-        ("indices(of=tenth)", 0.9),
-        ("random", 0.5),
-    }
-    assert told("validate", out)["problems"] == []
-
-
-def test_the_content_of_a_file_and_not_its_path_is_what_is_trained(tmp_path: Path) -> None:
-    grid: dict[str, Any] = {"datasets": "digits", "seeds": [0]}
-    cells = []
-    np.save(tmp_path / "seen.npy", [1, 2])
-    for said, supervision in (("", "labels"), (", supervision=none", "none"), (", supervision=pseudo", "pseudo")):
-        [cell] = plan_of_file(tmp_path / "seen.npy", said=said, **grid).cells
-        assert isinstance(cell, PublishedCell)
-        assert cell.supervision == supervision
-    for name, positions in (("a/x.npy", [3, 1, 2]), ("b/x.npy", [1, 2, 3]), ("c/x.npy", [1, 2, 4])):
-        (tmp_path / name).parent.mkdir()
-        np.save(tmp_path / name, positions)
-        cells.append(plan_of_file(tmp_path / name, **grid).cells[0])
-    assert cells[0].cell_id == cells[1].cell_id != cells[2].cell_id
-    both = [f"indices(of='{tmp_path / name}')" for name in ("a/x.npy", "c/x.npy")]
-    with pytest.raises(SpecError, match="two coresets of 3 images are in files called x"):
-        make_plan(load_spec(given={**grid, "methods": both}), out=None)
-    # Nor can they stand in one folder, one after the other.
-    again = ("train", "--dataset", "digits", "--out", tmp_path / "out", "--recipe", "iterations=4,evaluations=1")
-    assert bench(*again, "--indices", tmp_path / "a/x.npy")[0] == 0
-    assert bench(*again, "--indices", tmp_path / "b/x.npy")[0] == 0
-    _, _, error = bench(*again, "--indices", tmp_path / "c/x.npy")
-    assert isinstance(error, SpecError)
-    assert "another coreset of the same name" in str(error)
-    # What the selection saw may be said later; the row then says so.
-    told(*again, "--indices", tmp_path / "a/x.npy", "--supervision", "none")
-    [path] = (tmp_path / "out" / "rows").glob("*.json")
-    assert read_row(path).supervision == "none"
-
-
-def test_a_dry_run_names_a_file_that_is_no_coreset_of_the_data(tmp_path: Path) -> None:
-    np.save(tmp_path / "x.npy", [1, 2000])
-    grid = f"random,indices(of='{tmp_path / 'x.npy'}'),indices(of='{tmp_path / 'none.npy'}')"
-    place = ("--out", tmp_path / "out", "--rates", "0.5", "--seeds", "0,", "--cache-dir", tmp_path / "cache")
-    done = CliRunner().invoke(app, ["run", *map(str, ("--methods", grid, *place)), "--dry-run", "--json"])
-    document = json.loads(done.stdout)
-    assert (done.exit_code, len(document["cells"])) == (2, 1)
-    assert "(2000 first)" in document["problems"][1]
-    assert "none.npy" in document["problems"][0]
-
-
-def test_a_file_that_changes_after_the_plan_is_not_trained_on(tmp_path: Path) -> None:
-    path = tmp_path / "x.npy"
-    np.save(path, np.arange(50))
-    plan = plan_of_file(path, datasets="digits")
-    np.save(path, np.arange(51))
-    with pytest.raises(DataError, match="not the coreset"):
-        plan.cells[0].row(Session(out=tmp_path, cache=tmp_path, coresets=plan.coresets))
-
-
-def test_no_plugin_may_have_the_name() -> None:
-    from bench import register_method
-
-    with pytest.raises(RegistrationError, match="the name is taken"):
-        register_method("indices", supervision="none")

@@ -5,7 +5,7 @@ import json
 import shutil
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,67 +14,18 @@ import numpy as np
 import pytest
 
 from bench.engine.events import Listener
-from bench.engine.executors.base import Executor, Resources
-from bench.engine.executors.local import InProcess
-from bench.engine.executors.ray import OnRay, _Carrier
-from bench.engine.executors.ray_cluster import RayCluster
-from bench.engine.plan import Plan, make_plan
-from bench.engine.run import Outcome, run
+from bench.engine.executors.base import Executor
+from bench.engine.plan import make_plan
+from bench.engine.run import run
 from bench.engine.scheduler import Scheduler
-from bench.engine.work import End, perform
-from bench.errors import ExecutorLost, SpecError
+from bench.errors import ExecutorLost
 from bench.grid.spec import load_spec
 from bench.progress import running_tasks
-from bench.results.rows import Row, read_row, read_rows
 from bench.stages.base import Stage
 from bench.stages.session import Session
 from bench.stages.training import Cell
+from tests.engine.runs import TINY, check_against_this_process, go, place, rows_of
 from tests.narrowing import present
-
-TINY: dict[str, Any] = {
-    "datasets": "digits",
-    "rates": "0.9",
-    "pool_size": 300,
-    "recipe": {"iterations": 8, "proxy_epochs": 2, "evaluations": 1},
-}
-
-
-class Events(Listener):
-    """A reporter that remembers."""
-
-    def __init__(self) -> None:
-        self.stages: list[tuple[str, str | None]] = []
-        self.cells: dict[str, str | None] = {}
-        self.begun: list[tuple[str, int, int]] = []
-        self.waited: list[str] = []
-        self.retried: list[tuple[str, str]] = []
-        self.notes: list[str] = []
-
-    def stages_begin(self, todo: Sequence[Stage], present: Sequence[Stage]) -> None:
-        self.begun.append(("stages", len(todo), len(present)))
-
-    def stage_end(self, stage: Stage, seconds: float, *, reused: bool = False, error: str | None = None) -> None:
-        self.stages.append((stage.title(), error))
-
-    def note(self, text: str) -> None:
-        self.notes.append(text)
-
-    def waiting(self, title: str) -> None:
-        self.waited.append(title)
-
-    def retry(self, title: str, reason: str) -> None:
-        self.retried.append((title, reason))
-
-    def session_lost(self, reason: str, *, again: bool) -> None:
-        raise AssertionError("Ray died")
-
-    def cells_begin(self, total: int, finished: int) -> None:
-        self.begun.append(("cells", total, finished))
-
-    def cell_end(self, cell: Cell, accuracy: float | None, seconds: float, error: str | None) -> None:
-        assert cell.cell_id not in self.cells, "a cell ended twice"
-        assert (accuracy is None) == (error is not None)
-        self.cells[cell.cell_id] = error
 
 
 @contextmanager
@@ -94,21 +45,6 @@ def seen_tasks(workspace: Session) -> Iterator[set[str]]:
     finally:
         stop.set()
         thread.join()
-
-
-def place(folder: Path) -> Session:
-    return Session(out=folder / "out", cache=folder / "cache")
-
-
-def go(workspace: Session, executor: Executor, *, retries: int = 0, **given: Any) -> tuple[Plan, Outcome, Events]:
-    events = Events()
-    preset = given.pop("preset", None)
-    plan = make_plan(load_spec(preset=preset, given=given if preset else {**TINY, **given}), out=workspace.out)
-    return plan, run(plan, workspace, executor, events, retries=retries), events
-
-
-def rows_of(workspace: Session) -> dict[str, Row]:
-    return {row.cell_id: row for row in read_rows(workspace.out)}
 
 
 def record_of(workspace: Session, cell: Cell) -> tuple[str, str]:
@@ -137,15 +73,6 @@ def test_smoke_grid_from_start_to_rows(tmp_path: Path, executor: Executor) -> No
         assert len(indices) == row.budget == 40
     [cell] = [cell for cell in plan.cells if cell.method == "elfs"]
     check_against_this_process(cell, by_method["elfs"], tmp_path)
-
-
-def check_against_this_process(cell: Cell, row: Row, folder: Path) -> None:
-    """A trial on Ray and one in this process, with a cache of its own, give the same row."""
-    alone = place(folder / "alone")
-    perform(cell, alone)
-    own = {"created", "train_seconds", "train_peak_bytes", "select_seconds", "stages"}
-    here = read_row(alone.out / "rows" / f"{cell.cell_id}.json")
-    assert here.model_dump(exclude=own) == row.model_dump(exclude=own)
 
 
 def test_grid_then_nothing_then_only_what_is_new(tmp_path: Path, executor: Executor) -> None:
@@ -256,63 +183,6 @@ def test_a_trial_that_fails_or_dies_leaves_the_others_alone(
     assert outcome.written == 0
     assert "not finite" in next(iter(outcome.failed.values()))
     assert events.stages == [], "the coreset of the run before is used again"
-
-
-@pytest.mark.parametrize(
-    ("resources", "message"),
-    [
-        (Resources(cpus=64), r"asks for 64 CPU\(s\) and 0 GPU\(s\), but no node has as many: 2 CPU.*--cpus-per-trial"),
-        (Resources(gpus=1.5), r"--gpus-per-trial 1.5 is not valid: a fraction of one GPU, or whole ones"),
-        (Resources(gpus=99), r"asks for 1 CPU\(s\) and 99 GPU\(s\), but no node.*--gpus-per-trial"),
-    ],
-)
-@pytest.mark.usefixtures("ray_session")
-def test_more_than_a_node_has_is_refused_before_anything_runs(
-    tmp_path: Path, resources: Resources, message: str
-) -> None:
-    workspace = place(tmp_path)
-    with pytest.raises(SpecError, match=message):
-        go(workspace, OnRay(resources), methods="random")
-    assert not list(tmp_path.rglob("*.json"))
-    assert not workspace.cache.exists()
-
-
-@pytest.mark.usefixtures("ray_session")
-def test_a_stage_that_needs_no_gpu_waits_for_none(tmp_path: Path) -> None:
-    """Ray has no GPU here, so a stage that asked for one would never start."""
-    workspace = place(tmp_path)
-    plan = make_plan(load_spec(given={**TINY, "methods": "d2-label-free"}), out=workspace.out)
-    [cell] = plan.cells
-    workspace.get(cell.selection().embeddings())
-    scheduler = Scheduler(plan, workspace, Listener())
-    cluster = RayCluster(memory=0, slots=1)
-    carrier = _Carrier(scheduler, workspace, plan.memory, Resources(gpus=1), cluster)
-    asked = {}
-    while (trial := carrier.next()) is not None:
-        work = carrier._trials[trial["name"]]
-        asked[work.kind] = trial["asks"]
-        carrier.ended(trial["name"], End(reused=False).model_dump_json())
-    assert {kind: asks.get("GPU", 0) for kind, asks in asked.items()} == {"neighbors": 0, "selection": 0, "cell": 1}
-
-
-def test_a_cell_starts_as_soon_as_its_coreset_is_there(tmp_path: Path) -> None:
-    """A cell is handed out before stages of others that could start too, on any executor."""
-    workspace = place(tmp_path)
-    plan = make_plan(load_spec(given={**TINY, "methods": "aum,random", "seeds": 2}), out=workspace.out)
-    scheduler = Scheduler(plan, workspace, Listener())
-    order = []
-    while (work := scheduler.next()) is not None:
-        order.append(work.kind)
-        scheduler.ended(work, perform(work, workspace))
-    assert scheduler.done
-    assert order == ["dynamics"] * 2 + ["selection", "cell"] * 4
-
-
-def test_this_process_gives_the_same_rows(tmp_path: Path) -> None:
-    workspace = place(tmp_path)
-    plan, outcome, _ = go(workspace, InProcess(), methods="aum")
-    assert (outcome.written, outcome.failed, outcome.interrupted, outcome.stages_computed) == (1, {}, False, 2)
-    check_against_this_process(plan.cells[0], next(iter(rows_of(workspace).values())), tmp_path)
 
 
 class Fails(Executor):

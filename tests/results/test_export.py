@@ -13,8 +13,6 @@ from typer.testing import CliRunner
 
 from bench.cli import app
 from bench.errors import RowError
-from bench.recipe import Recipe
-from bench.reference.rows import attributes, rows_page
 from bench.results.export import columns, flat, write_parquet
 from bench.results.rows import Row, StageUse, read_rows, write_row
 
@@ -94,13 +92,3 @@ def test_an_unwritable_target_is_one_error(run: Path) -> None:
     (run / "taken").mkdir()
     done = CliRunner().invoke(app, ["export", str(run), "--out", str(run / "taken")])
     assert str(done.exception).startswith(f"cannot write {run / 'taken'}: ")
-
-
-def test_the_committed_page_is_what_the_command_prints() -> None:
-    done = CliRunner().invoke(app, ["schema"])
-    assert (ROOT / "docs" / "rows.md").read_text(encoding="utf-8") == done.stdout == rows_page()
-
-
-@pytest.mark.parametrize("model", [Row, StageUse, Recipe])
-def test_every_field_is_documented_and_nothing_else(model: type[Row]) -> None:
-    assert list(attributes(model)) == list(model.model_fields)

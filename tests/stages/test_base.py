@@ -4,7 +4,6 @@ from collections.abc import Callable
 
 import pytest
 
-from bench.identity import derive_seed
 from bench.stages.base import Stage, in_order
 from bench.stages.clusters import PseudoLabels
 from bench.stages.dynamics import ProxyDynamics
@@ -76,13 +75,6 @@ def test_a_new_version_of_a_stage_renews_all_that_rests_on_it(
     renewed = [old != stage.key for old, stage in zip(before, in_order([cell.selection()]), strict=True)]
     assert renewed == [place >= first for place in range(len(stages))]
     assert cell.selection().all_code() != code
-
-
-def test_derived_seeds_differ_by_seed_and_purpose() -> None:
-    seeds = {derive_seed(seed, *words) for seed in range(20) for words in (("a",), ("b",), ("a", "b"))}
-    assert len(seeds) == 60
-    assert all(0 <= seed < 2**63 for seed in seeds)
-    assert derive_seed(3, "training") == derive_seed(3, "training")
 
 
 def test_only_stages_that_a_gpu_works_on_ask_for_one(cells_of: Expand) -> None:
