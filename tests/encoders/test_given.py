@@ -7,13 +7,13 @@ import pytest
 from numpy.typing import NDArray
 
 from bench import DataError
-from bench.encoders.given import Given
+from bench.encoders.given import GivenVectors
 
 
 def test_vectors_pass_as_they_are(digits: NDArray[np.uint8]) -> None:
     vectors = digits[:5].reshape(5, -1).astype(np.float32)
     told: list[int] = []
-    found = Given().embed(vectors, device="cpu", batch_size=2, progress=told.append)
+    found = GivenVectors().embed(vectors, device="cpu", batch_size=2, progress=told.append)
     np.testing.assert_array_equal(found, vectors)
     assert found.dtype == np.float32
     assert told == [5]
@@ -21,4 +21,4 @@ def test_vectors_pass_as_they_are(digits: NDArray[np.uint8]) -> None:
 
 def test_images_are_refused(digits: NDArray[np.uint8]) -> None:
     with pytest.raises(DataError, match=r"takes vectors \[N, D\] as they are, and these are images"):
-        Given().embed(digits[:5], device="cpu", batch_size=2, progress=lambda done: None)
+        GivenVectors().embed(digits[:5], device="cpu", batch_size=2, progress=lambda done: None)
