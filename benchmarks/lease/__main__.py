@@ -59,7 +59,7 @@ def steps(brought: Brought, scratch: Path, *, device: str, tiny: bool, threads: 
     on = ("--device", device, "--threads", str(threads), *small)
     cells = (*python, "benchmarks.lease.table", "--out", str(scratch / "rows"), "--cache", str(scratch / "cache"))
     cells += ("--device", device, "--threads", str(threads), *small, *brought.options())
-    tests = ("tests/training", "tests/engine/test_devices.py", "tests/encoders/test_frozen_encoders.py")
+    tests = ("tests/training", "tests/engine/test_devices.py", "tests/embedding/test_frozen.py")
     found = [Path("tests/training/test_fit.py")] if tiny else [Path(name) for name in tests]
     return [
         Step("gpu tests", (*python, "pytest", "-q", "-m", "gpu", *map(str, found), "-p", "no:cacheprovider"), 100),
