@@ -110,7 +110,7 @@ def test_a_parquet_file_without_one_matrix_is_refused(tmp_path: Path, columns: d
 )
 def test_a_file_of_another_kind_is_not_called_a_pickle(tmp_path: Path, name: str, content: bytes, hint: str) -> None:
     (tmp_path / name).write_bytes(content)
-    said = rf"{name} is no \.npy, \.npz or \.parquet file, which embeddings are read from\.{hint}"
+    said = rf"{name} is not a \.npy, \.npz or \.parquet file, which embeddings are read from\.{hint}"
     with pytest.raises(DataError, match=said) as caught:
         read_embeddings(tmp_path / name)
     assert "pickle" not in str(caught.value)
