@@ -59,7 +59,7 @@ def test_there_is_one_table_per_model_and_it_names_the_proxy(rows: list[Row]) ->
     for model, text in notes.items():
         assert f"Model: {model}, 2 iterations" in text
         assert "Proxy: small_cnn" in text
-        assert (f"selected with the proxy and trains {model} " in text) == (model != "small_cnn")
+        assert (f"selected with the proxy; their coresets train {model} " in text) == (model != "small_cnn")
 
 
 def test_without_a_proxy_model_each_model_is_its_own_proxy() -> None:
