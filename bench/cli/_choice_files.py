@@ -29,7 +29,9 @@ class OutputOptions:
 
     out: Annotated[
         Path,
-        typer.Option(help="CSV file to write; a contact sheet and a list of skipped files are written beside it."),
+        typer.Option(
+            help="CSV file to write; a page, a contact sheet and a list of skipped files, if any, go beside it."
+        ),
     ] = Path("to_label.csv")
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing output files.")] = False
     formats: Annotated[
@@ -46,7 +48,9 @@ class OutputOptions:
     ] = None
     scores: Annotated[
         Path | None,
-        typer.Option(help="CSV or Parquet file to write with every item: whether it was chosen, and why."),
+        typer.Option(
+            help="CSV or Parquet file to write with every item and what became of it, such as chosen or labelled."
+        ),
     ] = None
 
     def tools(self) -> dict[Format, Path]:

@@ -50,8 +50,10 @@ def run(
 ) -> None:
     """Run every method on every data set at every rate, with every encoder, model and seed; then print the tables.
 
-    Run the same command again to run only the cells that have no row yet. Exit codes: 0 all cells have rows, 1 some
-    failed, 2 bad input (with --dry-run: something would stop the run), 130 interrupted.
+    Run the same command again to run only the cells that have no row yet.
+
+    Exit codes: 0 all cells have rows, 1 some failed, 130 interrupted,
+    2 bad input (with --dry-run: something would stop the run).
     """
     from rich.console import Console
 

@@ -66,9 +66,7 @@ class ChoiceOptions:
     skip_duplicates: Annotated[bool, typer.Option("--skip-duplicates", help="Leave out near-duplicates.")] = False
     similarity: Annotated[
         float | None,
-        typer.Option(
-            min=0.5, max=1.0, help=f"Cosine similarity from which items are near-duplicates. Default: {SIMILARITY}."
-        ),
+        typer.Option(min=0.5, max=1.0, help=f"Lowest cosine similarity of near-duplicates. Default: {SIMILARITY}."),
     ] = None
     seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0
 
@@ -205,7 +203,7 @@ class ListOptions:
         str,
         typer.Option(
             metavar="N|all",
-            help="Most items to have labelled in a group, counting those that already are. 'all' chooses whole groups, "
+            help="Most items to choose from a group, counting those already labelled. 'all' chooses whole groups, "
             "of at most --budget items in total.",
         ),
     ] = "1"
@@ -258,9 +256,12 @@ def select(
 ) -> None:
     """Choose which of your own unlabelled images to label, without needing any label.
 
-    Writes the file names in labelling order: if you stop early, what you have labelled is still a good choice. Run the
-    same command again to resume an interrupted one. Exit codes: 0 done, 1 written, but the choice lacks variety, 2 bad
-    input, 130 interrupted.
+    Write the file names in labelling order: if you stop early, what you have
+    labelled is still a good choice. To resume after an interruption, run the
+    same command again.
+
+    Exit codes: 0 done, 1 written, but the choice lacks variety, 2 bad input,
+    130 interrupted.
     """
     from bench.cli._stages import StageProgress
     from bench.engine.plan import check_cache, check_writable

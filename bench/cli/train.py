@@ -115,10 +115,14 @@ def train(
 ) -> None:
     """Train on a published coreset without selecting again, as a run of the method `indices`, and write rows.
 
-    Give --row alone to reproduce that row's accuracy on the same device (with --indices if its coreset does not lie
-    beside it), --row with --model to train other networks by the row's recipe, or --indices with --dataset. Run the
-    same command again to train only what has no row yet; `bench table` shows the folder. Exit codes: 0 done, 1 a cell
-    failed, or a row was not reproduced with the same device, threads and packages, 2 bad input, 130 interrupted.
+    Give --row alone to reproduce that row's accuracy on the same device (with
+    --indices if its coreset does not lie beside it), --row with --model to train
+    other networks by the row's recipe, or --indices with --dataset. Run the same
+    command again to train only what has no row yet; `bench table` shows the
+    folder.
+
+    Exit codes: 0 done, 1 a cell failed, or a row was not reproduced with the
+    same device, threads and packages, 2 bad input, 130 interrupted.
     """
     from bench.engine.resume import valid_row
     from bench.results.rows import read_row

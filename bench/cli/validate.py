@@ -20,11 +20,13 @@ def validate(
     data_root: DataRootOption = None,
     json_output: JsonOption = False,
 ) -> None:
-    """Check rows against themselves, their files, and the plugins and data on this machine; one line per problem.
+    """Check that rows agree with themselves, their files, and the plugins and data on this machine.
 
-    The plugins and data that made the rows need not be here: claims that could not be checked are listed. Claims that
-    only a run can check, such as an accuracy or a time, are believed. Exit codes: 0 no problems, 1 problems, 2 a path
-    is missing or holds no row.
+    Print one line per problem. The plugins and data that made the rows need
+    not be on this machine: claims that could not be checked are listed. Claims
+    that only a run can check, such as an accuracy or a time, are believed.
+
+    Exit codes: 0 no problems, 1 problems, 2 a path is missing or holds no row.
     """
     from bench.results.claims import Unchecked
     from bench.results.claims.labels import DataAtHand
