@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -11,7 +13,7 @@ from bench.encoders.given import GivenVectors
 
 
 def test_vectors_pass_as_they_are(digits: NDArray[np.uint8]) -> None:
-    vectors = digits[:5].reshape(5, -1).astype(np.float32)
+    vectors: Any = digits[:5].reshape(5, -1).astype(np.float32)
     told: list[int] = []
     found = GivenVectors().embed(vectors, device="cpu", batch_size=2, progress=told.append)
     np.testing.assert_array_equal(found, vectors)

@@ -35,8 +35,13 @@ def test_of_equals_the_first_is_taken(some_digits: ArraySource) -> None:
 
 
 def test_the_order_of_a_coreset_does_not_reach_the_judge(some_digits: ArraySource) -> None:
-    seen = []
-    best(some_digits, lambda indices: float(not seen.append(indices.tolist())))
+    seen: list[list[int]] = []
+
+    def judge(indices: np.ndarray) -> float:
+        seen.append(indices.tolist())
+        return 0.5
+
+    best(some_digits, judge)
     assert seen == [sorted(indices.tolist()) for indices in CANDIDATES.values()]
 
 
