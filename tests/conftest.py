@@ -92,6 +92,7 @@ INTEGRATION = (
     "methods/test_coverage.py::test_memory_is_not_that_of_all_pairs",
     "methods/test_method_conformance.py::test_conformance[auto-",
     "methods/test_method_conformance.py::test_conformance[elfs-",
+    "methods/test_method_conformance.py::test_conformance[prototypicality-",
     "methods/test_method_conformance.py::test_conformance[unbiased-partition-needs]",
     "methods/test_method_conformance.py::test_conformance[zcore-",
     "methods/test_unbiased_partition.py::test_each_image_is_as_likely_to_be_kept",
@@ -134,6 +135,8 @@ INTEGRATION = (
     "tracking/test_trackers.py::test_a_run_that_needs_wandb_says_so_before_anything_starts",
     "tracking/test_trackers.py::test_bench_run_tracks_and_survives_a_tracker_that_fails",
     "tracking/test_trackers.py::test_wandb_offline_holds_the_table_of_rows_and_curves",
+    "training/test_host_waits",
+    "training/test_precision",
     "weights/test_locations.py::test_a_file_in_the_hubs_cache_is_found",
 )
 """Beginnings of the names, below ``tests/``, of tests that start a process or take more than a second of the processor.
