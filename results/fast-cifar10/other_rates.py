@@ -12,8 +12,9 @@ import argparse
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from bench import count_hardest
+from bench.methods._scores import next_hardest
 from bench.results.published import indices_path, read_indices, read_scores, scores_path
 from bench.results.rows import Row, read_rows
 from bench.selection import budget_for
@@ -26,15 +27,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("rate", type=float, help="fraction removed")
     parser.add_argument("out", type=Path)
-    given = parser.parse_args()
-    for row in read_rows(ROWS):
-        if row.method in ("aum", "elfs") and row.params["beta"] != "auto" and row.params["beta"] <= given.rate:
-            file = given.out / f"s{row.seed}" / f"{row.method}-beta{row.params['beta']:g}.npy"
-            file.parent.mkdir(parents=True, exist_ok=True)
-            np.save(file, window(row, given.rate))
+    arguments = parser.parse_args()
+    # All of them before the first is written: one that is wrong leaves nothing behind.
+    coresets = {
+        arguments.out / f"s{row.seed}" / f"{row.method}-beta{row.params['beta']:g}.npy": window(row, arguments.rate)
+        for row in read_rows(ROWS)
+        if row.method in ("aum", "elfs") and row.params["beta"] != "auto" and row.params["beta"] <= arguments.rate
+    }
+    for file, indices in coresets.items():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        np.save(file, indices)
 
 
-def window(row: Row, rate: float) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+def window(row: Row, rate: float) -> NDArray[np.int64]:
     """Return the images that the row's method keeps at another rate, by the scores that the row names.
 
     Args:
@@ -46,15 +51,11 @@ def window(row: Row, rate: float) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
     """
     scores = read_scores(scores_path(ROWS, row.scores_sha256), sha256=row.scores_sha256)
     order = np.argsort(-scores, kind="stable")  # high = hard
-
-    def kept(budget: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-        start = count_hardest(row.params["beta"], len(scores), budget)
-        return np.sort(order[start : start + budget])
-
+    beta = row.params["beta"]
     published = read_indices(indices_path(ROWS, row.cell_id), sha256=row.indices_sha256)
-    if not np.array_equal(kept(row.budget), published):
+    if not np.array_equal(np.sort(next_hardest(order, row.budget, beta)), published):
         raise SystemExit(f"{row.cell_id}: its scores do not give its coreset.")
-    return kept(budget_for(len(scores), rate))
+    return np.sort(next_hardest(order, budget_for(len(scores), rate), beta))
 
 
 if __name__ == "__main__":
