@@ -155,11 +155,9 @@ def test_batches_are_an_unbiased_estimate_of_the_weighted_loss() -> None:
     weights = torch.from_numpy(of_mean_one(draws.uniform(0.1, 5, 12)))
     steps: list[torch.Tensor] = []
 
-    class Watched(nn.Linear):
-        """Its steps have no length, so that every batch meets the same parameters."""
-
-    network = Watched(4, 3)
+    network = nn.Linear(4, 3)
     network.weight.register_hook(lambda gradient: steps.append(gradient.clone()))
+    # Steps of no length, so that every batch meets the same parameters.
     recipe = Recipe(iterations=4, batch_size=3, lr=1e-30, lr_min=0, momentum=0, nesterov=False, weight_decay=0)
     batches = TensorBatches(
         torch.from_numpy(inputs), torch.from_numpy(targets), recipe=recipe, mean=(0.0,), std=(1.0,), device="cpu"

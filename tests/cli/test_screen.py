@@ -12,10 +12,9 @@ from bench.cli._screen import show
 from bench.results.accuracy_table import accuracy_table
 from bench.results.rows import Row
 from bench.results.tables import blocks
+from tests.cli.two_methods import MEANS, RATES
 
 Grid = Callable[..., list[Row]]
-RATES = [0.3, 0.5, 0.7, 0.8, 0.9]
-MEANS = {"random": [94.0, 93.0, 91.0, 88.0, 79.0], "elfs(heads=10)": [95.0, 94.0, 93.0, 90.0, 87.0]}
 
 
 @pytest.mark.parametrize(("width", "shown"), [(140, "95.0 ± 0.5"), (76, "95.0±0.5"), (50, "±0.5")])

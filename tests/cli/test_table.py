@@ -5,7 +5,6 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
 from typer.testing import CliRunner
 
 from bench.cli import app
@@ -13,15 +12,6 @@ from bench.errors import RowError
 from bench.results.rows import Row, write_row
 
 Grid = Callable[..., list[Row]]
-RATES = [0.3, 0.5, 0.7, 0.8, 0.9]
-MEANS = {"random": [94.0, 93.0, 91.0, 88.0, 79.0], "elfs(heads=10)": [95.0, 94.0, 93.0, 90.0, 87.0]}
-
-
-@pytest.fixture
-def folder(tmp_path: Path, grid: Grid) -> Path:
-    for row in grid(MEANS, RATES):
-        write_row(row, tmp_path / "run")
-    return tmp_path / "run"
 
 
 def test_table_prints_and_writes_three_files(folder: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -14,13 +13,7 @@ from bench.engine.plan import make_plan
 from bench.errors import DataError, NotFinite, TimeLimit
 from bench.grid.spec import load_spec
 from bench.stages.training import Cell
-
-TINY: dict[str, Any] = {
-    "datasets": "digits",
-    "rates": "0.9",
-    "pool_size": 300,
-    "recipe": {"iterations": 8, "proxy_epochs": 2, "evaluations": 1},
-}
+from tests.engine.runs import TINY
 
 
 def test_exceptions_are_classified() -> None:

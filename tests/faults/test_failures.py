@@ -21,16 +21,10 @@ from bench.grid.spec import load_spec
 from bench.results.rows import read_rows
 from bench.stages.session import Session
 from bench.stages.training import Cell
+from tests.engine.runs import TINY
 from tests.narrowing import present
 
 pytestmark = pytest.mark.faults
-
-TINY: dict[str, Any] = {
-    "datasets": "digits",
-    "rates": "0.9",
-    "pool_size": 300,
-    "recipe": {"iterations": 8, "proxy_epochs": 2, "evaluations": 1},
-}
 
 
 class Notes(Listener):
