@@ -87,6 +87,7 @@ def main() -> None:
     parser.add_argument("--data-root", type=Path)
     parser.add_argument("--cache-dir", type=Path)
     parser.add_argument("--weights", help="file of efficientnet_lite0")
+    parser.add_argument("--workers", type=int, default=1)
     given = parser.parse_args()
     weights = f",weights={given.weights}" if given.weights else ""
     for methods, seeds, per_class in (BLOCKS[block] for block in given.blocks):
@@ -103,6 +104,7 @@ def main() -> None:
                 out=given.out / name,
                 data_root=given.data_root,
                 cache_dir=given.cache_dir,
+                workers=given.workers,
                 quiet=True,
             )
             print(name, len(done.written), "rows", f"{done.seconds:.0f} s", flush=True)

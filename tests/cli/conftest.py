@@ -12,7 +12,7 @@ from tests.cli.two_methods import MEANS, RATES
 
 
 @pytest.fixture
-def folder(tmp_path: Path, grid: Callable[..., list[Row]]) -> Path:
+def two_methods(tmp_path: Path, grid: Callable[..., list[Row]]) -> Path:
     for row in grid(MEANS, RATES):
         write_row(row, tmp_path / "run")
     return tmp_path / "run"

@@ -14,35 +14,35 @@ from bench.results.rows import Row, write_row
 Grid = Callable[..., list[Row]]
 
 
-def test_table_prints_and_writes_three_files(folder: Path) -> None:
-    done = CliRunner().invoke(app, ["table", str(folder)])
+def test_table_prints_and_writes_three_files(two_methods: Path) -> None:
+    done = CliRunner().invoke(app, ["table", str(two_methods)])
     assert done.exit_code == 0, done.output
     assert "95.0 ± 0.5" in done.output
     assert "\x1b" not in done.output
     assert "Bold" not in done.output
-    assert sorted(path.name for path in (folder / "tables").iterdir()) == [
+    assert sorted(path.name for path in (two_methods / "tables").iterdir()) == [
         "accuracy.csv",
         "accuracy.md",
         "accuracy.tex",
     ]
-    assert "95.0 ± 0.5" in (folder / "tables" / "accuracy.md").read_text(encoding="utf-8")
+    assert "95.0 ± 0.5" in (two_methods / "tables" / "accuracy.md").read_text(encoding="utf-8")
 
 
-def test_metric_best_leaves_the_other_table_alone(folder: Path, tmp_path: Path) -> None:
+def test_metric_best_leaves_the_other_table_alone(two_methods: Path, tmp_path: Path) -> None:
     done = CliRunner().invoke(
-        app, ["table", str(folder), "--metric", "best", "--compare", "paper", "--out", str(tmp_path)]
+        app, ["table", str(two_methods), "--metric", "best", "--compare", "paper", "--out", str(tmp_path)]
     )
     assert done.exit_code == 0, done.output
     assert "Reported numbers: none" in done.output
     assert (tmp_path / "best_accuracy.md").exists()
-    assert not (folder / "tables").exists()
+    assert not (two_methods / "tables").exists()
 
 
-def test_refused_rows_write_nothing(folder: Path, grid: Grid) -> None:
-    write_row(grid({"random": [1.0]}, [0.3], 1, protocol=2, cell_id="other")[0], folder)
-    done = CliRunner().invoke(app, ["table", str(folder)])
+def test_refused_rows_write_nothing(two_methods: Path, grid: Grid) -> None:
+    write_row(grid({"random": [1.0]}, [0.3], 1, protocol=2, cell_id="other")[0], two_methods)
+    done = CliRunner().invoke(app, ["table", str(two_methods)])
     assert isinstance(done.exception, RowError)
-    assert not (folder / "tables").exists()
+    assert not (two_methods / "tables").exists()
 
 
 def test_importing_the_tables_imports_no_heavy_package() -> None:

@@ -26,6 +26,9 @@ from tests.narrowing import present
 
 pytestmark = pytest.mark.faults
 
+LIMIT = 40.0
+"""Seconds in which a tiny cell ends on a busy machine too (over 10 were seen there); what hangs never does."""
+
 
 class Notes(Listener):
     """Remembers tries."""
@@ -135,7 +138,7 @@ def test_sys_exit_in_a_method_or_model_is_an_error_of_its_cell_that_names_the_li
 @pytest.mark.slow
 @pytest.mark.usefixtures("troublemakers")
 def test_what_does_not_react_to_the_limit_is_ended(tmp_path: Path, executor: Executor) -> None:
-    _, outcome, _ = go(tmp_path, executor, methods="random,sleeps(deaf=true)", retries=1, limit=10)
+    _, outcome, _ = go(tmp_path, executor, methods="random,sleeps(deaf=true)", retries=1, limit=LIMIT)
     [failure] = read_failures(tmp_path / "out")
     assert failure.status == "time-limit"
     assert failure.attempts == 1
@@ -150,10 +153,10 @@ def test_a_process_whose_work_was_cut_takes_no_other(tmp_path: Path, executor: E
     names = ("late", "swift")
     late, swift = (
         f"sleeps-in-training(mark={tmp_path / name},seconds={seconds})"
-        for name, seconds in zip(names, (60, 0), strict=True)
+        for name, seconds in zip(names, (600, 0), strict=True)
     )
     one_at_a_time = OnRay(Resources(cpus=2)) if isinstance(executor, OnRay) else Workers(1)
-    _, outcome, _ = go(tmp_path, one_at_a_time, methods="random", models=f"{late},{swift}", limit=5)
+    _, outcome, _ = go(tmp_path, one_at_a_time, methods="random", models=f"{late},{swift}", limit=LIMIT)
     [failure] = read_failures(tmp_path / "out")
     assert failure.status == "time-limit"
     assert "in forward" in (tmp_path / "out" / "failed" / failure.traceback).read_text()
