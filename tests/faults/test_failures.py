@@ -66,7 +66,7 @@ def test_a_cell_over_the_time_limit_is_recorded_and_succeeds_with_more_time(tmp_
     [first] = make_plan(load_spec(given={**TINY, "methods": "random"}), out=tmp_path / "first").cells
     assert perform(first, Session(out=tmp_path / "first", cache=tmp_path / "cache")).accuracy is not None
     # On a busy machine too it is the training that takes longer than this.
-    short = Session(out=tmp_path / "out", cache=tmp_path / "cache", time_limit=5.0)
+    short = Session(out=tmp_path / "out", cache=tmp_path / "cache", time_limit=20.0)
     [cell] = make_plan(load_spec(given=given), out=short.out).cells
     assert "time limit" in present(perform(cell, short).fault).reason
     [failure] = read_failures(short.out)
