@@ -117,6 +117,7 @@ def test_what_is_not_valid_is_one_error_before_anything_starts(tmp_path: Path) -
         bench.load_rows(tmp_path / "nowhere")
 
 
+@pytest.mark.integration
 def test_a_method_of_a_script_works_in_workers_by_value(tmp_path: Path) -> None:
     """The script is no module that a worker could import, and is not run again in it."""
     script = tmp_path / "my script.py"
@@ -138,6 +139,7 @@ def test_a_method_of_a_script_works_in_workers_by_value(tmp_path: Path) -> None:
     assert len(set(kept.values())) == 2
 
 
+@pytest.mark.integration
 def test_a_single_file_is_a_plugin(tmp_path: Path) -> None:
     path = tmp_path / "ones.py"
     path.write_text(

@@ -51,6 +51,7 @@ def test_chunks_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
     np.testing.assert_array_equal(whole.distances, parts.distances)
 
 
+@pytest.mark.integration
 def test_memory_does_not_grow_with_the_square_of_the_pool() -> None:
     # 5,000 images: the distances of all pairs would take 200 MB, and their order as much again.
     points = np.random.default_rng(0).normal(size=(5000, 2))

@@ -86,6 +86,7 @@ def test_download_is_harmless_where_nothing_is_fetched() -> None:
     assert fingerprint(fetched) == fingerprint(load_dataset("digits", {}, root=None, download=False, pool_size=None))
 
 
+@pytest.mark.integration
 def test_listing_the_data_sets_imports_nothing_heavy() -> None:
     code = "import sys; from bench.plugins import datasets; list(datasets); print(*sys.modules)"
     listed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()

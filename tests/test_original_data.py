@@ -17,6 +17,8 @@ from bench.plugins import encoders
 from bench.weights.checkpoints import read_state
 from tests.dataset_checks import check_declaration, check_measured_constants
 
+pytestmark = pytest.mark.integration
+
 SHARED = Path(os.environ.get("BENCH_SHARED", Path(__file__).parents[1].parent / "shared"))
 DATA = SHARED / "data"
 

@@ -36,6 +36,7 @@ def test_every_package_is_installed() -> None:
     assert sorted(listed) == sorted(there | {"bench.methods", "bench.datasets"})
 
 
+@pytest.mark.integration
 def test_only_a_frozen_encoder_needs_torch_and_nothing_needs_ray() -> None:
     code = (
         "import sys, bench; assert not {'numpy', 'pydantic'} & set(sys.modules); "

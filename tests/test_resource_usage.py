@@ -23,6 +23,7 @@ for size in (0, 200, 20):
 """
 
 
+@pytest.mark.integration
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells the peak and lets it be reset")
 def test_the_peak_is_that_of_the_block_alone() -> None:
     # In a process of its own: what earlier tests left behind may be freed meanwhile.

@@ -202,6 +202,7 @@ def row_of(plan: Plan, folder: Path) -> Row:
     return row
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("model", ["small_cnn(width=4)", "linear_probe", "mlp_probe(width=8)"])
 def test_every_model_that_learns_is_trained_with_the_weights(tmp_path: Path, heavy: str, model: str) -> None:
     weighted = make(tmp_path, heavy, models=model)

@@ -14,6 +14,8 @@ from typer.testing import CliRunner
 from benchmarks import __main__ as command
 from benchmarks._common import Meter, Result, Skip
 
+pytestmark = pytest.mark.integration
+
 
 @pytest.fixture(scope="module")
 def app() -> typer.Typer:
@@ -37,11 +39,13 @@ def test_there_are_benchmarks() -> None:
 GRIDS = {"memory_estimates", "orchestration", "thousand_cells"}
 """They start a Ray session of their own."""
 
+LONG = {"compiled", "d2_memory", "dynamics", "labelling", "loop_accuracy"}
+
 
 @pytest.mark.parametrize(
     "name",
     [
-        pytest.param(name, marks=[pytest.mark.slow] * (name in GRIDS))
+        pytest.param(name, marks=[pytest.mark.slow] * (name in GRIDS) + [pytest.mark.long] * (name in LONG))
         for name in command.names()
         if not name.startswith("gpu_")
     ],

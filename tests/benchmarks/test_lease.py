@@ -21,6 +21,8 @@ from benchmarks.lease.pieces import pack, packed_file, unpack, unpacked_file
 from benchmarks.lease.table import FIRST, RATES, batches, data_of
 from benchmarks.lease.wheels import NEVER, names_in, needed
 
+pytestmark = pytest.mark.integration
+
 
 def batch(path: Path, size: int, seed: int = 0) -> Path:
     """A file as CIFAR-10 has them, of smooth images."""

@@ -6,6 +6,8 @@ import pytest
 
 from benchmarks._common import Meter, Result, Target, Times, own_peak, peak_memory, slope, table, timed, write_section
 
+pytestmark = pytest.mark.integration
+
 
 def hold(megabytes: int) -> None:
     """Fill that much memory and let it go."""

@@ -10,6 +10,8 @@ from bench.cli._command import Command
 from bench.cli.cache import cache
 from bench.errors import SpecError
 
+pytestmark = pytest.mark.integration
+
 
 @pytest.mark.parametrize("group", [[], ["cache"]])
 def test_a_group_without_a_command_shows_its_help(group: list[str]) -> None:

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from bench.cli import app
 from tests.cli.commands import WIDE, python, run
+
+pytestmark = pytest.mark.integration
 
 
 def test_help_of_every_command(tmp_path: Path) -> None:

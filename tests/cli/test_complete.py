@@ -12,6 +12,8 @@ import pytest
 
 from bench.plugins import methods
 
+pytestmark = pytest.mark.integration
+
 BASH = shutil.which("bash")
 FOLDER = Path(sys.executable).parent
 

@@ -9,6 +9,8 @@ from typer.testing import CliRunner
 from bench.cli import app
 from bench.provenance import computes_bf16, processor
 
+pytestmark = pytest.mark.integration
+
 
 def test_this_machine_is_well(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["doctor", "--cache-dir", str(tmp_path), "--json"])

@@ -74,6 +74,7 @@ def test_what_a_cache_holds_stands_below_its_table(tmp_path: Path) -> None:
         assert json.loads(listed.output)["used_before"] == [call]
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize(
     ("kind", "names"),
     [

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.integration
+
 COMMITTED = Path(__file__).parents[2] / "results" / "digits-demo"
 
 

@@ -10,6 +10,8 @@ import pytest
 from tests.cli.commands import BENCH
 from tests.narrowing import present
 
+pytestmark = pytest.mark.integration
+
 
 @pytest.mark.parametrize("encoding", ["latin-1", "ascii"])
 def test_output_of_another_encoding_has_question_marks(

@@ -22,6 +22,8 @@ from typer.testing import CliRunner
 from bench.cli import app
 from tests.cli.commands import run
 
+pytestmark = pytest.mark.integration
+
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "command-line.md").read_text()
 TINY = ("--datasets", "digits", "--rates", "0.9", "--pool-size", "300", "--recipe", "iterations=8,evaluations=1")

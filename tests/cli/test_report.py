@@ -16,6 +16,8 @@ from bench.recipe import Recipe
 from bench.results.rows import Row, write_row
 from tests.report.addresses import Addresses
 
+pytestmark = pytest.mark.integration
+
 
 def test_what_a_row_says_is_text_on_the_page(row: Callable[..., Row], tmp_path: Path) -> None:
     nasty = "ccs(score='</script><img src=x onerror=alert(1)>')"

@@ -13,6 +13,8 @@ from typer.testing import CliRunner
 from bench.cli import app, main
 from tests.cli.commands import OF_THE_USER, run
 
+pytestmark = pytest.mark.integration
+
 
 @pytest.fixture
 def untimed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,6 +31,8 @@ from bench.stages.neighbors import NeighborLists
 from bench.stages.selection import Selection
 from bench.store.cache import Store
 
+pytestmark = pytest.mark.integration
+
 QUICK = "elfs(heads=2,cluster_epochs=3)"
 DONE = (0, 1)
 """Exit codes of a written choice: so little training may find few clusters, which is 1."""

@@ -8,6 +8,9 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
+
+pytestmark = pytest.mark.integration
 
 ABSENT = ("PIL", "faiss", "matplotlib", "pandas", "ray", "seaborn", "timm", "torchvision")
 COMMAND = f"""

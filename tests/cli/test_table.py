@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from typer.testing import CliRunner
 
 from bench.cli import app
@@ -45,6 +46,7 @@ def test_refused_rows_write_nothing(two_methods: Path, grid: Grid) -> None:
     assert not (two_methods / "tables").exists()
 
 
+@pytest.mark.integration
 def test_importing_the_tables_imports_no_heavy_package() -> None:
     code = (
         "import sys, bench.cli\n"

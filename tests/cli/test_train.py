@@ -11,6 +11,8 @@ from bench.errors import SpecError
 from bench.results.rows import read_row
 from tests.engine.coreset_files import bench, told
 
+pytestmark = pytest.mark.integration
+
 
 @pytest.mark.parametrize(
     ("arguments", "message"),

@@ -12,6 +12,8 @@ from bench.cli import app
 from bench.errors import SpecError
 from tests.cli.commands import run
 
+pytestmark = pytest.mark.integration
+
 
 @pytest.mark.parametrize(
     ("arguments", "says"),

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from typer.testing import CliRunner
 
 from bench.cli import app
@@ -39,6 +40,7 @@ def test_the_command_says_what_it_could_not_check(forged: Write, tmp_path: Path)
     assert json.loads(done.stdout) == {"rows": 1, "problems": [], "not_checked": [{"claim": claim, "rows": 1}]}
 
 
+@pytest.mark.integration
 def test_no_name_reaches_the_terminal_as_a_command(forged: Write, tmp_path: Path) -> None:
     path = forged({"threads": 0}, name="a\x1b[2J\u202e\n0 problems")
     done = CliRunner().invoke(app, ["validate", str(path)])

@@ -21,6 +21,7 @@ def test_half_of_the_average_cluster_is_near_enough() -> None:
     assert near_enough(20, 10) == 5
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("seed", [0, 1])
 def test_a_small_pool_does_not_fall_into_one_cluster(seed: int) -> None:
     rng = np.random.default_rng(seed)

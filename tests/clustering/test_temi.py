@@ -252,6 +252,7 @@ def clustered(pixels: tuple[np.ndarray, np.ndarray]) -> module.TemiClusters:
     return temi(*pixels, 10, Effort(heads=4, epochs=20), seed=0)
 
 
+@pytest.mark.integration
 def test_digits_are_clustered(digits: Dataset, clustered: module.TemiClusters) -> None:
     found = clustered
     assert found.labels.shape == (1438,)
@@ -263,6 +264,7 @@ def test_digits_are_clustered(digits: Dataset, clustered: module.TemiClusters) -
     assert accuracy(found.labels, digits.train.labels) > 0.6
 
 
+@pytest.mark.long
 def test_bf16_clusters_as_well_from_the_same_numbers(
     digits: Dataset, pixels: tuple[np.ndarray, np.ndarray], clustered: module.TemiClusters
 ) -> None:

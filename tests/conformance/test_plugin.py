@@ -12,6 +12,8 @@ import pytest
 
 from bench.cli import main
 
+pytestmark = pytest.mark.integration
+
 MODULE = '''
 from bench import register_method
 

@@ -142,6 +142,7 @@ def test_select_reads_all_but_what_it_names(tmp_path: Path) -> None:
         assert len(list(csv.DictReader(file))) == 20
 
 
+@pytest.mark.integration
 def test_an_encoder_takes_all_forms_of_the_picture_for_the_same() -> None:
     pytest.importorskip("timm", reason="timm is not installed (extra lite0)")
     weights = encoders.get("efficientnet_lite0").info.weights.find()

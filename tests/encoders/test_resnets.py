@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from tests.encoders.official import RESNETS, check_official_layout
 
+pytestmark = pytest.mark.integration
+
 
 @pytest.mark.parametrize("name", RESNETS)
 def test_official_layout_loads_and_gives_the_networks_own_features(

@@ -67,6 +67,7 @@ def test_images_that_are_all_alike_are_an_error(few: np.ndarray) -> None:
         simsiam(None, **TINY).fit(np.repeat(few[:1], 100, axis=0), device="cpu")
 
 
+@pytest.mark.integration
 def test_a_collapsed_network_is_an_error(few: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
     """Section 4.1 of the paper: without the stop-gradient the network finds the trivial solution."""
 

@@ -16,6 +16,8 @@ from bench import BenchError
 from bench.plugins import encoders
 from tests.encoders.official import VITS, build, check_official_layout, network
 
+pytestmark = pytest.mark.integration
+
 
 @pytest.mark.parametrize("name", VITS)
 def test_official_layout_loads_and_gives_the_networks_own_features(

@@ -16,6 +16,7 @@ from bench.plugins import encoders
 from tests.encoders.library_files import as_pillow, build, saved
 
 
+@pytest.mark.integration
 def test_open_clip_gives_what_its_own_model_gives(tmp_path: Path, pictures: NDArray[np.uint8]) -> None:
     open_clip = pytest.importorskip("open_clip", reason="open_clip is not installed (extra openclip)")
     torch.manual_seed(0)

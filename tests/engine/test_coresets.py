@@ -21,6 +21,8 @@ from bench.stages.published import PublishedCell
 from bench.stages.session import Session
 from tests.engine.coreset_files import GRID, bench, plan_of_file, told
 
+pytestmark = pytest.mark.integration
+
 
 def refusal(path: Path, indices: object, *, said: str = "", **changes: object) -> str:
     np.save(path, np.asarray(indices))

@@ -12,6 +12,8 @@ from bench.grid.spec import load_spec
 from bench.results.rows import Row
 from bench.stages.session import Session
 
+pytestmark = pytest.mark.integration
+
 ON_GPU = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")]
 DEVICES = ["cpu", pytest.param("cuda", marks=ON_GPU)]
 PRECISIONS = ["fp32", "bf16", pytest.param("tf32", marks=ON_GPU)]
@@ -36,7 +38,7 @@ def run_one(folder: Path, device: str, precision: str, **given: object) -> Row:
         {"methods": "elfs(heads=2,cluster_epochs=2)", "encoders": "simsiam(epochs=2,width=8)"},
         {"methods": "grand(networks=1,epochs=1)"},
         {"methods": "badge"},
-        {"methods": "aum", "models": "resnet18"},
+        pytest.param({"methods": "aum", "models": "resnet18"}, marks=pytest.mark.long),
     ],
     ids=["elfs", "grand", "badge", "resnet18"],
 )

@@ -5,11 +5,15 @@ from __future__ import annotations
 from datetime import datetime
 from pathlib import Path
 
+import pytest
+
 from bench.cli._forecast import forecast_lines
 from bench.engine.durations import foresee
 from bench.engine.plan import Plan, make_plan
 from bench.grid.spec import load_spec
 from bench.stages.session import Session
+
+pytestmark = pytest.mark.integration
 
 
 def planned(tmp_path: Path, **given: object) -> Plan:

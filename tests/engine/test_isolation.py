@@ -48,6 +48,7 @@ PARTS = (
 )
 TRICKS = ("torch", "setflags", "base", "ctypes", "interface", "memoryview")
 pytestmark = [
+    pytest.mark.integration,
     pytest.mark.usefixtures("troublemakers"),
     pytest.mark.filterwarnings("ignore:The given NumPy array is not writable"),
 ]
@@ -209,6 +210,7 @@ def one_worker(request: pytest.FixtureRequest, plugin_folder: Path, monkeypatch:
     return Workers(1)
 
 
+@pytest.mark.long
 @pytest.mark.faults
 def test_a_run_beside_methods_that_write_stores_the_same_bits(tmp_path: Path, one_worker: Executor) -> None:
     def finish(folder: Path, methods: str) -> dict[str, str]:

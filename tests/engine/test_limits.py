@@ -13,6 +13,8 @@ import pytest
 from bench.engine.limits import mark_of, read_mark, time_limit
 from bench.errors import TimeLimit
 
+pytestmark = pytest.mark.integration
+
 
 def test_time_limit_interrupts_python_and_leaves_no_trace(tmp_path: Path) -> None:
     mark = mark_of("cell", tmp_path)

@@ -17,6 +17,8 @@ from bench.results.validation import findings_of
 from bench.stages.session import Session
 from tests.engine.coreset_files import GRID, RECIPE, bench, plan_of_file, told
 
+pytestmark = pytest.mark.integration
+
 
 def make(folder: Path, methods: str, **changes: object) -> Row:
     """One real row, without Ray."""

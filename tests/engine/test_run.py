@@ -75,6 +75,7 @@ def test_smoke_grid_from_start_to_rows(tmp_path: Path, executor: Executor) -> No
     check_against_this_process(cell, by_method["elfs"], tmp_path)
 
 
+@pytest.mark.parametrize("executor", [pytest.param("ray", marks=pytest.mark.long), "local"], indirect=True)
 def test_grid_then_nothing_then_only_what_is_new(tmp_path: Path, executor: Executor) -> None:
     workspace = place(tmp_path)
     with seen_tasks(workspace) as titles:
@@ -104,6 +105,7 @@ def test_grid_then_nothing_then_only_what_is_new(tmp_path: Path, executor: Execu
         assert all(present(use.peak_bytes) > 50e6 for use in row.stages), "processes with torch in them, in bytes"
 
 
+@pytest.mark.long
 def test_failing_stages_are_recorded_and_the_others_finish(
     tmp_path: Path, troublemakers: None, executor: Executor
 ) -> None:

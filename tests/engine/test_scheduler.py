@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from bench.engine.events import Listener
 from bench.engine.plan import make_plan
 from bench.engine.scheduler import Scheduler
 from bench.engine.work import perform
 from bench.grid.spec import load_spec
 from tests.engine.runs import TINY, place
+
+pytestmark = pytest.mark.integration
 
 
 def test_a_cell_starts_as_soon_as_its_coreset_is_there(tmp_path: Path) -> None:

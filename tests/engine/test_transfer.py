@@ -41,6 +41,7 @@ def stored(folder: Path, kind: str) -> int:
     return len(list((folder / kind).glob("*.npz")))
 
 
+@pytest.mark.long
 def test_every_coreset_is_selected_once_and_trains_every_model(rows: list[Row], place: Session) -> None:
     used = defaultdict(set)
     for row in rows:
@@ -53,6 +54,7 @@ def test_every_coreset_is_selected_once_and_trains_every_model(rows: list[Row], 
     assert stored(place.cache, "dynamics") == 2, "one proxy on true labels and one on pseudo-labels, for all models"
 
 
+@pytest.mark.long
 def test_there_is_one_table_per_model_and_it_names_the_proxy(rows: list[Row]) -> None:
     notes = {block.model: " ".join(accuracy_table(block).notes) for block in blocks(rows)}
     assert set(notes) == set(MODELS.split(","))

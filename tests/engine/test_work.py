@@ -104,6 +104,7 @@ def test_digest_is_that_of_little_endian_bytes(tmp_path: Path) -> None:
     assert digest == hashlib.sha256(bytes([1, 0, 0, 0, 0, 0, 0, 0, 2, 1, 0, 0, 0, 0, 0, 0])).hexdigest()
 
 
+@pytest.mark.integration
 def test_two_places_with_caches_of_their_own_agree(tmp_path: Path) -> None:
     rows = []
     for name in ("first", "second"):
@@ -142,6 +143,7 @@ def test_a_finished_row_is_never_touched(tmp_path: Path, monkeypatch: pytest.Mon
     assert (path.read_bytes(), path.stat().st_mtime_ns) == written
 
 
+@pytest.mark.integration
 def test_pseudo_labels_are_compared_with_true_labels_once_the_coreset_is_fixed(tmp_path: Path) -> None:
     workspace = place(tmp_path)
     given, estimated, random = make_plan(
@@ -167,6 +169,7 @@ def test_pseudo_labels_are_compared_with_true_labels_once_the_coreset_is_fixed(t
     assert rows[2].pseudo_labels is None
 
 
+@pytest.mark.integration
 def test_pseudo_labels_are_compared_with_true_labels_under_label_noise_too(tmp_path: Path) -> None:
     workspace = place(tmp_path)
     cells = make_plan(

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.integration
+
 NOTEBOOK = Path(__file__).parents[2] / "examples" / "tour.ipynb"
 
 

@@ -16,7 +16,7 @@ import pytest
 from bench.results.rows import read_rows
 from tests.faults.bench_command import Command
 
-pytestmark = pytest.mark.faults
+pytestmark = [pytest.mark.faults, pytest.mark.integration]
 
 HELD = """
 import math, os, time

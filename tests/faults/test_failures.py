@@ -24,7 +24,7 @@ from bench.stages.training import Cell
 from tests.engine.runs import TINY
 from tests.narrowing import present
 
-pytestmark = pytest.mark.faults
+pytestmark = [pytest.mark.faults, pytest.mark.integration]
 
 LIMIT = 40.0
 """Seconds in which a tiny cell ends on a busy machine too (over 10 were seen there); what hangs never does."""

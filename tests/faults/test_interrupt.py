@@ -14,7 +14,7 @@ from bench.results.rows import read_rows
 from bench.units import counted
 from tests.faults.bench_command import Command, alive, finish
 
-pytestmark = [pytest.mark.faults, pytest.mark.slow]
+pytestmark = [pytest.mark.faults, pytest.mark.integration, pytest.mark.slow]
 
 
 def test_ctrl_c_while_cells_train(tmp_path: Path) -> None:

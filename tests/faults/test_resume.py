@@ -22,7 +22,7 @@ from bench.stages.session import Session
 from bench.stages.training import Cell
 from tests.faults.bench_command import Command, alive, finish
 
-pytestmark = pytest.mark.faults
+pytestmark = [pytest.mark.faults, pytest.mark.integration]
 
 TINY: dict[str, Any] = {
     "datasets": "digits",

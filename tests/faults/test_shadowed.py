@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = [pytest.mark.slow, pytest.mark.faults]
+pytestmark = [pytest.mark.faults, pytest.mark.integration, pytest.mark.slow]
 ROOT = Path(__file__).parents[2]
 WRONG = "raise RuntimeError('this is not the package bench')\n"
 TINY = ("--datasets", "digits", "--rates", "0.9", "--pool-size", "200", "--recipe", "iterations=4,evaluations=1")

@@ -11,7 +11,7 @@ import pytest
 
 from bench.store.cache import Store
 
-pytestmark = pytest.mark.faults
+pytestmark = [pytest.mark.faults, pytest.mark.integration]
 
 PREAMBLE = """
 import os, resource, signal, sys, time

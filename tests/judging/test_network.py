@@ -37,6 +37,7 @@ def judged(proxy: Proxy, labelings: np.ndarray, candidates: list[np.ndarray]) ->
     return found.tolist()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("proxy", [ON_IMAGES, ON_EMBEDDINGS], ids=["images", "embeddings"])
 def test_a_coreset_of_all_classes_is_better_than_one_of_two(proxy: Proxy, labelings: np.ndarray) -> None:
     spread, narrow = np.arange(0, 300, 5), np.arange(60)  # the pool is sorted by class
@@ -59,6 +60,7 @@ def test_with_one_labeling_it_is_an_ordinary_training(labelings: np.ndarray) -> 
     assert ours > 0.5
 
 
+@pytest.mark.integration
 def test_the_same_coreset_is_judged_alike_wherever_it_stands(labelings: np.ndarray) -> None:
     """All candidates begin with the same weights, so no difference between them is one of luck."""
     spread, other = np.arange(0, 300, 5), np.arange(1, 300, 5)
@@ -66,6 +68,7 @@ def test_the_same_coreset_is_judged_alike_wherever_it_stands(labelings: np.ndarr
     assert first == third
 
 
+@pytest.mark.long
 def test_what_a_coreset_says_of_itself_does_not_count(labelings: np.ndarray) -> None:
     """Labels at random can be learnt by heart inside a coreset, and outside it are right by chance alone."""
     noise = np.random.default_rng(0).integers(10, size=(1, 300))
@@ -83,6 +86,7 @@ def test_loss_is_the_mean_of_the_heads_losses() -> None:
     )
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("count", [1, 3, 17])
 def test_all_candidates_together_take_half_a_proxy(
     count: int, labelings: np.ndarray, monkeypatch: pytest.MonkeyPatch

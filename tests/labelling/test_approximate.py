@@ -33,6 +33,7 @@ def many(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(approximate, "EXACT", 500)
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("metric", ["cosine", "euclidean"])
 @pytest.mark.parametrize("scale", [1.0, 1e6])
 def test_most_true_neighbours_are_found_at_their_true_distance(metric: Metric, scale: float) -> None:
@@ -64,6 +65,7 @@ def test_copies_and_rows_of_zeros_have_neighbours() -> None:
     assert found.neighbors.distances[1_500:].max() < 1e-5
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize(("copies", "noise", "least"), [(20, 1e-3, 0.99), (20, 1e-4, 0.99), (100, 1e-4, 0)])
 def test_what_is_said_of_near_duplicates_is_so_and_not_all_pairs_are_compared(
     copies: int, noise: float, least: float

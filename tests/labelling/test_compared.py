@@ -49,6 +49,7 @@ def test_the_best_of_several_methods_is_written_and_all_are_told(vectors: Path) 
     assert shown[0][-1] == "taken"
 
 
+@pytest.mark.long
 def test_without_names_the_candidates_are_those_of_auto(vectors: Path) -> None:
     said = json.loads(select(vectors, "--compare", "--json"))
     assert said["method"] == "auto"

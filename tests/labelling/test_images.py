@@ -242,6 +242,7 @@ def test_a_folder_of_links_that_lead_nowhere_says_so(tmp_path: Path) -> None:
         find_images(tmp_path / "nowhere")
 
 
+@pytest.mark.integration
 def test_more_folders_in_each_other_than_python_has_frames(tmp_path: Path) -> None:
     below = tmp_path / Path(*"d" * 1200)
     try:

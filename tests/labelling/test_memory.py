@@ -8,8 +8,11 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from benchmarks._common import ROOT
+
+pytestmark = pytest.mark.integration
 
 WIDTH, SIZE = 256, 120_000
 PER_NUMBER = 8

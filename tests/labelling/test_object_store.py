@@ -20,6 +20,8 @@ from sklearn.datasets import load_digits
 
 from tests.labelling.cases import ODD_KEYS, picture
 
+pytestmark = pytest.mark.integration
+
 pytest.importorskip("moto.server")
 s3fs = pytest.importorskip("s3fs")
 

@@ -18,6 +18,8 @@ import pytest
 
 from tests.labelling.cases import ODD_KEYS, picture
 
+pytestmark = pytest.mark.integration
+
 pytest.importorskip("gcp_storage_emulator", reason="the server of gs:// is no part of the dev extra: gRPC is large")
 pytest.importorskip("gcsfs", reason="gcsfs is the extra gs")
 

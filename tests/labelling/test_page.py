@@ -18,6 +18,8 @@ from bench.labelling.images import find_images
 from bench.labelling.page import Map, choice_page
 from tests.browser import launched, watched
 
+pytestmark = pytest.mark.integration
+
 LONG = "a-very-long-name-of-a-photograph-" * 5 + "0001.png"
 NASTY = "<img src=x onerror=alert(1)>.png"
 

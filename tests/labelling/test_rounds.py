@@ -17,7 +17,11 @@ from bench.labelling.default import find_method
 from bench.plugins import methods
 from tests.labelling.cases import coverage, digits
 
-LABEL_FREE = [item.name for item in methods if item.info.supervision in ("none", "pseudo") and not item.info.unpruned]
+LABEL_FREE = [
+    pytest.param(item.name, marks=[pytest.mark.integration] * (item.name == "zcore"))
+    for item in methods
+    if item.info.supervision in ("none", "pseudo") and not item.info.unpruned
+]
 QUICK = {"elfs": "elfs(clustering=kmeans)"}
 
 

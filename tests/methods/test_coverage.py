@@ -87,6 +87,7 @@ def test_blocks_change_nothing(digits: ArraySource, monkeypatch: pytest.MonkeyPa
     assert [greedy_coverage(rows, 60, kernel).tolist() for kernel in (rbf(1.0), ball(0.5))] == whole
 
 
+@pytest.mark.integration
 def test_memory_is_not_that_of_all_pairs() -> None:
     rows = unit_rows(rng().normal(size=(12_000, 8)))  # all pairs: 576 MB
     tracemalloc.start()

@@ -51,6 +51,7 @@ def test_medoids_reach_the_guarantee_of_greedy_picks(case: tuple[Gradients, int]
     assert covered(gradient_medoids(gradients, budget).tolist()) >= (1 - 1 / math.e) * best - 1e-2
 
 
+@pytest.mark.long
 def test_memory_is_not_that_of_all_pairs() -> None:
     # 12,000 images of one class: all pairs would take 576 MB, the gradients written out 480 MB.
     errors, features = (

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
+
 from bench.conformance import conformance_tests
 from bench.plugins import methods
 
-test_conformance = conformance_tests()
+SLOW = ("auto", "elfs", "prototypicality", "unbiased-partition", "zcore")
+
+test_conformance = conformance_tests(*(entry.name for entry in methods if entry.name not in SLOW))
+test_conformance_of_slow_methods = pytest.mark.integration(conformance_tests(*SLOW))
 
 
 def test_methods_of_the_issue_are_there() -> None:

@@ -78,6 +78,7 @@ def test_copies_end_in_different_blocks() -> None:
         assert sorted((kept // 4).tolist()) == list(range(6)), "one of each four copies"
 
 
+@pytest.mark.integration
 def test_each_image_is_as_likely_to_be_kept() -> None:
     """Embeddings in a clump and far outside it; 5 of 17, so that two images stay out each time."""
     embeddings = np.random.default_rng(2).normal(size=(17, 2)).astype(np.float32)

@@ -62,6 +62,7 @@ def test_recipe_overrides_are_fields_of_the_recipe() -> None:
     assert cast("dict[str, Any]", models.get("linear_probe").info.recipe)["augmentation"] == "none"
 
 
+@pytest.mark.integration
 def test_discovery_imports_no_heavy_library() -> None:
     code = (
         "import sys; from bench.plugins import encoders, models; list(encoders), list(models);"

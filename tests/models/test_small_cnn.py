@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
 from tests.models.networks import build, size
@@ -17,6 +18,7 @@ def test_width_of_small_cnn_changes_its_size_by_the_square() -> None:
     assert 3.5 < plain / narrow < 4 < wide / plain * 1.1
 
 
+@pytest.mark.integration
 def test_small_cnn_learns_digits() -> None:
     from sklearn.datasets import load_digits
 

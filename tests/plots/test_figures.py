@@ -28,6 +28,7 @@ def plot(*arguments: str) -> list[Path]:
     return [Path(line) for line in done.stdout.split()]
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("kind", ["accuracy", "cost", "balance"])
 def test_figures_are_drawn_in_every_format_with_the_same_bytes_again(run_folder: Path, kind: str) -> None:
     paths = plot(kind, str(run_folder), "--rates", "0.9")

@@ -6,10 +6,14 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from bench.report.data import leaderboard_data
 from bench.results.rows import Row
 from bench.results.tables import blocks, collect
 from tests.report.addresses import Addresses
+
+pytestmark = pytest.mark.integration
 
 
 def test_the_report_is_one_file_with_the_numbers_of_the_rows(report: Path, folder: Path) -> None:

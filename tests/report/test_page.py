@@ -18,6 +18,8 @@ from bench.results.rows import Row, write_row
 from bench.results.tables import blocks, collect
 from tests.browser import launched, watched
 
+pytestmark = pytest.mark.integration
+
 NASTY = "ccs(score='</script><img src=x onerror=alert(1)>')"
 
 

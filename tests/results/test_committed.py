@@ -11,6 +11,8 @@ from typer.testing import CliRunner
 
 from bench.cli import app
 
+pytestmark = pytest.mark.integration
+
 RESULTS = Path(__file__).parents[2] / "results"
 
 

@@ -71,6 +71,7 @@ def test_arrays_that_do_not_match_are_refused(one: list[int], two: list[int]) ->
         pseudo_label_quality(np.array(one), np.array(two))
 
 
+@pytest.mark.integration
 def test_needs_no_torch() -> None:
     code = (
         "import sys, numpy as np; from bench.results.pseudo_quality import pseudo_label_quality as quality; "

@@ -173,7 +173,14 @@ UNTRUE: list[tuple[Change, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("changes", "says"), UNTRUE, ids=[says[:50] for _, says in UNTRUE])
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        # Reading MNIST takes seconds.
+        pytest.param(changes, says, id=says[:50], marks=[pytest.mark.integration] * ("mnist5k" in says))
+        for changes, says in UNTRUE
+    ],
+)
 def test_each_untruth_is_found(forged: Write, changes: Change, says: str) -> None:
     found = problems(forged(changes))
     assert any(says in problem for problem in found), found
@@ -240,6 +247,7 @@ def others(value: Any) -> list[Any]:
     return [0, "x", 1.5, True]
 
 
+@pytest.mark.integration
 def test_only_what_a_run_alone_can_tell_may_be_changed_unseen(forged: Write) -> None:
     path = forged()
     true, passed = json.loads(path.read_bytes()), set()
@@ -273,6 +281,7 @@ def test_a_row_that_is_a_link_to_elsewhere_is_not_read(forged: Write, tmp_path: 
     assert f"leads outside {tmp_path / 'run'}" in problem
 
 
+@pytest.mark.integration
 def test_committed_rows_of_earlier_versions_stay_valid() -> None:
     folders = sorted(path.parent for path in RESULTS.rglob("rows"))
     done = CliRunner().invoke(app, ["validate", *map(str, folders)], env={"BENCH_DATA_ROOT": None})
@@ -281,6 +290,7 @@ def test_committed_rows_of_earlier_versions_stay_valid() -> None:
     assert sum(len(row_files(folder)) for folder in folders) > 600
 
 
+@pytest.mark.integration
 def test_validation_imports_neither_torch_nor_ray(forged: Write) -> None:
     code = (
         "import sys\n"

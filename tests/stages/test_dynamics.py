@@ -9,6 +9,8 @@ from bench.stages.session import Session
 from tests.narrowing import present
 from tests.stages.tiny import ELFS, cells
 
+pytestmark = pytest.mark.integration
+
 
 def test_a_failing_proxy_stores_no_dynamics(workspace: Session) -> None:
     [cell] = cells(workspace, methods="aum", recipe={"iterations": 4, "proxy_epochs": 20, "lr": 1e12, "evaluations": 1})

@@ -14,6 +14,8 @@ from bench.stages.embeddings import Embeddings
 from bench.stages.session import Session
 from tests.stages.tiny import SIMSIAM, cells
 
+pytestmark = pytest.mark.integration
+
 
 def test_a_fitted_encoder_is_trained_once_for_splits_rates_methods_and_later_runs(
     workspace: Session, trainings: list[int]

@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 
 from bench.stages.session import Session
 from tests.stages.tiny import source_of
+
+pytestmark = pytest.mark.integration
 
 
 def test_gradient_norms_are_the_mean_over_networks_of_their_own(workspace: Session) -> None:

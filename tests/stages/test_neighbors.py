@@ -39,6 +39,7 @@ def test_lists_are_never_longer_than_the_pool(size: int, k: int, lists: int) -> 
     assert shared_neighbors(embeddings, NearestNeighbors(k)).k == lists
 
 
+@pytest.mark.integration
 def test_neighbours_of_every_k_are_cut_from_one_list(workspace: Session) -> None:
     source = source_of(workspace)
     few, many = source.neighbors(3), source.neighbors(50)

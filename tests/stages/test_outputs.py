@@ -78,6 +78,7 @@ def test_a_network_on_revealed_labels_is_no_stage(tmp_path: Path) -> None:
     assert not cells_with(tmp_path, "craig")[0].selection().uses_gpu()
 
 
+@pytest.mark.integration
 def test_outputs_depend_on_the_revealed_labels_alone(workspace: Session, permuted: str) -> None:
     names = ("digits", permuted)
     plain, other = (source_of(workspace, "badge", datasets=name) for name in names)
@@ -93,6 +94,7 @@ def test_outputs_depend_on_the_revealed_labels_alone(workspace: Session, permute
     assert np.abs(apart[0] - apart[1]).max() > 1e-3
 
 
+@pytest.mark.integration
 def test_a_proxy_learns_from_what_was_revealed(workspace: Session) -> None:
     recipe = {"iterations": 4, "proxy_epochs": 40, "evaluations": 1}
     labels = source_of(workspace, "badge", recipe=recipe).labels

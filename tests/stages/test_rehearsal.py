@@ -11,6 +11,8 @@ import pytest
 from bench.stages.session import Session
 from tests.stages.tiny import CLUSTERING, source_of
 
+pytestmark = pytest.mark.integration
+
 
 class Listening:
     """Stands before ``fit`` and keeps what it was given."""

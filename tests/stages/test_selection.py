@@ -42,6 +42,7 @@ def test_a_selection_says_what_the_cell_lacks(cells_of: Expand) -> None:
         cell.selection().model_copy(update={"proxy": None}).network()
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize(
     "method",
     [
@@ -62,6 +63,7 @@ def test_true_labels_cannot_reach_a_label_free_coreset(workspace: Session, permu
     np.testing.assert_array_equal(coresets[0].arrays["indices"], coresets[1].arrays["indices"])
 
 
+@pytest.mark.integration
 def test_true_labels_do_reach_a_supervised_coreset(workspace: Session, permuted: str) -> None:
     """The test above would notice: the same comparison for a method that reads labels differs."""
     [plain], [other] = (cells(workspace, methods="ccs(beta=0.1)", datasets=name) for name in ("digits", permuted))
@@ -69,6 +71,7 @@ def test_true_labels_do_reach_a_supervised_coreset(workspace: Session, permuted:
     assert first.tolist() != second.tolist()
 
 
+@pytest.mark.integration
 def test_every_clustering_and_score_of_elfs_selects_by_its_own_ranking(workspace: Session) -> None:
     effort = {"temi": ", heads=2, cluster_epochs=3", "kmeans": ""}
     grid = [(clustering, score) for clustering in effort for score in ("aum", "forgetting", "el2n")]
@@ -85,6 +88,7 @@ def test_every_clustering_and_score_of_elfs_selects_by_its_own_ranking(workspace
     assert len({tuple(coreset) for coreset in coresets.values()}) == len(grid)
 
 
+@pytest.mark.integration
 def test_a_coreset_is_stored_and_its_inputs_are_shared(workspace: Session) -> None:
     [cell] = cells(workspace, methods="elfs(heads=2, cluster_epochs=3, rehearsal=own-pseudo-labels)")
     first = workspace.get(cell.selection())
@@ -97,6 +101,7 @@ def test_a_coreset_is_stored_and_its_inputs_are_shared(workspace: Session) -> No
     assert kept == {**once, "rehearsal": len(beta_grid(120, 60))}
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("method", ["badge(rounds=3)", "grand(networks=2, layers=last)"])
 def test_methods_that_train_networks_take_embeddings_too(workspace: Session, method: str) -> None:
     [cell] = cells(workspace, methods=method, models="linear_probe")

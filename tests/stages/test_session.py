@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from bench.data import take_pool
 from bench.loading import load_dataset
 from bench.stages.session import Session
 from tests.stages.tiny import cells
+
+pytestmark = pytest.mark.integration
 
 
 def test_the_workspace_keeps_the_pool_and_travels_as_json(workspace: Session) -> None:

@@ -13,6 +13,8 @@ from bench.stages.session import Session
 from bench.stages.source import StageSource
 from tests.stages.tiny import CLUSTERING, ELFS, cells, source_of
 
+pytestmark = pytest.mark.integration
+
 
 @pytest.mark.parametrize(("method", "supervision"), [(ELFS, "pseudo"), ("d2-label-free", "none")])
 def test_a_label_free_method_cannot_read_labels_through_its_pool(

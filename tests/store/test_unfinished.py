@@ -164,6 +164,7 @@ RUN = ["run", "--datasets", "digits", "--pool-size", "200", "--rates", "0.9", "-
 RUN += ["--executor", "local", "--recipe", "iterations=8,evaluations=1,proxy_epochs=2"]
 
 
+@pytest.mark.integration
 @pytest.mark.slow
 @pytest.mark.parametrize(("command", "out"), [(SELECT, "to_label.csv"), (RUN, "run")], ids=["select", "run"])
 def test_a_killed_command_goes_on_within_temi(tmp_path: Path, command: list[str], out: str) -> None:

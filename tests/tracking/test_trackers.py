@@ -103,6 +103,7 @@ def history(records: Sequence[Any]) -> list[dict[str, Any]]:
     ]
 
 
+@pytest.mark.integration
 def test_wandb_offline_holds_the_table_of_rows_and_curves(grid: tuple[list[Cell], Session]) -> None:
     cells, workspace = grid
     warnings = report(grid, make_trackers("wandb", curves=True))
@@ -268,6 +269,7 @@ def test_bench_run_tracks_and_survives_a_tracker_that_fails(tmp_path: Path, monk
     assert row.cell_id in table.read_text()
 
 
+@pytest.mark.integration
 def test_a_run_that_needs_wandb_says_so_before_anything_starts(tmp_path: Path) -> None:
     # None in sys.modules is how Python itself marks a module that cannot be imported.
     code = "import sys; sys.modules['wandb'] = None; from bench.cli import main; main()"

@@ -24,6 +24,8 @@ from bench.training.loop import train
 from bench.training.recorder import DynamicsRecorder
 from bench.training.siamese import Schedule, SiameseHeads, train_siamese
 
+pytestmark = pytest.mark.integration
+
 SIZE = 64
 LOOKS = {"_local_scalar_dense", "is_nonzero", "equal"}
 SIZED_BY_VALUES = {"nonzero", "masked_select", "bincount", "unique", "_unique2", "repeat_interleave"}

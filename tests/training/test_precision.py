@@ -13,6 +13,8 @@ from bench.training.loop import steps_per_epoch, train
 from bench.training.precision import sound_layers
 from tests.training.runs import CNN, PROBE, RECIPE, Listening, batches_of, generator, run
 
+pytestmark = pytest.mark.integration
+
 
 def test_bf16_trains_on_the_cpu_and_differs_from_fp32(few_digits: Dataset) -> None:
     recipe = RECIPE.model_copy(update={"precision": "bf16"})

@@ -132,6 +132,7 @@ def test_the_hub_fails_at_once_too(monkeypatch: pytest.MonkeyPatch) -> None:
         HubWeights("timm/vit_small_patch16_224.dino").fetch()
 
 
+@pytest.mark.integration
 def test_a_file_in_the_hubs_cache_is_found(tmp_path: Path) -> None:
     pytest.importorskip("huggingface_hub")
     repository = tmp_path / "models--timm--some_network.tag"
