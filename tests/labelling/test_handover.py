@@ -2,65 +2,20 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import struct
 from pathlib import Path
 from urllib.parse import unquote
 
 import numpy as np
-import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
-from typer.testing import CliRunner, Result
 
-from bench.cli import app
 from bench.errors import DataError, SpecError
 from bench.images.decoding import decode
-from bench.labelling.formats import Format
 from bench.labelling.handover import image_size
-
-NAMES = ("a/1.png", "b/two words.jpg", "=SUM(A1).png", "umlaut-ä.png", "100%.png", "line\nbreak.png")
-
-
-@pytest.fixture
-def photos(tmp_path: Path) -> Path:
-    folder = tmp_path / "photos"
-    for number, name in enumerate(NAMES):
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        pixels = (load_digits().images[number] * 15).astype(np.uint8)
-        Image.fromarray(pixels).resize((24, 16)).save(folder / name)
-    return folder
-
-
-def select(folder: Path, *arguments: str) -> Result:
-    given = (
-        "select",
-        "--cache-dir",
-        str(folder / "cache"),
-        "--threads",
-        "1",
-        "--device",
-        "cpu",
-        "-q",
-        "--classes",
-        "2",
-    )
-    method = () if "--method" in arguments else ("--method", "random")
-    out = () if "--out" in arguments else ("--out", str(folder / "to_label.csv"))
-    return CliRunner().invoke(app, [*given, *method, *out, *arguments])
-
-
-def of_photos(folder: Path, photos: Path, *arguments: str) -> Result:
-    done = select(folder, "--images", str(photos), "--encoder", "pixels(size=8)", "--budget", "6", *arguments)
-    assert done.exit_code == 0, done.output or done.exception
-    return done
-
-
-def lines(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
+from tests.labelling.photos_to_label import NAMES, lines, of_photos, select
 
 
 def test_label_studio_takes_the_tasks(tmp_path: Path, photos: Path) -> None:
@@ -232,91 +187,3 @@ def test_several_formats_at_once(tmp_path: Path, photos: Path) -> None:
     done = select(tmp_path, *given, "--out", str(alone / "a.csv"), "--format", "coco,txt")
     assert "'line\\nbreak.png' has several" in str(done.exception)
     assert not list(alone.glob("a*"))
-
-
-@pytest.mark.parametrize("form", [form for form in Format if form != Format.csv])
-def test_a_file_that_is_there_is_not_replaced(tmp_path: Path, form: Format) -> None:
-    from bench.labelling.handover import handover_path
-    from bench.labelling.to_label import beside, check_free
-
-    out = tmp_path / "to_label.csv"
-    paths = [out, *beside(out), handover_path(out, form)]
-    assert len({path.name for path in paths}) == len(paths)
-    paths[-1].write_text("mine")
-    with pytest.raises(SpecError, match=f"already in .*{paths[-1].name}"):
-        check_free(paths, overwrite=False)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (("--scores", "to_label.csv"), "to_label.csv would be written twice; give --out or --scores another name"),
-        (("--scores", "to_label.fiftyone.csv", "--format", "coco,fiftyone"), "to_label.fiftyone.csv would be written"),
-        (("--scores", "sub/../to_label.skipped.csv"), "would be written twice"),
-        (("--labelled", "to_label.csv"), "to_label.csv would be written in the place of --labelled"),
-        (("--exclude", "to_label.skipped.csv"), "would be written in the place of --exclude"),
-        (("--groups", "to_label.txt", "--format", "txt"), "would be written in the place of --groups"),
-    ],
-)
-def test_no_file_is_written_twice_or_over_one_that_is_read(
-    tmp_path: Path, photos: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], message: str
-) -> None:
-    """Labels were lost: ``--labelled to_label.csv --overwrite`` wrote the next list over them."""
-    monkeypatch.chdir(tmp_path)
-    given = ("--images", "photos", "--encoder", "pixels(size=8)", "--budget", "3", "--overwrite")
-    Path("to_label.csv").write_text("file,label\na/1.png,one\n")
-    done = select(tmp_path, *given, "--out", "to_label.csv", *arguments)
-    assert isinstance(done.exception, SpecError)
-    assert message in str(done.exception)
-    assert Path("to_label.csv").read_text() == "file,label\na/1.png,one\n"
-    assert not (tmp_path / "cache").exists()
-
-
-def test_no_picture_is_replaced_by_a_contact_sheet(tmp_path: Path, photos: Path) -> None:
-    given = ("--images", str(photos), "--encoder", "pixels(size=8)", "--budget", "3", "--overwrite")
-    (photos / "holiday.jpg").write_bytes((photos / "b/two words.jpg").read_bytes())
-    done = select(tmp_path, *given, "--out", str(photos / "holiday.csv"))
-    assert "holiday.jpg would replace one of the images" in str(done.exception)
-    assert (photos / "holiday.jpg").read_bytes() == (photos / "b/two words.jpg").read_bytes()
-    for _ in range(2):  # an earlier sheet is none of the images, and may be replaced
-        assert select(tmp_path, *given, "--out", str(photos / "other.csv")).exit_code == 0
-
-
-@pytest.mark.parametrize("suffix", ["csv", "parquet"])
-def test_all_scores(tmp_path: Path, suffix: str) -> None:
-    rows = load_digits().data[:100]
-    np.save(tmp_path / "x.npy", np.concatenate([rows, rows[:5]]))
-    (tmp_path / "labelled.txt").write_text("7\n8\n")
-    (tmp_path / "excluded.txt").write_text("9\n")
-    known = ("--labelled", str(tmp_path / "labelled.txt"), "--exclude", str(tmp_path / "excluded.txt"))
-    path = tmp_path / f"all.{suffix}"
-    given = ("--embeddings", str(tmp_path / "x.npy"), "--budget", "20", "--skip-duplicates", "--similarity", "0.99999")
-    done = select(tmp_path, *given, *known, "--method", "prototypicality", "--scores", str(path))
-    assert done.exit_code == 0, done.output or done.exception
-    table = lines(path) if suffix == "csv" else pq.read_table(path).to_pylist()
-    assert [row["item"] for row in table] == [str(number) for number in range(105)]
-    states = {row["item"]: row["state"] for row in table}
-    assert (states["7"], states["8"], states["9"]) == ("labelled", "labelled", "excluded")
-    assert {states[str(number)] for number in range(100, 105)} == {"near-duplicate"}
-    chosen = {row["item"]: int(row["rank"]) for row in table if row["state"] == "chosen"}
-    assert chosen == {row["item"]: int(row["order"]) for row in lines(tmp_path / "to_label.csv")}
-    assert {row["nearest"] for row in table} <= set(chosen)
-    assert all(row["nearest"] == row["item"] for row in table if row["item"] in chosen)
-    assert all(float(row["similarity"]) >= 0.999 for row in table if row["item"] in chosen)
-    candidates = [row for row in table if row["state"] in ("", "chosen", "labelled")]
-    assert all(row["score"] not in (None, "") and row["cluster"] not in (None, "") for row in candidates)
-
-
-def test_names_beside_embeddings_are_files_of_a_folder(tmp_path: Path, photos: Path) -> None:
-    names = [name for name in NAMES if "\n" not in name]
-    np.save(tmp_path / "x.npy", load_digits().data[: len(names)])
-    (tmp_path / "names.txt").write_text("\n".join(names) + "\n", encoding="utf-8")
-    given = ("--embeddings", str(tmp_path / "x.npy"), "--names", str(tmp_path / "names.txt"), "--budget", "3")
-    assert select(tmp_path, *given, "--images", str(photos), "--format", "coco").exit_code == 0
-    assert len(lines(tmp_path / "to_label.csv")[0]["file"]) > 0
-    assert (tmp_path / "to_label.jpg").stat().st_size > 1000
-    (tmp_path / "names.txt").write_text("a\nb\n")
-    done = select(tmp_path, *given, "--overwrite")
-    assert "has 2 lines, and the embeddings 5" in str(done.exception)
-    (tmp_path / "names.txt").write_text("a\n" * 5)
-    assert "names several items 'a'" in str(select(tmp_path, *given, "--overwrite").exception)

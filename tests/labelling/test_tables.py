@@ -121,17 +121,3 @@ def test_what_is_no_list_is_one_short_line(tmp_path: Path, name: str, content: b
     with pytest.raises(DataError, match=message) as raised:
         read_list(tmp_path / name, Lookup(NAMES, tmp_path))
     assert len(str(raised.value).removeprefix(str(tmp_path))) < 300
-
-
-def test_names_of_embeddings_as_pandas_writes_them(tmp_path: Path) -> None:
-    np.save(tmp_path / "x.npy", load_digits().data[:20])
-    (tmp_path / "names.csv").write_text(",name\n" + "".join(f'{n},"n, {n}"\n' for n in range(20)))
-    given = ("--embeddings", str(tmp_path / "x.npy"), "--names", str(tmp_path / "names.csv"), "--budget", "20")
-    usual = ("--classes", "2", "--threads", "1", "--method", "random", "--cache-dir", str(tmp_path / "cache"), "-q")
-    done = CliRunner().invoke(app, ["select", *given, *usual, "--out", str(tmp_path / "o.csv")])
-    assert done.exit_code == 0, done.output or done.exception
-    with (tmp_path / "o.csv").open(newline="") as file:
-        assert {row["item"] for row in csv.DictReader(file)} == {f"n, {n}" for n in range(20)}
-    (tmp_path / "names.csv").write_text("name\nn0\n")
-    done = CliRunner().invoke(app, ["select", *given, *usual, "--out", str(tmp_path / "p.csv")])
-    assert "has 1 lines, and the embeddings 20" in str(done.exception)
