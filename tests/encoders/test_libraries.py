@@ -5,9 +5,7 @@ Weights are random, saved as the library saves them, and read back through the r
 
 from __future__ import annotations
 
-import importlib
 import shutil
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +19,6 @@ from bench.errors import SpecError, UnknownName
 from bench.grammar import parse_call
 from bench.plugins import encoders
 from bench.weights.locations import HubWeights, UrlWeights, file_sha256, is_published, locate_weights
-from bench.zoo.names import library
 from tests.encoders.library_files import build, saved
 
 
@@ -50,16 +47,6 @@ def test_one_channel_is_repeated(tmp_path: Path, pictures: NDArray[np.uint8]) ->
         encoder.embed(grey, device="cpu", batch_size=6),
         encoder.embed(np.repeat(grey, 3, axis=1), device="cpu", batch_size=6),
     )
-
-
-def test_where_the_weights_are_published() -> None:
-    pytest.importorskip("timm")
-    of = encoders.get("timm").info.weights_of
-    assert of({"name": "vit_base_patch16_224.dino"}) == encoders.get("dino_vitb16").info.weights
-    assert of({"name": "resnet50"}) == HubWeights("timm/resnet50.a1_in1k")
-    of = encoders.get("torchvision").info.weights_of
-    assert str(of({"name": "resnet18"})).endswith("resnet18-f37072fd.pth")
-    assert of({"name": "resnet50", "pretrained": "IMAGENET1K_V1"}) != of({"name": "resnet50"})
 
 
 @pytest.mark.parametrize(
@@ -189,38 +176,3 @@ def test_a_repositorys_name_tells_or_the_user_must(name: str, trained: str | Non
         assert info.trained_with({"name": name}) == trained
     with pytest.raises(SpecError, match="name of a repository"):
         info.trained_with({"name": "dinov2-base"})
-
-
-@pytest.mark.parametrize("hiding", ["package", "file"])
-def test_a_library_is_found_behind_a_users_modules_of_its_name(
-    hiding: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    theirs, mine = tmp_path / "theirs" / "hidden_library", tmp_path / "mine"
-    theirs.mkdir(parents=True)
-    (theirs / "__init__.py").write_text("from hidden_library.utils import tqdm\n")
-    (theirs / "utils.py").write_text("tqdm = 1\n")
-    if hiding == "package":
-        (mine / "hidden_library").mkdir(parents=True)
-        (mine / "hidden_library" / "__init__.py").touch()
-        (mine / "hidden_library" / "utils.py").write_text("mine = 1\n")
-    else:
-        mine.mkdir()
-        (mine / "hidden_library.py").touch()
-    for folder in (theirs.parent, mine):
-        monkeypatch.syspath_prepend(folder)
-    before = sys.path[:]
-    modules = ("hidden_library", "hidden_library.utils")
-    try:
-        users = [importlib.import_module(name) for name in modules[: 2 if hiding == "package" else 1]]
-        assert library("hidden_library", owner="this test", extra="hf", having="tqdm").tqdm == 1
-        assert sys.path == before
-        shutil.rmtree(theirs)
-        for name, module in zip(modules, users, strict=False):
-            sys.modules[name] = module
-        # Where the library is not there at all, the user's modules stay.
-        with pytest.raises(BenchError, match="needs hidden_library, which is not installed"):
-            library("hidden_library", owner="this test", extra="hf", having="tqdm")
-        assert [sys.modules[name] for name, _ in zip(modules, users, strict=False)] == users
-    finally:
-        for name in modules:
-            sys.modules.pop(name, None)

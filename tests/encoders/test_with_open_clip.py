@@ -9,9 +9,6 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from bench.engine.plan import find_encoder
-from bench.errors import SpecError
-from bench.grammar import parse_call
 from bench.plugins import encoders
 from tests.encoders.library_files import as_pillow, build, saved
 
@@ -32,17 +29,3 @@ def test_open_clip_gives_what_its_own_model_gives(tmp_path: Path, pictures: NDAr
         features = encoder.embed(pictures, device="cpu", batch_size=6)
         np.testing.assert_allclose(features, wanted.numpy(), rtol=1e-3, atol=1e-4)
         assert encoders.get("open_clip").info.trained_with({"name": name}) == "language"
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("open_clip(name=vit-b-32)", "Did you mean .*ViT-B-32"),
-        ("open_clip(name=ViT-B-32, pretrained=laion2b_s34b_b79)", "Did you mean laion2b_s34b_b79k"),
-        ("open_clip(name=ViT-B-32)", "say which weights of ViT-B-32, as pretrained=TAG; valid: openai"),
-    ],
-)
-def test_open_clips_names_get_the_nearest(text: str, message: str) -> None:
-    pytest.importorskip("open_clip", reason="open_clip is not installed (extra openclip)")
-    with pytest.raises(SpecError, match=message):
-        find_encoder(parse_call(text), False, needed=True)

@@ -9,8 +9,6 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from bench.errors import SpecError
-from bench.plugins import encoders
 from tests.encoders.library_files import as_pillow, build, saved
 
 # Grey levels that no overshoot of an interpolation takes below 0 or above 255, where Pillow clips between its passes.
@@ -42,35 +40,3 @@ def test_timm_gives_the_features_of_timms_own_preprocessing(
     torch.testing.assert_close(
         whole.get_classifier()(torch.from_numpy(features)), logits, rtol=1e-3, atol=1e-4, msg="the classifier's input"
     )
-
-
-@pytest.mark.parametrize(
-    ("tag", "trained"),
-    [
-        ("vit_small_patch14_dinov2.lvd142m", "self-supervised"),
-        ("convnext_tiny.dinov3_lvd1689m", "self-supervised"),
-        ("vit_base_patch16_224.mae", "self-supervised"),
-        ("convnextv2_atto.fcmae", "self-supervised"),
-        ("convnextv2_atto.fcmae_ft_in1k", "labels"),
-        ("vit_base_patch16_clip_224.openai", "language"),
-        ("vit_base_patch16_clip_224.openai_ft_in1k", "labels"),
-        ("vit_base_patch16_siglip_224.webli", "language"),
-        ("resnet50.a1_in1k", "labels"),
-        ("resnet50", "labels"),
-        ("resnet18.fb_ssl_yfcc100m_ft_in1k", "labels"),
-        ("regnety_320.seer", "self-supervised"),
-        ("eva02_base_patch14_224.mim_in22k", None),
-        ("samvit_base_patch16.sa1b", None),
-        ("botnet50ts_256", None),
-    ],
-)
-def test_timms_tag_tells_what_a_network_was_trained_with(tag: str, trained: str | None) -> None:
-    pytest.importorskip("timm")
-    info = encoders.get("timm").info
-    if trained is None:
-        with pytest.raises(SpecError, match=r"add supervision=none, self-supervised, language or labels"):
-            info.trained_with({"name": tag})
-    else:
-        assert info.trained_with({"name": tag}) == trained
-    assert info.trained_with(encoders.get("timm").changed({"name": tag, "supervision": None})) == "none"
-    assert info.trained_with({"name": tag, "supervision": "language"}) == "language"

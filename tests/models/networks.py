@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from bench import Recipe
+from bench.engine.plan import make_plan
+from bench.grid.spec import load_spec
 from bench.identity import ModelRef
 from bench.plugins import models
 from bench.training.fit import LabelledInputs, fit
@@ -18,8 +20,8 @@ from bench.training.loop import Evaluation
 Vectors = tuple[NDArray[np.float32], NDArray[np.int64]]
 
 
-def build(name: str, shape: tuple[int, ...], num_classes: int = 10, seed: int = 0, **params: Any) -> Any:
-    entry = models.get(name)
+def build(model: str, /, shape: tuple[int, ...], num_classes: int = 10, seed: int = 0, **params: Any) -> Any:
+    entry = models.get(model)
     torch.manual_seed(seed)
     return entry.function(shape, num_classes, **entry.resolve(params))
 
@@ -41,3 +43,16 @@ def accuracy(model: str, vectors: Vectors, iterations: int = 150, **params: Any)
         device="cpu",
         test=LabelledInputs(inputs[1000:], labels[1000:], 10),
     )
+
+
+def check_learns(module: nn.Module, channels: int) -> None:
+    """Check that images of 20 pixels give 7 logits each, and that a loss has gradients."""
+    logits = module.eval()(torch.randn(4, channels, 20, 20))
+    assert logits.shape == (4, 7)
+    nn.functional.cross_entropy(logits, torch.arange(4)).backward()
+    assert any(parameter.grad is not None and parameter.grad.abs().sum() > 0 for parameter in module.parameters())
+
+
+def plan_with(model: str) -> None:
+    grid = {"methods": "random", "datasets": "digits", "rates": "0.5", "seeds": 1, "models": model}
+    make_plan(load_spec(given=grid), out=None)

@@ -14,7 +14,7 @@ from bench import Dataset, Recipe
 from bench.errors import TrainingError
 from bench.training.batches import TensorBatches
 from bench.training.fit import build_model, fresh_network, make_batches
-from bench.training.loop import evaluate, train
+from bench.training.loop import _optimiser, evaluate, train
 from tests.narrowing import in_memory, present
 from tests.training.runs import CNN, MEAN, RECIPE, STD, batches_of, first_images, generator, run
 
@@ -202,3 +202,16 @@ def test_resized_crops_train(few_digits: Dataset) -> None:
 def test_training_learns(digits: Dataset) -> None:
     _, scored = run(digits, iterations=150)
     assert scored[-1].accuracy > 85
+
+
+def test_adamw_is_torchs_and_spares_biases_and_scales() -> None:
+    network = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.LayerNorm(4))
+    optimiser = _optimiser(network, Recipe(optimiser="adamw", lr=1e-3, weight_decay=0.05), "cpu")
+    assert isinstance(optimiser, torch.optim.AdamW)
+    decay = {id(value): group["weight_decay"] for group in optimiser.param_groups for value in group["params"]}
+    assert {name: decay[id(value)] for name, value in network.named_parameters()} == {
+        "0.weight": 0.05,
+        "0.bias": 0.0,
+        "1.weight": 0.0,
+        "1.bias": 0.0,
+    }

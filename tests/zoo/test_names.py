@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import shutil
 import sys
 from pathlib import Path
 
@@ -42,3 +44,38 @@ def test_a_name_is_needed_and_must_be_known() -> None:
         known("", {"resnet18"}, owner="encoder 'x'", example="resnet18")
     with pytest.raises(UnknownName, match=r"Did you mean resnet18\? .* bench list models --search TEXT"):
         known("resnet81", {"resnet18"}, owner="model 'x'", example="resnet18", kind="models")
+
+
+@pytest.mark.parametrize("hiding", ["package", "file"])
+def test_a_library_is_found_behind_a_users_modules_of_its_name(
+    hiding: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    theirs, mine = tmp_path / "theirs" / "hidden_library", tmp_path / "mine"
+    theirs.mkdir(parents=True)
+    (theirs / "__init__.py").write_text("from hidden_library.utils import tqdm\n")
+    (theirs / "utils.py").write_text("tqdm = 1\n")
+    if hiding == "package":
+        (mine / "hidden_library").mkdir(parents=True)
+        (mine / "hidden_library" / "__init__.py").touch()
+        (mine / "hidden_library" / "utils.py").write_text("mine = 1\n")
+    else:
+        mine.mkdir()
+        (mine / "hidden_library.py").touch()
+    for folder in (theirs.parent, mine):
+        monkeypatch.syspath_prepend(folder)
+    before = sys.path[:]
+    modules = ("hidden_library", "hidden_library.utils")
+    try:
+        users = [importlib.import_module(name) for name in modules[: 2 if hiding == "package" else 1]]
+        assert library("hidden_library", owner="this test", extra="hf", having="tqdm").tqdm == 1
+        assert sys.path == before
+        shutil.rmtree(theirs)
+        for name, module in zip(modules, users, strict=False):
+            sys.modules[name] = module
+        # Where the library is not there at all, the user's modules stay.
+        with pytest.raises(BenchError, match="needs hidden_library, which is not installed"):
+            library("hidden_library", owner="this test", extra="hf", having="tqdm")
+        assert [sys.modules[name] for name, _ in zip(modules, users, strict=False)] == users
+    finally:
+        for name in modules:
+            sys.modules.pop(name, None)
