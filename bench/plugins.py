@@ -35,6 +35,7 @@ class MethodInfo:
         stochastic: whether different seeds may give different coresets on the same inputs.
         unpruned: whether the method keeps the whole pool; its only rate is then 0.
         check: (parameters, rate) -> None; raises ``SpecError`` for a combination that the method cannot meet.
+        weighted: parameters -> whether the method may return weights, with which some models cannot be trained.
     """
 
     supervision: Supervision
@@ -44,6 +45,7 @@ class MethodInfo:
     stochastic: bool = False
     unpruned: bool = False
     check: Callable[[Mapping[str, Any], float], None] = lambda params, rate: None
+    weighted: Callable[[Mapping[str, Any]], bool] = lambda params: False
 
 
 @dataclass(frozen=True)
@@ -196,6 +198,7 @@ def register_method(
     stochastic: bool = False,
     unpruned: bool = False,
     check: Callable[[Mapping[str, Any], float], None] = lambda params, rate: None,
+    weighted: bool | Callable[[Mapping[str, Any]], bool] = False,
 ) -> Callable[[Function], Function]:
     """Register a method: ``function(pool, budget, rng, *, parameters)``, which returns ``budget`` pool indices.
 
@@ -209,6 +212,8 @@ def register_method(
         stochastic: see ``MethodInfo``.
         unpruned: see ``MethodInfo``.
         check: see ``MethodInfo``.
+        weighted: whether the method may return weights (``bench.Weighted``), or a function from its parameters to
+            that.
 
     Raises:
         RegistrationError: see ``Registry.add``.
@@ -222,7 +227,10 @@ def register_method(
     # Tables know the one method without a rate by its name.
     if unpruned and name != "full":
         raise RegistrationError(f"method {name!r}: unpruned=True is for 'full', which tables compare the others with.")
-    info = MethodInfo(supervision, _needs_of(needs, supervision), paper, version, stochastic, unpruned, check)
+    may_weight = weighted if callable(weighted) else lambda params: weighted
+    info = MethodInfo(
+        supervision, _needs_of(needs, supervision), paper, version, stochastic, unpruned, check, may_weight
+    )
     return lambda function: methods.add(name, function, info)
 
 

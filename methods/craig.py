@@ -74,6 +74,7 @@ def stood_for(gradients: Gradients, kept: NDArray[np.int64]) -> NDArray[np.int64
     needs=needs,
     paper="Mirzasoleiman et al. 2020, ICML, arXiv:1906.01827",
     stochastic=True,
+    weighted=lambda params: params["weighted"],
 )
 def craig(
     pool: Pool,

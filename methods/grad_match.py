@@ -77,6 +77,7 @@ def matching_pursuit(
     needs=needs,
     paper="Killamsetty et al. 2021, ICML, arXiv:2103.00123",
     stochastic=True,
+    weighted=lambda params: params["weighted"],
 )
 def grad_match(
     pool: Pool,

@@ -25,7 +25,7 @@ from bench.engine.executors.base import Executor
 from bench.engine.plan import Plan, make_plan
 from bench.engine.reproduce import is_reproduced
 from bench.engine.run import run
-from bench.errors import DataError, SelectionError, TrainingError
+from bench.errors import DataError, SelectionError, SpecError, TrainingError
 from bench.grid.spec import load_spec
 from bench.identity import ModelRef
 from bench.plugins import methods
@@ -341,6 +341,17 @@ def test_a_model_that_does_not_learn_refuses_weights(tmp_path: Path, heavy: str)
     given = {**GRID, "methods": f"indices(of='{indices_path(tmp_path, 'mine')}')", "models": "mlp_probe,knn(k=3)"}
     with pytest.raises(DataError, match=r"mine.npy holds weights, and model knn\(k=3\) has no loss"):
         make_plan(load_spec(given=given), out=None)
+
+
+@pytest.mark.parametrize("method", ["craig", "grad-match"])
+def test_a_declared_method_with_weights_is_refused_before_work_for_a_model_that_does_not_learn(method: str) -> None:
+    def plan(method: str) -> Plan:
+        models = {"models": "knn(k=3),linear_probe", "proxy_model": "linear_probe"}
+        return make_plan(load_spec(given={**GRID, **models, "methods": method, "encoders": "pixels"}), out=None)
+
+    with pytest.raises(SpecError, match=rf"method {method} weights .* and model knn\(k=3\) has no loss"):
+        plan(method)
+    assert len(plan(f"{method}(weighted=false)").cells) == 2
 
 
 def test_what_hands_out_positions_alone_refuses_a_coreset_with_weights(tmp_path: Path, heavy: str) -> None:

@@ -230,6 +230,11 @@ def _block(
         for rate in _rates(call, spec):
             # Without parameters at their defaults, so that a parameter added to a method later keeps earlier ids.
             params = entry.changed(at_rate(call, rate))
+            if not models.get(model.name).info.learns and entry.info.weighted(entry.resolve(params)):
+                raise SpecError(
+                    f"method {call} weights the images that it keeps, and model {model.label} has no loss that they "
+                    "could weight; train another, or turn the weights off if the method has a parameter for that."
+                )
             rests_on = resources_of(call.name, params)
             uses_proxy = proxy if "proxy" in rests_on else None
             # Only if something reads it, so that a cell which reads no encoder is one cell under every encoder.

@@ -275,6 +275,7 @@ FLAGGED = [
     ("exact", repeated, {"stochastic": True}, "more than once"),
     ("exact", empty_at_the_end, {"stochastic": True}, "returned 0 indices"),
     ("exact", counts_for_nothing, {}, "gave the weight 0; one finite number above 0"),
+    ("exact", draws_weights, {"stochastic": True}, "the coreset has weights; declare weighted=True"),
     ("same-seed", unseeded, {"stochastic": True}, "kept different images; draw from rng"),
     ("same-seed", unseeded_ties, {"stochastic": True, **LABELS}, "kept different images; draw from rng"),
     ("seeds", drawing, {}, "declare stochastic=True"),
