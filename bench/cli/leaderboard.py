@@ -28,8 +28,9 @@ def leaderboard(
 ) -> None:
     """Rank methods by mean rank over every data set, encoder, model and rate; write Markdown, CSV and LaTeX.
 
-    Every pair of data set and model has the same weight, however many encoders and rates it has. The same rows give
-    the same bytes; figures do so with the same version of matplotlib.
+    Every pair of data set and model has the same weight, however many encoders
+    and rates it has. The same rows give the same bytes; figures do so with the
+    same version of matplotlib.
     """
     from bench.cli._screen import show
     from bench.results.leaderboard import leaderboard_records, leaderboard_table, standings

@@ -39,8 +39,9 @@ def report(
 ) -> None:
     """Write a self-contained HTML page with leaderboard, tables, figures and contact sheets; it needs no network.
 
-    Folders whose rows cannot share a table, such as those of two recipes, each get a part of the page. You can also
-    name a folder that contains result folders.
+    Folders whose rows cannot share a table, such as those of two recipes, each
+    get a part of the page. You can also name a folder that contains result
+    folders.
     """
     from bench.cli._stages import StageProgress
     from bench.errors import UnknownName

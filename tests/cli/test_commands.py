@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
 
 import pytest
 
 from bench.cli import app
+from bench.cli.cache import cache
 from tests.cli.commands import WIDE, python, run
 
 pytestmark = pytest.mark.integration
@@ -23,6 +25,14 @@ def test_help_of_every_command(tmp_path: Path) -> None:
     options = WIDE.invoke(app, ["run", "--help"]).stdout
     for option in ("--methods", "--rates", "--data-root", "--dry-run", "--gpus-per-trial", "BENCH_CACHE_DIR"):
         assert option in options
+
+
+def test_paragraphs_of_help_texts_fit_80_columns() -> None:
+    """Line breaks of paragraphs of several lines are kept, so a longer line would break twice."""
+    for command in [*app.registered_commands, *cache.registered_commands]:
+        paragraphs = inspect.cleandoc(command.callback.__doc__ or "").split("\n\n")
+        lines = [line for paragraph in paragraphs if "\n" in paragraph for line in paragraph.splitlines()]
+        assert [line for line in lines if len(line) > 78] == [], command.name
 
 
 def test_help_and_listing_import_nothing_heavy() -> None:
