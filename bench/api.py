@@ -238,10 +238,10 @@ def select(
     from bench.grammar import parse_call
     from bench.labelling.candidates import check_limits, limits_of
     from bench.labelling.choose import check_request
-    from bench.labelling.collapse import oddities
+    from bench.labelling.collapse import copies, empty_rows
     from bench.labelling.default import find_method
     from bench.labelling.items import ComputeSettings, embed_images
-    from bench.labelling.rows import Rows, unmasked
+    from bench.labelling.rows import Rows, RowsAt, contents_of, unmasked
     from bench.labelling.vectors import as_vectors
     from bench.labelling.whole import choose_to_label
     from bench.store.folder import cache_folder
@@ -279,6 +279,9 @@ def select(
         machine=ComputeSettings(cache, compute_device, threads, begin=lambda title: lambda done, total: None),
         limits=limits,
     )
+    # Of images, the pixels: embeddings of equal images in other batches differ by rounding.
+    given: Rows = array.reshape(len(array), -1) if images else vectors
+    repeated = copies(*(contents_of(RowsAt(given, positions)) for positions in (chosen.positions, limits.labelled)))
     return Choice(
         indices=np.sort(chosen.positions),
         order=chosen.positions,
@@ -288,7 +291,7 @@ def select(
         judged=chosen.judged,
         taken=chosen.taken,
         method=chosen.variant,
-        warnings=(*(() if images else oddities(vectors, budget)), *chosen.warnings),
+        warnings=(*(() if images else empty_rows(vectors)), *repeated, *chosen.warnings),
     )
 
 

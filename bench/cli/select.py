@@ -287,7 +287,7 @@ def select(
         check_writable(path.parent)
     check_cache(cache)
     from bench.engine.start import pick_device
-    from bench.labelling.collapse import oddities
+    from bench.labelling.collapse import copies, empty_rows
     from bench.labelling.items import ComputeSettings
     from bench.labelling.whole import choose_to_label
     from bench.store.cache import Store
@@ -317,8 +317,9 @@ def select(
             limits=limits,
             left_out=_unread(items),
         )
-        if source.scan is None:
-            chosen = chosen._replace(warnings=(*oddities(items.vectors, choice.budget), *chosen.warnings))
+        empty = empty_rows(items.vectors) if source.scan is None else []
+        repeated = copies(items.contents(chosen.positions), items.contents(limits.labelled))
+        chosen = chosen._replace(warnings=(*empty, *repeated, *chosen.warnings))
         progress.stage("writing")
         # Frames of videos are local, wherever the videos are.
         summary = outputs.write(chosen, items, limits, address if inputs.fps is None else None)

@@ -1,6 +1,8 @@
-"""Warnings about choices that are not varied, and about embeddings that say nothing."""
+"""Warnings about choices that are not varied or contain copies, and about embeddings that say nothing."""
 
 from __future__ import annotations
+
+from collections.abc import Collection, Hashable, Iterable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,35 +40,23 @@ def collapse(clusters: NDArray[np.int64], classes: int) -> list[str]:
     return warnings
 
 
-def oddities(rows: Rows, budget: int) -> list[str]:
-    """Return warnings about the user's embeddings: rows of zeros, or fewer different rows than the budget.
+def copies(chosen: Collection[Hashable], labelled: Iterable[Hashable]) -> list[str]:
+    """Return a warning if chosen items are exact copies of other chosen or labelled ones.
 
     Args:
-        rows: float32 [N, D], the user's embeddings.
-        budget: n, items to choose.
-    """
-    return [*empty_rows(rows), *copies(rows, budget)]
-
-
-def copies(rows: Rows, budget: int) -> list[str]:
-    """Return a warning if there are fewer different embeddings than items to choose.
-
-    Args:
-        rows: float32 [N, D], the items to choose from.
-        budget: n, items to choose.
+        chosen: content of each chosen item, the same for copies.
+        labelled: content of each labelled item.
 
     Returns:
         One warning, or none.
     """
-    different: set[int] = set()
-    for _, part in in_blocks(rows):
-        different.update(hash(row.tobytes()) for row in part + 0.0)  # -0 and 0 are equal
-        # The first block is mostly enough, so that the rest of a large file need not be read.
-        if len(different) >= budget:
-            return []
+    repeated = len(chosen) - len(set(chosen).difference(labelled))
+    if not repeated:
+        return []
+    are = "is an exact copy of another" if repeated == 1 else "are exact copies of other"
     return [
-        f"the {len(rows):,} items have only {len(different):,} different embeddings, so the choice contains copies; "
-        "choose fewer items, or leave out copies (--skip-duplicates)."
+        f"{repeated:,} of the {len(chosen):,} chosen items {are} chosen or labelled item{'s' * (repeated > 1)}; leave "
+        "copies out (bench select --skip-duplicates)."
     ]
 
 

@@ -36,11 +36,13 @@ class EmbeddedFiles(NamedTuple):
     Attributes:
         embeddings: float32 [M, D], embeddings of the readable images.
         positions: int64 [M], their positions among the files, ascending.
+        sha256: M digests of their content.
         skipped: the other files, with reasons.
     """
 
     embeddings: NDArray[np.float32]
     positions: NDArray[np.int64]
+    sha256: tuple[str, ...]
     skipped: tuple[Skipped, ...]
 
 
@@ -150,6 +152,7 @@ def embed_files(
         contents = list(contents)
         fitted_on = work.fit(contents, len(files), stage)
     parts, positions, skipped = [], [], []
+    digests: list[str] = []
     tick = stage(f"embedding {len(files):,} images with {ref.label}")
     for inside, content in zip(shards, contents, strict=True):
         # A file fails in two ways: it cannot be read, or its content is no image.
@@ -160,12 +163,13 @@ def embed_files(
             )
             parts.append(embeddings)
             positions.append(inside[content.positions[readable]])
+            digests += content.files.take(readable).sha256
             problems |= {int(content.positions[index]): reason for index, reason in damaged.items()}
         skipped += [Skipped(files.names[inside[index]], problems[index]) for index in sorted(problems)]
         tick(int(inside[-1]) + 1, len(files))
     if len(skipped) == len(files):
         raise _none_readable(len(files), skipped[0].reason)
-    return EmbeddedFiles(np.concatenate(parts), np.concatenate(positions), tuple(skipped))
+    return EmbeddedFiles(np.concatenate(parts), np.concatenate(positions), tuple(digests), tuple(skipped))
 
 
 @dataclass(frozen=True)

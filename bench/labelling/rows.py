@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -110,3 +110,8 @@ def in_blocks(rows: Rows, size: int = BLOCK) -> Iterator[tuple[slice, NDArray[np
     for start in range(0, len(rows), size):
         inside = slice(start, min(start + size, len(rows)))
         yield inside, rows[inside]
+
+
+def contents_of(rows: Rows) -> list[Hashable]:
+    """Return an object for each row, the same for equal rows."""
+    return [hash(row.tobytes()) for _, part in in_blocks(rows) for row in part + 0.0]  # -0 and 0 are equal

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Hashable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -16,7 +16,7 @@ from bench.images.folders import ImageFiles, Scan, Skipped
 from bench.labelling.candidates import Limits
 from bench.labelling.images import embed_files, find_images
 from bench.labelling.lists import NAMES, Lookup
-from bench.labelling.rows import Rows
+from bench.labelling.rows import Rows, RowsAt, contents_of
 from bench.labelling.tables import read_lines
 from bench.labelling.to_label import Named
 from bench.labelling.vectors import read_embeddings
@@ -37,6 +37,7 @@ class Items(NamedTuple):
         files: pictures of the items; None if there are none.
         among: int64 [N], positions of the items in the source.
         skipped: files that could not be used.
+        sha256: N digests of the files' content; empty for items that were given as embeddings.
     """
 
     vectors: Rows
@@ -45,6 +46,14 @@ class Items(NamedTuple):
     files: ImageFiles | None
     among: NDArray[np.int64]
     skipped: tuple[Skipped, ...]
+    sha256: tuple[str, ...] = ()
+
+    def contents(self, positions: NDArray[np.int64]) -> list[Hashable]:
+        """Return an object for each of these items, the same for exact copies: of a file, else of an embedding."""
+        # Not of an image's embedding: two copies of a file in other batches differ by rounding.
+        if self.sha256:
+            return [self.sha256[position] for position in positions.tolist()]
+        return contents_of(RowsAt(self.vectors, positions))
 
     def limits(self, limits: Limits) -> Limits:
         """Return limits by positions among these items, from limits by positions in the source."""
@@ -155,7 +164,7 @@ class Source:
         files = self.scan.files.take(embedded.positions)
         # Sorted by name, whether the scan or the embedding skipped a file.
         skipped = tuple(sorted(embedded.skipped + self.scan.skipped))
-        return Items(embedded.embeddings, files.names, "file", files, embedded.positions, skipped)
+        return Items(embedded.embeddings, files.names, "file", files, embedded.positions, skipped, embedded.sha256)
 
 
 def _read_names(path: Path, count: int) -> list[str]:

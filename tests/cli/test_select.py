@@ -90,6 +90,17 @@ def test_images_to_label(tmp_path: Path, photos: Path) -> None:
         assert sheet.size == (10 * 128 + 8, 3 * 144 + 8)
 
 
+def test_copies_in_a_choice_are_said_unless_they_are_left_out(tmp_path: Path, photos: Path) -> None:
+    arguments = ("--images", str(photos), "--encoder", "pixels", "--image-size", "16", "--method", "random")
+    done = select(tmp_path, *arguments, "--budget", "121")
+    assert done.exit_code == 1
+    assert "Warning: 1 of the 121 chosen items is an exact copy of another chosen or labelled item" in done.output
+    # The two are embedded in different batches, after which their embeddings differ by rounding.
+    chosen = select(tmp_path, *arguments, "--budget", "120", "--overwrite", "--skip-duplicates", "--similarity", "1")
+    assert chosen.exit_code == 0, chosen.output
+    assert "Near-duplicates left out: 1." in chosen.output
+
+
 def test_the_same_command_again_computes_nothing_and_gives_the_same(
     tmp_path: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -288,10 +299,11 @@ def test_a_folder_without_a_readable_image(tmp_path: Path) -> None:
 
 
 def test_a_file_name_that_is_no_utf8_is_written_as_it_is(tmp_path: Path, photos: Path) -> None:
+    (photos / "z_copy.png").unlink()
     (photos / "a/001.png").rename(photos / os.fsdecode(b"caf\xe9.png"))
     (photos / os.fsdecode(b"broken\xe9.jpg")).write_bytes(b"no image")
     done = select(
-        tmp_path, "--images", str(photos), "--encoder", "pixels(size=8)", "--method", "random", "--budget", "121"
+        tmp_path, "--images", str(photos), "--encoder", "pixels(size=8)", "--method", "random", "--budget", "120"
     )
     assert done.exit_code == 0, done.output
     assert b"caf\xe9.png" in (tmp_path / "to_label.csv").read_bytes()
@@ -303,9 +315,10 @@ def test_a_file_name_that_is_no_utf8_is_written_as_it_is(tmp_path: Path, photos:
 )
 def test_a_name_with_unusual_characters_is_listed_and_captioned(tmp_path: Path, photos: Path, name: str) -> None:
     """A line break ended in a traceback after the list was written: cases F8 and F9 of 2026-11-28."""
+    (photos / "z_copy.png").unlink()
     (photos / "a/001.png").rename(photos / name)
     done = select(
-        tmp_path, "--images", str(photos), "--encoder", "pixels(size=8)", "--method", "random", "--budget", "121"
+        tmp_path, "--images", str(photos), "--encoder", "pixels(size=8)", "--method", "random", "--budget", "120"
     )
     assert done.exit_code == 0, done.output
     with (tmp_path / "to_label.csv").open(newline="", encoding="utf-8") as file:

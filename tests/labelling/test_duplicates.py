@@ -76,6 +76,15 @@ def test_many_copies_leave_one() -> None:
     np.testing.assert_array_equal(without_duplicates(rows, 0.98), [0, 70])
 
 
+def test_copies_whose_embeddings_differ_by_rounding_are_the_same() -> None:
+    """As far apart as two copies of a file that an encoder saw in different batches."""
+    rng = np.random.default_rng(0)
+    row = rng.normal(size=1280)
+    rounding = rng.normal(size=1280)
+    rounding *= 2e-6 * np.linalg.norm(row) / np.linalg.norm(rounding)
+    assert without_duplicates(np.array([row, row + rounding], dtype=np.float32), 1.0).tolist() == [0]
+
+
 def exhaustive(rows: np.ndarray, similarity: float) -> list[int]:
     """In order, keep each that resembles none kept before: the definition, pair by pair."""
     kept: list[int] = []
