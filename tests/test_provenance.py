@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import platform
+import subprocess
 from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+import torch
 
 import bench
-from bench.provenance import computes_bf16, device_name, processor, versions
+from bench.provenance import computes_bf16, device_name, git_state, processor, versions
 
 
 def test_versions_are_those_that_are_installed() -> None:
@@ -28,3 +33,55 @@ def test_bf16_is_computed_by_those_that_multiply_in_it() -> None:
     assert not computes_bf16({"flags": "fpu avx512f"})
     assert not computes_bf16({"flags": "not_avx512_bf16x"})
     assert not computes_bf16({})
+
+
+@pytest.mark.skipif(not Path("/proc/cpuinfo").exists(), reason="no /proc/cpuinfo")
+def test_what_the_system_says_of_the_processor_is_read() -> None:
+    found = processor()
+    assert found["processor"] == "0"
+    text = Path("/proc/cpuinfo").read_text()
+    assert all(value in text for value in found.values())
+    assert computes_bf16(found) == ("avx512_bf16" in text)
+
+
+def test_a_source_file_that_git_does_not_track_is_a_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def git(*arguments: str) -> None:
+        identity = ("-c", "user.name=a", "-c", "user.email=a@b")
+        subprocess.run(["git", "-C", str(tmp_path), *identity, *arguments], check=True, capture_output=True)
+
+    (tmp_path / "bench").mkdir()
+    (tmp_path / "bench" / "__init__.py").touch()
+    git("init")
+    git("add", ".")
+    git("commit", "-m", "first")
+    monkeypatch.setattr("bench.__file__", str(tmp_path / "bench" / "__init__.py"))
+    changed = git_state.__wrapped__
+    assert changed()[1] is False
+    (tmp_path / "notes.txt").touch()
+    assert changed()[1] is False, "no code"
+    (tmp_path / "mine.py").touch()
+    assert changed()[1] is True
+
+
+def test_the_revision_of_a_repository_that_the_harness_is_installed_in_is_not_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / ".venv" / "bench"
+    package.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    (tmp_path / ".gitignore").write_text(".venv\n")
+    for command in (["init"], ["add", "."], ["-c", "user.name=n", "-c", "user.email=e", "commit", "-m", "mine"]):
+        subprocess.run(["git", "-C", str(tmp_path), *command], check=True, capture_output=True)
+    monkeypatch.setattr("bench.__file__", str(package / "__init__.py"))
+    assert git_state.__wrapped__() == ("", False)
+
+
+def test_provenance_names_software_and_hardware() -> None:
+    found = versions()
+    assert {"python", "coreset-bench", "torch", "numpy", "ray"} <= set(found)
+    assert all(text[0].isdigit() for text in found.values())
+    assert device_name("cpu").startswith("cpu (")
+    assert device_name("cpu").endswith(f", {torch.backends.cpu.get_cpu_capability()})")
+    revision, dirty = git_state()
+    assert len(revision) in (0, 40)
+    assert isinstance(dirty, bool)

@@ -315,24 +315,6 @@ def test_a_row_without_weights_is_written_as_before(tmp_path: Path) -> None:
     assert np.load(indices_path(tmp_path, row.cell_id)).dtype == np.int64
 
 
-@pytest.mark.parametrize("value", [0.0, -1.0, np.nan, np.inf])
-def test_a_file_with_other_weights_is_refused(tmp_path: Path, value: float) -> None:
-    records = np.array([(3, 1.0), (1, value)], dtype=[("index", "<i8"), ("weight", "<f8")])
-    np.save(tmp_path / "mine.npy", records)
-    with pytest.raises(DataError, match=f"mine.npy gave the weight {value:g}; one finite number above 0"):
-        read_coreset(tmp_path / "mine.npy")
-
-
-def test_a_file_of_weights_may_be_in_any_order_and_type(tmp_path: Path) -> None:
-    records = np.array([(3, 1), (1, 2)], dtype=[("index", "i4"), ("weight", "i2")])
-    np.save(tmp_path / "mine.npy", records)
-    kept = read_coreset(tmp_path / "mine.npy")
-    assert (kept.indices.tolist(), present(kept.weights).tolist()) == ([1, 3], [2.0, 1.0])
-    np.save(tmp_path / "mine.npy", np.array([(1, 3), (2, 1)], dtype=[("weight", "<f8"), ("index", "<i8")]))
-    with pytest.raises(DataError, match=r"or of records \(index, weight\)"):
-        read_coreset(tmp_path / "mine.npy")
-
-
 def test_a_model_that_does_not_learn_refuses_weights(tmp_path: Path, heavy: str) -> None:
     with pytest.raises(TrainingError, match="it cannot weight them; this coreset has weights: train another model"):
         make(tmp_path, heavy, models="knn", encoders="pixels")

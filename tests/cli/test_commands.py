@@ -49,9 +49,3 @@ def test_help_and_listing_import_nothing_heavy() -> None:
         "print(sorted(heavy & set(sys.modules)))"
     )
     assert loaded.strip() == "[]"
-
-
-def test_the_module_is_the_command() -> None:
-    assert "Usage: " in python(
-        "import sys, runpy; sys.argv = ['bench', '-h']\nrunpy.run_module('bench', run_name='__main__')"
-    )

@@ -11,9 +11,6 @@ from sklearn.datasets import load_digits
 
 from bench import DataError, Dataset
 from bench.data import fingerprint
-from bench.engine.plan import make_plan
-from bench.errors import SpecError
-from bench.grid.spec import load_spec
 from bench.loading import load_dataset
 from tests.narrowing import in_memory
 
@@ -93,21 +90,3 @@ def test_what_is_no_such_file_is_refused(tmp_path: Path, changes: dict[str, Any]
 def test_a_path_is_needed(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"embeddings\(path=FILE.npz\)"):
         load_dataset("embeddings", {}, root=None, download=False, pool_size=None)
-
-
-@pytest.mark.parametrize(
-    ("given", "message"),
-    [
-        ({"models": "small_cnn"}, "model small_cnn takes images.*valid: .*linear_probe"),
-        ({"methods": "aum", "proxy_model": "resnet18"}, "model resnet18 takes images"),
-        ({"encoders": "pixels", "methods": "kcenter"}, "encoder pixels does not suit .*holds vectors"),
-        ({"datasets": "digits", "encoders": "given", "methods": "kcenter"}, "encoder given .*holds images"),
-    ],
-)
-def test_what_needs_pictures_is_refused_before_anything_starts(
-    tmp_path: Path, given: dict[str, str], message: str
-) -> None:
-    write(tmp_path, X=X, y=Y)
-    grid = {"methods": "random", "datasets": "embeddings(path=mine.npz)", "rates": "0.5", "seeds": 1, **given}
-    with pytest.raises(SpecError, match=message):
-        make_plan(load_spec(given=grid), out=None, data_root=tmp_path)

@@ -4,22 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from bench.cli import app
-from bench.engine.plan import make_plan
 from bench.engine.reproduce import same_data
-from bench.errors import BenchError, DataError, RegistrationError, SpecError
-from bench.grid.spec import load_spec
+from bench.errors import BenchError, DataError, RegistrationError
 from bench.results.published import read_indices
-from bench.results.rows import read_row
-from bench.stages.published import PublishedCell
-from bench.stages.session import Session
-from tests.engine.coreset_files import GRID, bench, plan_of_file, told
+from tests.engine.coreset_files import GRID, plan_of_file
 
 pytestmark = pytest.mark.integration
 
@@ -51,35 +45,6 @@ def test_what_is_no_coreset_of_the_data_is_refused(tmp_path: Path) -> None:
         read_indices(path)
 
 
-def test_the_content_of_a_file_and_not_its_path_is_what_is_trained(tmp_path: Path) -> None:
-    grid: dict[str, Any] = {"datasets": "digits", "seeds": [0]}
-    cells = []
-    np.save(tmp_path / "seen.npy", [1, 2])
-    for said, supervision in (("", "labels"), (", supervision=none", "none"), (", supervision=pseudo", "pseudo")):
-        [cell] = plan_of_file(tmp_path / "seen.npy", said=said, **grid).cells
-        assert isinstance(cell, PublishedCell)
-        assert cell.supervision == supervision
-    for name, positions in (("a/x.npy", [3, 1, 2]), ("b/x.npy", [1, 2, 3]), ("c/x.npy", [1, 2, 4])):
-        (tmp_path / name).parent.mkdir()
-        np.save(tmp_path / name, positions)
-        cells.append(plan_of_file(tmp_path / name, **grid).cells[0])
-    assert cells[0].cell_id == cells[1].cell_id != cells[2].cell_id
-    both = [f"indices(of='{tmp_path / name}')" for name in ("a/x.npy", "c/x.npy")]
-    with pytest.raises(SpecError, match="two coresets of 3 images are in files called x"):
-        make_plan(load_spec(given={**grid, "methods": both}), out=None)
-    # Nor can they stand in one folder, one after the other.
-    again = ("train", "--dataset", "digits", "--out", tmp_path / "out", "--recipe", "iterations=4,evaluations=1")
-    assert bench(*again, "--indices", tmp_path / "a/x.npy")[0] == 0
-    assert bench(*again, "--indices", tmp_path / "b/x.npy")[0] == 0
-    _, _, error = bench(*again, "--indices", tmp_path / "c/x.npy")
-    assert isinstance(error, SpecError)
-    assert "another coreset of the same name" in str(error)
-    # What the selection saw may be said later; the row then says so.
-    told(*again, "--indices", tmp_path / "a/x.npy", "--supervision", "none")
-    [path] = (tmp_path / "out" / "rows").glob("*.json")
-    assert read_row(path).supervision == "none"
-
-
 def test_a_dry_run_names_a_file_that_is_no_coreset_of_the_data(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", [1, 2000])
     grid = f"random,indices(of='{tmp_path / 'x.npy'}'),indices(of='{tmp_path / 'none.npy'}')"
@@ -89,15 +54,6 @@ def test_a_dry_run_names_a_file_that_is_no_coreset_of_the_data(tmp_path: Path) -
     assert (done.exit_code, len(document["cells"])) == (2, 1)
     assert "(2000 first)" in document["problems"][1]
     assert "none.npy" in document["problems"][0]
-
-
-def test_a_file_that_changes_after_the_plan_is_not_trained_on(tmp_path: Path) -> None:
-    path = tmp_path / "x.npy"
-    np.save(path, np.arange(50))
-    plan = plan_of_file(path, datasets="digits")
-    np.save(path, np.arange(51))
-    with pytest.raises(DataError, match="not the coreset"):
-        plan.cells[0].row(Session(out=tmp_path, cache=tmp_path, coresets=plan.coresets))
 
 
 def test_no_plugin_may_have_the_name() -> None:

@@ -86,9 +86,3 @@ def test_scalar_columns_have_no_lists(run: Path) -> None:
     for line, row in zip(lines, read_rows(run), strict=True):
         told = dict(zip(names, line, strict=True))
         assert (told["created"], told["weighted"]) == (row.created, row.weighted)
-
-
-def test_an_unwritable_target_is_one_error(run: Path) -> None:
-    (run / "taken").mkdir()
-    done = CliRunner().invoke(app, ["export", str(run), "--out", str(run / "taken")])
-    assert str(done.exception).startswith(f"cannot write {run / 'taken'}: ")

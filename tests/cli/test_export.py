@@ -1,0 +1,28 @@
+"""``bench export``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from bench.cli import app
+from bench.results.rows import read_rows
+
+
+def test_an_unwritable_target_is_one_error(two_methods: Path) -> None:
+    (two_methods / "taken").mkdir()
+    done = CliRunner().invoke(app, ["export", str(two_methods), "--out", str(two_methods / "taken")])
+    assert str(done.exception).startswith(f"cannot write {two_methods / 'taken'}: ")
+
+
+@pytest.mark.parametrize("form", ["parquet", "csv"])
+def test_the_file_lies_in_the_first_folder_or_where_it_is_wanted(two_methods: Path, tmp_path: Path, form: str) -> None:
+    beside = two_methods / f"rows.{form}"
+    done = CliRunner().invoke(app, ["export", str(two_methods), "--format", form])
+    assert (done.exit_code, done.stdout) == (0, f"Written: {beside} ({len(list(read_rows(two_methods)))} rows)\n")
+    wanted = tmp_path / "other"
+    done = CliRunner().invoke(app, ["export", str(two_methods), "--format", form, "--out", str(wanted)])
+    assert done.exit_code == 0, done.output
+    assert wanted.read_bytes() == beside.read_bytes()
