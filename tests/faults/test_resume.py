@@ -112,6 +112,18 @@ def finish_nothing(folder: Path) -> str:
     return text
 
 
+def test_workers_end_with_a_driver_that_is_killed(tmp_path: Path) -> None:
+    """Else they would train on beside the run that resumes, here for ever."""
+    endless = ("--methods", "random", "--rates", "0.9", "--recipe", "iterations=1000000,evaluations=1")
+    command = Command(tmp_path, *endless, "--executor", "local", "--workers", "1")
+    command.wait_for(lambda: any((tmp_path / "out" / ".underway").glob("digits-*.json")), "cell under way")
+    workers = command.descendants()
+    assert workers
+    command.process.kill()
+    Command.wait_for_end(workers)
+    command.close()
+
+
 @pytest.mark.slow
 def test_trial_killed_and_then_the_whole_node(tmp_path: Path) -> None:
     command = Command(tmp_path, *SIX)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -193,6 +195,7 @@ def serve(handle: int) -> None:
         handle: file descriptor of the pipe.
     """
     pipe = Connection(handle)
+    threading.Thread(target=_end_with_driver, args=(handle,), daemon=True).start()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the driver too, which ends its workers
     try:
         register_again(cloudpickle.loads(pipe.recv_bytes()))
@@ -202,3 +205,15 @@ def serve(handle: int) -> None:
     except (EOFError, OSError):
         # All results are written. Not `return`: threads of torch or a plugin would keep the process and its driver.
         os._exit(0)
+
+
+def _end_with_driver(handle: int) -> None:
+    """End this process as soon as the driver is gone, even after ``kill -9``.
+
+    The work in progress would otherwise run for hours beside the run that resumes, which computes it too. It leaves
+    nothing half written: rows and artifacts are renamed when they are complete.
+    """
+    hangup = select.poll()
+    hangup.register(handle, 0)  # no event but the end of the other side, since another thread reads the pipe
+    hangup.poll()
+    os._exit(0)
