@@ -515,4 +515,4 @@ def _listener_or_printer(listener: Listener | None, quiet: bool, job: Job) -> An
 
     console = Console(stderr=True, highlight=False, markup=False)
     outlook = None if quiet else announce(job, console)
-    return ProgressReporter(console, quiet=quiet, out=job.session.out, outlook=outlook)
+    return ProgressReporter(console, quiet=quiet, session=job.session, outlook=outlook)

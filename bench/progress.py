@@ -1,11 +1,13 @@
 """Progress of the tasks that a run computes at the moment: small files that workers write and the driver reads.
 
-They are files because the run's folder is all that every node shares. No stage can fail because of them.
+They are files because the run's folder is all that every node shares. No stage can fail because of them. Each run has
+a folder of its own for them (``Session.underway``), since workers of a run that was killed may still write theirs.
 """
 
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -18,6 +20,8 @@ Progress = Callable[[int, int], None]
 _EVERY = 1.0
 """Least time in seconds between two writes of the same file."""
 _UNFINISHED = ".tmp"
+UNDERWAY = ".underway"
+"""Name of the folder in a run's folder that holds a folder of reports for each run."""
 
 
 class Task(NamedTuple):
@@ -35,18 +39,18 @@ class Task(NamedTuple):
 
 
 @contextmanager
-def announced(out: Path, name: str, title: str) -> Iterator[Progress]:
+def announced(folder: Path, name: str, title: str) -> Iterator[Progress]:
     """Report the block as a task in progress, which ``running_tasks`` returns.
 
     Args:
-        out: the run's folder.
+        folder: the run's folder for these files.
         name: a stage's key or a cell's id.
         title: a few words.
 
     Yields:
         A function to call with (number done, total number), as often as is convenient.
     """
-    file = _folder(out) / f"{name}.json"
+    file = folder / f"{name}.json"
     written = -_EVERY
 
     def report(done: int, total: int | None) -> None:
@@ -66,7 +70,7 @@ def announced(out: Path, name: str, title: str) -> Iterator[Progress]:
     try:
         yield report
     finally:
-        forget(out, name)
+        forget(folder, name)
 
 
 def by_steps(progress: Progress, total: int) -> Callable[[int], None]:
@@ -81,34 +85,25 @@ def by_steps(progress: Progress, total: int) -> Callable[[int], None]:
     return advance
 
 
-def forget(out: Path, *names: str) -> None:
-    """Delete the reports of tasks that are no longer computed, for example because their process died."""
+def forget(folder: Path, name: str) -> None:
+    """Delete the report of a task that is no longer computed, for example because its process died."""
     with suppress(OSError):
-        for name in names:
-            for suffix in (".json", _UNFINISHED):
-                (_folder(out) / f"{name}{suffix}").unlink(missing_ok=True)
-        _folder(out).rmdir()  # works once it is empty
+        for suffix in (".json", _UNFINISHED):
+            (folder / f"{name}{suffix}").unlink(missing_ok=True)
+        folder.rmdir()  # works once it is empty
+        folder.parent.rmdir()
 
 
 def forget_all(out: Path) -> None:
-    """Delete all reports, such as those of a run that was killed."""
-    forget(out, *(path.stem for path in _files(out, "*")))
+    """Delete the reports of all runs into a folder, such as those of a run that was killed."""
+    shutil.rmtree(out / UNDERWAY, ignore_errors=True)
 
 
-def running_tasks(out: Path) -> dict[str, Task]:
-    """Return the tasks that are being computed for a run's folder, by name."""
+def running_tasks(folder: Path) -> dict[str, Task]:
+    """Return the tasks that a run computes at the moment, by name."""
     reports = {}
-    for path in sorted(_files(out)):
-        with suppress(OSError, ValueError, TypeError):
-            reports[path.stem] = Task(*json.loads(path.read_text()))
-    return reports
-
-
-def _files(out: Path, pattern: str = "*.json") -> list[Path]:
     with suppress(OSError):  # the folder is deleted whenever it is empty
-        return list(_folder(out).glob(pattern))
-    return []
-
-
-def _folder(out: Path) -> Path:
-    return out / ".underway"
+        for path in sorted(folder.glob("*.json")):
+            with suppress(OSError, ValueError, TypeError):
+                reports[path.stem] = Task(*json.loads(path.read_text()))
+    return reports

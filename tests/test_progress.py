@@ -6,41 +6,43 @@ from pathlib import Path
 
 import pytest
 
-from bench.progress import Task, announced, by_steps, forget, forget_all, running_tasks
+from bench.progress import UNDERWAY, Task, announced, by_steps, forget, forget_all, running_tasks
 
 
 def test_what_is_computed_is_announced_with_how_far_it_is_and_taken_down_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("bench.progress._EVERY", 0.0)
-    with announced(tmp_path, "a", "embeddings"), announced(tmp_path, "b", "temi") as progress:
-        assert running_tasks(tmp_path) == {"a": Task("embeddings"), "b": Task("temi")}
+    folder = tmp_path / UNDERWAY / "run"
+    with announced(folder, "a", "embeddings"), announced(folder, "b", "temi") as progress:
+        assert running_tasks(folder) == {"a": Task("embeddings"), "b": Task("temi")}
         progress(3, 200)
-        assert running_tasks(tmp_path)["b"] == Task("temi", 3, 200)
-    assert running_tasks(tmp_path) == {}
+        assert running_tasks(folder)["b"] == Task("temi", 3, 200)
+    assert running_tasks(folder) == {}
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_file_is_written_once_a_second_at_most(tmp_path: Path) -> None:
-    with announced(tmp_path, "a", "training") as progress:
+    with announced(tmp_path / UNDERWAY / "run", "a", "training") as progress:
         for step in range(1, 1001):
             progress(step, 1000)
-        assert running_tasks(tmp_path)["a"].done == 1
+        assert running_tasks(tmp_path / UNDERWAY / "run")["a"].done == 1
 
 
 def test_progress_that_cannot_be_written_or_read_fails_nothing(tmp_path: Path) -> None:
-    (tmp_path / ".underway").write_text("not a folder")
-    with announced(tmp_path, "a", "training") as progress:
+    folder = tmp_path / UNDERWAY / "run"
+    folder.parent.write_text("not a folder")
+    with announced(folder, "a", "training") as progress:
         progress(1, 2)
-    assert running_tasks(tmp_path) == {}
-    (tmp_path / ".underway").unlink()
-    with announced(tmp_path, "a", "training"):
-        (tmp_path / ".underway" / "a.json").write_text('["half a fi')
-        (tmp_path / ".underway" / "b.json").write_text("7")
-        (tmp_path / ".underway" / "c.tmp").write_text("of a worker that was killed")
-        assert running_tasks(tmp_path) == {}
+    assert running_tasks(folder) == {}
+    folder.parent.unlink()
+    with announced(folder, "a", "training"):
+        (folder / "a.json").write_text('["half a fi')
+        (folder / "b.json").write_text("7")
+        (folder / "c.tmp").write_text("of a worker that was killed")
+        assert running_tasks(folder) == {}
     forget_all(tmp_path)
-    forget(tmp_path, "never there")
+    forget(folder, "never there")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
-from pathlib import Path
 from typing import NamedTuple
 
 from rich.console import Console
 from rich.progress import Progress, TaskID
 
 from bench.progress import Task, forget_all, running_tasks
+from bench.stages.session import Session
 
 _LOOK = 1.0
 """Seconds between two reads of the run's folder."""
@@ -29,24 +29,24 @@ class _Watched(NamedTuple):
 
 
 class Watch:
-    """Reads the progress files of a run's folder once a second, in a thread of its own.
+    """Reads the progress files of a run once a second, in a thread of its own.
 
     Args:
-        out: the run's folder.
+        session: the run's session.
         bars: gets a bar for each task.
         console: console for lines.
         lines: whether to print lines; on a terminal the bars suffice.
     """
 
-    def __init__(self, out: Path, bars: Progress, console: Console, *, lines: bool) -> None:
-        self._out, self._bars, self._console, self._lines = out, bars, console, lines
+    def __init__(self, session: Session, bars: Progress, console: Console, *, lines: bool) -> None:
+        self._session, self._bars, self._console, self._lines = session, bars, console, lines
         self._watched: dict[str, _Watched] = {}
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
 
     def start(self) -> None:
         """Start the thread."""
-        forget_all(self._out)
+        forget_all(self._session.out)
         self._thread.start()
 
     def stop(self) -> None:
@@ -55,7 +55,7 @@ class Watch:
         self._thread.join()
         # Removes the bars of workers that died.
         self.look({}, time.monotonic())
-        forget_all(self._out)
+        forget_all(self._session.out)
 
     def look(self, tasks: dict[str, Task], now: float) -> None:
         """Update bars and print due lines.
@@ -81,7 +81,7 @@ class Watch:
 
     def _run(self) -> None:
         while not self._stop.wait(_LOOK):
-            self.look(running_tasks(self._out), time.monotonic())
+            self.look(running_tasks(self._session.underway), time.monotonic())
 
 
 def running_line(item: Task, seconds: float) -> str:

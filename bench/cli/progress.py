@@ -6,7 +6,6 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -29,6 +28,7 @@ from bench.cli._watch import SAY, Watch
 from bench.engine.events import Listener
 from bench.engine.forecast import Outlook
 from bench.stages.base import Stage
+from bench.stages.session import Session
 from bench.stages.training import Cell
 from bench.units import about, counted
 
@@ -50,12 +50,12 @@ class ProgressReporter(Listener):
     Args:
         console: console to print to.
         quiet: print failures only.
-        out: the run's folder, to show running tasks; None shows finished ones only.
+        session: the run's session, to show running tasks; None shows finished ones only.
         outlook: gives the time left of the whole run; without it each bar shows its own.
     """
 
     def __init__(
-        self, console: Console, *, quiet: bool = False, out: Path | None = None, outlook: Outlook | None = None
+        self, console: Console, *, quiet: bool = False, session: Session | None = None, outlook: Outlook | None = None
     ) -> None:
         self._console, self._quiet, self._outlook = console, quiet, outlook
         self._last_time_left = time.monotonic()
@@ -73,8 +73,8 @@ class ProgressReporter(Listener):
             disable=quiet or not console.is_terminal,
         )
         self._watch: Watch | None = None
-        if out is not None and not quiet:
-            self._watch = Watch(out, self._bar, console, lines=not console.is_terminal)
+        if session is not None and not quiet:
+            self._watch = Watch(session, self._bar, console, lines=not console.is_terminal)
         self._tasks: dict[str, TaskID] = {}
 
     def __enter__(self) -> ProgressReporter:

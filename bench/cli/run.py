@@ -99,7 +99,7 @@ def run(
     outlook = None if quiet else announce(job, console)
     with (
         redirect_stdout(sys.stderr if json_output else sys.stdout),  # Ray prints to stdout that a node has died
-        ProgressReporter(console, quiet=quiet, out=session.out, outlook=outlook) as progress,
+        ProgressReporter(console, quiet=quiet, session=session, outlook=outlook) as progress,
         tracked(trackers, plan.cells, session.out, warn) as tracking,
     ):
         outcome = job.run(Several(progress, RunLog(session.out), tracking))

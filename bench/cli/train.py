@@ -237,7 +237,7 @@ def _run_job(job: Job, *, quiet: bool) -> Outcome:
         console.print(line, style="yellow", soft_wrap=True)
     with (
         redirect_stdout(sys.stderr),  # output of a model's code is not part of the answer
-        ProgressReporter(console, quiet=quiet, out=job.session.out) as progress,
+        ProgressReporter(console, quiet=quiet, session=job.session) as progress,
     ):
         return job.run(Several(progress, RunLog(job.session.out)))
 

@@ -100,7 +100,7 @@ def _train(cell: Cell, session: Session, computed: Collection[str]) -> End:
     # Another run into the same folder may have been faster: a finished row is never touched.
     row = valid_row(session.out, cell)
     if row is None:
-        with announced(session.out, cell.cell_id, cell.title()) as progress:
+        with announced(session.underway, cell.cell_id, cell.title()) as progress:
             row = cell.row(session, progress, computed)
         # Training takes long, and another run may have written the row in that time.
         meanwhile = valid_row(session.out, cell)
@@ -152,7 +152,7 @@ def end_of_death(work: Stage, session: Session, details: str) -> End:
         details: the executor's message.
     """
     # The progress report of a dead process would be shown for ever.
-    forget(session.out, work.key)
+    forget(session.underway, work.key)
     if isinstance(work, Cell):
         row = valid_row(session.out, work)
         if row is not None:  # it died after writing the row

@@ -5,14 +5,15 @@ from __future__ import annotations
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from bench.data import Arrays, Dataset, fingerprint
 from bench.errors import DataError, WeightsError
 from bench.identity import DatasetRef, EncoderRef
 from bench.plugins import encoders
-from bench.progress import Progress, announced
+from bench.progress import UNDERWAY, Progress, announced
 from bench.stages.base import Stage
 from bench.store.cache import Artifact, Store
 from bench.weights.locations import weights_digest
@@ -38,6 +39,7 @@ class Session(BaseModel):
         time_limit: seconds that a stage or a cell may take, or None.
         wait: whether to wait for a stage that another process is computing.
         watchdog: whether the time limit may end the process if the work does not react to it.
+        run: tells this run from others into the same folder.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -53,11 +55,17 @@ class Session(BaseModel):
     time_limit: float | None = None
     wait: bool = True
     watchdog: bool = True
+    run: str = Field(default_factory=lambda: uuid4().hex)
 
     @property
     def store(self) -> Store:
         """The store of shared stages."""
         return Store(self.cache, self.threads)
+
+    @property
+    def underway(self) -> Path:
+        """Folder of the reports of what this run computes at the moment."""
+        return self.out / UNDERWAY / self.run
 
     def get(self, stage: Stage) -> Artifact:
         """Return the stage's artifact from the store, or compute and store it, and its inputs likewise.
@@ -67,7 +75,7 @@ class Session(BaseModel):
         """
 
         def produce() -> Arrays:
-            with announced(self.out, stage.key, stage.title()) as progress:
+            with announced(self.underway, stage.key, stage.title()) as progress:
                 return self.compute(stage, progress)
 
         return self.store.get(stage, produce, wait=self.wait)

@@ -110,7 +110,7 @@ def test_a_terminal_has_a_bar_with_the_time_left(cells: list[Cell]) -> None:
 
 def test_quiet_says_nothing_of_what_runs(tmp_path: Path) -> None:
     written = io.StringIO()
-    with ProgressReporter(Console(file=written), quiet=True, out=tmp_path) as reporter:
+    with ProgressReporter(Console(file=written), quiet=True, session=Session(out=tmp_path, cache=tmp_path)) as reporter:
         assert reporter._watch is None
     assert written.getvalue() == ""
 

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import io
+import time
 from pathlib import Path
 
+import pytest
 from rich.console import Console
 
 from bench.cli._watch import Watch
 from bench.cli.progress import ProgressReporter
-from bench.progress import Task
+from bench.progress import Task, announced
+from bench.stages.session import Session
 
 
 def watched(tmp_path: Path, *looks: tuple[float, dict[str, Task]], terminal: bool) -> str:
     written = io.StringIO()
     console = Console(file=written, force_terminal=terminal, width=100, highlight=False, color_system=None)
-    with ProgressReporter(console, out=tmp_path) as reporter:
+    session = Session(out=tmp_path, cache=tmp_path)
+    with ProgressReporter(console, session=session) as reporter:
         reporter.cells_begin(12, 4)
-        watch = Watch(tmp_path, reporter._bar, console, lines=not terminal)
+        watch = Watch(session, reporter._bar, console, lines=not terminal)
         for now, found in looks:
             watch.look(found, now)
             reporter._bar.refresh()
@@ -41,3 +45,21 @@ def test_elsewhere_only_what_takes_long_has_a_line_a_minute(tmp_path: Path) -> N
         "running for 1 min: temi [50 heads]: 40 of 200, about 4 min left",
         "running for 1 min: neighbours",
     ]
+
+
+def test_work_of_a_run_that_was_killed_is_not_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its workers may outlive it by some seconds, write a report after the next run has begun, and die."""
+    monkeypatch.setattr("bench.cli._watch._LOOK", 0.01)
+    monkeypatch.setattr("bench.cli._watch.SAY", 0.0)
+    killed, resumed = (Session(out=tmp_path, cache=tmp_path) for _ in range(2))
+    written = io.StringIO()
+    with (
+        announced(killed.underway, "a", "cell of before"),
+        ProgressReporter(Console(file=written), session=resumed),
+        announced(killed.underway, "b", "cell that nothing trains"),
+        announced(resumed.underway, "b", "cell of now"),
+    ):
+        while "running for 0 min: cell of now" not in written.getvalue():
+            time.sleep(0.01)
+    assert set(written.getvalue().splitlines()) == {"running for 0 min: cell of now"}
+    assert list(tmp_path.iterdir()) == []

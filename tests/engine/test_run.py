@@ -36,7 +36,7 @@ def seen_tasks(workspace: Session) -> Iterator[set[str]]:
 
     def look() -> None:
         while not stop.wait(0.02):
-            titles.update(item.title for item in running_tasks(workspace.out).values())
+            titles.update(item.title for item in running_tasks(workspace.underway).values())
 
     thread = threading.Thread(target=look)
     thread.start()
@@ -138,7 +138,7 @@ def test_failing_stages_are_recorded_and_the_others_finish(
     assert len(reasons) == 1, "aum and forgetting rest on one proxy"
     assert "proxy dies-in-training" in reasons.pop()
     assert len(list((workspace.out / "failed").glob("*.json"))) == 9
-    assert running_tasks(workspace.out) == {}, "also of workers that died"
+    assert running_tasks(workspace.underway) == {}, "also of workers that died"
 
 
 def test_stages_that_were_pruned_or_damaged_are_computed_before_the_cells(tmp_path: Path, executor: Executor) -> None:
@@ -176,7 +176,7 @@ def test_a_trial_that_fails_or_dies_leaves_the_others_alone(
         reason, details = record_of(workspace, cell)
         assert reason == "the trial's process was lost"
         assert "died" in details
-    assert running_tasks(workspace.out) == {}
+    assert running_tasks(workspace.underway) == {}
 
     elsewhere = workspace.model_copy(update={"out": tmp_path / "again"})
     _, outcome, events = go(

@@ -116,7 +116,7 @@ def test_workers_end_with_a_driver_that_is_killed(tmp_path: Path) -> None:
     """Else they would train on beside the run that resumes, here for ever."""
     endless = ("--methods", "random", "--rates", "0.9", "--recipe", "iterations=1000000,evaluations=1")
     command = Command(tmp_path, *endless, "--executor", "local", "--workers", "1")
-    command.wait_for(lambda: any((tmp_path / "out" / ".underway").glob("digits-*.json")), "cell under way")
+    command.wait_for(lambda: any((tmp_path / "out" / ".underway").glob("*/digits-*.json")), "cell under way")
     workers = command.descendants()
     assert workers
     command.process.kill()

@@ -183,7 +183,7 @@ class _Pool:
         for worker, work in self._busy.values():
             # All are killed before waiting for any, which would take seconds each.
             worker.process.kill()
-            forget(self._session.out, work.key)
+            forget(self._session.underway, work.key)
         for worker in [*self._idle, *(worker for worker, _ in self._busy.values())]:
             worker.end()
 
