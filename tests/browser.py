@@ -19,6 +19,8 @@ QUIET = [
     "--disable-component-update",
     "--disable-sync",
 ]
+PATIENCE = 300_000
+"""Milliseconds for Chromium to start and for a page to load; playwright's 30 s are few on a busy machine."""
 if CHROMIUM is None:
     pytest.skip("needs Chromium (on Debian: apt-get install chromium)", allow_module_level=True)
 
@@ -27,15 +29,22 @@ if CHROMIUM is None:
 def launched() -> Iterator[Any]:
     """Chromium, without requests of its own."""
     with sync_api.sync_playwright() as driver:
-        running = driver.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        running = driver.chromium.launch(executable_path=CHROMIUM, args=QUIET, timeout=PATIENCE)
         yield running
         running.close()
+
+
+def new_page(browser: Any, **options: Any) -> Any:
+    """An empty page that waits as long as a busy machine needs."""
+    page = browser.new_page(**options)
+    page.set_default_timeout(PATIENCE)
+    return page
 
 
 @contextmanager
 def watched(browser: Any, file: Path) -> Iterator[Any]:
     """The page of a file, opened; whatever the browser complains of or asks the network for fails at the end."""
-    opened = browser.new_page()
+    opened = new_page(browser)
     complaints: list[str] = []
     opened.on("console", lambda message: complaints.append(message.text))
     opened.on("pageerror", lambda error: complaints.append(str(error)))

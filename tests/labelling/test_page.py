@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from bench.cli import app
 from bench.labelling.images import find_images
 from bench.labelling.page import Map, choice_page
-from tests.browser import launched, watched
+from tests.browser import launched, new_page, watched
 
 pytestmark = pytest.mark.integration
 
@@ -84,7 +84,7 @@ def test_arrow_keys_and_points_lead_to_items(page: Any) -> None:
 
 
 def test_it_fits_a_phone_in_the_dark(browser: Any, choice: Path) -> None:
-    opened = browser.new_page(viewport={"width": 360, "height": 640}, color_scheme="dark")
+    opened = new_page(browser, viewport={"width": 360, "height": 640}, color_scheme="dark")
     opened.goto(choice.as_uri())
     assert opened.evaluate("document.documentElement.scrollWidth") <= 360
     red, green, blue = opened.evaluate("getComputedStyle(document.body).backgroundColor.match(/\\d+/g).map(Number)")
@@ -103,7 +103,7 @@ def test_three_hundred_pictures_fit_a_phone(browser: Any, tmp_path: Path) -> Non
     html = choice_page("300 of 300 items.", [], entries, files, Map([], [], []), [], ())
     (tmp_path / "x.html").write_text(html)
     assert len(html) < 3e6, "a telephone can load it"
-    opened = browser.new_page(viewport={"width": 390, "height": 844})
+    opened = new_page(browser, viewport={"width": 390, "height": 844})
     opened.goto((tmp_path / "x.html").as_uri())
     assert opened.evaluate("document.documentElement.scrollWidth") <= 390
     assert opened.locator("#choice img").count() == 300

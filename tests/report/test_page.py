@@ -16,7 +16,7 @@ from bench.recipe import Recipe
 from bench.results.leaderboard import leaderboard_table, standings
 from bench.results.rows import Row, write_row
 from bench.results.tables import blocks, collect
-from tests.browser import launched, watched
+from tests.browser import launched, new_page, watched
 
 pytestmark = pytest.mark.integration
 
@@ -92,7 +92,7 @@ def test_data_sets_count_once_on_the_page_too(browser: Any, tmp_path: Path, grid
     for made in rows:
         write_row(made, tmp_path)
     assert CliRunner().invoke(app, ["report", str(tmp_path)]).exit_code == 0
-    opened = browser.new_page()
+    opened = new_page(browser)
     opened.goto((tmp_path / "report.html").as_uri())
     assert texts(opened, "leaderboard") == board(rows)
     assert [line[3] for line in board(rows)] == ["1.50", "2.25", "2.25"]
@@ -171,7 +171,7 @@ def test_parts_are_never_ranked_together(browser: Any, grid: Callable[..., list[
         app, ["report", str(tmp_path / "a"), str(tmp_path / "b"), "--out", str(tmp_path / "r.html")]
     )
     assert done.exit_code == 0, done.output
-    opened = browser.new_page()
+    opened = new_page(browser)
     opened.goto((tmp_path / "r.html").as_uri())
     assert [line[1] for line in texts(opened, "leaderboard")] == ["random", "elfs"]
     opened.select_option("select[name=folders]", "b")
@@ -234,7 +234,7 @@ def test_what_rows_say_cannot_run_in_the_page(
         nasty = {"variant": NASTY, "cell_id": f"nasty-{seed}", "indices_sha256": hashlib.sha256(b"x").hexdigest()}
         write_row(made.model_copy(update=nasty), out)
     assert CliRunner().invoke(app, ["report", str(out)]).exit_code == 0
-    opened = browser.new_page()
+    opened = new_page(browser)
     opened.on("dialog", lambda dialog: pytest.fail(f"the page ran {dialog.message}"))
     opened.goto((out / "report.html").as_uri())
     assert any("</script>" in line[1] for line in texts(opened, "leaderboard"))
