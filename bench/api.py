@@ -241,22 +241,14 @@ def select(
     from bench.labelling.collapse import copies, empty_rows
     from bench.labelling.default import find_method
     from bench.labelling.items import ComputeSettings, embed_images
-    from bench.labelling.rows import Rows, RowsAt, contents_of, unmasked
+    from bench.labelling.rows import Rows, RowsAt, contents_of
     from bench.labelling.vectors import as_vectors
     from bench.labelling.whole import choose_to_label
     from bench.store.folder import cache_folder
     from bench.training.precision import prepare_torch
 
-    if isinstance(X, str | Path):
-        raise DataError(
-            f"X is {str(X)!r}, a name; give an array. For a folder of images there is `bench select --images`."
-        )
-    array = unmasked("X", X)
     images = encoder is not None
-    if images and (array.ndim != 4 or array.dtype != np.uint8):
-        raise DataError(f"with an encoder, X is uint8 images [N, C, H, W], got {array.dtype} {list(array.shape)}.")
-    if not images and array.ndim == 4:
-        raise DataError(f"X {list(array.shape)} looks like images; give encoder=..., or embeddings [N, D].")
+    array = _embeddings_or_images(X, images)
     # On the command line the options themselves check these.
     budget, num_classes = _whole("budget", budget, 2), _whole("num_classes", num_classes, 2)
     seed, threads = _whole("seed", seed, 0), _whole("threads", threads, 1)
@@ -293,6 +285,22 @@ def select(
         method=chosen.variant,
         warnings=(*(() if images else empty_rows(vectors)), *repeated, *chosen.warnings),
     )
+
+
+def _embeddings_or_images(given: Any, images: bool) -> NDArray[Any]:
+    """Return what ``select`` chooses from as an array; refuse a name, and images without an encoder."""
+    from bench.labelling.rows import unmasked
+
+    if isinstance(given, str | Path):
+        raise DataError(
+            f"X is {str(given)!r}, a name; give an array. For a folder of images there is `bench select --images`."
+        )
+    array = unmasked("X", given)
+    if images and (array.ndim != 4 or array.dtype != np.uint8):
+        raise DataError(f"with an encoder, X is uint8 images [N, C, H, W], got {array.dtype} {list(array.shape)}.")
+    if not images and array.ndim == 4:
+        raise DataError(f"X {list(array.shape)} looks like images; give encoder=..., or embeddings [N, D].")
+    return array
 
 
 def _whole(name: str, value: Any, least: int) -> int:
