@@ -270,6 +270,8 @@ def document(lines: Sequence[Line]) -> str:
     rows = [line.first for line in lines]
     made, devices = sorted({row.created[:10] for row in rows}), sorted({row.device for row in rows})
     parts = [
+        "A line is a data set with its pool, an encoder, a final model and the percentage removed. [The plan](PLAN.md)"
+        " says what each letter stands for, and which lines count.\n",
         "## Summary over the lines that count\n\n" + summary(lines),
         "## Differences to random\n\nIn points, at the same seed: mean and 95 % t interval.\n\n" + gains(lines),
         "## Regret, rank correlation, guard\n\n"
