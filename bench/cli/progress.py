@@ -26,7 +26,7 @@ from rich.text import Text
 from bench.cli._forecast import forecast_lines
 from bench.cli._watch import SAY, Watch
 from bench.engine.events import Listener
-from bench.engine.forecast import Outlook
+from bench.engine.forecast import Forecast, Outlook
 from bench.stages.base import Stage
 from bench.stages.session import Session
 from bench.stages.training import Cell
@@ -173,9 +173,15 @@ class _Count(MofNCompleteColumn):
         return Text() if task.total is None else super().render(task)
 
 
+def estimate(job: Job, console: Console) -> Forecast:
+    """Return the forecast of a run; a terminal says meanwhile what takes so long."""
+    with console.status("Estimating the time"):
+        return job.forecast()
+
+
 def announce(job: Job, console: Console) -> Outlook:
     """Print the forecast of a run, and return the outlook that updates it."""
-    forecast = job.forecast()
+    forecast = estimate(job, console)
     for line in forecast_lines(forecast, job.plan, datetime.now()):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
     return Outlook(forecast)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from contextlib import redirect_stdout
+from contextlib import nullcontext, redirect_stdout
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -70,14 +70,17 @@ def run(
     options = RunOptions(**asdict(folders), **asdict(machine))
     spec = load_spec(preset=grid.preset, config=grid.config, given=values)
     trackers = make_trackers(track.track, mode=track.wandb_mode, curves=track.track_curves)
-    job = Job(spec, options, tolerant=dry_run)
-    plan, session = job.plan, job.session
     console = Console(stderr=json_output, highlight=False, markup=False)
+    # A terminal shows it meanwhile: importing torch and opening the data sets takes seconds.
+    with nullcontext() if quiet else console.status("Checking the grid, the data sets and this machine"):
+        job = Job(spec, options, tolerant=dry_run)
+    plan, session = job.plan, job.session
     if dry_run:
         from bench.cli._forecast import forecast_lines
         from bench.cli._plan import plan_document, show_plan
+        from bench.cli.progress import estimate
 
-        forecast = job.forecast()
+        forecast = job.forecast() if quiet else estimate(job, console)
         document = plan_document(plan, session, forecast)
         if json_output:
             print_json(document)

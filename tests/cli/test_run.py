@@ -169,3 +169,13 @@ def test_a_dry_run_that_may_download_names_what_it_would_fetch(tmp_path: Path) -
     assert downloads[0] == f"data set cifar10: its files that are missing below {tmp_path / 'data'}"
     assert downloads[1].startswith("weights of dino_vits16: ")
     assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize(("quiet", "said"), [((), True), (("--quiet",), False)])
+def test_a_terminal_says_at_once_what_takes_seconds(
+    nobodys: Path, untimed: None, quiet: tuple[str, ...], said: bool
+) -> None:
+    asked = ["run", "--methods", "random", "--datasets", "digits", "--dry-run", *quiet]
+    shown = CliRunner(env={"FORCE_COLOR": "1"}).invoke(app, asked).output
+    assert ("Checking the grid, the data sets and this machine" in shown) is said
+    assert "Checking the grid" not in CliRunner().invoke(app, asked).output, "a file holds no passing states"
