@@ -110,7 +110,7 @@ def _summary(blocks: Sequence[Block]) -> str:
     days = sorted(cells["created"].str[:10])
     devices, seeds, protocols = (sorted(cells[name].unique()) for name in ("device", "seed", "protocol"))
     return (
-        f"{counted(len(cells), 'row')} of {counted(cells['method'].nunique(), 'method')}, "
+        f"{counted(len(cells), 'row')} of {counted(cells['family'].nunique(), 'method')}, "
         f"seeds {', '.join(map(str, seeds))}, made "
         f"{' to '.join(dict.fromkeys((days[0], days[-1])))} (UTC) on {', '.join(devices)}. "
         f"Protocol version {' and '.join(map(str, protocols))}."

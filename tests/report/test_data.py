@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from bench.report.data import leaderboard_data
+from bench.report.page import PagePart, page
 from bench.results.rows import Row
 from bench.results.tables import blocks, collect
 from tests.report.addresses import Addresses
@@ -33,3 +34,9 @@ def test_an_enlarged_grid_has_its_numbers_on_the_page(row: Callable[..., Row]) -
     ]
     cells = leaderboard_data({"run": blocks(rows)})["cells"]
     assert [(record["seeds"], record["accuracy"]) for record in cells] == [(2, 50.0), (2, 50.0)]
+    assert "4 rows of 1 method," in page([PagePart("run", blocks(rows))], [None], [], [])
+
+
+def test_a_method_counts_once_for_each_set_of_parameters(row: Callable[..., Row]) -> None:
+    rows = [row(f"ccs(beta={beta})", 0.5, 0, params={"beta": beta}) for beta in (0.1, 0.2)]
+    assert "2 rows of 2 methods," in page([PagePart("run", blocks(rows))], [None], [], [])
