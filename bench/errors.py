@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from contextlib import suppress
+from itertools import islice
+from pathlib import Path
 
 _NEAR = 0.65
 """Similarity of a suggestion: two letters swapped in a short name (css, ccs) reach it, a few shared letters do not."""
@@ -44,6 +47,16 @@ class UnknownName(SpecError):
 def _letters(name: str) -> str:
     """Return the letters by which names are compared: libraries' names have capitals (ViT-B-32), ours have none."""
     return name.lower().lstrip("-")  # which all options begin with
+
+
+def nearest_file(path: Path) -> str:
+    """Return `` Did you mean NAME?`` for the names beside a missing file or folder that are like its own, if any."""
+    names: list[str] = []
+    with suppress(OSError):
+        # Not all of a folder of a million images, with which comparing takes too long for a hint.
+        names = [other.name for other in islice(path.parent.iterdir(), 10_000)]
+    near = difflib.get_close_matches(path.name, names, n=3)
+    return f" Did you mean {' or '.join(near)}?" if near else ""
 
 
 def install_command(extra: str = "") -> str:

@@ -7,7 +7,7 @@ from functools import partial
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
-from bench.errors import SpecError
+from bench.errors import SpecError, nearest_file
 from bench.outside import import_outside
 from bench.plugins import datasets, encoders, methods, models
 
@@ -22,6 +22,8 @@ def load_plugin(path: Path) -> None:
     """
     import cloudpickle
 
+    if not path.exists():
+        raise SpecError(f"--plugin {path} does not exist; give a Python file.{nearest_file(path)}")
     if path.suffix != ".py" or not path.is_file():
         raise SpecError(f"--plugin {path} is not valid: give a Python file, such as my_method.py.")
     registries = (methods, datasets, encoders, models)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from bench.errors import ExecutorLost, RunError, UnknownName, install_command, lower_first
+from bench.errors import ExecutorLost, RunError, UnknownName, install_command, lower_first, nearest_file
 
 
 @pytest.mark.parametrize(
@@ -28,6 +30,15 @@ def test_an_unknown_name_gets_the_nearest_and_a_list_that_can_be_read(name: str,
 
 def test_what_else_there_is_to_say_comes_last() -> None:
     assert str(UnknownName("name", "x", ["y"], also=" Look there.")).endswith("Valid: y. Look there.")
+
+
+def test_a_missing_file_gets_the_nearest_beside_it(tmp_path: Path) -> None:
+    (tmp_path / "my_method.py").touch()
+    (tmp_path / "photos").mkdir()
+    assert nearest_file(tmp_path / "my_methd.py") == " Did you mean my_method.py?"
+    assert nearest_file(tmp_path / "phots") == " Did you mean photos?"
+    assert nearest_file(tmp_path / "zzz") == ""
+    assert nearest_file(tmp_path / "nowhere" / "photos") == ""
 
 
 def test_an_extra_is_named_in_the_command() -> None:

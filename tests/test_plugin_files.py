@@ -43,7 +43,7 @@ def test_what_a_file_registers_is_found(tmp_path: Path) -> None:
     ("name", "content", "message"),
     [
         ("mine.txt", FIRST, r"--plugin .*mine\.txt is not valid: give a Python file"),
-        ("absent.py", None, "is not valid: give a Python file"),
+        ("absent.py", None, "does not exist; give a Python file"),
         ("wrong.py", "1 / 0", "cannot be loaded: .*division by zero"),
         ("typing_error.py", "def broken(", "cannot be loaded: .*"),
         ("leaves.py", "import sys; sys.exit(3)", "cannot be loaded: "),

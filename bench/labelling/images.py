@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from bench.data import Arrays
 from bench.embedding.encoder import Encoder, FittedEncoder, batches, make_encoder
-from bench.errors import DataError, install_command
+from bench.errors import DataError, install_command, nearest_file
 from bench.identity import EncoderRef
 from bench.images import heic
 from bench.images.contents import Contents, read_contents
@@ -104,8 +104,8 @@ def find_images(folder: Path) -> Scan:
         DataError: the folder does not exist, or contains no image.
     """
     if not folder.is_dir():
-        what = "is a file" if folder.exists() else "does not exist"
-        raise DataError(f"{folder} {what}; --images takes a folder of images ({', '.join(readable_suffixes())}).")
+        what, near = ("is a file", "") if folder.exists() else ("does not exist", nearest_file(folder))
+        raise DataError(f"{folder} {what}; --images takes a folder of images ({', '.join(readable_suffixes())}).{near}")
     scan = scan_images(folder, readable_suffixes())
     # A contact sheet of an earlier round may be in the same folder.
     sheets = [is_contact_sheet(scan.files.root / name) for name in scan.files.names]

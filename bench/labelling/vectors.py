@@ -68,7 +68,7 @@ def _check_kind(path: Path) -> None:
         if begin.startswith(b"PAR1"):
             hint = " It is a Parquet file: name it .parquet."
         elif path.suffix.lower() in (".csv", ".tsv", ".txt"):
-            hint = f' Of a table of numbers alone: np.save("{path.stem}.npy", pd.read_csv("{path.name}").to_numpy()).'
+            hint = f' For a table of numbers alone: np.save("{path.stem}.npy", pd.read_csv("{path.name}").to_numpy()).'
         raise DataError(f"{path} is not a .npy, .npz or .parquet file, which embeddings are read from.{hint}")
 
 

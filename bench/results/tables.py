@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from bench.errors import RowError, SpecError
+from bench.errors import RowError, SpecError, nearest_file
 from bench.grammar import Modifiers, family, merged, parse_call
 from bench.identity import NO_ENCODER
 from bench.parts import SUPERVISIONS
@@ -33,10 +32,8 @@ def collect(folders: Sequence[Path]) -> list[Row]:
     located: list[tuple[str, Row]] = []
     for folder in folders:
         if not folder.is_dir():
-            names = [path.name for path in folder.parent.iterdir() if path.is_dir()] if folder.parent.is_dir() else []
-            near = difflib.get_close_matches(folder.name, names, n=3)
-            hint = f" Did you mean {' or '.join(near)}?" if near else ""
-            raise RowError(f"{folder} is not a folder.{hint} Give the --out folder of a `bench run`.")
+            near = "" if folder.exists() else nearest_file(folder)
+            raise RowError(f"{folder} is not a folder.{near} Give the --out folder of a `bench run`.")
         rows = list(read_rows(folder))
         if not rows:
             raise RowError(f"{folder} holds no rows: {folder / 'rows'} is missing or empty. Run `bench run` first.")

@@ -101,7 +101,7 @@ def test_a_parquet_file_without_one_matrix_is_refused(tmp_path: Path, columns: d
 @pytest.mark.parametrize(
     ("name", "content", "hint"),
     [
-        ("x.csv", b"a,b\n1,2\n", r' Of a table of numbers alone: np\.save\("x\.npy", pd\.read_csv'),
+        ("x.csv", b"a,b\n1,2\n", r' For a table of numbers alone: np\.save\("x\.npy", pd\.read_csv'),
         ("x.json", b'{"a": [1, 2]}', ""),
         ("x.npy", b"1 2 3\n4 5 6\n", ""),
         ("x.pkl", pickle.dumps([1, 2]), ""),
