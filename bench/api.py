@@ -16,7 +16,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from typing_extensions import Unpack
 
-from bench.errors import DataError, RowError, SpecError, UnknownName
+from bench.errors import DataError, RowError, SpecError, UnknownName, lower_first
 
 if TYPE_CHECKING:
     from bench.engine.events import Listener
@@ -132,6 +132,8 @@ def run(*, quiet: bool = False, listener: Listener | None = None, **fields: Unpa
         BenchError: a name, value, folder, data set or weights file is not valid; nothing was started.
         KeyboardInterrupt: the run was interrupted; finished rows stay, and the same call resumes it.
     """
+    from pydantic import ValidationError
+
     from bench.engine.events import Several
     from bench.engine.resume import valid_row
     from bench.engine.run_log import RunLog
@@ -146,8 +148,14 @@ def run(*, quiet: bool = False, listener: Listener | None = None, **fields: Unpa
             raise UnknownName("argument of bench.run:", name, RunFields.__annotations__)
     if not grid and preset is None and config is None:
         raise SpecError('nothing to compare was named: try bench.run(methods="elfs,random", datasets="digits").')
-    spec = load_spec(preset=preset, config=None if config is None else Path(config), given=grid)
-    job = Job(spec, RunOptions(**{"executor": "local", **options}))
+    config = None if config is None else Path(config)
+    spec = load_spec(preset=preset, config=config, given=grid, source="the arguments")
+    try:
+        run_options = RunOptions(**{"executor": "local", **options})
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise SpecError(f"{first['loc'][0]}={first['input']!r} is not valid: {lower_first(first['msg'])}.") from None
+    job = Job(spec, run_options)
     job.check()
     with _listener_or_printer(listener, quiet, job) as receiver:
         for line in job.warnings():
@@ -492,6 +500,8 @@ def _blocks(frame: pd.DataFrame, metric: Metric, *, methods: Methods | None, **o
 
     if metric not in ("last", "best"):
         raise UnknownName("metric", metric, ("last", "best"))
+    if not isinstance(frame, pd.DataFrame):
+        raise RowError(f"expected a frame of rows, got {frame!r:.60}: give bench.load_rows(FOLDER) or rows() of a run.")
     if frame.empty:
         raise RowError("the frame has no rows.")
     # Grids share cells, random's above all, so frames that were concatenated hold some twice.

@@ -70,12 +70,13 @@ class GridSpec(BaseModel):
     def _rates(cls, given: Any) -> Any:
         items = _items(given)
         fractions = [_fraction(item) for item in items]
+        rule = f"a rate is the fraction of the pool that is removed, at least 0 and less than 1, got {_shown(given)}"
         if fractions != [str(item).strip() for item in items]:
-            raise SpecError(
-                f"a rate is the fraction of the pool that is removed, at least 0 and less than 1, got {_shown(given)}; "
-                f"if percent was meant, write {_cut(','.join(fractions))}."
-            )
-        return _numbers(given, float)
+            raise SpecError(f"{rule}; if percent was meant, write {_cut(','.join(fractions))}.")
+        rates = _numbers(given, float)
+        if not all(0 <= rate < 1 for rate in rates):
+            raise SpecError(f"{rule}.")
+        return rates
 
     @field_validator("seeds", mode="before")
     @classmethod
@@ -126,13 +127,16 @@ class GridSpec(BaseModel):
         return value
 
 
-def load_spec(*, preset: str | None = None, config: Path | None = None, given: Mapping[str, Any]) -> GridSpec:
-    """Return the grid of a preset, a YAML file and the command line; the later ones win, field by field.
+def load_spec(
+    *, preset: str | None = None, config: Path | None = None, given: Mapping[str, Any], source: str = "the command line"
+) -> GridSpec:
+    """Return the grid of a preset, a YAML file and given fields; the later ones win, field by field.
 
     Args:
         preset: name of a packaged grid, see ``preset_names``.
         config: YAML file with the fields of ``GridSpec``.
-        given: fields from the command line; None for a field that was not given.
+        given: fields from the command line or a call; None for a field that was not given.
+        source: where ``given`` comes from, for messages.
 
     Raises:
         SpecError: an unknown preset or field, an unreadable file, or a value that is not valid.
@@ -142,7 +146,7 @@ def load_spec(*, preset: str | None = None, config: Path | None = None, given: M
         layers.append((f"preset {preset}", _preset(preset)))
     if config is not None:
         layers.append((str(config), _read_yaml(config)))
-    layers.append(("the command line", {key: value for key, value in given.items() if value not in (None, {})}))
+    layers.append((source, {key: value for key, value in given.items() if value not in (None, {})}))
     merged: dict[str, Any] = {}
     origin: dict[str, str] = {}
     for where, layer in layers:

@@ -35,7 +35,7 @@ def nobodys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 BAD_INPUT = [
     (("--methods", "elsf"), "unknown method 'elsf'. Did you mean elfs"),
-    (("--rates", "1.5"), "rates (from the command line): input should be less than 1, got 1.5."),
+    (("--rates", "1.5"), "rates (from the command line): a rate is the fraction of the pool that is removed"),
     (("--rates", "90"), "got '90'; if percent was meant, write 0.9."),
     (("--datasets", "folder(pth=x)"), "unknown parameter of dataset 'folder': 'pth'. Did you mean path"),
     (("--methods", "ccs(beta=0.95)", "--rates", "0.9"), "method ccs: beta=0.95 is not valid at rate 0.9"),
