@@ -17,6 +17,10 @@ from hypothesis import settings
 if TYPE_CHECKING:
     from bench.engine.executors.base import Executor
 
+# `make unit` runs a worker for each core: with threads of their own they would spin while they wait for each other.
+# Here, since OpenMP reads it when torch is imported.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # How long an example takes says how busy the machine is; pytest-timeout ends what hangs.
 settings.register_profile("bench", deadline=None)
 settings.load_profile("bench")

@@ -39,6 +39,7 @@ def test_every_beginning_of_an_order_is_a_good_choice(tmp_path: Path, method: st
         assert own >= np.quantile(others, 0.95), length
 
 
+@pytest.mark.integration
 def test_a_random_order_is_a_uniform_draw_and_costs_no_clusters(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

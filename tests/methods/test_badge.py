@@ -51,6 +51,7 @@ def by_hand(errors: np.ndarray, features: np.ndarray, budget: int, draws: np.ran
     return picks
 
 
+@pytest.mark.integration
 @settings(max_examples=300)
 @given(factors(), st.integers(0, 2**31))
 def test_seeds_are_those_of_kmeans_plus_plus_on_the_gradients(case: Case, seed: int) -> None:
@@ -59,6 +60,7 @@ def test_seeds_are_those_of_kmeans_plus_plus_on_the_gradients(case: Case, seed: 
     assert found.tolist() == by_hand(errors.tolist(), features.tolist(), budget, rng(seed))
 
 
+@pytest.mark.integration
 def test_draws_are_in_proportion_to_the_squared_distance() -> None:
     # From 0 the others are 1 and 3 away: one in ten draws takes the nearer.
     errors, features = np.array([[0.0], [1.0], [3.0]]), np.ones((3, 1))
@@ -78,6 +80,7 @@ def regression(embeddings: np.ndarray, indices: np.ndarray, labels: np.ndarray) 
     return Outputs(probabilities, embeddings.copy())
 
 
+@pytest.mark.integration
 def test_seeds_reach_the_potential_of_scikit_learn(digits: ArraySource) -> None:
     """A second implementation on the dense rows: the mean squared distance to the nearest seed is as low."""
     from sklearn.cluster import kmeans_plusplus

@@ -7,7 +7,7 @@ import pytest
 from bench.conformance import conformance_tests
 from bench.plugins import methods
 
-SLOW = ("auto", "elfs", "prototypicality", "unbiased-partition", "zcore")
+SLOW = ("auto", "d2", "d2-label-free", "elfs", "prototypicality", "unbiased-partition", "zcore")
 
 test_conformance = conformance_tests(*(entry.name for entry in methods if entry.name not in SLOW))
 test_conformance_of_slow_methods = pytest.mark.integration(conformance_tests(*SLOW))

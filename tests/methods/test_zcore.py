@@ -87,6 +87,7 @@ def test_every_order_of_distinct_dimensions_is_as_likely() -> None:
     assert counts == pytest.approx(1000, abs=150)  # 5 standard errors
 
 
+@pytest.mark.integration
 def test_two_seeds_agree_on_most_of_what_they_keep(digits: ArraySource) -> None:
     """With 20 samples for each image, once the default, they had little more in common than by chance."""
     # Pixels hold few values, so that most images are copies in two dimensions: directions do not.

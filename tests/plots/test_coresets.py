@@ -13,6 +13,7 @@ from bench.results.shown import Shown
 from bench.results.tables import blocks, collect
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("methods", ["aum", "aum,elfs", "aum,elfs,el2n,ccs", "prototypicality,elfs,aum,ccs,d2,el2n"])
 @pytest.mark.parametrize("width", [None, 3.25])
 def test_the_legend_of_scores_lies_over_no_other_text(methods: str, width: float | None) -> None:

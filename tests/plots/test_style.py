@@ -46,6 +46,7 @@ def test_a_legend_leaves_the_figure_its_room(grid: Callable[..., list[Row]]) -> 
     assert widths[0] == pytest.approx(widths[1], abs=0.1)
 
 
+@pytest.mark.integration
 def test_a_figure_for_a_paper_has_its_width_font_names_and_no_title(run_folder: Path) -> None:
     options = ["--width", "3.25", "--font-size", "7", "--title", "none", "--methods", "elfs=ELFS-ours,random=Random"]
     paths = plot("accuracy", str(run_folder), *options)

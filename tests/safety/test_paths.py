@@ -140,6 +140,7 @@ def test_labels_with_control_characters_are_refused(row_with: Callable[..., Path
     assert "\x1b" not in str(caught.value)
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("field", ["dataset", "variant", "encoder", "device"])
 def test_labels_are_text_in_the_report(row_with: Callable[..., Path], field: str) -> None:
     path = row_with(**{field: "<img src=x onerror=alert(1)>", "created": '"><script>alert(2)</script>'})

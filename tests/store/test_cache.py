@@ -101,6 +101,7 @@ def test_damage_at_any_place_is_noticed_and_mended(
         assert store.get(STAGE, never).reused
 
 
+@pytest.mark.integration
 def test_every_flipped_bit_of_a_record_is_noticed(store: Store) -> None:
     store.get(STAGE, arrays)
     path = files(store)[1]
