@@ -163,16 +163,16 @@ def choose(
     rng = np.random.default_rng(derive_seed(seed, "order to label"))
     progress = None if limits.similarity is None else machine.begin("near-duplicates")
     candidates = find_candidates(embeddings, limits, rng, threads=machine.threads, progress=progress)
-    # First with the user's own numbers, which a message should name; below with those that the method gets.
-    check_request(
-        call, budget=budget, items=len(candidates.positions), classes=classes, left_out=left_out + candidates.left_out
-    )
-    # A draw that depended on the labelled items would not be uniform over the others.
-    labelled = _NONE if call.name == UNIFORM else np.unique(limits.labelled)
+    size, left_out = len(candidates.positions), left_out + candidates.left_out
+    # First with the user's own numbers, which a message should name; below with those that the method gets. Labelled
+    # items are clustered too, so that fewer items than classes may be left.
+    check_request(call, budget=budget, items=size, classes=min(classes, size), left_out=left_out)
+    # A draw that depended on the labelled items would not be uniform over the others, and it has no clusters.
+    labelled, classes = (_NONE, min(classes, size)) if call.name == UNIFORM else (np.unique(limits.labelled), classes)
     pooled = np.union1d(candidates.positions, labelled)
     pool = rows_at(embeddings, pooled)
     enlarged = budget + len(labelled)
-    entry = check_request(call, budget=enlarged, items=len(pool), classes=classes)
+    entry = check_request(call, budget=enlarged, items=len(pool), classes=classes, left_out=left_out)
     call = affordable(entry, call, len(pool), machine.device)
     session = machine.session(pool)
     selection = items_selection(pool, call, budget=enlarged, classes=classes, seed=seed)

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 import bench
 from bench.cli import app
+from bench.errors import SpecError
 from bench.labelling.default import find_method
 from bench.plugins import methods
 from tests.labelling.cases import coverage, digits
@@ -141,3 +142,18 @@ def test_what_is_said_of_a_round(tmp_path: Path) -> None:
         assert done.exit_code == 0, done.output or done.exception
         assert "choosing by kmeans-sampling" in done.stderr
         assert not re.search(r"\brate\b|coreset|\bpool\b|\bfitting\b|seed 0", done.output + done.stderr)
+
+
+@pytest.mark.parametrize("method", ["random", "kmeans-sampling"])
+def test_fewer_items_than_classes_may_be_left(tmp_path: Path, method: str) -> None:
+    """The labelled items are clustered too, so a last round needs no other number of classes."""
+    rows = np.random.default_rng(0).normal(size=(40, 4))
+    chosen = bench.select(
+        rows, budget=3, num_classes=10, method=method, labelled=np.arange(35), cache_dir=tmp_path, device="cpu"
+    )
+    assert len(chosen.order) == 3
+    assert chosen.order.min() >= 35
+    with pytest.raises(SpecError, match="10 classes are not valid: of 40 items 35 are excluded; 5 items can form"):
+        bench.select(
+            rows, budget=3, num_classes=10, method="kcenter", exclude=np.arange(35), cache_dir=tmp_path, device="cpu"
+        )
