@@ -18,7 +18,7 @@ test: $(READY) lint
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "$(MARKERS)"
 
 unit: $(READY)
-	$(BIN)/python -m pytest -n auto -m "not integration and not slow and not gpu"
+	$(BIN)/python -m pytest -n auto --dist worksteal -m "not integration and not slow and not gpu"
 
 test-slow: $(READY)
 	$(BIN)/python -m pytest -m "slow"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -16,12 +16,15 @@ FRONT = "bench/api.py"
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
-def functions() -> Iterator[tuple[str, Function]]:
-    for folder in PRODUCT:
-        for path in sorted((ROOT / folder).rglob("*.py")):
-            for node in ast.walk(ast.parse(path.read_text())):
-                if isinstance(node, Function):
-                    yield path.relative_to(ROOT).as_posix(), node
+@cache
+def functions() -> list[tuple[str, Function]]:
+    return [
+        (path.relative_to(ROOT).as_posix(), node)
+        for folder in PRODUCT
+        for path in sorted((ROOT / folder).rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, Function)
+    ]
 
 
 def is_plugin(function: Function) -> bool:

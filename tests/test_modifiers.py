@@ -210,6 +210,7 @@ def cells(dataset: str, folder: Path, **changes: object) -> dict[str, Cell]:
     return {cell.method: cell for cell in make_plan(load_spec(given=grid), out=folder).cells}
 
 
+@pytest.mark.integration
 def test_a_label_free_method_gets_the_same_coreset_whatever_the_noise(tmp_path: Path) -> None:
     """Also where nothing is shared: each version has a cache of its own."""
     found = []

@@ -199,6 +199,7 @@ def test_resized_crops_train(few_digits: Dataset) -> None:
     assert not torch.equal(weights["classifier.weight"], run(few_digits)[0]["classifier.weight"])
 
 
+@pytest.mark.integration
 def test_training_learns(digits: Dataset) -> None:
     _, scored = run(digits, iterations=150)
     assert scored[-1].accuracy > 85
