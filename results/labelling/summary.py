@@ -1,7 +1,7 @@
 """Make the tables and the figure of the labelling study from the rows of ``study.py``.
 
-python results/labelling/summary.py runs/labelling     writes rows.csv, summary.csv and summary.svg beside this file
-python results/labelling/summary.py                    makes the tables again from rows.csv
+python results/labelling/summary.py           writes summary.csv and summary.svg from rows.csv, beside this file
+python results/labelling/summary.py FOLDER    first adds rows of study.py to rows.csv, in the place of earlier ones
 """
 
 from __future__ import annotations
@@ -54,8 +54,7 @@ def collect(folder: Path) -> pd.DataFrame:
         frame = bench.load_rows(line)
         frame = frame[list(KEPT)].assign(line=line.name)
         parts.append(frame.assign(per_class=frame.budget // CLASSES.get(line.name, 10)))
-    rows = pd.concat(parts).sort_values(["line", "variant", "budget", "seed"])
-    return rows[["line", "per_class", *KEPT]]
+    return pd.concat(parts)[["line", "per_class", *KEPT]]
 
 
 def summarise(rows: pd.DataFrame) -> pd.DataFrame:
@@ -142,13 +141,16 @@ def draw(summary: pd.DataFrame, path: Path) -> None:
 def main() -> None:
     """Write the CSV files and the figure, and print the tables of README.md."""
     if len(sys.argv) > 1:
-        collect(Path(sys.argv[1])).to_csv(HERE / "rows.csv", index=False, float_format="%.6g")
+        new, before = collect(Path(sys.argv[1])), pd.read_csv(HERE / "rows.csv")
+        rows = pd.concat([before[~before.cell_id.isin(new.cell_id)], new])
+        rows = rows.sort_values(["line", "variant", "budget", "seed"], kind="stable")
+        rows.to_csv(HERE / "rows.csv", index=False, float_format="%.6g")
     rows = pd.read_csv(HERE / "rows.csv")
     summary = summarise(rows)
     summary.to_csv(HERE / "summary.csv", index=False)
-    draw(summary, HERE / "summary.svg")
-    # The slow methods were run on fewer lines.
     linear = summary[~summary.line.isin(OTHER_MODEL)]
+    draw(linear, HERE / "summary.svg")
+    # The slow methods were run on fewer lines.
     everywhere = linear.groupby("variant").line.nunique()
     fast = set(everywhere[everywhere == everywhere.max()].index) - {"random"}
     for methods in (fast, set(everywhere.index) - {"random"}):
