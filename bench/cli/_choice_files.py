@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 import typer
 
 from bench.cli import _complete
-from bench.cli._choice_report import headline
+from bench.cli._choice_report import complement, headline
 from bench.labelling.formats import FORMATS, Format
 
 if TYPE_CHECKING:
@@ -90,13 +90,16 @@ class OutputOptions:
             if pictures is not None and pictures.find(str(path.resolve())) is not None:
                 raise SpecError(f"{path} would replace one of the images; give --out another name.")
 
-    def write(self, chosen: Chosen, items: Items, limits: Limits, bucket: str | None) -> dict[str, Any]:
+    def write(
+        self, chosen: Chosen, items: Items, limits: Limits, unlabelled: int, bucket: str | None
+    ) -> dict[str, Any]:
         """Write the CSV and the files beside it; return a summary.
 
         Args:
             chosen: the choice.
             items: the items that it was made from.
             limits: the limits of the choice.
+            unlabelled: number of lines of the labelled list that did not count, since they have no label.
             bucket: address of the folder that the pictures were fetched from; None for local pictures.
         """
         from bench.labelling.contact_sheet import contact_sheet
@@ -124,6 +127,8 @@ class OutputOptions:
             "skipped_files": len(items.skipped),
             "approximate_neighbors": chosen.approximate,
             "warnings": list(chosen.warnings),
+            "labelled": len(limits.labelled),
+            "listed_without_label": unlabelled,
         }
         if handed:
             summary["handed_over"] = [str(write_bytes(path, content)) for path, content in handed.items()]
@@ -145,7 +150,8 @@ class OutputOptions:
             ("Near-duplicates left out", [items.names[position] for position in chosen.duplicates.tolist()]),
             ("Left out since their group has enough", [items.names[position] for position in chosen.grouped.tolist()]),
         ]
-        html = choice_page(headline(summary), chosen.warnings, listed, pictures, drawing, left_out, items.skipped)
+        about = f"{headline(summary)} {complement(summary)}".rstrip()
+        html = choice_page(about, chosen.warnings, listed, pictures, drawing, left_out, items.skipped)
         # On the page, for people, bytes of a file name that are not UTF-8 become question marks; the CSV keeps them.
         summary["page"] = str(write_bytes(page, html.encode("utf-8", "replace")))
         return summary

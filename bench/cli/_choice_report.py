@@ -22,17 +22,22 @@ def headline(summary: dict[str, Any]) -> str:
     return f"{summary['budget']:,} of {summary['items']:,} items chosen by {summary['method']}{parameters}{spread}."
 
 
-def _together(summary: dict[str, Any]) -> str:
+def complement(summary: dict[str, Any]) -> str:
+    """Return the line about the labelled items that the choice complements; empty without such items."""
     from bench.units import counted
 
-    both, total = summary["clusters_with_labelled"], summary["clusters_in_all"]
-    return f" Together they come from {both:,} of {counted(total, 'cluster')}."
+    if not summary["labelled"]:
+        return ""
+    empty, both, total = (summary[key] for key in ("listed_without_label", "clusters_with_labelled", "clusters_in_all"))
+    return (
+        f"They complement {counted(summary['labelled'], 'labelled item')}"
+        + (f"; {counted(empty, 'line')} of that list without a label did not count." if empty else ".")
+        + ("" if both is None else f" Together they come from {both:,} of {counted(total, 'cluster')}.")
+    )
 
 
 def report(summary: dict[str, Any], as_json: bool) -> None:
     """Print the summary, as JSON or in words; warnings go to standard error."""
-    from bench.units import counted
-
     for line in summary["warnings"]:
         typer.echo(f"Warning: {line}", err=True)
     if as_json:
@@ -45,12 +50,7 @@ def report(summary: dict[str, Any], as_json: bool) -> None:
         for line in judgement_lines(summary["judged"], summary["taken"]):
             typer.echo(line)
     if summary["labelled"]:
-        empty = summary["listed_without_label"]
-        typer.echo(
-            f"They complement {counted(summary['labelled'], 'labelled item')}"
-            + (f"; {counted(empty, 'line')} of that list without a label did not count." if empty else ".")
-            + ("" if summary["clusters"] is None else _together(summary))
-        )
+        typer.echo(complement(summary))
     if "beta" in summary["chosen"]:
         typer.echo(
             "beta was chosen without labels. In our measurements, such a coreset was seldom shown to be better than a "

@@ -322,9 +322,8 @@ def select(
         chosen = chosen._replace(warnings=(*empty, *repeated, *chosen.warnings))
         progress.stage("writing")
         # Frames of videos are local, wherever the videos are.
-        summary = outputs.write(chosen, items, limits, address if inputs.fps is None else None)
+        summary = outputs.write(chosen, items, limits, unlabelled, address if inputs.fps is None else None)
     summary |= {} if inputs.fps is None else {"frames": str(frames)}
-    summary |= {"labelled": len(limits.labelled), "listed_without_label": unlabelled}
     summary |= {} if others is None else {"other_files": others}
     report({**summary, "seconds": round(time.perf_counter() - started, 1)}, json_output)
     # The choice is written, but 1 tells a script that somebody should look at it before anything is labelled.

@@ -48,7 +48,7 @@ def choice_page(
     """Return the page as HTML.
 
     Args:
-        summary: one sentence about the choice.
+        summary: a sentence or two about the choice.
         warnings: signs that the choice is not varied.
         entries: the records of the choice, in order: ``order``, ``file`` or ``item``, ``cluster``, ``score``.
         pictures: pictures of the entries; None if items have none.

@@ -136,7 +136,10 @@ def test_what_is_said_of_a_round(tmp_path: Path) -> None:
     groups = ["--groups", str(tmp_path / "groups.csv"), "--per-group", "all"]
     third = CliRunner().invoke(app, [*given, "--out", str(tmp_path / "c.csv"), *groups])
     assert re.search(r"20 of 300 items chosen by kmeans-sampling, from \d+ of 10 clusters\.", first.output)
-    assert re.search(r"They complement 20 labelled items. Together they come from \d+ of 10 clusters\.", second.output)
+    together = r"They complement 20 labelled items. Together they come from \d+ of 10 clusters\."
+    assert re.search(together, second.output)
+    assert re.search(together, (tmp_path / "b.html").read_text())
+    assert "They complement" not in (tmp_path / "a.html").read_text()
     assert re.search(r"from \d+ of 10 clusters, in 2 whole groups\.", third.output)
     for done in (first, second, third):
         assert done.exit_code == 0, done.output or done.exception
