@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
 
 import pytest
 
@@ -53,6 +54,15 @@ def test_an_error_of_the_start_is_one_line(
     assert "\n" not in str(refusal)
 
 
+@pytest.fixture
+def no_handler_of_sigterm() -> Iterator[None]:
+    """Ray, which another test of this process may have started, leaves a handler of its own."""
+    before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.mark.usefixtures("no_handler_of_sigterm")
 def test_sigterm_interrupts_the_block_and_the_handlers_are_restored() -> None:
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
 
