@@ -55,14 +55,16 @@ def test_an_error_of_the_start_is_one_line(
 
 
 @pytest.fixture
-def no_handler_of_sigterm() -> Iterator[None]:
-    """Ray, which another test of this process may have started, leaves a handler of its own."""
-    before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
+def default_handlers() -> Iterator[None]:
+    """Ray and Tune, which another test of this process may have started, leave handlers of their own."""
+    interrupt = signal.signal(signal.SIGINT, signal.default_int_handler)
+    terminate = signal.signal(signal.SIGTERM, signal.SIG_DFL)
     yield
-    signal.signal(signal.SIGTERM, before)
+    signal.signal(signal.SIGINT, interrupt)
+    signal.signal(signal.SIGTERM, terminate)
 
 
-@pytest.mark.usefixtures("no_handler_of_sigterm")
+@pytest.mark.usefixtures("default_handlers")
 def test_sigterm_interrupts_the_block_and_the_handlers_are_restored() -> None:
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
 
