@@ -135,3 +135,10 @@ def alive(processes: dict[int, str]) -> dict[int, str]:
             if tail.split()[0] != "Z" and head.split(" (", 1)[1] == name:
                 found[number] = name
     return found
+
+
+def tasks_under_way(folder: Path) -> list[Path]:
+    """Return the reports of what runs into ``folder / "out"`` compute; their folder is deleted whenever it is empty."""
+    with suppress(FileNotFoundError):
+        return list((folder / "out" / ".underway").glob("*/*.json"))
+    return []

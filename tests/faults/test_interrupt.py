@@ -12,7 +12,7 @@ import pytest
 
 from bench.results.rows import read_rows
 from bench.units import counted
-from tests.faults.bench_command import Command, alive, finish
+from tests.faults.bench_command import Command, alive, finish, tasks_under_way
 
 pytestmark = [pytest.mark.faults, pytest.mark.integration, pytest.mark.slow]
 
@@ -112,7 +112,7 @@ def test_what_rays_own_handler_of_sigterm_does_is_undone() -> None:
 
 def test_a_signal_to_the_whole_group_lets_the_driver_end_ray_in_order(tmp_path: Path) -> None:
     command = Command(tmp_path, *ENDLESS)
-    command.wait_for(lambda: any((tmp_path / "out" / ".underway").glob("*/*.json")), "cell under way")
+    command.wait_for(lambda: bool(tasks_under_way(tmp_path)), "cell under way")
     servers = command.descendants()
     assert {"gcs_server", "raylet"} <= set(servers.values())
     group = os.getpgid(command.process.pid)

@@ -20,7 +20,7 @@ from bench.results.rows import read_rows
 from bench.stages.dynamics import ProxyDynamics
 from bench.stages.session import Session
 from bench.stages.training import Cell
-from tests.faults.bench_command import Command, alive, finish
+from tests.faults.bench_command import Command, alive, finish, tasks_under_way
 
 pytestmark = [pytest.mark.faults, pytest.mark.integration]
 
@@ -116,7 +116,9 @@ def test_workers_end_with_a_driver_that_is_killed(tmp_path: Path) -> None:
     """Else they would train on beside the run that resumes, here for ever."""
     endless = ("--methods", "random", "--rates", "0.9", "--recipe", "iterations=1000000,evaluations=1")
     command = Command(tmp_path, *endless, "--executor", "local", "--workers", "1")
-    command.wait_for(lambda: any((tmp_path / "out" / ".underway").glob("*/digits-*.json")), "cell under way")
+    command.wait_for(
+        lambda: any(path.name.startswith("digits-") for path in tasks_under_way(tmp_path)), "cell under way"
+    )
     workers = command.descendants()
     assert workers
     command.process.kill()
