@@ -81,7 +81,7 @@ def read_coresets(spec: GridSpec, problems: Problems) -> dict[str, CoresetFile]:
         except DataError as error:
             problems.take(error)
             continue
-        # Before anything is embedded for it. Of a method, only its coreset tells.
+        # Before anything is embedded for it. Methods declare it (``weighted``), and ``bench.grid.cells`` refuses them.
         if coreset.weights is not None and unable is not None:
             problems.take(
                 DataError(
