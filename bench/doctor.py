@@ -15,7 +15,7 @@ from typing import Any, Literal, NamedTuple
 
 from bench.addresses import nearest_existing
 from bench.errors import install_command
-from bench.provenance import computes_bf16, processor
+from bench.provenance import faster_in_bf16, processor
 
 Level = Literal["ok", "warning", "problem"]
 OWN = "coreset-bench"
@@ -81,7 +81,7 @@ def examine(cache: Path) -> list[SetupFinding]:
         torch_pair(installed["torch"], installed["torchvision"], str(probed.get("error", ""))),
         *openmp(probed.get("openmp", [])),
         device(probed.get("cuda", []), probed.get("cuda_build"), shutil.which("nvidia-smi") is not None),
-        precision(computes_bf16(processor())),
+        precision(faster_in_bf16(processor())),
         threads(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, os.environ),
         *disk({"cache": cache, "here": Path.cwd()}),
     ]
@@ -187,7 +187,7 @@ def device(gpus: list[list[Any]], cuda_build: str | None, driver: bool) -> Setup
 
 def precision(bf16: bool) -> SetupFinding:
     """Report the precision that ``precision=auto`` means on the CPU."""
-    found = "bf16, which this CPU computes natively" if bf16 else "fp32: this CPU has no native bf16"
+    found = "bf16: this CPU has AMX" if bf16 else "fp32: this CPU has no AMX, without which bf16 is slower"
     return SetupFinding("precision on the CPU", "ok", found)
 
 

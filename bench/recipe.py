@@ -43,7 +43,7 @@ class Recipe(BaseModel):
             ImageNet's random resized crop with a mirror.
         crop_padding: pixels of padding before the random crop.
         evaluations: number of times the test split is scored during training, evenly spaced, the last at the end.
-        precision: ``auto`` is bf16 autocast on a GPU or CPU that computes bf16 natively, and fp32 elsewhere; ``tf32``
+        precision: ``auto`` is bf16 autocast on a GPU that computes bf16 or a CPU with AMX, and fp32 elsewhere; ``tf32``
             is fp32 except for the products of convolutions and linear layers, on a GPU that has it. With bf16 the last
             linear layer is in fp32. A network trained in bf16 or tf32 is scored in tf32 on a GPU, in fp32 on a CPU.
         scale: factor by which ``scaled`` shortened the recipe; 1 is the full protocol.

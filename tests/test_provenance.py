@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import bench
-from bench.provenance import computes_bf16, device_name, git_state, processor, versions
+from bench.provenance import faster_in_bf16, device_name, git_state, processor, versions
 
 
 def test_versions_are_those_that_are_installed() -> None:
@@ -28,11 +28,11 @@ def test_a_processor_is_named_with_its_instructions() -> None:
     assert processor().get("model name", platform.machine()) in name
 
 
-def test_bf16_is_computed_by_those_that_multiply_in_it() -> None:
-    assert computes_bf16({"flags": "fpu avx512f avx512_bf16 amx_tile"})
-    assert not computes_bf16({"flags": "fpu avx512f"})
-    assert not computes_bf16({"flags": "not_avx512_bf16x"})
-    assert not computes_bf16({})
+def test_bf16_is_faster_where_there_is_amx() -> None:
+    assert faster_in_bf16({"flags": "fpu avx512f avx512_bf16 amx_bf16 amx_tile"})
+    assert not faster_in_bf16({"flags": "fpu avx512f avx512_bf16"})
+    assert not faster_in_bf16({"flags": "not_amx_bf16x"})
+    assert not faster_in_bf16({})
 
 
 @pytest.mark.skipif(not Path("/proc/cpuinfo").exists(), reason="no /proc/cpuinfo")
@@ -41,7 +41,7 @@ def test_what_the_system_says_of_the_processor_is_read() -> None:
     assert found["processor"] == "0"
     text = Path("/proc/cpuinfo").read_text()
     assert all(value in text for value in found.values())
-    assert computes_bf16(found) == ("avx512_bf16" in text)
+    assert faster_in_bf16(found) == ("amx_bf16" in text)
 
 
 def test_a_source_file_that_git_does_not_track_is_a_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

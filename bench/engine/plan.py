@@ -29,7 +29,7 @@ from bench.identity import DatasetRef, EncoderRef, ModelRef, clean_modifiers
 from bench.loading import load_dataset
 from bench.modifiers import check_modifiers
 from bench.plugins import datasets, encoders, models
-from bench.provenance import computes_bf16, processor
+from bench.provenance import faster_in_bf16, processor
 from bench.recipe import Precision
 from bench.stages.base import Stage, in_order
 from bench.stages.memory import Estimate, Shape
@@ -363,10 +363,10 @@ def _open_dataset(
 def precisions_on(device: str) -> tuple[Precision, ...]:
     """Return the precisions that ``cpu`` or ``cuda`` offers; the first is what ``auto`` means there.
 
-    A CPU or GPU without native bf16 emulates it, which works but is slower than fp32.
+    A CPU without AMX, or a GPU that emulates bf16, trains in it too, but slower than in fp32.
     """
     if device == "cpu":
-        return ("bf16", "fp32") if computes_bf16(processor()) else ("fp32", "bf16")
+        return ("bf16", "fp32") if faster_in_bf16(processor()) else ("fp32", "bf16")
     import torch
 
     # A driver without a GPU plans for workers that have one, and current GPUs compute in bf16.

@@ -65,7 +65,7 @@ class PseudoLabels(OnEmbeddings):
         heads: number of TEMI's heads.
         epochs: epochs of TEMI's training.
         seed: seed of the clustering.
-        precision: precision of TEMI's products, which follows the proxy's; native bf16 halves the time.
+        precision: precision of TEMI's products, which follows the proxy's; on a CPU with AMX bf16 halves the time.
     """
 
     kind: ClassVar[str] = "pseudo-labels"

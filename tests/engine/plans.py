@@ -8,7 +8,7 @@ from typing import Any
 from bench.engine.plan import Plan, make_plan
 from bench.grid.spec import load_spec
 
-WITH_BF16, WITHOUT = {"flags": "fpu avx512f avx512_bf16 amx_bf16"}, {"flags": "fpu avx2 avx512f"}
+WITH_BF16, WITHOUT = {"flags": "fpu avx512f avx512_bf16 amx_bf16"}, {"flags": "fpu avx512f avx512_bf16"}
 """What /proc/cpuinfo says of a processor that multiplies in bfloat16, and of one that does not."""
 
 

@@ -171,7 +171,7 @@ def test_a_row_of_other_data_or_of_another_coreset_is_refused(run: Path, row_fil
         published_beside(tmp_path / "rows" / "x.json", row)
 
 
-@pytest.mark.parametrize(("flags", "on_cpu"), [("avx512_bf16", "bf16"), ("avx512f", "fp32")])
+@pytest.mark.parametrize(("flags", "on_cpu"), [("avx512_bf16 amx_bf16", "bf16"), ("avx512_bf16", "fp32")])
 def test_precision_is_that_of_the_row_and_otherwise_the_devices(
     run: Path, row_file: Path, flags: str, on_cpu: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
