@@ -73,7 +73,7 @@ def faster_in_bf16(processor: Mapping[str, str]) -> bool:
     """Return whether the CPU trains faster in bf16 than in fp32: whether it has AMX.
 
     ``avx512_bf16`` alone is not enough (``python -m benchmarks precision``): on a Xeon whose AMX the virtual machine
-    hides, bf16 took 1.1 to 1.4 times as long as fp32 (torch 2.14.1, 2026-11-29). AMD's Zen 4 and ARM were not measured.
+    hides, bf16 took 1.1 to 1.3 times as long as fp32 (n = 9, 2026-11-29). AMD's Zen 4 and ARM were not measured.
     """
     return "amx_bf16" in processor.get("flags", "").split()
 
