@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import bench
-from bench.provenance import faster_in_bf16, device_name, git_state, processor, versions
+from bench.provenance import device_name, faster_in_bf16, git_state, processor, versions
 
 
 def test_versions_are_those_that_are_installed() -> None:
