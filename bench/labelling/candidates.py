@@ -188,8 +188,13 @@ def _positions(name: str, positions: ArrayLike | None, size: int) -> NDArray[np.
     array = _NONE if positions is None else unmasked(name, positions)
     if array.size == 0:
         return _NONE
-    if array.ndim != 1 or array.dtype.kind not in "iu" or array.min() < 0 or array.max() >= size:
-        raise SpecError(f"{name} must be positions of items, whole numbers from 0 to {size - 1}.")
+    expected = f"{name} must be positions of items, whole numbers from 0 to {size - 1}"
+    if array.ndim != 1 or array.dtype.kind not in "iu":
+        mask = " It looks like a mask: give np.flatnonzero(mask)." if array.dtype == bool else ""
+        raise SpecError(f"{expected}; got {array.dtype} of shape {array.shape}.{mask}")
+    outside = array[(array < 0) | (array >= size)]
+    if len(outside):
+        raise SpecError(f"{expected}; got {outside[0]}.")
     return np.unique(array.astype(np.int64))
 
 

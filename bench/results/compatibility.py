@@ -135,5 +135,6 @@ def _mixed(first: Row, row: Row, where: str, detail: str) -> RowError:
     return RowError(
         f"{where} cannot mix these two rows: {first.cell_id} ({first.variant}, seed {first.seed}) and "
         f"{row.cell_id} ({row.variant}, seed {row.seed}) differ in {detail}. "
-        "Keep them in separate folders and make one table of each."
+        "Make a table of each folder alone, or `bench report`, which separates folders by itself; "
+        "or move the rows apart if they are in one folder."
     )

@@ -36,9 +36,21 @@ def collect(folders: Sequence[Path]) -> list[Row]:
             raise RowError(f"{folder} is not a folder.{near} Give the --out folder of a `bench run`.")
         rows = list(read_rows(folder))
         if not rows:
-            raise RowError(f"{folder} holds no rows: {folder / 'rows'} is missing or empty. Run `bench run` first.")
+            raise RowError(_without_rows(folder))
         located += [(str(folder), row) for row in rows]
     return once(located)
+
+
+def _without_rows(folder: Path) -> str:
+    """Return why a folder has no rows, and what to give instead."""
+    if folder.name == "rows" and any(folder.glob("*.json")):
+        return f"{folder} is a folder inside a run; give the run itself: {folder.parent}."
+    inside = sorted(str(path.parent) for path in folder.glob("*/rows"))
+    if inside:
+        return f"{folder} holds no rows itself; give the runs in it: {' '.join(inside)}"
+    if any((folder / "failed").glob("*.json")):
+        return f"{folder} holds no rows: all its cells failed; {folder / 'failed'} says why."
+    return f"{folder} holds no rows: {folder / 'rows'} is missing or empty. Run `bench run` first."
 
 
 def once(located: Iterable[tuple[str, Row]]) -> list[Row]:

@@ -42,6 +42,23 @@ def test_items_without_a_group_are_groups_of_their_own(groups: Any) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("positions", "said"),
+    [
+        ([0, 12], "got 12."),
+        ([-1, 3], "got -1."),
+        ([1.5], "got float64 of shape (1,)."),
+        (["a.jpg"], "got <U5 of shape (1,)."),
+        ([[0, 1]], "got int64 of shape (1, 2)."),
+        (np.arange(12) > 9, "got bool of shape (12,). It looks like a mask: give np.flatnonzero(mask)."),
+    ],
+)
+def test_what_are_no_positions_is_shown(positions: Any, said: str) -> None:
+    with pytest.raises(bench.SpecError) as caught:
+        limits_of(12, positions, None, None, 1)
+    assert str(caught.value) == f"labelled must be positions of items, whole numbers from 0 to 11; {said}"
+
+
 def test_groups_that_cannot_be_told_apart_are_refused() -> None:
     groups = np.array([{}, {}, {}], dtype=object)
     with pytest.raises(bench.SpecError, match="groups holds values that cannot be compared"):

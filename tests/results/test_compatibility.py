@@ -42,6 +42,8 @@ def test_rows_that_are_not_comparable_are_refused(row: Make, change: dict[str, o
         blocks([one, other])
     assert one.cell_id in str(caught.value)
     assert other.cell_id in str(caught.value)
+    # The user may have given two folders already.
+    assert str(caught.value).endswith("or move the rows apart if they are in one folder.")
 
 
 def test_another_protocol_is_refused_even_in_another_block(row: Make) -> None:

@@ -84,8 +84,21 @@ def test_collect_says_what_is_wrong_with_a_folder(tmp_path: Path, row: Make) -> 
     with pytest.raises(RowError, match=r"is not a folder\. Did you mean digits-run"):
         collect([tmp_path / "digit-run"])
     (tmp_path / "empty").mkdir()
-    with pytest.raises(RowError, match="holds no rows"):
+    with pytest.raises(RowError, match=r"holds no rows: .*Run `bench run` first"):
         collect([tmp_path / "empty"])
+
+
+def test_a_folder_near_the_one_with_rows_is_told_apart(tmp_path: Path, row: Make) -> None:
+    write_row(row(), tmp_path / "a")
+    with pytest.raises(RowError, match=r"a/rows is a folder inside a run; give the run itself: .*/a\.$"):
+        collect([tmp_path / "a" / "rows"])
+    write_row(row(), tmp_path / "b")
+    with pytest.raises(RowError, match=r" holds no rows itself; give the runs in it: .*/a .*/b$"):
+        collect([tmp_path])
+    (tmp_path / "c" / "failed").mkdir(parents=True)
+    (tmp_path / "c" / "failed" / "random-0.json").touch()
+    with pytest.raises(RowError, match=r"c holds no rows: all its cells failed; .*/c/failed says why\.$"):
+        collect([tmp_path / "c"])
 
 
 def test_reported_numbers_are_attached_at_whole_percent_only(row: Make) -> None:
