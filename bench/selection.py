@@ -111,7 +111,8 @@ def run_method(entry: Entry[MethodInfo], pool: Pool, params: Mapping[str, Any], 
 
     Raises:
         SelectionError: the budget or seed is not valid, an unpruned method is asked to prune, or the method returned
-            something that is not a coreset, or one that lacks an image whose label it had revealed.
+            something that is not a coreset, weights that it does not declare, or a coreset that lacks an image whose
+            label it had revealed.
         SpecError: a parameter is not valid.
     """
     size, owner = len(pool), f"method {entry.name!r}"
@@ -127,6 +128,12 @@ def run_method(entry: Entry[MethodInfo], pool: Pool, params: Mapping[str, Any], 
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=tuple(entry.name.encode())))
     returned, weights = entry.function(pool, budget, rng, **resolved), None
     if isinstance(returned, Weighted):
+        # Undeclared ones would pass the check before a run that the models can use them.
+        if not entry.info.weighted(resolved):
+            raise SelectionError(
+                f"{owner} returned weights, which it does not declare; add weighted=True to its "
+                f"@register_method({entry.name!r}, ...)."
+            )
         coreset = check_coreset(returned.indices, size=size, budget=budget, owner=owner)
         weights = check_weights(returned.weights, budget, owner)[np.argsort(returned.indices)]
     else:

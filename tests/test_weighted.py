@@ -25,7 +25,7 @@ from bench.engine.executors.base import Executor
 from bench.engine.plan import Plan, make_plan
 from bench.engine.reproduce import is_reproduced
 from bench.engine.run import run
-from bench.errors import DataError, SelectionError, SpecError, TrainingError
+from bench.errors import DataError, SelectionError, SpecError
 from bench.grid.spec import load_spec
 from bench.identity import ModelRef
 from bench.plugins import methods
@@ -46,10 +46,11 @@ GRID: dict[str, Any] = {"datasets": "digits", "rates": "0.9", "pool_size": 300, 
 POOL = ArraySource(embedding_array=np.arange(8, dtype=np.float32)[:, None])
 
 
-def returned(value: object) -> Any:
+def returned(value: object, *, declared: bool = True) -> Any:
     """What the engine makes of a method that returns this of a pool of 8, where 3 were asked for."""
     entry = methods.get("random")
-    wrong = replace(entry, function=lambda pool, budget, rng: value)
+    info = replace(entry.info, weighted=lambda params: declared)
+    wrong = replace(entry, info=info, function=lambda pool, budget, rng: value)
     return run_method(wrong, method_pool(wrong, {}, POOL, size=8, num_classes=2, rate=0.625), {}, 3, 0)
 
 
@@ -61,6 +62,12 @@ def test_weights_go_with_their_images() -> None:
     given[:] = 9
     assert kept.weights.tolist() == [3.0, 2.0, 0.5], "a method may go on writing into its own"
     assert returned([7, 0, 4]).weights is None
+
+
+def test_weights_that_the_method_did_not_declare_are_refused() -> None:
+    said = "^method 'random' returned weights, which it does not declare; add weighted=True to its @register_method"
+    with pytest.raises(SelectionError, match=said):
+        returned(bench.Weighted([7, 0, 4], [1, 2, 3]), declared=False)
 
 
 @pytest.mark.parametrize(
@@ -180,7 +187,7 @@ def test_batches_are_an_unbiased_estimate_of_the_weighted_loss() -> None:
 def heavy() -> Iterator[str]:
     """A method without labels whose weights are uneven."""
 
-    @register_method("heavy", supervision="none")
+    @register_method("heavy", supervision="none", weighted=True)
     def heavy(pool: Pool, budget: int, rng: np.random.Generator, *, least: float = 0.01) -> bench.Weighted:
         """Keep the first images, weighted evenly from a least weight to 1."""
         return bench.Weighted(np.arange(budget), np.linspace(least, 1, budget))
@@ -315,10 +322,7 @@ def test_a_row_without_weights_is_written_as_before(tmp_path: Path) -> None:
     assert np.load(indices_path(tmp_path, row.cell_id)).dtype == np.int64
 
 
-def test_a_model_that_does_not_learn_refuses_weights(tmp_path: Path, heavy: str) -> None:
-    with pytest.raises(TrainingError, match="it cannot weight them; this coreset has weights: train another model"):
-        make(tmp_path, heavy, models="knn", encoders="pixels")
-    # The file tells before anything is embedded.
+def test_a_model_that_does_not_learn_refuses_a_file_with_weights_before_anything_is_embedded(tmp_path: Path) -> None:
     write_indices(np.arange(30), tmp_path, "mine", np.arange(1.0, 31))
     given = {**GRID, "methods": f"indices(of='{indices_path(tmp_path, 'mine')}')", "models": "mlp_probe,knn(k=3)"}
     with pytest.raises(DataError, match=r"mine.npy holds weights, and model knn\(k=3\) has no loss"):
@@ -358,7 +362,7 @@ def test_what_hands_out_positions_alone_refuses_a_coreset_with_weights(tmp_path:
 
 
 def test_the_suite_compares_weights_too(heavy: str) -> None:
-    @register_method("unsteady", supervision="none", stochastic=True)
+    @register_method("unsteady", supervision="none", stochastic=True, weighted=True)
     def unsteady(pool: Pool, budget: int, rng: np.random.Generator) -> bench.Weighted:
         """Keep some images, weighted by the clock."""
         return bench.Weighted(rng.permutation(len(pool))[:budget], np.random.default_rng().uniform(1, 2, budget))

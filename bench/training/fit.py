@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from bench.data import Dataset, Images
-from bench.errors import TrainingError
 from bench.identity import ModelRef, derive_seed
 from bench.plugins import models
 from bench.progress import Progress
@@ -76,7 +75,7 @@ def fit(
         The evaluations on ``test``, in order.
 
     Raises:
-        TrainingError: see ``train``; or there are weights for a network that does not learn by a loss.
+        TrainingError: see ``train``.
     """
 
     def batches(part: LabelledInputs) -> Batches:
@@ -86,11 +85,6 @@ def fit(
     shape, targets = training.inputs.shape[1:], training.targets
     network, generator = fresh_network(model, shape, training.num_classes, seed=seed, device=device, sample=source)
     if not models.get(model.name).info.learns:
-        if training.weights is not None:
-            raise TrainingError(
-                f"model {model.name!r} remembers its images and learns by no loss, so it cannot weight them; this "
-                "coreset has weights: train another model on it, or turn its method's weights off."
-            )
         network.remember(first_inputs(source, len(source)), torch.from_numpy(np.array(targets)).to(device))  # type: ignore[operator]
         return [] if test is None else [evaluate(network, batches(test), iterations)]
     loss = None
