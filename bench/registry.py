@@ -31,6 +31,7 @@ NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 """Valid names of plugins."""
 _LOADING: ContextVar[bool] = ContextVar("loading", default=False)
 """Whether installed plugins of any kind are being imported; one module may register several kinds."""
+_OF_A_FILE = "If a file of yours registers it, give --plugin FILE."
 STRIPPED = sys.flags.optimize >= 2
 """Whether this Python drops all docstrings (``-OO``, ``PYTHONOPTIMIZE=2``), including those of built-in plugins."""
 
@@ -184,7 +185,9 @@ class Registry(Generic[Info]):
             self._load("outside", self._load_outside)
         if name not in self._entries:
             valid = [entry.name for entry in self._entries.values() if usable(entry)]
-            raise UnknownName(self.kind, name, valid, also="".join(f" Also, {problem}." for problem in self._broken))
+            # A grid that was run with a file before does not name it: rows know what computed them by content alone.
+            also = [*(f"Also, {problem}." for problem in self._broken), _OF_A_FILE]
+            raise UnknownName(self.kind, name, valid, also="".join(f" {text}" for text in also))
         return self._entries[name]
 
     def __iter__(self) -> Iterator[Entry[Info]]:

@@ -39,6 +39,14 @@ def test_what_a_file_registers_is_found(tmp_path: Path) -> None:
     assert sys.modules["random"].__file__ != str(file)
 
 
+def test_a_file_is_loaded_again_after_an_edit(tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    for keeps in ("Keep the first.", "Keep all."):
+        file.write_text(FIRST.replace("Keep the first.", keeps))
+        load_plugin(file)
+        assert methods.get("first-of-a-file").function.__doc__ == keeps
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [

@@ -110,6 +110,11 @@ def test_an_unknown_name_gets_the_nearest_ones() -> None:
     assert "Did you mean" not in str(caught.value)
 
 
+def test_an_unknown_name_may_be_in_a_plugin_file_that_was_forgotten() -> None:
+    with pytest.raises(UnknownName, match=r" If a file of yours registers it, give --plugin FILE\.$"):
+        plugins.datasets.get("stripes")
+
+
 @pytest.mark.parametrize(
     ("given", "near"),
     [("dunno", None), ("css", "ccs"), ("ELFS", "elfs"), ("forgeting", "forgetting"), ("kcentre", "kcenter")],

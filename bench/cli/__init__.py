@@ -13,6 +13,7 @@ import typer
 
 import bench
 from bench.cli._command import Command, Commands
+from bench.cli._options import PluginOption
 from bench.cli._output import JSON, JsonOption, drop_stdout, print_json, reserve_stdout, takes_more, visible
 from bench.cli.cache import Folder, cache
 from bench.cli.check import check
@@ -69,6 +70,7 @@ def list_plugins(
         bool, typer.Option("--markdown", help="Print the page docs/methods.md (methods only).")
     ] = False,
     cache_dir: Folder = None,
+    plugin: PluginOption = None,
     json_output: JsonOption = False,
 ) -> None:
     """List the registered methods, data sets, encoders or models, and which of them this machine has used before."""

@@ -10,7 +10,7 @@ import typer
 
 from bench.cli import _complete
 from bench.cli import _results as results
-from bench.cli._options import QuietOption
+from bench.cli._options import PluginOption, QuietOption
 
 if TYPE_CHECKING:
     from bench.report.page import PagePart
@@ -35,6 +35,7 @@ def report(
     out: Annotated[
         Path | None, typer.Option(help="HTML file to write. Default: FOLDER/report.html of the first folder.")
     ] = None,
+    plugin: PluginOption = None,
     quiet: QuietOption = False,
 ) -> None:
     """Write a self-contained HTML page with leaderboard, tables, figures and contact sheets; it needs no network.

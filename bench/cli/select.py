@@ -17,7 +17,7 @@ from bench.cli import _complete
 from bench.cli._choice_files import OutputOptions
 from bench.cli._choice_report import report
 from bench.cli._fields import option, spread
-from bench.cli._options import MACHINE, CacheOption, DeviceOption, QuietOption, SummaryOption
+from bench.cli._options import MACHINE, CacheOption, DeviceOption, PluginOption, QuietOption, SummaryOption
 from bench.fields import FolderFields
 
 if TYPE_CHECKING:
@@ -251,6 +251,7 @@ def select(
     threads: Annotated[
         int | None, typer.Option(min=1, help="Number of CPU threads. Default: all.", rich_help_panel=MACHINE)
     ] = None,
+    plugin: PluginOption = None,
     quiet: QuietOption = False,
     json_output: SummaryOption = False,
 ) -> None:

@@ -13,7 +13,7 @@ import typer
 
 from bench.cli import _complete
 from bench.cli._fields import option, spread
-from bench.cli._options import DeviceOption, QuietOption, SummaryOption
+from bench.cli._options import DeviceOption, PluginOption, QuietOption, SummaryOption
 from bench.cli._output import print_json
 from bench.fields import FieldText, FolderFields, MachineFields
 
@@ -110,6 +110,7 @@ def train(
     options: TrainOptions,
     folders: TrainFolders,
     machine: MachineOptions,
+    plugin: PluginOption = None,
     quiet: QuietOption = False,
     json_output: SummaryOption = False,
 ) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from bench.cli._options import DataRootOption
+from bench.cli._options import DataRootOption, PluginOption
 from bench.cli._output import JsonOption, print_json, visible
 
 
@@ -18,6 +18,7 @@ def validate(
         typer.Argument(metavar="PATH...", help="Output folders of `bench run`, or row files.", show_default=False),
     ],
     data_root: DataRootOption = None,
+    plugin: PluginOption = None,
     json_output: JsonOption = False,
 ) -> None:
     """Check that rows agree with themselves, their files, and the plugins and data on this machine.
