@@ -95,6 +95,16 @@ class Stage(Frozen):
         raise NotImplementedError
 
 
+class OnDataset(Stage):
+    """A stage that works on the data set that it names."""
+
+    dataset: DatasetRef
+
+    @property
+    def pool(self) -> DatasetRef:
+        return self.dataset
+
+
 def in_order(stages: Iterable[Stage], present: Callable[[Stage], bool] = lambda stage: False) -> list[Stage]:
     """Return the stages and their inputs, each once, inputs before users; leave out ``present`` stages and theirs."""
     ordered: dict[str, Stage] = {}

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from bench.dynamics import Dynamics
 from bench.identity import DatasetRef, Proxy
 from bench.parts import DYNAMICS, TrainedOn
-from bench.stages.base import Stage
+from bench.stages.base import OnDataset, Stage
 from bench.stages.clusters import PseudoLabels
 from bench.stages.embeddings import Embeddings
 from bench.stages.givers import Givers, gives
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from bench.stages.session import Session
 
 
-class OnProxy(Stage):
+class OnProxy(OnDataset):
     """A stage that trains the proxy on the whole pool.
 
     Attributes:
@@ -33,13 +33,8 @@ class OnProxy(Stage):
         seed: seed of the initial weights, the order of images and the augmentation.
     """
 
-    dataset: DatasetRef
     proxy: Proxy
     seed: int
-
-    @property
-    def pool(self) -> DatasetRef:
-        return self.dataset
 
     def inputs(self) -> list[Stage]:
         return list(proxy_inputs(self.proxy, self.dataset))

@@ -10,7 +10,7 @@ from bench.errors import DataError
 from bench.identity import DatasetRef, EncoderRef
 from bench.parts import EMBEDDINGS
 from bench.plugins import encoders
-from bench.stages.base import Stage
+from bench.stages.base import OnDataset, Stage
 from bench.stages.givers import Givers, gives
 from bench.stages.memory import PROCESS, WIDTH, Estimate, Shape
 from bench.stages.work import Embedded, Fitted, Work
@@ -27,16 +27,11 @@ _FITTED = 50 * 10**6
 _BATCH = 256
 
 
-class EncoderFit(Stage):
+class EncoderFit(OnDataset):
     """The state that a ``fitted`` encoder learned from the pool's images; the embeddings of both splits need it."""
 
     kind: ClassVar[str] = "encoder"
-    dataset: DatasetRef
     encoder: EncoderRef
-
-    @property
-    def pool(self) -> DatasetRef:
-        return self.dataset
 
     def uses_gpu(self) -> bool:
         return encoders.get(self.encoder.name).info.gpu
@@ -70,18 +65,13 @@ class EncoderFit(Stage):
         return encoder.fit(_for_a_plugin(images), device=session.device, progress=progress)
 
 
-class Embeddings(Stage):
+class Embeddings(OnDataset):
     """Embeddings of one split; an encoder that must be fitted is fitted to the pool."""
 
     kind: ClassVar[str] = "embeddings"
     version: ClassVar[int] = 2
-    dataset: DatasetRef
     encoder: EncoderRef
     split: Literal["train", "test"] = "train"
-
-    @property
-    def pool(self) -> DatasetRef:
-        return self.dataset
 
     def inputs(self) -> list[Stage]:
         fitted = encoders.get(self.encoder.name).info.fitted

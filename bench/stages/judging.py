@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.identity import DatasetRef
 from bench.judging.labelings import COMPONENTS, STARTS, cluster_numbers
 from bench.parts import JUDGE, Judging
-from bench.stages.base import Stage
+from bench.stages.base import OnDataset, Stage
 from bench.stages.dynamics import normalised_by, proxy_inputs, read_proxy_inputs
 from bench.stages.embeddings import Embeddings, OnEmbeddings
 from bench.stages.givers import Giver, Givers
@@ -59,11 +58,10 @@ class Labelings(OnEmbeddings):
         return {"labelings": make_labelings(embeddings, self.num_classes, seed=self.seed, progress=progress)}
 
 
-class JudgeFeatures(Stage):
+class JudgeFeatures(OnDataset):
     """Features of the final model's inputs: of images, or of embeddings."""
 
     kind: ClassVar[str] = "judge-features"
-    dataset: DatasetRef
     embeddings: Embeddings | None
     seed: int
 
@@ -76,10 +74,6 @@ class JudgeFeatures(Stage):
         if embeddings:
             return cls(dataset=images, embeddings=embeddings[0], seed=0)  # these features are not random
         return cls(dataset=images, embeddings=None, seed=selection.seed)
-
-    @property
-    def pool(self) -> DatasetRef:
-        return self.dataset
 
     def inputs(self) -> list[Stage]:
         return [] if self.embeddings is None else [self.embeddings]

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from bench.code_digest import code_digest
 from bench.errors import SpecError
 from bench.grammar import Call, parse_call
-from bench.identity import DatasetRef, EncoderRef, Proxy
+from bench.identity import EncoderRef, Proxy
 from bench.judging.judges import SHARE
 from bench.parts import CORESET, IMAGES, JUDGE, PARTS, REHEARSAL, Need, OtherMethod, Resource
 from bench.plugins import methods
-from bench.stages.base import Stage, in_order
+from bench.stages.base import OnDataset, Stage, in_order
 from bench.stages.clusters import PseudoLabels
 from bench.stages.embeddings import Embeddings
 from bench.stages.givers import Givers, giver, gives
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from bench.stages.session import Session
 
 
-class Selection(Stage):
+class Selection(OnDataset):
     """One coreset: indices into the pool.
 
     Attributes:
@@ -47,7 +47,6 @@ class Selection(Stage):
 
     kind: ClassVar[str] = "selection"
     version: ClassVar[int] = 3
-    dataset: DatasetRef
     method: str
     params: dict[str, Any]
     code: str
@@ -56,10 +55,6 @@ class Selection(Stage):
     rate: float
     budget: int
     seed: int
-
-    @property
-    def pool(self) -> DatasetRef:
-        return self.dataset
 
     def needs(self) -> list[Need]:
         """Return the parts that the method declares to read with these parameters."""

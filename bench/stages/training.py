@@ -14,7 +14,6 @@ from bench.grammar import Call, family
 from bench.identity import (
     NO_ENCODER,
     NO_PROXY,
-    DatasetRef,
     EncoderRef,
     Frozen,
     ModelRef,
@@ -25,7 +24,7 @@ from bench.identity import (
 )
 from bench.plugins import encoders, methods, models
 from bench.recipe import PROTOCOL, Recipe
-from bench.stages.base import Stage, in_order
+from bench.stages.base import OnDataset, Stage, in_order
 from bench.stages.embeddings import Embeddings
 from bench.stages.memory import Estimate, Shape, of_training, training_bytes
 from bench.stages.selection import Selection, select
@@ -40,7 +39,7 @@ if TYPE_CHECKING:
     from bench.stages.session import Session
 
 
-class Cell(Stage):
+class Cell(OnDataset):
     """One grid point. Its key names its row, which replaces an artifact in the store.
 
     Attributes:
@@ -59,7 +58,6 @@ class Cell(Stage):
     """
 
     kind: ClassVar[str] = "cell"
-    dataset: DatasetRef
     method: str
     variant: str
     params: dict[str, Any]
@@ -92,10 +90,6 @@ class Cell(Stage):
     def made(self, row: Row) -> bool:
         """Return whether a row with the cell's id was made by the present version of the method."""
         return row.method_version == methods.get(self.method).info.version
-
-    @property
-    def pool(self) -> DatasetRef:
-        return self.dataset
 
     def inputs(self) -> list[Stage]:
         return self.stages()
