@@ -73,7 +73,7 @@ def _widths(cells: list[Cell], session: Session) -> dict[EncoderRef, int]:
     widths: dict[EncoderRef, int] = {}
     for stage in in_order(cells):
         if isinstance(stage, Embeddings) and stage.split == "train" and stage.pool.size:
-            size = session.store.size(stage)
+            size = session.store.record(stage).bytes
             if size:
                 # The headers of the file are smaller than one number per image, except for tiny pools.
                 widths[stage.encoder] = size // (4 * stage.pool.size)

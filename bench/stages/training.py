@@ -242,9 +242,8 @@ class Cell(OnDataset):
             StageUse(
                 kind=stage.kind,
                 key=stage.key,
-                seconds=store.seconds(stage),
                 reused=stage.key not in computed,
-                **store.peaks(stage),
+                **store.record(stage).model_dump(include={"seconds", "peak_bytes", "peak_gpu_bytes"}),
             )
             for stage in in_order(self.stages())
             if stage in store  # the inputs of a stored stage may have been pruned

@@ -113,7 +113,7 @@ class Store:
             if artifact is not None and accept(artifact.arrays):
                 return artifact
             logger.info("cache miss: computing %s %s", stage.kind, stage.key)
-            before = self.seconds(Unfinished(self, stage))  # of an interrupted computation, which is resumed
+            before = self.record(Unfinished(self, stage)).seconds  # of an interrupted computation, which is resumed
             with measure_usage() as usage:
                 arrays = produce()
             usage.seconds += before
@@ -171,27 +171,12 @@ class Store:
         except OSError:
             return True  # a file that cannot be read now may be complete
 
-    def seconds(self, stage: Keyed) -> float:
-        """Return the seconds that the stage's artifact took to compute; 0 if there is none or it is damaged."""
+    def record(self, stage: Keyed) -> Record:
+        """Return the record of the stage's artifact; one of 0 seconds and 0 bytes if there is none or it is damaged."""
         try:
-            return read_record(self._path(stage)).seconds
+            return read_record(self._path(stage))
         except (OSError, ValueError):
-            return 0.0
-
-    def size(self, stage: Keyed) -> int:
-        """Return the bytes of the stage's arrays; 0 if there are none or the record is damaged."""
-        try:
-            return read_record(self._path(stage)).bytes
-        except (OSError, ValueError):
-            return 0
-
-    def peaks(self, stage: Keyed) -> dict[str, int | None]:
-        """Return ``peak_bytes`` and ``peak_gpu_bytes`` of computing the stage's artifact; None if not measured."""
-        try:
-            record = read_record(self._path(stage))
-        except (OSError, ValueError):
-            return {"peak_bytes": None, "peak_gpu_bytes": None}
-        return {"peak_bytes": record.peak_bytes, "peak_gpu_bytes": record.peak_gpu_bytes}
+            return Record(sha256="", seconds=0)
 
     def __contains__(self, stage: Keyed) -> bool:
         try:

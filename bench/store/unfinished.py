@@ -40,7 +40,7 @@ class Unfinished:
         self._store, self._stage, self._clock = store, stage, clock
         self._began = self._saved = clock()
         self._cost = 0.0
-        self._before = store.seconds(self)
+        self._before = store.record(self).seconds
 
     def describe(self) -> Mapping[str, Any]:
         return self._stage.describe()

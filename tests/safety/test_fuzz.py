@@ -217,8 +217,7 @@ def test_a_damaged_artifact_counts_as_absent(tmp_path: Path, data: st.DataObject
     base.with_suffix(suffix).write_bytes(data.draw(damaged(whole) | st.binary(max_size=40)))
     found = store.load(Stage())
     assert found is None or same(found.arrays)
-    store.seconds(Stage())
-    store.peaks(Stage())
+    store.record(Stage())
     assert same(store.get(Stage(), lambda: dict(ARRAYS)).arrays)
     base.with_suffix(suffix).write_bytes(whole)
 
@@ -236,8 +235,7 @@ def test_an_artifact_forged_with_its_checksum_cannot_stop_the_reader(tmp_path: P
     base.with_suffix(".json").write_bytes(sealed(record))
     found = store.load(Stage())
     assert found is None or all(isinstance(array, np.ndarray) for array in found.arrays.values())
-    store.seconds(Stage())
-    store.peaks(Stage())
+    store.record(Stage())
 
 
 @pytest.mark.parametrize("content", [b"[" * 100_000, b"[]", b"1", b'"text"', b"\xff", b'{"sha256": 1}'])
@@ -245,6 +243,6 @@ def test_a_record_that_is_no_record_counts_as_absent(tmp_path: Path, content: by
     store, base = stored(tmp_path)
     base.with_suffix(".json").write_bytes(content)
     assert store.load(Stage()) is None
-    assert store.seconds(Stage()) == 0
-    assert set(store.peaks(Stage()).values()) == {None}
+    record = store.record(Stage())
+    assert (record.seconds, record.peak_bytes, record.peak_gpu_bytes) == (0, None, None)
     assert same(store.get(Stage(), lambda: dict(ARRAYS)).arrays)

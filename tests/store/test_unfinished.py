@@ -127,7 +127,7 @@ def test_a_state_is_thrown_away_with_the_end_and_its_seconds_count(tmp_path: Pat
     assert [(item.kind, item.title) for item in stored(tmp_path)] == [("unfinished", "seed 3")]
     made = store.get(Named(), lambda: {"x": np.arange(4)})
     assert [item.kind for item in stored(tmp_path)] == ["clusters"]
-    assert EVERY <= made.seconds == store.seconds(Named()) < EVERY + 5
+    assert EVERY <= made.seconds == store.record(Named()).seconds < EVERY + 5
 
 
 def test_a_full_disk_stops_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
