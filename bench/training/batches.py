@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import NamedTuple, Protocol
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import torch
 from torch import Tensor
@@ -14,6 +14,7 @@ from bench.recipe import Recipe
 from bench.to_device import to_device
 from bench.training.augment import augment, normaliser
 
+Inputs = TypeVar("Inputs", Tensor, FileImages)
 _FEW, _MANY = 256, 1_024
 """Images of an evaluation batch: on a CPU or decoded from files, and otherwise. On a CPU, 1,024 take 1.6 times as long,
 see ``_CPU_PIXELS`` in ``bench.embedding.frozen``. Results of a network in evaluation mode (accuracies, outputs,
@@ -49,11 +50,11 @@ def split_epoch(order: Tensor, batch_size: int) -> list[Tensor]:
     return parts
 
 
-class TensorBatches:
-    """Batches out of one tensor on the device; every image once per epoch.
+class _Source(Generic[Inputs]):
+    """Inputs with targets, the recipe of their batches, and the normalisation of images.
 
     Args:
-        inputs: uint8 [N, C, H, W] images, or float32 [N, D] embeddings, which are neither augmented nor normalised.
+        inputs: N inputs.
         targets: int64 [N].
         recipe: batch size and augmentation.
         mean: per channel, in [0, 1].
@@ -63,7 +64,7 @@ class TensorBatches:
 
     def __init__(
         self,
-        inputs: Tensor,
+        inputs: Inputs,
         targets: Tensor,
         *,
         recipe: Recipe,
@@ -71,11 +72,8 @@ class TensorBatches:
         std: Sequence[float],
         device: str,
     ) -> None:
-        # The whole split is on the device, as uint8: a quarter of float32, and no copy per step. ``augment`` needs it
-        # contiguous.
-        self._inputs, self._targets = inputs.to(device).contiguous(), targets.to(device)
-        self._recipe = recipe
-        self._images = inputs.dtype == torch.uint8
+        self._inputs: Inputs = inputs
+        self._targets, self._recipe, self._device = targets, recipe, device
         self._epochs = 0
         self._scale, self._shift = normaliser(mean, std, device)
 
@@ -86,6 +84,23 @@ class TensorBatches:
     def normalisation(self) -> tuple[Tensor, Tensor]:
         """Scale and shift, see ``bench.training.augment.normaliser``."""
         return self._scale, self._shift
+
+    def _normalised(self, images: Tensor) -> Tensor:
+        # channels_last like the network (``fresh_network``): mixed layouts make every convolution copy its input.
+        return (images * self._scale).add_(self._shift).contiguous(memory_format=torch.channels_last)
+
+
+class TensorBatches(_Source[Tensor]):
+    """Batches out of one tensor on the device; every image once per epoch.
+
+    Its inputs are uint8 [N, C, H, W] images, or float32 [N, D] embeddings, which are neither augmented nor normalised.
+    """
+
+    def __init__(self, inputs: Tensor, targets: Tensor, *, device: str, **settings: Any) -> None:
+        # The whole split is on the device, as uint8: a quarter of float32, and no copy per step. ``augment`` needs it
+        # contiguous.
+        super().__init__(inputs.to(device).contiguous(), targets.to(device), device=device, **settings)
+        self._images = inputs.dtype == torch.uint8
 
     def epoch(self, generator: torch.Generator) -> Iterator[Batch]:
         """Yield shuffled and augmented batches; all random numbers come from ``generator`` (CPU)."""
@@ -109,44 +124,9 @@ class TensorBatches:
             # A copy, since a network may work in place and every evaluation reads the same embeddings.
             yield Batch(self._normalised(inputs) if self._images else inputs.clone(), *rest)
 
-    def _normalised(self, images: Tensor) -> Tensor:
-        # channels_last like the network (``fresh_network``): mixed layouts make every convolution copy its input.
-        return (images * self._scale).add_(self._shift).contiguous(memory_format=torch.channels_last)
 
-
-class FileBatches:
-    """Batches out of image files; a thread decodes the next batch while the device computes the current one.
-
-    Args:
-        images: N images in files, with ``augmented(indices, seeds)``.
-        targets: int64 [N].
-        recipe: batch size and augmentation.
-        mean: per channel, in [0, 1].
-        std: per channel, in [0, 1].
-        device: ``cpu`` or ``cuda``.
-    """
-
-    def __init__(
-        self,
-        images: FileImages,
-        targets: Tensor,
-        *,
-        recipe: Recipe,
-        mean: Sequence[float],
-        std: Sequence[float],
-        device: str,
-    ) -> None:
-        self._images, self._targets, self._recipe, self._device = images, targets, recipe, device
-        self._epochs = 0
-        self._scale, self._shift = normaliser(mean, std, device)
-
-    def __len__(self) -> int:
-        return len(self._targets)
-
-    @property
-    def normalisation(self) -> tuple[Tensor, Tensor]:
-        """Scale and shift, see ``bench.training.augment.normaliser``."""
-        return self._scale, self._shift
+class FileBatches(_Source[FileImages]):
+    """Batches out of image files; a thread decodes the next batch while the device computes the current one."""
 
     def epoch(self, generator: torch.Generator) -> Iterator[Batch]:
         """Yield shuffled and augmented batches; all random numbers come from ``generator`` (CPU).
@@ -175,8 +155,8 @@ class FileBatches:
             yield self._batch(part, images)
 
     def _batch(self, part: Tensor, images: Tensor) -> Batch:
-        inputs = (images * self._scale).add_(self._shift).contiguous(memory_format=torch.channels_last)
-        return Batch(inputs, to_device(self._targets[part], self._device), to_device(part, self._device))
+        targets = to_device(self._targets[part], self._device)
+        return Batch(self._normalised(images), targets, to_device(part, self._device))
 
     def _decoded(self, parts: list[Tensor], seeds: Tensor | None = None) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield each part and its images, uint8 [B, C, H, W]: resized crops by ``seeds`` [N], or centre crops."""
@@ -184,7 +164,7 @@ class FileBatches:
         def decode(part: Tensor) -> Tensor:
             positions = part.numpy()
             images = (
-                self._images[positions] if seeds is None else self._images.augmented(positions, seeds[part].tolist())
+                self._inputs[positions] if seeds is None else self._inputs.augmented(positions, seeds[part].tolist())
             )
             return to_device(torch.from_numpy(images), self._device)
 
