@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import defaultdict
 
 from bench.engine.forecast import Forecast, TimedWork
@@ -28,7 +27,6 @@ def foresee(plan: Plan, session: Session, slots: int, start: float) -> Forecast:
         slots: number of stages or cells that run at once.
         start: seconds before the first begins.
     """
-    begin = time.perf_counter()
     stages, cells = plan.stages(session.store), plan.missing
     measured = measured_before(stages, cells, session)
     work = {item.key: _work(item, plan) for item in (*stages, *cells)}
@@ -45,13 +43,11 @@ def foresee(plan: Plan, session: Session, slots: int, start: float) -> Forecast:
             return measured.get(key)
         return sum(timed.get(unit, unit.rough()) * count for unit, count in amounts)
 
-    parts = [_part(stage, stage.kind, seconds(stage.key)) for stage in stages]
-    parts += [_part(cell, Cell.kind, seconds(cell.key)) for cell in cells]
-    return Forecast(tuple(parts), slots, start, time.perf_counter() - begin, len(measured))
-
-
-def _part(item: Stage, kind: str, seconds: float | None) -> TimedWork:
-    return TimedWork(item.key, kind, seconds, tuple(needed.key for needed in item.inputs()))
+    parts = [
+        TimedWork(item.key, item.kind, seconds(item.key), tuple(needed.key for needed in item.inputs()))
+        for item in (*stages, *cells)
+    ]
+    return Forecast(tuple(parts), slots, start)
 
 
 def _work(item: Stage, plan: Plan) -> list[Work] | None:

@@ -53,15 +53,11 @@ class Forecast:
         parts: the stages and cells of the run.
         slots: number of stages or cells that run at once.
         start: seconds before the first of them begins.
-        probed: seconds that the forecast itself took.
-        measured: number of parts like those that this machine has done before.
     """
 
     parts: tuple[TimedWork, ...]
     slots: int
     start: float = 0.0
-    probed: float = 0.0
-    measured: int = 0
 
     @property
     def seconds(self) -> float:
@@ -137,7 +133,6 @@ class Outlook:
         self._computed_at = clock()
         self._seconds = forecast.seconds
         self._stale = False
-        self.known = not forecast.unknown
 
     def ended(self, key: str, seconds: float | None) -> None:
         """Take note that a part ended, and of its time, unless it was reused or failed."""
