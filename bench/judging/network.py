@@ -16,7 +16,6 @@ from torch.nn import functional
 from bench.data import Dataset, take_images
 from bench.identity import Proxy, derive_seed
 from bench.judging.judges import SHARE
-from bench.progress import Progress
 from bench.training.batches import Batch, Batches
 from bench.training.fit import Inputs, fresh_network, make_batches, proxy_iterations, seeded
 from bench.training.loop import Loss, train
@@ -33,7 +32,6 @@ def qualities(
     seed: int,
     device: str,
     steps: int | None = None,
-    progress: Progress | None = None,
 ) -> NDArray[np.float64]:
     """Return how well a network trained on each candidate predicts all labelings outside it.
 
@@ -46,7 +44,6 @@ def qualities(
         seed: seed of the cell.
         device: ``cpu`` or ``cuda``.
         steps: optimiser steps for each candidate; None divides ``SHARE`` of the proxy's steps among all.
-        progress: called with (candidates done, candidates in all).
 
     Returns:
         float64 [m]: mean accuracy over the labelings in [0, 1], high = good. 1 for the whole pool, which leaves nothing
@@ -77,8 +74,6 @@ def qualities(
             train(network, kept, recipe=proxy.recipe, iterations=steps, generator=generator, loss=loss_of(heads))
         with products(proxy.recipe, scoring=True):
             accuracies[number] = _accuracy(network, batches(outside), heads)
-        if progress is not None:
-            progress(number + 1, len(candidates))
     return accuracies
 
 

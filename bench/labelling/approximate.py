@@ -44,10 +44,9 @@ class Cells:
         rows: float32 [N, D], the rows to index; only a sample of them is read here.
         metric: ``cosine`` scales every row to length 1.
         threads: CPU threads.
-        seed: draws the sample that the cells are fitted to.
     """
 
-    def __init__(self, rows: Rows, metric: Metric, *, threads: int, seed: int = 0) -> None:
+    def __init__(self, rows: Rows, metric: Metric, *, threads: int) -> None:
         import faiss
         import torch  # noqa: F401  (before faiss: the other order loads two OpenMP runtimes)
 
@@ -61,7 +60,7 @@ class Cells:
         self._index = faiss.IndexIVFScalarQuantizer(
             faiss.IndexFlatL2(width), width, self.cells, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_L2, False
         )
-        drawn = np.random.default_rng(seed).choice(size, min(size, 2 * _PER_CELL * self.cells), replace=False)
+        drawn = np.random.default_rng(0).choice(size, min(size, 2 * _PER_CELL * self.cells), replace=False)
         self._index.train(self.scaled(rows[np.sort(drawn)]))
 
     def scaled(self, part: NDArray[np.float32]) -> NDArray[np.float32]:

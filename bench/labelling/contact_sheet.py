@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 THUMBNAIL = 120
 """Side of a picture in pixels."""
-_GAP, _TEXT, _TEXT_SIZE, _HEAD = 8, 16, 9, 5
+_PER_LINE, _GAP, _TEXT, _TEXT_SIZE, _HEAD = 10, 8, 16, 9, 5
 _MARK = b"contact sheet of bench select"
 """JPEG comment that tells a contact sheet from the user's pictures."""
 
 
-def contact_sheet(files: ImageFiles, positions: Sequence[int], captions: Sequence[str], *, columns: int = 10) -> bytes:
+def contact_sheet(files: ImageFiles, positions: Sequence[int], captions: Sequence[str]) -> bytes:
     """Return a contact sheet: pictures side by side, each with a caption below.
 
     Args:
@@ -33,14 +33,13 @@ def contact_sheet(files: ImageFiles, positions: Sequence[int], captions: Sequenc
         positions: positions of the pictures to show, in order.
         captions: a line for each; a long caption loses its middle, since names differ at their end. Characters that
             cannot be printed, such as a line break, become a ``?``.
-        columns: pictures per line.
 
     Returns:
         A JPEG file.
     """
     from PIL import Image, ImageDraw
 
-    columns = min(columns, len(positions))
+    columns = min(_PER_LINE, len(positions))
     lines = -(-len(positions) // columns)
     step = THUMBNAIL + _GAP
     sheet = Image.new("RGB", (columns * step + _GAP, lines * (step + _TEXT) + _GAP), "white")

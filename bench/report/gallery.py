@@ -22,7 +22,7 @@ from bench.results.published import pool_positions
 
 SHOWN = 16
 """Number of pictures per contact sheet."""
-_SIDE = 48
+_SIDE, _PER_LINE = 48, 8
 
 
 def galleries(blocks: Sequence[Block], folders: Sequence[Path], root: Path | None) -> tuple[list[Gallery], list[str]]:
@@ -75,11 +75,11 @@ def extremes(scores: NDArray[np.floating], kept: NDArray[np.bool_], count: int =
     }
 
 
-def tile(images: NDArray[np.uint8], *, columns: int = 8) -> bytes:
+def tile(images: NDArray[np.uint8]) -> bytes:
     """Return a PNG of images uint8 [n, C, H, W] side by side; small ones are enlarged without smoothing."""
     from PIL import Image
 
-    columns = min(columns, len(images))
+    columns = min(_PER_LINE, len(images))
     lines = math.ceil(len(images) / columns)
     sheet = Image.new("RGB", (columns * (_SIDE + 2), lines * (_SIDE + 2)), "white")
     for number, image in enumerate(images):
