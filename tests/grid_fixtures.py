@@ -12,6 +12,7 @@ from bench.grid.spec import GridSpec, load_spec
 from bench.identity import DatasetRef, EncoderRef, ModelRef
 from bench.modifiers import check_modifiers
 from bench.plugins import datasets, encoders
+from bench.stages.base import Stage, in_order
 from bench.stages.training import Cell
 
 SIZES = {"digits": 1438, "cifar10": 50_000, "cifar100": 50_000, "stl10": 5_000, "svhn": 73_257, "imagenet": 1_281_167}
@@ -45,6 +46,14 @@ def expanded(preset: str | None = None, **given: Any) -> list[Cell]:
     spec = load_spec(preset=preset, given=given)
     check_names(spec)
     return expand(spec, *references(spec))
+
+
+def stages_of(cells: list[Cell]) -> list[Stage]:
+    return in_order([stage for cell in cells for stage in cell.stages()])
+
+
+def count(stages: list[Stage], kind: str) -> int:
+    return sum(stage.kind == kind for stage in stages)
 
 
 @pytest.fixture

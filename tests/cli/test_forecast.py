@@ -10,10 +10,8 @@ import pytest
 from bench.cli._forecast import forecast_document, forecast_lines, time_of_day
 from bench.engine.durations import foresee
 from bench.engine.forecast import Forecast, TimedWork
-from bench.engine.plan import Plan, make_plan
-from bench.grid.spec import load_spec
-from bench.stages.session import Session
 from bench.stages.work import Step
+from tests.plans import planned, session_of
 
 CHAIN = (
     TimedWork("embed", "embeddings", 10.0),
@@ -40,15 +38,6 @@ def test_shares_name_each_kind_once_and_what_is_not_known() -> None:
 )
 def test_the_end_is_named_as_near_as_it_matters(seconds: float, end: str) -> None:
     assert time_of_day(datetime(2026, 11, 28, 14, 30), seconds) == end
-
-
-def planned(tmp_path: Path, **given: object) -> Plan:
-    grid = {"methods": "random", "datasets": "digits", "rates": "0.9", **given}
-    return make_plan(load_spec(given=grid), out=tmp_path / "out", tolerant=True)
-
-
-def session_of(plan: Plan, tmp_path: Path) -> Session:
-    return Session(out=tmp_path / "out", cache=tmp_path / "cache", weights=plan.weights)
 
 
 def test_a_tiny_run_is_not_probed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

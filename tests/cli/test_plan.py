@@ -10,18 +10,7 @@ from rich.console import Console
 
 from bench.cli._plan import plan_document, show_plan
 from bench.engine.forecast import Forecast
-from bench.engine.plan import Plan, make_plan
-from bench.grid.spec import load_spec
-from bench.stages.session import Session
-
-
-def planned(tmp_path: Path, **given: object) -> Plan:
-    grid = {"methods": "random", "datasets": "digits", "rates": "0.9", **given}
-    return make_plan(load_spec(given=grid), out=tmp_path / "out", tolerant=True)
-
-
-def session_of(plan: Plan, tmp_path: Path) -> Session:
-    return Session(out=tmp_path / "out", cache=tmp_path / "cache", weights=plan.weights)
+from tests.plans import planned, session_of
 
 
 def test_many_cells_are_a_table_of_methods_by_rates(tmp_path: Path) -> None:

@@ -9,20 +9,9 @@ import pytest
 
 from bench.cli._forecast import forecast_lines
 from bench.engine.durations import foresee
-from bench.engine.plan import Plan, make_plan
-from bench.grid.spec import load_spec
-from bench.stages.session import Session
+from tests.plans import planned, session_of
 
 pytestmark = pytest.mark.integration
-
-
-def planned(tmp_path: Path, **given: object) -> Plan:
-    grid = {"methods": "random", "datasets": "digits", "rates": "0.9", **given}
-    return make_plan(load_spec(given=grid), out=tmp_path / "out", tolerant=True)
-
-
-def session_of(plan: Plan, tmp_path: Path) -> Session:
-    return Session(out=tmp_path / "out", cache=tmp_path / "cache", weights=plan.weights)
 
 
 def test_cells_of_data_that_are_not_there_are_counted_and_their_stages_are_not(tmp_path: Path) -> None:

@@ -6,23 +6,13 @@ import json
 from pathlib import Path
 
 from bench.engine.measured import measured_before
-from bench.engine.plan import Plan, make_plan
 from bench.grammar import parse_call
-from bench.grid.spec import load_spec
 from bench.labelling.items import items_selection
 from bench.parts import Clustering
 from bench.resource_usage import Usage
 from bench.stages.clusters import PseudoLabels
 from bench.stages.session import Session
-
-
-def planned(tmp_path: Path, **given: object) -> Plan:
-    grid = {"methods": "random", "datasets": "digits", "rates": "0.9", **given}
-    return make_plan(load_spec(given=grid), out=tmp_path / "out", tolerant=True)
-
-
-def session_of(plan: Plan, tmp_path: Path) -> Session:
-    return Session(out=tmp_path / "out", cache=tmp_path / "cache", weights=plan.weights)
+from tests.plans import planned, session_of
 
 
 def test_a_stage_like_one_in_the_cache_takes_as_long(tmp_path: Path) -> None:

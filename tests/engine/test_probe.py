@@ -4,19 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bench.engine.plan import Plan, make_plan
 from bench.engine.probe import timed_units
-from bench.grid.spec import load_spec
 from bench.identity import EncoderRef, ModelRef
 from bench.recipe import Recipe
 from bench.stages.memory import Shape
 from bench.stages.session import Session
 from bench.stages.work import Embedded, Fitted, Scored, Step, Unit
-
-
-def planned(tmp_path: Path, **given: object) -> Plan:
-    grid = {"methods": "random", "datasets": "digits", "rates": "0.9", **given}
-    return make_plan(load_spec(given=grid), out=tmp_path / "out", tolerant=True)
+from tests.plans import planned
 
 
 def test_a_networks_own_optimiser_is_what_its_steps_are_timed_with(tmp_path: Path) -> None:

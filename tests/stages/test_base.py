@@ -11,16 +11,9 @@ from bench.stages.embeddings import Embeddings
 from bench.stages.memory import Shape
 from bench.stages.neighbors import NeighborLists
 from bench.stages.training import Cell
+from tests.grid_fixtures import count, stages_of
 
 Expand = Callable[..., list[Cell]]
-
-
-def stages_of(cells: list[Cell]) -> list[Stage]:
-    return in_order([stage for cell in cells for stage in cell.stages()])
-
-
-def count(stages: list[Stage], kind: str) -> int:
-    return sum(stage.kind == kind for stage in stages)
 
 
 def test_inputs_come_before_their_users_and_every_stage_once(cells_of: Expand) -> None:

@@ -4,19 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from bench.stages.base import Stage, in_order
 from bench.stages.clusters import PseudoLabels
 from bench.stages.training import Cell
+from tests.grid_fixtures import count, stages_of
 
 Expand = Callable[..., list[Cell]]
-
-
-def stages_of(cells: list[Cell]) -> list[Stage]:
-    return in_order([stage for cell in cells for stage in cell.stages()])
-
-
-def count(stages: list[Stage], kind: str) -> int:
-    return sum(stage.kind == kind for stage in stages)
 
 
 def test_an_estimated_number_of_clusters_is_a_stage_of_its_own(cells_of: Expand) -> None:

@@ -9,18 +9,14 @@ import pytest
 
 from bench.identity import DatasetRef, EncoderRef
 from bench.parts import NearestNeighbors
-from bench.stages.base import Stage, in_order
 from bench.stages.embeddings import Embeddings
 from bench.stages.neighbors import NeighborLists, shared_neighbors
 from bench.stages.session import Session
 from bench.stages.training import Cell
+from tests.grid_fixtures import stages_of
 from tests.stages.tiny import source_of
 
 Expand = Callable[..., list[Cell]]
-
-
-def stages_of(cells: list[Cell]) -> list[Stage]:
-    return in_order([stage for cell in cells for stage in cell.stages()])
 
 
 def test_neighbour_lists_up_to_50_are_cut_from_the_same_50(cells_of: Expand) -> None:

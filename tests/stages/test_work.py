@@ -4,14 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bench.engine.plan import Plan, make_plan
-from bench.grid.spec import load_spec
 from bench.stages.work import Distance
-
-
-def planned(tmp_path: Path, **given: object) -> Plan:
-    grid = {"methods": "random", "datasets": "digits", "rates": "0.9", **given}
-    return make_plan(load_spec(given=grid), out=tmp_path / "out", tolerant=True)
+from tests.plans import planned
 
 
 def test_a_model_that_does_not_learn_takes_no_steps(tmp_path: Path) -> None:
