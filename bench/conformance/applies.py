@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from bench.conformance import ranges
 from bench.parts import PARTS
 from bench.plugins import MethodInfo
@@ -20,39 +18,24 @@ def why_not(check: str, entry: Entry[MethodInfo]) -> str:
         check: name of the check.
         entry: the method.
     """
-    # Most checks apply to every method, and have no entry.
-    reason = _REASONS.get(check)
-    return reason(entry) if reason else ""
-
-
-def _labels(entry: Entry[MethodInfo]) -> str:
-    return "declares that it reads labels" if entry.info.supervision in ("coreset", "labels") else ""
-
-
-def _coreset_labels(entry: Entry[MethodInfo]) -> str:
-    return "" if entry.info.supervision == "coreset" else "does not declare supervision='coreset'"
-
-
-def _supervision(entry: Entry[MethodInfo]) -> str:
-    return "declares the least supervision" if entry.info.supervision == "none" else ""
-
-
-def _parameters(entry: Entry[MethodInfo]) -> str:
-    return "" if entry.params else "has no parameters"
-
-
-def _nan_embeddings(entry: Entry[MethodInfo]) -> str:
-    return "" if _declares(entry, "embeddings") else "reads no embeddings"
-
-
-def _nan_scores(entry: Entry[MethodInfo]) -> str:
-    return "" if _declares(entry, "scores") else "reads no scores"
-
-
-def _ties(entry: Entry[MethodInfo]) -> str:
-    if entry.info.unpruned:
-        return "keeps everything"
-    return "" if entry.info.stochastic else "draws nothing, so that equal images can only go by their order"
+    match check:
+        case "labels" if entry.info.supervision in ("coreset", "labels"):
+            return "declares that it reads labels"
+        case "coreset-labels" if entry.info.supervision != "coreset":
+            return "does not declare supervision='coreset'"
+        case "supervision" if entry.info.supervision == "none":
+            return "declares the least supervision"
+        case "parameters" if not entry.params:
+            return "has no parameters"
+        case "nan-embeddings" if not _declares(entry, "embeddings"):
+            return "reads no embeddings"
+        case "nan-scores" if not _declares(entry, "scores"):
+            return "reads no scores"
+        case "ties" if entry.info.unpruned:
+            return "keeps everything"
+        case "ties" if not entry.info.stochastic:
+            return "draws nothing, so that equal images can only go by their order"
+    return ""
 
 
 def _declares(entry: Entry[MethodInfo], held: str) -> bool:
@@ -64,14 +47,3 @@ def _declares(entry: Entry[MethodInfo], held: str) -> bool:
         )
     except Exception:
         return True
-
-
-_REASONS: dict[str, Callable[[Entry[MethodInfo]], str]] = {
-    "labels": _labels,
-    "coreset-labels": _coreset_labels,
-    "supervision": _supervision,
-    "parameters": _parameters,
-    "nan-embeddings": _nan_embeddings,
-    "nan-scores": _nan_scores,
-    "ties": _ties,
-}
