@@ -39,7 +39,7 @@ class OutputOptions:
         typer.Option(
             "--format",
             help=f"Formats to write for labelling tools beside the CSV, comma-separated: {', '.join(FORMATS)}.",
-            autocompletion=_complete.handover_formats,
+            autocompletion=_complete.several("choices"),
         ),
     ] = Format.csv.value
     paths: Annotated[

@@ -8,14 +8,20 @@ from typing import Any
 from bench.labelling.formats import FORMATS
 
 Complete = Callable[[str], list[str]]
-_TRACKERS, _DEVICES, _FORMATS = ("wandb", "tensorboard"), ("auto", "cpu", "cuda"), ("png", "svg", "pdf")
+_FIXED = {
+    "trackers": ("wandb", "tensorboard"),
+    "devices": ("auto", "cpu", "cuda"),
+    "figures": ("png", "svg", "pdf"),
+    "choices": FORMATS,
+}
+"""Names that no plugin adds to, by kind: of figures and choices the formats."""
 
 
 def one_of(kind: str) -> Complete:
-    """Return a completion of one name of a kind: ``methods``, ``datasets``, ``encoders`` or ``models``."""
+    """Return a completion of one name of a kind: that of a plugin, such as ``methods``, or one of ``_FIXED``."""
 
     def complete(incomplete: str) -> list[str]:
-        return _starting(names(kind), incomplete)
+        return _starting(_names(kind), incomplete)
 
     return complete
 
@@ -27,25 +33,15 @@ def several(kind: str) -> Complete:
     """
 
     def complete(incomplete: str) -> list[str]:
-        return listed(names(kind), incomplete)
+        head, comma, last = incomplete.rpartition(",")
+        # A comma inside a call separates its parameters.
+        if incomplete.count("(") > incomplete.count(")"):
+            return []
+        # Without their parameters: ``ccs(beta=0.1)`` takes the name ``ccs``.
+        taken = {item.partition("(")[0] for item in head.split(",")}
+        return [f"{head}{comma}{name}" for name in _starting(_names(kind), last) if name not in taken]
 
     return complete
-
-
-def listed(valid: Iterable[str], incomplete: str) -> list[str]:
-    """Complete the last element of a comma-separated list with one of the valid names."""
-    head, comma, last = incomplete.rpartition(",")
-    # A comma inside a call separates its parameters.
-    if incomplete.count("(") > incomplete.count(")"):
-        return []
-    # Without their parameters: ``ccs(beta=0.1)`` takes the name ``ccs``.
-    taken = {item.partition("(")[0] for item in head.split(",")}
-    return [f"{head}{comma}{name}" for name in _starting(valid, last) if name not in taken]
-
-
-def names(kind: str) -> list[str]:
-    """Return the registered names of a kind."""
-    return [entry.name for entry in _entries(kind)]
 
 
 def label_free(incomplete: str) -> list[str]:
@@ -62,24 +58,8 @@ def presets(incomplete: str) -> list[str]:
     return _starting(preset_names(), incomplete)
 
 
-def trackers(incomplete: str) -> list[str]:
-    """Complete values of ``--track``."""
-    return listed(_TRACKERS, incomplete)
-
-
-def formats(incomplete: str) -> list[str]:
-    """Complete the formats of figures."""
-    return listed(_FORMATS, incomplete)
-
-
-def handover_formats(incomplete: str) -> list[str]:
-    """Complete the formats that ``bench select`` writes for labelling tools."""
-    return listed(FORMATS, incomplete)
-
-
-def devices(incomplete: str) -> list[str]:
-    """Complete values of ``--device``."""
-    return _starting(_DEVICES, incomplete)
+def _names(kind: str) -> Iterable[str]:
+    return _FIXED.get(kind) or [entry.name for entry in _entries(kind)]
 
 
 def _entries(kind: str) -> list[Any]:

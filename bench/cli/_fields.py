@@ -17,10 +17,10 @@ from bench.cli import _complete
 from bench.fields import FieldText
 
 _COMPLETED = {
-    "device": _complete.devices,
+    "device": _complete.one_of("devices"),
     "preset": _complete.presets,
     "proxy_model": _complete.one_of("models"),
-    "track": _complete.trackers,
+    "track": _complete.several("trackers"),
     **{kind: _complete.several(kind) for kind in ("methods", "datasets", "encoders", "models")},
 }
 """Shell completion of the fields of ``bench.fields``."""

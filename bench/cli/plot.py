@@ -25,7 +25,11 @@ def plot(
     ] = None,
     formats: Annotated[
         str,
-        typer.Option("--format", help="Formats, comma-separated: png, svg, pdf.", autocompletion=_complete.formats),
+        typer.Option(
+            "--format",
+            help="Formats, comma-separated: png, svg, pdf.",
+            autocompletion=_complete.several("figures"),
+        ),
     ] = "png,svg,pdf",
     metric: results.MetricOption = "last",
     compare: results.CompareOption = "none",
