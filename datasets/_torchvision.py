@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,6 +65,8 @@ def read_splits(source: TorchvisionFiles, root: Path | None, *, download: bool) 
 
 
 def _diagnosis(source: TorchvisionFiles, root: Path, fetching: bool, error: Exception) -> str:
+    from torchvision.datasets.utils import check_integrity
+
     checksums = source.checksums()
     for name in source.files:
         path = root / name
@@ -73,7 +74,7 @@ def _diagnosis(source: TorchvisionFiles, root: Path, fetching: bool, error: Exce
             return f"{path} could not be fetched: {error or repr(error)}. Fetch it by hand, or check the network."
         expected = checksums.get(name)
         # Only checked after a failure: digests of whole archives take seconds, and every run would wait for them.
-        if expected is not None and _md5(path) != expected:
+        if expected is not None and not check_integrity(path, expected):
             cause = "arrived damaged" if fetching else "is corrupt or another version"
             return (
                 f"{path} {cause}: its MD5 is not {expected}, the one that torchvision expects. "
@@ -81,11 +82,3 @@ def _diagnosis(source: TorchvisionFiles, root: Path, fetching: bool, error: Exce
             )
     names = ", ".join(str(root / name) for name in source.files)
     return f"cannot read the data, at least one file is corrupt: {names} ({error or repr(error)})."
-
-
-def _md5(path: Path) -> str:
-    digest = hashlib.md5(usedforsecurity=False)
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()

@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bench import DataError, Dataset, make_dataset, register_dataset
 from bench.datasets._cifar_files import read_batch, unpack
 from bench.datasets._common import PAPER, required_root
 from bench.datasets._corrupted import corrupted_cifar
-from bench.datasets._npz import class_texts, read_arrays
+from bench.datasets._npz import class_texts, read_arrays, square_images
 from bench.datasets._torchvision import SplitArrays, TorchvisionFiles, read_splits
 
 CIFAR10_MEAN, CIFAR10_STD = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)
@@ -116,7 +115,9 @@ def cifar100_subset(root: Path | None) -> Dataset:
     if not path.is_file():
         raise DataError(f"{path} is missing. Use --data-root DIR, where DIR holds {SUBSET_FILE}.")
     arrays = read_arrays(path, ("x_train", "y_train", "x_test", "y_test", "fine_label_names"))
-    train, test = ((_channels_first(arrays[f"x_{name}"]), arrays[f"y_{name}"]) for name in ("train", "test"))
+    train, test = (
+        (square_images(arrays[f"x_{name}"], f"{path}: x_{name}"), arrays[f"y_{name}"]) for name in ("train", "test")
+    )
     names = class_texts(arrays["fine_label_names"])
     return make_dataset(train, test, class_names=names, mean=CIFAR100_MEAN, std=CIFAR100_STD)
 
@@ -158,7 +159,3 @@ def _cifar(
     paths = tuple(f"{folder}/{name}" for name in files)
     train, test = read_splits(TorchvisionFiles(folder, paths, read, checksums), root, download=download)
     return make_dataset(train, test, class_names=names, mean=constants[0], std=constants[1])
-
-
-def _channels_first(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    return np.ascontiguousarray(images.transpose(0, 3, 1, 2))

@@ -124,9 +124,13 @@ def _optimiser(model: nn.Module, recipe: Recipe, device: str) -> torch.optim.Opt
     if recipe.optimiser == "adamw":
         # Biases, scales and tokens have no weight decay, as in all recipes for transformers.
         groups = [
-            {"params": [value for value in values if chosen(value)], "weight_decay": decay, "lr": factor * recipe.lr}
+            {
+                "params": [value for value in values if value.requires_grad and (value.ndim > 1) == decays],
+                "weight_decay": recipe.weight_decay if decays else 0.0,
+                "lr": factor * recipe.lr,
+            }
             for values, factor in parts
-            for chosen, decay in ((_is_matrix, recipe.weight_decay), (_is_no_matrix, 0.0))
+            for decays in (True, False)
         ]
         return torch.optim.AdamW(groups, lr=recipe.lr, fused=fused)
     return torch.optim.SGD(
@@ -137,14 +141,6 @@ def _optimiser(model: nn.Module, recipe: Recipe, device: str) -> torch.optim.Opt
         weight_decay=recipe.weight_decay,
         fused=fused,
     )
-
-
-def _is_matrix(value: nn.Parameter) -> bool:
-    return value.requires_grad and value.ndim > 1
-
-
-def _is_no_matrix(value: nn.Parameter) -> bool:
-    return value.requires_grad and value.ndim <= 1
 
 
 def _schedule(
