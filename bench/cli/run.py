@@ -62,7 +62,7 @@ def run(
     from bench.engine.start import Job, RunOptions
     from bench.errors import BenchError, SpecError
     from bench.grid.spec import load_spec
-    from bench.tracking.trackers import make_trackers, tracked
+    from bench.tracking.trackers import TrackingReporter, make_trackers
 
     values = _grid_values(grid)
     if grid.preset is None and grid.config is None and not any(value is not None for value in values.values()):
@@ -103,7 +103,7 @@ def run(
     with (
         redirect_stdout(sys.stderr if json_output else sys.stdout),  # Ray prints to stdout that a node has died
         ProgressReporter(console, quiet=quiet, session=session, outlook=outlook) as progress,
-        tracked(trackers, plan.cells, session.out, warn) as tracking,
+        TrackingReporter(trackers, plan.cells, session.out, warn) as tracking,
     ):
         outcome = job.run(Several(progress, RunLog(session.out), tracking))
     code = _exit_code(plan, outcome)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
+from types import TracebackType
 from typing import Any, Literal, Protocol
 
 from bench.engine.events import Listener
@@ -76,11 +77,8 @@ def make_trackers(names: str | None, *, mode: WandbMode = "offline", curves: boo
     return trackers
 
 
-@contextmanager
-def tracked(
-    trackers: Sequence[Tracker], cells: Sequence[Cell], out: Path, warn: Callable[[str], None]
-) -> Iterator[TrackingReporter]:
-    """Pass the ends of the block's cells on to trackers, and all rows at its end.
+class TrackingReporter(Listener):
+    """Passes the ends of cells on to trackers, and all rows when the run ends; use it as a context.
 
     Args:
         trackers: the trackers; there may be none.
@@ -88,19 +86,6 @@ def tracked(
         out: the run's folder.
         warn: prints one line when a tracker fails.
     """
-    tracking = TrackingReporter(trackers, cells, out, warn)
-    began = True
-    try:
-        yield tracking
-    except BenchError:  # nothing could start: a tracked run would be empty
-        began = False
-        raise
-    finally:
-        tracking.close(began=began)
-
-
-class TrackingReporter(Listener):
-    """Passes the ends of cells on to trackers; for the arguments see ``tracked``."""
 
     def __init__(
         self, trackers: Sequence[Tracker], cells: Sequence[Cell], out: Path, warn: Callable[[str], None]
@@ -109,6 +94,19 @@ class TrackingReporter(Listener):
         self._counts = {"done": 0, "failed": 0}
         self._trackers = list(trackers)
         self._began = False
+
+    def __enter__(self) -> TrackingReporter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        # After a BenchError nothing could start, and a tracked run would be empty.
+        if not isinstance(error, BenchError):
+            self._begin()
+        if self._trackers and self._began:
+            rows = [row for cell in self._cells if (row := self._row(cell)) is not None]
+            self._notify(lambda tracker: tracker.end(rows))
 
     def stage_end(self, stage: Stage, seconds: float, *, reused: bool = False, error: str | None = None) -> None:
         """Begin the tracked run at the first end, when the executor has certainly started."""
@@ -120,14 +118,6 @@ class TrackingReporter(Listener):
         row = self._row(cell) if error is None else None
         self._counts["done" if error is None else "failed"] += 1
         self._notify(lambda tracker: tracker.cell_end(row, dict(self._counts)))
-
-    def close(self, *, began: bool = True) -> None:
-        """Pass all rows on to the trackers and end them; a run that did not start is not tracked."""
-        if began:
-            self._begin()
-        if self._trackers and self._began:
-            rows = [row for cell in self._cells if (row := self._row(cell)) is not None]
-            self._notify(lambda tracker: tracker.end(rows))
 
     def _begin(self) -> None:
         if not self._began:

@@ -10,14 +10,14 @@ from typing import Any
 
 from bench.stages.session import Session
 from bench.stages.training import Cell
-from bench.tracking.trackers import Tracker, tracked
+from bench.tracking.trackers import Tracker, TrackingReporter
 
 
 def report(grid: tuple[list[Cell], Session], trackers: Sequence[Tracker]) -> list[str]:
     """Tell trackers of a run of the grid, whose last cell fails; return the warnings."""
     cells, workspace = grid
     warnings: list[str] = []
-    with tracked(trackers, cells, workspace.out, warnings.append) as reporter:
+    with TrackingReporter(trackers, cells, workspace.out, warnings.append) as reporter:
         reporter.cells_begin(3, 0)
         for cell in cells[:2]:
             reporter.cell_end(cell, 50.0, 1.0, None)

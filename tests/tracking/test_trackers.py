@@ -14,7 +14,7 @@ from bench.errors import RunError, SpecError, UnknownName
 from bench.results.rows import Row, read_rows
 from bench.stages.session import Session
 from bench.stages.training import Cell
-from bench.tracking.trackers import make_trackers, tracked
+from bench.tracking.trackers import TrackingReporter, make_trackers
 from bench.tracking.with_tensorboard import TensorBoardTracker
 from tests.tracking.runs import report, wandb_records
 
@@ -62,7 +62,7 @@ def test_an_interrupt_of_the_user_is_not_swallowed(grid: tuple[list[Cell], Sessi
     tracker = Raising("nowhere")
     with (
         pytest.raises(KeyboardInterrupt),
-        tracked([tracker], cells, workspace.out, lambda line: None),
+        TrackingReporter([tracker], cells, workspace.out, lambda line: None),
     ):
         raise KeyboardInterrupt
     assert tracker.called == ["begin", "end"], "what is there is logged all the same"
@@ -71,10 +71,10 @@ def test_an_interrupt_of_the_user_is_not_swallowed(grid: tuple[list[Cell], Sessi
 def test_a_run_that_cannot_start_leaves_no_tracked_run(grid: tuple[list[Cell], Session]) -> None:
     cells, workspace = grid
     tracker = Raising("nowhere")
-    with pytest.raises(RunError), tracked([tracker], cells, workspace.out, lambda line: None):
+    with pytest.raises(RunError), TrackingReporter([tracker], cells, workspace.out, lambda line: None):
         raise RunError("Ray could not start.")
     assert tracker.called == []
-    with tracked([tracker], cells, workspace.out, lambda line: None):
+    with TrackingReporter([tracker], cells, workspace.out, lambda line: None):
         pass  # every cell has its row already
     assert tracker.called == ["begin", "end"]
 
