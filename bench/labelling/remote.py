@@ -120,18 +120,15 @@ def fetch_folder(
 
 
 def local_copy(location: str, into: Path, stage: Callable[[str], Progress]) -> str:
-    """Return a path as it is, or fetch the file at an address and return its path; arguments as ``fetch_folder``."""
-    address = address_of(location)
-    return location if address is None else str(fetch_file(address, into, stage))
-
-
-def fetch_file(address: str, into: Path, stage: Callable[[str], Progress]) -> Path:
-    """Fetch one file and return its path; arguments as ``fetch_folder``.
+    """Return a path as it is, or fetch the file at an address and return its path; arguments as ``fetch_folder``.
 
     Raises:
         SpecError: see ``open_store``.
         DataError: the file cannot be fetched.
     """
+    address = address_of(location)
+    if address is None:
+        return location
     store, path = open_store(address)
     folder = into / hashlib.sha256(address.encode()).hexdigest()[:16]
     folder.mkdir(parents=True, exist_ok=True)
@@ -142,7 +139,7 @@ def fetch_file(address: str, into: Path, stage: Callable[[str], Progress]) -> Pa
     except Exception as error:
         raise DataError(f"cannot fetch {address}: {_words(error)}.") from error
     write_atomically(record, json.dumps({local.name: version}).encode())
-    return local
+    return str(local)
 
 
 def _recorded(record: Path) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,17 +44,9 @@ def choose_to_label(
     Raises:
         BenchError: see ``choose``; or the budget is smaller than every group.
     """
+    choose_here = partial(choose, embeddings, call, seed=seed, machine=machine, left_out=left_out)
     if limits.per_group is not None:
-        return choose(
-            embeddings,
-            call,
-            budget=budget,
-            classes=classes,
-            seed=seed,
-            machine=machine,
-            limits=limits,
-            left_out=left_out,
-        )
+        return choose_here(budget=budget, classes=classes, limits=limits)
     assert limits.groups is not None
     rng = np.random.default_rng(derive_seed(seed, "groups to label"))
     groups = limits.groups
@@ -66,15 +59,10 @@ def choose_to_label(
     num_heads = min(len(heads), max(2, round(budget / sizes[groups[heads]].mean())))
     # All items but the heads are excluded, and groups are ignored, so that the method chooses among the heads.
     others = np.setdiff1d(np.arange(len(embeddings)), np.union1d(heads, limits.labelled))
-    chosen = choose(
-        embeddings,
-        call,
+    chosen = choose_here(
         budget=num_heads,
         classes=min(classes, len(heads)),
-        seed=seed,
         limits=replace(limits, excluded=others, groups=None, per_group=1, similarity=None),
-        machine=machine,
-        left_out=left_out,
     )
     rest = np.setdiff1d(heads, chosen.positions)
     before = np.concatenate([limits.labelled, chosen.positions])

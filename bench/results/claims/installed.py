@@ -98,10 +98,10 @@ def _encoder_problems(row: Row) -> Iterator[str]:
 
 def _retrained_problems(row: Row) -> Iterator[str]:
     """Yield a problem if the row claims less supervision than the coreset's method; a file may claim more."""
-    source = parse_call(row.variant).params.get("of")
-    while isinstance(source, str) and source.startswith(f"{INDICES}("):
+    source = _source(parse_call(row.variant))
+    while source is not None and source.name == INDICES:
         source = _source(source)
-    origin = _installed(methods, _name(source))
+    origin = None if source is None else _installed(methods, source.name)
     if origin is None:
         yield Unchecked("supervision: the coreset's method is not installed, or unknown")
         return
@@ -112,18 +112,12 @@ def _retrained_problems(row: Row) -> Iterator[str]:
         yield f"supervision: {row.supervision}, but {origin.name} is registered with {registered}"
 
 
-def _source(variant: str) -> Any:
+def _source(call: Call) -> Call | None:
+    """Return what selected a coreset: its variant, or the name of its file; None if that cannot be read as a call."""
     try:
-        return parse_call(variant).params.get("of")
+        return parse_call(call.params.get("of", ""))
     except SpecError:
         return None
-
-
-def _name(variant: Any) -> str:
-    try:
-        return parse_call(variant).name
-    except SpecError:
-        return ""
 
 
 def _method_problems(row: Row, entry: Entry[MethodInfo]) -> Iterator[str]:
