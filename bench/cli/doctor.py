@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
-
 import typer
 
 from bench.cli._output import JsonOption, coloured, print_json
+from bench.cli.cache import Folder
 from bench.store.folder import cache_folder
 
 COLOURS = {"ok": "green", "warning": "yellow", "problem": "red"}
 
 
-def doctor(
-    cache_dir: Annotated[
-        Path | None,
-        typer.Option(help="Folder of shared stages. Default: the user's cache folder.", envvar="BENCH_CACHE_DIR"),
-    ] = None,
-    json_output: JsonOption = False,
-) -> None:
+def doctor(cache_dir: Folder = None, json_output: JsonOption = False) -> None:
     """Check versions, devices, threads, disk space and known bad combinations; exit code 1 if something fails."""
     from bench.doctor import examine
 

@@ -87,7 +87,7 @@ def read_list(path: Path, lookup: Lookup) -> Listed:
         DataError: the file is not readable as text, lacks the column, or has a name that is none of the items.
     """
     rows = read_lines(path)
-    header = _header(rows, NAMES, lookup, path)
+    header = _header(rows, lookup, path)
     if header is None:
         return Listed(np.unique(lookup.find_all([row[0] for row in rows], str(path))))
     column, rows = header[0], rows[1:]
@@ -125,7 +125,7 @@ def read_groups(source: str, lookup: Lookup) -> NDArray[np.int64]:
     else:
         path = Path(source)
         rows = read_lines(path)
-        header = _header(rows, NAMES, lookup, path)
+        header = _header(rows, lookup, path)
         titles = header[1] if header else []
         column = next((titles.index(title) for title in _GROUPS if title in titles), None)
         if header is None or column is None:
@@ -152,12 +152,10 @@ def _numbers(groups: Mapping[int, str], size: int) -> NDArray[np.int64]:
     return numbered
 
 
-def _header(
-    rows: Sequence[Sequence[str]], columns: Sequence[str], lookup: Lookup, path: Path
-) -> tuple[int, list[str]] | None:
+def _header(rows: Sequence[Sequence[str]], lookup: Lookup, path: Path) -> tuple[int, list[str]] | None:
     """Return the column of the names and all titles; None if the first line is a name and no header."""
     titles = [title.strip().lower() for title in rows[0]]
-    for column in columns:
+    for column in NAMES:
         if column in titles:
             return titles.index(column), titles
     if lookup.find(rows[0][0]) is not None or len(titles) == 1:
