@@ -49,8 +49,9 @@ def as_old_human_pt(path: Path, labels: NDArray[np.int64]) -> str:
     """The same as written before 2024: torch's format of that time, with the module names of numpy 1."""
     torch.save({"worse_label": labels, "clean_label": labels}, path, _use_new_zipfile_serialization=False)
     content = path.read_bytes()
-    assert b"cnumpy._core.multiarray\n" in content
-    path.write_bytes(content.replace(b"cnumpy._core.multiarray\n", b"cnumpy.core.multiarray\n"))
+    content = content.replace(b"cnumpy._core.multiarray\n", b"cnumpy.core.multiarray\n")
+    assert b"cnumpy.core.multiarray\n" in content
+    path.write_bytes(content)
     return f"{path}:worse_label"
 
 
