@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import dis
 import hashlib
 import io
 import tokenize
@@ -10,7 +11,7 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from importlib.util import find_spec, resolve_name
 from pathlib import Path
-from types import CodeType
+from types import CodeType, FunctionType
 from typing import Any
 
 _BUILT_IN = "bench.methods"
@@ -19,7 +20,6 @@ _SHARED = ("bench.ranking", "bench.knn", "bench.clustering.kmeans", "bench.dynam
 _LAYOUT = {tokenize.COMMENT, tokenize.NL, tokenize.INDENT, tokenize.DEDENT}
 
 
-@cache
 def code_digest(function: Callable[..., Any], version: int) -> str:
     """Return a digest of a method's declared version and of the source files that it depends on.
 
@@ -27,19 +27,26 @@ def code_digest(function: Callable[..., Any], version: int) -> str:
     package (``bench.methods`` for built-in methods, with the modules of ``_SHARED``), or for a module without a
     package, of the same folder. The digest ignores the rest of the harness, other packages, modules imported under a
     name computed at run time, comments and docstrings. A function of a notebook or script has no such file in a
-    worker; its digest is that of its own compiled code.
+    worker; its digest is that of its compiled code and defaults, and of the functions, classes and plain constants of
+    the notebook or script that it uses, directly or indirectly.
 
     Args:
         function: the method.
         version: its declared version.
 
     Returns:
-        16 hexadecimal characters, constant while this process runs.
+        16 hexadecimal characters, constant while this process runs if there is a file.
     """
-    module = function.__module__
+    # Not kept: in a notebook, the user may edit a helper and leave the method that calls it as it is.
+    if _file(function.__module__) is None:
+        return hashlib.sha256(f"{version}\0{_typed_in(function, set())}".encode()).hexdigest()[:16]
+    return _digest_of_files(function.__module__, version)
+
+
+@cache
+def _digest_of_files(module: str, version: int) -> str:
     start = _file(module)
-    if start is None:
-        return hashlib.sha256(f"{version}\0{_compiled(function.__code__)}".encode()).hexdigest()[:16]
+    assert start is not None
     folder = start.parent
     sources: dict[str, str] = {}
     waiting = [module, *(_SHARED if module.startswith(f"{_BUILT_IN}.") else ())]
@@ -73,8 +80,41 @@ def _statements(source: str) -> str:
     return "\n".join(line.rstrip() for line in lines if line.strip())
 
 
+def _typed_in(value: Any, seen: set[int]) -> str:
+    """Return a text of what a value of a notebook or script does; only its type for arrays, models and the like.
+
+    Args:
+        value: a function, class, constant or any other object.
+        seen: ids of the functions and classes that were described before, since two may call each other.
+    """
+    if isinstance(value, bool | int | float | complex | str | bytes | None):
+        return repr(value)
+    if isinstance(value, tuple):
+        return repr([_typed_in(item, seen) for item in value])
+    # Lists and dicts are left out: a method may write to one, and its digest must not change during a run.
+    if not isinstance(value, FunctionType | type) or _file(value.__module__) is not None or id(value) in seen:
+        return f"a {type(value).__name__}"
+    seen.add(id(value))
+    if isinstance(value, type):
+        parts = sorted((name, part) for name, part in vars(value).items() if isinstance(part, FunctionType))
+        return repr([(name, _typed_in(part, seen)) for name, part in parts])
+    uses = {name: value.__globals__[name] for name in _globals_of(value.__code__) if name in value.__globals__}
+    enclosed = [_typed_in(cell.cell_contents, seen) for cell in value.__closure__ or ()]
+    defaults = sorted((value.__kwdefaults__ or {}).items())
+    texts = [(name, _typed_in(used, seen)) for name, used in (*defaults, *sorted(uses.items()))]
+    return repr((_compiled(value.__code__), _typed_in(value.__defaults__, seen), enclosed, texts))
+
+
+def _globals_of(code: CodeType) -> set[str]:
+    """Return the global names that a function reads, also inside functions of its own, without those that it sets."""
+    inner = [constant for constant in code.co_consts if isinstance(constant, CodeType)]
+    steps = [(step.opname, step.argval) for step in dis.get_instructions(code)]
+    names = {name for operation, name in steps if operation == "LOAD_GLOBAL"}.union(*map(_globals_of, inner))
+    return names - {name for operation, name in steps if operation == "STORE_GLOBAL"}
+
+
 def _compiled(code: CodeType) -> str:
-    """Return a text of what a function does, independent of its file and line."""
+    """Return a text of what a function's own code does, independent of its file and line."""
 
     def text(constant: object) -> str:
         # ``in {"a", "b"}`` compiles to a frozenset, whose order of strings changes with every process's hash seed.

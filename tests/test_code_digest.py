@@ -7,6 +7,7 @@ import inspect
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -41,7 +42,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.syspath_prepend(str(tmp_path))
     importlib.invalidate_caches()
     yield tmp_path
-    code_digest.cache_clear()
+    code_digest_module._digest_of_files.cache_clear()
     for name in [name for name in sys.modules if name.startswith(("lab", "plain_"))]:
         del sys.modules[name]
 
@@ -49,7 +50,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def digest(module: str, version: int = 1) -> str:
     def method() -> None: ...
 
-    code_digest.cache_clear()
+    code_digest_module._digest_of_files.cache_clear()
     method.__module__ = module
     return code_digest(method, version)
 
@@ -112,6 +113,66 @@ def test_a_method_that_was_typed_in_has_its_version_alone() -> None:
     assert digest("__main__", 2) != digest("__main__", 1)
 
 
+NOTEBOOK = """
+SHARE = 0.5
+WIDTHS = (1, 2)
+class Part:
+    def size(self):
+        return SHARE
+def spread(budget, part=Part):
+    return [number for number in range(budget)] if budget else again(budget)
+def again(budget):
+    return spread(budget) + unused[:0] + list(WIDTHS)
+unused = []
+def method(pool, budget, rng, *, start: int = 0):
+    def inner():
+        return spread(budget)
+    return inner() + [start]
+"""
+
+
+def typed_in(source: str) -> str:
+    names: dict[str, Any] = {"__name__": "a notebook"}
+    exec(source, names)
+    names["unused"].append(len(source))
+    return code_digest(names["method"], 1)
+
+
+@pytest.mark.parametrize(
+    ("cell", "edited"),
+    [
+        ("start: int = 0", "start: int = 100"),
+        ("range(budget)", "range(1, 1 + budget)"),
+        ("WIDTHS = (1, 2)", "WIDTHS = (1, 3)"),
+        ("SHARE = 0.5", "SHARE = 0.25"),
+        ("return SHARE", "return SHARE / 2"),
+        ("[:0]", "[:1]"),
+    ],
+)
+def test_an_edit_of_anything_that_a_method_of_a_notebook_uses_counts(cell: str, edited: str) -> None:
+    assert typed_in(NOTEBOOK.replace(cell, edited)) != typed_in(NOTEBOOK)
+
+
+def test_what_a_method_of_a_notebook_does_not_use_does_not_count() -> None:
+    assert typed_in(f"{NOTEBOOK}\nOTHER = 1\ndef other(): ...") == typed_in(NOTEBOOK)
+
+
+def test_a_helper_that_is_edited_alone_changes_the_digest_of_the_method_that_calls_it() -> None:
+    names: dict[str, Any] = {"__name__": "a notebook"}
+    exec(NOTEBOOK, names)
+    before = code_digest(names["method"], 1)
+    exec("def again(budget):\n    return []", names)
+    assert code_digest(names["method"], 1) != before
+
+
+def test_a_number_that_a_method_counts_in_leaves_its_digest() -> None:
+    names: dict[str, Any] = {"__name__": "a notebook"}
+    exec("calls = 0\ndef method():\n    global calls\n    calls += 1", names)
+    before = code_digest(names["method"], 1)
+    names["method"]()
+    assert code_digest(names["method"], 1) == before
+
+
 def test_built_in_methods_rest_on_what_they_share_and_not_on_each_other() -> None:
     from bench import methods
 
@@ -129,4 +190,4 @@ def test_built_in_methods_rest_on_what_the_harness_computes_for_methods(monkeypa
     before = digest("bench.methods.random_uniform")
     monkeypatch.setattr(code_digest_module, "_SHARED", ("bench.knn",))
     assert digest("bench.methods.random_uniform") != before
-    code_digest.cache_clear()
+    code_digest_module._digest_of_files.cache_clear()
