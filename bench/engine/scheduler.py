@@ -14,7 +14,7 @@ from typing import Any
 from bench.engine.events import Listener
 from bench.engine.failures import Fault, record_failure
 from bench.engine.plan import Plan
-from bench.engine.work import End
+from bench.engine.work import End, end_by_row
 from bench.results.planned import write_planned
 from bench.stages.base import Stage, in_order
 from bench.stages.session import Session
@@ -221,6 +221,9 @@ class Scheduler:
     def _fail(self, work: Stage, fault: Fault, seconds: float) -> None:
         """Record the failure of the work and of everything that depends on it."""
         if isinstance(work, Cell):
+            if (end := end_by_row(work, self._session)) is not None:
+                self._listener.cell_end(work, end.accuracy, seconds, None)
+                return
             self.failed[work.key] = fault.of_cell
             record_failure(work, fault, self._session.out)
             self._listener.cell_end(work, None, seconds, fault.of_cell)

@@ -88,7 +88,8 @@ def perform(work: Stage, session: Session, *, computed: Collection[str] = (), at
     except (Exception, SystemExit) as error:  # sys.exit would end the process without a reason
         title = "" if isinstance(work, Cell) else work.title()
         fault = fault_of(error, title).model_copy(update={"attempts": attempt})
-        if isinstance(work, Cell):
+        # The fault is returned either way: after the time limit, a worker must exit.
+        if isinstance(work, Cell) and end_by_row(work, session) is None:
             record_failure(work, fault, session.out)
         return End(seconds=time.perf_counter() - started, fault=fault)
 
@@ -101,14 +102,21 @@ def _train(cell: Cell, session: Session, computed: Collection[str]) -> End:
     row = valid_row(session.out, cell)
     if row is None:
         with announced(session.underway, cell.cell_id, cell.title()) as progress:
-            row = cell.row(session, progress, computed)
-        # Training takes long, and another run may have written the row in that time.
-        meanwhile = valid_row(session.out, cell)
-        if meanwhile is None:
+            # Training takes long, and another run may have written the row in that time.
+            row = cell.row(session, progress, computed, lambda: valid_row(session.out, cell))
+        if valid_row(session.out, cell) is None:
             write_row(row, session.out)
-        row = meanwhile or row
     forget_failure(cell.cell_id, session.out)
     return End(accuracy=row.accuracy, seconds=time.perf_counter() - started)
+
+
+def end_by_row(work: Stage, session: Session) -> End | None:
+    """Return the end of a cell that failed here and has its row all the same; None for other work.
+
+    Another run into the same folder may have written it, or the work was ended between the row and its last line.
+    """
+    row = valid_row(session.out, work) if isinstance(work, Cell) else None
+    return None if row is None else End(accuracy=row.accuracy)
 
 
 def packages_from_outside(work: Stage) -> tuple[str, ...]:
@@ -153,10 +161,8 @@ def end_of_death(work: Stage, session: Session, details: str) -> End:
     """
     # The progress report of a dead process would be shown for ever.
     forget(session.underway, work.key)
-    if isinstance(work, Cell):
-        row = valid_row(session.out, work)
-        if row is not None:  # it died after writing the row
-            return End(accuracy=row.accuracy)
+    if (end := end_by_row(work, session)) is not None:
+        return end
     title = "" if isinstance(work, Cell) else work.title()
     fault = fault_of_death(mark_of(work.key, session.out), details, limit=session.time_limit, stage=title)
     return End(seconds=fault.seconds, fault=fault)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from datetime import datetime, timezone
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -168,13 +168,21 @@ class Cell(OnDataset):
             Embeddings(dataset=images, encoder=self.encoder, split="test"),
         ]
 
-    def row(self, session: Session, progress: Progress | None = None, computed: Collection[str] = ()) -> Row:
+    def row(
+        self,
+        session: Session,
+        progress: Progress | None = None,
+        computed: Collection[str] = (),
+        published: Callable[[], Row | None] = lambda: None,
+    ) -> Row:
         """Train on the coreset, score the test split, write the coreset and the scores, and return the row.
 
         Args:
             session: the session to compute in.
             progress: called with (steps done, total steps).
             computed: keys of the stages that this run computed; all others were in the store.
+            published: called after the training; returns the cell's row if another run has written it meanwhile, which
+                is then returned, and its coreset stays.
 
         Raises:
             BenchError: selection or training cannot continue.
@@ -186,6 +194,11 @@ class Cell(OnDataset):
         coreset, selection_fields = self.coreset(session, computed)
         dataset = session.dataset(self.dataset)
         prepare_torch(session.threads)  # again, since importing or running the method may have changed settings
+        trained = self._train_and_score(coreset, dataset, session, progress)
+        # The coreset is written last: a folder may hold a row of another run, or of another version of the method,
+        # whose coreset must stay beside it if this training is killed or comes second.
+        if (other := published()) is not None:
+            return other
         return Row(
             cell_id=self.cell_id,
             config_sha256=self.digest(),
@@ -201,7 +214,7 @@ class Cell(OnDataset):
                 dataset.pool_index[coreset.indices], session.out, self.cell_id, coreset.weights
             ),
             weighted=coreset.weights is not None,
-            **self._train_and_score(coreset, dataset, session, progress),
+            **trained,
         )
 
     def coreset(self, session: Session, computed: Collection[str]) -> tuple[Kept, dict[str, Any]]:
