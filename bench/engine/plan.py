@@ -165,6 +165,8 @@ def _find_datasets(
             reference, shape, summary, dataset = _open_dataset(call, spec, root, problems.fetching)
             label = reference.label
             references[str(call)], shapes[label], class_contents[label] = reference, shape, summary
+            # Stages that read no label work on the same images with their own labels.
+            shapes[reference.without_noise().label] = shape
         except DataError as error:
             entry = datasets.get(call.name)
             # A download can mend some problems and not others.

@@ -10,6 +10,7 @@ from torchvision.models import resnet18
 from bench.engine.plan import cache_problem, check_cache, check_writable, make_plan, precisions_on
 from bench.errors import DataError, SpecError, WeightsError
 from bench.grid.spec import load_spec
+from bench.stages.session import Session
 from bench.store.cache import Store
 from tests.engine.plans import WITH_BF16, WITHOUT, plan
 
@@ -52,6 +53,17 @@ def test_auto_is_bf16_where_the_device_computes_it(
     if "tf32" not in offered:
         with pytest.raises(SpecError, match=r"tf32 needs a GPU of the Ampere .* valid here: auto, bf16, fp32\."):
             make_plan(spec.model_copy(update={"recipe": {"precision": "tf32"}}), out=None, device=device)
+
+
+def test_the_stages_of_a_noisy_data_set_have_estimates(tmp_path: Path) -> None:
+    """Even if the grid has no clean version, whose images stages without labels work on."""
+    made = plan(tmp_path, methods="kcenter,aum", datasets="digits@noise=0.2")
+    stages = made.stages(Session(out=tmp_path, cache=tmp_path / "cache").store)
+    assert {stage.pool.label for stage in stages} == {
+        "digits(pool_size=200)",
+        "digits(pool_size=200)@noise=0.2",
+    }
+    assert all(made.memory(stage) for stage in stages)
 
 
 def test_a_refused_plan_leaves_no_folder_behind(tmp_path: Path) -> None:
