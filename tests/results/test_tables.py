@@ -72,6 +72,15 @@ def test_collect_reads_several_folders_and_counts_a_shared_row_once(tmp_path: Pa
     assert [item.seed for item in found] == [0, 1]
 
 
+def test_collect_counts_a_cell_once_whose_grid_was_given_another_rate(tmp_path: Path, row: Make) -> None:
+    former, later = (
+        row(variant, 0.7, cell_id="one") for variant in ("ccs(beta={0.7: 0.1})", "ccs(beta={0.7: 0.1, 0.9: 0.3})")
+    )
+    write_row(former, tmp_path / "a")
+    write_row(later.model_copy(update={"indices_sha256": former.indices_sha256}), tmp_path / "b")
+    assert len(collect([tmp_path / "a", tmp_path / "b"])) == 1
+
+
 def test_collect_refuses_a_cell_with_two_results(tmp_path: Path, row: Make) -> None:
     write_row(row(accuracy=80.0), tmp_path / "a")
     write_row(row(accuracy=81.0), tmp_path / "b")
