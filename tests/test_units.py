@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bench.errors import SpecError
-from bench.units import about, counted, parse_bytes, parse_seconds, show_bytes, show_seconds
+from bench.units import about, counted, in_percent, parse_bytes, parse_seconds, show_bytes, show_seconds
 
 DAY = 86400.0
 
@@ -61,3 +61,9 @@ def test_one_thing_has_no_plural() -> None:
 )
 def test_spans_are_as_exact_as_an_estimate(seconds: float, words: str) -> None:
     assert about(seconds) == words
+
+
+def test_two_rates_are_never_called_the_same() -> None:
+    assert [in_percent(rate) for rate in (0.3, 0.07, 0.29, 0.9, 0.0)] == ["30", "7", "29", "90", "0"]
+    # Of ImageNet's images, 1,000 and 1,001 are kept.
+    assert [in_percent(rate) for rate in (0.9992195, 0.9992187)] == ["99.92195", "99.92187"]

@@ -12,9 +12,11 @@ from bench.errors import SpecError
 from bench.plots.accuracy import against_cost, against_rate
 from bench.plots.coresets import class_balance, coreset_overlap, score_distributions
 from bench.plots.style import Draw
+from bench.results.accuracy_table import percent
 from bench.results.block import Block
 from bench.results.comparison import method_agreements, scored_coresets
 from bench.results.published import is_whole_split
+from bench.units import in_percent
 
 
 class Figure(NamedTuple):
@@ -87,5 +89,5 @@ def figures(
             for kind, (what, make) in _PER_RATE.items():
                 draw = make(block, rate, folders) if kind in kinds else None
                 if draw is not None:
-                    title = f"{block.name}, {100 * rate:g} % removed: {what}"
-                    yield Figure(kind, f"{kind}-{slug}-r{100 * rate:g}", title, number, rate, draw)
+                    title = f"{block.name}, {percent(rate)} removed: {what}"
+                    yield Figure(kind, f"{kind}-{slug}-r{in_percent(rate)}", title, number, rate, draw)

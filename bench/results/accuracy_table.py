@@ -11,6 +11,7 @@ from bench.results.block import Block, Line
 from bench.results.facts import doubtful, table_facts
 from bench.results.frame import plain
 from bench.results.rendering import MISSING, Field, Section, TextTable
+from bench.units import in_percent
 
 _SUPERVISION = {
     "none": "no labels",
@@ -36,7 +37,7 @@ def accuracy_table(block: Block) -> TextTable:
 
 def percent(rate: float) -> str:
     """Return a rate as a column heading: the percent removed."""
-    return f"{rate * 100:g} %"
+    return f"{in_percent(rate)} %"
 
 
 def table_records(blocks: Iterable[Block]) -> list[dict[str, Any]]:

@@ -15,7 +15,7 @@ from bench.identity import NO_ENCODER
 from bench.plain_files import read_regular
 from bench.results.rows import Label
 from bench.store.files import write_atomically
-from bench.units import counted
+from bench.units import counted, in_percent
 
 if TYPE_CHECKING:
     from bench.stages.training import Cell
@@ -116,6 +116,6 @@ def _cells(points: Sequence[GridPoint]) -> Iterator[str]:
         seeds[point.rate].append(point.seed)
     rates: defaultdict[tuple[int, ...], list[str]] = defaultdict(list)
     for rate, lacking in sorted(seeds.items()):
-        rates[tuple(sorted(lacking))].append(f"{100 * rate:g}")
+        rates[tuple(sorted(lacking))].append(in_percent(rate))
     for numbers, at in rates.items():
         yield f"seed{'s' * (len(numbers) != 1)} {', '.join(map(str, numbers))} at {', '.join(at)} %"

@@ -190,7 +190,7 @@ def _csv_value(name: str, value: object) -> str:
         # Not joined by commas, which would be quoted, and which some spreadsheets read as decimal points.
         return " ".join(map(str, value))
     # Six decimals in percent are finer than one image of a million, and the same on every machine.
-    return f"{value:{'g' if name == 'rate' else '.6f'}}" if isinstance(value, float) else str(value)
+    return f"{value:{'.9g' if name == 'rate' else '.6f'}}" if isinstance(value, float) else str(value)
 
 
 def _markdown(table: TextTable) -> str:

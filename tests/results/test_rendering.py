@@ -91,6 +91,8 @@ def test_csv_quotes_and_formats() -> None:
     records = [{"a": 'x, "y"', "b": 0.1, "c": None, "d": True, "e": 3}]
     assert to_csv(records) == 'a,b,c,d,e\n"x, ""y""",0.100000,,1,3\n'
     assert to_csv([{"rate": 0.95, "seeds": [0, 1]}, {"rate": None, "seeds": []}]) == "rate,seeds\n0.95,0 1\n,\n"
+    # Of ImageNet's images, 1,000 and 1,001 are kept.
+    assert to_csv([{"rate": 0.9992195}, {"rate": 0.9992187}]) == "rate\n0.9992195\n0.9992187\n"
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
