@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -77,11 +78,15 @@ def figures(
         if rate not in known:
             listed = ", ".join(f"{known_rate:g}" for known_rate in sorted(known))
             raise SpecError(f"no row has rate {rate:g}; there are {listed}.")
+    slugs: Counter[str] = Counter()
     for number, block in enumerate(blocks):
         if not block.lines:
             continue
         # For file names, in which brackets and commas are not allowed everywhere.
         slug = re.sub(r"[^\w.]+", "-", f"{block.dataset}-{block.encoder}-{block.model}").strip("-")
+        slugs[slug] += 1
+        # Such as ``a b`` and ``a-b``: the figure of one would replace that of the other.
+        slug += f"-{slugs[slug]}" * (slugs[slug] > 1)
         if "accuracy" in kinds:
             title = f"{block.name}: accuracy against the percentage removed"
             yield Figure("accuracy", f"accuracy-{slug}", title, number, None, partial(against_rate, block))

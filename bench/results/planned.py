@@ -14,6 +14,7 @@ from bench.grammar import family
 from bench.identity import NO_ENCODER
 from bench.plain_files import read_regular
 from bench.results.rows import Label
+from bench.store.cache import held
 from bench.store.files import write_atomically
 from bench.units import counted, in_percent
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from bench.stages.training import Cell
 
 NAME = "planned.json"
+_LOCK = ".planned.lock"
 _MOST_BYTES = 100_000_000
 
 
@@ -57,9 +59,12 @@ def write_planned(out: Path, cells: Iterable[Cell]) -> None:
         )
         for cell in cells
     )
-    # A second run into the folder may add a rate or a method; the cells of the first stay planned.
-    planned = Planned(cells=tuple(dict.fromkeys((*read_planned([out]), *points))))
-    write_atomically(out / NAME, planned.model_dump_json().encode())
+    out.mkdir(parents=True, exist_ok=True)
+    # Several runs into one folder, such as the jobs of an array, may begin at the same moment.
+    with held(out / _LOCK):
+        # A second run may add a rate or a method; the cells of the first stay planned.
+        planned = Planned(cells=tuple(dict.fromkeys((*read_planned([out]), *points))))
+        write_atomically(out / NAME, planned.model_dump_json().encode())
 
 
 def read_planned(folders: Iterable[Path]) -> tuple[GridPoint, ...]:

@@ -60,6 +60,26 @@ def lock_of(record: Path) -> FileLock:
     return FileLock(record.with_suffix(".lock"), fallback_to_soft=False)
 
 
+@contextmanager
+def held(path: Path) -> Iterator[None]:
+    """Hold the lock file ``path`` inside the block, after waiting for it; a file system without locks has none.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    lock = FileLock(path, fallback_to_soft=False)
+    try:
+        lock.acquire(poll_interval=_POLL)
+    except (OSError, NotImplementedError) as error:
+        if isinstance(error, OSError) and error.errno not in NO_LOCKS:
+            raise
+        logger.warning("%s has no file locks; what another run writes at the same moment may be lost", path.parent)
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 class Store:
     """Artifacts in one folder: ``<kind>/<key>.npz`` and ``<key>.json``, which is written last.
 

@@ -61,7 +61,13 @@ def test_smoke_grid_from_start_to_rows(tmp_path: Path, executor: Executor) -> No
     rows = rows_of(workspace)
     assert set(rows) == {cell.cell_id for cell in plan.cells} == set(events.cells)
     assert (outcome.written, outcome.failed, outcome.interrupted) == (4, {}, False)
-    assert sorted(path.name for path in workspace.out.iterdir()) == ["indices", "planned.json", "rows", "scores"]
+    assert sorted(path.name for path in workspace.out.iterdir()) == [
+        ".planned.lock",
+        "indices",
+        "planned.json",
+        "rows",
+        "scores",
+    ]
     by_method = {row.method: row for row in rows.values()}
     judge = ["labelings", "judge-features"]
     kinds = ["encoder", "embeddings", "neighbors", "pseudo-labels", "dynamics", *judge, "selection"]

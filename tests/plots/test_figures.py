@@ -45,6 +45,12 @@ def test_each_rate_has_a_figure(run_folder: Path) -> None:
     assert names == ["cost-digits-pixels-small_cnn-r50.svg", "cost-digits-pixels-small_cnn-r90.svg"]
 
 
+def test_blocks_whose_names_differ_in_punctuation_have_figures_of_their_own(row: Callable[..., Row]) -> None:
+    made = [row("random", dataset=f"folder(path='photos{between}2026')") for between in " -"]
+    drawn = figures(blocks(made), [], kinds=["accuracy", "balance"])
+    assert len({figure.name for figure in drawn}) == 4
+
+
 @pytest.mark.parametrize(
     ("dataset", "whole"),
     [("digits", True), ("digits@noise=0.2", True), ("digits(pool_size=9)", False), ("digits@imbalance=10", False)],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,9 @@ from typer.testing import CliRunner
 
 from bench.cli import app
 from bench.errors import BenchError
-from bench.results.planned import NAME, GridPoint, Planned, grid_point, missing_words, read_planned
+from bench.results.planned import NAME, GridPoint, Planned, grid_point, missing_words, read_planned, write_planned
 from bench.results.rows import Row, write_row
+from tests.grid_fixtures import expanded
 from tests.row_fixtures import TWO_BETAS
 
 Grid = Callable[..., list[Row]]
@@ -23,6 +25,13 @@ MEANS = TWO_BETAS
 def plan(rows: list[Row], folder: Path) -> None:
     folder.mkdir(exist_ok=True)
     (folder / NAME).write_text(Planned(cells=tuple(map(grid_point, rows))).model_dump_json())
+
+
+def test_runs_that_begin_at_the_same_moment_lose_no_planned_cell(tmp_path: Path) -> None:
+    cells = expanded(methods="random", datasets="digits", seeds="40", rates="0.9")
+    with ThreadPoolExecutor(8) as runs:
+        list(runs.map(lambda cell: write_planned(tmp_path / "out", [cell]), cells))
+    assert {point.seed for point in read_planned([tmp_path / "out"])} == set(range(40))
 
 
 def test_the_table_of_an_interrupted_grid_says_what_is_missing(grid: Grid, tmp_path: Path) -> None:
