@@ -8,6 +8,8 @@ RUN_DIR ?= runs/demo
 # CI sets MARKERS to run the long ones too, and those of faults that are slow.
 MARKERS ?= not long and not slow and not gpu
 WORKERS ?= 3
+# Without the bytecode of modules, each process that tests start would compile all of them, and pytest rewrite all asserts.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo test unit test-slow lint docs setup clean
 
