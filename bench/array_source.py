@@ -117,7 +117,10 @@ def brute_force_neighbors(embeddings: NDArray[np.floating], k: int, metric: Metr
         pairwise = cdist(rows[chunk], rows).astype(np.float32)
         # Infinitely far from itself: a copy at distance 0 must come first, not the image.
         pairwise[np.arange(len(chunk)), chunk] = np.inf
-        indices[chunk] = np.argsort(pairwise, axis=1, kind="stable")[:, :k]
+        # The bits of floats of at least 0 are in the order of the floats; the index below them breaks ties.
+        keys = (pairwise.view(np.uint32).astype(np.int64) << 32) | np.arange(size)
+        nearest = np.sort(np.partition(keys, max(k - 1, 0), axis=1)[:, :k], axis=1)
+        indices[chunk] = nearest & 0xFFFFFFFF
         distances[chunk] = np.take_along_axis(pairwise, indices[chunk], 1)
     return Neighbors(indices, distances)
 
