@@ -20,7 +20,6 @@ def loss(points: list[list[float]], chosen: list[int]) -> float:
     return sum(min(math.dist(point, points[s]) for s in chosen) for point in points)
 
 
-@settings(max_examples=200, deadline=None)
 @given(factors())
 def test_every_medoid_lowers_the_distances_most(case: tuple[Gradients, int]) -> None:
     gradients, budget = case
@@ -78,7 +77,6 @@ def test_craig_stands_for_the_gradients_of_every_class(some_digits: ArraySource)
     assert apart(run("craig", source, 60)) < 0.85 * min(chance)
 
 
-@settings(max_examples=200, deadline=None)
 @given(factors())
 def test_a_medoid_stands_for_the_images_that_are_nearest_to_it(case: tuple[Gradients, int]) -> None:
     gradients, budget = case

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bench import Neighbors, SelectionError
@@ -81,7 +81,6 @@ def graphs(draw: st.DrawFn, exact: bool = False) -> Graph:
     return scores, indices, distances, draw(st.integers(0, size))
 
 
-@settings(max_examples=300)
 @given(graphs(), st.sampled_from([0.0, 0.1, 1.0, 2.5]), st.sampled_from(["code", "paper"]), st.sampled_from([0.5, 2.0]))
 def test_every_pick_has_the_largest_value(graph: Graph, gamma: float, kernel: str, gamma_forward: float) -> None:
     scores, indices, distances, budget = graph
@@ -92,7 +91,6 @@ def test_every_pick_has_the_largest_value(graph: Graph, gamma: float, kernel: st
         assert left[picks[step]] == pytest.approx(max(left.values()), abs=1e-9, rel=1e-9)
 
 
-@settings(max_examples=300)
 @given(graphs(exact=True))
 def test_picks_are_exactly_the_definition_with_ties_by_index(graph: Graph) -> None:
     # At distance 0 every weight is 1 and all values are integers, so equal values are equal in floating point.

@@ -54,12 +54,12 @@ def cluster(unfinished: Unfinished | None = None, *, stop_after: int | None = No
         if done == stop_after:
             raise Stopped
 
-    found = temi(embeddings, near, 5, Effort(heads=3, epochs=8), seed=7, progress=progress, unfinished=unfinished)
+    found = temi(embeddings, near, 5, Effort(heads=3, epochs=4), seed=7, progress=progress, unfinished=unfinished)
     return found, seen
 
 
 @pytest.mark.parametrize("cached", [1, 1_000_000], ids=["a head at a time", "all heads at once"])
-@pytest.mark.parametrize("stop_after", [3, 8])
+@pytest.mark.parametrize("stop_after", [2, 4])
 def test_a_stop_changes_no_bit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cached: int, stop_after: int) -> None:
     monkeypatch.setattr(module, "_CACHED", cached)
     monkeypatch.setattr("bench.store.unfinished.SHARE", 0.0)
@@ -71,7 +71,7 @@ def test_a_stop_changes_no_bit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
         except Stopped:
             assert stop is not None
     # The state is saved after an epoch is told, so the epoch that stopped it is done again.
-    assert seen == list(range(stop_after, 9))
+    assert seen == list(range(stop_after, 5))
     assert np.array_equal(found.labels, whole.labels)
     assert np.array_equal(found.losses, whole.losses)
 
@@ -80,7 +80,7 @@ def test_heads_that_were_grouped_otherwise_begin_anew(tmp_path: Path, monkeypatc
     monkeypatch.setattr("bench.store.unfinished.SHARE", 0.0)
     store, whole = Store(tmp_path), cluster()[0]
     with pytest.raises(Stopped):
-        cluster(Unfinished(store, Named(), Clock(EVERY)), stop_after=5)
+        cluster(Unfinished(store, Named(), Clock(EVERY)), stop_after=3)
     monkeypatch.setattr(module, "_CACHED", 1)
     found, seen = cluster(Unfinished(store, Named()))
     assert seen[0] == 1
@@ -90,7 +90,7 @@ def test_heads_that_were_grouped_otherwise_begin_anew(tmp_path: Path, monkeypatc
 def test_a_damaged_state_counts_as_none(tmp_path: Path) -> None:
     store = Store(tmp_path)
     with pytest.raises(Stopped):
-        cluster(Unfinished(store, Named(), Clock(EVERY)), stop_after=5)
+        cluster(Unfinished(store, Named(), Clock(EVERY)), stop_after=3)
     path = tmp_path / "unfinished" / "k.npz"
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
