@@ -16,8 +16,8 @@ import bench
 
 HERE = Path(__file__).parent
 LITE = "efficientnet_lite0(size={size}{weights})"
-SHORT = {"iterations": 1000, "proxy_epochs": 30, "evaluations": 1, "batch_size": 128}
-OWN = {"proxy_epochs": 30, "evaluations": 1}
+SHORT = {"iterations": 1000, "proxy_epochs": 30, "evaluations": 1, "batch_size": 128, "precision": "bf16"}
+OWN = {"proxy_epochs": 30, "evaluations": 1, "precision": "bf16"}
 CIFAR100 = "npz(path=cifar-100-subset/cifar100_subset_5k_1k.npz)"
 LINES: dict[str, dict[str, Any]] = {
     "A": {"datasets": CIFAR100, "encoders": 96, "models": "small_cnn", "recipe": SHORT},
