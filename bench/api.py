@@ -414,6 +414,8 @@ def table(
     """
     from bench.results.accuracy_table import accuracy_table
 
+    if compare not in (None, "paper"):
+        raise UnknownName("comparison", compare, ("paper",))
     blocks = _blocks(frame, metric, methods=methods, digits=digits, compare=compare == "paper")
     wide = pd.concat([block.means for block in blocks]).pivot_table(
         index=["dataset", "encoder", "model", "variant" if methods is None else "label"],
@@ -500,6 +502,8 @@ def _blocks(frame: pd.DataFrame, metric: Metric, *, methods: Methods | None, **o
 
     if metric not in ("last", "best"):
         raise UnknownName("metric", metric, ("last", "best"))
+    if options["digits"] not in range(7):
+        raise SpecError(f"digits={options['digits']!r} is not valid: a whole number from 0 to 6.")
     if not isinstance(frame, pd.DataFrame):
         raise RowError(f"expected a frame of rows, got {frame!r:.60}: give bench.load_rows(FOLDER) or rows() of a run.")
     if frame.empty:

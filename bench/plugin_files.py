@@ -12,7 +12,7 @@ from bench.outside import import_outside
 from bench.plugins import datasets, encoders, methods, models
 
 
-def load_plugin(path: Path) -> None:
+def load_plugin(path: str | Path) -> None:
     """Run a Python file that registers methods, data sets, encoders or models.
 
     The plugins are sent to workers by value, so that other machines need not have the file.
@@ -22,6 +22,7 @@ def load_plugin(path: Path) -> None:
     """
     import cloudpickle
 
+    path = Path(path)
     if not path.exists():
         raise SpecError(f"--plugin {path} does not exist; give a Python file.{nearest_file(path)}")
     if path.suffix != ".py" or not path.is_file():

@@ -238,6 +238,8 @@ def _needs_of(
     needs: Sequence[str | Need] | Callable[[Mapping[str, Any]], Sequence[str | Need]], supervision: Supervision
 ) -> Callable[[Mapping[str, Any]], Sequence[Need]]:
     """Return a function from parameters to needs; a fixed list is checked at once."""
+    if isinstance(needs, str):
+        raise RegistrationError(f"needs={needs!r} is not valid: give a list of names, such as needs=({needs!r},).")
     if callable(needs):
         return lambda params: _as_needs(needs(params), supervision)
     fixed = _as_needs(needs, supervision)

@@ -31,7 +31,7 @@ NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 """Valid names of plugins."""
 _LOADING: ContextVar[bool] = ContextVar("loading", default=False)
 """Whether installed plugins of any kind are being imported; one module may register several kinds."""
-_OF_A_FILE = "If a file of yours registers it, give --plugin FILE."
+_OF_A_FILE = "If a file of yours registers it, give --plugin FILE (in Python: bench.load_plugin)."
 STRIPPED = sys.flags.optimize >= 2
 """Whether this Python drops all docstrings (``-OO``, ``PYTHONOPTIMIZE=2``), including those of built-in plugins."""
 

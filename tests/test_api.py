@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -101,6 +102,20 @@ def test_cells_that_two_grids_share_count_once(done: bench.Run) -> None:
     twice.loc[twice.method == "aum", "accuracy"] = [*range(len(twice) // 2)]
     with pytest.raises(RowError, match=r"line \d+ and line \d+ both hold the cell .* with different results"):
         bench.table(twice)
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        ({"digits": "two"}, "digits='two' is not valid: a whole number from 0 to 6"),
+        ({"digits": -1}, "digits=-1 is not valid"),
+        ({"digits": 1.5}, "digits=1.5 is not valid"),
+        ({"compare": "papers"}, "unknown comparison 'papers'. Did you mean paper?"),
+    ],
+)
+def test_options_of_a_table_are_checked(option: dict[str, Any], said: str) -> None:
+    with pytest.raises(SpecError, match=re.escape(said)):
+        bench.table(pd.DataFrame({"accuracy": [1.0]}), **option)
 
 
 def test_what_is_not_valid_is_one_error_before_anything_starts(tmp_path: Path) -> None:

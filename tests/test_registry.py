@@ -100,6 +100,11 @@ def lambda_with_docstring() -> Callable[..., Any]:
     return other
 
 
+def test_a_need_that_is_no_list_is_shown_as_one() -> None:
+    with pytest.raises(RegistrationError, match=r"needs='images' is not valid: .* such as needs=\('images',\)\.$"):
+        plugins.register_method("one-need", supervision="none", needs="images")
+
+
 def test_an_unknown_name_gets_the_nearest_ones() -> None:
     with pytest.raises(
         UnknownName, match=r"unknown method 'prototypicalty'\. Did you mean prototypicality\? Valid: aum"
@@ -111,7 +116,9 @@ def test_an_unknown_name_gets_the_nearest_ones() -> None:
 
 
 def test_an_unknown_name_may_be_in_a_plugin_file_that_was_forgotten() -> None:
-    with pytest.raises(UnknownName, match=r" If a file of yours registers it, give --plugin FILE\.$"):
+    with pytest.raises(
+        UnknownName, match=r" If a file of yours registers it, give --plugin FILE \(in Python: bench\.load_plugin\)\.$"
+    ):
         plugins.datasets.get("stripes")
 
 
