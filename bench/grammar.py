@@ -88,7 +88,8 @@ def parse_call(given: str | Mapping[str, Any]) -> Call:
     match = _CALL.match(given) if isinstance(given, str) else None
     if match is None:
         quotes = " The value of a modifier that holds brackets or @ needs quotes." if "@" in str(given) else ""
-        raise SpecError(f"cannot read {given!r}; write a name, or name(parameter=value, ...).{quotes}")
+        paths = " For a path: folder(path=PATH), npz(path=FILE) or indices(of=FILE)." if "/" in str(given) else ""
+        raise SpecError(f"cannot read {given!r}; write a name, or name(parameter=value, ...).{quotes}{paths}")
     params: dict[str, Any] = {}
     for part in split_list(match["args"] or ""):
         # At the first ``=``: a value, such as a path, may hold more of them.

@@ -68,8 +68,8 @@ def _directory(root: Path | None, path: str) -> Path:
     local = local_path(path)
     if root is None and not local.is_absolute():
         raise DataError(
-            f"path={path!r} is relative and no data folder was given. Use --data-root DIR, or an absolute path: "
-            "folder(path=/where/the/class/folders/are)."
+            f"{f'path={path!r} is relative' if path else 'no path'} and no data folder was given. Use --data-root DIR "
+            "('.' is the current folder), or an absolute path: folder(path=/where/the/class/folders/are)."
         )
     base = local if root is None else root / local
     if not base.is_dir():

@@ -117,6 +117,7 @@ def test_yaml_mappings(given_value: dict[str, Any], expected: Call) -> None:
     [
         ("", "write a name"),
         ("ccs beta", "write a name"),
+        ("my/photos", "For a path: folder(path=PATH), npz(path=FILE) or indices(of=FILE)."),
         (3, "cannot read 3"),
         (None, "cannot read None"),
         ("ccs(0.3)", "write parameter=value"),

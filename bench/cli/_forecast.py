@@ -40,11 +40,14 @@ def forecast_lines(forecast: Forecast, plan: Plan, now: datetime) -> Iterator[st
     if not forecast.parts:
         return
     seconds, at_once = forecast.seconds, f", {forecast.slots} at once" if forecast.slots > 1 else ""
-    least = "At least" if forecast.unknown else "About"
+    if forecast.unknown and not seconds:
+        yield "How long this takes is not known."
+        return
+    least, later = ("At least", " or later") if forecast.unknown else ("About", "")
     if seconds < 60 and not forecast.unknown:
         yield "This takes under a minute."
         return
-    yield f"{least} {about(max(seconds, 60.0))}{at_once}, until {time_of_day(now, seconds)} (an estimate)."
+    yield f"{least} {about(max(seconds, 60.0))}{at_once}, until {time_of_day(now, seconds)}{later} (an estimate)."
     if seconds < _DETAILED and not forecast.unknown:
         return
     # Shares below half a percent do not explain what takes the time.

@@ -45,7 +45,7 @@ def report(
     folders.
     """
     from bench.cli._stages import StageProgress
-    from bench.errors import UnknownName
+    from bench.errors import SpecError, UnknownName
     from bench.plots.figures import figures
     from bench.report.gallery import galleries
     from bench.report.page import page
@@ -53,6 +53,8 @@ def report(
     from bench.results.rendering import write_bytes
 
     target = folders[0]
+    if out is not None and out.suffix != ".html":
+        raise SpecError(f"--out {out} is not valid: an .html file is written, such as {out.with_suffix('.html')}.")
     folders = [run for folder in folders for run in _runs(folder)]
     with StageProgress(quiet=quiet) as shown:
         shown.stage("rows")

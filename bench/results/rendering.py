@@ -97,7 +97,8 @@ def latex(tables: Iterable[TextTable], tex: Tex | None = None) -> str:
         caption = f"{escape_latex(table.title)}."
         if tex.caption:
             # The same caption would not tell several tables apart.
-            caption = f"{tex.caption} {caption}" if len(several) > 1 else tex.caption
+            own = tex.caption if tex.caption.endswith((".", ":", "!", "?")) else f"{tex.caption}:"
+            caption = f"{own} {caption}" if len(several) > 1 else tex.caption
         # ``\ref`` needs different labels.
         label = f"{tex.label}-{number + 1}" if tex.label and number else tex.label
         parts.append(_latex(table, tex._replace(caption=caption, label=label)))

@@ -40,6 +40,14 @@ def test_the_end_is_named_as_near_as_it_matters(seconds: float, end: str) -> Non
     assert time_of_day(datetime(2026, 11, 28, 14, 30), seconds) == end
 
 
+def test_what_is_not_known_is_no_estimate(tmp_path: Path) -> None:
+    plan, now = planned(tmp_path), datetime(2026, 11, 28, 14, 30)
+    unknown = TimedWork("fit", "encoder", None)
+    assert [*forecast_lines(Forecast((unknown,), 1), plan, now)] == ["How long this takes is not known."]
+    lines = [*forecast_lines(Forecast((unknown, TimedWork("a", "cell", 120.0)), 1), plan, now)]
+    assert lines[0] == "At least 2 min, until 14:32 or later (an estimate)."
+
+
 def test_a_tiny_run_is_not_probed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bench.engine.probe._Probe", None)
     plan = planned(tmp_path, pool_size=100, recipe={"iterations": 5, "evaluations": 1})

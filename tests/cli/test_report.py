@@ -94,3 +94,11 @@ def test_a_baseline_that_was_named_must_be_there(folder: Path, tmp_path: Path) -
     done = CliRunner().invoke(app, ["report", str(folder), "--baseline", "kcenter", "--out", str(tmp_path / "x.html")])
     assert isinstance(done.exception, UnknownName)
     assert not (tmp_path / "x.html").exists()
+
+
+def test_a_page_that_no_browser_would_open_is_refused_before_work(folder: Path, tmp_path: Path) -> None:
+    done = CliRunner().invoke(app, ["report", str(folder), "--out", str(tmp_path / "reports")])
+    assert re.search(
+        r"reports is not valid: an \.html file is written, such as .*/reports\.html\.$", str(done.exception)
+    )
+    assert not (tmp_path / "reports").exists()

@@ -175,6 +175,14 @@ def test_one_class_is_not_enough(photographs: Path) -> None:
         load("folder", photographs)
 
 
+@pytest.mark.parametrize(("path", "said"), [("a", "path='a' is relative and no data"), ("", "no path and no data")])
+def test_a_path_that_starts_nowhere_is_refused(path: str, said: str) -> None:
+    with pytest.raises(
+        DataError, match=rf"{said} folder was given\. Use --data-root DIR \('\.' is the current folder\)"
+    ):
+        load("folder", None, path=path)
+
+
 def test_a_missing_path_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=rf"{tmp_path / 'nowhere'} is missing"):
         load("folder", tmp_path, path="nowhere")

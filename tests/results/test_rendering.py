@@ -73,6 +73,7 @@ def test_captions_and_labels_are_the_users_and_differ_between_tables() -> None:
     two = latex([TABLE, TABLE], Tex(caption="Ours.", label="tab:x"))
     assert re.findall(r"\\label\{(.*)\}", two) == ["tab:x", "tab:x-2"]
     assert r"\caption{Ours. a\_b, 50 \% \& more.}" in two
+    assert r"\caption{Ours: a\_b, 50 \% \& more.}" in latex([TABLE, TABLE], Tex(caption="Ours"))
     assert "\\label" not in latex([TABLE])
 
 
