@@ -248,20 +248,23 @@ def figure(lines: Sequence[Line]) -> Figure:
     height = max(1, math.ceil(len(names) / columns))
     drawing = Figure(figsize=(4 * columns, 3.8 * height), layout="constrained")
     panels = drawing.subplots(height, columns, squeeze=False).flat
+    colours = {rate: f"C{place}" for place, rate in enumerate(sorted({line.rate for line in lines}))}
+    handles = {}
     for panel in panels[len(names) :]:
         panel.set_axis_off()
     for panel, name in zip(panels, names, strict=False):
         for line in (line for line in lines if line.name == name):
             if points := line.points(RIDGE):
-                panel.scatter(*zip(*points, strict=True), s=14, label=f"{100 * line.rate:g} % removed")
+                dots = panel.scatter(*zip(*points, strict=True), s=14, color=colours[line.rate])
+                handles[f"{100 * line.rate:g} % removed"] = dots
         first = next(line.first for line in lines if line.name == name)
         panel.set_title(
             f"{name}: {first.dataset.partition('(')[0]}, N = {first.pool_size:,}, {first.model}", fontsize=9
         )
         panel.set_xlabel("ridge judge: accuracy on clusterings")
         panel.grid(alpha=0.3)
-        panel.legend(fontsize="small")
         panel.set_ylabel("test accuracy, %")
+    drawing.legend(handles.values(), handles, loc="outside lower center", ncols=len(handles))
     return drawing
 
 
