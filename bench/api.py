@@ -6,7 +6,7 @@ Every function here is importable from ``bench`` itself. Nothing heavy is import
 from __future__ import annotations
 
 import operator
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypedDict
@@ -487,6 +487,8 @@ def leaderboard(
 
     if isinstance(frames, (pd.DataFrame, str, Path)):
         frames = [frames]
+    if not isinstance(frames, Iterable):
+        raise RowError(f'expected frames or folders, got {frames!r:.60}: bench.leaderboard(["runs/a", "runs/b"]).')
     loaded = [frame if isinstance(frame, pd.DataFrame) else load_rows(frame) for frame in frames]
     if not loaded:
         raise RowError('nothing to rank: bench.leaderboard(["runs/a", "runs/b"]).')

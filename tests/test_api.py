@@ -132,6 +132,8 @@ def test_what_is_not_valid_is_one_error_before_anything_starts(tmp_path: Path) -
     assert not (tmp_path / "x").exists()
     with pytest.raises(RowError, match=r"^expected a frame of rows, got 'runs/py': give bench.load_rows"):
         bench.table("runs/py")  # type: ignore[arg-type]
+    with pytest.raises(RowError, match=r"^expected frames or folders, got 3: "):
+        bench.leaderboard(3)  # type: ignore[arg-type]
     with pytest.raises(RowError, match="no column"):
         bench.table(pd.DataFrame({"accuracy": [1.0]}))
     with pytest.raises(RowError, match="not a folder"):
