@@ -306,6 +306,8 @@ def _embeddings_or_images(given: Any, images: bool) -> NDArray[Any]:
     array = unmasked("X", given)
     if images and (array.ndim != 4 or array.dtype != np.uint8):
         raise DataError(f"with an encoder, X is uint8 images [N, C, H, W], got {array.dtype} {list(array.shape)}.")
+    if images and array.shape[1] not in (1, 3) and array.shape[3] in (1, 3):
+        raise DataError(f"X {list(array.shape)} has the channels last; give [N, C, H, W]: X.transpose(0, 3, 1, 2).")
     if not images and array.ndim == 4:
         raise DataError(f"X {list(array.shape)} looks like images; give encoder=..., or embeddings [N, D].")
     return array

@@ -249,6 +249,7 @@ def test_select_takes_images_and_an_encoder(tmp_path: Path) -> None:
         (np.zeros((9, 0)), {}, r"X holds float64 of shape \(9, 0\)"),
         (np.zeros((9, 1, 8, 8), np.uint8), {}, "looks like images; give encoder"),
         (blobs(), {"encoder": "pixels"}, "with an encoder, X is uint8 images"),
+        (np.zeros((40, 8, 8, 3), np.uint8), {"encoder": "pixels"}, r"X \[40, 8, 8, 3\] has the channels last"),
         (blobs(), {"budget": 121}, "budget 121 is not valid"),
     ],
 )

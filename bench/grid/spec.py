@@ -146,7 +146,8 @@ def load_spec(
         layers.append((f"preset {preset}", _preset(preset)))
     if config is not None:
         layers.append((str(config), _read_yaml(config)))
-    layers.append((source, {key: value for key, value in given.items() if value not in (None, {})}))
+    plain = {key: _plain(value) for key, value in given.items()}
+    layers.append((source, {key: value for key, value in plain.items() if value not in (None, {})}))
     merged: dict[str, Any] = {}
     origin: dict[str, str] = {}
     for where, layer in layers:
@@ -158,6 +159,13 @@ def load_spec(
             merged[key] = {**merged[key], **value} if both_mappings else value
             origin[key] = where
     return _validated(merged, origin)
+
+
+def _plain(value: Any) -> Any:
+    """Return a list for what a notebook writes as ``seeds=range(3)`` or ``rates=np.linspace(0.1, 0.9, 9)``."""
+    if isinstance(value, range):
+        return list(value)
+    return value.tolist() if hasattr(value, "tolist") else value
 
 
 def preset_names() -> list[str]:

@@ -6,6 +6,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from bench.errors import SpecError, UnknownName
@@ -35,7 +36,17 @@ def test_the_command_line_beats_the_file_and_the_file_beats_the_preset(tmp_path:
 
 
 @pytest.mark.parametrize(
-    ("given", "seeds"), [("3", (0, 1, 2)), (3, (0, 1, 2)), ("4,7", (4, 7)), ([4], (4,)), ("7,", (7,)), ("7, 7", (7,))]
+    ("given", "seeds"),
+    [
+        ("3", (0, 1, 2)),
+        (3, (0, 1, 2)),
+        ("4,7", (4, 7)),
+        ([4], (4,)),
+        ("7,", (7,)),
+        ("7, 7", (7,)),
+        (np.arange(2), (0, 1)),
+        (range(1, 3), (1, 2)),
+    ],
 )
 def test_one_number_counts_seeds_and_a_list_names_them(given: Any, seeds: tuple[int, ...]) -> None:
     assert load_spec(given={"seeds": given}).seeds == seeds
@@ -45,6 +56,7 @@ def test_calls_and_rates_are_read_and_repetitions_dropped() -> None:
     spec = load_spec(given={"methods": "ccs(beta=0.3),ccs( beta = 0.3 ),full", "rates": "0.9,0.90,0"})
     assert spec.methods == (Call("ccs", {"beta": 0.3}), Call("full", {}))
     assert spec.rates == (0.9, 0.0)
+    assert load_spec(given={"rates": np.array([0.5, 0.9])}).rates == (0.5, 0.9)
     assert load_spec(given={"proxy_model": "small_cnn"}).proxy_model == Call("small_cnn", {})
 
 
@@ -79,6 +91,7 @@ def test_calls_and_rates_are_read_and_repetitions_dropped() -> None:
         ({"methods": 3}, "expected a list of names, got 3"),
         ({"methods": "ccs,,elfs"}, "a comma too many?"),
         ({"datasets": []}, "needs at least one value"),
+        ({"datasets": np.zeros((2, 2))}, "cannot read [0.0, 0.0]"),
         ({"pool_size": 0}, "greater than or equal to 1, got 0"),
         ({"scale": 0}, "greater than 0, got 0"),
         ({"scale": 1.5}, "less than or equal to 1, got 1.5"),
