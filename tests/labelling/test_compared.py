@@ -66,7 +66,7 @@ def test_a_name_that_is_none_is_told_those_without_labels(vectors: Path, options
     given = ["select", "--embeddings", str(vectors), "--budget", "20", "--classes", "10", "--quiet", *options]
     done = CliRunner().invoke(app, [*given, "--out", str(vectors.parent / "new.csv")])
     assert isinstance(done.exception, UnknownName)
-    listed = str(done.exception).rpartition("Valid: ")[2].rstrip(".").split(", ")
+    listed = str(done.exception).rpartition("Valid: ")[2].partition(". ")[0].split(", ")
     infos = {item.name: item.info for item in methods}
     assert {"typiclust", "kmeans-sampling", "elfs"} <= set(listed)
     assert all(infos[name].supervision in ("none", "pseudo") and not infos[name].unpruned for name in listed)
