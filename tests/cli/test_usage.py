@@ -44,6 +44,7 @@ def test_wrong_usage_is_one_line_that_names_what_is_valid(arguments: tuple[str, 
 def test_wrong_usage_looks_like_every_other_error(tmp_path: Path) -> None:
     done = run(tmp_path, "list", "methods", "--json", "--bogus", columns=40)
     assert done.returncode == 2
-    said = "unknown option of bench list '--bogus'. Valid: --cache-dir, --help, --json, --markdown, --search, -h."
+    valid = "--cache-dir, --help, --json, --markdown, --plugin, --search, -h"
+    said = f"unknown option of bench list '--bogus'. Valid: {valid}."
     assert done.stderr == f"Error: {said}\n"
     assert json.loads(done.stdout) == {"error": said, "kind": "UnknownName", "exit_code": 2}
