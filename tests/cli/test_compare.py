@@ -6,6 +6,7 @@ import csv
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from typer.testing import CliRunner
 
 from bench.cli import app
@@ -16,6 +17,7 @@ from tests.results.coresets import MEANS, RATES, put
 Grid = Callable[..., list[Row]]
 
 
+@pytest.mark.integration
 def test_command_writes_the_same_files_again(grid: Grid, tmp_path: Path) -> None:
     put(grid({"full": [97.0], **MEANS}, RATES), tmp_path / "run")
     written = []

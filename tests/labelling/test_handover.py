@@ -169,6 +169,7 @@ def test_what_cannot_be_written_is_refused_before_any_work(
     assert not (tmp_path / "cache").exists()
 
 
+@pytest.mark.integration
 def test_several_formats_at_once(tmp_path: Path, photos: Path) -> None:
     done = of_photos(tmp_path, photos, "--format", "label-studio, coco,csv,cvat,coco,fiftyone", "--json")
     names = ["label-studio.json", "coco.json", "manifest.jsonl", "fiftyone.csv"]

@@ -45,6 +45,7 @@ def select(folder: Path, *arguments: str) -> Result:
     return CliRunner().invoke(app, ["select", *given, *usual, *arguments])
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("paths", [None, "absolute"])
 def test_every_list_of_ours_can_be_handed_back(tmp_path: Path, photos: Path, paths: str | None) -> None:
     forms = [form for form in FORMATS if paths is None or form != "cvat"]

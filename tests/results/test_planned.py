@@ -27,6 +27,7 @@ def plan(rows: list[Row], folder: Path) -> None:
     (folder / NAME).write_text(Planned(cells=tuple(map(grid_point, rows))).model_dump_json())
 
 
+@pytest.mark.integration
 def test_runs_that_begin_at_the_same_moment_lose_no_planned_cell(tmp_path: Path) -> None:
     cells = expanded(methods="random", datasets="digits", seeds="40", rates="0.9")
     with ThreadPoolExecutor(8) as runs:

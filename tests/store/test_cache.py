@@ -81,6 +81,7 @@ def test_empty_arrays_keep_their_shape(store: Store, shape: tuple[Any, ...]) -> 
     assert found.dtype == np.int32
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("which", [0, 1])
 @pytest.mark.parametrize("damage", ["cut", "change"])
 def test_damage_at_any_place_is_noticed_and_mended(

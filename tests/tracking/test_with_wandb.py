@@ -52,6 +52,7 @@ def test_wandb_offline_holds_the_table_of_rows_and_curves(grid: tuple[list[Cell]
     assert not list(folder.rglob("wandb-metadata.json"))
 
 
+@pytest.mark.integration
 def test_wandb_without_its_server_stops_tracking_alone(
     grid: tuple[list[Cell], Session], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

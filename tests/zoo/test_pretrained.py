@@ -86,6 +86,7 @@ def test_wrong_weights_are_one_clear_error_before_the_work(
     assert not (tmp_path / "out" / "rows").exists()
 
 
+@pytest.mark.integration
 def test_a_dry_run_names_every_file_that_is_missing_or_does_not_fit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
