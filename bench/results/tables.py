@@ -41,13 +41,18 @@ def collect(folders: Sequence[Path]) -> list[Row]:
     return once(located)
 
 
+def runs_in(folder: Path) -> list[Path]:
+    """Return the folders with rows that lie in a folder, in the order of their names."""
+    return sorted(path.parent for path in folder.glob("*/rows"))
+
+
 def _without_rows(folder: Path) -> str:
     """Return why a folder has no rows, and what to give instead."""
     if folder.name == "rows" and any(folder.glob("*.json")):
         return f"{folder} is a folder inside a run; give the run itself: {folder.parent}."
-    inside = sorted(str(path.parent) for path in folder.glob("*/rows"))
+    inside = runs_in(folder)
     if inside:
-        return f"{folder} holds no rows itself; give the runs in it: {' '.join(inside)}"
+        return f"{folder} holds no rows itself; give the runs in it: {' '.join(map(str, inside))}"
     if any((folder / "failed").glob("*.json")):
         return f"{folder} holds no rows: all its cells failed; {folder / 'failed'} says why."
     return f"{folder} holds no rows: {folder / 'rows'} is missing or empty. Run `bench run` first."
