@@ -32,7 +32,7 @@ SAMPLE = 2_000
 def opened(line: str, given: argparse.Namespace) -> tuple[NDArray[np.float32], Dataset]:
     """Return unit rows float32 [N, D], the embeddings that the methods of a line read; and its pool."""
     fields = dict(LINES[line])
-    if "encoders" in fields:
+    if isinstance(fields.get("encoders"), int):
         fields["encoders"] = LITE.format(
             size=fields["encoders"], weights=f",weights={given.weights}" if given.weights else ""
         )

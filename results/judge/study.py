@@ -19,6 +19,7 @@ LITE = "efficientnet_lite0(size={size}{weights})"
 SHORT = {"iterations": 1000, "proxy_epochs": 30, "evaluations": 1, "batch_size": 128, "precision": "bf16"}
 OWN = {"proxy_epochs": 30, "evaluations": 1, "precision": "bf16"}
 CIFAR100 = "npz(path=cifar-100-subset/cifar100_subset_5k_1k.npz)"
+ANOTHER_DRAW = {"pool_size": 5000, "pool_seed": 1}
 LINES: dict[str, dict[str, Any]] = {
     "A": {"datasets": CIFAR100, "encoders": 96, "models": "small_cnn", "recipe": SHORT},
     "B": {"datasets": CIFAR100, "encoders": 96, "models": "linear_probe", "recipe": SHORT},
@@ -32,6 +33,9 @@ LINES: dict[str, dict[str, Any]] = {
     },
     "F": {"datasets": "cifar10", "pool_size": 1000, "encoders": 96, "models": "small_cnn", "recipe": SHORT},
     "G": {"datasets": "cifar10", "pool_size": 20000, "encoders": 96, "models": "small_cnn", "recipe": SHORT},
+    "H96": {"datasets": "cifar10", **ANOTHER_DRAW, "encoders": 96, "models": "small_cnn", "recipe": SHORT},
+    "H160": {"datasets": "cifar10", **ANOTHER_DRAW, "encoders": 160, "models": "small_cnn", "recipe": SHORT},
+    "Hsimsiam": {"datasets": "cifar10", **ANOTHER_DRAW, "encoders": "simsiam", "models": "small_cnn", "recipe": SHORT},
     "I": {"datasets": "cifar10", "encoders": 160, "models": "small_cnn", "recipe": SHORT},
 }
 RATES = {"G": (0.7, 0.9), "I": (0.9,)}
@@ -68,7 +72,7 @@ def main() -> None:
     weights = f",weights={given.weights}" if given.weights else ""
     for name in given.lines:
         line = dict(LINES[name])
-        if "encoders" in line:
+        if isinstance(line.get("encoders"), int):
             line["encoders"] = LITE.format(size=line["encoders"], weights=weights)
         for rate in given.rates or RATES.get(name, (0.5, 0.7, 0.9)):
             bench.run(
