@@ -32,7 +32,7 @@ def _recipe_of(name: str) -> Mapping[str, Any]:
     return recipe_for(lambda: build(name, owner=_OWNER, size=None, kind="models"))
 
 
-@register_model("timm", inputs="images", source="timm, by its names", recipe=_recipe, identified=identified)
+@register_model("timm", inputs="images", source="timm, by its names", recipe=_recipe, identified=identified, version=2)
 def timm(
     shape: tuple[int, ...],
     num_classes: int,

@@ -39,7 +39,12 @@ def _recipe_of(name: str) -> Mapping[str, Any]:
 
 
 @register_model(
-    "torchvision", inputs="images", source="torchvision, by its names", recipe=_recipe, identified=identified
+    "torchvision",
+    inputs="images",
+    source="torchvision, by its names",
+    recipe=_recipe,
+    identified=identified,
+    version=2,
 )
 def torchvision(
     shape: tuple[int, ...],

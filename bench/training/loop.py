@@ -122,10 +122,12 @@ def _optimiser(model: nn.Module, recipe: Recipe, device: str) -> torch.optim.Opt
     rates: Callable[[], list[tuple[list[nn.Parameter], float]]] | None = getattr(model, "learning_rates", None)
     parts = [(list(model.parameters()), 1.0)] if rates is None else rates()
     if recipe.optimiser == "adamw":
-        # Biases, scales and tokens have no weight decay, as in all recipes for transformers.
+        # Biases, scales, tokens and position embeddings have no weight decay, as in all recipes for transformers. By
+        # name as well, since a token [1, 1, D] or a scale [C, 1, 1] has several axes too.
+        decayed = {id(value) for name, value in model.named_parameters() if value.ndim > 1 and name.endswith("weight")}
         groups = [
             {
-                "params": [value for value in values if value.requires_grad and (value.ndim > 1) == decays],
+                "params": [value for value in values if value.requires_grad and (id(value) in decayed) == decays],
                 "weight_decay": recipe.weight_decay if decays else 0.0,
                 "lr": factor * recipe.lr,
             }

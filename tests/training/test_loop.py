@@ -205,14 +205,29 @@ def test_training_learns(digits: Dataset) -> None:
     assert scored[-1].accuracy > 85
 
 
-def test_adamw_is_torchs_and_spares_biases_and_scales() -> None:
-    network = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.LayerNorm(4))
+class Tokens(torch.nn.Module):
+    """The kinds of parameters of transformers: tokens and scales have several axes, too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cls_token = torch.nn.Parameter(torch.zeros(1, 1, 4))
+        self.pos_embed = torch.nn.Parameter(torch.zeros(1, 5, 4))
+        self.relative_position_bias_table = torch.nn.Parameter(torch.zeros(9, 2))
+        self.layer_scale = torch.nn.Parameter(torch.ones(4, 1, 1))
+        self.patches = torch.nn.Conv2d(3, 4, 2)
+        self.attention = torch.nn.MultiheadAttention(4, 2)
+        self.norm = torch.nn.LayerNorm(4)
+
+
+def test_adamw_is_torchs_and_decays_only_matrices_and_filters() -> None:
+    network = Tokens()
     optimiser = _optimiser(network, Recipe(optimiser="adamw", lr=1e-3, weight_decay=0.05), "cpu")
     assert isinstance(optimiser, torch.optim.AdamW)
     decay = {id(value): group["weight_decay"] for group in optimiser.param_groups for value in group["params"]}
-    assert {name: decay[id(value)] for name, value in network.named_parameters()} == {
-        "0.weight": 0.05,
-        "0.bias": 0.0,
-        "1.weight": 0.0,
-        "1.bias": 0.0,
+    assert {name for name, value in network.named_parameters() if decay[id(value)] == 0.05} == {
+        "patches.weight",
+        "attention.in_proj_weight",
+        "attention.out_proj.weight",
     }
+    assert set(decay.values()) == {0.0, 0.05}
+    assert len(decay) == len(list(network.parameters()))
