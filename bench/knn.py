@@ -28,8 +28,8 @@ _SPARE = 16
 """Rows that faiss is asked for beyond k + 1, to see whether its rounding could have hidden a nearer one."""
 _SMALLEST = 1e-15
 """Smallest length of a row for which float32 holds the square, and that of the inverse, to all its digits."""
-_DIRECT = 16
-"""Up to this many queries at a time, squared differences are summed; beyond, faiss and torch multiply matrices."""
+_HELD = 2**22
+"""Distances to all rows that are held at once for the few rows that are searched again."""
 
 
 def nearest_neighbors(
@@ -45,8 +45,8 @@ def nearest_neighbors(
 
     Both libraries rank by the expanded form of the squared distance, which loses digits between near-duplicates. So the
     distances of the candidates are computed again from the differences and sorted. If the k-th distance is too close
-    to those of the rows left out, by the error bound of the expanded form, the row is searched again without it. The
-    lists are therefore the same whichever library finds them.
+    to those of the rows left out, by the error bound of the expanded form, all rows within that bound are candidates.
+    The lists are therefore the same whichever library finds them, even if many distances are equal.
 
     Args:
         embeddings: float32 [N, D], finite.
@@ -73,20 +73,22 @@ def nearest_neighbors(
     nearest = np.empty((size, k), dtype=np.int64)
     distances = np.empty((size, k), dtype=np.float32)
     lengths = np.linalg.norm(rows, axis=1)
-    # D products are added up, each with one rounding, and none is above (|x| + |y|)^2 in total.
-    rounding = rows.shape[1] * np.finfo(np.float32).eps * (lengths + lengths.max()) ** 2
+    # D products are added up, each with one rounding, and none is above (|x| + |y|)^2 in total; a few roundings more
+    # for lengths, their sum and the distances themselves.
+    rounding = (rows.shape[1] + 8) * np.finfo(np.float32).eps * (lengths + lengths.max()) ** 2
     for start in range(0, size, _CHUNK):
         chunk = np.arange(start, min(start + _CHUNK, size))
         # One more than k, since a row finds itself; or a copy of itself in its place.
         squares, candidates = index.search(rows[chunk], min(k + 1 + _SPARE, size))
         nearest[chunk], distances[chunk] = _exact(rows, chunk, candidates, k)
         # The last candidate is the nearest that is known of all rows left out, up to the rounding of its distance.
-        doubtful = distances[chunk, -1] ** 2 > squares[:, -1] - rounding[chunk]
+        doubtful = distances[chunk, -1] ** 2 >= squares[:, -1] - rounding[chunk]
         left = chunk[doubtful & (candidates.shape[1] < size)]
-        # At most ``_DIRECT`` at a time, for which both libraries sum squared differences, without cancellation.
-        for again in np.split(left, range(_DIRECT, len(left), _DIRECT)):
+        at_once = max(1, _HELD // size)
+        for again in np.split(left, range(at_once, len(left), at_once)):
             if len(again):
-                nearest[again], distances[again] = _exact(rows, again, index.search(rows[again], k + 1)[1], k)
+                reach = distances[again, -1] ** 2 + rounding[again]
+                nearest[again], distances[again] = _exact(rows, again, _within(rows, lengths, again, reach), k)
         if progress is not None:
             progress(int(chunk[-1]) + 1, size)
     return Neighbors(nearest, distances)
@@ -94,7 +96,7 @@ def nearest_neighbors(
 
 class _Index(Protocol):
     def search(self, queries: NDArray[np.float32], k: int, /) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """Return squared distances (in the expanded form for many queries) and positions, [B, k], nearest first."""
+        """Return squared distances, in the expanded form, and positions, [B, k], nearest first."""
         ...
 
 
@@ -132,13 +134,6 @@ class _TorchIndex:
         return squares, positions
 
     def _nearest(self, queries: Tensor, k: int) -> tuple[Tensor, Tensor]:
-        import torch
-
-        if len(queries) <= _DIRECT:
-            distances = torch.stack([(self._rows - query).square().sum(1) for query in queries])
-            # Stable, so that equal rows come by index; ``topk`` takes any of them.
-            nearest = distances.sort(dim=1, stable=True)
-            return nearest.values[:, :k], nearest.indices[:, :k]
         distances = self._squares - 2 * queries @ self._rows.T + queries.square().sum(1, keepdim=True)
         best = distances.topk(k, largest=False)
         return best.values, best.indices
@@ -165,6 +160,19 @@ def unit_rows(embeddings: NDArray[np.floating]) -> NDArray[np.float32]:
         norms[extreme] = np.linalg.norm(embeddings[extreme], axis=1, keepdims=True)
     # Zero rows are divided by 1: they stay zero, where 0 / 0 would be NaN and end every search.
     return np.ascontiguousarray(embeddings / np.where(norms == 0, 1, norms), dtype=np.float32)
+
+
+def _within(
+    rows: NDArray[np.float32], lengths: NDArray[np.float32], queries: NDArray[np.int64], reach: NDArray[np.float32]
+) -> NDArray[np.int64]:
+    """Return all rows within the squared distances ``reach`` [B] of the queries, [B, M], padded with the query."""
+    squares = lengths[queries, None] ** 2 + lengths**2 - 2 * (rows[queries] @ rows.T)
+    # Not ``<=``: a square that overflows to NaN must not leave its row out.
+    number, position = np.nonzero(~(squares > reach[:, None]))
+    counts = np.bincount(number, minlength=len(queries))
+    candidates = np.repeat(queries[:, None], counts.max(), axis=1)
+    candidates[number, np.arange(len(number)) - np.repeat(counts.cumsum() - counts, counts)] = position
+    return candidates
 
 
 def _exact(

@@ -155,6 +155,29 @@ def test_both_libraries_give_the_same_lists(monkeypatch: pytest.MonkeyPatch) -> 
     np.testing.assert_array_equal(one.distances, other.distances)
 
 
+def ties(kind: str) -> np.ndarray:
+    """Rows with more equal distances than a search has spare candidates; in float32 they are equal up to rounding."""
+    rng = np.random.default_rng(0)
+    if kind == "yes and no":
+        return rng.integers(0, 2, size=(500, 6)).astype(np.float32)
+    if kind == "counts":
+        return rng.integers(0, 4, size=(700, 4)).astype(np.float32)
+    return np.zeros((300, 5), dtype=np.float32)
+
+
+@pytest.mark.parametrize("metric", ["cosine", "euclidean"])
+@pytest.mark.parametrize("kind", ["yes and no", "counts", "zeros"])
+def test_ties_go_by_distance_and_index_in_every_library(kind: str, metric: Metric) -> None:
+    embeddings = ties(kind)
+    rows = unit_rows(embeddings) if metric == "cosine" else embeddings
+    distances = np.linalg.norm(rows[:, None] - rows, axis=2)
+    np.fill_diagonal(distances, np.inf)
+    expected = np.argsort(distances, axis=1, kind="stable")[:, :50]
+    found = nearest_neighbors(embeddings, 50, metric)
+    np.testing.assert_array_equal(found.indices, expected)
+    np.testing.assert_array_equal(found.distances, np.take_along_axis(distances, expected, 1))
+
+
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
 def test_a_gpu_finds_the_same_lists() -> None:
