@@ -6,12 +6,14 @@ embeddings picks wrong coresets even by true labels. The constants are those of 
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bench.data import Images
+from bench.embedding.encoder import batches
 from bench.identity import derive_seed
 
 SIDE = 16
@@ -22,8 +24,8 @@ FLOOR = 1e-2
 FEATURES = 512
 BIAS = 0.3
 PENALTY = {"images": 0.3, "embeddings": 0.1}
-_CHUNK = 4096
-"""Images read and averaged at once."""
+_AT_ONCE = 2**24
+"""Pixel values read and averaged at once; in float32 they take 67 MB, where thousands of photographs would take GBs."""
 
 
 def image_features(images: Images, *, seed: int) -> NDArray[np.float32]:
@@ -97,10 +99,10 @@ def _averaged(images: Images) -> NDArray[np.float64]:
 
     height, width = (min(SIDE, length) for length in images.shape[2:])
     rows = []
-    for start in range(0, len(images), _CHUNK):
-        # An array of positions, which image files support as well as arrays do.
-        chunk: Any = images[np.arange(start, min(start + _CHUNK, len(images)))]
-        small = adaptive_avg_pool2d(torch.from_numpy(np.array(chunk)).float() / 255, (height, width))
+    # Arrays of positions, which image files support as well as arrays do.
+    for index in batches(len(images), max(1, _AT_ONCE // math.prod(images.shape[1:]))):
+        chunk: Any = images[index]
+        small = adaptive_avg_pool2d(torch.from_numpy(np.array(chunk)).float().div_(255), (height, width))
         rows.append(small.flatten(1).numpy().astype(np.float64))
     return np.concatenate(rows)
 
