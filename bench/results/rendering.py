@@ -108,8 +108,8 @@ def latex(tables: Iterable[TextTable], tex: Tex | None = None) -> str:
 def to_csv(records: Sequence[Mapping[str, object]]) -> str:
     """Return CSV with a header, from records with the same keys.
 
-    Floats have six decimals, but a ``rate`` has as many as it needs. None is empty, a bool 0 or 1, and a list is joined
-    by blanks.
+    Floats have six decimals, but rates, scores and p-values have significant digits. None is empty, a bool 0 or 1, and
+    a list is joined by blanks.
     """
     lines = [list(records[0]), *([_csv_value(*item) for item in record.items()] for record in records)]
     return "".join(map(_csv_line, lines))
@@ -191,7 +191,11 @@ def _csv_value(name: str, value: object) -> str:
         # Not joined by commas, which would be quoted, and which some spreadsheets read as decimal points.
         return " ".join(map(str, value))
     # Six decimals in percent are finer than one image of a million, and the same on every machine.
-    return f"{value:{'.9g' if name == 'rate' else '.6f'}}" if isinstance(value, float) else str(value)
+    return f"{value:{_DIGITS.get(name, '.6f')}}" if isinstance(value, float) else str(value)
+
+
+_DIGITS = {"rate": ".9g", "score": ".9g", "p": ".6g", "p_holm": ".6g", "p_floor": ".6g"}
+"""Formats of the columns whose numbers may be tiny; nine digits give a float32 back."""
 
 
 def _markdown(table: TextTable) -> str:

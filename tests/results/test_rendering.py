@@ -96,6 +96,12 @@ def test_csv_quotes_and_formats() -> None:
     assert to_csv([{"rate": 0.9992195}, {"rate": 0.9992187}]) == "rate\n0.9992195\n0.9992187\n"
 
 
+def test_csv_keeps_small_p_values_and_scores() -> None:
+    """With six decimals, a p-value of 3e-9 was 0, and so was each score of a confident network."""
+    small = {"p": 3.21654987e-9, "p_holm": 0.0400123456, "p_floor": 2.0**-30, "score": 2.5e-7}
+    assert to_csv([small]) == "p,p_holm,p_floor,score\n3.21655e-09,0.0400123,9.31323e-10,2.5e-07\n"
+
+
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(BenchError, match=r"cannot write .*accuracy.md"):
