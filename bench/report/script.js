@@ -108,9 +108,10 @@ function standings(cells) {
     const own = cells.filter((cell) => cell.method === method);
     const entry = { method, supervision: own[0].supervision, rank: null, seeds: own.map((cell) => cell.seeds) };
     if (!ranked.includes(method)) return entry;
+    const accuracy = weighted(columns.map((column) => column.get(method).accuracy), weights);
+    if (ranked.length === 1) return { ...entry, accuracy }; // it would be the first of one
     const ranks = columns.map((column) => rank(column, method));
     const wins = weighted(ranks.map((value, place) => Number(value === best[place])), weights);
-    const accuracy = weighted(columns.map((column) => column.get(method).accuracy), weights);
     // Rounded, so that sums of the same ranks in another order are equal.
     return { ...entry, rank: Math.round(weighted(ranks, weights) * 1e9) / 1e9, wins, accuracy };
   });
@@ -127,13 +128,14 @@ function factsOf(entries, columns, cells) {
   const within = (block) => columns.map((column) => column.values().next().value)
     .filter((cell) => keys.every((name) => cell[name] === block[name])).map((cell) => cell.rate).sort((a, b) => a - b);
   const ranked = entries.filter((entry) => entry.rank !== null).length;
+  const alone = ranked ? undefined : entries.find((entry) => entry.accuracy !== undefined);
   if (!cells.length) return facts;
   const found = [...facts, ["Mean rank", ranked
     ? `1 is best, among ${count(ranked, "method")} over ${count(columns.length, "column")} (data set, encoder, model, ` +
       "rate) in which each of them has all seeds"
-    : "none, since no method is complete in all columns"]];
+    : `none, since ${alone ? `only ${alone.method}` : "no method"} is complete in every column, and a rank takes two methods`]];
   found.push(["Columns", shown.map((block) => `${block.name}: ${within(block).map(percent).join(", ")}`).join("; ")]);
-  for (const entry of entries.filter((one) => one.rank === null)) {
+  for (const entry of entries.filter((one) => one.accuracy === undefined)) {
     const holes = shown.flatMap((block) => {
       const own = cells.filter((cell) => cell.method === entry.method && keys.every((name) => cell[name] === block[name]));
       if (!own.some((cell) => cell.seeds)) return [`${block.name}: all`];
@@ -162,7 +164,8 @@ function show() {
     const whole = entry.rank !== null;
     const place = 1 + entries.filter((other) => other.rank !== null && other.rank < entry.rank).length;
     const texts = [whole ? String(place) : MISSING, entry.method, entry.supervision, whole ? fixed(entry.rank, 2) : MISSING,
-      whole ? `${fixed(100 * entry.wins, 0)} %` : MISSING, whole ? fixed(entry.accuracy, 1) : MISSING, seeds];
+      whole ? `${fixed(100 * entry.wins, 0)} %` : MISSING,
+      entry.accuracy === undefined ? MISSING : fixed(entry.accuracy, 1), seeds];
     for (const text of texts) row.insertCell().textContent = text;
   }
   while (table.tBodies.length) table.tBodies[0].remove();

@@ -29,8 +29,8 @@ _COLUMNS = [
 def standings(blocks: Sequence[Block]) -> pd.DataFrame:
     """Return methods ranked by their mean rank over all columns; a column is a rate of a block.
 
-    A method is ranked if it has the block's seeds in every column. Ranks, wins and mean accuracies are computed among
-    ranked methods over all columns, so that all means are over the same columns. ``full`` is not ranked.
+    A method is ranked if it and another one have the block's seeds in every column. Ranks, wins and mean accuracies are
+    computed among ranked methods over all columns, so that all means are over the same columns. ``full`` is not ranked.
 
     Every pair of data set and model has the same weight, split equally over its encoders and then over their rates:
     methods without an encoder have the same numbers in the block of every encoder, which must not count twice.
@@ -43,13 +43,13 @@ def standings(blocks: Sequence[Block]) -> pd.DataFrame:
 
     Returns:
         One line per method. Ranked methods come first, best first, ties by mean accuracy and then by name; the others
-        follow by name, without numbers. ``rank``: rank of the method; equal mean ranks share one. ``method``: name, or
-        variant if a block has several variants of the method. ``supervision``: what the method saw. ``variants``: how
-        it was written, over all blocks. ``mean_rank``: 1 is best. ``rank_low``, ``rank_high``: its 95 % interval;
-        missing if a block has one seed. ``wins``: weight of the columns in which no ranked method is better, in [0, 1].
-        ``mean_accuracy``: over the same columns, in percent. ``columns``: their number. ``seeds``: numbers of seeds per
-        column, ascending and distinct. ``metric``, ``protocol``: of all rows. ``missing``: what the method misses, one
-        text per block.
+        follow by name, without numbers, but a method that alone has every column has its accuracy. ``rank``: rank of
+        the method; equal mean ranks share one. ``method``: name, or variant if a block has several variants of the
+        method. ``supervision``: what the method saw. ``variants``: how it was written, over all blocks. ``mean_rank``:
+        1 is best. ``rank_low``, ``rank_high``: its 95 % interval; missing if a block has one seed. ``wins``: weight of
+        the columns in which no ranked method is better, in [0, 1]. ``mean_accuracy``: over the same columns, in
+        percent. ``columns``: their number. ``seeds``: numbers of seeds per column, ascending and distinct. ``metric``,
+        ``protocol``: of all rows. ``missing``: what the method misses, one text per block.
 
     Raises:
         RowError: there is no pruned line.
@@ -116,12 +116,15 @@ def leaderboard_table(blocks: Sequence[Block], table: pd.DataFrame, *, intervals
     columns = ("#", "method", "supervision", "mean rank", *["rank 95 %"] * intervals, "wins", "mean accuracy", "seeds")
 
     def line(entry: Any) -> tuple[Field, ...]:
-        numbers = [MISSING] * (len(columns) - 4)
-        if not entry.missing:
-            ends = MISSING if math.isnan(entry.rank_low) else f"[{entry.rank_low:.1f}, {entry.rank_high:.1f}]"
-            accuracy = f"{entry.mean_accuracy:.{blocks[0].digits}f}"
-            numbers = [f"{entry.mean_rank:.2f}", *[ends] * intervals, f"{100 * entry.wins:.0f} %", accuracy]
-        rank = MISSING if entry.missing else str(entry.rank)
+        ranked = not math.isnan(entry.mean_rank)
+        ends = MISSING if math.isnan(entry.rank_low) else f"[{entry.rank_low:.1f}, {entry.rank_high:.1f}]"
+        numbers = [
+            f"{entry.mean_rank:.2f}" if ranked else MISSING,
+            *[ends] * intervals,
+            f"{100 * entry.wins:.0f} %" if ranked else MISSING,
+            MISSING if entry.missing else f"{entry.mean_accuracy:.{blocks[0].digits}f}",
+        ]
+        rank = str(entry.rank) if ranked else MISSING
         seeds = " to ".join(map(str, dict.fromkeys((entry.seeds[0], entry.seeds[-1]))))
         return tuple(map(Field, (rank, entry.method, entry.supervision, *numbers, seeds)))
 
@@ -165,7 +168,9 @@ def _scores(blocks: Sequence[Block], entered: pd.DataFrame) -> pd.DataFrame:
         scores[["rank_low", "rank_high"]] = float("nan")
     # ``fsum``, so that the last digit does not depend on the order of the folders.
     weighted = [frame.mul(shares, axis=0).apply(math.fsum) for frame in (wins, means)]
-    return scores.assign(wins=weighted[0], mean_accuracy=weighted[1])
+    scores = scores.assign(wins=weighted[0], mean_accuracy=weighted[1])
+    # A method without a rival would be the first of one, with all wins.
+    return scores if len(scores) > 1 else scores.assign(**dict.fromkeys(names[:4], math.nan))
 
 
 def _missing(blocks: Sequence[Block], means: pd.DataFrame) -> list[str]:
@@ -196,22 +201,24 @@ def _facts(blocks: Sequence[Block], table: pd.DataFrame, intervals: bool) -> lis
     import pandas as pd
 
     entries: list[Any] = list(table.itertuples())
-    ranked = [entry for entry in entries if not entry.missing]
+    complete = [entry for entry in entries if not entry.missing]
     where = "; ".join(f"{block.name}: {', '.join(map(percent, block.rates))}" for block in blocks if block.rates)
     columns = counted(sum(len(block.rates) for block in blocks), "column")
-    if ranked:
+    facts = weighing_facts(blocks[0]) if complete else []
+    if len(complete) > 1:
         among = (
-            f"1 is best, among {counted(len(ranked), 'method')} over {columns} (data set, encoder, model, rate) in "
+            f"1 is best, among {counted(len(complete), 'method')} over {columns} (data set, encoder, model, rate) in "
             "which each of them has all seeds"
         )
-        facts = [*weighing_facts(blocks[0]), Fact("Mean rank", among)]
+        facts.append(Fact("Mean rank", among))
         if intervals and any(len(block.seeds) == 1 for block in blocks):
             facts.append(Fact("Rank 95 %", "none, since some column has one seed, which has no spread"))
         elif intervals:
             facts.append(Fact("Rank 95 %", f"{RANK_INTERVAL}; it says nothing about other data sets"))
     else:
-        text = f"none, since no method is complete in all {columns}; leave a folder out, or run what is missing"
-        facts = [Fact("Ranked", text)]
+        who = f"only {complete[0].method}" if complete else "no method"
+        reason = f"none, since {who} is complete in every column, and a rank takes two methods"
+        facts.append(Fact("Ranked", f"{reason}; leave a folder out, or run what is missing"))
     facts.append(Fact("Columns", where))
     unranked = [entry for entry in entries if entry.missing]
     facts += [Fact(f"Not ranked: {entry.method}", f"misses {'; '.join(entry.missing)}") for entry in unranked]

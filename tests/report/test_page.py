@@ -67,6 +67,7 @@ def test_numbers_on_the_page_are_those_of_the_rows(page: Any, folder: Path) -> N
         ({}, {0.5, 0.9}, {"none", "pseudo", "labels"}),
         ({"rate": "0.5"}, {0.5}, {"none", "pseudo", "labels"}),
         ({"rate": "0.9", "supervision": "none"}, {0.9}, {"none"}),
+        ({"rate": "0.9", "supervision": "labels"}, {0.9}, {"labels"}),
     ],
 )
 def test_the_filtered_leaderboard_is_the_one_of_the_filtered_rows(
@@ -152,9 +153,12 @@ def test_filters_that_leave_nothing_say_so(browser: Any, row: Callable[..., Row]
         opened.select_option("select[name=rate]", "0.5")
         dash = "\N{EN DASH}"
         assert texts(opened, "leaderboard") == [
-            ["1", "random", "none", "1.00", "100 %", "50.0", "1"],
+            [dash, "random", "none", dash, dash, "50.0", "1"],
             [dash, "aum", "labels", dash, dash, dash, dash],
         ]
+        notes = opened.inner_text("#leaderboard-notes")
+        assert "Mean rank: none, since only random is complete in every column, and a rank takes two methods" in notes
+        assert "Not ranked: random" not in notes
         opened.select_option("select[name=rate]", "")
         opened.evaluate("data.length = 0; show()")
         assert texts(opened, "leaderboard") == []

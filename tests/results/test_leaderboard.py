@@ -88,7 +88,23 @@ def test_without_a_complete_method_nothing_is_ranked_and_that_is_said(grid: Grid
     rows = [*grid({"random": [90.0]}, [0.5]), *grid({"aum": [90.0]}, [0.9])]
     made = board(blocks(rows))
     assert [section.heading for section in made.sections] == ["not ranked"]
-    assert made.notes[0].startswith("Ranked: none, since no method is complete in all 2 columns")
+    assert made.notes[0].startswith("Ranked: none, since no method is complete in every column")
+
+
+def test_a_method_without_a_rival_has_an_accuracy_and_no_rank(grid: Grid) -> None:
+    """It was first of one with 100 % wins, whatever its accuracy."""
+    dash = "\N{EN DASH}"
+    made = board(blocks([*grid({"random": [90.0, 80.0]}, RATES), *grid({"elfs": [91.0]}, [0.5])]))
+    assert [section.heading for section in made.sections] == ["not ranked"]
+    assert [[field.text for field in line] for line in made.sections[0].lines] == [
+        [dash, "random", "none", dash, dash, dash, "85.0", "3"],
+        [dash, "elfs", "pseudo", dash, dash, dash, dash, "3"],
+    ]
+    reason = "none, since only random is complete in every column, and a rank takes two methods"
+    assert f"Ranked: {reason}; leave a folder out, or run what is missing" in made.notes
+    assert [note for note in made.notes if note.startswith("Not ranked")] == [
+        "Not ranked: elfs: misses digits, encoder pixels, model small_cnn: 90 % (0 of 3 seeds)"
+    ]
 
 
 def test_renderings_are_byte_stable_and_hold_no_dates(grid: Grid) -> None:
