@@ -16,7 +16,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from typing_extensions import Unpack
 
-from bench.errors import DataError, RowError, SpecError, UnknownName, lower_first
+from bench.errors import DataError, RowError, SpecError, UnknownName
 
 if TYPE_CHECKING:
     from bench.engine.events import Listener
@@ -132,13 +132,14 @@ def run(*, quiet: bool = False, listener: Listener | None = None, **fields: Unpa
         BenchError: a name, value, folder, data set or weights file is not valid; nothing was started.
         KeyboardInterrupt: the run was interrupted; finished rows stay, and the same call resumes it.
     """
-    from pydantic import ValidationError
+    from pydantic import TypeAdapter, ValidationError
 
     from bench.engine.events import Several
     from bench.engine.resume import valid_row
     from bench.engine.run_log import RunLog
     from bench.engine.start import Job, RunOptions
     from bench.grid.spec import GridSpec, load_spec
+    from bench.valid import first_refused
 
     options: dict[str, Any] = dict(fields)
     preset, config = options.pop("preset", None), options.pop("config", None)
@@ -153,8 +154,8 @@ def run(*, quiet: bool = False, listener: Listener | None = None, **fields: Unpa
     try:
         run_options = RunOptions(**{"executor": "local", **options})
     except ValidationError as error:
-        first = error.errors()[0]
-        raise SpecError(f"{first['loc'][0]}={first['input']!r} is not valid: {lower_first(first['msg'])}.") from None
+        name, given, valid = first_refused(error, TypeAdapter(RunOptions).json_schema())
+        raise SpecError(f"{name}={given!r} is not valid: {valid}") from None
     job = Job(spec, run_options)
     job.check()
     with _listener_or_printer(listener, quiet, job) as receiver:

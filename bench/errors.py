@@ -34,14 +34,19 @@ class UnknownName(SpecError):
 
     def __init__(self, kind: str, name: str, valid: Iterable[str], *, also: str = "") -> None:
         names = sorted(valid)
-        spelled = {_letters(item): item for item in reversed(names)}
-        close = difflib.get_close_matches(_letters(name), sorted(spelled), n=3, cutoff=_NEAR)
-        # The beginning of a long name is not similar to the whole name: kmean and kmeans-sampling.
-        completed = [item for item in sorted(spelled) if len(_letters(name)) > 2 and item.startswith(_letters(name))]
-        near = [spelled[item] for item in (close or completed[:3])]
+        near = nearest(name, names)
         hint = f"Did you mean {' or '.join(near)}? " if near else ""
         listed = ", ".join(names) if len(names) <= _MOST_LISTED else f"{len(names):,} names"
         super().__init__(f"unknown {kind} {name!r}. {hint}Valid: {listed or 'none'}.{also}")
+
+
+def nearest(name: str, valid: Iterable[str]) -> list[str]:
+    """Return up to three of the valid names that are like ``name``, the nearest first."""
+    spelled = {_letters(item): item for item in sorted(valid, reverse=True)}
+    close = difflib.get_close_matches(_letters(name), sorted(spelled), n=3, cutoff=_NEAR)
+    # The beginning of a long name is not similar to the whole name: kmean and kmeans-sampling.
+    completed = [item for item in sorted(spelled) if len(_letters(name)) > 2 and item.startswith(_letters(name))]
+    return [spelled[item] for item in (close or completed[:3])]
 
 
 def _letters(name: str) -> str:

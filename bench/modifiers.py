@@ -17,12 +17,13 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from bench.data import Dataset, Split, take_images
-from bench.errors import DataError, SpecError, UnknownName, lower_first
+from bench.errors import DataError, SpecError, UnknownName
 from bench.grammar import Modifiers
 from bench.identity import derive_seed, without_idle_seed
 from bench.label_files import GivenLabels
 from bench.plugins import Corrupted, datasets
 from bench.units import part_of
+from bench.valid import first_refused
 
 
 class Modification(BaseModel):
@@ -79,9 +80,9 @@ def check_modifiers(dataset: str, modifiers: Modifiers) -> dict[str, int | float
     try:
         checked = Modification.model_validate(dict(modifiers)).model_dump(exclude_defaults=True)
     except ValidationError as error:
-        first = error.errors()[0]
-        what = f"@{first['loc'][0]}={first['input']} is not valid: " if first["loc"] else ""
-        raise SpecError(f"dataset {dataset}: {what}{lower_first(first['msg'])}.") from None
+        name, given, valid = first_refused(error, Modification.model_json_schema())
+        what = f"@{name}={given} is not valid: " if name else ""
+        raise SpecError(f"dataset {dataset}: {what}{valid}") from None
     # A seed beside modifiers at their defaults draws nothing either, and must not make two data sets of one.
     return without_idle_seed(checked)
 

@@ -125,7 +125,7 @@ def test_what_is_not_valid_is_one_error_before_anything_starts(tmp_path: Path) -
         bench.run(out=tmp_path / "x")
     with pytest.raises(UnknownName, match="elfs"):
         bench.run(methods="efls", out=tmp_path / "x")
-    with pytest.raises(SpecError, match=r"^executor='loca' is not valid: input should be 'ray' or 'local'\.$"):
+    with pytest.raises(SpecError, match=r"^executor='loca' is not valid: ray or local\. Did you mean local\?$"):
         bench.run(methods="random", executor="loca", out=tmp_path / "x")  # type: ignore[arg-type]
     with pytest.raises(SpecError, match=r"^rates \(from the arguments\): "):
         bench.run(methods="random", rates=[90], out=tmp_path / "x")

@@ -302,7 +302,7 @@ def test_texts_that_are_both_names_and_numbers_are_refused(tmp_path: Path) -> No
 def test_labels_are_replaced_once() -> None:
     with pytest.raises(SpecError, match="both @noise and @labels replace the training labels; give one of them"):
         check_modifiers("digits", {"noise": 0.1, "labels": "y.npy"})
-    with pytest.raises(SpecError, match=r"@labels=5 is not valid: input should be a valid string"):
+    with pytest.raises(SpecError, match=r"@labels=5 is not valid: a text, such as '5'"):
         check_modifiers("digits", {"labels": 5})
     with pytest.raises(SpecError, match="@seed draws nothing"):
         check_modifiers("digits", {"labels": "y.npy", "seed": 1})

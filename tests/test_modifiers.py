@@ -160,14 +160,14 @@ def test_modifiers_that_change_nothing_are_the_data_set_itself() -> None:
     ("modifiers", "says"),
     [
         ({"nois": 0.2}, "unknown modifier of dataset 'digits': 'nois'. Did you mean noise?"),
-        ({"noise": 1.2}, "dataset digits: @noise=1.2 is not valid: input should be less than or equal to 1."),
+        ({"noise": 1.2}, "dataset digits: @noise=1.2 is not valid: a number from 0 to 1."),
         ({"noise": -0.1}, "@noise=-0.1 is not valid"),
-        ({"imbalance": 0.5}, "@imbalance=0.5 is not valid: input should be greater than or equal to 1."),
+        ({"imbalance": 0.5}, "@imbalance=0.5 is not valid: a number from 1 on."),
         ({"imbalance": 10**400}, "is not valid"),
         ({"seed": 1}, "@seed draws nothing without @imbalance or @noise"),
-        ({"noise": "a_lot"}, "@noise=a_lot is not valid: input should be a valid number"),
-        ({"noise": "nan"}, "@noise=nan is not valid: input should be a finite number."),
-        ({"seed": 1.5, "noise": 0.2}, "@seed=1.5 is not valid: input should be a valid integer"),
+        ({"noise": "a_lot"}, "@noise=a_lot is not valid: a number from 0 to 1."),
+        ({"noise": "nan"}, "@noise=nan is not valid: a finite number from 0 to 1."),
+        ({"seed": 1.5, "noise": 0.2}, "@seed=1.5 is not valid: a whole number from 0 on."),
     ],
 )
 def test_wrong_modifiers_are_explained(modifiers: dict[str, float], says: str) -> None:

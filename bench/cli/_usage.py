@@ -10,6 +10,7 @@ from typing import Any
 from typer import BadParameter
 
 from bench.errors import BenchError, SpecError, UnknownName, lower_first
+from bench.valid import valid_instead
 
 # Typer has a copy of click's exceptions in some releases and uses click's own in others; this is in both.
 _Usage: Any = BadParameter.__base__
@@ -46,7 +47,12 @@ def _plain(error: Any, ctx: Any) -> BenchError:
         return SpecError(f"{command} needs {name}; {command} -h shows what it takes.")
     if choice := re.search(r"'([^']*)' is not one of (.*)\.$", error.message):
         return UnknownName(f"{name} of {command}", choice[1], re.findall(r"'([^']*)'", choice[2]))
-    problems: list[Any] = getattr(error.__cause__, "errors", list)()
+    cause: Any = error.__cause__
+    problems: list[Any] = getattr(cause, "errors", list)()
     if not problems:
         return SpecError(f"{name}: {lower_first(error.message).rstrip('.')}.")
-    return SpecError(f"{name} {problems[0]['input']} is not valid: {lower_first(problems[0]['msg']).rstrip('.')}.")
+    # Typer names its checks after the type: int or constrained-int.
+    kind = "integer" if cause.title.endswith("int") else "number"
+    bounds = {"minimum": param.min, "maximum": param.max}
+    schema = {"type": kind, **{bound: value for bound, value in bounds.items() if value is not None}}
+    return SpecError(f"{name} {problems[0]['input']} is not valid: {valid_instead(problems, schema)}")

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from bench.errors import SpecError, UnknownName, lower_first
+from bench.errors import SpecError, UnknownName
 from bench.grammar import Call
 from bench.grid.spec import GridSpec
 from bench.identity import INDICES, DatasetRef, EncoderRef, ModelRef, Proxy
@@ -21,6 +21,7 @@ from bench.selection import budget_for, check_candidates
 from bench.stages.published import Coreset, PublishedCell
 from bench.stages.selection import resources_of
 from bench.stages.training import Cell
+from bench.valid import first_refused
 
 WEIGHTS = "weights"
 """A parameter that every encoder call accepts besides the encoder's own: a local weights file."""
@@ -319,11 +320,7 @@ def _recipe(dataset: str, model: Call | None, spec: GridSpec) -> Recipe:
     try:
         recipe = Recipe(**fields)
     except ValidationError as error:
-        first = error.errors()[0]
-        what = (
-            f"{first['loc'][0]}={first['input']!r}: {lower_first(first['msg'])}"
-            if first["loc"]
-            else lower_first(first["msg"])
-        )
-        raise SpecError(f"the recipe for {dataset} is not valid: {what}.") from None
+        name, given, valid = first_refused(error, Recipe.model_json_schema())
+        what = f": {name}={given!r}" if name else ""
+        raise SpecError(f"the recipe for {dataset}{what} is not valid: {valid}") from None
     return recipe if spec.scale == 1 else recipe.scaled(spec.scale)

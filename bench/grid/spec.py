@@ -10,11 +10,12 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
-from bench.errors import SpecError, UnknownName, lower_first
+from bench.errors import SpecError, UnknownName
 from bench.grammar import Call, parse_call, split_list
 from bench.grid.config_text import MOST_CHARACTERS, parse_config
 from bench.plain_files import read_regular
 from bench.recipe import Recipe
+from bench.valid import first_refused
 
 Rate = Annotated[float, Field(ge=0, lt=1)]
 # Without scale, which marks a shortened recipe: only GridSpec.scale shortens one.
@@ -197,8 +198,8 @@ def _validated(fields: Mapping[str, Any], origin: Mapping[str, str]) -> GridSpec
         try:
             GridSpec.model_validate({name: value})
         except ValidationError as error:
-            first = error.errors()[0]
-            raise SpecError(f"{where}: {lower_first(first['msg'])}, got {_shown(first['input'])}.") from None
+            _, value, valid = first_refused(error, GridSpec.model_json_schema())
+            raise SpecError(f"{where}: {_shown(value)} is not valid: {valid}") from None
         except SpecError as error:
             raise SpecError(f"{where}: {error}") from None
     # All together, for rules on several fields.

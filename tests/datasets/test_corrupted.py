@@ -76,7 +76,7 @@ def test_it_goes_with_the_modifiers_of_the_training_split(cifar_root: Path) -> N
         ("cifar10@corruption=fog:0", "@corruption=fog:0 is not valid: severities go from 1 to 5."),
         ("cifar10@corruption=fog", "@corruption=fog is not valid: it is written NAME:SEVERITY, such as fog:3."),
         ("cifar10@corruption=fog:x", "it is written NAME:SEVERITY, such as fog:3."),
-        ("cifar10@corruption=3", "@corruption=3 is not valid: input should be a valid string."),
+        ("cifar10@corruption=3", "@corruption=3 is not valid: a text, such as '3'."),
         ("cifar10@corruption=fog:3@seed=1", "@seed draws nothing without @imbalance or @noise"),
         ("digits@corruption=fog:3", "only cifar10 and cifar100 have corrupted versions."),
         ("cifar10@corrupted=fog:3", "unknown modifier of dataset 'cifar10': 'corrupted'. Did you mean corruption?"),

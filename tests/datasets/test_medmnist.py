@@ -62,7 +62,7 @@ def test_colour_medmnist_of_another_size(tmp_path: Path) -> None:
         ({"name": "chestmnist"}, DataError, "chestmnist has several labels per image"),
         ({"name": "organmnist3d"}, DataError, "organmnist3d has volumes"),
         ({"name": "bloodmist"}, UnknownName, "unknown set of medmnist: 'bloodmist'. Did you mean bloodmnist"),
-        ({"name": "bloodmnist", "size": 32}, SpecError, "size=32 is not valid: input should be 28, 64, 128 or 224"),
+        ({"name": "bloodmnist", "size": 32}, SpecError, "size=32 is not valid: 28, 64, 128 or 224."),
         ({"name": "bloodmnist"}, DataError, "bloodmnist.npz is missing. Use --data-root DIR"),
         ({"name": "bloodmnist", "size": 64}, DataError, "bloodmnist_64.npz?download=1."),
     ],

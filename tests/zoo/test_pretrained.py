@@ -59,7 +59,7 @@ def wrong_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("timm(name=test_resnet, pretrained=.)", "pretrained=. is a folder; give a file"),
         ("timm(name=test_resnet, body_lr=0.5)", "body_lr=0.5 goes with pretrained=FILE, which was not given."),
         ("torchvision(name=resnet18, sha256=ab)", "sha256=ab goes with pretrained=FILE, which was not given."),
-        ("timm(name=test_resnet, pretrained=w.pth, body_lr=2)", "body_lr=2 is not valid: input should be less than or"),
+        ("timm(name=test_resnet, pretrained=w.pth, body_lr=2)", "body_lr=2 is not valid: a number from 0 to 1."),
         ("timm(name=test_resnet, pretrained=w.pth, sha256=abc)", "w.pth is not the file with sha256=abc... that was"),
         (
             "timm(name=test_resnett, pretrained=w.pth)",
