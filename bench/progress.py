@@ -19,6 +19,8 @@ Progress = Callable[[int, int], None]
 
 _EVERY = 1.0
 """Least time in seconds between two writes of the same file."""
+_KILLED = 24 * 3600.0
+"""Seconds without a report after which a run is taken for dead."""
 _UNFINISHED = ".tmp"
 UNDERWAY = ".underway"
 """Name of the folder in a run's folder that holds a folder of reports for each run."""
@@ -94,9 +96,20 @@ def forget(folder: Path, name: str) -> None:
         folder.parent.rmdir()
 
 
-def forget_all(out: Path) -> None:
-    """Delete the reports of all runs into a folder, such as those of a run that was killed."""
-    shutil.rmtree(out / UNDERWAY, ignore_errors=True)
+def forget_run(folder: Path) -> None:
+    """Delete all reports of a run, such as those of its workers that died."""
+    shutil.rmtree(folder, ignore_errors=True)
+    with suppress(OSError):
+        folder.parent.rmdir()  # works unless another run has reports there
+
+
+def forget_killed(out: Path) -> None:
+    """Delete what runs into a folder that were killed have left: reports that are a day old."""
+    for folder in (out / UNDERWAY).glob("*"):
+        with suppress(OSError):
+            # A run that goes on changes its folder with each report.
+            if time.time() - folder.stat().st_mtime > _KILLED:
+                forget_run(folder)
 
 
 def running_tasks(folder: Path) -> dict[str, Task]:

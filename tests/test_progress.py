@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import time
 from pathlib import Path
 
 import pytest
 
-from bench.progress import UNDERWAY, Task, announced, by_steps, forget, forget_all, running_tasks
+from bench.progress import UNDERWAY, Task, announced, by_steps, forget, forget_killed, forget_run, running_tasks
 
 
 def test_what_is_computed_is_announced_with_how_far_it_is_and_taken_down_again(
@@ -41,9 +43,23 @@ def test_progress_that_cannot_be_written_or_read_fails_nothing(tmp_path: Path) -
         (folder / "b.json").write_text("7")
         (folder / "c.tmp").write_text("of a worker that was killed")
         assert running_tasks(folder) == {}
-    forget_all(tmp_path)
+    forget_run(folder)
     forget(folder, "never there")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_reports_of_killed_runs_go_after_a_day_and_those_of_others_stay(tmp_path: Path) -> None:
+    killed, going = (tmp_path / UNDERWAY / name for name in ("killed", "going"))
+    killed.mkdir(parents=True)
+    (killed / "a.json").write_text('["cell"]')
+    with announced(going, "b", "training"):
+        forget_killed(tmp_path)
+        assert running_tasks(killed).keys() == {"a"}
+        yesterday = time.time() - 25 * 3600
+        os.utime(killed, (yesterday, yesterday))
+        forget_killed(tmp_path)
+        assert not killed.exists()
+        assert running_tasks(going).keys() == {"b"}
 
 
 def test_counts_since_the_last_call_are_added_up() -> None:

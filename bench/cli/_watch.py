@@ -9,7 +9,7 @@ from typing import NamedTuple
 from rich.console import Console
 from rich.progress import Progress, TaskID
 
-from bench.progress import Task, forget_all, running_tasks
+from bench.progress import Task, forget_killed, forget_run, running_tasks
 from bench.stages.session import Session
 
 _LOOK = 1.0
@@ -46,7 +46,7 @@ class Watch:
 
     def start(self) -> None:
         """Start the thread."""
-        forget_all(self._session.out)
+        forget_killed(self._session.out)
         self._thread.start()
 
     def stop(self) -> None:
@@ -55,7 +55,7 @@ class Watch:
         self._thread.join()
         # Removes the bars of workers that died.
         self.look({}, time.monotonic())
-        forget_all(self._session.out)
+        forget_run(self._session.underway)
 
     def look(self, tasks: dict[str, Task], now: float) -> None:
         """Update bars and print due lines.

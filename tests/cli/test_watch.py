@@ -11,7 +11,7 @@ from rich.console import Console
 
 from bench.cli._watch import Watch
 from bench.cli.progress import ProgressReporter
-from bench.progress import Task, announced
+from bench.progress import Task, announced, running_tasks
 from bench.stages.session import Session
 
 
@@ -62,4 +62,15 @@ def test_work_of_a_run_that_was_killed_is_not_shown(tmp_path: Path, monkeypatch:
         while "running for 0 min: cell of now" not in written.getvalue():
             time.sleep(0.01)
     assert set(written.getvalue().splitlines()) == {"running for 0 min: cell of now"}
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_end_of_a_run_leaves_the_reports_of_another_one_in_its_folder(tmp_path: Path) -> None:
+    ended, other = (Session(out=tmp_path, cache=tmp_path) for _ in range(2))
+    with announced(other.underway, "a", "cell of another run"):
+        with ProgressReporter(Console(file=io.StringIO()), session=ended):
+            ended.underway.mkdir()
+            (ended.underway / "b.json").write_text('["cell of a worker that died"]')
+        assert not ended.underway.exists()
+        assert running_tasks(other.underway).keys() == {"a"}
     assert list(tmp_path.iterdir()) == []
