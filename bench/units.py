@@ -54,6 +54,11 @@ def in_percent(fraction: float) -> str:
     return f"{100 * fraction:.9g}"
 
 
+def percent(rate: float) -> str:
+    """Return a rate for people, such as a column heading: the percent removed."""
+    return f"{in_percent(rate)} %"
+
+
 def counted(number: int, noun: str) -> str:
     """Return a number with its noun: ``1 cell``, ``2,000 cells``."""
     return f"{number:,} {noun}{'s' * (number != 1)}"

@@ -6,10 +6,10 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from bench.plots.style import Look, Style, legend_below, looks, name_height, new_figure
-from bench.results.accuracy_table import percent
 from bench.results.block import FULL, Block
 from bench.results.facts import METRIC
 from bench.results.stats import summarize
+from bench.units import percent
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

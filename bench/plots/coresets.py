@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bench.plots.style import Style, heat, legend_below, letters, new_figure
-from bench.results.accuracy_table import percent
 from bench.results.block import Block
 from bench.results.comparison import ScoredCoreset, square
+from bench.units import percent
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -13,11 +13,10 @@ from bench.errors import SpecError
 from bench.plots.accuracy import against_cost, against_rate
 from bench.plots.coresets import class_balance, coreset_overlap, score_distributions
 from bench.plots.style import Draw
-from bench.results.accuracy_table import percent
 from bench.results.block import Block
 from bench.results.comparison import method_agreements, scored_coresets
 from bench.results.published import is_whole_split
-from bench.units import in_percent
+from bench.units import in_percent, percent
 
 
 class Figure(NamedTuple):

@@ -14,12 +14,12 @@ from bench.plots.figures import Figure
 from bench.plots.style import THEMES, Style, save
 from bench.progress import Progress
 from bench.report.data import leaderboard_data
-from bench.results.accuracy_table import accuracy_table, percent
+from bench.results.accuracy_table import accuracy_table
 from bench.results.block import Block, Line
 from bench.results.comparison import contests
 from bench.results.comparison_tables import contest_table
 from bench.results.leaderboard import leaderboard_table, standings
-from bench.units import counted
+from bench.units import counted, percent
 
 HEADINGS = {
     "accuracy": "Accuracy against the percentage removed",

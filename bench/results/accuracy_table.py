@@ -11,7 +11,7 @@ from bench.results.block import Block, Line
 from bench.results.facts import doubtful, table_facts
 from bench.results.frame import plain
 from bench.results.rendering import MISSING, Field, Section, TextTable
-from bench.units import in_percent
+from bench.units import percent
 
 _SUPERVISION = {
     "none": "no labels",
@@ -33,11 +33,6 @@ def accuracy_table(block: Block) -> TextTable:
         entries = [entry for line in lines for entry in _entries(line, block)]
         sections.append(Section(_SUPERVISION[supervision], tuple(entries)))
     return TextTable(block.name, columns, tuple(sections), _lead(block), tuple(table_facts(block)))
-
-
-def percent(rate: float) -> str:
-    """Return a rate as a column heading: the percent removed."""
-    return f"{in_percent(rate)} %"
 
 
 def table_records(blocks: Iterable[Block]) -> list[dict[str, Any]]:

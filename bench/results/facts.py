@@ -16,7 +16,7 @@ from bench.results.rendering import MISSING, WARNING, Fact
 from bench.results.reported import Reported, not_run, protocol_of, same_encoder, tuned
 from bench.results.stats import summarize
 from bench.results.tables import dataset_modifiers, variant_parameters
-from bench.units import counted, in_percent
+from bench.units import counted, in_percent, percent
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -109,7 +109,7 @@ def other_seeds(block: Block) -> list[Fact]:
         for seeds, means in _grouped(odd, lambda mean: tuple(mean.seeds)).items():
             text = (
                 f"{line.label} was run at the {_numbered('seed', seeds)} at "
-                f"{', '.join(f'{in_percent(mean.rate)} %' for mean in means)}, not at the "
+                f"{', '.join(percent(mean.rate) for mean in means)}, not at the "
                 f"{_numbered('seed', block.seeds)} of the others: it is not ranked, averaged or marked best there"
             )
             facts.append(Fact("Other seeds", text))
@@ -144,7 +144,7 @@ def chosen_facts(block: Block) -> list[Fact]:
         for name, of_name in _grouped(choices, lambda choice: choice[1]).items():
             at_rates = _grouped(of_name, lambda choice: choice[0]).items()
             text = "; ".join(
-                f"{', '.join(f'{choice[3]:g}' for choice in at)} at {in_percent(rate)} %" for rate, at in at_rates
+                f"{', '.join(f'{choice[3]:g}' for choice in at)} at {percent(rate)}" for rate, at in at_rates
             )
             if (f"{line.label} took, by seed", name) not in reported:
                 facts.append(Fact(f"{line.label} chose {name}, by seed", text))
@@ -160,7 +160,7 @@ def _taken(block: Block) -> list[Fact]:
         if not all(name.startswith("beta=") for _, name in taken):
             words = [(rate, re.sub(r"^random \d+$", "a random coreset", name)) for rate, name in taken]
             at_rates = _grouped(words, lambda word: word[0]).items()
-            text = "; ".join(f"{', '.join(name for _, name in at)} at {in_percent(rate)} %" for rate, at in at_rates)
+            text = "; ".join(f"{', '.join(name for _, name in at)} at {percent(rate)}" for rate, at in at_rates)
             facts.append(Fact(f"{line.label} took, by seed", text))
     return facts
 

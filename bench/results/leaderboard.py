@@ -8,14 +8,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from bench.errors import RowError
-from bench.results.accuracy_table import percent
 from bench.results.block import FULL, Block
 from bench.results.facts import METRIC, common, incomplete, label_leak, other_seeds
 from bench.results.frame import named, plain
 from bench.results.rendering import MISSING, WARNING, Fact, Field, Section, TextTable
 from bench.results.stats import RANK_INTERVAL, rank_intervals, ranks
 from bench.results.tables import variant_parameters
-from bench.units import counted
+from bench.units import counted, percent
 
 if TYPE_CHECKING:
     import pandas as pd
