@@ -35,6 +35,9 @@ TablesOption = Annotated[
     Path | None, typer.Option(help="Folder for the files. Default: FOLDER/tables of the first folder.")
 ]
 
+_SUFFIXES = (".md", ".csv", ".tex", ".png", ".svg", ".pdf", ".html", ".txt", ".parquet", ".json")
+"""Suffixes that a folder hardly has; a folder may be named ``v1.2``."""
+
 
 @dataclass(frozen=True)
 class Latex:
@@ -49,6 +52,22 @@ class Latex:
         Literal["below", "comments"],
         typer.Option(help="Where to put the facts: below the table, or as comments in the source."),
     ] = "below"
+
+
+def output_folder(out: Path | None, folders: list[Path], name: str) -> Path:
+    """Return the folder to write to: ``out``, or the folder ``name`` in the first result folder.
+
+    Raises:
+        SpecError: ``out`` is a file, or looks like the name of one.
+    """
+    from bench.errors import SpecError
+
+    if out is None:
+        return folders[0] / name
+    if out.is_file() or (out.suffix.lower() in _SUFFIXES and not out.is_dir()):
+        folder = f", such as {out.with_suffix('')}" if out.suffix else ""
+        raise SpecError(f"--out {out} is not valid: give a folder{folder}; its files get names of their own.")
+    return out
 
 
 def read_blocks(

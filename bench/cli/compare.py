@@ -33,13 +33,13 @@ def compare(
     from bench.results import comparison, comparison_tables
     from bench.results.rendering import to_csv, write_text
 
+    target = results.output_folder(out, folders, "tables")
     # The baseline is kept whatever --methods says, since the others are compared with it.
     blocks = results.read_blocks(folders, metric, methods=methods, digits=digits, keep=baseline)
     compared = comparison.compare(blocks, baseline)
     compared_blocks = [contest.block for contest in compared]
     tables = [comparison_tables.contest_table(*contest) for contest in compared]
     paths = []
-    target = out or folders[0] / "tables"
     if overlap:
         agreeing = [comparison.method_agreements(block, folders) for block in compared_blocks]
         encoders = comparison.between_encoders(compared_blocks, folders)

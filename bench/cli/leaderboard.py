@@ -35,11 +35,11 @@ def leaderboard(
     from bench.cli._screen import show
     from bench.results.leaderboard import leaderboard_records, leaderboard_table, standings
 
+    target = results.output_folder(out, folders, "tables")
     blocks = results.read_blocks(folders, metric, methods=methods, digits=digits)
     table = standings(blocks)
     board = leaderboard_table(blocks, table)
     show(board)
-    target = out or folders[0] / "tables"
     paths = results.write_rendered(target, "leaderboard", [board], leaderboard_records(table), latex)
     if figures:
         paths += _draw(blocks, folders, target / "figures")

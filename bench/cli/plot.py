@@ -56,10 +56,10 @@ def plot(
     for name in file_formats:
         if name not in FORMATS:
             raise UnknownName("format", name, FORMATS)
+    target = results.output_folder(out, folders, "figures")
     blocks = results.read_blocks(folders, metric, compare, methods)
     style = Style(title="" if title == "none" else title, width=width, font=font_size)
     chosen = _rates(rates)
-    target = out or folders[0] / "figures"
     count = 0
     for figure in figures(blocks, folders, kinds=[kind], rates=chosen):
         for name in file_formats:

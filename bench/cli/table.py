@@ -32,8 +32,9 @@ def table(
     from bench.engine.failures import summary
     from bench.results.planned import missing_words, read_planned
 
+    target = results.output_folder(out, folders, "tables")
     blocks = results.read_blocks(folders, metric, compare, methods, digits)
-    tables, paths = write_tables(blocks, out or folders[0] / "tables", latex)
+    tables, paths = write_tables(blocks, target, latex)
     if json_output:
         print_json(_document(folders, blocks, tables, paths))
         return

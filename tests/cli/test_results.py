@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
-from bench.cli._results import read_blocks
-from bench.errors import BenchError, RowError
+from bench.cli import app
+from bench.cli._results import output_folder, read_blocks
+from bench.errors import BenchError, RowError, SpecError
 
 
 def test_blocks_hold_the_chosen_methods_by_the_names_that_are_wanted(two_methods: Path) -> None:
@@ -21,3 +23,21 @@ def test_blocks_hold_the_chosen_methods_by_the_names_that_are_wanted(two_methods
         read_blocks([two_methods], methods="zcore")
     with pytest.raises(RowError):
         read_blocks([two_methods / "rows" / "nothing"])
+
+
+@pytest.mark.parametrize("command", [["table"], ["compare"], ["leaderboard"], ["plot", "accuracy"]])
+def test_a_file_to_write_is_refused_where_a_folder_is_meant(command: list[str]) -> None:
+    done = CliRunner().invoke(app, [*command, "no-such-folder", "--out", "runs/mine.csv"])
+    assert isinstance(done.exception, SpecError)
+    said = "--out runs/mine.csv is not valid: give a folder, such as runs/mine; its files get names of their own."
+    assert str(done.exception) == said
+
+
+def test_a_folder_may_have_any_name(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").mkdir()
+    (tmp_path / "file").touch()
+    assert output_folder(None, [tmp_path], "tables") == tmp_path / "tables"
+    for name in ("v1.2", "a.csv", "new"):
+        assert output_folder(tmp_path / name, [], "tables") == tmp_path / name
+    with pytest.raises(SpecError, match="file is not valid: give a folder; its files"):
+        output_folder(tmp_path / "file", [], "tables")
