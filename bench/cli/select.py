@@ -232,8 +232,8 @@ class ListOptions:
 
         most = most_of_a_group(self.per_group, grouped=self.groups is not None)
         lookup = source.lookup()
-        labelled = Listed() if self.labelled is None else read_list(Path(self.labelled), lookup)
-        excluded = Listed() if self.exclude is None else read_list(Path(self.exclude), lookup)
+        labelled = Listed() if self.labelled is None else read_list(Path(self.labelled), lookup, labelled=True)
+        excluded = Listed() if self.exclude is None else read_list(Path(self.exclude), lookup, labelled=False)
         numbers = None if self.groups is None else read_groups(self.groups, lookup)
         return Limits(labelled.positions, excluded.positions, numbers, most), labelled.unlabelled
 

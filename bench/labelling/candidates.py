@@ -149,19 +149,25 @@ def limits_of(
     if groups is not None and groups.shape != (size,):
         raise SpecError(f"groups has shape {groups.shape}; expected one for each of {size} items.")
     most = most_of_a_group(per_group, grouped=groups is not None)
-    numbers = None if groups is None else _numbered(groups)
+    numbers = None if groups is None else number_groups(groups)
     return Limits(_positions("labelled", labelled, size), _positions("exclude", exclude, size), numbers, most)
 
 
-def _numbered(groups: NDArray[Any]) -> NDArray[np.int64]:
-    """Return numbers for the sorted groups from 0, and then for every item without a group."""
+def number_groups(groups: NDArray[Any]) -> NDArray[np.int64]:
+    """Return numbers for the groups in the order of the items, and then for every item whose group is missing.
+
+    Names of groups, and the order of a list's lines, have no influence: draws inside groups follow these numbers.
+
+    Args:
+        groups: [N] values that can be compared; missing ones are None, NaN or empty.
+    """
     import pandas as pd
 
     # As objects, so that missing groups can be None whatever their type.
     values = groups.astype(object)
     values[groups == ""] = None
     try:
-        numbers, names = pd.factorize(values, sort=True)
+        numbers, names = pd.factorize(values)
     except TypeError as error:
         raise SpecError(f"groups holds values that cannot be compared: {error}; give numbers or texts.") from error
     alone = np.flatnonzero(numbers < 0)

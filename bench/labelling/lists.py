@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
@@ -11,11 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.errors import DataError, SpecError
-from bench.labelling.tables import read_lines
+from bench.labelling.candidates import number_groups
+from bench.labelling.tables import NAMES, column_of, read_lines
 
-NAMES = ("file", "item", "name", "filepath")
-"""Headers of the column that names items, in our own lists and in exports of Label Studio and FiftyOne."""
-_LABELS, _GROUPS, _RANKS = ("label", "class", "annotation_id"), ("group",), ("rank",)
+_LABELS, _GROUPS, _RANKS, _STATES = ("label", "class", "annotation_id"), ("group",), ("rank",), ("state",)
 """``annotation_id`` comes from Label Studio's CSV, whose other columns are named by the user's project."""
 _SHOWN, _LETTERS = 3, 80
 """Names that a message shows, and letters of each name."""
@@ -50,12 +49,16 @@ class Lookup:
         """Return the position of an item, or None."""
         if name in self._position or self.root is None:
             return self._position.get(name)
-        path = Path(name)
+        below = PurePosixPath(name.removeprefix("./")).as_posix()
+        if below in self._position:
+            return self._position[below]
+        # A relative path may begin in the working directory, as in the output of ``ls photos/*.jpg``.
+        path = Path(name).absolute()
         # Both as the user typed it and resolved: a list of another tool may contain either.
-        for folder in (self.root, self.root.resolve()):
-            if path.is_absolute() and path.is_relative_to(folder):
+        for folder in (self.root.absolute(), self.root.resolve()):
+            if path.is_relative_to(folder):
                 return self._position.get(path.relative_to(folder).as_posix())
-        return self._position.get(PurePosixPath(name.removeprefix("./")).as_posix())
+        return None
 
     def find_all(self, names: Sequence[str], source: str) -> NDArray[np.int64]:
         """Return the positions of all names, in their order.
@@ -76,30 +79,37 @@ class Lookup:
         return np.array(positions, dtype=np.int64)
 
 
-def read_list(path: Path, lookup: Lookup) -> Listed:
+def read_list(path: Path, lookup: Lookup, *, labelled: bool) -> Listed:
     """Return the items that a file lists.
 
     The file is a CSV with a column ``file`` or ``item``, such as our own lists; a text with one name a line; or the
-    file of a labelling tool. If any line has a value in a column ``label`` or ``class``, only lines with a value count.
-    The same holds for annotations in a file of Label Studio or COCO.
+    file of a labelling tool.
+
+    Args:
+        path: the file.
+        lookup: the items.
+        labelled: whether the list is of labelled items. If any of its lines then has a value in a column ``label`` or
+            ``class``, only lines with a value count, and likewise for annotations in a file of Label Studio or COCO.
+            Otherwise every line counts, except that of a table of all items the lines without a state do not.
 
     Raises:
         DataError: the file is not readable as text, lacks the column, or has a name that is none of the items.
     """
     rows = read_lines(path)
-    header = _header(rows, lookup, path)
-    if header is None:
+    column = _names_column(rows, lookup, path)
+    if column is None:
         return Listed(np.unique(lookup.find_all([row[0] for row in rows], str(path))))
-    column, rows = header[0], rows[1:]
-    titles = header[1]
-    if "state" in titles:  # a table of --scores, which holds every item
-        rows = [row for row in rows if _cell(row, titles.index("state")) in ("chosen", "labelled")]
+    titles, rows = rows[0], rows[1:]
+    state = column_of(titles, _STATES)
+    if state is not None:  # a table of --scores, which holds every item
+        counting = ("chosen", "labelled") if labelled else ("chosen", "labelled", "excluded")
+        rows = [row for row in rows if _cell(row, state) in counting]
     filled = len(rows)
     # A table of --scores was cut by its state already.
-    for marks in (_LABELS,) if "state" in titles else (_LABELS, _RANKS):
-        at = next((titles.index(title) for title in marks if title in titles), None)
-        if at is not None and any(_cell(row, at) for row in rows):
-            rows = [row for row in rows if _cell(row, at)]
+    for marks in ((_LABELS,) if labelled else ()) + ((_RANKS,) if state is None else ()):
+        at = column_of(titles, marks)
+        if at is not None and any(_cell(row, at).strip() for row in rows):
+            rows = [row for row in rows if _cell(row, at).strip()]
     names = [_cell(row, column) for row in rows]
     return Listed(np.unique(lookup.find_all(names, str(path))), filled - len(rows))
 
@@ -121,45 +131,30 @@ def read_groups(source: str, lookup: Lookup) -> NDArray[np.int64]:
     if source == "folder":
         if lookup.root is None:
             raise SpecError("--groups folder needs --images, whose files lie in folders; give a CSV of item and group.")
-        keys = [name.rpartition("/")[0] for name in lookup.names]
-    else:
-        path = Path(source)
-        rows = read_lines(path)
-        header = _header(rows, lookup, path)
-        titles = header[1] if header else []
-        column = next((titles.index(title) for title in _GROUPS if title in titles), None)
-        if header is None or column is None:
-            raise DataError(f"{path} has no columns file (or item) and group; its first line must name them.")
-        positions = lookup.find_all([_cell(row, header[0]) for row in rows[1:]], str(path))
-        groups: dict[int, str] = {}
-        for at, row in zip(positions.tolist(), rows[1:], strict=True):
-            group = _cell(row, column).strip()
-            if group and groups.setdefault(at, group) != group:
-                raise DataError(
-                    f"{path} has {lookup.names[at]} in two groups, {groups[at]} and {group}; an item belongs to one."
-                )
-        return _numbers(groups, len(lookup.names))
-    return np.unique(np.array(keys, dtype=object), return_inverse=True)[1].astype(np.int64)
+        # The folder itself is a group too, and no missing one.
+        return number_groups(np.array([name.rpartition("/")[0] or "." for name in lookup.names], dtype=object))
+    path = Path(source)
+    rows = read_lines(path)
+    column, of_group = _names_column(rows, lookup, path), column_of(rows[0], _GROUPS)
+    if column is None or of_group is None:
+        raise DataError(f"{path} has no columns file (or item) and group; its first line must name them.")
+    positions = lookup.find_all([_cell(row, column) for row in rows[1:]], str(path))
+    groups = np.full(len(lookup.names), None, dtype=object)
+    for at, row in zip(positions.tolist(), rows[1:], strict=True):
+        group = _cell(row, of_group).strip()
+        if group and groups[at] not in (None, group):
+            raise DataError(
+                f"{path} has {lookup.names[at]} in two groups, {groups[at]} and {group}; an item belongs to one."
+            )
+        groups[at] = group or groups[at]
+    return number_groups(groups)
 
 
-def _numbers(groups: Mapping[int, str], size: int) -> NDArray[np.int64]:
-    """Return numbers for the groups from 0, and then for every item without a group."""
-    number = {name: index for index, name in enumerate(dict.fromkeys(groups.values()))}
-    # Items that no line names are groups of one.
-    numbered = len(number) + np.arange(size, dtype=np.int64)
-    for position, name in groups.items():
-        numbered[position] = number[name]
-    return numbered
-
-
-def _header(rows: Sequence[Sequence[str]], lookup: Lookup, path: Path) -> tuple[int, list[str]] | None:
-    """Return the column of the names and all titles; None if the first line is a name and no header."""
-    titles = [title.strip().lower() for title in rows[0]]
-    for column in NAMES:
-        if column in titles:
-            return titles.index(column), titles
-    if lookup.find(rows[0][0]) is not None or len(titles) == 1:
-        return None
+def _names_column(rows: Sequence[Sequence[str]], lookup: Lookup, path: Path) -> int | None:
+    """Return the column of the names; None if the first line is a name and no header."""
+    column = column_of(rows[0], NAMES)
+    if column is not None or lookup.find(rows[0][0]) is not None or len(rows[0]) == 1:
+        return column
     raise DataError(f"{path} has the columns {', '.join(rows[0])}; expected one named file or item.")
 
 

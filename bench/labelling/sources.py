@@ -15,9 +15,9 @@ from bench.identity import EncoderRef
 from bench.images.folders import ImageFiles, Scan, Skipped
 from bench.labelling.candidates import Limits
 from bench.labelling.images import embed_files, find_images
-from bench.labelling.lists import NAMES, Lookup
+from bench.labelling.lists import Lookup
 from bench.labelling.rows import Rows, RowsAt, contents_of
-from bench.labelling.tables import read_lines
+from bench.labelling.tables import NAMES, column_of, read_lines
 from bench.labelling.to_label import Named
 from bench.labelling.vectors import read_embeddings
 from bench.plain_files import read_regular
@@ -176,11 +176,14 @@ def _read_names(path: Path, count: int) -> list[str]:
     names = text.split("\n")
     # Not by ``splitlines``, which also breaks at characters that names of files may contain.
     names = [name.removesuffix("\r") for name in (names[:-1] if names[-1] == "" else names)]
-    if path.suffix.lower() == ".csv" and len(names) != count:
-        # A CSV as pandas writes it, with a header and perhaps other columns.
-        title, *rows = read_lines(path)
-        column = next((title.index(name) for name in NAMES if name in title), None)
-        names = names if column is None else [row[column] for row in rows if len(row) > column]
+    if path.suffix.lower() in (".csv", ".tsv"):
+        # As pandas writes it, perhaps with a header and other columns; quotes are not part of a name.
+        rows = read_lines(path)
+        column = column_of(rows[0], NAMES)
+        if column is not None:
+            names = [row[column] for row in rows[1:] if len(row) > column]
+        elif all(len(row) == 1 for row in rows):
+            names = [row[0] for row in rows]
     if len(names) != count:
         raise DataError(f"{path} has {len(names):,} lines, and the embeddings {count:,}; expected one name each.")
     return names

@@ -5,14 +5,18 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from bench.errors import DataError
 from bench.plain_files import read_regular
 
+NAMES = ("file", "item", "name", "filepath")
+"""Headers of the column that names items, in our own lists and in exports of Label Studio and FiftyOne."""
 _MOST_BYTES = 1 << 30
+_SEPARATORS = ",;\t"
+"""Where numbers have decimal commas, spreadsheets separate the columns of a CSV by semicolons."""
 _DONE = "annotated"
 """Stands for the label of an image that has annotations in a tool's file; the annotations do not matter here."""
 
@@ -21,8 +25,9 @@ def read_lines(path: Path) -> list[list[str]]:
     """Return the cells of each line of a list; the first line may name the columns.
 
     Args:
-        path: ``.csv`` or ``.parquet``, tasks of Label Studio or COCO (``.json``), a manifest of CVAT (``.jsonl``), or a
-            text file with any other suffix and one item a line. Tools' files get the columns ``file`` and ``label``.
+        path: ``.csv``, ``.tsv`` or ``.parquet``, tasks of Label Studio or COCO (``.json``), a manifest of CVAT
+            (``.jsonl``), or a text file with any other suffix and one item a line. Tools' files get the columns
+            ``file`` and ``label``.
 
     Returns:
         At least one line, without empty ones.
@@ -40,6 +45,12 @@ def read_lines(path: Path) -> list[list[str]]:
     return lines
 
 
+def column_of(titles: Sequence[str], names: Sequence[str]) -> int | None:
+    """Return the column whose title is the first of ``names`` that occurs; None if no title is one of them."""
+    plain = [title.strip().lower() for title in titles]
+    return next((plain.index(name) for name in names if name in plain), None)
+
+
 def _decoded(path: Path, content: bytes) -> str:
     if b"\0" in content:
         raise DataError(f"{path} is not a text in UTF-8; give one name a line, or a CSV with a column file or item.")
@@ -52,7 +63,16 @@ def _text(path: Path, content: bytes) -> list[list[str]]:
 
 
 def _csv(path: Path, content: bytes) -> list[list[str]]:
-    return [row for row in csv.reader(io.StringIO(_decoded(path, content), newline="")) if any(row)]
+    text = _decoded(path, content)
+    try:
+        # Without a header, other separators than commas may be part of the names.
+        for separator in (*_SEPARATORS, ","):
+            lines = [row for row in csv.reader(io.StringIO(text, newline=""), delimiter=separator) if any(row)]
+            if lines and column_of(lines[0], NAMES) is not None:
+                break
+    except csv.Error as error:
+        raise DataError(f"cannot read {path} as CSV: {error}; perhaps a quote is not closed.") from error
+    return lines
 
 
 def _parquet(path: Path, content: bytes) -> list[list[str]]:
@@ -109,6 +129,7 @@ def _manifest(path: Path, content: bytes) -> list[list[str]]:
 
 _READERS: dict[str, Callable[[Path, bytes], list[list[str]]]] = {
     ".csv": _csv,
+    ".tsv": _csv,
     ".parquet": _parquet,
     ".json": _json,
     ".jsonl": _manifest,

@@ -50,6 +50,27 @@ def test_names_of_embeddings_as_pandas_writes_them(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("content", "names"),
+    [
+        ('"a, 1.jpg"\nb.jpg\n', ["a, 1.jpg", "b.jpg"]),
+        ('File;note\n"a; 1.jpg";x\nb.jpg;y\n', ["a; 1.jpg", "b.jpg"]),
+        ("file\na.jpg\n", None),
+        ("order,file\n1,a.jpg\n", None),
+    ],
+)
+def test_a_header_is_never_taken_for_a_name(tmp_path: Path, content: str, names: list[str] | None) -> None:
+    """With one name too few, the header would stand for the first item, and every name for the item after its own."""
+    np.save(tmp_path / "x.npy", load_digits().data[:2])
+    (tmp_path / "names.csv").write_text(content)
+    given = {"images": None, "embeddings": tmp_path / "x.npy", "names": tmp_path / "names.csv"}
+    if names is not None:
+        assert Source.find(**given).names == names
+        return
+    with pytest.raises(DataError, match="has 1 lines, and the embeddings 2; expected one name each"):
+        Source.find(**given)
+
+
+@pytest.mark.parametrize(
     ("given", "error", "message"),
     [
         ({}, SpecError, "give either --images FOLDER or --embeddings"),

@@ -95,7 +95,7 @@ def test_what_tools_export(tmp_path: Path, document: Any, positions: list[int], 
     """In a list that is half done, what has no annotation is not labelled."""
     path = tmp_path / "export.json"
     path.write_text(json.dumps(document), encoding="utf-8")
-    listed = read_list(path, Lookup(NAMES, tmp_path))
+    listed = read_list(path, Lookup(NAMES, tmp_path), labelled=True)
     assert (listed.positions.tolist(), listed.unlabelled) == (positions, unlabelled)
 
 
@@ -104,6 +104,7 @@ def test_what_tools_export(tmp_path: Path, document: Any, positions: list[int], 
     [
         ("x.txt", b"PAR1\0\0\1", "is not a text in UTF-8"),
         ("x.csv", "file\r\na".encode("utf-16"), "is not a text in UTF-8"),
+        ("x.csv", b'file\n"a.png\n' + b"b.png\n" * 30_000, "cannot read .* as CSV: .*; perhaps a quote is not closed"),
         ("x.parquet", b"PAR1", "cannot read .* as Parquet"),
         ("x.json", b"{", "neither tasks of Label Studio.* nor images of COCO"),
         ("x.json", b"[1]", "neither tasks"),
@@ -120,5 +121,5 @@ def test_what_tools_export(tmp_path: Path, document: Any, positions: list[int], 
 def test_what_is_no_list_is_one_short_line(tmp_path: Path, name: str, content: bytes, message: str) -> None:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(DataError, match=message) as raised:
-        read_list(tmp_path / name, Lookup(NAMES, tmp_path))
+        read_list(tmp_path / name, Lookup(NAMES, tmp_path), labelled=True)
     assert len(str(raised.value).removeprefix(str(tmp_path))) < 300
