@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypedDict
 
@@ -210,6 +210,7 @@ def select(
     exclude: ArrayLike | None = None,
     groups: ArrayLike | None = None,
     per_group: int | Literal["all"] = 1,
+    similarity: float | None = None,
     seed: int = 0,
     device: str = "auto",
     threads: int = 1,
@@ -235,6 +236,8 @@ def select(
             missing (None, NaN or empty) is in none.
         per_group: most items to have labelled in a group, counting those that already are; ``"all"`` chooses whole
             groups, of at most n items in total.
+        similarity: cosine similarity from which items are near-duplicates, such as 0.98: of these, only the first can
+            be chosen, and none if one of them is labelled. None keeps all.
         seed: seed of everything random.
         device: ``auto``, ``cpu`` or ``cuda``.
         threads: number of CPU threads.
@@ -262,7 +265,9 @@ def select(
     budget, num_classes = _whole("budget", budget, 2), _whole("num_classes", num_classes, 2)
     seed, threads = _whole("seed", seed, 0), _whole("threads", threads, 1)
     vectors: Rows | None = None if images else as_vectors(array, "X")
-    limits = limits_of(len(array), labelled, exclude, groups, per_group)
+    if similarity is not None and not 0.5 <= similarity <= 1:
+        raise SpecError(f"similarity={similarity!r} is not valid: a cosine from 0.5 to 1, or None.")
+    limits = replace(limits_of(len(array), labelled, exclude, groups, per_group), similarity=similarity)
     call = find_method(method, items=len(array))
     check_request(call, budget=budget, items=len(array), classes=num_classes)
     check_limits(limits, budget=budget, items=len(array))

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from bench.labelling.choose import Chosen
     from bench.labelling.sources import Items, Source
 
-PICTURES = 100
+_ON_SHEET = 100
+"""The most pictures on a contact sheet."""
 
 
 @dataclass(frozen=True)
@@ -102,9 +103,9 @@ class OutputOptions:
             unlabelled: number of lines of the labelled list that did not count, since they have no label.
             bucket: address of the folder that the pictures were fetched from; None for local pictures.
         """
-        from bench.labelling.contact_sheet import contact_sheet
+        from bench.labelling.contact_sheet import contact_sheet, thumbnails
         from bench.labelling.handover import handover
-        from bench.labelling.page import choice_page, map_of
+        from bench.labelling.page import PICTURES, choice_page, map_of
         from bench.labelling.to_label import all_records, beside, check_free, list_csv, records, write_table
         from bench.results.rendering import to_csv, write_bytes
 
@@ -141,17 +142,17 @@ class OutputOptions:
         if items.skipped:
             lines = [{"file": item.name, "reason": item.reason} for item in items.skipped]
             summary["skipped"] = str(write_bytes(skipped, to_csv(lines).encode("utf-8", "surrogateescape")))
+        small = [] if pictures is None else thumbnails(pictures, min(PICTURES, len(pictures)))
         if pictures is not None:
-            shown = range(min(PICTURES, len(pictures)))
-            captions = [f"{number + 1}: {Path(pictures.names[number]).name}" for number in shown]
-            summary["contact_sheet"] = str(write_bytes(sheet, contact_sheet(pictures, shown, captions)))
+            captions = [f"{number}: {Path(name).name}" for number, name in enumerate(pictures.names[:_ON_SHEET], 1)]
+            summary["contact_sheet"] = str(write_bytes(sheet, contact_sheet(small[:_ON_SHEET], captions)))
         drawing = map_of(items.vectors, chosen.positions, limits.labelled)
         left_out = [
             ("Near-duplicates left out", [items.names[position] for position in chosen.duplicates.tolist()]),
             ("Left out since their group has enough", [items.names[position] for position in chosen.grouped.tolist()]),
         ]
         about = f"{headline(summary)} {complement(summary)}".rstrip()
-        html = choice_page(about, chosen.warnings, listed, pictures, drawing, left_out, items.skipped)
+        html = choice_page(about, chosen.warnings, listed, small, drawing, left_out, items.skipped)
         # On the page, for people, bytes of a file name that are not UTF-8 become question marks; the CSV keeps them.
         summary["page"] = str(write_bytes(page, html.encode("utf-8", "replace")))
         return summary

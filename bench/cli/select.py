@@ -78,6 +78,15 @@ class ChoiceOptions:
             raise SpecError(f"--similarity {self.similarity} has no effect without --skip-duplicates; add that.")
         return (self.similarity or SIMILARITY) if self.skip_duplicates else None
 
+    def check(self) -> None:
+        """Refuse methods that are not valid whatever the items are, before remote files are fetched."""
+        from bench.grammar import split_list
+        from bench.labelling.choose import check_label_free
+        from bench.labelling.default import find_method
+
+        for method in split_list(self.method) if self.compare else [self.method]:
+            check_label_free(find_method(method, items=self.budget))
+
     def call(self, items: int) -> Call:
         """Return the method, checked against the number of items before any work."""
         from bench.labelling.choose import check_request
@@ -133,7 +142,7 @@ class ItemOptions:
         ),
     ] = None
 
-    def find(self, cache: Path, out: Path, quiet: bool) -> tuple[Source, Path | None]:
+    def find(self, cache: Path, out: Path, *, download: bool, quiet: bool) -> tuple[Source, Path | None]:
         """Fetch remote files and extract frames of videos; return the items, and the folder of the frames."""
         from bench.cli._stages import StageProgress
         from bench.engine.plan import check_writable
@@ -153,12 +162,14 @@ class ItemOptions:
         check_writable(out.parent)
         images = None if self.images is None else Path(self.images)
         unusable: tuple[Skipped, ...] = ()
+        address = None if self.images is None else address_of(self.images)
+        if self.embeddings is None and (address or self.fps is not None):
+            self.weights(download)  # Missing weights are refused before files are fetched, which may take hours.
         with StageProgress(quiet=quiet) as progress:
             embeddings, names = (
                 None if path is None else Path(local_copy(path, cache / "fetched", progress.stage))
                 for path in (self.embeddings, self.names)
             )
-            address = None if self.images is None else address_of(self.images)
             if address:
                 suffixes = readable_suffixes() if self.fps is None else SUFFIXES
                 images, unusable = fetch_folder(address, cache / "fetched", suffixes, progress.stage)
@@ -214,15 +225,19 @@ class ListOptions:
         return {"--labelled": self.labelled, "--exclude": self.exclude, "--groups": groups}
 
     def fetched(self, cache: Path, quiet: bool) -> ListOptions:
-        """Return the options with local copies of remote lists."""
+        """Return the options with local copies of remote lists, which can be read."""
         from bench.cli._stages import StageProgress
         from bench.labelling.remote import local_copy
+        from bench.labelling.tables import read_lines
 
         with StageProgress(quiet=quiet) as progress:
             labelled, exclude, groups = (
                 None if path is None else local_copy(path, cache / "fetched", progress.stage)
                 for path in (self.labelled, self.exclude, self.groups)
             )
+        for path in (labelled, exclude, None if groups == "folder" else groups):
+            if path is not None:
+                read_lines(Path(path))  # A wrong file is refused before images are fetched, which may take hours.
         return replace(self, labelled=labelled, exclude=exclude, groups=groups)
 
     def limits(self, source: Source) -> tuple[Limits, int]:
@@ -272,14 +287,16 @@ def select(
     read = {**lists.files(), "--embeddings": inputs.embeddings, "--names": inputs.names}
     outputs.check(read, files=bool(inputs.images))
     similarity = choice.least_similarity()
+    choice.check()
     started = time.perf_counter()
     from bench.store.folder import cache_folder
 
     cache = cache_folder(cache_dir)
-    source, frames = inputs.find(cache, outputs.out, quiet)
+    lists = lists.fetched(cache, quiet)
+    source, frames = inputs.find(cache, outputs.out, download=download, quiet=quiet)
     outputs.check_pictures(source)
     size = len(source.names)
-    limits, unlabelled = lists.fetched(cache, quiet).limits(source)
+    limits, unlabelled = lists.limits(source)
     call = choice.call(size)
     check_limits(limits, budget=choice.budget, items=size)
     others = source.other_suffixes(without=outputs.files())

@@ -46,9 +46,7 @@ def decode(path: Path, *, upright: bool, sha256: str = "", about: int = 0) -> Im
             raise ValueError("it is empty")
         if sha256 and hashlib.sha256(content).hexdigest() != sha256:
             raise ValueError("it was changed meanwhile")
-        # Only a few formats: Pillow's others are rare, and each is a parser that a stranger's file could attack.
-        known = ("JPEG", "PNG", "WEBP", *(heic.formats() if heic.looks_like(content) else ()))
-        with Image.open(io.BytesIO(content), formats=known) as image:
+        with Image.open(io.BytesIO(content), formats=formats_of(content)) as image:
             if about:
                 image.draft("RGB", (about, about))
             # Rotated before the conversion, which drops the EXIF data.
@@ -58,6 +56,14 @@ def decode(path: Path, *, upright: bool, sha256: str = "", about: int = 0) -> Im
     # Pillow's decoders raise whatever the damage happens to cause: OSError, SyntaxError, struct.error and others.
     except Exception as error:
         raise DataError(f"cannot decode the image {path}: {_words(error)}. Replace or remove the file.") from error
+
+
+def formats_of(begin: bytes) -> tuple[str, ...]:
+    """Return Pillow's names of the formats to try for a file that begins like this.
+
+    Only a few: Pillow's others are rare, and each is a parser that a stranger's file could attack.
+    """
+    return ("JPEG", "PNG", "WEBP", *(heic.formats() if heic.looks_like(begin) else ()))
 
 
 def _turned(image: Image) -> Image:

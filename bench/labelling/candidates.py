@@ -104,29 +104,55 @@ def find_candidates(
 
 
 def check_limits(limits: Limits, *, budget: int, items: int) -> None:
-    """Refuse a budget that exceeds the items that are neither labelled nor excluded, before anything is embedded.
+    """Refuse a budget that does not fit what is neither labelled nor excluded, before anything is embedded.
 
     Raises:
-        SpecError: too few items are left.
+        SpecError: too few items are left, or only groups that are larger than the budget.
     """
-    taken = len(np.union1d(limits.labelled, limits.excluded))
+    free = np.setdiff1d(np.arange(items), np.union1d(limits.labelled, limits.excluded))
+    taken = items - len(free)
     # If nothing is taken, ``check_request`` refuses the budget in plainer words.
     if taken and budget > items - taken:
         raise SpecError(
             f"budget {budget} is not valid: of {items} items {taken} are labelled or excluded, "
             f"and {items - taken} are left."
         )
-    if limits.groups is not None and limits.per_group is not None:
-        labelled = np.unique(limits.labelled)
-        left = np.setdiff1d(np.arange(items), np.union1d(labelled, limits.excluded))
-        size = int(limits.groups.max()) + 1
-        known, free = (np.bincount(limits.groups[part], minlength=size) for part in (labelled, left))
-        most = int(np.minimum(free, np.maximum(limits.per_group - known, 0)).sum())
-        if budget > most:
-            raise SpecError(
-                f"--budget {budget} is not valid: of {items} items {len(left) - most} are more than --per-group "
-                f"{limits.per_group} of their group, and {most} are left."
-            )
+    if limits.groups is None:
+        return
+    if limits.per_group is None:
+        check_whole_groups(
+            limits.groups[free], budget, f"of {items} items {taken} are labelled or excluded; " if taken else ""
+        )
+        return
+    size = int(limits.groups.max()) + 1
+    known, left = (np.bincount(limits.groups[part], minlength=size) for part in (np.unique(limits.labelled), free))
+    most = int(np.minimum(left, np.maximum(limits.per_group - known, 0)).sum())
+    if budget > most:
+        raise SpecError(
+            f"--budget {budget} is not valid: of {items} items {len(free) - most} are more than --per-group "
+            f"{limits.per_group} of their group, and {most} are left."
+        )
+
+
+def check_whole_groups(groups: NDArray[np.int64], budget: int, left_out: str) -> None:
+    """Refuse a budget that is smaller than every group, or fewer than two groups.
+
+    Args:
+        groups: int64, group of each item that may be chosen.
+        budget: n, items to label.
+        left_out: beginning of a message: what happened to other items.
+
+    Raises:
+        SpecError: no choice of whole groups is possible.
+    """
+    sizes = np.unique(groups, return_counts=True)[1]
+    if len(sizes) < 2:
+        raise SpecError(f"--per-group all is not valid: {left_out}the items form only {len(sizes)} group.")
+    if sizes.min() > budget:
+        raise SpecError(
+            f"budget {budget} is not valid: {left_out}the smallest of {len(sizes):,} groups has {sizes.min():,} items, "
+            "and --per-group all keeps groups whole."
+        )
 
 
 def limits_of(

@@ -90,10 +90,7 @@ def check_request(call: Call, *, budget: int, items: int, classes: int, left_out
         SpecError: a parameter, the budget or the number of classes is not valid.
         LabelAccessError: the method needs labels.
     """
-    entry = methods.get(call.name, usable=_label_free)
-    if entry.info.supervision in ("coreset", "labels"):
-        free = ", ".join(item.name for item in methods if _label_free(item))
-        raise LabelAccessError(f"method {call.name!r} reads labels, and these items have none. Label-free: {free}.")
+    entry = check_label_free(call)
     params = entry.resolve(call.params)
     if items < 2:
         raise SpecError(
@@ -105,6 +102,20 @@ def check_request(call: Call, *, budget: int, items: int, classes: int, left_out
         raise SpecError(f"{classes} classes are not valid: {left_out}{items} items can form 2 to {items} clusters.")
     entry.info.check(params, rate_for(budget, items))
     check_candidates(entry, params, rate_for(budget, items))
+    return entry
+
+
+def check_label_free(call: Call) -> Entry[MethodInfo]:
+    """Return the method's entry; refuse one that reads labels, or a parameter that is not valid whatever the items are.
+
+    Raises:
+        BenchError: see ``check_request``.
+    """
+    entry = methods.get(call.name, usable=_label_free)
+    if entry.info.supervision in ("coreset", "labels"):
+        free = ", ".join(item.name for item in methods if _label_free(item))
+        raise LabelAccessError(f"method {call.name!r} reads labels, and these items have none. Label-free: {free}.")
+    entry.resolve(call.params)
     return entry
 
 

@@ -56,7 +56,7 @@ def copies(chosen: Collection[Hashable], labelled: Iterable[Hashable]) -> list[s
     are = "is an exact copy of another" if repeated == 1 else "are exact copies of other"
     return [
         f"{repeated:,} of the {len(chosen):,} chosen items {are} chosen or labelled item{'s' * (repeated > 1)}; leave "
-        "copies out (bench select --skip-duplicates)."
+        "copies out (bench select --skip-duplicates, or bench.select(similarity=0.98))."
     ]
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from bench.errors import DataError
 from bench.images.decoding import decode
 from bench.images.folders import ImageFiles
+from bench.images.streaming import in_threads
 from bench.plain_files import open_regular
 
 if TYPE_CHECKING:
@@ -25,12 +26,11 @@ _MARK = b"contact sheet of bench select"
 """JPEG comment that tells a contact sheet from the user's pictures."""
 
 
-def contact_sheet(files: ImageFiles, positions: Sequence[int], captions: Sequence[str]) -> bytes:
+def contact_sheet(pictures: Sequence[Image | None], captions: Sequence[str]) -> bytes:
     """Return a contact sheet: pictures side by side, each with a caption below.
 
     Args:
-        files: files of the pictures; a picture that can no longer be read is left blank.
-        positions: positions of the pictures to show, in order.
+        pictures: from ``thumbnails``, in order; the place of a missing one stays blank.
         captions: a line for each; a long caption loses its middle, since names differ at their end. Characters that
             cannot be printed, such as a line break, become a ``?``.
 
@@ -39,16 +39,15 @@ def contact_sheet(files: ImageFiles, positions: Sequence[int], captions: Sequenc
     """
     from PIL import Image, ImageDraw
 
-    columns = min(_PER_LINE, len(positions))
-    lines = -(-len(positions) // columns)
+    columns = min(_PER_LINE, len(pictures))
+    lines = -(-len(pictures) // columns)
     step = THUMBNAIL + _GAP
     sheet = Image.new("RGB", (columns * step + _GAP, lines * (step + _TEXT) + _GAP), "white")
     draw = ImageDraw.Draw(sheet)
     draw.font = _font()
-    for number, (position, caption) in enumerate(zip(positions, captions, strict=True)):
+    for number, (small, caption) in enumerate(zip(pictures, captions, strict=True)):
         left, top = _GAP + number % columns * step, _GAP + number // columns * (step + _TEXT)
-        with suppress(DataError, MemoryError):  # the file may have moved: the list matters more than its picture
-            small = thumbnail(files.locate(position))
+        if small is not None:
             sheet.paste(small, (left + (THUMBNAIL - small.width) // 2, top + (THUMBNAIL - small.height) // 2))
         # A line break would draw over the picture below.
         caption = "".join(letter if letter.isprintable() else "?" for letter in caption)
@@ -77,7 +76,19 @@ def _fitting(caption: str, length: Callable[[str], float]) -> str:
     return cut
 
 
-def thumbnail(path: Path) -> Image:
+def thumbnails(files: ImageFiles, number: int) -> list[Image | None]:
+    """Return the first pictures as small ones; None for a file that can no longer be read."""
+
+    def small(position: int) -> Image | None:
+        # The file may have moved: the list matters more than its picture.
+        with suppress(DataError, MemoryError):
+            return _thumbnail(files.locate(position))
+        return None
+
+    return in_threads(small, number)
+
+
+def _thumbnail(path: Path) -> Image:
     """Return the picture upright, with a longer side of THUMBNAIL pixels."""
     from PIL import ImageOps
 

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from bench.errors import DataError, SpecError, UnknownName
-from bench.images import heic
+from bench.images.decoding import formats_of
 from bench.images.folders import ImageFiles
 from bench.labelling.formats import FORMATS, Format
+from bench.plain_files import open_regular
 from bench.results.rendering import to_csv
 
 if TYPE_CHECKING:
@@ -146,12 +147,13 @@ def image_size(path: Path) -> tuple[int, int]:
     """
     from PIL import Image
 
-    if path.suffix.lower() in heic.SUFFIXES:
-        heic.formats()
     try:
-        with Image.open(path) as image:
-            width, height = image.size
-            turned = _is_turned(image)
+        with open_regular(path) as file:
+            formats = formats_of(file.read(16))
+            file.seek(0)
+            with Image.open(file, formats=formats) as image:
+                width, height = image.size
+                turned = _is_turned(image)
     except (OSError, ValueError) as error:
         raise DataError(f"cannot read {path}: {error}.") from error
     return (height, width) if turned else (width, height)

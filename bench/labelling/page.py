@@ -5,19 +5,18 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Sequence
-from contextlib import suppress
 from importlib.resources import files as resources
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.errors import DataError
-from bench.images.folders import ImageFiles, Skipped
+from bench.images.folders import Skipped
 from bench.knn import unit_rows
-from bench.labelling.contact_sheet import thumbnail
 from bench.labelling.rows import Rows
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 PICTURES = 500
 """The most pictures of a choice; a page with more would be too heavy to open."""
@@ -40,7 +39,7 @@ def choice_page(
     summary: str,
     warnings: Sequence[str],
     entries: Sequence[dict[str, Any]],
-    pictures: ImageFiles | None,
+    pictures: Sequence[Image | None],
     drawing: Map,
     left_out: Sequence[tuple[str, Sequence[str]]],
     skipped: Sequence[Skipped],
@@ -51,7 +50,7 @@ def choice_page(
         summary: a sentence or two about the choice.
         warnings: signs that the choice is not varied.
         entries: the records of the choice, in order: ``order``, ``file`` or ``item``, ``cluster``, ``score``.
-        pictures: pictures of the entries; None if items have none.
+        pictures: from ``thumbnails``, of the first entries or of none; a missing one is shown as such.
         drawing: the map from ``map_of``.
         left_out: heading and names for each reason, such as near-duplicates.
         skipped: files that could not be used.
@@ -68,9 +67,7 @@ def choice_page(
         map=drawing,
         entries=entries,
         name=lambda entry: entry.get("file", entry.get("item")),
-        pictures=[]
-        if pictures is None
-        else [_picture(pictures.locate(number)) for number in range(min(PICTURES, len(pictures)))],
+        pictures=["" if picture is None else _data_uri(picture) for picture in pictures],
         left_out=[*left_out, ("Files skipped", [f"{item.name}: {item.reason}" for item in skipped])],
         listed=_LISTED,
     )
@@ -112,13 +109,10 @@ def _scaled(points: NDArray[np.float64]) -> NDArray[np.float64]:
     return _EDGE + inside * (np.array([_WIDTH, _HEIGHT]) - 2 * _EDGE)
 
 
-def _picture(path: Path) -> str:
-    """Return the small picture as a data URI; empty if the file has moved since it was embedded."""
-    with suppress(DataError, MemoryError):
-        buffer = io.BytesIO()
-        thumbnail(path).save(buffer, "JPEG", quality=80)
-        return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"
-    return ""
+def _data_uri(picture: Image) -> str:
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG", quality=80)
+    return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
 def _part(name: str) -> str:

@@ -103,13 +103,15 @@ def _from_parquet(path: Path) -> tuple[StoredRows, list[str] | None]:
     except (OSError, pa.ArrowException) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error
         raise DataError(f"cannot read {path} as a .parquet file: {reason}.") from error
-    column = table.column(lists[0]).combine_chunks()
+    column = table.column(lists[0])
     widths = pa.compute.unique(pa.compute.list_value_length(column)).to_pylist()
     if len(widths) != 1 or not widths[0]:
         raise DataError(
             f"{path}: column {lists[0]} has lists of different lengths, or empty ones; expected D numbers each."
         )
-    matrix = column.flatten().to_numpy(zero_copy_only=False).reshape(len(column), widths[0])
+    # By chunks: Arrow counts the numbers of an array in 32 bits, which 1,000,000 x 3,072 exceeds.
+    parts = [chunk.flatten().to_numpy(zero_copy_only=False).reshape(len(chunk), widths[0]) for chunk in column.chunks]
+    matrix = np.concatenate(parts)
     name_column = next((name for name in _NAMES if name in table.column_names), None)
     if name_column is None:
         return as_vectors(matrix, str(path)), None

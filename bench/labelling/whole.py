@@ -8,10 +8,9 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.errors import SpecError
 from bench.grammar import Call
 from bench.identity import derive_seed
-from bench.labelling.candidates import Limits, find_candidates
+from bench.labelling.candidates import Limits, check_whole_groups, find_candidates
 from bench.labelling.choose import UNIFORM, Chosen, choose
 from bench.labelling.items import ComputeSettings
 from bench.labelling.order import by_complement
@@ -54,7 +53,8 @@ def choose_to_label(
     candidates = find_candidates(embeddings, limits, rng, threads=machine.threads, progress=progress)
     items, heads = candidates.members, candidates.positions
     sizes = np.bincount(groups[items], minlength=int(groups.max()) + 1)
-    _check(sizes[groups[heads]], budget, left_out + candidates.left_out)
+    # Checked before anything was embedded, but near-duplicates and files that cannot be read were not known then.
+    check_whole_groups(groups[items], budget, left_out + candidates.left_out)
     # A method's budget is at least 2.
     num_heads = min(len(heads), max(2, round(budget / sizes[groups[heads]].mean())))
     # All items but the heads are excluded, and groups are ignored, so that the method chooses among the heads.
@@ -78,17 +78,6 @@ def choose_to_label(
         clusters = clusters.copy()
         clusters[items] = of_group[groups[items]]
     return chosen._replace(positions=positions, clusters=clusters, duplicates=candidates.duplicates, grouped=_NONE)
-
-
-def _check(sizes: NDArray[np.int64], budget: int, left_out: str) -> None:
-    """Refuse a budget that is smaller than every group, or fewer than two groups."""
-    if len(sizes) < 2:
-        raise SpecError(f"--per-group all is not valid: {left_out}the items form only {len(sizes)} group.")
-    if sizes.min() > budget:
-        raise SpecError(
-            f"budget {budget} is not valid: {left_out}the smallest of {len(sizes):,} groups has {sizes.min():,} items, "
-            "and --per-group all keeps groups whole."
-        )
 
 
 def _filled(

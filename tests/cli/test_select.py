@@ -22,6 +22,7 @@ from typer.testing import CliRunner, Result
 from bench.cli import app, main
 from bench.errors import BenchError, SpecError
 from bench.identity import EncoderRef
+from bench.images.decoding import decode
 from bench.labelling.images import EmbeddingShard, FittedToFiles, embed_files, find_images
 from bench.stages.base import Stage
 from bench.stages.clusters import ClusterCount, PseudoLabels
@@ -88,6 +89,23 @@ def test_images_to_label(tmp_path: Path, photos: Path) -> None:
     assert [row["file"] for row in lines(tmp_path / "to_label.skipped.csv")] == ["broken.jpg", "empty.png"]
     with Image.open(tmp_path / "to_label.jpg") as sheet:
         assert sheet.size == (10 * 128 + 8, 3 * 144 + 8)
+
+
+def test_a_chosen_picture_is_decoded_once_for_page_and_sheet(
+    tmp_path: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Decoding is what takes long: of large pictures, writing took longer than embedding them."""
+    decoded = []
+
+    def counting(path: Path, **options: Any) -> Any:
+        decoded.append(path.name)
+        return decode(path, **options)
+
+    monkeypatch.setattr("bench.labelling.contact_sheet.decode", counting)
+    images = ("--images", str(photos), "--encoder", "pixels", "--image-size", "16")
+    done = select(tmp_path, *images, "--budget", "4", "--method", "random")
+    assert done.exit_code == 0, done.output or done.exception
+    assert len(decoded) == len(set(decoded)) == 4
 
 
 def test_copies_in_a_choice_are_said_unless_they_are_left_out(tmp_path: Path, photos: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -69,3 +70,9 @@ def test_a_budget_beyond_the_groups_is_refused_before_anything_is_embedded() -> 
     with pytest.raises(bench.SpecError, match="of 12 items 3 are more than --per-group 2 of their group, and 6 are"):
         check_limits(limits, budget=7, items=12)
     check_limits(limits_of(12, None, None, np.repeat([0, 1, 2, 3], 3), "all"), budget=12, items=12)
+    whole = limits_of(12, [0], None, np.repeat([0, 1, 2, 3], 3), "all")
+    check_limits(whole, budget=2, items=12)  # the rest of the first group
+    with pytest.raises(bench.SpecError, match="budget 2 is not valid: the smallest of 4 groups has 3 items"):
+        check_limits(replace(whole, labelled=np.empty(0, dtype=np.int64)), budget=2, items=12)
+    with pytest.raises(bench.SpecError, match="of 12 items 9 are labelled or excluded; the items form only 1 group"):
+        check_limits(replace(whole, excluded=np.arange(9)), budget=2, items=12)

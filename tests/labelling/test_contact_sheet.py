@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from bench.images.folders import scan_images
-from bench.labelling.contact_sheet import THUMBNAIL, _fitting, _font, contact_sheet
+from bench.labelling.contact_sheet import THUMBNAIL, _fitting, _font, contact_sheet, thumbnails
 
 
 def test_the_place_of_a_picture_that_was_moved_stays_empty(tmp_path: Path) -> None:
@@ -18,7 +18,7 @@ def test_the_place_of_a_picture_that_was_moved_stays_empty(tmp_path: Path) -> No
         Image.new("RGB", (300, 200), "blue").save(tmp_path / f"{name}.png")
     files = scan_images(tmp_path).files
     (tmp_path / "b.png").unlink()
-    sheet = np.asarray(Image.open(io.BytesIO(contact_sheet(files, [0, 1, 2], ["", "", ""]))))
+    sheet = np.asarray(Image.open(io.BytesIO(contact_sheet(thumbnails(files, 3), ["", "", ""]))))
     middle = sheet[8 + THUMBNAIL // 2, 8 + THUMBNAIL // 2 :: THUMBNAIL + 8]
     assert [pixel.argmax() == 2 and pixel[0] < 50 for pixel in middle[:3]] == [True, False, True]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import struct
 from pathlib import Path
 from urllib.parse import unquote
@@ -75,6 +76,15 @@ def as_orientation(kind: int, count: int, content: bytes) -> bytes:
 def test_sizes_are_those_of_the_picture_as_it_is_decoded(tmp_path: Path, exif: bytes) -> None:
     Image.new("L", (24, 16)).save(tmp_path / "x.jpg", exif=exif)
     assert image_size(tmp_path / "x.jpg") == decode(tmp_path / "x.jpg", upright=True).size
+
+
+def test_only_pictures_of_known_formats_are_opened_for_their_size(tmp_path: Path) -> None:
+    """Names beside embeddings may lead to anything: a pipe would be waited for, and Pillow has dozens of parsers."""
+    Image.new("L", (24, 16)).save(tmp_path / "x.jpg", format="PPM")
+    os.mkfifo(tmp_path / "pipe.jpg")
+    for name in ("x.jpg", "pipe.jpg"):
+        with pytest.raises(DataError, match=f"cannot read .*{name}"):
+            image_size(tmp_path / name)
 
 
 def test_the_manifest_is_as_cvat_describes_it(tmp_path: Path, photos: Path) -> None:

@@ -65,6 +65,28 @@ def test_images_of_a_store_are_chosen_by_their_names_there(tmp_path: Path, bucke
     assert [task["data"]["image"] for task in tasks] == [f"memory://bucket/photos/{name}" for name in names]
 
 
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"--method": "kmens"}, "unknown method 'kmens'"),
+        ({"--method": "aum"}, "method 'aum' reads labels"),
+        ({"--method": "typiclust,probcover(q=1)", "--compare": ""}, "unknown parameter of method 'probcover': 'q'"),
+        ({"--encoder": "pixls"}, "unknown encoder 'pixls'"),
+        ({"--encoder": "dino_vits16(weights=/nowhere)"}, "/nowhere"),
+        ({"--labelled": "/nowhere.csv"}, "cannot read /nowhere.csv"),
+        ({"--groups": "/nowhere.csv"}, "cannot read /nowhere.csv"),
+    ],
+)
+def test_what_is_wrong_whatever_the_images_are_is_refused_before_they_are_fetched(
+    tmp_path: Path, bucket: Any, wrong: dict[str, str], message: str
+) -> None:
+    places = {"--images": "memory://bucket/photos", "--out": str(tmp_path / "x.csv"), "--cache-dir": str(tmp_path)}
+    options = {"--encoder": "pixels", "--budget": "3", "--classes": "2", **places, **wrong}
+    words = [word for option in options.items() for word in option if word]
+    assert message in str(CliRunner().invoke(app, ["select", "-q", *words]).exception)
+    assert not list(tmp_path.rglob("*.png"))
+
+
 def test_embeddings_of_a_store_are_read(tmp_path: Path, bucket: Any) -> None:
     buffer = io.BytesIO()
     np.save(buffer, np.random.default_rng(0).normal(size=(30, 4)))

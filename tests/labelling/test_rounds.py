@@ -160,3 +160,20 @@ def test_fewer_items_than_classes_may_be_left(tmp_path: Path, method: str) -> No
         bench.select(
             rows, budget=3, num_classes=10, method="kcenter", exclude=np.arange(35), cache_dir=tmp_path, device="cpu"
         )
+
+
+@pytest.mark.integration
+def test_near_duplicates_are_kept_out_from_python_as_on_the_command_line(tmp_path: Path) -> None:
+    rows = np.repeat(digits(40), 3, axis=0)
+    np.save(tmp_path / "x.npy", rows)
+    given = ("--embeddings", str(tmp_path / "x.npy"), "--classes", "10", "--budget", "30", "--skip-duplicates")
+    where = ("--out", str(tmp_path / "x.csv"), "--cache-dir", str(tmp_path / "cache"), "--threads", "1", "-q")
+    done = CliRunner().invoke(app, ["select", *given, *where])
+    assert done.exit_code == 0, done.output or done.exception
+    chosen = bench.select(rows, budget=30, num_classes=10, similarity=0.98, cache_dir=tmp_path / "other")
+    listed = (tmp_path / "x.csv").read_text().splitlines()[1:]
+    assert [int(line.split(",")[1]) for line in listed] == chosen.order.tolist()
+    assert len(set((chosen.order // 3).tolist())) == 30
+    assert chosen.warnings == ()
+    with pytest.raises(SpecError, match=r"similarity=2 is not valid: a cosine from 0\.5 to 1, or None"):
+        bench.select(rows, budget=30, num_classes=10, similarity=2)

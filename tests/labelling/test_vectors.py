@@ -69,7 +69,7 @@ def test_other_files_of_embeddings(tmp_path: Path, suffix: str) -> None:
     else:
         import pyarrow as pa
 
-        pq.write_table(pa.table({"id": [f"n{i}" for i in range(20)], "vector": rows.tolist()}), path)
+        pq.write_table(pa.table({"id": [f"n{i}" for i in range(20)], "vector": rows.tolist()}), path, row_group_size=7)
     found, names = read_embeddings(path)
     np.testing.assert_array_equal(found, rows)
     assert names == (None if suffix == "npz" else [f"n{i}" for i in range(20)])
