@@ -6,6 +6,7 @@ A method of this project. One network learns all labelings of a coreset at once,
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import torch
@@ -16,6 +17,7 @@ from torch.nn import functional
 from bench.data import Dataset, take_images
 from bench.identity import Proxy, derive_seed
 from bench.judging.judges import SHARE
+from bench.progress import Progress
 from bench.training.batches import Batch, Batches
 from bench.training.fit import Inputs, fresh_network, make_batches, proxy_iterations, seeded
 from bench.training.loop import Loss, train
@@ -32,6 +34,7 @@ def qualities(
     seed: int,
     device: str,
     steps: int | None = None,
+    progress: Progress | None = None,
 ) -> NDArray[np.float64]:
     """Return how well a network trained on each candidate predicts all labelings outside it.
 
@@ -44,6 +47,7 @@ def qualities(
         seed: seed of the cell.
         device: ``cpu`` or ``cuda``.
         steps: optimiser steps for each candidate; None divides ``SHARE`` of the proxy's steps among all.
+        progress: called with (steps done, steps of all candidates).
 
     Returns:
         float64 [m]: mean accuracy over the labelings in [0, 1], high = good. 1 for the whole pool, which leaves nothing
@@ -66,15 +70,29 @@ def qualities(
             accuracies[number] = float(not len(outside))
             continue
         kept = batches(indices)
+        told = None if progress is None else partial(_told, progress, number * steps, len(candidates) * steps)
         # One seed for all candidates, so that they do not differ in initial weights.
         network, generator = fresh_network(
             proxy.model, inputs.shape[1:], sum(heads), seed=judge_seed, device=device, sample=kept
         )
         with seeded(derive_seed(judge_seed, "layers"), device):
-            train(network, kept, recipe=proxy.recipe, iterations=steps, generator=generator, loss=loss_of(heads))
+            train(
+                network,
+                kept,
+                recipe=proxy.recipe,
+                iterations=steps,
+                generator=generator,
+                progress=told,
+                loss=loss_of(heads),
+            )
         with products(proxy.recipe, scoring=True):
             accuracies[number] = _accuracy(network, batches(outside), heads)
     return accuracies
+
+
+def _told(progress: Progress, before: int, total: int, done: int, part: int) -> None:
+    """Report the progress of one candidate's training as progress of all."""
+    progress(before + done, total)
 
 
 def loss_of(heads: Sequence[int]) -> Loss:

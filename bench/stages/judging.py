@@ -15,6 +15,7 @@ from bench.stages.embeddings import Embeddings, OnEmbeddings
 from bench.stages.givers import Giver, Givers
 from bench.stages.memory import PROCESS, Estimate, Shape
 from bench.stages.work import Clustered, Work
+from bench.units import counted
 
 if TYPE_CHECKING:
     from bench.data import Arrays
@@ -118,17 +119,22 @@ def _judge(selection: Selection, session: Session, options: Judging, asked: Aske
     labelings = session.arrays(Labelings.of(selection))["labelings"]
     if options.by == "network":
         from bench.judging.network import qualities
+        from bench.progress import announced
 
         proxy, dataset = selection.network(), selection.dataset.without_noise()
-        return qualities(
-            proxy,
-            read_proxy_inputs(proxy, dataset, session),
-            labelings,
-            asked.indices,
-            dataset=normalised_by(proxy, dataset, session),
-            seed=selection.seed,
-            device=session.device,
-        )
+        title = f"judging {counted(len(asked.indices), 'candidate')} for the {selection.title()}"
+        # The method is what runs, and knows nothing of the judge's steps.
+        with announced(session.underway, f"{selection.key}-judge", title) as progress:
+            return qualities(
+                proxy,
+                read_proxy_inputs(proxy, dataset, session),
+                labelings,
+                asked.indices,
+                dataset=normalised_by(proxy, dataset, session),
+                seed=selection.seed,
+                device=session.device,
+                progress=progress,
+            )
     from bench.judging.ridge import PENALTY, quality
 
     stage = JudgeFeatures.of(selection)
