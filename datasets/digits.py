@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bench import Dataset, Recipe, make_dataset, register_dataset
 from bench.datasets._common import stratified_split
@@ -44,11 +46,9 @@ def digits(root: Path | None) -> Dataset:
     Returns:
         Images uint8 [N, 1, 8, 8]; the 17 grey levels are spread over 0 to 255.
     """
-    from sklearn.datasets import load_digits
-
-    raw = load_digits()
-    images = np.rint(raw.images * (255 / 16)).astype(np.uint8)[:, None]
-    labels = raw.target.astype(np.int64)
+    table = _read_table()
+    images = np.rint(table[:, :-1].reshape(-1, 1, 8, 8) * (255 / 16)).astype(np.uint8)
+    labels = table[:, -1].astype(np.int64)
     train, test = stratified_split(labels, 0.2)
     return make_dataset(
         (images[train], labels[train]),
@@ -57,3 +57,14 @@ def digits(root: Path | None) -> Dataset:
         mean=MEAN,
         std=STD,
     )
+
+
+def _read_table() -> NDArray[np.float64]:
+    """Return 64 grey levels from 0 to 16 and the label of each image, [N, 65].
+
+    ``load_digits`` reads the same file, but the import of scikit-learn takes two seconds of every worker.
+    """
+    package = find_spec("sklearn")
+    if package is None or package.origin is None:
+        raise ModuleNotFoundError("No module named 'sklearn'", name="sklearn")
+    return np.loadtxt(Path(package.origin).parent / "datasets" / "data" / "digits.csv.gz", delimiter=",")

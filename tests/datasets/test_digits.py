@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
+import pytest
 
 from bench.data import fingerprint
 from tests.dataset_checks import check_declaration, check_measured_constants
@@ -31,3 +35,15 @@ def test_digits_keep_every_image_with_its_label() -> None:
     labels = np.concatenate([dataset.train.labels, dataset.test.labels])
     grey = np.rint(images[:, 0] / 255 * 16).astype(np.uint8)
     assert pairs(grey, labels) == pairs(raw.images.astype(np.uint8), raw.target)
+
+
+@pytest.mark.integration
+def test_digits_are_read_without_the_import_of_scikit_learn() -> None:
+    """It would take two seconds of every worker."""
+    code = (
+        "import sys; from bench.plugins import datasets\n"
+        "assert len(datasets.get('digits').function(None).train) == 1438\n"
+        "print(sorted({'sklearn', 'scipy', 'pandas', 'torch'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=500, check=True)
+    assert done.stdout == "[]\n"
