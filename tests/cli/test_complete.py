@@ -1,4 +1,4 @@
-"""What the Tab key offers, by bash itself."""
+"""What the Tab key offers: by bash itself, and as the command answers bash."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from bench.cli import app
 from bench.plugins import methods
 
 pytestmark = pytest.mark.integration
@@ -32,11 +34,18 @@ def press_tab(*words: str) -> list[str]:
     return done.stdout.split()
 
 
+def answer(*words: str) -> list[str]:
+    """What the command answers when bash asks it, in this process."""
+    asked = {"COMP_WORDS": "\n".join(words), "COMP_CWORD": str(len(words) - 1), "_BENCH_COMPLETE": "complete_bash"}
+    done = CliRunner().invoke(app, prog_name="bench", env=asked)
+    assert done.exit_code == 0, done.output
+    return done.stdout.split()
+
+
 @pytest.mark.parametrize(
     ("words", "offered"),
     [
         (("run", "--methods", "d2"), ["d2", "d2-label-free"]),
-        (("run", "--methods", "elfs,d2(k=5),e"), ["elfs,d2(k=5),el2n", "elfs,d2(k=5),entropy"]),
         (("run", "--datasets", "digits,med"), ["digits,medmnist"]),
         (("run", "--encoders", "dinov2"), ["dinov2_vits14"]),
         (("run", "--models", "small_cnn,resnet3"), ["small_cnn,resnet34"]),
@@ -51,7 +60,12 @@ def press_tab(*words: str) -> list[str]:
     ],
 )
 def test_names_are_offered(words: tuple[str, ...], offered: list[str]) -> None:
-    assert press_tab("bench", *words) == offered
+    assert answer("bench", *words) == offered
+
+
+def test_bash_offers_what_the_command_answers() -> None:
+    words = ("bench", "run", "--methods", "elfs,d2(k=5),e")
+    assert press_tab(*words) == answer(*words) == ["elfs,d2(k=5),el2n", "elfs,d2(k=5),entropy"]
 
 
 def test_every_method_is_offered_and_nothing_inside_a_call() -> None:
