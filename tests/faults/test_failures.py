@@ -60,14 +60,15 @@ def failures(folder: Path) -> dict[str, Failure]:
     return {failure.cell["method"]: failure for failure in read_failures(folder / "out")}
 
 
+@pytest.mark.usefixtures("troublemakers")
 def test_a_cell_over_the_time_limit_is_recorded_and_succeeds_with_more_time(tmp_path: Path) -> None:
-    given: dict[str, Any] = {**TINY, "methods": "random", "recipe": {"iterations": 100_000, "evaluations": 1}}
+    endless = f"sleeps-in-training(mark={tmp_path / 'mark'},seconds=3600)"
     # torch imports parts of itself in the first training of a process, and an import must not be cut.
     [first] = make_plan(load_spec(given={**TINY, "methods": "random"}), out=tmp_path / "first").cells
     assert perform(first, Session(out=tmp_path / "first", cache=tmp_path / "cache")).accuracy is not None
     # On a busy machine too it is the training that takes longer than this.
     short = Session(out=tmp_path / "out", cache=tmp_path / "cache", time_limit=20.0)
-    [cell] = make_plan(load_spec(given=given), out=short.out).cells
+    [cell] = make_plan(load_spec(given={**TINY, "methods": "random", "models": endless}), out=short.out).cells
     assert "time limit" in present(perform(cell, short).fault).reason
     [failure] = read_failures(short.out)
     assert failure.status == "time-limit"
