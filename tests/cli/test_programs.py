@@ -19,7 +19,7 @@ from PIL import Image
 from sklearn.datasets import load_digits
 from typer.testing import CliRunner
 
-from bench.cli import app
+from bench.cli import app, main
 from tests.cli.commands import run
 
 pytestmark = pytest.mark.integration
@@ -168,40 +168,64 @@ def test_a_table_as_json_holds_the_numbers_of_its_csv(tmp_path: Path) -> None:
 def test_doctor_says_when_something_does_not_work(monkeypatch: pytest.MonkeyPatch) -> None:
     from bench import doctor
 
-    assert set(ask("doctor")) == fields("doctor")
     broken = doctor.SetupFinding("torch", "problem", "it is not there", "install it")
     monkeypatch.setattr(doctor, "examine", lambda cache: [broken])
-    assert ask("doctor", code=1)["findings"] == [broken._asdict()]
+    told = ask("doctor", code=1)
+    assert set(told) == fields("doctor")
+    assert told["findings"] == [broken._asdict()]
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ("run", "--methods", "elsf"),
-        ("select", "--budget", "5", "--classes", "3"),
-        ("train", "--row", "nowhere.json"),
-        ("table", "nowhere"),
-        ("validate", "nowhere"),
-        ("check", "elsf"),
-        ("cache", "prune"),
-        ("leaderboard", "nowhere"),
-        ("compare", "nowhere"),
-        ("plot", "accuracy", "nowhere"),
-        ("report", "nowhere"),
-        ("export", "nowhere"),
-    ],
-)
-def test_bad_input_is_2(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+REFUSED = [
+    ("run", "--methods", "elsf"),
+    ("select", "--budget", "5", "--classes", "3"),
+    ("train", "--row", "nowhere.json"),
+    ("table", "nowhere"),
+    ("validate", "nowhere"),
+    ("check", "elsf"),
+    ("cache", "prune"),
+    ("leaderboard", "nowhere"),
+    ("compare", "nowhere"),
+    ("plot", "accuracy", "nowhere"),
+    ("report", "nowhere"),
+    ("export", "nowhere"),
+]
+
+
+def as_json(arguments: tuple[str, ...]) -> list[str]:
+    """The arguments, with ``--json`` where the command has it."""
     has_json = arguments[0] not in ("leaderboard", "compare", "plot", "report", "export")
-    done = run(tmp_path, *arguments, *(["--json"] * has_json))
-    assert done.returncode == 2, done.stderr
-    [line] = done.stderr.splitlines()
-    if has_json:
-        told = json.loads(done.stdout)
+    return [*arguments, *(["--json"] * has_json)]
+
+
+def check_refusal(arguments: list[str], code: object, output: str, errors: str) -> None:
+    assert code == 2, errors
+    [line] = errors.splitlines()
+    if "--json" in arguments:
+        told = json.loads(output)
         assert line == f"Error: {told['error']}"
         assert told["exit_code"] == 2
     else:
-        assert done.stdout == ""
+        assert output == ""
+
+
+@pytest.mark.parametrize("arguments", [as_json(words) for words in REFUSED], ids=" ".join)
+def test_bad_input_is_2(
+    tmp_path: Path, arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    # Else a `cache prune` that were not refused would delete the user's cache.
+    monkeypatch.setenv("BENCH_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setattr(sys, "argv", ["bench", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    said = capsys.readouterr()
+    check_refusal(arguments, ended.value.code, said.out, said.err)
+
+
+@pytest.mark.parametrize("arguments", [as_json(REFUSED[0]), as_json(REFUSED[-1])], ids=" ".join)
+def test_the_process_of_a_command_ends_with_its_code(tmp_path: Path, arguments: list[str]) -> None:
+    done = run(tmp_path, *arguments)
+    check_refusal(arguments, done.returncode, done.stdout, done.stderr)
 
 
 def test_interrupting_a_choice_is_130(tmp_path: Path) -> None:

@@ -72,14 +72,18 @@ def test_bad_input_is_one_line_before_anything_starts(
     assert not list(nobodys.glob("runs/default/*"))
 
 
-def test_a_gpu_that_is_not_there(tmp_path: Path) -> None:
+def test_a_gpu_that_is_not_there(
+    nobodys: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     import torch
 
     if torch.cuda.is_available():
         pytest.skip("this machine has a GPU")
-    done = run(tmp_path, "run", "--methods", "random", "--device", "cuda")
-    assert done.returncode == 2
-    assert done.stderr == (
+    monkeypatch.setattr(sys, "argv", ["bench", "run", "--methods", "random", "--device", "cuda"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    assert capsys.readouterr().err == (
         "Error: --device cuda was given, but torch sees no GPU on this machine; leave it out, or use cpu.\n"
     )
 
