@@ -11,12 +11,16 @@ WORKERS ?= 3
 # Without the bytecode of modules, each process that tests start would compile all of them, and pytest rewrite all asserts.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test unit test-slow lint docs setup clean
+.PHONY: demo test run-tests unit test-slow lint docs setup clean
 
 demo: $(READY)
 	$(BIN)/bench run --preset demo --out $(RUN_DIR)
 
-test: $(READY) lint
+# Side by side, since the first type check takes a minute of one core, and the tests that come first wait a lot.
+test: $(READY)
+	$(MAKE) --no-print-directory --jobs 2 lint run-tests
+
+run-tests: $(READY)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "$(MARKERS)"
 
 unit: $(READY)
