@@ -67,7 +67,8 @@ def test_a_refusal_is_returned_and_other_errors_are_failures() -> None:
         assert isinstance(case.attempt(digits(), 30), SelectionError)
         with pytest.raises(Failed, match=r"n = 30 of 300 images, seed 0: refused: this pool is too small"):
             case.coreset(digits(), 30)
-    with case_of(raising) as case, pytest.raises(Failed, match="seed 2: ZeroDivisionError: "):
+    line = raising.__code__.co_firstlineno + 2
+    with case_of(raising) as case, pytest.raises(Failed, match=rf"seed 2: test_case\.py:{line}: ZeroDivisionError: "):
         case.attempt(digits(), 30, seed=2)
     with case_of(short) as case, pytest.raises(Failed, match="returned 29 indices"):
         case.attempt(digits(), 30)

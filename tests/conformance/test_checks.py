@@ -288,6 +288,8 @@ FLAGGED = [
     ("labels", peeking, {}, "n = 100 of 300 images, seed 0: "),
     ("labels", peeking_with_care, {}, "changes if labels are permuted: labels reach"),
     ("labels", peeking_at_the_proxy, {}, "changes if labels cannot be read: labels reach"),
+    ("labels", unseeded, {}, "with the same labels .* differ, so this check cannot tell; see same-seed"),
+    ("coreset-labels", unseeded, {"supervision": "coreset"}, "with the same labels .* differ, so this check cannot"),
     ("coreset-labels", peeking_beyond, {"supervision": "coreset"}, "outside the coreset changed it"),
     ("exact", asking_for_too_much, {"supervision": "coreset"}, "asks for the labels of 300 images; its budget is 1"),
     ("exact", dropping_what_it_asked_for, {"supervision": "coreset"}, "labels of 1 image that it does not keep"),
