@@ -76,12 +76,19 @@ def test_the_revision_of_a_repository_that_the_harness_is_installed_in_is_not_it
     assert git_state.__wrapped__() == ("", False)
 
 
+def test_a_device_with_amx_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    described = {"model name": "X", "flags": "avx512_bf16 amx_bf16"}
+    monkeypatch.setattr("bench.provenance.processor", lambda: described)
+    assert device_name("cpu") == f"cpu (X, {torch.backends.cpu.get_cpu_capability()}, AMX)"
+
+
 def test_provenance_names_software_and_hardware() -> None:
     found = versions()
     assert {"python", "coreset-bench", "torch", "numpy", "ray"} <= set(found)
     assert all(text[0].isdigit() for text in found.values())
     assert device_name("cpu").startswith("cpu (")
-    assert device_name("cpu").endswith(f", {torch.backends.cpu.get_cpu_capability()})")
+    amx = ", AMX" if faster_in_bf16(processor()) else ""
+    assert device_name("cpu").endswith(f", {torch.backends.cpu.get_cpu_capability()}{amx})")
     revision, dirty = git_state()
     assert len(revision) in (0, 40)
     assert isinstance(dirty, bool)

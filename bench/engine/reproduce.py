@@ -99,7 +99,10 @@ def is_reproduced(row: Row, origin: Row) -> bool:
 
 def differences(row: Row, origin: Row) -> list[str]:
     """Return the recorded differences that may explain why a row is not reproduced: device, threads and packages."""
-    differing = [] if _same_device(row.device, origin.device) else [f"device: {origin.device} and now {row.device}"]
+    then = origin.device
+    if origin.recipe.precision == "bf16" and then.endswith("AVX512)"):
+        then = f"{then[:-1]}, AMX)"  # earlier rows do not name AMX, without which ``auto`` takes fp32
+    differing = [] if _same_device(row.device, then) else [f"device: {then} and now {row.device}"]
     if row.threads != origin.threads:
         differing.append(f"threads: {origin.threads} and now {row.threads}")
     for name, version in sorted(origin.versions.items()):
@@ -109,7 +112,7 @@ def differences(row: Row, origin: Row) -> list[str]:
 
 
 def _same_device(now: str, then: str) -> bool:
-    """Return whether two devices are the same; rows of schema versions 1 and 2 lack the processor's instructions."""
+    """Return whether two devices are the same; earlier rows lack AMX, or all of the processor's instructions."""
     return now == then or (then.endswith(")") and now.startswith(f"{then[:-1]}, "))
 
 

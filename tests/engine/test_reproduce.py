@@ -104,6 +104,16 @@ def test_what_an_origin_did_not_record_explains_nothing(run: Path, row_file: Pat
     )
 
 
+def test_a_row_in_bf16_was_made_with_amx_even_if_it_does_not_say_so(row_file: Path) -> None:
+    with_amx, without = "cpu (X, AVX512, AMX)", "cpu (X, AVX512)"
+    row = read_row(row_file)
+    bf16 = row.model_copy(update={"recipe": row.recipe.model_copy(update={"precision": "bf16"}), "device": without})
+    assert differences(bf16, bf16) == [f"device: {with_amx} and now {without}"]
+    assert differences(bf16.model_copy(update={"device": with_amx}), bf16) == []
+    fp32 = row.model_copy(update={"recipe": row.recipe.model_copy(update={"precision": "fp32"}), "device": without})
+    assert differences(fp32, fp32) == differences(fp32.model_copy(update={"device": with_amx}), fp32) == []
+
+
 def test_row_of_a_long_tailed_and_noisy_pool_is_reproduced(tmp_path: Path) -> None:
     origin = make(tmp_path, "aum", datasets="digits@imbalance=5@noise=0.2@seed=1")
     assert origin.dataset == "digits(pool_size=400)@imbalance=5@noise=0.2@seed=1"
