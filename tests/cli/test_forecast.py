@@ -11,15 +11,7 @@ from bench.cli._forecast import forecast_document, forecast_lines, time_of_day
 from bench.engine.durations import foresee
 from bench.engine.forecast import Forecast, TimedWork
 from bench.stages.work import Step
-from tests.plans import planned, session_of
-
-CHAIN = (
-    TimedWork("embed", "embeddings", 10.0),
-    TimedWork("cluster", "pseudo-labels", 20.0, ("embed", "not a part")),
-    TimedWork("random", "cell", 5.0),
-    TimedWork("elfs", "cell", 5.0, ("cluster",)),
-    TimedWork("elfs2", "cell", 5.0, ("cluster",)),
-)
+from tests.plans import CHAIN, planned, session_of
 
 
 def test_shares_name_each_kind_once_and_what_is_not_known() -> None:

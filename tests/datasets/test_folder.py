@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from bench import DataError
 from bench.data import fingerprint
@@ -44,6 +45,18 @@ def test_memory_limit_counts_both_splits(ten_classes: Path) -> None:
     needed = 400 * 3 * 16 * 16 / 1e9
     assert isinstance(load("folder", ten_classes, size=16, memory_gb=needed * 1.001).train.images, np.ndarray)
     assert isinstance(load("folder", ten_classes, size=16, memory_gb=needed * 0.999).train.images, StreamedImages)
+
+
+def test_a_picture_that_is_edited_to_the_same_size_makes_another_data_set(tmp_path: Path) -> None:
+    """In memory; beyond ``memory_gb``, images go by names and sizes (docs/data-and-encoders.md)."""
+    for name in ("a/0", "a/1", "b/0", "b/1", "b/2"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        Image.new("RGB", (8, 8)).save(tmp_path / f"{name}.png", compress_level=0)
+    before, edited = fingerprint(load("folder", tmp_path, size=8)), tmp_path / "b" / "1.png"
+    size = edited.stat().st_size
+    Image.new("RGB", (8, 8), "white").save(edited, compress_level=0)
+    assert edited.stat().st_size == size
+    assert fingerprint(load("folder", tmp_path, size=8)) != before
 
 
 def test_pool_of_streamed_images(ten_classes: Path) -> None:

@@ -11,13 +11,12 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from safetensors.torch import save_file
 
-from bench import FrozenEncoder, WeightsError
+from bench import WeightsError
 from bench.engine.plan import find_encoder
 from bench.grammar import parse_call
-from bench.plugins import encoders
+from tests.encoders.library_files import as_pillow, build
 
 transformers = pytest.importorskip("transformers", reason="transformers is not installed (extra hf)")
 
@@ -26,16 +25,6 @@ transformers = pytest.importorskip("transformers", reason="transformers is not i
 def pictures(patches: NDArray[np.uint8]) -> NDArray[np.uint8]:
     # Grey levels that no overshoot takes below 0 or above 255, where Pillow clips between its passes.
     return patches[:6] // 2 + 64
-
-
-def build(text: str, file: Path) -> FrozenEncoder:
-    call = parse_call(text)
-    entry = encoders.get(call.name)
-    return entry.function(file, **entry.resolve(call.params))
-
-
-def as_pillow(pictures: NDArray[np.uint8]) -> list[Image.Image]:
-    return [Image.fromarray(picture.transpose(1, 2, 0)) for picture in pictures]
 
 
 def repository(folder: Path, kind: str) -> tuple[Any, Path]:

@@ -5,14 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bench.engine.forecast import Forecast, Outlook, TimedWork, makespan
-
-CHAIN = (
-    TimedWork("embed", "embeddings", 10.0),
-    TimedWork("cluster", "pseudo-labels", 20.0, ("embed", "not a part")),
-    TimedWork("random", "cell", 5.0),
-    TimedWork("elfs", "cell", 5.0, ("cluster",)),
-    TimedWork("elfs2", "cell", 5.0, ("cluster",)),
-)
+from tests.plans import CHAIN
 
 
 @pytest.mark.parametrize(("slots", "seconds"), [(1, 45.0), (2, 35.0), (3, 35.0)])

@@ -239,6 +239,14 @@ def test_objects_are_refused_before_anything_is_stored(store: Store) -> None:
     assert STAGE not in store
 
 
+def put(store: Store, content: bytes) -> None:
+    """Write what stands in place of the archive, with a valid record."""
+    npz, record = files(store)
+    npz.parent.mkdir(parents=True)
+    npz.write_bytes(content)
+    record.write_bytes(sealed({"sha256": hashlib.sha256(content).hexdigest(), "seconds": 1.0}))
+
+
 class Trap:
     """Unpickling this writes a file."""
 
@@ -263,10 +271,7 @@ def test_a_pickle_with_a_valid_checksum_is_not_loaded(
         np.save(content, np.array([Trap(sprung)], dtype=object), allow_pickle=True)
     else:
         pickle.dump(Trap(sprung), content)
-    npz, record = files(store)
-    npz.parent.mkdir(parents=True)
-    npz.write_bytes(content.getvalue())
-    record.write_bytes(sealed({"sha256": hashlib.sha256(content.getvalue()).hexdigest(), "seconds": 1.0}))
+    put(store, content.getvalue())
     assert store.load(STAGE) is None
     assert "damaged" in caplog.text
     assert not sprung.exists()
@@ -275,10 +280,7 @@ def test_a_pickle_with_a_valid_checksum_is_not_loaded(
 def test_a_plain_array_file_in_place_of_the_archive_is_damage(store: Store, caplog: pytest.LogCaptureFixture) -> None:
     content = io.BytesIO()
     np.save(content, np.arange(3))
-    npz, record = files(store)
-    npz.parent.mkdir(parents=True)
-    npz.write_bytes(content.getvalue())
-    record.write_bytes(sealed({"sha256": hashlib.sha256(content.getvalue()).hexdigest(), "seconds": 1.0}))
+    put(store, content.getvalue())
     assert store.load(STAGE) is None
     assert "damaged" in caplog.text
 
