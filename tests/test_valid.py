@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field, TypeAdapter, ValidationError, field_valid
 
 from bench.errors import SpecError
 from bench.plugins import datasets, encoders, methods, models
+from bench.registry import Registry
 from bench.valid import Refused, first_refused, valid_instead
 
 
@@ -77,7 +78,8 @@ def test_a_rule_that_no_schema_tells_keeps_its_own_words(fields: dict[str, Any],
 
 @pytest.mark.integration
 def test_every_parameter_of_every_plugin_says_what_is_valid() -> None:
-    for entry in chain(methods, datasets, encoders, models):
+    kinds: list[Registry[Any]] = [methods, datasets, encoders, models]
+    for entry in chain.from_iterable(kinds):
         for param in entry.params.values():
             with pytest.raises(SpecError) as caught:
                 param.validate(object(), entry.name)
