@@ -105,7 +105,7 @@ def to_rgb(image: Image) -> Image:
     from PIL import Image as Images
 
     if image.mode in ("I", "F") or image.mode.startswith("I;"):
-        raise ValueError(f"pixel format {image.mode!r} has more than 8 bits per channel")
+        raise ValueError(f"pixel format {image.mode!r} has more than 8 bits per channel; save it with 8")
     if not image.has_transparency_data:
         return image.convert("RGB")
     layer = image.convert("RGBA")

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from bench.errors import DataError
 from bench.labelling.rows import BLOCK, StoredRows, in_blocks
+from bench.labelling.tables import NAMES, column_of
 from bench.plain_files import check_regular
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ _EXTREME = 2.0**40
 
 _NPY = b"\x93NUMPY"
 
-_NAMES = ("file", "item", "name", "id")
+_NAMES = (*NAMES, "id")
 
 
 def read_embeddings(path: Path) -> tuple[StoredRows, list[str] | None]:
@@ -34,7 +35,7 @@ def read_embeddings(path: Path) -> tuple[StoredRows, list[str] | None]:
     Args:
         path: file with a matrix of numbers [N, D], one line per item. An archive has one array, or one named
             ``embeddings``; a Parquet file has a column of lists of numbers, and optionally names in a column ``file``,
-            ``item``, ``name`` or ``id``.
+            ``item``, ``name``, ``filepath`` or ``id``.
 
     Returns:
         Rows [N, D] that are read as float32, and the items' names if the file has them.
@@ -53,7 +54,9 @@ def read_embeddings(path: Path) -> tuple[StoredRows, list[str] | None]:
             with stored:
                 stored = _from_archive(stored, path)
     except (OSError, ValueError, EOFError, BadZipFile) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error).rstrip(".")
+        if "object" in str(reason).lower():
+            reason = "it holds Python objects, which are not read; save numbers, such as np.stack(list_of_vectors)"
         kind = ".npz" if path.suffix.lower() == ".npz" else ".npy"
         raise DataError(f"cannot read {path} as a {kind} file: {reason}.") from error
     return as_vectors(stored, str(path)), None
@@ -99,7 +102,8 @@ def _from_parquet(path: Path) -> tuple[StoredRows, list[str] | None]:
                 f"{path} has the columns {', '.join(fields.names)}; expected one of lists of numbers, or one named "
                 "embeddings."
             )
-        table = file.read(columns=[*lists, *(name for name in _NAMES if name in fields.names)])
+        named = column_of(fields.names, _NAMES)
+        table = file.read(columns=[*lists, *([] if named is None else [fields.names[named]])])
     except (OSError, pa.ArrowException) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error
         raise DataError(f"cannot read {path} as a .parquet file: {reason}.") from error
@@ -112,9 +116,9 @@ def _from_parquet(path: Path) -> tuple[StoredRows, list[str] | None]:
     # By chunks: Arrow counts the numbers of an array in 32 bits, which 1,000,000 x 3,072 exceeds.
     parts = [chunk.flatten().to_numpy(zero_copy_only=False).reshape(len(chunk), widths[0]) for chunk in column.chunks]
     matrix = np.concatenate(parts)
-    name_column = next((name for name in _NAMES if name in table.column_names), None)
-    if name_column is None:
+    if named is None:
         return as_vectors(matrix, str(path)), None
+    name_column = fields.names[named]
     names = table.column(name_column).to_pylist()
     if None in names:
         raise DataError(

@@ -33,7 +33,7 @@ def test_embeddings_that_are_no_matrix_of_numbers_are_refused(tmp_path: Path, ar
 
 def test_pickled_embeddings_are_not_executed(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", np.array([[{}, 1]] * 2, dtype=object), allow_pickle=True)
-    with pytest.raises(DataError, match="cannot read"):
+    with pytest.raises(DataError, match="it holds Python objects, which are not read; save numbers"):
         read_embeddings(tmp_path / "x.npy")
     np.savez(tmp_path / "x.npz", a=np.zeros((3, 3)), b=np.zeros((3, 3)))
     with pytest.raises(DataError, match="archive of 2 arrays"):
@@ -69,7 +69,7 @@ def test_other_files_of_embeddings(tmp_path: Path, suffix: str) -> None:
     else:
         import pyarrow as pa
 
-        pq.write_table(pa.table({"id": [f"n{i}" for i in range(20)], "vector": rows.tolist()}), path, row_group_size=7)
+        pq.write_table(pa.table({"ID": [f"n{i}" for i in range(20)], "vector": rows.tolist()}), path, row_group_size=7)
     found, names = read_embeddings(path)
     np.testing.assert_array_equal(found, rows)
     assert names == (None if suffix == "npz" else [f"n{i}" for i in range(20)])
