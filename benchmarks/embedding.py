@@ -35,7 +35,7 @@ def run(meter: Meter, *, size: int = 512, batch: int = 256, networks: dict[str, 
             encoder.embed(images, device=meter.device, batch_size=at_once)
 
         # On a GPU both are the same.
-        steps = dict.fromkeys([images_at_once(side, at_once, torch.device(meter.device)), at_once])
+        steps = dict.fromkeys([images_at_once(side**2, at_once, torch.device(meter.device)), at_once])
         nets = [partial(bare, encoder, inputs, step) for step in steps]
         own, *others = meter.compare(ours, *nets, repeats=3)
         results += [

@@ -64,7 +64,7 @@ class FrozenEncoder:
             raise DataError(f"encoder {self.name!r} takes images of 1 or 3 channels, got {images.shape[1]}.")
         on = torch.device(device)
         module = self.module.to(on, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        step = images_at_once(self.size, batch_size, on)
+        step = images_at_once(self.size**2, batch_size, on)
         parts = []
         # A multiple of the step is read at once: several threads read files, and a few images would leave them idle.
         for index in batches(len(images), batch_size - batch_size % max(1, step)):
@@ -90,9 +90,9 @@ class FrozenEncoder:
         return features.numpy()
 
 
-def images_at_once(size: int, batch_size: int, device: torch.device) -> int:
-    """Return how many images with sides of ``size`` pixels are embedded in one step, at most ``batch_size``."""
-    return min(batch_size, max(8, _CPU_PIXELS // size**2)) if device.type == "cpu" else batch_size
+def images_at_once(pixels: int, most: int, device: torch.device) -> int:
+    """Return how many images of so many pixels are embedded or scored in one step, at most ``most``."""
+    return min(most, max(8, _CPU_PIXELS // pixels)) if device.type == "cpu" else most
 
 
 def resize(images: Tensor, size: int) -> Tensor:

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from bench import Dataset, Recipe
-from bench.training.batches import TensorBatches, split_epoch
+from bench.training.batches import FileBatches, TensorBatches, split_epoch
 from bench.training.fit import make_batches
 from bench.training.loop import steps_per_epoch
 from tests.narrowing import in_memory
@@ -51,12 +51,23 @@ def test_test_images_come_in_order_and_unaugmented(digits: Dataset) -> None:
     np.testing.assert_allclose(inputs.numpy(), plain, atol=1e-5)
 
 
-def test_a_cpu_scores_fewer_images_at_once_than_other_devices() -> None:
-    images = torch.zeros(1_500, 1, 2, 2, dtype=torch.uint8)
-    for device, sizes in (("cpu", [256] * 5 + [220]), ("meta", [1_024, 476])):
-        targets = torch.zeros(len(images), dtype=torch.int64)
-        batches = TensorBatches(images, targets, recipe=RECIPE, mean=MEAN, std=STD, device=device)
-        assert [len(batch.targets) for batch in batches.in_order()] == sizes
+@pytest.mark.parametrize(
+    ("side", "device", "sizes"),
+    [
+        (2, "cpu", [256] * 5 + [220]),
+        (2, "meta", [1_024, 476]),
+        # As many pixels as of smaller images: 256 photographs at once took several times the memory of the training.
+        (224, "cpu", [8] * 187 + [4]),
+        (224, "meta", [83] * 18 + [6]),
+    ],
+)
+def test_fewer_images_are_scored_at_once_on_a_cpu_and_if_they_are_large(
+    side: int, device: str, sizes: list[int]
+) -> None:
+    images = torch.zeros(1_500, 1, side, side, dtype=torch.uint8)
+    targets = torch.zeros(len(images), dtype=torch.int64)
+    batches = TensorBatches(images, targets, recipe=RECIPE, mean=MEAN, std=STD, device=device)
+    assert [len(batch.targets) for batch in batches.in_order()] == sizes
 
 
 @dataclass(frozen=True)
@@ -93,6 +104,16 @@ def test_images_in_files_are_augmented_as_the_recipe_says(few_digits: Dataset, k
         epochs.append([batch for _ in range(2) for batch in batches.epoch(source)])
     for one, other in zip(*epochs, strict=True):
         assert all(torch.equal(part, same) for part, same in zip(one, other, strict=True))
+
+
+def test_large_images_in_files_are_scored_a_few_at_once_and_decoded_many_at_once() -> None:
+    images = np.random.default_rng(0).integers(0, 256, (300, 1, 112, 112), dtype=np.uint8)
+    batches = FileBatches(Filed(images), torch.arange(300), recipe=RECIPE, mean=MEAN, std=STD, device="cpu")
+    scored = list(batches.in_order())
+    assert [len(batch.inputs) for batch in scored] == [31] * 8 + [8] + [31, 13]
+    assert torch.cat([batch.targets for batch in scored]).tolist() == list(range(300))
+    pixels = (torch.cat([batch.inputs for batch in scored]) * STD[0] + MEAN[0]) * 255
+    np.testing.assert_allclose(pixels.numpy(), images, atol=1e-3)
 
 
 def test_resized_crops_of_files_are_cut_while_decoding(few_digits: Dataset) -> None:
