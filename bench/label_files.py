@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import zipfile
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -147,11 +148,17 @@ def _arrays(path: Path) -> Mapping[str, NDArray[Any]]:
         return {"": np.array([line for line in lines if line.strip()], dtype=np.str_)}
     if suffix == ".csv":
         text = read_regular(path, at_most=_MOST_BYTES).decode("utf-8-sig")
-        header, *rows = csv.reader(io.StringIO(text), strict=True)
+        lines = list(csv.reader(io.StringIO(text), strict=True))
+        if not lines:
+            raise OwnFileError(f"{path} is empty; its first line names its columns.")
+        header, rows = [name.strip() for name in lines[0]], lines[1:]
+        # As keys below, the last of them would replace the others.
+        if repeated := [name for name, count in Counter(header).items() if name and count > 1]:
+            raise OwnFileError(f"{path}: two columns are called {repeated[0]!r}; rename or remove one.")
         rows = [row for row in rows if row]
         if uneven := next((number for number, row in enumerate(rows, 2) if len(row) != len(header)), None):
             raise OwnFileError(f"{path}: line {uneven} has another number of columns than the first line.")
-        return {name.strip(): np.array(column, dtype=np.str_) for name, *column in zip(header, *rows, strict=True)}
+        return {name: np.array(column, dtype=np.str_) for name, *column in zip(header, *rows, strict=True)}
     with open_regular(path) as file:
         if suffix in (".pt", ".pth"):
             return _from_torch(file)
