@@ -116,7 +116,7 @@ class TrainingError(BenchError):
 
 
 class NotFinite(TrainingError):
-    """The loss of a network or of a clustering is not finite."""
+    """The loss of a network or of a clustering, or an output, is not finite."""
 
 
 class TimeLimit(BenchError):

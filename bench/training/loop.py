@@ -69,7 +69,7 @@ def train(
         The evaluations in order; empty without ``test``.
 
     Raises:
-        TrainingError: there are fewer than 2 images, or (``NotFinite``) the loss is not finite.
+        TrainingError: there are fewer than 2 images, or (``NotFinite``) the loss or an output is not finite.
     """
     if len(batches) < 2:
         raise TrainingError(
@@ -191,16 +191,26 @@ def _gradients(model: nn.Module, batch: Batch, recipe: Recipe, device: str, loss
 
 @torch.no_grad()
 def evaluate(model: nn.Module, batches: Batches, iteration: int) -> Evaluation:
-    """Return the accuracy in evaluation mode, without augmentation; not in bf16, whose logits tie too often."""
+    """Return the accuracy in evaluation mode, without augmentation; not in bf16, whose logits tie too often.
+
+    Raises:
+        NotFinite: outputs are NaN, which would count as predictions of the first class.
+    """
     model.eval()
-    seen: list[tuple[Tensor, Tensor]] = []
+    seen: list[tuple[Tensor, Tensor, Tensor]] = []
     num_classes = 0
     for batch in batches.in_order():
         logits = model(batch.inputs)
         # The number of the network's outputs, so that a class without test images has an entry.
         num_classes = logits.shape[1]
-        seen.append((logits.argmax(1) == batch.targets, batch.targets))
-    correct, targets = (torch.cat(parts).cpu() for parts in zip(*seen, strict=True))
+        seen.append((logits.argmax(1) == batch.targets, batch.targets, logits.isnan().any(1)))
+    correct, targets, unknown = (torch.cat(parts).cpu() for parts in zip(*seen, strict=True))
+    # The loss does not tell: it was computed before the last step.
+    if unknown.any():
+        raise NotFinite(
+            f"the outputs for {int(unknown.sum())} of {len(targets)} images are not finite after iteration "
+            f"{iteration}; try a smaller learning rate."
+        )
     # Counted on the CPU in whole numbers, so that the accuracy does not depend on device and batch size.
     counts = torch.bincount(targets, minlength=num_classes).double()
     hits = torch.bincount(targets[correct], minlength=num_classes).double()

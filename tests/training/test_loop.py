@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from bench import Dataset, Recipe
-from bench.errors import TrainingError
+from bench.errors import NotFinite, TrainingError
 from bench.training.batches import TensorBatches
 from bench.training.fit import build_model, fresh_network, make_batches
 from bench.training.loop import _optimiser, evaluate, train
@@ -203,6 +203,13 @@ def test_resized_crops_train(few_digits: Dataset) -> None:
 def test_training_learns(digits: Dataset) -> None:
     _, scored = run(digits, iterations=150)
     assert scored[-1].accuracy > 85
+
+
+def test_a_network_that_diverges_in_its_last_step_is_not_scored(few_digits: Dataset) -> None:
+    """Its loss was finite until then, and it would predict the first class of every image."""
+    recipe = RECIPE.model_copy(update={"lr": 1e38, "precision": "fp32"})
+    with pytest.raises(NotFinite, match=r"outputs .* are not finite after iteration 1;"):
+        run(few_digits, recipe=recipe, iterations=1)
 
 
 class Tokens(torch.nn.Module):
