@@ -148,10 +148,10 @@ def _arrays(path: Path) -> Mapping[str, NDArray[Any]]:
         return {"": np.array([line for line in lines if line.strip()], dtype=np.str_)}
     if suffix == ".csv":
         text = read_regular(path, at_most=_MOST_BYTES).decode("utf-8-sig")
-        lines = list(csv.reader(io.StringIO(text), strict=True))
-        if not lines:
+        table = list(csv.reader(io.StringIO(text), strict=True))
+        if not table:
             raise OwnFileError(f"{path} is empty; its first line names its columns.")
-        header, rows = [name.strip() for name in lines[0]], lines[1:]
+        header, rows = [name.strip() for name in table[0]], table[1:]
         # As keys below, the last of them would replace the others.
         if repeated := [name for name, count in Counter(header).items() if name and count > 1]:
             raise OwnFileError(f"{path}: two columns are called {repeated[0]!r}; rename or remove one.")
