@@ -39,6 +39,10 @@ class UnknownName(SpecError):
         listed = ", ".join(names) if len(names) <= _MOST_LISTED else f"{len(names):,} names"
         super().__init__(f"unknown {kind} {name!r}. {hint}Valid: {listed or 'none'}.{also}")
 
+    def __reduce__(self) -> tuple[object, ...]:
+        # Pickle would call __init__ with the message alone, and fail.
+        return Exception.__new__, (type(self), *self.args)
+
 
 def nearest(name: str, valid: Iterable[str]) -> list[str]:
     """Return up to three of the valid names that are like ``name``, the nearest first."""

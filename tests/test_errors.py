@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 
 import pytest
 
-from bench.errors import ExecutorLost, RunError, UnknownName, install_command, lower_first, nearest_file
+from bench.errors import BenchError, ExecutorLost, RunError, UnknownName, install_command, lower_first, nearest_file
 
 
 @pytest.mark.parametrize(
@@ -26,6 +27,13 @@ from bench.errors import ExecutorLost, RunError, UnknownName, install_command, l
 )
 def test_an_unknown_name_gets_the_nearest_and_a_list_that_can_be_read(name: str, valid: list[str], said: str) -> None:
     assert str(UnknownName("method", name, valid)) == said
+
+
+@pytest.mark.parametrize("error", [UnknownName("method", "css", ["ccs"]), ExecutorLost("Ray is gone.", final=True)])
+def test_an_error_crosses_processes(error: BenchError) -> None:
+    # One that cannot be read back breaks a ProcessPoolExecutor: the caller is told only that a process died.
+    again = pickle.loads(pickle.dumps(error))
+    assert (type(again), str(again), vars(again)) == (type(error), str(error), vars(error))
 
 
 def test_what_else_there_is_to_say_comes_last() -> None:
