@@ -24,19 +24,7 @@ Trained = Literal["none", "self-supervised", "language", "labels"]
 
 @dataclass(frozen=True)
 class MethodInfo:
-    """Declaration of a method.
-
-    Args:
-        supervision: labels that the method may see when it selects: ``none``, ``pseudo`` (its own pseudo-labels),
-            ``coreset`` (the labels of images that it has committed to keep) or ``labels`` (all).
-        needs: parameters -> the parts of the pool that the method reads.
-        paper: citation of the method.
-        version: raise it when the method's result changes, so that cached selections are not reused.
-        stochastic: whether different seeds may give different coresets on the same inputs.
-        unpruned: whether the method keeps the whole pool; its only rate is then 0.
-        check: (parameters, rate) -> None; raises ``SpecError`` for a combination that the method cannot meet.
-        weighted: parameters -> whether the method may return weights, with which some models cannot be trained.
-    """
+    """Declaration of a method: the arguments of ``register_method``, with ``needs`` and ``weighted`` as functions."""
 
     supervision: Supervision
     needs: Callable[[Mapping[str, Any]], Sequence[Need]]
@@ -204,19 +192,21 @@ def register_method(
 
     Args:
         name: name that users type.
-        supervision: see ``MethodInfo``; the pool refuses to hand out more.
+        supervision: labels that the method may see when it selects: ``none``, ``pseudo`` (its own pseudo-labels),
+            ``coreset`` (the labels of images that it has committed to keep) or ``labels`` (all). The pool refuses to
+            hand out more.
         needs: parts of the pool that the method reads: names, ``need(...)`` objects, or a function from the method's
             parameters to either.
         paper: citation, shown by ``bench list methods``.
-        version: see ``MethodInfo``.
-        stochastic: see ``MethodInfo``.
-        unpruned: see ``MethodInfo``.
-        check: see ``MethodInfo``.
-        weighted: whether the method may return weights (``bench.Weighted``), or a function from its parameters to
-            that.
+        version: raise it when the method's result changes, so that cached selections are not reused.
+        stochastic: whether different seeds may give different coresets on the same inputs.
+        unpruned: whether the method keeps the whole pool; only ``full`` does.
+        check: (parameters, rate) -> None; raises ``SpecError`` for a combination that the method cannot meet.
+        weighted: whether the method may return weights (``bench.Weighted``), with which some models cannot be trained,
+            or a function from its parameters to that.
 
     Raises:
-        RegistrationError: see ``Registry.add``.
+        RegistrationError: a bad name, signature, docstring or declaration, or a name that another function has.
     """
     if supervision not in SUPERVISIONS:
         raise RegistrationError(
