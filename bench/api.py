@@ -337,6 +337,11 @@ def load_rows(*folders: PathLike) -> pd.DataFrame:
         >>> frame = bench.load_rows("runs/digits")
         >>> frame.groupby("method").accuracy.mean()
 
+    Returns:
+        The fields of a row (docs/rows.md). Those of ``recipe`` are columns of their own, ``recipe_iterations`` and so
+        on; ``curve`` is the lists ``curve_iterations`` and ``curve_accuracies``. Added are ``stage_seconds``, the sum
+        over the row's ``stages``, and ``stage_peak_bytes``, their maximum.
+
     Raises:
         RowError: a folder is missing or has no rows, a row is not valid, or two rows of one cell disagree.
     """
@@ -471,7 +476,7 @@ def compare(
 
 
 def leaderboard(
-    frames: Sequence[pd.DataFrame | PathLike],
+    frames: pd.DataFrame | PathLike | Sequence[pd.DataFrame | PathLike],
     *,
     metric: Metric = "last",
     methods: Methods | None = None,
@@ -483,7 +488,7 @@ def leaderboard(
         >>> bench.leaderboard(["runs/digits", "runs/mnist"])
 
     Args:
-        frames: from ``load_rows``, or result folders.
+        frames: from ``load_rows``, or result folders; one or several.
         metric: see ``table``.
         methods: see ``table``; these are ranked among themselves.
         digits: see ``table``.

@@ -90,12 +90,12 @@ def test_comparisons_and_leaderboards_are_frames(done: bench.Run) -> None:
     assert "aum" in compared.to_markdown()
     board = bench.leaderboard([frame])
     assert sorted(board.method) == ["aum", "random"]
-    assert board.to_markdown() == bench.leaderboard([done.out]).to_markdown()
+    assert board.to_markdown() == bench.leaderboard(done.out).to_markdown()
 
 
 def test_cells_that_two_grids_share_count_once(done: bench.Run) -> None:
     frame = bench.load_rows(done.out)
-    assert bench.leaderboard([done.out, frame]).to_markdown() == bench.leaderboard([frame]).to_markdown()
+    assert bench.leaderboard([done.out, frame]).to_markdown() == bench.leaderboard(frame).to_markdown()
     twice = pd.concat([frame, frame])
     assert bench.table(twice).to_markdown() == bench.table(frame).to_markdown()
     assert bench.compare(twice).to_markdown() == bench.compare(frame).to_markdown()
