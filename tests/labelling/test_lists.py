@@ -106,7 +106,7 @@ def test_an_item_is_in_one_group_or_in_none(tmp_path: Path) -> None:
 def test_groups_are_numbered_alike_wherever_they_come_from(tmp_path: Path) -> None:
     """Draws inside groups follow the numbers: a list, its lines in another order, and an array give the same choice."""
     lookup = Lookup(NAMES, tmp_path)
-    groups = ["9", "9", "10", None, "10", "b"]
+    groups = np.array(["9", "9", "10", None, "10", "b"], dtype=object)
     lines = [f"{name!s},{group}\n" for name, group in zip(NAMES, groups, strict=True) if group and "\n" not in name]
     lines.append('"b/new\nline.jpg",10\n')
     expected = [0, 0, 1, 3, 1, 2]
