@@ -48,7 +48,8 @@ def server(tmp_path: Path) -> Iterator[str]:
     folder.mkdir()
     (folder / "net.pth").write_bytes(b"weights" * 1000)
     running = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder)))
-    thread = threading.Thread(target=running.serve_forever)
+    # Its shutdown waits for its next look, which would be half a second.
+    thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     yield f"http://127.0.0.1:{running.server_address[1]}"
     running.shutdown()
