@@ -108,6 +108,19 @@ class Recipe(BaseModel):
         )
 
 
+def check_padding(padding: int, height: int, width: int) -> None:
+    """Refuse a padding that reflection cannot fill.
+
+    Raises:
+        SpecError: the padding is not below both sides of the images.
+    """
+    if padding >= min(height, width):
+        raise SpecError(
+            f"crop_padding={padding} is not valid for images of {height}x{width} pixels: reflection fills at most "
+            f"{min(height, width) - 1}."
+        )
+
+
 def proxy_recipe(recipe: Recipe) -> Recipe:
     """Return the recipe with the fields that a proxy ignores at fixed values, so that such recipes share artifacts."""
     defaults = Recipe()

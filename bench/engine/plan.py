@@ -20,7 +20,7 @@ from bench.engine.contents import Contents, contents
 from bench.engine.coresets import CoresetFile, Problems, coresets_of, read_coresets
 from bench.engine.machine import Named
 from bench.engine.resume import finished_row, row_that_cannot_join, selected_otherwise, set_aside
-from bench.engine.suits import check_input, refuse_pictures, taken_images
+from bench.engine.suits import check_input, refuse_unsuitable, taken_images
 from bench.errors import DataError, OwnFileError, SpecError, WeightsError
 from bench.grammar import Call
 from bench.grid.cells import WEIGHTS, check_names, encoder_calls, expand, network_calls, network_ref, reads_embeddings
@@ -143,7 +143,7 @@ def make_plan(
         unidentified=bool(without_weights or networks_without_file)
         or not all(ref.fingerprint for ref in dataset_refs.values()),
     )
-    refuse_pictures(plan.cells, shapes)
+    refuse_unsuitable(plan.cells, shapes)
     _try_networks(plan, networks_without_file, problems)
     plan = revise(plan)
     return plan if out is None else _with_existing_rows(plan, out, problems, tolerant)

@@ -8,6 +8,7 @@ from bench.errors import BenchError, SpecError
 from bench.identity import INDICES, ModelRef
 from bench.parts import IMAGES
 from bench.plugins import models
+from bench.recipe import check_padding
 from bench.stages.memory import Shape
 from bench.stages.training import Cell
 
@@ -15,8 +16,10 @@ GIVEN = "given"
 """The encoder that passes vectors through unchanged."""
 
 
-def refuse_pictures(cells: Iterable[Cell], shapes: Mapping[str, Shape]) -> None:
-    """Refuse cells that need images if the data set holds vectors, and the encoder ``given`` if it holds images.
+def refuse_unsuitable(cells: Iterable[Cell], shapes: Mapping[str, Shape]) -> None:
+    """Refuse cells that need images if the data set holds vectors, and what does not suit its images.
+
+    Images do not suit the encoder ``given``, nor a recipe that pads them by more than reflection can fill.
 
     Args:
         cells: cells of the grid.
@@ -34,9 +37,14 @@ def refuse_pictures(cells: Iterable[Cell], shapes: Mapping[str, Shape]) -> None:
         if encoder is not None and (encoder.name == GIVEN) != vectors:
             holds = f"vectors; take {GIVEN}" if vectors else "images; take another"
             raise SpecError(f"encoder {encoder.label} does not suit {name}, which holds {holds}.")
-        if not vectors:
-            continue
         trained = [cell.model, *([cell.proxy.model] if cell.proxy else [])]
+        if not vectors:
+            recipes = [cell.recipe, *([cell.proxy.recipe] if cell.proxy else [])]
+            for model, recipe in zip(trained, recipes, strict=True):
+                cropped = recipe.augmentation.startswith("crop")
+                if cropped and models.get(model.name).info.inputs == "images":
+                    check_padding(recipe.crop_padding, *shape.image[1:])
+            continue
         reading_images = [model.label for model in trained if models.get(model.name).info.inputs == "images"]
         if reading_images:
             valid = ", ".join(entry.name for entry in models if entry.info.inputs == "embeddings")

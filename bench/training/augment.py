@@ -8,9 +8,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from bench.errors import TrainingError
 from bench.images.streaming import AREA, ASPECT, ATTEMPTS
-from bench.recipe import Augmentation, Recipe
+from bench.recipe import Augmentation, Recipe, check_padding
 from bench.to_device import to_device
 
 
@@ -98,14 +97,10 @@ def crop_and_flip(
         uint8 [B, C, H, W].
 
     Raises:
-        TrainingError: reflection cannot fill the padding.
+        SpecError: reflection cannot fill the padding.
     """
     batch, (height, width), device = len(indices), images.shape[2:], images.device
-    if padding >= min(height, width):
-        raise TrainingError(
-            f"crop_padding={padding} is not valid for images of {height}x{width} pixels: reflection fills at most "
-            f"{min(height, width) - 1}."
-        )
+    check_padding(padding, height, width)
     # Drawn on the CPU and before the mirror, so that a seed gives the same images on every device.
     shift = to_device(torch.randint(-padding, padding + 1, (2, batch, 1), generator=generator), device)
     rows = _reflect(torch.arange(height, device=device) + shift[0], height)

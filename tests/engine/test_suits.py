@@ -34,6 +34,15 @@ def test_what_needs_pictures_is_refused_before_anything_starts(
         make_plan(load_spec(given=grid), out=None, data_root=tmp_path)
 
 
+@pytest.mark.parametrize("given", [{}, {"methods": "aum", "models": "linear_probe", "proxy_model": "small_cnn"}])
+def test_a_padding_that_reflection_cannot_fill_is_refused_before_anything_starts(given: dict[str, str]) -> None:
+    grid = {"methods": "random", "datasets": "digits", "rates": "0.5", "recipe": {"crop_padding": 8}, **given}
+    with pytest.raises(SpecError, match=r"crop_padding=8 is not valid for images of 8x8 pixels: .* at most 7"):
+        make_plan(load_spec(given=grid), out=None)
+    for unused in ({"augmentation": "none"}, {"augmentation": "resized-crop-flip"}):
+        make_plan(load_spec(given={**grid, "recipe": {"crop_padding": 8, **unused}}), out=None)
+
+
 def test_a_network_that_does_not_take_the_images_is_told_their_size() -> None:
     network = ModelRef(name="torchvision", params={"name": "alexnet"})
     with pytest.raises(SpecError, match=r"does not take images of 20 x 24 px: .*Give it size=S"):

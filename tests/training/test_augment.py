@@ -6,7 +6,7 @@ import torch
 from torchvision.transforms.v2 import functional as reference
 
 from bench import Recipe
-from bench.errors import TrainingError
+from bench.errors import SpecError
 from bench.recipe import Augmentation
 from bench.training.augment import alternate, augment, crop_and_flip, normaliser, resized_crop_and_flip
 
@@ -76,7 +76,7 @@ def test_every_shift_and_both_mirrors_occur() -> None:
 
 @pytest.mark.parametrize("padding", [4, 5, 9])
 def test_padding_that_reflection_cannot_fill_is_refused(padding: int) -> None:
-    with pytest.raises(TrainingError, match=rf"crop_padding={padding} .* 4x6 pixels.* at most 3"):
+    with pytest.raises(SpecError, match=rf"crop_padding={padding} .* 4x6 pixels.* at most 3"):
         crop_and_flip(pictures(2, 1, 4, 6), torch.arange(2), kind="crop", padding=padding, generator=generator())
 
 
