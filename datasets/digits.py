@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -59,6 +60,7 @@ def digits(root: Path | None) -> Dataset:
     )
 
 
+@cache
 def _read_table() -> NDArray[np.float64]:
     """Return 64 grey levels from 0 to 16 and the label of each image, [N, 65].
 
