@@ -90,11 +90,11 @@ class SimSiamEncoder:
         import torch
 
         from bench.identity import derive_seed
+        from bench.training.fit import seeded
         from bench.training.siamese import Schedule, SiameseHeads, train_siamese
 
         # Built on the CPU with its own seed, so that every device starts with the same weights.
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(derive_seed(self._seed, "simsiam", "weights"))
+        with seeded(derive_seed(self._seed, "simsiam", "weights"), "cpu"):
             backbone, heads = _network(self._width), SiameseHeads(4 * self._width)
         backbone = backbone.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         health = train_siamese(
