@@ -135,6 +135,7 @@ function factsOf(entries, columns, cells) {
       "rate) in which each of them has all seeds"
     : `none, since ${alone ? `only ${alone.method}` : "no method"} is complete in every column, and a rank takes two methods`]];
   found.push(["Columns", shown.map((block) => `${block.name}: ${within(block).map(percent).join(", ")}`).join("; ")]);
+  const unranked = new Map();
   for (const entry of entries.filter((one) => one.accuracy === undefined)) {
     const holes = shown.flatMap((block) => {
       const own = cells.filter((cell) => cell.method === entry.method && keys.every((name) => cell[name] === block[name]));
@@ -143,8 +144,11 @@ function factsOf(entries, columns, cells) {
       const parts = lacking.map((cell) => `${percent(cell.rate)} (${cell.seeds} of ${count(cell.of, "seed")})`);
       return parts.length ? [`${block.name}: ${parts.join(", ")}`] : [];
     });
-    found.push([`Not ranked: ${entry.method}`, `misses ${holes.join("; ")}`]);
+    const missing = holes.join("; ");
+    unranked.set(missing, [...(unranked.get(missing) ?? []), entry.method]);
   }
+  for (const [missing, methods] of unranked)
+    found.push([`Not ranked: ${methods.join(", ")}`, `${methods.length === 1 ? "misses" : "miss"} ${missing}`]);
   for (const block of shown) found.push(...block.facts.map(([label, text]) => [label, text]));
   return found;
 }

@@ -219,8 +219,14 @@ def _facts(blocks: Sequence[Block], table: pd.DataFrame, intervals: bool) -> lis
         reason = f"none, since {who} is complete in every column, and a rank takes two methods"
         facts.append(Fact("Ranked", f"{reason}; leave a folder out, or run what is missing"))
     facts.append(Fact("Columns", where))
-    unranked = [entry for entry in entries if entry.missing]
-    facts += [Fact(f"Not ranked: {entry.method}", f"misses {'; '.join(entry.missing)}") for entry in unranked]
+    unranked: dict[str, list[str]] = {}
+    for entry in entries:
+        if entry.missing:
+            unranked.setdefault("; ".join(entry.missing), []).append(entry.method)
+    facts += [
+        Fact(f"Not ranked: {', '.join(names)}", f"{'misses' if len(names) == 1 else 'miss'} {missing}")
+        for missing, names in unranked.items()
+    ]
     for block in blocks:
         facts += [Fact(fact.label, f"{block.name}: {fact.text}") for fact in (*incomplete(block), *other_seeds(block))]
     facts += [*common(pd.concat([block.cells for block in blocks])), *_versions(blocks)]

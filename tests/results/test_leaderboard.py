@@ -107,6 +107,16 @@ def test_a_method_without_a_rival_has_an_accuracy_and_no_rank(grid: Grid) -> Non
     ]
 
 
+def test_methods_that_miss_the_same_columns_share_a_note(grid: Grid) -> None:
+    rows = [*grid({"random": [90.0, 80.0]}, RATES), *grid({"elfs": [91.0], "aum": [92.0], "ccs": [93.0]}, [0.5])]
+    made = board(blocks([row for row in rows if (row.method, row.seed) != ("ccs", 1)]))
+    columns = "digits, encoder pixels, model small_cnn: "
+    assert [note for note in made.notes if note.startswith("Not ranked")] == [
+        f"Not ranked: aum, elfs: miss {columns}90 % (0 of 3 seeds)",
+        f"Not ranked: ccs: misses {columns}50 % (2 of 3 seeds), 90 % (0 of 3 seeds)",
+    ]
+
+
 def test_renderings_are_byte_stable_and_hold_no_dates(grid: Grid) -> None:
     rows = [*grid(MEANS, RATES), *grid(MEANS, RATES, dataset="mnist5k")]
     later = [row.model_copy(update={"created": "2026-01-01T00:00:00+00:00"}) for row in rows[::-1]]
