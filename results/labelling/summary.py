@@ -106,8 +106,8 @@ def draw(summary: pd.DataFrame, path: Path) -> None:
     from matplotlib import pyplot as plt
 
     lines = list(dict.fromkeys(summary.line))
-    columns = 4
-    height = -(-len(lines) // columns)
+    columns = 3
+    height = len(lines) // columns + 1  # a panel at least is left for the legend
     # One colour and marker for a method: not every line has all of them, and there are ten colours.
     looks = {
         name: {"color": f"C{number % 10}", "marker": "os"[number // 10], "ls": ("-", "--")[number // 10]}
@@ -132,8 +132,7 @@ def draw(summary: pd.DataFrame, path: Path) -> None:
     axes[0][0].set(ylim=(-35, 35))
     for row in axes:
         row[0].set_ylabel("accuracy minus random's, points")
-    # In the panel that seven lines leave free.
-    axes.flat[-1].legend(handles.values(), handles, loc="center", fontsize=8, frameon=False)
+    axes.flat[len(lines)].legend(handles.values(), handles, loc="center", fontsize=8, frameon=False)
     figure.tight_layout()
     figure.savefig(path, metadata={"Date": None})
 
