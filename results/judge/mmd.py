@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from study import HERE, LINES, LITE
+from study import HERE, LINES, fields_of
 
 from bench import unit_rows
 from bench.data import Dataset
@@ -31,11 +31,7 @@ SAMPLE = 2_000
 
 def opened(line: str, given: argparse.Namespace) -> tuple[NDArray[np.float32], Dataset]:
     """Return unit rows float32 [N, D], the embeddings that the methods of a line read; and its pool."""
-    fields = dict(LINES[line])
-    if isinstance(fields.get("encoders"), int):
-        fields["encoders"] = LITE.format(
-            size=fields["encoders"], weights=f",weights={given.weights}" if given.weights else ""
-        )
+    fields = fields_of(line, given.weights)
     spec = load_spec(given={**fields, "methods": "d2-label-free", "rates": [0.9], "seeds": 1})
     with tempfile.TemporaryDirectory() as out:
         job = Job(

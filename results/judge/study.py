@@ -56,6 +56,14 @@ def methods(arm: str, rate: float) -> list[str]:
     return ["random", *(f"elfs(clustering=kmeans,beta={tenth / 10:g})" for tenth in range(round(10 * rate) + 1))]
 
 
+def fields_of(name: str, weights: str | None) -> dict[str, Any]:
+    """Return the fields of a line's grid, with the file of efficientnet_lite0's weights if one is given."""
+    line = dict(LINES[name])
+    if isinstance(line.get("encoders"), int):
+        line["encoders"] = LITE.format(size=line["encoders"], weights=f",weights={weights}" if weights else "")
+    return line
+
+
 def main() -> None:
     """Run what was named, line after line, rate after rate."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -69,11 +77,8 @@ def main() -> None:
     parser.add_argument("--weights", help="file of efficientnet_lite0")
     parser.add_argument("--workers", type=int, default=1)
     given = parser.parse_args()
-    weights = f",weights={given.weights}" if given.weights else ""
     for name in given.lines:
-        line = dict(LINES[name])
-        if isinstance(line.get("encoders"), int):
-            line["encoders"] = LITE.format(size=line["encoders"], weights=weights)
+        line = fields_of(name, given.weights)
         for rate in given.rates or RATES.get(name, (0.5, 0.7, 0.9)):
             bench.run(
                 **line,

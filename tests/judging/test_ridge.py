@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import pytest
 from sklearn.linear_model import Ridge
 
 from bench.judging.labelings import cluster_numbers, make_labelings
 from bench.judging.ridge import BIAS, PENALTY, embedding_features, image_features, quality
+from tests.filed import Filed
 
 
 @pytest.fixture(scope="module")
@@ -59,31 +58,10 @@ def test_a_coreset_of_all_blobs_is_better_than_one_of_a_few(blobs: tuple[np.ndar
     assert quality(features, labelings, np.arange(400), 0.1) == 1.0
 
 
-class Photographs:
-    """Images in files, of which it is noted how many are read at once."""
-
-    def __init__(self, pixels: np.ndarray) -> None:
-        self.pixels, self.fingerprint, self.reads = pixels, "photographs", list[int]()
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return self.pixels.shape
-
-    def __len__(self) -> int:
-        return len(self.pixels)
-
-    def __getitem__(self, indices: np.ndarray) -> np.ndarray:
-        self.reads.append(len(indices))
-        return self.pixels[indices]
-
-    def augmented(self, indices: np.ndarray, rng_seeds: Sequence[int]) -> np.ndarray:
-        raise NotImplementedError
-
-
 def test_photographs_are_averaged_in_as_little_memory_as_small_images() -> None:
     """4,096 at once, as many as of CIFAR, took 6 GB at 224 pixels, five times the estimate of the stage."""
     small = np.random.default_rng(0).integers(0, 256, (150, 3, 16, 16), dtype=np.uint8)
-    files = Photographs(np.kron(small, np.ones((14, 14), np.uint8)))
+    files = Filed(np.kron(small, np.ones((14, 14), np.uint8)))
     features = image_features(files, seed=0)
     assert max(files.reads) * 3 * 224 * 224 <= 2**24
     assert sum(files.reads) == 150

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-
 import numpy as np
 import pytest
 import torch
@@ -13,6 +10,7 @@ from bench import Dataset, Recipe
 from bench.training.batches import FileBatches, TensorBatches, split_epoch
 from bench.training.fit import make_batches
 from bench.training.loop import steps_per_epoch
+from tests.filed import Filed
 from tests.narrowing import in_memory
 from tests.training.runs import MEAN, RECIPE, STD, batches_of, generator
 
@@ -68,27 +66,6 @@ def test_fewer_images_are_scored_at_once_on_a_cpu_and_if_they_are_large(
     targets = torch.zeros(len(images), dtype=torch.int64)
     batches = TensorBatches(images, targets, recipe=RECIPE, mean=MEAN, std=STD, device=device)
     assert [len(batch.targets) for batch in batches.in_order()] == sizes
-
-
-@dataclass(frozen=True)
-class Filed:
-    """Images that stand for files; resized crops of them would be black."""
-
-    pixels: np.ndarray
-    fingerprint = ""
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return self.pixels.shape
-
-    def __len__(self) -> int:
-        return len(self.pixels)
-
-    def __getitem__(self, indices: np.ndarray) -> np.ndarray:
-        return self.pixels[indices]
-
-    def augmented(self, indices: np.ndarray, rng_seeds: Sequence[int]) -> np.ndarray:
-        return np.zeros_like(self.pixels[indices])
 
 
 @pytest.mark.parametrize("kind", ["none", "crop", "crop-flip", "crop-alternating-flip"])
