@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -64,15 +64,17 @@ def _text(path: Path, content: bytes) -> list[list[str]]:
 
 def _csv(path: Path, content: bytes) -> list[list[str]]:
     text = _decoded(path, content)
+
+    def lines(separator: str) -> Iterator[list[str]]:
+        return filter(any, csv.reader(io.StringIO(text, newline=""), delimiter=separator))
+
     try:
+        headers = {separator: next(lines(separator), []) for separator in _SEPARATORS}
+        named = (separator for separator, titles in headers.items() if column_of(titles, NAMES) is not None)
         # Without a header, other separators than commas may be part of the names.
-        for separator in (*_SEPARATORS, ","):
-            lines = [row for row in csv.reader(io.StringIO(text, newline=""), delimiter=separator) if any(row)]
-            if lines and column_of(lines[0], NAMES) is not None:
-                break
+        return list(lines(next(named, ",")))
     except csv.Error as error:
         raise DataError(f"cannot read {path} as CSV: {error}; perhaps a quote is not closed.") from error
-    return lines
 
 
 def _parquet(path: Path, content: bytes) -> list[list[str]]:
