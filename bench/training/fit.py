@@ -17,7 +17,16 @@ from bench.plugins import models
 from bench.progress import Progress
 from bench.recipe import Recipe
 from bench.training.batches import Batches, FileBatches, TensorBatches
-from bench.training.loop import Evaluation, evaluate, steps_per_epoch, train, weighted_cross_entropy
+from bench.training.loop import (
+    Evaluation,
+    Loss,
+    cross_entropy,
+    evaluate,
+    for_classes,
+    steps_per_epoch,
+    train,
+    weighted_cross_entropy,
+)
 from bench.training.recorder import DynamicsRecorder
 from bench.weighted import of_mean_one
 
@@ -75,7 +84,7 @@ def fit(
         The evaluations on ``test``, in order.
 
     Raises:
-        TrainingError: see ``train``.
+        TrainingError: the network's outputs are not [B, num_classes]; see ``train`` too.
     """
 
     def batches(part: LabelledInputs) -> Batches:
@@ -87,7 +96,7 @@ def fit(
     if not models.get(model.name).info.learns:
         network.remember(first_inputs(source, len(source)), torch.from_numpy(np.array(targets)).to(device))  # type: ignore[operator]
         return [] if test is None else [evaluate(network, batches(test), iterations)]
-    loss = None
+    loss: Loss = cross_entropy
     if training.weights is not None:
         loss = weighted_cross_entropy(torch.from_numpy(of_mean_one(training.weights)).to(device))
     with seeded(derive_seed(seed, "layers"), device):
@@ -100,7 +109,7 @@ def fit(
             recorder=recorder,
             test=None if test is None else batches(test),
             progress=progress,
-            loss=loss,
+            loss=for_classes(training.num_classes, loss),
         )
 
 

@@ -88,7 +88,7 @@ def train(
     with sound_layers(recipe, model):
         for step, batch, ends_epoch in _stream(batches, iterations, generator):
             optimiser.zero_grad(set_to_none=True)
-            logits, batch_loss = _gradients(model, batch, recipe, device.type, loss or _cross_entropy)
+            logits, batch_loss = _gradients(model, batch, recipe, device.type, loss or cross_entropy)
             if recorder is not None:
                 # Before the step: the papers' p_t(i) is the output before the network learns from this batch.
                 recorder.update(batch.positions, logits, batch.targets)
@@ -174,8 +174,27 @@ def weighted_cross_entropy(weights: Tensor) -> Loss:
     return loss
 
 
-def _cross_entropy(logits: Tensor, batch: Batch, smoothing: float) -> Tensor:
+def cross_entropy(logits: Tensor, batch: Batch, smoothing: float) -> Tensor:
+    """Return the mean cross-entropy of a batch."""
     return functional.cross_entropy(logits, batch.targets, label_smoothing=smoothing)
+
+
+def for_classes(num_classes: int, loss: Loss) -> Loss:
+    """Return the loss, which first refuses outputs of another shape than [B, num_classes].
+
+    With too few, torch would call a label out of bounds, and stop a GPU; with too many, it would say nothing.
+    """
+
+    def checked(logits: Tensor, batch: Batch, smoothing: float) -> Tensor:
+        valid = (len(batch.targets), num_classes)
+        if logits.shape != valid:
+            raise TrainingError(
+                f"the network's outputs have the shape {tuple(logits.shape)}, valid: {valid}, one for each image and "
+                "class."
+            )
+        return loss(logits, batch, smoothing)
+
+    return checked
 
 
 def _gradients(model: nn.Module, batch: Batch, recipe: Recipe, device: str, loss: Loss) -> tuple[Tensor, Tensor]:

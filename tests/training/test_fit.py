@@ -149,3 +149,26 @@ def test_linear_probe_on_embeddings(few_digits: Dataset) -> None:
         test=LabelledInputs(test_inputs, few_digits.test.labels, 10),
     )
     assert scored[-1].accuracy > 70
+
+
+@pytest.mark.parametrize("outputs", [9, 11])
+def test_a_network_with_another_number_of_outputs_is_one_clear_error(outputs: int) -> None:
+    @register_model("outputs-test", inputs="embeddings", source="this test")
+    def wrong(shape: tuple[int, ...], num_classes: int) -> nn.Module:
+        """A layer that disregards the number of classes."""
+        return nn.Linear(int(np.prod(shape)), outputs)
+
+    training = LabelledInputs(np.zeros((40, 5), np.float32), np.arange(40) % 10, 10)
+    try:
+        with pytest.raises(TrainingError, match=rf"have the shape \(32, {outputs}\), valid: \(32, 10\)"):
+            fit(
+                ModelRef(name="outputs-test"),
+                training,
+                dataset=None,
+                recipe=RECIPE,
+                iterations=2,
+                seed=0,
+                device="cpu",
+            )
+    finally:
+        plugins.models.remove("outputs-test")
