@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Annotated
 
@@ -62,6 +63,11 @@ def percent(rate: float) -> str:
 def counted(number: int, noun: str) -> str:
     """Return a number with its noun: ``1 cell``, ``2,000 cells``."""
     return f"{number:,} {noun}{'s' * (number != 1)}"
+
+
+def some_of(names: Sequence[str], most: int) -> str:
+    """Return the first names as a list that says how many more there are: ``a, b and 3 more``."""
+    return ", ".join(names[:most]) + (f" and {len(names) - most:,} more" if len(names) > most else "")
 
 
 def show_bytes(size: float) -> str:

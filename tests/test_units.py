@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bench.errors import SpecError
-from bench.units import about, counted, in_percent, parse_bytes, parse_seconds, show_bytes, show_seconds
+from bench.units import about, counted, in_percent, parse_bytes, parse_seconds, show_bytes, show_seconds, some_of
 
 DAY = 86400.0
 
@@ -45,6 +45,11 @@ def test_amounts_are_short() -> None:
 
 def test_one_thing_has_no_plural() -> None:
     assert [counted(number, "cell") for number in (0, 1, 2, 1234)] == ["0 cells", "1 cell", "2 cells", "1,234 cells"]
+
+
+def test_a_long_list_shows_its_first_names() -> None:
+    assert [some_of(["a", "b", "c"], most) for most in (3, 2)] == ["a, b, c", "a, b and 1 more"]
+    assert some_of(["a"] * 2001, 1) == "a and 2,000 more"
 
 
 @pytest.mark.parametrize(

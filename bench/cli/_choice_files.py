@@ -149,7 +149,7 @@ class OutputOptions:
         drawing = map_of(items.vectors, chosen.positions, limits.labelled)
         left_out = [
             ("Near-duplicates left out", [items.names[position] for position in chosen.duplicates.tolist()]),
-            ("Left out since their group has enough", [items.names[position] for position in chosen.grouped.tolist()]),
+            ("Left out by --per-group", [items.names[position] for position in chosen.grouped.tolist()]),
         ]
         about = f"{headline(summary)} {complement(summary)}".rstrip()
         html = choice_page(about, chosen.warnings, listed, small, drawing, left_out, items.skipped)

@@ -63,7 +63,7 @@ def report(summary: dict[str, Any], as_json: bool) -> None:
     if summary["duplicates_left_out"]:
         typer.echo(f"Near-duplicates left out: {summary['duplicates_left_out']:,}.")
     if summary["grouped_left_out"]:
-        typer.echo(f"Left out since their group has enough: {summary['grouped_left_out']:,}.")
+        typer.echo(f"Left out by --per-group: {summary['grouped_left_out']:,}.")
     if summary["skipped_files"]:
         typer.echo(f"Files that could not be read: {summary['skipped_files']:,}, listed in {summary['skipped']}")
     if "frames" in summary:

@@ -19,6 +19,7 @@ from bench.cli._choice_report import report
 from bench.cli._fields import option, spread
 from bench.cli._options import MACHINE, CacheOption, DeviceOption, PluginOption, QuietOption, SummaryOption
 from bench.fields import FolderFields
+from bench.units import some_of
 
 if TYPE_CHECKING:
     from bench.grammar import Call
@@ -80,11 +81,15 @@ class ChoiceOptions:
 
     def check(self) -> None:
         """Refuse methods that are not valid whatever the items are, before remote files are fetched."""
+        from bench.errors import SpecError
         from bench.grammar import split_list
         from bench.labelling.choose import check_label_free
         from bench.labelling.default import find_method
 
-        for method in split_list(self.method) if self.compare else [self.method]:
+        methods = split_list(self.method)
+        if len(methods) > 1 and not self.compare:
+            raise SpecError(f"--method {self.method} names {len(methods)} methods; give one, or add --compare.")
+        for method in methods:
             check_label_free(find_method(method, items=self.budget))
 
     def call(self, items: int) -> Call:
@@ -354,5 +359,4 @@ def _unread(items: Items) -> str:
     names = [item.name for item in items.skipped]
     if not names:
         return ""
-    listed = ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
-    return f"of {len(items.names) + len(names)} files {len(names)} could not be read ({listed}); "
+    return f"of {len(items.names) + len(names)} files {len(names)} could not be read ({some_of(names, _NAMED)}); "

@@ -42,7 +42,7 @@ class Candidates(NamedTuple):
     Attributes:
         positions: int64 [M], ascending; if groups are chosen whole, only the item that covers its group best.
         duplicates: int64, items left out as near-duplicates of another candidate or of a labelled item.
-        grouped: int64, items left out because their group has enough.
+        grouped: int64, items left out by the limit of their group.
         left_out: beginning of a message about a budget that is too large: what happened to the other items.
         members: int64, ascending: the positions, and if groups are chosen whole, all items that come with them.
     """

@@ -53,7 +53,7 @@ class Chosen(NamedTuple):
         variant: the method with all parameters that were set, by the user or by the size of the pool.
         chosen: parameters that the method chose itself.
         duplicates: int64, items left out because they nearly equal another item.
-        grouped: int64, items left out because their group has enough.
+        grouped: int64, items left out by the limit of their group.
         warnings: signs that the choice is not varied.
         judged: candidate -> its judgement without labels, high = good; empty if nothing was judged.
         taken: the candidate that was chosen.

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from bench.errors import DataError, SpecError
 from bench.labelling.candidates import number_groups
 from bench.labelling.tables import NAMES, column_of, read_lines
+from bench.units import some_of
 
 _LABELS, _GROUPS, _RANKS, _STATES = ("label", "class", "annotation_id"), ("group",), ("rank",), ("state",)
 """``annotation_id`` comes from Label Studio's CSV, whose other columns are named by the user's project."""
@@ -72,9 +73,7 @@ class Lookup:
             # difflib compares with every name, which takes too long for a hint in a million items.
             near = get_close_matches(missing[0], self.names[:10_000], n=1)
             hint = f" Did you mean {near[0]}?" if near else f" They are named like {self.names[0]}."
-            shown = ", ".join(name[:_LETTERS] for name in missing[:_SHOWN]) + (
-                f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
-            )
+            shown = some_of([name[:_LETTERS] for name in missing], _SHOWN)
             raise DataError(f"{source}: {len(missing)} of {len(names)} names are not among the items: {shown}.{hint}")
         return np.array(positions, dtype=np.int64)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Collection, Hashable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -110,13 +111,21 @@ class Source:
             return cls.of(find_images(images))
         vectors, item_names = read_embeddings(embeddings)
         if names is not None:
-            item_names = _read_names(names, len(vectors))
+            own_names, item_names = item_names, _read_names(names, len(vectors))
+            if own_names is not None and own_names != item_names and set(own_names) == set(item_names):
+                raise DataError(f"{names} names the items of {embeddings} in another order; leave out --names.")
         if images is not None and item_names is None:
             raise SpecError("--images beside --embeddings is the folder of the --names; give --names FILE.txt too.")
         if images is not None and not images.is_dir():
             raise DataError(f"{images} is not a folder; --images takes the folder that the --names are in.")
         if item_names is not None:
             _check_names(item_names, str(names or embeddings))
+            # Not ``Path.is_file``, which raises for a name that is too long.
+            if images is not None and not any(os.path.isfile(images / name) for name in item_names):  # noqa: PTH113
+                raise DataError(
+                    f"none of the {len(item_names):,} names of {names or embeddings} is a file below {images}, such as "
+                    f"{item_names[0]}; --images takes the folder that the names begin at."
+                )
         listed = [str(number) for number in range(len(vectors))] if item_names is None else item_names
         return cls(listed, None, vectors, None if images is None else images.resolve())
 

@@ -12,8 +12,8 @@ from typing import Any
 from bench.errors import DataError
 from bench.plain_files import read_regular
 
-NAMES = ("file", "item", "name", "filepath")
-"""Headers of the column that names items, in our own lists and in exports of Label Studio and FiftyOne."""
+NAMES = ("file", "item", "name", "filepath", "filename", "path")
+"""Headers of the column that names items, in our own lists and in those of other tools, the likelier ones first."""
 _MOST_BYTES = 1 << 30
 _SEPARATORS = ",;\t"
 """Where numbers have decimal commas, spreadsheets separate the columns of a CSV by semicolons."""

@@ -14,6 +14,7 @@ from bench.errors import DataError
 from bench.labelling.rows import BLOCK, StoredRows, in_blocks
 from bench.labelling.tables import NAMES, column_of
 from bench.plain_files import check_regular
+from bench.units import some_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -25,6 +26,9 @@ _EXTREME = 2.0**40
 _NPY = b"\x93NUMPY"
 
 _NAMES = (*NAMES, "id")
+_TORCH = (".pt", ".pth")
+_SHOWN = 5
+"""Most columns that an error shows."""
 
 
 def read_embeddings(path: Path) -> tuple[StoredRows, list[str] | None]:
@@ -35,7 +39,7 @@ def read_embeddings(path: Path) -> tuple[StoredRows, list[str] | None]:
     Args:
         path: file with a matrix of numbers [N, D], one line per item. An archive has one array, or one named
             ``embeddings``; a Parquet file has a column of lists of numbers, and optionally names in a column ``file``,
-            ``item``, ``name``, ``filepath`` or ``id``.
+            ``item``, ``name``, ``filepath``, ``filename``, ``path`` or ``id``.
 
     Returns:
         Rows [N, D] that are read as float32, and the items' names if the file has them.
@@ -64,10 +68,11 @@ def read_embeddings(path: Path) -> tuple[StoredRows, list[str] | None]:
 
 def _check_kind(path: Path) -> None:
     """Refuse files that are not numpy's: numpy takes them for pickles, and its message says how to run their code."""
+    torch_file = path.suffix.lower() in _TORCH  # a zip archive, as .npz is
     with path.open("rb") as file:
         begin = file.read(len(_NPY))
-    if begin and begin != _NPY and not begin.startswith(b"PK"):
-        hint = ""
+    if begin and begin != _NPY and (torch_file or not begin.startswith(b"PK")):
+        hint = f' For a tensor: np.save("{path.stem}.npy", torch.load("{path.name}").numpy()).' if torch_file else ""
         if begin.startswith(b"PAR1"):
             hint = " It is a Parquet file: name it .parquet."
         elif path.suffix.lower() in (".csv", ".tsv", ".txt"):
@@ -98,9 +103,10 @@ def _from_parquet(path: Path) -> tuple[StoredRows, list[str] | None]:
         if len(lists) > 1:
             lists = [name for name in lists if name in ("embeddings", "embedding")]
         if len(lists) != 1:
+            copy = f'np.save("{path.stem}.npy", pd.read_parquet("{path.name}").to_numpy())'
             raise DataError(
-                f"{path} has the columns {', '.join(fields.names)}; expected one of lists of numbers, or one named "
-                "embeddings."
+                f"{path} has the columns {some_of(fields.names, _SHOWN)}; expected one of lists of numbers, or one "
+                f"named embeddings.{'' if lists else f' For a table of numbers alone: {copy}.'}"
             )
         named = column_of(fields.names, _NAMES)
         table = file.read(columns=[*lists, *([] if named is None else [fields.names[named]])])

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.errors import WeightsError
+from bench.units import some_of
 
 State = dict[str, Tensor]
 # A DINO training checkpoint has student and teacher; the papers evaluate the teacher.
@@ -58,7 +59,7 @@ def read_state(path: Path, network_names: Collection[str] = ()) -> State:
         raise WeightsError(f"the weights file {path} holds no state dict but {type(content).__name__}.")
     wrong = [str(name) for name, value in content.items() if not isinstance(value, Tensor)]
     if wrong:
-        raise WeightsError(f"the weights file {path} holds no state dict: {_some(wrong)} are not tensors.")
+        raise WeightsError(f"the weights file {path} holds no state dict: {some_of(wrong, _SHOWN)} are not tensors.")
     return {
         _bare(str(name), network_names): value.float() if value.is_floating_point() else value
         for name, value in content.items()
@@ -112,7 +113,9 @@ def load_weights(
     ]
     faults = {"missing": missing, "unexpected": unexpected, "of another shape": misshaped}
     if any(faults.values()):
-        mismatches = "; ".join(f"{len(names)} {what}: {_some(names)}" for what, names in faults.items() if names)
+        mismatches = "; ".join(
+            f"{len(names)} {what}: {some_of(names, _SHOWN)}" for what, names in faults.items() if names
+        )
         raise WeightsError(f"the weights file {path} does not fit {kind} {owner!r}: {mismatches}.")
     # Not strict, only for ``num_batches_tracked``: everything else was compared above, with better messages.
     module.load_state_dict(state, strict=False)
@@ -128,8 +131,3 @@ def _bare(name: str, network_names: Collection[str]) -> str:
 
 def _ignored(name: str, ignore: Sequence[str]) -> bool:
     return name in ignore or name.startswith(tuple(item for item in ignore if item.endswith(".")))
-
-
-def _some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(names[:_SHOWN]) + more

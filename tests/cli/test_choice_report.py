@@ -59,7 +59,7 @@ def test_only_what_happened_is_said(capsys: pytest.CaptureFixture[str]) -> None:
         "They complement 3 labelled items; 1 line of that list without a label did not count. "
         "Together they come from 10 of 10 clusters.",
         "Near-duplicates left out: 1,500.",
-        "Left out since their group has enough: 2.",
+        "Left out by --per-group: 2.",
         "Files that could not be read: 4, listed in to_label.skipped.csv",
         "Files of other kinds, which were ignored: 2 .txt, 1 without suffix.",
         "Written: to_label.csv, to_label.coco.json",

@@ -295,6 +295,10 @@ def test_an_estimated_number_of_clusters(tmp_path: Path, monkeypatch: pytest.Mon
         (["--budget", "5", "--images", "nowhere"], "nowhere does not exist"),
         (["--budget", "5", "--embeddings", "nowhere.npy"], "cannot read nowhere.npy"),
         (["--budget", "5", "--embeddings", "x.npy", "--similarity", "0.9"], "--similarity 0.9 has no effect"),
+        (
+            ["--budget", "5", "--embeddings", "x.npy", "--method", "random,kcenter"],
+            "--method random,kcenter names 2 methods; give one, or add --compare.",
+        ),
         (["--budget", "5", "--embeddings", "x.npy", "--encoder", "pixels"], "are only for --images"),
         (["--budget", "5", "--embeddings", "x.npy", "--image-size", "64"], "are only for --images"),
     ],

@@ -6,6 +6,8 @@ import csv
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from sklearn.datasets import load_digits
 from typer.testing import CliRunner
@@ -82,6 +84,16 @@ def test_a_header_is_never_taken_for_a_name(tmp_path: Path, content: str, names:
             "is not a folder; --images takes",
         ),
         ({"embeddings": "x.npy", "names": "missing.txt"}, DataError, "missing.txt: No such file"),
+        (
+            {"embeddings": "x.npy", "names": "names.txt", "images": "photos"},
+            DataError,
+            "none of the 3 names of .*names.txt is a file below .*photos, such as a; --images takes the folder",
+        ),
+        (
+            {"embeddings": "named.parquet", "names": "names.txt"},
+            DataError,
+            "names.txt names the items of .*named.parquet in another order; leave out --names",
+        ),
     ],
 )
 def test_files_that_do_not_go_together_are_refused(
@@ -89,6 +101,9 @@ def test_files_that_do_not_go_together_are_refused(
 ) -> None:
     np.save(tmp_path / "x.npy", load_digits().data[:3])
     (tmp_path / "names.txt").write_text("a\nb\nc\n")
+    pq.write_table(
+        pa.table({"filename": ["b", "a", "c"], "embedding": [[1.0], [2.0], [3.0]]}), tmp_path / "named.parquet"
+    )
     paths = {
         option: tmp_path / given[option] if option in given else None for option in ("images", "embeddings", "names")
     }

@@ -80,6 +80,11 @@ def test_other_files_of_embeddings(tmp_path: Path, suffix: str) -> None:
     [
         ({"v": [[1.0, 2.0], [3.0]]}, "lists of different lengths"),
         ({"v": [1.0, 2.0]}, "has the columns v; expected one of lists of numbers"),
+        (
+            {f"f{i}": [1.0, 2.0] for i in range(500)},
+            r"has the columns f0, f1, f2, f3, f4 and 495 more; expected .* embeddings\. For a table of numbers alone: "
+            r'np\.save\("x\.npy", pd\.read_parquet\("x\.parquet"\)\.to_numpy\(\)\)\.',
+        ),
         ({"v": [[1.0], [2.0]], "w": [[1.0], [2.0]]}, "has the columns v, w"),
         ({"v": [["a"], ["b"]]}, "holds"),
         ({"v": [[1.0], [2.0], [3.0]], "id": ["a", None, None]}, r"column id is empty in 2 of 3 lines, first in line 1"),
@@ -103,6 +108,7 @@ def test_a_parquet_file_without_one_matrix_is_refused(tmp_path: Path, columns: d
     [
         ("x.csv", b"a,b\n1,2\n", r' For a table of numbers alone: np\.save\("x\.npy", pd\.read_csv'),
         ("x.json", b'{"a": [1, 2]}', ""),
+        ("x.pt", b"PK\x03\x04", r' For a tensor: np\.save\("x\.npy", torch\.load\("x\.pt"\)\.numpy\(\)\)\.'),
         ("x.npy", b"1 2 3\n4 5 6\n", ""),
         ("x.pkl", pickle.dumps([1, 2]), ""),
         ("x.npy", b"PAR1" + b"\0" * 20, r" It is a Parquet file: name it \.parquet\."),
