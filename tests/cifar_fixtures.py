@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +14,25 @@ from tests.datasets.cifar_layout import write_cifar10, write_cifar100
 from tests.photo_fixtures import crops
 
 
+@pytest.fixture(scope="session")
+def cifar_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Both data sets in their layout: 100 and 20 images of ten classes, 200 and 100 of a hundred; to be copied."""
+    root = tmp_path_factory.mktemp("cifar")
+    write_cifar10(root, crops(120, 32), [number % 10 for number in range(120)])
+    write_cifar100(root, crops(200, 32, seed=1), crops(100, 32, seed=2), [f"class {number}" for number in range(100)])
+    return root
+
+
 @pytest.fixture
-def cifar_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Both data sets in their layout: 100 and 20 images of ten classes, 200 and 100 of a hundred.
+def cifar_root(cifar_files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of ``cifar_files``.
 
     Their checksums are checked; only those that are expected are of these files and not of the 330 MB of the originals.
     """
     from torchvision.datasets import CIFAR10, CIFAR100
 
     root = tmp_path / "cifar"
-    write_cifar10(root, crops(120, 32), [number % 10 for number in range(120)])
-    write_cifar100(root, crops(200, 32, seed=1), crops(100, 32, seed=2), [f"class {number}" for number in range(100)])
+    shutil.copytree(cifar_files, root)
     for source in (CIFAR10, CIFAR100):
         folder = root / source.base_folder
 

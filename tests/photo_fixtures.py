@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -17,15 +18,20 @@ WNIDS = (
 """Class folders as ImageNet names them."""
 
 
-def crops(count: int, side: int, *, seed: int = 0) -> NDArray[np.uint8]:
-    """Square parts of the photographs of a palace and of a flower, in turn, uint8 [N, 3, side, side]."""
+@cache
+def photograph_of(name: str) -> NDArray[np.uint8]:
+    """One of scikit-learn's, decoded once."""
     from sklearn.datasets import load_sample_image  # here, since pytest-xdist's first process never asks for crops
 
-    photographs = [load_sample_image(name) for name in ("china.jpg", "flower.jpg")]
+    return np.asarray(load_sample_image(name))
+
+
+def crops(count: int, side: int, *, seed: int = 0) -> NDArray[np.uint8]:
+    """Square parts of the photographs of a palace and of a flower, in turn, uint8 [N, 3, side, side]."""
     rng = np.random.default_rng(seed)
     cut = np.empty((count, side, side, 3), np.uint8)
     for number in range(count):
-        photograph = photographs[number % 2]
+        photograph = photograph_of(("china.jpg", "flower.jpg")[number % 2])
         top, left = (int(rng.integers(length - side + 1)) for length in photograph.shape[:2])
         cut[number] = photograph[top : top + side, left : left + side]
     return np.ascontiguousarray(cut.transpose(0, 3, 1, 2))

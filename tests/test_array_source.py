@@ -41,7 +41,7 @@ def test_neighbors_against_explicit_loops(size: int, metric: Metric, seed: int, 
 
 
 def test_chunks_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
-    from sklearn.datasets import load_digits
+    from tests.digits import load_digits
 
     pixels = load_digits().data[:200]
     whole = brute_force_neighbors(pixels, 5)

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sklearn.datasets import load_digits
 
 from bench import Dynamics, SpecError, plugins
 from bench.array_source import ArraySource
@@ -18,6 +17,7 @@ from bench.conformance import check_method
 from bench.grammar import parse_call, split_list
 from bench.grid.spec import load_spec, preset_names
 from bench.selection import method_pool, run_method
+from tests.digits import load_digits
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

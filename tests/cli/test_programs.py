@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from sklearn.datasets import load_digits
 from typer.testing import CliRunner
 
 from bench.cli import app, main
 from tests.cli.commands import run
+from tests.digits import load_digits
 
 pytestmark = pytest.mark.integration
 

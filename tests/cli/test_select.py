@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from sklearn.datasets import load_digits
 from typer.testing import CliRunner, Result
 
 from bench.cli import app, main
@@ -31,6 +30,7 @@ from bench.stages.embeddings import Embeddings
 from bench.stages.neighbors import NeighborLists
 from bench.stages.selection import Selection
 from bench.store.cache import Store
+from tests.digits import load_digits
 
 pytestmark = pytest.mark.integration
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sklearn.datasets import load_digits
 
 from bench import DataError, Dataset
 from bench.data import fingerprint
 from bench.loading import load_dataset
+from tests.digits import load_digits
 from tests.narrowing import in_memory
 
 DIGITS = load_digits()

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sklearn.datasets import load_digits
 
 from bench import DataError
 from bench.errors import BenchError, SpecError, UnknownName
 from bench.loading import load_dataset
 from tests.datasets.reading import load
+from tests.digits import load_digits
 from tests.narrowing import in_memory
 
 DIGITS = load_digits()

@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sklearn.datasets import load_digits
 
 from bench import DataError
 from tests.datasets.reading import load
+from tests.digits import load_digits
 from tests.narrowing import in_memory
 
 DIGITS = load_digits()

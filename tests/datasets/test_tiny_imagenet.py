@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +25,14 @@ def load(root: Path) -> Dataset:
 
 def save(path: Path, level: int, mode: str = "RGB") -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.new(mode, (64, 64), level if mode == "L" else (level, level, level)).save(path, quality=100)
+    path.write_bytes(jpeg(level, mode))
+
+
+@cache
+def jpeg(level: int, mode: str) -> bytes:
+    content = io.BytesIO()
+    Image.new(mode, (64, 64), level if mode == "L" else (level, level, level)).save(content, "JPEG", quality=100)
+    return content.getvalue()
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ def one_thread() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def digits() -> np.ndarray:
     """uint8 [1797, 1, 8, 8]."""
-    from sklearn.datasets import load_digits
+    from tests.digits import load_digits
 
     return (load_digits().images / 16 * 255).round().astype(np.uint8)[:, None]
 

@@ -62,8 +62,9 @@ def test_images_without_variance_give_finite_equal_embeddings(images: np.ndarray
 
 
 def test_keeps_neighbours_of_the_same_digit(digits: np.ndarray) -> None:
-    from sklearn.datasets import load_digits
     from sklearn.neighbors import KNeighborsClassifier
+
+    from tests.digits import load_digits
 
     labels = load_digits().target
     encoder = fitted(digits[:1200])

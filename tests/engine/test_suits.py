@@ -6,13 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sklearn.datasets import load_digits
 
 from bench.engine.plan import make_plan
 from bench.engine.suits import check_input
 from bench.errors import SpecError
 from bench.grid.spec import load_spec
 from bench.identity import ModelRef
+from tests.digits import load_digits
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,9 @@ import io
 import numpy as np
 from PIL import Image
 from scipy.spatial.distance import cdist
-from sklearn.datasets import load_digits
 
 from bench.knn import unit_rows
+from tests.digits import load_digits
 
 
 def digits(size: int = 300) -> np.ndarray:

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from sklearn.datasets import load_digits
 
+from tests.digits import load_digits
 from tests.labelling.photos_to_label import NAMES
 
 

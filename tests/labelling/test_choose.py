@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sklearn.datasets import load_digits
 
 import bench
 from bench import select
@@ -15,6 +14,7 @@ from bench.errors import DataError, LabelAccessError, SpecError, UnknownName
 from bench.grammar import Call, parse_call
 from bench.labelling.choose import affordable, check_request, rough_clusters
 from bench.plugins import methods
+from tests.digits import load_digits
 from tests.labelling.cases import digits
 
 

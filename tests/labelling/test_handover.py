@@ -11,11 +11,11 @@ from urllib.parse import unquote
 import numpy as np
 import pytest
 from PIL import Image
-from sklearn.datasets import load_digits
 
 from bench.errors import DataError, SpecError
 from bench.images.decoding import decode
 from bench.labelling.handover import image_size
+from tests.digits import load_digits
 from tests.labelling.photos_to_label import NAMES, lines, of_photos, select
 
 

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sklearn.datasets import load_digits
 
 from bench.errors import LabelAccessError, SelectionError
 from bench.grammar import parse_call
@@ -14,6 +13,7 @@ from bench.labelling.items import ComputeSettings, ItemsSession, embed_images, i
 from bench.labelling.rows import StoredRows
 from bench.parts import EMBEDDINGS, IMAGES, NO_OPTIONS
 from bench.stages.selection import Selection
+from tests.digits import load_digits
 from tests.labelling.cases import digits
 
 

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from sklearn.datasets import load_digits
 from typer.testing import CliRunner
 
 from bench.cli import app
@@ -18,6 +17,7 @@ from bench.labelling.contact_sheet import thumbnails
 from bench.labelling.images import find_images
 from bench.labelling.page import Map, choice_page
 from tests.browser import launched, new_page, watched
+from tests.digits import load_digits
 
 pytestmark = pytest.mark.integration
 

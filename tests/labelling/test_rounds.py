@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sklearn.datasets import load_digits
 from typer.testing import CliRunner
 
 import bench
@@ -16,6 +15,7 @@ from bench.cli import app
 from bench.errors import SpecError
 from bench.labelling.default import find_method
 from bench.plugins import methods
+from tests.digits import load_digits
 from tests.labelling.cases import coverage, digits
 
 LABEL_FREE = [

@@ -9,7 +9,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from sklearn.datasets import load_digits
 from typer.testing import CliRunner
 
 from bench.cli import app
@@ -19,6 +18,7 @@ from bench.images.folders import Skipped
 from bench.labelling.candidates import Limits
 from bench.labelling.sources import Items, Source
 from bench.store.cache import Store
+from tests.digits import load_digits
 from tests.labelling.photos_to_label import NAMES, lines, select
 
 

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from sklearn.datasets import load_digits
 from typer.testing import CliRunner, Result
 
 from bench.cli import app
 from bench.errors import DataError
 from bench.labelling.lists import Lookup, read_list
+from tests.digits import load_digits
 
 NAMES = ("a/1.png", "b/two words.png", "=SUM(A1).png", "umlaut-ä.png", "100%.png", "line\nbreak.png")
 FORMATS = ("label-studio", "cvat", "fiftyone", "coco")

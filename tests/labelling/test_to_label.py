@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from sklearn.datasets import load_digits
 
 from bench.errors import SpecError
 from bench.labelling.formats import Format
 from bench.labelling.to_label import nearest_chosen, without_formula, write_table
+from tests.digits import load_digits
 from tests.labelling.photos_to_label import lines, select
 
 

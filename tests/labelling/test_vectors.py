@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from sklearn.datasets import load_digits
 
 from bench.errors import DataError
 from bench.labelling.vectors import read_embeddings
+from tests.digits import load_digits
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sklearn.datasets import load_digits
 
 import bench
+from tests.digits import load_digits
 from tests.labelling.cases import coverage, digits
 
 

@@ -98,10 +98,11 @@ def remake(source: ArraySource, rows: NDArray[np.int64] | slice) -> ArraySource:
 def digits() -> ArraySource:
     """scikit-learn's digits sorted by class, as many data sets are stored; 1797 images of 10 classes."""
     from sklearn.cluster import KMeans
-    from sklearn.datasets import load_digits
     from sklearn.linear_model import SGDClassifier
 
-    data, target = load_digits(return_X_y=True)
+    from tests.digits import load_digits
+
+    data, target = load_digits().data, load_digits().target
     order = np.argsort(target, kind="stable")
     pixels, labels = (data[order] / 16).astype(np.float32), target[order].astype(np.int64)
     pseudo = KMeans(10, n_init=3, random_state=0).fit_predict(pixels).astype(np.int64)

@@ -8,7 +8,7 @@ from tests.models.networks import Vectors
 
 @pytest.fixture(scope="module")
 def vectors() -> Vectors:
-    from sklearn.datasets import load_digits
+    from tests.digits import load_digits
 
     digits = load_digits()
     return digits.data.astype(np.float32), digits.target.astype(np.int64)

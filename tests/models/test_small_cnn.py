@@ -20,7 +20,7 @@ def test_width_of_small_cnn_changes_its_size_by_the_square() -> None:
 
 @pytest.mark.integration
 def test_small_cnn_learns_digits() -> None:
-    from sklearn.datasets import load_digits
+    from tests.digits import load_digits
 
     data = load_digits()
     images = torch.from_numpy(data.images).float()[:, None] / 8 - 1
