@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import cache
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,6 +12,9 @@ from bench.knn import unit_rows
 from bench.labelling.approximate import Cells, worthwhile
 from bench.labelling.rows import Rows, in_blocks
 from bench.progress import Progress
+
+if TYPE_CHECKING:
+    from threadpoolctl import ThreadpoolController
 
 _BLOCK = 1024
 """Items that are compared with the kept ones at a time."""
@@ -40,9 +46,7 @@ def without_duplicates(
         int64, ascending positions of the kept items. No two kept items are that similar, and every other item is that
         similar to an earlier kept one.
     """
-    from threadpoolctl import threadpool_limits
-
-    with threadpool_limits(threads):
+    with _libraries().limit(limits=threads):
         kept = _InCells(embeddings, threads) if worthwhile(len(embeddings)) else _Kept(embeddings)
         for inside, part in in_blocks(embeddings, _BLOCK):
             block = unit_rows(part)
@@ -56,6 +60,14 @@ def without_duplicates(
             if progress is not None:
                 progress(inside.stop, len(embeddings))
     return np.concatenate(kept.positions)
+
+
+@cache
+def _libraries() -> ThreadpoolController:
+    """Return what limits the threads of NumPy's products, cached, since it looks at every library of the process."""
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
 
 
 class _Kept:

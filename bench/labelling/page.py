@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Sequence
+from functools import cache
 from importlib.resources import files as resources
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -16,6 +17,7 @@ from bench.knn import unit_rows
 from bench.labelling.rows import Rows
 
 if TYPE_CHECKING:
+    from jinja2 import Template
     from PIL.Image import Image
 
 PICTURES = 500
@@ -55,10 +57,7 @@ def choice_page(
         left_out: heading and names for each reason, such as near-duplicates.
         skipped: files that could not be used.
     """
-    from jinja2 import Environment, StrictUndefined
-
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    return environment.from_string(_part("page.html")).render(
+    return _template().render(
         style=_part("page.css"),
         script=_part("page.js"),
         summary=summary,
@@ -113,6 +112,15 @@ def _data_uri(picture: Image) -> str:
     buffer = io.BytesIO()
     picture.save(buffer, "JPEG", quality=80)
     return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+
+
+@cache
+def _template() -> Template:
+    """Return the page's template, cached, since compiling it takes longer than filling it."""
+    from jinja2 import Environment, StrictUndefined
+
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    return environment.from_string(_part("page.html"))
 
 
 def _part(name: str) -> str:

@@ -233,5 +233,5 @@ def _configuration(name: str) -> dict[str, Any]:
 
 def _classifier(name: str, network: nn.Module) -> Collection[str]:
     """Return the names of parameters that the published network has and this one lacks: its classifier."""
-    whole = bare(name).state_dict()
-    return [key for key in whole if key not in network.state_dict()]
+    held = network.state_dict()
+    return [key for key in bare(name).state_dict() if key not in held]
