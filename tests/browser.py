@@ -5,12 +5,12 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright, an extra of development")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 QUIET = [
     "--no-sandbox",
@@ -21,6 +21,8 @@ QUIET = [
 ]
 PATIENCE = 300_000
 """Milliseconds for Chromium to start and for a page to load; playwright's 30 s are few on a busy machine."""
+if find_spec("playwright") is None:
+    pytest.skip("needs playwright, an extra of development", allow_module_level=True)
 if CHROMIUM is None:
     pytest.skip("needs Chromium (on Debian: apt-get install chromium)", allow_module_level=True)
 
@@ -28,7 +30,9 @@ if CHROMIUM is None:
 @contextmanager
 def launched() -> Iterator[Any]:
     """Chromium, without requests of its own."""
-    with sync_api.sync_playwright() as driver:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as driver:
         running = driver.chromium.launch(executable_path=CHROMIUM, args=QUIET, timeout=PATIENCE)
         yield running
         running.close()

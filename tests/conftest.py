@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -65,13 +66,23 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     What is ``long``, ``slow`` or among the ``faults`` takes longest and waits most. Begun first, by one worker of
     xdist, it leaves the processor to the short tests of the others, which steal the rest of it at their end. Begun
-    last, all workers would wait at the same time: the last 2 % of CI's tests took 8 of its 23 minutes.
+    last, all workers would wait at the same time: the last 2 % of CI's tests took 8 of its 23 minutes. What uses Ray
+    comes next, so that it has one session of Ray in that worker, not one in each.
     """
     for item in items:
-        uses_ray = {"ray_session", "executor"} & set(getattr(item, "fixturenames", ()))
-        if uses_ray or item.get_closest_marker("long"):
+        if _uses_ray(item) or item.get_closest_marker("long"):
             item.add_marker("integration")
-    items.sort(key=lambda item: not {"long", "slow", "faults"} & {mark.name for mark in item.iter_markers()})
+    items.sort(key=_turn)
+
+
+def _uses_ray(item: pytest.Item) -> bool:
+    return not {"ray_session", "executor"}.isdisjoint(getattr(item, "fixturenames", ()))
+
+
+def _turn(item: pytest.Item) -> tuple[bool, bool]:
+    """The place of a test in the order, lowest first; tests of one place stay as they were."""
+    waits_long = {"long", "slow", "faults"} & {mark.name for mark in item.iter_markers()}
+    return not waits_long, not _uses_ray(item)
 
 
 class _Watch:
@@ -94,6 +105,16 @@ def _no_process_in_a_unit_test(request: pytest.FixtureRequest) -> Iterator[None]
     _watch.unit = request.node.get_closest_marker("integration") is None
     yield
     _watch.unit = False
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _commands_are_built_once() -> Iterator[None]:
+    """Keep the command that Typer makes of an app: its test runner makes all of ours again for each call of one."""
+    from typer.main import get_command  # here, since pytest-xdist's first process never asks for it
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("typer.testing._get_command", cache(get_command))
+        yield
 
 
 @pytest.fixture(scope="session")

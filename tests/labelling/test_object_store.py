@@ -11,19 +11,22 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from sklearn.datasets import load_digits
 
+from tests.digits import load_digits
 from tests.labelling.cases import ODD_KEYS, picture
 
 pytestmark = pytest.mark.integration
 
-pytest.importorskip("moto.server")
-s3fs = pytest.importorskip("s3fs")
+# Looked for and not imported: that takes half a second, in each process that collects the tests.
+for extra in ("moto", "s3fs"):
+    if find_spec(extra) is None:
+        pytest.skip(f"needs {extra}, an extra of development", allow_module_level=True)
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +105,7 @@ def test_pictures_of_a_bucket_are_chosen_and_handed_over_by_their_keys(bucket: d
     expected = {*(f"{number}.png" for number in range(9)), *ODD_KEYS}
     assert {name.removeprefix("./") for name in _column(tmp_path / "x.csv", "file")} == expected
     assert _column(tmp_path / "x.skipped.csv", "file") == ["broken.PNG"]
-    store = s3fs.S3FileSystem(**_client(bucket))
+    store = _store(bucket)
     for task in json.loads((tmp_path / "x.label-studio.json").read_text(encoding="utf-8")):
         assert store.cat_file(task["data"]["image"]) == store.cat_file(f"bench-photos/photos/{task['data']['name']}")
     labelled = of_photos(
@@ -112,14 +115,16 @@ def test_pictures_of_a_bucket_are_chosen_and_handed_over_by_their_keys(bucket: d
     assert {name.removeprefix("./") for name in _column(tmp_path / "x.csv", "file")} == expected - {"0.png", "1.png"}
 
 
-def _client(environment: dict[str, str]) -> dict[str, Any]:
-    return {
-        "key": "key",
-        "secret": "secret",
-        "endpoint_url": environment["FSSPEC_S3_ENDPOINT_URL"],
-        "skip_instance_cache": True,
-        "asynchronous": False,
-    }
+def _store(environment: dict[str, str]) -> Any:
+    import s3fs
+
+    return s3fs.S3FileSystem(
+        key="key",
+        secret="secret",
+        endpoint_url=environment["FSSPEC_S3_ENDPOINT_URL"],
+        skip_instance_cache=True,
+        asynchronous=False,
+    )
 
 
 def test_embeddings_names_and_groups_of_a_bucket(bucket: dict[str, str], tmp_path: Path) -> None:
