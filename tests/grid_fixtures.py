@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import pytest
@@ -46,6 +47,12 @@ def expanded(preset: str | None = None, **given: Any) -> list[Cell]:
     spec = load_spec(preset=preset, given=given)
     check_names(spec)
     return expand(spec, *references(spec))
+
+
+@cache
+def cells_of_preset(name: str) -> list[Cell]:
+    """The cells of a preset, which several tests read."""
+    return expanded(name)
 
 
 def stages_of(cells: list[Cell]) -> list[Stage]:

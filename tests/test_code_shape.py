@@ -3,28 +3,17 @@
 from __future__ import annotations
 
 import ast
-from functools import cache
-from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
-PRODUCT = ("bench", "methods", "datasets")
+from tests.sources import Function, functions_and_calls
+
 LONGEST = 100
 MOST_PARAMETERS = 10
 FRONT = "bench/api.py"
 """Its keyword-only arguments are options that a user types, as those of a command or a plugin are."""
 
-Function = ast.FunctionDef | ast.AsyncFunctionDef
 
-
-@cache
 def functions() -> list[tuple[str, Function]]:
-    return [
-        (path.relative_to(ROOT).as_posix(), node)
-        for folder in PRODUCT
-        for path in sorted((ROOT / folder).rglob("*.py"))
-        for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, Function)
-    ]
+    return [(path, node) for path, node in functions_and_calls() if isinstance(node, Function)]
 
 
 def is_plugin(function: Function) -> bool:

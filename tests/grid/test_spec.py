@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from bench.grid.spec import GridSpec, load_spec, preset_names
 from bench.plugins import methods
 from bench.stages.training import Cell
 from bench.training.fit import proxy_iterations
+from tests.grid_fixtures import cells_of_preset
 
 
 def write(folder: Path, text: str) -> Path:
@@ -213,10 +213,8 @@ scale: 0.5
 
 
 @pytest.mark.parametrize("preset", preset_names())
-def test_every_preset_expands_to_distinct_cells_of_valid_names(
-    preset: str, cells_of: Callable[..., list[Cell]]
-) -> None:
-    cells = cells_of(preset)
+def test_every_preset_expands_to_distinct_cells_of_valid_names(preset: str) -> None:
+    cells = cells_of_preset(preset)
     spec = load_spec(preset=preset, given={})
     assert len({cell.cell_id for cell in cells}) == len(cells)
     assert {cell.method for cell in cells} == {call.name for call in spec.methods}
@@ -224,16 +222,16 @@ def test_every_preset_expands_to_distinct_cells_of_valid_names(
     assert all(cell.stages() for cell in cells)
 
 
-def test_the_fast_presets_ask_the_papers_question_and_never_meet_its_rows(cells_of: Callable[..., list[Cell]]) -> None:
+def test_the_fast_presets_ask_the_papers_question_and_never_meet_its_rows() -> None:
     for name in ("cifar10", "cifar100"):
-        fast, paper = cells_of(f"fast-{name}"), cells_of(f"paper-{name}")
+        fast, paper = cells_of_preset(f"fast-{name}"), cells_of_preset(f"paper-{name}")
         assert {cell.method for cell in paper} - {cell.method for cell in fast} == {"badge"}
         assert {cell.rate for cell in fast} == {cell.rate for cell in paper}
         assert {cell.seed for cell in fast} == {cell.seed for cell in paper}
         assert {cell.model.name for cell in fast} == {"speedrun"}
         assert {cell.proxy.model.name for cell in fast if cell.proxy} == {"speedrun"}
         assert not {cell.model.label for cell in fast} & {cell.model.label for cell in paper}
-    betas = {cell.params.get("beta", "auto") for cell in cells_of("fast-cifar10") if cell.method == "elfs"}
+    betas = {cell.params.get("beta", "auto") for cell in cells_of_preset("fast-cifar10") if cell.method == "elfs"}
     assert betas == {"auto", 0.4}
 
 
@@ -274,11 +272,9 @@ CIFAR = "CIFAR/STL10/SVHN/CINIC10"
         ("paper-imagenet", "ImageNet-1K", "ImageNet-1K"),
     ],
 )
-def test_the_papers_presets_train_as_the_paper_reports(
-    preset: str, dataset: str, group: str, cells_of: Callable[..., list[Cell]]
-) -> None:
+def test_the_papers_presets_train_as_the_paper_reports(preset: str, dataset: str, group: str) -> None:
     known = facts(dataset=dataset, method="ELFS") | facts(dataset=group, method="ELFS")
-    cells = cells_of(preset)
+    cells = cells_of_preset(preset)
     recipe, model = cells[0].recipe, cells[0].model.name
     assert {cell.recipe for cell in cells} == {recipe}
     assert model == known["network"].lower()
@@ -296,41 +292,37 @@ def test_the_papers_presets_train_as_the_paper_reports(
 
 @pytest.mark.parametrize("method", [("elfs", "ELFS (AUM)"), ("ccs", "CCS (AUM)"), ("d2", "D2 (supervised)")])
 @pytest.mark.parametrize(("preset", "dataset"), [("paper-cifar10", "CIFAR10"), ("paper-imagenet", "ImageNet-1K")])
-def test_the_papers_presets_run_the_reported_betas(
-    preset: str, dataset: str, method: tuple[str, str], cells_of: Callable[..., list[Cell]]
-) -> None:
+def test_the_papers_presets_run_the_reported_betas(preset: str, dataset: str, method: tuple[str, str]) -> None:
     known = betas_known(dataset, method[1])
     assert known
-    assert known.items() <= betas_run(cells_of(preset), method[0]).items()
+    assert known.items() <= betas_run(cells_of_preset(preset), method[0]).items()
 
 
-def test_where_the_papers_name_no_beta_elfs_chooses_it_without_labels(cells_of: Callable[..., list[Cell]]) -> None:
+def test_where_the_papers_name_no_beta_elfs_chooses_it_without_labels() -> None:
     for preset, dataset in (("paper-cifar10", "CIFAR10"), ("paper-cifar100", "CIFAR100"), ("paper-stl10", "STL10")):
         known = betas_known(dataset, "ELFS (AUM)")
-        run = betas_run(cells_of(preset), "elfs")
+        run = betas_run(cells_of_preset(preset), "elfs")
         assert {percent for percent, beta in run.items() if beta == "auto"} == run.keys() - known.keys()
 
 
-def test_cifar100_runs_ccs_at_the_betas_of_cifar10_since_no_others_are_known(
-    cells_of: Callable[..., list[Cell]],
-) -> None:
+def test_cifar100_runs_ccs_at_the_betas_of_cifar10_since_no_others_are_known() -> None:
     assert not betas_known("CIFAR100", "CCS (AUM)")
-    assert betas_run(cells_of("paper-cifar100"), "ccs") == betas_known("CIFAR10", "CCS (AUM)")
+    assert betas_run(cells_of_preset("paper-cifar100"), "ccs") == betas_known("CIFAR10", "CCS (AUM)")
 
 
-def test_the_papers_presets_run_d2_as_its_readme_does(cells_of: Callable[..., list[Cell]]) -> None:
+def test_the_papers_presets_run_d2_as_its_readme_does() -> None:
     for preset, dataset in (("paper-cifar10", "CIFAR10"), ("paper-imagenet", "ImageNet-1K")):
         known = facts(dataset=dataset, method="D2 (supervised)")
         score = {"accumulated_margin": "aum"}.get(known["score at 90"], known["score at 90"])
         [params] = {
             tuple(methods.get("d2").resolve(cell.params)[name] for name in ("k", "gamma", "score"))
-            for cell in cells_of(preset)
+            for cell in cells_of_preset(preset)
             if cell.method == "d2"
         }
         assert params == (int(known["k (nearest neighbours) at 90"]), float(known["gamma at 90"]), score)
 
 
-def test_the_cifar_presets_have_every_curve_of_the_papers_figure(cells_of: Callable[..., list[Cell]]) -> None:
+def test_the_cifar_presets_have_every_curve_of_the_papers_figure() -> None:
     ours = {
         "Random": "random",
         "Prototypicality": "prototypicality",
@@ -346,12 +338,12 @@ def test_the_cifar_presets_have_every_curve_of_the_papers_figure(cells_of: Calla
             if "evaluation.png" in row["table_or_figure"] and row["dataset"] == dataset
         } - {"Best supervised (envelope curve)"}
         assert curves == ours.keys()
-        assert set(ours.values()) <= {cell.method for cell in cells_of(preset)}
+        assert set(ours.values()) <= {cell.method for cell in cells_of_preset(preset)}
 
 
 @pytest.mark.parametrize("preset", [name for name in preset_names() if name.startswith("paper-")])
-def test_the_page_says_how_large_the_papers_grids_are(preset: str, cells_of: Callable[..., list[Cell]]) -> None:
-    cells = cells_of(preset)
+def test_the_page_says_how_large_the_papers_grids_are(preset: str) -> None:
+    cells = cells_of_preset(preset)
     recipe, size = cells[0].recipe, cells[0].dataset.size
     # All rounds of ten but the first, which is uniform, train a network on what is labelled so far.
     badge = [cell.budget * done // 10 for cell in cells if cell.method == "badge" for done in range(1, 10)]

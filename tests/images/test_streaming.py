@@ -121,7 +121,7 @@ def test_no_memory_for_threads_is_no_error(files: ImageFiles, monkeypatch: pytes
 
 def test_augmentation_crops_the_original_and_mirrors_half(tmp_path: Path) -> None:
     # Red grows from left to right, green from top to bottom: the crop's own slopes show where it was cut and mirrored.
-    images = StreamedImages(one_image(gradient(400, 300), tmp_path), 32, 32)
+    images = StreamedImages(one_image(gradient(200, 150), tmp_path), 32, 32)
     batch = images.augmented(np.zeros(400, dtype=np.int64), range(400)).astype(np.int64)
     red, green = batch[:, 0].mean(1), batch[:, 1].mean(2)
     mirrored = red[:, 0] > red[:, -1]

@@ -23,6 +23,7 @@ from bench.results.rows import read_row
 from bench.store.cache import Store
 from bench.store.records import sealed
 from tests.row_fixtures import problems_of
+from tests.texts import CHARACTERS
 
 FOLDER_IS_SHARED = settings(
     max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True
@@ -30,10 +31,12 @@ FOLDER_IS_SHARED = settings(
 RESULTS = Path(__file__).parents[2] / "results"
 SOME_ROW = next((RESULTS / "digits-demo" / "rows").glob("*elfs*.json"))
 GRAMMAR = st.text(st.sampled_from("ab1.9-_()[]{}=,:'\" \\\n{}#@"), max_size=40)
-SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=10)
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(CHARACTERS, max_size=10)
 VALUES = st.recursive(
     SCALARS,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5) | st.floats(), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(CHARACTERS, max_size=5) | st.floats(), inner, max_size=3)
+    ),
     max_leaves=6,
 )
 
@@ -56,7 +59,7 @@ def damaged(content: bytes) -> st.SearchStrategy[bytes]:
 
 
 @FOLDER_IS_SHARED
-@given(GRAMMAR | st.text(max_size=40))
+@given(GRAMMAR | st.text(CHARACTERS, max_size=40))
 @example("a(" * 5000)
 @example("a(b=" + "[" * 5000 + "]" * 5000 + ")")
 @example("a(b=" + "9" * 5000 + ")")

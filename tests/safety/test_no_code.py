@@ -20,9 +20,8 @@ from bench.grid.spec import load_spec
 from bench.loading import load_dataset
 from bench.results.published import read_indices
 from bench.weights.checkpoints import read_state
+from tests.sources import SOURCES, functions_and_calls
 
-ROOT = Path(__file__).parents[2]
-SOURCES = [path for folder in ("bench", "methods", "datasets") for path in sorted((ROOT / folder).rglob("*.py"))]
 FORBIDDEN = {
     *("eval", "exec", "compile", "pickle.load", "pickle.loads", "marshal.loads", "shelve.open", "joblib.load"),
     *("yaml.load", "yaml.unsafe_load", "yaml.full_load", "pd.read_pickle", "extractall", "os.system"),
@@ -45,10 +44,6 @@ def sprung(tmp_path: Path) -> Path:
     return tmp_path / "sprung"
 
 
-def calls(path: Path) -> list[ast.Call]:
-    return [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)]
-
-
 def unsafe(call: ast.Call) -> bool:
     name = ast.unparse(call.func)
     if name in FORBIDDEN or name.rpartition(".")[2] in {"extractall", "read_pickle", "unsafe_load"}:
@@ -66,7 +61,8 @@ def unsafe(call: ast.Call) -> bool:
 
 def test_the_sources_read_nothing_that_could_run() -> None:
     assert len(SOURCES) > 80
-    found = [f"{path}: {ast.unparse(call)}" for path in SOURCES for call in calls(path) if unsafe(call)]
+    calls = [(path, node) for path, node in functions_and_calls() if isinstance(node, ast.Call)]
+    found = [f"{path}: {ast.unparse(call)}" for path, call in calls if unsafe(call)]
     assert found == []
 
 
