@@ -78,7 +78,7 @@ def report(
 
 def _runs(folder: Path) -> list[Path]:
     """Return the folder itself; or, if only folders in it have rows, those."""
-    from bench.results.tables import runs_in
+    from bench.results.rows import runs_in
 
     inside = runs_in(folder) if folder.is_dir() else []
     return [folder] if (folder / "rows").is_dir() or not inside else inside

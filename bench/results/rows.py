@@ -247,3 +247,8 @@ def read_rows(folder: Path) -> Iterator[Row]:
     """
     for path in sorted((folder / "rows").glob("*.json")):
         yield read_row(path)
+
+
+def runs_in(folder: Path) -> list[Path]:
+    """Return the folders with rows that lie in a folder, in the order of their names."""
+    return sorted(path.parent for path in folder.glob("*/rows"))

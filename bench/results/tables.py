@@ -16,7 +16,7 @@ from bench.results.block import FULL, Block, Line, Metric
 from bench.results.compatibility import check_block, check_line, check_protocol, exact_rate
 from bench.results.frame import to_frame
 from bench.results.planned import GridPoint
-from bench.results.rows import Row, read_rows
+from bench.results.rows import Row, read_rows, runs_in
 from bench.results.shown import Shown
 
 
@@ -39,11 +39,6 @@ def collect(folders: Sequence[Path]) -> list[Row]:
             raise RowError(_without_rows(folder))
         located += [(str(folder), row) for row in rows]
     return once(located)
-
-
-def runs_in(folder: Path) -> list[Path]:
-    """Return the folders with rows that lie in a folder, in the order of their names."""
-    return sorted(path.parent for path in folder.glob("*/rows"))
 
 
 def _without_rows(folder: Path) -> str:

@@ -20,7 +20,7 @@ from bench.results.claims.itself import (
     variant_problems,
 )
 from bench.results.claims.labels import DataAtHand, label_problems
-from bench.results.rows import read_row
+from bench.results.rows import read_row, runs_in
 
 
 def row_files(path: Path) -> list[Path]:
@@ -35,7 +35,12 @@ def row_files(path: Path) -> list[Path]:
         raise RowError(f"{path} is neither a file nor a folder. Give DIR/rows/CELL.json, or the --out folder of a run.")
     paths = sorted((path / "rows").glob("*.json")) or sorted(path.glob("*.json"))
     if not paths:
-        raise RowError(f"{path} holds no rows: neither {path / 'rows'} nor the folder itself has a file *.json.")
+        inside = " ".join(map(str, runs_in(path)))
+        raise RowError(
+            f"{path} holds no rows itself; give the runs in it: {inside}"
+            if inside
+            else f"{path} holds no rows: neither {path / 'rows'} nor the folder itself has a file *.json."
+        )
     return paths
 
 

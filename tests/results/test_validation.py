@@ -303,7 +303,15 @@ def test_validation_imports_neither_torch_nor_ray(forged: Write) -> None:
     assert done.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize(("name", "says"), [("nowhere", "neither a file nor a folder"), (".", "holds no rows")])
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("nowhere", "neither a file nor a folder"),
+        ("study/run", "holds no rows: neither"),
+        ("study", "holds no rows itself; give the runs in it: .*study/run$"),
+    ],
+)
 def test_a_path_without_rows_is_bad_input(tmp_path: Path, name: str, says: str) -> None:
+    (tmp_path / "study/run/rows").mkdir(parents=True)
     with pytest.raises(RowError, match=says):
         row_files(tmp_path / name)
