@@ -232,6 +232,7 @@ class ListOptions:
     def fetched(self, cache: Path, quiet: bool) -> ListOptions:
         """Return the options with local copies of remote lists, which can be read."""
         from bench.cli._stages import StageProgress
+        from bench.errors import DataError
         from bench.labelling.remote import local_copy
         from bench.labelling.tables import read_lines
 
@@ -240,7 +241,10 @@ class ListOptions:
                 None if path is None else local_copy(path, cache / "fetched", progress.stage)
                 for path in (self.labelled, self.exclude, self.groups)
             )
-        for path in (labelled, exclude, None if groups == "folder" else groups):
+        table = None if groups == "folder" else groups
+        if table is not None and not Path(table).exists():
+            raise DataError(f"cannot read {table}: no such file; --groups takes 'folder', or a CSV of file and group.")
+        for path in (labelled, exclude, table):
             if path is not None:
                 read_lines(Path(path))  # A wrong file is refused before images are fetched, which may take hours.
         return replace(self, labelled=labelled, exclude=exclude, groups=groups)

@@ -75,6 +75,7 @@ def test_images_of_a_store_are_chosen_by_their_names_there(tmp_path: Path, bucke
         ({"--encoder": "dino_vits16(weights=/nowhere)"}, "/nowhere"),
         ({"--labelled": "/nowhere.csv"}, "cannot read /nowhere.csv"),
         ({"--groups": "/nowhere.csv"}, "cannot read /nowhere.csv"),
+        ({"--groups": "folders"}, "cannot read folders: no such file; --groups takes 'folder', or a CSV"),
     ],
 )
 def test_what_is_wrong_whatever_the_images_are_is_refused_before_they_are_fetched(
