@@ -214,7 +214,7 @@ def choose(
         chosen=dict(diagnostics.chosen),
         duplicates=candidates.duplicates,
         grouped=candidates.grouped,
-        warnings=() if clusters is None else tuple(collapse(clusters[positions], num_clusters)),
+        warnings=() if clusters is None else tuple(collapse(clusters[positions], num_clusters, clusters[labelled])),
         judged=dict(diagnostics.judged),
         taken=diagnostics.taken,
         approximate=(limits.similarity is not None and worthwhile(len(embeddings)))

@@ -13,29 +13,37 @@ _FAIR = 3
 """A cluster must have this many times its fair share of the choice, and half of the choice, for a warning."""
 _FEWEST = 10
 """A choice of fewer items has few clusters, or half of it in one, by chance."""
+_NONE = np.empty(0, dtype=np.int64)
 
 
-def collapse(clusters: NDArray[np.int64], classes: int) -> list[str]:
+def collapse(clusters: NDArray[np.int64], classes: int, labelled: NDArray[np.int64] = _NONE) -> list[str]:
     """Return warnings if a choice has far fewer clusters than classes, or half of its items in one cluster.
+
+    A choice that complements labelled items leaves out what these cover, so a cluster counts as chosen if it has a
+    labelled item, and may have half of the choice until it has its fair share of all.
 
     Args:
         clusters: int64 [n], cluster of each chosen item.
         classes: approximate number of classes.
+        labelled: int64 [L], cluster of each labelled item.
 
     Returns:
         Warnings that say what to do; none for a varied choice.
     """
-    size, (numbers, counts) = len(clusters), np.unique(clusters, return_counts=True)
+    size, (numbers, counts), known = len(clusters), np.unique(clusters, return_counts=True), np.unique(labelled)
     if size < _FEWEST:
         return []
     advice = "; try another --method or --encoder, and look at the page before you label."
     warnings = []
-    # A choice cannot come from more clusters than it has items.
-    if 2 * len(numbers) <= min(size, classes):
-        warnings.append(f"the choice comes from only {len(numbers)} of {classes} clusters{advice}")
-    largest = int(counts.max())
-    if 2 * largest >= size and largest * classes >= _FAIR * size:
-        number = int(numbers[counts.argmax()])
+    covered = len(np.union1d(numbers, known))
+    # A choice cannot add more clusters than it has items.
+    if 2 * covered <= min(size + len(known), classes):
+        come = "the choice and what is labelled come" if len(known) else "the choice comes"
+        warnings.append(f"{come} from only {covered} of {classes} clusters{advice}")
+    largest, number = int(counts.max()), int(numbers[counts.argmax()])
+    in_all = largest + int((labelled == number).sum())
+    crowded = in_all * classes > size + len(labelled)
+    if crowded and 2 * largest >= size and largest * classes >= _FAIR * size:
         warnings.append(f"{largest} of the {size} chosen items are in one cluster ({number}){advice}")
     return warnings
 

@@ -12,6 +12,7 @@ from bench.grammar import Call
 from bench.identity import derive_seed
 from bench.labelling.candidates import Limits, check_whole_groups, find_candidates
 from bench.labelling.choose import UNIFORM, Chosen, choose
+from bench.labelling.collapse import collapse
 from bench.labelling.items import ComputeSettings
 from bench.labelling.order import by_complement
 from bench.labelling.rows import Rows
@@ -71,13 +72,24 @@ def choose_to_label(
     # First complete the groups that are labelled in part.
     begun = np.isin(groups[order], groups[limits.labelled])
     positions = _filled(np.concatenate([order[begun], order[~begun]]), items, groups, budget)
-    clusters = chosen.clusters
+    clusters, warnings = chosen.clusters, chosen.warnings
     if clusters is not None:
+        # Of the heads that were taken in the end: items of a group lie close together, and are no sign of a collapse.
+        taken = heads[np.isin(groups[heads], groups[positions])]
+        known = limits.labelled[np.unique(groups[limits.labelled], return_index=True)[1]]
+        number = int(chosen.chosen.get("num_clusters", min(classes, len(heads))))
+        warnings = tuple(collapse(clusters[taken], number, clusters[known]))
         of_group = np.full(len(sizes), -1, dtype=np.int64)
         of_group[groups[heads]] = clusters[heads]
         clusters = clusters.copy()
         clusters[items] = of_group[groups[items]]
-    return chosen._replace(positions=positions, clusters=clusters, duplicates=candidates.duplicates, grouped=_NONE)
+    return chosen._replace(
+        positions=positions,
+        clusters=clusters,
+        duplicates=candidates.duplicates,
+        grouped=_NONE,
+        warnings=warnings,
+    )
 
 
 def _filled(

@@ -29,6 +29,30 @@ def test_few_clusters_or_one_with_half_of_the_choice(clusters: list[int], classe
         assert line.endswith("try another --method or --encoder, and look at the page before you label.")
 
 
+@pytest.mark.parametrize(
+    ("labelled", "said"),
+    [
+        ([5, 6, 7, 8, 9], []),  # the choice complements them
+        ([0, 1, 1, 2], ["the choice and what is labelled come from only 5 of 10 clusters"]),
+        ([], ["the choice comes from only 5 of 10 clusters"]),
+    ],
+)
+def test_clusters_that_are_labelled_are_not_missed(labelled: list[int], said: list[str]) -> None:
+    found = collapse(np.array([0, 1, 2, 3, 4] * 4), 10, np.array(labelled, dtype=np.int64))
+    assert [line[: len(beginning)] for line, beginning in zip(found, said, strict=True)] == said
+
+
+def test_the_cluster_that_lacked_labels_may_have_half_of_the_choice() -> None:
+    varied = np.repeat(np.arange(10), 10)
+    assert collapse(np.full(10, 3), 10, varied[varied != 3]) == []
+    [said] = collapse(np.full(20, 3), 10, varied)
+    assert said.startswith("20 of the 20 chosen items are in one cluster (3)")
+
+
+def test_a_choice_has_no_more_clusters_than_items_besides_those_labelled() -> None:
+    assert collapse(np.arange(10), 100, np.zeros(500, dtype=np.int64)) == []
+
+
 @pytest.mark.parametrize("classes", [10, 200])
 def test_rough_clusters_tell_a_collapse_from_a_varied_choice(classes: int) -> None:
     rng = np.random.default_rng(0)

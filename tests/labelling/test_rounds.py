@@ -177,3 +177,13 @@ def test_near_duplicates_are_kept_out_from_python_as_on_the_command_line(tmp_pat
     assert chosen.warnings == ()
     with pytest.raises(SpecError, match=r"similarity=2 is not valid: a cosine from 0\.5 to 1, or None"):
         bench.select(rows, budget=30, num_classes=10, similarity=2)
+
+
+def test_a_round_that_fills_the_gaps_of_the_last_one_is_no_collapse(tmp_path: Path) -> None:
+    """Of ten tight clusters five are labelled; the next choice comes from the other five."""
+    rng = np.random.default_rng(0)
+    rows, clusters = np.repeat(np.eye(10, dtype=np.float32), 30, axis=0), np.repeat(np.arange(10), 30)
+    rows += 0.02 * rng.normal(size=rows.shape).astype(np.float32)
+    chosen = bench.select(rows, budget=10, num_classes=10, labelled=np.flatnonzero(clusters < 5), cache_dir=tmp_path)
+    assert np.bincount(clusters[chosen.order]).tolist() == [0] * 5 + [2] * 5
+    assert chosen.warnings == ()

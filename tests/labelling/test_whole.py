@@ -61,3 +61,14 @@ def test_groups_that_a_budget_cannot_hold_are_refused(tmp_path: Path) -> None:
     for per_group in wrong:
         with pytest.raises(bench.SpecError, match=f"--per-group {per_group} is not valid"):
             bench.select(digits(), budget=20, num_classes=4, groups=np.arange(300), per_group=per_group)
+
+
+def test_warnings_are_about_the_groups_that_were_taken(tmp_path: Path) -> None:
+    """The method takes heads of all ten clusters, but each of the last five is one group that does not fit."""
+    clusters = np.repeat(np.arange(10), 30)
+    rows = np.eye(10)[clusters] + 0.02 * np.random.default_rng(0).normal(size=(300, 10))
+    groups = np.where(clusters < 5, np.arange(300), 300 + clusters)
+    chosen = bench.select(rows, budget=20, num_classes=10, groups=groups, per_group="all", cache_dir=tmp_path)
+    assert set(clusters[chosen.order]) == {0, 1, 2, 3, 4}
+    assert len(chosen.warnings) == 1
+    assert chosen.warnings[0].startswith("the choice comes from only 5 of 10 clusters")
