@@ -7,41 +7,15 @@ Reads the committed coresets of the fixed betas and computes the embeddings; tra
 
 from __future__ import annotations
 
-import argparse
-import csv
-import tempfile
-from pathlib import Path
-
 import numpy as np
+from committed import arguments, coresets, opened, write_beside
 from numpy.typing import NDArray
-from study import HERE, LINES, fields_of
+from study import HERE
 
 from bench import unit_rows
-from bench.data import Dataset
-from bench.engine.start import Job, RunOptions
-from bench.grid.spec import load_spec
-from bench.results.published import indices_path, pool_positions, read_indices
-from bench.results.rows import read_rows
-from bench.stages.embeddings import Embeddings
 
-FIELDS = ("line", "rate", "seed", "beta", "discrepancy")
 SAMPLE = 2_000
 """Items of the pool whose median distance is the kernel's bandwidth."""
-
-
-def opened(line: str, given: argparse.Namespace) -> tuple[NDArray[np.float32], Dataset]:
-    """Return unit rows float32 [N, D], the embeddings that the methods of a line read; and its pool."""
-    fields = fields_of(line, given.weights)
-    spec = load_spec(given={**fields, "methods": "d2-label-free", "rates": [0.9], "seeds": 1})
-    with tempfile.TemporaryDirectory() as out:
-        job = Job(
-            spec, RunOptions(executor="local", out=Path(out), data_root=given.data_root, cache_dir=given.cache_dir)
-        )
-        cell = job.plan.cells[0]
-        assert cell.encoder is not None
-        dataset = job.session.dataset(cell.dataset)
-        found = job.session.arrays(Embeddings(dataset=cell.dataset, encoder=cell.encoder))["embeddings"]
-    return unit_rows(found), dataset
 
 
 def discrepancy(coreset: NDArray[np.float32], pool: NDArray[np.float32], bandwidth: float) -> float:
@@ -66,38 +40,15 @@ def _kernel_mean(a: NDArray[np.float32], b: NDArray[np.float32], bandwidth: floa
 
 def main() -> None:
     """Compute the named lines and write them beside those that the file has."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("lines", nargs="+", choices=LINES)
-    parser.add_argument("--data-root", type=Path)
-    parser.add_argument("--cache-dir", type=Path)
-    parser.add_argument("--weights", help="file of efficientnet_lite0")
-    given = parser.parse_args()
-    path = HERE / "mmd.csv"
-    known: list[dict[str, str]] = []
-    if path.exists():
-        with path.open(newline="", encoding="utf-8") as file:
-            known = [row for row in csv.DictReader(file) if row["line"] not in given.lines]
+    given, made = arguments(__doc__), []
     for line in given.lines:
-        pool, dataset = opened(line, given)
-        bandwidth = median_distance(pool)
-        for row in read_rows(HERE / line):
-            if row.method == "elfs" and row.params.get("beta") != "auto":
-                indices = read_indices(indices_path(HERE / line, row.cell_id), sha256=row.indices_sha256)
-                value = discrepancy(pool[pool_positions(indices, dataset)], pool, bandwidth)
-                known.append(
-                    {
-                        "line": line,
-                        "rate": f"{row.rate:g}",
-                        "seed": str(row.seed),
-                        "beta": f"{row.params['beta']:g}",
-                        "discrepancy": f"{value:.8f}",
-                    }
-                )
-    known.sort(key=lambda row: (row["line"], float(row["rate"]), int(row["seed"]), float(row["beta"])))
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, FIELDS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(known)
+        with opened(line, given) as (session, embeddings):
+            pool = unit_rows(session.arrays(embeddings)["embeddings"])
+            bandwidth = median_distance(pool)
+            for cell, positions in coresets(line, session.dataset(embeddings.dataset)):
+                if cell["beta"]:
+                    made.append(cell | {"discrepancy": f"{discrepancy(pool[positions], pool, bandwidth):.8f}"})
+    write_beside(HERE / "mmd.csv", made)
 
 
 if __name__ == "__main__":

@@ -37,6 +37,8 @@ JUDGED = (RIDGE, NETWORK)
 BY_SIZE = "ridge or network"
 RULE, MMD, BEST = "rate - 0.3", "MMD", "best fixed beta"
 AUTO = "auto"
+INPUTS = ("images", "embeddings")
+"""What the ridge judge can see of a coreset, whatever the final model reads."""
 ARMS = (OWN, RIDGE, UNGUARDED, NETWORK, BY_SIZE, RULE, MMD, BEST)
 
 
@@ -53,6 +55,7 @@ class Line:
         judged: judge -> seed -> candidate -> what the judge said.
         taken: arm -> seed -> the candidate that was taken.
         mmd: seed -> the fixed beta that the discrepancy to the pool chooses.
+        seen: ``ridge on`` an input -> seed -> fixed beta, or None for ``random`` -> what the ridge says by that input.
         cost: arm -> seed -> seconds of the choice, with all that is computed for the judge alone, over those of the
             final training.
     """
@@ -65,13 +68,18 @@ class Line:
     judged: dict[str, dict[int, Mapping[str, float]]] = field(default_factory=dict)
     taken: dict[str, dict[int, str]] = field(default_factory=dict)
     mmd: dict[int, float] = field(default_factory=dict)
+    seen: dict[str, dict[int, dict[float | None, float]]] = field(default_factory=dict)
     cost: dict[str, dict[int, float]] = field(default_factory=dict)
+
+    @property
+    def reads(self) -> str:
+        """What the final model reads: ``images`` or ``embeddings``."""
+        return models.get(parse_call(self.first.model).name).info.inputs
 
     @property
     def judge(self) -> str:
         """The judge that the plan's rule takes here: the network, where it reads 2,500 images or more."""
-        images = models.get(parse_call(self.first.model).name).info.inputs == "images"
-        return NETWORK if images and self.first.budget >= 2_500 else RIDGE
+        return NETWORK if self.reads == "images" and self.first.budget >= 2_500 else RIDGE
 
     @property
     def best(self) -> float:
@@ -86,6 +94,8 @@ class Line:
             return self.fixed.get(max(0.0, round(self.rate - 0.3, 4)), {})
         if arm == MMD:
             return {seed: self.fixed[beta][seed] for seed, beta in self.mmd.items()}
+        if arm in self.seen:
+            return {seed: self.fixed[_highest(said)][seed] for seed, said in self.seen[arm].items()}
         return self.arms.get(self.judge if arm == BY_SIZE else arm, {})
 
     def gain(self, arm: str) -> Summary | None:
@@ -99,9 +109,15 @@ class Line:
     def points(self, judge: str) -> list[tuple[float, float]]:
         """Pairs of what the judge said and test accuracy, of fixed betas and of random coresets, at each seed.
 
-        Of random coresets it is the judge's mean over five of them beside the accuracy of the method ``random``.
+        Of random coresets it is the judge's mean over five of them beside the accuracy of the method ``random``; for
+        ``ridge on`` an input it is what the ridge says of that method's own coreset.
         """
         found = []
+        for seed, by_beta in self.seen.get(judge, {}).items():
+            found += [
+                (value, self.of("random")[seed] if beta is None else self.fixed[beta][seed])
+                for beta, value in by_beta.items()
+            ]
         for seed, said in self.judged.get(judge, {}).items():
             by_chance = [value for name, value in said.items() if name.startswith("random ")]
             if by_chance and seed in self.of("random"):
@@ -120,12 +136,15 @@ class Line:
         return float(spearmanr(points).statistic) if len(points) > 2 else None
 
 
-def by_line(rows: Mapping[str, Iterable[Row]], mmd: Iterable[Mapping[str, str]] = ()) -> list[Line]:
+def by_line(
+    rows: Mapping[str, Iterable[Row]], mmd: Iterable[Mapping[str, str]] = (), inputs: Iterable[Mapping[str, str]] = ()
+) -> list[Line]:
     """Sort rows by line and rate.
 
     Args:
         rows: line -> its rows.
         mmd: rows of ``mmd.csv``.
+        inputs: rows of ``inputs.csv``.
     """
     found: dict[tuple[str, float], Line] = {}
     for name, row in ((name, row) for name, made in sorted(rows.items()) for row in made):
@@ -146,7 +165,17 @@ def by_line(rows: Mapping[str, Iterable[Row]], mmd: Iterable[Mapping[str, str]] 
         if value < smallest.get(place, math.inf):
             smallest[place] = value
             found[place[:2]].mmd[place[2]] = float(entry["beta"])
+    for entry in inputs:
+        seen = found[entry["line"], float(entry["rate"])].seen
+        beta = float(entry["beta"]) if entry["beta"] else None
+        for name in INPUTS:
+            seen.setdefault(f"ridge on {name}", {}).setdefault(int(entry["seed"]), {})[beta] = float(entry[name])
     return [found[key] for key in sorted(found)]
+
+
+def _highest(said: Mapping[float | None, float]) -> float:
+    """Return the fixed beta of which the judge says most; of equals the smallest."""
+    return max(sorted(beta for beta in said if beta is not None), key=said.__getitem__)
 
 
 def _cost(row: Row) -> float:
@@ -200,6 +229,28 @@ def methods(lines: Sequence[Line]) -> str:
 def candidates(line: Line) -> list[str]:
     """Arms that are candidates of ``auto``, that of ELFS with the judge which the rule takes."""
     return [*sorted(name for name in line.arms if name not in (*ARMS, "random", AUTO)), BY_SIZE]
+
+
+def inputs(lines: Sequence[Line]) -> str:
+    """Markdown: how the ridge ranks and chooses fixed betas by either input, line by line and by final model."""
+    arms = [f"ridge on {name}" for name in INPUTS]
+    run = [line for line in lines if line.seen]
+    rows = [
+        [*_where(line), line.reads, *(f"{line.spearman(arm):+.2f}" for arm in arms)]
+        + [_plain(line.regret(arm)) for arm in arms]
+        for line in run
+    ]
+    heads = ["line", "removed", "n", "final model reads"]
+    heads += [f"{what}: {arm}" for what in ("Spearman", "regret") for arm in arms]
+    counted = [line for line in run if line.name not in SEEN_BEFORE]
+    text = []
+    for name in INPUTS:
+        own = [line for line in counted if line.reads == name]
+        regrets = [[found.mean for line in own if (found := line.regret(arm)) is not None] for arm in arms]
+        if own:
+            text.append([name, str(len(own)), *(f"{_average(values):.2f}" for values in regrets)])
+    means = _table(["final model reads", "lines that count", *(f"mean regret: {arm}" for arm in arms)], text)
+    return f"{means}\n{_table(heads, rows)}"
 
 
 def costs(lines: Sequence[Line]) -> str:
@@ -281,6 +332,9 @@ def document(lines: Sequence[Line]) -> str:
         "Regret: best fixed beta (by test accuracy) minus the choice, in points.\n\n" + regrets(lines),
         "## `auto` and its candidates\n\n"
         "Differences to random in points, at the same seed: mean and 95 % t interval.\n\n" + methods(lines),
+        "## The judge's input\n\n"
+        "The ridge judge of the committed coresets (`random` and the fixed betas), without guard, by either input "
+        "(`inputs.py`, added after the runs).\n\n" + inputs(lines),
         "## Cost\n\n"
         "Seconds to choose beta, divided by the seconds of a final training: median over seeds (busy machine).\n\n"
         + costs(lines),
@@ -305,9 +359,12 @@ def on_page(page: str, lines: Sequence[Line]) -> str:
 
 def read(folder: Path) -> list[Line]:
     """Return the lines whose rows lie below ``folder``."""
-    path = folder / "mmd.csv"
-    mmd = list(csv.DictReader(path.read_text(encoding="utf-8").splitlines())) if path.exists() else []
-    return by_line({path.parent.name: list(read_rows(path.parent)) for path in sorted(folder.glob("*/rows"))}, mmd)
+    rows = {path.parent.name: list(read_rows(path.parent)) for path in sorted(folder.glob("*/rows"))}
+    mmd, inputs = (
+        list(csv.DictReader(path.read_text(encoding="utf-8").splitlines())) if path.exists() else []
+        for path in (folder / "mmd.csv", folder / "inputs.csv")
+    )
+    return by_line(rows, mmd, inputs)
 
 
 def main() -> None:

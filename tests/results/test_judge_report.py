@@ -77,6 +77,26 @@ def test_mmd_takes_the_accuracy_of_the_beta_it_names(script: ModuleType, rows: l
     assert line.of("MMD") == {0: 64, 1: 61}
 
 
+def test_each_input_of_the_ridge_is_compared_with_test_accuracy(script: ModuleType, rows: list[Row]) -> None:
+    """Images rank the coresets as test accuracy does; embeddings rank beta = 0 highest."""
+    by_images = {"": 0.35, "0": 0.30, "0.2": 0.40, "0.4": 0.34}
+    by_embeddings = {"": 0.1, "0": 0.9, "0.2": 0.2, "0.4": 0.3}
+    said = [
+        {"line": "Z", "rate": "0.5", "seed": seed, "beta": beta, "images": str(value), "embeddings": str(other)}
+        for seed in ("0", "1")
+        for (beta, value), other in zip(by_images.items(), by_embeddings.values(), strict=True)
+    ]
+    [line] = script.by_line({"Z": rows}, inputs=said)
+    assert line.of("ridge on images") == {0: 70, 1: 68}
+    assert line.regret("ridge on embeddings").mean == pytest.approx((70 - 60 + 68 - 61) / 2)
+    assert line.spearman("ridge on images") > 0.9
+    assert line.spearman("ridge on embeddings") < 0
+    told = script.inputs([line])
+    assert "| Z | 50 % | 2 | images |" in told
+    assert "| images | 1 | 0.00 | 8.50 |" in told
+    assert script.candidates(line) == ["typiclust", "ridge or network"]
+
+
 def test_the_rule_takes_the_network_for_large_coresets_of_images(script: ModuleType, rows: list[Row]) -> None:
     [small] = script.by_line({"Z": rows})
     large = [item.model_copy(update={"budget": 2_500, "model": "small_cnn"}) for item in rows]
