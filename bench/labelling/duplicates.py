@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
-from typing import TYPE_CHECKING
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,9 +9,6 @@ from bench.knn import unit_rows
 from bench.labelling.approximate import Cells, worthwhile
 from bench.labelling.rows import Rows, in_blocks
 from bench.progress import Progress
-
-if TYPE_CHECKING:
-    from threadpoolctl import ThreadpoolController
 
 _BLOCK = 1024
 """Items that are compared with the kept ones at a time."""
@@ -46,7 +40,9 @@ def without_duplicates(
         int64, ascending positions of the kept items. No two kept items are that similar, and every other item is that
         similar to an earlier kept one.
     """
-    with _libraries().limit(limits=threads):
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(threads):
         kept = _InCells(embeddings, threads) if worthwhile(len(embeddings)) else _Kept(embeddings)
         for inside, part in in_blocks(embeddings, _BLOCK):
             block = unit_rows(part)
@@ -60,14 +56,6 @@ def without_duplicates(
             if progress is not None:
                 progress(inside.stop, len(embeddings))
     return np.concatenate(kept.positions)
-
-
-@cache
-def _libraries() -> ThreadpoolController:
-    """Return what limits the threads of NumPy's products, cached, since it looks at every library of the process."""
-    from threadpoolctl import ThreadpoolController
-
-    return ThreadpoolController()
 
 
 class _Kept:
