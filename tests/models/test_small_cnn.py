@@ -23,8 +23,8 @@ def test_small_cnn_learns_digits() -> None:
     from tests.digits import load_digits
 
     data = load_digits()
-    images = torch.from_numpy(data.images).float()[:, None] / 8 - 1
-    labels = torch.from_numpy(data.target).long()
+    images = torch.tensor(data.images).float()[:, None] / 8 - 1
+    labels = torch.tensor(data.target)
     generator = torch.Generator().manual_seed(0)
     order = torch.randperm(len(labels), generator=generator)
     train, test = order[:1400], order[1400:]
