@@ -12,15 +12,13 @@ from pathlib import Path
 
 import pandas as pd
 from scipy import stats
+from study import CLASSES, SLOW
 
 import bench
 
 HERE = Path(__file__).parent
-CLASSES = {"cifar100": 100}
 OTHER_MODEL = ("cifar10-small_cnn",)
 """Lines whose final model is not linear, which do not count for the default."""
-SLOW = ("elfs(clustering=kmeans)", "prototypicality", "zcore")
-"""The slow methods of ``study.py``, which have fewer seeds and not all numbers of labels a class."""
 KEPT = (
     "cell_id",
     "config_sha256",
@@ -151,6 +149,7 @@ def main() -> None:
     summary.to_csv(HERE / "summary.csv", index=False)
     linear = summary[~summary.line.isin(OTHER_MODEL)]
     draw(linear, HERE / "summary.svg")
+    # The slow methods have fewer seeds, and not all numbers of labels a class.
     fast = {*linear.variant} - {"random", *SLOW}
     for methods in (fast, {*fast, *SLOW}):
         print(over_lines(linear, methods).to_string(), end="\n\n")
