@@ -31,7 +31,7 @@ class Speedrun(nn.Module):
         sizes = [first, *widths]
         self.blocks = nn.Sequential(*(_block(*pair) for pair in pairwise(sizes)))
         self.pool = nn.AdaptiveMaxPool2d(1)
-        self.classifier = nn.Linear(widths[-1], num_classes, bias=False)
+        self.classifier = Ninth(widths[-1], num_classes, bias=False)
 
     def look_at(self, inputs: Tensor) -> None:
         """Fit the whitening to normalised images, float32 [B, C, H, W]."""
@@ -39,9 +39,7 @@ class Speedrun(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Return logits [B, num_classes] for float [B, C, H, W]."""
-        features = self.pool(self.blocks(functional.gelu(self.whiten(inputs)))).flatten(1)
-        # Without the division, the first steps diverge at this learning rate: the pooled features are maxima.
-        return self.classifier(features) / 9
+        return self.classifier(self.pool(self.blocks(functional.gelu(self.whiten(inputs)))).flatten(1))
 
 
 class Whiten(nn.Module):
@@ -89,10 +87,12 @@ class Norm(nn.BatchNorm2d):
     """
 
     FASTER = 8.0
+    ones: Tensor
 
     def __init__(self, channels: int) -> None:
         super().__init__(channels, eps=1e-12, momentum=0.4, affine=False)
         self.shift = nn.Parameter(torch.zeros(channels))
+        self.register_buffer("ones", torch.ones(channels), persistent=False)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Return the same shape, [B, C, H, W]."""
@@ -100,12 +100,26 @@ class Norm(nn.BatchNorm2d):
             inputs,
             self.running_mean,
             self.running_var,
-            None,
+            # Not None, which gives the same numbers: without a scale, torch's CUDA kernels for channels_last return a
+            # gradient of no elements for the bias, which autograd refuses (read in Normalization.cuh, not tried).
+            self.ones,
             self.FASTER * self.shift,
             self.training,
             self.momentum or 0.0,
             self.eps,
         )
+
+
+class Ninth(nn.Linear):
+    """A linear layer that gives a ninth of its outputs.
+
+    A layer of its own, so that the network's last layer gives its logits, as ``read_outputs`` needs.
+    """
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Return [B, outputs] for [B, inputs]."""
+        # Without the division, the first steps diverge at this learning rate: the pooled features are maxima.
+        return super().forward(inputs) / 9
 
 
 def _block(channels: int, wide: int) -> nn.Module:

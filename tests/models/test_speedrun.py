@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
+from bench import Dataset
+from bench.training.outputs import read_outputs
 from tests.models.networks import build, size
+from tests.narrowing import in_memory
+from tests.training.runs import trained
 
 
 def test_speedrun_has_the_published_size() -> None:
@@ -43,3 +50,34 @@ def test_the_bias_of_speedruns_norms_moves_64_times_as_far() -> None:
         torch.optim.SGD(module.parameters(), lr=1e-3).step()
     torch.testing.assert_close(ours.FASTER * ours.shift, 64 * plain.bias)
     torch.testing.assert_close(ours.running_var, plain.running_var)
+
+
+class Scales(TorchDispatchMode):
+    """Keeps what every batch_norm is given as its scale."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[Any] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if "batch_norm" in func.overloadpacket.__name__:
+            self.seen.append(args[1])
+        return func(*args, **(kwargs or {}))
+
+
+def test_speedruns_norms_have_a_scale_without_which_a_gpu_has_no_gradient_of_their_bias() -> None:
+    module, inputs = build("speedrun", (3, 32, 32), width=0.125), torch.randn(4, 3, 32, 32)
+    with Scales() as scales, torch.no_grad():
+        module(inputs)
+        module.eval()(inputs)
+    assert len(scales.seen) == 2 * 6
+    assert all(torch.equal(scale, torch.ones(len(scale))) for scale in scales.seen)
+
+
+def test_the_outputs_of_speedrun_can_be_read(few_digits: Dataset) -> None:
+    images = np.pad(in_memory(few_digits.train.images), ((0, 0), (0, 0), (1, 1), (1, 1)))
+    network, batches = trained(few_digits, "speedrun", steps=2, inputs=images)
+    found = read_outputs(network, batches)
+    # A ninth, as the paper's network scales its outputs.
+    logits = torch.from_numpy(found.features) @ network.classifier.weight.detach().T / 9
+    np.testing.assert_allclose(found.probabilities, logits.softmax(1), rtol=1e-5)

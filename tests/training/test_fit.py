@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -14,6 +14,7 @@ from torch import nn
 from bench import Dataset, Dynamics, Recipe, Split, plugins, register_model
 from bench.errors import TrainingError
 from bench.identity import ModelRef, derive_seed
+from bench.recipe import Precision
 from bench.training.batches import Batches
 from bench.training.fit import LabelledInputs, build_model, fit, make_batches
 from bench.training.loop import Evaluation, train
@@ -70,6 +71,33 @@ def test_dropout_depends_on_the_seed_alone(few_digits: Dataset, dropout_model: M
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_dropout_depends_on_the_seed_alone_on_a_gpu(few_digits: Dataset, dropout_model: ModelRef) -> None:
     check_independence(few_digits, dropout_model, "cuda")
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_speedrun_learns_on_a_gpu_the_same_twice(few_digits: Dataset, precision: Precision) -> None:
+    own = cast("dict[str, Any]", plugins.models.get("speedrun").info.recipe)
+    recipe = Recipe(**{**own, "batch_size": 100, "lr": 0.15, "lr_min": 0.01, "evaluations": 2, "precision": precision})
+
+    def enlarged(split: Split) -> LabelledInputs:
+        return LabelledInputs(in_memory(split.images).repeat(4, 2).repeat(4, 3), split.labels, 10)
+
+    first, again = (
+        fit(
+            ModelRef(name="speedrun", params={"width": 0.25}),
+            enlarged(few_digits.train),
+            dataset=few_digits,
+            recipe=recipe,
+            iterations=40,
+            seed=0,
+            device="cuda",
+            test=enlarged(few_digits.test),
+        )
+        for _ in range(2)
+    )
+    assert [item.accuracy for item in first] == [item.accuracy for item in again]
+    assert first[-1].accuracy > 30
 
 
 def test_training_leaves_the_global_generator_as_it_was(few_digits: Dataset, dropout_model: ModelRef) -> None:
