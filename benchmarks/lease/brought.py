@@ -30,8 +30,9 @@ class Finder:
 sys.meta_path.insert(0, Finder)
 """
 """``sitecustomize.py``: two packages lie beside ``bench`` in the repository, and below it once installed."""
-_HOME = ("rows/rows", "rows/indices", "rows/failed", "rows/run.log", "cache/pseudo-labels")
-"""What the next lease goes on from; embeddings and dynamics are larger than the channel and are computed again."""
+_HOME = ("rows/rows", "rows/indices", "rows/failed", "rows/run.log", "cache/pseudo-labels", "rows/scores")
+"""What the next lease goes on from; embeddings and dynamics are larger than the channel and are computed again. Scores
+come last: rows can do without, but with them other rates need no proxy, and ``bench validate`` checks them."""
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import subprocess
 import sys
 import tarfile
 import zipfile
@@ -107,13 +108,14 @@ def test_rows_are_taken_home_whole_and_unpacked_by_the_next_lease(tmp_path: Path
         "rows/indices/a.npy": b"1",
         "rows/run.log": b"x",
         "cache/pseudo-labels/k.npz": b"2",
+        "rows/scores/s.npy": b"4",
     }
     for name, content in {**kept, "rows/rows/b.tmp": b"half", "cache/embeddings/k.npz": b"3"}.items():
         (scratch / name).parent.mkdir(parents=True, exist_ok=True)
         (scratch / name).write_bytes(content)
     assert write_rows(scratch, out) == []
     with tarfile.open(out / "rows.tar.gz") as archive:
-        assert set(archive.getnames()) == set(kept)
+        assert archive.getnames() == list(kept), "by worth, since what comes last may find no room"
     again = tmp_path / "again"
     brought = Brought.unpack([], None, None, [out / "rows.tar.gz"], again, {}, tiny=True)
     assert brought.options() == ()
@@ -129,6 +131,18 @@ def test_all_that_is_written_comes_through(tmp_path: Path) -> None:
     todo = steps(Brought(None, None), tmp_path, device="cpu", tiny=True, threads=1)
     assert len(todo) + len(("steps.json", "rows.tar.gz")) <= 8
     assert sum(step.limit for step in todo[:-1]) < 8 * 60, "of nine minutes something is left for the table"
+
+
+def test_a_warning_of_other_versions_fails_no_gpu_test(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text(
+        '[tool.pytest.ini_options]\nfilterwarnings = ["error"]\nmarkers = ["gpu"]\n'
+    )
+    (tmp_path / "test_old.py").write_text(
+        "import warnings\nimport pytest\n\n@pytest.mark.gpu\ndef test_it():\n    warnings.warn('an old name')\n"
+    )
+    first = steps(Brought(None, None), tmp_path, device="cpu", tiny=True, threads=1)[0]
+    done = subprocess.run([*first.command[:-1], "test_old.py"], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
 
 
 def test_the_cells_worth_most_come_first_and_each_comes_once() -> None:
