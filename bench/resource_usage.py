@@ -38,6 +38,8 @@ def measure_usage() -> Iterator[Usage]:
     resettable = _reset_peak()
     cuda = _cuda()
     if cuda is not None:
+        # What earlier work of this process left in torch's cache is none of this block's memory.
+        cuda.empty_cache()
         cuda.reset_peak_memory_stats()
     started = time.perf_counter()
     try:

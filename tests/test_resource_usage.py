@@ -63,3 +63,18 @@ def test_a_gpu_that_nobody_uses_is_not_opened() -> None:
         pass
     assert used.peak_gpu_bytes is None
     assert not torch.cuda.is_initialized()
+
+
+@pytest.mark.gpu
+def test_the_peak_of_a_gpu_is_that_of_the_block_alone() -> None:
+    import torch
+
+    if not torch.cuda.is_available():
+        pytest.skip("no GPU")
+    peaks = []
+    for size in (400, 20):
+        with measure_usage() as used:
+            torch.ones(size * MIB, dtype=torch.uint8, device="cuda")
+        peaks.append(used.peak_gpu_bytes or 0)
+    assert peaks[0] >= 400 * MIB
+    assert peaks[1] < peaks[0] - 300 * MIB
