@@ -30,6 +30,16 @@ _FLUSH = 20.0
 _LAST = 20.0
 """Seconds of the lease that are kept for the last of them."""
 _GRACE = 5.0
+GPU_TESTS = (
+    "tests/training",
+    "tests/engine/test_devices.py",
+    "tests/engine/test_probe.py",
+    "tests/embedding/test_frozen.py",
+    "tests/test_knn.py",
+    "tests/test_to_device.py",
+    "tests/test_resource_usage.py",
+)
+"""All that hold tests marked ``gpu``, but for the benchmarks, which have steps of their own."""
 _MOST_LOG = 8_000_000
 """Bytes of a step's output that are kept: its end."""
 
@@ -59,8 +69,7 @@ def steps(brought: Brought, scratch: Path, *, device: str, tiny: bool, threads: 
     on = ("--device", device, "--threads", str(threads), *small)
     cells = (*python, "benchmarks.lease.table", "--out", str(scratch / "rows"), "--cache", str(scratch / "cache"))
     cells += ("--device", device, "--threads", str(threads), *small, *brought.options())
-    names = ("training", "engine/test_devices.py", "embedding/test_frozen.py", "test_knn.py", "test_to_device.py")
-    found = [f"tests/{name}" for name in (("training/test_fit.py",) if tiny else names)]
+    found = ("tests/training/test_fit.py",) if tiny else GPU_TESTS
     # Warnings are errors in our own environment; here the libraries have other versions, which may deprecate anything.
     pytest = (*python, "pytest", "-q", "-m", "gpu", "-p", "no:cacheprovider", "-W", "default")
     # Fewer repetitions and steps than by default: a step that its limit stops has measured nothing. By arithmetic, from

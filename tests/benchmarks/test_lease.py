@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.lease.__main__ import Step, lease, steps
+from benchmarks.lease.__main__ import GPU_TESTS, ROOT, Step, lease, steps
 from benchmarks.lease.brought import MOST, Brought, write_rows
 from benchmarks.lease.pieces import main as pieces
 from benchmarks.lease.pieces import pack, packed_file, unpack, unpacked_file
@@ -143,6 +143,12 @@ def test_a_warning_of_other_versions_fails_no_gpu_test(tmp_path: Path) -> None:
     first = steps(Brought(None, None), tmp_path, device="cpu", tiny=True, threads=1)[0]
     done = subprocess.run([*first.command[:-1], "test_old.py"], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
+
+
+def test_every_gpu_test_is_run() -> None:
+    marked = {path for path in (ROOT / "tests").rglob("*.py") if "mark.gpu" in path.read_text(encoding="utf-8")}
+    found = {path for path in marked if any(path.is_relative_to(ROOT / name) for name in GPU_TESTS)}
+    assert {path.parent.name for path in marked - found} == {"benchmarks"}
 
 
 def test_the_cells_worth_most_come_first_and_each_comes_once() -> None:

@@ -85,7 +85,7 @@ def look_at_every_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loop, "LOOK_EVERY", 1)
 
 
-@pytest.mark.parametrize("augmentation", ["none", "crop", "crop-flip", "resized-crop-flip"])
+@pytest.mark.parametrize("augmentation", ["none", "crop", "crop-flip", "crop-alternating-flip", "resized-crop-flip"])
 def test_training_with_dynamics_looks_once_per_epoch(augmentation: Augmentation) -> None:
     recipe = Recipe(batch_size=16, augmentation=augmentation, crop_padding=1)
     images = torch.zeros(SIZE, 3, 8, 8, dtype=torch.uint8)
