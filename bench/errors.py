@@ -34,10 +34,8 @@ class UnknownName(SpecError):
 
     def __init__(self, kind: str, name: str, valid: Iterable[str], *, also: str = "") -> None:
         names = sorted(valid)
-        near = nearest(name, names)
-        hint = f"Did you mean {' or '.join(near)}? " if near else ""
         listed = ", ".join(names) if len(names) <= _MOST_LISTED else f"{len(names):,} names"
-        super().__init__(f"unknown {kind} {name!r}. {hint}Valid: {listed or 'none'}.{also}")
+        super().__init__(f"unknown {kind} {name!r}.{did_you_mean(name, names)} Valid: {listed or 'none'}.{also}")
 
     def __reduce__(self) -> tuple[object, ...]:
         # Pickle would call __init__ with the message alone, and fail.
@@ -51,6 +49,12 @@ def nearest(name: str, valid: Iterable[str]) -> list[str]:
     # The beginning of a long name is not similar to the whole name: kmean and kmeans-sampling.
     completed = [item for item in sorted(spelled) if len(_letters(name)) > 2 and item.startswith(_letters(name))]
     return [spelled[item] for item in (close or completed[:3])]
+
+
+def did_you_mean(name: str, valid: Iterable[str]) -> str:
+    """Return `` Did you mean NAME?`` for the valid names that are like ``name``, if any."""
+    near = nearest(name, valid)
+    return f" Did you mean {' or '.join(near)}?" if near else ""
 
 
 def _letters(name: str) -> str:

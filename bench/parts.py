@@ -9,17 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field, fields, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, get_args
 
 from typing_extensions import Self, TypedDict
 
-from bench.errors import RegistrationError
+from bench.errors import RegistrationError, did_you_mean
 from bench.grammar import parse_call
 from bench.judging.judges import Judge
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+    from pydantic import TypeAdapter
 
     from bench.data import Images
     from bench.dynamics import Dynamics
@@ -180,19 +182,36 @@ class Part(Generic[Chosen, Value]):
         """Return the options as an object; a keyword that is missing or None takes its default.
 
         Raises:
-            RegistrationError: an option is unknown, or a required one is missing.
+            RegistrationError: an option is unknown or its value not valid, or a required one is missing.
         """
+        from pydantic import ValidationError
+
+        from bench.valid import first_refused
+
         known = {item.name: item for item in fields(self.options)}
         unknown = [name for name in keywords if name not in known]
         if unknown:
-            valid = f"valid: {', '.join(known)}" if known else "it has none"
-            raise RegistrationError(f"the part {self.name} of a pool has no option {unknown[0]!r}; {valid}.")
+            valid = f"valid: {', '.join(known)}.{did_you_mean(unknown[0], known)}" if known else "it has none."
+            raise RegistrationError(f"the part {self.name} of a pool has no option {unknown[0]!r}; {valid}")
         # None means the default, so that a method can pass on a parameter that was not set.
         values = {name: value for name, value in keywords.items() if value is not None}
         missing = [name for name, item in known.items() if item.default is MISSING and name not in values]
         if missing:
             raise RegistrationError(f"the part {self.name} of a pool needs its option {missing[0]}: {missing[0]}=...")
-        return self.options(**values)
+        try:
+            return self._adapter.validate_python(values)
+        except ValidationError as error:
+            name, given, valid = first_refused(error, self._adapter.json_schema())
+            raise RegistrationError(
+                f"the part {self.name} of a pool: {name}={given!r} is not valid: {valid}"
+            ) from error
+
+    # Kept: a plan reads the needs of thousands of cells.
+    @cached_property
+    def _adapter(self) -> TypeAdapter[Chosen]:
+        from pydantic import TypeAdapter
+
+        return TypeAdapter(self.options)
 
     def least(self, options: Options) -> Supervision:
         """Return the least supervision that may read it with these options."""
@@ -310,10 +329,10 @@ def need(part: str, **options: Any) -> Need:
     """Declare that a method reads a part: ``need("neighbors", k=10)`` announces ``pool.neighbors(k=10)``.
 
     Raises:
-        RegistrationError: the pool has no such part, or the part has no such option.
+        RegistrationError: the pool has no such part, or see ``Part.chosen``.
     """
     if part not in PARTS:
-        raise RegistrationError(f"a method cannot need {part!r}; valid: {', '.join(PARTS)}.")
+        raise RegistrationError(f"a method cannot need {part!r}; valid: {', '.join(PARTS)}.{did_you_mean(part, PARTS)}")
     # Checked at once, so that a wrong option is reported where it is declared.
     PARTS[part].chosen(options)
     return Need(part, options)

@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from bench.code_digest import code_digest
 from bench.data import Split
-from bench.errors import RegistrationError
+from bench.errors import RegistrationError, did_you_mean
 from bench.identity import INDICES
 from bench.parts import DYNAMICS, SUPERVISIONS, Need, Supervision, need
 from bench.recipe import Recipe
@@ -211,6 +211,7 @@ def register_method(
     if supervision not in SUPERVISIONS:
         raise RegistrationError(
             f"method {name!r}: supervision must be one of {', '.join(SUPERVISIONS)}, got {supervision!r}."
+            f"{did_you_mean(supervision, SUPERVISIONS)}"
         )
     if name == INDICES:
         raise RegistrationError(f"method {name!r}: the name is taken by coresets from files, {INDICES}(of=FILE).")

@@ -166,7 +166,7 @@ class Pool:
     def neighbors(self, k: int = NearestNeighbors.k, *, metric: Metric = NearestNeighbors.metric) -> Neighbors:
         """Return the exact k nearest neighbours in embedding space; k is cut to N - 1. Read-only."""
         # Cut, since a method's default of 50 must not fail on a pool of 20.
-        return self._read(NEIGHBORS, NearestNeighbors(min(k, len(self) - 1), metric))
+        return self._read(NEIGHBORS, NEIGHBORS.chosen({"k": min(k, len(self) - 1), "metric": metric}))
 
     def pseudo_labels(self, **clustering: Unpack[ClusteringKeywords]) -> NDArray[np.int64]:
         """Return cluster numbers in [0, num_clusters), int64 [N]; the keywords are those of ``bench.Clustering``.
@@ -214,7 +214,7 @@ class Pool:
             SelectionError: a candidate does not hold positions in the pool.
         """
         coresets = [self._positions(indices, "judge()") for indices in candidates]
-        return self._read(JUDGE, Judging(by), Asked(coresets))
+        return self._read(JUDGE, JUDGE.chosen({"by": by}), Asked(coresets))
 
     def coreset(self, method: str) -> NDArray[np.int64]:
         """Return the coreset that another method selects from this pool at the same rate and seed: int64 [n], sorted.
@@ -243,7 +243,8 @@ class Pool:
             epochs: epochs of training before the gradients are taken; cut to the proxy's.
             layers: take the gradient by ``all`` weights, or by those of the ``last`` linear layer.
         """
-        return _finite(self._read(GRADIENT_NORMS, EarlyGradients(networks, epochs, layers)), "the gradient norms")
+        options = GRADIENT_NORMS.chosen({"networks": networks, "epochs": epochs, "layers": layers})
+        return _finite(self._read(GRADIENT_NORMS, options), "the gradient norms")
 
     def reveal(self, indices: ArrayLike) -> NDArray[np.int64]:
         """Return the true labels of images that the method thereby commits to keep (``supervision="coreset"``).
@@ -290,7 +291,7 @@ class Pool:
                 number. Ignored for revealed images.
         """
         call = "outputs(on='pool')" if on == "pool" else "outputs()"
-        outputs = self._read(OUTPUTS, TrainedNetwork(on, epochs), Asked([self.revealed]), call=call)
+        outputs = self._read(OUTPUTS, OUTPUTS.chosen({"on": on, "epochs": epochs}), Asked([self.revealed]), call=call)
         return Outputs(*(_finite(part, f"the network's {name}") for name, part in outputs._asdict().items()))
 
     @cached_property

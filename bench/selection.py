@@ -198,6 +198,8 @@ def check_coreset(indices: Any, *, size: int, budget: int, owner: str) -> NDArra
         SelectionError: it is not one-dimensional, not of integers, not n of them, or some are repeated or out of range.
     """
     expected = f"{budget} unique pool indices from 0 to {size - 1} were expected"
+    if indices is None:
+        raise SelectionError(f"{owner} returned None; {expected}. Does it end without a return?")
     try:
         array = np.asarray(indices)
     # Such as lists of different lengths.

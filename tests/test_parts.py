@@ -91,10 +91,18 @@ def test_a_new_part_is_a_row_and_a_module_that_gives_it(tmp_path: Path, monkeypa
         ("gradient_norms", {"network": 3}, "gradient_norms of a pool has no option 'network'; valid: networks, epochs"),
         ("embeddings", {"k": 3}, "embeddings of a pool has no option 'k'; it has none"),
         ("coreset", {}, "coreset of a pool needs its option method"),
+        ("embedding", {}, r"cannot need 'embedding'; valid: .*outputs\. Did you mean embeddings\?$"),
+        ("neighbors", {"kk": 3}, r"has no option 'kk'; valid: k, metric\. Did you mean k\?$"),
+        (
+            "pseudo_labels",
+            {"clustering": "kmens"},
+            r"pseudo_labels of a pool: clustering='kmens' is not valid: temi or kmeans\. Did you mean kmeans\?$",
+        ),
+        ("neighbors", {"k": "many"}, r"neighbors of a pool: k='many' is not valid: a whole number\.$"),
     ],
 )
 def test_a_need_that_the_table_does_not_know_is_refused_where_it_is_written(
-    part: str, options: dict[str, int], message: str
+    part: str, options: dict[str, object], message: str
 ) -> None:
     with pytest.raises(RegistrationError, match=message):
         need(part, **options)

@@ -226,6 +226,8 @@ def test_only_what_differs_from_the_default_counts_as_changed() -> None:
 def test_a_method_declares_valid_supervision_and_needs(temporary_method: str) -> None:
     with pytest.raises(RegistrationError, match="supervision must be one of none, pseudo, coreset, labels, got 'some'"):
         register_method(temporary_method, supervision="some")  # type: ignore[arg-type]
+    with pytest.raises(RegistrationError, match=r"got 'psuedo'\. Did you mean pseudo\?$"):
+        register_method(temporary_method, supervision="psuedo")  # type: ignore[arg-type]
     with pytest.raises(RegistrationError, match="cannot need 'gradients'; valid: images, embeddings"):
         register_method(temporary_method, supervision="none", needs=("gradients",))
 

@@ -86,7 +86,8 @@ def test_coreset_is_sorted_and_the_given_array_is_not_edited() -> None:
         (np.ones(10, dtype=bool), "flatnonzero"),
         (["a", "b", "c"], "not integers"),
         ([[0, 1, 2]], r"shape \(1, 3\)"),
-        (None, r"shape \(\)"),
+        (3, r"shape \(\)"),
+        (None, r"None; 3 unique .* without a return\?"),
         ([[0], [1, 2]], "not an array"),
         (
             np.ma.masked_array([1, 2, 3], mask=[False, False, True]),
