@@ -74,7 +74,7 @@ def test_drawing_the_weights_of_heads_is_no_part_of_their_steps(
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
 def test_on_a_gpu_nothing_is_left_to_the_rough_seconds_of_a_cpu(tmp_path: Path) -> None:
-    units = {STEP: 10**9, HeadStep(PIXELS, 3, 64, "bf16"): 10.0, Distance(PIXELS): 10.0}
+    units: dict[Unit, float] = {STEP: 1e9, HeadStep(PIXELS, 3, 64, "bf16"): 10.0, Distance(PIXELS): 10.0}
     found = timed_units(units, Session(out=tmp_path, cache=tmp_path, device="cuda"), {PIXELS: 64})
     assert found.keys() == units.keys()
     assert all(seconds > 0 for seconds in found.values())
