@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from bench.units import about
 
 if TYPE_CHECKING:
-    from bench.engine.forecast import Forecast
+    from bench.engine.forecast import Forecast, Share
     from bench.engine.plan import Plan
 
 _LONG = 8 * 3600.0
@@ -57,7 +57,7 @@ def forecast_lines(forecast: Forecast, plan: Plan, now: datetime) -> Iterator[st
         known = about(share.seconds) if share.seconds else "not known"
         lacking = f", and {share.unknown} more whose time is not known" if share.unknown and share.seconds else ""
         yield f"  {share.kind:14} {share.number:>5,}   {known}{lacking}{each}"
-    if shorter := [*_less_scoring(plan), *(_shorter(plan) if seconds >= _LONG else ())]:
+    if shorter := [*_less_scoring(plan), *(_shorter(plan, shown) if seconds >= _LONG else ())]:
         yield f"Shorter: {'; '.join(shorter)}."
 
 
@@ -72,21 +72,25 @@ def time_of_day(now: datetime, seconds: float) -> str:
 
 
 def _less_scoring(plan: Plan) -> list[str]:
-    trained = scored = 0
+    trained = scored = most = 0
     for cell in plan.missing:
         shape = plan.shapes.get(cell.pool.label)
         trained += cell.recipe.iterations * cell.recipe.batch_size
-        scored += min(cell.recipe.evaluations, cell.recipe.iterations) * (shape.test if shape else 0)
+        times = min(cell.recipe.evaluations, cell.recipe.iterations)
+        scored, most = scored + times * (shape.test if shape else 0), max(most, times)
     # Scoring an image costs a third of training on it, which has a backward pass; from here on, scoring costs as much.
-    if scored < 3 * trained:
+    if most == 1 or scored < 3 * trained:
         return []
     return [f"--recipe evaluations=1: {scored / trained:.0f} test images are scored for each that is trained on"]
 
 
-def _shorter(plan: Plan) -> list[str]:
+def _shorter(plan: Plan, shares: Sequence[Share]) -> list[str]:
     from bench.grid.spec import preset_names
+    from bench.stages.clusters import PseudoLabels
 
     ways = []
+    if max(shares, key=lambda share: share.seconds).kind == PseudoLabels.kind:
+        ways.append("elfs(heads=5,cluster_epochs=20) or elfs(clustering=kmeans), whose pseudo-labels take less")
     for name in dict.fromkeys(cell.dataset.name for cell in plan.missing):
         preset = f"fast-{name}"
         # Not if the preset's network is already used.

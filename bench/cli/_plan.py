@@ -134,8 +134,10 @@ def _cell_lines(cells: Sequence[dict[str, Any]]) -> Iterator[str]:
         yield " ".join([" " * (width + 4), *(f"{100 * rate:4g} %" for rate in rates)])
         for name, group in lines.items():
             counts = [_to_run([cell for cell in group if cell["rate"] == rate]) for rate in rates]
-            # The end of a long name is cut: method and first parameters tell lines apart.
-            shown = name if len(name) <= width else name[: width - 3] + "..."
+            # Beta by rate is long, and only its end may tell two lines apart.
+            if len(name) > width:
+                yield f"    {name}"
+            shown = name if len(name) <= width else ""
             yield " ".join([f"    {shown:{width}}", *(f"{text:>6}" for text in counts)]).rstrip()
 
 

@@ -163,9 +163,8 @@ def train(
         for row, result in zip(rows, results, strict=True):
             _print_result(row, result, new=row.cell_id not in job.plan.finished, origin=origin)
         pair = (("--sha256", options.sha256), ("--fingerprint", options.fingerprint))
-        missing = " and ".join(name for name, value in pair if not value)
-        if options.row is None and missing:
-            typer.echo(f"The origin of the coreset was not checked: {missing} was not given.")
+        if options.row is None and (missing := [name for name, value in pair if not value]):
+            typer.echo(f"The origin of the coreset was not checked: give {' and '.join(missing)} of its row.")
     raise typer.Exit(code)
 
 

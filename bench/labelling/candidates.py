@@ -212,7 +212,7 @@ def most_of_a_group(per_group: int | str, *, grouped: bool) -> int | None:
         raise SpecError(f"--per-group {text} is not valid; the most items of a group, from 1 on, or all.")
     # 1 is the default, so it may not have been typed.
     if not grouped and text != "1":
-        raise SpecError(f"--per-group {text} needs --groups, which says what belongs together.")
+        raise SpecError(f"--per-group {text} needs --groups (in Python: groups=...), which says what belongs together.")
     return None if text == "all" else int(text)
 
 

@@ -38,8 +38,9 @@ def read_embeddings(path: Path) -> tuple[StoredRows, list[str] | None]:
 
     Args:
         path: file with a matrix of numbers [N, D], one line per item. An archive has one array, or one named
-            ``embeddings``; a Parquet file has a column of lists of numbers, and optionally names in a column ``file``,
-            ``item``, ``name``, ``filepath``, ``filename``, ``path`` or ``id``.
+            ``embeddings``, and beside it optionally one of N names, ``names``; a Parquet file has a column of lists of
+            numbers, and optionally names in a column ``file``, ``item``, ``name``, ``filepath``, ``filename``, ``path``
+            or ``id``. An archive may call its names like that too.
 
     Returns:
         Rows [N, D] that are read as float32, and the items' names if the file has them.
@@ -50,20 +51,22 @@ def read_embeddings(path: Path) -> tuple[StoredRows, list[str] | None]:
     """
     if path.suffix.lower() == ".parquet":
         return _from_parquet(path)
+    names: list[str] | None = None
     try:
         check_regular(path, path.stat().st_mode)
         _check_kind(path)
         stored = np.load(path, mmap_mode="r", allow_pickle=False)
         if not isinstance(stored, np.ndarray):
             with stored:
-                stored = _from_archive(stored, path)
+                stored, names = _from_archive(stored, path)
     except (OSError, ValueError, EOFError, BadZipFile) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error).rstrip(".")
         if "object" in str(reason).lower():
-            reason = "it holds Python objects, which are not read; save numbers, such as np.stack(list_of_vectors)"
+            numbers = "numbers, such as np.stack(list_of_vectors), and names.astype(str)"
+            reason = f"it holds Python objects, which are not read; save {numbers}"
         kind = ".npz" if path.suffix.lower() == ".npz" else ".npy"
         raise DataError(f"cannot read {path} as a {kind} file: {reason}.") from error
-    return as_vectors(stored, str(path)), None
+    return as_vectors(stored, str(path)), names
 
 
 def _check_kind(path: Path) -> None:
@@ -80,9 +83,14 @@ def _check_kind(path: Path) -> None:
         raise DataError(f"{path} is not a .npy, .npz or .parquet file, which embeddings are read from.{hint}")
 
 
-def _from_archive(stored: NpzFile, path: Path) -> NDArray[Any]:
-    if "embeddings" in stored.files or len(stored.files) == 1:
-        return np.asarray(stored["embeddings" if "embeddings" in stored.files else stored.files[0]])
+def _from_archive(stored: NpzFile, path: Path) -> tuple[NDArray[Any], list[str] | None]:
+    if len(stored.files) == 1:
+        return stored[stored.files[0]], None
+    if "embeddings" in stored.files:
+        matrix, named = stored["embeddings"], column_of(stored.files, ("names", *_NAMES))
+        names = None if named is None else stored[stored.files[named]]
+        # Other lengths are names of something else, such as the classes.
+        return matrix, None if names is None or names.shape != matrix.shape[:1] else [str(name) for name in names]
     raise DataError(
         f"{path} is an archive of {len(stored.files)} arrays ({', '.join(stored.files) or 'none'}); expected one "
         "matrix [N, D], or one named embeddings."

@@ -39,6 +39,8 @@ def contest_table(block: Block, baseline: Line | None, contests: pd.DataFrame) -
 def overlap_tables(block: Block, pairs: pd.DataFrame) -> list[TextTable]:
     """Return matrices of coresets (Jaccard) and, if methods reported any, of scores (Kendall); equal ones once.
 
+    A matrix without a number, as that of one method at one seed, is left out.
+
     Args:
         block: the block that was compared.
         pairs: its ``method_agreements``.
@@ -46,6 +48,8 @@ def overlap_tables(block: Block, pairs: pd.DataFrame) -> list[TextTable]:
     tables = []
     coresets, scores = (pairs[pairs["measure"] == measure] for measure in ("jaccard", "kendall"))
     for rate, part in coresets.groupby("rate"):
+        if part["mean"].isna().all() and not part["missing"].any():
+            continue
         facts = [
             Fact("Jaccard overlap", f"images in both coresets divided by images in either; {_DIAGONAL}"),
             Fact("By chance", f"two random coresets of this size overlap by {part['chance'].iloc[0]:.2f}"),
@@ -62,6 +66,8 @@ def overlap_tables(block: Block, pairs: pd.DataFrame) -> list[TextTable]:
     ]
     for _, group in itertools.groupby(by_rate, key=lambda entry: entry[2]):
         members = list(group)
+        if members[0][1]["mean"].isna().all():
+            continue
         what = "of the scores of all pool images, high = hard: 1 is the same order, 0 none in common"
         facts = [
             Fact("Kendall's tau-b", f"{what}; {_DIAGONAL}"),

@@ -75,5 +75,12 @@ def test_a_recipe_that_mostly_scores_the_test_split_is_told_so(tmp_path: Path) -
     forecast = Forecast((TimedWork("a", "cell", 700.0),), 1)
     lines = list(forecast_lines(forecast, plan, datetime(2026, 11, 28)))
     assert lines[-1] == "Shorter: --recipe evaluations=1: 6 test images are scored for each that is trained on."
-    plan = planned(tmp_path, recipe={"iterations": 20, "evaluations": 1})
-    assert not any("Shorter" in line for line in forecast_lines(forecast, plan, datetime(2026, 11, 28)))
+    for recipe in ({"iterations": 20, "evaluations": 1}, {"iterations": 1, "evaluations": 1}):
+        plan = planned(tmp_path, recipe=recipe)
+        assert not any("Shorter" in line for line in forecast_lines(forecast, plan, datetime(2026, 11, 28)))
+
+
+def test_days_of_clustering_say_how_to_cluster_less(tmp_path: Path) -> None:
+    plan, days = planned(tmp_path, methods="elfs"), TimedWork("a", "pseudo-labels", 200_000.0)
+    lines = list(forecast_lines(Forecast((days,), 1), plan, datetime(2026, 11, 28)))
+    assert lines[-1].startswith("Shorter: elfs(heads=5,cluster_epochs=20) or elfs(clustering=kmeans), whose pseudo-lab")

@@ -30,3 +30,16 @@ def test_many_cells_are_a_table_of_methods_by_rates(tmp_path: Path) -> None:
         "    elfs, pixels             6      6",
     ]
     assert "About 3 h." in lines
+
+
+def test_a_long_method_is_shown_to_its_end(tmp_path: Path) -> None:
+    long = "ccs(beta={0.1: 0.0, 0.2: 0.0, 0.3: 0.0, 0.5: 0.1, 0.7: 0.1, 0.9: 0.3})"
+    plan = planned(tmp_path, methods=["random", long], rates="0.5,0.9", seeds=7, pool_size=100)
+    text = io.StringIO()
+    document = plan_document(plan, session_of(plan, tmp_path), Forecast((), 1))
+    show_plan(document, Console(file=text, width=100), [])
+    lines = text.getvalue().splitlines()
+    at = lines.index(f"    {long}")
+    assert lines[at - 1].split() == ["random", "7", "7"]
+    assert lines[at + 1].split() == ["7", "7"]
+    assert len(lines[at - 1]) == len(lines[at + 1])

@@ -40,6 +40,13 @@ def test_pickled_embeddings_are_not_executed(tmp_path: Path) -> None:
         read_embeddings(tmp_path / "x.npz")
 
 
+@pytest.mark.parametrize(("number", "read"), [(3, ["0.png", "1.png", "2.png"]), (2, None)])
+def test_an_archive_names_its_items(tmp_path: Path, number: int, read: list[str] | None) -> None:
+    names = np.array([f"{item}.png" for item in range(number)])
+    np.savez(tmp_path / "x.npz", embeddings=np.eye(3), names=names, labels=np.arange(3))
+    assert read_embeddings(tmp_path / "x.npz")[1] == read
+
+
 def test_a_stored_matrix_reads_as_float32_whole_or_in_part(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     for stored in (

@@ -55,7 +55,7 @@ def test_groups_that_a_budget_cannot_hold_are_refused(tmp_path: Path) -> None:
         whole(tmp_path, np.repeat(np.arange(30), 10), 9)
     with pytest.raises(bench.SpecError, match="only 1 group"):
         whole(tmp_path, np.zeros(300), 300)
-    with pytest.raises(bench.SpecError, match="--per-group all needs --groups"):
+    with pytest.raises(bench.SpecError, match=r"--per-group all needs --groups \(in Python: groups=\.\.\.\)"):
         whole(tmp_path, None, 20)
     wrong: list[Any] = [0, -1, "some", 1.5]
     for per_group in wrong:

@@ -25,6 +25,12 @@ def test_scores_that_are_the_same_at_all_rates_are_shown_once(grid: Grid, tmp_pa
     ]
 
 
+def test_one_method_at_one_seed_agrees_with_nothing(grid: Grid, tmp_path: Path) -> None:
+    rows = [row for row in put(grid(MEANS, RATES), tmp_path) if row.method == "aum" and row.seed == 0]
+    [block] = blocks(rows)
+    assert overlap_tables(block, method_agreements(block, [tmp_path])) == []
+
+
 def test_few_seeds_and_chosen_parameters_are_said(grid: Grid) -> None:
     rows = [
         r.model_copy(update={"chosen": {"beta": 0.1 * r.seed}}) if r.method == "elfs" else r for r in grid(MEANS, RATES)

@@ -195,7 +195,10 @@ def _code_problems(row: Row) -> Iterator[str]:
         return  # reported by the check of the configuration's hash
     cell = _cell(row)
     if cell.selection().all_code() != row.selection_code:
-        yield Unchecked("stages: the coreset was selected by other code than the one that is installed")
+        yield Unchecked(
+            "stages: the coreset was selected by other code than the one that is installed; to check them, "
+            "check out the row's git_revision"
+        )
         return
     missing = methods.get(row.method).params.keys() - row.params.keys()
     if missing:
