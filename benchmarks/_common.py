@@ -178,11 +178,20 @@ def timed(what: str, ours: Times, other: Times | None = None, **more: Any) -> Re
 
 
 def peak_memory(function: Callable[..., object], **arguments: Any) -> float:
-    """Peak resident memory in GB (10^9 bytes) of a fresh process that imports what it needs and calls ``function``.
+    """Peak resident memory in GB (10^9 bytes) of a fresh process that calls ``function``, see ``alone``."""
+    return alone(function, **arguments)[1]
+
+
+def alone(function: Callable[..., Any], **arguments: Any) -> tuple[Any, float]:
+    """Call a function in a fresh process that imports what it needs.
 
     Args:
         function: at the top level of its module.
-        arguments: numbers and strings.
+        arguments: numbers, strings, and lists and mappings of them.
+
+    Returns:
+        What it returned, if that is a number, a string, or a list or mapping of them; and the process's peak resident
+        memory in GB (10^9 bytes).
 
     Raises:
         RuntimeError: the process failed; with the end of its error output.
@@ -190,16 +199,17 @@ def peak_memory(function: Callable[..., object], **arguments: Any) -> float:
     code = (
         "import sys, json, importlib\n"
         "module, function, arguments = sys.argv[1:]\n"
-        "getattr(importlib.import_module(module), function)(**json.loads(arguments))\n"
+        "returned = getattr(importlib.import_module(module), function)(**json.loads(arguments))\n"
         "from benchmarks._common import own_peak\n"
-        "print(own_peak())"
+        "print(json.dumps([returned, own_peak()], default=str))"
     )
     command = [sys.executable, "-c", code, function.__module__, function.__name__, json.dumps(arguments)]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, sys.path)])}
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     if done.returncode:
         raise RuntimeError(f"{function.__name__} failed in its own process: {done.stderr[-2000:]}")
-    return int(done.stdout.split()[-1]) / 1e9
+    returned, peak = json.loads(done.stdout.splitlines()[-1])
+    return returned, peak / 1e9
 
 
 def own_peak() -> int:

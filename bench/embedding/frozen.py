@@ -12,13 +12,14 @@ from torch import Tensor, nn
 from bench.data import IMAGENET_MEAN, IMAGENET_STD, Images
 from bench.embedding.encoder import batches
 from bench.errors import DataError, WeightsError
+from bench.held_memory import held_memory
 from bench.to_device import to_device
 
 _CPU_PIXELS = 400_000
-"""Pixels of a channel that a CPU processes at once: the C library returns larger layers to the system at every step,
-and allocating them again takes several times as long as the arithmetic. Measured on 2 cores (AMD EPYC, torch 2.14.1,
-glibc) with tf_efficientnet_lite0 at 128 px and ViT-S/16 at 224 px, see ``embedding`` in benchmarks/README.md; other
-CPUs and GPUs were not measured."""
+"""Pixels of a channel that a CPU processes at once. Larger layers took several times as long as the arithmetic, while
+the C library returned them to the system at every step; since ``held_memory``, other steps were not measured. Measured
+on 2 cores (AMD EPYC, torch 2.14.1, glibc) with tf_efficientnet_lite0 at 128 px and ViT-S/16 at 224 px, see
+``embedding`` in benchmarks/README.md; other CPUs and GPUs were not measured."""
 
 
 class FrozenEncoder:
@@ -51,6 +52,7 @@ class FrozenEncoder:
         self._std = torch.tensor(std).view(1, 3, 1, 1)
         self._prepare = prepare or self._resized
 
+    @held_memory()
     @torch.inference_mode()
     def embed(
         self, images: Images, *, device: str, batch_size: int, progress: Callable[[int], None] | None = None

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from bench.errors import NotFinite, TrainingError
+from bench.held_memory import held_memory
 from bench.progress import Progress
 from bench.recipe import Recipe, learning_rate_factors, scoring_steps
 from bench.training.batches import Batch, Batches
@@ -32,6 +33,7 @@ class Evaluation:
     per_class: tuple[float, ...]
 
 
+@held_memory()
 def train(
     model: nn.Module,
     batches: Batches,
