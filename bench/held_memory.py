@@ -16,9 +16,9 @@ _LARGEST_THRESHOLD = 32 * 2**20
 def held_memory() -> Iterator[None]:
     """Keep what is freed inside the block for its next arrays, and give it back to the system at the end.
 
-    glibc maps every array of more than 32 MB anew, and the system clears its pages each time. That took up to a
-    quarter of a training step on a CPU, see ``held_memory`` in benchmarks/README.md. Results are the same bits.
-    Nothing changes for other C libraries (macOS, Windows, musl), nor for arrays on a GPU.
+    glibc maps every array of more than 32 MB anew, and the system clears its pages each time. That took a fifth of a
+    step of ``speedrun`` on a CPU, see ``held_memory`` in benchmarks/README.md. Results are the same bits. Nothing
+    changes for other C libraries (macOS, Windows, musl), nor for arrays on a GPU.
 
     The setting is the process's. Afterwards, its thresholds are those that glibc itself comes to with large arrays.
     """

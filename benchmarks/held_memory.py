@@ -10,7 +10,7 @@ from benchmarks._common import Clock, Meter, Result, Skip, Times, alone, timed
 TINY = {"cases": [["small_cnn", {}, 16, 2], ["tf_efficientnet_lite0", {"side": 32}, 8, 1]]}
 CASES = [
     ["speedrun", {"width": 0.5}, 1024, 3],
-    ["resnet18", {}, 256, 2],
+    ["resnet18", {}, 128, 2],
     ["small_cnn", {}, 256, 20],
     ["tf_efficientnet_lite0", {"side": 96}, 512, 1],
 ]
