@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -60,14 +61,21 @@ class Meter:
         if warm_up:
             for function in functions:
                 function()
-        seconds: list[list[float]] = [[] for _ in functions]
+        return self.in_turns(*(partial(self._seconds, function) for function in functions), repeats=repeats)
+
+    def in_turns(self, *measures: Callable[[], float], repeats: int = 5) -> list[Times]:
+        """Return the times of measures that each return their own seconds, called in turns as by ``compare``."""
+        seconds: list[list[float]] = [[] for _ in measures]
         for repetition in range(self.repeats or repeats):
-            turn = list(enumerate(functions))
-            for number, function in turn if repetition % 2 == 0 else reversed(turn):
-                start = self.now()
-                function()
-                seconds[number].append(self.now() - start)
+            turn = list(enumerate(measures))
+            for number, measure in turn if repetition % 2 == 0 else reversed(turn):
+                seconds[number].append(measure())
         return [Times(tuple(values)) for values in seconds]
+
+    def _seconds(self, function: Callable[[], object]) -> float:
+        start = self.now()
+        function()
+        return self.now() - start
 
     def now(self) -> float:
         """Seconds on the clock, after all work on the device is done."""

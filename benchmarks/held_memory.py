@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
-from benchmarks._common import Clock, Meter, Result, Skip, Times, alone, timed
+from benchmarks._common import Clock, Meter, Result, Skip, alone, timed
 
 TINY = {"cases": [["small_cnn", {}, 16, 2], ["tf_efficientnet_lite0", {"side": 32}, 8, 1]]}
 CASES = [
@@ -25,15 +26,15 @@ def run(meter: Meter, *, cases: list[list] = CASES) -> list[Result]:
     for name, parameters, size, repeats in cases:
         given = {"name": name, "parameters": parameters, "size": size, "repeats": repeats}
         given |= {"clock": meter.clock, "threads": meter.threads}
-        seconds: dict[bool, list[float]] = {True: [], False: []}
-        for repetition in range(meter.repeats or 5):
-            for held in (True, False) if repetition % 2 == 0 else (False, True):
-                seconds[held].append(alone(seconds_of, held=held, **given)[0])
-        ours, other = (Times(tuple(seconds[held])) for held in (True, False))
+        ours, other = meter.in_turns(*(partial(_alone, held=held, **given) for held in (True, False)))
         options = ", ".join(f"{key} {value}" for key, value in parameters.items())
         what = f"{name}{f' ({options})' if options else ''}, {size:,} images of 3x32x32"
         results.append(timed(what, ours, other, alternative="without", ratio="other / ours"))
     return results
+
+
+def _alone(**given: Any) -> float:
+    return alone(seconds_of, **given)[0]
 
 
 def seconds_of(name: str, parameters: dict, size: int, repeats: int, clock: Clock, threads: int, held: bool) -> float:
