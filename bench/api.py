@@ -9,7 +9,7 @@ import operator
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypedDict
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypedDict, get_args
 
 import numpy as np
 import pandas as pd
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 PathLike = str | Path
 Methods = str | Sequence[str] | Mapping[str, str]
-Metric = Literal["last", "best"]
+Metric = Literal["last", "best", "flipped"]
 
 
 class RunFields(TypedDict, total=False):
@@ -411,7 +411,8 @@ def table(
 
     Args:
         frame: from ``load_rows``, or a selection of its lines.
-        metric: ``last`` is test accuracy after the last iteration, ``best`` the best seen during training.
+        metric: ``last`` is test accuracy after the last iteration, ``best`` the best seen during training, and
+            ``flipped`` that after the last iteration with mirror images too, for rows whose recipe has ``test_flip``.
         compare: ``paper`` adds the papers' numbers to the Markdown and LaTeX.
         methods: methods to show, in this order: ``"random,elfs=ELFS (ours)"``, a list, or a mapping from method to
             name.
@@ -515,8 +516,8 @@ def _blocks(frame: pd.DataFrame, metric: Metric, *, methods: Methods | None, **o
     from bench.results.shown import Shown
     from bench.results.tables import blocks, once
 
-    if metric not in ("last", "best"):
-        raise UnknownName("metric", metric, ("last", "best"))
+    if metric not in get_args(Metric):
+        raise UnknownName("metric", metric, get_args(Metric))
     if options["digits"] not in range(7):
         raise SpecError(f"digits={options['digits']!r} is not valid: a whole number from 0 to 6.")
     if not isinstance(frame, pd.DataFrame):

@@ -43,6 +43,7 @@ class Recipe(BaseModel):
             ImageNet's random resized crop with a mirror.
         crop_padding: pixels of padding before the random crop.
         evaluations: number of times the test split is scored during training, evenly spaced, the last at the end.
+        test_flip: whether the last scoring also reads each test image with its mirror image, as a metric of its own.
         precision: ``auto`` is bf16 autocast on a GPU that computes bf16 or a CPU with AMX, and fp32 elsewhere; ``tf32``
             is fp32 except for the products of convolutions and linear layers, on a GPU that has it. With bf16 the last
             linear layer is in fp32. A network trained in bf16 or tf32 is scored in tf32 on a GPU, in fp32 on a CPU.
@@ -68,6 +69,7 @@ class Recipe(BaseModel):
     augmentation: Augmentation = "crop-flip"
     crop_padding: Annotated[int, Field(ge=0)] = 4
     evaluations: Annotated[int, Field(ge=1)] = 50
+    test_flip: Annotated[bool, Field(exclude_if=lambda value: not value)] = False
     precision: Precision = "auto"
     scale: Annotated[float, Field(gt=0, le=1)] = 1.0
 
@@ -125,7 +127,7 @@ def proxy_recipe(recipe: Recipe) -> Recipe:
     """Return the recipe with the fields that a proxy ignores at fixed values, so that such recipes share artifacts."""
     defaults = Recipe()
     # The defaults instead of None, so that the keys of stored stages still hold.
-    return recipe.model_copy(update={"iterations": defaults.iterations, "evaluations": 1})
+    return recipe.model_copy(update={"iterations": defaults.iterations, "evaluations": 1, "test_flip": False})
 
 
 def learning_rate_factors(schedule: Schedule, iterations: int, end: float, warm_up: float = 0.0) -> list[float]:

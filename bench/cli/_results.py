@@ -15,11 +15,15 @@ if TYPE_CHECKING:
     from bench.results.shown import Shown
 
 
-Metric = Literal["last", "best"]
+Metric = Literal["last", "best", "flipped"]
 Comparison = Literal["paper", "none"]
 Folders = Annotated[list[Path], typer.Argument(help="Output folders of `bench run`.", show_default=False)]
 MetricOption = Annotated[
-    Metric, typer.Option(help="Test accuracy to show: after the last iteration, or the best during training.")
+    Metric,
+    typer.Option(
+        help="Test accuracy to show: after the last iteration, the best during training, or after the last iteration "
+        "with mirror images too (flipped, for rows trained with test_flip=true)."
+    ),
 ]
 CompareOption = Annotated[Comparison, typer.Option(help="Numbers to show beside these: those of the papers, or none.")]
 MethodsOption = Annotated[

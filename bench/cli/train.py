@@ -252,6 +252,7 @@ def _result(row: Row, out: Path, origin: Row | None) -> dict[str, Any]:
         "row": str(out / "rows" / f"{row.cell_id}.json"),
         "accuracy": row.accuracy,
         "best_accuracy": row.best_accuracy,
+        "flipped_accuracy": row.flipped_accuracy,
         "row_accuracy": origin and origin.accuracy,
         "reproduced": reproduced,
         "differences": differences(row, same) if same is not None and reproduced is False else [],
@@ -262,7 +263,8 @@ def _print_result(row: Row, result: dict[str, Any], *, new: bool, origin: Row | 
     what = f"{row.dataset}, {row.variant}, {row.model}, seed {row.seed}, {row.budget} of {row.pool_size} images"
     what += " with weights" if row.weighted else ""
     where = f"Written: {result['row']}" if new else f"It was there already: {result['row']}"
-    typer.echo(f"{what}: {row.accuracy:.2f} % (best {row.best_accuracy:.2f} %). {where}")
+    flipped = "" if row.flipped_accuracy is None else f", with mirror images {row.flipped_accuracy:.2f} %"
+    typer.echo(f"{what}: {row.accuracy:.2f} % (best {row.best_accuracy:.2f} %{flipped}). {where}")
     if origin is None or result["reproduced"] is None:
         return
     if result["reproduced"]:

@@ -89,12 +89,17 @@ def published_beside(row_file: Path, row: Row) -> Path:
 
 def is_reproduced(row: Row, origin: Row) -> bool:
     """Return whether accuracy and learning curve are the origin's, apart from the rounding of another summation."""
-    steps, accuracies = zip(*row.curve, (0, row.accuracy), strict=True)
-    their_steps, theirs = zip(*origin.curve, (0, origin.accuracy), strict=True)
+    steps, accuracies = zip(*_results(row), strict=True)
+    their_steps, theirs = zip(*_results(origin), strict=True)
     # The steps exactly: a curve with other steps is another training, whatever its accuracy.
     return steps == their_steps and all(
         math.isclose(ours, other, abs_tol=TIE) for ours, other in zip(accuracies, theirs, strict=True)
     )
+
+
+def _results(row: Row) -> list[tuple[int, float]]:
+    flipped = [] if row.flipped_accuracy is None else [(0, row.flipped_accuracy)]
+    return [*row.curve, (0, row.accuracy), *flipped]
 
 
 def differences(row: Row, origin: Row) -> list[str]:

@@ -19,7 +19,8 @@ GIVEN = "given"
 def refuse_unsuitable(cells: Iterable[Cell], shapes: Mapping[str, Shape]) -> None:
     """Refuse cells that need images if the data set holds vectors, and what does not suit its images.
 
-    Images do not suit the encoder ``given``, nor a recipe that pads them by more than reflection can fill.
+    Images do not suit the encoder ``given``, nor a recipe that pads them by more than reflection can fill. Embeddings
+    have no mirror image.
 
     Args:
         cells: cells of the grid.
@@ -29,6 +30,11 @@ def refuse_unsuitable(cells: Iterable[Cell], shapes: Mapping[str, Shape]) -> Non
         SpecError: a cell does not suit its data set; the message names what to take instead.
     """
     for cell in cells:
+        if cell.recipe.test_flip and models.get(cell.model.name).info.inputs != "images":
+            raise SpecError(
+                f"test_flip=true is for models that read images; {cell.model.label} reads embeddings, which have no "
+                "mirror image."
+            )
         shape = shapes.get(cell.dataset.label)
         if shape is None:
             continue

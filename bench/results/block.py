@@ -19,9 +19,10 @@ from bench.results.stats import PERCENT, summarize
 if TYPE_CHECKING:
     import pandas as pd
 
-Metric = Literal["last", "best"]
+Metric = Literal["last", "best", "flipped"]
 FULL = "full"
-_ACCURACY: Final = {"last": "accuracy", "best": "best_accuracy"}
+ACCURACY: Final = {"last": "accuracy", "best": "best_accuracy", "flipped": "flipped_accuracy"}
+"""Metric -> the row's field."""
 _NUMBERS = ("mean", "std", "ci_low", "ci_high", "reported", "difference")
 
 
@@ -124,7 +125,7 @@ class Block:
     @cached_property
     def accuracies(self) -> pd.DataFrame:
         """Accuracy in percent: rate and seed down, both ascending, labels across; NaN without a cell."""
-        return self.cells.pivot(index=["rate", "seed"], columns="label", values=_ACCURACY[self.metric])
+        return self.cells.pivot(index=["rate", "seed"], columns="label", values=ACCURACY[self.metric])
 
     @cached_property
     def means(self) -> pd.DataFrame:
@@ -141,7 +142,7 @@ class Block:
         lines = [(self.full, 0.0)] if self.full else []
         lines += itertools.product(self.lines, self.rates)
         cells: dict[tuple[str, float], list[Any]] = {}
-        ascending = self.cells[["label", "rate", "seed", _ACCURACY[self.metric], "params"]].sort_values("seed")
+        ascending = self.cells[["label", "rate", "seed", ACCURACY[self.metric], "params"]].sort_values("seed")
         for label, rate, *cell in ascending.itertuples(index=False):
             cells.setdefault((label, rate), []).append(cell)
         means = pd.DataFrame([self._mean(line, rate, cells.get((line.label, rate), [])) for line, rate in lines])

@@ -33,8 +33,8 @@ def record(row: Row) -> dict[str, Any]:
         Added are ``stage_seconds``, the sum over the row's stages, whichever run computed them, and
         ``stage_peak_bytes``, their maximum. Mappings are sorted, so that equal ones are written alike.
     """
-    # In one place, whatever the row holds: records are written by position, and a row without weights leaves it out.
-    content = row.model_dump(mode="json", exclude={"recipe", "weighted"})
+    # In one place, whatever the row holds: records are written by position, and rows may leave these two out.
+    content = row.model_dump(mode="json", exclude={"recipe", "weighted", "flipped_accuracy"})
     curve, stages = content.pop("curve"), content.pop("stages")
     # All fields, including those that a recipe omits at their defaults, so that every row has the same columns.
     content["proxy_recipe"] = dict(row.proxy_recipe) if row.proxy_recipe else None
@@ -43,6 +43,7 @@ def record(row: Row) -> dict[str, Any]:
     return {
         **content,
         "weighted": row.weighted,
+        "flipped_accuracy": row.flipped_accuracy,
         **{name: dict(sorted(content[name].items())) for name in _MAPPINGS},
         **{f"recipe_{name}": value for name, value in row.recipe},
         "curve_iterations": [iteration for iteration, _ in curve],

@@ -108,6 +108,8 @@ class Row(BaseModel):
         best_accuracy: best test accuracy seen during training, in percent; for comparison with papers only.
         best_iteration: first iteration with ``best_accuracy``; multiplied by the batch size and divided by the budget,
             it is the epoch.
+        flipped_accuracy: test accuracy after the last iteration, in percent, by the mean of the logits of each image
+            and of its mirror image; left out unless the recipe has ``test_flip``.
         per_class_accuracy: last test accuracy of each class in percent, None for a class without test images.
         curve: pairs (iteration, test accuracy in percent).
         class_counts: images of each class in the coreset; computed after selection.
@@ -172,6 +174,7 @@ class Row(BaseModel):
     accuracy: Percent
     best_accuracy: Percent
     best_iteration: Count | None = None
+    flipped_accuracy: Percent | None = Field(default=None, exclude_if=lambda value: value is None)
     per_class_accuracy: list[Percent | None]
     curve: list[tuple[Count, Percent]]
     class_counts: list[Count]

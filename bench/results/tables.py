@@ -18,6 +18,7 @@ from bench.results.frame import to_frame
 from bench.results.planned import GridPoint
 from bench.results.rows import Row, read_rows, runs_in
 from bench.results.shown import Shown
+from bench.units import counted
 
 
 def collect(folders: Sequence[Path]) -> list[Row]:
@@ -85,7 +86,8 @@ def blocks(
 
     Args:
         rows: at least one row; the result does not depend on their order.
-        metric: ``last`` is accuracy after the last iteration, ``best`` the best seen during training.
+        metric: ``last`` is accuracy after the last iteration, ``best`` the best seen during training, and ``flipped``
+            that after the last iteration with mirror images too.
         compare: whether to add the papers' numbers.
         digits: decimals that are shown.
         shown: the methods to show, by default all.
@@ -96,7 +98,7 @@ def blocks(
         Blocks sorted by data set, model and encoder.
 
     Raises:
-        RowError: rows that cannot be compared would be in one table, or a cell has two rows.
+        RowError: rows that cannot be compared would be in one table, a cell has two rows, or a row lacks the metric.
         SpecError: ``shown`` names a method that no row has, or gives several lines the same name.
     """
     # Sorted, so that no table depends on the order of folders and files.
@@ -104,6 +106,11 @@ def blocks(
     # Over all blocks, since a leaderboard combines them.
     check_protocol(everything)
     chosen = everything if shown is None else shown.among(everything, keep=keep)
+    if metric == "flipped" and (without := [row.cell_id for row in chosen if row.flipped_accuracy is None]):
+        raise RowError(
+            f"{counted(len(without), 'row')} of {len(chosen)} have no accuracy with mirror images, for example "
+            f"{without[0]}: train with --recipe test_flip=true."
+        )
     points = [point for point in planned if shown is None or shown.has(point.variant)]
     frame = to_frame(chosen)
     # Exact rates and families of variants, so that rows of an enlarged grid are in one column and line.
@@ -192,7 +199,16 @@ def _lines(rows: Iterable[Row], where: str) -> list[Line]:
 
 def _result(row: Row) -> tuple[Any, ...]:
     # The family: a grid that gives a value for one more rate has the same cells at the former ones.
-    return row.protocol, family(row.variant), row.rate, row.seed, row.accuracy, row.best_accuracy, row.indices_sha256
+    return (
+        row.protocol,
+        family(row.variant),
+        row.rate,
+        row.seed,
+        row.accuracy,
+        row.best_accuracy,
+        row.flipped_accuracy,
+        row.indices_sha256,
+    )
 
 
 def _order(row: Row) -> tuple[Any, ...]:

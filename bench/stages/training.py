@@ -330,6 +330,7 @@ class Cell(OnDataset):
             "accuracy": evaluations[-1].accuracy,
             "best_accuracy": best.accuracy,
             "best_iteration": best.iteration,
+            "flipped_accuracy": evaluations[-1].flipped,
             # JSON has no NaN, which is the accuracy of a class without test images.
             "per_class_accuracy": [None if math.isnan(value) else value for value in evaluations[-1].per_class],
             "curve": [(item.iteration, item.accuracy) for item in evaluations],

@@ -11,7 +11,7 @@ from bench.results.rows import Row
 
 FOLDER = "tensorboard"
 _HYPERPARAMETERS = ("dataset", "method", "variant", "supervision", "encoder", "rate", "seed", "model", "budget")
-_METRICS = ("accuracy", "best_accuracy", "train_seconds", "select_seconds", "stage_seconds")
+_METRICS = ("accuracy", "best_accuracy", "flipped_accuracy", "train_seconds", "select_seconds", "stage_seconds")
 
 
 class TensorBoardTracker:

@@ -95,7 +95,7 @@ def fit(
     network, generator = fresh_network(model, shape, training.num_classes, seed=seed, device=device, sample=source)
     if not models.get(model.name).info.learns:
         network.remember(first_inputs(source, len(source)), torch.from_numpy(np.array(targets)).to(device))  # type: ignore[operator]
-        return [] if test is None else [evaluate(network, batches(test), iterations)]
+        return [] if test is None else [evaluate(network, batches(test), iterations, flip=recipe.test_flip)]
     loss: Loss = cross_entropy
     if training.weights is not None:
         loss = weighted_cross_entropy(torch.from_numpy(of_mean_one(training.weights)).to(device))

@@ -26,11 +26,19 @@ LOOK_EVERY = 100
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Test ``accuracy`` in percent after ``iteration`` steps, and ``per_class``, NaN for a class without images."""
+    """Test accuracy after ``iteration`` steps, in percent.
+
+    Attributes:
+        iteration: steps so far.
+        accuracy: accuracy over all images.
+        per_class: accuracy of each class, NaN for a class without images.
+        flipped: accuracy by the mean of the logits of each image and of its mirror image; None if not asked for.
+    """
 
     iteration: int
     accuracy: float
     per_class: tuple[float, ...]
+    flipped: float | None = None
 
 
 @held_memory()
@@ -111,7 +119,8 @@ def train(
                 recorder.end_epoch()
             if test is not None and step in score_at:
                 with products(recipe, scoring=True):
-                    evaluations.append(evaluate(model, test, step))
+                    flip = recipe.test_flip and step == iterations
+                    evaluations.append(evaluate(model, test, step, flip=flip))
                 # Scoring has put batch norm into evaluation mode.
                 model.train()
     return evaluations
@@ -211,17 +220,27 @@ def _gradients(model: nn.Module, batch: Batch, recipe: Recipe, device: str, loss
 
 
 @torch.no_grad()
-def evaluate(model: nn.Module, batches: Batches, iteration: int) -> Evaluation:
+def evaluate(model: nn.Module, batches: Batches, iteration: int, *, flip: bool = False) -> Evaluation:
     """Return the accuracy in evaluation mode, without augmentation; not in bf16, whose logits tie too often.
+
+    Args:
+        model: network on the batches' device.
+        batches: the images to score.
+        iteration: steps so far.
+        flip: score with mirror images as well, which takes twice as long; see ``Evaluation.flipped``.
 
     Raises:
         NotFinite: outputs are NaN, which would count as predictions of the first class.
     """
     model.eval()
     seen: list[tuple[Tensor, Tensor, Tensor]] = []
+    flipped: list[Tensor] = []
     num_classes = 0
     for batch in batches.in_order():
         logits = model(batch.inputs)
+        if flip:
+            mean = (logits + model(batch.inputs.flip(-1))) / 2
+            flipped.append(mean.argmax(1) == batch.targets)
         # The number of the network's outputs, so that a class without test images has an entry.
         num_classes = logits.shape[1]
         seen.append((logits.argmax(1) == batch.targets, batch.targets, logits.isnan().any(1)))
@@ -235,7 +254,12 @@ def evaluate(model: nn.Module, batches: Batches, iteration: int) -> Evaluation:
     # Counted on the CPU in whole numbers, so that the accuracy does not depend on device and batch size.
     counts = torch.bincount(targets, minlength=num_classes).double()
     hits = torch.bincount(targets[correct], minlength=num_classes).double()
-    return Evaluation(iteration, 100 * hits.sum().item() / len(targets), tuple((100 * hits / counts).tolist()))
+    return Evaluation(
+        iteration,
+        100 * hits.sum().item() / len(targets),
+        tuple((100 * hits / counts).tolist()),
+        flipped=100 * int(torch.cat(flipped).sum()) / len(targets) if flip else None,
+    )
 
 
 def _stream(batches: Batches, iterations: int, generator: torch.Generator) -> Iterator[tuple[int, Batch, bool]]:

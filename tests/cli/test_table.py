@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from bench.cli import app
 from bench.errors import RowError
+from bench.recipe import Recipe
 from bench.results.rows import Row, write_row
 
 Grid = Callable[..., list[Row]]
@@ -36,6 +37,24 @@ def test_metric_best_leaves_the_other_table_alone(two_methods: Path, tmp_path: P
     assert done.exit_code == 0, done.output
     assert "Reported numbers: none" in done.output
     assert (tmp_path / "best_accuracy.md").exists()
+    assert not (two_methods / "tables").exists()
+
+
+def test_the_metric_with_mirror_images_has_a_table_of_its_own(tmp_path: Path, grid: Grid) -> None:
+    recipe = Recipe(test_flip=True)
+    for row in grid({"random": [90.0]}, [0.3], 2, recipe=recipe, flipped_accuracy=92.5):
+        write_row(row, tmp_path)
+    done = CliRunner().invoke(app, ["table", str(tmp_path), "--metric", "flipped"])
+    assert done.exit_code == 0, done.output
+    assert "92.5" in done.output
+    assert "mirror image" in done.output
+    assert (tmp_path / "tables" / "flipped_accuracy.md").exists()
+
+
+def test_rows_without_mirror_images_say_how_to_get_them(two_methods: Path) -> None:
+    done = CliRunner().invoke(app, ["table", str(two_methods), "--metric", "flipped"])
+    assert isinstance(done.exception, RowError)
+    assert "train with --recipe test_flip=true" in str(done.exception)
     assert not (two_methods / "tables").exists()
 
 

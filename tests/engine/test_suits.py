@@ -43,6 +43,15 @@ def test_a_padding_that_reflection_cannot_fill_is_refused_before_anything_starts
         make_plan(load_spec(given={**grid, "recipe": {"crop_padding": 8, **unused}}), out=None)
 
 
+def test_mirror_images_of_embeddings_are_refused_before_anything_starts() -> None:
+    grid = {"methods": "random", "datasets": "digits", "rates": "0.5", "recipe": {"test_flip": True}}
+    with pytest.raises(
+        SpecError, match=r"test_flip=true is for models that read images; linear_probe reads embeddings"
+    ):
+        make_plan(load_spec(given={**grid, "models": "linear_probe", "encoders": "pixels"}), out=None)
+    make_plan(load_spec(given=grid), out=None)
+
+
 def test_a_network_that_does_not_take_the_images_is_told_their_size() -> None:
     network = ModelRef(name="torchvision", params={"name": "alexnet"})
     with pytest.raises(SpecError, match=r"does not take images of 20 x 24 px: .*Give it size=S"):

@@ -47,6 +47,21 @@ def test_row_says_what_was_trained_and_how_it_went(tmp_path: Path) -> None:
     assert not (workspace.out / "failed").exists()
 
 
+def test_a_row_with_mirror_images_has_both_accuracies_and_the_same_selection(tmp_path: Path) -> None:
+    workspace = place(tmp_path)
+    cell, plain = (
+        one_cell(workspace, methods="aum", recipe={**TINY["recipe"], **more}) for more in ({"test_flip": True}, {})
+    )
+    perform(cell, workspace)
+    perform(plain, workspace)
+    row, without = row_of(cell, workspace), row_of(plain, workspace)
+    assert row.accuracy == without.accuracy
+    assert row.flipped_accuracy is not None
+    assert without.flipped_accuracy is None
+    assert [use.key for use in row.stages] == [use.key for use in without.stages], "it shares the proxy"
+    assert "flipped_accuracy" not in without.model_dump(mode="json")
+
+
 def test_published_indices_are_places_in_the_full_training_split(tmp_path: Path) -> None:
     workspace = place(tmp_path)
     cell = one_cell(workspace)

@@ -149,6 +149,20 @@ def test_accuracy_is_that_of_the_predictions_and_an_absent_class_has_none(few_di
     assert 20 < found.accuracy < 100
 
 
+def test_the_last_scoring_also_averages_logits_with_those_of_the_mirror_images(few_digits: Dataset) -> None:
+    model = build_model(CNN, (1, 8, 8), 10, 0)
+    test = batches_of(few_digits)
+    recipe = RECIPE.model_copy(update={"evaluations": 2, "test_flip": True})
+    first, last = train(model, test, recipe=recipe, iterations=30, generator=generator(), test=test)
+    with torch.no_grad():
+        model.eval()
+        logits = [(model(part.inputs), model(part.inputs.flip(3)), part.targets) for part in test.in_order()]
+        hits = sum(((plain + mirrored).argmax(1) == targets).sum().item() for plain, mirrored, targets in logits)
+    assert first.flipped is None
+    assert last.flipped == pytest.approx(100 * hits / len(test))
+    assert last.flipped != last.accuracy
+
+
 @pytest.mark.parametrize("recipe", [RECIPE.model_copy(update={"lr": 1e12})])
 def test_a_loss_that_is_not_finite_names_the_learning_rate(few_digits: Dataset, recipe: Recipe) -> None:
     with pytest.raises(TrainingError, match=r"loss is not finite by iteration \d+ of 40 \(lr=1000000000000.0"):

@@ -138,6 +138,10 @@ def accuracy_problems(row: Row) -> Iterator[str]:
     if row.best_iteration is not None and row.best_iteration != first:
         yield f"best_iteration: {row.best_iteration} is not where the curve is best first, {first}"
     images = sum(row.test_class_counts)
+    if row.recipe.test_flip != (row.flipped_accuracy is not None):
+        yield f"flipped_accuracy: {row.flipped_accuracy}, but the recipe has test_flip={row.recipe.test_flip}"
+    if row.flipped_accuracy is not None and not _whole(row.flipped_accuracy, images):
+        yield f"flipped_accuracy: {row.flipped_accuracy} % of {images:,} test images is not a whole number of them"
     parts = [accuracy for accuracy in accuracies if not _whole(accuracy, images)]
     if parts:
         yield f"curve: {parts[0]} % of {images:,} test images is not a whole number of them"

@@ -1,0 +1,92 @@
+"""What ``elfs(clustering=kmeans)`` takes at another rate by the published scores of ``r90/``, see PLAN.md.
+
+python results/fast-cifar10/auto_at.py 0.7 --data-root DATA --weights FILE
+
+Writes auto-at-RATE.csv beside itself: every candidate of the judge at every seed, its judgement, and which was taken.
+No proxy is trained and no true label is read. ``auto_at.py 0.9`` computes what the rows of ``r90/`` hold.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import dataclasses
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.array_source import ArraySource
+from bench.dynamics import Dynamics
+from bench.engine.start import Job, RunOptions
+from bench.grid.spec import load_spec
+from bench.judging.ridge import PENALTY, quality
+from bench.plugins import methods
+from bench.results.published import read_scores, scores_path
+from bench.results.rows import read_rows
+from bench.selection import budget_for, method_pool, run_method
+from bench.stages.judging import JudgeFeatures, Labelings
+
+HERE = Path(__file__).parent
+ROWS = HERE / "r90"
+PARAMS = {"clustering": "kmeans"}
+FIELDS = ("rate", "seed", "candidate", "judgement", "taken")
+
+
+def main() -> None:
+    """Judge the candidates of each seed."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("rate", type=float, help="fraction removed")
+    parser.add_argument("--data-root", type=Path)
+    parser.add_argument("--cache-dir", type=Path)
+    parser.add_argument("--weights", help="file of efficientnet_lite0")
+    parser.add_argument("--out", type=Path, help="default: auto-at-RATE.csv beside this script")
+    given = parser.parse_args()
+    rows = {row.seed: row for row in read_rows(ROWS) if row.method == "elfs" and row.params["beta"] == "auto"}
+    encoder = f"efficientnet_lite0(size=160{f',weights={given.weights}' if given.weights else ''})"
+    spec = load_spec(
+        config=HERE / "grid.yaml",
+        given={
+            "methods": "elfs(clustering=kmeans)",
+            "encoders": encoder,
+            "rates": str(given.rate),
+            "seeds": sorted(rows),
+        },
+    )
+    lines = []
+    with tempfile.TemporaryDirectory() as folder:
+        job = Job(
+            spec, RunOptions(executor="local", out=Path(folder), data_root=given.data_root, cache_dir=given.cache_dir)
+        )
+        for cell in job.plan.cells:
+            selection, sha = cell.selection(), rows[cell.seed].scores_sha256
+            labelings = job.session.arrays(Labelings.of(selection))["labelings"]
+            stage = JudgeFeatures.of(selection)
+            features, penalty = job.session.arrays(stage)["features"], PENALTY[stage.what]
+
+            def judging(indices: NDArray[np.int64]) -> float:
+                return quality(features, labelings, indices, penalty)  # noqa: B023  (called before the next seed)
+
+            scores = read_scores(scores_path(ROWS, sha), sha256=sha)
+            source = ArraySource(dynamics_pseudo=with_aum(-scores), judging=judging)
+            entry, size = methods.get("elfs"), len(scores)
+            pool = method_pool(entry, PARAMS, source, size=size, num_classes=10, rate=given.rate, seed=cell.seed)
+            run_method(entry, pool, PARAMS, budget_for(size, given.rate), cell.seed)
+            judged, taken = pool.diagnostics.judged, pool.diagnostics.taken
+            lines += [(given.rate, cell.seed, name, f"{value:.6f}", name == taken) for name, value in judged.items()]
+    with (given.out or HERE / f"auto-at-{given.rate:g}.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(FIELDS)
+        writer.writerows(lines)
+
+
+def with_aum(aum: NDArray[np.float32]) -> Dynamics:
+    """Return dynamics of which AUM alone is known, the only one that ``elfs`` reads by default; others are NaN."""
+    unknown = np.full_like(aum, np.nan)
+    known = {"aum": aum, "epochs": 20}
+    return Dynamics(**{field.name: known.get(field.name, unknown) for field in dataclasses.fields(Dynamics)})
+
+
+if __name__ == "__main__":
+    main()
