@@ -40,8 +40,9 @@ def speedrun(
     Source: Jordan 2024, "94% on CIFAR-10 in 3.29 Seconds on a Single GPU" (arXiv:2404.00498), sections 3.1 to 3.4, from
     its description. The first layer is fixed: it whitens patches of 2 x 2 pixels of the training images, which it sees
     without labels. Deviations: the bias after it is trained throughout, not for three epochs; no averaging of weights
-    (Lookahead); the last, smaller batch of an epoch is not dropped; no augmentation of test images, whose accuracy the
-    paper reports separately; sides other than 32 px are pooled to one value.
+    (Lookahead); the last, smaller batch of an epoch is not dropped; test images are scored as they are (with
+    ``test_flip`` in the recipe, with their mirror images too, as a metric of its own); sides other than 32 px are
+    pooled to one value.
 
     Args:
         shape: (C, H, W) of an image; sides of at least 10 px.
