@@ -270,7 +270,11 @@ def _print_result(row: Row, result: dict[str, Any], *, new: bool, origin: Row | 
     if result["reproduced"]:
         typer.echo(f"Reproduced: the row has {origin.accuracy:.2f} % too, and the same learning curve.")
         return
+    flipped = ""
+    if row.flipped_accuracy is not None and origin.flipped_accuracy is not None:
+        change = row.flipped_accuracy - origin.flipped_accuracy
+        flipped = f" (with mirror images {origin.flipped_accuracy:.2f} %, {change:+.2f})"
     typer.echo(
-        f"Not reproduced: the row has {origin.accuracy:.2f} %, {row.accuracy - origin.accuracy:+.2f} points now. "
-        f"Different: {'; '.join(result['differences']) or 'nothing that a row records'}."
+        f"Not reproduced: the row has {origin.accuracy:.2f} %, {row.accuracy - origin.accuracy:+.2f} points now"
+        f"{flipped}. Different: {'; '.join(result['differences']) or 'nothing that a row records'}."
     )

@@ -88,7 +88,7 @@ def published_beside(row_file: Path, row: Row) -> Path:
 
 
 def is_reproduced(row: Row, origin: Row) -> bool:
-    """Return whether accuracy and learning curve are the origin's, apart from the rounding of another summation."""
+    """Return whether accuracies and learning curve are the origin's, apart from the rounding of another summation."""
     steps, accuracies = zip(*_results(row), strict=True)
     their_steps, theirs = zip(*_results(origin), strict=True)
     # The steps exactly: a curve with other steps is another training, whatever its accuracy.

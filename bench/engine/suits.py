@@ -33,7 +33,7 @@ def refuse_unsuitable(cells: Iterable[Cell], shapes: Mapping[str, Shape]) -> Non
         if cell.recipe.test_flip and models.get(cell.model.name).info.inputs != "images":
             raise SpecError(
                 f"test_flip=true is for models that read images; {cell.model.label} reads embeddings, which have no "
-                "mirror image."
+                "mirror image; give it a grid of its own."
             )
         shape = shapes.get(cell.dataset.label)
         if shape is None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 METRIC = {
     "last": "last-iteration test accuracy",
     "best": "best test accuracy seen during training",
-    "flipped": "last-iteration accuracy by the mean of the logits of each test image and its mirror image",
+    "flipped": "last-iteration test accuracy with mirror images",
 }
 _DIGITISED_ERROR = 0.1
 _CODED = ["dataset", "model", "encoder", "method", "params", "variant", "rate", "seed", "selection_code"]
@@ -40,6 +40,8 @@ def table_facts(block: Block) -> list[Fact]:
     facts = [
         Fact("Accuracy", f"{METRIC[block.metric]} in percent, {_seeds(block)}; columns: percent of the pool removed")
     ]
+    if block.metric == "flipped":
+        facts.append(Fact("With mirror images", "by the mean of the logits of each test image and of its mirror image"))
     facts += [*incomplete(block), *_setting(block)]
     weighted = [line.label for line in block.lines if block.cells_of(line)["weighted"].any()]
     if weighted:
@@ -290,7 +292,7 @@ def _reported_facts(block: Block) -> list[Fact]:
         if protocol and protocol.pool_size != first.pool_size:
             text = f"none, since the papers' pool has {protocol.pool_size:,} images, this one {first.pool_size:,}"
         return [Fact("Reported numbers", text)]
-    higher = ", which is never higher" if block.metric == "last" else ""
+    higher = {"last": ", which is never higher", "flipped": ", which can be higher"}.get(block.metric, "")
     text = (
         "the paper's number (ours minus it, in points). The papers report the best test accuracy seen during training; "
         f"ours is {METRIC[block.metric]}{higher}"

@@ -18,7 +18,6 @@ from bench.results.frame import to_frame
 from bench.results.planned import GridPoint
 from bench.results.rows import Row, read_rows, runs_in
 from bench.results.shown import Shown
-from bench.units import counted
 
 
 def collect(folders: Sequence[Path]) -> list[Row]:
@@ -108,8 +107,8 @@ def blocks(
     chosen = everything if shown is None else shown.among(everything, keep=keep)
     if metric == "flipped" and (without := [row.cell_id for row in chosen if row.flipped_accuracy is None]):
         raise RowError(
-            f"{counted(len(without), 'row')} of {len(chosen)} have no accuracy with mirror images, for example "
-            f"{without[0]}: train with --recipe test_flip=true."
+            f"{len(without)} of {len(chosen)} rows have no accuracy with mirror images, for example {without[0]}: it "
+            "needs a model that reads images, trained with test_flip=true in the recipe (--recipe test_flip=true)."
         )
     points = [point for point in planned if shown is None or shown.has(point.variant)]
     frame = to_frame(chosen)

@@ -108,7 +108,7 @@ class Cell(OnDataset):
     def work(self, shape: Shape) -> list[Work]:
         inputs = (self.encoder if self._reads_embeddings() else None) or shape.image
         # A training is scored at most once per step.
-        scored = min(self.recipe.evaluations, self.recipe.iterations) * shape.test
+        scored = (min(self.recipe.evaluations, self.recipe.iterations) + self.recipe.test_flip) * shape.test
         steps = self.recipe.iterations
         return training_work(self.model, self.recipe, inputs, self.dataset, self.budget, steps, scored)
 

@@ -238,17 +238,19 @@ def evaluate(model: nn.Module, batches: Batches, iteration: int, *, flip: bool =
     num_classes = 0
     for batch in batches.in_order():
         logits = model(batch.inputs)
+        unknown = logits.isnan().any(1)
         if flip:
             mean = (logits + model(batch.inputs.flip(-1))) / 2
             flipped.append(mean.argmax(1) == batch.targets)
+            unknown |= mean.isnan().any(1)
         # The number of the network's outputs, so that a class without test images has an entry.
         num_classes = logits.shape[1]
-        seen.append((logits.argmax(1) == batch.targets, batch.targets, logits.isnan().any(1)))
-    correct, targets, unknown = (torch.cat(parts).cpu() for parts in zip(*seen, strict=True))
+        seen.append((logits.argmax(1) == batch.targets, batch.targets, unknown))
+    correct, targets, unclear = (torch.cat(parts).cpu() for parts in zip(*seen, strict=True))
     # The loss does not tell: it was computed before the last step.
-    if unknown.any():
+    if unclear.any():
         raise NotFinite(
-            f"the outputs for {int(unknown.sum())} of {len(targets)} images are not finite after iteration "
+            f"the outputs for {int(unclear.sum())} of {len(targets)} images are not finite after iteration "
             f"{iteration}; try a smaller learning rate."
         )
     # Counted on the CPU in whole numbers, so that the accuracy does not depend on device and batch size.

@@ -3,7 +3,8 @@
 python results/fast-cifar10/auto_at.py 0.7 --data-root DATA --weights FILE
 
 Writes auto-at-RATE.csv beside itself: every candidate of the judge at every seed, its judgement, and which was taken.
-No proxy is trained and no true label is read. ``auto_at.py 0.9`` computes what the rows of ``r90/`` hold.
+No proxy is trained and no true label is read. At 0.9 it says how far the judgements are from those of the rows of
+``r90/``, and ends with an error if another candidate is taken.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import argparse
 import csv
 import dataclasses
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +26,7 @@ from bench.grid.spec import load_spec
 from bench.judging.ridge import PENALTY, quality
 from bench.plugins import methods
 from bench.results.published import read_scores, scores_path
-from bench.results.rows import read_rows
+from bench.results.rows import Row, read_rows
 from bench.selection import budget_for, method_pool, run_method
 from bench.stages.judging import JudgeFeatures, Labelings
 
@@ -43,7 +45,7 @@ def main() -> None:
     parser.add_argument("--weights", help="file of efficientnet_lite0")
     parser.add_argument("--out", type=Path, help="default: auto-at-RATE.csv beside this script")
     given = parser.parse_args()
-    rows = {row.seed: row for row in read_rows(ROWS) if row.method == "elfs" and row.params["beta"] == "auto"}
+    rows = {row.seed: row for row in read_rows(ROWS) if row.variant == "elfs(clustering=kmeans)"}
     encoder = f"efficientnet_lite0(size=160{f',weights={given.weights}' if given.weights else ''})"
     spec = load_spec(
         config=HERE / "grid.yaml",
@@ -74,6 +76,8 @@ def main() -> None:
             pool = method_pool(entry, PARAMS, source, size=size, num_classes=10, rate=given.rate, seed=cell.seed)
             run_method(entry, pool, PARAMS, budget_for(size, given.rate), cell.seed)
             judged, taken = pool.diagnostics.judged, pool.diagnostics.taken
+            if given.rate == rows[cell.seed].rate:
+                check(rows[cell.seed], judged, taken)
             lines += [(given.rate, cell.seed, name, f"{value:.6f}", name == taken) for name, value in judged.items()]
     with (given.out or HERE / f"auto-at-{given.rate:g}.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
@@ -81,11 +85,20 @@ def main() -> None:
         writer.writerows(lines)
 
 
+def check(row: Row, judged: Mapping[str, float], taken: str) -> None:
+    """Print the largest difference to a row's judgements, and stop if the row took another candidate."""
+    largest = max(abs(value - row.judged[name]) for name, value in judged.items())
+    print(f"seed {row.seed}: judgements differ by at most {largest:.2g} from those of {row.cell_id}")
+    if taken != row.taken:
+        raise SystemExit(f"{row.cell_id}: it took {row.taken}, this script {taken}.")
+
+
 def with_aum(aum: NDArray[np.float32]) -> Dynamics:
-    """Return dynamics of which AUM alone is known, the only one that ``elfs`` reads by default; others are NaN."""
-    unknown = np.full_like(aum, np.nan)
+    """Return dynamics of which AUM alone is known, the only one that ``elfs`` reads by default; others are zeros."""
     known = {"aum": aum, "epochs": 20}
-    return Dynamics(**{field.name: known.get(field.name, unknown) for field in dataclasses.fields(Dynamics)})
+    others = {field.name: np.zeros(len(aum), dtype=np.float32) for field in dataclasses.fields(Dynamics)}
+    whole = {"forgetting": np.zeros(len(aum), dtype=np.int32), "learned": np.ones(len(aum), dtype=np.bool_)}
+    return Dynamics(**{**others, **whole, **known})
 
 
 if __name__ == "__main__":

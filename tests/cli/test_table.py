@@ -54,7 +54,7 @@ def test_the_metric_with_mirror_images_has_a_table_of_its_own(tmp_path: Path, gr
 def test_rows_without_mirror_images_say_how_to_get_them(two_methods: Path) -> None:
     done = CliRunner().invoke(app, ["table", str(two_methods), "--metric", "flipped"])
     assert isinstance(done.exception, RowError)
-    assert "train with --recipe test_flip=true" in str(done.exception)
+    assert "--recipe test_flip=true" in str(done.exception)
     assert not (two_methods / "tables").exists()
 
 

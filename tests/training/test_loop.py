@@ -163,6 +163,19 @@ def test_the_last_scoring_also_averages_logits_with_those_of_the_mirror_images(f
     assert last.flipped != last.accuracy
 
 
+def test_outputs_for_mirror_images_that_are_not_finite_are_no_prediction(few_digits: Dataset) -> None:
+    class UnknownMirrored(nn.Module):
+        mirrored = False
+
+        def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+            logits = torch.full((len(inputs), 10), math.nan if self.mirrored else 0.0)
+            self.mirrored = not self.mirrored
+            return logits
+
+    with pytest.raises(NotFinite, match="outputs for"):
+        evaluate(UnknownMirrored(), batches_of(few_digits), 1, flip=True)
+
+
 @pytest.mark.parametrize("recipe", [RECIPE.model_copy(update={"lr": 1e12})])
 def test_a_loss_that_is_not_finite_names_the_learning_rate(few_digits: Dataset, recipe: Recipe) -> None:
     with pytest.raises(TrainingError, match=r"loss is not finite by iteration \d+ of 40 \(lr=1000000000000.0"):
