@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from typing_extensions import Unpack
 
 from bench.errors import DataError, RowError, SpecError, UnknownName
+from bench.results.metric import Metric
 
 if TYPE_CHECKING:
     from bench.engine.events import Listener
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
 PathLike = str | Path
 Methods = str | Sequence[str] | Mapping[str, str]
-Metric = Literal["last", "best", "flipped"]
 
 
 class RunFields(TypedDict, total=False):

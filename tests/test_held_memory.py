@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import platform
 import sys
-from collections.abc import Callable
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from bench.held_memory import held_memory
+from benchmarks._common import alone
 
 if sys.platform == "win32":
     pytest.skip("Windows does not count page faults", allow_module_level=True)
@@ -35,12 +34,6 @@ def resident() -> int:
     return int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[1]) * resource.getpagesize()
 
 
-def alone(function: Callable[[], tuple[int, ...]]) -> tuple[int, ...]:
-    """What a function returns in a process of its own: here, earlier tests have left free memory of any size."""
-    with get_context("spawn").Pool(1) as pool:
-        return pool.apply(function)
-
-
 def faults_without_and_with() -> tuple[int, ...]:
     without = faults()
     with held_memory():
@@ -49,8 +42,10 @@ def faults_without_and_with() -> tuple[int, ...]:
 
 
 @needs_glibc
+@pytest.mark.integration
 def test_pages_are_kept_inside_the_block() -> None:
-    without, kept = alone(faults_without_and_with)
+    # In a process of its own: here, earlier tests have left free memory of any size.
+    (without, kept), _ = alone(faults_without_and_with)
     # numpy asks for huge pages, of which a page fault gives 2 MB.
     assert without >= 5 * LARGE // (2 * 2**20)
     assert kept < without // 10
@@ -65,8 +60,9 @@ def residents() -> tuple[int, ...]:
 
 
 @needs_glibc
+@pytest.mark.integration
 def test_memory_is_given_back_at_the_end() -> None:
-    before, inside, after = alone(residents)
+    (before, inside, after), _ = alone(residents)
     assert inside > before + 3 * LARGE
     assert after < before + LARGE
 

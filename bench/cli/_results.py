@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import typer
 
+from bench.results.metric import Metric
+
 if TYPE_CHECKING:
     from bench.results.block import Block
     from bench.results.rendering import TextTable
     from bench.results.shown import Shown
 
-
-Metric = Literal["last", "best", "flipped"]
 Comparison = Literal["paper", "none"]
 Folders = Annotated[list[Path], typer.Argument(help="Output folders of `bench run`.", show_default=False)]
 MetricOption = Annotated[

@@ -15,6 +15,7 @@ from bench.cli._options import PluginOption, QuietOption
 if TYPE_CHECKING:
     from bench.report.page import PagePart
     from bench.results.block import Block
+    from bench.results.metric import Metric
 
 BASELINE = "random"
 
@@ -85,7 +86,7 @@ def _runs(folder: Path) -> list[Path]:
 
 
 def _parts(
-    folders: list[Path], metric: results.Metric, compare: results.Comparison, methods: str | None, baseline: str
+    folders: list[Path], metric: Metric, compare: results.Comparison, methods: str | None, baseline: str
 ) -> list[PagePart]:
     """Group the folders into parts: each goes to the first part whose rows can share a table with its own.
 

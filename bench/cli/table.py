@@ -55,7 +55,7 @@ def write_tables(
 ) -> tuple[list[TextTable], list[Path]]:
     """Write the accuracy tables as Markdown, CSV and LaTeX; return the tables and the files."""
     from bench.results.accuracy_table import accuracy_table, table_records
-    from bench.results.block import ACCURACY
+    from bench.results.metric import ACCURACY
 
     tables = [accuracy_table(block) for block in blocks]
     # A name for each metric, so that a table of the best accuracy never replaces one of the last.

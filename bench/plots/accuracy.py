@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.plots.style import Look, Style, legend_below, looks, name_height, new_figure
 from bench.results.block import FULL, Block
-from bench.results.facts import METRIC
+from bench.results.metric import METRIC
 from bench.results.stats import summarize
 from bench.units import percent
 

@@ -7,11 +7,12 @@ import math
 from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bench.identity import NO_ENCODER
 from bench.parts import Supervision
 from bench.results.frame import named
+from bench.results.metric import ACCURACY, Metric
 from bench.results.planned import GridPoint, grid_point
 from bench.results.reported import Reported, reported
 from bench.results.stats import PERCENT, summarize
@@ -19,10 +20,7 @@ from bench.results.stats import PERCENT, summarize
 if TYPE_CHECKING:
     import pandas as pd
 
-Metric = Literal["last", "best", "flipped"]
 FULL = "full"
-ACCURACY: Final = {"last": "accuracy", "best": "best_accuracy", "flipped": "flipped_accuracy"}
-"""Metric -> the row's field."""
 _NUMBERS = ("mean", "std", "ci_low", "ci_high", "reported", "difference")
 
 

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 from bench.results.accuracy_table import signed
 from bench.results.block import Block, Line
 from bench.results.comparison import Compared, square
-from bench.results.facts import METRIC, chosen_facts, incomplete, other_code, other_seeds
+from bench.results.facts import chosen_facts, incomplete, other_code, other_seeds
 from bench.results.frame import named, plain
+from bench.results.metric import METRIC
 from bench.results.rendering import MISSING, WARNING, Fact, Field, Section, TextTable
 from bench.results.stats import RANK_INTERVAL, TIE
 from bench.units import counted, percent

@@ -11,6 +11,7 @@ from bench.identity import NO_ENCODER, NO_PROXY
 from bench.modifiers import describe
 from bench.results.block import FULL, Block, Line
 from bench.results.frame import named
+from bench.results.metric import METRIC
 from bench.results.planned import missing_words
 from bench.results.rendering import MISSING, WARNING, Fact
 from bench.results.reported import Reported, not_run, protocol_of, same_encoder, tuned
@@ -21,11 +22,6 @@ from bench.units import counted, in_percent, percent
 if TYPE_CHECKING:
     import pandas as pd
 
-METRIC = {
-    "last": "last-iteration test accuracy",
-    "best": "best test accuracy seen during training",
-    "flipped": "last-iteration test accuracy with mirror images",
-}
 _DIGITISED_ERROR = 0.1
 _CODED = ["dataset", "model", "encoder", "method", "params", "variant", "rate", "seed", "selection_code"]
 _TRAINED = {"none": "not pretrained", "self-supervised": "self-supervised", "language": "trained with captions"}

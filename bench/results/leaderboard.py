@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from bench.errors import RowError
 from bench.results.block import FULL, Block
-from bench.results.facts import METRIC, common, incomplete, label_leak, other_seeds
+from bench.results.facts import common, incomplete, label_leak, other_seeds
 from bench.results.frame import named, plain
+from bench.results.metric import METRIC
 from bench.results.rendering import MISSING, WARNING, Fact, Field, Section, TextTable
 from bench.results.stats import RANK_INTERVAL, rank_intervals, ranks
 from bench.results.tables import variant_parameters

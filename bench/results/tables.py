@@ -12,9 +12,10 @@ from bench.errors import RowError, SpecError, nearest_file
 from bench.grammar import Modifiers, family, merged, parse_call
 from bench.identity import NO_ENCODER
 from bench.parts import SUPERVISIONS
-from bench.results.block import FULL, Block, Line, Metric
+from bench.results.block import FULL, Block, Line
 from bench.results.compatibility import check_block, check_line, check_protocol, exact_rate
 from bench.results.frame import to_frame
+from bench.results.metric import Metric
 from bench.results.planned import GridPoint
 from bench.results.rows import Row, read_rows, runs_in
 from bench.results.shown import Shown

@@ -233,24 +233,21 @@ def evaluate(model: nn.Module, batches: Batches, iteration: int, *, flip: bool =
         NotFinite: outputs are NaN, which would count as predictions of the first class.
     """
     model.eval()
-    seen: list[tuple[Tensor, Tensor, Tensor]] = []
-    flipped: list[Tensor] = []
+    seen: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
     num_classes = 0
     for batch in batches.in_order():
         logits = model(batch.inputs)
-        unknown = logits.isnan().any(1)
-        if flip:
-            mean = (logits + model(batch.inputs.flip(-1))) / 2
-            flipped.append(mean.argmax(1) == batch.targets)
-            unknown |= mean.isnan().any(1)
+        mean = (logits + model(batch.inputs.flip(-1))) / 2 if flip else logits
         # The number of the network's outputs, so that a class without test images has an entry.
         num_classes = logits.shape[1]
-        seen.append((logits.argmax(1) == batch.targets, batch.targets, unknown))
-    correct, targets, unclear = (torch.cat(parts).cpu() for parts in zip(*seen, strict=True))
+        plain, both = logits.argmax(1) == batch.targets, mean.argmax(1) == batch.targets
+        # NaN in either logits is NaN in their mean.
+        seen.append((plain, both, batch.targets, mean.isnan().any(1)))
+    correct, flipped, targets, unknown = (torch.cat(parts).cpu() for parts in zip(*seen, strict=True))
     # The loss does not tell: it was computed before the last step.
-    if unclear.any():
+    if unknown.any():
         raise NotFinite(
-            f"the outputs for {int(unclear.sum())} of {len(targets)} images are not finite after iteration "
+            f"the outputs for {int(unknown.sum())} of {len(targets)} images are not finite after iteration "
             f"{iteration}; try a smaller learning rate."
         )
     # Counted on the CPU in whole numbers, so that the accuracy does not depend on device and batch size.
@@ -260,7 +257,7 @@ def evaluate(model: nn.Module, batches: Batches, iteration: int, *, flip: bool =
         iteration,
         100 * hits.sum().item() / len(targets),
         tuple((100 * hits / counts).tolist()),
-        flipped=100 * int(torch.cat(flipped).sum()) / len(targets) if flip else None,
+        flipped=100 * int(flipped.sum()) / len(targets) if flip else None,
     )
 
 
