@@ -135,7 +135,8 @@ class _Probe:
         images = max(few, min(unit.batch, int(few * _BOX / max(first, 1e-6))))
         if images > few:
             first = steps(1, images)
-        again = max(1, min(20, int(_BOX / max(first, 1e-6))))
+        # Not one: the first step of a training, which touches new memory, takes a fifth longer than the others.
+        again = max(3, min(20, int(_BOX / max(first, 1e-6))))
         return steps(again, images) / again * unit.batch / images
 
     def _scored(self, unit: Scored) -> float:

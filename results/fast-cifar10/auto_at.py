@@ -11,16 +11,15 @@ from __future__ import annotations
 
 import argparse
 import csv
-import dataclasses
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from other_rates import with_aum
 
 from bench.array_source import ArraySource
-from bench.dynamics import Dynamics
 from bench.engine.start import Job, RunOptions
 from bench.grid.spec import load_spec
 from bench.judging.ridge import PENALTY, quality
@@ -91,14 +90,6 @@ def check(row: Row, judged: Mapping[str, float], taken: str) -> None:
     print(f"seed {row.seed}: judgements differ by at most {largest:.2g} from those of {row.cell_id}")
     if taken != row.taken:
         raise SystemExit(f"{row.cell_id}: it took {row.taken}, this script {taken}.")
-
-
-def with_aum(aum: NDArray[np.float32]) -> Dynamics:
-    """Return dynamics of which AUM alone is known, the only one that ``elfs`` reads by default; others are zeros."""
-    known = {"aum": aum, "epochs": 20}
-    others = {field.name: np.zeros(len(aum), dtype=np.float32) for field in dataclasses.fields(Dynamics)}
-    whole = {"forgetting": np.zeros(len(aum), dtype=np.int32), "learned": np.ones(len(aum), dtype=np.bool_)}
-    return Dynamics(**{**others, **whole, **known})
 
 
 if __name__ == "__main__":

@@ -2,24 +2,30 @@
 
 python results/fast-cifar10/other_rates.py 0.7 FOLDER
 
-Writes FOLDER/s0/aum-beta0.2.npy and so on: the window that ``aum`` and ``elfs`` keep at each fixed beta and seed. The
-same cut at 90 % must give the published coreset, or nothing is written.
+Writes FOLDER/s0/aum-beta0.2.npy and so on: the images that ``aum`` and ``elfs`` keep at each fixed beta and seed, and
+``ccs`` at the beta that its paper publishes for the rate. Each method must first give its published coreset at 90 %,
+or nothing is written.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.methods._scores import next_hardest
+from bench.array_source import ArraySource
+from bench.dynamics import Dynamics
+from bench.plugins import methods
 from bench.results.published import indices_path, read_indices, read_scores, scores_path
 from bench.results.rows import Row, read_rows
-from bench.selection import budget_for
+from bench.selection import budget_for, method_pool, run_method
 
 ROWS = Path(__file__).parent / "r90"
+CCS_BETA = {0.3: 0.0, 0.5: 0.0, 0.7: 0.1, 0.8: 0.1}
+"""Rate -> beta that CCS publishes for CIFAR-10 (known second-hand, see the method's docstring)."""
 
 
 def main() -> None:
@@ -28,34 +34,58 @@ def main() -> None:
     parser.add_argument("rate", type=float, help="fraction removed")
     parser.add_argument("out", type=Path)
     arguments = parser.parse_args()
+    rate = arguments.rate
     # All of them before the first is written: one that is wrong leaves nothing behind.
     coresets = {
-        arguments.out / f"s{row.seed}" / f"{row.method}-beta{row.params['beta']:g}.npy": window(row, arguments.rate)
+        arguments.out / f"s{row.seed}" / f"{row.method}-beta{beta:g}.npy": at(row, rate, beta)
         for row in read_rows(ROWS)
-        if row.method in ("aum", "elfs") and row.params["beta"] != "auto" and row.params["beta"] <= arguments.rate
+        if (beta := beta_at(row, rate)) is not None and beta <= rate
     }
     for file, indices in coresets.items():
         file.parent.mkdir(parents=True, exist_ok=True)
         np.save(file, indices)
 
 
-def window(row: Row, rate: float) -> NDArray[np.int64]:
-    """Return the images that the row's method keeps at another rate, by the scores that the row names.
+def beta_at(row: Row, rate: float) -> float | None:
+    """Return the beta of a row's method at another rate; None for a row without a fixed beta."""
+    if row.method == "ccs":
+        return CCS_BETA.get(rate)
+    return row.params["beta"] if row.method in ("aum", "elfs") and row.params["beta"] != "auto" else None
+
+
+def at(row: Row, rate: float, beta: float) -> NDArray[np.int64]:
+    """Return the images that the row's method keeps at another rate and beta, by the scores that the row names.
 
     Args:
-        row: of ``aum`` or ``elfs`` at a fixed beta.
-        rate: fraction removed, at least beta.
+        row: of a method that reads the AUM of its proxy alone.
+        rate: fraction removed.
+        beta: fraction dropped as too hard, at most the rate.
 
     Returns:
         int64 [n], sorted positions in the training split, which is the pool.
     """
-    scores = read_scores(scores_path(ROWS, row.scores_sha256), sha256=row.scores_sha256)
-    order = np.argsort(-scores, kind="stable")  # high = hard
-    beta = row.params["beta"]
     published = read_indices(indices_path(ROWS, row.cell_id), sha256=row.indices_sha256)
-    if not np.array_equal(np.sort(next_hardest(order, row.budget, beta)), published):
+    if not np.array_equal(kept(row, row.rate, row.params["beta"]), published):
         raise SystemExit(f"{row.cell_id}: its scores do not give its coreset.")
-    return np.sort(next_hardest(order, budget_for(len(scores), rate), beta))
+    return kept(row, rate, beta)
+
+
+def kept(row: Row, rate: float, beta: float) -> NDArray[np.int64]:
+    """Run the row's method on the AUM of its proxy."""
+    scores = read_scores(scores_path(ROWS, row.scores_sha256), sha256=row.scores_sha256)
+    dynamics = with_aum(-scores)
+    source = ArraySource(dynamics_labels=dynamics, dynamics_pseudo=dynamics)
+    entry, size, params = methods.get(row.method), len(scores), {**row.params, "beta": beta}
+    pool = method_pool(entry, params, source, size=size, num_classes=10, rate=rate, seed=row.seed)
+    return run_method(entry, pool, params, budget_for(size, rate), row.seed).indices
+
+
+def with_aum(aum: NDArray[np.float32]) -> Dynamics:
+    """Return dynamics of which AUM alone is known; the others are zeros."""
+    known = {"aum": aum, "epochs": 20}
+    others = {field.name: np.zeros(len(aum), dtype=np.float32) for field in dataclasses.fields(Dynamics)}
+    whole = {"forgetting": np.zeros(len(aum), dtype=np.int32), "learned": np.ones(len(aum), dtype=np.bool_)}
+    return Dynamics(**{**others, **whole, **known})
 
 
 if __name__ == "__main__":
