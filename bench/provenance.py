@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import subprocess
 from collections.abc import Mapping
@@ -33,9 +34,10 @@ def versions(device: str = "cpu") -> dict[str, str]:
 # Once per process: a run names the revision that its code was loaded from, not one that was edited meanwhile.
 @lru_cache(maxsize=1)
 def git_state() -> tuple[str, bool]:
-    """Return the git revision of the harness and whether it has uncommitted changes; ("", False) outside git.
+    """Return the git revision of the harness and whether it has uncommitted changes.
 
-    A source file that git does not track yet is a change too, such as a method just added.
+    Outside git, such as in a container, these are the environment variable ``BENCH_REVISION``, or nothing, and False. A
+    source file that git does not track yet is a change too, such as a method just added.
     """
     folder = Path(bench.__file__).parent
     try:
@@ -46,7 +48,7 @@ def git_state() -> tuple[str, bool]:
         # An untracked file of another kind, such as a run's output, changes no result.
         return revision, any(not line.startswith("??") or line.endswith(".py") for line in changes)
     except (OSError, subprocess.SubprocessError):
-        return "", False
+        return os.environ.get("BENCH_REVISION", ""), False
 
 
 def device_name(device: str) -> str:

@@ -73,7 +73,10 @@ def test_the_revision_of_a_repository_that_the_harness_is_installed_in_is_not_it
     for command in (["init"], ["add", "."], ["-c", "user.name=n", "-c", "user.email=e", "commit", "-m", "mine"]):
         subprocess.run(["git", "-C", str(tmp_path), *command], check=True, capture_output=True)
     monkeypatch.setattr("bench.__file__", str(package / "__init__.py"))
+    monkeypatch.delenv("BENCH_REVISION", raising=False)
     assert git_state.__wrapped__() == ("", False)
+    monkeypatch.setenv("BENCH_REVISION", "ab" * 20)
+    assert git_state.__wrapped__() == ("ab" * 20, False)
 
 
 def test_a_device_with_amx_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

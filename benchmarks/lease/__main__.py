@@ -165,8 +165,8 @@ def _cut(log: Path) -> None:
         log.write_bytes(b"(the beginning is left out)\n" + end)
 
 
-def _environment(scratch: Path, wheels: Path | None, threads: int) -> dict[str, str]:
-    """Where the steps find the harness, which nobody has installed here, and what was brought as wheels."""
+def _environment(scratch: Path, wheels: Path | None, threads: int, revision: str) -> dict[str, str]:
+    """Where the steps find the harness, which nobody has installed here, and the wheels; and the harness's revision."""
     site = scratch / "site"
     site.mkdir(parents=True)
     if wheels is not None:
@@ -175,7 +175,8 @@ def _environment(scratch: Path, wheels: Path | None, threads: int) -> dict[str, 
         subprocess.run([*install, "--target", str(site), *files], check=True)
     (site / "sitecustomize.py").write_text(FINDER.format(root=str(ROOT)))
     path = [str(site), str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(path), "PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": str(threads)}
+    own = {"PYTHONPATH": os.pathsep.join(path), "PYTHONUNBUFFERED": "1", "BENCH_REVISION": revision}
+    return {**os.environ, **own, "OMP_NUM_THREADS": str(threads)}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -189,6 +190,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--weights", type=Path, help="Of efficientnet_lite0; without, encoders are pixels.")
     parser.add_argument("--wheels", type=Path, help="Folder of benchmarks.lease.wheels.")
     parser.add_argument("--resume", type=Path, nargs="*", default=[], help="rows-*.tar.gz of the last lease.")
+    parser.add_argument("--revision", default="", help="Of this tree, for the rows, where .git did not travel with it.")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cuda")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--tiny", action="store_true", help="Shows that all of it runs; measures nothing.")
@@ -196,7 +198,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given.out.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix="lease-"))
     try:
-        environment = _environment(scratch, given.wheels, given.threads)
+        environment = _environment(scratch, given.wheels, given.threads, given.revision)
         brought = Brought.unpack(
             given.pieces, given.data_root, given.weights, given.resume, scratch, environment, tiny=given.tiny
         )

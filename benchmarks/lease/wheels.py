@@ -22,29 +22,32 @@ from packaging.utils import canonicalize_name
 
 NEVER = {"coreset-bench", "torch", "torchvision", "triton", "ray", "faiss-cpu", "tensorboardx"}
 EXTRAS = ("lite0",)
+TESTS = ("pytest", "pytest-timeout", "hypothesis")
+"""What the tests that need a GPU import, and what the options of pytest in pyproject.toml ask for."""
 PLATFORMS = ("manylinux_2_28_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x86_64")
 
 
 def needed(have: Collection[str], python: str) -> dict[str, str]:
-    """Name -> version of what the harness needs here and ``have`` lacks, with all that these need in turn."""
+    """Name -> version of what the harness and its tests need here and ``have`` lacks, with all that these need."""
     left = {canonicalize_name(name) for name in have} | NEVER
     found: dict[str, str] = {}
-    waiting: list[tuple[str, tuple[str, ...]]] = [("coreset-bench", EXTRAS)]
+    waiting = [(text, EXTRAS) for text in distribution("coreset-bench").requires or ()]
+    waiting += [(name, ()) for name in TESTS]
     while waiting:
-        name, extras = waiting.pop()
-        for text in distribution(name).requires or ():
-            requirement = Requirement(text)
-            marks = [{"extra": extra, "python_version": python} for extra in (*extras, "")]
-            if requirement.marker and not any(map(requirement.marker.evaluate, marks)):
-                continue
-            wanted = canonicalize_name(requirement.name)
-            if wanted in left or wanted in found:
-                continue
-            try:
-                found[wanted] = distribution(wanted).version
-            except PackageNotFoundError:
-                continue  # not needed here either
-            waiting.append((wanted, tuple(requirement.extras)))
+        text, extras = waiting.pop()
+        requirement = Requirement(text)
+        marks = [{"extra": extra, "python_version": python} for extra in (*extras, "")]
+        if requirement.marker and not any(map(requirement.marker.evaluate, marks)):
+            continue
+        wanted = canonicalize_name(requirement.name)
+        if wanted in left or wanted in found:
+            continue
+        try:
+            installed = distribution(wanted)
+        except PackageNotFoundError:
+            continue  # not needed here either
+        found[wanted] = installed.version
+        waiting += [(text, tuple(requirement.extras)) for text in installed.requires or ()]
     return found
 
 
