@@ -31,6 +31,7 @@ def compare(
     """Show paired differences with intervals, p-values and ranks, and overlaps; write Markdown, CSV and LaTeX."""
     from bench.cli._screen import show
     from bench.results import comparison, comparison_tables
+    from bench.results.metric import file_name
     from bench.results.rendering import to_csv, write_text
 
     target = results.output_folder(out, folders, "tables")
@@ -51,5 +52,5 @@ def compare(
     for table in tables:
         show(table)
     records = comparison_tables.contest_records(compared)
-    paths = results.write_rendered(target, "comparison", tables, records, latex) + paths
+    paths = results.write_rendered(target, file_name("comparison", metric), tables, records, latex) + paths
     typer.echo(f"Written: {', '.join(map(str, paths))}")

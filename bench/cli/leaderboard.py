@@ -12,6 +12,7 @@ from bench.cli._fields import spread
 
 if TYPE_CHECKING:
     from bench.results.block import Block
+    from bench.results.metric import Metric
 
 
 @spread
@@ -34,22 +35,24 @@ def leaderboard(
     """
     from bench.cli._screen import show
     from bench.results.leaderboard import leaderboard_records, leaderboard_table, standings
+    from bench.results.metric import file_name
 
     target = results.output_folder(out, folders, "tables")
     blocks = results.read_blocks(folders, metric, methods=methods, digits=digits)
     table = standings(blocks)
     board = leaderboard_table(blocks, table)
     show(board)
-    paths = results.write_rendered(target, "leaderboard", [board], leaderboard_records(table), latex)
+    paths = results.write_rendered(target, file_name("leaderboard", metric), [board], leaderboard_records(table), latex)
     if figures:
-        paths += _draw(blocks, folders, target / "figures")
+        paths += _draw(blocks, folders, target / "figures", metric)
     typer.echo(f"Written: {', '.join(map(str, paths))}")
 
 
-def _draw(blocks: list[Block], folders: list[Path], target: Path) -> list[Path]:
+def _draw(blocks: list[Block], folders: list[Path], target: Path, metric: Metric) -> list[Path]:
     from bench.plots.figures import figures
     from bench.plots.style import save
+    from bench.results.metric import file_name
     from bench.results.rendering import write_bytes
 
     drawn = figures(blocks, folders, kinds=("accuracy", "cost"))
-    return [write_bytes(target / f"{figure.name}.svg", save(figure.draw, "svg")) for figure in drawn]
+    return [write_bytes(target / f"{file_name(figure.name, metric)}.svg", save(figure.draw, "svg")) for figure in drawn]

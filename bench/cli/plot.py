@@ -50,6 +50,7 @@ def plot(
     from bench.errors import SpecError, UnknownName
     from bench.plots.figures import figures
     from bench.plots.style import FORMATS, Style, save
+    from bench.results.metric import file_name
     from bench.results.rendering import write_bytes
 
     file_formats = [name.strip() for name in formats.split(",")]
@@ -63,7 +64,7 @@ def plot(
     count = 0
     for figure in figures(blocks, folders, kinds=[kind], rates=chosen):
         for name in file_formats:
-            typer.echo(write_bytes(target / f"{figure.name}.{name}", save(figure.draw, name, style)))
+            typer.echo(write_bytes(target / f"{file_name(figure.name, metric)}.{name}", save(figure.draw, name, style)))
             count += 1
     if not count:
         raise SpecError(f"the rows allow no {kind} figure: {_reason_for_none(kind, blocks)}.")

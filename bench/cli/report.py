@@ -34,7 +34,8 @@ def report(
         typer.Option(help="Folder of the data sets, for contact sheets.", envvar="BENCH_DATA_ROOT"),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="HTML file to write. Default: FOLDER/report.html of the first folder.")
+        Path | None,
+        typer.Option(help="HTML file to write. Default: report.html, or report-METRIC.html, in the first folder."),
     ] = None,
     plugin: PluginOption = None,
     quiet: QuietOption = False,
@@ -51,9 +52,10 @@ def report(
     from bench.report.gallery import galleries
     from bench.report.page import page
     from bench.results.comparison import find_baseline
+    from bench.results.metric import file_name
     from bench.results.rendering import write_bytes
 
-    target = folders[0]
+    default = folders[0] / f"{file_name('report', metric)}.html"
     if out is not None and out.suffix != ".html":
         raise SpecError(f"--out {out} is not valid: an .html file is written, such as {out.with_suffix('.html')}.")
     folders = [run for folder in folders for run in _runs(folder)]
@@ -74,7 +76,7 @@ def report(
         text = page(parts, baselines, drawn, sheets, shown.stage("figures"))
     for reason in [*(f"{part.title}: {part.note}" for part in parts if part.note), *missing]:
         typer.echo(reason, err=True)
-    typer.echo(f"Written: {write_bytes(out or target / 'report.html', text.encode('utf-8'))}")
+    typer.echo(f"Written: {write_bytes(out or default, text.encode('utf-8'))}")
 
 
 def _runs(folder: Path) -> list[Path]:

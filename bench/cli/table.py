@@ -55,11 +55,11 @@ def write_tables(
 ) -> tuple[list[TextTable], list[Path]]:
     """Write the accuracy tables as Markdown, CSV and LaTeX; return the tables and the files."""
     from bench.results.accuracy_table import accuracy_table, table_records
-    from bench.results.metric import ACCURACY
+    from bench.results.metric import file_name
 
     tables = [accuracy_table(block) for block in blocks]
-    # A name for each metric, so that a table of the best accuracy never replaces one of the last.
-    return tables, results.write_rendered(target, ACCURACY[blocks[0].metric], tables, table_records(blocks), latex)
+    name = file_name("accuracy", blocks[0].metric)
+    return tables, results.write_rendered(target, name, tables, table_records(blocks), latex)
 
 
 def _document(folders: list[Path], blocks: list[Block], tables: list[TextTable], paths: list[Path]) -> dict[str, Any]:

@@ -13,3 +13,8 @@ METRIC: Final[dict[Metric, str]] = {
     "flipped": "last-iteration test accuracy with mirror images",
 }
 """Metric -> what it is, in words."""
+
+
+def file_name(name: str, metric: Metric) -> str:
+    """Return the name of a file that depends on the metric; one of another metric never replaces that of the last."""
+    return name if metric == "last" else f"{name}-{metric}"

@@ -21,7 +21,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 NEVER = {"coreset-bench", "torch", "torchvision", "triton", "ray", "faiss-cpu", "tensorboardx"}
-EXTRAS = ("lite0",)
+EXTRAS: tuple[str, ...] = ("lite0",)
 TESTS = ("pytest", "pytest-timeout", "hypothesis")
 """What the tests that need a GPU import, and what the options of pytest in pyproject.toml ask for."""
 PLATFORMS = ("manylinux_2_28_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x86_64")

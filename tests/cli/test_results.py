@@ -41,3 +41,26 @@ def test_a_folder_may_have_any_name(tmp_path: Path) -> None:
         assert output_folder(tmp_path / name, [], "tables") == tmp_path / name
     with pytest.raises(SpecError, match="file is not valid: give a folder; its files"):
         output_folder(tmp_path / "file", [], "tables")
+
+
+@pytest.mark.parametrize("command", [["table"], ["compare"], ["leaderboard", "--figures"], ["plot", "accuracy"]])
+def test_another_metric_replaces_no_file(command: list[str], two_methods: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+
+    def written(*options: str) -> dict[str, bytes]:
+        done = CliRunner().invoke(app, [*command, str(two_methods), "--out", str(out), *options])
+        assert done.exit_code == 0, done.output
+        return {path.name: path.read_bytes() for path in out.rglob("*.*")}
+
+    last = written()
+    both = written("--metric", "best")
+    assert {name: both[name] for name in last} == last
+    assert {Path(name).stem + "-best" for name in last if name != "overlap.csv"} == {
+        Path(name).stem for name in both.keys() - last
+    }
+
+
+def test_a_page_of_another_metric_has_a_name_of_its_own(two_methods: Path) -> None:
+    done = CliRunner().invoke(app, ["report", str(two_methods), "--metric", "best"])
+    assert done.exit_code == 0, done.output
+    assert [path.name for path in two_methods.glob("*.html")] == ["report-best.html"]

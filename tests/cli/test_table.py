@@ -36,7 +36,7 @@ def test_metric_best_leaves_the_other_table_alone(two_methods: Path, tmp_path: P
     )
     assert done.exit_code == 0, done.output
     assert "Reported numbers: none" in done.output
-    assert (tmp_path / "best_accuracy.md").exists()
+    assert (tmp_path / "accuracy-best.md").exists()
     assert not (two_methods / "tables").exists()
 
 
@@ -48,7 +48,7 @@ def test_the_metric_with_mirror_images_has_a_table_of_its_own(tmp_path: Path, gr
     assert done.exit_code == 0, done.output
     assert "92.5" in done.output
     assert "mirror image" in done.output
-    assert (tmp_path / "tables" / "flipped_accuracy.md").exists()
+    assert (tmp_path / "tables" / "accuracy-flipped.md").exists()
 
 
 def test_rows_without_mirror_images_say_how_to_get_them(two_methods: Path) -> None:
