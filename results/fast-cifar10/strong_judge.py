@@ -1,9 +1,9 @@
-"""A judge that learns as long as the final model, see PLAN.md; writes strong-judge.csv beside itself, a row a coreset.
+"""A judge that learns as long as the final model, see PLAN.md; writes strong-judge-RATE.csv beside itself.
 
-python results/fast-cifar10/strong_judge.py --data-root DATA --weights FILE
+python results/fast-cifar10/strong_judge.py 0.9 --data-root DATA --weights FILE
 
-Reads the committed coresets of random and of the fixed betas at seed 0. No true label is read: ``accuracy`` is that of
-the row.
+Reads the committed coresets of random and of the fixed betas at seed 0, and writes a line as soon as one is judged. No
+true label is read: ``accuracy`` is that of the row.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from bench.engine.start import Job, RunOptions
 from bench.grid.spec import load_spec
 from bench.judging.network import qualities
 from bench.results.published import indices_path, pool_positions, read_indices
-from bench.results.rows import read_rows
+from bench.results.rows import Row, read_rows
 from bench.stages.dynamics import normalised_by, read_proxy_inputs
 from bench.stages.judging import Labelings
 
 HERE = Path(__file__).parent
-ROWS = HERE / "r90"
+ROWS = {0.9: HERE / "r90", 0.7: HERE / "r70"}
 FIELDS = ("seed", "method", "beta", "steps", "quality", "accuracy")
 SEED = 0
 
@@ -30,18 +30,26 @@ SEED = 0
 def main() -> None:
     """Judge coreset after coreset, but those that the file has."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("rate", type=float, choices=sorted(ROWS), help="fraction removed")
     parser.add_argument("--data-root", type=Path)
     parser.add_argument("--cache-dir", type=Path)
     parser.add_argument("--weights", help="file of efficientnet_lite0")
-    parser.add_argument("--out", type=Path, default=HERE / "strong-judge.csv")
+    parser.add_argument("--out", type=Path, help="default: strong-judge-RATE.csv beside this script")
     given = parser.parse_args()
+    rows, out = ROWS[given.rate], given.out or HERE / f"strong-judge-{given.rate:g}.csv"
     encoder = f"efficientnet_lite0(size=160{f',weights={given.weights}' if given.weights else ''})"
     spec = load_spec(
-        config=HERE / "grid.yaml", given={"methods": "elfs(clustering=kmeans)", "encoders": encoder, "seeds": [SEED]}
+        config=HERE / "grid.yaml",
+        given={
+            "methods": "elfs(clustering=kmeans)",
+            "encoders": encoder,
+            "rates": str(given.rate),
+            "seeds": [SEED],
+        },
     )
     known = set()
-    if given.out.exists():
-        with given.out.open(newline="", encoding="utf-8") as file:
+    if out.exists():
+        with out.open(newline="", encoding="utf-8") as file:
             known = {(row["method"], row["beta"]) for row in csv.DictReader(file)}
     with tempfile.TemporaryDirectory() as folder:
         job = Job(
@@ -51,12 +59,11 @@ def main() -> None:
         proxy, dataset = selection.network(), selection.dataset
         labelings = session.arrays(Labelings.of(selection))["labelings"]
         inputs, pool = read_proxy_inputs(proxy, dataset, session), session.dataset(dataset)
-        for row in sorted(read_rows(ROWS), key=lambda row: (row.method, str(row.params.get("beta")))):
-            beta = str(row.params.get("beta", ""))
-            fixed = row.method == "random" or (row.method == "elfs" and beta != "auto")
-            if row.seed != SEED or not fixed or (row.method, beta) in known:
+        judged = {name: row for row in read_rows(rows) if row.seed == SEED and (name := coreset_of(row))}
+        for (method, beta), row in sorted(judged.items()):
+            if (method, beta) in known:
                 continue
-            indices = read_indices(indices_path(ROWS, row.cell_id), sha256=row.indices_sha256)
+            indices = read_indices(indices_path(rows, row.cell_id), sha256=row.indices_sha256)
             [quality] = qualities(
                 proxy,
                 inputs,
@@ -67,14 +74,23 @@ def main() -> None:
                 device=session.device,
                 steps=row.recipe.iterations,  # where elfs(rehearsal=network) shares half a proxy among all candidates
             )
-            new = not given.out.exists()
-            with given.out.open("a", newline="", encoding="utf-8") as file:
+            new = not out.exists()
+            with out.open("a", newline="", encoding="utf-8") as file:
                 writer = csv.writer(file, lineterminator="\n")
                 if new:
                     writer.writerow(FIELDS)
-                writer.writerow(
-                    (SEED, row.method, beta, row.recipe.iterations, f"{quality:.6f}", f"{row.accuracy:.2f}")
-                )
+                writer.writerow((SEED, method, beta, row.recipe.iterations, f"{quality:.6f}", f"{row.accuracy:.2f}"))
+
+
+def coreset_of(row: Row) -> tuple[str, str] | None:
+    """Return method and beta of a coreset to judge; None for others."""
+    if row.method == "random":
+        return "random", ""
+    if row.method == "elfs" and row.params["beta"] != "auto":
+        return "elfs", str(row.params["beta"])
+    # A coreset of ``other_rates.py``, such as elfs-beta0.2.
+    method, _, beta = str(row.params.get("of", "")).partition("-beta")
+    return (method, beta) if method == "elfs" else None
 
 
 if __name__ == "__main__":
