@@ -9,19 +9,17 @@ No proxy is trained and no true label is read. At 0.9 it says how far the judgem
 
 from __future__ import annotations
 
-import argparse
 import csv
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+from elfs_job import HERE, elfs_job, parser_of
 from numpy.typing import NDArray
 from other_rates import with_aum
 
 from bench.array_source import ArraySource
-from bench.engine.start import Job, RunOptions
-from bench.grid.spec import load_spec
 from bench.judging.ridge import PENALTY, quality
 from bench.plugins import methods
 from bench.results.published import read_scores, scores_path
@@ -29,7 +27,6 @@ from bench.results.rows import Row, read_rows
 from bench.selection import budget_for, method_pool, run_method
 from bench.stages.judging import JudgeFeatures, Labelings
 
-HERE = Path(__file__).parent
 ROWS = HERE / "r90"
 PARAMS = {"clustering": "kmeans"}
 FIELDS = ("rate", "seed", "candidate", "judgement", "taken")
@@ -37,29 +34,11 @@ FIELDS = ("rate", "seed", "candidate", "judgement", "taken")
 
 def main() -> None:
     """Judge the candidates of each seed."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("rate", type=float, help="fraction removed")
-    parser.add_argument("--data-root", type=Path)
-    parser.add_argument("--cache-dir", type=Path)
-    parser.add_argument("--weights", help="file of efficientnet_lite0")
-    parser.add_argument("--out", type=Path, help="default: auto-at-RATE.csv beside this script")
-    given = parser.parse_args()
+    given = parser_of("auto-at", __doc__).parse_args()
     rows = {row.seed: row for row in read_rows(ROWS) if row.variant == "elfs(clustering=kmeans)"}
-    encoder = f"efficientnet_lite0(size=160{f',weights={given.weights}' if given.weights else ''})"
-    spec = load_spec(
-        config=HERE / "grid.yaml",
-        given={
-            "methods": "elfs(clustering=kmeans)",
-            "encoders": encoder,
-            "rates": str(given.rate),
-            "seeds": sorted(rows),
-        },
-    )
     lines = []
     with tempfile.TemporaryDirectory() as folder:
-        job = Job(
-            spec, RunOptions(executor="local", out=Path(folder), data_root=given.data_root, cache_dir=given.cache_dir)
-        )
+        job = elfs_job(given, sorted(rows), Path(folder))
         for cell in job.plan.cells:
             selection, sha = cell.selection(), rows[cell.seed].scores_sha256
             labelings = job.session.arrays(Labelings.of(selection))["labelings"]

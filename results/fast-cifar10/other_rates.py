@@ -18,14 +18,13 @@ from numpy.typing import NDArray
 
 from bench.array_source import ArraySource
 from bench.dynamics import Dynamics
+from bench.grid.spec import load_spec
 from bench.plugins import methods
 from bench.results.published import indices_path, read_indices, read_scores, scores_path
 from bench.results.rows import Row, read_rows
 from bench.selection import budget_for, method_pool, run_method
 
 ROWS = Path(__file__).parent / "r90"
-CCS_BETA = {0.3: 0.0, 0.5: 0.0, 0.7: 0.1, 0.8: 0.1}
-"""Rate -> beta that CCS publishes for CIFAR-10 (known second-hand, see the method's docstring)."""
 
 
 def main() -> None:
@@ -47,9 +46,10 @@ def main() -> None:
 
 
 def beta_at(row: Row, rate: float) -> float | None:
-    """Return the beta of a row's method at another rate; None for a row without a fixed beta."""
+    """Return the beta of a row's method at another rate, for ``ccs`` the preset's; None where none is fixed."""
     if row.method == "ccs":
-        return CCS_BETA.get(rate)
+        [call] = [call for call in load_spec(preset="fast-cifar10", given={}).methods if call.name == "ccs"]
+        return call.params["beta"].get(rate)
     return row.params["beta"] if row.method in ("aum", "elfs") and row.params["beta"] != "auto" else None
 
 

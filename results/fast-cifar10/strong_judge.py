@@ -8,20 +8,18 @@ true label is read: ``accuracy`` is that of the row.
 
 from __future__ import annotations
 
-import argparse
 import csv
 import tempfile
 from pathlib import Path
 
-from bench.engine.start import Job, RunOptions
-from bench.grid.spec import load_spec
+from elfs_job import HERE, elfs_job, parser_of
+
 from bench.judging.network import qualities
 from bench.results.published import indices_path, pool_positions, read_indices
 from bench.results.rows import Row, read_rows
 from bench.stages.dynamics import normalised_by, read_proxy_inputs
 from bench.stages.judging import Labelings
 
-HERE = Path(__file__).parent
 ROWS = {0.9: HERE / "r90", 0.7: HERE / "r70"}
 FIELDS = ("seed", "method", "beta", "steps", "quality", "accuracy")
 SEED = 0
@@ -29,32 +27,14 @@ SEED = 0
 
 def main() -> None:
     """Judge coreset after coreset, but those that the file has."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("rate", type=float, choices=sorted(ROWS), help="fraction removed")
-    parser.add_argument("--data-root", type=Path)
-    parser.add_argument("--cache-dir", type=Path)
-    parser.add_argument("--weights", help="file of efficientnet_lite0")
-    parser.add_argument("--out", type=Path, help="default: strong-judge-RATE.csv beside this script")
-    given = parser.parse_args()
+    given = parser_of("strong-judge", __doc__, sorted(ROWS)).parse_args()
     rows, out = ROWS[given.rate], given.out or HERE / f"strong-judge-{given.rate:g}.csv"
-    encoder = f"efficientnet_lite0(size=160{f',weights={given.weights}' if given.weights else ''})"
-    spec = load_spec(
-        config=HERE / "grid.yaml",
-        given={
-            "methods": "elfs(clustering=kmeans)",
-            "encoders": encoder,
-            "rates": str(given.rate),
-            "seeds": [SEED],
-        },
-    )
     known = set()
     if out.exists():
         with out.open(newline="", encoding="utf-8") as file:
             known = {(row["method"], row["beta"]) for row in csv.DictReader(file)}
     with tempfile.TemporaryDirectory() as folder:
-        job = Job(
-            spec, RunOptions(executor="local", out=Path(folder), data_root=given.data_root, cache_dir=given.cache_dir)
-        )
+        job = elfs_job(given, [SEED], Path(folder))
         session, selection = job.session, job.plan.cells[0].selection()
         proxy, dataset = selection.network(), selection.dataset
         labelings = session.arrays(Labelings.of(selection))["labelings"]
