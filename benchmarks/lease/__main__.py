@@ -190,7 +190,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--weights", type=Path, help="Of efficientnet_lite0; without, encoders are pixels.")
     parser.add_argument("--wheels", type=Path, help="Folder of benchmarks.lease.wheels.")
     parser.add_argument("--resume", type=Path, nargs="*", default=[], help="rows-*.tar.gz of the last lease.")
-    parser.add_argument("--revision", default="", help="Of this tree, for the rows, where .git did not travel with it.")
+    parser.add_argument(
+        "--revision",
+        default=os.environ.get("BENCH_REVISION", ""),
+        help="Of this tree, for the rows, where .git did not travel with it. Default: BENCH_REVISION.",
+    )
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cuda")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--tiny", action="store_true", help="Shows that all of it runs; measures nothing.")
