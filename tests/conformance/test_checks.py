@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -325,6 +326,16 @@ def test_broken_methods_are_flagged(
     found = failures(function, check, **declaration)
     assert set(found) == {check}
     assert re.search(reason, found[check]), found[check]
+
+
+def test_a_method_that_keeps_the_same_image_again_by_chance_is_not_said_to_read_labels() -> None:
+    images = itertools.chain([0, 1, 0], itertools.repeat(2))
+
+    def now_and_then(pool: Pool, budget: int, rng: np.random.Generator) -> np.ndarray:
+        return np.array([next(images)]) if budget == 1 else np.arange(budget)
+
+    found = failures(now_and_then, "coreset-labels", supervision="coreset")
+    assert found["coreset-labels"].startswith("two runs with the same labels and seed differ")
 
 
 def test_every_check_has_a_method_that_fails_it() -> None:
