@@ -138,7 +138,7 @@ class Row(BaseModel):
         device: device that trained the model.
         threads: CPU threads of the trial.
         versions: package versions.
-        git_revision: git revision of the working tree that produced the row, or empty.
+        git_revision: git revision of the working tree that produced the row; outside git BENCH_REVISION, or empty.
         git_dirty: whether that tree had uncommitted changes.
         created: time of writing in UTC, ISO 8601.
     """
