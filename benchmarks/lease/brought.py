@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tarfile
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -94,10 +95,11 @@ def write_rows(scratch: Path, out: Path) -> list[str]:
     buffer, left_out = io.BytesIO(), []
     with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
         for path in _files(scratch):
-            if buffer.tell() + path.stat().st_size > MOST:
-                left_out.append(path.name)
-                continue
-            archive.add(path, path.relative_to(scratch).as_posix())
+            with suppress(FileNotFoundError):  # the report of a failure goes as soon as its cell has a row
+                if buffer.tell() + path.stat().st_size > MOST:
+                    left_out.append(path.name)
+                else:
+                    archive.add(path, path.relative_to(scratch).as_posix())
     unfinished = out / "rows.tmp"
     unfinished.write_bytes(buffer.getvalue())
     unfinished.replace(out / "rows.tar.gz")

@@ -9,12 +9,14 @@ import subprocess
 import sys
 import tarfile
 import zipfile
+from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from benchmarks.lease import brought
 from benchmarks.lease.__main__ import GPU_TESTS, ROOT, Step, lease, steps
 from benchmarks.lease.brought import MOST, Brought, write_rows
 from benchmarks.lease.pieces import main as pieces
@@ -117,14 +119,34 @@ def test_rows_are_taken_home_whole_and_unpacked_by_the_next_lease(tmp_path: Path
     with tarfile.open(out / "rows.tar.gz") as archive:
         assert archive.getnames() == list(kept), "by worth, since what comes last may find no room"
     again = tmp_path / "again"
-    brought = Brought.unpack([], None, None, [out / "rows.tar.gz"], again, {}, tiny=True)
-    assert brought.options() == ()
+    unpacked = Brought.unpack([], None, None, [out / "rows.tar.gz"], again, {}, tiny=True)
+    assert unpacked.options() == ()
     assert all((again / name).read_bytes() == content for name, content in kept.items())
     (scratch / "rows/indices/large.npy").write_bytes(os.urandom(MOST))
     assert write_rows(scratch, out) == ["large.npy"]
     assert [path.name for path in out.iterdir()] == ["rows.tar.gz"]
     with pytest.raises(SystemExit, match="--pieces or --data-root"):
         Brought.unpack([], None, None, [], again, {}, tiny=False)
+
+
+def test_a_file_that_goes_while_rows_are_written_stops_no_lease(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report, row = tmp_path / "rows/failed/a.json", tmp_path / "rows/rows/a.json"
+    for path in (report, row):
+        path.parent.mkdir(parents=True)
+        path.write_bytes(b"{}")
+    listed = brought._files
+
+    def trained_meanwhile(scratch: Path) -> Iterator[Path]:
+        found = list(listed(scratch))
+        report.unlink()
+        yield from found
+
+    monkeypatch.setattr(brought, "_files", trained_meanwhile)
+    assert write_rows(tmp_path, tmp_path) == []
+    with tarfile.open(tmp_path / "rows.tar.gz") as archive:
+        assert archive.getnames() == ["rows/rows/a.json"]
 
 
 def test_all_that_is_written_comes_through(tmp_path: Path) -> None:
