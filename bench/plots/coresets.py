@@ -30,7 +30,7 @@ def class_balance(block: Block, rate: float, style: Style) -> Figure:
     classes = len(values[0])
     size = _beside(lines, style) + 1.2 + min(12.0, 0.45 * classes), 1.2 + 0.32 * len(lines)
     figure, axes = new_figure(style, f"{block.name}, {percent(rate)} removed", *size)
-    bar = {"label": "relative to equal shares"}
+    bar = {"label": "relative to\nequal shares"}  # in two lines, since one method makes a low figure
     heat(axes, np.array(values), lines, classes, ".1f", cmap="cividis", vmin=0, vmax=2, cbar_kws=bar)
     axes.set(xlabel="class", xticklabels=range(classes))
     return figure
