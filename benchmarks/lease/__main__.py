@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -111,10 +112,12 @@ def lease(
             ended.append(Ended(step.name, 0.0, "no time left"))
         else:
             log = out / f"{number}-{step.name.replace(' ', '-')}.txt"
-            ended.append(_run(step, min(left, step.limit), log, environment, flush, clock))
+            try:
+                ended.append(_run(step, min(left, step.limit), log, environment, flush, clock))
+            finally:  # also when the lease itself is stopped
+                flush()
         print(f"{ended[-1].name}: {ended[-1].end}, {ended[-1].seconds:.0f} s", flush=True)
         (out / "steps.json").write_text(json.dumps([asdict(item) for item in ended], indent=1))
-        flush()
     return ended
 
 
@@ -147,14 +150,14 @@ def _run(
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
-    """Ask it to end, then end it, with all that it started."""
-    for number, patience in ((signal.SIGINT, _GRACE), (signal.SIGKILL, None)):
-        if process.poll() is None:
-            os.killpg(process.pid, number)
-            try:
-                process.wait(patience)
-            except subprocess.TimeoutExpired:
-                continue
+    """Ask it to end, then end it, and what it started, which may hold the GPU after its own end."""
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGINT)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(_GRACE)
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 def _cut(log: Path) -> None:
@@ -189,7 +192,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--data-root", type=Path, help="Holds CIFAR-10, or pieces that were unpacked before.")
     parser.add_argument("--weights", type=Path, help="Of efficientnet_lite0; without, encoders are pixels.")
     parser.add_argument("--wheels", type=Path, help="Folder of benchmarks.lease.wheels.")
-    parser.add_argument("--resume", type=Path, nargs="*", default=[], help="rows-*.tar.gz of the last lease.")
+    parser.add_argument(
+        "--resume", type=Path, nargs="*", default=[], help="Other leases' rows.tar.gz; --out's is read too."
+    )
     parser.add_argument(
         "--revision",
         default=os.environ.get("BENCH_REVISION", ""),
@@ -203,8 +208,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     scratch = Path(tempfile.mkdtemp(prefix="lease-"))
     try:
         environment = _environment(scratch, given.wheels, given.threads, given.revision)
+        resume = [*given.resume, *given.out.glob("rows.tar.gz")]
         brought = Brought.unpack(
-            given.pieces, given.data_root, given.weights, given.resume, scratch, environment, tiny=given.tiny
+            given.pieces, given.data_root, given.weights, resume, scratch, environment, tiny=given.tiny
         )
         todo = steps(brought, scratch, device=given.device, tiny=given.tiny, threads=given.threads)
         left = 60 * given.minutes - _LAST - (time.monotonic() - begin)
@@ -217,4 +223,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    # So that a scheduler's SIGTERM ends the running step too, and what has come out is written.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     sys.exit(main())

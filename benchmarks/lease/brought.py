@@ -31,9 +31,13 @@ class Finder:
 sys.meta_path.insert(0, Finder)
 """
 """``sitecustomize.py``: two packages lie beside ``bench`` in the repository, and below it once installed."""
-_HOME = ("rows/rows", "rows/indices", "rows/failed", "rows/run.log", "cache/pseudo-labels", "rows/scores")
+_HOME = (
+    *("rows/rows", "rows/indices", "rows/failed", "rows/run.log", "cache/pseudo-labels", "rows/scores"),
+    *("former-*/rows", "former-*/indices", "former-*/scores"),
+)
 """What the next lease goes on from; embeddings and dynamics are larger than the channel and are computed again. Scores
-come last: rows can do without, but with them other rates need no proxy, and ``bench validate`` checks them."""
+come late: rows can do without, but with them other rates need no proxy, and ``bench validate`` checks them. Last come
+rows of a former lease that no table shows beside these."""
 
 
 @dataclass(frozen=True)
@@ -107,8 +111,7 @@ def write_rows(scratch: Path, out: Path) -> list[str]:
 
 
 def _files(scratch: Path) -> Iterator[Path]:
-    for name in _HOME:
-        place = scratch / name
+    for place in (place for name in _HOME for place in sorted(scratch.glob(name))):
         inside = sorted(place.glob("*")) if place.is_dir() else [place]
         # Whatever is being written has another suffix and is not whole.
         yield from (

@@ -7,13 +7,17 @@ seeds, then lower rates. The same command again runs what has no row yet.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import bench
+from bench.engine.resume import row_that_cannot_join
+from bench.engine.start import Job, RunOptions
 from bench.grid.spec import load_spec
 
 PRESET = "fast-cifar10"
@@ -95,29 +99,51 @@ def main(arguments: Sequence[str] | None = None) -> None:
     grids = list(batches(list(calls), seeds))
     if given.only:
         grids = [{"methods": [given.only], "rates": [RATES[0]], "seeds": [0]}]
-    fixed: dict[str, Any] = {
-        **data_of(given.data_root, given.cache.parent / "made"),
-        "encoders": f"efficientnet_lite0(weights={given.weights})" if given.weights else "pixels",
+    data = data_of(given.data_root, given.cache.parent / "made")
+    encoder = f"efficientnet_lite0(weights={given.weights})" if given.weights else "pixels"
+    fixed: dict[str, Any] = {"datasets": data["datasets"], "encoders": encoder}
+    options: dict[str, Any] = {
         "out": given.out,
+        "data_root": data["data_root"],
         "cache_dir": given.cache,
         "device": given.device,
         "cpus_per_trial": given.threads,
-        "quiet": True,
     }
     if given.tiny:
         fixed |= {**TINY, "models": "speedrun(width=0.125)"}
+    refused = False
     for grid in grids[: 2 if given.tiny else None]:
         named = [call for name in grid["methods"] for call in calls[name]]
         if given.tiny:
             named = ["random", "elfs(heads=2,cluster_epochs=2,beta=0.1)"] if grid["methods"] != ["full"] else ["full"]
-        done = bench.run(preset=PRESET, **{**fixed, **grid, "methods": named})
+        grid = {**fixed, **grid, "methods": named}
+        try:
+            make_room(given.out, grid, options)
+            done = bench.run(preset=PRESET, **grid, **options, quiet=True)
+        except bench.BenchError as error:  # the next grid may be sound
+            refused = True
+            print(error, flush=True)
+            continue
         for row in done.rows().itertuples():
             print(f"{row.cell_id}: {row.accuracy:.2f} % in {row.train_seconds:.1f} s", flush=True)
         for cell, reason in done.failed.items():
             print(f"{cell}: {reason}", flush=True)
     if given.out.exists():
-        frame = bench.load_rows(given.out)
-        print(frame.groupby(["variant", "rate"]).accuracy.agg(["mean", "std", "count"]).to_string(), flush=True)
+        accuracies = bench.load_rows(given.out).groupby(["dataset", "encoder", "variant", "rate"]).accuracy
+        print(accuracies.agg(["mean", "std", "count"]).to_string(), flush=True)
+    sys.exit(int(refused))
+
+
+def make_room(out: Path, grid: Mapping[str, Any], options: Mapping[str, Any]) -> None:
+    """Rename a folder of rows that no table can show beside the grid's, as of another recipe or pool, to ``former-N``.
+
+    A lease may go on from rows of another revision, or of fewer pieces of the data.
+    """
+    job = Job(load_spec(preset=PRESET, given=grid), RunOptions(executor="local", **options), tolerant=True)
+    if foreign := row_that_cannot_join(out, job.plan.cells):
+        former = next(path for n in count(1) if not (path := out.with_name(f"former-{n}")).exists())
+        print(f"{former.name} holds the rows so far, of another table: {foreign.partition(';')[0]}", flush=True)
+        out.rename(former)
 
 
 if __name__ == "__main__":

