@@ -82,36 +82,47 @@ def _share(kind: str, values: Sequence[float | None]) -> Share:
     return Share(kind, len(values), len(values) - len(known), median(known) if known else 0.0, sum(known))
 
 
-def makespan(parts: Sequence[TimedWork], slots: int, factors: Mapping[str, float] | None = None) -> float:
+def makespan(
+    parts: Sequence[TimedWork],
+    slots: int,
+    factors: Mapping[str, float] | None = None,
+    spent: Mapping[str, float] | None = None,
+) -> float:
     """Return the seconds until all parts are done, if ``slots`` run at once, cells first, each after its inputs.
 
     Args:
         parts: the parts, inputs before their users; an input that is not a part is already done.
         slots: number of slots, at least 1.
         factors: kind -> ratio of actual to expected time of its parts; 1 for other kinds.
+        spent: key of a running part -> seconds that it has run.
     """
-    factors = factors or {}
+    factors, spent = factors or {}, spent or {}
     order = {part.key: number for number, part in enumerate(parts)}
     waits = [{order[key] for key in part.inputs if key in order} for part in parts]
     users: list[list[int]] = [[] for _ in parts]
     for number, needed in enumerate(waits):
         for first in needed:
             users[first].append(number)
-    # In the scheduler's order: cells before stages, then the order of the plan.
-    ready = [(part.kind != "cell", number) for number, part in enumerate(parts) if not waits[number]]
+
+    def turn(number: int) -> tuple[bool, bool, int]:
+        # What runs already, then in the scheduler's order: cells before stages, then the order of the plan.
+        return parts[number].key not in spent, parts[number].kind != "cell", number
+
+    ready = [turn(number) for number, needed in enumerate(waits) if not needed]
     heapq.heapify(ready)
     running: list[tuple[float, int]] = []
     now = 0.0
     while ready or running:
         while ready and len(running) < slots:
-            _, number = heapq.heappop(ready)
+            *_, number = heapq.heappop(ready)
             part = parts[number]
-            heapq.heappush(running, (now + (part.seconds or 0.0) * factors.get(part.kind, 1.0), number))
+            seconds = (part.seconds or 0.0) * factors.get(part.kind, 1.0) - spent.get(part.key, 0.0)
+            heapq.heappush(running, (now + max(0.0, seconds), number))
         now, ended = heapq.heappop(running)
         for user in users[ended]:
             waits[user].discard(ended)
             if not waits[user]:
-                heapq.heappush(ready, (parts[user].kind != "cell", user))
+                heapq.heappush(ready, turn(user))
     return now
 
 
@@ -133,6 +144,8 @@ class Outlook:
         self._computed_at = clock()
         self._seconds = forecast.seconds
         self._stale = False
+        self._begun: dict[str, float] = {}
+        self._begin(self._computed_at)
 
     def ended(self, key: str, seconds: float | None) -> None:
         """Take note that a part ended, and of its time, unless it was reused or failed."""
@@ -140,6 +153,7 @@ class Outlook:
         if part is None:
             return
         self._stale = True
+        self._begun.pop(key, None)
         if seconds is not None and part.seconds:
             actual, expected = self._actual_and_expected[part.kind]
             self._actual_and_expected[part.kind] = actual + seconds, expected + part.seconds
@@ -150,7 +164,16 @@ class Outlook:
         if self._stale and (now - self._computed_at >= self.EVERY or not self._left):
             # The ratio of sums instead of the mean of ratios, so that a long part has more weight than a short one.
             factors = {kind: actual / expected for kind, (actual, expected) in self._actual_and_expected.items()}
-            self._seconds = makespan(list(self._left.values()), self._slots, factors)
+            self._begin(now)
+            spent = {key: now - begun for key, begun in self._begun.items()}
+            self._seconds = makespan(list(self._left.values()), self._slots, factors, spent)
             self._computed_at, self._stale = now, False
         # Between two computations only the clock counts down.
         return max(0.0, self._seconds - (now - self._computed_at))
+
+    def _begin(self, now: float) -> None:
+        """Take the parts that are next for running in the free places: no event says that a part begins."""
+        free = self._slots - len(self._begun)
+        ready = [part for part in self._left.values() if not any(key in self._left for key in part.inputs)]
+        waiting = sorted((part for part in ready if part.key not in self._begun), key=lambda part: part.kind != "cell")
+        self._begun |= dict.fromkeys([part.key for part in waiting[:free]], now)

@@ -43,3 +43,20 @@ def test_a_kind_that_takes_twice_as_long_as_foreseen_is_taken_to_go_on_so() -> N
     outlook.ended("of another run", 1.0)
     now[0] += 1000
     assert outlook.left() == 0
+
+
+def test_what_runs_beside_a_part_that_ends_is_not_counted_from_its_start_again() -> None:
+    now = [0.0]
+    parts = (TimedWork("long", "cell", 1000.0), TimedWork("short", "cell", 900.0), TimedWork("last", "cell", 50.0))
+    outlook = Outlook(Forecast(parts, 2), clock=lambda: now[0])
+    assert outlook.left() == 1000
+    now[0] = 900.0
+    outlook.ended("short", 900.0)
+    assert outlook.left() == 100, "long has 100 seconds left, and last runs beside it"
+    now[0] = 950.0
+    outlook.ended("last", 50.0)
+    assert outlook.left() == 50
+    now[0] = 1100.0
+    assert outlook.left() == 0
+    outlook.ended("long", 1100.0)
+    assert outlook.left() == 0
