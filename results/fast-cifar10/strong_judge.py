@@ -1,8 +1,8 @@
 """A judge that learns as long as the final model, see PLAN.md; writes strong-judge-RATE.csv beside itself.
 
-python results/fast-cifar10/strong_judge.py 0.9 --data-root DATA --weights FILE
+python results/fast-cifar10/strong_judge.py 0.9 --seed 0 --data-root DATA --weights FILE
 
-Reads the committed coresets of random and of the fixed betas at seed 0, and writes a line as soon as one is judged. No
+Reads the committed coresets of random and of the fixed betas at a seed, and writes a line as soon as one is judged. No
 true label is read: ``accuracy`` is that of the row.
 """
 
@@ -22,25 +22,28 @@ from bench.stages.judging import Labelings
 
 ROWS = {0.9: HERE / "r90", 0.7: HERE / "r70"}
 FIELDS = ("seed", "method", "beta", "steps", "quality", "accuracy")
-SEED = 0
 
 
 def main() -> None:
     """Judge coreset after coreset, but those that the file has."""
-    given = parser_of("strong-judge", __doc__, sorted(ROWS)).parse_args()
+    parser = parser_of("strong-judge", __doc__, sorted(ROWS))
+    parser.add_argument("--seed", type=int, default=0)
+    given = parser.parse_args()
+    seed: int = given.seed
     rows, out = ROWS[given.rate], given.out or HERE / f"strong-judge-{given.rate:g}.csv"
     known = set()
     if out.exists():
         with out.open(newline="", encoding="utf-8") as file:
-            known = {(row["method"], row["beta"]) for row in csv.DictReader(file)}
+            known = {(row["method"], row["beta"]) for row in csv.DictReader(file) if row["seed"] == str(seed)}
     with tempfile.TemporaryDirectory() as folder:
-        job = elfs_job(given, [SEED], Path(folder))
+        job = elfs_job(given, [seed], Path(folder))
         session, selection = job.session, job.plan.cells[0].selection()
         proxy, dataset = selection.network(), selection.dataset
         labelings = session.arrays(Labelings.of(selection))["labelings"]
         inputs, pool = read_proxy_inputs(proxy, dataset, session), session.dataset(dataset)
-        judged = {name: row for row in read_rows(rows) if row.seed == SEED and (name := coreset_of(row))}
-        for (method, beta), row in sorted(judged.items()):
+        judged = {name: row for row in read_rows(rows) if row.seed == seed and (name := coreset_of(row))}
+        # Random first, which each of the others is compared with.
+        for (method, beta), row in sorted(judged.items(), key=lambda item: (item[0][0] != "random", item[0])):
             if (method, beta) in known:
                 continue
             indices = read_indices(indices_path(rows, row.cell_id), sha256=row.indices_sha256)
@@ -50,7 +53,7 @@ def main() -> None:
                 labelings,
                 [pool_positions(indices, pool)],
                 dataset=normalised_by(proxy, dataset, session),
-                seed=SEED,
+                seed=seed,
                 device=session.device,
                 steps=row.recipe.iterations,  # where elfs(rehearsal=network) shares half a proxy among all candidates
             )
@@ -59,7 +62,7 @@ def main() -> None:
                 writer = csv.writer(file, lineterminator="\n")
                 if new:
                     writer.writerow(FIELDS)
-                writer.writerow((SEED, method, beta, row.recipe.iterations, f"{quality:.6f}", f"{row.accuracy:.2f}"))
+                writer.writerow((seed, method, beta, row.recipe.iterations, f"{quality:.6f}", f"{row.accuracy:.2f}"))
 
 
 def coreset_of(row: Row) -> tuple[str, str] | None:
