@@ -58,4 +58,7 @@ def _shown(values: Iterable[float]) -> str:
 
 
 if __name__ == "__main__":
-    print(table(map(Path, sys.argv[1:])))
+    runs = [Path(name) for name in sys.argv[1:]]
+    if empty := [str(run) for run in runs if not any(read_rows(run))]:
+        sys.exit(f"{empty[0]} holds no rows; give folders of one run each")
+    print(table(runs))

@@ -24,11 +24,13 @@ from bench.stages.work import Clustered, Distance, Embedded, Fitted, HeadStep, I
 WORTH = 20.0
 """Rough seconds of a whole run from which a probe is worth its time."""
 SECONDS = 3.0
-"""Seconds after which no other unit is begun on a CPU."""
+"""Seconds after which no other unit is begun on a CPU, but for one that is most of the run."""
 _BOX = 0.5
 """Seconds for one unit, after a first try that includes one-time costs."""
 _SHARE = 0.01
 """Share of the rough total below which a unit is not worth a probe."""
+_MOST = 0.5
+"""Share of the rough total from which a unit is timed even then: encoders come first, and may take all the time."""
 _FEW = 16
 """Number of inputs in the first step: a whole batch of a large network may take a minute."""
 _ROWS = 3000
@@ -60,9 +62,8 @@ def timed_units(counts: Mapping[Unit, float], session: Session, widths: Mapping[
         for unit in sorted(rough, key=lambda unit: (not isinstance(unit, Embedded), -rough[unit])):
             # On a GPU every unit is timed: the rough seconds are a CPU's, hundreds of times as many.
             if session.device == "cpu":
-                if time.perf_counter() - begin > SECONDS:
-                    break
-                if rough[unit] < _SHARE * whole:
+                late = time.perf_counter() - begin > SECONDS
+                if rough[unit] < (_MOST if late else _SHARE) * whole:
                     continue
             with suppress(Exception, SystemExit):  # the run itself will report the reason
                 timed[unit] = probe.seconds(unit)

@@ -131,9 +131,11 @@ def _as_row(cell: PublishedCell, row: Row) -> PublishedCell:
     names = ["proxy_model", "proxy_version", "proxy_recipe"]
     if cell.encoder is None:  # otherwise the cell names the encoder that its model reads
         names += ["encoder", "encoder_version", "encoder_supervision", "encoder_weights"]
+    # A row of a file's coreset keeps the file's name.
+    of = row.params["of"] if row.method == INDICES else row.variant
     update: dict[str, Any] = {
-        "variant": str(Call(INDICES, {"of": row.variant})),
-        "params": {**cell.params, "of": row.variant},
+        "variant": str(Call(INDICES, {"of": of})),
+        "params": {**cell.params, "of": of},
         "recipe": row.recipe,  # a grid cannot set a scaled one
         "rate": row.rate,
         "supervision": row.supervision,

@@ -69,11 +69,11 @@ def row_that_cannot_join(out: Path, cells: Sequence[Cell]) -> str | None:
             continue
         with suppress(RowError):
             row = read_row(path)
-            if _line(dict(row), row) in lines:
-                return f"{row.cell_id} (another coreset of the same name); give another --out, or rename the file"
             for expected in known:
                 if fields := conflict(row, expected):
                     return f"{row.cell_id} ({fields}); give another --out{_or_its_precision(row, expected['recipe'])}"
+            if _line(dict(row), row) in lines:
+                return f"{row.cell_id} (another coreset of the same name); give another --out, or rename the file"
     return None
 
 

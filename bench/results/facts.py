@@ -287,6 +287,8 @@ def _reported_facts(block: Block) -> list[Fact]:
         text = "none for this data set and these methods"
         if protocol and protocol.pool_size != first.pool_size:
             text = f"none, since the papers' pool has {protocol.pool_size:,} images, this one {first.pool_size:,}"
+        elif protocol and protocol.model != block.model:
+            text = f"none, since ELFS and CCS trained {protocol.model}, these rows {block.model}"
         return [Fact("Reported numbers", text)]
     higher = {"last": ", which is never higher", "flipped": ", which can be higher"}.get(block.metric, "")
     text = (
@@ -315,11 +317,8 @@ def _reported_facts(block: Block) -> list[Fact]:
         facts.append(Fact("figure-digitised", f"good to 0.1 points{marked}"))
     if "table" in all_kinds:
         facts.append(Fact("table", "transcribed by others, not read from the paper itself"))
-    if protocol and (protocol.model, protocol.iterations) != (block.model, first.recipe_iterations):
-        text = (
-            f"ELFS and CCS trained {protocol.model} for {protocol.iterations:,} iterations; these rows: {block.model}, "
-            f"{first.recipe_iterations:,}"
-        )
+    if protocol and protocol.iterations != first.recipe_iterations:
+        text = f"ELFS and CCS trained for {protocol.iterations:,} iterations; these rows: {first.recipe_iterations:,}"
         facts.append(Fact("Training", text))
     others = {
         line.label: item.encoder

@@ -186,7 +186,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a lease; return 1 where a step failed."""
     begin = time.monotonic()
     parser = argparse.ArgumentParser(prog="python -m benchmarks.lease", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--minutes", type=float, default=9.0, help="All together; stay below what is lent.")
+    parser.add_argument("--minutes", type=float, default=9.0, help="All together; stay below what is lent. Default: 9.")
     parser.add_argument("--out", type=Path, required=True, help="At most 8 files of at most 16 MB.")
     parser.add_argument("--pieces", type=Path, nargs="*", default=[], help="Of benchmarks.lease.pieces.")
     parser.add_argument("--data-root", type=Path, help="Holds CIFAR-10, or pieces that were unpacked before.")
@@ -200,10 +200,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
         default=os.environ.get("BENCH_REVISION", ""),
         help="Of this tree, for the rows, where .git did not travel with it. Default: BENCH_REVISION.",
     )
-    parser.add_argument("--device", choices=["cpu", "cuda"], default="cuda")
-    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cuda", help="Default: cuda.")
+    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="Default: one for each CPU.")
     parser.add_argument("--tiny", action="store_true", help="Shows that all of it runs; measures nothing.")
+    parser.add_argument("--dry-run", action="store_true", help="Print the steps and their longest times, and end.")
     given = parser.parse_args(arguments)
+    # Before any time of the lease is spent.
+    for path in (*given.pieces, *given.resume, *filter(None, (given.data_root, given.weights, given.wheels))):
+        if not path.exists():
+            parser.error(f"{path} does not exist")
+    if given.out.is_file():
+        parser.error(f"--out {given.out} is a file; it takes a folder")
+    if 60 * given.minutes <= _LAST or given.threads < 1:
+        parser.error(f"--minutes is more than {_LAST / 60:.1f}, and --threads at least 1")
+    if given.dry_run:
+        brought = Brought(given.data_root, given.weights)
+        for step in steps(brought, Path("scratch"), device=given.device, tiny=given.tiny, threads=given.threads):
+            limit = "whatever is left" if step.limit == float("inf") else f"at most {step.limit:.0f} s"
+            print(f"{step.name}: {limit}")
+        return 0
     given.out.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix="lease-"))
     try:

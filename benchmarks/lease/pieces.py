@@ -151,7 +151,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     packing.add_argument("root", type=Path)
     packing.add_argument("to", type=Path)
     packing.add_argument("--folder", default="cifar-10-batches-py")
-    packing.add_argument("--most", type=float, default=60.0, help="MB of a piece")
+    packing.add_argument("--most", type=float, default=60.0, help="MB of a piece; default: 60")
     unpacking = commands.add_parser("unpack")
     unpacking.add_argument("to", type=Path)
     unpacking.add_argument("pieces", type=Path, nargs="+")
@@ -160,7 +160,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         written = unpack(given.pieces, given.to)
     else:
         # Without the test images no piece is of use alone: they come first.
-        files = sorted((given.root / given.folder).iterdir(), key=lambda path: ("test" not in path.name, path.name))
+        files = sorted((given.root / given.folder).glob("*"), key=lambda path: ("test" not in path.name, path.name))
         if not files:
             sys.exit(f"{given.root / given.folder} holds no file")
         written = pack(files, given.root, given.to, given.most)

@@ -69,10 +69,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Fetch the wheels."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.lease.wheels")
     parser.add_argument("to", type=Path)
-    parser.add_argument("--have", type=Path, required=True)
-    parser.add_argument("--python", default="3.12")
-    parser.add_argument("--platform", action="append")
+    parser.add_argument("--have", type=Path, required=True, help="What `pip list` prints on the machine.")
+    parser.add_argument("--python", default="3.12", help="The machine's; default: 3.12.")
+    parser.add_argument("--platform", action="append", help=f"As pip names it; default: {', '.join(PLATFORMS)}.")
     given = parser.parse_args(arguments)
+    if not given.have.is_file():
+        parser.error(f"--have {given.have} is no file; `pip list > FILE` on the machine writes it")
     wanted = needed(packages_in(given.have.read_text(encoding="utf-8")), given.python)
     platforms = [word for name in given.platform or PLATFORMS for word in ("--platform", name)]
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--dest", str(given.to)]

@@ -23,7 +23,7 @@ import pytest
 
 import bench
 from benchmarks.lease import brought
-from benchmarks.lease.__main__ import GPU_TESTS, ROOT, Step, lease, steps
+from benchmarks.lease.__main__ import GPU_TESTS, ROOT, Step, lease, main, steps
 from benchmarks.lease.brought import MOST, Brought, write_rows
 from benchmarks.lease.pieces import main as pieces
 from benchmarks.lease.pieces import pack, packed_file, unpack, unpacked_file
@@ -141,6 +141,30 @@ def test_a_lease_that_is_told_to_end_stops_its_step_and_writes_what_has_come_out
     wait_for_end(steps[0].pid)
     assert (out / "rows.tar.gz").is_file()
     assert not list(scratch.glob("lease-*"))
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (("--resume", "no.tar.gz"), "no.tar.gz does not exist"),
+        (("--minutes", "0.1"), "--minutes is more than 0.3"),
+        (("--threads", "0"), "--threads at least 1"),
+    ],
+)
+def test_what_a_lease_lacks_is_said_before_it_begins(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], given: tuple[str, ...], said: str
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["--out", str(tmp_path / "out"), *given])
+    assert said in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_dry_lease_names_its_steps(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--out", str(tmp_path / "out"), "--dry-run"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert (lines[0], lines[-1]) == ("gpu tests: at most 100 s", "table: whatever is left")
+    assert not (tmp_path / "out").exists()
 
 
 def test_rows_of_another_recipe_make_room_and_are_taken_home_too(tmp_path: Path) -> None:

@@ -163,6 +163,9 @@ def test_file_of_a_row_gives_the_same_accuracy(run: Path, row_file: Path, tmp_pa
     [made] = [read_row(path) for path in (tmp_path / "a" / "rows").glob("*.json")]
     assert (made.accuracy, made.curve, made.rate) == (origin.accuracy, origin.curve, 0.5)
     assert (made.variant, made.supervision, made.encoder) == ("indices(of=mine)", "labels", "-")
+    code, output, _ = bench("train", "--row", tmp_path / "a" / "rows" / f"{made.cell_id}.json", "--out", tmp_path / "c")
+    [again] = [read_row(path) for path in (tmp_path / "c" / "rows").glob("*.json")]
+    assert (code, again.variant) == (0, "indices(of=mine)"), output
     # Positions are those of the full training split, so the whole split as pool trains on the same images.
     code, output, _ = bench(*arguments, "--out", tmp_path / "b", "--supervision", "pseudo")
     [whole] = [read_row(path) for path in (tmp_path / "b" / "rows").glob("*.json")]

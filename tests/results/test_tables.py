@@ -111,7 +111,7 @@ def test_a_folder_near_the_one_with_rows_is_told_apart(tmp_path: Path, row: Make
 
 
 def test_reported_numbers_are_attached_at_whole_percent_only(row: Make) -> None:
-    paper = {"dataset": "cifar10", "pool_size": 50_000}
+    paper = {"dataset": "cifar10", "pool_size": 50_000, "model": "resnet18"}
     rows = [row("elfs", rate, 0, 86.0, **paper) for rate in (0.9, 0.895)]
     [block] = blocks(rows, compare=True)
     other, cell = block.means_of(block.lines[0])
@@ -122,7 +122,7 @@ def test_reported_numbers_are_attached_at_whole_percent_only(row: Make) -> None:
 
 
 def test_reported_numbers_are_looked_up_with_the_parameters_of_each_rate(row: Make) -> None:
-    paper = {"dataset": "cifar10", "pool_size": 50_000, "method": "aum"}
+    paper = {"dataset": "cifar10", "pool_size": 50_000, "model": "resnet18", "method": "aum"}
     rows = [
         row("aum(beta={0.5: 0.0, 0.9: 0.4})", rate, 0, 86.0, params={"margin": "softmax", "beta": beta}, **paper)
         for rate, beta in ((0.5, 0.0), (0.9, 0.4))

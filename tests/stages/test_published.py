@@ -42,6 +42,8 @@ def test_the_content_of_a_file_and_not_its_path_is_what_is_trained(tmp_path: Pat
     _, _, error = bench(*again, "--indices", tmp_path / "c/x.npy")
     assert isinstance(error, SpecError)
     assert "another coreset of the same name" in str(error)
+    longer = (*again[:-1], "iterations=5,evaluations=1", "--indices", tmp_path / "a/x.npy")
+    assert "(recipe.iterations: 4 and 5)" in str(bench(*longer)[2]), "the coreset is the same"
     # What the selection saw may be said later; the row then says so.
     told(*again, "--indices", tmp_path / "a/x.npy", "--supervision", "none")
     [path] = (tmp_path / "out" / "rows").glob("*.json")
