@@ -147,11 +147,13 @@ def _facts(block: Block, contests: pd.DataFrame, baseline: Line | None) -> Itera
         adjusted = "for all methods with a difference at that rate, including those without a p"
         yield Fact("Holm", f"adjusted {adjusted}")
         yield Fact("w/t/l", f"seeds won, tied (within {TIE:.5f} points) and lost")
-        if fewest < _SEEDS_FOR_SIGNS:
+        # Of one pair there is no p.
+        tested = min((int(pairs) for pairs in tests["pairs"] if pairs > 1), default=fewest)
+        if tested < _SEEDS_FOR_SIGNS:
             yield Fact(
                 WARNING,
-                f"with {counted(fewest, 'pair')} no test without assumptions gives p below "
-                f"{2.0 ** (1 - fewest):g}; a smaller p assumes normally distributed differences",
+                f"with {counted(tested, 'pair')} no test without assumptions gives p below "
+                f"{2.0 ** (1 - tested):g}; a smaller p assumes normally distributed differences",
             )
         if tests["p"].isna().any():
             yield Fact(f"{MISSING} for p", "one pair only, or differences that are all equal")

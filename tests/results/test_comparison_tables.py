@@ -41,6 +41,10 @@ def test_few_seeds_and_chosen_parameters_are_said(grid: Grid) -> None:
     assert "elfs chose beta, by seed: 0, 0.1, 0.2 at 50 %; 0, 0.1, 0.2 at 90 %" in notes
     assert not any("took" in note for note in notes)
     assert any("with 3 pairs no test without assumptions gives p below 0.25" in note for note in notes)
+    [block] = blocks([row for row in rows if row.method != "aum" or row.seed == 0])
+    [line] = find_baseline([block], "random")
+    notes = contest_table(block, line, contests(block, line)).notes
+    assert any("with 3 pairs no test" in note for note in notes), "the method with one pair has no p"
 
 
 def test_a_missing_seed_is_shown_beside_the_numbers_it_touches(grid: Callable[..., list[Row]]) -> None:
