@@ -14,7 +14,7 @@ from bench.parts import Supervision
 from bench.results.frame import named
 from bench.results.metric import ACCURACY, Metric
 from bench.results.planned import GridPoint, grid_point
-from bench.results.reported import Reported, protocol_of, reported
+from bench.results.reported import Reported, reported
 from bench.results.stats import PERCENT, summarize
 
 if TYPE_CHECKING:
@@ -219,14 +219,12 @@ class Block:
         }
 
     def _reported(self, line: Line, rate: float, params: dict[str, Any]) -> Reported | None:
-        """Return the papers' number for a method and its parameters at a rate; only whole percents have numbers.
-
-        A model that the papers did not train has none.
-        """
-        protocol, percent = protocol_of(self.dataset), round(rate * 100)
-        if protocol is None or self.model != protocol.model or not math.isclose(rate * 100, percent, abs_tol=1e-6):
+        """Return the papers' number for a method and its parameters at a rate; only whole percents have numbers."""
+        percent = round(rate * 100)
+        if not math.isclose(rate * 100, percent, abs_tol=1e-6):
             return None
-        return reported(self.dataset, self.cells["pool_size"].iloc[0], line.method, params).get(percent)
+        size = self.cells["pool_size"].iloc[0]
+        return reported(self.dataset, size, self.model, line.method, params).get(percent)
 
 
 def _reads_labels(frame: pd.DataFrame) -> pd.Series[bool]:

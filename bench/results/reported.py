@@ -114,7 +114,7 @@ def protocol_of(dataset: str) -> Protocol | None:
     return None if call.modifiers else PROTOCOLS.get(call.name)
 
 
-def reported(dataset: str, pool_size: int, method: str, params: Mapping[str, Any]) -> dict[int, Reported]:
+def reported(dataset: str, pool_size: int, model: str, method: str, params: Mapping[str, Any]) -> dict[int, Reported]:
     """Return the papers' numbers for one line of a table.
 
     All numbers of a line come from one paper: the first in the table of names that reports this data set. If that
@@ -123,6 +123,7 @@ def reported(dataset: str, pool_size: int, method: str, params: Mapping[str, Any
     Args:
         dataset: data set as the row names it.
         pool_size: N; there are only numbers for a pool as large as the papers'.
+        model: final model as the row names it; there are only numbers for the papers' own.
         method: our name of the method.
         params: all parameters of the method at one rate; a variant that the papers did not run has no numbers.
 
@@ -130,7 +131,7 @@ def reported(dataset: str, pool_size: int, method: str, params: Mapping[str, Any
         Percent removed, rounded to whole percent -> number. Empty if nothing fits.
     """
     protocol = protocol_of(dataset)
-    if protocol is None or protocol.pool_size != pool_size:
+    if protocol is None or (protocol.pool_size, protocol.model) != (pool_size, model):
         return {}
     for name in _NAMES:
         if name.method != method or any(params[key] not in ran for key, ran in name.when.items() if key in params):

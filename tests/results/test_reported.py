@@ -45,20 +45,20 @@ def from_csv(paper: str, dataset: str, method: str, percent: int, kind: str) -> 
 )
 def test_numbers_are_those_of_the_csv(dataset: str, method: str, percent: int, source: tuple[str, ...]) -> None:
     paper, name, known_as, kind = source
-    number = reported(dataset, PROTOCOLS[dataset].pool_size, method, {})[percent]
+    number = reported(dataset, PROTOCOLS[dataset].pool_size, PROTOCOLS[dataset].model, method, {})[percent]
     assert number.accuracy == from_csv(paper, name, known_as, percent, kind)
     assert (number.paper, number.kind) == (paper, kind)
 
 
 def test_full_data_is_at_rate_0_and_nothing_else_is() -> None:
-    assert reported("cifar10", 50_000, "full", {}).keys() == {0}
-    assert reported("cifar10", 50_000, "random", {}).keys() == {30, 50, 70, 80, 90}
+    assert reported("cifar10", 50_000, "resnet18", "full", {}).keys() == {0}
+    assert reported("cifar10", 50_000, "resnet18", "random", {}).keys() == {30, 50, 70, 80, 90}
 
 
 def test_a_line_rests_on_one_paper() -> None:
     for dataset, protocol in PROTOCOLS.items():
         for entry in methods:
-            numbers = reported(dataset, protocol.pool_size, entry.name, {})
+            numbers = reported(dataset, protocol.pool_size, protocol.model, entry.name, {})
             assert len({number.citation for number in numbers.values()}) <= 1
 
 
@@ -83,20 +83,20 @@ def test_a_line_rests_on_one_paper() -> None:
 )
 def test_a_variant_that_no_paper_ran_has_no_numbers(method: str, params: dict[str, Any]) -> None:
     usual, name = methods.get(method).resolve({}), NO_CIFAR10.get(method, "cifar10")
-    assert reported(name, PROTOCOLS[name].pool_size, method, usual)
-    assert reported(name, PROTOCOLS[name].pool_size, method, {**usual, **params}) == {}
+    assert reported(name, PROTOCOLS[name].pool_size, PROTOCOLS[name].model, method, usual)
+    assert reported(name, PROTOCOLS[name].pool_size, PROTOCOLS[name].model, method, {**usual, **params}) == {}
 
 
 def test_the_curve_of_dual_is_with_its_beta_sampling() -> None:
     usual = methods.get("dual").resolve({})
-    assert reported("cifar10", 50_000, "dual", usual) == {}
-    drawn = reported("cifar10", 50_000, "dual", {**usual, "sampling": "beta"})
+    assert reported("cifar10", 50_000, "resnet18", "dual", usual) == {}
+    drawn = reported("cifar10", 50_000, "resnet18", "dual", {**usual, "sampling": "beta"})
     assert drawn[90].accuracy == from_csv("DUAL", "CIFAR10", "DUAL (ours)", 90, "figure-digitised")
 
 
 def test_tdds_has_its_own_papers_numbers_where_there_are_some() -> None:
-    assert {number.paper for number in reported("cifar100", 50_000, "tdds", {}).values()} == {"TDDS"}
-    assert {number.paper for number in reported("cifar10", 50_000, "tdds", {}).values()} == {"DUAL"}
+    assert {number.paper for number in reported("cifar100", 50_000, "resnet18", "tdds", {}).values()} == {"TDDS"}
+    assert {number.paper for number in reported("cifar10", 50_000, "resnet18", "tdds", {}).values()} == {"DUAL"}
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,9 @@ def test_tdds_has_its_own_papers_numbers_where_there_are_some() -> None:
 )
 def test_what_the_papers_tuned_or_their_code_does_keeps_the_numbers(method: str, params: dict[str, Any]) -> None:
     name = NO_CIFAR10.get(method, "cifar10")
-    assert reported(name, PROTOCOLS[name].pool_size, method, {**methods.get(method).resolve({}), **params})
+    assert reported(
+        name, PROTOCOLS[name].pool_size, PROTOCOLS[name].model, method, {**methods.get(method).resolve({}), **params}
+    )
 
 
 def test_the_table_of_names_uses_registered_methods_and_declared_parameters() -> None:
@@ -124,29 +126,29 @@ def test_the_table_of_names_uses_registered_methods_and_declared_parameters() ->
 
 
 def test_a_part_of_the_pool_has_no_numbers() -> None:
-    assert reported("cifar10(pool_size=5000)", 5_000, "elfs", {}) == {}
+    assert reported("cifar10(pool_size=5000)", 5_000, "resnet18", "elfs", {}) == {}
     assert protocol_of("cifar10(pool_size=5000)") == PROTOCOLS["cifar10"]
     assert protocol_of("digits") is None
 
 
 def test_a_long_tailed_or_noisy_version_has_no_numbers() -> None:
-    assert reported("cifar10", 50_000, "elfs", {})
-    assert reported("cifar10@noise=0.2", 50_000, "elfs", {}) == {}
+    assert reported("cifar10", 50_000, "resnet18", "elfs", {})
+    assert reported("cifar10@noise=0.2", 50_000, "resnet18", "elfs", {}) == {}
     assert protocol_of("cifar10@imbalance=100") is None
 
 
 def test_estimated_errors_are_read_from_the_notes() -> None:
-    numbers = reported("cifar10", 50_000, "aum", {})
+    numbers = reported("cifar10", 50_000, "resnet18", "aum", {})
     assert numbers[50].error == 0.07
     assert numbers[90].error is not None
     assert numbers[90].error > 0.1
 
 
 def test_encoders_are_compared_as_far_as_the_paper_says() -> None:
-    number = reported("cifar10", 50_000, "prototypicality", {})[90]
+    number = reported("cifar10", 50_000, "resnet18", "prototypicality", {})[90]
     assert same_encoder(number, "swav_resnet50")
     assert not same_encoder(number, "pixels")
-    assert same_encoder(reported("cifar10", 50_000, "random", {})[90], "pixels")
+    assert same_encoder(reported("cifar10", 50_000, "resnet18", "random", {})[90], "pixels")
 
 
 def test_the_table_of_names_uses_registered_names() -> None:
