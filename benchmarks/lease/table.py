@@ -111,14 +111,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     }
     if given.tiny:
         fixed |= {**TINY, "models": "speedrun(width=0.125)"}
-    refused = False
+    whole = []
     for grid in grids[: 2 if given.tiny else None]:
         named = [call for name in grid["methods"] for call in calls[name]]
         if given.tiny:
             named = ["random", "elfs(heads=2,cluster_epochs=2,beta=0.1)"] if grid["methods"] != ["full"] else ["full"]
-        grid = {**fixed, **grid, "methods": named}
+        whole.append({**fixed, **grid, "methods": named})
+    make_room(given.out, whole[0], options)  # all have its recipe and pool
+    refused = False
+    for grid in whole:
         try:
-            make_room(given.out, grid, options)
             done = bench.run(preset=PRESET, **grid, **options, quiet=True)
         except bench.BenchError as error:  # the next grid may be sound
             refused = True
